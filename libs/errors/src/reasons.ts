@@ -1,0 +1,63 @@
+import type { GrpcCodeName } from './codes.ts';
+
+/** What one reason means at every door. */
+export type ReasonRow = {
+  /** gRPC code, and with it the HTTP status. */
+  readonly code: GrpcCodeName;
+  /** HTTP status, where it is not the code's own. */
+  readonly httpStatus?: number;
+  /** Whether the same request may succeed later, unchanged. */
+  readonly retry: boolean;
+  /** The sentence people read; `{name}` is filled from the metadata. */
+  readonly sentence: string;
+};
+
+const row = (code: GrpcCodeName, sentence: string, more: Partial<ReasonRow> = {}): ReasonRow => ({
+  code,
+  retry: code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED',
+  sentence,
+  ...more,
+});
+
+/**
+ * Every expected no of the platform, in one table. The docs are generated from it (`docs/reference/errors.md`).
+ * A reason is a contract: it may be added, never renamed.
+ */
+export const REASONS = {
+  // Names and fields
+  INVALID_NAME: row('INVALID_ARGUMENT', 'The {field} "{value}" is not a valid name: {rule}.'),
+  INVALID_FIELD: row('INVALID_ARGUMENT', 'The field "{field}" is not valid: {rule}.'),
+  INVALID_JSON: row('INVALID_ARGUMENT', 'The request body is not valid JSON: {detail}.'),
+  INVALID_PAGE_TOKEN: row('INVALID_ARGUMENT', 'The page token does not belong to this request.'),
+  UNKNOWN_PATH: row('NOT_FOUND', 'There is nothing at {method} {path}.'),
+  // Functions
+  FUNCTION_NOT_FOUND: row('NOT_FOUND', 'There is no function "{function}" in namespace "{namespace}".'),
+  FUNCTION_EXISTS: row('ALREADY_EXISTS', 'Namespace "{namespace}" has a function "{function}" already.'),
+  QUALIFIER_NOT_FOUND: row('NOT_FOUND', 'Function "{function}" has no version or alias "{qualifier}".'),
+  FUNCTION_HAS_NO_CODE: row('FAILED_PRECONDITION', 'Function "{function}" has no code yet.'),
+  INVALID_CODE_PACKAGE: row('INVALID_ARGUMENT', 'The code package cannot be used: {detail}.'),
+  CODE_PACKAGE_TOO_LARGE: row('INVALID_ARGUMENT', 'The code package is too large: {detail}.', { httpStatus: 413 }),
+  CODE_PACKAGE_NOT_FOUND: row('NOT_FOUND', 'There is no code package {sha256}.'),
+  // Events
+  EVENT_NOT_FOUND: row('NOT_FOUND', 'There is no event "{event_id}"; status is kept for 72 hours after an event ends.'),
+  EVENT_ENDED: row('FAILED_PRECONDITION', 'Event "{event_id}" has ended already: {state}.'),
+  PAYLOAD_NOT_JSON: row('INVALID_ARGUMENT', 'The payload is not valid JSON: {detail}.'),
+  PAYLOAD_TOO_LARGE: row('INVALID_ARGUMENT', 'The payload has {size_bytes} bytes; at most {max_bytes} are taken.', { httpStatus: 413 }),
+  REQUEST_TOO_LARGE: row('INVALID_ARGUMENT', 'The request body is larger than {max_bytes} bytes.', { httpStatus: 413 }),
+  GRACE_PERIOD_TOO_LONG: row('INVALID_ARGUMENT', 'A grace period of {grace_period} is longer than the {max_grace_period} this function allows.'),
+  LANE_FULL: row('RESOURCE_EXHAUSTED', 'Function "{function}" has {limit} events waiting; no more are taken until some have run.'),
+  CONCURRENCY_EXHAUSTED: row('RESOURCE_EXHAUSTED', 'No instance of function "{function}" became free in time.'),
+  STALE_ATTEMPT: row('ABORTED', 'Attempt {attempt} of event "{event_id}" is not the one that runs.'),
+  // The parts behind
+  LOG_UNAVAILABLE: row('UNAVAILABLE', 'The event log cannot be reached; nothing was accepted.'),
+  VIEW_UNAVAILABLE: row('UNAVAILABLE', 'The event view cannot be read now: {detail}.'),
+  SERVICE_UNAVAILABLE: row('UNAVAILABLE', 'A part of the platform cannot be reached now: {detail}.'),
+  DEADLINE_EXCEEDED: row('DEADLINE_EXCEEDED', 'The call took longer than it was given.', { retry: true }),
+  CANCELLED: row('CANCELLED', 'The caller went away.'),
+  // Callers
+  UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
+  UNIMPLEMENTED: row('UNIMPLEMENTED', 'This is not offered here: {detail}.'),
+  INTERNAL: row('INTERNAL', 'Something went wrong inside; the log of the service has the details.'),
+} as const satisfies Record<string, ReasonRow>;
+
+export type Reason = keyof typeof REASONS;

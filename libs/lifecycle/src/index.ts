@@ -1,0 +1,3 @@
+export { startInOrder, type Part, type Running } from './start-in-order.ts';
+export { runMain, type MainOptions } from './run-main.ts';
+export { superviseLoop, type LoopOptions } from './supervise-loop.ts';

@@ -1,0 +1,165 @@
+import * as grpc from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import type { CallContext, Implementation, ServiceDefinition } from './contract.ts';
+import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
+import { type OnUnexpected, toRefusal } from './failures.ts';
+import { pushable } from './pushable.ts';
+
+/** A service and what stands behind it. */
+export type BoundService = { readonly service: ServiceDefinition; readonly implementation: Readonly<Record<string, unknown>> };
+
+/** Puts a service and its implementation together, checked against each other. */
+export function bind<S extends ServiceDefinition>(service: S, implementation: Implementation<S>): BoundService {
+  return { service, implementation: implementation as Readonly<Record<string, unknown>> };
+}
+
+export type GrpcServerOptions = {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly services: readonly BoundService[];
+  /** A file descriptor set: switches reflection on. */
+  readonly reflectionImage?: Buffer;
+  /** Packages that reflection shows, e.g. "evenfall.v1". */
+  readonly reflectedServices?: readonly string[];
+  readonly maxMessageBytes?: number;
+  /** Asked before every call; throws a refusal to turn it away. */
+  readonly authorize?: (context: CallContext, path: string) => void;
+  readonly onUnexpected?: OnUnexpected;
+};
+
+/** A running server. */
+export type GrpcServer = {
+  readonly port: number;
+  /** Says not serving, refuses new calls, waits for unary ones, then ends the streams. */
+  stop(graceMs: number): Promise<void>;
+};
+
+/** Starts a gRPC server with health checks, and reflection where an image is given. Rejects if the port is taken. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
+  const server = new grpc.Server({ 'grpc.max_receive_message_length': max, 'grpc.max_send_message_length': max, 'grpc.so_reuseport': 0 });
+  for (const { service, implementation } of options.services) {
+    const handlers: Record<string, grpc.UntypedHandleCall> = {};
+    for (const [name, method] of Object.entries(service)) {
+      handlers[name] = handlerOf(implementation[name] as AnyHandler, method.path, method, options);
+    }
+    server.addService(service as unknown as grpc.ServiceDefinition, handlers);
+  }
+  const health = new HealthImplementation({ '': 'SERVING' });
+  health.addToServer(server);
+  if (options.reflectionImage) {
+    const image = loadFileDescriptorSetFromBuffer(options.reflectionImage);
+    const shown = options.reflectedServices;
+    new ReflectionService(image, shown ? { services: [...shown] } : undefined).addToServer(server);
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${options.host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  return {
+    port,
+    async stop(graceMs) {
+      health.setStatus('', 'NOT_SERVING');
+      const quiet = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([quiet, late]); // tryShutdown alone would wait for ever on open streams
+      clearTimeout(timer);
+      server.forceShutdown();
+    },
+  };
+}
+
+type AnyHandler = (request: unknown, context: CallContext) => unknown;
+type Kind = { readonly requestStream: boolean; readonly responseStream: boolean };
+type ServerCall = { readonly metadata: grpc.Metadata; on(event: 'cancelled', listener: () => void): unknown };
+
+function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcServerOptions): grpc.UntypedHandleCall {
+  const open = (call: ServerCall): { context: CallContext; end: () => void } => {
+    const controller = new AbortController();
+    call.on('cancelled', () => controller.abort());
+    const context: CallContext = {
+      signal: controller.signal,
+      header: (name) => {
+        const value = call.metadata.get(name)[0];
+        return typeof value === 'string' ? value : undefined;
+      },
+    };
+    return { context, end: () => controller.abort() };
+  };
+  const failure = (error: unknown) => statusOf(toRefusal(error, path, options.onUnexpected));
+
+  if (!kind.responseStream) {
+    return ((call: grpc.ServerUnaryCall<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>, done: grpc.sendUnaryData<unknown>) => {
+      const { context } = open(call);
+      const answer = async (): Promise<unknown> => {
+        options.authorize?.(context, path);
+        return handler(kind.requestStream ? requestsOf(call) : call.request, context);
+      };
+      answer().then(
+        (value) => done(null, value),
+        (error: unknown) => done(failure(error)),
+      );
+    }) as grpc.UntypedHandleCall;
+  }
+  return ((call: grpc.ServerWritableStream<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>) => {
+    const { context, end } = open(call);
+    const requests = kind.requestStream ? requestsOf(call) : call.request;
+    const gone = abortedOf(context.signal);
+    const pump = async (): Promise<void> => {
+      options.authorize?.(context, path);
+      for await (const response of handler(requests, context) as AsyncIterable<unknown>) {
+        if (context.signal.aborted) return;
+        if (!call.write(response)) await Promise.race([new Promise((resolve) => call.once('drain', resolve)), gone]);
+      }
+      call.end();
+    };
+    pump()
+      .catch((error: unknown) => {
+        if (!context.signal.aborted) call.emit('error', failure(error));
+      })
+      .finally(end);
+  }) as grpc.UntypedHandleCall;
+}
+
+function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>): AsyncIterable<unknown> {
+  const buffer = pushable<unknown>();
+  call.on('data', (value: unknown) => {
+    buffer.push(value);
+    if (buffer.size >= 64) call.pause();
+  });
+  call.on('end', () => buffer.end());
+  call.on('cancelled', () => buffer.end());
+  call.on('error', () => buffer.end());
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = buffer[Symbol.asyncIterator]();
+      return {
+        async next() {
+          const step = await inner.next();
+          if (call.isPaused() && buffer.size < 32) call.resume();
+          return step;
+        },
+      };
+    },
+  };
+}
+
+function abortedOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function statusOf(refusal: ReturnType<typeof toRefusal>): Partial<grpc.StatusObject> & { name: string; message: string } {
+  const metadata = new grpc.Metadata();
+  metadata.set(DETAILS_TRAILER, encodeStatus(refusal));
+  return { name: 'Refusal', message: refusal.message, code: refusal.grpcCode, details: refusal.message, metadata };
+}
