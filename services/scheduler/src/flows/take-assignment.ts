@@ -1,5 +1,6 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { forgetAttempt, poolOf } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
 import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
@@ -40,6 +41,7 @@ export function askAgent(ports: SchedulerPorts, attempt: LiveAttempt): void {
 export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportSink): void {
   const attempt = ports.cluster.attempts.get(stop.eventId);
   if (!attempt || attempt.assignment.attempt !== stop.attempt) {
+    if (stop.mode === Mode.UNSPECIFIED) return sink.report(revokedReport(stop.eventId, stop.attempt));
     const unknown = { eventId: stop.eventId, attempt: stop.attempt } as Assignment; // the report needs no more of it
     sink.report(endedReport(unknown, declaredEnd(Outcome.LOST, 500, 'The attempt is not known', ports.clock.now())));
     return;
@@ -52,6 +54,7 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
     forgetAttempt(ports.cluster, attempt);
     return sink.report(revokedReport(stop.eventId, stop.attempt));
   }
+  if (stop.mode === Mode.UNSPECIFIED) return; // it was only asked back, and it has gone
   attempt.stop = stop;
   const agent = attempt.instance?.agent ?? ports.cluster.agents.get(assignment.runningOnAgentId);
   if (agent?.send) outgoingOf(agent).stops.push(stop);
