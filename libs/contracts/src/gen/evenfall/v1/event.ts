@@ -127,7 +127,11 @@ export interface Attempt {
   /** JSON text of its error; empty without one. */
   error: Buffer;
   /** What the cold start was made of; unset for a warm one. */
-  coldStartDetail: ColdStart | undefined;
+  coldStartDetail:
+    | ColdStart
+    | undefined;
+  /** Megabytes the instance might use. */
+  memoryMb: number;
 }
 
 /** Says how the attempt ended. */
@@ -467,6 +471,7 @@ function createBaseAttempt(): Attempt {
     signal: "",
     error: Buffer.alloc(0),
     coldStartDetail: undefined,
+    memoryMb: 0,
   };
 }
 
@@ -516,6 +521,9 @@ export const Attempt: MessageFns<Attempt> = {
     }
     if (message.coldStartDetail !== undefined) {
       ColdStart.encode(message.coldStartDetail, writer.uint32(114).fork()).join();
+    }
+    if (message.memoryMb !== 0) {
+      writer.uint32(120).int32(message.memoryMb);
     }
     return writer;
   },
@@ -645,6 +653,14 @@ export const Attempt: MessageFns<Attempt> = {
             message.coldStartDetail = ColdStart.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.memoryMb = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -680,6 +696,7 @@ export const Attempt: MessageFns<Attempt> = {
     message.coldStartDetail = (object.coldStartDetail !== undefined && object.coldStartDetail !== null)
       ? ColdStart.fromPartial(object.coldStartDetail)
       : undefined;
+    message.memoryMb = object.memoryMb ?? 0;
     return message;
   },
 };

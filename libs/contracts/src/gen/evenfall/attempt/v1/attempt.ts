@@ -104,7 +104,11 @@ export interface AttemptStarted {
     | ColdStart
     | undefined;
   /** When it was handed over. */
-  startTime: Date | undefined;
+  startTime:
+    | Date
+    | undefined;
+  /** Megabytes the instance may use. */
+  memoryMb: number;
 }
 
 /** The end of an attempt. */
@@ -671,7 +675,14 @@ export const AttemptReport: MessageFns<AttemptReport> = {
 };
 
 function createBaseAttemptStarted(): AttemptStarted {
-  return { instanceId: "", agentId: "", coldStart: false, coldStartDetail: undefined, startTime: undefined };
+  return {
+    instanceId: "",
+    agentId: "",
+    coldStart: false,
+    coldStartDetail: undefined,
+    startTime: undefined,
+    memoryMb: 0,
+  };
 }
 
 export const AttemptStarted: MessageFns<AttemptStarted> = {
@@ -690,6 +701,9 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
     }
     if (message.startTime !== undefined) {
       Timestamp.encode(toTimestamp(message.startTime), writer.uint32(42).fork()).join();
+    }
+    if (message.memoryMb !== 0) {
+      writer.uint32(48).int32(message.memoryMb);
     }
     return writer;
   },
@@ -747,6 +761,14 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
             message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.memoryMb = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -771,6 +793,7 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
       ? ColdStart.fromPartial(object.coldStartDetail)
       : undefined;
     message.startTime = object.startTime ?? undefined;
+    message.memoryMb = object.memoryMb ?? 0;
     return message;
   },
 };

@@ -1,0 +1,107 @@
+import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
+import { refuse } from '@evenfall/errors';
+import type { Sql } from '@evenfall/postgres';
+import { postgresRefusal } from '@evenfall/postgres';
+import type { Tail } from './tail.ts';
+
+/** What one flush takes at most. */
+const FLUSH_RECORDS = 4_000;
+/** What may wait for a flush; beyond it appends are refused rather than kept in memory. */
+const WAITING_RECORDS = 200_000;
+
+type Waiting = {
+  readonly partition: number;
+  readonly records: readonly EventRecord[];
+  readonly resolve: (endOffset: number) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/**
+ * Group commit: one flush is in flight; what is appended meanwhile is the next one. A flush is one statement and one row per partition,
+ * whatever the number of appends in it.
+ */
+export function createAppender(sql: Sql, tail: Tail) {
+  let waiting: Waiting[] = [];
+  let waitingRecords = 0;
+  let flushing: Promise<void> | undefined;
+  let closed = false;
+
+  const flushAll = async (): Promise<void> => {
+    await Promise.resolve(); // appends of the same turn go together
+    while (waiting.length > 0) {
+      const taken = take();
+      try {
+        await flush(sql, tail, taken);
+      } catch (error) {
+        const failure = postgresRefusal(error, 'LOG_UNAVAILABLE');
+        for (const one of taken) one.reject(failure);
+      }
+    }
+    flushing = undefined;
+  };
+  const take = (): Waiting[] => {
+    let count = 0;
+    let records = 0;
+    while (count < waiting.length && records < FLUSH_RECORDS) records += (waiting[count++] as Waiting).records.length;
+    const taken = count === waiting.length ? waiting : waiting.slice(0, count);
+    waiting = count === waiting.length ? [] : waiting.slice(count);
+    waitingRecords -= records;
+    return taken;
+  };
+
+  return {
+    append(partition: number, records: readonly EventRecord[]): Promise<number> {
+      if (closed || waitingRecords + records.length > WAITING_RECORDS) return Promise.reject(refuse('LOG_UNAVAILABLE'));
+      return new Promise((resolve, reject) => {
+        waiting.push({ partition, records, resolve, reject });
+        waitingRecords += records.length;
+        flushing ??= flushAll();
+      });
+    },
+    /** Waits for what was appended. */
+    async close(): Promise<void> {
+      closed = true;
+      await flushing;
+    },
+  };
+}
+
+async function flush(sql: Sql, tail: Tail, taken: readonly Waiting[]): Promise<void> {
+  const byPartition = new Map<number, { records: EventRecord[]; appends: { waiting: Waiting; end: number }[] }>();
+  for (const one of taken) {
+    let part = byPartition.get(one.partition);
+    if (!part) byPartition.set(one.partition, (part = { records: [], appends: [] }));
+    for (const record of one.records) part.records.push(record);
+    part.appends.push({ waiting: one, end: part.records.length });
+  }
+  // One blob, cut up by the server: postgres.js would escape an array of bytea byte by byte.
+  const encoded = [...byPartition.values()].map((part) => RecordBatch.encode({ records: part.records }).finish());
+  const lengths = encoded.map((bytes) => bytes.length);
+  let at = 0;
+  const starts = lengths.map((length) => (at += length) - length + 1);
+  const counts = [...byPartition.values()].map((part) => part.records.length);
+  const blob = encoded.length === 1 ? Buffer.from((encoded[0] as Uint8Array).buffer, (encoded[0] as Uint8Array).byteOffset, at) : Buffer.concat(encoded);
+  const rows = await sql<{ partition: number; first_offset: bigint }[]>`
+    WITH input AS (
+      SELECT * FROM unnest(${[...byPartition.keys()]}::int[], ${counts}::int[], ${starts}::int[], ${lengths}::int[]) AS i (partition, count, start, length)
+    ), locked AS ( -- in order, so that two writers cannot wait for each other
+      SELECT p.partition FROM event_log.partition p WHERE p.partition = ANY(SELECT partition FROM input) ORDER BY p.partition FOR UPDATE
+    ), moved AS (
+      UPDATE event_log.partition p SET next_offset = p.next_offset + i.count
+      FROM input i JOIN locked l ON l.partition = i.partition
+      WHERE p.partition = i.partition
+      RETURNING p.partition, p.next_offset - i.count AS first_offset, i.count, i.start, i.length
+    ), stored AS (
+      INSERT INTO event_log.batch (segment, partition, first_offset, record_count, data)
+      SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, count, substring(${blob}::bytea FROM start FOR length) FROM moved
+    )
+    SELECT partition, first_offset, pg_notify('evenfall_log', partition || ' ' || first_offset + count) FROM moved`;
+  if (rows.length !== byPartition.size) throw new Error('The event log lacks a partition');
+  for (const row of rows) {
+    const part = byPartition.get(row.partition);
+    if (!part) continue;
+    const firstOffset = Number(row.first_offset);
+    for (const { waiting, end } of part.appends) waiting.resolve(firstOffset + end);
+    tail.wrote({ partition: row.partition, firstOffset, records: part.records });
+  }
+}

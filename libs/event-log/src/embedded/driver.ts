@@ -1,0 +1,48 @@
+import { migrate, type Sql } from '@evenfall/postgres';
+import type { EventLog } from '../port.ts';
+import { createAppender } from './appender.ts';
+import { createReader } from './reader.ts';
+import { startSegments } from './segments.ts';
+import { createTail } from './tail.ts';
+
+export type EmbeddedLogOptions = {
+  readonly sql: Sql;
+  /** Fixed when the log is made; opening it with another number fails. Default 12. */
+  readonly partitionCount?: number;
+  /** A new segment is begun once the newest holds so much. Default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** How often segments are looked at. Default 10 s. */
+  readonly segmentCheckMs?: number;
+  /** Told of failures that are tried again. */
+  readonly onFailure: (error: unknown, doing: string) => void;
+};
+
+/** Opens the embedded log: record batches in Postgres, one row a flush. For one machine and small installations. */
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EventLog> {
+  const { sql } = options;
+  const partitionCount = options.partitionCount ?? 12;
+  await migrate(sql, { schema: 'event_log', dir: new URL('../../migrations/', import.meta.url) });
+  const [row] = await sql<{ made: number; total: number }[]>`
+    WITH made AS (
+      INSERT INTO event_log.partition (partition) SELECT generate_series(0, ${partitionCount}::int - 1) WHERE NOT EXISTS (SELECT FROM event_log.partition)
+      RETURNING 1)
+    SELECT (SELECT count(*) FROM made)::int AS made, (SELECT count(*) FROM event_log.partition)::int AS total`;
+  const total = row ? row.made || row.total : 0;
+  if (total !== partitionCount) throw new Error(`The event log was made with ${total} partitions, not ${partitionCount}`);
+
+  const tail = createTail(partitionCount);
+  const appender = createAppender(sql, tail);
+  const reader = await createReader(sql, tail, options.onFailure);
+  const segments = startSegments(sql, { maxBytes: options.segmentBytes ?? 64 * 1024 * 1024, checkMs: options.segmentCheckMs ?? 10_000, onFailure: options.onFailure });
+  return {
+    partitionCount,
+    append: appender.append,
+    endOffsets: reader.endOffsets,
+    subscribe: reader.subscribe,
+    async close() {
+      await appender.close();
+      await reader.close();
+      await segments.stop();
+    },
+  };
+}

@@ -1,0 +1,172 @@
+import { RecordBatch } from '@evenfall/contracts/log/v1/record';
+import type { Sql } from '@evenfall/postgres';
+import { postgresRefusal } from '@evenfall/postgres';
+import type { EventLog, LogBatch, Subscriber, Subscription } from '../port.ts';
+import type { Tail } from './tail.ts';
+
+/** What one `apply` gets at most, but for a batch that is larger by itself. */
+const APPLY_RECORDS = 2_000;
+/** How often ends are asked for, should a notification have been missed. */
+const POLL_MS = 1_000;
+/** How often applied offsets are written down. */
+const NOTE_MS = 1_000;
+
+type OnFailure = (error: unknown, doing: string) => void;
+
+/** Follows the log: from the tail where it can, from the table where it must. One process owns all partitions of the embedded log. */
+export async function createReader(sql: Sql, tail: Tail, onFailure: OnFailure) {
+  const ask = async (): Promise<ReadonlyMap<number, number>> => {
+    try {
+      const rows = await sql<{ partition: number; next_offset: bigint }[]>`SELECT partition, next_offset FROM event_log.partition`;
+      const ends = new Map(rows.map((row) => [row.partition, Number(row.next_offset)]));
+      for (const [partition, end] of ends) tail.heardOf(partition, end);
+      return ends;
+    } catch (error) {
+      throw postgresRefusal(error, 'LOG_UNAVAILABLE');
+    }
+  };
+  // One question answers everybody who asked before it was sent.
+  let asking: Promise<ReadonlyMap<number, number>> | undefined;
+  const endOffsets: EventLog['endOffsets'] = () => {
+    asking ??= Promise.resolve().then(() => {
+      asking = undefined;
+      return ask();
+    });
+    return asking;
+  };
+
+  const listening = await sql.listen(
+    'evenfall_log',
+    (payload) => {
+      const [partition, end] = payload.split(' ').map(Number);
+      if (partition !== undefined && end !== undefined) tail.heardOf(partition, end);
+    },
+    () => void ask().catch((error: unknown) => onFailure(error, 'asking for the ends of the event log')), // listened anew: something may have been missed
+  );
+  const poll = setInterval(() => void ask().catch((error: unknown) => onFailure(error, 'asking for the ends of the event log')), POLL_MS);
+  await ask();
+  const subscriptions = new Set<Subscription>();
+
+  return {
+    endOffsets,
+    subscribe(subscriber: Subscriber): Subscription {
+      const subscription = follow(sql, tail, subscriber, onFailure);
+      subscriptions.add(subscription);
+      return subscription;
+    },
+    async close(): Promise<void> {
+      clearInterval(poll);
+      await Promise.all([...subscriptions].map((subscription) => subscription.stop()));
+      await listening.unlisten().catch(() => undefined); // the connection may be gone already
+    },
+  };
+}
+
+function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailure): Subscription {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let wake: (() => void) | undefined;
+  const rouse = (): void => {
+    wake?.();
+    wake = undefined;
+  };
+  const stopListening = tail.onMove(rouse);
+  const applied = new Map<number, number>();
+
+  const run = async (): Promise<void> => {
+    const [row] = await sql<{ partitions: number[] }[]>`SELECT array_agg(partition ORDER BY partition) AS partitions FROM event_log.partition`;
+    const partitions = row?.partitions ?? [];
+    const cursors = new Map(await subscriber.owned(partitions));
+    try {
+      while (!signal.aborted) {
+        const batches = await nextBatches(sql, tail, cursors);
+        if (batches.length === 0) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            // It may have moved, or been stopped, between the look and the wait.
+            if (signal.aborted || [...cursors].some(([partition, at]) => tail.knownEnd(partition) > at)) rouse();
+          });
+          continue;
+        }
+        await subscriber.apply(batches);
+        for (const batch of batches) cursors.set(batch.partition, batch.firstOffset + batch.records.length);
+      }
+    } finally {
+      subscriber.lost(partitions);
+    }
+  };
+  const supervise = async (): Promise<void> => {
+    for (let pauseMs = 50; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 2_000)) {
+      await run().catch((error: unknown) => {
+        if (!signal.aborted) onFailure(error, `applying the event log (${subscriber.name})`);
+      });
+      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  };
+  const note = async (): Promise<void> => {
+    if (applied.size === 0) return;
+    const noted = new Map(applied);
+    applied.clear();
+    await sql`
+      INSERT INTO event_log.reader (reader, partition, applied_offset)
+      SELECT ${subscriber.name}, * FROM unnest(${[...noted.keys()]}::int[], ${[...noted.values()].map(String)}::bigint[])
+      ON CONFLICT (reader, partition) DO UPDATE SET applied_offset = greatest(event_log.reader.applied_offset, excluded.applied_offset)`;
+  };
+  const noting = setInterval(() => void note().catch((error: unknown) => onFailure(error, 'writing down what was applied')), NOTE_MS);
+  const running = supervise();
+  return {
+    applied(endOffsets) {
+      for (const [partition, end] of endOffsets) applied.set(partition, end);
+    },
+    async stop() {
+      if (signal.aborted) return running;
+      controller.abort();
+      clearInterval(noting);
+      stopListening();
+      rouse();
+      await running;
+      await note().catch(() => undefined); // only spares the next start some reading
+    },
+  };
+}
+
+async function nextBatches(sql: Sql, tail: Tail, cursors: ReadonlyMap<number, number>): Promise<readonly LogBatch[]> {
+  const found: LogBatch[] = [];
+  let records = 0;
+  const behind: [number, number][] = [];
+  for (const [partition, at] of cursors) {
+    if (tail.knownEnd(partition) <= at || records >= APPLY_RECORDS) continue;
+    const batches = tail.from(partition, at, APPLY_RECORDS - records);
+    if (batches.length === 0) behind.push([partition, at]);
+    for (const batch of batches) {
+      found.push(batch);
+      records += batch.records.length;
+    }
+  }
+  if (found.length > 0) return found;
+  const [oldest] = behind;
+  return oldest ? readStored(sql, oldest[0], oldest[1]) : [];
+}
+
+async function readStored(sql: Sql, partition: number, from: number): Promise<readonly LogBatch[]> {
+  const rows = await sql<{ first_offset: bigint; data: Buffer }[]>`
+    SELECT first_offset, data FROM event_log.batch
+    WHERE partition = ${partition} AND first_offset >= coalesce(
+      (SELECT max(first_offset) FROM event_log.batch WHERE partition = ${partition} AND first_offset <= ${String(from)}::bigint), 0)
+    ORDER BY first_offset LIMIT 20`;
+  const batches: LogBatch[] = [];
+  let expected = from;
+  let records = 0;
+  for (const row of rows) {
+    const all = RecordBatch.decode(row.data).records;
+    const first = Number(row.first_offset);
+    const skip = Math.max(0, expected - first);
+    if (first > expected) throw new Error(`The event log has lost offsets ${expected} to ${first - 1} of partition ${partition}`);
+    if (skip >= all.length) continue;
+    batches.push({ partition, firstOffset: first + skip, records: skip === 0 ? all : all.slice(skip) });
+    expected = first + all.length;
+    records += all.length - skip;
+    if (records >= APPLY_RECORDS) break;
+  }
+  return batches;
+}

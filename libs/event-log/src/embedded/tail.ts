@@ -1,0 +1,72 @@
+import type { LogBatch } from '../port.ts';
+
+/**
+ * The newest batches this process wrote, as objects: whoever follows closely never reads them back. Also what is known of the log's ends,
+ * and who wants to be woken when one moves.
+ */
+export type Tail = {
+  /** The highest end offset heard of. */
+  knownEnd(partition: number): number;
+  /** Takes note of a written batch. */
+  wrote(batch: LogBatch): void;
+  /** Takes note that somebody wrote up to here. */
+  heardOf(partition: number, endOffset: number): void;
+  /** Batches from exactly this offset on; empty if they are not here (any more). */
+  from(partition: number, offset: number, maxRecords: number): readonly LogBatch[];
+  onMove(listener: () => void): () => void;
+};
+
+/** Records kept per partition. Enough for a fold that lags by a second; a slower one reads from the table. */
+const KEPT_RECORDS = 20_000;
+
+type Kept = { batches: LogBatch[]; records: number; end: number };
+
+export function createTail(partitionCount: number): Tail {
+  const kept: Kept[] = Array.from({ length: partitionCount }, () => ({ batches: [], records: 0, end: 0 }));
+  const listeners = new Set<() => void>();
+  const of = (partition: number): Kept => kept[partition] as Kept; // partitions are 0 … count-1
+  const move = (): void => listeners.forEach((listener) => listener());
+
+  return {
+    knownEnd: (partition) => of(partition).end,
+    wrote(batch) {
+      const part = of(batch.partition);
+      const end = batch.firstOffset + batch.records.length;
+      const last = part.batches[part.batches.length - 1];
+      // Somebody else wrote in between: what is kept would have a gap.
+      if (last && last.firstOffset + last.records.length !== batch.firstOffset) {
+        part.batches = [];
+        part.records = 0;
+      }
+      part.batches.push(batch);
+      part.records += batch.records.length;
+      while (part.records > KEPT_RECORDS && part.batches.length > 1) part.records -= part.batches.shift()?.records.length ?? 0;
+      part.end = Math.max(part.end, end);
+      move();
+    },
+    heardOf(partition, endOffset) {
+      const part = kept[partition];
+      if (!part || endOffset <= part.end) return;
+      part.end = endOffset;
+      move();
+    },
+    from(partition, offset, maxRecords) {
+      const { batches } = of(partition);
+      // Followers want the newest: looked for from the back.
+      let at = batches.length - 1;
+      while (at >= 0 && (batches[at] as LogBatch).firstOffset > offset) at--;
+      if (at < 0 || (batches[at] as LogBatch).firstOffset !== offset) return [];
+      const found: LogBatch[] = [];
+      for (let records = 0; at < batches.length && records < maxRecords; at++) {
+        const batch = batches[at] as LogBatch;
+        found.push(batch);
+        records += batch.records.length;
+      }
+      return found;
+    },
+    onMove(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+
+/** Consecutive records of one partition. */
+export type LogBatch = {
+  readonly partition: number;
+  /** Offset of the first record; the others follow without gaps. */
+  readonly firstOffset: number;
+  readonly records: readonly EventRecord[];
+};
+
+/** Somebody who applies the log. Its calls never overlap. */
+export type Subscriber = {
+  /** Name of the reader; those of one name share the partitions. Lower-case letters and dashes. */
+  readonly name: string;
+  /** Told that partitions are its own now; answers the offset to read each from. */
+  owned(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** Takes batches in order. The next come after it has resolved; if it rejects, the same batches come again after `owned`. */
+  apply(batches: readonly LogBatch[]): Promise<void>;
+  /** Told that partitions are somebody else's from now on. */
+  lost(partitions: readonly number[]): void;
+};
+
+export type Subscription = {
+  /** Says what has been applied for good and need not be kept for this reader. Cheap; written down now and then. */
+  applied(endOffsets: ReadonlyMap<number, number>): void;
+  stop(): Promise<void>;
+};
+
+/**
+ * The event log: durable, totally ordered within a partition. Two drivers stand behind it, Kafka and the embedded one, and one conformance
+ * suite runs against both.
+ */
+export type EventLog = {
+  readonly partitionCount: number;
+  /**
+   * Appends records to a partition, together and in order, and resolves with the offset after the last once they are durable.
+   * Rejects with LOG_UNAVAILABLE; then they may, rarely, be in the log all the same: applying a record twice must change nothing.
+   */
+  append(partition: number, records: readonly EventRecord[]): Promise<number>;
+  /** The offset after the last durable record of every partition, as of some moment after the call. Rejects with LOG_UNAVAILABLE. */
+  endOffsets(): Promise<ReadonlyMap<number, number>>;
+  subscribe(subscriber: Subscriber): Subscription;
+  close(): Promise<void>;
+};

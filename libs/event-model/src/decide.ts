@@ -1,0 +1,115 @@
+import { Event_State as State, Attempt_Outcome as Outcome, type Event } from '@evenfall/contracts/v1/event';
+import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
+import type { AttemptEnded, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptConcluded, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { type Refusal, refuse } from '@evenfall/errors';
+import { formatDuration, msOfDuration } from '@evenfall/time';
+import { systemBackoffMs } from './backoff.ts';
+import { errorClassOf } from './error-class.ts';
+import { isFinal } from './evolve.ts';
+
+/** What may be asked of, or reported about, an event. */
+export type Command =
+  | { readonly kind: 'ATTEMPT_STARTED'; readonly attempt: number; readonly started: AttemptStarted }
+  | { readonly kind: 'ATTEMPT_ENDED'; readonly attempt: number; readonly ended: AttemptEnded; readonly random: number }
+  | { readonly kind: 'SIGNAL_SENT'; readonly attempt: number; readonly sent: SignalSent }
+  /** An attempt that had been dispatched came back without having run. */
+  | { readonly kind: 'ATTEMPT_REVOKED'; readonly attempt: number }
+  /** `dispatched`: whether the next attempt is on its way, so that it may have started already. */
+  | { readonly kind: 'TERMINATE'; readonly request: TerminationRequested; readonly dispatched: boolean }
+  | { readonly kind: 'EXPIRE' };
+
+type Change = NonNullable<EventRecord['change']>;
+
+/**
+ * Decides what a command does to an event: the changes to record, none if it is said twice or too late, or a refusal.
+ * Pure: time and chance come in. The caller appends the changes, and only then tells anybody.
+ */
+export function decide(stored: StoredEvent, command: Command, nowMs: number): readonly Change[] | Refusal {
+  const { event } = stored;
+  if (!event) return [];
+  if (isFinal(event.state)) {
+    return command.kind === 'TERMINATE' ? refuse('EVENT_ENDED', { event_id: event.id, state: stateName(event.state) }) : [];
+  }
+  switch (command.kind) {
+    case 'ATTEMPT_STARTED':
+      return isNext(event, command.attempt) ? [{ $case: 'attemptStarted', value: command.started }] : stale(event, command.attempt);
+    case 'SIGNAL_SENT':
+      return isRunning(event, command.attempt) ? [{ $case: 'signalSent', value: command.sent }] : stale(event, command.attempt);
+    case 'ATTEMPT_ENDED':
+      if (!isRunning(event, command.attempt) && !isNext(event, command.attempt)) return stale(event, command.attempt);
+      return [{ $case: 'attemptConcluded', value: conclude(stored, event, command.ended, command.random, nowMs) }];
+    case 'ATTEMPT_REVOKED':
+      if (!isNext(event, command.attempt)) return stale(event, command.attempt);
+      return stored.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
+    case 'TERMINATE':
+      return terminate(stored, event, command.request, command.dispatched);
+    case 'EXPIRE':
+      return event.state === State.QUEUED && nowMs >= expiryMs(stored, event) ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }] : [];
+  }
+}
+
+function isNext(event: Event, attempt: number): boolean {
+  return event.state === State.QUEUED && attempt === event.attempts.length + 1;
+}
+
+function isRunning(event: Event, attempt: number): boolean {
+  return event.state !== State.QUEUED && attempt === event.attempts.length;
+}
+
+/** Said again, or by an attempt of the past. The first is nothing; both change nothing. */
+function stale(event: Event, attempt: number): readonly Change[] | Refusal {
+  return isRunning(event, attempt) ? [] : refuse('STALE_ATTEMPT', { event_id: event.id, attempt });
+}
+
+function expiryMs(stored: StoredEvent, event: Event): number {
+  return (event.createTime?.getTime() ?? 0) + (stored.policy?.maxEventAgeMs ?? 0);
+}
+
+function terminate(stored: StoredEvent, event: Event, request: TerminationRequested, dispatched: boolean): readonly Change[] | Refusal {
+  const graceMs = msOfDuration(request.policy?.gracePeriod);
+  const mostMs = stored.policy?.maxGracePeriodMs ?? 0;
+  if (request.mode === Mode.GRACEFUL && graceMs !== undefined && graceMs > mostMs) {
+    return refuse('GRACE_PERIOD_TOO_LONG', { grace_period: formatDuration(graceMs), max_grace_period: formatDuration(mostMs) });
+  }
+  const asked: Change = { $case: 'terminationRequested', value: request };
+  if (event.state !== State.QUEUED || dispatched) return [asked];
+  return [asked, { $case: 'endedUnstarted', value: { state: State.TERMINATED } }];
+}
+
+function conclude(stored: StoredEvent, event: Event, ended: AttemptEnded, random: number, nowMs: number): AttemptConcluded {
+  const final = (state: State): AttemptConcluded => ({ started: undefined, ended, state, retryTime: undefined });
+  if (stored.terminationRequest) return final(stateAfterTermination(ended));
+  const waitMs = retryDelayMs(stored, ended.statusCode, random);
+  if (waitMs === 'NONE') return final(State.SUCCEEDED);
+  // A retry that could not start within the event's age would only hide the error behind EXPIRED.
+  if (waitMs === 'NEVER' || nowMs + waitMs >= expiryMs(stored, event)) return final(State.FAILED);
+  return { started: undefined, ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
+}
+
+function retryDelayMs(stored: StoredEvent, statusCode: number, random: number): number | 'NONE' | 'NEVER' {
+  switch (errorClassOf(statusCode)) {
+    case 'NONE':
+      return 'NONE';
+    case 'USER':
+      return stored.userErrorCount < (stored.policy?.maxRetries ?? 0) ? (stored.policy?.retryIntervalMs ?? 0) : 'NEVER';
+    case 'SYSTEM':
+    case 'THROTTLED':
+      return systemBackoffMs(stored.systemErrorCount, random);
+    case 'CALLER':
+      return 'NEVER';
+  }
+}
+
+/** What happened before the signal wins over what was asked; after it the event is terminated, however the attempt ended. */
+function stateAfterTermination(ended: AttemptEnded): State {
+  const signalled = ended.stop !== undefined && ended.stop.outcome !== StopOutcome.ENDED_BEFORE_SIGNAL;
+  const neverRan = ended.outcome === Outcome.START_FAILED || ended.outcome === Outcome.LOST || ended.outcome === Outcome.DRAINED;
+  if (signalled || neverRan) return State.TERMINATED;
+  return ended.outcome === Outcome.RETURNED && ended.statusCode === 200 ? State.SUCCEEDED : State.FAILED;
+}
+
+function stateName(state: State): string {
+  return Object.entries(State).find(([, value]) => value === state)?.[0] ?? String(state);
+}

@@ -1,0 +1,223 @@
+import { Event_State as State, type Attempt, Attempt_Outcome as Outcome, type Event } from '@evenfall/contracts/v1/event';
+import { Termination_Mode as Mode, Termination_Outcome as StopOutcome, type Termination } from '@evenfall/contracts/v1/termination';
+import type { AttemptEnded, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
+import type { Accepted, AttemptConcluded, EndedUnstarted, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { errorClassOf } from './error-class.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+/** Whether a state is one that never changes again. */
+export function isFinal(state: State): boolean {
+  return state === State.SUCCEEDED || state === State.FAILED || state === State.TERMINATED || state === State.EXPIRED;
+}
+
+/**
+ * Folds one record into an event. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything after a final
+ * state, anything about an event nobody accepted) leaves what it was given, the same object.
+ */
+export function evolve(current: StoredEvent | undefined, record: EventRecord): StoredEvent | undefined {
+  const change = record.change;
+  if (!change) return current;
+  if (!current?.event) return change.$case === 'accepted' ? accepted(record, change.value) : current;
+  const { event } = current;
+  if (isFinal(event.state)) return current;
+  switch (change.$case) {
+    case 'accepted':
+      return current; // the first one wins everywhere
+    case 'attemptStarted':
+      return startsNext(event, record.attempt) ? started(current, event, record, change.value) : current;
+    case 'attemptConcluded':
+      return concluded(current, event, record, change.value);
+    case 'terminationRequested':
+      return terminationRequested(current, event, record, change.value);
+    case 'signalSent':
+      return runs(event, record.attempt) && event.termination ? signalSent(current, event, event.termination, change.value) : current;
+    case 'endedUnstarted':
+      return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value) : current;
+  }
+}
+
+function startsNext(event: Event, attempt: number): boolean {
+  return event.state === State.QUEUED && attempt === event.attempts.length + 1;
+}
+
+function runs(event: Event, attempt: number): boolean {
+  return (event.state === State.RUNNING || event.state === State.TERMINATING) && attempt === event.attempts.length;
+}
+
+function next(current: StoredEvent, event: Event, more?: Partial<StoredEvent>): StoredEvent {
+  return { ...current, ...more, event, foldCount: current.foldCount + 1 };
+}
+
+function accepted(record: EventRecord, value: Accepted): StoredEvent {
+  return {
+    event: {
+      id: record.eventId,
+      namespace: value.namespace,
+      function: value.function,
+      qualifier: value.qualifier,
+      version: value.version,
+      trigger: value.trigger,
+      state: State.QUEUED,
+      statusCode: 0,
+      result: NOTHING,
+      error: NOTHING,
+      resultTruncated: false,
+      createTime: record.time,
+      startTime: undefined,
+      endTime: undefined,
+      nextAttemptTime: value.notBefore,
+      attempts: [],
+      termination: undefined,
+    },
+    policy: value.policy,
+    payload: value.payload,
+    revision: value.revision,
+    userErrorCount: 0,
+    systemErrorCount: 0,
+    traceparent: value.traceparent,
+    terminationRequest: undefined,
+    foldCount: 1,
+  };
+}
+
+function attemptOf(number: number, value: AttemptStarted | undefined): Attempt {
+  return {
+    number,
+    instanceId: value?.instanceId ?? '',
+    agentId: value?.agentId ?? '',
+    coldStart: value?.coldStart ?? false,
+    startTime: value?.startTime,
+    endTime: undefined,
+    outcome: Outcome.UNSPECIFIED,
+    statusCode: 0,
+    durationMs: 0,
+    memoryBytes: 0n,
+    exitCode: 0,
+    signal: '',
+    error: NOTHING,
+    coldStartDetail: value?.coldStartDetail,
+    memoryMb: value?.memoryMb ?? 0,
+  };
+}
+
+function started(current: StoredEvent, event: Event, record: EventRecord, value: AttemptStarted): StoredEvent {
+  return next(current, {
+    ...event,
+    state: current.terminationRequest ? State.TERMINATING : State.RUNNING,
+    startTime: event.startTime ?? value.startTime ?? record.time,
+    nextAttemptTime: undefined,
+    attempts: [...event.attempts, attemptOf(record.attempt, value)],
+  });
+}
+
+function concluded(current: StoredEvent, event: Event, record: EventRecord, value: AttemptConcluded): StoredEvent {
+  const { ended } = value;
+  const fresh = startsNext(event, record.attempt);
+  if (!ended || !(fresh || runs(event, record.attempt))) return current;
+  const before = fresh ? attemptOf(record.attempt, value.started) : (event.attempts[event.attempts.length - 1] as Attempt); // runs(): there is one
+  const attempt: Attempt = {
+    ...before,
+    endTime: ended.endTime,
+    outcome: ended.outcome,
+    statusCode: ended.statusCode,
+    durationMs: ended.durationMs,
+    memoryBytes: ended.memoryBytes,
+    exitCode: ended.exitCode,
+    signal: ended.signal,
+    error: ended.error,
+  };
+  const final = isFinal(value.state);
+  const errorClass = errorClassOf(ended.statusCode);
+  return next(
+    current,
+    {
+      ...event,
+      state: value.state,
+      statusCode: ended.statusCode,
+      result: ended.result,
+      error: ended.error,
+      resultTruncated: ended.resultTruncated,
+      startTime: event.startTime ?? before.startTime,
+      endTime: final ? record.time : undefined,
+      nextAttemptTime: final ? undefined : value.retryTime,
+      attempts: fresh ? [...event.attempts, attempt] : [...event.attempts.slice(0, -1), attempt],
+      termination: event.termination && receiptOf(event.termination, ended),
+    },
+    {
+      payload: final ? NOTHING : current.payload,
+      userErrorCount: current.userErrorCount + (errorClass === 'USER' ? 1 : 0),
+      systemErrorCount: errorClass === 'SYSTEM' ? current.systemErrorCount + 1 : 0,
+    },
+  );
+}
+
+/** The receipt with the agent's part filled in; without one the attempt had ended, or was lost, before any signal. */
+function receiptOf(termination: Termination, ended: AttemptEnded): Termination {
+  const stop = ended.stop;
+  if (stop) {
+    return {
+      ...termination,
+      policy: stop.policy ?? termination.policy,
+      steps: stop.steps.length > 0 ? stop.steps : termination.steps,
+      outcome: stop.outcome,
+      endTime: ended.endTime,
+      sweptProcessCount: stop.sweptProcessCount,
+      exitCode: stop.exitCode,
+      signal: stop.signal,
+      durationMs: stop.durationMs,
+    };
+  }
+  return { ...termination, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
+}
+
+function outcomeWithoutStop(outcome: Outcome): StopOutcome {
+  if (outcome === Outcome.LOST || outcome === Outcome.DRAINED) return StopOutcome.LOST;
+  return outcome === Outcome.START_FAILED ? StopOutcome.NEVER_STARTED : StopOutcome.ENDED_BEFORE_SIGNAL;
+}
+
+function terminationRequested(current: StoredEvent, event: Event, record: EventRecord, value: TerminationRequested): StoredEvent {
+  const first = event.termination;
+  // Who asked first stands on the receipt; force always wins.
+  const mode = first?.mode === Mode.FORCE ? Mode.FORCE : value.mode;
+  const termination: Termination = first
+    ? { ...first, mode }
+    : {
+        cause: value.cause,
+        mode,
+        requester: value.requester,
+        reason: value.reason,
+        requestTime: record.time,
+        policy: undefined,
+        steps: [],
+        outcome: StopOutcome.UNSPECIFIED,
+        endTime: undefined,
+        sweptProcessCount: 0,
+        exitCode: 0,
+        signal: '',
+        durationMs: 0,
+      };
+  const state = event.state === State.RUNNING ? State.TERMINATING : event.state;
+  return next(current, { ...event, state, termination }, { terminationRequest: { ...value, mode } });
+}
+
+function signalSent(current: StoredEvent, event: Event, termination: Termination, value: SignalSent): StoredEvent {
+  const steps = value.step ? [...termination.steps, value.step] : termination.steps;
+  return next(current, { ...event, termination: { ...termination, policy: value.policy ?? termination.policy, steps } });
+}
+
+function endedUnstarted(current: StoredEvent, event: Event, record: EventRecord, value: EndedUnstarted): StoredEvent {
+  return next(
+    current,
+    {
+      ...event,
+      state: value.state,
+      statusCode: value.state === State.TERMINATED ? 499 : event.statusCode,
+      endTime: record.time,
+      nextAttemptTime: undefined,
+      termination: event.termination && { ...event.termination, outcome: StopOutcome.NEVER_STARTED, endTime: record.time },
+    },
+    { payload: NOTHING },
+  );
+}

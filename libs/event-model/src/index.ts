@@ -1,0 +1,5 @@
+export { evolve, isFinal } from './evolve.ts';
+export { decide, type Command } from './decide.ts';
+export { errorClassOf, type ErrorClass } from './error-class.ts';
+export { systemBackoffMs } from './backoff.ts';
+export { platformLinesBefore, platformLinesAfter, signalLine, reportOf, mergeLog, type PlatformLine } from './log-lines.ts';

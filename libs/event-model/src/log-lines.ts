@@ -1,0 +1,95 @@
+import type { Attempt, Event } from '@evenfall/contracts/v1/event';
+import { type LogLine, LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
+import { TerminationStep_Delivery as Delivery, TerminationStep_Disposition as Disposition, type TerminationStep } from '@evenfall/contracts/v1/termination';
+
+/**
+ * The platform's lines of an event's log are a rendering of its record, made when they are read: nothing is stored for them, and they can
+ * never disagree with the status. Forms and order: semantics, after the log format of Tencent SCF.
+ */
+export type PlatformLine = { readonly timeMs: number; readonly text: string };
+
+const MEGABYTE = 1024 * 1024;
+
+/** What the log says before the function's own lines. Empty until the attempt has started. */
+export function platformLinesBefore(eventId: string, attempt: Attempt): PlatformLine[] {
+  const timeMs = attempt.startTime?.getTime();
+  if (timeMs === undefined) return [];
+  const lines = [{ timeMs, text: `START RequestId: ${eventId}` }];
+  const cold = attempt.coldStartDetail;
+  if (cold) {
+    const total = Math.round(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
+    const pull = cold.pullCodeMs > 0 ? `PullCode: ${Math.round(cold.pullCodeMs)}ms ` : '';
+    const parts = `(${pull}InitRuntime: ${Math.round(cold.initRuntimeMs)}ms InitFunction: ${Math.round(cold.initFunctionMs)}ms)`;
+    lines.push({ timeMs, text: `Init Report RequestId: ${eventId} Coldstart: ${total}ms ${parts} Memory: ${attempt.memoryMb}MB MemUsage: ${megabytes(attempt)}MB` });
+  }
+  return lines;
+}
+
+/** What the log says once a signal was sent; undefined for SIGKILL, which no function receives. */
+export function signalLine(step: TerminationStep): PlatformLine | undefined {
+  if (step.signal === 9) return undefined;
+  const deaf = step.disposition === Disposition.BLOCKED || step.disposition === Disposition.IGNORED;
+  const received = step.delivery === Delivery.DELIVERED && !deaf;
+  return { timeMs: step.sentTime?.getTime() ?? 0, text: received ? '[PLATFORM] Signal received successfully' : '[PLATFORM] Signal reception failed' };
+}
+
+/** What the log says after the function's own lines. Empty until the attempt has ended. */
+export function platformLinesAfter(eventId: string, attempt: Attempt, result: Buffer): PlatformLine[] {
+  const timeMs = attempt.endTime?.getTime();
+  if (timeMs === undefined) return [];
+  const failed = attempt.error.length > 0;
+  const answer = failed ? attempt.error : result;
+  const texts = [
+    ...(failed ? [`ERROR RequestId:${eventId} Result:${errorText(attempt.error)}`] : []),
+    `Response RequestId:${eventId} RetMsg:${answer.toString('utf8')}`,
+    `END RequestId:${eventId}`,
+    reportOf(eventId, attempt),
+  ];
+  return texts.map((text) => ({ timeMs, text }));
+}
+
+/** The line that closes an attempt. */
+export function reportOf(eventId: string, attempt: Attempt): string {
+  return `Report RequestId:${eventId} Duration:${Math.ceil(attempt.durationMs)}ms Memory:${attempt.memoryMb}MB MemUsage:${megabytes(attempt)}MB`;
+}
+
+/** The whole log of an event: the platform's lines around and, by time, among the function's own. `own` is in order within an attempt. */
+export function mergeLog(event: Event, own: readonly LogLine[]): LogLine[] {
+  const lines: LogLine[] = [];
+  for (const attempt of event.attempts) {
+    const last = attempt.number === event.attempts.length;
+    const put = ({ timeMs, text }: PlatformLine): void => {
+      lines.push({ time: new Date(timeMs), stream: Stream.PLATFORM, attempt: attempt.number, instanceId: attempt.instanceId, text });
+    };
+    platformLinesBefore(event.id, attempt).forEach(put);
+    const signals = last ? (event.termination?.steps ?? []).map(signalLine).filter((line) => line !== undefined) : [];
+    for (const line of own) {
+      if (line.attempt !== attempt.number) continue;
+      while (signals[0] && signals[0].timeMs <= (line.time?.getTime() ?? 0)) put(signals.shift() as PlatformLine);
+      lines.push(line);
+    }
+    signals.forEach(put);
+    platformLinesAfter(event.id, attempt, last ? event.result : Buffer.alloc(0)).forEach(put);
+  }
+  return lines;
+}
+
+function megabytes(attempt: Attempt): string {
+  return (Number(attempt.memoryBytes) / MEGABYTE).toFixed(2);
+}
+
+/** The sentence inside an error's JSON, or all of it. */
+function errorText(error: Buffer): string {
+  const text = error.toString('utf8');
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null) {
+      const { stackTrace, errorMessage } = parsed as { stackTrace?: unknown; errorMessage?: unknown };
+      if (typeof stackTrace === 'string' && stackTrace !== '') return stackTrace;
+      if (typeof errorMessage === 'string') return errorMessage;
+    }
+  } catch {
+    return text; // cut, or not ours: shown as it is
+  }
+  return text;
+}

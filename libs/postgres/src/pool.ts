@@ -1,0 +1,59 @@
+import { connect } from 'node:net';
+import postgres from 'postgres';
+
+/** A pool; call it as a template tag. Values of type int8 come back as bigint. */
+export type Sql = postgres.Sql<{ bigint: bigint }>;
+
+/** Where a server is. */
+export type PostgresTarget =
+  | { readonly kind: 'url'; readonly url: string }
+  | {
+      readonly kind: 'socket';
+      /** Folder of the unix socket. */
+      readonly socketDir: string;
+      readonly port: number;
+      readonly user: string;
+      readonly password: string;
+      readonly database: string;
+    };
+
+export type PoolOptions = {
+  /** Shown in pg_stat_activity. */
+  readonly name: string;
+  /** Connections at most. Default 4. */
+  readonly max?: number;
+};
+
+/** Opens a pool. Connects when first used. */
+export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
+  const common = {
+    max: options.max ?? 4,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: 5,
+    types: { bigint: postgres.BigInt },
+    onnotice: () => undefined,
+    connection: { application_name: `evenfall ${options.name}` },
+  } as const;
+  if (target.kind === 'socket') {
+    return postgres({
+      ...common,
+      path: `${target.socketDir}/.s.PGSQL.${target.port}`,
+      user: target.user,
+      password: target.password,
+      database: target.database,
+    } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // `path` is missing from the type, not from the code
+  }
+  return postgres(target.url, {
+    ...common,
+    // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement.
+    socket: ({ host, port }: { host: string[]; port: number[] }) => {
+      const socket = connect(port[0] ?? 5432, host[0] ?? 'localhost');
+      socket.setNoDelay(true);
+      return new Promise((resolve, reject) => {
+        socket.once('connect', () => resolve(socket));
+        socket.once('error', reject);
+      });
+    },
+  } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // as above, for `socket`
+}

@@ -1,0 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Waits until the claim holds (returns something other than undefined or false, without throwing); fails with its last complaint. */
+export async function eventually<T>(claim: () => T | Promise<T>, withinMs = 5_000): Promise<Exclude<T, undefined | false>> {
+  const until = performance.now() + withinMs;
+  let complaint: unknown = new Error('it never held');
+  for (;;) {
+    try {
+      const value = await claim();
+      if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
+    } catch (error) {
+      complaint = error;
+    }
+    if (performance.now() > until) throw new Error(`Not within ${withinMs} ms`, { cause: complaint });
+    await sleep(5);
+  }
+}

@@ -1,0 +1,3 @@
+export { testDatabase, type TestDatabase } from './test-database.ts';
+export { eventually } from './eventually.ts';
+export { tempDir } from './temp-dir.ts';
