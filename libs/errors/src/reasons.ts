@@ -29,6 +29,7 @@ export const REASONS = {
   INVALID_FIELD: row('INVALID_ARGUMENT', 'The field "{field}" is not valid: {rule}.'),
   INVALID_JSON: row('INVALID_ARGUMENT', 'The request body is not valid JSON: {detail}.'),
   INVALID_PAGE_TOKEN: row('INVALID_ARGUMENT', 'The page token does not belong to this request.'),
+  UNSUPPORTED_MEDIA_TYPE: row('INVALID_ARGUMENT', 'A body of type {content_type} is not taken here; send {expected}.', { httpStatus: 415 }),
   UNKNOWN_PATH: row('NOT_FOUND', 'There is nothing at {method} {path}.'),
   // Functions
   FUNCTION_NOT_FOUND: row('NOT_FOUND', 'There is no function "{function}" in namespace "{namespace}".'),

@@ -1,0 +1,66 @@
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { refuse } from '@evenfall/errors';
+import { superviseLoop } from '@evenfall/lifecycle';
+import type { FunctionCache, GatewayPorts } from '../ports.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+
+/** Functions remembered; the one remembered longest goes first. */
+const MAX_FUNCTIONS = 10_000;
+
+type Entries = Map<string, Promise<FunctionMessage>>;
+
+/** A cache that is filled by asking and emptied by the registry's watch. While no watch stands it remembers nothing. */
+export function createFunctionCache(ports: Pick<GatewayPorts, 'registry' | 'log'>): FunctionCache & { run(signal: AbortSignal): Promise<void> } {
+  let standing = false;
+  let functions = new Map<string, Entries>();
+
+  const ask = async (namespace: string, name: string, qualifier: string): Promise<FunctionMessage> => {
+    const { function: fn } = await ports.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: LIMITS_MS.read });
+    if (!fn) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
+    return fn;
+  };
+  // An answer that was under way when its function changed lands in a map that nobody looks into any more.
+  const entriesOf = (key: string): Entries => {
+    let entries = functions.get(key);
+    if (!entries) {
+      if (functions.size >= MAX_FUNCTIONS) functions.delete(functions.keys().next().value ?? '');
+      functions.set(key, (entries = new Map()));
+    }
+    return entries;
+  };
+  const empty = (): void => {
+    standing = false;
+    functions = new Map();
+  };
+
+  return {
+    get standing() {
+      return standing;
+    },
+    resolve(namespace, name, qualifier) {
+      if (!standing) return ask(namespace, name, qualifier);
+      const entries = entriesOf(`${namespace}/${name}`);
+      const known = entries.get(qualifier);
+      if (known) return known;
+      const asked = ask(namespace, name, qualifier);
+      entries.set(qualifier, asked);
+      asked.catch(() => entries.delete(qualifier)); // a no is not remembered: nobody tells of a function that comes to be where none was
+      return asked;
+    },
+    forget(namespace, name) {
+      functions.delete(`${namespace}/${name}`);
+    },
+    run: (signal) =>
+      superviseLoop({ name: 'watch functions', signal, onFailure: (error) => ports.log.warn('function watch broke', { error: String(error) }) }, async () => {
+        try {
+          for await (const change of ports.registry.watchFunctions({}, { signal })) {
+            if (change.namespace === '') standing = true;
+            else functions.delete(`${change.namespace}/${change.name}`);
+          }
+        } finally {
+          empty();
+        }
+        if (!signal.aborted) throw new Error('the registry ended the watch');
+      }),
+  };
+}

@@ -1,0 +1,31 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { traceparentOf } from '../../domain/submission.ts';
+import type { Caller } from '../../ports.ts';
+import { ANONYMOUS } from '../access.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    requester: string;
+  }
+}
+
+/** Who calls. Its signal is made when first asked for: most requests never look at it. */
+export function callerOf(request: FastifyRequest, reply: FastifyReply): Caller {
+  const header = request.headers['traceparent'];
+  let signal: AbortSignal | undefined;
+  return {
+    requester: request.requester === '' ? ANONYMOUS : request.requester,
+    traceparent: traceparentOf(typeof header === 'string' ? header : undefined),
+    get signal() {
+      return (signal ??= signalOf(reply));
+    },
+  };
+}
+
+function signalOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  const response = reply.raw;
+  if (response.destroyed) controller.abort();
+  response.once('close', () => controller.abort());
+  return controller.signal;
+}

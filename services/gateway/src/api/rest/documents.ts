@@ -1,0 +1,173 @@
+import { Attempt_Outcome, Event_State } from '@evenfall/contracts/v1/event';
+import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
+import { Instance_State } from '@evenfall/contracts/v1/operator_service';
+import {
+  KillSignal,
+  Termination_Cause,
+  Termination_Mode,
+  Termination_Outcome,
+  TerminationStep_Delivery,
+  TerminationStep_Disposition,
+} from '@evenfall/contracts/v1/termination';
+import { type TSchema, Type } from '@sinclair/typebox';
+import { Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from './schemas.ts';
+
+const Moment = Type.String({ format: 'date-time' });
+const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()]);
+const named = (id: string, schema: TSchema): TSchema => ({ ...schema, $id: id });
+
+/** What responses look like, for the document: they are written by hand and not checked against it at run time. */
+export const DOCUMENTS: readonly TSchema[] = [
+  named(
+    'Error',
+    Type.Object({
+      error: Type.Object({
+        code: Type.Integer({ description: 'The HTTP status.' }),
+        status: Type.String({ description: 'The name of the gRPC code.' }),
+        message: Type.String(),
+        details: Type.Array(
+          Type.Object({ reason: Type.String(), domain: Type.Literal('evenfall'), metadata: Type.Record(Type.String(), Type.String()) }),
+        ),
+      }),
+    }),
+  ),
+  named(
+    'Function',
+    Type.Object({
+      namespace: Type.String(),
+      name: Type.String(),
+      version: Type.String(),
+      revision: Type.Integer(),
+      description: Type.String(),
+      runtime: Type.String(),
+      handler: Type.String(),
+      timeout: Duration,
+      memory_mb: Type.Integer(),
+      environment: Type.Record(Type.String(), Type.String()),
+      termination: orNull(Policy),
+      event_invoke: orNull(EventInvoke),
+      initializer: orNull(HookSchema),
+      pre_stop: orNull(HookSchema),
+      init_timeout: Duration,
+      code_sha256: Type.String(),
+      code_size_bytes: Type.Integer(),
+      create_time: Moment,
+      update_time: Moment,
+    }),
+  ),
+  named(
+    'Attempt',
+    Type.Object({
+      number: Type.Integer(),
+      instance_id: Type.String(),
+      agent_id: Type.String(),
+      cold_start: Type.Boolean(),
+      start_time: orNull(Moment),
+      end_time: orNull(Moment),
+      outcome: orNull(enumOf(Attempt_Outcome)),
+      status_code: Type.Integer(),
+      duration_ms: Type.Number(),
+      memory_bytes: Type.Integer(),
+      exit_code: Type.Optional(Type.Integer()),
+      signal: Type.Optional(Type.String()),
+      error: Type.Optional(Type.Unknown()),
+      cold_start_detail: Type.Optional(
+        Type.Object({ pull_code_ms: Type.Number(), init_runtime_ms: Type.Number(), init_function_ms: Type.Number() }),
+      ),
+    }),
+  ),
+  named(
+    'Termination',
+    Type.Object({
+      cause: enumOf(Termination_Cause),
+      mode: enumOf(Termination_Mode),
+      requester: Type.String(),
+      reason: Type.String(),
+      request_time: Moment,
+      policy: orNull(Policy),
+      steps: Type.Array(
+        Type.Object({
+          signal: enumOf(KillSignal),
+          sent_time: Moment,
+          disposition: enumOf(TerminationStep_Disposition),
+          delivery: enumOf(TerminationStep_Delivery),
+        }),
+      ),
+      outcome: orNull(enumOf(Termination_Outcome)),
+      exit_code: Type.Optional(Type.Integer()),
+      signal: Type.Optional(Type.String()),
+      end_time: orNull(Moment),
+      duration_ms: Type.Number(),
+      swept_process_count: Type.Integer(),
+    }),
+  ),
+  named(
+    'Event',
+    Type.Object({
+      id: Type.String(),
+      namespace: Type.String(),
+      function: Type.String(),
+      qualifier: Type.String(),
+      version: Type.String(),
+      trigger: Type.String(),
+      state: enumOf(Event_State),
+      status_code: Type.Integer({ description: '0 while no attempt has ended.' }),
+      result: Type.Unknown(),
+      error: Type.Unknown(),
+      result_truncated: Type.Optional(Type.Boolean()),
+      create_time: Moment,
+      start_time: orNull(Moment),
+      end_time: orNull(Moment),
+      next_attempt_time: orNull(Moment),
+      attempts: Type.Array(ref('Attempt')),
+      termination: orNull(ref('Termination')),
+    }),
+  ),
+  named(
+    'Invocation',
+    Type.Object({
+      event_id: Type.String(),
+      status_code: Type.Integer(),
+      result: Type.Optional(Type.Unknown()),
+      error: Type.Optional(Type.Unknown()),
+      log_tail: Type.String(),
+      duration_ms: Type.Number(),
+      billed_duration_ms: Type.Integer(),
+      memory_bytes: Type.Integer(),
+    }),
+  ),
+  named(
+    'LogLine',
+    Type.Object({
+      time: Moment,
+      stream: enumOf(LogLine_Stream),
+      attempt: Type.Integer(),
+      instance_id: Type.String(),
+      text: Type.String(),
+    }),
+  ),
+  named(
+    'Agent',
+    Type.Object({
+      id: Type.String(),
+      capacity_mb: Type.Integer(),
+      used_mb: Type.Integer(),
+      instance_count: Type.Integer(),
+      attempt_count: Type.Integer(),
+      attach_time: orNull(Moment),
+    }),
+  ),
+  named(
+    'Instance',
+    Type.Object({
+      id: Type.String(),
+      agent_id: Type.String(),
+      namespace: Type.String(),
+      function: Type.String(),
+      version: Type.String(),
+      state: enumOf(Instance_State),
+      event_id: orNull(Type.String()),
+      start_time: orNull(Moment),
+    }),
+  ),
+];

@@ -1,0 +1,84 @@
+import { isRefusal, refuse, Refusal } from '@evenfall/errors';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+
+/** Several faults of one request at once. */
+export class InvalidRequest extends Error {
+  readonly refusals: readonly [Refusal, ...Refusal[]];
+
+  constructor(refusals: readonly [Refusal, ...Refusal[]]) {
+    super(refusals[0].message);
+    this.name = 'InvalidRequest';
+    this.refusals = refusals;
+  }
+}
+
+/** The documented body of an error. */
+export function errorBody(refusals: readonly [Refusal, ...Refusal[]]): object {
+  const [first, ...more] = refusals;
+  const message = more.length === 0 ? first.message : `${first.message} (and ${more.length} more)`;
+  const details = refusals.map(({ reason, metadata }) => ({ reason, domain: 'evenfall', metadata }));
+  return { error: { code: first.httpStatus, status: first.status, message, details } };
+}
+
+/** What a caller is told of a failure; `unexpected` hears of what nobody foresaw. */
+export function refusalsOf(error: unknown, request: FastifyRequest, unexpected: (error: unknown) => void): readonly [Refusal, ...Refusal[]] {
+  if (error instanceof InvalidRequest) return error.refusals;
+  if (isRefusal(error)) return [error];
+  const known = isFrameworkError(error) ? refusalOfFramework(error, request) : undefined;
+  if (known) return [known];
+  unexpected(error);
+  return [refuse('INTERNAL')];
+}
+
+/** Answers a request with its refusals. */
+export function sendRefusals(reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply {
+  const [first] = refusals;
+  if (first.status === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="evenfall"');
+  if (first.httpStatus === 429 || first.httpStatus === 503) reply.header('retry-after', first.reason === 'LANE_FULL' ? '5' : '1');
+  return reply.code(first.httpStatus).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(errorBody(refusals)));
+}
+
+/** Which size a route's body is limited by, for the refusal. */
+export type BodyKind = 'payload' | 'code' | 'request';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    bodyKind?: BodyKind;
+  }
+}
+
+function refusalOfFramework(error: FastifyError, request: FastifyRequest): Refusal | undefined {
+  const { bodyKind = 'request' } = request.routeOptions.config;
+  const maxBytes = request.routeOptions.bodyLimit;
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE': {
+      const size = request.headers['content-length'] ?? `more than ${maxBytes}`;
+      if (bodyKind === 'payload') return refuse('PAYLOAD_TOO_LARGE', { size_bytes: size, max_bytes: maxBytes });
+      if (bodyKind === 'code') return refuse('CODE_PACKAGE_TOO_LARGE', { detail: `${size} bytes zipped; at most ${maxBytes} are taken` });
+      return refuse('REQUEST_TOO_LARGE', { max_bytes: maxBytes });
+    }
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 'FST_ERR_CTP_INVALID_TYPE':
+      return refuse('UNSUPPORTED_MEDIA_TYPE', {
+        content_type: String(request.headers['content-type'] ?? 'nothing').slice(0, 80),
+        expected: bodyKind === 'code' ? 'application/zip' : 'application/json',
+      });
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return refuse('INVALID_FIELD', { field: 'content-length', rule: 'the number of bytes that follow' });
+    case 'FST_ERR_BAD_URL':
+      return refuse('INVALID_FIELD', { field: 'path', rule: 'percent-encoded UTF-8' });
+    case 'FST_ERR_NOT_FOUND':
+      return unknownPath(request);
+    default:
+      return undefined;
+  }
+}
+
+/** The answer to a path that nothing is at. */
+export function unknownPath(request: FastifyRequest): Refusal {
+  return refuse('UNKNOWN_PATH', { method: request.method, path: (request.url.split('?')[0] ?? '').slice(0, 200) });
+}
+
+function isFrameworkError(error: unknown): error is FastifyError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string';
+}

@@ -1,0 +1,67 @@
+import { type Attempt, Attempt_Outcome, type Event, Event_State } from '@evenfall/contracts/v1/event';
+import { nameOf } from './enum-names.ts';
+import { terminationJson } from './termination-json.ts';
+
+/**
+ * Writes an event as JSON text. Result and error are JSON already and are put in as they are: parsing them only to write them again would
+ * cost the most where they are largest, and would change numbers that JavaScript cannot hold.
+ */
+export function eventText(event: Event): string {
+  const head = JSON.stringify({
+    id: event.id,
+    namespace: event.namespace,
+    function: event.function,
+    qualifier: event.qualifier,
+    version: event.version,
+    trigger: event.trigger,
+    state: nameOf(Event_State, event.state) ?? null,
+    status_code: event.statusCode,
+  });
+  const tail = JSON.stringify({
+    ...(event.resultTruncated ? { result_truncated: true } : {}),
+    create_time: event.createTime ?? null,
+    start_time: event.startTime ?? null,
+    end_time: event.endTime ?? null,
+    next_attempt_time: event.nextAttemptTime ?? null,
+    attempts: event.attempts.map(attemptJson),
+    termination: event.termination ? terminationJson(event.termination) : null,
+  });
+  const result = event.resultTruncated ? JSON.stringify(event.result.toString('utf8')) : rawJson(event.result); // what was cut is JSON no more
+  return `${head.slice(0, -1)},"result":${result},"error":${rawJson(event.error)},${tail.slice(1)}`;
+}
+
+/** JSON text as it is; nothing is null. */
+export function rawJson(text: Buffer): string {
+  return text.length === 0 ? 'null' : text.toString('utf8');
+}
+
+function attemptJson(attempt: Attempt): object {
+  const outcome = nameOf(Attempt_Outcome, attempt.outcome);
+  const cold = attempt.coldStartDetail;
+  return {
+    number: attempt.number,
+    instance_id: attempt.instanceId,
+    agent_id: attempt.agentId,
+    cold_start: attempt.coldStart,
+    start_time: attempt.startTime ?? null,
+    end_time: attempt.endTime ?? null,
+    outcome: outcome ?? null,
+    status_code: attempt.statusCode,
+    duration_ms: attempt.durationMs,
+    memory_bytes: Number(attempt.memoryBytes),
+    ...(outcome === 'EXITED' ? { exit_code: attempt.exitCode } : {}),
+    ...(attempt.signal === '' ? {} : { signal: attempt.signal }),
+    ...(attempt.error.length === 0 ? {} : { error: parsed(attempt.error) }),
+    ...(cold
+      ? { cold_start_detail: { pull_code_ms: cold.pullCodeMs, init_runtime_ms: cold.initRuntimeMs, init_function_ms: cold.initFunctionMs } }
+      : {}),
+  };
+}
+
+function parsed(text: Buffer): unknown {
+  try {
+    return JSON.parse(text.toString('utf8'));
+  } catch {
+    return text.toString('utf8'); // cut on its way: better shown as text than not at all
+  }
+}

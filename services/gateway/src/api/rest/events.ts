@@ -1,0 +1,208 @@
+import { Event_State } from '@evenfall/contracts/v1/event';
+import {
+  type EventSubmission,
+  ListEventsRequest_Order,
+  ListEventsRequest_OrderBy,
+  TerminateEventRequest_Wait,
+} from '@evenfall/contracts/v1/event_service';
+import { refuse } from '@evenfall/errors';
+import { durationOfMs, parseDuration, type ProtoDuration } from '@evenfall/time';
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
+import { createEvent } from '../../flows/create-event.ts';
+import { getEvent } from '../../flows/get-event.ts';
+import { listEvents } from '../../flows/list-events.ts';
+import { terminateEvent } from '../../flows/terminate-event.ts';
+import type { Gateway } from '../../ports.ts';
+import { takeBytes } from './bodies.ts';
+import { callerOf } from './caller.ts';
+import { valueOf } from './enum-names.ts';
+import { eventText } from './event-json.ts';
+import { EventPath, EventQuery, FunctionPath, pageOf, ref, Terminate } from './schemas.ts';
+import { policyFrom } from './termination-json.ts';
+
+const EVENTS = '/v1/namespaces/:namespace/functions/:function/events';
+const EVENT = '/v1/events/:event_id([^:/]+)';
+/** Bytes of a batch's body: its payloads, their quoting, and their keys. */
+const BATCH_BODY_BYTES = 64 * 1024 * 1024;
+const JSON_TYPE = 'application/json; charset=utf-8';
+const TAGS = ['events'];
+
+type Path = { Params: Static<typeof FunctionPath> };
+type IdPath = { Params: Static<typeof EventPath> };
+
+export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
+  void app.register(async (raw) => {
+    takeBytes(raw, 'application/json');
+    acceptOne(raw, gateway);
+    acceptMany(raw, gateway);
+  });
+
+  app.get<Path & { Querystring: Static<typeof EventQuery> }>(
+    EVENTS,
+    { schema: { tags: TAGS, summary: 'Lists events of one function', params: FunctionPath, querystring: EventQuery, response: { 200: pageOf('events', 'Event') } } },
+    async (request, reply) => {
+      const { query } = request;
+      const page = await listEvents(gateway, {
+        namespace: request.params.namespace,
+        function: request.params.function,
+        states: (query.state ?? []).map((state) => valueOf(Event_State, state)),
+        qualifier: query.qualifier ?? '',
+        trigger: query.trigger ?? '',
+        startTimeAfter: dateOf('start_time_after', query.start_time_after),
+        startTimeBefore: dateOf('start_time_before', query.start_time_before),
+        endTimeAfter: dateOf('end_time_after', query.end_time_after),
+        endTimeBefore: dateOf('end_time_before', query.end_time_before),
+        orderBy: valueOf(ListEventsRequest_OrderBy, query.order_by?.toUpperCase()),
+        order: valueOf(ListEventsRequest_Order, query.order?.toUpperCase()),
+        pageSize: query.page_size ?? 0,
+        pageToken: query.page_token ?? '',
+      });
+      const text = `{"events":[${page.events.map(eventText).join(',')}],"next_page_token":${JSON.stringify(page.nextPageToken)}}`;
+      return reply.header('content-type', JSON_TYPE).send(text);
+    },
+  );
+
+  app.get<IdPath>(
+    EVENT,
+    { schema: { tags: TAGS, summary: 'Gets one event', params: EventPath, response: { 200: ref('Event') } } },
+    async (request, reply) => reply.header('content-type', JSON_TYPE).send(eventText(await getEvent(gateway, request.params.event_id))),
+  );
+
+  app.post<IdPath & { Body: Static<typeof Terminate> }>(
+    `${EVENT}::terminate`,
+    {
+      schema: { tags: TAGS, summary: 'Terminates one event', params: EventPath, body: Terminate, response: { 200: ref('Event') } },
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
+    },
+    async (request, reply) => {
+      const { graceful = false, reason = '', wait, ...policy } = request.body;
+      const { event } = await terminateEvent(gateway, callerOf(request, reply), {
+        id: request.params.event_id,
+        graceful,
+        policy: Object.keys(policy).length > 0 ? policyFrom(policy) : undefined,
+        reason,
+        wait: valueOf(TerminateEventRequest_Wait, wait?.toUpperCase()),
+      });
+      return reply.header('content-type', JSON_TYPE).send(event ? eventText(event) : 'null');
+    },
+  );
+}
+
+/** The hot path: the body is the payload and stays the bytes it came as. */
+function acceptOne(app: FastifyInstance, gateway: Gateway): void {
+  app.post<Path & { Body: Buffer | undefined }>(
+    EVENTS,
+    {
+      bodyLimit: gateway.limits.maxPayloadBytes,
+      config: { bodyKind: 'payload' },
+      schema: {
+        tags: TAGS,
+        summary: 'Accepts one event; the body is its payload',
+        params: FunctionPath,
+        headers: Type.Object({
+          'idempotency-key': Type.Optional(Type.String()),
+          'evenfall-qualifier': Type.Optional(Type.String()),
+          'evenfall-delay': Type.Optional(Type.String()),
+          traceparent: Type.Optional(Type.String()),
+        }),
+        body: Type.Unknown({ description: 'Any JSON value.' }),
+        response: { 202: ref('Event') },
+      },
+    },
+    async (request, reply) => {
+      const { headers } = request;
+      const { event } = await createEvent(gateway, callerOf(request, reply), {
+        namespace: request.params.namespace,
+        function: request.params.function,
+        qualifier: textOf(headers['evenfall-qualifier']),
+        submission: {
+          payload: request.body ?? Buffer.alloc(0),
+          idempotencyKey: textOf(headers['idempotency-key']),
+          delay: delayOf('Evenfall-Delay', textOf(headers['evenfall-delay'])),
+        },
+      });
+      reply.code(202).header('content-type', JSON_TYPE);
+      return event ? reply.header('location', `/v1/events/${event.id}`).send(eventText(event)) : reply.send('null');
+    },
+  );
+}
+
+function acceptMany(app: FastifyInstance, gateway: Gateway): void {
+  app.post<Path & { Body: Buffer | undefined }>(
+    `${EVENTS}::batchCreate`,
+    {
+      bodyLimit: BATCH_BODY_BYTES,
+      schema: {
+        tags: TAGS,
+        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none`,
+        params: FunctionPath,
+        headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Type.String()), traceparent: Type.Optional(Type.String()) }),
+        // Shown, not checked: the body comes as bytes, and a hand check of a thousand small objects is the faster one.
+        body: Type.Unsafe<Buffer | undefined>({ ...Type.Unknown({ description: '{"events": [{"payload", "idempotency_key", "delay"}]}' }) }),
+        response: { 202: Type.Object({ events: Type.Array(Type.Object({ id: Type.String() })) }) },
+      },
+    },
+    async (request, reply) => {
+      const { eventIds } = await batchCreateEvents(gateway, callerOf(request, reply), {
+        namespace: request.params.namespace,
+        function: request.params.function,
+        qualifier: textOf(request.headers['evenfall-qualifier']),
+        submissions: submissionsOf(request.body ?? Buffer.alloc(0)),
+      });
+      return reply.code(202).header('content-type', JSON_TYPE).send(`{"events":[${eventIds.map((id) => `{"id":"${id}"}`).join(',')}]}`);
+    },
+  );
+}
+
+function submissionsOf(body: Buffer): EventSubmission[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw refuse('INVALID_JSON', { detail: cause instanceof SyntaxError ? cause.message.replace(/, "[\s\S]*$/, '').slice(0, 160) : 'it cannot be read' });
+  }
+  const events = isRecord(parsed) ? parsed['events'] : undefined;
+  if (!Array.isArray(events) || Object.keys(parsed as object).length !== 1) {
+    throw refuse('INVALID_FIELD', { field: 'events', rule: 'the body is {"events": [...]} and nothing else' });
+  }
+  if (events.length > MAX_BATCH_EVENTS) throw refuse('INVALID_FIELD', { field: 'events', rule: `1 to ${MAX_BATCH_EVENTS} events` });
+  return events.map(submissionOf);
+}
+
+function submissionOf(item: unknown, index: number): EventSubmission {
+  const fault = (field: string, rule: string) => refuse('INVALID_FIELD', { field: `events[${index}]${field}`, rule });
+  if (!isRecord(item)) throw fault('', 'an object with payload, idempotency_key and delay');
+  for (const key of Object.keys(item)) {
+    if (key !== 'payload' && key !== 'idempotency_key' && key !== 'delay') throw fault(`.${key.slice(0, 40)}`, 'there is no such field');
+  }
+  const { payload = null, idempotency_key: key = '', delay = '' } = item;
+  if (typeof key !== 'string') throw fault('.idempotency_key', 'text');
+  if (typeof delay !== 'string') throw fault('.delay', 'a duration such as "30s"');
+  return { payload: Buffer.from(JSON.stringify(payload)), idempotencyKey: key, delay: delayOf(`events[${index}].delay`, delay) };
+}
+
+function delayOf(field: string, text: string): ProtoDuration | undefined {
+  if (text === '') return undefined;
+  const ms = parseDuration(text);
+  if (ms === undefined) throw refuse('INVALID_FIELD', { field, rule: 'a duration such as "500ms", "30s", "10m" or "6h"' });
+  return durationOfMs(ms);
+}
+
+function dateOf(field: string, text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) throw refuse('INVALID_FIELD', { field, rule: 'a time that exists' });
+  return date;
+}
+
+function textOf(header: string | string[] | undefined): string {
+  return typeof header === 'string' ? header : '';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,71 @@
+import { EventInvokeConfig, FunctionMessage, type Hook } from '@evenfall/contracts/v1/function';
+import { durationFrom, durationText, policyFrom, policyJson } from './termination-json.ts';
+import type { EventInvokeBody, FunctionBody, HookBody } from './schemas.ts';
+
+export function functionJson(fn: FunctionMessage): object {
+  return {
+    namespace: fn.namespace,
+    name: fn.name,
+    version: fn.version,
+    revision: fn.revision,
+    description: fn.description,
+    runtime: fn.runtime,
+    handler: fn.handler,
+    timeout: durationText(fn.timeout),
+    memory_mb: fn.memoryMb,
+    environment: fn.environment,
+    termination: fn.termination ? policyJson(fn.termination) : null,
+    event_invoke: fn.eventInvoke ? eventInvokeJson(fn.eventInvoke) : null,
+    initializer: hookJson(fn.initializer),
+    pre_stop: hookJson(fn.preStop),
+    init_timeout: durationText(fn.initTimeout),
+    code_sha256: fn.codeSha256,
+    code_size_bytes: Number(fn.codeSizeBytes),
+    create_time: fn.createTime ?? null,
+    update_time: fn.updateTime ?? null,
+  };
+}
+
+export function eventInvokeJson(config: EventInvokeConfig): object {
+  return {
+    max_retries: config.maxRetries,
+    retry_interval: durationText(config.retryInterval),
+    max_event_age: durationText(config.maxEventAge),
+  };
+}
+
+export function eventInvokeFrom(body: EventInvokeBody): EventInvokeConfig {
+  return EventInvokeConfig.create({
+    maxRetries: body.max_retries,
+    retryInterval: durationFrom(body.retry_interval),
+    maxEventAge: durationFrom(body.max_event_age),
+  });
+}
+
+/** Reads a function; what is left out stays empty, for the registry to fill. */
+export function functionFrom(namespace: string, name: string, body: Omit<FunctionBody, 'name'>): FunctionMessage {
+  return {
+    ...FunctionMessage.create(),
+    namespace,
+    name,
+    description: body.description ?? '',
+    runtime: body.runtime ?? '',
+    handler: body.handler ?? '',
+    timeout: durationFrom(body.timeout),
+    memoryMb: body.memory_mb ?? 0,
+    environment: body.environment ?? {},
+    termination: body.termination && policyFrom(body.termination),
+    eventInvoke: body.event_invoke && eventInvokeFrom(body.event_invoke),
+    initializer: hookFrom(body.initializer),
+    preStop: hookFrom(body.pre_stop),
+    initTimeout: durationFrom(body.init_timeout),
+  };
+}
+
+function hookJson(hook: Hook | undefined): object | null {
+  return hook ? { handler: hook.handler, timeout: durationText(hook.timeout) } : null;
+}
+
+function hookFrom(body: HookBody | undefined): Hook | undefined {
+  return body && { handler: body.handler, timeout: durationFrom(body.timeout) };
+}

@@ -1,0 +1,176 @@
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { refuse } from '@evenfall/errors';
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import type { FunctionFlows } from '../../flows/manage-functions.ts';
+import { takeBytes } from './bodies.ts';
+import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
+import { EventInvoke, FunctionCreate, FunctionPatch, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
+
+const FUNCTIONS = '/v1/namespaces/:namespace/functions';
+const FUNCTION = `${FUNCTIONS}/:function([^:/]+)`;
+/** Largest zipped code package (semantics §3). */
+export const MAX_CODE_BYTES = 50 * 1024 * 1024;
+/** The same in base64, and the rest of the body. */
+const CREATE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
+const TAGS = ['functions'];
+const NamespacePath = Type.Object({ namespace: Type.String() });
+const STRICT = { additionalProperties: false } as const;
+const ListQuery = Type.Object({ ...PageQuery, filter: Type.Optional(Type.String({ maxLength: 60 })) }, STRICT);
+const VersionQuery = Type.Object(PageQuery, STRICT);
+const GetQuery = Type.Object({ qualifier: Type.Optional(Type.String()) }, STRICT);
+const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength: 1_000 })) }, STRICT);
+
+type Path = { Params: Static<typeof FunctionPath> };
+
+export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void {
+  app.post<{ Params: Static<typeof NamespacePath>; Body: Static<typeof FunctionCreate> }>(
+    FUNCTIONS,
+    {
+      bodyLimit: CREATE_BODY_BYTES,
+      schema: { tags: TAGS, summary: 'Creates a function', params: NamespacePath, body: FunctionCreate, response: { 201: ref('Function') } },
+    },
+    async (request, reply) => {
+      const { namespace } = request.params;
+      const { name, code_zip: code, ...settings } = request.body;
+      const { function: fn } = await flows.createFunction({
+        function: functionFrom(namespace, name, settings),
+        codeZip: code === undefined ? Buffer.alloc(0) : bytesOf(code),
+      });
+      reply.code(201).header('location', `/v1/namespaces/${namespace}/functions/${name}`);
+      return reply.send(fn && functionJson(fn));
+    },
+  );
+
+  app.get<{ Params: Static<typeof NamespacePath>; Querystring: Static<typeof ListQuery> }>(
+    FUNCTIONS,
+    { schema: { tags: TAGS, summary: 'Lists functions by name', params: NamespacePath, querystring: ListQuery, response: { 200: pageOf('functions', 'Function') } } },
+    async (request) => {
+      const { page_size: pageSize = 0, page_token: pageToken = '', filter = '' } = request.query;
+      const page = await flows.listFunctions({ namespace: request.params.namespace, pageSize, pageToken, filter });
+      return { functions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
+    },
+  );
+
+  app.get<Path & { Querystring: Static<typeof GetQuery> }>(
+    FUNCTION,
+    { schema: { tags: TAGS, summary: 'Gets a function or a version of it', params: FunctionPath, querystring: GetQuery, response: { 200: ref('Function') } } },
+    async (request) => {
+      const { namespace, function: name } = request.params;
+      const { function: fn } = await flows.getFunction({ namespace, name, qualifier: request.query.qualifier ?? '' });
+      return fn && functionJson(fn);
+    },
+  );
+
+  app.patch<Path & { Body: Static<typeof FunctionPatch> }>(
+    FUNCTION,
+    {
+      schema: { tags: TAGS, summary: 'Changes settings: those that are named; null goes back to the default', params: FunctionPath, body: FunctionPatch, response: { 200: ref('Function') } },
+      preValidation: async (request) => {
+        const { body } = request;
+        if (typeof body !== 'object' || body === null || Array.isArray(body)) return;
+        request.updateMask = Object.keys(body);
+        request.body = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) as Static<typeof FunctionPatch>;
+      },
+    },
+    async (request) => {
+      const { namespace, function: name } = request.params;
+      const known = Object.keys(FunctionPatch.properties);
+      for (const field of request.updateMask) {
+        if (!known.includes(field)) throw refuse('INVALID_FIELD', { field: field.slice(0, 80), rule: 'there is no such field' });
+      }
+      const { function: fn } = await flows.updateFunction({ function: functionFrom(namespace, name, request.body), updateMask: [...request.updateMask] });
+      return fn && functionJson(fn);
+    },
+  );
+
+  app.delete<Path>(
+    FUNCTION,
+    { schema: { tags: TAGS, summary: 'Deletes a function and its versions', params: FunctionPath, response: { 204: Type.Null() } } },
+    async (request, reply) => {
+      await flows.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
+      return reply.code(204).send();
+    },
+  );
+
+  void app.register(async (raw) => {
+    takeBytes(raw, 'application/zip');
+    raw.put<Path & { Body: Buffer | undefined }>(
+      `${FUNCTION}/code`,
+      {
+        bodyLimit: MAX_CODE_BYTES,
+        config: { bodyKind: 'code' },
+        schema: { tags: TAGS, summary: 'Replaces the code; the body is a zip file', consumes: ['application/zip'], params: FunctionPath, response: { 200: ref('Function') } },
+      },
+      async (request) => {
+        const { namespace, function: name } = request.params;
+        const { function: fn } = await flows.updateFunctionCode({ namespace, name, codeZip: request.body ?? Buffer.alloc(0) });
+        return fn && functionJson(fn);
+      },
+    );
+  });
+
+  app.put<Path & { Body: Static<typeof EventInvoke> }>(
+    `${FUNCTION}/event-invoke-config`,
+    { schema: { tags: TAGS, summary: 'Sets how events are retried and aged', params: FunctionPath, body: EventInvoke, response: { 200: EventInvoke } } },
+    async (request) => {
+      const { namespace, function: name } = request.params;
+      const wanted = functionFrom(namespace, name, { event_invoke: request.body });
+      const { function: fn } = await flows.updateFunction({ function: wanted, updateMask: ['event_invoke'] });
+      return eventInvokeOf(fn);
+    },
+  );
+
+  app.get<Path>(
+    `${FUNCTION}/event-invoke-config`,
+    { schema: { tags: TAGS, summary: 'Says how events are retried and aged', params: FunctionPath, response: { 200: EventInvoke } } },
+    async (request) => {
+      const { namespace, function: name } = request.params;
+      return eventInvokeOf((await flows.getFunction({ namespace, name, qualifier: '' })).function);
+    },
+  );
+
+  app.post<Path & { Body: Static<typeof Publish> }>(
+    `${FUNCTION}/versions`,
+    {
+      schema: { tags: TAGS, summary: 'Publishes $LATEST as the next version', params: FunctionPath, body: Publish, response: { 201: ref('Function') } },
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
+    },
+    async (request, reply) => {
+      const { namespace, function: name } = request.params;
+      const { function: fn } = await flows.publishFunctionVersion({ namespace, name, description: request.body.description ?? '' });
+      return reply.code(201).send(fn && functionJson(fn));
+    },
+  );
+
+  app.get<Path & { Querystring: Static<typeof VersionQuery> }>(
+    `${FUNCTION}/versions`,
+    { schema: { tags: TAGS, summary: 'Lists versions, newest first', params: FunctionPath, querystring: VersionQuery, response: { 200: pageOf('versions', 'Function') } } },
+    async (request) => {
+      const { namespace, function: name } = request.params;
+      const { page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
+      const page = await flows.listFunctionVersions({ namespace, name, pageSize, pageToken });
+      return { versions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
+    },
+  );
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Fields a PATCH names, those with null among them. */
+    updateMask: readonly string[];
+  }
+}
+
+function eventInvokeOf(fn: FunctionMessage | undefined): object {
+  return eventInvokeJson((fn ?? FunctionMessage.create()).eventInvoke ?? { retryInterval: undefined, maxEventAge: undefined });
+}
+
+function bytesOf(base64: string): Buffer {
+  if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) {
+    throw refuse('INVALID_FIELD', { field: 'code_zip', rule: 'a zip file in base64' });
+  }
+  return Buffer.from(base64, 'base64');
+}

@@ -1,0 +1,99 @@
+import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
+import { Event_State } from '@evenfall/contracts/v1/event';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { namesIn, type ProtoEnum } from './enum-names.ts';
+
+const STRICT = { additionalProperties: false } as const;
+const DURATION_RULE = 'a duration such as "500ms", "30s", "10m" or "6h"';
+const TIME_RULE = 'a time in RFC 3339, such as "2026-01-31T12:00:00.000Z"';
+
+export const Duration = Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?(ms|s|m|h)$', examples: ['5s'], 'x-rule': DURATION_RULE });
+export const Time = Type.String({
+  pattern: '^\\d{4}-\\d{2}-\\d{2}[Tt]\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?([Zz]|[+-]\\d{2}:\\d{2})$',
+  'x-rule': TIME_RULE,
+});
+/** One of some words. */
+export const choiceOf = (names: readonly string[]) =>
+  Type.String({ enum: [...names], pattern: `^(${names.join('|')})$`, 'x-rule': `one of ${names.join(', ')}` });
+export const enumOf = (values: ProtoEnum) => choiceOf(namesIn(values));
+/** The signals a caller may ask for. */
+const AskedSignal = choiceOf(namesIn(KillSignal).filter((name) => name !== 'SIGKILL'));
+/** A response's schema by its name in the document. */
+export const ref = (id: string): TSchema => Type.Unsafe({ $ref: `${id}#` });
+export const pageOf = (field: string, id: string): TSchema => Type.Object({ [field]: Type.Array(ref(id)), next_page_token: Type.String() });
+
+const policyFields = {
+  kill_signal: Type.Optional(AskedSignal),
+  grace_period: Type.Optional(Duration),
+  escalation: Type.Optional(Type.Array(Type.Object({ signal: AskedSignal, wait: Duration }, STRICT), { maxItems: 8 })),
+  signal_scope: Type.Optional(enumOf(SignalScope)),
+};
+export const Policy = Type.Object({ ...policyFields, max_grace_period: Type.Optional(Duration) }, STRICT);
+export type PolicyBody = Static<typeof Policy>;
+
+export const EventInvoke = Type.Object(
+  {
+    max_retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 8 })),
+    retry_interval: Type.Optional(Duration),
+    max_event_age: Type.Optional(Duration),
+  },
+  STRICT,
+);
+export type EventInvokeBody = Static<typeof EventInvoke>;
+
+export const HookSchema = Type.Object({ handler: Type.String(), timeout: Type.Optional(Duration) }, STRICT);
+export type HookBody = Static<typeof HookSchema>;
+
+const functionFields = {
+  description: Type.Optional(Type.String({ maxLength: 1_000 })),
+  runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs'] })),
+  handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
+  timeout: Type.Optional(Duration),
+  memory_mb: Type.Optional(Type.Integer({ minimum: 64, maximum: 131_072 })),
+  environment: Type.Optional(Type.Record(Type.String(), Type.String())),
+  termination: Type.Optional(Policy),
+  event_invoke: Type.Optional(EventInvoke),
+  initializer: Type.Optional(HookSchema),
+  pre_stop: Type.Optional(HookSchema),
+  init_timeout: Type.Optional(Duration),
+};
+export const FunctionPatch = Type.Object(functionFields, STRICT);
+export const FunctionCreate = Type.Object(
+  {
+    name: Type.String(),
+    ...functionFields,
+    code_zip: Type.Optional(Type.String({ contentEncoding: 'base64', description: 'The code package: a zip file in base64.' })),
+  },
+  STRICT,
+);
+export type FunctionBody = Omit<Static<typeof FunctionCreate>, 'code_zip'>;
+
+export const Terminate = Type.Object(
+  {
+    graceful: Type.Optional(Type.Boolean({ default: false })),
+    ...policyFields,
+    reason: Type.Optional(Type.String({ maxLength: 256 })),
+    wait: Type.Optional(choiceOf(['DELIVERED', 'ENDED', 'delivered', 'ended'])),
+  },
+  STRICT,
+);
+
+export const PageQuery = { page_size: Type.Optional(Type.Integer({ minimum: 0 })), page_token: Type.Optional(Type.String()) };
+export const EventQuery = Type.Object(
+  {
+    ...PageQuery,
+    state: Type.Optional(Type.Array(enumOf(Event_State))),
+    qualifier: Type.Optional(Type.String()),
+    trigger: Type.Optional(Type.String()),
+    start_time_after: Type.Optional(Time),
+    start_time_before: Type.Optional(Time),
+    end_time_after: Type.Optional(Time),
+    end_time_before: Type.Optional(Time),
+    order_by: Type.Optional(choiceOf(['start_time', 'end_time'])),
+    order: Type.Optional(choiceOf(['desc', 'asc'])),
+  },
+  STRICT,
+);
+
+export const FunctionPath = Type.Object({ namespace: Type.String(), function: Type.String() });
+export const EventPath = Type.Object({ event_id: Type.String() });

@@ -1,0 +1,80 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fastify, { type FastifyInstance } from 'fastify';
+import { functionFlows } from '../../flows/manage-functions.ts';
+import type { Gateway } from '../../ports.ts';
+import type { Authenticate } from '../access.ts';
+import { takeJson } from './bodies.ts';
+import { DOCUMENTS } from './documents.ts';
+import { refusalsOf, sendRefusals, unknownPath } from './errors.ts';
+import { eventRoutes } from './events.ts';
+import { functionRoutes } from './functions.ts';
+import { invocationRoutes } from './invocations.ts';
+import { streamRoutes } from './streams.ts';
+import { strictValidation } from './validation.ts';
+import { workerRoutes } from './workers.ts';
+
+/** Largest body of a request that carries neither a payload nor code. */
+const BODY_BYTES = 256 * 1024;
+/** Paths that answer without an access key: probes have none. */
+const OPEN_PATHS = new Set(['/healthz', '/readyz']);
+
+export type RestOptions = { readonly authenticate: Authenticate; readonly isReady: () => boolean };
+
+/** Builds the REST door; it does not listen yet. */
+export async function createRestServer(gateway: Gateway, options: RestOptions): Promise<FastifyInstance> {
+  const unexpected = (error: unknown): void => gateway.log.error('REST call failed', error);
+  const app = fastify({
+    bodyLimit: BODY_BYTES,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
+    frameworkErrors: (error, request, reply) => void sendRefusals(reply, refusalsOf(error, request, unexpected)),
+    clientErrorHandler: (error, socket) => {
+      // Not HTTP, or too much of it: there is no request to answer, only a connection.
+      if (socket.writable) {
+        const body = JSON.stringify({ error: { code: 400, status: 'INVALID_ARGUMENT', message: `The request is not valid HTTP: ${error.code}.`, details: [] } });
+        socket.write(`HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+      }
+      socket.destroy();
+    },
+  });
+  app.setValidatorCompiler(strictValidation);
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value)); // responses are written by hand; their schemas are for the document
+  app.decorateRequest('requester', '');
+  app.decorateRequest('updateMask');
+  takeJson(app);
+
+  app.addHook('onRequest', async (request) => {
+    if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) request.requester = options.authenticate(request.headers.authorization);
+  });
+  app.setErrorHandler((error, request, reply) => sendRefusals(reply, refusalsOf(error, request, unexpected)));
+  app.setNotFoundHandler((request, reply) => sendRefusals(reply, [unknownPath(request)]));
+
+  for (const document of DOCUMENTS) app.addSchema(document);
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Evenfall', version: 'v1', description: 'Runs functions asynchronously and ends them well.' },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`, where the server asks for one.' } } },
+      security: [{}, { key: [] }],
+    },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => (typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`) },
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+
+  functionRoutes(app, functionFlows(gateway));
+  eventRoutes(app, gateway);
+  streamRoutes(app, gateway, unexpected);
+  invocationRoutes(app, gateway);
+  workerRoutes(app, gateway);
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
+  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) =>
+    options.isReady() ? { status: 'ready' } : reply.code(503).send({ status: 'not ready' }),
+  );
+  await app.ready();
+  return app;
+}
+

@@ -1,0 +1,82 @@
+import type { WatchEventResponse } from '@evenfall/contracts/v1/event_service';
+import { type LogLine, LogLine_Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import { refuse } from '@evenfall/errors';
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
+import { watchEvent } from '../../flows/watch-event.ts';
+import type { Gateway } from '../../ports.ts';
+import { callerOf } from './caller.ts';
+import { nameOf } from './enum-names.ts';
+import { eventText } from './event-json.ts';
+import { sendEventStream, type StreamItem } from './event-stream.ts';
+import { EventPath, PageQuery, pageOf } from './schemas.ts';
+
+const EVENT = '/v1/events/:event_id([^:/]+)';
+const LogQuery = Type.Object({ ...PageQuery, follow: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+type IdPath = { Params: Static<typeof EventPath> };
+
+/** What changes while one looks: events and their logs. */
+export function streamRoutes(app: FastifyInstance, gateway: Gateway, unexpected: (error: unknown) => void): void {
+  app.get<IdPath>(
+    `${EVENT}::watch`,
+    {
+      schema: {
+        tags: ['events'],
+        summary: 'Sends every change of one event, until its final state, as server-sent events',
+        params: EventPath,
+        headers: Type.Object({ 'last-event-id': Type.Optional(Type.String()) }),
+        produces: ['text/event-stream'],
+      },
+    },
+    async (request, reply) => {
+      const afterVersion = versionOf(request.headers['last-event-id']);
+      const changes = watchEvent(gateway, callerOf(request, reply), { id: request.params.event_id, afterVersion });
+      await sendEventStream(reply, changeItems(changes), unexpected);
+      return reply;
+    },
+  );
+
+  app.get<IdPath & { Querystring: Static<typeof LogQuery> }>(
+    `${EVENT}/logs`,
+    { schema: { tags: ['logs'], summary: 'Lists or follows log lines', params: EventPath, querystring: LogQuery, response: { 200: pageOf('lines', 'LogLine') } } },
+    async (request, reply) => {
+      const eventId = request.params.event_id;
+      const { follow = false, page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
+      if (follow) {
+        await sendEventStream(reply, lineItems(tailLogLines(gateway, callerOf(request, reply), { eventId })), unexpected);
+        return reply;
+      }
+      const page = await listLogLines(gateway, { eventId, pageSize, pageToken });
+      return reply.send({ lines: page.lines.map(lineJson), next_page_token: page.nextPageToken });
+    },
+  );
+}
+
+async function* changeItems(changes: AsyncIterable<WatchEventResponse>): AsyncGenerator<readonly StreamItem[]> {
+  for await (const { event, version } of changes) {
+    if (event) yield [{ id: String(version), event: 'change', data: eventText(event) }];
+  }
+}
+
+async function* lineItems(batches: AsyncIterable<TailLogLinesResponse>): AsyncGenerator<readonly StreamItem[]> {
+  for await (const { lines } of batches) yield lines.map((line) => ({ event: 'line', data: JSON.stringify(lineJson(line)) }));
+}
+
+function lineJson(line: LogLine): object {
+  return {
+    time: line.time ?? null,
+    stream: nameOf(LogLine_Stream, line.stream) ?? null,
+    attempt: line.attempt,
+    instance_id: line.instanceId,
+    text: line.text,
+  };
+}
+
+function versionOf(header: string | string[] | undefined): number {
+  if (header === undefined || header === '') return 0;
+  if (typeof header !== 'string' || !/^\d{1,9}$/.test(header)) {
+    throw refuse('INVALID_FIELD', { field: 'Last-Event-ID', rule: 'the id of an event this stream has sent' });
+  }
+  return Number(header);
+}

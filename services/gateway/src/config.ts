@@ -1,0 +1,51 @@
+import { integer, list, SettingsError, type SettingsOf, text } from '@evenfall/config';
+import type { AccessKey } from './api/access.ts';
+
+/** Settings of the doors, as they are written in the environment. */
+export const GATEWAY_SETTINGS = {
+  host: text({ name: 'EVENFALL_HOST', doc: 'Address the doors listen on; wider than loopback only with access keys.', fallback: '127.0.0.1', pattern: /^[\w.:-]+$/, form: 'an address or host name' }),
+  httpPort: integer({ name: 'EVENFALL_HTTP_PORT', doc: 'Port of the REST door; 0 picks a free one.', fallback: '8080', min: 0, max: 65_535 }),
+  grpcPort: integer({ name: 'EVENFALL_GRPC_PORT', doc: 'Port of the gRPC door; 0 picks a free one.', fallback: '9090', min: 0, max: 65_535 }),
+  accessKeys: list({
+    name: 'EVENFALL_ACCESS_KEYS',
+    doc: 'Access keys the doors ask for; unset, the doors are open.',
+    fallback: undefined,
+    secret: true,
+    pattern: /^[\w.-]{1,64}:[^\s:,]{8,256}$/,
+    form: 'keys as "id:secret", comma separated, with secrets of at least 8 characters',
+  }),
+  maxPayloadBytes: integer({ name: 'EVENFALL_MAX_PAYLOAD_BYTES', doc: 'Largest payload of an asynchronous event, in bytes.', fallback: '131072', min: 1_024, max: 1_048_576 }),
+};
+
+/** What the gateway is started with. */
+export type GatewaySettings = {
+  readonly host: string;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly accessKeys: readonly AccessKey[];
+  /** Bytes of one asynchronous payload: 128 KiB by default, at most 1 MiB. */
+  readonly maxPayloadBytes: number;
+};
+
+/** Puts the read settings into the form the service takes. */
+export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): GatewaySettings {
+  const accessKeys = (values.accessKeys ?? []).map((key) => {
+    const colon = key.indexOf(':');
+    return { id: key.slice(0, colon), secret: key.slice(colon + 1) };
+  });
+  const settings = { ...values, accessKeys };
+  checkOpenness(settings);
+  return settings;
+}
+
+/** Refuses to open the doors to a network without asking for keys. */
+export function checkOpenness({ host, accessKeys }: Pick<GatewaySettings, 'host' | 'accessKeys'>): void {
+  if (accessKeys.length > 0 || isLoopback(host)) return;
+  throw new SettingsError([
+    `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS, or listen on 127.0.0.1`,
+  ]);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}

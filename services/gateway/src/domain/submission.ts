@@ -1,0 +1,57 @@
+import type { EventPolicy } from '@evenfall/contracts/log/v1/record';
+import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { refuse } from '@evenfall/errors';
+import { durationOfMs, newUuidV7, uuidOfName } from '@evenfall/time';
+import { boundedMs } from './fields.ts';
+import { checkedPayload } from './payload.ts';
+
+/** The trigger of what comes by a door. */
+export const API_TRIGGER = 'api';
+
+/** What all events of one call have in common. */
+export type SubmissionContext = {
+  readonly fn: FunctionMessage;
+  readonly policy: EventPolicy;
+  readonly qualifier: string;
+  readonly traceparent: string;
+  readonly maxPayloadBytes: number;
+};
+
+/** Turns what a caller handed over into what the queue takes. A keyed event's id follows from its key; another's is made here. */
+export function newEventOf(submission: EventSubmission, context: SubmissionContext): NewEvent {
+  const { fn, policy } = context;
+  const key = submission.idempotencyKey;
+  if (key !== '') checkKey(key);
+  const delayMs = boundedMs('delay', submission.delay, 0, policy.maxEventAgeMs) ?? 0;
+  return {
+    eventId: key === '' ? newUuidV7() : uuidOfName(fn.namespace, fn.name, key),
+    delay: delayMs > 0 ? durationOfMs(delayMs) : undefined,
+    accepted: {
+      namespace: fn.namespace,
+      function: fn.name,
+      qualifier: context.qualifier,
+      version: fn.version,
+      revision: fn.revision,
+      trigger: API_TRIGGER,
+      payload: checkedPayload(submission.payload, context.maxPayloadBytes),
+      policy,
+      notBefore: undefined,
+      keyed: key !== '',
+      traceparent: context.traceparent,
+    },
+  };
+}
+
+/** A well-formed W3C trace context; anything else counts as none (W3C Trace Context §3.2.2.5: ignore what cannot be parsed). */
+export function traceparentOf(header: string | undefined): string {
+  return header !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) && !header.startsWith('ff') ? header : '';
+}
+
+function checkKey(key: string): void {
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (key.length > 128 || /[\u0000-\u001f\u007f]/.test(key)) {
+    throw refuse('INVALID_FIELD', { field: 'idempotency_key', rule: 'at most 128 characters, no control characters' });
+  }
+}

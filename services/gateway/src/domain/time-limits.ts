@@ -1,0 +1,17 @@
+/** How long the gateway waits for those behind it, in milliseconds. */
+export const LIMITS_MS = {
+  /** An accept is a log append: what has not come by then has to be asked again, with its key. */
+  accept: 15_000,
+  /** Reads may wait for the view to catch up. */
+  read: 15_000,
+  /** A function change, a code package of 50 MB included. */
+  change: 60_000,
+  /** Until a signal's delivery is known, or a force stop is over. */
+  terminate: 60_000,
+  /** `wait=ended` (event_service.proto, WAIT_ENDED). */
+  terminateEnded: 15 * 60_000 + 15_000,
+  /** How long a synchronous call waits for an instance, unless it says. */
+  invokeQueue: 10_000,
+  /** What a synchronous call takes beside its parts. */
+  invokeSlack: 15_000,
+} as const;

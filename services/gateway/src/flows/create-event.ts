@@ -1,0 +1,49 @@
+import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import { type Event, Event_State } from '@evenfall/contracts/v1/event';
+import { type CreateEventRequest, type CreateEventResponse, EventSubmission } from '@evenfall/contracts/v1/event_service';
+import { msOfDuration } from '@evenfall/time';
+import { eventPolicyOf } from '../domain/event-policy.ts';
+import { newEventOf } from '../domain/submission.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Caller, Gateway } from '../ports.ts';
+import { runnableFunction } from './resolve.ts';
+
+/** Accepts one event: it is answered once the log has it, and shown as accepted without being read back. */
+export async function createEvent(gateway: Gateway, caller: Caller, request: CreateEventRequest): Promise<CreateEventResponse> {
+  const { fn, qualifier } = await runnableFunction(gateway, request);
+  const created = newEventOf(request.submission ?? EventSubmission.create(), {
+    fn,
+    qualifier,
+    policy: eventPolicyOf(fn),
+    traceparent: caller.traceparent,
+    maxPayloadBytes: gateway.limits.maxPayloadBytes,
+  });
+  const acceptedMs = gateway.clock.now();
+  // Not cancelled with its caller: whether an append that was under way counts would be anybody's guess.
+  await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  return { event: queuedEvent(created, acceptedMs) };
+}
+
+/** The event as it stands right after its accept. */
+function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: number): Event {
+  const delayMs = msOfDuration(delay);
+  return {
+    id: eventId,
+    namespace: accepted?.namespace ?? '',
+    function: accepted?.function ?? '',
+    qualifier: accepted?.qualifier ?? '',
+    version: accepted?.version ?? '',
+    trigger: accepted?.trigger ?? '',
+    state: Event_State.QUEUED,
+    statusCode: 0,
+    result: Buffer.alloc(0),
+    error: Buffer.alloc(0),
+    resultTruncated: false,
+    createTime: new Date(acceptedMs),
+    startTime: undefined,
+    endTime: undefined,
+    nextAttemptTime: delayMs === undefined ? undefined : new Date(acceptedMs + delayMs),
+    attempts: [],
+    termination: undefined,
+  };
+}

@@ -1,0 +1,45 @@
+import type { InvokeFunctionRequest, InvokeFunctionResponse } from '@evenfall/contracts/v1/invocation_service';
+import { durationOfMs, msOfDuration, newUuidV7 } from '@evenfall/time';
+import { boundedMs } from '../domain/fields.ts';
+import { checkedPayload } from '../domain/payload.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Caller, Gateway } from '../ports.ts';
+import { runnableFunction } from './resolve.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+/** Calls a function once and waits for what it comes to. Nothing of it is kept but its log. */
+export async function invokeFunction(gateway: Gateway, caller: Caller, request: InvokeFunctionRequest): Promise<InvokeFunctionResponse> {
+  const queueMs = boundedMs('queue_timeout', request.queueTimeout, 0, 300_000) ?? LIMITS_MS.invokeQueue;
+  const { fn } = await runnableFunction(gateway, request);
+  const payload = checkedPayload(request.payload, gateway.limits.maxSyncPayloadBytes);
+  const eventId = newUuidV7();
+  const timeoutMs = queueMs + (msOfDuration(fn.initTimeout) ?? 65_000) + (msOfDuration(fn.timeout) ?? 3_000) + LIMITS_MS.invokeSlack;
+  const { ended } = await gateway.scheduler.invoke(
+    {
+      assignment: {
+        eventId,
+        attempt: 1,
+        namespace: fn.namespace,
+        function: fn.name,
+        version: fn.version,
+        revision: fn.revision,
+        payload,
+        runningOnAgentId: '',
+        synchronous: true,
+      },
+      queueTimeout: durationOfMs(queueMs),
+    },
+    { timeoutMs, signal: caller.signal },
+  );
+  return {
+    eventId,
+    statusCode: ended?.statusCode ?? 500,
+    result: ended?.result ?? NOTHING,
+    error: ended?.error ?? NOTHING,
+    logTail: ended?.logTail ?? '',
+    durationMs: ended?.durationMs ?? 0,
+    billedDurationMs: BigInt(Math.ceil(ended?.durationMs ?? 0)),
+    memoryBytes: ended?.memoryBytes ?? 0n,
+  };
+}

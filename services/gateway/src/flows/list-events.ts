@@ -1,0 +1,21 @@
+import { Event_State } from '@evenfall/contracts/v1/event';
+import {
+  type ListEventsRequest,
+  ListEventsRequest_Order,
+  ListEventsRequest_OrderBy,
+  type ListEventsResponse,
+} from '@evenfall/contracts/v1/event_service';
+import { checkEnum, pageSizeOf } from '../domain/fields.ts';
+import { checkFunctionName } from '../domain/names.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Gateway } from '../ports.ts';
+
+/** Lists events of one function. One that does not exist (any more) may still have events. */
+export async function listEvents(gateway: Gateway, request: ListEventsRequest): Promise<ListEventsResponse> {
+  checkFunctionName(request.namespace, request.function);
+  for (const state of request.states) checkEnum('states', state, Event_State);
+  checkEnum('order_by', request.orderBy, ListEventsRequest_OrderBy);
+  checkEnum('order', request.order, ListEventsRequest_Order);
+  const pageSize = pageSizeOf(request.pageSize, 20, 100);
+  return gateway.eventStore.listEvents({ ...request, pageSize }, { timeoutMs: LIMITS_MS.read });
+}

@@ -1,0 +1,49 @@
+import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { ClientOf } from '@evenfall/rpc';
+import { pageSizeOf } from '../domain/fields.ts';
+import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Gateway } from '../ports.ts';
+
+/** What the doors ask about functions. The registry judges; here names are checked, and what was remembered is forgotten. */
+export type FunctionFlows = {
+  readonly [K in keyof ClientOf<typeof FunctionServiceService>]: (
+    request: Parameters<ClientOf<typeof FunctionServiceService>[K]>[0],
+  ) => ReturnType<ClientOf<typeof FunctionServiceService>[K]>;
+};
+
+export function functionFlows(gateway: Gateway): FunctionFlows {
+  const { functions, cache } = gateway;
+  const change = { timeoutMs: LIMITS_MS.change };
+  const read = { timeoutMs: LIMITS_MS.read };
+  /** Runs a change; this gateway sees it in its next call, others once the watch tells them. */
+  const changing = async <T>(namespace: string, name: string, run: () => Promise<T>): Promise<T> => {
+    checkFunctionName(namespace, name);
+    try {
+      return await run();
+    } finally {
+      cache.forget(namespace, name); // a change that seems to have failed may have happened
+    }
+  };
+  return {
+    createFunction: (request) =>
+      changing(request.function?.namespace ?? '', request.function?.name ?? '', () => functions.createFunction(request, change)),
+    getFunction: async (request) => {
+      checkFunctionName(request.namespace, request.name);
+      return functions.getFunction({ ...request, qualifier: qualifierOf(request.qualifier) }, read);
+    },
+    listFunctions: async (request) => {
+      checkNamespace(request.namespace);
+      return functions.listFunctions({ ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) }, read);
+    },
+    updateFunction: (request) =>
+      changing(request.function?.namespace ?? '', request.function?.name ?? '', () => functions.updateFunction(request, change)),
+    updateFunctionCode: (request) => changing(request.namespace, request.name, () => functions.updateFunctionCode(request, change)),
+    deleteFunction: (request) => changing(request.namespace, request.name, () => functions.deleteFunction(request, change)),
+    publishFunctionVersion: (request) => changing(request.namespace, request.name, () => functions.publishFunctionVersion(request, change)),
+    listFunctionVersions: async (request) => {
+      checkFunctionName(request.namespace, request.name);
+      return functions.listFunctionVersions({ ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) }, read);
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import { TerminateEventRequest_Wait as QueueWait } from '@evenfall/contracts/queue/v1/queue_service';
+import { type TerminateEventRequest, TerminateEventRequest_Wait, type TerminateEventResponse } from '@evenfall/contracts/v1/event_service';
+import { Termination_Mode } from '@evenfall/contracts/v1/termination';
+import { checkEnum, checkLength, knownEventId } from '../domain/fields.ts';
+import { checkCallPolicy } from '../domain/termination.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Caller, Gateway } from '../ports.ts';
+import { getEvent } from './get-event.ts';
+
+/** Terminates one event and answers with it as it stands once what was waited for has happened. */
+export async function terminateEvent(gateway: Gateway, caller: Caller, request: TerminateEventRequest): Promise<TerminateEventResponse> {
+  const eventId = knownEventId(request.id);
+  checkCallPolicy(request.graceful, request.policy);
+  checkLength('reason', request.reason, 256);
+  checkEnum('wait', request.wait, TerminateEventRequest_Wait);
+  const untilEnded = request.wait === TerminateEventRequest_Wait.ENDED;
+  const { positions } = await gateway.queue.terminateEvent(
+    {
+      eventId,
+      mode: request.graceful ? Termination_Mode.GRACEFUL : Termination_Mode.FORCE,
+      policy: request.policy,
+      requester: caller.requester,
+      reason: request.reason,
+      wait: untilEnded ? QueueWait.ENDED : QueueWait.DELIVERED,
+    },
+    { timeoutMs: untilEnded ? LIMITS_MS.terminateEnded : LIMITS_MS.terminate, signal: caller.signal },
+  );
+  return { event: await getEvent(gateway, eventId, positions) };
+}

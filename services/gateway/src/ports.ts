@@ -1,0 +1,50 @@
+import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { ClientOf } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import type { Clock } from '@evenfall/time';
+
+/** Whom the gateway calls. It stores nothing itself. */
+export type GatewayPorts = {
+  readonly functions: ClientOf<typeof FunctionServiceService>;
+  readonly registry: ClientOf<typeof RegistryServiceService>;
+  readonly queue: ClientOf<typeof QueueServiceService>;
+  readonly scheduler: ClientOf<typeof SchedulerServiceService>;
+  readonly eventStore: ClientOf<typeof EventStoreServiceService>;
+  readonly log: Log;
+};
+
+/** What qualifiers name, remembered for as long as the registry would tell of a change. */
+export type FunctionCache = {
+  /** Resolves a qualifier. Refusals: FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND, SERVICE_UNAVAILABLE. */
+  resolve(namespace: string, name: string, qualifier: string): Promise<FunctionMessage>;
+  /** Forgets a function that is known to have changed. */
+  forget(namespace: string, name: string): void;
+  /** Whether the registry's watch stands, and with it what is remembered. */
+  readonly standing: boolean;
+};
+
+/** What bounds the payloads at the doors. */
+export type PayloadLimits = {
+  /** Bytes of one asynchronous payload. */
+  readonly maxPayloadBytes: number;
+  /** Bytes of one synchronous payload. */
+  readonly maxSyncPayloadBytes: number;
+};
+
+/** What every flow is given. */
+export type Gateway = GatewayPorts & { readonly cache: FunctionCache; readonly clock: Clock; readonly limits: PayloadLimits };
+
+/** On whose behalf a flow runs. */
+export type Caller = {
+  /** The access key's id, or "anonymous". */
+  readonly requester: string;
+  /** Aborted when the caller goes away. */
+  readonly signal: AbortSignal;
+  /** W3C trace context the caller sent; empty without one. */
+  readonly traceparent: string;
+};

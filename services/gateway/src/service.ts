@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { startGrpcServer } from '@evenfall/rpc';
+import { systemClock } from '@evenfall/time';
+import { createFunctionCache } from './adapters/function-cache.ts';
+import { authenticator } from './api/access.ts';
+import { publicServices } from './api/grpc/services.ts';
+import { createRestServer } from './api/rest/server.ts';
+import { checkOpenness, type GatewaySettings } from './config.ts';
+import type { Gateway, GatewayPorts } from './ports.ts';
+
+export { GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
+export type { GatewayPorts } from './ports.ts';
+
+/** The running doors. */
+export type RunningGateway = { readonly httpPort: number; readonly grpcPort: number; stop(): Promise<void> };
+
+/** Largest payload of a synchronous call (semantics §3). */
+const MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024;
+/** How long open calls may take to end when the doors close. */
+const STOP_GRACE_MS = 2_000;
+
+/** Opens the doors. Rejects if a port is taken, or if the settings would let strangers in. */
+export async function startGateway(ports: GatewayPorts, settings: GatewaySettings): Promise<RunningGateway> {
+  checkOpenness(settings);
+  const stopping = new AbortController();
+  const cache = createFunctionCache(ports);
+  const gateway: Gateway = {
+    ...ports,
+    cache,
+    clock: systemClock,
+    limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
+  };
+  const authenticate = authenticator(settings.accessKeys);
+  const watching = cache.run(stopping.signal);
+  const rest = await createRestServer(gateway, { authenticate, isReady: () => cache.standing });
+  try {
+    const services = publicServices(gateway, authenticate);
+    const grpc = await startGrpcServer({
+      host: settings.host,
+      port: settings.grpcPort,
+      services,
+      reflectionImage: readFileSync(new URL(import.meta.resolve('@evenfall/contracts/image.binpb'))),
+      reflectedServices: ['evenfall.v1.FunctionService', 'evenfall.v1.EventService', 'evenfall.v1.InvocationService', 'evenfall.v1.LogService', 'evenfall.v1.OperatorService'],
+      authorize: (context, path) => {
+        if (!path.startsWith('/grpc.')) authenticate(context.header('authorization'));
+      },
+      onUnexpected: (error, method) => ports.log.error('gRPC call failed', error, { method }),
+    });
+    try {
+      await rest.listen({ host: settings.host, port: settings.httpPort });
+    } catch (error) {
+      await grpc.stop(0);
+      throw error;
+    }
+    const address = rest.server.address();
+    return {
+      httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
+      grpcPort: grpc.port,
+      async stop() {
+        await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
+        stopping.abort();
+        await watching;
+      },
+    };
+  } catch (error) {
+    stopping.abort();
+    await Promise.allSettled([rest.close(), watching]);
+    throw error;
+  }
+}

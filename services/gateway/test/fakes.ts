@@ -1,0 +1,172 @@
+import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { type NewEvent, QueueServiceService, type TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
+import { RegistryServiceService, type WatchFunctionsResponse } from '@evenfall/contracts/registry/v1/registry_service';
+import { type InvokeRequest, InvokeResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Event } from '@evenfall/contracts/v1/event';
+import type { WatchEventResponse } from '@evenfall/contracts/v1/event_service';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { LogLine } from '@evenfall/contracts/v1/log_service';
+import { Agent, Instance } from '@evenfall/contracts/v1/operator_service';
+import { refuse, type Refusal } from '@evenfall/errors';
+import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
+import { silentLog } from '@evenfall/telemetry';
+import type { GatewayPorts } from '../src/service.ts';
+
+/** Everything behind the doors, in memory, and what was asked of it. */
+export type World = {
+  readonly ports: GatewayPorts;
+  readonly functions: Map<string, FunctionMessage>;
+  readonly events: Map<string, Event>;
+  readonly accepted: NewEvent[];
+  readonly terminations: TerminateEventRequest[];
+  readonly invocations: InvokeRequest[];
+  readonly lists: unknown[];
+  readonly updates: unknown[];
+  readonly codes: Buffer[];
+  readonly watches: { readonly after: number; readonly out: Pushable<WatchEventResponse> }[];
+  readonly functionWatches: Pushable<WatchFunctionsResponse>[];
+  resolveCount: number;
+  /** Thrown by the queue, once set. */
+  queueFailure: Error | undefined;
+  invokeAnswer: InvokeResponse;
+};
+
+export const RUNNABLE = FunctionMessage.create({ namespace: 'default', name: 'killer', version: '$LATEST', revision: 3, runtime: 'python3', handler: 'index.main_handler', codeSha256: 'ab' });
+
+export function fakeWorld(): World {
+  const functions = new Map<string, FunctionMessage>([
+    ['default/killer', RUNNABLE],
+    ['default/empty', { ...RUNNABLE, name: 'empty', codeSha256: '' }],
+  ]);
+  const find = (namespace: string, name: string): FunctionMessage => {
+    const fn = functions.get(`${namespace}/${name}`);
+    if (!fn) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
+    return fn;
+  };
+  const event = (id: string): Event => {
+    const found = world.events.get(id);
+    if (!found) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+    return found;
+  };
+  const notHere = (): never => {
+    throw refuse('UNIMPLEMENTED', { detail: 'a fake' });
+  };
+
+  const world: World = {
+    functions,
+    events: new Map(),
+    accepted: [],
+    terminations: [],
+    invocations: [],
+    lists: [],
+    updates: [],
+    codes: [],
+    watches: [],
+    functionWatches: [],
+    resolveCount: 0,
+    queueFailure: undefined,
+    invokeAnswer: InvokeResponse.create({ ended: { statusCode: 200, result: Buffer.from('{"n": 1.0}'), durationMs: 1.2, memoryBytes: 5n, logTail: 'END' } }),
+    ports: {
+      log: silentLog,
+      functions: inProcessClient(FunctionServiceService, {
+        createFunction: async ({ function: fn, codeZip }) => {
+          const key = `${fn?.namespace}/${fn?.name}`;
+          if (!fn || functions.has(key)) throw refuse('FUNCTION_EXISTS', { namespace: fn?.namespace ?? '', function: fn?.name ?? '' });
+          const stored = { ...fn, version: '$LATEST', revision: 1, codeSizeBytes: BigInt(codeZip.length) };
+          functions.set(key, stored);
+          world.codes.push(codeZip);
+          return { function: stored };
+        },
+        getFunction: async ({ namespace, name }) => ({ function: find(namespace, name) }),
+        listFunctions: async () => ({ functions: [...functions.values()], nextPageToken: '' }),
+        updateFunction: async (request) => {
+          world.updates.push(request);
+          const old = find(request.function?.namespace ?? '', request.function?.name ?? '');
+          return { function: { ...old, ...request.function, revision: old.revision + 1 } };
+        },
+        updateFunctionCode: async ({ namespace, name, codeZip }) => {
+          world.codes.push(codeZip);
+          return { function: find(namespace, name) };
+        },
+        deleteFunction: async ({ namespace, name }) => {
+          find(namespace, name);
+          functions.delete(`${namespace}/${name}`);
+          return {};
+        },
+        publishFunctionVersion: async ({ namespace, name, description }) => ({ function: { ...find(namespace, name), version: '1', description } }),
+        listFunctionVersions: async ({ namespace, name }) => ({ functions: [find(namespace, name)], nextPageToken: '' }),
+      }),
+      registry: inProcessClient(RegistryServiceService, {
+        resolveFunction: async ({ namespace, name, qualifier }) => {
+          world.resolveCount++;
+          const fn = find(namespace, name);
+          if (qualifier === 'nowhere') throw refuse('QUALIFIER_NOT_FOUND', { function: name, qualifier });
+          return { function: fn };
+        },
+        getCodePackage: notHere,
+        watchFunctions: () => {
+          const watch = pushable<WatchFunctionsResponse>();
+          watch.push({ namespace: '', name: '' });
+          world.functionWatches.push(watch);
+          return watch;
+        },
+      }),
+      queue: inProcessClient(QueueServiceService, {
+        acceptEvents: async ({ events }) => {
+          if (world.queueFailure) throw world.queueFailure;
+          world.accepted.push(...events);
+          return { positions: [{ partition: 1, endOffset: 1n }] };
+        },
+        terminateEvent: async (request) => {
+          if (world.queueFailure) throw world.queueFailure;
+          event(request.eventId);
+          world.terminations.push(request);
+          return { positions: [{ partition: 2, endOffset: 7n }] };
+        },
+      }),
+      scheduler: inProcessClient(SchedulerServiceService, {
+        dispatch: notHere,
+        attach: notHere,
+        invoke: async (request) => {
+          world.invocations.push(request);
+          return world.invokeAnswer;
+        },
+        listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })] }),
+        listInstances: async ({ agentId }) => ({ instances: [Instance.create({ id: 'i1', agentId: agentId || 'a1', state: 2 })] }),
+      }),
+      eventStore: inProcessClient(EventStoreServiceService, {
+        getEvent: async ({ id }) => ({ event: event(id) }),
+        listEvents: async (request) => {
+          world.lists.push(request);
+          if (request.pageToken === 'bad') throw refuse('INVALID_PAGE_TOKEN');
+          return { events: [...world.events.values()], nextPageToken: 'next' };
+        },
+        watchEvent: ({ id, afterVersion }) => {
+          event(id);
+          const out = pushable<WatchEventResponse>();
+          world.watches.push({ after: afterVersion, out });
+          return out;
+        },
+        listLogLines: async ({ eventId }) => {
+          event(eventId);
+          return { lines: [LogLine.create({ time: new Date(0), stream: 3, attempt: 1, text: `START RequestId: ${eventId}` })], nextPageToken: '' };
+        },
+        tailLogLines: async function* ({ eventId }) {
+          event(eventId);
+          yield { lines: [LogLine.create({ stream: 1, attempt: 1, text: 'one' }), LogLine.create({ stream: 1, attempt: 1, text: 'two' })] };
+        },
+        appendLogLines: notHere,
+        getSnapshot: notHere,
+      }),
+    },
+  };
+  return world;
+}
+
+/** A failure of the queue, for one test. */
+export function failing(failure: Refusal | Error): (world: World) => void {
+  return (world) => {
+    world.queueFailure = failure;
+  };
+}

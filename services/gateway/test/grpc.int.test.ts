@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { describe, it, before, after } from 'node:test';
+import { Event } from '@evenfall/contracts/v1/event';
+import { CreateEventRequest, EventServiceService, ListEventsRequest, TerminateEventRequest } from '@evenfall/contracts/v1/event_service';
+import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { InvocationServiceService, InvokeFunctionRequest } from '@evenfall/contracts/v1/invocation_service';
+import { LogServiceService } from '@evenfall/contracts/v1/log_service';
+import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
+import type { Reason } from '@evenfall/errors';
+import { grpcClient } from '@evenfall/rpc';
+import { eventually } from '@evenfall/testkit';
+import { openDoors } from './harness.ts';
+
+const ID = '01990000-0000-7000-8000-000000000004';
+
+describe('the gRPC door', () => {
+  const doors = openDoors();
+  const open: { close(): void }[] = [];
+  const clients = () => {
+    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const events = grpcClient(EventServiceService, address);
+    const functions = grpcClient(FunctionServiceService, address);
+    const invocations = grpcClient(InvocationServiceService, address);
+    const logs = grpcClient(LogServiceService, address);
+    const operators = grpcClient(OperatorServiceService, address);
+    open.push(events, functions, invocations, logs, operators);
+    return { events: events.client, functions: functions.client, invocations: invocations.client, logs: logs.client, operators: operators.client };
+  };
+  let c: ReturnType<typeof clients>;
+  before(() => {
+    c = clients();
+  });
+  after(() => open.forEach((client) => client.close()));
+
+  const named = { namespace: 'default', function: 'killer', qualifier: '' };
+  const submission = { payload: Buffer.from('{"a":1}'), idempotencyKey: '', delay: undefined };
+
+  it('accepts one, a batch and a stream', async () => {
+    const { event } = await c.events.createEvent({ ...named, submission }, { headers: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` } });
+    assert.equal(event?.state, 1);
+    assert.equal(doors.world.accepted[0]?.accepted?.traceparent.length, 55);
+    const batch = { ...named, submissions: [submission, submission] };
+    assert.equal((await c.events.batchCreateEvents(batch)).eventIds.length, 2);
+    async function* batches() {
+      for (let i = 0; i < 20; i++) yield { batch };
+    }
+    assert.equal(new Set((await c.events.streamCreateEvents(batches())).eventIds).size, 40);
+    assert.equal(doors.world.accepted.length, 43);
+  });
+
+  it('gets, lists, watches, terminates, logs, invokes, and shows workers', async () => {
+    doors.world.events.set(ID, Event.create({ id: ID, state: 2 }));
+    assert.equal((await c.events.getEvent({ id: ID })).event?.state, 2);
+    assert.equal((await c.events.listEvents(ListEventsRequest.create({ ...named }))).events.length, 1);
+    assert.equal((await c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true }))).event?.id, ID);
+    const seen: number[] = [];
+    const watching = (async () => {
+      for await (const change of c.events.watchEvent({ id: ID, afterVersion: 0 })) seen.push(change.version);
+    })();
+    const watch = await eventually(() => doors.world.watches.at(-1));
+    watch.out.push({ event: Event.create({ id: ID }), version: 1 });
+    watch.out.push({ event: Event.create({ id: ID }), version: 2 });
+    watch.out.end();
+    await watching;
+    assert.deepEqual(seen, [1, 2]);
+    assert.equal((await c.logs.listLogLines({ eventId: ID, pageSize: 0, pageToken: '' })).lines.length, 1);
+    assert.equal((await c.invocations.invokeFunction(InvokeFunctionRequest.create({ ...named }))).billedDurationMs, 2n);
+    assert.equal((await c.operators.listAgents({})).agents.length, 1);
+    assert.equal((await c.operators.listInstances({ agentId: 'x' })).instances[0]?.agentId, 'x');
+    assert.equal((await c.functions.getFunction({ namespace: 'default', name: 'killer', qualifier: '' })).function?.name, 'killer');
+  });
+
+  const refusals: readonly (readonly [name: string, reason: Reason, ask: () => Promise<unknown>])[] = [
+    ['a payload that is not JSON', 'PAYLOAD_NOT_JSON', () => c.events.createEvent({ ...named, submission: { ...submission, payload: Buffer.from('{') } })],
+    ['a payload that is too large', 'PAYLOAD_TOO_LARGE', () => c.events.createEvent({ ...named, submission: { ...submission, payload: Buffer.alloc(131_073, '1') } })],
+    ['an unknown function', 'FUNCTION_NOT_FOUND', () => c.events.createEvent(CreateEventRequest.create({ namespace: 'default', function: 'nobody' }))],
+    ['no namespace', 'INVALID_NAME', () => c.events.createEvent(CreateEventRequest.create({ function: 'nobody' }))],
+    ['an empty batch', 'INVALID_FIELD', () => c.events.batchCreateEvents({ ...named, submissions: [] })],
+    ['an unknown state', 'INVALID_FIELD', () => c.events.listEvents(ListEventsRequest.create({ ...named, states: [77 as 1] }))],
+    ['a negative page size', 'INVALID_FIELD', () => c.events.listEvents(ListEventsRequest.create({ ...named, pageSize: -1 }))],
+    ['an unknown event', 'EVENT_NOT_FOUND', () => c.events.getEvent({ id: 'x' })],
+    ['a number that is no signal', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { killSignal: 5 as 15 } }))],
+    ['SIGKILL in an escalation', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { escalation: [{ signal: 9, wait: { seconds: 1n } }] } }))],
+    ['a step that waits for nothing', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { escalation: [{ signal: 15 }] } }))],
+    ["a function's own field", 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { maxGracePeriod: { seconds: 1n } } }))],
+    ['an unknown wait', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, wait: 9 as 1 }))],
+    ['a function that exists', 'FUNCTION_EXISTS', () => c.functions.createFunction(CreateFunctionRequest.create({ function: { namespace: 'default', name: 'killer' } }))],
+    ['a name that cannot be', 'INVALID_NAME', () => c.functions.deleteFunction({ namespace: 'default', name: '-' })],
+  ];
+  for (const [name, reason, ask] of refusals) {
+    it(`refuses ${name}`, async () => {
+      await assert.rejects(ask(), { name: 'Refusal', reason });
+    });
+  }
+});

@@ -1,0 +1,52 @@
+import { after, before, beforeEach } from 'node:test';
+import { type GatewaySettings, type RunningGateway, startGateway } from '../src/service.ts';
+import { fakeWorld, type World } from './fakes.ts';
+
+const SETTINGS: GatewaySettings = { host: '127.0.0.1', httpPort: 0, grpcPort: 0, accessKeys: [], maxPayloadBytes: 128 * 1024 };
+
+/** Open doors over fakes, for the tests of one file. */
+export function openDoors(settings: Partial<GatewaySettings> = {}): { readonly world: World; readonly gateway: RunningGateway; readonly url: string } {
+  const doors = { world: fakeWorld(), gateway: undefined as RunningGateway | undefined };
+  before(async () => {
+    doors.gateway = await startGateway(doors.world.ports, { ...SETTINGS, ...settings });
+  });
+  beforeEach(() => {
+    doors.world.queueFailure = undefined;
+    doors.world.accepted.length = 0;
+  });
+  after(() => doors.gateway?.stop());
+  const gateway = (): RunningGateway => {
+    if (!doors.gateway) throw new Error('not started yet');
+    return doors.gateway;
+  };
+  return {
+    world: doors.world,
+    get gateway() {
+      return gateway();
+    },
+    get url() {
+      return `http://127.0.0.1:${gateway().httpPort}`;
+    },
+  };
+}
+
+/** What a REST call came to. */
+export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly json: unknown };
+
+/** Calls the REST door; a body that is an object is sent as JSON. */
+export async function call(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  const isRaw = typeof body === 'string' || body instanceof Uint8Array;
+  const response = await fetch(url, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined; // not every answer is JSON; the test looks at the text then
+  }
+  return { status: response.status, headers: response.headers, text, json };
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Event } from '@evenfall/contracts/v1/event';
+import { uuidOfName } from '@evenfall/time';
+import { call, openDoors } from './harness.ts';
+
+const FUNCTIONS = '/v1/namespaces/default/functions';
+const ID = '01990000-0000-7000-8000-000000000001';
+
+describe('the REST door', () => {
+  const doors = openDoors();
+
+  it('creates a function and shows it in snake_case with durations as text', async () => {
+    const body = { name: 'fresh', runtime: 'nodejs', handler: 'index.main', timeout: '5s', memory_mb: 128, environment: { MODE: 'x' }, termination: { kill_signal: 'SIGINT', grace_period: '2.5s', escalation: [{ signal: 'SIGTERM', wait: '1s' }] }, event_invoke: { max_retries: 0, retry_interval: '60s' }, code_zip: Buffer.from('zip').toString('base64') };
+    const answer = await call(`${doors.url}${FUNCTIONS}`, 'POST', body);
+    assert.equal(answer.status, 201, answer.text);
+    assert.equal(answer.headers.get('location'), `${FUNCTIONS}/fresh`);
+    const fn = answer.json as Record<string, unknown>;
+    assert.equal(fn['timeout'], '5s');
+    assert.deepEqual(fn['event_invoke'], { max_retries: 0, retry_interval: '60s' });
+    assert.deepEqual((fn['termination'] as Record<string, unknown>)['grace_period'], '2.5s');
+    assert.equal(doors.world.codes.at(-1)?.toString(), 'zip');
+    assert.equal((await call(`${doors.url}${FUNCTIONS}/fresh`, 'GET')).status, 200);
+    assert.equal((await call(`${doors.url}${FUNCTIONS}/fresh`, 'DELETE')).status, 204);
+    assert.equal((await call(`${doors.url}${FUNCTIONS}/fresh`, 'GET')).status, 404);
+  });
+
+  it('accepts an event: the body is the payload, to the byte', async () => {
+    const payload = '{ "n": 1.0, "big": 12345678901234567890 }';
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer/events`, 'POST', payload, { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` });
+    assert.equal(answer.status, 202, answer.text);
+    const event = answer.json as Record<string, unknown>;
+    assert.equal(answer.headers.get('location'), `/v1/events/${String(event['id'])}`);
+    assert.equal(event['state'], 'QUEUED');
+    assert.equal(event['trigger'], 'api');
+    assert.match(String(event['create_time']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    const accepted = doors.world.accepted[0]?.accepted;
+    assert.equal(accepted?.payload.toString(), payload);
+    assert.equal(accepted?.revision, 3);
+    assert.ok(accepted?.traceparent.startsWith('00-aaaa'));
+    assert.deepEqual(accepted?.policy, { maxRetries: 2, retryIntervalMs: 60_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 600_000 });
+  });
+
+  it('takes no body for null, and a key, a qualifier and a delay from the headers', async () => {
+    const headers = { 'idempotency-key': 'k1', 'evenfall-qualifier': '7', 'evenfall-delay': '30s' };
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer/events`, 'POST', undefined, headers);
+    assert.equal(answer.status, 202, answer.text);
+    const created = doors.world.accepted[0];
+    assert.equal(created?.eventId, uuidOfName('default', 'killer', 'k1'));
+    assert.deepEqual(created?.delay, { seconds: 30n, nanos: 0 });
+    assert.equal(created?.accepted?.payload.toString(), 'null');
+    assert.equal(created?.accepted?.qualifier, '7');
+    assert.equal(created?.accepted?.keyed, true);
+    assert.notEqual((answer.json as Record<string, unknown>)['next_attempt_time'], null);
+  });
+
+  it('accepts a batch in order, a key that comes twice once', async () => {
+    const events = [{ payload: { a: 1 } }, { payload: [1], idempotency_key: 'x' }, { idempotency_key: 'x', delay: '1s' }, {}];
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer/events:batchCreate`, 'POST', { events });
+    assert.equal(answer.status, 202, answer.text);
+    const ids = (answer.json as { events: { id: string }[] }).events.map(({ id }) => id);
+    assert.equal(ids.length, 4);
+    assert.equal(ids[1], ids[2]);
+    assert.deepEqual(doors.world.accepted.map(({ accepted }) => accepted?.payload.toString()), ['{"a":1}', '[1]', 'null']);
+  });
+
+  it('takes a thousand events at once', async () => {
+    const events = Array.from({ length: 1_000 }, (_, i) => ({ payload: { i } }));
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer/events:batchCreate`, 'POST', { events });
+    assert.equal(answer.status, 202);
+    assert.equal(doors.world.accepted.length, 1_000);
+  });
+
+  it('gets, lists and terminates events, results untouched', async () => {
+    doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 6, statusCode: 200, result: Buffer.from('{"n": 1.0}'), startTime: new Date(1), attempts: [{ number: 1, outcome: 1, statusCode: 200, memoryBytes: 9n }], termination: { cause: 1, mode: 2, outcome: 1, steps: [{ signal: 15, disposition: 1, delivery: 1 }] } }));
+    const got = await call(`${doors.url}/v1/events/${ID.toUpperCase()}`, 'GET');
+    assert.equal(got.status, 200, got.text);
+    assert.ok(got.text.includes('"result":{"n": 1.0}'));
+    const event = got.json as Record<string, Record<string, unknown>>;
+    assert.equal(event['state'], 'TERMINATED');
+    assert.deepEqual(event['termination']?.['steps'], [{ signal: 'SIGTERM', sent_time: null, disposition: 'CAUGHT', delivery: 'DELIVERED' }]);
+
+    const listed = await call(`${doors.url}${FUNCTIONS}/killer/events?state=RUNNING&state=QUEUED&page_size=500&order_by=end_time&order=asc&start_time_after=2026-01-01T00:00:00Z`, 'GET');
+    assert.equal(listed.status, 200, listed.text);
+    assert.equal((listed.json as Record<string, unknown>)['next_page_token'], 'next');
+    const request = doors.world.lists.at(-1) as Record<string, unknown>;
+    assert.deepEqual(request['states'], [2, 1]);
+    assert.equal(request['pageSize'], 100);
+    assert.equal(request['orderBy'], 2);
+
+    const ended = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', { graceful: true, kill_signal: 'SIGUSR1', grace_period: '3s', reason: 'enough', wait: 'ended' });
+    assert.equal(ended.status, 200, ended.text);
+    const asked = doors.world.terminations.at(-1);
+    assert.deepEqual({ ...asked, policy: undefined }, { eventId: ID, mode: 2, policy: undefined, requester: 'anonymous', reason: 'enough', wait: 2 });
+    assert.equal(asked?.policy?.killSignal, 10);
+    const forced = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST');
+    assert.equal(forced.status, 200, forced.text);
+    assert.equal(doors.world.terminations.at(-1)?.mode, 1);
+  });
+
+  it('invokes, and tells a failure from a refusal', async () => {
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer:invoke`, 'POST', { a: 1 });
+    assert.equal(answer.status, 200, answer.text);
+    assert.ok(answer.text.includes('"status_code":200,"result":{"n": 1.0},"log_tail":"END"'));
+    assert.equal((answer.json as Record<string, unknown>)['billed_duration_ms'], 2);
+    assert.equal(doors.world.invocations.at(-1)?.assignment?.synchronous, true);
+  });
+
+  it('patches what is named and nothing else; null goes back to the default', async () => {
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer`, 'PATCH', { timeout: '9s', initializer: null });
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual((doors.world.updates.at(-1) as Record<string, unknown>)['updateMask'], ['timeout', 'initializer']);
+    const config = await call(`${doors.url}${FUNCTIONS}/killer/event-invoke-config`, 'PUT', { max_retries: 1 });
+    assert.equal(config.status, 200, config.text);
+    assert.deepEqual((doors.world.updates.at(-1) as Record<string, unknown>)['updateMask'], ['event_invoke']);
+  });
+
+  it('takes code as a zip, publishes and lists versions, lists agents and instances', async () => {
+    const code = await call(`${doors.url}${FUNCTIONS}/killer/code`, 'PUT', Buffer.from('PK'), { 'content-type': 'application/zip' });
+    assert.equal(code.status, 200, code.text);
+    assert.equal(doors.world.codes.at(-1)?.toString(), 'PK');
+    assert.equal((await call(`${doors.url}${FUNCTIONS}/killer/versions`, 'POST', { description: 'd' })).status, 201);
+    assert.equal((await call(`${doors.url}${FUNCTIONS}/killer/versions`, 'GET')).status, 200);
+    assert.equal((await call(`${doors.url}${FUNCTIONS}?filter=kil&page_size=5`, 'GET')).status, 200);
+    assert.deepEqual(((await call(`${doors.url}/v1/agents`, 'GET')).json as { agents: unknown[] }).agents.length, 1);
+    assert.ok((await call(`${doors.url}/v1/instances?agent_id=a9`, 'GET')).text.includes('"state":"IDLE"'));
+  });
+
+  it('asks the registry once for a version until it changes', async () => {
+    const accept = () => call(`${doors.url}${FUNCTIONS}/killer/events`, 'POST', {}, { 'evenfall-qualifier': '5' });
+    const start = doors.world.resolveCount;
+    await accept();
+    await accept();
+    assert.equal(doors.world.resolveCount, start + 1);
+    doors.world.functionWatches.at(-1)?.push({ namespace: 'default', name: 'killer' });
+    await new Promise((resolve) => setImmediate(resolve));
+    await accept();
+    assert.equal(doors.world.resolveCount, start + 2);
+    doors.world.functionWatches.at(-1)?.end(); // the watch drops: nothing is trusted
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal((await call(`${doors.url}/readyz`, 'GET')).status, 503);
+    await accept();
+    await accept();
+    assert.equal(doors.world.resolveCount, start + 4);
+  });
+
+  it('describes itself', async () => {
+    const document = (await call(`${doors.url}/openapi.json`, 'GET')).json as { openapi: string; paths: Record<string, unknown>; components: { schemas: object } };
+    assert.equal(document.openapi, '3.1.0');
+    assert.ok(document.paths['/v1/events/{event_id}:terminate']);
+    assert.ok(document.paths['/v1/namespaces/{namespace}/functions/{function}/events:batchCreate']);
+    assert.ok('Event' in document.components.schemas);
+    assert.ok(!JSON.stringify(document).includes('"#/components/schemas/def-'));
+    const page = await call(`${doors.url}/docs`, 'GET');
+    assert.equal(page.status, 200);
+    assert.ok(!/https?:\/\/(?!127)/.test(page.text), 'assets are local');
+  });
+});

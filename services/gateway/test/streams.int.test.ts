@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Event } from '@evenfall/contracts/v1/event';
+import { eventually } from '@evenfall/testkit';
+import { openDoors } from './harness.ts';
+
+const ID = '01990000-0000-7000-8000-000000000002';
+
+describe('streams of the REST door', () => {
+  const doors = openDoors();
+
+  it('sends every change with its version and ends with the final state', async () => {
+    doors.world.events.set(ID, Event.create({ id: ID, state: 1 }));
+    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { 'last-event-id': '3' } });
+    const watch = await eventually(() => doors.world.watches.at(-1));
+    assert.equal(watch.after, 3);
+    watch.out.push({ event: Event.create({ id: ID, state: 2 }), version: 4 });
+    const response = await opened;
+    assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+    watch.out.push({ event: Event.create({ id: ID, state: 4, result: Buffer.from('"a b"') }), version: 5 });
+    watch.out.end();
+    const text = await response.text();
+    assert.match(text, /id: 4\nevent: change\ndata: \{"id":.*"state":"RUNNING".*\}\n\nid: 5\nevent: change\ndata: .*"state":"SUCCEEDED".*\n\n$/);
+  });
+
+  it('opens before anything happens, and lets go when the reader goes', async () => {
+    const controller = new AbortController();
+    const response = await fetch(`${doors.url}/v1/events/${ID}:watch`, { signal: controller.signal });
+    assert.equal(response.status, 200);
+    const watch = doors.world.watches.at(-1);
+    assert.equal(watch?.out.closed, false);
+    controller.abort();
+    await eventually(() => {
+      watch?.out.push({ event: undefined, version: 1 });
+      return watch?.out.closed;
+    });
+  });
+
+  it('answers a stream that has nothing more to say with 204', async () => {
+    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { 'last-event-id': '9' } });
+    await eventually(() => doors.world.watches.at(-1)?.after === 9);
+    doors.world.watches.at(-1)?.out.end();
+    assert.equal((await opened).status, 204);
+  });
+
+  it('tells of a failure on the way as an event', async () => {
+    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { 'last-event-id': '11' } });
+    const watch = await eventually(() => doors.world.watches.find(({ after }) => after === 11));
+    watch.out.push({ event: Event.create({ id: ID, state: 2 }), version: 12 });
+    const response = await opened;
+    watch.out.fail(new Error('inner'));
+    assert.match(await response.text(), /event: error\ndata: \{"error":\{"code":500,.*\n\n$/);
+  });
+
+  it('lists and follows log lines', async () => {
+    const listed = await (await fetch(`${doors.url}/v1/events/${ID}/logs`)).json();
+    assert.deepEqual(listed, { lines: [{ time: '1970-01-01T00:00:00.000Z', stream: 'PLATFORM', attempt: 1, instance_id: '', text: `START RequestId: ${ID}` }], next_page_token: '' });
+    const followed = await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`)).text();
+    assert.equal(followed.match(/event: line\ndata: /g)?.length, 2);
+  });
+});

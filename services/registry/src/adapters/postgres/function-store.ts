@@ -1,0 +1,152 @@
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { refuse } from '@evenfall/errors';
+import { postgresRefusal, type Sql } from '@evenfall/postgres';
+import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
+import type { CodePackage, FunctionStore } from '../../ports.ts';
+
+/** The channel changes are told on: "namespace/name". */
+export const CHANGE_CHANNEL = 'evenfall_registry_change';
+
+type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number };
+
+/** Keeps functions in Postgres. */
+export function createFunctionStore(sql: Sql): FunctionStore {
+  const none = { sha256: null, data: Buffer.alloc(0) };
+  return {
+    find: (namespace, name, version) =>
+      guarded(async () => {
+        const rows = await sql<Row[]>`
+          SELECT spec, version, revision FROM registry.function_version
+          WHERE namespace = ${namespace} AND name = ${name} AND version IN (${LATEST_NUMBER}, ${version})`;
+        const row = rows.find((one) => one.version === version);
+        return { found: row && messageOf(row), exists: rows.length > 0 };
+      }),
+
+    list: (namespace, filter, after, limit) =>
+      guarded(async () => {
+        const rows = await sql<Row[]>`
+          SELECT spec, version, revision FROM registry.function_version
+          WHERE namespace = ${namespace} AND version = ${LATEST_NUMBER} AND name COLLATE "C" > ${after}
+            AND position(lower(${filter}) in lower(name)) > 0
+          ORDER BY name COLLATE "C" LIMIT ${limit}`;
+        return rows.map(messageOf);
+      }),
+
+    listVersions: (namespace, name, before, limit) =>
+      guarded(async () => {
+        const rows = await sql<Row[]>`
+          SELECT spec, version, revision FROM registry.function_version
+          WHERE namespace = ${namespace} AND name = ${name} AND version > ${LATEST_NUMBER} AND version < ${before}
+          ORDER BY version DESC LIMIT ${limit}`;
+        return rows.map(messageOf);
+      }),
+
+    insert: (fn, code) =>
+      guarded(async () => {
+        const { sha256, data } = code ?? none;
+        const rows = await sql<Row[]>`
+          WITH made AS (
+            INSERT INTO registry.function_version (namespace, name, version, revision, spec, code_sha256)
+            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${bytesOf(fn)}, ${sha256})
+            ON CONFLICT DO NOTHING RETURNING spec, version, revision
+          ), package AS (
+            INSERT INTO registry.code_package (sha256, size, data)
+            SELECT ${sha256}::text, ${data.length}, ${data} FROM made WHERE ${sha256}::text IS NOT NULL
+            ON CONFLICT DO NOTHING
+          )
+          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+        return rows[0] && messageOf(rows[0]);
+      }),
+
+    replace: (fn, code) => guarded(() => replace(sql, fn, code)),
+
+    publish: (fn) =>
+      guarded(async () => {
+        const rows = await sql<Row[]>`
+          WITH latest AS (
+            SELECT code_sha256, (SELECT max(version) + 1 FROM registry.function_version WHERE namespace = ${fn.namespace} AND name = ${fn.name}) AS next
+            FROM registry.function_version
+            WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
+          ), made AS (
+            INSERT INTO registry.function_version (namespace, name, version, revision, spec, code_sha256)
+            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${bytesOf(fn)}, code_sha256 FROM latest
+            ON CONFLICT DO NOTHING RETURNING spec, version, revision
+          )
+          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+        return rows[0] && messageOf(rows[0]);
+      }),
+
+    delete: (namespace, name) =>
+      guarded(async () => {
+        const rows = await sql`
+          WITH gone AS (
+            DELETE FROM registry.function_version WHERE namespace = ${namespace} AND name = ${name} RETURNING code_sha256
+          ), swept AS (
+            DELETE FROM registry.code_package p WHERE p.sha256 IN (SELECT code_sha256 FROM gone) AND NOT EXISTS (
+              SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256 AND (v.namespace, v.name) <> (${namespace}, ${name}))
+          )
+          SELECT pg_notify(${CHANGE_CHANNEL}, ${`${namespace}/${name}`}) FROM gone LIMIT 1`;
+        return rows.length > 0;
+      }),
+
+    readCode: (sha256, offset, bytes) =>
+      guarded(async () => {
+        const rows = await sql<{ piece: Buffer }[]>`
+          SELECT substring(data from ${offset + 1} for ${bytes}) AS piece FROM registry.code_package WHERE sha256 = ${sha256}`;
+        return rows[0]?.piece;
+      }),
+  };
+}
+
+/** Compare and set: the row changes only while it is of the revision it was read at. A package nobody names any more goes with it. */
+async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefined): Promise<FunctionMessage | undefined> {
+  const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
+  const rows = await sql<Row[]>`
+    WITH old AS (
+      SELECT code_sha256 FROM registry.function_version
+      WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
+    ), made AS (
+      UPDATE registry.function_version SET spec = ${bytesOf(fn)}, code_sha256 = ${sha256}, revision = nextval('registry.revision')
+      WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
+      RETURNING spec, version, revision
+    ), package AS (
+      INSERT INTO registry.code_package (sha256, size, data)
+      SELECT ${sha256}::text, ${code?.data.length ?? 0}, ${code?.data ?? Buffer.alloc(0)} FROM made WHERE ${code !== undefined}
+      ON CONFLICT DO NOTHING
+    ), swept AS (
+      DELETE FROM registry.code_package p USING old, made
+      WHERE p.sha256 = old.code_sha256 AND old.code_sha256 IS DISTINCT FROM ${sha256} AND NOT EXISTS (
+        SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256
+          AND (v.namespace, v.name, v.version) <> (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}))
+    )
+    SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+  return rows[0] && messageOf(rows[0]);
+}
+
+function messageOf(row: Row): FunctionMessage {
+  return { ...FunctionMessage.decode(row.spec), version: versionName(row.version), revision: row.revision };
+}
+
+function bytesOf(fn: FunctionMessage): Buffer {
+  return Buffer.from(FunctionMessage.encode({ ...fn, version: '', revision: 0 }).finish());
+}
+
+function nameOf(fn: FunctionMessage): string {
+  return `${fn.namespace}/${fn.name}`;
+}
+
+/** Somebody else swept the package, or took the version's number, between this statement's look and its write. */
+const RACES = new Set(['23503', '23505', '40001', '40P01']);
+const MAX_TRIES = 5;
+
+async function guarded<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run();
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (typeof code !== 'string' || !RACES.has(code)) throw postgresRefusal(error, 'SERVICE_UNAVAILABLE');
+      if (tries === MAX_TRIES) throw refuse('SERVICE_UNAVAILABLE', { detail: 'too many changes of one function at the same time' });
+    }
+  }
+}

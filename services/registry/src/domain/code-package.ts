@@ -1,0 +1,81 @@
+import { refuse, type Refusal } from '@evenfall/errors';
+import type { FunctionSettings } from './function-settings.ts';
+import { filesOfHandler, runtimeOf } from './handler.ts';
+
+/** How large a code package may be. */
+export type PackageLimits = {
+  readonly maxZipBytes: number;
+  readonly maxUnpackedBytes: number;
+  readonly maxEntries: number;
+};
+
+export const PACKAGE_LIMITS: PackageLimits = { maxZipBytes: 50 * 1024 * 1024, maxUnpackedBytes: 500 * 1024 * 1024, maxEntries: 20_000 };
+
+/** One entry of a zip file, as its directory describes it. */
+export type PackageEntry = { readonly name: string; readonly mode: number; readonly encrypted: boolean; readonly method: number };
+
+export function badPackage(detail: string): Refusal {
+  return refuse('INVALID_CODE_PACKAGE', { detail });
+}
+
+const FILE_TYPE = 0o170000;
+const PLAIN_TYPES = [0, 0o100000, 0o040000];
+const MAX_NAME_BYTES = 512;
+
+/** Takes note of entries one after another; refuses the first that could do harm or be ambiguous when unpacked. */
+export function entryChecker(limits: PackageLimits): { add(entry: PackageEntry): { readonly isFolder: boolean }; readonly files: ReadonlySet<string> } {
+  const files = new Set<string>();
+  const folders = new Set<string>();
+  const explicit = new Set<string>();
+  let count = 0;
+  return {
+    files,
+    add(entry) {
+      if (++count > limits.maxEntries) throw badPackage(`it has more than ${limits.maxEntries} entries`);
+      checkEntry(entry);
+      const isFolder = entry.name.endsWith('/');
+      const path = isFolder ? entry.name.slice(0, -1) : entry.name;
+      if (explicit.has(path)) throw badPackage(`"${shown(path)}" is in it twice`);
+      explicit.add(path);
+      if (isFolder) folders.add(path);
+      else files.add(path);
+      for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) folders.add(path.slice(0, slash));
+      const parts = path.split('/');
+      for (let i = 1; i <= parts.length; i++) {
+        const part = parts.slice(0, i).join('/');
+        if (files.has(part) && folders.has(part)) throw badPackage(`"${shown(part)}" is a file and a folder in it`);
+      }
+      return { isFolder };
+    },
+  };
+}
+
+function checkEntry({ name, mode, encrypted, method }: PackageEntry): void {
+  const bad = (what: string): Refusal => badPackage(`the entry "${shown(name)}" ${what}`);
+  if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES) throw bad(`has no name, or one of more than ${MAX_NAME_BYTES} bytes`);
+  if (name.includes('\\')) throw bad('has a backslash in its name');
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(name)) throw bad('has a control character in its name');
+  if (name.startsWith('/') || /^[a-zA-Z]:/.test(name)) throw bad('has an absolute path');
+  const parts = (name.endsWith('/') ? name.slice(0, -1) : name).split('/');
+  if (parts.some((part) => part === '..')) throw bad('leads out of the package');
+  if (parts.some((part) => part === '' || part === '.')) throw bad('has an empty part in its path');
+  if (!PLAIN_TYPES.includes(mode & FILE_TYPE)) throw bad('is a link or a device; only files and folders are taken');
+  if (encrypted) throw bad('is encrypted');
+  if (method !== 0 && method !== 8) throw bad(`is compressed by method ${method}; only "stored" and "deflated" are taken`);
+}
+
+/** Refuses a package that does not hold what the function's handlers name. */
+export function checkHandlerFiles(settings: FunctionSettings, files: ReadonlySet<string>): void {
+  const runtime = runtimeOf(settings.runtime);
+  const handlers = [settings.handler, settings.initializer?.handler, settings.preStop?.handler];
+  for (const handler of handlers) {
+    if (handler === undefined) continue;
+    const names = filesOfHandler(runtime, handler);
+    if (!names.some((name) => files.has(name))) throw badPackage(`the handler "${handler}" needs ${names.join(' or ')} in it`);
+  }
+}
+
+function shown(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 100)}…` : name;
+}

@@ -1,0 +1,94 @@
+import type { EventInvokeConfig, FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { checkEnvironment } from './environment.ts';
+import { boundedDuration, invalid } from './fields.ts';
+import { checkHandler, runtimeOf } from './handler.ts';
+import { completePolicy } from './termination.ts';
+
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
+const DEFAULT_MEMORY_MB = 128;
+
+/** What a caller decides about a function; everything else of it is the registry's. */
+export type FunctionSettings = Pick<
+  FunctionMessage,
+  | 'description'
+  | 'runtime'
+  | 'handler'
+  | 'timeout'
+  | 'memoryMb'
+  | 'environment'
+  | 'termination'
+  | 'eventInvoke'
+  | 'initializer'
+  | 'preStop'
+  | 'initTimeout'
+>;
+
+/** Fields an update may name, and what they are called here. */
+export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new Map([
+  ['description', 'description'],
+  ['runtime', 'runtime'],
+  ['handler', 'handler'],
+  ['timeout', 'timeout'],
+  ['memory_mb', 'memoryMb'],
+  ['environment', 'environment'],
+  ['termination', 'termination'],
+  ['event_invoke', 'eventInvoke'],
+  ['initializer', 'initializer'],
+  ['pre_stop', 'preStop'],
+  ['init_timeout', 'initTimeout'],
+]);
+
+/** Checks settings and fills in what was left out (function.proto; limits as in semantics §3). */
+export function completeSettings(given: FunctionSettings): FunctionSettings {
+  if (given.description.length > 1_000 && [...given.description].length > 1_000) throw invalid('description', 'at most 1000 characters');
+  checkHandler('handler', given.handler);
+  checkEnvironment(given.environment);
+  return {
+    description: given.description,
+    runtime: runtimeOf(given.runtime),
+    handler: given.handler,
+    timeout: boundedDuration('timeout', given.timeout, SECOND, 24 * HOUR, 3 * SECOND),
+    memoryMb: memoryOf(given.memoryMb),
+    environment: given.environment,
+    termination: completePolicy(given.termination),
+    eventInvoke: completeEventInvoke(given.eventInvoke),
+    initializer: completeHook('initializer', given.initializer),
+    preStop: completeHook('pre_stop', given.preStop),
+    initTimeout: boundedDuration('init_timeout', given.initTimeout, 3 * SECOND, 300 * SECOND, 65 * SECOND),
+  };
+}
+
+/** The settings with those replaced that the mask names. */
+export function mergeSettings(current: FunctionSettings, wanted: FunctionSettings, mask: readonly string[]): FunctionSettings {
+  if (mask.length === 0) throw invalid('update_mask', 'at least one field to change');
+  const merged: Record<string, unknown> = { ...current };
+  for (const path of mask) {
+    const key = SETTING_OF_PATH.get(path);
+    if (!key) throw invalid('update_mask', `of ${[...SETTING_OF_PATH.keys()].join(', ')}; not "${path.slice(0, 60)}"`);
+    merged[key] = wanted[key];
+  }
+  return merged as FunctionSettings; // each value was put under the key it had in another FunctionSettings
+}
+
+function memoryOf(mb: number): number {
+  if (mb === 0) return DEFAULT_MEMORY_MB;
+  if (mb === 64 || (mb >= 128 && mb <= 131_072 && mb % 128 === 0)) return mb;
+  throw invalid('memory_mb', '64, or 128 to 131072 in steps of 128');
+}
+
+function completeEventInvoke(given: EventInvokeConfig | undefined): EventInvokeConfig {
+  const maxRetries = given?.maxRetries ?? 2;
+  if (maxRetries < 0 || maxRetries > 8) throw invalid('event_invoke.max_retries', 'a whole number from 0 to 8');
+  return {
+    maxRetries,
+    retryInterval: boundedDuration('event_invoke.retry_interval', given?.retryInterval, SECOND, HOUR, 60 * SECOND),
+    maxEventAge: boundedDuration('event_invoke.max_event_age', given?.maxEventAge, 60 * SECOND, 6 * HOUR, 6 * HOUR),
+  };
+}
+
+function completeHook(field: string, given: Hook | undefined): Hook | undefined {
+  if (!given) return undefined;
+  checkHandler(`${field}.handler`, given.handler);
+  return { handler: given.handler, timeout: boundedDuration(`${field}.timeout`, given.timeout, SECOND, 300 * SECOND, 3 * SECOND) };
+}

@@ -1,0 +1,34 @@
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { CreateFunctionRequest, CreateFunctionResponse } from '@evenfall/contracts/v1/function_service';
+import { refuse } from '@evenfall/errors';
+import { completeSettings } from '../domain/function-settings.ts';
+import { checkNames } from '../domain/names.ts';
+import type { Registry } from '../ports.ts';
+import { checkCode } from './check-code.ts';
+
+/** Creates a function, with its code if there is some: both or neither. */
+export async function createFunction(registry: Registry, request: CreateFunctionRequest): Promise<CreateFunctionResponse> {
+  const wanted = request.function ?? FunctionMessage.create();
+  const { namespace, name } = wanted;
+  checkNames(namespace, name);
+  const settings = completeSettings(wanted);
+  const code = request.codeZip.length > 0 ? await checkCode(registry, settings, request.codeZip) : undefined;
+  const now = new Date(registry.clock.now());
+  const made = await registry.store.insert(
+    {
+      ...settings,
+      namespace,
+      name,
+      version: '',
+      revision: 0,
+      codeSha256: code?.sha256 ?? '',
+      codeSizeBytes: BigInt(code?.data.length ?? 0),
+      createTime: now,
+      updateTime: now,
+    },
+    code,
+  );
+  if (!made) throw refuse('FUNCTION_EXISTS', { namespace, function: name });
+  registry.feed.announce(namespace, name);
+  return { function: made };
+}

@@ -1,0 +1,34 @@
+import type {
+  ListFunctionsRequest,
+  ListFunctionsResponse,
+  ListFunctionVersionsRequest,
+  ListFunctionVersionsResponse,
+} from '@evenfall/contracts/v1/function_service';
+import { checkNames } from '../domain/names.ts';
+import { pageSizeOf, pageToken, readPageToken } from '../domain/page-token.ts';
+import type { Registry } from '../ports.ts';
+import { findFunction } from './find-function.ts';
+
+/** Lists the functions of a namespace by name. A namespace without functions is an empty one. */
+export async function listFunctions(registry: Registry, request: ListFunctionsRequest): Promise<ListFunctionsResponse> {
+  const { namespace, filter } = request;
+  checkNames(namespace);
+  const size = pageSizeOf(request.pageSize);
+  const after = readPageToken(request.pageToken, 'functions', namespace, filter);
+  const found = await registry.store.list(namespace, filter, after, size + 1);
+  const functions = found.slice(0, size);
+  const last = functions.at(-1);
+  return { functions, nextPageToken: last && found.length > size ? pageToken(last.name, 'functions', namespace, filter) : '' };
+}
+
+/** Lists published versions, newest first. */
+export async function listFunctionVersions(registry: Registry, request: ListFunctionVersionsRequest): Promise<ListFunctionVersionsResponse> {
+  const { namespace, name } = request;
+  await findFunction(registry, { namespace, name, qualifier: '' });
+  const size = pageSizeOf(request.pageSize);
+  const before = Number(readPageToken(request.pageToken, 'versions', namespace, name) || 2 ** 31 - 1);
+  const found = await registry.store.listVersions(namespace, name, before, size + 1);
+  const functions = found.slice(0, size);
+  const last = functions.at(-1);
+  return { functions, nextPageToken: last && found.length > size ? pageToken(last.version, 'versions', namespace, name) : '' };
+}

@@ -1,0 +1,23 @@
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { UpdateFunctionRequest, UpdateFunctionResponse } from '@evenfall/contracts/v1/function_service';
+import { completeSettings, mergeSettings } from '../domain/function-settings.ts';
+import type { Registry } from '../ports.ts';
+import { changeFunction } from './change-function.ts';
+
+/**
+ * Changes settings of `$LATEST`. A new handler is not looked for in the code it has: whoever renames a file has to change one of the two
+ * first, and the upload is the one that is checked.
+ */
+export async function updateFunction(registry: Registry, request: UpdateFunctionRequest): Promise<UpdateFunctionResponse> {
+  const wanted = request.function ?? FunctionMessage.create();
+  const updated = await changeFunction(registry, wanted, async (current) => {
+    const next = { ...current, ...completeSettings(mergeSettings(current, wanted, request.updateMask ?? [])) };
+    if (isSame(current, next)) return current;
+    return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined);
+  });
+  return { function: updated };
+}
+
+function isSame(a: FunctionMessage, b: FunctionMessage): boolean {
+  return Buffer.from(FunctionMessage.encode(a).finish()).equals(FunctionMessage.encode(b).finish());
+}

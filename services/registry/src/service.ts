@@ -1,0 +1,43 @@
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { migrate, type Sql } from '@evenfall/postgres';
+import type { Implementation } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import type { Clock } from '@evenfall/time';
+import { startChangeFeed } from './adapters/postgres/change-feed.ts';
+import { createFunctionStore } from './adapters/postgres/function-store.ts';
+import { inspectPackage } from './adapters/zip.ts';
+import { functionService, registryService } from './api.ts';
+import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
+
+export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
+
+/** What the registry is given. The pool stays its owner's. */
+export type RegistryDeps = { readonly sql: Sql; readonly log: Log; readonly clock: Clock };
+
+export type RegistrySettings = {
+  /** How large code packages may be; default `PACKAGE_LIMITS`. */
+  readonly packageLimits?: PackageLimits;
+};
+
+/** The running registry: its two services, for a server or for callers in the same process. */
+export type RunningRegistry = {
+  readonly functions: Implementation<typeof FunctionServiceService>;
+  readonly registry: Implementation<typeof RegistryServiceService>;
+  /** Ends the watches. */
+  stop(): Promise<void>;
+};
+
+/** Brings the schema up to date and starts. */
+export async function startRegistry(deps: RegistryDeps, settings: RegistrySettings = {}): Promise<RunningRegistry> {
+  await migrate(deps.sql, { schema: 'registry', dir: new URL('../migrations/', import.meta.url) });
+  const feed = await startChangeFeed(deps.sql, deps.log);
+  const registry = {
+    store: createFunctionStore(deps.sql),
+    feed,
+    clock: deps.clock,
+    limits: settings.packageLimits ?? PACKAGE_LIMITS,
+    inspect: inspectPackage,
+  };
+  return { functions: functionService(registry), registry: registryService(registry), stop: () => feed.stop() };
+}
