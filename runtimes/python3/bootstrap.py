@@ -166,6 +166,8 @@ def main():
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     sys.stdout.reconfigure(line_buffering=True, errors="replace")
     sys.path[0] = os.getcwd()
+    # For what the function starts. Set earlier, a json.py of the function's would have been taken for Python's, above.
+    os.environ.setdefault("PYTHONPATH", os.getcwd())
     write_frame(HELLO, b"")
     handler, context = None, {}
     while True:

@@ -6,7 +6,7 @@ import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/con
 import type { InstanceProcess, ProcessDriver, ProcessEvents, ProcessSpec } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
 import { environmentOf } from './environment.ts';
-import { frameReader } from './frames.ts';
+import { frameReader } from '../../domain/frames.ts';
 import type { Interpreters } from './interpreters.ts';
 import { readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { descendantsOf, sweepAgent, sweepInstance } from './sweep.ts';

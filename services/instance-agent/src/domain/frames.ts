@@ -33,7 +33,7 @@ export function encodeInvokeHead(seq: number, requestId: string, payloadBytes: n
   bytes[4] = Frame.INVOKE;
   bytes.writeUInt32LE(seq, 5);
   bytes.writeUInt16LE(idBytes, 9);
-  bytes.latin1Write(requestId, 11);
+  bytes.write(requestId, 11, 'latin1');
   return bytes;
 }
 
