@@ -201,6 +201,9 @@ process.on('beforeExit', () => {
   succeed(run, null);
 });
 
+// Written is written: without this a full pipe would hold output back until after the answer, and process.exit() would lose it.
+for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
+
 // --- the channel ---
 let pending = NOTHING;
 channel.on('data', (chunk) => {
