@@ -78,6 +78,7 @@ function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
         coldStart: attempt.coldStart !== undefined,
         coldStartDetail: attempt.coldStart,
         startTime: new Date(attempt.startTimeMs),
+        memoryMb: attempt.instance?.fn.memoryMb ?? 0,
       },
     },
   };
