@@ -17,7 +17,9 @@ export function lockFolder(path: string): FolderLock {
       const holder = read(path);
       const pid = Number(holder.split(' ')[0]);
       if (pid > 0 && pid !== process.pid && describe(pid) === holder) {
-        throw new Error(`Another Evenfall (process ${pid}) uses this data folder. Stop it, or set EVENFALL_DATA_DIR to another folder.`, { cause: error });
+        throw new Error(`Another Evenfall (process ${pid}) uses this data folder. Stop it, or set EVENFALL_DATA_DIR to another folder.`, {
+          cause: error,
+        });
       }
       rmSync(path, { force: true });
     }
