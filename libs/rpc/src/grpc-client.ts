@@ -112,29 +112,32 @@ function responsesOf(call: grpc.ClientReadableStream<unknown>, options: CallOpti
 }
 
 /** Writes what comes, no faster than the transport takes it, until the call ends. */
-async function pumpRequests(requests: AsyncIterable<unknown>, call: grpc.ClientWritableStream<unknown> & { destroyed: boolean }): Promise<void> {
+async function pumpRequests(requests: AsyncIterable<unknown>, call: grpc.ClientWritableStream<unknown>): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   let over = false;
-  const end = new Promise<void>((resolve) => {
-    const stop = () => {
-      over = true;
-      resolve();
-    };
-    call.on('close', stop);
-    call.on('error', stop);
-    call.on('status', stop);
-  });
+  let goOn: (() => void) | undefined;
+  const rouse = (): void => {
+    goOn?.();
+    goOn = undefined;
+  };
+  // Not a race against one long promise: every round of it would be kept until the call ends.
+  const stop = (): void => {
+    over = true;
+    rouse();
+    void iterator.return?.();
+  };
+  call.on('drain', rouse);
+  for (const end of ['close', 'error', 'status']) call.on(end, stop);
   try {
-    while (!over) {
-      const step = await Promise.race([iterator.next(), end]);
-      if (!step || step.done) break;
-      if (!call.write(step.value)) await Promise.race([new Promise((resolve) => call.once('drain', resolve)), end]);
+    for (let step = await iterator.next(); !step.done && !over; step = await iterator.next()) {
+      if (call.write(step.value) || over) continue;
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
     }
     if (!over) call.end();
   } catch {
     call.cancel(); // whoever feeds the stream has failed and knows it; the other side sees a cancelled call
-  } finally {
-    void iterator.return?.();
   }
 }
 

@@ -111,12 +111,11 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
   return ((call: grpc.ServerWritableStream<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>) => {
     const { context, end } = open(call);
     const requests = kind.requestStream ? requestsOf(call) : call.request;
-    const gone = abortedOf(context.signal);
     const pump = async (): Promise<void> => {
       options.authorize?.(context, path);
       for await (const response of handler(requests, context) as AsyncIterable<unknown>) {
         if (context.signal.aborted) return;
-        if (!call.write(response)) await Promise.race([new Promise((resolve) => call.once('drain', resolve)), gone]);
+        if (!call.write(response)) await drained(call, context.signal);
       }
       call.end();
     };
@@ -146,15 +145,23 @@ function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>): AsyncIte
           if (call.isPaused() && buffer.size < 32) call.resume();
           return step;
         },
+        return: (value?: unknown) => (inner.return ? inner.return(value) : Promise.resolve({ done: true, value: undefined })),
       };
     },
   };
 }
 
-function abortedOf(signal: AbortSignal): Promise<void> {
+/** Resolves when the transport takes more, or the call is over. */
+function drained(call: grpc.ServerWritableStream<unknown, unknown>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
+    const done = (): void => {
+      call.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    call.on('drain', done);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
   });
 }
 

@@ -59,7 +59,7 @@ export interface StopAttempt {
   attempt: number;
   /** Why. */
   cause: Termination_Cause;
-  /** How. */
+  /** How. Unspecified asks for an attempt back that has not started, and does nothing to one that has. */
   mode: Termination_Mode;
   /** What the call asked for; what it leaves out is the function's. */
   policy: TerminationPolicy | undefined;

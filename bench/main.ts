@@ -1,0 +1,30 @@
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { eventsCase } from './cases/events.ts';
+import { latencyCase } from './cases/latency.ts';
+import { acceptCase } from './cases/accept.ts';
+import { startStack } from './stack.ts';
+import type { BenchCase } from './report.ts';
+
+const CASES: Readonly<Record<string, BenchCase>> = { events: eventsCase, latency: latencyCase, accept: acceptCase };
+
+const [name = '', ...args] = process.argv.slice(2);
+const found = CASES[name];
+if (!found) {
+  process.stderr.write(`usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3]\ncases: ${Object.keys(CASES).join(', ')}\n`);
+  process.exit(2);
+}
+const option = (flag: string): string | undefined => {
+  const at = args.indexOf(`--${flag}`);
+  return at < 0 ? undefined : args[at + 1];
+};
+const runtime = option('runtime') ?? 'nodejs';
+if (runtime !== 'nodejs' && runtime !== 'python3') throw new Error(`--runtime is nodejs or python3, not ${runtime}`);
+
+const print = (line: Readonly<Record<string, unknown>>): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+print({ case: name, machine: { cores: availableParallelism(), cpu: cpus()[0]?.model, memory_gib: Math.round(totalmem() / 2 ** 30) }, node: process.version, log: 'embedded' });
+const stack = await startStack();
+try {
+  await found({ stack, rounds: Number(option('rounds') ?? 5), runtime, print });
+} finally {
+  await stack.stop();
+}

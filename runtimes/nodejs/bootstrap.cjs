@@ -1,0 +1,226 @@
+'use strict';
+/*
+ * Runs one Node function beside the agent.
+ *
+ * The agent speaks over file descriptor 3 in frames: length (u32, little endian, of what follows), kind (u8), body. README.md lists them.
+ * No SIGTERM or SIGINT listener is installed here: without the function's own, the default action must happen. Which signals the function
+ * listens to is told as it changes: from outside it cannot be seen (Node catches SIGTERM and SIGINT itself), and a busy loop cannot be asked.
+ */
+const net = require('node:net');
+const path = require('node:path');
+const fs = require('node:fs');
+const { pathToFileURL } = require('node:url');
+const signalNumbers = require('node:os').constants.signals;
+
+const MAX_RESULT_BYTES = 6 * 1024 * 1024;
+const [LOAD, INVOKE, HOOK] = [1, 2, 3];
+const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED] = [17, 18, 19, 20, 21, 22, 23];
+
+const channel = new net.Socket({ fd: 3, readable: true, writable: true });
+/** The event that runs: its number, its id, and the one way to end it. */
+let current;
+let handler;
+let staticContext = {};
+
+function writeFrame(kind, head, body) {
+  const bytes = Buffer.allocUnsafe(5 + head.length + (body === undefined ? 0 : Buffer.byteLength(body)));
+  bytes.writeUInt32LE(bytes.length - 4, 0);
+  bytes[4] = kind;
+  head.copy(bytes, 5);
+  if (body !== undefined) bytes.write(body, 5 + head.length);
+  channel.write(bytes);
+}
+const NOTHING = Buffer.alloc(0);
+
+function u16(value) {
+  const bytes = Buffer.allocUnsafe(2);
+  bytes.writeUInt16LE(value);
+  return bytes;
+}
+
+// --- signals ---
+let caught = 0;
+function tellHandlers(name, count) {
+  const number = signalNumbers[name];
+  if (number === undefined || number > 31) return;
+  const mask = count > 0 ? caught | (1 << (number - 1)) : caught & ~(1 << (number - 1));
+  if (mask === caught) return;
+  caught = mask;
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeInt32LE(mask);
+  writeFrame(HANDLERS, bytes);
+}
+process.on('newListener', (name) => typeof name === 'string' && tellHandlers(name, process.listenerCount(name) + 1));
+process.on('removeListener', (name) => typeof name === 'string' && tellHandlers(name, process.listenerCount(name)));
+
+// --- answers ---
+function stackOf(error) {
+  if (error instanceof Error) return error.stack || String(error);
+  return `${typeof error === 'string' ? error : safeText(error)}(callback err is not instance of Error)`;
+}
+function safeText(value) {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}
+function fail(run, status, message, stack) {
+  if (current !== run) return;
+  current = undefined;
+  const error = { errorCode: -1, errorMessage: message, requestId: run.requestId, stackTrace: stack, statusCode: status };
+  writeFrame(FAILURE, Buffer.concat([run.seq, u16(status)]), JSON.stringify(error));
+}
+function succeed(run, value) {
+  if (current !== run) return;
+  let result;
+  try {
+    result = JSON.stringify(value) ?? 'null';
+  } catch (error) {
+    return fail(run, 430, 'user code exception caught', stackOf(error));
+  }
+  if (result.length > MAX_RESULT_BYTES / 3 && Buffer.byteLength(result) > MAX_RESULT_BYTES) {
+    return fail(run, 407, `body size is too long: ${Buffer.byteLength(result)} bytes, at most ${MAX_RESULT_BYTES}`, '');
+  }
+  current = undefined;
+  writeFrame(RESULT, run.seq, result);
+}
+const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
+
+// What nobody caught ends the event with the function's own error; with no event running it ends the process, as Node would.
+process.on('uncaughtException', (error) => {
+  if (current) return threw(current, error);
+  process.stderr.write(`${stackOf(error)}\n`);
+  process.exit(1);
+});
+
+// --- loading ---
+class HandlerNotFound extends Error {}
+const modules = new Map();
+
+async function importFile(name) {
+  const base = path.resolve(process.cwd(), name);
+  for (const extension of ['.js', '.mjs', '.cjs']) {
+    const file = base + extension;
+    if (!fs.existsSync(file)) continue;
+    // require() keeps CommonJS live exports and loads ES modules too; one with a top-level await has to be imported.
+    try {
+      return require(file);
+    } catch (error) {
+      if (error?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
+      return import(pathToFileURL(file).href);
+    }
+  }
+  throw new HandlerNotFound(`There is no file "${name}.js", "${name}.mjs" or "${name}.cjs" in the code package`);
+}
+
+async function resolve(name) {
+  const dot = name.lastIndexOf('.');
+  const [file, functionName] = [name.slice(0, dot), name.slice(dot + 1)];
+  if (dot < 1 || functionName === '') throw new HandlerNotFound(`Handler "${name}" is not of the form "file.function"`);
+  if (!modules.has(file)) modules.set(file, await importFile(file));
+  const module = modules.get(file);
+  const found = module[functionName] ?? module.default?.[functionName];
+  if (typeof found !== 'function') throw new HandlerNotFound(`There is no function "${functionName}" in "${file}"`);
+  return found;
+}
+
+async function load(body) {
+  const terms = JSON.parse(body.toString());
+  staticContext = terms.context;
+  try {
+    handler = await resolve(terms.handler);
+    writeFrame(LOADED, NOTHING);
+  } catch (error) {
+    const missing = error instanceof HandlerNotFound;
+    const statusCode = missing ? 437 : 443;
+    const report = { errorCode: 1, errorMessage: missing ? error.message : stackOf(error), statusCode };
+    writeFrame(LOAD_FAILED, u16(statusCode), JSON.stringify(report));
+  }
+}
+
+async function runHook(body) {
+  const seq = body.subarray(0, 4);
+  try {
+    const hook = await resolve(body.toString('utf8', 4));
+    await (hook.length >= 2
+      ? new Promise((done, failed) => hook(staticContext, (error) => (error ? failed(error) : done())))
+      : hook(staticContext));
+    writeFrame(HOOK_ENDED, Buffer.concat([seq, Buffer.from([1])]));
+  } catch (error) {
+    writeFrame(HOOK_ENDED, Buffer.concat([seq, Buffer.from([0])]), stackOf(error));
+  }
+}
+
+// --- invoking ---
+function contextOf(run, callback) {
+  return {
+    ...staticContext,
+    request_id: run.requestId,
+    callbackWaitsForEmptyEventLoop: true, // taken and not used: the answer goes out when it is there
+    getContext: () => ({ ...staticContext, request_id: run.requestId }),
+    done: callback,
+    succeed: (value) => callback(null, value),
+    fail: (error) => callback(error ?? new Error('fail'), null),
+  };
+}
+
+function invoke(body) {
+  const idEnd = 6 + body.readUInt16LE(4);
+  const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false };
+  current = run;
+  const callback = (error, value) => {
+    if (run.idle) channel.ref();
+    if (error === null || error === undefined) succeed(run, value);
+    else threw(run, error);
+  };
+  try {
+    const text = body.utf8Slice(idEnd);
+    const answer = handler(text === '' ? null : JSON.parse(text), contextOf(run, callback), callback);
+    if (answer !== null && typeof answer === 'object' && typeof answer.then === 'function') {
+      answer.then(
+        (value) => succeed(run, value),
+        (error) => threw(run, error),
+      );
+    } else if (handler.length < 3 || answer !== undefined) {
+      succeed(run, answer);
+    } else if (current === run) {
+      // Callback style. If the loop runs empty without a call, that is the end of the event, with null.
+      run.idle = true;
+      channel.unref();
+    }
+  } catch (error) {
+    threw(run, error);
+  }
+}
+
+process.on('beforeExit', () => {
+  if (!current?.idle) return;
+  const run = current;
+  channel.ref();
+  succeed(run, null);
+});
+
+// Written is written: without this a full pipe would hold output back until after the answer, and process.exit() would lose it.
+for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
+
+// --- the channel ---
+let pending = NOTHING;
+channel.on('data', (chunk) => {
+  pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+  let at = 0;
+  while (pending.length - at >= 4) {
+    const end = at + 4 + pending.readUInt32LE(at);
+    if (pending.length < end) break;
+    const kind = pending[at + 4];
+    const body = pending.subarray(at + 5, end);
+    at = end;
+    if (kind === INVOKE) invoke(body);
+    else if (kind === LOAD) void load(body);
+    else if (kind === HOOK) void runHook(body);
+  }
+  pending = at === pending.length ? NOTHING : pending.subarray(at);
+});
+channel.on('end', () => process.exit(0)); // the agent has gone
+channel.on('error', () => process.exit(0));
+writeFrame(HELLO, NOTHING);

@@ -1,0 +1,183 @@
+"""Runs one Python function beside the agent.
+
+The agent speaks over file descriptor 3 in frames: length (u32, little endian, of what follows), kind (u8), body. `README.md` lists them.
+Everything happens on the main thread, so that a handler may call signal.signal. No SIGTERM handler is installed here: without
+the function's own, the default action must happen. Python's own SIGINT handler (KeyboardInterrupt) is taken away for the same reason.
+"""
+import _signal
+import json
+import os
+import struct
+import sys
+
+CHANNEL = 3
+MAX_RESULT_BYTES = 6 * 1024 * 1024
+
+LOAD, INVOKE, HOOK = 1, 2, 3
+HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HOOK_ENDED = 17, 18, 19, 20, 21, 23
+
+_pending = bytearray()
+_unpack_u32 = struct.Struct("<I").unpack_from
+
+
+def read_frame():
+    """Returns (kind, body); leaves the program when the agent has gone."""
+    global _pending
+    while True:
+        have = len(_pending)
+        if have >= 4:
+            end = 4 + _unpack_u32(_pending)[0]
+            if have >= end:
+                frame = bytes(_pending[4:end])
+                del _pending[:end]
+                return frame[0], frame[1:]
+        chunk = os.read(CHANNEL, 262144)
+        if not chunk:
+            sys.exit(0)
+        _pending += chunk
+
+
+def write_frame(kind, body):
+    data = memoryview(struct.pack("<IB", len(body) + 1, kind) + body)
+    while data:
+        data = data[os.write(CHANNEL, data):]
+
+
+def flush_output():
+    """Puts what was printed into the pipes before the answer that follows it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the function may have closed or replaced it
+            pass
+
+
+def text_of(error, skip):
+    """The traceback without the frames of this file."""
+    import traceback
+
+    tb = error.__traceback__
+    for _ in range(skip):
+        tb = tb.tb_next if tb is not None and tb.tb_next is not None else tb
+    return "".join(traceback.format_exception(type(error), error, tb)).rstrip("\n")
+
+
+def failure(request_id, status, message, stack):
+    error = {"errorCode": -1, "errorMessage": message, "requestId": request_id, "stackTrace": stack, "statusCode": status}
+    return encode(json.dumps(error, ensure_ascii=False))
+
+
+def encode(text):
+    """UTF-8, with lone surrogates replaced: they are no Unicode text."""
+    return text.encode("utf-8", "replace")
+
+
+class HandlerNotFound(Exception):
+    pass
+
+
+def resolve(name):
+    """Imports `file.function`; raises HandlerNotFound if there is no such file or function."""
+    module_name, _, function_name = name.rpartition(".")
+    path = module_name.replace("/", ".").lstrip(".")
+    if not path or not function_name:
+        raise HandlerNotFound('Handler "%s" is not of the form "file.function"' % name)
+    import importlib
+
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name and (path == error.name or path.startswith(error.name + ".")):
+            raise HandlerNotFound('There is no file "%s.py" in the code package' % module_name) from None
+        raise
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise HandlerNotFound('There is no function "%s" in "%s.py"' % (function_name, module_name))
+    return function
+
+
+def load(body):
+    """Loads the function; returns (handler, static context)."""
+    terms = json.loads(body)
+    try:
+        handler = resolve(terms["handler"])
+    except HandlerNotFound as error:
+        flush_output()
+        report = {"errorCode": 1, "errorMessage": str(error), "statusCode": 437}
+    except Exception as error:
+        flush_output()
+        report = {"errorCode": 1, "errorMessage": text_of(error, 2), "statusCode": 443}
+    else:
+        if "logging" in sys.modules:  # importing it costs 5 ms; who does not use it does not pay
+            logging = sys.modules["logging"]
+            logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(asctime)s [%(levelname)s] %(message)s")
+        flush_output()
+        write_frame(LOADED, b"")
+        return handler, terms["context"]
+    write_frame(LOAD_FAILED, struct.pack("<H", report["statusCode"]) + encode(json.dumps(report, ensure_ascii=False)))
+    return None, terms["context"]
+
+
+def invoke(handler, static_context, body):
+    seq = body[:4]
+    id_end = 6 + body[4] + (body[5] << 8)
+    request_id = body[6:id_end].decode()
+    context = dict(static_context)
+    context["request_id"] = request_id
+    try:
+        answer = handler(json.loads(body[id_end:] or b"null"), context)
+        result = encode(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+    except (SystemExit, KeyboardInterrupt):
+        flush_output()
+        raise  # the function chose to leave: the process ends as any other would
+    except BaseException as error:
+        flush_output()
+        stack = text_of(error, 1)
+        write_frame(FAILURE, seq + struct.pack("<H", 430) + failure(request_id, 430, "user code exception caught", stack))
+        return
+    flush_output()
+    if len(result) > MAX_RESULT_BYTES:
+        message = "body size is too long: %d bytes, at most %d" % (len(result), MAX_RESULT_BYTES)
+        write_frame(FAILURE, seq + struct.pack("<H", 407) + failure(request_id, 407, message, ""))
+        return
+    write_frame(RESULT, seq + result)
+
+
+def run_hook(static_context, body):
+    """Runs Initializer or PreStop: one argument, the context, as far as the function takes one."""
+    seq = body[:4]
+    try:
+        hook = resolve(body[4:].decode())
+        code = getattr(hook, "__code__", None)
+        hook(*((static_context,) if code is None or code.co_argcount > 0 else ()))
+    except (SystemExit, KeyboardInterrupt):
+        flush_output()
+        raise
+    except BaseException as error:
+        flush_output()
+        write_frame(HOOK_ENDED, seq + b"\x00" + encode(text_of(error, 1)))
+        return
+    flush_output()
+    write_frame(HOOK_ENDED, seq + b"\x01")
+
+
+def main():
+    os.set_inheritable(CHANNEL, False)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    sys.path[0] = os.getcwd()
+    # For what the function starts. Set earlier, a json.py of the function's would have been taken for Python's, above.
+    os.environ.setdefault("PYTHONPATH", os.getcwd())
+    write_frame(HELLO, b"")
+    handler, context = None, {}
+    while True:
+        kind, body = read_frame()
+        if kind == INVOKE:
+            invoke(handler, context, body)
+        elif kind == LOAD:
+            handler, context = load(body)
+        elif kind == HOOK:
+            run_hook(context, body)
+
+
+main()

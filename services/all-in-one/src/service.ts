@@ -1,0 +1,159 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { openEmbeddedLog } from '@evenfall/event-log';
+import { startEventStore } from '@evenfall/event-store/service';
+import { startGateway } from '@evenfall/gateway/service';
+import { startInstanceAgent } from '@evenfall/instance-agent/service';
+import { startInOrder } from '@evenfall/lifecycle';
+import { createPool, type PostgresTarget, startEmbeddedPostgres } from '@evenfall/postgres';
+import { startQueue } from '@evenfall/queue/service';
+import { startRegistry } from '@evenfall/registry/service';
+import { inProcessClient } from '@evenfall/rpc';
+import { startScheduler } from '@evenfall/scheduler/service';
+import { createLog, installMetrics, startMetricsServer } from '@evenfall/telemetry';
+import { systemClock } from '@evenfall/time';
+import type { readConfig } from './config.ts';
+
+export type AllInOne = {
+  readonly addresses: { readonly http: string; readonly grpc: string; readonly metrics: string };
+  stop(): Promise<void>;
+};
+
+/** Starts every service in this process, each against the others' clients, as they would be on machines of their own. */
+export async function startAllInOne(config: ReturnType<typeof readConfig>): Promise<AllInOne> {
+  const log = (service: string) => createLog(service, config.logLevel);
+  const unexpected = (error: unknown, method: string): void => log('rpc').error('a call failed unexpectedly', error, { method });
+  const dataDir = resolve(config.dataDir);
+  const host = config.gateway.host;
+  installMetrics();
+
+  // Filled in start order; what is used before it was started is a fault of this file.
+  let target: PostgresTarget;
+  let sql: ReturnType<typeof createPool>;
+  let eventLog: Awaited<ReturnType<typeof openEmbeddedLog>>;
+  let registry: Awaited<ReturnType<typeof startRegistry>>;
+  let eventStore: Awaited<ReturnType<typeof startEventStore>>;
+  let scheduler: ReturnType<typeof startScheduler>;
+  let queue: ReturnType<typeof startQueue>;
+  let ports = { httpPort: 0, grpcPort: 0 };
+  let metricsPort = 0;
+  const clients = {
+    functions: () => inProcessClient(FunctionServiceService, registry.functions, unexpected),
+    registry: () => inProcessClient(RegistryServiceService, registry.registry, unexpected),
+    eventStore: () => inProcessClient(EventStoreServiceService, eventStore.api, unexpected),
+    scheduler: () => inProcessClient(SchedulerServiceService, scheduler.api, unexpected),
+    queue: () => inProcessClient(QueueServiceService, queue.api, unexpected),
+  };
+
+  const running = await startInOrder([
+    {
+      name: 'postgres',
+      async start() {
+        if (config.postgresUrl !== undefined) {
+          target = { kind: 'url', url: config.postgresUrl };
+          return () => Promise.resolve();
+        }
+        const server = await startEmbeddedPostgres({ dir: join(dataDir, 'postgres') });
+        ({ target } = server);
+        void server.died.then((error) => {
+          log('postgres').error('the embedded database is gone; leaving, to be started again', error);
+          process.exit(1);
+        });
+        return server.stop;
+      },
+    },
+    {
+      name: 'database pool',
+      start() {
+        sql = createPool(target, { name: 'all-in-one', max: 8 });
+        return Promise.resolve(() => sql.end({ timeout: 5 }));
+      },
+    },
+    {
+      name: 'event log',
+      async start() {
+        eventLog = await openEmbeddedLog({ sql, onFailure: (error, doing) => log('event-log').error(doing, error) });
+        return eventLog.close;
+      },
+    },
+    {
+      name: 'registry',
+      async start() {
+        registry = await startRegistry({ sql, log: log('registry'), clock: systemClock });
+        return registry.stop;
+      },
+    },
+    {
+      name: 'event-store',
+      async start() {
+        eventStore = await startEventStore({ sql, eventLog, log: log('event-store') }, config);
+        return eventStore.stop;
+      },
+    },
+    {
+      name: 'scheduler',
+      start() {
+        scheduler = startScheduler({ registry: clients.registry(), log: log('scheduler') }, config);
+        return Promise.resolve(scheduler.stop);
+      },
+    },
+    {
+      name: 'instance-agent',
+      async start() {
+        const agentPorts = { scheduler: clients.scheduler(), registry: clients.registry(), eventStore: clients.eventStore(), log: log('instance-agent') };
+        const agent = await startInstanceAgent(agentPorts, {
+          dataDir: join(dataDir, 'agent'),
+          agentId: config.agentAgentId,
+          capacityMb: config.agentCapacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75),
+          parallelStarts: config.agentParallelStarts ?? availableParallelism() * 2,
+          pythonPath: config.agentPythonPath,
+          searchPath: config.agentSearchPath,
+        });
+        return agent.stop;
+      },
+    },
+    {
+      name: 'queue',
+      start() {
+        queue = startQueue({ eventLog, eventStore: clients.eventStore(), scheduler: clients.scheduler(), log: log('queue') }, config);
+        return Promise.resolve(queue.stop);
+      },
+    },
+    {
+      name: 'gateway',
+      async start() {
+        const gateway = await startGateway(
+          {
+            functions: clients.functions(),
+            registry: clients.registry(),
+            queue: clients.queue(),
+            scheduler: clients.scheduler(),
+            eventStore: clients.eventStore(),
+            log: log('gateway'),
+          },
+          config.gateway,
+        );
+        ports = gateway;
+        return gateway.stop;
+      },
+    },
+    {
+      name: 'metrics',
+      async start() {
+        const server = await startMetricsServer(host, config.metricsPort);
+        metricsPort = server.port;
+        return server.stop;
+      },
+    },
+  ]);
+  const at = (port: number): string => `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+  return {
+    addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
+    stop: running.stop,
+  };
+}

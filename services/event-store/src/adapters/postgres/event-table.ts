@@ -1,0 +1,69 @@
+import { Event } from '@evenfall/contracts/v1/event';
+import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { timeOfUuidV7 } from '@evenfall/time';
+import type { Sql } from '@evenfall/postgres';
+import type { EventTable, Position } from '../../ports.ts';
+import { listEvents } from './list-events.ts';
+import { writeFold } from './write-fold.ts';
+
+/** The events in Postgres. */
+export function createEventTable(sql: Sql, retentionMs: number): EventTable {
+  const since = (): string => new Date(Date.now() - retentionMs).toISOString();
+  return {
+    async appliedOffsets(partitions) {
+      const rows = await sql<{ partition: number; end_offset: bigint }[]>`
+        WITH made AS (
+          INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING RETURNING partition, end_offset)
+        SELECT partition, end_offset FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+        UNION SELECT partition, end_offset FROM made`;
+      return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));
+    },
+    writeFold: (changes) => writeFold(sql, changes),
+    async loadOpen(ids) {
+      const rows = await sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`;
+      return rows.map((row) => StoredEvent.decode(row.data));
+    },
+    async endedIds(ids) {
+      const rows = await sql<{ id: string }[]>`SELECT id FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
+      return new Set(rows.map((row) => row.id));
+    },
+    async getEvent(id) {
+      return (await this.getVersioned(id))?.event;
+    },
+    async getVersioned(id) {
+      // An event ends after it was made: older partitions need not be looked at.
+      const made = timeOfUuidV7(id);
+      const from = made === undefined ? since() : new Date(Math.max(made - 60_000, Date.now() - retentionMs)).toISOString();
+      const [row] = await sql<{ is_open: boolean; data: Buffer }[]>`
+        SELECT true AS is_open, data FROM events.open_event WHERE id = ${id}
+        UNION ALL SELECT false, data FROM events.ended_event WHERE id = ${id} AND end_time > ${from}
+        LIMIT 1`;
+      if (!row) return undefined;
+      if (!row.is_open) return { event: Event.decode(row.data), version: ENDED_VERSION };
+      const stored = StoredEvent.decode(row.data);
+      return stored.event && { event: stored.event, version: stored.foldCount };
+    },
+    listEvents: (query, after, limit) => listEvents(sql, query, after, limit, since()),
+    snapshot: (partitions) => snapshot(sql, partitions),
+  };
+}
+
+/** The version of an event that has ended: above every other, and the last. */
+const ENDED_VERSION = 0x7fffffff;
+
+/** One statement, so one moment: offsets and rows cannot disagree. */
+async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
+  const query = sql<{ partition: number; end_offset: bigint | null; data: Buffer | null; payload: Buffer | null }[]>`
+    SELECT partition, end_offset, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+    UNION ALL
+    SELECT partition, NULL, data, payload FROM (SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY id) o`;
+  for await (const rows of query.cursor(500)) {
+    const positions: Position[] = [];
+    const events: StoredEvent[] = [];
+    for (const row of rows) {
+      if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset) });
+      if (row.data) events.push({ ...StoredEvent.decode(row.data), payload: row.payload ?? Buffer.alloc(0) });
+    }
+    yield { positions, events };
+  }
+}

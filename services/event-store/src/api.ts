@@ -1,0 +1,56 @@
+import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { postgresRefusal } from '@evenfall/postgres';
+import type { Implementation } from '@evenfall/rpc';
+import type { Watchers } from './domain/watchers.ts';
+import { appendLogLines } from './flows/append-log-lines.ts';
+import { getEvent } from './flows/get-event.ts';
+import { listEvents } from './flows/list-events.ts';
+import { listLogLines } from './flows/list-log-lines.ts';
+import type { ReadBarrier } from './flows/read-barrier.ts';
+import { tailLogLines } from './flows/tail-log-lines.ts';
+import { watchEvent } from './flows/watch-event.ts';
+import type { EventTable, LogTable, Partitions } from './ports.ts';
+
+export type ApiPorts = {
+  readonly events: EventTable;
+  readonly logs: LogTable;
+  readonly partitions: Partitions;
+  readonly barrier: ReadBarrier;
+  readonly watchers: Watchers;
+};
+
+/** What others may ask of the event-store. A lost database is VIEW_UNAVAILABLE. */
+export function createApi(ports: ApiPorts): Implementation<EventStoreServiceService> {
+  return {
+    getEvent: (request) => orUnavailable(getEvent(ports, request)),
+    listEvents: (request) => orUnavailable(listEvents(ports, request)),
+    watchEvent: (request, { signal }) => eachOrUnavailable(watchEvent(ports, request, signal)),
+    listLogLines: (request) => orUnavailable(listLogLines(ports, request)),
+    tailLogLines: (request, { signal }) => eachOrUnavailable(tailLogLines(ports, request.eventId, signal)),
+    async appendLogLines(request) {
+      await orUnavailable(appendLogLines(ports, request.lines));
+      return {};
+    },
+    async *getSnapshot(request) {
+      for await (const { positions, events } of eachOrUnavailable(ports.events.snapshot(request.partitions))) {
+        yield { positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset) })), events: [...events] };
+      }
+    },
+  };
+}
+
+async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw postgresRefusal(error, 'VIEW_UNAVAILABLE');
+  }
+}
+
+async function* eachOrUnavailable<T>(answers: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* answers;
+  } catch (error) {
+    throw postgresRefusal(error, 'VIEW_UNAVAILABLE');
+  }
+}

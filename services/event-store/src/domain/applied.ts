@@ -1,0 +1,40 @@
+/** How far the view is, and who waits for it. */
+export type Applied = {
+  /** Takes note of new ends, and wakes those they satisfy. Ends only rise. */
+  moved(endOffsets: ReadonlyMap<number, number>): void;
+  /** Resolves once every partition has reached its offset; false if the time ran out first. */
+  reached(endOffsets: ReadonlyMap<number, number>, withinMs: number): Promise<boolean>;
+};
+
+type Waiter = { readonly wanted: Map<number, number>; readonly resolve: (reached: boolean) => void };
+
+export function createApplied(): Applied {
+  const ends = new Map<number, number>();
+  const waiters = new Set<Waiter>();
+  const satisfied = (wanted: ReadonlyMap<number, number>): boolean => {
+    for (const [partition, end] of wanted) if ((ends.get(partition) ?? 0) < end) return false;
+    return true;
+  };
+  return {
+    moved(endOffsets) {
+      for (const [partition, end] of endOffsets) ends.set(partition, Math.max(end, ends.get(partition) ?? 0));
+      for (const waiter of waiters) if (satisfied(waiter.wanted)) waiter.resolve(true);
+    },
+    reached(endOffsets, withinMs) {
+      const wanted = new Map(endOffsets);
+      if (satisfied(wanted)) return Promise.resolve(true);
+      return new Promise((resolve) => {
+        const waiter: Waiter = {
+          wanted,
+          resolve: (reached) => {
+            clearTimeout(timer);
+            waiters.delete(waiter);
+            resolve(reached);
+          },
+        };
+        const timer = setTimeout(() => waiter.resolve(false), withinMs);
+        waiters.add(waiter);
+      });
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import type { LogBatch } from '@evenfall/event-log';
+import { evolve, isFinal } from '@evenfall/event-model';
+import type { Event } from '@evenfall/contracts/v1/event';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+
+/** What the view knows of an open event. */
+export type OpenEntry = {
+  readonly stored: StoredEvent;
+  readonly partition: number;
+  /** Whether it has a row: one that came and went within a fold never has. */
+  readonly persisted: boolean;
+};
+
+/** What one fold does to the tables, all or nothing. */
+export type FoldChanges = {
+  readonly moves: readonly { readonly partition: number; readonly from: number; readonly to: number }[];
+  /** New or changed open events. */
+  readonly open: readonly OpenEntry[];
+  readonly ended: readonly Event[];
+  /** Ended events that have an open row to be taken away. */
+  readonly closed: readonly string[];
+  /** Every event that changed, by id, as it stands after the fold. */
+  readonly touched: ReadonlyMap<string, StoredEvent>;
+};
+
+/** Ids whose open row must be known before these batches can be folded. `keyed` ones may also have ended already. */
+export function idsToLoad(batches: readonly LogBatch[], known: (id: string) => boolean): { readonly ids: readonly string[]; readonly keyed: readonly string[] } {
+  const ids = new Set<string>();
+  const keyed = new Set<string>();
+  const accepted = new Set<string>();
+  for (const { records } of batches) {
+    for (const { eventId, change } of records) {
+      if (known(eventId) || accepted.has(eventId)) continue;
+      if (change?.$case === 'accepted') {
+        accepted.add(eventId);
+        if (!change.value.keyed) continue; // a UUIDv7 of ours: new
+        keyed.add(eventId);
+      }
+      ids.add(eventId);
+    }
+  }
+  return { ids: [...ids], keyed: [...keyed] };
+}
+
+/** Folds batches over what is known. Pure: many records of one event become one change. */
+export function fold(batches: readonly LogBatch[], known: (id: string) => OpenEntry | undefined, hasEnded: (id: string) => boolean): FoldChanges {
+  const changed = new Map<string, OpenEntry>();
+  const moves = new Map<number, { partition: number; from: number; to: number }>();
+  for (const { partition, firstOffset, records } of batches) {
+    const to = firstOffset + records.length;
+    const move = moves.get(partition);
+    if (move) move.to = to;
+    else moves.set(partition, { partition, from: firstOffset, to });
+    for (const record of records) {
+      const before = changed.get(record.eventId) ?? known(record.eventId);
+      if (!before && hasEnded(record.eventId)) continue;
+      const after = evolve(before?.stored, record);
+      if (after && after !== before?.stored) changed.set(record.eventId, { stored: after, partition, persisted: before?.persisted ?? false });
+    }
+  }
+  const open: OpenEntry[] = [];
+  const ended: Event[] = [];
+  const closed: string[] = [];
+  const touched = new Map<string, StoredEvent>();
+  for (const [id, entry] of changed) {
+    const { event } = entry.stored;
+    if (!event) continue;
+    touched.set(id, entry.stored);
+    if (!isFinal(event.state)) {
+      open.push(entry);
+      continue;
+    }
+    ended.push(event);
+    if (entry.persisted) closed.push(id);
+  }
+  return { moves: [...moves.values()], open, ended, closed, touched };
+}

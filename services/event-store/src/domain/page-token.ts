@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import { type ListEventsRequest, ListEventsRequest as Codec } from '@evenfall/contracts/v1/event_service';
+import { isUuid } from '@evenfall/time';
+
+/** Where a page ended. */
+export type PageKey = {
+  /** Milliseconds of the ordering time; null for an event without one. */
+  readonly timeMs: number | null;
+  readonly id: string;
+};
+
+/** Writes a token: opaque, and only good for the filter it was made for. */
+export function writePageToken(query: ListEventsRequest, key: PageKey): string {
+  return Buffer.from(JSON.stringify([filterHash(query), key.timeMs, key.id])).toString('base64url');
+}
+
+/** Reads a token; undefined if it is none, or one of another filter. */
+export function readPageToken(query: ListEventsRequest): PageKey | undefined {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(query.pageToken, 'base64url').toString('utf8'));
+    if (!Array.isArray(parsed) || parsed.length !== 3) return undefined;
+    const [hash, timeMs, id] = parsed as unknown[];
+    const timeIsGood = timeMs === null || (typeof timeMs === 'number' && Number.isSafeInteger(timeMs));
+    if (hash !== filterHash(query) || !timeIsGood || typeof id !== 'string' || !isUuid(id)) return undefined;
+    return { timeMs: timeMs as number | null, id };
+  } catch {
+    return undefined; // not base64, not JSON: not a token of ours
+  }
+}
+
+function filterHash(query: ListEventsRequest): string {
+  const bytes = Codec.encode({ ...query, pageToken: '', pageSize: 0 }).finish();
+  return createHash('sha256').update(bytes).digest('base64url').slice(0, 12);
+}

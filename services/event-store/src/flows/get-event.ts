@@ -1,0 +1,18 @@
+import { refuse } from '@evenfall/errors';
+import { isUuid } from '@evenfall/time';
+import type { GetEventRequest, GetEventResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { EventTable } from '../ports.ts';
+import type { ReadBarrier } from './read-barrier.ts';
+
+/** Gets one event; a miss is believed only once the view has caught up with the log. */
+export async function getEvent(ports: { events: EventTable; barrier: ReadBarrier }, request: GetEventRequest): Promise<GetEventResponse> {
+  const { id, after } = request;
+  if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
+  if (after.length > 0) await ports.barrier.reached(new Map(after.map((position) => [position.partition, Number(position.endOffset)])));
+  const found = await ports.events.getEvent(id);
+  if (found) return { event: found };
+  await ports.barrier.caughtUp();
+  const late = await ports.events.getEvent(id);
+  if (!late) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+  return { event: late };
+}

@@ -1,0 +1,64 @@
+import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine } from '@evenfall/event-model';
+import type { Attempt, Event } from '@evenfall/contracts/v1/event';
+import { type LogLine, LogLine_Stream as Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import type { Watchers } from '../domain/watchers.ts';
+import type { EventTable, LogTable } from '../ports.ts';
+import { getEvent } from './get-event.ts';
+import type { ReadBarrier } from './read-barrier.ts';
+import { wakeable } from './wakeable.ts';
+
+const LOOK_MS = 1_000;
+const BATCH = 1_000;
+
+/** Sends the log of one event as it grows, and ends with the event. Platform lines come where they happen. */
+export async function* tailLogLines(
+  ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier; watchers: Watchers },
+  eventId: string,
+  signal: AbortSignal,
+): AsyncGenerator<TailLogLinesResponse> {
+  let { event } = await getEvent(ports, { id: eventId, after: [] });
+  const wake = wakeable(signal);
+  const leave = ports.watchers.watch(eventId, wake.rouse);
+  let attempts = 0; // attempts told to their end
+  let begun = false;
+  let signals = 0;
+  let place = { attempt: 0, sequence: 0 };
+  try {
+    while (event && !signal.aborted) {
+      const lines: LogLine[] = [];
+      for (const attempt of event.attempts.slice(attempts)) {
+        const last = attempt.number === event.attempts.length;
+        if (!begun) lines.push(...platform(attempt, platformLinesBefore(eventId, attempt)));
+        begun = true;
+        for (;;) {
+          const own = await ports.logs.list(eventId, place, BATCH);
+          const mine = own.filter(({ line }) => line.attempt === attempt.number);
+          lines.push(...mine.map(({ line }) => line));
+          const end = mine[mine.length - 1];
+          if (end) place = { attempt: end.line.attempt, sequence: end.sequence };
+          if (mine.length < BATCH) break;
+        }
+        if (last) {
+          const steps = (event.termination?.steps ?? []).slice(signals);
+          signals += steps.length;
+          lines.push(...platform(attempt, steps.map(signalLine).filter((line) => line !== undefined)));
+        }
+        if (!attempt.endTime) break;
+        lines.push(...platform(attempt, platformLinesAfter(eventId, attempt, last ? event.result : Buffer.alloc(0))));
+        attempts = attempt.number;
+        begun = false;
+      }
+      if (lines.length > 0) yield { lines };
+      if (isFinal(event.state)) return;
+      await wake.next(LOOK_MS);
+      event = (await ports.events.getEvent(eventId)) as Event;
+    }
+  } finally {
+    leave();
+    wake.close();
+  }
+}
+
+function platform(attempt: Attempt, lines: readonly PlatformLine[]): LogLine[] {
+  return lines.map(({ timeMs, text }) => ({ time: new Date(timeMs), stream: Stream.PLATFORM, attempt: attempt.number, instanceId: attempt.instanceId, text }));
+}

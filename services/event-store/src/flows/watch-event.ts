@@ -1,0 +1,47 @@
+import { isFinal } from '@evenfall/event-model';
+import { refuse } from '@evenfall/errors';
+import { isUuid } from '@evenfall/time';
+import type { WatchEventRequest, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
+import type { Watchers } from '../domain/watchers.ts';
+import type { EventTable } from '../ports.ts';
+import type { ReadBarrier } from './read-barrier.ts';
+import { wakeable } from './wakeable.ts';
+
+/** How often an event is looked at should a change have been folded by another replica. */
+const LOOK_MS = 1_000;
+
+/** Sends the event as it stands and after every change; ends with its final state. Changes that come faster than they are sent are sent as one. */
+export async function* watchEvent(
+  ports: { events: EventTable; barrier: ReadBarrier; watchers: Watchers },
+  request: WatchEventRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WatchEventResponse> {
+  const { id } = request;
+  if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
+  const wake = wakeable(signal);
+  // Watched before it is read: a change in between is not missed.
+  const leave = ports.watchers.watch(id, wake.rouse);
+  try {
+    let sent = request.afterVersion;
+    let believed = false;
+    while (!signal.aborted) {
+      const found = await ports.events.getVersioned(id);
+      if (!found && believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+      if (!found) {
+        await ports.barrier.caughtUp();
+        believed = true;
+        continue;
+      }
+      const final = isFinal(found.event.state);
+      if (found.version > sent) {
+        sent = found.version;
+        yield { event: found.event, version: found.version };
+      }
+      if (final) return;
+      await wake.next(LOOK_MS);
+    }
+  } finally {
+    leave();
+    wake.close();
+  }
+}

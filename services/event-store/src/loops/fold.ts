@@ -1,0 +1,67 @@
+import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
+import { isFinal } from '@evenfall/event-model';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { fold, idsToLoad, type OpenEntry } from '../domain/fold.ts';
+import type { EventTable, Partitions } from '../ports.ts';
+
+export type FoldPorts = {
+  readonly log: EventLog;
+  readonly events: EventTable;
+  readonly partitions: Partitions;
+  /** Told after every fold that is in the database. */
+  readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
+};
+
+/** Open events kept in memory; others are read back when a record comes for them. */
+const KEPT = 50_000;
+const NOTHING = Buffer.alloc(0);
+
+/** Somebody else folded: what is in memory may be old. The subscription starts over from the database. */
+class FoldedElsewhere extends Error {}
+
+/** Folds the log into the tables. A second event-store doing the same changes nothing and costs a failed compare. */
+export function startFold(ports: FoldPorts): Subscription {
+  const { log, events, partitions } = ports;
+  const open = new Map<string, OpenEntry>();
+
+  const load = async (batches: readonly LogBatch[]): Promise<ReadonlySet<string>> => {
+    const wanted = idsToLoad(batches, (id) => open.has(id));
+    if (wanted.ids.length === 0) return new Set();
+    const stored = await events.loadOpen(wanted.ids);
+    for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, persisted: true });
+    return wanted.keyed.length > 0 ? events.endedIds(wanted.keyed) : new Set();
+  };
+
+  const subscription = log.subscribe({
+    name: 'event-store',
+    async owned(owned) {
+      open.clear();
+      const offsets = await events.appliedOffsets(owned);
+      ports.onFolded(new Map(), offsets);
+      return offsets;
+    },
+    async apply(batches) {
+      const ended = await load(batches);
+      const changes = fold(batches, (id) => open.get(id), (id) => ended.has(id));
+      await partitions.ensure(changes.ended.map((event) => event.endTime?.getTime() ?? 0));
+      if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
+      for (const [id, stored] of changes.touched) {
+        if (!stored.event || isFinal(stored.event.state)) open.delete(id);
+      }
+      for (const entry of changes.open) {
+        const id = entry.stored.event?.id;
+        // The row has the payload now; the fold never looks at it.
+        if (id !== undefined) open.set(id, { ...entry, stored: { ...entry.stored, payload: NOTHING }, persisted: true });
+      }
+      for (const id of open.keys()) {
+        if (open.size <= KEPT) break;
+        open.delete(id);
+      }
+      const endOffsets = new Map(changes.moves.map((move) => [move.partition, move.to]));
+      subscription.applied(endOffsets);
+      ports.onFolded(changes.touched, endOffsets);
+    },
+    lost: () => open.clear(),
+  });
+  return subscription;
+}

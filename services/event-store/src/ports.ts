@@ -1,0 +1,46 @@
+import type { Event } from '@evenfall/contracts/v1/event';
+import type { LogLine } from '@evenfall/contracts/v1/log_service';
+import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
+import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldChanges } from './domain/fold.ts';
+import type { PageKey } from './domain/page-token.ts';
+
+/** A place in the log. */
+export type Position = { readonly partition: number; readonly endOffset: number };
+
+/** Where events are kept. */
+export type EventTable = {
+  /** How far each partition was folded; a partition never seen counts as 0 and is made. */
+  appliedOffsets(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** Writes one fold and moves the offsets, or changes nothing and answers false if somebody else has moved one. */
+  writeFold(changes: FoldChanges): Promise<boolean>;
+  /** Open events by id, without payloads. */
+  loadOpen(ids: readonly string[]): Promise<readonly StoredEvent[]>;
+  /** Which of these ids have ended within the retention. */
+  endedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  getEvent(id: string): Promise<Event | undefined>;
+  /** An event and how often it was changed. */
+  getVersioned(id: string): Promise<{ readonly event: Event; readonly version: number } | undefined>;
+  listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
+  /** Every open event of the partitions and their offsets, as of one moment. */
+  snapshot(partitions: readonly number[]): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly StoredEvent[] }>;
+};
+
+/** A stored line and its place within its attempt. */
+export type SequencedLine = { readonly sequence: number; readonly line: LogLine };
+
+/** Where log lines are kept. */
+export type LogTable = {
+  append(lines: readonly StoredLogLine[]): Promise<void>;
+  /** Lines of an event in order, those after the given place. */
+  list(eventId: string, after: { readonly attempt: number; readonly sequence: number }, limit: number): Promise<readonly SequencedLine[]>;
+};
+
+/** Keeps the partitions of both tables. */
+export type Partitions = {
+  /** Makes those that these times need; cheap when they are there. */
+  ensure(timesMs: readonly number[]): Promise<void>;
+  /** Makes partitions ahead and drops what is past the retention. Answers the names of those dropped. */
+  maintain(nowMs: number): Promise<readonly string[]>;
+};

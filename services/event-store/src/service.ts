@@ -1,0 +1,51 @@
+import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { EventLog } from '@evenfall/event-log';
+import { migrate, type Sql } from '@evenfall/postgres';
+import type { Implementation } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import { systemClock } from '@evenfall/time';
+import { createEventTable } from './adapters/postgres/event-table.ts';
+import { createLogTable } from './adapters/postgres/log-table.ts';
+import { createPartitions } from './adapters/postgres/partitions.ts';
+import { createApi } from './api.ts';
+import { createApplied } from './domain/applied.ts';
+import { createWatchers } from './domain/watchers.ts';
+import { createReadBarrier } from './flows/read-barrier.ts';
+import { startFold } from './loops/fold.ts';
+import { runRetention } from './loops/retention.ts';
+
+export type EventStorePorts = { readonly sql: Sql; readonly eventLog: EventLog; readonly log: Log };
+export type EventStoreSettings = { readonly retentionMs: number };
+export type EventStore = { readonly api: Implementation<EventStoreServiceService>; stop(): Promise<void> };
+
+/** Starts the event-store: brings its schema up to date, folds the log, keeps its partitions, and answers. */
+export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
+  const { sql, eventLog, log } = ports;
+  await migrate(sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) });
+  const events = createEventTable(sql, settings.retentionMs);
+  const logs = createLogTable(sql);
+  const partitions = createPartitions(sql, settings.retentionMs);
+  await partitions.maintain(systemClock.now());
+
+  const applied = createApplied();
+  const watchers = createWatchers();
+  const folding = startFold({
+    log: eventLog,
+    events,
+    partitions,
+    onFolded(touched, endOffsets) {
+      applied.moved(endOffsets);
+      if (watchers.size > 0) for (const id of touched.keys()) watchers.wake(id);
+    },
+  });
+  const stopping = new AbortController();
+  const retention = runRetention(partitions, systemClock, log, stopping.signal);
+  return {
+    api: createApi({ events, logs, partitions, barrier: createReadBarrier(eventLog, applied), watchers }),
+    async stop() {
+      stopping.abort();
+      await folding.stop();
+      await retention;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
+export type InstanceCgroup = {
+  pids(): number[];
+  kill(): void;
+  /** Removes it; fails silently while something is left in it. */
+  remove(): void;
+};
+
+export type Cgroups = {
+  /** Makes one and puts the process into it; undefined if that fails. */
+  create(name: string, pid: number): InstanceCgroup | undefined;
+};
+
+const attempt = <T>(action: () => T): T | undefined => {
+  try {
+    return action();
+  } catch {
+    return undefined; // cgroups are a help, not a need: the marker sweep stands behind them
+  }
+};
+
+function cgroupAt(path: string): InstanceCgroup {
+  return {
+    pids: () => (attempt(() => readFileSync(join(path, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number),
+    kill: () => attempt(() => writeFileSync(join(path, 'cgroup.kill'), '1')),
+    remove: () => attempt(() => rmdirSync(path)),
+  };
+}
+
+/** Finds a writable cgroup v2 tree with `cgroup.kill` (Linux 5.14); undefined where there is none. Kills what an earlier session left in its own. */
+export function openCgroups(agentId: string): Cgroups | undefined {
+  const mounts = attempt(() => readFileSync('/proc/mounts', 'utf8')) ?? '';
+  const mount = mounts.split('\n').find((line) => line.split(' ')[2] === 'cgroup2')?.split(' ')[1];
+  if (!mount) return undefined;
+  const root = join(mount, 'evenfall', agentId);
+  if (attempt(() => mkdirSync(root, { recursive: true }) ?? root) === undefined) return undefined;
+  if (attempt(() => readFileSync(join(root, 'cgroup.procs'))) === undefined) return undefined;
+  if (!attempt(() => readdirSync(root))?.includes('cgroup.kill')) return undefined;
+  for (const entry of attempt(() => readdirSync(root, { withFileTypes: true })) ?? []) {
+    if (!entry.isDirectory()) continue;
+    const left = cgroupAt(join(root, entry.name));
+    left.kill();
+    left.remove();
+  }
+  return {
+    create(name, pid) {
+      const path = join(root, name);
+      const made = attempt(() => {
+        mkdirSync(path);
+        writeFileSync(join(path, 'cgroup.procs'), String(pid));
+        return true;
+      });
+      return made ? cgroupAt(path) : undefined;
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** How a runtime's process is started: the program and what comes before anything else. */
+export type Command = { readonly program: string; readonly args: readonly string[] };
+
+/** What the host offers, looked up once at the start of the agent. */
+export type Interpreters = {
+  /** undefined for a runtime this host cannot run. */
+  commandOf(runtime: string, memoryMb: number): Command | undefined;
+};
+
+const RUNTIMES = fileURLToPath(new URL('../../../../../runtimes/', import.meta.url));
+
+export function findInterpreters(searchPath: string, pythonPath: string | undefined): Interpreters {
+  const python = findPython(searchPath, pythonPath);
+  const setpriv = findProgram(searchPath, 'setpriv');
+  // The function must not outlive the agent, even one that was killed: the kernel sends the signal (prctl(2), PR_SET_PDEATHSIG).
+  const prefix = setpriv && worksWithParentDeath(setpriv) ? [setpriv, '--pdeathsig', 'KILL', '--'] : [];
+  const wrap = (...words: string[]): Command => {
+    const [program = '', ...args] = [...prefix, ...words];
+    return { program, args };
+  };
+  return {
+    commandOf(runtime, memoryMb) {
+      if (runtime === 'python3' && python) return wrap(python, join(RUNTIMES, 'python3/bootstrap.py'));
+      if (runtime === 'nodejs') {
+        // V8 would let garbage grow far past the function's memory; with the limit it collects in time.
+        return wrap(process.execPath, '--disable-sigusr1', `--max-old-space-size=${memoryMb}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
+      }
+      return undefined;
+    },
+  };
+}
+
+/** The interpreter itself: a pyenv shim in front of it would cost 50 ms at every start. */
+function findPython(searchPath: string, given: string | undefined): string | undefined {
+  const candidate = given ?? findProgram(searchPath, 'python3');
+  if (!candidate) return undefined;
+  try {
+    const script = 'import sys; print(sys.executable)';
+    return realpathSync(execFileSync(candidate, ['-I', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim());
+  } catch {
+    return undefined;
+  }
+}
+
+function findProgram(searchPath: string, name: string): string | undefined {
+  for (const folder of searchPath.split(delimiter)) {
+    if (folder === '') continue;
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // not here
+    }
+  }
+  return undefined;
+}
+
+function worksWithParentDeath(setpriv: string): boolean {
+  try {
+    execFileSync(setpriv, ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false; // too old (before util-linux 2.33), or not the one we mean
+  }
+}

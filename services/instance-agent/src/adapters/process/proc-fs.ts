@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseProcStatus, type ProcStatus } from '../../domain/disposition.ts';
+
+/** What `/proc/PID/stat` says of a process (proc_pid_stat(5)). */
+export type ProcStat = {
+  readonly pid: number;
+  readonly state: string;
+  readonly parentPid: number;
+  readonly groupId: number;
+  readonly sessionId: number;
+  /** Clock ticks since boot: with the pid, it names a process for ever. */
+  readonly startTicks: string;
+};
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined; // it is gone, or not ours to look at
+  }
+}
+
+export function readStat(pid: number): ProcStat | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  if (!text) return undefined;
+  // The name is in parentheses and may hold spaces and parentheses itself: fields are counted from the last one.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return {
+    pid,
+    state: fields[0] ?? '',
+    parentPid: Number(fields[1]),
+    groupId: Number(fields[2]),
+    sessionId: Number(fields[3]),
+    startTicks: fields[19] ?? '',
+  };
+}
+
+export function readStatus(pid: number): ProcStatus | undefined {
+  const text = read(`/proc/${pid}/status`);
+  return text ? parseProcStatus(text) : undefined;
+}
+
+const PAGE_BYTES = 4096;
+
+/** Resident bytes now; 0 if it is gone. One short read, cheaper than the whole status. */
+export function readResidentBytes(pid: number): number {
+  return Number(read(`/proc/${pid}/statm`)?.split(' ')[1] ?? 0) * PAGE_BYTES;
+}
+
+/** The environment it was started with, as `\0`-separated text; empty if it cannot be read. */
+export function readEnvironment(pid: number): string {
+  return read(`/proc/${pid}/environ`) ?? '';
+}
+
+export function listPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => name >= '0' && name <= '9999999999' && /^\d+$/.test(name))
+    .map(Number);
+}

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, rm } from 'node:fs';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
+import type { InstanceProcess, ProcessDriver, ProcessEvents, ProcessSpec } from '../../ports.ts';
+import { type Cgroups, openCgroups } from './cgroup.ts';
+import { environmentOf } from './environment.ts';
+import { frameReader } from '../../domain/frames.ts';
+import type { Interpreters } from './interpreters.ts';
+import { readResidentBytes, readStat, readStatus } from './proc-fs.ts';
+import { descendantsOf, sweepAgent, sweepInstance } from './sweep.ts';
+
+export type ProcessDriverOptions = { readonly agentId: string; readonly temporaryRoot: string; readonly interpreters: Interpreters };
+
+/** Runs every instance as a process group of its own on this host. */
+export function processDriver(options: ProcessDriverOptions): ProcessDriver {
+  const cgroups = openCgroups(options.agentId);
+  mkdirSync(options.temporaryRoot, { recursive: true });
+  return {
+    start: (spec, events) => startProcess(options, cgroups, spec, events),
+    sweepEarlierSessions: () => sweepAgent(options.agentId),
+  };
+}
+
+function startProcess(
+  options: ProcessDriverOptions,
+  cgroups: Cgroups | undefined,
+  spec: ProcessSpec,
+  events: ProcessEvents,
+): InstanceProcess | undefined {
+  const command = options.interpreters.commandOf(spec.fn.runtime, spec.fn.memoryMb);
+  if (!command) return undefined;
+  const temporaryDir = join(options.temporaryRoot, spec.instanceId);
+  mkdirSync(temporaryDir, { recursive: true });
+  const environment = environmentOf({ ...spec, agentId: options.agentId, temporaryDir });
+  const child = spawn(command.program, command.args, {
+    cwd: spec.codeDir,
+    env: environment,
+    detached: true, // its own session and group: one kill reaches all of it
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const [, stdout, stderr] = child.stdio;
+  const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
+  const pid = child.pid ?? 0;
+  const cgroup = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
+  let alive = pid !== 0;
+  let descendants: ReadonlyMap<number, string> = new Map();
+  let openOutputs = 2;
+  let onOutputEnd: (() => void) | undefined;
+
+  const read = frameReader(events.onFrame);
+  channel.on('data', (chunk: Buffer) => {
+    if (!read(chunk)) events.onGarbage();
+  });
+  channel.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
+  const outputEnded = (): void => {
+    openOutputs -= 1;
+    if (openOutputs === 0) onOutputEnd?.();
+  };
+  stdout?.on('data', (chunk: Buffer) => events.onOutput('stdout', chunk));
+  stderr?.on('data', (chunk: Buffer) => events.onOutput('stderr', chunk));
+  for (const stream of [stdout, stderr]) {
+    stream?.on('error', () => undefined);
+    stream?.on('close', outputEnded);
+  }
+  child.on('error', (error) => {
+    if (pid === 0) events.onExit(null, null, error.message);
+  });
+  // From here the number may name another process: libuv reaps the child and calls this in the same breath.
+  child.on('exit', (code, signal) => {
+    alive = false;
+    events.onExit(code, signal, undefined);
+  });
+
+  const deliver = (target: number, signal: number): Delivery => {
+    if (!alive) return Delivery.NO_PROCESS;
+    try {
+      process.kill(target, signal);
+      return Delivery.DELIVERED;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM' ? Delivery.DENIED : Delivery.NO_PROCESS;
+    }
+  };
+  return {
+    pid,
+    write: (bytes) => channel.write(bytes),
+    signal(signal, scope) {
+      // A stopped process takes the signal but acts on it only once it runs again.
+      if (alive && ['T', 't'].includes(readStat(pid)?.state ?? '')) deliver(-pid, 18);
+      return deliver(scope === SignalScope.GROUP ? -pid : pid, signal);
+    },
+    killGroup() {
+      if (!alive) return;
+      if (!cgroup) descendants = descendantsOf(pid);
+      deliver(-pid, 9);
+    },
+    status: () => (alive ? readStatus(pid) : undefined),
+    residentBytes: () => (cgroup ? cgroup.pids() : [pid]).reduce((sum, each) => sum + readResidentBytes(each), 0),
+    async sweep() {
+      const swept = await sweepInstance({ instanceId: spec.instanceId, leaderPid: pid, cgroup, descendants });
+      // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
+      if (openOutputs > 0) await within(200, (done) => (onOutputEnd = done));
+      for (const stream of [stdout, stderr, channel]) stream?.destroy();
+      rm(temporaryDir, { recursive: true, force: true }, () => undefined);
+      return swept;
+    },
+  };
+}
+
+function within(ms: number, start: (done: () => void) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    start(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,108 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { InstanceCgroup } from './cgroup.ts';
+import { listPids, type ProcStat, readEnvironment, readStat } from './proc-fs.ts';
+
+/** Names in the environment of every function process, by which the sweep knows them. */
+export const INSTANCE_MARKER = 'EVENFALL_INSTANCE_ID';
+export const AGENT_MARKER = 'EVENFALL_AGENT_ID';
+
+export type SweepTarget = {
+  readonly instanceId: string;
+  /** The leader, which is gone; 0 for none. */
+  readonly leaderPid: number;
+  readonly cgroup: InstanceCgroup | undefined;
+  /** Processes that were its descendants while it lived, by pid and start. */
+  readonly descendants: ReadonlyMap<number, string>;
+};
+
+/** Kills whatever is left of an instance until nothing is; returns how many processes that took. Bounded: about 2 s. */
+export async function sweepInstance(target: SweepTarget): Promise<number> {
+  const killed = new Set<string>();
+  for (let round = 0, waitMs = 1; round < 50; round++, waitMs = Math.min(waitMs * 2, 50)) {
+    const left = findStrays(target);
+    if (left.length === 0) break;
+    for (const stat of left) {
+      killed.add(`${stat.pid}/${stat.startTicks}`);
+      sendKill(stat.pid);
+    }
+    target.cgroup?.kill();
+    await pause(waitMs);
+  }
+  target.cgroup?.remove();
+  return killed.size;
+}
+
+/** Kills everything an earlier session of this agent left behind; returns how many processes that took. */
+export async function sweepAgent(agentId: string): Promise<number> {
+  const killed = new Set<number>();
+  const marker = `${AGENT_MARKER}=${agentId}\0`;
+  for (let round = 0; round < 50; round++) {
+    const left = living().filter((stat) => {
+      if (stat.pid === process.pid) return false;
+      const environment = `${readEnvironment(stat.pid)}\0`;
+      // Both markers: the operator may well have set the agent's id in the agent's own environment.
+      return environment.includes(marker) && environment.includes(`${INSTANCE_MARKER}=`);
+    });
+    if (left.length === 0) break;
+    for (const stat of left) {
+      killed.add(stat.pid);
+      sendKill(stat.pid);
+    }
+    await pause(2);
+  }
+  return killed.size;
+}
+
+/** The living descendants of a process, found by their parents. Only complete while it lives: orphans get another parent. */
+export function descendantsOf(pid: number): Map<number, string> {
+  const all = living();
+  const found = new Map<number, string>();
+  const family = new Set([pid]);
+  for (let before = 0; before !== family.size; ) {
+    before = family.size;
+    for (const stat of all) {
+      if (!family.has(stat.parentPid) || family.has(stat.pid)) continue;
+      family.add(stat.pid);
+      found.set(stat.pid, stat.startTicks);
+    }
+  }
+  return found;
+}
+
+function findStrays(target: SweepTarget): ProcStat[] {
+  const inCgroup = new Set(target.cgroup?.pids());
+  const marker = `${INSTANCE_MARKER}=${target.instanceId}\0`;
+  const strays = new Set<number>();
+  const all = living();
+  for (const stat of all) {
+    const ours =
+      inCgroup.has(stat.pid) ||
+      (target.leaderPid !== 0 && (stat.groupId === target.leaderPid || stat.sessionId === target.leaderPid)) ||
+      target.descendants.get(stat.pid) === stat.startTicks ||
+      `${readEnvironment(stat.pid)}\0`.includes(marker);
+    if (ours && stat.pid !== process.pid) strays.add(stat.pid);
+  }
+  for (let before = -1; before !== strays.size; ) {
+    before = strays.size;
+    for (const stat of all) if (strays.has(stat.parentPid)) strays.add(stat.pid);
+  }
+  return all.filter((stat) => strays.has(stat.pid));
+}
+
+/** Every process but the dead ones nobody has buried yet. */
+function living(): ProcStat[] {
+  const stats: ProcStat[] = [];
+  for (const pid of listPids()) {
+    const stat = readStat(pid);
+    if (stat && stat.state !== 'Z' && stat.state !== 'X') stats.push(stat);
+  }
+  return stats;
+}
+
+function sendKill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has gone by itself
+  }
+}

@@ -1,0 +1,38 @@
+import { TerminationStep_Disposition as Disposition } from '@evenfall/contracts/v1/termination';
+
+/** What `/proc/PID/status` says of a process, as far as it is asked here (proc_pid_status(5)). */
+export type ProcStatus = {
+  /** One letter: R, S, D, T, t, Z, X. */
+  readonly state: string;
+  readonly peakBytes: number;
+  readonly residentBytes: number;
+  readonly caught: bigint;
+  readonly ignored: bigint;
+  readonly blocked: bigint;
+};
+
+export function parseProcStatus(text: string): ProcStatus {
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(text)?.[1] ?? '';
+  const mask = (name: string): bigint => BigInt(`0x${field(name) || '0'}`);
+  return {
+    state: field('State'),
+    peakBytes: Number(field('VmHWM') || 0) * 1024,
+    residentBytes: Number(field('VmRSS') || 0) * 1024,
+    caught: mask('SigCgt'),
+    ignored: mask('SigIgn'),
+    blocked: mask('SigBlk'),
+  };
+}
+
+/**
+ * What the process would do with the signal. `reported` is the runtime's own list of signals with a listener, where it tells one: Node catches
+ * SIGTERM and SIGINT for itself, so the kernel's view says nothing about the function. SigBlk is the main thread's: that is where handlers run.
+ */
+export function dispositionOf(signal: number, status: ProcStatus | undefined, reported: number | undefined): Disposition {
+  if (!status) return Disposition.UNKNOWN;
+  const bit = 1n << BigInt(signal - 1);
+  if (status.ignored & bit) return Disposition.IGNORED;
+  if (status.blocked & bit) return Disposition.BLOCKED;
+  if (reported !== undefined) return (reported & (1 << (signal - 1))) !== 0 ? Disposition.CAUGHT : Disposition.DEFAULT;
+  return status.caught & bit ? Disposition.CAUGHT : Disposition.DEFAULT;
+}

@@ -1,0 +1,82 @@
+/** Kinds of frames on file descriptor 3; `runtimes/python3/README.md` describes them. */
+export const Frame = {
+  LOAD: 1,
+  INVOKE: 2,
+  HOOK: 3,
+  HELLO: 17,
+  LOADED: 18,
+  LOAD_FAILED: 19,
+  RESULT: 20,
+  FAILURE: 21,
+  HANDLERS: 22,
+  HOOK_ENDED: 23,
+} as const;
+
+/** A frame larger than this is no frame: the function has written to the channel itself. */
+export const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+
+const EMPTY: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+
+export function encodeFrame(kind: number, body: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(5 + body.length);
+  bytes.writeUInt32LE(body.length + 1, 0);
+  bytes[4] = kind;
+  body.copy(bytes, 5);
+  return bytes;
+}
+
+/** Everything of an INVOKE frame before the event's own bytes, which follow as they are. Request ids are ASCII. */
+export function encodeInvokeHead(seq: number, requestId: string, payloadBytes: number): Buffer {
+  const idBytes = requestId.length;
+  const bytes = Buffer.allocUnsafe(11 + idBytes);
+  bytes.writeUInt32LE(7 + idBytes + payloadBytes, 0);
+  bytes[4] = Frame.INVOKE;
+  bytes.writeUInt32LE(seq, 5);
+  bytes.writeUInt16LE(idBytes, 9);
+  bytes.write(requestId, 11, 'latin1');
+  return bytes;
+}
+
+export function encodeHook(seq: number, handler: string): Buffer {
+  const body = Buffer.allocUnsafe(4 + Buffer.byteLength(handler));
+  body.writeUInt32LE(seq, 0);
+  body.write(handler, 4);
+  return encodeFrame(Frame.HOOK, body);
+}
+
+/**
+ * Cuts a byte stream into frames; `onFrame` gets views of what was pushed. Returns false for bytes that cannot be frames.
+ * Large frames are gathered as a list and joined once.
+ */
+export function frameReader(onFrame: (kind: number, body: Buffer) => void): (chunk: Buffer) => boolean {
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  let wanted = 5;
+  return (chunk) => {
+    heldBytes += chunk.length;
+    if (heldBytes < wanted) {
+      held.push(chunk);
+      return true;
+    }
+    let bytes = chunk;
+    if (held.length > 0) {
+      held.push(chunk);
+      bytes = Buffer.concat(held, heldBytes);
+      held = [];
+    }
+    let at = 0;
+    while (bytes.length - at >= 5) {
+      const length = bytes.readUInt32LE(at);
+      if (length < 1 || length > MAX_FRAME_BYTES) return false;
+      const end = at + 4 + length;
+      if (bytes.length < end) break;
+      onFrame(bytes[at + 4] ?? 0, bytes.subarray(at + 5, end));
+      at = end;
+    }
+    const rest = at === bytes.length ? EMPTY : bytes.subarray(at);
+    heldBytes = rest.length;
+    if (heldBytes > 0) held.push(rest);
+    wanted = heldBytes >= 5 ? 4 + rest.readUInt32LE(0) : 5;
+    return wanted <= MAX_FRAME_BYTES;
+  };
+}

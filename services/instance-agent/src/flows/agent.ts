@@ -1,0 +1,131 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { ColdStart } from '@evenfall/contracts/v1/event';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { TerminationPolicy, TerminationStep } from '@evenfall/contracts/v1/termination';
+import type { Log } from '@evenfall/telemetry';
+import type { Clock } from '@evenfall/time';
+import type { LifeState } from '../domain/instance-life.ts';
+import type { LineSplitter } from '../domain/line-splitter.ts';
+import type { ResolvedPolicy } from '../domain/termination-plan.ts';
+import type { CodeStore, InstanceProcess, ProcessDriver } from '../ports.ts';
+
+/** Everything the flows work on. */
+export type Agent = {
+  readonly agentId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly driver: ProcessDriver;
+  readonly code: CodeStore;
+  readonly outbox: Outbox;
+  readonly logs: LogShipper;
+  readonly deadlines: { set(instance: Instance, dueMs: number): void };
+  readonly concluder: { await(instance: Instance): void; readonly turn: number };
+  readonly instances: Map<string, Instance>;
+  /** By `keyOf`. Ended ones stay until they are acknowledged. */
+  readonly attempts: Map<string, Attempt>;
+  /** Set once the agent is on its way out: what becomes idle is stopped. */
+  stopping: boolean;
+};
+
+/** What goes to the scheduler: collected, and sent once per turn of the event loop. */
+export type Outbox = {
+  report(report: AttemptReport): void;
+  change(change: InstanceChange): void;
+  /** Sends now what was collected. */
+  flush(): void;
+};
+
+/** What goes to the event store. */
+export type LogShipper = {
+  /** Takes a line; returns its ordinal among all lines. */
+  push(line: StoredLogLine): number;
+  /** Calls back once everything up to the ordinal is stored, or after a second. */
+  whenStored(ordinal: number, done: () => void): void;
+};
+
+/** One instance and what is around it. Changed in place: it is touched several times per event. */
+export type Instance = {
+  readonly id: string;
+  readonly fn: FunctionMessage;
+  readonly timeoutMs: number;
+  life: LifeState;
+  /** Whether it ever could take an event. */
+  ready: boolean;
+  process: InstanceProcess | undefined;
+  current: Attempt | undefined;
+  /** Attempts for which it is not free yet: it still starts. */
+  readonly waiting: Attempt[];
+  /** Number of the last frame that wants an answer. */
+  seq: number;
+  /** Monotonic; Infinity without a deadline. */
+  dueMs: number;
+  /** When the deadline queue looks at it next; Infinity if it does not. */
+  armedMs: number;
+  /** When its start was asked for, when its process was started, when its runtime greeted. Monotonic. */
+  startMs: number;
+  spawnMs: number;
+  helloMs: number;
+  pulledMs: number;
+  /** What its start was made of, until the first attempt takes it along. */
+  coldStart: ColdStart | undefined;
+  /** Signals with a listener, as its runtime tells; undefined if it does not. */
+  handlers: number | undefined;
+  onHookEnd: ((ok: boolean, text: string) => void) | undefined;
+  readonly splitters: { readonly stdout: LineSplitter; readonly stderr: LineSplitter };
+  /** Lines written while no attempt ran: they belong to the next one. */
+  idleLines: IdleLine[];
+  /** Turns of the event loop in which it answered and last wrote output. */
+  answeredTurn: number;
+  outputTurn: number;
+  peakBytes: number;
+  memoryReadMs: number;
+  sweptCount: number;
+};
+
+export type IdleLine = { readonly stream: 'stdout' | 'stderr' | 'platform'; readonly text: string; readonly timeMs: number };
+
+export type Attempt = {
+  readonly key: string;
+  readonly eventId: string;
+  readonly number: number;
+  readonly synchronous: boolean;
+  payload: Buffer;
+  /** WAITING for its instance · RUNNING · REPORTING: over, its last lines are being stored · ENDED: kept until acknowledged. */
+  phase: 'WAITING' | 'RUNNING' | 'REPORTING' | 'ENDED';
+  instance: Instance | undefined;
+  coldStart: ColdStart | undefined;
+  /** Wall clock and monotonic. */
+  startTimeMs: number;
+  startMs: number;
+  /** Monotonic; 0 until there is one. */
+  answerMs: number;
+  answer: { readonly returned: boolean; readonly statusCode: number; readonly body: Buffer } | undefined;
+  stop: StopRecord | undefined;
+  /** Lines so far; bytes so far; whether the flood was cut; ordinal of the last one. */
+  lineCount: number;
+  lineBytes: number;
+  cut: boolean;
+  lastOrdinal: number;
+  /** Synchronous calls only: the last lines. */
+  tail: string[] | undefined;
+  tailBytes: number;
+  /** The report of its end, once there is one. */
+  ended: AttemptReport | undefined;
+};
+
+/** What was done to stop an attempt. */
+export type StopRecord = {
+  readonly policy: ResolvedPolicy;
+  readonly policyMessage: TerminationPolicy;
+  readonly steps: TerminationStep[];
+  /** Monotonic. */
+  readonly askedMs: number;
+  /** It had ended already when it was asked to stop. */
+  readonly tooLate: boolean;
+};
+
+export function keyOf(eventId: string, attempt: number): string {
+  return `${eventId}/${attempt}`;
+}

@@ -1,0 +1,70 @@
+import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
+import type { Agent, Attempt, IdleLine, Instance } from './agent.ts';
+
+/** A flood is cut here, per attempt (semantics §6). */
+export const MAX_ATTEMPT_LINES = 10_000;
+export const MAX_ATTEMPT_BYTES = 1024 * 1024;
+/** Lines kept for the next attempt of an instance that runs none. */
+const MAX_IDLE_LINES = 1000;
+const TAIL_BYTES = 4096;
+
+const STREAMS = { stdout: Stream.STDOUT, stderr: Stream.STDERR, platform: Stream.PLATFORM } as const;
+
+/** Takes what an instance wrote. Always drains: a flood that is cut costs its own event its lines, and nobody any time. */
+export function collectOutput(agent: Agent, instance: Instance, stream: 'stdout' | 'stderr', chunk: Buffer): void {
+  instance.outputTurn = agent.concluder.turn;
+  const attempt = instance.current;
+  if (attempt?.cut) return;
+  instance.splitters[stream].push(chunk, (text, bytes) => addLine(agent, instance, attempt, stream, text, bytes));
+}
+
+/** Ends the lines that were left open. */
+export function flushLines(agent: Agent, instance: Instance): void {
+  const attempt = instance.current ?? instance.waiting[0];
+  for (const stream of ['stdout', 'stderr'] as const) {
+    instance.splitters[stream].flush((text, bytes) => addLine(agent, instance, attempt, stream, text, bytes));
+  }
+  if (attempt && instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
+}
+
+/** Lines of the start, or of a time without an event, become the attempt's first. */
+export function takeIdleLines(agent: Agent, instance: Instance, attempt: Attempt): void {
+  for (const line of instance.idleLines.splice(0)) store(agent, instance, attempt, line, Buffer.byteLength(line.text));
+}
+
+/** Adds a line of the platform's own to what the next attempt gets. */
+export function addPlatformLine(agent: Agent, instance: Instance, text: string): void {
+  instance.idleLines.push({ stream: 'platform', text, timeMs: agent.clock.now() });
+}
+
+function addLine(agent: Agent, instance: Instance, attempt: Attempt | undefined, stream: 'stdout' | 'stderr', text: string, bytes: number): void {
+  const line: IdleLine = { stream, text, timeMs: agent.clock.now() };
+  if (attempt) store(agent, instance, attempt, line, bytes);
+  else if (instance.idleLines.length < MAX_IDLE_LINES) instance.idleLines.push(line);
+}
+
+function store(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLine, bytes: number): void {
+  if (attempt.cut) return;
+  attempt.lineBytes += bytes;
+  if (attempt.lineCount >= MAX_ATTEMPT_LINES || attempt.lineBytes > MAX_ATTEMPT_BYTES) {
+    attempt.cut = true;
+    const text = `[PLATFORM] Log cut: an event may write ${MAX_ATTEMPT_LINES} lines or ${MAX_ATTEMPT_BYTES} bytes`;
+    send(agent, instance, attempt, { stream: 'platform', text, timeMs: line.timeMs });
+    return;
+  }
+  send(agent, instance, attempt, line);
+}
+
+function send(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLine): void {
+  attempt.lineCount += 1;
+  attempt.lastOrdinal = agent.logs.push({
+    eventId: attempt.eventId,
+    sequence: attempt.lineCount,
+    line: { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: attempt.number, instanceId: instance.id, text: line.text },
+  });
+  const tail = attempt.tail;
+  if (!tail) return;
+  tail.push(line.text);
+  attempt.tailBytes += line.text.length + 1;
+  while (attempt.tailBytes - (tail[0]?.length ?? 0) > TAIL_BYTES) attempt.tailBytes -= (tail.shift()?.length ?? 0) + 1;
+}

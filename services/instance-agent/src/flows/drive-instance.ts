@@ -1,0 +1,105 @@
+import type { KillSignal } from '@evenfall/contracts/v1/termination';
+import { TerminationStep_Delivery as Delivery, SignalScope, KillSignal as Signals } from '@evenfall/contracts/v1/termination';
+import { msOfDuration } from '@evenfall/time';
+import { encodeHook } from '../domain/frames.ts';
+import { dispositionOf } from '../domain/disposition.ts';
+import { advance, type LifeEffect, type LifeInput } from '../domain/instance-life.ts';
+import type { Agent, Instance } from './agent.ts';
+import { concludeAttempt, finishInstance } from './end-attempt.ts';
+import { handOver } from './run-attempt.ts';
+
+/** Tells an instance what happened and does what its life table says must follow. */
+export function feed(agent: Agent, instance: Instance, input: LifeInput): void {
+  const step = advance(instance.life, input);
+  instance.life = step.state;
+  for (const effect of step.effects) perform(agent, instance, effect);
+}
+
+function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
+  switch (effect.kind) {
+    case 'ARM':
+      return agent.deadlines.set(instance, effect.dueMs);
+    case 'ANNOUNCE_READY':
+      instance.ready = true;
+      agent.outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: agent.clock.monotonic() - instance.startMs } } });
+      return takeNext(agent, instance);
+    case 'CONCLUDE':
+      concludeAttempt(agent, instance);
+      return takeNext(agent, instance);
+    case 'RUN_PRE_STOP':
+      return runPreStop(agent, instance);
+    case 'SEND_SIGNAL':
+      return sendSignal(agent, instance, effect.signal);
+    case 'SEND_LEAVE':
+      instance.process?.signal(Signals.SIGTERM, SignalScope.MAIN);
+      return;
+    case 'KILL_GROUP':
+      return killGroup(agent, instance);
+    case 'SWEEP':
+      return sweep(agent, instance);
+    case 'FINISH':
+      return finishInstance(agent, instance, effect.ending);
+  }
+}
+
+function takeNext(agent: Agent, instance: Instance): void {
+  const next = instance.waiting.shift();
+  if (next) handOver(agent, instance, next);
+  else if (agent.stopping) stopWhenIdle(agent, instance);
+}
+
+/** Stops an instance in order; without effect on one that is not idle. */
+export function stopWhenIdle(agent: Agent, instance: Instance): void {
+  const hook = instance.fn.preStop;
+  const hookTimeoutMs = hook && hook.handler !== '' ? (msOfDuration(hook.timeout) ?? 3000) : 0;
+  feed(agent, instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs });
+}
+
+function runPreStop(agent: Agent, instance: Instance): void {
+  instance.onHookEnd = (ok, text) => {
+    if (!ok) agent.log.warn('A PreStop hook failed', { instance: instance.id, function: instance.fn.name, error: text });
+    feed(agent, instance, { kind: 'HOOK_ENDED', nowMs: agent.clock.monotonic() });
+  };
+  instance.process?.write(encodeHook(++instance.seq, instance.fn.preStop?.handler ?? ''));
+}
+
+function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void {
+  const { current, process } = instance;
+  const stop = current?.stop;
+  if (!current || !stop || !process) return;
+  const disposition = dispositionOf(signal, process.status(), instance.handlers);
+  const sentTime = new Date(agent.clock.now());
+  const delivery = process.signal(signal, stop.policy.scope);
+  const step = { signal, sentTime, disposition, delivery };
+  stop.steps.push(step);
+  const value = { policy: stop.policyMessage, step };
+  agent.outbox.report({ eventId: current.eventId, attempt: current.number, report: { $case: 'signalSent', value } });
+}
+
+function killGroup(agent: Agent, instance: Instance): void {
+  const { process, current } = instance;
+  if (!process) return feed(agent, instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
+  const status = process.status();
+  if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
+  const killing = instance.life.kind === 'KILLING' && instance.life.ending.kind === 'FORCE_KILLED';
+  if (killing && current?.stop && !current.stop.tooLate) {
+    const signal = Signals.SIGKILL;
+    const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;
+    current.stop.steps.push({ signal, sentTime: new Date(agent.clock.now()), disposition: dispositionOf(signal, status, undefined), delivery });
+  }
+  process.killGroup();
+}
+
+function sweep(agent: Agent, instance: Instance): void {
+  if (!instance.process) return feed(agent, instance, { kind: 'SWEPT' });
+  instance.process.sweep().then(
+    (count) => {
+      instance.sweptCount = count;
+      feed(agent, instance, { kind: 'SWEPT' });
+    },
+    (error: unknown) => {
+      agent.log.error('A sweep failed', error, { instance: instance.id });
+      feed(agent, instance, { kind: 'SWEPT' });
+    },
+  );
+}

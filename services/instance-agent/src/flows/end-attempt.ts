@@ -1,0 +1,145 @@
+import type { AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
+import { Termination_Outcome as StopOutcome, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
+import type { Ending } from '../domain/instance-life.ts';
+import { renderLogTail } from '../domain/render-log.ts';
+import { errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
+import type { Agent, Attempt, Instance } from './agent.ts';
+import { flushLines } from './collect-output.ts';
+
+/** The largest result that is kept of an asynchronous event. What is cut is no JSON any more: `result_truncated` says so. */
+export const MAX_KEPT_RESULT_BYTES = 256 * 1024;
+const MEMORY_READ_INTERVAL_MS = 100;
+const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+
+/** Ends the attempt of an instance that answered and lives on. */
+export function concludeAttempt(agent: Agent, instance: Instance): void {
+  const attempt = instance.current;
+  if (!attempt) return;
+  flushLines(agent, instance);
+  instance.current = undefined;
+  readMemory(agent, instance);
+  report(agent, attempt, attempt.answer?.returned ? RETURNED : verdictOfAnswer(attempt.answer ?? { returned: false, statusCode: 500 }));
+}
+
+/** Ends everything that was on an instance, then says that it is gone. */
+export function finishInstance(agent: Agent, instance: Instance, ending: Ending): void {
+  flushLines(agent, instance);
+  const attempt = instance.current;
+  instance.current = undefined;
+  agent.deadlines.set(instance, Number.POSITIVE_INFINITY);
+  const startFailed = !instance.ready && ending.kind !== 'RETIRED';
+  const gone = (): void => {
+    agent.instances.delete(instance.id);
+    const value = { startFailed, reason: reasonOf(ending) };
+    agent.outbox.change({ instanceId: instance.id, change: { $case: 'gone', value } });
+  };
+  // Lines of a start that failed are all there is to explain it: they go with the attempt that waited for it.
+  for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, ending);
+  if (attempt) endAttempt(agent, attempt, ending, gone);
+  else gone();
+}
+
+/** Ends an attempt the way its instance ended. */
+export function endAttempt(agent: Agent, attempt: Attempt, ending: Ending, then?: () => void): void {
+  const timeoutMs = attempt.instance?.timeoutMs ?? 0;
+  const error = ending.kind === 'START_FAILED' ? ending.fault.error : undefined;
+  report(agent, attempt, verdictOf(ending, attempt.answer, timeoutMs), error, then);
+}
+
+/** Reports the end; an attempt that wrote lines waits until they are stored, so that whoever sees the end sees them too. */
+function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer, then?: () => void): void {
+  attempt.phase = 'REPORTING';
+  const endTime = new Date(agent.clock.now());
+  const endMs = agent.clock.monotonic();
+  const send = (): void => {
+    attempt.ended = endedReport(attempt, verdict, error, endTime, endMs);
+    attempt.phase = 'ENDED';
+    attempt.instance = undefined; // it may be kept for long: the instance need not
+    agent.outbox.report(attempt.ended);
+    then?.();
+  };
+  if (attempt.lastOrdinal > 0 && !attempt.synchronous) agent.logs.whenStored(attempt.lastOrdinal, send);
+  else send();
+}
+
+function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefined, endTime: Date, endMs: number): AttemptReport {
+  const { answer, instance } = attempt;
+  const answered = verdict.message === '';
+  const returned = answered && answer?.returned === true;
+  const result = returned ? answer.body : NO_BYTES;
+  const truncated = !attempt.synchronous && result.length > MAX_KEPT_RESULT_BYTES;
+  const errorBytes = returned ? NO_BYTES : answered && answer ? answer.body : (error ?? errorJson(attempt.eventId, verdict.statusCode, verdict.message));
+  const durationMs = attempt.startMs === 0 ? 0 : (answered && attempt.answerMs > 0 ? attempt.answerMs : endMs) - attempt.startMs;
+  const memoryBytes = instance?.peakBytes ?? 0;
+  return {
+    eventId: attempt.eventId,
+    attempt: attempt.number,
+    report: {
+      $case: 'ended',
+      value: {
+        outcome: verdict.outcome,
+        statusCode: verdict.statusCode,
+        result: truncated ? result.subarray(0, MAX_KEPT_RESULT_BYTES) : result,
+        resultTruncated: truncated,
+        error: errorBytes,
+        endTime,
+        durationMs,
+        memoryBytes: BigInt(memoryBytes),
+        exitCode: verdict.exitCode,
+        signal: verdict.signal,
+        stop: attempt.stop && receiptOf(attempt, verdict, endMs),
+        logTail: attempt.tail ? tailOf(attempt, result, errorBytes, durationMs) : '',
+      },
+    },
+  };
+}
+
+function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopReceipt | undefined {
+  const stop = attempt.stop;
+  if (!stop) return undefined;
+  const early = stop.tooLate;
+  return {
+    policy: stop.policyMessage,
+    steps: stop.steps,
+    outcome: early ? StopOutcome.ENDED_BEFORE_SIGNAL : verdict.stopOutcome,
+    sweptProcessCount: early ? 0 : (attempt.instance?.sweptCount ?? 0),
+    durationMs: early ? 0 : endMs - stop.askedMs,
+    exitCode: early ? 0 : verdict.exitCode,
+    signal: early ? '' : verdict.signal,
+  };
+}
+
+function tailOf(attempt: Attempt, result: Buffer, error: Buffer, durationMs: number): string {
+  return renderLogTail({
+    requestId: attempt.eventId,
+    lines: attempt.tail ?? [],
+    coldStart: attempt.coldStart,
+    memoryMb: attempt.instance?.fn.memoryMb ?? 0,
+    memoryBytes: attempt.instance?.peakBytes ?? 0,
+    durationMs,
+    platformLines: (attempt.stop?.steps ?? []).map((step) => `[PLATFORM] Signal ${step.delivery === Delivery.DELIVERED ? 'received successfully' : 'reception failed'}`),
+    result: result.toString('utf8', 0, 4096),
+    error: error.toString('utf8', 0, 4096),
+  });
+}
+
+function readMemory(agent: Agent, instance: Instance): void {
+  const nowMs = agent.clock.monotonic();
+  if (nowMs - instance.memoryReadMs < MEMORY_READ_INTERVAL_MS) return;
+  instance.memoryReadMs = nowMs;
+  const status = instance.process?.status();
+  if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
+}
+
+function reasonOf(ending: Ending): string {
+  switch (ending.kind) {
+    case 'EXITED':
+      return `exited with code ${ending.exitCode}`;
+    case 'DIED_OF':
+      return `died of ${ending.signal}`;
+    case 'START_FAILED':
+      return ending.fault.message;
+    default:
+      return ending.kind.toLowerCase().replaceAll('_', ' ');
+  }
+}

@@ -1,0 +1,110 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { encodeInvokeHead } from '../domain/frames.ts';
+import type { Ending } from '../domain/instance-life.ts';
+import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
+import { takeIdleLines } from './collect-output.ts';
+import { feed } from './drive-instance.ts';
+import { endAttempt } from './end-attempt.ts';
+
+const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+const LOST: Ending = { kind: 'LOST' };
+const NO_INSTANCE: Ending = { kind: 'START_FAILED', fault: { statusCode: 500, message: 'The instance was gone when the event came' } };
+
+/** Takes an assignment. The same (event id, attempt) twice is the same attempt: reported again, never run again. */
+export function assign(agent: Agent, given: InstanceAssignment): void {
+  const assignment = given.assignment;
+  if (!assignment) return;
+  const key = keyOf(assignment.eventId, assignment.attempt);
+  const known = agent.attempts.get(key);
+  if (known) return reportAgain(agent, known);
+  const attempt = newAttempt(key, assignment.eventId, assignment.attempt, assignment.synchronous, assignment.payload);
+  agent.attempts.set(key, attempt);
+  // It ran here, and neither it nor its outcome is here any more: only that can be said.
+  if (assignment.runningOnAgentId !== '') return endAttempt(agent, attempt, LOST);
+  const instance = agent.instances.get(given.instanceId);
+  attempt.instance = instance;
+  if (instance?.life.kind === 'IDLE') return handOver(agent, instance, attempt);
+  const soon = instance && (instance.life.kind === 'STARTING' || instance.life.kind === 'BUSY' || instance.life.kind === 'ANSWERED');
+  if (soon) instance.waiting.push(attempt);
+  else endAttempt(agent, attempt, NO_INSTANCE);
+}
+
+/** Ends an attempt nobody here has heard of. It is kept like any other until it is acknowledged. */
+export function reportUnknownAttempt(agent: Agent, eventId: string, number: number): void {
+  const attempt = newAttempt(keyOf(eventId, number), eventId, number, false, NO_BYTES);
+  agent.attempts.set(attempt.key, attempt);
+  endAttempt(agent, attempt, LOST);
+}
+
+export function reportAgain(agent: Agent, attempt: Attempt): void {
+  if (attempt.phase === 'ENDED' && attempt.ended) agent.outbox.report(attempt.ended);
+  else if (attempt.phase === 'RUNNING' || attempt.phase === 'REPORTING') agent.outbox.report(startedReport(agent, attempt));
+}
+
+/** Hands an event to an idle instance. Hot: its parts are measured in `bench/`, see the README. */
+export function handOver(agent: Agent, instance: Instance, attempt: Attempt): void {
+  const payload = attempt.payload;
+  attempt.phase = 'RUNNING';
+  attempt.payload = NO_BYTES; // the runtime has it now
+  attempt.instance = instance;
+  attempt.startTimeMs = agent.clock.now();
+  attempt.startMs = agent.clock.monotonic();
+  attempt.coldStart = instance.coldStart;
+  instance.coldStart = undefined;
+  instance.current = attempt;
+  feed(agent, instance, { kind: 'HANDED_OVER' });
+  agent.deadlines.set(instance, attempt.startMs + instance.timeoutMs);
+  if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
+  const head = encodeInvokeHead(++instance.seq, attempt.eventId, payload.length);
+  // One write is one system call; large payloads are not worth the copy.
+  if (payload.length <= 16_384) instance.process?.write(Buffer.concat([head, payload], head.length + payload.length));
+  else {
+    instance.process?.write(head);
+    instance.process?.write(payload);
+  }
+  agent.outbox.report(startedReport(agent, attempt));
+}
+
+function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
+  return {
+    eventId: attempt.eventId,
+    attempt: attempt.number,
+    report: {
+      $case: 'started',
+      value: {
+        instanceId: attempt.instance?.id ?? '',
+        agentId: agent.agentId,
+        coldStart: attempt.coldStart !== undefined,
+        coldStartDetail: attempt.coldStart,
+        startTime: new Date(attempt.startTimeMs),
+        memoryMb: attempt.instance?.fn.memoryMb ?? 0,
+      },
+    },
+  };
+}
+
+function newAttempt(key: string, eventId: string, number: number, synchronous: boolean, payload: Buffer): Attempt {
+  return {
+    key,
+    eventId,
+    number,
+    synchronous,
+    payload,
+    phase: 'WAITING',
+    instance: undefined,
+    coldStart: undefined,
+    startTimeMs: 0,
+    startMs: 0,
+    answerMs: 0,
+    answer: undefined,
+    stop: undefined,
+    lineCount: 0,
+    lineBytes: 0,
+    cut: false,
+    lastOrdinal: 0,
+    tail: synchronous ? [] : undefined,
+    tailBytes: 0,
+    ended: undefined,
+  };
+}

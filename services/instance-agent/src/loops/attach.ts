@@ -1,0 +1,155 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type {
+  AttachRequest,
+  AttachResponse,
+  Heartbeat,
+  Hello,
+  InstanceChange,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { type ClientOf, pushable, type Pushable } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import { type Clock, delay, msOfDuration } from '@evenfall/time';
+import type { Outbox } from '../flows/agent.ts';
+
+/** What the loop needs of the agent. */
+export type AttachHooks = {
+  hello(): Hello;
+  /** What has to be said again to a scheduler that may not know: readiness, starts, outcomes. */
+  repeat(outbox: Outbox): void;
+  receive(response: AttachResponse): void;
+  /** The lease ran out: whatever runs must not run any longer. */
+  leaseLost(): void;
+};
+
+export type Attachment = Outbox & {
+  /** Keeps the stream open until the signal. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Looks at the lease; called every quarter of a second or so. */
+  checkLease(): void;
+};
+
+const MIN_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 3_000;
+const DEFAULT_LEASE_MS = 30_000;
+const DEFAULT_HEARTBEAT_MS = 5_000;
+
+/**
+ * Holds the stream to the scheduler: hello, heartbeats, batches both ways, and the lease. The lease runs from when the last heartbeat that
+ * was echoed had been sent, by this host's monotonic clock: never longer than the scheduler's own view of it.
+ */
+export function attachment(scheduler: ClientOf<typeof SchedulerServiceService>, clock: Clock, log: Log, random: () => number, hooks: AttachHooks): Attachment {
+  let requests: Pushable<AttachRequest> | undefined;
+  let reports: AttemptReport[] = [];
+  let changes: InstanceChange[] = [];
+  let scheduled = false;
+  let leaseMs = DEFAULT_LEASE_MS;
+  let heartbeatMs = DEFAULT_HEARTBEAT_MS;
+  let renewedMs = clock.monotonic();
+  let held = false; // whether there is a lease to lose
+  let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
+  let beatTimer: NodeJS.Timeout | undefined;
+
+  const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
+    const batch = { hello, heartbeat, reports, instanceChanges: changes };
+    reports = [];
+    changes = [];
+    requests?.push(batch); // away: outcomes are kept by the attempts and said again after the next hello
+  };
+  const flush = (): void => {
+    scheduled = false;
+    if (reports.length > 0 || changes.length > 0) push(undefined, undefined);
+  };
+  const schedule = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  };
+  const outbox: Outbox = {
+    report(report) {
+      if (!requests) return;
+      reports.push(report);
+      if (!scheduled) schedule();
+    },
+    change(change) {
+      if (!requests) return;
+      changes.push(change);
+      if (!scheduled) schedule();
+    },
+    flush,
+  };
+  const beat = (): void => {
+    const wallMs = clock.now();
+    beats.push({ wallMs, sentMs: clock.monotonic() });
+    if (beats.length > 100) beats.shift();
+    push(undefined, { sendTime: new Date(wallMs) });
+  };
+  const renew = (sentMs: number): void => {
+    renewedMs = Math.max(renewedMs, sentMs);
+    held = true;
+  };
+  const onEcho = (heartbeat: Heartbeat): void => {
+    const wallMs = heartbeat.sendTime?.getTime();
+    const at = beats.findIndex((each) => each.wallMs === wallMs);
+    if (at < 0) return;
+    const beaten = beats[at];
+    if (beaten) renew(beaten.sentMs);
+    beats = beats.slice(at + 1);
+  };
+
+  const attachOnce = async (signal: AbortSignal): Promise<void> => {
+    const mine = pushable<AttachRequest>();
+    const helloMs = clock.monotonic();
+    requests = mine;
+    reports = [];
+    changes = [];
+    beats = [];
+    push(hooks.hello(), undefined);
+    try {
+      for await (const response of scheduler.attach(mine, { signal })) {
+        if (response.welcome) {
+          leaseMs = msOfDuration(response.welcome.lease) ?? DEFAULT_LEASE_MS;
+          heartbeatMs = msOfDuration(response.welcome.heartbeatInterval) ?? DEFAULT_HEARTBEAT_MS;
+          renew(helloMs);
+          clearInterval(beatTimer);
+          beatTimer = setInterval(beat, heartbeatMs);
+          log.info('Attached to the scheduler', { lease_ms: leaseMs });
+          hooks.repeat(outbox);
+        }
+        if (response.heartbeat) onEcho(response.heartbeat);
+        hooks.receive(response);
+      }
+    } finally {
+      clearInterval(beatTimer);
+      if (requests === mine) requests = undefined;
+      mine.end();
+    }
+  };
+
+  return {
+    ...outbox,
+    async run(signal) {
+      let pauseMs = MIN_PAUSE_MS;
+      while (!signal.aborted) {
+        const startedMs = clock.monotonic();
+        try {
+          await attachOnce(signal);
+          if (!signal.aborted) log.warn('The scheduler ended the stream');
+        } catch (error) {
+          if (signal.aborted) return;
+          log.warn('The stream to the scheduler broke', { error: error instanceof Error ? error.message : String(error) });
+        }
+        if (clock.monotonic() - startedMs > 10 * MAX_PAUSE_MS) pauseMs = MIN_PAUSE_MS;
+        // Jitter: a scheduler that comes back is not met by all agents at once.
+        if (!(await delay(pauseMs * (0.5 + random()), signal))) return;
+        pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
+      }
+    },
+    checkLease() {
+      if (!held || clock.monotonic() - renewedMs <= leaseMs) return;
+      held = false;
+      log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
+      hooks.leaseLost();
+    },
+  };
+}

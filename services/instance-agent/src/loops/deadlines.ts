@@ -1,0 +1,50 @@
+import { type Clock, dueQueue } from '@evenfall/time';
+import type { Instance } from '../flows/agent.ts';
+
+export type Deadlines = { set(instance: Instance, dueMs: number): void; stop(): void };
+
+/**
+ * Watches one deadline per instance with one timer for all. An instance is in the queue at most at one time that is not after its deadline;
+ * when it comes up early it is put back. So setting a later deadline, which every event does, costs two assignments.
+ */
+export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: number) => void): Deadlines {
+  const queue = dueQueue<Instance>();
+  let timer: NodeJS.Timeout | undefined;
+  let timerDueMs = Number.POSITIVE_INFINITY;
+
+  const arm = (dueMs: number): void => {
+    if (dueMs >= timerDueMs) return;
+    clearTimeout(timer);
+    timerDueMs = dueMs;
+    // Ceiling, or it would come up a fraction early and be put back; the longest a timer can wait is 24.8 days.
+    timer = setTimeout(run, Math.min(Math.max(0, Math.ceil(dueMs - clock.monotonic())), 2_000_000_000));
+  };
+  const push = (instance: Instance, dueMs: number): void => {
+    instance.armedMs = dueMs;
+    queue.push(dueMs, instance);
+    arm(dueMs);
+  };
+  const run = (): void => {
+    timerDueMs = Number.POSITIVE_INFINITY;
+    const nowMs = clock.monotonic();
+    for (const instance of queue.takeDue(nowMs)) {
+      if (instance.armedMs > nowMs) continue; // a leftover: it is queued for later again
+      instance.armedMs = Number.POSITIVE_INFINITY;
+      if (instance.dueMs > nowMs) {
+        if (instance.dueMs !== Number.POSITIVE_INFINITY) push(instance, instance.dueMs);
+        continue;
+      }
+      instance.dueMs = Number.POSITIVE_INFINITY;
+      onDue(instance, nowMs);
+    }
+    const next = queue.nextDueMs();
+    if (next !== undefined) arm(next);
+  };
+  return {
+    set(instance, dueMs) {
+      instance.dueMs = dueMs;
+      if (dueMs < instance.armedMs) push(instance, dueMs);
+    },
+    stop: () => clearTimeout(timer),
+  };
+}

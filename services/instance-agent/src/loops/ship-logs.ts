@@ -1,0 +1,127 @@
+import type { EventStoreServiceService, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
+import type { ClientOf } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import type { Clock } from '@evenfall/time';
+import type { LogShipper } from '../flows/agent.ts';
+
+const MAX_BATCH_LINES = 500;
+const MAX_AGE_MS = 50;
+const CALL_TIMEOUT_MS = 10_000;
+const WAIT_STORED_MS = 1_000;
+/** Lines kept while the event store is away; the oldest go first. */
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
+const DROP_LINES = 1_000;
+/** What a line costs beside its text, roughly. */
+const LINE_OVERHEAD_BYTES = 200;
+
+export type RunningShipper = LogShipper & { /** Sends what is left, for at most a second. */ stop(): Promise<void> };
+
+type Waiter = { readonly ordinal: number; readonly untilMs: number; readonly done: () => void };
+
+/** Sends log lines to the event store: one call in flight, at most 500 lines or 50 ms old, tried again until they are stored. */
+export function shipLogs(eventStore: ClientOf<typeof EventStoreServiceService>, clock: Clock, log: Log): RunningShipper {
+  let lines: StoredLogLine[] = [];
+  let heldBytes = 0;
+  let pushed = 0;
+  let stored = 0; // dropped ones count as stored: nothing more will become of them
+  let waiters: Waiter[] = [];
+  let inFlight = false;
+  let pauseMs = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let waiterTimer: NodeJS.Timeout | undefined;
+  const stopped = new AbortController();
+
+  const sizeOf = (line: StoredLogLine): number => (line.line?.text.length ?? 0) + LINE_OVERHEAD_BYTES;
+  const wake = (): void => {
+    const nowMs = clock.monotonic();
+    while (waiters[0] && (waiters[0].ordinal <= stored || waiters[0].untilMs <= nowMs)) waiters.shift()?.done();
+    clearTimeout(waiterTimer);
+    waiterTimer = waiters[0] && setTimeout(wake, Math.max(1, Math.ceil(waiters[0].untilMs - nowMs)));
+  };
+  const schedule = (ms: number): void => {
+    if (inFlight || pauseMs > 0) return;
+    if (ms === 0) {
+      clearTimeout(timer);
+      timer = undefined;
+      void send();
+    } else timer ??= setTimeout(() => ((timer = undefined), void send()), ms);
+  };
+  const send = async (): Promise<void> => {
+    if (inFlight || lines.length === 0 || stopped.signal.aborted) return;
+    inFlight = true;
+    const batch = lines.splice(0, MAX_BATCH_LINES);
+    try {
+      await eventStore.appendLogLines({ lines: batch }, { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal });
+      stored += batch.length;
+      for (const line of batch) heldBytes -= sizeOf(line);
+      pauseMs = 0;
+    } catch (error) {
+      if (!stopped.signal.aborted && pauseMs === 0) log.warn('Log lines could not be stored; trying again', { error: String(error) });
+      lines = batch.concat(lines);
+      pauseMs = Math.min(Math.max(100, pauseMs * 2), 5_000);
+      drop();
+    }
+    inFlight = false;
+    wake();
+    if (stopped.signal.aborted || lines.length === 0) return;
+    if (pauseMs > 0) {
+      clearTimeout(timer);
+      timer = setTimeout(() => ((timer = undefined), void send()), pauseMs);
+    } else schedule(waiters.length > 0 || lines.length >= MAX_BATCH_LINES ? 0 : MAX_AGE_MS);
+  };
+  /** Drops the oldest beyond the limit; each attempt that loses lines keeps one that counts them. */
+  const drop = (): void => {
+    while (heldBytes > MAX_HELD_BYTES && lines.length > DROP_LINES) {
+      const lost = new Map<string, { first: StoredLogLine; count: number }>();
+      const dropped = lines.splice(0, DROP_LINES);
+      for (const line of dropped) {
+        heldBytes -= sizeOf(line);
+        const key = `${line.eventId}/${line.line?.attempt}`;
+        const entry = lost.get(key);
+        if (entry) entry.count += 1;
+        else lost.set(key, { first: line, count: 1 });
+      }
+      const notes: StoredLogLine[] = [];
+      for (const { first, count } of lost.values()) {
+        if (!first.line) continue;
+        const text = `[PLATFORM] ${count} log lines were lost`;
+        const note = { ...first, line: { ...first.line, stream: Stream.PLATFORM, text } };
+        notes.push(note);
+        heldBytes += sizeOf(note);
+      }
+      stored += dropped.length - notes.length;
+      lines = notes.concat(lines);
+      if (notes.length === DROP_LINES) return; // one line an event: nothing is gained by counting
+    }
+  };
+
+  return {
+    push(line) {
+      lines.push(line);
+      heldBytes += sizeOf(line);
+      pushed += 1;
+      if (heldBytes > MAX_HELD_BYTES && !inFlight) drop();
+      schedule(lines.length >= MAX_BATCH_LINES ? 0 : MAX_AGE_MS);
+      return pushed;
+    },
+    whenStored(ordinal, done) {
+      if (ordinal <= stored) return done();
+      waiters.push({ ordinal, untilMs: clock.monotonic() + WAIT_STORED_MS, done });
+      if (waiters.length === 1) wake();
+      schedule(0);
+    },
+    async stop() {
+      clearTimeout(timer);
+      pauseMs = 0;
+      const untilMs = clock.monotonic() + WAIT_STORED_MS;
+      while (lines.length > 0 && !inFlight && clock.monotonic() < untilMs && pauseMs === 0) await send();
+      stopped.abort();
+      clearTimeout(timer);
+      clearTimeout(waiterTimer);
+      const left = waiters;
+      waiters = [];
+      for (const waiter of left) waiter.done();
+    },
+  };
+}

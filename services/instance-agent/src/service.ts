@@ -1,0 +1,160 @@
+import type { AttachResponse, Hello, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { ClientOf } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import { newUuidV7, systemClock } from '@evenfall/time';
+import { codeStore } from './adapters/code/code-store.ts';
+import { findInterpreters } from './adapters/process/interpreters.ts';
+import { processDriver } from './adapters/process/process-driver.ts';
+import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts';
+import { feed, stopWhenIdle } from './flows/drive-instance.ts';
+import { endAttempt } from './flows/end-attempt.ts';
+import { assign, reportAgain } from './flows/run-attempt.ts';
+import { startInstance } from './flows/start-instance.ts';
+import { stopAttempt } from './flows/stop-attempt.ts';
+import { attachment } from './loops/attach.ts';
+import { startConcluder } from './loops/conclude.ts';
+import { watchDeadlines } from './loops/deadlines.ts';
+import { shipLogs } from './loops/ship-logs.ts';
+import { watchMemory } from './loops/watch-memory.ts';
+
+export type InstanceAgentPorts = {
+  readonly scheduler: ClientOf<typeof SchedulerServiceService>;
+  readonly registry: ClientOf<typeof RegistryServiceService>;
+  readonly eventStore: ClientOf<typeof EventStoreServiceService>;
+  readonly log: Log;
+};
+
+export type InstanceAgentSettings = {
+  /** Folder of unpacked code, temporary folders and the agent's id. */
+  readonly dataDir: string;
+  /** Made once and kept in the data folder if it is not given. */
+  readonly agentId?: string | undefined;
+  readonly capacityMb: number;
+  readonly parallelStarts: number;
+  /** The python3 to use; looked up in the search path if it is not given. */
+  readonly pythonPath?: string | undefined;
+  /** Where interpreters are looked for, as in PATH. */
+  readonly searchPath?: string | undefined;
+};
+
+export type RunningInstanceAgent = { readonly agentId: string; stop(): Promise<void> };
+
+const TICK_MS = 250;
+const STOP_WITHIN_MS = 5_000;
+const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
+const LOST = { kind: 'LOST' } as const;
+const DRAINED = { kind: 'DRAINED' } as const;
+
+/** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what it is given until stopped. */
+export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
+  const { log } = ports;
+  const dataDir = resolve(settings.dataDir);
+  await mkdir(dataDir, { recursive: true });
+  const agentId = settings.agentId ?? (await keptId(join(dataDir, 'agent-id')));
+  const interpreters = findInterpreters(settings.searchPath ?? DEFAULT_SEARCH_PATH, settings.pythonPath);
+  const driver = processDriver({ agentId, temporaryRoot: join(dataDir, 'tmp'), interpreters });
+  const strays = await driver.sweepEarlierSessions();
+  if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
+
+  const sessionId = newUuidV7();
+  const instances = new Map<string, Instance>();
+  const attempts: Agent['attempts'] = new Map();
+  const hello = (): Hello => ({
+    agentId,
+    sessionId,
+    capacityMb: settings.capacityMb,
+    parallelStarts: settings.parallelStarts,
+    instances: [...instances.values()].map(({ id, fn, current }) => ({
+      instanceId: id,
+      function: fn,
+      attempt: current && { eventId: current.eventId, attempt: current.number },
+    })),
+    running: [...attempts.values()].filter(({ phase }) => phase !== 'ENDED').map(({ eventId, number }) => ({ eventId, attempt: number })),
+  });
+  const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
+    hello,
+    repeat: (outbox) => repeat(agent, outbox),
+    receive: (response) => receive(agent, response),
+    leaseLost: () => loseAll(agent),
+  });
+  const logs = shipLogs(ports.eventStore, systemClock, log);
+  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => feed(agent, instance, { kind: 'DUE', nowMs }));
+  const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
+  const code = codeStore(ports.registry, join(dataDir, 'code'));
+  const agent: Agent = { agentId, clock: systemClock, log, driver, code, outbox: attached, logs, deadlines, concluder, instances, attempts, stopping: false };
+
+  const tick = setInterval(() => {
+    watchMemory(agent);
+    attached.checkLease();
+  }, TICK_MS);
+  const stopped = new AbortController();
+  const attaching = attached.run(stopped.signal);
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await emptyHost(agent);
+    await logs.stop();
+    attached.flush();
+    await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
+    clearInterval(tick);
+    deadlines.stop();
+    stopped.abort();
+    await attaching;
+  };
+  return { agentId, stop: () => (stopping ??= stop()) };
+}
+
+/** Does what a batch asks for: instances first, since its assignments may name them. Hot. */
+function receive(agent: Agent, response: AttachResponse): void {
+  for (const key of response.acks) {
+    const name = keyOf(key.eventId, key.attempt);
+    if (agent.attempts.get(name)?.phase === 'ENDED') agent.attempts.delete(name);
+  }
+  if (agent.stopping) return; // nothing new is begun; what is refused here is offered elsewhere once the stream ends
+  for (const request of response.startInstances) void startInstance(agent, request);
+  for (const assignment of response.assignments) assign(agent, assignment);
+  for (const stop of response.stops) stopAttempt(agent, stop);
+  for (const { instanceId } of response.stopInstances) {
+    const instance = agent.instances.get(instanceId);
+    if (instance) stopWhenIdle(agent, instance);
+    else agent.outbox.change({ instanceId, change: { $case: 'gone', value: { startFailed: false, reason: 'unknown' } } });
+  }
+}
+
+/** Says everything again that a scheduler may have missed. */
+function repeat(agent: Agent, outbox: Outbox): void {
+  for (const instance of agent.instances.values()) {
+    if (instance.ready) outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: 0 } } });
+  }
+  for (const attempt of agent.attempts.values()) reportAgain(agent, attempt);
+}
+
+/** Ends every attempt: somebody else may run them from now on. */
+function loseAll(agent: Agent): void {
+  for (const instance of [...agent.instances.values()]) {
+    for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, LOST);
+    if (instance.current) feed(agent, instance, { kind: 'KILL_ORDERED', ending: LOST });
+  }
+}
+
+/** Stops every instance, the busy ones by force, and waits until nothing is left. */
+async function emptyHost(agent: Agent): Promise<void> {
+  agent.stopping = true;
+  for (const instance of [...agent.instances.values()]) {
+    if (instance.life.kind === 'IDLE') stopWhenIdle(agent, instance);
+    else feed(agent, instance, { kind: 'KILL_ORDERED', ending: DRAINED });
+  }
+  const untilMs = agent.clock.monotonic() + STOP_WITHIN_MS;
+  while (agent.instances.size > 0 && agent.clock.monotonic() < untilMs) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+async function keptId(file: string): Promise<string> {
+  const kept = await readFile(file, 'utf8').catch(() => '');
+  if (kept.trim() !== '') return kept.trim();
+  const made = newUuidV7();
+  await writeFile(file, `${made}\n`);
+  return made;
+}

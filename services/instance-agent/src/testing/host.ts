@@ -1,0 +1,200 @@
+import type { AttemptEnded, AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import { type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { type AttachRequest, AttachResponse, type InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Pushable, pushable } from '@evenfall/rpc';
+import { createLog, silentLog } from '@evenfall/telemetry';
+import { durationOfMs, newUuidV7 } from '@evenfall/time';
+import { ZipFile } from 'yazl';
+import { readStat } from '../adapters/process/proc-fs.ts';
+import { type InstanceAgentPorts, type RunningInstanceAgent, startInstanceAgent } from '../service.ts';
+
+/** An agent with everything it talks to played by this test: what it says is kept as facts, and tests wait for facts. */
+export type Host = {
+  readonly agent: RunningInstanceAgent;
+  readonly agentId: string;
+  readonly dataDir: string;
+  readonly reports: AttemptReport[];
+  readonly changes: InstanceChange[];
+  readonly lines: StoredLogLine[];
+  readonly hellos: AttachRequest[];
+  /** Asks for an instance of a function made of these files; returns its id. */
+  start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string>>): Promise<string>;
+  /** Assigns an event to an instance; returns its id. */
+  run(instanceId: string, payload?: unknown, more?: Partial<Assignment>): string;
+  stop(eventId: string, mode: 'FORCE' | 'GRACEFUL', policy?: Partial<TerminationPolicy>): void;
+  send(response: Partial<AttachResponse>): void;
+  /** Waits for the end of an event. */
+  ended(eventId: string, count?: number): Promise<AttemptEnded>;
+  ready(instanceId: string): Promise<void>;
+  gone(instanceId: string): Promise<boolean>;
+  /** Waits for a line of the event. */
+  line(eventId: string, text: string | RegExp): Promise<StoredLogLine>;
+  /** Waits until something is so. */
+  until<T>(claim: () => T | undefined | false, what: string, withinMs?: number): Promise<T>;
+  /** Breaks the stream to the scheduler. */
+  breakStream(): void;
+  /** Stops or starts echoing heartbeats and taking streams. */
+  deaf: boolean;
+  /** Whether the event store takes lines. */
+  storing: boolean;
+  leaseMs: number;
+  dispose(): Promise<void>;
+};
+
+export async function startHost(given: { leaseMs?: number; dataDir?: string; agentId?: string } = {}): Promise<Host> {
+  const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
+  const packages = new Map<string, Buffer>();
+  const waiters = new Set<() => void>();
+  const changed = (): void => waiters.forEach((wake) => wake());
+  let stream: Pushable<AttachResponse> | undefined;
+
+  const scheduler = {
+    async *attach(requests: AsyncIterable<AttachRequest>) {
+      if (host.deaf) throw new Error('not here');
+      const mine = pushable<AttachResponse>();
+      stream = mine;
+      void (async () => {
+        for await (const request of requests) {
+          if (request.hello) {
+            host.hellos.push(request);
+            const welcome = { lease: durationOfMs(host.leaseMs), heartbeatInterval: durationOfMs(host.leaseMs / 6) };
+            mine.push({ ...AttachResponse.create(), welcome });
+          }
+          if (request.heartbeat && !host.deaf) mine.push({ ...AttachResponse.create(), heartbeat: request.heartbeat });
+          host.reports.push(...request.reports);
+          host.changes.push(...request.instanceChanges);
+          changed();
+        }
+      })().catch(() => undefined);
+      yield* mine;
+    },
+  };
+  const registry = {
+    async *getCodePackage({ codeSha256 }: { codeSha256: string }) {
+      const data = packages.get(codeSha256);
+      if (!data) throw new Error('no such package');
+      yield { data };
+    },
+  };
+  const eventStore = {
+    async appendLogLines({ lines }: { lines: StoredLogLine[] }) {
+      if (!host.storing) throw new Error('away');
+      host.lines.push(...lines);
+      changed();
+      return {};
+    },
+  };
+  const log = process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog;
+  // The fakes have the methods the agent calls, and no others.
+  const ports = { scheduler, registry, eventStore, log } as unknown as InstanceAgentPorts;
+
+  const until = <T>(claim: () => T | undefined | false, what: string, withinMs = 15_000): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const check = (): void => {
+        const value = claim();
+        if (value === undefined || value === false) return;
+        done();
+        resolve(value);
+      };
+      const late = setTimeout(() => {
+        done();
+        reject(new Error(`Did not happen within ${withinMs} ms: ${what}`));
+      }, withinMs);
+      const poll = setInterval(check, 10); // for facts outside, such as processes
+      const done = (): void => {
+        clearTimeout(late);
+        clearInterval(poll);
+        waiters.delete(check);
+      };
+      waiters.add(check);
+      check();
+    });
+  const send = (response: Partial<AttachResponse>): void => stream?.push({ ...AttachResponse.create(), ...response });
+
+  const host: Host = {
+    agent: undefined as unknown as RunningInstanceAgent, // set below, before anybody sees it
+    agentId: '',
+    dataDir,
+    reports: [],
+    changes: [],
+    lines: [],
+    hellos: [],
+    deaf: false,
+    storing: true,
+    leaseMs: given.leaseMs ?? 30_000,
+    until,
+    send,
+    async start(fn, files) {
+      const zip = await zipOf(files);
+      const codeSha256 = createHash('sha256').update(zip).digest('hex');
+      packages.set(codeSha256, zip);
+      const instanceId = newUuidV7();
+      const whole = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, timeout: durationOfMs(30_000), codeSha256, ...fn };
+      send({ startInstances: [{ instanceId, function: whole }] });
+      return instanceId;
+    },
+    run(instanceId, payload = {}, more = {}) {
+      const eventId = more.eventId ?? newUuidV7();
+      const assignment = { ...Assignment.create(), eventId, attempt: 1, namespace: 'default', function: 'f', version: '$LATEST', payload: Buffer.from(JSON.stringify(payload)), ...more };
+      send({ assignments: [{ instanceId, assignment }] });
+      return eventId;
+    },
+    stop(eventId, mode, policy) {
+      const stop: StopAttempt = { eventId, attempt: 1, cause: Cause.USER, mode: mode === 'FORCE' ? Mode.FORCE : Mode.GRACEFUL, policy: policy && { ...TerminationPolicy.create(), ...policy } };
+      send({ stops: [stop] });
+    },
+    async ended(eventId, count = 1) {
+      const find = (): AttemptEnded | undefined => {
+        const all = host.reports.filter((report) => report.eventId === eventId && report.report?.$case === 'ended');
+        const found = all[count - 1]?.report;
+        return found?.$case === 'ended' ? found.value : undefined;
+      };
+      return until(find, `the end of ${eventId}`);
+    },
+    async ready(instanceId) {
+      await until(() => host.changes.find((each) => each.instanceId === instanceId && each.change?.$case === 'ready'), 'instance ready');
+    },
+    async gone(instanceId) {
+      const find = () => host.changes.find((each) => each.instanceId === instanceId && each.change?.$case === 'gone')?.change;
+      const change = await until(find, 'instance gone');
+      return change.$case === 'gone' && change.value.startFailed;
+    },
+    line: (eventId, text) =>
+      until(() => host.lines.find((each) => each.eventId === eventId && (typeof text === 'string' ? each.line?.text === text : text.test(each.line?.text ?? ''))), `the line ${text}`),
+    breakStream: () => stream?.fail(new Error('broken by the test')),
+    async dispose() {
+      await host.agent.stop();
+      if (!given.dataDir) await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  const agent = await startInstanceAgent(ports, { dataDir, agentId: given.agentId, capacityMb: 4096, parallelStarts: 2, searchPath: process.env['PATH'] });
+  Object.assign(host, { agent, agentId: agent.agentId });
+  await until(() => host.hellos.length > 0, 'hello');
+  return host;
+}
+
+function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
+  const zip = new ZipFile();
+  for (const [name, text] of Object.entries(files)) zip.addBuffer(Buffer.from(text), name);
+  zip.end();
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    zip.outputStream.on('data', (part: Buffer) => parts.push(part));
+    zip.outputStream.on('end', () => resolve(Buffer.concat(parts)));
+    zip.outputStream.on('error', reject);
+  });
+}
+
+/** Whether a process lives (a dead one that nobody buried does not). */
+export function isAlive(pid: number): boolean {
+  return readStat(pid) !== undefined && readStat(pid)?.state !== 'Z';
+}
+
+export { readStat };

@@ -1,0 +1,27 @@
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { Lane } from './lanes.ts';
+
+/** What the owner of a partition holds of an open event. */
+export type Entry = {
+  readonly id: string;
+  readonly partition: number;
+  readonly lane: Lane;
+  stored: StoredEvent;
+  /** Whether it stands in its lane's ready queue. */
+  ready: boolean;
+  /** Number of the attempt that was dispatched and of which no end is known; 0 for none. */
+  dispatched: number;
+  /** Whether it counts as waiting in its lane. */
+  counted: boolean;
+  /** Calls that wait for something to become known about it. */
+  waiters: Waiter[] | undefined;
+};
+
+/** A terminate call. */
+export type Waiter = {
+  readonly until: 'DELIVERED' | 'ENDED';
+  readonly resolve: () => void;
+};
+
+/** Every open event of the owned partitions, by id. */
+export type Book = Map<string, Entry>;

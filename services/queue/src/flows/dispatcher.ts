@@ -1,0 +1,152 @@
+import { Attempt_Outcome as Outcome, type Attempt } from '@evenfall/contracts/v1/event';
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { isFinal } from '@evenfall/event-model';
+import { msOfDuration } from '@evenfall/time';
+import type { Entry } from '../domain/book.ts';
+import type { QueuePorts } from '../ports.ts';
+import { eventOf, type Owner } from './owner.ts';
+
+/** Sends attempts to the scheduler and takes what it reports. */
+export type Dispatcher = {
+  /** Sends what may go. Cheap when there is nothing. */
+  pump(): void;
+  /** Takes a batch of reports. */
+  take(reports: readonly AttemptReport[]): void;
+  /** Told that a record is in the log: what hangs on it may be told now. */
+  durable(entry: Entry, record: EventRecord): void;
+  /** Has a new stream; says everything again that may not have arrived. */
+  connected(send: (batch: DispatchRequest) => void): void;
+  disconnected(): void;
+  /** Sends a recovered event's attempt again, or asks what became of it. */
+  resume(entry: Entry): void;
+  /** Asks for a dispatched attempt back. */
+  revoke(entry: Entry): void;
+};
+
+export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
+  let send: ((batch: DispatchRequest) => void) | undefined;
+  let outgoing: DispatchRequest | undefined;
+
+  const batch = (): DispatchRequest => {
+    if (!outgoing) {
+      outgoing = { assignments: [], stops: [], acks: [] };
+      queueMicrotask(flush);
+    }
+    return outgoing;
+  };
+  const flush = (): void => {
+    const ready = outgoing;
+    outgoing = undefined;
+    if (ready) send?.(ready); // without a stream it is said again when there is one
+  };
+  const assign = (entry: Entry, runningOn: string): void => {
+    const event = eventOf(entry);
+    batch().assignments.push({
+      eventId: entry.id,
+      attempt: entry.dispatched,
+      namespace: event.namespace,
+      function: event.function,
+      version: event.version,
+      revision: entry.stored.revision,
+      payload: entry.stored.payload,
+      runningOnAgentId: runningOn,
+      synchronous: false,
+    });
+  };
+  const stop = (entry: Entry): void => {
+    const request = entry.stored.terminationRequest;
+    if (!request) return;
+    batch().stops.push({ eventId: entry.id, attempt: entry.dispatched, cause: request.cause, mode: request.mode, policy: request.policy });
+  };
+  const resume = (entry: Entry): void => {
+    const event = eventOf(entry);
+    const running = event.state === 1 ? undefined : (event.attempts[event.attempts.length - 1] as Attempt); // 1: QUEUED
+    if (running) entry.dispatched = running.number;
+    if (entry.dispatched === 0) return;
+    assign(entry, running?.agentId ?? '');
+    stop(entry);
+  };
+
+  const ended = (entry: Entry, attempt: number, report: Extract<NonNullable<AttemptReport['report']>, { $case: 'ended' }>): void => {
+    owner.lanes.left(entry);
+    const refusal = owner.command(entry, attempt, { kind: 'ATTEMPT_ENDED', attempt, ended: report.value, random: ports.random() });
+    if (refusal) batch().acks.push({ eventId: entry.id, attempt }); // of the past: nobody needs it
+    else if (attempt === entry.dispatched) entry.dispatched = 0;
+  };
+  const back = (entry: Entry, attempt: number): void => {
+    if (attempt !== entry.dispatched) return;
+    owner.lanes.left(entry);
+    entry.dispatched = 0;
+    owner.command(entry, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
+    owner.command(entry, 0, { kind: 'EXPIRE' });
+    owner.settle(entry);
+  };
+
+  return {
+    pump() {
+      if (!send) return;
+      for (const entry of owner.lanes.take(ports.clock.now())) {
+        const event = eventOf(entry);
+        owner.command(entry, 0, { kind: 'EXPIRE' });
+        if (isFinal(eventOf(entry).state)) {
+          owner.lanes.left(entry);
+          continue;
+        }
+        entry.dispatched = event.attempts.length + 1;
+        assign(entry, '');
+      }
+    },
+    take(reports) {
+      for (const { eventId, attempt, report } of reports) {
+        const entry = owner.book.get(eventId);
+        if (!entry) {
+          if (report?.$case === 'ended') batch().acks.push({ eventId, attempt });
+          continue;
+        }
+        switch (report?.$case) {
+          case 'started':
+            owner.lanes.left(entry);
+            owner.command(entry, attempt, { kind: 'ATTEMPT_STARTED', attempt, started: report.value });
+            break;
+          case 'ended':
+            ended(entry, attempt, report);
+            break;
+          case 'signalSent':
+            owner.command(entry, attempt, { kind: 'SIGNAL_SENT', attempt, sent: report.value });
+            break;
+          case 'revoked':
+            back(entry, attempt);
+            break;
+          case 'throttled':
+            entry.lane.pausedUntilMs = ports.clock.now() + (msOfDuration(report.value.retryAfter) ?? 0);
+            back(entry, attempt);
+            break;
+          case undefined:
+        }
+      }
+    },
+    durable(entry, record) {
+      const { change } = record;
+      if (change?.$case === 'terminationRequested' && entry.dispatched > 0) stop(entry);
+      if (change?.$case === 'attemptConcluded') {
+        if (change.value.ended?.outcome !== Outcome.UNSPECIFIED) batch().acks.push({ eventId: entry.id, attempt: record.attempt });
+        if (!isFinal(change.value.state)) owner.settle(entry); // a retry is promised by the log before it is made
+      }
+    },
+    connected(sender) {
+      send = sender;
+      outgoing = undefined;
+      for (const entry of owner.book.values()) if (entry.dispatched > 0) resume(entry);
+    },
+    disconnected() {
+      send = undefined;
+    },
+    resume,
+    revoke(entry) {
+      batch().stops.push({ eventId: entry.id, attempt: entry.dispatched, cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED, policy: undefined });
+    },
+  };
+}

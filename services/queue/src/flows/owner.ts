@@ -1,0 +1,107 @@
+import { type Command, decide, evolve, isFinal } from '@evenfall/event-model';
+import type { Event } from '@evenfall/contracts/v1/event';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { laneKey } from '@evenfall/event-log';
+import { isRefusal, type Refusal } from '@evenfall/errors';
+import { type DueQueue, dueQueue } from '@evenfall/time';
+import type { Book, Entry } from '../domain/book.ts';
+import { createLanes, type Lanes } from '../domain/lanes.ts';
+import { recordOf } from '../domain/record.ts';
+import type { QueuePorts } from '../ports.ts';
+import type { Writer } from './writer.ts';
+
+/**
+ * The owner of partitions: holds their open events, decides what becomes of them, and keeps their lanes. What it decides it believes at
+ * once and tells nobody before the log has it (see `writer`). It waits for nothing itself.
+ */
+export type Owner = {
+  readonly book: Book;
+  readonly lanes: Lanes;
+  /** Takes an open event in. It is not dispatched before `settle`. */
+  admit(stored: StoredEvent, partition: number): Entry | undefined;
+  /** Finds an entry its place: ready, or due later. Running ones are left to the dispatcher. */
+  settle(entry: Entry): void;
+  /** Carries out a command; answers the refusal if it was one. */
+  command(entry: Entry, attempt: number, command: Command): Refusal | undefined;
+  /** Folds in what another writer recorded. */
+  replay(entry: Entry, stored: StoredEvent): void;
+  /** Lets everything whose time has come move, and answers when to look again. */
+  moveDue(): number | undefined;
+  forget(entry: Entry): void;
+};
+
+export function createOwner(ports: QueuePorts, writer: Writer): Owner {
+  const book: Book = new Map();
+  const lanes = createLanes();
+  const due: DueQueue<Entry> = dueQueue();
+
+  const forget = (entry: Entry): void => {
+    uncount(entry);
+    entry.ready = false;
+    lanes.left(entry);
+    if (book.get(entry.id) === entry) book.delete(entry.id);
+    lanes.dropIfEmpty(entry.lane);
+  };
+  const settle = (entry: Entry): void => {
+    const event = eventOf(entry);
+    if (event.state !== 1 || entry.dispatched > 0 || entry.ready) return; // 1: QUEUED
+    count(entry);
+    const dueMs = event.nextAttemptTime?.getTime() ?? 0;
+    if (dueMs > ports.clock.now()) return due.push(dueMs, entry);
+    entry.lane.ready.push(entry);
+    lanes.enter(entry.lane);
+  };
+
+  return {
+    book,
+    lanes,
+    forget,
+    settle,
+    admit(stored, partition) {
+      const { event } = stored;
+      if (!event || book.has(event.id)) return undefined;
+      const lane = lanes.get(laneKey(event.namespace, event.function, event.trigger));
+      const entry: Entry = { id: event.id, partition, lane, stored, ready: false, dispatched: 0, counted: false, waiters: undefined };
+      book.set(event.id, entry);
+      return entry;
+    },
+    command(entry, attempt, command) {
+      const nowMs = ports.clock.now();
+      const changes = decide(entry.stored, command, nowMs);
+      if (isRefusal(changes)) return changes;
+      for (const change of changes) {
+        const record = recordOf(entry.id, attempt, change, nowMs, ports.writerId);
+        entry.stored = evolve(entry.stored, record) ?? entry.stored;
+        writer.add(entry, record);
+      }
+      const { state } = eventOf(entry);
+      if (state !== 1) uncount(entry);
+      return undefined;
+    },
+    replay(entry, stored) {
+      entry.stored = stored;
+      if (isFinal(eventOf(entry).state)) forget(entry);
+    },
+    moveDue() {
+      for (const entry of due.takeDue(ports.clock.now())) if (book.get(entry.id) === entry) settle(entry);
+      return due.nextDueMs();
+    },
+  };
+}
+
+/** The public part of an entry; every entry was admitted with one. */
+export function eventOf(entry: Entry): Event {
+  return entry.stored.event as Event;
+}
+
+function count(entry: Entry): void {
+  if (entry.counted) return;
+  entry.counted = true;
+  entry.lane.waiting++;
+}
+
+function uncount(entry: Entry): void {
+  if (!entry.counted) return;
+  entry.counted = false;
+  entry.lane.waiting--;
+}

@@ -1,0 +1,88 @@
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { Entry } from '../domain/book.ts';
+import { createOutbox } from '../domain/outbox.ts';
+import type { QueuePorts } from '../ports.ts';
+
+/**
+ * Carries the owner's records to the log, in order per partition, and tells about each once it is durable. A failed append is tried again
+ * until it goes through: what was decided is not taken back.
+ */
+export type Writer = {
+  add(entry: Entry, record: EventRecord): void;
+  /** The offset after the newest durable record of a partition. */
+  endOffset(partition: number): number;
+  /** Waits until nothing is on its way. */
+  idle(): Promise<void>;
+};
+
+export type OnDurable = (entry: Entry, record: EventRecord) => void;
+
+/** A start that is alone waits so long for its end: most attempts are over sooner, and then one record says both. */
+const START_WAITS_MS = 1;
+const RETRY_FIRST_MS = 50;
+const RETRY_MOST_MS = 2_000;
+
+export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
+  const outbox = createOutbox();
+  const entries = new Map<string, Entry>();
+  const busy = new Set<number>();
+  const ends = new Map<number, number>();
+  let scheduled = false;
+  let timer: NodeJS.Timeout | undefined;
+  let idlers: (() => void)[] = [];
+
+  const flush = (): void => {
+    scheduled = false;
+    clearTimeout(timer);
+    timer = undefined;
+    for (const partition of outbox.partitions()) if (!busy.has(partition)) void flushPartition(partition);
+  };
+  const flushPartition = async (partition: number): Promise<void> => {
+    const records = outbox.take(partition);
+    if (records.length === 0) return;
+    busy.add(partition);
+    ends.set(partition, await append(partition, records));
+    busy.delete(partition);
+    for (const record of records) {
+      const entry = entries.get(record.eventId);
+      if (entry) onDurable(entry, record);
+    }
+    if (outbox.size > 0) schedule();
+    else {
+      if (busy.size === 0) entries.clear();
+      for (const resolve of idlers.splice(0)) resolve();
+    }
+  };
+  const append = async (partition: number, records: readonly EventRecord[]): Promise<number> => {
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MOST_MS)) {
+      try {
+        return await ports.eventLog.append(partition, records);
+      } catch (error) {
+        ports.log.warn('the event log did not take records; trying again', { partition, records: records.length, error: String(error) });
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  };
+  const schedule = (): void => {
+    if (scheduled) return;
+    if (outbox.urgent) {
+      scheduled = true;
+      queueMicrotask(flush);
+    } else timer ??= setTimeout(flush, START_WAITS_MS);
+  };
+
+  return {
+    add(entry, record) {
+      entries.set(record.eventId, entry);
+      outbox.add(entry.partition, record);
+      schedule();
+    },
+    endOffset: (partition) => ends.get(partition) ?? 0,
+    async idle() {
+      while (outbox.size > 0 || busy.size > 0) {
+        flush();
+        await new Promise<void>((resolve) => idlers.push(resolve));
+      }
+    },
+  };
+}

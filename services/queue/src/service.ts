@@ -1,0 +1,84 @@
+import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { EventLog } from '@evenfall/event-log';
+import { isFinal } from '@evenfall/event-model';
+import type { ClientOf, Implementation } from '@evenfall/rpc';
+import { countable, type Log } from '@evenfall/telemetry';
+import { newUuidV7, systemClock } from '@evenfall/time';
+import { createEventView } from './adapters/event-view.ts';
+import type { Entry } from './domain/book.ts';
+import { acceptEvents } from './flows/accept-events.ts';
+import { createDispatcher } from './flows/dispatcher.ts';
+import { createOwner } from './flows/owner.ts';
+import { terminateEvent } from './flows/terminate-event.ts';
+import { createWriter } from './flows/writer.ts';
+import { runDispatch } from './loops/dispatch.ts';
+import { ownPartitions } from './loops/own-partitions.ts';
+import { runTend } from './loops/tend.ts';
+import type { QueuePorts } from './ports.ts';
+
+export type QueueDeps = {
+  readonly eventLog: EventLog;
+  readonly eventStore: ClientOf<EventStoreServiceService>;
+  readonly scheduler: ClientOf<SchedulerServiceService>;
+  readonly log: Log;
+};
+export type QueueSettings = { readonly laneLimit: number };
+export type Queue = { readonly api: Implementation<QueueServiceService>; stop(): Promise<void> };
+
+/** Starts the queue: takes its partitions over, and runs what is in them. */
+export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
+  const ports: QueuePorts = {
+    eventLog: deps.eventLog,
+    view: createEventView(deps.eventStore),
+    clock: systemClock,
+    random: Math.random,
+    log: deps.log,
+    writerId: newUuidV7().slice(-12),
+    laneLimit: settings.laneLimit,
+  };
+  const counters = countable('queue', {
+    accepted_total: { doc: 'Events accepted by this replica.', kind: 'counter' },
+    ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
+    open: { doc: 'Open events this replica owns.', kind: 'gauge' },
+  });
+  const onDurable = (entry: Entry, record: EventRecord): void => {
+    dispatcher.durable(entry, record);
+    const { change } = record;
+    const ended = change?.$case === 'endedUnstarted' || (change?.$case === 'attemptConcluded' && isFinal(change.value.state));
+    if (ended) {
+      counters.ended_total++;
+      owner.forget(entry);
+      counters.open = owner.book.size;
+    }
+    if (!entry.waiters) return;
+    for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && change?.$case === 'signalSent')) waiter.resolve();
+  };
+  const writer = createWriter(ports, onDurable);
+  const owner = createOwner(ports, writer);
+  const dispatcher = createDispatcher(ports, owner);
+
+  const stopping = new AbortController();
+  const owning = ownPartitions(ports, owner, dispatcher);
+  const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
+  const tending = runTend(ports, owner, dispatcher, stopping.signal);
+  return {
+    api: {
+      async acceptEvents(request) {
+        const answer = await acceptEvents(ports, owner.lanes, request);
+        counters.accepted_total += request.events.length;
+        counters.open = owner.book.size;
+        return answer;
+      },
+      terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, owner, writer }, request, signal),
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all([dispatching, tending]);
+      await writer.idle();
+      await owning.stop();
+    },
+  };
+}

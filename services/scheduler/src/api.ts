@@ -1,0 +1,60 @@
+import type { AttachRequest, AttachResponse, DispatchRequest, DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { refuse } from '@evenfall/errors';
+import { type Implementation, pushable } from '@evenfall/rpc';
+import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
+import { createReportSink, takeDispatch } from './flows/dispatch.ts';
+import { invoke } from './flows/invoke.ts';
+import { listAgents, listInstances } from './flows/list.ts';
+import type { SchedulerPorts } from './ports.ts';
+
+/** What others may ask of the scheduler. */
+export function createApi(ports: SchedulerPorts): Implementation<SchedulerServiceService> {
+  return {
+    dispatch(requests, { signal }) {
+      const responses = pushable<DispatchResponse>();
+      const sink = createReportSink((reports) => responses.push({ reports }));
+      void readAll<DispatchRequest>(requests, signal, (batch) => takeDispatch(ports, batch, sink)).finally(() => responses.end());
+      return responses;
+    },
+    invoke: (request, { signal }) => invoke(ports, request, signal),
+    attach(requests, { signal }) {
+      const responses = pushable<AttachResponse>();
+      const send = (batch: AttachResponse): void => responses.push(batch);
+      let agent: ReturnType<typeof attachAgent> | undefined;
+      void readAll<AttachRequest>(requests, signal, (batch) => {
+        if (agent) {
+          if (agent.send === send) takeBatch(ports, agent, batch); // else a newer stream speaks for it
+        } else if (batch.hello) {
+          agent = attachAgent(ports, batch, batch.hello, send);
+          ports.log.info('an agent attached', { agent_id: agent.id, capacity_mb: agent.capacityMb });
+        } else {
+          throw refuse('INVALID_FIELD', { field: 'hello', rule: 'the first batch must carry it' });
+        }
+      }).then(
+        () => responses.end(),
+        (error: unknown) => responses.fail(error),
+      ).finally(() => {
+        if (agent?.send === send) {
+          detachAgent(agent);
+          ports.log.info('an agent detached', { agent_id: agent.id });
+        }
+      });
+      return responses;
+    },
+    listAgents: () => Promise.resolve(listAgents(ports)),
+    listInstances: (request) => Promise.resolve(listInstances(ports, request.agentId)),
+  };
+}
+
+/** Hands on everything that comes until the stream ends or the call is cancelled. */
+async function readAll<T>(requests: AsyncIterable<T>, signal: AbortSignal, take: (request: T) => void): Promise<void> {
+  const iterator = requests[Symbol.asyncIterator]();
+  const leave = (): void => void iterator.return?.();
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    for (let step = await iterator.next(); !step.done && !signal.aborted; step = await iterator.next()) take(step.value);
+  } finally {
+    signal.removeEventListener('abort', leave);
+    leave();
+  }
+}

@@ -1,0 +1,26 @@
+import { duration, integer } from '@evenfall/config';
+
+/** What the scheduler reads from the environment. */
+export const schedulerSettings = {
+  leaseMs: duration({
+    name: 'EVENFALL_LEASE',
+    doc: 'How long an agent may hold attempts after its last heartbeat; a lost host costs so much time.',
+    fallback: '30s',
+    minMs: 1_000,
+    maxMs: 600_000,
+  }),
+  idleMs: duration({
+    name: 'EVENFALL_INSTANCE_IDLE',
+    doc: 'How long an instance may wait for an event before it is reclaimed.',
+    fallback: '60s',
+    minMs: 100,
+    maxMs: 24 * 3_600_000,
+  }),
+  startsPerMinute: integer({
+    name: 'EVENFALL_INSTANCE_STARTS_PER_MINUTE',
+    doc: 'Instances that may be started in a minute, in all; what is over it waits.',
+    fallback: '500',
+    min: 1,
+    max: 1_000_000,
+  }),
+};

@@ -1,0 +1,41 @@
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import type { Assignment, AttemptEnded, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { Agent } from './types.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+/** The batch that is being put together for an agent. */
+export function outgoingOf(agent: Agent): AttachResponse {
+  return (agent.outgoing ??= { welcome: undefined, heartbeat: undefined, startInstances: [], assignments: [], stops: [], stopInstances: [], acks: [] });
+}
+
+export function startedReport(assignment: Assignment, started: NonNullable<Extract<AttemptReport['report'], { $case: 'started' }>>['value']): AttemptReport {
+  return { eventId: assignment.eventId, attempt: assignment.attempt, report: { $case: 'started', value: started } };
+}
+
+export function endedReport(assignment: Assignment, ended: AttemptEnded): AttemptReport {
+  return { eventId: assignment.eventId, attempt: assignment.attempt, report: { $case: 'ended', value: ended } };
+}
+
+export function revokedReport(eventId: string, attempt: number): AttemptReport {
+  return { eventId, attempt, report: { $case: 'revoked', value: {} } };
+}
+
+/** An end the scheduler itself declares. */
+export function declaredEnd(outcome: typeof Outcome.LOST | typeof Outcome.START_FAILED, statusCode: number, message: string, nowMs: number): AttemptEnded {
+  return {
+    outcome,
+    statusCode,
+    result: NOTHING,
+    resultTruncated: false,
+    error: Buffer.from(JSON.stringify({ errorCode: -1, errorMessage: message, statusCode })),
+    endTime: new Date(nowMs),
+    durationMs: 0,
+    memoryBytes: 0n,
+    exitCode: 0,
+    signal: '',
+    stop: undefined,
+    logTail: '',
+  };
+}

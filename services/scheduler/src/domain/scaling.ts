@@ -1,0 +1,40 @@
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { Agent, Pool } from './types.ts';
+
+/** What waits may take so long to be gone; about what a cold start costs. */
+const TARGET_MS = 100;
+
+/**
+ * How many instances to start now: as many as it takes to have what waits gone within the target, going by how long attempts have taken
+ * so far, or by how long nothing has moved. So 10,000 events of 0.1 ms share a few instances, and ten of a minute get one each. A function
+ * nobody has seen end gets one for every attempt.
+ */
+export function startsWanted(pool: Pool, nowMs: number): number {
+  const waiting = pool.waiting.size;
+  if (waiting === 0) return 0;
+  if (pool.averageMs === undefined) return waiting;
+  const perAttemptMs = Math.max(pool.averageMs, nowMs - pool.lastProgressMs);
+  const instances = Math.max(1, pool.instances.size);
+  const needed = Math.floor((waiting * perAttemptMs) / TARGET_MS) - pool.starting;
+  // Without any instance nothing would ever move.
+  const least = instances === 1 && pool.instances.size === 0 ? 1 : 0;
+  return Math.max(least, Math.min(waiting, needed));
+}
+
+/** The agent with the most room for an instance of this size; undefined if none has room, or all are busy starting others. */
+export function placeInstance(agents: Iterable<Agent>, memoryMb: number): Agent | undefined {
+  let best: Agent | undefined;
+  for (const agent of agents) {
+    if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
+    if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
+  }
+  return best;
+}
+
+/** Whether an instance may take another event after this end. Agents follow the same rule: what fails, or was signalled, is retired. */
+export function leavesInstanceReusable(ended: AttemptEnded, synchronous: boolean): boolean {
+  if (ended.stop) return false;
+  if (ended.outcome === Outcome.RETURNED && ended.statusCode === 200) return true;
+  return synchronous && (ended.outcome === Outcome.RETURNED || ended.outcome === Outcome.THREW);
+}

@@ -1,0 +1,16 @@
+/** At most so many instance starts in any minute; a bucket that fills evenly. */
+export type StartRate = { take(nowMs: number): boolean };
+
+export function createStartRate(perMinute: number): StartRate {
+  let tokens = perMinute;
+  let filledMs = 0;
+  return {
+    take(nowMs) {
+      tokens = Math.min(perMinute, tokens + ((nowMs - filledMs) / 60_000) * perMinute);
+      filledMs = nowMs;
+      if (tokens < 1) return false;
+      tokens -= 1;
+      return true;
+    },
+  };
+}

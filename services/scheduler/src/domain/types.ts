@@ -1,0 +1,83 @@
+import type { Assignment, AttemptEnded, AttemptReport, AttemptStarted, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+
+/** Where the reports of an attempt go: a queue replica's stream, or a caller that waits. */
+export type ReportSink = {
+  report(report: AttemptReport): void;
+};
+
+/** One worker host. */
+export type Agent = {
+  readonly id: string;
+  sessionId: string;
+  capacityMb: number;
+  usedMb: number;
+  parallelStarts: number;
+  starting: number;
+  attachTimeMs: number;
+  /** The next batch for it; undefined when there is nothing to say. */
+  outgoing: AttachResponse | undefined;
+  /** Sends a batch; undefined while it is detached. */
+  send: ((batch: AttachResponse) => void) | undefined;
+  /** Monotonic time of its last sign of life. */
+  lastSeenMs: number;
+  readonly instances: Map<string, Instance>;
+};
+
+export type InstanceState = 'STARTING' | 'IDLE' | 'BUSY' | 'STOPPING';
+
+/** One process group of one function version. */
+export type Instance = {
+  readonly id: string;
+  readonly agent: Agent;
+  readonly pool: Pool;
+  readonly revision: number;
+  readonly memoryMb: number;
+  readonly startTimeMs: number;
+  state: InstanceState;
+  attempt: LiveAttempt | undefined;
+  /** Monotonic time since when it is idle. */
+  idleSinceMs: number;
+};
+
+/** One attempt from its first mention until its outcome is acknowledged. */
+export type LiveAttempt = {
+  readonly assignment: Assignment;
+  sink: ReportSink;
+  instance: Instance | undefined;
+  started: AttemptStarted | undefined;
+  ended: AttemptEnded | undefined;
+  /** Asked to stop while it had not started, or while its agent was away. */
+  stop: StopAttempt | undefined;
+  /** Monotonic time it was handed to its instance. */
+  sentMs: number;
+};
+
+/** Everything of one function version: its instances, and the attempts that wait for one. */
+export type Pool = {
+  readonly key: string;
+  /** What new instances run; undefined until the registry has said. */
+  spec: Fn | undefined;
+  /** Set while the registry is asked. */
+  resolving: boolean;
+  readonly idle: Instance[];
+  readonly instances: Set<Instance>;
+  starting: number;
+  /** In order; those taken out are left undefined at the front until compacted. */
+  readonly waiting: AttemptQueue;
+  /** Smoothed milliseconds an attempt takes an instance; undefined before the first has ended. */
+  averageMs: number | undefined;
+  /** Monotonic time of the last progress: an end, or the arrival of the first that waits. */
+  lastProgressMs: number;
+};
+
+/** A first-in-first-out queue from which any attempt can be taken out. */
+export type AttemptQueue = {
+  readonly size: number;
+  push(attempt: LiveAttempt): void;
+  /** Puts one back that was taken too early. */
+  unshift(attempt: LiveAttempt): void;
+  shift(): LiveAttempt | undefined;
+  remove(attempt: LiveAttempt): boolean;
+};

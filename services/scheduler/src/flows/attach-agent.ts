@@ -1,0 +1,96 @@
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { durationOfMs } from '@evenfall/time';
+import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
+import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
+import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { flushAgents } from './flush.ts';
+import { placeAttempts } from './place-attempts.ts';
+import { askAgent } from './take-assignment.ts';
+import { takeInstanceChange, takeReport } from './take-report.ts';
+
+/** Takes an agent's batch in: its words, then what they make possible. */
+export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequest): void {
+  agent.lastSeenMs = ports.clock.monotonic();
+  if (batch.heartbeat) outgoingOf(agent).heartbeat = batch.heartbeat;
+  const pools = new Set<Pool>();
+  const note = (pool: Pool | undefined): void => void (pool && pools.add(pool));
+  for (const report of batch.reports) note(takeReport(ports, agent, report));
+  for (const change of batch.instanceChanges) note(takeInstanceChange(ports, agent, change));
+  // Room on a host is room for everybody who waits.
+  if (batch.instanceChanges.length > 0) for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
+  for (const pool of pools) if (pool.waiting.size > 0) placeAttempts(ports, pool);
+  flushAgents(ports);
+}
+
+/** Takes an agent in, or back: its first batch says what it still holds, and what it does not is lost. */
+export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: Hello, send: (batch: AttachResponse) => void): Agent {
+  const nowMs = ports.clock.monotonic();
+  const agent: Agent = ports.cluster.agents.get(hello.agentId) ?? {
+    id: hello.agentId,
+    sessionId: hello.sessionId,
+    capacityMb: 0,
+    usedMb: 0,
+    parallelStarts: 1,
+    starting: 0,
+    attachTimeMs: ports.clock.now(),
+    outgoing: undefined,
+    send: undefined,
+    lastSeenMs: nowMs,
+    instances: new Map(),
+  };
+  ports.cluster.agents.set(agent.id, agent);
+  agent.sessionId = hello.sessionId;
+  agent.capacityMb = hello.capacityMb;
+  agent.parallelStarts = hello.parallelStarts;
+  agent.attachTimeMs = ports.clock.now();
+  agent.outgoing = undefined;
+  agent.send = send;
+  outgoingOf(agent).welcome = { lease: durationOfMs(ports.leaseMs), heartbeatInterval: durationOfMs(ports.leaseMs / 3) };
+
+  const attempts = reconcileInstances(ports, agent, hello);
+  takeBatch(ports, agent, first); // outcomes it kept come first: they are not losses
+  const running = new Set(hello.running.map((key) => `${key.eventId} ${key.attempt}`));
+  for (const attempt of attempts) {
+    if (!attempt.ended && !running.has(`${attempt.assignment.eventId} ${attempt.assignment.attempt}`)) loseAttempt(ports, attempt);
+  }
+  for (const attempt of ports.cluster.attempts.values()) {
+    if (attempt.ended) continue;
+    if (attempt.assignment.runningOnAgentId === agent.id) askAgent(ports, attempt);
+    if (attempt.stop && attempt.instance?.agent === agent) outgoingOf(agent).stops.push(attempt.stop);
+  }
+  for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) placeAttempts(ports, pool);
+  flushAgents(ports);
+  return agent;
+}
+
+/** Makes the scheduler's picture of an agent what the agent says it is. Answers the attempts that were thought to be on it. */
+function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): LiveAttempt[] {
+  const nowMs = ports.clock.monotonic();
+  const before = [...ports.cluster.attempts.values()].filter((attempt) => attempt.instance?.agent === agent);
+  const held = new Map(hello.instances.map((report) => [report.instanceId, report]));
+  for (const instance of [...agent.instances.values()]) if (!held.has(instance.id)) removeInstance(instance, nowMs);
+  for (const [id, report] of held) {
+    if (!report.function) continue;
+    const { namespace, name, version } = report.function;
+    const attempt = report.attempt && ports.cluster.attempts.get(report.attempt.eventId);
+    const known = agent.instances.get(id) ?? addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);
+    setInstanceState(known, report.attempt ? 'BUSY' : 'IDLE', nowMs);
+    known.attempt = attempt;
+    if (attempt) attempt.instance = known;
+  }
+  return before;
+}
+
+/** Declares an attempt lost: its host is gone, or came back without it. */
+export function loseAttempt(ports: SchedulerPorts, attempt: LiveAttempt): void {
+  attempt.ended = declaredEnd(Outcome.LOST, 500, 'The host of the attempt was lost', ports.clock.now());
+  attempt.sink.report(endedReport(attempt.assignment, attempt.ended));
+}
+
+/** Lets an agent go. What it holds is lost when its lease is over, not before. */
+export function detachAgent(agent: Agent): void {
+  agent.send = undefined;
+  agent.outgoing = undefined;
+}

@@ -1,0 +1,44 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { forgetAttempt } from '../domain/cluster.ts';
+import { outgoingOf } from '../domain/messages.ts';
+import type { Pool, ReportSink } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { flushAgents } from './flush.ts';
+import { placeAttempts } from './place-attempts.ts';
+import { takeAssignment, takeStop } from './take-assignment.ts';
+
+/** Takes a queue replica's batch in. */
+export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink: ReportSink): void {
+  for (const { eventId, attempt } of batch.acks) {
+    const live = ports.cluster.attempts.get(eventId);
+    if (!live || live.assignment.attempt !== attempt) continue;
+    const agent = live.instance?.agent ?? ports.cluster.agents.get(live.assignment.runningOnAgentId);
+    if (agent?.send) outgoingOf(agent).acks.push({ eventId, attempt });
+    forgetAttempt(ports.cluster, live);
+  }
+  const pools = new Set<Pool>();
+  for (const assignment of batch.assignments) {
+    const pool = takeAssignment(ports, assignment, sink);
+    if (pool) pools.add(pool);
+  }
+  for (const stop of batch.stops) takeStop(ports, stop, sink);
+  for (const pool of pools) placeAttempts(ports, pool);
+  flushAgents(ports);
+}
+
+/** Collects reports and hands them on once a turn: one batch, whatever their number. */
+export function createReportSink(send: (reports: AttemptReport[]) => void): ReportSink {
+  let reports: AttemptReport[] = [];
+  const flush = (): void => {
+    const batch = reports;
+    reports = [];
+    send(batch);
+  };
+  return {
+    report(report) {
+      if (reports.length === 0) queueMicrotask(flush);
+      reports.push(report);
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import type { ListAgentsResponse, ListInstancesResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Instance_State as State } from '@evenfall/contracts/v1/operator_service';
+import type { SchedulerPorts } from '../ports.ts';
+
+/** Lists the agents that are attached. */
+export function listAgents({ cluster }: SchedulerPorts): ListAgentsResponse {
+  const agents = [...cluster.agents.values()]
+    .filter((agent) => agent.send)
+    .map((agent) => ({
+      id: agent.id,
+      capacityMb: agent.capacityMb,
+      usedMb: agent.usedMb,
+      instanceCount: agent.instances.size,
+      attemptCount: [...agent.instances.values()].filter((instance) => instance.attempt).length,
+      attachTime: new Date(agent.attachTimeMs),
+    }));
+  return { agents: agents.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+}
+
+/** Lists the instances they hold. */
+export function listInstances({ cluster }: SchedulerPorts, agentId: string): ListInstancesResponse {
+  const instances = [...cluster.agents.values()]
+    .filter((agent) => agentId === '' || agent.id === agentId)
+    .flatMap((agent) => [...agent.instances.values()])
+    .map((instance) => {
+      const [namespace = '', fn = '', version = ''] = instance.pool.key.split('/');
+      return {
+        id: instance.id,
+        agentId: instance.agent.id,
+        namespace,
+        function: fn,
+        version,
+        state: State[instance.state],
+        eventId: instance.attempt?.assignment.eventId ?? '',
+        startTime: new Date(instance.startTimeMs),
+      };
+    });
+  return { instances: instances.sort((a, b) => a.startTime.getTime() - b.startTime.getTime()) };
+}

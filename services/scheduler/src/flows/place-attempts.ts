@@ -1,0 +1,96 @@
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
+import { isRefusal } from '@evenfall/errors';
+import { addInstance, forgetAttempt, setInstanceState } from '../domain/cluster.ts';
+import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
+import { placeInstance, startsWanted } from '../domain/scaling.ts';
+import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { flushAgents } from './flush.ts';
+import { stopInstance } from './stop-instance.ts';
+
+/** Gives what waits to what is idle, and starts instances for the rest where that pays. */
+export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
+  if (!pool.spec) return resolvePool(ports, pool);
+  const nowMs = ports.clock.monotonic();
+  while (pool.waiting.size > 0) {
+    const instance = pool.idle[pool.idle.length - 1];
+    if (!instance) break;
+    const attempt = pool.waiting.shift();
+    if (attempt) handOver(instance, attempt, nowMs);
+  }
+  let wanted = startsWanted(pool, nowMs);
+  while (wanted-- > 0 && startInstance(ports, pool, pool.spec, nowMs));
+}
+
+/** Asks the registry for the newest revision, replaces what is older, and goes on. */
+export function resolvePool(ports: SchedulerPorts, pool: Pool): void {
+  if (pool.resolving) return;
+  pool.resolving = true;
+  const [namespace = '', fn = '', version = ''] = pool.key.split('/');
+  ports.resolve(namespace, fn, version).then(
+    (spec) => {
+      pool.resolving = false;
+      useSpec(ports, pool, spec);
+      placeAttempts(ports, pool);
+      flushAgents(ports);
+    },
+    (error: unknown) => {
+      pool.resolving = false;
+      if (!isRefusal(error)) ports.log.error('could not resolve a function', error, { function: pool.key });
+      const gone = isRefusal(error) && (error.reason === 'FUNCTION_NOT_FOUND' || error.reason === 'QUALIFIER_NOT_FOUND');
+      failWaiting(ports, pool, gone ? 435 : 500, gone ? 'The function no longer exists' : 'The registry cannot be reached');
+    },
+  );
+}
+
+function useSpec(ports: SchedulerPorts, pool: Pool, spec: Fn): void {
+  if (pool.spec && pool.spec.revision >= spec.revision) return;
+  pool.spec = spec;
+  for (const instance of [...pool.idle]) if (instance.revision < spec.revision) stopInstance(ports, instance, Cause.UPDATE);
+}
+
+function failWaiting(ports: SchedulerPorts, pool: Pool, statusCode: number, message: string): void {
+  for (let attempt = pool.waiting.shift(); attempt; attempt = pool.waiting.shift()) {
+    forgetAttempt(ports.cluster, attempt);
+    attempt.sink.report(endedReport(attempt.assignment, declaredEnd(Outcome.START_FAILED, statusCode, message, ports.clock.now())));
+  }
+}
+
+function handOver(instance: Instance, attempt: LiveAttempt, nowMs: number): void {
+  setInstanceState(instance, 'BUSY', nowMs);
+  instance.attempt = attempt;
+  attempt.instance = instance;
+  attempt.sentMs = nowMs;
+  outgoingOf(instance.agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
+}
+
+/** Starts an instance for the attempt that has waited longest, which goes with it. Answers whether there was room. */
+function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number): boolean {
+  const agent = placeInstance(ports.cluster.agents.values(), spec.memoryMb) ?? makeRoom(ports, spec.memoryMb);
+  if (!agent || !ports.startRate.take(nowMs)) return false;
+  const attempt = pool.waiting.shift();
+  if (!attempt) return false;
+  const instance = addInstance(agent, pool, ports.newId(), spec, 'STARTING', nowMs);
+  outgoingOf(agent).startInstances.push({ instanceId: instance.id, function: spec });
+  instance.attempt = attempt;
+  attempt.instance = instance;
+  attempt.sentMs = nowMs;
+  outgoingOf(agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
+  return true;
+}
+
+/** Has the instance that has been idle longest make way on a host that is full. The room is there once it is gone. */
+function makeRoom(ports: SchedulerPorts, memoryMb: number): undefined {
+  let oldest: Instance | undefined;
+  for (const agent of ports.cluster.agents.values()) {
+    if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
+    for (const instance of agent.instances.values()) {
+      if (instance.state === 'STOPPING') return undefined; // room is being made already
+      if (instance.state === 'IDLE' && (!oldest || instance.idleSinceMs < oldest.idleSinceMs)) oldest = instance;
+    }
+  }
+  if (oldest) stopInstance(ports, oldest, Cause.IDLE);
+  return undefined;
+}

@@ -1,0 +1,61 @@
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { forgetAttempt, poolOf } from '../domain/cluster.ts';
+import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
+import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { resolvePool } from './place-attempts.ts';
+
+/** Takes an attempt in, or tells again what is known of it. Answers the pool that has something new to place. */
+export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, sink: ReportSink): Pool | undefined {
+  const { cluster } = ports;
+  const known = cluster.attempts.get(assignment.eventId);
+  if (known && known.assignment.attempt === assignment.attempt) {
+    known.sink = sink;
+    if (known.started) sink.report(startedReport(assignment, known.started));
+    if (known.ended) sink.report(endedReport(assignment, known.ended));
+    return undefined;
+  }
+  const attempt: LiveAttempt = { assignment, sink, instance: undefined, started: undefined, ended: undefined, stop: undefined, sentMs: 0 };
+  cluster.attempts.set(assignment.eventId, attempt);
+  if (assignment.runningOnAgentId !== '') {
+    askAgent(ports, attempt);
+    return undefined;
+  }
+  const pool = poolOf(cluster, assignment.namespace, assignment.function, assignment.version);
+  if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
+  pool.waiting.push(attempt);
+  if (pool.spec && pool.spec.revision < assignment.revision) resolvePool(ports, pool);
+  return pool;
+}
+
+/** Asks the agent an attempt was last known on. One that is away has a lease to come back in. */
+export function askAgent(ports: SchedulerPorts, attempt: LiveAttempt): void {
+  const agent = ports.cluster.agents.get(attempt.assignment.runningOnAgentId);
+  if (agent?.send) outgoingOf(agent).assignments.push({ instanceId: '', assignment: attempt.assignment });
+  else attempt.sentMs = ports.clock.monotonic();
+}
+
+/** Stops an attempt: one that waits is revoked, one with an agent is the agent's to stop, one nobody knows is lost. */
+export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportSink): void {
+  const attempt = ports.cluster.attempts.get(stop.eventId);
+  if (!attempt || attempt.assignment.attempt !== stop.attempt) {
+    if (stop.mode === Mode.UNSPECIFIED) return sink.report(revokedReport(stop.eventId, stop.attempt));
+    const unknown = { eventId: stop.eventId, attempt: stop.attempt } as Assignment; // the report needs no more of it
+    sink.report(endedReport(unknown, declaredEnd(Outcome.LOST, 500, 'The attempt is not known', ports.clock.now())));
+    return;
+  }
+  attempt.sink = sink;
+  if (attempt.ended) return sink.report(endedReport(attempt.assignment, attempt.ended));
+  const { assignment } = attempt;
+  const pool = ports.cluster.pools.get(`${assignment.namespace}/${assignment.function}/${assignment.version}`);
+  if (!attempt.instance && pool?.waiting.remove(attempt)) {
+    forgetAttempt(ports.cluster, attempt);
+    return sink.report(revokedReport(stop.eventId, stop.attempt));
+  }
+  if (stop.mode === Mode.UNSPECIFIED) return; // it was only asked back, and it has gone
+  attempt.stop = stop;
+  const agent = attempt.instance?.agent ?? ports.cluster.agents.get(assignment.runningOnAgentId);
+  if (agent?.send) outgoingOf(agent).stops.push(stop);
+}

@@ -1,0 +1,88 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
+import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
+import { outgoingOf } from '../domain/messages.ts';
+import { leavesInstanceReusable } from '../domain/scaling.ts';
+import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { stopInstance } from './stop-instance.ts';
+
+/** How much the newest attempt counts in the average. */
+const NEWEST = 0.05;
+
+/** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
+export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptReport): Pool | undefined {
+  const attempt = ports.cluster.attempts.get(report.eventId);
+  if (!attempt || attempt.assignment.attempt !== report.attempt) {
+    // Nobody waits for it any more: its event has ended, or went on without it.
+    if (report.report?.$case === 'ended') outgoingOf(agent).acks.push({ eventId: report.eventId, attempt: report.attempt });
+    return undefined;
+  }
+  const said = report.report;
+  switch (said?.$case) {
+    case 'started':
+      attempt.started = said.value;
+      attempt.sink.report(report);
+      return undefined;
+    case 'signalSent':
+      attempt.sink.report(report);
+      return undefined;
+    case 'revoked': {
+      forgetAttempt(ports.cluster, attempt);
+      const pool = attempt.instance?.pool;
+      if (attempt.instance) release(ports, attempt.instance, attempt, true);
+      attempt.sink.report(report);
+      return pool;
+    }
+    case 'throttled': {
+      // Its instance was not there any more when it arrived: it is placed again.
+      const pool = attempt.instance?.pool;
+      attempt.instance = undefined;
+      pool?.waiting.unshift(attempt);
+      return pool;
+    }
+    case 'ended': {
+      if (attempt.ended) return undefined;
+      attempt.ended = said.value;
+      const { instance } = attempt;
+      if (instance) {
+        const nowMs = ports.clock.monotonic();
+        // A cold start is not what the next one will cost.
+        const tookMs = attempt.started?.coldStart ? said.value.durationMs : nowMs - attempt.sentMs;
+        const { pool } = instance;
+        pool.averageMs = pool.averageMs === undefined ? tookMs : pool.averageMs + (tookMs - pool.averageMs) * NEWEST;
+        pool.lastProgressMs = nowMs;
+        release(ports, instance, attempt, leavesInstanceReusable(said.value, attempt.assignment.synchronous));
+      }
+      attempt.sink.report(report);
+      return instance?.pool;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Lets an instance go from an attempt: to the next one, or to its end. */
+function release(ports: SchedulerPorts, instance: Instance, attempt: LiveAttempt, reusable: boolean): void {
+  if (instance.attempt !== attempt) return;
+  instance.attempt = undefined;
+  if (instance.state === 'STARTING') return; // it will say when it is ready
+  if (instance.state !== 'BUSY') return;
+  const nowMs = ports.clock.monotonic();
+  if (!reusable) return setInstanceState(instance, 'STOPPING', nowMs);
+  setInstanceState(instance, 'IDLE', nowMs);
+  if (instance.revision < (instance.pool.spec?.revision ?? 0)) stopInstance(ports, instance, Cause.UPDATE);
+}
+
+/** Takes an instance's change in. Answers the pool that may have room now. */
+export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: InstanceChange): Pool | undefined {
+  const instance = agent.instances.get(change.instanceId);
+  if (!instance) return undefined;
+  if (change.change?.$case === 'ready') {
+    if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', ports.clock.monotonic());
+  } else {
+    removeInstance(instance, ports.clock.monotonic());
+  }
+  return instance.pool;
+}

@@ -1,0 +1,48 @@
+import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
+import { superviseLoop } from '@evenfall/lifecycle';
+import { delay } from '@evenfall/time';
+import { removeInstance } from '../domain/cluster.ts';
+import { loseAttempt } from '../flows/attach-agent.ts';
+import { flushAgents } from '../flows/flush.ts';
+import { placeAttempts } from '../flows/place-attempts.ts';
+import { stopInstance } from '../flows/stop-instance.ts';
+import type { SchedulerPorts } from '../ports.ts';
+
+const ROUND_MS = 25;
+
+/** Looks after what no message will bring up: what waits too long, what idles too long, who has gone. */
+export function runTend(ports: SchedulerPorts, idleMs: number, signal: AbortSignal): Promise<void> {
+  const onFailure = (error: unknown): void => ports.log.error('could not tend the cluster', error);
+  const startedMs = ports.clock.monotonic();
+  return superviseLoop({ name: 'tend', signal, onFailure }, async () => {
+    tend(ports, idleMs, startedMs);
+    await delay(ROUND_MS, signal);
+  });
+}
+
+/** One round. */
+export function tend(ports: SchedulerPorts, idleMs: number, startedMs: number): void {
+  const { cluster, leaseMs } = ports;
+  const nowMs = ports.clock.monotonic();
+  for (const pool of cluster.pools.values()) {
+    if (pool.waiting.size > 0) placeAttempts(ports, pool);
+    for (const instance of [...pool.idle]) if (nowMs - instance.idleSinceMs > idleMs) stopInstance(ports, instance, Cause.IDLE);
+    if (pool.instances.size === 0 && pool.waiting.size === 0 && nowMs - pool.lastProgressMs > idleMs) cluster.pools.delete(pool.key);
+  }
+  for (const agent of cluster.agents.values()) {
+    if (agent.send || nowMs - agent.lastSeenMs < leaseMs) continue;
+    ports.log.warn('an agent is lost', { agent_id: agent.id, instances: agent.instances.size });
+    for (const attempt of [...cluster.attempts.values()]) if (attempt.instance?.agent === agent && !attempt.ended) loseAttempt(ports, attempt);
+    for (const instance of [...agent.instances.values()]) removeInstance(instance, nowMs);
+    cluster.agents.delete(agent.id);
+  }
+  // Attempts whose agent never came back: a scheduler that has just started waits a lease for it.
+  if (nowMs - startedMs >= leaseMs) {
+    for (const attempt of cluster.attempts.values()) {
+      const { runningOnAgentId } = attempt.assignment;
+      if (runningOnAgentId === '' || attempt.ended || cluster.agents.has(runningOnAgentId)) continue;
+      if (nowMs - attempt.sentMs >= leaseMs) loseAttempt(ports, attempt);
+    }
+  }
+  flushAgents(ports);
+}

@@ -1,0 +1,17 @@
+import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import type { Clock } from '@evenfall/time';
+import type { Log } from '@evenfall/telemetry';
+import type { Cluster } from './domain/cluster.ts';
+import type { StartRate } from './domain/start-rate.ts';
+
+/** What the scheduler's flows work with. */
+export type SchedulerPorts = {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly startRate: StartRate;
+  readonly leaseMs: number;
+  readonly newId: () => string;
+  /** Asks the registry what a version is now; rejects with FUNCTION_NOT_FOUND. */
+  readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;
+};

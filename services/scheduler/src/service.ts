@@ -1,0 +1,41 @@
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { refuse } from '@evenfall/errors';
+import type { ClientOf, Implementation } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+import { newUuidV7, systemClock } from '@evenfall/time';
+import { createApi } from './api.ts';
+import { createCluster } from './domain/cluster.ts';
+import { createStartRate } from './domain/start-rate.ts';
+import { runTend } from './loops/tend.ts';
+import type { SchedulerPorts } from './ports.ts';
+
+export type SchedulerDeps = { readonly registry: ClientOf<RegistryServiceService>; readonly log: Log };
+export type SchedulerSettings = { readonly leaseMs: number; readonly idleMs: number; readonly startsPerMinute: number };
+export type Scheduler = { readonly api: Implementation<SchedulerServiceService>; stop(): Promise<void> };
+
+/** Starts the scheduler. It knows nothing until agents and queue replicas tell it. */
+export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings): Scheduler {
+  const ports: SchedulerPorts = {
+    cluster: createCluster(),
+    clock: systemClock,
+    log: deps.log,
+    startRate: createStartRate(settings.startsPerMinute),
+    leaseMs: settings.leaseMs,
+    newId: newUuidV7,
+    async resolve(namespace, name, qualifier) {
+      const { function: spec } = await deps.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: 10_000 });
+      if (!spec) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
+      return spec;
+    },
+  };
+  const stopping = new AbortController();
+  const tending = runTend(ports, settings.idleMs, stopping.signal);
+  return {
+    api: createApi(ports),
+    async stop() {
+      stopping.abort();
+      await tending;
+    },
+  };
+}
