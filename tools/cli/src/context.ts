@@ -8,7 +8,8 @@ export type Context = {
   readonly namespace: string;
   /** Reads standard input to its end. */
   readonly readStdin: () => Promise<string>;
-  readonly stdinIsTerminal: boolean;
+  /** Whether standard input was handed over on purpose: a file, or a shell's pipe. */
+  readonly stdinHasPayload: boolean;
 };
 
 /** The path of a function, with its name made safe. */

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { runCommand } from './run.ts';
 
@@ -11,6 +12,16 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   stdout: (line) => void process.stdout.write(line),
   stderr: (line) => void process.stderr.write(line),
   readStdin: () => text(process.stdin),
-  stdinIsTerminal: process.stdin.isTTY === true,
+  stdinHasPayload: stdinHasPayload(),
   stdoutIsTerminal: process.stdout.isTTY === true,
 });
+
+/** Files and shells' pipes are meant to be read. A program that starts this one leaves a socket open that may never end. */
+function stdinHasPayload(): boolean {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFile() || stat.isFIFO();
+  } catch {
+    return false; // there is no standard input
+  }
+}

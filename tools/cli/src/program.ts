@@ -15,7 +15,7 @@ export type Surroundings = {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly readStdin: () => Promise<string>;
-  readonly stdinIsTerminal: boolean;
+  readonly stdinHasPayload: boolean;
   readonly stdoutIsTerminal: boolean;
 };
 
@@ -103,6 +103,6 @@ function contextOf(options: GlobalOptions, world: Surroundings): Context {
     terminal: createTerminal({ json, color, stdout: world.stdout, stderr: world.stderr }),
     namespace: options.namespace,
     readStdin: world.readStdin,
-    stdinIsTerminal: world.stdinIsTerminal,
+    stdinHasPayload: world.stdinHasPayload,
   };
 }

@@ -47,5 +47,5 @@ async function payloadOf(context: Context, { payload, file }: InvokeOptions): Pr
     });
   }
   if (payload !== undefined) return payload;
-  return file === '-' || !context.stdinIsTerminal ? context.readStdin() : '';
+  return file === '-' || context.stdinHasPayload ? context.readStdin() : '';
 }
