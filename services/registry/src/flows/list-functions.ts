@@ -4,6 +4,8 @@ import type {
   ListFunctionVersionsRequest,
   ListFunctionVersionsResponse,
 } from '@evenfall/contracts/v1/function_service';
+import { refuse } from '@evenfall/errors';
+import { invalid } from '../domain/fields.ts';
 import { checkNames } from '../domain/names.ts';
 import { pageSizeOf, pageToken, readPageToken } from '../domain/page-token.ts';
 import type { Registry } from '../ports.ts';
@@ -13,6 +15,7 @@ import { findFunction } from './find-function.ts';
 export async function listFunctions(registry: Registry, request: ListFunctionsRequest): Promise<ListFunctionsResponse> {
   const { namespace, filter } = request;
   checkNames(namespace);
+  if (!/^[\w-]{0,60}$/.test(filter)) throw invalid('filter', 'part of a name: at most 60 letters, digits, "-" and "_"');
   const size = pageSizeOf(request.pageSize);
   const after = readPageToken(request.pageToken, 'functions', namespace, filter);
   const found = await registry.store.list(namespace, filter, after, size + 1);
@@ -27,6 +30,7 @@ export async function listFunctionVersions(registry: Registry, request: ListFunc
   await findFunction(registry, { namespace, name, qualifier: '' });
   const size = pageSizeOf(request.pageSize);
   const before = Number(readPageToken(request.pageToken, 'versions', namespace, name) || 2 ** 31 - 1);
+  if (!Number.isInteger(before) || before >= 2 ** 31) throw refuse('INVALID_PAGE_TOKEN');
   const found = await registry.store.listVersions(namespace, name, before, size + 1);
   const functions = found.slice(0, size);
   const last = functions.at(-1);

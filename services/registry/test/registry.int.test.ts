@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { type ClientOf, inProcessClient } from '@evenfall/rpc';
+import { silentLog } from '@evenfall/telemetry';
+import { durationOfMs, fakeClock } from '@evenfall/time';
+import { testDatabase, type TestDatabase } from '@evenfall/testkit';
+import { type RunningRegistry, startRegistry } from '../src/service.ts';
+import { pythonPackage } from './zip-maker.ts';
+
+type Base = Parameters<typeof CreateFunctionRequest.create>[0];
+const VALID = { namespace: 'default', name: 'killer', runtime: 'python3', handler: 'index.main_handler' };
+const NAME = { namespace: 'default', name: 'killer' };
+
+describe('the registry', () => {
+  let db: TestDatabase;
+  let running: RunningRegistry;
+  let other: RunningRegistry;
+  let functions: ClientOf<typeof FunctionServiceService>;
+  let registry: ClientOf<typeof RegistryServiceService>;
+  const clock = fakeClock();
+
+  before(async () => {
+    db = await testDatabase();
+    running = await startRegistry({ sql: db.sql, log: silentLog, clock }, {});
+    other = await startRegistry({ sql: db.sql, log: silentLog, clock }, {});
+    functions = inProcessClient(FunctionServiceService, running.functions);
+    registry = inProcessClient(RegistryServiceService, running.registry);
+  });
+  after(async () => {
+    await running.stop();
+    await other.stop();
+    await db.drop();
+  });
+  beforeEach(async () => {
+    await db.sql`DELETE FROM registry.function_version`;
+    await db.sql`DELETE FROM registry.code_package`;
+  });
+
+  const create = (fn: Partial<NonNullable<Base>['function']> = {}, codeZip: Buffer = pythonPackage()) =>
+    functions.createFunction(CreateFunctionRequest.create({ function: { ...VALID, ...fn }, codeZip }));
+  const rows = async (): Promise<[number, number]> => {
+    const [count] = await db.sql<{ f: bigint; c: bigint }[]>`SELECT (SELECT count(*) FROM registry.function_version) f, (SELECT count(*) FROM registry.code_package) c`;
+    return [Number(count?.f), Number(count?.c)];
+  };
+
+  it('creates with every default filled in, gets and resolves', async () => {
+    const { function: fn } = await create();
+    assert.equal(fn?.version, '$LATEST');
+    assert.equal(fn?.memoryMb, 128);
+    assert.deepEqual(fn?.timeout, durationOfMs(3_000));
+    assert.deepEqual(fn?.eventInvoke, { maxRetries: 2, retryInterval: durationOfMs(60_000), maxEventAge: durationOfMs(21_600_000) });
+    assert.equal(fn?.termination?.killSignal, 15);
+    assert.equal(fn?.termination?.gracePeriod, undefined);
+    assert.deepEqual(fn?.createTime, new Date(clock.now()));
+    assert.deepEqual((await functions.getFunction({ ...NAME, qualifier: '' })).function, fn);
+    assert.deepEqual((await registry.resolveFunction({ ...NAME, qualifier: '$DEFAULT' })).function, fn);
+    await assert.rejects(registry.resolveFunction({ ...NAME, qualifier: '1' }), { reason: 'QUALIFIER_NOT_FOUND' });
+    await assert.rejects(registry.resolveFunction({ ...NAME, qualifier: 'prod' }), { reason: 'QUALIFIER_NOT_FOUND' });
+    await assert.rejects(registry.resolveFunction({ ...NAME, name: 'nobody', qualifier: '' }), { reason: 'FUNCTION_NOT_FOUND' });
+    await assert.rejects(create(), { reason: 'FUNCTION_EXISTS' });
+  });
+
+  it('hands out code piece by piece', async () => {
+    const zip = pythonPackage(`# ${Array.from({ length: 200_000 }, () => Math.random()).join('')}`);
+    assert.ok(zip.length > 1024 * 1024);
+    const { function: fn } = await create({}, zip);
+    const pieces: Buffer[] = [];
+    for await (const { data } of registry.getCodePackage({ codeSha256: fn?.codeSha256 ?? '' })) pieces.push(data);
+    assert.ok(pieces.length > 1 && Buffer.concat(pieces).equals(zip));
+    await assert.rejects(async () => {
+      for await (const _ of registry.getCodePackage({ codeSha256: 'f'.repeat(64) }));
+    }, { reason: 'CODE_PACKAGE_NOT_FOUND' });
+  });
+
+  it('updates what the mask names, and nothing when nothing changes', async () => {
+    const { function: made } = await create({ environment: { A: '1' } });
+    clock.advance(1_000);
+    const wanted = FunctionMessage.create({ ...NAME, timeout: { seconds: 9n }, environment: { B: '2' }, handler: 'ignored' });
+    const { function: changed } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
+    assert.deepEqual(changed?.timeout, durationOfMs(9_000));
+    assert.deepEqual(changed?.environment, { A: '1' });
+    assert.ok((changed?.revision ?? 0) > (made?.revision ?? 0));
+    assert.equal(changed?.codeSha256, made?.codeSha256);
+    const { function: again } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
+    assert.equal(again?.revision, changed?.revision);
+    for (const updateMask of [[], ['name'], ['timeout', 'nonsense']]) {
+      await assert.rejects(functions.updateFunction({ function: wanted, updateMask }), { reason: 'INVALID_FIELD' });
+    }
+    await assert.rejects(functions.updateFunction({ function: { ...wanted, name: 'nobody' }, updateMask: ['timeout'] }), { reason: 'FUNCTION_NOT_FOUND' });
+  });
+
+  it('keeps published versions as they were, and the code they name', async () => {
+    await create();
+    const { function: one } = await functions.publishFunctionVersion({ ...NAME, description: 'first' });
+    assert.equal(one?.version, '1');
+    assert.equal(one?.description, 'first');
+    await functions.updateFunctionCode({ ...NAME, codeZip: pythonPackage('# new') });
+    assert.deepEqual(await rows(), [2, 2]);
+    await functions.updateFunctionCode({ ...NAME, codeZip: pythonPackage('# newer') });
+    assert.deepEqual(await rows(), [2, 2], 'the one between is swept');
+    await functions.publishFunctionVersion({ ...NAME, description: '' });
+    assert.deepEqual((await registry.resolveFunction({ ...NAME, qualifier: '1' })).function, one);
+    const first = await functions.listFunctionVersions({ ...NAME, pageSize: 1, pageToken: '' });
+    assert.equal(first.functions[0]?.version, '2');
+    const second = await functions.listFunctionVersions({ ...NAME, pageSize: 1, pageToken: first.nextPageToken });
+    assert.deepEqual(second.functions, [one]);
+    assert.equal(second.nextPageToken, '');
+    await functions.deleteFunction(NAME);
+    assert.deepEqual(await rows(), [0, 0]);
+    await assert.rejects(functions.deleteFunction(NAME), { reason: 'FUNCTION_NOT_FOUND' });
+  });
+
+  it('shares a package between functions and sweeps it with the last', async () => {
+    await create();
+    await create({ name: 'twin' });
+    assert.deepEqual(await rows(), [2, 1]);
+    await functions.deleteFunction(NAME);
+    assert.deepEqual(await rows(), [1, 1]);
+    await functions.deleteFunction({ ...NAME, name: 'twin' });
+    assert.deepEqual(await rows(), [0, 0]);
+  });
+
+  it('lists by name, page by page', async () => {
+    for (const name of ['beta', 'Alpha', 'alpha2', 'gamma']) await create({ name });
+    const names: string[] = [];
+    let pageToken = '';
+    do {
+      const page = await functions.listFunctions({ namespace: 'default', pageSize: 3, pageToken, filter: '' });
+      names.push(...page.functions.map(({ name }) => name));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    assert.deepEqual(names, ['Alpha', 'alpha2', 'beta', 'gamma']);
+    const filtered = await functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: '', filter: 'ALPHA' });
+    assert.deepEqual(filtered.functions.map(({ name }) => name), ['Alpha']);
+    await assert.rejects(functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: filtered.nextPageToken, filter: '' }), { reason: 'INVALID_PAGE_TOKEN' });
+    await assert.rejects(functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: 'junk', filter: '' }), { reason: 'INVALID_PAGE_TOKEN' });
+  });
+
+  it('tells watchers of changes, those of another registry too', async () => {
+    const controller = new AbortController();
+    const seen = registry.watchFunctions({}, { signal: controller.signal })[Symbol.asyncIterator]();
+    assert.deepEqual((await seen.next()).value, { namespace: '', name: '' });
+    await inProcessClient(FunctionServiceService, other.functions).createFunction(CreateFunctionRequest.create({ function: VALID }));
+    assert.deepEqual((await seen.next()).value, NAME);
+    await create({ name: 'twin' });
+    assert.deepEqual((await seen.next()).value, { ...NAME, name: 'twin' });
+    await seen.return?.();
+  });
+
+  it('lets many change one function at the same time, and the code stay whole', async () => {
+    await create();
+    const changes = Array.from({ length: 8 }, (_, i) => [
+      functions.updateFunction({ function: FunctionMessage.create({ ...NAME, timeout: { seconds: BigInt(i + 5) } }), updateMask: ['timeout'] }),
+      functions.updateFunctionCode({ ...NAME, codeZip: pythonPackage(`# ${i % 3}`) }),
+    ]).flat();
+    const results = await Promise.allSettled(changes);
+    for (const result of results) if (result.status === 'rejected') assert.equal((result.reason as { reason: string }).reason, 'SERVICE_UNAVAILABLE');
+    const { function: fn } = await functions.getFunction({ ...NAME, qualifier: '' });
+    const [code] = await db.sql<{ sha256: string }[]>`SELECT sha256 FROM registry.code_package`;
+    assert.equal(code?.sha256, fn?.codeSha256);
+    assert.deepEqual(await rows(), [1, 1]);
+  });
+
+  const refused: readonly (readonly [string, string, Partial<NonNullable<Base>['function']>])[] = [
+    ['a name that ends in a dash', 'INVALID_NAME', { name: 'a-' }],
+    ['a name of one letter', 'INVALID_NAME', { name: 'a' }],
+    ['a name of 61 letters', 'INVALID_NAME', { name: 'a'.repeat(61) }],
+    ['no namespace', 'INVALID_NAME', { namespace: '' }],
+    ['no runtime', 'INVALID_FIELD', { runtime: '' }],
+    ['another runtime', 'INVALID_FIELD', { runtime: 'php8' }],
+    ['a handler without a function', 'INVALID_FIELD', { handler: 'index' }],
+    ['a handler that leads out', 'INVALID_FIELD', { handler: '../index.main' }],
+    ['a handler that is not in the code', 'INVALID_CODE_PACKAGE', { handler: 'other.main' }],
+    ['a hook that is not in the code', 'INVALID_CODE_PACKAGE', { preStop: { handler: 'other.main' } }],
+    ['a handler of another runtime', 'INVALID_CODE_PACKAGE', { runtime: 'nodejs' }],
+    ['half a second', 'INVALID_FIELD', { timeout: { nanos: 5e8 } }],
+    ['more than a day', 'INVALID_FIELD', { timeout: { seconds: 86_401n } }],
+    ['a megabyte too many', 'INVALID_FIELD', { memoryMb: 129 }],
+    ['too much memory', 'INVALID_FIELD', { memoryMb: 131_200 }],
+    ['a long description', 'INVALID_FIELD', { description: 'x'.repeat(1_001) }],
+    ['a variable that is no name', 'INVALID_FIELD', { environment: { '1A': '' } }],
+    ['a reserved variable', 'INVALID_FIELD', { environment: { SCF_X: '' } }],
+    ['variables of more than 4 KB', 'INVALID_FIELD', { environment: { A: 'x'.repeat(4_096) } }],
+    ['nine retries', 'INVALID_FIELD', { eventInvoke: { maxRetries: 9 } }],
+    ['minus one retry', 'INVALID_FIELD', { eventInvoke: { maxRetries: -1 } }],
+    ['a short interval', 'INVALID_FIELD', { eventInvoke: { retryInterval: { nanos: 1 } } }],
+    ['an age of seven hours', 'INVALID_FIELD', { eventInvoke: { maxEventAge: { seconds: 25_200n } } }],
+    ['SIGKILL', 'INVALID_FIELD', { termination: { killSignal: 9 } }],
+    ['a grace longer than the longest', 'INVALID_FIELD', { termination: { gracePeriod: { seconds: 601n } } }],
+    ['nine steps', 'INVALID_FIELD', { termination: { escalation: Array.from({ length: 9 }, () => ({ signal: 15 as const, wait: { seconds: 1n } })) } }],
+    ['a step without a signal', 'INVALID_FIELD', { termination: { escalation: [{ wait: { seconds: 1n } }] } }],
+    ['a hook of six minutes', 'INVALID_FIELD', { initializer: { handler: 'index.init', timeout: { seconds: 360n } } }],
+    ['an init timeout of two seconds', 'INVALID_FIELD', { initTimeout: { seconds: 2n } }],
+  ];
+  for (const [name, reason, fn] of refused) {
+    it(`refuses ${name} and leaves nothing behind`, async () => {
+      await assert.rejects(create(fn), { reason });
+      assert.deepEqual(await rows(), [0, 0]);
+    });
+  }
+});

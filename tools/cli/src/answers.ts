@@ -1,0 +1,117 @@
+/** What the REST door answers with, as far as the command shows it (openapi.json has all of it). */
+export type FunctionAnswer = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly version: string;
+  readonly revision: number;
+  readonly description: string;
+  readonly runtime: string;
+  readonly handler: string;
+  readonly timeout: string;
+  readonly memory_mb: number;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly termination: PolicyAnswer | null;
+  readonly event_invoke: { readonly max_retries: number; readonly retry_interval: string; readonly max_event_age: string } | null;
+  readonly code_sha256: string;
+  readonly code_size_bytes: number;
+  readonly update_time: string;
+};
+
+export type PolicyAnswer = {
+  readonly kill_signal?: string;
+  readonly grace_period?: string;
+  readonly max_grace_period?: string;
+  readonly escalation: readonly { readonly signal: string; readonly wait: string }[];
+  readonly signal_scope?: string;
+};
+
+export type AttemptAnswer = {
+  readonly number: number;
+  readonly instance_id: string;
+  readonly agent_id: string;
+  readonly cold_start: boolean;
+  readonly start_time: string | null;
+  readonly end_time: string | null;
+  readonly outcome: string | null;
+  readonly status_code: number;
+  readonly duration_ms: number;
+  readonly memory_bytes: number;
+  readonly error?: unknown;
+};
+
+export type TerminationAnswer = {
+  readonly cause: string;
+  readonly mode: string;
+  readonly requester: string;
+  readonly reason: string;
+  readonly request_time: string | null;
+  readonly policy: PolicyAnswer | null;
+  readonly steps: readonly { readonly signal: string; readonly sent_time: string | null; readonly disposition: string; readonly delivery: string }[];
+  readonly outcome: string | null;
+  readonly end_time: string | null;
+  readonly duration_ms: number;
+  readonly swept_process_count: number;
+};
+
+export type EventAnswer = {
+  readonly id: string;
+  readonly namespace: string;
+  readonly function: string;
+  readonly qualifier: string;
+  readonly version: string;
+  readonly trigger: string;
+  readonly state: string;
+  readonly status_code: number;
+  readonly result: unknown;
+  readonly error: unknown;
+  readonly create_time: string | null;
+  readonly start_time: string | null;
+  readonly end_time: string | null;
+  readonly next_attempt_time: string | null;
+  readonly attempts: readonly AttemptAnswer[];
+  readonly termination: TerminationAnswer | null;
+};
+
+export type InvocationAnswer = {
+  readonly event_id: string;
+  readonly status_code: number;
+  readonly result?: unknown;
+  readonly error?: unknown;
+  readonly log_tail: string;
+  readonly duration_ms: number;
+  readonly memory_bytes: number;
+};
+
+export type LogLineAnswer = {
+  readonly time: string;
+  readonly stream: string;
+  readonly attempt: number;
+  readonly instance_id: string;
+  readonly text: string;
+};
+
+export type AgentAnswer = {
+  readonly id: string;
+  readonly capacity_mb: number;
+  readonly used_mb: number;
+  readonly instance_count: number;
+  readonly attempt_count: number;
+  readonly attach_time: string | null;
+};
+
+export type InstanceAnswer = {
+  readonly id: string;
+  readonly agent_id: string;
+  readonly namespace: string;
+  readonly function: string;
+  readonly version: string;
+  readonly state: string;
+  readonly event_id: string | null;
+  readonly start_time: string | null;
+};
+
+const FINAL = new Set(['SUCCEEDED', 'FAILED', 'TERMINATED', 'EXPIRED']);
+
+export function hasEnded(event: EventAnswer): boolean {
+  return FINAL.has(event.state);
+}

@@ -1,0 +1,35 @@
+import type { ApiClient } from '../api-client.ts';
+import { type EventAnswer, hasEnded } from '../answers.ts';
+import { eventPath } from '../context.ts';
+import { type ApiError, Failure } from '../failure.ts';
+
+/** Every change of an event until its final state. A stream that breaks is taken up where it broke. */
+export async function* changesOf(api: ApiClient, id: string): AsyncGenerator<EventAnswer> {
+  let lastId: string | undefined;
+  for (let quietEnds = 0; quietEnds < 5; quietEnds++) {
+    for await (const { id: version, event: kind, data } of api.stream(`${eventPath(id)}:watch`, { headers: { 'last-event-id': lastId } })) {
+      if (kind === 'error') throw failureOf(data);
+      const event = JSON.parse(data) as EventAnswer; // the door's documented shape
+      yield event;
+      if (hasEnded(event)) return;
+      lastId = version ?? lastId;
+      quietEnds = 0;
+    }
+    const event = await api.call<EventAnswer>('GET', eventPath(id));
+    if (hasEnded(event)) return yield event;
+  }
+  throw new Failure('The watch ended again and again before the event did.');
+}
+
+/** Waits for the end of an event. */
+export async function untilEnded(api: ApiClient, id: string): Promise<EventAnswer> {
+  let last: EventAnswer | undefined;
+  for await (const event of changesOf(api, id)) last = event;
+  if (!last) throw new Failure(`Nothing was heard of event ${id}.`);
+  return last;
+}
+
+export function failureOf(data: string): Failure {
+  const { error } = JSON.parse(data) as { error: ApiError }; // the door's documented shape
+  return new Failure(error.message, 1, error);
+}

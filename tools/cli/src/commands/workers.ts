@@ -1,0 +1,30 @@
+import type { AgentAnswer, InstanceAnswer } from '../answers.ts';
+import type { Context } from '../context.ts';
+import { stateText, table, timeText } from '../terminal.ts';
+
+export async function listAgents(context: Context): Promise<void> {
+  const answer = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+  context.terminal.show(answer, () => {
+    if (answer.agents.length === 0) return 'No agents are attached.';
+    const rows = answer.agents.map((agent) => [agent.id, `${agent.used_mb} / ${agent.capacity_mb} MB`, String(agent.instance_count), String(agent.attempt_count), timeText(agent.attach_time)]);
+    return table(['AGENT', 'MEMORY', 'INSTANCES', 'ATTEMPTS', 'ATTACHED'], rows, context.terminal.color);
+  });
+}
+
+export async function listInstances(context: Context, options: { readonly agent?: string }): Promise<void> {
+  const answer = await context.api.call<{ instances: InstanceAnswer[] }>('GET', '/v1/instances', { query: { agent_id: options.agent } });
+  const { color } = context.terminal;
+  context.terminal.show(answer, () => {
+    if (answer.instances.length === 0) return 'No instances.';
+    const rows = answer.instances.map((instance) => [
+      instance.id,
+      `${instance.namespace}/${instance.function}`,
+      instance.version,
+      stateText(instance.state, color),
+      instance.event_id ?? '',
+      instance.agent_id,
+      timeText(instance.start_time),
+    ]);
+    return table(['INSTANCE', 'FUNCTION', 'VERSION', 'STATE', 'EVENT', 'AGENT', 'STARTED'], rows, color);
+  });
+}

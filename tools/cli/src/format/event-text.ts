@@ -1,0 +1,77 @@
+import type { AttemptAnswer, EventAnswer, LogLineAnswer, TerminationAnswer } from '../answers.ts';
+import { stateText, table, type Terminal, timeText } from '../terminal.ts';
+
+type Color = Terminal['color'];
+
+/** One event with everything that is known of it. */
+export function eventText(event: EventAnswer, color: Color): string {
+  const lines = [
+    `${color.bold(event.id)}  ${stateText(event.state, color)}${event.status_code ? ` ${event.status_code}` : ''}`,
+    `  function  ${event.namespace}/${event.function} ${event.qualifier === event.version ? event.version : `${event.qualifier} = ${event.version}`}`,
+    `  created   ${timeText(event.create_time)}`,
+    `  started   ${timeText(event.start_time)}`,
+    `  ended     ${timeText(event.end_time)}`,
+  ];
+  if (event.next_attempt_time !== null) lines.push(`  not until ${timeText(event.next_attempt_time)}`);
+  if (event.result !== null) lines.push(`  result    ${JSON.stringify(event.result)}`);
+  if (event.error !== null) lines.push(`  error     ${color.red(JSON.stringify(event.error))}`);
+  if (event.attempts.length > 0) lines.push('', indent(attemptsText(event.attempts, color)));
+  if (event.termination) lines.push('', indent(receiptText(event.termination, color)));
+  return lines.join('\n');
+}
+
+/** The termination receipt, step by step. */
+export function receiptText(receipt: TerminationAnswer, color: Color): string {
+  const policy = receipt.policy;
+  const lines = [
+    `${color.bold('receipt')}  ${receipt.cause} ${receipt.mode} by ${receipt.requester}${receipt.reason ? ` (${receipt.reason})` : ''}, ${timeText(receipt.request_time)}`,
+  ];
+  if (policy) lines.push(`  policy  ${policy.kill_signal ?? 'SIGTERM'}, ${policy.grace_period ?? 'the rest of its timeout'}, ${policy.signal_scope ?? 'MAIN'}`);
+  for (const step of receipt.steps) lines.push(`  ${timeText(step.sent_time)}  ${step.signal}  ${step.disposition}, ${step.delivery}`);
+  lines.push(`  outcome ${receipt.outcome ?? 'not yet'}${receipt.end_time ? ` after ${receipt.duration_ms.toFixed(1)} ms` : ''}, ${receipt.swept_process_count} swept`);
+  return lines.join('\n');
+}
+
+/** One line a change, for those who watch. */
+export function changeText(event: EventAnswer, color: Color): string {
+  const last = event.attempts.at(-1);
+  const attempt = last ? `attempt ${last.number}${last.outcome ? ` ${last.outcome}` : ''}` : '';
+  const signals = event.termination?.steps.map((step) => `${step.signal} ${step.delivery}`).join(', ') ?? '';
+  return [stateText(event.state.padEnd(11), color), event.status_code ? String(event.status_code) : '   ', attempt, signals].filter(Boolean).join('  ');
+}
+
+export function eventsText(events: readonly EventAnswer[], color: Color): string {
+  if (events.length === 0) return 'No events.';
+  const rows = events.map((event) => [
+    event.id,
+    stateText(event.state, color),
+    event.status_code ? String(event.status_code) : '',
+    event.version,
+    timeText(event.create_time),
+    timeText(event.end_time),
+    String(event.attempts.length),
+  ]);
+  return table(['EVENT', 'STATE', 'CODE', 'VERSION', 'CREATED', 'ENDED', 'ATTEMPTS'], rows, color);
+}
+
+export function logLineText(line: LogLineAnswer, color: Color): string {
+  const text = line.stream === 'STDERR' ? color.red(line.text) : line.stream === 'PLATFORM' ? color.dim(line.text) : line.text;
+  return `${color.dim(timeText(line.time))}  ${text}`;
+}
+
+function attemptsText(attempts: readonly AttemptAnswer[], color: Color): string {
+  const rows = attempts.map((attempt) => [
+    String(attempt.number),
+    attempt.outcome ?? 'running',
+    attempt.status_code ? String(attempt.status_code) : '',
+    attempt.cold_start ? 'cold' : 'warm',
+    timeText(attempt.start_time),
+    `${attempt.duration_ms.toFixed(1)} ms`,
+    attempt.agent_id,
+  ]);
+  return table(['ATTEMPT', 'OUTCOME', 'CODE', 'START', 'STARTED', 'TOOK', 'AGENT'], rows, color);
+}
+
+function indent(text: string): string {
+  return text.replace(/^/gm, '  ');
+}

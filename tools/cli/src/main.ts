@@ -1,0 +1,27 @@
+import { fstatSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { runCommand } from './run.ts';
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0); // "| head" has seen enough
+  throw error;
+});
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  env: process.env,
+  stdout: (line) => void process.stdout.write(line),
+  stderr: (line) => void process.stderr.write(line),
+  readStdin: () => text(process.stdin),
+  stdinHasPayload: stdinHasPayload(),
+  stdoutIsTerminal: process.stdout.isTTY === true,
+});
+
+/** Files and shells' pipes are meant to be read. A program that starts this one leaves a socket open that may never end. */
+function stdinHasPayload(): boolean {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFile() || stat.isFIFO();
+  } catch {
+    return false; // there is no standard input
+  }
+}

@@ -1,0 +1,108 @@
+import { Command } from 'commander';
+import { createApiClient } from './api-client.ts';
+import { deploy } from './commands/deploy.ts';
+import { getEvent, listEvents, type ListOptions, terminateEvent, type TerminateOptions, watchEvent } from './commands/events.ts';
+import { deleteFunction, getFunction, listFunctions, listVersions, publishFunction } from './commands/functions.ts';
+import { invoke, type InvokeOptions } from './commands/invoke.ts';
+import { showLog } from './commands/logs.ts';
+import { listAgents, listInstances } from './commands/workers.ts';
+import type { Context } from './context.ts';
+import { createTerminal } from './terminal.ts';
+
+/** The world a command runs in. */
+export type Surroundings = {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly readStdin: () => Promise<string>;
+  readonly stdinHasPayload: boolean;
+  readonly stdoutIsTerminal: boolean;
+};
+
+type GlobalOptions = { readonly url: string; readonly accessKey?: string; readonly namespace: string; readonly json?: boolean };
+
+/** Builds the command line; nothing runs before it is parsed. */
+export function createProgram(world: Surroundings): Command {
+  const { env } = world;
+  const program = new Command('evenfall')
+    .description('Runs functions asynchronously and ends them well.')
+    .exitOverride()
+    .configureOutput({ writeOut: world.stdout, writeErr: world.stderr })
+    .showHelpAfterError('(--help tells what there is)')
+    .option('--url <address>', 'where the REST door is (EVENFALL_URL)', env['EVENFALL_URL'] || 'http://127.0.0.1:8080')
+    .option('--access-key <id:secret>', 'access key (EVENFALL_ACCESS_KEY)')
+    .option('-n, --namespace <name>', 'namespace of the function', 'default')
+    .option('--json', 'print JSON for machines');
+
+  const run =
+    <A extends unknown[]>(command: (context: Context, ...args: A) => Promise<void>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const self = given.at(-1) as Command; // commander hands over: arguments, options, command
+      await command(contextOf(self.optsWithGlobals<GlobalOptions>(), world), ...(given.slice(0, -1) as A));
+    };
+
+  program
+    .command('deploy <folder>')
+    .description('create or update the function that function.json in the folder describes')
+    .option('--publish', 'publish it as a version', false)
+    .option('--with-node-modules', 'put node_modules into the package too', false)
+    .action(run(deploy));
+
+  const functions = program.command('functions').description('functions and their versions');
+  functions.command('list').option('--filter <text>', 'part of the name').action(run((context, options: { filter?: string }) => listFunctions(context, options)));
+  functions.command('get <function>').option('--qualifier <version>').action(run((context, name: string, options: { qualifier?: string }) => getFunction(context, name, options)));
+  functions.command('delete <function>').action(run((context, name: string) => deleteFunction(context, name)));
+  functions.command('publish <function>').option('--description <text>').action(run((context, name: string, options: { description?: string }) => publishFunction(context, name, options)));
+  functions.command('versions <function>').action(run((context, name: string) => listVersions(context, name)));
+
+  program
+    .command('invoke <function>')
+    .description('call a function and wait for its answer, or hand it an event')
+    .option('--payload <json>', 'the payload')
+    .option('--file <path>', 'file that holds the payload; "-" is standard input')
+    .option('--qualifier <version>', 'version or alias')
+    .option('--async', 'hand over an event and print its id')
+    .option('--delay <duration>', 'not before this has passed, e.g. 30s')
+    .option('--idempotency-key <key>', 'the same key is the same event')
+    .option('--wait', 'wait for the end of the event')
+    .action(run((context, name: string, options: InvokeOptions) => invoke(context, name, options)));
+
+  const events = program.command('events').description('events: look, watch, end');
+  events
+    .command('list <function>')
+    .option('--state <state...>', 'only those in these states')
+    .option('--qualifier <version>')
+    .option('--limit <number>', 'at most so many, up to 100', '20')
+    .option('--order <order>', 'desc or asc')
+    .option('--order-by <time>', 'start_time or end_time')
+    .option('--page-token <token>')
+    .action(run((context, name: string, options: ListOptions) => listEvents(context, name, options)));
+  events.command('get <id>').action(run((context, id: string) => getEvent(context, id)));
+  events.command('watch <id>').description('every change until the end').action(run((context, id: string) => watchEvent(context, id)));
+  events
+    .command('terminate <id>')
+    .description('end an event: at once, or gracefully')
+    .option('--graceful', 'ask first')
+    .option('--signal <name>', 'with this signal, e.g. SIGINT')
+    .option('--grace <duration>', 'and so much time, e.g. 5s')
+    .option('--reason <text>', 'for the receipt')
+    .option('--wait', 'wait for the end')
+    .action(run((context, id: string, options: TerminateOptions) => terminateEvent(context, id, options)));
+
+  program.command('logs <id>').description('log lines of an event').option('-f, --follow', 'until its end').action(run((context, id: string, options: { follow?: boolean }) => showLog(context, id, options)));
+  program.command('agents').description('worker hosts').action(run((context) => listAgents(context)));
+  program.command('instances').description('instances').option('--agent <id>').action(run((context, options: { agent?: string }) => listInstances(context, options)));
+  return program;
+}
+
+function contextOf(options: GlobalOptions, world: Surroundings): Context {
+  const json = options.json ?? false;
+  const color = !json && world.stdoutIsTerminal && !world.env['NO_COLOR'];
+  return {
+    api: createApiClient(options.url, options.accessKey ?? world.env['EVENFALL_ACCESS_KEY']),
+    terminal: createTerminal({ json, color, stdout: world.stdout, stderr: world.stderr }),
+    namespace: options.namespace,
+    readStdin: world.readStdin,
+    stdinHasPayload: world.stdinHasPayload,
+  };
+}

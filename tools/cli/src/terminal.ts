@@ -1,0 +1,67 @@
+import Table from 'cli-table3';
+import pico from 'picocolors';
+
+/** Where a command writes, and how. */
+export type Terminal = {
+  /** Whether machines read: JSON, and nothing else, on stdout. */
+  readonly json: boolean;
+  readonly color: ReturnType<typeof pico.createColors>;
+  /** Writes a line for people; nothing when machines read. */
+  say(line: string): void;
+  /** Writes a value for machines, or what `forPeople` makes of it. */
+  show(value: unknown, forPeople: () => string): void;
+  error(line: string): void;
+};
+
+export type TerminalOptions = {
+  readonly json: boolean;
+  readonly color: boolean;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+};
+
+export function createTerminal({ json, color, stdout, stderr }: TerminalOptions): Terminal {
+  return {
+    json,
+    color: pico.createColors(color),
+    say: (line) => {
+      if (!json) stdout(`${line}\n`);
+    },
+    show: (value, forPeople) => stdout(`${json ? JSON.stringify(value) : forPeople()}\n`),
+    error: (line) => stderr(`${line}\n`),
+  };
+}
+
+/** A table without frames: columns that line up, and nothing to get in the way of copying. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], color: Terminal['color']): string {
+  const made = new Table({
+    head: head.map((title) => color.dim(title)),
+    chars: FRAMELESS,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  });
+  made.push(...rows.map((row) => [...row]));
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+const FRAMELESS = Object.fromEntries(
+  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'].map(
+    (part) => [part, ''],
+  ),
+);
+
+/** The state of an event or instance in its colour. */
+export function stateText(state: string, color: Terminal['color']): string {
+  if (state === 'SUCCEEDED' || state === 'IDLE') return color.green(state);
+  if (state === 'FAILED' || state === 'EXPIRED') return color.red(state);
+  if (state === 'TERMINATED' || state === 'TERMINATING' || state === 'STOPPING') return color.yellow(state);
+  return color.cyan(state);
+}
+
+/** A moment as people read it, in UTC. */
+export function timeText(time: string | null): string {
+  return time === null ? '–' : time.replace('T', ' ').replace(/Z$/, '');
+}
