@@ -28,7 +28,7 @@ export function findInterpreters(searchPath: string, pythonPath: string | undefi
       if (runtime === 'python3' && python) return wrap(python, join(RUNTIMES, 'python3/bootstrap.py'));
       if (runtime === 'nodejs') {
         // V8 would let garbage grow far past the function's memory; with the limit it collects in time.
-        return wrap(process.execPath, '--disable-sigusr1', `--max-old-space-size=${memoryMb}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
+        return wrap(process.execPath, `--max-old-space-size=${memoryMb}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
       }
       return undefined;
     },
