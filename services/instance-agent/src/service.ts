@@ -103,6 +103,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     deadlines.stop();
     stopped.abort();
     await attaching;
+    driver.close();
   };
   return { agentId, stop: () => (stopping ??= stop()) };
 }

@@ -12,6 +12,7 @@ import {
   TerminationStep_Disposition as Disposition,
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
+import { openCgroups } from './adapters/process/cgroup.ts';
 import { type Host, isAlive, readStat, startHost } from './testing/host.ts';
 
 const example = (path: string): string => readFileSync(new URL(`../../../examples/functions/${path}`, import.meta.url), 'utf8');
@@ -85,6 +86,14 @@ describe('Stopping an attempt', () => {
     });
   }
 
+  it('lets a Node function hear SIGUSR1', async () => {
+    const { id } = await begin(NODE, { 'index.js': 'exports.handler = () => new Promise((done) => { process.on("SIGUSR1", () => done("heard")); console.log("working"); });' }, 'working');
+    host.stop(id, 'GRACEFUL', { ...grace(5_000), killSignal: KillSignal.SIGUSR1 });
+    const ended = await host.ended(id);
+    assert.equal(ended.result.toString(), '"heard"');
+    assert.deepEqual(stepsOf(ended), [[KillSignal.SIGUSR1, Disposition.CAUGHT, Delivery.DELIVERED]]);
+  });
+
   it('kills what ignores the signal when its grace is over, not before, and soon', async () => {
     const { id } = await begin(PYTHON, { 'index.py': example('ignores-sigterm/index.py') }, 'working');
     host.stop(id, 'GRACEFUL', grace(400));
@@ -154,7 +163,8 @@ describe('Stopping an attempt', () => {
     await host.gone(instance);
   });
 
-  it('finds an orphan that left no trace in its environment', async () => {
+  // Only a cgroup holds such a process: without one, the sweep knows it by nothing.
+  it('finds an orphan that left no trace in its environment', { skip: !openCgroups('probe') }, async () => {
     const code =
       'import os, time\ndef handler(e, c):\n    r, w = os.pipe()\n    if os.fork() == 0:\n        os.setsid()\n        pid = os.fork()\n        if pid: os.write(w, str(pid).encode()); os._exit(0)\n        os.execve("/bin/sleep", ["sleep", "3600"], {})\n    print("orphan", os.read(r, 20).decode())\n    time.sleep(60)\n';
     const { id, text } = await begin(PYTHON, { 'index.py': code }, /^orphan \d+$/);

@@ -20,6 +20,7 @@ export function processDriver(options: ProcessDriverOptions): ProcessDriver {
   return {
     start: (spec, events) => startProcess(options, cgroups, spec, events),
     sweepEarlierSessions: () => sweepAgent(options.agentId),
+    close: () => cgroups?.close(),
   };
 }
 
@@ -43,7 +44,8 @@ function startProcess(
   const [, stdout, stderr] = child.stdio;
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const pid = child.pid ?? 0;
-  const cgroup = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
+  const contained = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
+  const cgroup = contained?.cgroup;
   let alive = pid !== 0;
   let descendants: ReadonlyMap<number, string> = new Map();
   let openOutputs = 2;
@@ -84,6 +86,7 @@ function startProcess(
   };
   return {
     pid,
+    contained: contained?.joined,
     write: (bytes) => channel.write(bytes),
     signal(signal, scope) {
       // A stopped process takes the signal but acts on it only once it runs again.
