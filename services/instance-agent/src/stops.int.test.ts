@@ -18,6 +18,9 @@ import { type Host, isAlive, readStat, startHost } from './testing/host.ts';
 const example = (path: string): string => readFileSync(new URL(`../../../examples/functions/${path}`, import.meta.url), 'utf8');
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
+const probe = openCgroups('probe');
+const hasCgroups = probe !== undefined;
+probe?.close();
 const grace = (ms: number) => ({ gracePeriod: durationOfMs(ms) });
 
 describe('Stopping an attempt', () => {
@@ -164,7 +167,7 @@ describe('Stopping an attempt', () => {
   });
 
   // Only a cgroup holds such a process: without one, the sweep knows it by nothing.
-  it('finds an orphan that left no trace in its environment', { skip: !openCgroups('probe') }, async () => {
+  it('finds an orphan that left no trace in its environment', { skip: !hasCgroups }, async () => {
     const code =
       'import os, time\ndef handler(e, c):\n    r, w = os.pipe()\n    if os.fork() == 0:\n        os.setsid()\n        pid = os.fork()\n        if pid: os.write(w, str(pid).encode()); os._exit(0)\n        os.execve("/bin/sleep", ["sleep", "3600"], {})\n    print("orphan", os.read(r, 20).decode())\n    time.sleep(60)\n';
     const { id, text } = await begin(PYTHON, { 'index.py': code }, /^orphan \d+$/);

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmdir, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -32,7 +32,7 @@ function cgroupAt(path: string): InstanceCgroup {
   return {
     pids: () => (attempt(() => readFileSync(join(path, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number),
     kill: () => attempt(() => writeFileSync(join(path, 'cgroup.kill'), '1')),
-    remove: () => rmdir(path, () => undefined),
+    remove: () => attempt(() => rmdirSync(path)),
   };
 }
 

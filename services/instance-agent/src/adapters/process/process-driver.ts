@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rm } from 'node:fs';
+import { rm as removeFolder } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
@@ -16,10 +17,13 @@ export type ProcessDriverOptions = { readonly agentId: string; readonly temporar
 /** Runs every instance as a process group of its own on this host. */
 export function processDriver(options: ProcessDriverOptions): ProcessDriver {
   const cgroups = openCgroups(options.agentId);
-  mkdirSync(options.temporaryRoot, { recursive: true });
   return {
     start: (spec, events) => startProcess(options, cgroups, spec, events),
-    sweepEarlierSessions: () => sweepAgent(options.agentId),
+    async sweepEarlierSessions() {
+      const count = await sweepAgent(options.agentId);
+      await emptyFolder(options.temporaryRoot); // nobody is left to use it
+      return count;
+    },
     close: () => cgroups?.close(),
   };
 }
@@ -109,6 +113,11 @@ function startProcess(
       return swept;
     },
   };
+}
+
+async function emptyFolder(path: string): Promise<void> {
+  await removeFolder(path, { recursive: true, force: true });
+  mkdirSync(path, { recursive: true });
 }
 
 function within(ms: number, start: (done: () => void) => void): Promise<void> {
