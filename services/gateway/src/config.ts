@@ -3,9 +3,27 @@ import type { AccessKey } from './api/access.ts';
 
 /** Settings of the doors, as they are written in the environment. */
 export const GATEWAY_SETTINGS = {
-  host: text({ name: 'EVENFALL_HOST', doc: 'Address the doors listen on; wider than loopback only with access keys.', fallback: '127.0.0.1', pattern: /^[\w.:-]+$/, form: 'an address or host name' }),
-  httpPort: integer({ name: 'EVENFALL_HTTP_PORT', doc: 'Port of the REST door; 0 picks a free one.', fallback: '8080', min: 0, max: 65_535 }),
-  grpcPort: integer({ name: 'EVENFALL_GRPC_PORT', doc: 'Port of the gRPC door; 0 picks a free one.', fallback: '9090', min: 0, max: 65_535 }),
+  host: text({
+    name: 'EVENFALL_HOST',
+    doc: 'Address the doors listen on; wider than loopback only with access keys.',
+    fallback: '127.0.0.1',
+    pattern: /^[\w.:-]+$/,
+    form: 'an address or host name',
+  }),
+  httpPort: integer({
+    name: 'EVENFALL_HTTP_PORT',
+    doc: 'Port of the REST door; 0 picks a free one.',
+    fallback: '8080',
+    min: 0,
+    max: 65_535,
+  }),
+  grpcPort: integer({
+    name: 'EVENFALL_GRPC_PORT',
+    doc: 'Port of the gRPC door; 0 picks a free one.',
+    fallback: '9090',
+    min: 0,
+    max: 65_535,
+  }),
   accessKeys: list({
     name: 'EVENFALL_ACCESS_KEYS',
     doc: 'Access keys the doors ask for; unset, the doors are open.',
@@ -14,7 +32,13 @@ export const GATEWAY_SETTINGS = {
     pattern: /^[\w.-]{1,64}:[^\s:,]{8,256}$/,
     form: 'keys as "id:secret", comma separated, with secrets of at least 8 characters',
   }),
-  maxPayloadBytes: integer({ name: 'EVENFALL_MAX_PAYLOAD_BYTES', doc: 'Largest payload of an asynchronous event, in bytes.', fallback: '131072', min: 1_024, max: 1_048_576 }),
+  maxPayloadBytes: integer({
+    name: 'EVENFALL_MAX_PAYLOAD_BYTES',
+    doc: 'Largest payload of an asynchronous event, in bytes.',
+    fallback: '131072',
+    min: 1_024,
+    max: 1_048_576,
+  }),
 };
 
 /** What the gateway is started with. */

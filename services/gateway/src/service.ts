@@ -40,10 +40,14 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
       port: settings.grpcPort,
       services,
       reflectionImage: readFileSync(new URL(import.meta.resolve('@evenfall/contracts/image.binpb'))),
-      reflectedServices: ['evenfall.v1.FunctionService', 'evenfall.v1.EventService', 'evenfall.v1.InvocationService', 'evenfall.v1.LogService', 'evenfall.v1.OperatorService'],
-      authorize: (context, path) => {
-        if (!path.startsWith('/grpc.')) authenticate(context.header('authorization'));
-      },
+      reflectedServices: [
+        'evenfall.v1.FunctionService',
+        'evenfall.v1.EventService',
+        'evenfall.v1.InvocationService',
+        'evenfall.v1.LogService',
+        'evenfall.v1.OperatorService',
+      ],
+      authorize: (context) => void authenticate(context.header('authorization')),
       onUnexpected: (error, method) => ports.log.error('gRPC call failed', error, { method }),
     });
     try {

@@ -8,7 +8,11 @@ export type CodePackage = { readonly sha256: string; readonly data: Buffer };
 /** Where functions are kept. Every change is one statement: it happens as a whole or not at all. */
 export type FunctionStore = {
   /** One version; `latest` tells a missing version from a missing function. */
-  find(namespace: string, name: string, version: number): Promise<{ readonly found: FunctionMessage | undefined; readonly exists: boolean }>;
+  find(
+    namespace: string,
+    name: string,
+    version: number,
+  ): Promise<{ readonly found: FunctionMessage | undefined; readonly exists: boolean }>;
   list(namespace: string, filter: string, after: string, limit: number): Promise<FunctionMessage[]>;
   /** Published versions with a number below `before`, newest first. */
   listVersions(namespace: string, name: string, before: number, limit: number): Promise<FunctionMessage[]>;

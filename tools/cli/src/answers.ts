@@ -46,7 +46,12 @@ export type TerminationAnswer = {
   readonly reason: string;
   readonly request_time: string | null;
   readonly policy: PolicyAnswer | null;
-  readonly steps: readonly { readonly signal: string; readonly sent_time: string | null; readonly disposition: string; readonly delivery: string }[];
+  readonly steps: readonly {
+    readonly signal: string;
+    readonly sent_time: string | null;
+    readonly disposition: string;
+    readonly delivery: string;
+  }[];
   readonly outcome: string | null;
   readonly end_time: string | null;
   readonly duration_ms: number;

@@ -91,6 +91,7 @@ function hintOf(error: ApiError): string {
 }
 
 function baseOf(url: string): string {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new Failure(`"${url}" is not an address; write it like http://127.0.0.1:8080`, 2);
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new Failure(`"${url}" is not an address; write it like http://127.0.0.1:8080`, 2);
   return url.replace(/\/+$/, '');
 }

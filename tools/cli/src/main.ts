@@ -13,7 +13,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   stderr: (line) => void process.stderr.write(line),
   readStdin: () => text(process.stdin),
   stdinHasPayload: stdinHasPayload(),
-  stdoutIsTerminal: process.stdout.isTTY === true,
+  stdoutIsTerminal: process.stdout.isTTY,
 });
 
 /** Files and shells' pipes are meant to be read. A program that starts this one leaves a socket open that may never end. */

@@ -49,10 +49,19 @@ export function createProgram(world: Surroundings): Command {
     .action(run(deploy));
 
   const functions = program.command('functions').description('functions and their versions');
-  functions.command('list').option('--filter <text>', 'part of the name').action(run((context, options: { filter?: string }) => listFunctions(context, options)));
-  functions.command('get <function>').option('--qualifier <version>').action(run((context, name: string, options: { qualifier?: string }) => getFunction(context, name, options)));
+  functions
+    .command('list')
+    .option('--filter <text>', 'part of the name')
+    .action(run((context, options: { filter?: string }) => listFunctions(context, options)));
+  functions
+    .command('get <function>')
+    .option('--qualifier <version>')
+    .action(run((context, name: string, options: { qualifier?: string }) => getFunction(context, name, options)));
   functions.command('delete <function>').action(run((context, name: string) => deleteFunction(context, name)));
-  functions.command('publish <function>').option('--description <text>').action(run((context, name: string, options: { description?: string }) => publishFunction(context, name, options)));
+  functions
+    .command('publish <function>')
+    .option('--description <text>')
+    .action(run((context, name: string, options: { description?: string }) => publishFunction(context, name, options)));
   functions.command('versions <function>').action(run((context, name: string) => listVersions(context, name)));
 
   program
@@ -78,7 +87,10 @@ export function createProgram(world: Surroundings): Command {
     .option('--page-token <token>')
     .action(run((context, name: string, options: ListOptions) => listEvents(context, name, options)));
   events.command('get <id>').action(run((context, id: string) => getEvent(context, id)));
-  events.command('watch <id>').description('every change until the end').action(run((context, id: string) => watchEvent(context, id)));
+  events
+    .command('watch <id>')
+    .description('every change until the end')
+    .action(run((context, id: string) => watchEvent(context, id)));
   events
     .command('terminate <id>')
     .description('end an event: at once, or gracefully')
@@ -89,9 +101,20 @@ export function createProgram(world: Surroundings): Command {
     .option('--wait', 'wait for the end')
     .action(run((context, id: string, options: TerminateOptions) => terminateEvent(context, id, options)));
 
-  program.command('logs <id>').description('log lines of an event').option('-f, --follow', 'until its end').action(run((context, id: string, options: { follow?: boolean }) => showLog(context, id, options)));
-  program.command('agents').description('worker hosts').action(run((context) => listAgents(context)));
-  program.command('instances').description('instances').option('--agent <id>').action(run((context, options: { agent?: string }) => listInstances(context, options)));
+  program
+    .command('logs <id>')
+    .description('log lines of an event')
+    .option('-f, --follow', 'until its end')
+    .action(run((context, id: string, options: { follow?: boolean }) => showLog(context, id, options)));
+  program
+    .command('agents')
+    .description('worker hosts')
+    .action(run((context) => listAgents(context)));
+  program
+    .command('instances')
+    .description('instances')
+    .option('--agent <id>')
+    .action(run((context, options: { agent?: string }) => listInstances(context, options)));
   return program;
 }
 

@@ -10,7 +10,9 @@ const MAX_FUNCTIONS = 10_000;
 type Entries = Map<string, Promise<FunctionMessage>>;
 
 /** A cache that is filled by asking and emptied by the registry's watch. While no watch stands it remembers nothing. */
-export function createFunctionCache(ports: Pick<GatewayPorts, 'registry' | 'log'>): FunctionCache & { run(signal: AbortSignal): Promise<void> } {
+export function createFunctionCache(
+  ports: Pick<GatewayPorts, 'registry' | 'log'>,
+): FunctionCache & { run(signal: AbortSignal): Promise<void> } {
   let standing = false;
   let functions = new Map<string, Entries>();
 
@@ -24,7 +26,7 @@ export function createFunctionCache(ports: Pick<GatewayPorts, 'registry' | 'log'
     let entries = functions.get(key);
     if (!entries) {
       if (functions.size >= MAX_FUNCTIONS) functions.delete(functions.keys().next().value ?? '');
-      functions.set(key, (entries = new Map()));
+      functions.set(key, (entries = new Map<string, Promise<FunctionMessage>>()));
     }
     return entries;
   };
@@ -51,16 +53,19 @@ export function createFunctionCache(ports: Pick<GatewayPorts, 'registry' | 'log'
       functions.delete(`${namespace}/${name}`);
     },
     run: (signal) =>
-      superviseLoop({ name: 'watch functions', signal, onFailure: (error) => ports.log.warn('function watch broke', { error: String(error) }) }, async () => {
-        try {
-          for await (const change of ports.registry.watchFunctions({}, { signal })) {
-            if (change.namespace === '') standing = true;
-            else functions.delete(`${change.namespace}/${change.name}`);
+      superviseLoop(
+        { name: 'watch functions', signal, onFailure: (error) => ports.log.warn('function watch broke', { error: String(error) }) },
+        async () => {
+          try {
+            for await (const change of ports.registry.watchFunctions({}, { signal })) {
+              if (change.namespace === '') standing = true;
+              else functions.delete(`${change.namespace}/${change.name}`);
+            }
+          } finally {
+            empty();
           }
-        } finally {
-          empty();
-        }
-        if (!signal.aborted) throw new Error('the registry ended the watch');
-      }),
+          if (!signal.aborted) throw new Error('the registry ended the watch');
+        },
+      ),
   };
 }

@@ -18,7 +18,8 @@ export function authenticator(keys: readonly AccessKey[]): Authenticate {
   if (keys.length === 0) return () => ANONYMOUS;
   const known = keys.map((key) => ({ id: key.id, digest: digestOf(`${key.id}:${key.secret}`) }));
   return (authorization) => {
-    if (authorization === undefined || authorization === '') throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
+    if (authorization === undefined || authorization === '')
+      throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
     if (token === undefined) throw refuse('UNAUTHENTICATED', { detail: 'the Authorization header is not of the form "Bearer id:secret"' });
     const digest = digestOf(token);

@@ -13,7 +13,7 @@ export function boundedMs(field: string, duration: ProtoDuration | undefined, mi
 
 /** Refuses text that is longer than it may be, in characters. */
 export function checkLength(field: string, text: string, max: number): void {
-  if (text.length > max && [...text].length > max) throw refuse('INVALID_FIELD', { field, rule: `at most ${max} characters` });
+  if (text.length > max && Array.from(text).length > max) throw refuse('INVALID_FIELD', { field, rule: `at most ${max} characters` });
 }
 
 /** The page size meant: 0 is the default, more than the most is the most. */

@@ -22,7 +22,11 @@ export function checkNamespace(namespace: string): void {
 export function qualifierOf(text: string): string {
   if (text === '') return LATEST;
   if (!QUALIFIER.test(text)) {
-    throw refuse('INVALID_NAME', { field: 'qualifier', value: shown(text), rule: '"$LATEST", "$DEFAULT", a version number or the name of an alias' });
+    throw refuse('INVALID_NAME', {
+      field: 'qualifier',
+      value: shown(text),
+      rule: '"$LATEST", "$DEFAULT", a version number or the name of an alias',
+    });
   }
   return text;
 }

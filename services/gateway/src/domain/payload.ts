@@ -19,5 +19,8 @@ export function checkedPayload(payload: Buffer, maxBytes: number): Buffer {
 /** What JSON.parse has to say, without the text it quotes: that may be long, or secret. */
 export function jsonFault(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/, "[\s\S]*$/, '').replace(/, \.\.\.[\s\S]*$/, '').slice(0, 160);
+  return message
+    .replace(/, "[\s\S]*$/, '')
+    .replace(/, \.\.\.[\s\S]*$/, '')
+    .slice(0, 160);
 }

@@ -46,11 +46,12 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
 
 /** A well-formed W3C trace context; anything else counts as none (W3C Trace Context §3.2.2.5: ignore what cannot be parsed). */
 export function traceparentOf(header: string | undefined): string {
-  return header !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) && !header.startsWith('ff') ? header : '';
+  return header !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) && !header.startsWith('ff')
+    ? header
+    : '';
 }
 
 function checkKey(key: string): void {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (key.length > 128 || /[\u0000-\u001f\u007f]/.test(key)) {
     throw refuse('INVALID_FIELD', { field: 'idempotency_key', rule: 'at most 128 characters, no control characters' });
   }

@@ -26,6 +26,9 @@ function checkSignal(field: string, signal: KillSignal, mayBeLeftOut: boolean): 
   if (mayBeLeftOut && signal === KillSignal.UNSPECIFIED) return;
   const named = Object.entries(KillSignal).some(([name, value]) => value === signal && name !== 'UNRECOGNIZED');
   if (!named || signal === KillSignal.SIGKILL || signal === KillSignal.UNSPECIFIED) {
-    throw refuse('INVALID_FIELD', { field, rule: 'one of SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM; SIGKILL is the last step by itself' });
+    throw refuse('INVALID_FIELD', {
+      field,
+      rule: 'one of SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM; SIGKILL is the last step by itself',
+    });
   }
 }

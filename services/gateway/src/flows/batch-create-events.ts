@@ -13,7 +13,11 @@ export const MAX_BATCH_EVENTS = 1_000;
 export const MAX_BATCH_BYTES = 32 * 1024 * 1024;
 
 /** Accepts up to 1,000 events of one function, all or none. A key that comes twice is one event. */
-export async function batchCreateEvents(gateway: Gateway, caller: Caller, request: BatchCreateEventsRequest): Promise<BatchCreateEventsResponse> {
+export async function batchCreateEvents(
+  gateway: Gateway,
+  caller: Caller,
+  request: BatchCreateEventsRequest,
+): Promise<BatchCreateEventsResponse> {
   const { submissions } = request;
   if (submissions.length === 0 || submissions.length > MAX_BATCH_EVENTS) {
     throw refuse('INVALID_FIELD', { field: 'events', rule: `1 to ${MAX_BATCH_EVENTS} events` });
@@ -33,8 +37,8 @@ export async function batchCreateEvents(gateway: Gateway, caller: Caller, reques
   const events: NewEvent[] = [];
   const eventIds: string[] = [];
   const keyed = new Set<string>();
-  for (let i = 0; i < submissions.length; i++) {
-    const created = atIndex(i, () => newEventOf(submissions[i]!, context)); // i < length: there is one
+  for (const [index, submission] of submissions.entries()) {
+    const created = atIndex(index, () => newEventOf(submission, context));
     eventIds.push(created.eventId);
     if (created.accepted?.keyed) {
       if (keyed.has(created.eventId)) continue;

@@ -1,4 +1,9 @@
-import type { ListLogLinesRequest, ListLogLinesResponse, TailLogLinesRequest, TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import type {
+  ListLogLinesRequest,
+  ListLogLinesResponse,
+  TailLogLinesRequest,
+  TailLogLinesResponse,
+} from '@evenfall/contracts/v1/log_service';
 import { knownEventId, pageSizeOf } from '../domain/fields.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { makeZip, type MadeEntry, pythonPackage } from '../../test/zip-maker.ts';
+import { makeZip, type MadeEntry, pythonPackage } from '../testing/zip-maker.ts';
 import { PACKAGE_LIMITS } from '../domain/code-package.ts';
 import { inspectPackage } from './zip.ts';
 
@@ -39,11 +39,18 @@ describe('inspecting a code package', () => {
   ];
   for (const [name, entries, detail] of refused) {
     it(`refuses ${name}`, async () => {
-      await assert.rejects(inspectPackage(makeZip(entries), SMALL), (error: Error) => 'reason' in error && error.reason === 'INVALID_CODE_PACKAGE' && detail.test(error.message));
+      await assert.rejects(
+        inspectPackage(makeZip(entries), SMALL),
+        (error: Error) => 'reason' in error && error.reason === 'INVALID_CODE_PACKAGE' && detail.test(error.message),
+      );
     });
   }
 
-  for (const [name, bytes] of [['nothing', Buffer.alloc(0)], ['noise', Buffer.alloc(500, 7)], ['half of one', pythonPackage().subarray(0, 60)]] as const) {
+  for (const [name, bytes] of [
+    ['nothing', Buffer.alloc(0)],
+    ['noise', Buffer.alloc(500, 7)],
+    ['half of one', pythonPackage().subarray(0, 60)],
+  ] as const) {
     it(`refuses ${name}`, async () => {
       await assert.rejects(inspectPackage(bytes, SMALL), { reason: 'INVALID_CODE_PACKAGE' });
     });

@@ -23,7 +23,10 @@ const PLAIN_TYPES = [0, 0o100000, 0o040000];
 const MAX_NAME_BYTES = 512;
 
 /** Takes note of entries one after another; refuses the first that could do harm or be ambiguous when unpacked. */
-export function entryChecker(limits: PackageLimits): { add(entry: PackageEntry): { readonly isFolder: boolean }; readonly files: ReadonlySet<string> } {
+export function entryChecker(limits: PackageLimits): {
+  add(entry: PackageEntry): { readonly isFolder: boolean };
+  readonly files: ReadonlySet<string>;
+} {
   const files = new Set<string>();
   const folders = new Set<string>();
   const explicit = new Set<string>();
@@ -54,7 +57,6 @@ function checkEntry({ name, mode, encrypted, method }: PackageEntry): void {
   const bad = (what: string): Refusal => badPackage(`the entry "${shown(name)}" ${what}`);
   if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES) throw bad(`has no name, or one of more than ${MAX_NAME_BYTES} bytes`);
   if (name.includes('\\')) throw bad('has a backslash in its name');
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(name)) throw bad('has a control character in its name');
   if (name.startsWith('/') || /^[a-zA-Z]:/.test(name)) throw bad('has an absolute path');
   const parts = (name.endsWith('/') ? name.slice(0, -1) : name).split('/');

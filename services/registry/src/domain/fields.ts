@@ -6,7 +6,13 @@ export function invalid(field: string, rule: string): Refusal {
 }
 
 /** The duration within its bounds, or the default. */
-export function boundedDuration(field: string, given: ProtoDuration | undefined, minMs: number, maxMs: number, fallbackMs: number): ProtoDuration {
+export function boundedDuration(
+  field: string,
+  given: ProtoDuration | undefined,
+  minMs: number,
+  maxMs: number,
+  fallbackMs: number,
+): ProtoDuration {
   return optionalDuration(field, given, minMs, maxMs) ?? durationOfMs(fallbackMs);
 }
 

@@ -41,7 +41,8 @@ export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new 
 
 /** Checks settings and fills in what was left out (function.proto; limits as in semantics §3). */
 export function completeSettings(given: FunctionSettings): FunctionSettings {
-  if (given.description.length > 1_000 && [...given.description].length > 1_000) throw invalid('description', 'at most 1000 characters');
+  if (given.description.length > 1_000 && Array.from(given.description).length > 1_000)
+    throw invalid('description', 'at most 1000 characters');
   checkHandler('handler', given.handler);
   checkEnvironment(given.environment);
   return {

@@ -13,7 +13,8 @@ export function runtimeOf(text: string): Runtime {
 }
 
 export function checkHandler(field: string, handler: string): void {
-  if (handler.length > 128 || !HANDLER.test(handler)) throw invalid(field, '"file.function", such as "index.main_handler", at most 128 characters');
+  if (handler.length > 128 || !HANDLER.test(handler))
+    throw invalid(field, '"file.function", such as "index.main_handler", at most 128 characters');
 }
 
 /** The files any of which may hold a handler. */

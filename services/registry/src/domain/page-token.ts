@@ -11,7 +11,14 @@ export function readPageToken(token: string, ...filter: readonly string[]): stri
   if (token === '') return '';
   try {
     const parts: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
-    if (Array.isArray(parts) && parts.length === 2 && parts[0] === hashOf(filter) && typeof parts[1] === 'string' && /^[\w-]+$/.test(parts[1])) return parts[1];
+    if (
+      Array.isArray(parts) &&
+      parts.length === 2 &&
+      parts[0] === hashOf(filter) &&
+      typeof parts[1] === 'string' &&
+      /^[\w-]+$/.test(parts[1])
+    )
+      return parts[1];
   } catch {
     // not one of ours: refused below
   }

@@ -21,7 +21,8 @@ export function completePolicy(given: TerminationPolicy | undefined): Terminatio
   const escalation = given?.escalation ?? [];
   if (escalation.length > MAX_STEPS) throw invalid('termination.escalation', `at most ${MAX_STEPS} steps`);
   return {
-    killSignal: given && given.killSignal !== KillSignal.UNSPECIFIED ? signalOf('termination.kill_signal', given.killSignal) : KillSignal.SIGTERM,
+    killSignal:
+      given && given.killSignal !== KillSignal.UNSPECIFIED ? signalOf('termination.kill_signal', given.killSignal) : KillSignal.SIGTERM,
     gracePeriod,
     maxGracePeriod,
     escalation: escalation.map((step, index) => {

@@ -25,7 +25,10 @@ export async function listFunctions(registry: Registry, request: ListFunctionsRe
 }
 
 /** Lists published versions, newest first. */
-export async function listFunctionVersions(registry: Registry, request: ListFunctionVersionsRequest): Promise<ListFunctionVersionsResponse> {
+export async function listFunctionVersions(
+  registry: Registry,
+  request: ListFunctionVersionsRequest,
+): Promise<ListFunctionVersionsResponse> {
   const { namespace, name } = request;
   await findFunction(registry, { namespace, name, qualifier: '' });
   const size = pageSizeOf(request.pageSize);

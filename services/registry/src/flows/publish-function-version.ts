@@ -5,8 +5,11 @@ import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
 
 /** Publishes `$LATEST` as the next numbered version, which never changes. */
-export async function publishFunctionVersion(registry: Registry, request: PublishFunctionVersionRequest): Promise<PublishFunctionVersionResponse> {
-  if ([...request.description].length > 1_000) throw invalid('description', 'at most 1000 characters');
+export async function publishFunctionVersion(
+  registry: Registry,
+  request: PublishFunctionVersionRequest,
+): Promise<PublishFunctionVersionResponse> {
+  if (Array.from(request.description).length > 1_000) throw invalid('description', 'at most 1000 characters');
   const published = await changeFunction(registry, request, async (latest) => {
     if (latest.codeSha256 === '') throw refuse('FUNCTION_HAS_NO_CODE', { function: latest.name });
     const now = new Date(registry.clock.now());

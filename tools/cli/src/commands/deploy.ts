@@ -6,7 +6,17 @@ import { Failure } from '../failure.ts';
 import { packageFolder } from '../package-folder.ts';
 
 /** Settings a description may leave out: a deploy sets those back to their defaults. */
-const OPTIONAL = ['description', 'timeout', 'memory_mb', 'environment', 'termination', 'event_invoke', 'initializer', 'pre_stop', 'init_timeout'] as const;
+const OPTIONAL = [
+  'description',
+  'timeout',
+  'memory_mb',
+  'environment',
+  'termination',
+  'event_invoke',
+  'initializer',
+  'pre_stop',
+  'init_timeout',
+] as const;
 
 export type DeployOptions = { readonly publish: boolean; readonly withNodeModules: boolean };
 

@@ -14,18 +14,25 @@ export type ListOptions = {
 };
 
 export async function listEvents(context: Context, name: string, options: ListOptions): Promise<void> {
-  const page = await context.api.call<{ events: EventAnswer[]; next_page_token: string }>('GET', `${functionPath(context.namespace, name)}/events`, {
-    query: {
-      state: options.state?.map((state) => state.toUpperCase()),
-      qualifier: options.qualifier,
-      page_size: options.limit,
-      order: options.order,
-      order_by: options.orderBy,
-      page_token: options.pageToken,
+  const page = await context.api.call<{ events: EventAnswer[]; next_page_token: string }>(
+    'GET',
+    `${functionPath(context.namespace, name)}/events`,
+    {
+      query: {
+        state: options.state?.map((state) => state.toUpperCase()),
+        qualifier: options.qualifier,
+        page_size: options.limit,
+        order: options.order,
+        order_by: options.orderBy,
+        page_token: options.pageToken,
+      },
     },
-  });
+  );
   const { color } = context.terminal;
-  context.terminal.show(page, () => `${eventsText(page.events, color)}${page.next_page_token ? `\n${color.dim(`more: --page-token ${page.next_page_token}`)}` : ''}`);
+  context.terminal.show(
+    page,
+    () => `${eventsText(page.events, color)}${page.next_page_token ? `\n${color.dim(`more: --page-token ${page.next_page_token}`)}` : ''}`,
+  );
 }
 
 export async function getEvent(context: Context, id: string): Promise<void> {
@@ -47,7 +54,8 @@ export type TerminateOptions = {
 };
 
 export async function terminateEvent(context: Context, id: string, options: TerminateOptions): Promise<void> {
-  if (!options.graceful && (options.signal !== undefined || options.grace !== undefined)) throw usage('--signal and --grace go with --graceful');
+  if (!options.graceful && (options.signal !== undefined || options.grace !== undefined))
+    throw usage('--signal and --grace go with --graceful');
   const signal = options.signal?.toUpperCase();
   const asked = await context.api.call<EventAnswer>('POST', `${eventPath(id)}:terminate`, {
     json: {

@@ -16,7 +16,9 @@ export async function listFunctions(context: Context, options: { readonly filter
 }
 
 export async function getFunction(context: Context, name: string, options: { readonly qualifier?: string }): Promise<void> {
-  const fn = await context.api.call<FunctionAnswer>('GET', functionPath(context.namespace, name), { query: { qualifier: options.qualifier } });
+  const fn = await context.api.call<FunctionAnswer>('GET', functionPath(context.namespace, name), {
+    query: { qualifier: options.qualifier },
+  });
   context.terminal.show(fn, () => JSON.stringify(fn, null, 2));
 }
 
@@ -31,12 +33,23 @@ export async function publishFunction(context: Context, name: string, options: {
 }
 
 export async function listVersions(context: Context, name: string): Promise<void> {
-  const page = await context.api.call<{ versions: FunctionAnswer[] }>('GET', `${functionPath(context.namespace, name)}/versions`, { query: { page_size: '100' } });
+  const page = await context.api.call<{ versions: FunctionAnswer[] }>('GET', `${functionPath(context.namespace, name)}/versions`, {
+    query: { page_size: '100' },
+  });
   context.terminal.show(page, () => functionsText(page.versions, context));
 }
 
 function functionsText(functions: readonly FunctionAnswer[], { terminal, namespace }: Context): string {
   if (functions.length === 0) return `Nothing in namespace "${namespace}".`;
-  const rows = functions.map((fn) => [fn.name, fn.version, fn.runtime, fn.handler, fn.timeout, `${fn.memory_mb} MB`, fn.code_sha256.slice(0, 12) || 'no code', timeText(fn.update_time)]);
+  const rows = functions.map((fn) => [
+    fn.name,
+    fn.version,
+    fn.runtime,
+    fn.handler,
+    fn.timeout,
+    `${fn.memory_mb} MB`,
+    fn.code_sha256.slice(0, 12) || 'no code',
+    timeText(fn.update_time),
+  ]);
   return table(['FUNCTION', 'VERSION', 'RUNTIME', 'HANDLER', 'TIMEOUT', 'MEMORY', 'CODE', 'CHANGED'], rows, terminal.color);
 }

@@ -21,7 +21,10 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
   if (!options.async && needsAsync.length > 0) throw usage('--delay, --idempotency-key and --wait go with --async');
   const body = { bytes: Buffer.from(await payloadOf(context, options)), type: 'application/json' };
   const path = functionPath(context.namespace, name);
-  if (!options.async) return showAnswer(context, await context.api.call('POST', `${path}:invoke`, { body, query: { qualifier: options.qualifier } }));
+  if (!options.async) {
+    showAnswer(context, await context.api.call('POST', `${path}:invoke`, { body, query: { qualifier: options.qualifier } }));
+    return;
+  }
 
   const accepted = await context.api.call<EventAnswer>('POST', `${path}/events`, {
     body,
@@ -35,7 +38,12 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
 function showAnswer({ terminal }: Context, answer: InvocationAnswer): void {
   const failed = answer.status_code !== 200;
   terminal.show(answer, () => JSON.stringify(failed ? answer.error : answer.result, null, 2));
-  if (!terminal.json) terminal.error(terminal.color.dim(`${answer.status_code}  ${answer.duration_ms.toFixed(1)} ms  ${(answer.memory_bytes / 1_048_576).toFixed(1)} MB  ${answer.event_id}`));
+  if (!terminal.json)
+    terminal.error(
+      terminal.color.dim(
+        `${answer.status_code}  ${answer.duration_ms.toFixed(1)} ms  ${(answer.memory_bytes / 1_048_576).toFixed(1)} MB  ${answer.event_id}`,
+      ),
+    );
   if (failed) throw new Failure(`The function failed with ${answer.status_code}.`);
 }
 

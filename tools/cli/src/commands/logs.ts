@@ -20,7 +20,9 @@ export async function showLog(context: Context, id: string, options: { readonly 
 export async function* linesOf(api: Context['api'], id: string): AsyncGenerator<LogLineAnswer> {
   let token: string | undefined;
   do {
-    const page: { lines: LogLineAnswer[]; next_page_token: string } = await api.call('GET', `${eventPath(id)}/logs`, { query: { page_token: token } });
+    const page: { lines: LogLineAnswer[]; next_page_token: string } = await api.call('GET', `${eventPath(id)}/logs`, {
+      query: { page_token: token },
+    });
     yield* page.lines;
     token = page.next_page_token;
   } while (token !== '');

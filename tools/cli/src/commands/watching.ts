@@ -16,7 +16,10 @@ export async function* changesOf(api: ApiClient, id: string): AsyncGenerator<Eve
       quietEnds = 0;
     }
     const event = await api.call<EventAnswer>('GET', eventPath(id));
-    if (hasEnded(event)) return yield event;
+    if (hasEnded(event)) {
+      yield event;
+      return;
+    }
   }
   throw new Failure('The watch ended again and again before the event did.');
 }

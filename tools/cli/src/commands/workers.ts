@@ -6,7 +6,13 @@ export async function listAgents(context: Context): Promise<void> {
   const answer = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
   context.terminal.show(answer, () => {
     if (answer.agents.length === 0) return 'No agents are attached.';
-    const rows = answer.agents.map((agent) => [agent.id, `${agent.used_mb} / ${agent.capacity_mb} MB`, String(agent.instance_count), String(agent.attempt_count), timeText(agent.attach_time)]);
+    const rows = answer.agents.map((agent) => [
+      agent.id,
+      `${agent.used_mb} / ${agent.capacity_mb} MB`,
+      String(agent.instance_count),
+      String(agent.attempt_count),
+      timeText(agent.attach_time),
+    ]);
     return table(['AGENT', 'MEMORY', 'INSTANCES', 'ATTEMPTS', 'ATTACHED'], rows, context.terminal.color);
   });
 }

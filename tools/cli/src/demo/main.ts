@@ -22,7 +22,10 @@ async function main(): Promise<boolean> {
   try {
     terminal.say(`${stack.isOwn ? 'started' : 'using'} ${stack.url}\n`);
     const api = createApiClient(stack.url, stack.isOwn ? undefined : process.env['EVENFALL_ACCESS_KEY']);
-    const story = await within(LIMIT_MS, playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${line}`)));
+    const story = await within(
+      LIMIT_MS,
+      playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${line}`)),
+    );
     const ok = endedWell(story);
     showStory(story, stack, ok);
     return ok;
@@ -36,7 +39,9 @@ function showStory(story: Story, stack: Stack, ok: boolean): void {
   const document = { ok, url: stack.url, started_platform: stack.isOwn, event, timeline, receipt: event.termination, log };
   terminal.show(document, () => {
     const first = Date.parse(timeline[0]?.time ?? '');
-    const moments = timeline.map(({ time, what }) => `  ${color.dim(timeText(time))}  ${color.dim(`+${String(Date.parse(time) - first).padStart(5)} ms`)}  ${what}`);
+    const moments = timeline.map(
+      ({ time, what }) => `  ${color.dim(timeText(time))}  ${color.dim(`+${String(Date.parse(time) - first).padStart(5)} ms`)}  ${what}`,
+    );
     return [
       '',
       color.bold('timeline'),

@@ -44,7 +44,8 @@ export function endedWell({ event }: Story): boolean {
 async function untilRunning(api: ApiClient, id: string): Promise<void> {
   for await (const event of changesOf(api, id)) {
     if (event.state === 'RUNNING') return;
-    if (hasEnded(event)) throw new Failure(`The event ended ${event.state} with ${event.status_code} before it ran: ${JSON.stringify(event.error)}`);
+    if (hasEnded(event))
+      throw new Failure(`The event ended ${event.state} with ${event.status_code} before it ran: ${JSON.stringify(event.error)}`);
   }
 }
 

@@ -26,9 +26,14 @@ export function receiptText(receipt: TerminationAnswer, color: Color): string {
   const lines = [
     `${color.bold('receipt')}  ${receipt.cause} ${receipt.mode} by ${receipt.requester}${receipt.reason ? ` (${receipt.reason})` : ''}, ${timeText(receipt.request_time)}`,
   ];
-  if (policy) lines.push(`  policy  ${policy.kill_signal ?? 'SIGTERM'}, ${policy.grace_period ?? 'the rest of its timeout'}, ${policy.signal_scope ?? 'MAIN'}`);
+  if (policy)
+    lines.push(
+      `  policy  ${policy.kill_signal ?? 'SIGTERM'}, ${policy.grace_period ?? 'the rest of its timeout'}, ${policy.signal_scope ?? 'MAIN'}`,
+    );
   for (const step of receipt.steps) lines.push(`  ${timeText(step.sent_time)}  ${step.signal}  ${step.disposition}, ${step.delivery}`);
-  lines.push(`  outcome ${receipt.outcome ?? 'not yet'}${receipt.end_time ? ` after ${receipt.duration_ms.toFixed(1)} ms` : ''}, ${receipt.swept_process_count} swept`);
+  lines.push(
+    `  outcome ${receipt.outcome ?? 'not yet'}${receipt.end_time ? ` after ${receipt.duration_ms.toFixed(1)} ms` : ''}, ${receipt.swept_process_count} swept`,
+  );
   return lines.join('\n');
 }
 
@@ -37,7 +42,9 @@ export function changeText(event: EventAnswer, color: Color): string {
   const last = event.attempts.at(-1);
   const attempt = last ? `attempt ${last.number}${last.outcome ? ` ${last.outcome}` : ''}` : '';
   const signals = event.termination?.steps.map((step) => `${step.signal} ${step.delivery}`).join(', ') ?? '';
-  return [stateText(event.state.padEnd(11), color), event.status_code ? String(event.status_code) : '   ', attempt, signals].filter(Boolean).join('  ');
+  return [stateText(event.state.padEnd(11), color), event.status_code ? String(event.status_code) : '   ', attempt, signals]
+    .filter(Boolean)
+    .join('  ');
 }
 
 export function eventsText(events: readonly EventAnswer[], color: Color): string {

@@ -3,12 +3,6 @@ import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller } from '../../ports.ts';
 import { ANONYMOUS } from '../access.ts';
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    requester: string;
-  }
-}
-
 /** Who calls. Its signal is made when first asked for: most requests never look at it. */
 export function callerOf(request: FastifyRequest, reply: FastifyReply): Caller {
   const header = request.headers['traceparent'];

@@ -21,7 +21,11 @@ export function errorBody(refusals: readonly [Refusal, ...Refusal[]]): object {
 }
 
 /** What a caller is told of a failure; `unexpected` hears of what nobody foresaw. */
-export function refusalsOf(error: unknown, request: FastifyRequest, unexpected: (error: unknown) => void): readonly [Refusal, ...Refusal[]] {
+export function refusalsOf(
+  error: unknown,
+  request: FastifyRequest,
+  unexpected: (error: unknown) => void,
+): readonly [Refusal, ...Refusal[]] {
   if (error instanceof InvalidRequest) return error.refusals;
   if (isRefusal(error)) return [error];
   const known = isFrameworkError(error) ? refusalOfFramework(error, request) : undefined;
@@ -35,17 +39,14 @@ export function sendRefusals(reply: FastifyReply, refusals: readonly [Refusal, .
   const [first] = refusals;
   if (first.status === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="evenfall"');
   if (first.httpStatus === 429 || first.httpStatus === 503) reply.header('retry-after', first.reason === 'LANE_FULL' ? '5' : '1');
-  return reply.code(first.httpStatus).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(errorBody(refusals)));
+  return reply
+    .code(first.httpStatus)
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(JSON.stringify(errorBody(refusals)));
 }
 
 /** Which size a route's body is limited by, for the refusal. */
 export type BodyKind = 'payload' | 'code' | 'request';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    bodyKind?: BodyKind;
-  }
-}
 
 function refusalOfFramework(error: FastifyError, request: FastifyRequest): Refusal | undefined {
   const { bodyKind = 'request' } = request.routeOptions.config;
@@ -60,7 +61,7 @@ function refusalOfFramework(error: FastifyError, request: FastifyRequest): Refus
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_TYPE':
       return refuse('UNSUPPORTED_MEDIA_TYPE', {
-        content_type: String(request.headers['content-type'] ?? 'nothing').slice(0, 80),
+        content_type: (request.headers['content-type'] ?? 'nothing').slice(0, 80),
         expected: bodyKind === 'code' ? 'application/zip' : 'application/json',
       });
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

@@ -13,7 +13,11 @@ const FIRST_ITEM_MS = 300;
  * Answers with server-sent events (WHATWG HTML §9.2). A failure before the first item is thrown, and answered as an HTTP error; one later is
  * sent as an event named "error". A stream without any item is 204, which tells an EventSource not to come back.
  */
-export async function sendEventStream(reply: FastifyReply, items: AsyncIterable<readonly StreamItem[]>, unexpected: (error: unknown) => void): Promise<void> {
+export async function sendEventStream(
+  reply: FastifyReply,
+  items: AsyncIterable<readonly StreamItem[]>,
+  unexpected: (error: unknown) => void,
+): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
   const response = reply.raw;
   let next = iterator.next();
@@ -34,7 +38,8 @@ export async function sendEventStream(reply: FastifyReply, items: AsyncIterable<
       if (step === 'gone' || step.done) break;
       next = iterator.next();
       next.catch(() => undefined);
-      if (!response.write(step.value.map(itemText).join(''))) await Promise.race([new Promise((resolve) => response.once('drain', resolve)), gone]);
+      if (!response.write(step.value.map(itemText).join('')))
+        await Promise.race([new Promise((resolve) => response.once('drain', resolve)), gone]);
     }
   } catch (error) {
     const body = errorBody(refusalsOf(error, reply.request, unexpected));

@@ -41,7 +41,15 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
 
   app.get<Path & { Querystring: Static<typeof EventQuery> }>(
     EVENTS,
-    { schema: { tags: TAGS, summary: 'Lists events of one function', params: FunctionPath, querystring: EventQuery, response: { 200: pageOf('events', 'Event') } } },
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Lists events of one function',
+        params: FunctionPath,
+        querystring: EventQuery,
+        response: { 200: pageOf('events', 'Event') },
+      },
+    },
     async (request, reply) => {
       const { query } = request;
       const page = await listEvents(gateway, {
@@ -142,7 +150,9 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
         params: FunctionPath,
         headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Type.String()), traceparent: Type.Optional(Type.String()) }),
         // Shown, not checked: the body comes as bytes, and a hand check of a thousand small objects is the faster one.
-        body: Type.Unsafe<Buffer | undefined>({ ...Type.Unknown({ description: '{"events": [{"payload", "idempotency_key", "delay"}]}' }) }),
+        body: Type.Unsafe<Buffer | undefined>({
+          ...Type.Unknown({ description: '{"events": [{"payload", "idempotency_key", "delay"}]}' }),
+        }),
         response: { 202: Type.Object({ events: Type.Array(Type.Object({ id: Type.String() })) }) },
       },
     },
@@ -153,7 +163,10 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
         qualifier: textOf(request.headers['evenfall-qualifier']),
         submissions: submissionsOf(request.body ?? Buffer.alloc(0)),
       });
-      return reply.code(202).header('content-type', JSON_TYPE).send(`{"events":[${eventIds.map((id) => `{"id":"${id}"}`).join(',')}]}`);
+      return reply
+        .code(202)
+        .header('content-type', JSON_TYPE)
+        .send(`{"events":[${eventIds.map((id) => `{"id":"${id}"}`).join(',')}]}`);
     },
   );
 }
@@ -163,7 +176,9 @@ function submissionsOf(body: Buffer): EventSubmission[] {
   try {
     parsed = JSON.parse(body.toString('utf8'));
   } catch (cause) {
-    throw refuse('INVALID_JSON', { detail: cause instanceof SyntaxError ? cause.message.replace(/, "[\s\S]*$/, '').slice(0, 160) : 'it cannot be read' });
+    throw refuse('INVALID_JSON', {
+      detail: cause instanceof SyntaxError ? cause.message.replace(/, "[\s\S]*$/, '').slice(0, 160) : 'it cannot be read',
+    });
   }
   const events = isRecord(parsed) ? parsed['events'] : undefined;
   if (!Array.isArray(events) || Object.keys(parsed as object).length !== 1) {

@@ -28,7 +28,13 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     FUNCTIONS,
     {
       bodyLimit: CREATE_BODY_BYTES,
-      schema: { tags: TAGS, summary: 'Creates a function', params: NamespacePath, body: FunctionCreate, response: { 201: ref('Function') } },
+      schema: {
+        tags: TAGS,
+        summary: 'Creates a function',
+        params: NamespacePath,
+        body: FunctionCreate,
+        response: { 201: ref('Function') },
+      },
     },
     async (request, reply) => {
       const { namespace } = request.params;
@@ -44,7 +50,15 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.get<{ Params: Static<typeof NamespacePath>; Querystring: Static<typeof ListQuery> }>(
     FUNCTIONS,
-    { schema: { tags: TAGS, summary: 'Lists functions by name', params: NamespacePath, querystring: ListQuery, response: { 200: pageOf('functions', 'Function') } } },
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Lists functions by name',
+        params: NamespacePath,
+        querystring: ListQuery,
+        response: { 200: pageOf('functions', 'Function') },
+      },
+    },
     async (request) => {
       const { page_size: pageSize = 0, page_token: pageToken = '', filter = '' } = request.query;
       const page = await flows.listFunctions({ namespace: request.params.namespace, pageSize, pageToken, filter });
@@ -54,7 +68,15 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.get<Path & { Querystring: Static<typeof GetQuery> }>(
     FUNCTION,
-    { schema: { tags: TAGS, summary: 'Gets a function or a version of it', params: FunctionPath, querystring: GetQuery, response: { 200: ref('Function') } } },
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Gets a function or a version of it',
+        params: FunctionPath,
+        querystring: GetQuery,
+        response: { 200: ref('Function') },
+      },
+    },
     async (request) => {
       const { namespace, function: name } = request.params;
       const { function: fn } = await flows.getFunction({ namespace, name, qualifier: request.query.qualifier ?? '' });
@@ -65,12 +87,18 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
   app.patch<Path & { Body: Static<typeof FunctionPatch> }>(
     FUNCTION,
     {
-      schema: { tags: TAGS, summary: 'Changes settings: those that are named; null goes back to the default', params: FunctionPath, body: FunctionPatch, response: { 200: ref('Function') } },
+      schema: {
+        tags: TAGS,
+        summary: 'Changes settings: those that are named; null goes back to the default',
+        params: FunctionPath,
+        body: FunctionPatch,
+        response: { 200: ref('Function') },
+      },
       preValidation: async (request) => {
         const { body } = request;
         if (typeof body !== 'object' || body === null || Array.isArray(body)) return;
         request.updateMask = Object.keys(body);
-        request.body = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) as Static<typeof FunctionPatch>;
+        request.body = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
       },
     },
     async (request) => {
@@ -79,7 +107,10 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
       for (const field of request.updateMask) {
         if (!known.includes(field)) throw refuse('INVALID_FIELD', { field: field.slice(0, 80), rule: 'there is no such field' });
       }
-      const { function: fn } = await flows.updateFunction({ function: functionFrom(namespace, name, request.body), updateMask: [...request.updateMask] });
+      const { function: fn } = await flows.updateFunction({
+        function: functionFrom(namespace, name, request.body),
+        updateMask: [...request.updateMask],
+      });
       return fn && functionJson(fn);
     },
   );
@@ -100,7 +131,13 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
       {
         bodyLimit: MAX_CODE_BYTES,
         config: { bodyKind: 'code' },
-        schema: { tags: TAGS, summary: 'Replaces the code; the body is a zip file', consumes: ['application/zip'], params: FunctionPath, response: { 200: ref('Function') } },
+        schema: {
+          tags: TAGS,
+          summary: 'Replaces the code; the body is a zip file',
+          consumes: ['application/zip'],
+          params: FunctionPath,
+          response: { 200: ref('Function') },
+        },
       },
       async (request) => {
         const { namespace, function: name } = request.params;
@@ -112,7 +149,15 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.put<Path & { Body: Static<typeof EventInvoke> }>(
     `${FUNCTION}/event-invoke-config`,
-    { schema: { tags: TAGS, summary: 'Sets how events are retried and aged', params: FunctionPath, body: EventInvoke, response: { 200: EventInvoke } } },
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Sets how events are retried and aged',
+        params: FunctionPath,
+        body: EventInvoke,
+        response: { 200: EventInvoke },
+      },
+    },
     async (request) => {
       const { namespace, function: name } = request.params;
       const wanted = functionFrom(namespace, name, { event_invoke: request.body });
@@ -133,7 +178,13 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
   app.post<Path & { Body: Static<typeof Publish> }>(
     `${FUNCTION}/versions`,
     {
-      schema: { tags: TAGS, summary: 'Publishes $LATEST as the next version', params: FunctionPath, body: Publish, response: { 201: ref('Function') } },
+      schema: {
+        tags: TAGS,
+        summary: 'Publishes $LATEST as the next version',
+        params: FunctionPath,
+        body: Publish,
+        response: { 201: ref('Function') },
+      },
       preValidation: async (request) => {
         request.body ??= {};
       },
@@ -147,7 +198,15 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.get<Path & { Querystring: Static<typeof VersionQuery> }>(
     `${FUNCTION}/versions`,
-    { schema: { tags: TAGS, summary: 'Lists versions, newest first', params: FunctionPath, querystring: VersionQuery, response: { 200: pageOf('versions', 'Function') } } },
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Lists versions, newest first',
+        params: FunctionPath,
+        querystring: VersionQuery,
+        response: { 200: pageOf('versions', 'Function') },
+      },
+    },
     async (request) => {
       const { namespace, function: name } = request.params;
       const { page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
@@ -155,13 +214,6 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
       return { versions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
     },
   );
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Fields a PATCH names, those with null among them. */
-    updateMask: readonly string[];
-  }
 }
 
 function eventInvokeOf(fn: FunctionMessage | undefined): object {

@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
+import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
 import { refusalsOf, sendRefusals, unknownPath } from './errors.ts';
@@ -34,8 +35,12 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     clientErrorHandler: (error, socket) => {
       // Not HTTP, or too much of it: there is no request to answer, only a connection.
       if (socket.writable) {
-        const body = JSON.stringify({ error: { code: 400, status: 'INVALID_ARGUMENT', message: `The request is not valid HTTP: ${error.code}.`, details: [] } });
-        socket.write(`HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+        const body = JSON.stringify({
+          error: { code: 400, status: 'INVALID_ARGUMENT', message: `The request is not valid HTTP: ${error.code}.`, details: [] },
+        });
+        socket.write(
+          `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+        );
       }
       socket.destroy();
     },
@@ -57,12 +62,22 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Evenfall', version: 'v1', description: 'Runs functions asynchronously and ends them well.' },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`, where the server asks for one.' } } },
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`, where the server asks for one.' },
+        },
+      },
       security: [{}, { key: [] }],
     },
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => (typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`) },
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    // The door speaks HTTP: told to upgrade, a browser would ask for the page's own scripts where nobody answers.
+    transformStaticCSP: (policy) =>
+      policy.replace('upgrade-insecure-requests;', '').replaceAll(' https:', '').replace(' validator.swagger.io', ''),
+  });
 
   functionRoutes(app, functionFlows(gateway));
   eventRoutes(app, gateway);
@@ -77,4 +92,3 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   await app.ready();
   return app;
 }
-

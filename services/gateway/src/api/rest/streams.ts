@@ -14,6 +14,9 @@ import { EventPath, PageQuery, pageOf } from './schemas.ts';
 
 const EVENT = '/v1/events/:event_id([^:/]+)';
 const LogQuery = Type.Object({ ...PageQuery, follow: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+/** Versions are int32 (event_service.proto). */
+const MAX_VERSION = 2 ** 31 - 1;
+
 type IdPath = { Params: Static<typeof EventPath> };
 
 /** What changes while one looks: events and their logs. */
@@ -39,7 +42,15 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, unexpected:
 
   app.get<IdPath & { Querystring: Static<typeof LogQuery> }>(
     `${EVENT}/logs`,
-    { schema: { tags: ['logs'], summary: 'Lists or follows log lines', params: EventPath, querystring: LogQuery, response: { 200: pageOf('lines', 'LogLine') } } },
+    {
+      schema: {
+        tags: ['logs'],
+        summary: 'Lists or follows log lines',
+        params: EventPath,
+        querystring: LogQuery,
+        response: { 200: pageOf('lines', 'LogLine') },
+      },
+    },
     async (request, reply) => {
       const eventId = request.params.event_id;
       const { follow = false, page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
@@ -75,7 +86,7 @@ function lineJson(line: LogLine): object {
 
 function versionOf(header: string | string[] | undefined): number {
   if (header === undefined || header === '') return 0;
-  if (typeof header !== 'string' || !/^\d{1,9}$/.test(header)) {
+  if (typeof header !== 'string' || !/^\d{1,10}$/.test(header) || Number(header) > MAX_VERSION) {
     throw refuse('INVALID_FIELD', { field: 'Last-Event-ID', rule: 'the id of an event this stream has sent' });
   }
   return Number(header);

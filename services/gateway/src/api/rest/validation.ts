@@ -41,7 +41,8 @@ function faultsOf(errors: readonly ValueError[]): readonly [Refusal, ...Refusal[
   const byField = new Map<string, Refusal>();
   for (const error of errors) {
     const field = error.path === '' ? 'body' : error.path.slice(1).replaceAll('/', '.');
-    if (!byField.has(field) && byField.size < MAX_SHOWN) byField.set(field, refuse('INVALID_FIELD', { field: field.slice(0, 80), rule: ruleOf(error) }));
+    if (!byField.has(field) && byField.size < MAX_SHOWN)
+      byField.set(field, refuse('INVALID_FIELD', { field: field.slice(0, 80), rule: ruleOf(error) }));
   }
   const [first = refuse('INVALID_FIELD', { field: 'body', rule: 'as documented' }), ...more] = byField.values();
   return [first, ...more];

@@ -17,8 +17,17 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
   );
   app.get<{ Querystring: Static<typeof Query> }>(
     '/v1/instances',
-    { schema: { tags: TAGS, summary: 'Lists instances', querystring: Query, response: { 200: Type.Object({ instances: Type.Array(ref('Instance')) }) } } },
-    async (request) => ({ instances: (await listInstances(gateway, { agentId: request.query.agent_id ?? '' })).instances.map(instanceJson) }),
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Lists instances',
+        querystring: Query,
+        response: { 200: Type.Object({ instances: Type.Array(ref('Instance')) }) },
+      },
+    },
+    async (request) => ({
+      instances: (await listInstances(gateway, { agentId: request.query.agent_id ?? '' })).instances.map(instanceJson),
+    }),
   );
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { refuse } from '@evenfall/errors';
-import { type Answer, call, openDoors } from './harness.ts';
+import { type Answer, call, openDoors } from '../../testing/harness.ts';
 
 const F = '/v1/namespaces/default/functions';
 const K = `${F}/killer`;
@@ -10,7 +10,16 @@ const ID = '01990000-0000-7000-8000-00000000dead';
 const VALID = { name: 'newone', runtime: 'python3', handler: 'index.main' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-type Row = readonly [name: string, method: string, path: string, body: unknown, headers: Record<string, string>, status: number, reason: string, field?: string];
+type Row = readonly [
+  name: string,
+  method: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string>,
+  status: number,
+  reason: string,
+  field?: string,
+];
 
 const ROWS: readonly Row[] = [
   ['an unknown path', 'GET', '/v2', undefined, {}, 404, 'UNKNOWN_PATH'],
@@ -26,32 +35,120 @@ const ROWS: readonly Row[] = [
   ['a payload that is not JSON', 'POST', `${K}/events`, '{"a":', {}, 400, 'PAYLOAD_NOT_JSON'],
   ['a payload that is not UTF-8', 'POST', `${K}/events`, Buffer.from([0x22, 0xff, 0x22]), {}, 400, 'PAYLOAD_NOT_JSON'],
   ['a payload that is too large', 'POST', `${K}/events`, JSON.stringify('x'.repeat(131_071)), {}, 413, 'PAYLOAD_TOO_LARGE'],
-  ['a payload of another type', 'POST', `${K}/events`, 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+  [
+    'a payload of another type',
+    'POST',
+    `${K}/events`,
+    'a=b',
+    { 'content-type': 'application/x-www-form-urlencoded' },
+    415,
+    'UNSUPPORTED_MEDIA_TYPE',
+  ],
   ['a delay that is none', 'POST', `${K}/events`, {}, { 'evenfall-delay': '5 minutes' }, 400, 'INVALID_FIELD', 'Evenfall-Delay'],
   ['a delay longer than the age', 'POST', `${K}/events`, {}, { 'evenfall-delay': '7h' }, 400, 'INVALID_FIELD', 'delay'],
   ['a key that is too long', 'POST', `${K}/events`, {}, { 'idempotency-key': 'k'.repeat(129) }, 400, 'INVALID_FIELD', 'idempotency_key'],
   ['an empty batch', 'POST', `${K}/events:batchCreate`, { events: [] }, {}, 400, 'INVALID_FIELD', 'events'],
   ['a batch of too many', 'POST', `${K}/events:batchCreate`, { events: Array(1_001).fill({}) }, {}, 400, 'INVALID_FIELD', 'events'],
   ['a batch with more in it', 'POST', `${K}/events:batchCreate`, { events: [{}], more: 1 }, {}, 400, 'INVALID_FIELD', 'events'],
-  ['a batch event with more in it', 'POST', `${K}/events:batchCreate`, { events: [{}, { payloads: 1 }] }, {}, 400, 'INVALID_FIELD', 'events[1].payloads'],
-  ['a batch key that is no text', 'POST', `${K}/events:batchCreate`, { events: [{ idempotency_key: 1 }] }, {}, 400, 'INVALID_FIELD', 'events[0].idempotency_key'],
+  [
+    'a batch event with more in it',
+    'POST',
+    `${K}/events:batchCreate`,
+    { events: [{}, { payloads: 1 }] },
+    {},
+    400,
+    'INVALID_FIELD',
+    'events[1].payloads',
+  ],
+  [
+    'a batch key that is no text',
+    'POST',
+    `${K}/events:batchCreate`,
+    { events: [{ idempotency_key: 1 }] },
+    {},
+    400,
+    'INVALID_FIELD',
+    'events[0].idempotency_key',
+  ],
   ['a batch that is not JSON', 'POST', `${K}/events:batchCreate`, '[', {}, 400, 'INVALID_JSON'],
-  ['a batch payload that is too large', 'POST', `${K}/events:batchCreate`, { events: [{ payload: 'x'.repeat(131_072) }] }, {}, 413, 'PAYLOAD_TOO_LARGE'],
+  [
+    'a batch payload that is too large',
+    'POST',
+    `${K}/events:batchCreate`,
+    { events: [{ payload: 'x'.repeat(131_072) }] },
+    {},
+    413,
+    'PAYLOAD_TOO_LARGE',
+  ],
   ['an unknown event', 'GET', `/v1/events/${ID}`, undefined, {}, 404, 'EVENT_NOT_FOUND'],
   ['an id that cannot be', 'GET', '/v1/events/nonsense', undefined, {}, 404, 'EVENT_NOT_FOUND'],
   ['terminating an unknown event', 'POST', `/v1/events/${ID}:terminate`, {}, {}, 404, 'EVENT_NOT_FOUND'],
   ['watching an unknown event', 'GET', `/v1/events/${ID}:watch`, undefined, {}, 404, 'EVENT_NOT_FOUND'],
   ['following an unknown event', 'GET', `/v1/events/${ID}/logs?follow=true`, undefined, {}, 404, 'EVENT_NOT_FOUND'],
-  ['a Last-Event-ID that is none', 'GET', `/v1/events/${ID}:watch`, undefined, { 'last-event-id': 'x' }, 400, 'INVALID_FIELD', 'Last-Event-ID'],
-  ['a signal nobody has', 'POST', `/v1/events/${ID}:terminate`, { graceful: true, kill_signal: 'SIGFOO' }, {}, 400, 'INVALID_FIELD', 'kill_signal'],
-  ['SIGKILL as a kill signal', 'POST', `/v1/events/${ID}:terminate`, { graceful: true, kill_signal: 'SIGKILL' }, {}, 400, 'INVALID_FIELD', 'kill_signal'],
+  [
+    'a Last-Event-ID that is none',
+    'GET',
+    `/v1/events/${ID}:watch`,
+    undefined,
+    { 'last-event-id': 'x' },
+    400,
+    'INVALID_FIELD',
+    'Last-Event-ID',
+  ],
+  [
+    'a signal nobody has',
+    'POST',
+    `/v1/events/${ID}:terminate`,
+    { graceful: true, kill_signal: 'SIGFOO' },
+    {},
+    400,
+    'INVALID_FIELD',
+    'kill_signal',
+  ],
+  [
+    'SIGKILL as a kill signal',
+    'POST',
+    `/v1/events/${ID}:terminate`,
+    { graceful: true, kill_signal: 'SIGKILL' },
+    {},
+    400,
+    'INVALID_FIELD',
+    'kill_signal',
+  ],
   ['a policy for a force stop', 'POST', `/v1/events/${ID}:terminate`, { kill_signal: 'SIGTERM' }, {}, 400, 'INVALID_FIELD', 'policy'],
-  ['a grace period that is none', 'POST', `/v1/events/${ID}:terminate`, { graceful: true, grace_period: '-1s' }, {}, 400, 'INVALID_FIELD', 'grace_period'],
-  ['a grace period in days', 'POST', `/v1/events/${ID}:terminate`, { graceful: true, grace_period: '25h' }, {}, 400, 'INVALID_FIELD', 'grace_period'],
+  [
+    'a grace period that is none',
+    'POST',
+    `/v1/events/${ID}:terminate`,
+    { graceful: true, grace_period: '-1s' },
+    {},
+    400,
+    'INVALID_FIELD',
+    'grace_period',
+  ],
+  [
+    'a grace period in days',
+    'POST',
+    `/v1/events/${ID}:terminate`,
+    { graceful: true, grace_period: '25h' },
+    {},
+    400,
+    'INVALID_FIELD',
+    'grace_period',
+  ],
   ['a flag that is text', 'POST', `/v1/events/${ID}:terminate`, { graceful: 'true' }, {}, 400, 'INVALID_FIELD', 'graceful'],
   ['a reason that is too long', 'POST', `/v1/events/${ID}:terminate`, { reason: 'x'.repeat(257) }, {}, 400, 'INVALID_FIELD', 'reason'],
   ['an unknown field', 'POST', `/v1/events/${ID}:terminate`, { gracefull: true }, {}, 400, 'INVALID_FIELD', 'gracefull'],
-  ['a field of the prototype', 'POST', `/v1/events/${ID}:terminate`, '{"__proto__": {"graceful": true}}', {}, 400, 'INVALID_FIELD', '__proto__'],
+  [
+    'a field of the prototype',
+    'POST',
+    `/v1/events/${ID}:terminate`,
+    '{"__proto__": {"graceful": true}}',
+    {},
+    400,
+    'INVALID_FIELD',
+    '__proto__',
+  ],
   ['a body that is no object', 'POST', `/v1/events/${ID}:terminate`, [], {}, 400, 'INVALID_FIELD', 'body'],
   ['a body that is not JSON', 'POST', F, '{', {}, 400, 'INVALID_JSON'],
   ['a body that is missing', 'POST', F, undefined, JSON_TYPE, 400, 'INVALID_FIELD', 'body'],
@@ -72,7 +169,16 @@ const ROWS: readonly Row[] = [
   ['a page size given twice', 'GET', `${K}/events?page_size=1&page_size=2`, undefined, {}, 400, 'INVALID_FIELD', 'page_size'],
   ['a state nobody has', 'GET', `${K}/events?state=DONE`, undefined, {}, 400, 'INVALID_FIELD', 'state.0'],
   ['a time that is none', 'GET', `${K}/events?start_time_after=yesterday`, undefined, {}, 400, 'INVALID_FIELD', 'start_time_after'],
-  ['a day that does not exist', 'GET', `${K}/events?start_time_after=2026-13-01T00:00:00Z`, undefined, {}, 400, 'INVALID_FIELD', 'start_time_after'],
+  [
+    'a day that does not exist',
+    'GET',
+    `${K}/events?start_time_after=2026-13-01T00:00:00Z`,
+    undefined,
+    {},
+    400,
+    'INVALID_FIELD',
+    'start_time_after',
+  ],
   ['an unknown query parameter', 'GET', `${K}/events?limit=1`, undefined, {}, 400, 'INVALID_FIELD', 'limit'],
   ['a page token of another place', 'GET', `${K}/events?page_token=bad`, undefined, {}, 400, 'INVALID_PAGE_TOKEN'],
   ['a sync payload that is too large', 'POST', `${K}:invoke`, JSON.stringify('x'.repeat(6 * 1024 * 1024)), {}, 413, 'PAYLOAD_TOO_LARGE'],
@@ -100,7 +206,7 @@ describe('what the REST door refuses', () => {
     it(name, async () => {
       doors.world.queueFailure = failure;
       const answer = await call(`${doors.url}${K}/events`, 'POST', {});
-      checkForm(answer, status, failure instanceof Error && 'reason' in failure ? String(failure.reason) : 'INTERNAL');
+      checkForm(answer, status, failure instanceof Error && 'reason' in failure ? failure.reason : 'INTERNAL');
       assert.equal(answer.headers.get('retry-after'), retryAfter);
       assert.ok(!answer.text.includes('secret'));
     });
@@ -127,7 +233,14 @@ describe('what the REST door refuses', () => {
 function checkForm(answer: Answer, status: number, reason: string): Record<string, string> {
   assert.equal(answer.status, status, answer.text);
   assert.match(answer.headers.get('content-type') ?? '', /^application\/json/);
-  const { error } = answer.json as { error: { code: number; status: string; message: string; details: { reason: string; domain: string; metadata: Record<string, string> }[] } };
+  const { error } = answer.json as {
+    error: {
+      code: number;
+      status: string;
+      message: string;
+      details: { reason: string; domain: string; metadata: Record<string, string> }[];
+    };
+  };
   assert.equal(error.code, status);
   assert.match(error.status, /^[A-Z_]+$/);
   assert.ok(error.message.length > 10 && !/undefined|\{\w+\}/.test(error.message), error.message);

@@ -9,7 +9,7 @@ import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service'
 import type { Reason } from '@evenfall/errors';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { openDoors } from './harness.ts';
+import { openDoors } from '../../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000004';
 
@@ -24,7 +24,13 @@ describe('the gRPC door', () => {
     const logs = grpcClient(LogServiceService, address);
     const operators = grpcClient(OperatorServiceService, address);
     open.push(events, functions, invocations, logs, operators);
-    return { events: events.client, functions: functions.client, invocations: invocations.client, logs: logs.client, operators: operators.client };
+    return {
+      events: events.client,
+      functions: functions.client,
+      invocations: invocations.client,
+      logs: logs.client,
+      operators: operators.client,
+    };
   };
   let c: ReturnType<typeof clients>;
   before(() => {
@@ -36,7 +42,10 @@ describe('the gRPC door', () => {
   const submission = { payload: Buffer.from('{"a":1}'), idempotencyKey: '', delay: undefined };
 
   it('accepts one, a batch and a stream', async () => {
-    const { event } = await c.events.createEvent({ ...named, submission }, { headers: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` } });
+    const { event } = await c.events.createEvent(
+      { ...named, submission },
+      { headers: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` } },
+    );
     assert.equal(event?.state, 1);
     assert.equal(doors.world.accepted[0]?.accepted?.traceparent.length, 55);
     const batch = { ...named, submissions: [submission, submission] };
@@ -71,20 +80,55 @@ describe('the gRPC door', () => {
   });
 
   const refusals: readonly (readonly [name: string, reason: Reason, ask: () => Promise<unknown>])[] = [
-    ['a payload that is not JSON', 'PAYLOAD_NOT_JSON', () => c.events.createEvent({ ...named, submission: { ...submission, payload: Buffer.from('{') } })],
-    ['a payload that is too large', 'PAYLOAD_TOO_LARGE', () => c.events.createEvent({ ...named, submission: { ...submission, payload: Buffer.alloc(131_073, '1') } })],
-    ['an unknown function', 'FUNCTION_NOT_FOUND', () => c.events.createEvent(CreateEventRequest.create({ namespace: 'default', function: 'nobody' }))],
+    [
+      'a payload that is not JSON',
+      'PAYLOAD_NOT_JSON',
+      () => c.events.createEvent({ ...named, submission: { ...submission, payload: Buffer.from('{') } }),
+    ],
+    [
+      'a payload that is too large',
+      'PAYLOAD_TOO_LARGE',
+      () => c.events.createEvent({ ...named, submission: { ...submission, payload: Buffer.alloc(131_073, '1') } }),
+    ],
+    [
+      'an unknown function',
+      'FUNCTION_NOT_FOUND',
+      () => c.events.createEvent(CreateEventRequest.create({ namespace: 'default', function: 'nobody' })),
+    ],
     ['no namespace', 'INVALID_NAME', () => c.events.createEvent(CreateEventRequest.create({ function: 'nobody' }))],
     ['an empty batch', 'INVALID_FIELD', () => c.events.batchCreateEvents({ ...named, submissions: [] })],
     ['an unknown state', 'INVALID_FIELD', () => c.events.listEvents(ListEventsRequest.create({ ...named, states: [77 as 1] }))],
     ['a negative page size', 'INVALID_FIELD', () => c.events.listEvents(ListEventsRequest.create({ ...named, pageSize: -1 }))],
     ['an unknown event', 'EVENT_NOT_FOUND', () => c.events.getEvent({ id: 'x' })],
-    ['a number that is no signal', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { killSignal: 5 as 15 } }))],
-    ['SIGKILL in an escalation', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { escalation: [{ signal: 9, wait: { seconds: 1n } }] } }))],
-    ['a step that waits for nothing', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { escalation: [{ signal: 15 }] } }))],
-    ["a function's own field", 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { maxGracePeriod: { seconds: 1n } } }))],
+    [
+      'a number that is no signal',
+      'INVALID_FIELD',
+      () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { killSignal: 5 as 15 } })),
+    ],
+    [
+      'SIGKILL in an escalation',
+      'INVALID_FIELD',
+      () =>
+        c.events.terminateEvent(
+          TerminateEventRequest.create({ id: ID, graceful: true, policy: { escalation: [{ signal: 9, wait: { seconds: 1n } }] } }),
+        ),
+    ],
+    [
+      'a step that waits for nothing',
+      'INVALID_FIELD',
+      () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { escalation: [{ signal: 15 }] } })),
+    ],
+    [
+      "a function's own field",
+      'INVALID_FIELD',
+      () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, graceful: true, policy: { maxGracePeriod: { seconds: 1n } } })),
+    ],
     ['an unknown wait', 'INVALID_FIELD', () => c.events.terminateEvent(TerminateEventRequest.create({ id: ID, wait: 9 as 1 }))],
-    ['a function that exists', 'FUNCTION_EXISTS', () => c.functions.createFunction(CreateFunctionRequest.create({ function: { namespace: 'default', name: 'killer' } }))],
+    [
+      'a function that exists',
+      'FUNCTION_EXISTS',
+      () => c.functions.createFunction(CreateFunctionRequest.create({ function: { namespace: 'default', name: 'killer' } })),
+    ],
     ['a name that cannot be', 'INVALID_NAME', () => c.functions.deleteFunction({ namespace: 'default', name: '-' })],
   ];
   for (const [name, reason, ask] of refusals) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
 import { uuidOfName } from '@evenfall/time';
-import { call, openDoors } from './harness.ts';
+import { call, openDoors } from '../../testing/harness.ts';
 
 const FUNCTIONS = '/v1/namespaces/default/functions';
 const ID = '01990000-0000-7000-8000-000000000001';
@@ -11,7 +11,17 @@ describe('the REST door', () => {
   const doors = openDoors();
 
   it('creates a function and shows it in snake_case with durations as text', async () => {
-    const body = { name: 'fresh', runtime: 'nodejs', handler: 'index.main', timeout: '5s', memory_mb: 128, environment: { MODE: 'x' }, termination: { kill_signal: 'SIGINT', grace_period: '2.5s', escalation: [{ signal: 'SIGTERM', wait: '1s' }] }, event_invoke: { max_retries: 0, retry_interval: '60s' }, code_zip: Buffer.from('zip').toString('base64') };
+    const body = {
+      name: 'fresh',
+      runtime: 'nodejs',
+      handler: 'index.main',
+      timeout: '5s',
+      memory_mb: 128,
+      environment: { MODE: 'x' },
+      termination: { kill_signal: 'SIGINT', grace_period: '2.5s', escalation: [{ signal: 'SIGTERM', wait: '1s' }] },
+      event_invoke: { max_retries: 0, retry_interval: '60s' },
+      code_zip: Buffer.from('zip').toString('base64'),
+    };
     const answer = await call(`${doors.url}${FUNCTIONS}`, 'POST', body);
     assert.equal(answer.status, 201, answer.text);
     assert.equal(answer.headers.get('location'), `${FUNCTIONS}/fresh`);
@@ -27,7 +37,9 @@ describe('the REST door', () => {
 
   it('accepts an event: the body is the payload, to the byte', async () => {
     const payload = '{ "n": 1.0, "big": 12345678901234567890 }';
-    const answer = await call(`${doors.url}${FUNCTIONS}/killer/events`, 'POST', payload, { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` });
+    const answer = await call(`${doors.url}${FUNCTIONS}/killer/events`, 'POST', payload, {
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    });
     assert.equal(answer.status, 202, answer.text);
     const event = answer.json as Record<string, unknown>;
     assert.equal(answer.headers.get('location'), `/v1/events/${String(event['id'])}`);
@@ -61,7 +73,10 @@ describe('the REST door', () => {
     const ids = (answer.json as { events: { id: string }[] }).events.map(({ id }) => id);
     assert.equal(ids.length, 4);
     assert.equal(ids[1], ids[2]);
-    assert.deepEqual(doors.world.accepted.map(({ accepted }) => accepted?.payload.toString()), ['{"a":1}', '[1]', 'null']);
+    assert.deepEqual(
+      doors.world.accepted.map(({ accepted }) => accepted?.payload.toString()),
+      ['{"a":1}', '[1]', 'null'],
+    );
   });
 
   it('takes a thousand events at once', async () => {
@@ -72,15 +87,33 @@ describe('the REST door', () => {
   });
 
   it('gets, lists and terminates events, results untouched', async () => {
-    doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 6, statusCode: 200, result: Buffer.from('{"n": 1.0}'), startTime: new Date(1), attempts: [{ number: 1, outcome: 1, statusCode: 200, memoryBytes: 9n }], termination: { cause: 1, mode: 2, outcome: 1, steps: [{ signal: 15, disposition: 1, delivery: 1 }] } }));
+    doors.world.events.set(
+      ID,
+      Event.create({
+        id: ID,
+        namespace: 'default',
+        function: 'killer',
+        state: 6,
+        statusCode: 200,
+        result: Buffer.from('{"n": 1.0}'),
+        startTime: new Date(1),
+        attempts: [{ number: 1, outcome: 1, statusCode: 200, memoryBytes: 9n }],
+        termination: { cause: 1, mode: 2, outcome: 1, steps: [{ signal: 15, disposition: 1, delivery: 1 }] },
+      }),
+    );
     const got = await call(`${doors.url}/v1/events/${ID.toUpperCase()}`, 'GET');
     assert.equal(got.status, 200, got.text);
     assert.ok(got.text.includes('"result":{"n": 1.0}'));
     const event = got.json as Record<string, Record<string, unknown>>;
     assert.equal(event['state'], 'TERMINATED');
-    assert.deepEqual(event['termination']?.['steps'], [{ signal: 'SIGTERM', sent_time: null, disposition: 'CAUGHT', delivery: 'DELIVERED' }]);
+    assert.deepEqual(event['termination']?.['steps'], [
+      { signal: 'SIGTERM', sent_time: null, disposition: 'CAUGHT', delivery: 'DELIVERED' },
+    ]);
 
-    const listed = await call(`${doors.url}${FUNCTIONS}/killer/events?state=RUNNING&state=QUEUED&page_size=500&order_by=end_time&order=asc&start_time_after=2026-01-01T00:00:00Z`, 'GET');
+    const listed = await call(
+      `${doors.url}${FUNCTIONS}/killer/events?state=RUNNING&state=QUEUED&page_size=500&order_by=end_time&order=asc&start_time_after=2026-01-01T00:00:00Z`,
+      'GET',
+    );
     assert.equal(listed.status, 200, listed.text);
     assert.equal((listed.json as Record<string, unknown>)['next_page_token'], 'next');
     const request = doors.world.lists.at(-1) as Record<string, unknown>;
@@ -88,10 +121,19 @@ describe('the REST door', () => {
     assert.equal(request['pageSize'], 100);
     assert.equal(request['orderBy'], 2);
 
-    const ended = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', { graceful: true, kill_signal: 'SIGUSR1', grace_period: '3s', reason: 'enough', wait: 'ended' });
+    const ended = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {
+      graceful: true,
+      kill_signal: 'SIGUSR1',
+      grace_period: '3s',
+      reason: 'enough',
+      wait: 'ended',
+    });
     assert.equal(ended.status, 200, ended.text);
     const asked = doors.world.terminations.at(-1);
-    assert.deepEqual({ ...asked, policy: undefined }, { eventId: ID, mode: 2, policy: undefined, requester: 'anonymous', reason: 'enough', wait: 2 });
+    assert.deepEqual(
+      { ...asked, policy: undefined },
+      { eventId: ID, mode: 2, policy: undefined, requester: 'anonymous', reason: 'enough', wait: 2 },
+    );
     assert.equal(asked?.policy?.killSignal, 10);
     const forced = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST');
     assert.equal(forced.status, 200, forced.text);
@@ -145,7 +187,11 @@ describe('the REST door', () => {
   });
 
   it('describes itself', async () => {
-    const document = (await call(`${doors.url}/openapi.json`, 'GET')).json as { openapi: string; paths: Record<string, unknown>; components: { schemas: object } };
+    const document = (await call(`${doors.url}/openapi.json`, 'GET')).json as {
+      openapi: string;
+      paths: Record<string, unknown>;
+      components: { schemas: object };
+    };
     assert.equal(document.openapi, '3.1.0');
     assert.ok(document.paths['/v1/events/{event_id}:terminate']);
     assert.ok(document.paths['/v1/namespaces/{namespace}/functions/{function}/events:batchCreate']);

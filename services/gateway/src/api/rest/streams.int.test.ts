@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
 import { eventually } from '@evenfall/testkit';
-import { openDoors } from './harness.ts';
+import { openDoors } from '../../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000002';
 
@@ -20,7 +20,10 @@ describe('streams of the REST door', () => {
     watch.out.push({ event: Event.create({ id: ID, state: 4, result: Buffer.from('"a b"') }), version: 5 });
     watch.out.end();
     const text = await response.text();
-    assert.match(text, /id: 4\nevent: change\ndata: \{"id":.*"state":"RUNNING".*\}\n\nid: 5\nevent: change\ndata: .*"state":"SUCCEEDED".*\n\n$/);
+    assert.match(
+      text,
+      /id: 4\nevent: change\ndata: \{"id":.*"state":"RUNNING".*\}\n\nid: 5\nevent: change\ndata: .*"state":"SUCCEEDED".*\n\n$/,
+    );
   });
 
   it('opens before anything happens, and lets go when the reader goes', async () => {
@@ -37,8 +40,8 @@ describe('streams of the REST door', () => {
   });
 
   it('answers a stream that has nothing more to say with 204', async () => {
-    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { 'last-event-id': '9' } });
-    await eventually(() => doors.world.watches.at(-1)?.after === 9);
+    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { 'last-event-id': '2147483647' } });
+    await eventually(() => doors.world.watches.at(-1)?.after === 2_147_483_647);
     doors.world.watches.at(-1)?.out.end();
     assert.equal((await opened).status, 204);
   });
@@ -54,7 +57,10 @@ describe('streams of the REST door', () => {
 
   it('lists and follows log lines', async () => {
     const listed = await (await fetch(`${doors.url}/v1/events/${ID}/logs`)).json();
-    assert.deepEqual(listed, { lines: [{ time: '1970-01-01T00:00:00.000Z', stream: 'PLATFORM', attempt: 1, instance_id: '', text: `START RequestId: ${ID}` }], next_page_token: '' });
+    assert.deepEqual(listed, {
+      lines: [{ time: '1970-01-01T00:00:00.000Z', stream: 'PLATFORM', attempt: 1, instance_id: '', text: `START RequestId: ${ID}` }],
+      next_page_token: '',
+    });
     const followed = await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`)).text();
     assert.equal(followed.match(/event: line\ndata: /g)?.length, 2);
   });

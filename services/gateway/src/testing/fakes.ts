@@ -11,7 +11,7 @@ import { Agent, Instance } from '@evenfall/contracts/v1/operator_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
-import type { GatewayPorts } from '../src/service.ts';
+import type { GatewayPorts } from '../service.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
 export type World = {
@@ -32,7 +32,15 @@ export type World = {
   invokeAnswer: InvokeResponse;
 };
 
-export const RUNNABLE = FunctionMessage.create({ namespace: 'default', name: 'killer', version: '$LATEST', revision: 3, runtime: 'python3', handler: 'index.main_handler', codeSha256: 'ab' });
+export const RUNNABLE = FunctionMessage.create({
+  namespace: 'default',
+  name: 'killer',
+  version: '$LATEST',
+  revision: 3,
+  runtime: 'python3',
+  handler: 'index.main_handler',
+  codeSha256: 'ab',
+});
 
 export function fakeWorld(): World {
   const functions = new Map<string, FunctionMessage>([
@@ -66,7 +74,9 @@ export function fakeWorld(): World {
     functionWatches: [],
     resolveCount: 0,
     queueFailure: undefined,
-    invokeAnswer: InvokeResponse.create({ ended: { statusCode: 200, result: Buffer.from('{"n": 1.0}'), durationMs: 1.2, memoryBytes: 5n, logTail: 'END' } }),
+    invokeAnswer: InvokeResponse.create({
+      ended: { statusCode: 200, result: Buffer.from('{"n": 1.0}'), durationMs: 1.2, memoryBytes: 5n, logTail: 'END' },
+    }),
     ports: {
       log: silentLog,
       functions: inProcessClient(FunctionServiceService, {
@@ -94,7 +104,9 @@ export function fakeWorld(): World {
           functions.delete(`${namespace}/${name}`);
           return {};
         },
-        publishFunctionVersion: async ({ namespace, name, description }) => ({ function: { ...find(namespace, name), version: '1', description } }),
+        publishFunctionVersion: async ({ namespace, name, description }) => ({
+          function: { ...find(namespace, name), version: '1', description },
+        }),
         listFunctionVersions: async ({ namespace, name }) => ({ functions: [find(namespace, name)], nextPageToken: '' }),
       }),
       registry: inProcessClient(RegistryServiceService, {
@@ -150,7 +162,10 @@ export function fakeWorld(): World {
         },
         listLogLines: async ({ eventId }) => {
           event(eventId);
-          return { lines: [LogLine.create({ time: new Date(0), stream: 3, attempt: 1, text: `START RequestId: ${eventId}` })], nextPageToken: '' };
+          return {
+            lines: [LogLine.create({ time: new Date(0), stream: 3, attempt: 1, text: `START RequestId: ${eventId}` })],
+            nextPageToken: '',
+          };
         },
         tailLogLines: async function* ({ eventId }) {
           event(eventId);

@@ -1,11 +1,15 @@
 import { after, before, beforeEach } from 'node:test';
-import { type GatewaySettings, type RunningGateway, startGateway } from '../src/service.ts';
+import { type GatewaySettings, type RunningGateway, startGateway } from '../service.ts';
 import { fakeWorld, type World } from './fakes.ts';
 
 const SETTINGS: GatewaySettings = { host: '127.0.0.1', httpPort: 0, grpcPort: 0, accessKeys: [], maxPayloadBytes: 128 * 1024 };
 
 /** Open doors over fakes, for the tests of one file. */
-export function openDoors(settings: Partial<GatewaySettings> = {}): { readonly world: World; readonly gateway: RunningGateway; readonly url: string } {
+export function openDoors(settings: Partial<GatewaySettings> = {}): {
+  readonly world: World;
+  readonly gateway: RunningGateway;
+  readonly url: string;
+} {
   const doors = { world: fakeWorld(), gateway: undefined as RunningGateway | undefined };
   before(async () => {
     doors.gateway = await startGateway(doors.world.ports, { ...SETTINGS, ...settings });

@@ -7,8 +7,8 @@ import { type ClientOf, inProcessClient } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { durationOfMs, fakeClock } from '@evenfall/time';
 import { testDatabase, type TestDatabase } from '@evenfall/testkit';
-import { type RunningRegistry, startRegistry } from '../src/service.ts';
-import { pythonPackage } from './zip-maker.ts';
+import { type RunningRegistry, startRegistry } from './service.ts';
+import { pythonPackage } from './testing/zip-maker.ts';
 
 type Base = Parameters<typeof CreateFunctionRequest.create>[0];
 const VALID = { namespace: 'default', name: 'killer', runtime: 'python3', handler: 'index.main_handler' };
@@ -42,7 +42,9 @@ describe('the registry', () => {
   const create = (fn: Partial<NonNullable<Base>['function']> = {}, codeZip: Buffer = pythonPackage()) =>
     functions.createFunction(CreateFunctionRequest.create({ function: { ...VALID, ...fn }, codeZip }));
   const rows = async (): Promise<[number, number]> => {
-    const [count] = await db.sql<{ f: bigint; c: bigint }[]>`SELECT (SELECT count(*) FROM registry.function_version) f, (SELECT count(*) FROM registry.code_package) c`;
+    const [count] = await db.sql<
+      { f: bigint; c: bigint }[]
+    >`SELECT (SELECT count(*) FROM registry.function_version) f, (SELECT count(*) FROM registry.code_package) c`;
     return [Number(count?.f), Number(count?.c)];
   };
 
@@ -70,9 +72,13 @@ describe('the registry', () => {
     const pieces: Buffer[] = [];
     for await (const { data } of registry.getCodePackage({ codeSha256: fn?.codeSha256 ?? '' })) pieces.push(data);
     assert.ok(pieces.length > 1 && Buffer.concat(pieces).equals(zip));
-    await assert.rejects(async () => {
-      for await (const _ of registry.getCodePackage({ codeSha256: 'f'.repeat(64) }));
-    }, { reason: 'CODE_PACKAGE_NOT_FOUND' });
+    await assert.rejects(
+      async () => {
+        for await (const piece of registry.getCodePackage({ codeSha256: 'f'.repeat(64) }))
+          assert.fail(`a piece of ${piece.data.length} bytes`);
+      },
+      { reason: 'CODE_PACKAGE_NOT_FOUND' },
+    );
   });
 
   it('updates what the mask names, and nothing when nothing changes', async () => {
@@ -89,7 +95,9 @@ describe('the registry', () => {
     for (const updateMask of [[], ['name'], ['timeout', 'nonsense']]) {
       await assert.rejects(functions.updateFunction({ function: wanted, updateMask }), { reason: 'INVALID_FIELD' });
     }
-    await assert.rejects(functions.updateFunction({ function: { ...wanted, name: 'nobody' }, updateMask: ['timeout'] }), { reason: 'FUNCTION_NOT_FOUND' });
+    await assert.rejects(functions.updateFunction({ function: { ...wanted, name: 'nobody' }, updateMask: ['timeout'] }), {
+      reason: 'FUNCTION_NOT_FOUND',
+    });
   });
 
   it('keeps published versions as they were, and the code they name', async () => {
@@ -134,9 +142,16 @@ describe('the registry', () => {
     } while (pageToken !== '');
     assert.deepEqual(names, ['Alpha', 'alpha2', 'beta', 'gamma']);
     const filtered = await functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: '', filter: 'ALPHA' });
-    assert.deepEqual(filtered.functions.map(({ name }) => name), ['Alpha']);
-    await assert.rejects(functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: filtered.nextPageToken, filter: '' }), { reason: 'INVALID_PAGE_TOKEN' });
-    await assert.rejects(functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: 'junk', filter: '' }), { reason: 'INVALID_PAGE_TOKEN' });
+    assert.deepEqual(
+      filtered.functions.map(({ name }) => name),
+      ['Alpha'],
+    );
+    await assert.rejects(functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: filtered.nextPageToken, filter: '' }), {
+      reason: 'INVALID_PAGE_TOKEN',
+    });
+    await assert.rejects(functions.listFunctions({ namespace: 'default', pageSize: 1, pageToken: 'junk', filter: '' }), {
+      reason: 'INVALID_PAGE_TOKEN',
+    });
   });
 
   it('tells watchers of changes, those of another registry too', async () => {
@@ -153,11 +168,15 @@ describe('the registry', () => {
   it('lets many change one function at the same time, and the code stay whole', async () => {
     await create();
     const changes = Array.from({ length: 8 }, (_, i) => [
-      functions.updateFunction({ function: FunctionMessage.create({ ...NAME, timeout: { seconds: BigInt(i + 5) } }), updateMask: ['timeout'] }),
+      functions.updateFunction({
+        function: FunctionMessage.create({ ...NAME, timeout: { seconds: BigInt(i + 5) } }),
+        updateMask: ['timeout'],
+      }),
       functions.updateFunctionCode({ ...NAME, codeZip: pythonPackage(`# ${i % 3}`) }),
     ]).flat();
     const results = await Promise.allSettled(changes);
-    for (const result of results) if (result.status === 'rejected') assert.equal((result.reason as { reason: string }).reason, 'SERVICE_UNAVAILABLE');
+    for (const result of results)
+      if (result.status === 'rejected') assert.equal((result.reason as { reason: string }).reason, 'SERVICE_UNAVAILABLE');
     const { function: fn } = await functions.getFunction({ ...NAME, qualifier: '' });
     const [code] = await db.sql<{ sha256: string }[]>`SELECT sha256 FROM registry.code_package`;
     assert.equal(code?.sha256, fn?.codeSha256);
@@ -190,7 +209,11 @@ describe('the registry', () => {
     ['an age of seven hours', 'INVALID_FIELD', { eventInvoke: { maxEventAge: { seconds: 25_200n } } }],
     ['SIGKILL', 'INVALID_FIELD', { termination: { killSignal: 9 } }],
     ['a grace longer than the longest', 'INVALID_FIELD', { termination: { gracePeriod: { seconds: 601n } } }],
-    ['nine steps', 'INVALID_FIELD', { termination: { escalation: Array.from({ length: 9 }, () => ({ signal: 15 as const, wait: { seconds: 1n } })) } }],
+    [
+      'nine steps',
+      'INVALID_FIELD',
+      { termination: { escalation: Array.from({ length: 9 }, () => ({ signal: 15 as const, wait: { seconds: 1n } })) } },
+    ],
     ['a step without a signal', 'INVALID_FIELD', { termination: { escalation: [{ wait: { seconds: 1n } }] } }],
     ['a hook of six minutes', 'INVALID_FIELD', { initializer: { handler: 'index.init', timeout: { seconds: 360n } } }],
     ['an init timeout of two seconds', 'INVALID_FIELD', { initTimeout: { seconds: 2n } }],

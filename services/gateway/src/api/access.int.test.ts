@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { grpcClient } from '@evenfall/rpc';
-import { startGateway } from '../src/service.ts';
-import { fakeWorld } from './fakes.ts';
-import { call, openDoors } from './harness.ts';
+import { startGateway } from '../service.ts';
+import { fakeWorld } from '../testing/fakes.ts';
+import { call, openDoors } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000003';
 const KEY = { id: 'ops', secret: 'correct-horse' };

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { type Answer, type Asked, run, stubDoor, type StubDoor } from './testing/stub-door.ts';
+
+const EVENT = {
+  id: 'e1',
+  namespace: 'default',
+  function: 'f',
+  qualifier: '$LATEST',
+  version: '$LATEST',
+  trigger: 'api',
+  state: 'RUNNING',
+  status_code: 0,
+  result: null,
+  error: null,
+  create_time: '2026-01-01T00:00:00.000Z',
+  start_time: null,
+  end_time: null,
+  next_attempt_time: null,
+  attempts: [],
+  termination: null,
+};
+const ENDED = { ...EVENT, state: 'SUCCEEDED', status_code: 200, result: 'END' };
+const REFUSAL = {
+  error: {
+    code: 404,
+    status: 'NOT_FOUND',
+    message: 'There is no event.',
+    details: [{ reason: 'EVENT_NOT_FOUND', domain: 'evenfall', metadata: {} }],
+  },
+};
+const change = (event: object, id: number): string => `id: ${id}\nevent: change\ndata: ${JSON.stringify(event)}\n\n`;
+
+describe('the evenfall command', () => {
+  let door: StubDoor;
+  let answer: (asked: Asked) => Answer = () => ({ json: {} });
+  before(async () => {
+    door = await stubDoor((asked) => answer(asked));
+  });
+  after(() => door.close());
+  beforeEach(() => void door.asked.splice(0));
+
+  it('calls a function with the payload it is given', async () => {
+    answer = () => ({ json: { event_id: 'x', status_code: 200, result: { b: 1 }, log_tail: '', duration_ms: 1, memory_bytes: 1 } });
+    for (const args of [['--payload', '{"a":1}'], []]) {
+      const ran = await run(door.url, ['invoke', 'f', ...args, '--json'], args.length === 0 ? { stdin: '{"a":1}' } : {});
+      assert.equal(ran.code, 0, ran.err);
+      assert.deepEqual((JSON.parse(ran.out) as { result: unknown }).result, { b: 1 });
+    }
+    assert.deepEqual(
+      door.asked.map(({ url, body }) => [url, body]),
+      [0, 1].map(() => ['/v1/namespaces/default/functions/f:invoke', '{"a":1}']),
+    );
+  });
+
+  it('fails where the function failed', async () => {
+    answer = () => ({ json: { event_id: 'x', status_code: 430, error: { message: 'no' }, log_tail: '', duration_ms: 1, memory_bytes: 1 } });
+    const ran = await run(door.url, ['invoke', 'f', '--payload', '1']);
+    assert.equal(ran.code, 1);
+    assert.match(ran.out, /"message": "no"/);
+    assert.match(ran.err, /failed with 430/);
+  });
+
+  it('hands over an event with its headers and waits for its end', async () => {
+    answer = ({ method }) =>
+      method === 'POST' ? { status: 202, json: EVENT } : { stream: `: hi\n\n${change(EVENT, 1)}${change(ENDED, 2)}` };
+    const args = ['invoke', 'f', '-n', 'other', '--async', '--wait', '--delay', '3s', '--idempotency-key', 'k', '--qualifier', '2'];
+    const ran = await run(door.url, [...args, '--json'], { env: { EVENFALL_ACCESS_KEY: 'id:secret' } });
+    assert.equal(ran.code, 0, ran.err);
+    assert.equal((JSON.parse(ran.out) as { state: string }).state, 'SUCCEEDED');
+    const [accept, watch] = door.asked;
+    assert.equal(accept?.url, '/v1/namespaces/other/functions/f/events');
+    assert.equal(accept.headers['evenfall-delay'], '3s');
+    assert.equal(accept.headers['idempotency-key'], 'k');
+    assert.equal(accept.headers['evenfall-qualifier'], '2');
+    assert.equal(accept.headers.authorization, 'Bearer id:secret');
+    assert.equal(watch?.url, '/v1/events/e1:watch');
+  });
+
+  it('takes a watch up again where it broke', async () => {
+    answer = ({ url, headers }) => {
+      if (!url.endsWith(':watch')) return { json: EVENT };
+      return headers['last-event-id'] === undefined ? { stream: change(EVENT, 4) } : { stream: change(ENDED, 5) };
+    };
+    const ran = await run(door.url, ['events', 'watch', 'e1']);
+    assert.equal(ran.code, 0, ran.err);
+    assert.deepEqual(ran.out.match(/RUNNING|SUCCEEDED/g), ['RUNNING', 'SUCCEEDED']);
+    assert.equal(door.asked.at(-1)?.headers['last-event-id'], '4');
+  });
+
+  it('terminates as it is told', async () => {
+    answer = () => ({ json: EVENT });
+    const ran = await run(door.url, ['events', 'terminate', 'e1', '--graceful', '--signal', 'int', '--grace', '5s', '--reason', 'enough']);
+    assert.equal(ran.code, 0, ran.err);
+    assert.deepEqual(JSON.parse(door.asked[0]?.body ?? ''), {
+      graceful: true,
+      kill_signal: 'SIGINT',
+      grace_period: '5s',
+      reason: 'enough',
+    });
+  });
+
+  it('lists events as a table, and as JSON', async () => {
+    answer = () => ({ json: { events: [ENDED], next_page_token: 'more' } });
+    const ran = await run(door.url, ['events', 'list', 'f', '--state', 'running', 'queued', '--limit', '5']);
+    assert.match(ran.out, /^EVENT +STATE.*\ne1 +SUCCEEDED +200 /);
+    assert.equal(door.asked[0]?.url, '/v1/namespaces/default/functions/f/events?state=RUNNING&state=QUEUED&page_size=5');
+    const json = await run(door.url, ['events', 'list', 'f', '--json']);
+    assert.deepEqual(JSON.parse(json.out), { events: [ENDED], next_page_token: 'more' });
+  });
+
+  it('ends with 1 and the reason where it is refused', async () => {
+    answer = () => ({ status: 404, json: REFUSAL });
+    const ran = await run(door.url, ['events', 'get', 'e1']);
+    assert.deepEqual(ran, { code: 1, out: '', err: 'evenfall: There is no event.\n' });
+    assert.deepEqual(JSON.parse((await run(door.url, ['events', 'get', 'e1', '--json'])).err), REFUSAL);
+  });
+
+  it('says so when nothing listens', async () => {
+    const closed = await stubDoor(() => ({}));
+    closed.close();
+    const ran = await run(closed.url, ['agents']);
+    assert.equal(ran.code, 1);
+    assert.match(ran.err, new RegExp(`Nothing listens at ${closed.url}`));
+  });
+
+  for (const args of [
+    ['nonsense'],
+    ['invoke'],
+    ['agents', '--nonsense'],
+    ['agents', '--url', 'nowhere'],
+    ['invoke', 'f', '--delay', '3s'],
+    ['invoke', 'f', '--payload', '1', '--file', 'x'],
+    ['invoke', 'f', '--file', '/does/not/exist'],
+    ['events', 'terminate', 'e1', '--signal', 'INT'],
+    ['deploy', '/does/not/exist'],
+  ]) {
+    it(`ends with 2 for "${args.join(' ')}"`, async () => {
+      const ran = await run(door.url, args);
+      assert.equal(ran.code, 2, ran.err);
+      assert.notEqual(ran.err, '');
+      assert.equal(door.asked.length, 0);
+    });
+  }
+});

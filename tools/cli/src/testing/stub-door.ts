@@ -1,0 +1,58 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { runCommand } from '../run.ts';
+
+/** One request the door got. */
+export type Asked = { readonly method: string; readonly url: string; readonly headers: IncomingMessage['headers']; readonly body: string };
+/** What it answers: JSON, or server-sent events. */
+export type Answer = { readonly status?: number; readonly json?: unknown; readonly stream?: string };
+
+/** A REST door that answers as it is told. */
+export type StubDoor = { readonly url: string; readonly asked: Asked[]; close(): void };
+
+export async function stubDoor(answer: (asked: Asked) => Answer): Promise<StubDoor> {
+  const asked: Asked[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      const one = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
+      asked.push(one);
+      const { status = 200, json, stream } = answer(one);
+      if (stream !== undefined) response.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream);
+      else if (json === undefined) response.writeHead(204).end();
+      else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    asked,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** What a command came to. */
+export type Ran = { readonly code: number; readonly out: string; readonly err: string };
+
+/** Runs a command as the terminal would. */
+export async function run(
+  url: string,
+  args: readonly string[],
+  more: { readonly env?: Record<string, string>; readonly stdin?: string } = {},
+): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const code = await runCommand(args, {
+    env: { EVENFALL_URL: url, ...more.env },
+    stdout: (line) => void (out += line),
+    stderr: (line) => void (err += line),
+    readStdin: () => Promise.resolve(more.stdin ?? ''),
+    stdinHasPayload: more.stdin !== undefined,
+    stdoutIsTerminal: false,
+  });
+  return { code, out, err };
+}
