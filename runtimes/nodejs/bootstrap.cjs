@@ -71,9 +71,14 @@ function safeText(value) {
     return String(value);
   }
 }
+/** Takes the event off the bench: whoever comes first answers it, whoever comes later is not heard. */
+function settle() {
+  if (current.idle) channel.ref();
+  current = undefined;
+}
 function fail(run, status, message, stack) {
   if (current !== run) return;
-  current = undefined;
+  settle();
   const error = { errorCode: -1, errorMessage: message, requestId: run.requestId, stackTrace: stack, statusCode: status };
   writeFrame(FAILURE, Buffer.concat([run.seq, u16(status)]), JSON.stringify(error));
 }
@@ -88,7 +93,7 @@ function succeed(run, value) {
   if (result.length > MAX_RESULT_BYTES / 3 && Buffer.byteLength(result) > MAX_RESULT_BYTES) {
     return fail(run, 407, `body size is too long: ${Buffer.byteLength(result)} bytes, at most ${MAX_RESULT_BYTES}`, '');
   }
-  current = undefined;
+  settle();
   writeFrame(RESULT, run.seq, result);
 }
 const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
@@ -176,7 +181,6 @@ function invoke(body) {
   const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false };
   current = run;
   const callback = (error, value) => {
-    if (run.idle) channel.ref();
     if (error === null || error === undefined) succeed(run, value);
     else threw(run, error);
   };
@@ -202,9 +206,7 @@ function invoke(body) {
 
 process.on('beforeExit', () => {
   if (!current?.idle) return;
-  const run = current;
-  channel.ref();
-  succeed(run, null);
+  succeed(current, null);
 });
 
 // Written is written: without this a full pipe would hold output back until after the answer, and process.exit() would lose it.

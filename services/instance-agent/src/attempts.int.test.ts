@@ -98,6 +98,17 @@ describe('An attempt', () => {
     assert.equal((await host.ended(host.run(instance, { call: true }))).result.toString(), '"f"');
   });
 
+  it('that fails out of its handler’s sight is 430, and a synchronous caller’s instance goes on', async () => {
+    const code = 'const late = await Promise.resolve("late"); export const handler = (event, context, callback) => { setTimeout(() => { if (event.fail) throw new Error(late); callback(null, 1); }, 5); };';
+    const instance = await host.start(NODE, { 'index.mjs': code });
+    const failed = await host.ended(host.run(instance, { fail: true }, { synchronous: true }));
+    assert.deepEqual([failed.outcome, failed.statusCode], [Outcome.THREW, 430]);
+    assert.match(JSON.parse(failed.error.toString()).stackTrace, /Error: late/);
+    assert.equal((await host.ended(host.run(instance, {}, { synchronous: true }))).result.toString(), '1');
+    assert.equal((await host.ended(host.run(instance, { fail: true }))).statusCode, 430);
+    await host.gone(instance);
+  });
+
   it('that returns what is no JSON throws', async () => {
     const python = await host.ended(host.run(await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return object()\n' })));
     assert.deepEqual([python.outcome, python.statusCode], [Outcome.THREW, 430]);

@@ -85,7 +85,21 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => feed(agent, instance, { kind: 'DUE', nowMs }));
   const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
-  const agent: Agent = { agentId, clock: systemClock, log, driver, code, outbox: attached, logs, deadlines, concluder, instances, attempts, stopping: false };
+  const agent: Agent = {
+    agentId,
+    clock: systemClock,
+    log,
+    driver,
+    code,
+    outbox: attached,
+    logs,
+    deadlines,
+    concluder,
+    feed: (instance, input) => feed(agent, instance, input),
+    instances,
+    attempts,
+    stopping: false,
+  };
 
   const tick = setInterval(() => {
     watchMemory(agent);

@@ -70,6 +70,21 @@ describe('An instance', () => {
     await host.dispose();
   });
 
+  it('does all of it over gRPC too', async () => {
+    const host = await startHost({ grpc: true });
+    const instance = await host.start(PYTHON, { 'index.py': 'import time\ndef handler(e, c):\n    print("working")\n    time.sleep(e["s"])\n    return e\n' });
+    const first = host.run(instance, { s: 0 });
+    const ended = await host.ended(first);
+    assert.deepEqual([ended.result.toString(), ended.statusCode], ['{"s": 0}', 200]);
+    const second = host.run(instance, { s: 60 });
+    await host.line(second, 'working');
+    host.stop(second, 'GRACEFUL');
+    const stopped = await host.ended(second);
+    assert.deepEqual([stopped.outcome, stopped.signal, stopped.stop?.steps.length], [Outcome.DIED_OF, 'SIGTERM', 1]);
+    await host.gone(instance);
+    await host.dispose();
+  });
+
   it('has a clean environment, its own temporary folder, and its code as working directory', async () => {
     process.env['EVENFALL_TEST_SECRET'] = 'x';
     const host = await startHost();

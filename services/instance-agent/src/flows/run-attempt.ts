@@ -4,7 +4,6 @@ import { encodeInvokeHead } from '../domain/frames.ts';
 import type { Ending } from '../domain/instance-life.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
-import { feed } from './drive-instance.ts';
 import { endAttempt, NO_INSTANCE } from './end-attempt.ts';
 
 const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
@@ -52,7 +51,7 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   attempt.coldStart = instance.coldStart;
   instance.coldStart = undefined;
   instance.current = attempt;
-  feed(agent, instance, { kind: 'HANDED_OVER' });
+  agent.feed(instance, { kind: 'HANDED_OVER' });
   agent.deadlines.set(instance, attempt.startMs + instance.timeoutMs);
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
   const head = encodeInvokeHead(++instance.seq, attempt.eventId, payload.length);

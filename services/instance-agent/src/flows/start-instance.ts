@@ -7,7 +7,6 @@ import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
 import type { Agent, Instance } from './agent.ts';
 import { addPlatformLine, collectOutput } from './collect-output.ts';
-import { feed } from './drive-instance.ts';
 
 const DEFAULT_INIT_TIMEOUT_MS = 65_000;
 const DEFAULT_TIMEOUT_MS = 3_000;
@@ -39,11 +38,11 @@ function startProcess(agent: Agent, instance: Instance, codeDir: string): void {
       onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
       onGarbage: () => {
         agent.log.warn('An instance wrote to the channel of its runtime', { instance: instance.id });
-        feed(agent, instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
+        agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
       },
       onExit: (exitCode, signal, spawnFault) => {
         if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
-        feed(agent, instance, { kind: 'LEADER_EXITED', exitCode, signal });
+        agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
       },
     },
   );
@@ -95,7 +94,7 @@ function onLoaded(agent: Agent, instance: Instance): void {
       initRuntimeMs: instance.helloMs - instance.spawnMs,
       initFunctionMs: agent.clock.monotonic() - instance.helloMs,
     };
-    feed(agent, instance, { kind: 'LOADED' });
+    agent.feed(instance, { kind: 'LOADED' });
   };
   if (!hook || hook.handler === '') return ready();
   const requestId = instance.waiting[0]?.eventId ?? instance.id;
@@ -117,7 +116,7 @@ function onAnswer(agent: Agent, instance: Instance, body: Buffer, bodyStart: num
   attempt.answerMs = agent.clock.monotonic();
   attempt.answer = { returned, statusCode, body: body.subarray(bodyStart) };
   // A failed asynchronous event taints its instance; a synchronous caller's may go on.
-  feed(agent, instance, { kind: 'ANSWERED', retire: !returned && !attempt.synchronous });
+  agent.feed(instance, { kind: 'ANSWERED', retire: !returned && !attempt.synchronous });
   if (instance.life.kind === 'ANSWERED') agent.concluder.await(instance);
 }
 
@@ -129,7 +128,7 @@ function isRunning(instance: Instance): boolean {
 }
 
 function fail(agent: Agent, instance: Instance, fault: StartFault): void {
-  feed(agent, instance, { kind: 'START_FAILED', fault });
+  agent.feed(instance, { kind: 'START_FAILED', fault });
 }
 
 function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {

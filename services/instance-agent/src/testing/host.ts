@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Implementation, inProcessClient, type Pushable, pushable } from '@evenfall/rpc';
+import { bind, grpcClient, type Implementation, inProcessClient, type Pushable, pushable, type ServiceDefinition, startGrpcServer } from '@evenfall/rpc';
 import { createLog, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
@@ -49,7 +49,7 @@ export type Host = {
   dispose(): Promise<void>;
 };
 
-export async function startHost(given: { leaseMs?: number; dataDir?: string; agentId?: string } = {}): Promise<Host> {
+export async function startHost(given: { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {}): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
   const packages = new Map<string, Buffer>();
   const waiters = new Set<() => void>();
@@ -95,12 +95,20 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
   const log = process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog;
   // The fakes have the methods the agent calls, and no others.
   const quiet = (): void => undefined;
-  const ports: InstanceAgentPorts = {
-    scheduler: inProcessClient(SchedulerServiceService, scheduler as unknown as Implementation<typeof SchedulerServiceService>, quiet),
-    registry: inProcessClient(RegistryServiceService, registry as unknown as Implementation<typeof RegistryServiceService>, quiet),
-    eventStore: inProcessClient(EventStoreServiceService, eventStore as unknown as Implementation<typeof EventStoreServiceService>, quiet),
-    log,
+  const fakes = {
+    scheduler: scheduler as unknown as Implementation<typeof SchedulerServiceService>,
+    registry: registry as unknown as Implementation<typeof RegistryServiceService>,
+    eventStore: eventStore as unknown as Implementation<typeof EventStoreServiceService>,
   };
+  const wire = given.grpc ? await overTheWire(fakes) : undefined;
+  const ports: InstanceAgentPorts = wire
+    ? { ...wire.clients, log }
+    : {
+        scheduler: inProcessClient(SchedulerServiceService, fakes.scheduler, quiet),
+        registry: inProcessClient(RegistryServiceService, fakes.registry, quiet),
+        eventStore: inProcessClient(EventStoreServiceService, fakes.eventStore, quiet),
+        log,
+      };
 
   const until = <T>(claim: () => T | undefined | false, what: string, withinMs = 15_000): Promise<T> =>
     new Promise((resolve, reject) => {
@@ -178,6 +186,7 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
     breakStream: () => stream?.fail(new Error('broken by the test')),
     async dispose() {
       await host.agent.stop();
+      await wire?.close();
       if (!given.dataDir) await rm(dataDir, { recursive: true, force: true });
     },
   };
@@ -185,6 +194,38 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
   Object.assign(host, { agent, agentId: agent.agentId });
   await until(() => host.hellos.length > 0, 'hello');
   return host;
+}
+
+type Fakes = {
+  readonly scheduler: Implementation<typeof SchedulerServiceService>;
+  readonly registry: Implementation<typeof RegistryServiceService>;
+  readonly eventStore: Implementation<typeof EventStoreServiceService>;
+};
+
+async function overTheWire(fakes: Fakes) {
+  const services = [
+    bind(SchedulerServiceService, withAllMethods(SchedulerServiceService, fakes.scheduler)),
+    bind(RegistryServiceService, withAllMethods(RegistryServiceService, fakes.registry)),
+    bind(EventStoreServiceService, withAllMethods(EventStoreServiceService, fakes.eventStore)),
+  ];
+  const server = await startGrpcServer({ host: '127.0.0.1', port: 0, services, onUnexpected: () => undefined });
+  const address = `127.0.0.1:${server.port}`;
+  const scheduler = grpcClient(SchedulerServiceService, address);
+  const registry = grpcClient(RegistryServiceService, address);
+  const eventStore = grpcClient(EventStoreServiceService, address);
+  return {
+    clients: { scheduler: scheduler.client, registry: registry.client, eventStore: eventStore.client },
+    async close() {
+      for (const each of [scheduler, registry, eventStore]) each.close();
+      await server.stop(0);
+    },
+  };
+}
+
+/** A server wants a handler for every method; those the agent does not call are never reached. */
+function withAllMethods<S extends ServiceDefinition>(service: S, fake: Implementation<S>): Implementation<S> {
+  const none = Object.fromEntries(Object.keys(service).map((name) => [name, () => Promise.reject(new Error('not played'))]));
+  return { ...none, ...fake };
 }
 
 function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
+  /** Whether the process was put into it: then everything that is left of the instance is in it. */
+  complete: boolean;
   pids(): number[];
   kill(): void;
   /** Removes it; fails silently while something is left in it. */
@@ -30,6 +32,7 @@ const attempt = <T>(action: () => T): T | undefined => {
 
 function cgroupAt(path: string): InstanceCgroup {
   return {
+    complete: false,
     pids: () => (attempt(() => readFileSync(join(path, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number),
     kill: () => attempt(() => writeFileSync(join(path, 'cgroup.kill'), '1')),
     remove: () => attempt(() => rmdirSync(path)),
@@ -56,8 +59,12 @@ export function openCgroups(agentId: string): Cgroups | undefined {
     create(name, pid) {
       const path = join(root, name);
       if (attempt(() => mkdirSync(path) ?? path) === undefined) return undefined;
-      const joined = writeFile(join(path, 'cgroup.procs'), String(pid)).catch(() => undefined); // it has gone already
-      return { cgroup: cgroupAt(path), joined };
+      const cgroup = cgroupAt(path);
+      const joined = writeFile(join(path, 'cgroup.procs'), String(pid)).then(
+        () => void (cgroup.complete = true),
+        () => undefined, // it has gone already
+      );
+      return { cgroup, joined };
     },
   };
 }
