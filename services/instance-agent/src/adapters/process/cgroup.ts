@@ -30,6 +30,15 @@ const attempt = <T>(action: () => T): T | undefined => {
   }
 };
 
+function makeFolder(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function cgroupAt(path: string): InstanceCgroup {
   return {
     complete: false,
@@ -67,7 +76,7 @@ export function openCgroups(agentId: string): Cgroups | undefined {
     },
     create(name, pid) {
       const path = join(root, name);
-      if (attempt(() => mkdirSync(path) ?? path) === undefined) return undefined;
+      if (!makeFolder(path)) return undefined;
       const cgroup = cgroupAt(path);
       const joined = writeFile(join(path, 'cgroup.procs'), String(pid)).then(
         () => {
