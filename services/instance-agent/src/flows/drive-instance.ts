@@ -21,7 +21,10 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
       return agent.deadlines.set(instance, effect.dueMs);
     case 'ANNOUNCE_READY':
       instance.ready = true;
-      agent.outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: agent.clock.monotonic() - instance.startMs } } });
+      agent.outbox.change({
+        instanceId: instance.id,
+        change: { $case: 'ready', value: { startMs: agent.clock.monotonic() - instance.startMs } },
+      });
       return takeNext(agent, instance);
     case 'CONCLUDE':
       concludeAttempt(agent, instance);
@@ -85,7 +88,12 @@ function killGroup(agent: Agent, instance: Instance): void {
   if (killing && current?.stop && !current.stop.tooLate) {
     const signal = Signals.SIGKILL;
     const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;
-    current.stop.steps.push({ signal, sentTime: new Date(agent.clock.now()), disposition: dispositionOf(signal, status, undefined), delivery });
+    current.stop.steps.push({
+      signal,
+      sentTime: new Date(agent.clock.now()),
+      disposition: dispositionOf(signal, status, undefined),
+      delivery,
+    });
   }
   process.killGroup();
 }

@@ -6,7 +6,7 @@ import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, NO_INSTANCE } from './end-attempt.ts';
 
-const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+const NO_BYTES: Buffer = Buffer.alloc(0);
 const LOST: Ending = { kind: 'LOST' };
 
 /** Takes an assignment. The same (event id, attempt) twice is the same attempt: reported again, never run again. */

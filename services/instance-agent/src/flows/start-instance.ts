@@ -41,7 +41,8 @@ function startProcess(agent: Agent, instance: Instance, codeDir: string): void {
         agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
       },
       onExit: (exitCode, signal, spawnFault) => {
-        if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
+        if (spawnFault !== undefined)
+          fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
         agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
       },
     },
@@ -65,7 +66,11 @@ function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): 
     case Frame.LOADED:
       return onLoaded(agent, instance);
     case Frame.LOAD_FAILED:
-      return fail(agent, instance, { statusCode: body.readUInt16LE(0), message: 'The function could not be loaded', error: Buffer.from(body.subarray(2)) });
+      return fail(agent, instance, {
+        statusCode: body.readUInt16LE(0),
+        message: 'The function could not be loaded',
+        error: Buffer.from(body.subarray(2)),
+      });
     case Frame.HOOK_ENDED: {
       if (body.length < 5 || body.readUInt32LE(0) !== instance.seq) return;
       const onEnd = instance.onHookEnd;

@@ -54,6 +54,14 @@ function addLateReceipt(agent: Agent, attempt: Attempt, request: StopAttempt): v
   const report = attempt.ended?.report;
   if (!attempt.ended || report?.$case !== 'ended' || report.value.stop) return;
   const { policyMessage: policy } = recordOf(agent, policyOf(agent, undefined, request), true);
-  const stop = { policy, steps: [], outcome: StopOutcome.ENDED_BEFORE_SIGNAL, sweptProcessCount: 0, durationMs: 0, exitCode: 0, signal: '' };
+  const stop = {
+    policy,
+    steps: [],
+    outcome: StopOutcome.ENDED_BEFORE_SIGNAL,
+    sweptProcessCount: 0,
+    durationMs: 0,
+    exitCode: 0,
+    signal: '',
+  };
   attempt.ended = { ...attempt.ended, report: { $case: 'ended', value: { ...report.value, stop } } };
 }

@@ -42,7 +42,13 @@ const DEFAULT_HEARTBEAT_MS = 5_000;
  * Holds the stream to the scheduler: hello, heartbeats, batches both ways, and the lease. The lease runs from when the last heartbeat that
  * was echoed had been sent, by this host's monotonic clock: never longer than the scheduler's own view of it.
  */
-export function attachment(scheduler: ClientOf<typeof SchedulerServiceService>, clock: Clock, log: Log, random: () => number, hooks: AttachHooks): Attachment {
+export function attachment(
+  scheduler: ClientOf<typeof SchedulerServiceService>,
+  clock: Clock,
+  log: Log,
+  random: () => number,
+  hooks: AttachHooks,
+): Attachment {
   let requests: Pushable<AttachRequest> | undefined;
   let reports: AttemptReport[] = [];
   let changes: InstanceChange[] = [];

@@ -1,7 +1,12 @@
 import type { AttemptEnded, AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventStoreServiceService, type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
-import { type AttachRequest, AttachResponse, type InstanceChange, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import {
+  type AttachRequest,
+  AttachResponse,
+  type InstanceChange,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
@@ -9,7 +14,16 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bind, grpcClient, type Implementation, inProcessClient, type Pushable, pushable, type ServiceDefinition, startGrpcServer } from '@evenfall/rpc';
+import {
+  bind,
+  grpcClient,
+  type Implementation,
+  inProcessClient,
+  type Pushable,
+  pushable,
+  type ServiceDefinition,
+  startGrpcServer,
+} from '@evenfall/rpc';
 import { createLog, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
@@ -49,7 +63,9 @@ export type Host = {
   dispose(): Promise<void>;
 };
 
-export async function startHost(given: { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {}): Promise<Host> {
+export async function startHost(
+  given: { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {},
+): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
   const packages = new Map<string, Buffer>();
   const waiters = new Set<() => void>();
@@ -151,18 +167,42 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
       const codeSha256 = createHash('sha256').update(zip).digest('hex');
       packages.set(codeSha256, zip);
       const instanceId = newUuidV7();
-      const whole = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, timeout: durationOfMs(30_000), codeSha256, ...fn };
+      const whole = {
+        ...FunctionMessage.create(),
+        namespace: 'default',
+        name: 'f',
+        version: '$LATEST',
+        memoryMb: 128,
+        timeout: durationOfMs(30_000),
+        codeSha256,
+        ...fn,
+      };
       send({ startInstances: [{ instanceId, function: whole }] });
       return instanceId;
     },
     run(instanceId, payload = {}, more = {}) {
       const eventId = more.eventId ?? newUuidV7();
-      const assignment = { ...Assignment.create(), eventId, attempt: 1, namespace: 'default', function: 'f', version: '$LATEST', payload: Buffer.from(JSON.stringify(payload)), ...more };
+      const assignment = {
+        ...Assignment.create(),
+        eventId,
+        attempt: 1,
+        namespace: 'default',
+        function: 'f',
+        version: '$LATEST',
+        payload: Buffer.from(JSON.stringify(payload)),
+        ...more,
+      };
       send({ assignments: [{ instanceId, assignment }] });
       return eventId;
     },
     stop(eventId, mode, policy) {
-      const stop: StopAttempt = { eventId, attempt: 1, cause: Cause.USER, mode: mode === 'FORCE' ? Mode.FORCE : Mode.GRACEFUL, policy: policy && { ...TerminationPolicy.create(), ...policy } };
+      const stop: StopAttempt = {
+        eventId,
+        attempt: 1,
+        cause: Cause.USER,
+        mode: mode === 'FORCE' ? Mode.FORCE : Mode.GRACEFUL,
+        policy: policy && { ...TerminationPolicy.create(), ...policy },
+      };
       send({ stops: [stop] });
     },
     async ended(eventId, count = 1) {
@@ -182,7 +222,13 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
       return change.$case === 'gone' && change.value.startFailed;
     },
     line: (eventId, text) =>
-      until(() => host.lines.find((each) => each.eventId === eventId && (typeof text === 'string' ? each.line?.text === text : text.test(each.line?.text ?? ''))), `the line ${text}`),
+      until(
+        () =>
+          host.lines.find(
+            (each) => each.eventId === eventId && (typeof text === 'string' ? each.line?.text === text : text.test(each.line?.text ?? '')),
+          ),
+        `the line ${text}`,
+      ),
     breakStream: () => stream?.fail(new Error('broken by the test')),
     async dispose() {
       await host.agent.stop();
@@ -190,7 +236,13 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
       if (!given.dataDir) await rm(dataDir, { recursive: true, force: true });
     },
   };
-  const agent = await startInstanceAgent(ports, { dataDir, agentId: given.agentId, capacityMb: 4096, parallelStarts: 2, searchPath: process.env['PATH'] });
+  const agent = await startInstanceAgent(ports, {
+    dataDir,
+    agentId: given.agentId,
+    capacityMb: 4096,
+    parallelStarts: 2,
+    searchPath: process.env['PATH'],
+  });
   Object.assign(host, { agent, agentId: agent.agentId });
   await until(() => host.hellos.length > 0, 'hello');
   return host;
@@ -238,6 +290,11 @@ function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
     zip.outputStream.on('end', () => resolve(Buffer.concat(parts)));
     zip.outputStream.on('error', reject);
   });
+}
+
+/** The error of an attempt, as SCF shapes it. */
+export function errorOf(ended: AttemptEnded): Record<string, unknown> & { readonly errorMessage: string; readonly stackTrace?: string } {
+  return JSON.parse(ended.error.toString()) as ReturnType<typeof errorOf>; // the tests check the rest
 }
 
 /** Whether a process lives (a dead one that nobody buried does not). */

@@ -23,7 +23,7 @@ describe('The sweep without a cgroup', () => {
     await once(leader.stdout, 'data');
     const leaderPid = leader.pid ?? 0;
     let descendants = descendantsOf(leaderPid);
-    for (const untilMs = Date.now() + 5000; descendants.size < 3 && Date.now() < untilMs; ) descendants = descendantsOf(leaderPid);
+    for (const untilMs = Date.now() + 5000; descendants.size < 3 && Date.now() < untilMs;) descendants = descendantsOf(leaderPid);
     assert.equal(descendants.size, 3);
     leader.kill('SIGKILL');
     await once(leader, 'exit');

@@ -58,7 +58,7 @@ export function descendantsOf(pid: number): Map<number, string> {
   const all = living();
   const found = new Map<number, string>();
   const family = new Set([pid]);
-  for (let before = 0; before !== family.size; ) {
+  for (let before = 0; before !== family.size;) {
     before = family.size;
     for (const stat of all) {
       if (!family.has(stat.parentPid) || family.has(stat.pid)) continue;
@@ -84,7 +84,7 @@ function findStrays(target: SweepTarget): ProcStat[] {
       `${readEnvironment(stat.pid)}\0`.includes(marker);
     if (ours && stat.pid !== process.pid) strays.add(stat.pid);
   }
-  for (let before = -1; before !== strays.size; ) {
+  for (let before = -1; before !== strays.size;) {
     before = strays.size;
     for (const stat of all) if (strays.has(stat.parentPid)) strays.add(stat.pid);
   }
