@@ -32,6 +32,14 @@ function writeFrame(kind, head, body) {
 }
 const NOTHING = Buffer.alloc(0);
 
+/** Number of the event and the microseconds it took: what every answer begins with. */
+function answerHead(run) {
+  const head = Buffer.allocUnsafe(8);
+  run.seq.copy(head);
+  head.writeUInt32LE(Math.min(0xffffffff, Math.round((performance.now() - run.startMs) * 1000)), 4);
+  return head;
+}
+
 function u16(value) {
   const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16LE(value);
@@ -80,7 +88,7 @@ function fail(run, status, message, stack) {
   if (current !== run) return;
   settle();
   const error = { errorCode: -1, errorMessage: message, requestId: run.requestId, stackTrace: stack, statusCode: status };
-  writeFrame(FAILURE, Buffer.concat([run.seq, u16(status)]), JSON.stringify(error));
+  writeFrame(FAILURE, Buffer.concat([answerHead(run), u16(status)]), JSON.stringify(error));
 }
 function succeed(run, value) {
   if (current !== run) return;
@@ -94,7 +102,7 @@ function succeed(run, value) {
     return fail(run, 407, `body size is too long: ${Buffer.byteLength(result)} bytes, at most ${MAX_RESULT_BYTES}`, '');
   }
   settle();
-  writeFrame(RESULT, run.seq, result);
+  writeFrame(RESULT, answerHead(run), result);
 }
 const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
 
@@ -178,7 +186,7 @@ function contextOf(run, callback) {
 
 function invoke(body) {
   const idEnd = 6 + body.readUInt16LE(4);
-  const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false };
+  const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false, startMs: performance.now() };
   current = run;
   const callback = (error, value) => {
     if (error === null || error === undefined) succeed(run, value);

@@ -102,7 +102,7 @@ export type Attempt = {
   startTimeMs: number;
   startMs: number;
   /** Monotonic; 0 until there is one. */
-  answerMs: number;
+  tookMs: number;
   answer: { readonly returned: boolean; readonly statusCode: number; readonly body: Buffer } | undefined;
   stop: StopRecord | undefined;
   /** Lines so far; bytes so far; whether the flood was cut; ordinal of the last one. */

@@ -79,7 +79,7 @@ function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefin
     : answered && answer
       ? answer.body
       : (error ?? errorJson(attempt.eventId, verdict.statusCode, verdict.message));
-  const durationMs = attempt.startMs === 0 ? 0 : (answered && attempt.answerMs > 0 ? attempt.answerMs : endMs) - attempt.startMs;
+  const durationMs = attempt.startMs === 0 ? 0 : answered && answer ? attempt.tookMs : endMs - attempt.startMs;
   const memoryBytes = instance?.peakBytes ?? 0;
   return {
     eventId: attempt.eventId,

@@ -94,7 +94,7 @@ function newAttempt(key: string, eventId: string, number: number, synchronous: b
     coldStart: undefined,
     startTimeMs: 0,
     startMs: 0,
-    answerMs: 0,
+    tookMs: 0,
     answer: undefined,
     stop: undefined,
     lineCount: 0,

@@ -52,10 +52,10 @@ function startProcess(agent: Agent, instance: Instance, codeDir: string): void {
 
 /** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. */
 function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): void {
-  if (kind === Frame.RESULT) return onAnswer(agent, instance, body, 4, true, 200);
+  if (kind === Frame.RESULT) return onAnswer(agent, instance, body, 8, true, 200);
   switch (kind) {
     case Frame.FAILURE:
-      return onAnswer(agent, instance, body, 6, false, body.length >= 6 ? body.readUInt16LE(4) : 500);
+      return onAnswer(agent, instance, body, 10, false, body.length >= 10 ? body.readUInt16LE(8) : 500);
     case Frame.HANDLERS:
       instance.handlers = body.length >= 4 ? body.readInt32LE(0) : 0;
       return;
@@ -118,7 +118,8 @@ function onAnswer(agent: Agent, instance: Instance, body: Buffer, bodyStart: num
   const attempt = instance.current;
   if (!attempt || attempt.answer || body.length < bodyStart || body.readUInt32LE(0) !== instance.seq) return;
   if (!isRunning(instance)) return;
-  attempt.answerMs = agent.clock.monotonic();
+  // By the function's own clock, so that a busy agent does not count; never more than has passed here.
+  attempt.tookMs = Math.min(body.readUInt32LE(4) / 1000, agent.clock.monotonic() - attempt.startMs);
   attempt.answer = { returned, statusCode, body: body.subarray(bodyStart) };
   // A failed asynchronous event taints its instance; a synchronous caller's may go on.
   agent.feed(instance, { kind: 'ANSWERED', retire: !returned && !attempt.synchronous });

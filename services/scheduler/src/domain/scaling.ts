@@ -8,7 +8,7 @@ const TARGET_MS = 100;
 const STALLED_MS = 500;
 
 /** A host above this is full: another instance would only take from those there are. */
-const FULL = 0.9;
+const FULL = 0.85;
 
 /** How many instances to start, and whether also on a host whose processors are busy. */
 export type StartsWanted = { readonly count: number; readonly pressing: boolean };

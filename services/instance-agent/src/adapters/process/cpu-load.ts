@@ -1,14 +1,19 @@
 import { cpus } from 'node:os';
 
-/** Answers the share of the host's processors that was busy since it was last asked, from 0 to 1. */
+/** How much the newest look counts: the kernel counts in ticks of 10 ms, so a short look is a rough one. */
+const NEWEST = 0.3;
+
+/** Answers the share of the host's processors that has been busy lately, from 0 to 1, smoothed over the last few calls. */
 export function createCpuLoad(): () => number {
   let before = read();
+  let busy = 0;
   return () => {
     const now = read();
     const total = now.total - before.total;
     const idle = now.idle - before.idle;
     before = now;
-    return total <= 0 ? 0 : Math.max(0, 1 - idle / total);
+    if (total > 0) busy += (1 - idle / total - busy) * NEWEST;
+    return busy;
   };
 }
 
