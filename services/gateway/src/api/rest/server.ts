@@ -20,7 +20,11 @@ const BODY_BYTES = 256 * 1024;
 /** Paths that answer without an access key: probes have none. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
-export type RestOptions = { readonly authenticate: Authenticate; readonly isReady: () => boolean };
+export type RestOptions = {
+  readonly authenticate: Authenticate;
+  readonly isReady: () => boolean;
+  /** How long calls under way may take once the door closes. */ readonly closeGraceMs: number;
+};
 
 /** Builds the REST door; it does not listen yet. */
 export async function createRestServer(gateway: Gateway, options: RestOptions): Promise<FastifyInstance> {
@@ -28,7 +32,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   const app = fastify({
     bodyLimit: BODY_BYTES,
     exposeHeadRoutes: false,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
     frameworkErrors: (error, request, reply) => void sendRefusals(reply, refusalsOf(error, request, unexpected)),
@@ -51,6 +55,12 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   app.decorateRequest('updateMask');
   takeJson(app);
 
+  // Streams would keep the door open for ever; what else is under way may finish, but not for ever either.
+  const closing = new AbortController();
+  app.addHook('preClose', async () => {
+    closing.abort();
+    setTimeout(() => app.server.closeAllConnections(), options.closeGraceMs).unref();
+  });
   app.addHook('onRequest', async (request) => {
     if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) request.requester = options.authenticate(request.headers.authorization);
   });
@@ -81,7 +91,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
 
   functionRoutes(app, functionFlows(gateway));
   eventRoutes(app, gateway);
-  streamRoutes(app, gateway, unexpected);
+  streamRoutes(app, gateway, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
   workerRoutes(app, gateway);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
