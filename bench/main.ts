@@ -21,7 +21,12 @@ const runtime = option('runtime') ?? 'nodejs';
 if (runtime !== 'nodejs' && runtime !== 'python3') throw new Error(`--runtime is nodejs or python3, not ${runtime}`);
 
 const print = (line: Readonly<Record<string, unknown>>): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
-print({ case: name, machine: { cores: availableParallelism(), cpu: cpus()[0]?.model, memory_gib: Math.round(totalmem() / 2 ** 30) }, node: process.version, log: 'embedded' });
+print({
+  case: name,
+  machine: { cores: availableParallelism(), cpu: cpus()[0]?.model, memory_gib: Math.round(totalmem() / 2 ** 30) },
+  node: process.version,
+  log: 'embedded',
+});
 const stack = await startStack();
 try {
   await found({ stack, rounds: Number(option('rounds') ?? 5), runtime, print });

@@ -29,9 +29,16 @@ const ECHO = {
 
 export async function startStack(): Promise<Stack> {
   const dir = tempDir('bench');
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawn(process.execPath, [...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, EVENFALL_DATA_DIR: dir.path, EVENFALL_HTTP_PORT: '0', EVENFALL_GRPC_PORT: '0', EVENFALL_METRICS_PORT: '0', EVENFALL_LOG_LEVEL: 'warn' },
+    env: {
+      ...process.env,
+      EVENFALL_DATA_DIR: dir.path,
+      EVENFALL_HTTP_PORT: '0',
+      EVENFALL_GRPC_PORT: '0',
+      EVENFALL_METRICS_PORT: '0',
+      EVENFALL_LOG_LEVEL: 'warn',
+    },
   });
   const address = await readyAddress(child);
   const events = grpcClient(EventServiceService, address);

@@ -23,7 +23,11 @@ export const acceptCase: BenchCase = async ({ stack, rounds, runtime, print }) =
     for (let i = 0; i < 10; i++) await batch();
     return 10_000 / ((performance.now() - began) / 1000);
   };
-  for (const [way, measure] of [['unary_1', atOnce(1, 1_000)], ['unary_64', atOnce(64, 6_400)], ['batch_1000', inBatches]] as const) {
+  for (const [way, measure] of [
+    ['unary_1', atOnce(1, 1_000)],
+    ['unary_64', atOnce(64, 6_400)],
+    ['batch_1000', inBatches],
+  ] as const) {
     await measure();
     const rates: number[] = [];
     for (let i = 0; i < rounds; i++) rates.push(await measure());

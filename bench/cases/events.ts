@@ -17,9 +17,22 @@ export const eventsCase: BenchCase = async ({ stack, rounds, runtime, print }) =
     const cpuBefore = stack.cpuSeconds();
     const seconds = await run(stack, payload, EVENTS);
     rates.push(EVENTS / seconds);
-    print({ case: 'events', round: i, runtime, events_per_s: Math.round(EVENTS / seconds), cpu_us_per_event: round(((stack.cpuSeconds() - cpuBefore) / EVENTS) * 1e6), rss_mb: Math.round(stack.residentMb()) });
+    print({
+      case: 'events',
+      round: i,
+      runtime,
+      events_per_s: Math.round(EVENTS / seconds),
+      cpu_us_per_event: round(((stack.cpuSeconds() - cpuBefore) / EVENTS) * 1e6),
+      rss_mb: Math.round(stack.residentMb()),
+    });
   }
-  print({ case: 'events', runtime, events: EVENTS, payload_bytes: payload.length, median_events_per_s: Math.round(percentile(rates, 0.5)) });
+  print({
+    case: 'events',
+    runtime,
+    events: EVENTS,
+    payload_bytes: payload.length,
+    median_events_per_s: Math.round(percentile(rates, 0.5)),
+  });
 };
 
 async function run(stack: Stack, payload: Buffer, count: number): Promise<number> {

@@ -8,11 +8,18 @@ export const latencyCase: BenchCase = async ({ stack, rounds, runtime, print }) 
   await stack.deployEcho('echo', runtime);
   const once = async (): Promise<number> => {
     const began = performance.now();
-    const { event } = await stack.events.createEvent({ namespace: 'default', function: 'echo', qualifier: '', submission: { payload: Buffer.from('{}'), idempotencyKey: '', delay: undefined } });
+    const { event } = await stack.events.createEvent({
+      namespace: 'default',
+      function: 'echo',
+      qualifier: '',
+      submission: { payload: Buffer.from('{}'), idempotencyKey: '', delay: undefined },
+    });
+    let seen = 0;
+    // Read to its end: a stream that is left is a reset, and Node closes a connection that resets many.
     for await (const change of stack.events.watchEvent({ id: event?.id ?? '', afterVersion: 0 })) {
-      if (change.event?.state === State.SUCCEEDED) break;
+      if (change.event?.state === State.SUCCEEDED) seen = performance.now();
     }
-    return performance.now() - began;
+    return seen - began;
   };
   for (let i = 0; i < 300; i++) await once();
   const all: number[] = [];
@@ -20,7 +27,14 @@ export const latencyCase: BenchCase = async ({ stack, rounds, runtime, print }) 
     const times: number[] = [];
     for (let n = 0; n < EVENTS; n++) times.push(await once());
     all.push(percentile(times, 0.5));
-    print({ case: 'latency', round: i, runtime, p50_ms: percentile(times, 0.5), p95_ms: percentile(times, 0.95), p99_ms: percentile(times, 0.99) });
+    print({
+      case: 'latency',
+      round: i,
+      runtime,
+      p50_ms: percentile(times, 0.5),
+      p95_ms: percentile(times, 0.95),
+      p99_ms: percentile(times, 0.99),
+    });
   }
   print({ case: 'latency', runtime, events: EVENTS, median_p50_ms: percentile(all, 0.5) });
 };

@@ -39,6 +39,12 @@ function u16(value) {
 }
 
 // --- signals ---
+// Node opens its inspector on SIGUSR1. A listener that comes and goes leaves the default action behind (libuv resets it), which is what a
+// function without one is owed. The flag --disable-sigusr1 is no way: it blocks the signal, and a function's own listener never hears it.
+const nothing = () => undefined;
+process.on('SIGUSR1', nothing);
+process.off('SIGUSR1', nothing);
+
 let caught = 0;
 function tellHandlers(name, count) {
   const number = signalNumbers[name];

@@ -7,7 +7,7 @@ type Given<F extends string | undefined> = Common & { readonly fallback: F };
 type Value<T, F> = F extends string ? T : T | undefined;
 
 function spec<T, F extends string | undefined>(given: Given<F>, form: string, parse: SettingSpec<T>['parse']): SettingSpec<Value<T, F>> {
-  return { ...given, form, parse: parse as SettingSpec<Value<T, F>>['parse'] }; // T is Value<T, F> wherever there is a text to parse
+  return { ...given, form, parse: parse }; // T is Value<T, F> wherever there is a text to parse
 }
 
 export function text<F extends string | undefined>(given: Given<F> & { readonly pattern?: RegExp; readonly form?: string }) {

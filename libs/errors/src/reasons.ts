@@ -45,7 +45,10 @@ export const REASONS = {
   PAYLOAD_NOT_JSON: row('INVALID_ARGUMENT', 'The payload is not valid JSON: {detail}.'),
   PAYLOAD_TOO_LARGE: row('INVALID_ARGUMENT', 'The payload has {size_bytes} bytes; at most {max_bytes} are taken.', { httpStatus: 413 }),
   REQUEST_TOO_LARGE: row('INVALID_ARGUMENT', 'The request body is larger than {max_bytes} bytes.', { httpStatus: 413 }),
-  GRACE_PERIOD_TOO_LONG: row('INVALID_ARGUMENT', 'A grace period of {grace_period} is longer than the {max_grace_period} this function allows.'),
+  GRACE_PERIOD_TOO_LONG: row(
+    'INVALID_ARGUMENT',
+    'A grace period of {grace_period} is longer than the {max_grace_period} this function allows.',
+  ),
   LANE_FULL: row('RESOURCE_EXHAUSTED', 'Function "{function}" has {limit} events waiting; no more are taken until some have run.'),
   CONCURRENCY_EXHAUSTED: row('RESOURCE_EXHAUSTED', 'No instance of function "{function}" became free in time.'),
   STALE_ATTEMPT: row('ABORTED', 'Attempt {attempt} of event "{event_id}" is not the one that runs.'),

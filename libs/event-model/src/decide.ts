@@ -46,7 +46,9 @@ export function decide(stored: StoredEvent, command: Command, nowMs: number): re
     case 'TERMINATE':
       return terminate(stored, event, command.request, command.dispatched);
     case 'EXPIRE':
-      return event.state === State.QUEUED && nowMs >= expiryMs(stored, event) ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }] : [];
+      return event.state === State.QUEUED && nowMs >= expiryMs(stored, event)
+        ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }]
+        : [];
   }
 }
 

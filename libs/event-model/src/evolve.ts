@@ -106,6 +106,9 @@ function started(current: StoredEvent, event: Event, record: EventRecord, value:
   return next(current, {
     ...event,
     state: current.terminationRequest ? State.TERMINATING : State.RUNNING,
+    // The code and the error were those of the attempt before.
+    statusCode: 0,
+    error: NOTHING,
     startTime: event.startTime ?? value.startTime ?? record.time,
     nextAttemptTime: undefined,
     attempts: [...event.attempts, attemptOf(record.attempt, value)],

@@ -1,6 +1,10 @@
 import type { Attempt, Event } from '@evenfall/contracts/v1/event';
 import { type LogLine, LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
-import { TerminationStep_Delivery as Delivery, TerminationStep_Disposition as Disposition, type TerminationStep } from '@evenfall/contracts/v1/termination';
+import {
+  TerminationStep_Delivery as Delivery,
+  TerminationStep_Disposition as Disposition,
+  type TerminationStep,
+} from '@evenfall/contracts/v1/termination';
 
 /**
  * The platform's lines of an event's log are a rendering of its record, made when they are read: nothing is stored for them, and they can
@@ -20,7 +24,10 @@ export function platformLinesBefore(eventId: string, attempt: Attempt): Platform
     const total = Math.round(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
     const pull = cold.pullCodeMs > 0 ? `PullCode: ${Math.round(cold.pullCodeMs)}ms ` : '';
     const parts = `(${pull}InitRuntime: ${Math.round(cold.initRuntimeMs)}ms InitFunction: ${Math.round(cold.initFunctionMs)}ms)`;
-    lines.push({ timeMs, text: `Init Report RequestId: ${eventId} Coldstart: ${total}ms ${parts} Memory: ${attempt.memoryMb}MB MemUsage: ${megabytes(attempt)}MB` });
+    lines.push({
+      timeMs,
+      text: `Init Report RequestId: ${eventId} Coldstart: ${total}ms ${parts} Memory: ${attempt.memoryMb}MB MemUsage: ${megabytes(attempt)}MB`,
+    });
   }
   return lines;
 }
@@ -30,7 +37,10 @@ export function signalLine(step: TerminationStep): PlatformLine | undefined {
   if (step.signal === 9) return undefined;
   const deaf = step.disposition === Disposition.BLOCKED || step.disposition === Disposition.IGNORED;
   const received = step.delivery === Delivery.DELIVERED && !deaf;
-  return { timeMs: step.sentTime?.getTime() ?? 0, text: received ? '[PLATFORM] Signal received successfully' : '[PLATFORM] Signal reception failed' };
+  return {
+    timeMs: step.sentTime?.getTime() ?? 0,
+    text: received ? '[PLATFORM] Signal received successfully' : '[PLATFORM] Signal reception failed',
+  };
 }
 
 /** What the log says after the function's own lines. Empty until the attempt has ended. */

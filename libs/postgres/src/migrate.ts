@@ -32,7 +32,9 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<void> 
       if (ran.has(number)) continue;
       const text = await readFile(join(dir, name), 'utf8');
       // One simple-protocol message is one transaction: all of the file and its note, or none.
-      await connection.unsafe(`SET search_path TO ${schema}; ${text}; INSERT INTO ${schema}.migration VALUES (${number}, '${name}'); RESET search_path`);
+      await connection.unsafe(
+        `SET search_path TO ${schema}; ${text}; INSERT INTO ${schema}.migration VALUES (${number}, '${name}'); RESET search_path`,
+      );
     }
   } finally {
     await connection`SELECT pg_advisory_unlock(hashtextextended(${`evenfall migrate ${schema}`}, 0))`.catch(() => undefined);

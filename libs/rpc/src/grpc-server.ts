@@ -12,7 +12,7 @@ export type BoundService = { readonly service: ServiceDefinition; readonly imple
 
 /** Puts a service and its implementation together, checked against each other. */
 export function bind<S extends ServiceDefinition>(service: S, implementation: Implementation<S>): BoundService {
-  return { service, implementation: implementation as Readonly<Record<string, unknown>> };
+  return { service, implementation: implementation };
 }
 
 export type GrpcServerOptions = {
@@ -96,7 +96,10 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
   const failure = (error: unknown) => statusOf(toRefusal(error, path, options.onUnexpected));
 
   if (!kind.responseStream) {
-    return ((call: grpc.ServerUnaryCall<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>, done: grpc.sendUnaryData<unknown>) => {
+    return ((
+      call: grpc.ServerUnaryCall<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>,
+      done: grpc.sendUnaryData<unknown>,
+    ) => {
       const { context } = open(call);
       const answer = async (): Promise<unknown> => {
         options.authorize?.(context, path);

@@ -13,7 +13,11 @@ export type Log = {
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** A log of one service: `time level service message key=value …`. */
-export function createLog(service: string, level: LogLevel = 'info', write: (line: string) => void = (line) => process.stderr.write(line)): Log {
+export function createLog(
+  service: string,
+  level: LogLevel = 'info',
+  write: (line: string) => void = (line) => process.stderr.write(line),
+): Log {
   const put = (at: LogLevel, message: string, fields: LogFields): void => {
     if (RANK[at] < RANK[level]) return;
     let line = `${new Date().toISOString()} ${at} ${service} ${message}`;

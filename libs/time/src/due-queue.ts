@@ -28,7 +28,7 @@ export function dueQueue<T>(): DueQueue<T> {
     }
   };
   const sinkFromRoot = (): void => {
-    for (let i = 0; ; ) {
+    for (let i = 0; ;) {
       let least = i;
       if (before(2 * i + 1, least)) least = 2 * i + 1;
       if (before(2 * i + 2, least)) least = 2 * i + 2;
@@ -44,7 +44,7 @@ export function dueQueue<T>(): DueQueue<T> {
     },
     push(dueMs, item) {
       heap.push({ dueMs, order: order++, item });
-      for (let i = heap.length - 1; i > 0; ) {
+      for (let i = heap.length - 1; i > 0;) {
         const parent = (i - 1) >> 1;
         if (!before(i, parent)) return;
         swap(i, parent);

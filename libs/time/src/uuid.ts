@@ -56,7 +56,7 @@ function format(bytes: Buffer, at: number): string {
   let text = '';
   for (let i = 0; i < 16; i++) {
     if (i === 4 || i === 6 || i === 8 || i === 10) text += '-';
-    text += HEX[bytes[at + i] ?? 0];
+    text += HEX[bytes[at + i] ?? 0] ?? '';
   }
   return text;
 }

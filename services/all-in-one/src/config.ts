@@ -7,8 +7,18 @@ import { schedulerSettings } from '@evenfall/scheduler/config';
 
 /** What the all-in-one shape reads itself. */
 export const allInOneSettings = {
-  dataDir: text({ name: 'EVENFALL_DATA_DIR', doc: 'Folder of everything that is kept: the database, the event log, unpacked code.', fallback: '.evenfall' }),
-  metricsPort: integer({ name: 'EVENFALL_METRICS_PORT', doc: 'Port of `/metrics`; 0 picks a free one.', fallback: '9464', min: 0, max: 65_535 }),
+  dataDir: text({
+    name: 'EVENFALL_DATA_DIR',
+    doc: 'Folder of everything that is kept: the database, the event log, unpacked code.',
+    fallback: '.evenfall',
+  }),
+  metricsPort: integer({
+    name: 'EVENFALL_METRICS_PORT',
+    doc: 'Port of `/metrics`; 0 picks a free one.',
+    fallback: '9464',
+    min: 0,
+    max: 65_535,
+  }),
   postgresUrl: text({
     name: 'EVENFALL_POSTGRES_URL',
     doc: 'Postgres to use instead of the embedded one.',
@@ -17,13 +27,25 @@ export const allInOneSettings = {
     pattern: /^postgres(ql)?:\/\//,
     form: 'a URL that begins with "postgres://"',
   }),
-  logLevel: choice({ name: 'EVENFALL_LOG_LEVEL', doc: 'Least important line of the log that is written.', fallback: 'info', choices: ['debug', 'info', 'warn', 'error'] }),
+  logLevel: choice({
+    name: 'EVENFALL_LOG_LEVEL',
+    doc: 'Least important line of the log that is written.',
+    fallback: 'info',
+    choices: ['debug', 'info', 'warn', 'error'],
+  }),
 };
 
 /** Reads every setting of every service, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
   const settings = readSettings(
-    { ...allInOneSettings, ...eventStoreSettings, ...queueSettings, ...schedulerSettings, ...prefixed('agent', agentSettings), ...GATEWAY_SETTINGS },
+    {
+      ...allInOneSettings,
+      ...eventStoreSettings,
+      ...queueSettings,
+      ...schedulerSettings,
+      ...prefixed('agent', agentSettings),
+      ...GATEWAY_SETTINGS,
+    },
     env,
   );
   return { ...settings, gateway: gatewaySettings(settings) };

@@ -105,7 +105,12 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'instance-agent',
       async start() {
-        const agentPorts = { scheduler: clients.scheduler(), registry: clients.registry(), eventStore: clients.eventStore(), log: log('instance-agent') };
+        const agentPorts = {
+          scheduler: clients.scheduler(),
+          registry: clients.registry(),
+          eventStore: clients.eventStore(),
+          log: log('instance-agent'),
+        };
         const agent = await startInstanceAgent(agentPorts, {
           dataDir: join(dataDir, 'agent'),
           agentId: config.agentAgentId,

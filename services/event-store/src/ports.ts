@@ -24,7 +24,9 @@ export type EventTable = {
   getVersioned(id: string): Promise<{ readonly event: Event; readonly version: number } | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
   /** Every open event of the partitions and their offsets, as of one moment. */
-  snapshot(partitions: readonly number[]): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly StoredEvent[] }>;
+  snapshot(
+    partitions: readonly number[],
+  ): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly StoredEvent[] }>;
 };
 
 /** A stored line and its place within its attempt. */

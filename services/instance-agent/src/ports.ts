@@ -20,6 +20,8 @@ export type ProcessEvents = {
 export type InstanceProcess = {
   /** Of the leader. */
   readonly pid: number;
+  /** Resolves once nothing it starts can escape the sweep: no code of the function's may run before. undefined if it can be loaded at once. */
+  readonly contained: Promise<void> | undefined;
   write(bytes: Buffer): void;
   /** Sends a signal by its number; a stopped process is continued first. */
   signal(signal: number, scope: SignalScope): Delivery;
@@ -36,6 +38,8 @@ export type ProcessDriver = {
   start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | undefined;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
   sweepEarlierSessions(): Promise<number>;
+  /** Lets go of what the host keeps for the agent; no instance is left. */
+  close(): void;
 };
 
 /** Unpacked code packages. */

@@ -1,4 +1,4 @@
-import type { AttachResponse, Hello, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { AttachResponse, Hello, InstanceChange, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -84,7 +84,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const logs = shipLogs(ports.eventStore, systemClock, log);
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => feed(agent, instance, { kind: 'DUE', nowMs }));
   const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
-  const code = codeStore(ports.registry, join(dataDir, 'code'));
+  const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
   const agent: Agent = { agentId, clock: systemClock, log, driver, code, outbox: attached, logs, deadlines, concluder, instances, attempts, stopping: false };
 
   const tick = setInterval(() => {
@@ -103,6 +103,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     deadlines.stop();
     stopped.abort();
     await attaching;
+    driver.close();
   };
   return { agentId, stop: () => (stopping ??= stop()) };
 }
@@ -113,15 +114,21 @@ function receive(agent: Agent, response: AttachResponse): void {
     const name = keyOf(key.eventId, key.attempt);
     if (agent.attempts.get(name)?.phase === 'ENDED') agent.attempts.delete(name);
   }
-  if (agent.stopping) return; // nothing new is begun; what is refused here is offered elsewhere once the stream ends
-  for (const request of response.startInstances) void startInstance(agent, request);
+  for (const request of response.startInstances) {
+    if (agent.stopping) agent.outbox.change(goneOf(request.instanceId, true, 'the host is stopping'));
+    else void startInstance(agent, request);
+  }
   for (const assignment of response.assignments) assign(agent, assignment);
   for (const stop of response.stops) stopAttempt(agent, stop);
   for (const { instanceId } of response.stopInstances) {
     const instance = agent.instances.get(instanceId);
     if (instance) stopWhenIdle(agent, instance);
-    else agent.outbox.change({ instanceId, change: { $case: 'gone', value: { startFailed: false, reason: 'unknown' } } });
+    else agent.outbox.change(goneOf(instanceId, false, 'unknown'));
   }
+}
+
+function goneOf(instanceId: string, startFailed: boolean, reason: string): InstanceChange {
+  return { instanceId, change: { $case: 'gone', value: { startFailed, reason } } };
 }
 
 /** Says everything again that a scheduler may have missed. */

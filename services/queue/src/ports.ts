@@ -7,7 +7,9 @@ import type { Log } from '@evenfall/telemetry';
 /** What the queue asks of the event-store. */
 export type EventView = {
   /** Open events of some partitions and the offsets they were folded up to, as of one moment. */
-  snapshot(partitions: readonly number[]): Promise<{ readonly offsets: ReadonlyMap<number, number>; readonly events: readonly StoredEvent[] }>;
+  snapshot(
+    partitions: readonly number[],
+  ): Promise<{ readonly offsets: ReadonlyMap<number, number>; readonly events: readonly StoredEvent[] }>;
   /** An event as the view has it once it has seen the given position; undefined if there is none. */
   get(id: string, after?: { readonly partition: number; readonly endOffset: number }): Promise<Event | undefined>;
 };

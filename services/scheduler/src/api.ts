@@ -1,4 +1,10 @@
-import type { AttachRequest, AttachResponse, DispatchRequest, DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type {
+  AttachRequest,
+  AttachResponse,
+  DispatchRequest,
+  DispatchResponse,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { refuse } from '@evenfall/errors';
 import { type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
@@ -30,15 +36,17 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         } else {
           throw refuse('INVALID_FIELD', { field: 'hello', rule: 'the first batch must carry it' });
         }
-      }).then(
-        () => responses.end(),
-        (error: unknown) => responses.fail(error),
-      ).finally(() => {
-        if (agent?.send === send) {
-          detachAgent(agent);
-          ports.log.info('an agent detached', { agent_id: agent.id });
-        }
-      });
+      })
+        .then(
+          () => responses.end(),
+          (error: unknown) => responses.fail(error),
+        )
+        .finally(() => {
+          if (agent?.send === send) {
+            detachAgent(agent);
+            ports.log.info('an agent detached', { agent_id: agent.id });
+          }
+        });
       return responses;
     },
     listAgents: () => Promise.resolve(listAgents(ports)),

@@ -80,7 +80,10 @@ async function flush(sql: Sql, tail: Tail, taken: readonly Waiting[]): Promise<v
   let at = 0;
   const starts = lengths.map((length) => (at += length) - length + 1);
   const counts = [...byPartition.values()].map((part) => part.records.length);
-  const blob = encoded.length === 1 ? Buffer.from((encoded[0] as Uint8Array).buffer, (encoded[0] as Uint8Array).byteOffset, at) : Buffer.concat(encoded);
+  const blob =
+    encoded.length === 1
+      ? Buffer.from((encoded[0] as Uint8Array).buffer, (encoded[0] as Uint8Array).byteOffset, at)
+      : Buffer.concat(encoded);
   const rows = await sql<{ partition: number; first_offset: bigint }[]>`
     WITH input AS (
       SELECT * FROM unnest(${[...byPartition.keys()]}::int[], ${counts}::int[], ${starts}::int[], ${lengths}::int[]) AS i (partition, count, start, length)

@@ -33,7 +33,11 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
   const tail = createTail(partitionCount);
   const appender = createAppender(sql, tail);
   const reader = await createReader(sql, tail, options.onFailure);
-  const segments = startSegments(sql, { maxBytes: options.segmentBytes ?? 64 * 1024 * 1024, checkMs: options.segmentCheckMs ?? 10_000, onFailure: options.onFailure });
+  const segments = startSegments(sql, {
+    maxBytes: options.segmentBytes ?? 64 * 1024 * 1024,
+    checkMs: options.segmentCheckMs ?? 10_000,
+    onFailure: options.onFailure,
+  });
   return {
     partitionCount,
     append: appender.append,

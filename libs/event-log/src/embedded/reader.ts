@@ -74,7 +74,9 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
   const applied = new Map<number, number>();
 
   const run = async (): Promise<void> => {
-    const [row] = await sql<{ partitions: number[] }[]>`SELECT array_agg(partition ORDER BY partition) AS partitions FROM event_log.partition`;
+    const [row] = await sql<
+      { partitions: number[] }[]
+    >`SELECT array_agg(partition ORDER BY partition) AS partitions FROM event_log.partition`;
     const partitions = row?.partitions ?? [];
     const cursors = new Map(await subscriber.owned(partitions));
     try {

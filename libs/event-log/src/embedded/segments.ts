@@ -1,12 +1,18 @@
 import type { Sql } from '@evenfall/postgres';
 
-export type SegmentOptions = { readonly maxBytes: number; readonly checkMs: number; readonly onFailure: (error: unknown, doing: string) => void };
+export type SegmentOptions = {
+  readonly maxBytes: number;
+  readonly checkMs: number;
+  readonly onFailure: (error: unknown, doing: string) => void;
+};
 
 /** Begins new segments and drops those every reader is past, now and then. Two processes doing it at once do no harm. */
 export function startSegments(sql: Sql, options: SegmentOptions) {
   let working: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
-    working = checkSegments(sql, options.maxBytes).catch((error: unknown) => options.onFailure(error, 'keeping the segments of the event log'));
+    working = checkSegments(sql, options.maxBytes).catch((error: unknown) =>
+      options.onFailure(error, 'keeping the segments of the event log'),
+    );
   }, options.checkMs);
   return {
     async stop(): Promise<void> {
@@ -25,7 +31,9 @@ export async function checkSegments(sql: Sql, maxBytes: number): Promise<void> {
   for (const { segment } of segments.slice(0, -1)) {
     if (!(await nobodyNeeds(sql, segment))) return; // later ones are needed all the more
     // One message is one transaction. A reader that holds the parent makes it give up rather than stop the writers.
-    await sql.unsafe(`SET LOCAL lock_timeout = '500ms'; DROP TABLE event_log.batch_${segment}; DELETE FROM event_log.segment WHERE segment = ${segment}`);
+    await sql.unsafe(
+      `SET LOCAL lock_timeout = '500ms'; DROP TABLE event_log.batch_${segment}; DELETE FROM event_log.segment WHERE segment = ${segment}`,
+    );
   }
 }
 

@@ -17,7 +17,9 @@ export function lockFolder(path: string): FolderLock {
       const holder = read(path);
       const pid = Number(holder.split(' ')[0]);
       if (pid > 0 && pid !== process.pid && describe(pid) === holder) {
-        throw new Error(`Another Evenfall (process ${pid}) uses this data folder. Stop it, or set EVENFALL_DATA_DIR to another folder.`, { cause: error });
+        throw new Error(`Another Evenfall (process ${pid}) uses this data folder. Stop it, or set EVENFALL_DATA_DIR to another folder.`, {
+          cause: error,
+        });
       }
       rmSync(path, { force: true });
     }
@@ -37,7 +39,9 @@ function read(path: string): string {
 function describe(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that was killed and not yet waited for is as dead as can be.
+    return fields[0] === 'Z' || fields[0] === 'X' ? `${pid} dead` : `${pid} ${fields[19]}`;
   } catch {
     return `${pid} ${alive(pid) ? 'alive' : 'dead'}`;
   }

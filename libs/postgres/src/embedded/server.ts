@@ -95,7 +95,13 @@ function settingsOf(socketDir: string, unsafeFast: boolean): string[] {
 function start(program: string, args: readonly string[], identity: Identity) {
   const [command = program, ...rest] = [...identity.prefix, program, ...args];
   // Its own session: a Ctrl-C in the terminal is for Evenfall, which stops the server last.
-  const child: ChildProcess = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'], detached: true, env: { LC_ALL: 'C', TZ: 'UTC' }, cwd: '/', ...ids(identity) });
+  const child: ChildProcess = spawn(command, rest, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+    env: { LC_ALL: 'C', TZ: 'UTC' },
+    cwd: '/',
+    ...ids(identity),
+  });
   let text = '';
   const ready = new Promise<void>((resolve) => {
     child.stderr?.on('data', (chunk: Buffer) => {
@@ -115,7 +121,18 @@ async function makeCluster(initdb: string, identity: Identity, cluster: string, 
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
   own(making, identity);
   own(passwordFile, identity);
-  const args = ['-D', making, '-U', 'evenfall', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '--locale=C', '--no-instructions'];
+  const args = [
+    '-D',
+    making,
+    '-U',
+    'evenfall',
+    '--auth=scram-sha-256',
+    `--pwfile=${passwordFile}`,
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-instructions',
+  ];
   const [command = initdb, ...rest] = [...identity.prefix, initdb, ...args];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { LC_ALL: 'C', TZ: 'UTC' }, cwd: '/', ...ids(identity) });
   let output = '';
@@ -127,7 +144,10 @@ async function makeCluster(initdb: string, identity: Identity, cluster: string, 
   });
   rmSync(passwordFile, { force: true });
   if (code !== 0) {
-    const hint = identity.uid === undefined ? '' : '\nRoot cannot run Postgres and user namespaces are off here: every folder above the data folder and node_modules must be open to all (o+x), or set EVENFALL_POSTGRES_URL.';
+    const hint =
+      identity.uid === undefined
+        ? ''
+        : '\nRoot cannot run Postgres and user namespaces are off here: every folder above the data folder and node_modules must be open to all (o+x), or set EVENFALL_POSTGRES_URL.';
     throw new Error(`Could not make a Postgres cluster in ${making}:\n${output.trim()}${hint}`);
   }
   renameSync(making, cluster);

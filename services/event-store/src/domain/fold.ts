@@ -24,7 +24,10 @@ export type FoldChanges = {
 };
 
 /** Ids whose open row must be known before these batches can be folded. `keyed` ones may also have ended already. */
-export function idsToLoad(batches: readonly LogBatch[], known: (id: string) => boolean): { readonly ids: readonly string[]; readonly keyed: readonly string[] } {
+export function idsToLoad(
+  batches: readonly LogBatch[],
+  known: (id: string) => boolean,
+): { readonly ids: readonly string[]; readonly keyed: readonly string[] } {
   const ids = new Set<string>();
   const keyed = new Set<string>();
   const accepted = new Set<string>();
@@ -43,7 +46,11 @@ export function idsToLoad(batches: readonly LogBatch[], known: (id: string) => b
 }
 
 /** Folds batches over what is known. Pure: many records of one event become one change. */
-export function fold(batches: readonly LogBatch[], known: (id: string) => OpenEntry | undefined, hasEnded: (id: string) => boolean): FoldChanges {
+export function fold(
+  batches: readonly LogBatch[],
+  known: (id: string) => OpenEntry | undefined,
+  hasEnded: (id: string) => boolean,
+): FoldChanges {
   const changed = new Map<string, OpenEntry>();
   const moves = new Map<number, { partition: number; from: number; to: number }>();
   for (const { partition, firstOffset, records } of batches) {
@@ -55,7 +62,8 @@ export function fold(batches: readonly LogBatch[], known: (id: string) => OpenEn
       const before = changed.get(record.eventId) ?? known(record.eventId);
       if (!before && hasEnded(record.eventId)) continue;
       const after = evolve(before?.stored, record);
-      if (after && after !== before?.stored) changed.set(record.eventId, { stored: after, partition, persisted: before?.persisted ?? false });
+      if (after && after !== before?.stored)
+        changed.set(record.eventId, { stored: after, partition, persisted: before?.persisted ?? false });
     }
   }
   const open: OpenEntry[] = [];

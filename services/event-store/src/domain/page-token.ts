@@ -22,7 +22,7 @@ export function readPageToken(query: ListEventsRequest): PageKey | undefined {
     const [hash, timeMs, id] = parsed as unknown[];
     const timeIsGood = timeMs === null || (typeof timeMs === 'number' && Number.isSafeInteger(timeMs));
     if (hash !== filterHash(query) || !timeIsGood || typeof id !== 'string' || !isUuid(id)) return undefined;
-    return { timeMs: timeMs as number | null, id };
+    return { timeMs: timeMs, id };
   } catch {
     return undefined; // not base64, not JSON: not a token of ours
   }

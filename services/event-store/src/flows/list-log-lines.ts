@@ -20,7 +20,10 @@ export async function listLogLines(
   const { event } = await getEvent(ports, { id: request.eventId, after: [] });
   if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.eventId });
   const own = await ports.logs.list(event.id, { attempt: 0, sequence: 0 }, READ_MOST);
-  const lines: LogLine[] = mergeLog(event, own.map((one) => one.line));
+  const lines: LogLine[] = mergeLog(
+    event,
+    own.map((one) => one.line),
+  );
   const page = lines.slice(skip, skip + size);
   return { lines: page, nextPageToken: skip + size < lines.length ? writeToken(skip + size) : '' };
 }

@@ -1,5 +1,5 @@
 import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine } from '@evenfall/event-model';
-import type { Attempt, Event } from '@evenfall/contracts/v1/event';
+import type { Attempt } from '@evenfall/contracts/v1/event';
 import { type LogLine, LogLine_Stream as Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import type { Watchers } from '../domain/watchers.ts';
 import type { EventTable, LogTable } from '../ports.ts';
@@ -41,7 +41,12 @@ export async function* tailLogLines(
         if (last) {
           const steps = (event.termination?.steps ?? []).slice(signals);
           signals += steps.length;
-          lines.push(...platform(attempt, steps.map(signalLine).filter((line) => line !== undefined)));
+          lines.push(
+            ...platform(
+              attempt,
+              steps.map(signalLine).filter((line) => line !== undefined),
+            ),
+          );
         }
         if (!attempt.endTime) break;
         lines.push(...platform(attempt, platformLinesAfter(eventId, attempt, last ? event.result : Buffer.alloc(0))));
@@ -51,7 +56,7 @@ export async function* tailLogLines(
       if (lines.length > 0) yield { lines };
       if (isFinal(event.state)) return;
       await wake.next(LOOK_MS);
-      event = (await ports.events.getEvent(eventId)) as Event;
+      event = (await ports.events.getEvent(eventId));
     }
   } finally {
     leave();
@@ -60,5 +65,11 @@ export async function* tailLogLines(
 }
 
 function platform(attempt: Attempt, lines: readonly PlatformLine[]): LogLine[] {
-  return lines.map(({ timeMs, text }) => ({ time: new Date(timeMs), stream: Stream.PLATFORM, attempt: attempt.number, instanceId: attempt.instanceId, text }));
+  return lines.map(({ timeMs, text }) => ({
+    time: new Date(timeMs),
+    stream: Stream.PLATFORM,
+    attempt: attempt.number,
+    instanceId: attempt.instanceId,
+    text,
+  }));
 }

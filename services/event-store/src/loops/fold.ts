@@ -42,7 +42,11 @@ export function startFold(ports: FoldPorts): Subscription {
     },
     async apply(batches) {
       const ended = await load(batches);
-      const changes = fold(batches, (id) => open.get(id), (id) => ended.has(id));
+      const changes = fold(
+        batches,
+        (id) => open.get(id),
+        (id) => ended.has(id),
+      );
       await partitions.ensure(changes.ended.map((event) => event.endTime?.getTime() ?? 0));
       if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
       for (const [id, stored] of changes.touched) {

@@ -9,6 +9,8 @@ import { flushLines } from './collect-output.ts';
 /** The largest result that is kept of an asynchronous event. What is cut is no JSON any more: `result_truncated` says so. */
 export const MAX_KEPT_RESULT_BYTES = 256 * 1024;
 const MEMORY_READ_INTERVAL_MS = 100;
+/** What becomes of an attempt whose instance was there, and is no more, before it could take it. */
+export const NO_INSTANCE: Ending = { kind: 'START_FAILED', fault: { statusCode: 500, message: 'The instance was gone when the event came' } };
 const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
 
 /** Ends the attempt of an instance that answered and lives on. */
@@ -34,7 +36,8 @@ export function finishInstance(agent: Agent, instance: Instance, ending: Ending)
     agent.outbox.change({ instanceId: instance.id, change: { $case: 'gone', value } });
   };
   // Lines of a start that failed are all there is to explain it: they go with the attempt that waited for it.
-  for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, ending);
+  const ofHost = ending.kind === 'LOST' || ending.kind === 'DRAINED';
+  for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, instance.ready && !ofHost ? NO_INSTANCE : ending);
   if (attempt) endAttempt(agent, attempt, ending, gone);
   else gone();
 }

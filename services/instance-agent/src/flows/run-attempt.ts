@@ -5,11 +5,10 @@ import type { Ending } from '../domain/instance-life.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { feed } from './drive-instance.ts';
-import { endAttempt } from './end-attempt.ts';
+import { endAttempt, NO_INSTANCE } from './end-attempt.ts';
 
 const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
 const LOST: Ending = { kind: 'LOST' };
-const NO_INSTANCE: Ending = { kind: 'START_FAILED', fault: { statusCode: 500, message: 'The instance was gone when the event came' } };
 
 /** Takes an assignment. The same (event id, attempt) twice is the same attempt: reported again, never run again. */
 export function assign(agent: Agent, given: InstanceAssignment): void {

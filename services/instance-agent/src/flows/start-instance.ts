@@ -62,8 +62,7 @@ function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): 
     case Frame.HELLO:
       instance.helloMs = agent.clock.monotonic();
       if (instance.fn.runtime === 'nodejs') instance.handlers = 0; // it tells of every change from here on
-      instance.process?.write(encodeFrame(Frame.LOAD, loadTermsOf(instance)));
-      return;
+      return load(instance);
     case Frame.LOADED:
       return onLoaded(agent, instance);
     case Frame.LOAD_FAILED:
@@ -75,6 +74,13 @@ function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): 
       return onEnd?.(body[4] === 1, body.toString('utf8', 5));
     }
   }
+}
+
+/** Lets the runtime load the function once the process is contained, which went on while the runtime came up. */
+function load(instance: Instance): void {
+  const send = (): void => instance.process?.write(encodeFrame(Frame.LOAD, loadTermsOf(instance)));
+  if (instance.process?.contained) void instance.process.contained.then(send);
+  else send();
 }
 
 function loadTermsOf(instance: Instance): Buffer {

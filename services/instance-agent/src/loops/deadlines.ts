@@ -3,6 +3,9 @@ import type { Instance } from '../flows/agent.ts';
 
 export type Deadlines = { set(instance: Instance, dueMs: number): void; stop(): void };
 
+/** Deadlines further away are looked at again after this: the queue must not keep an instance that is gone for the 24 hours it had. */
+const MAX_LOOK_AHEAD_MS = 60_000;
+
 /**
  * Watches one deadline per instance with one timer for all. An instance is in the queue at most at one time that is not after its deadline;
  * when it comes up early it is put back. So setting a later deadline, which every event does, costs two assignments.
@@ -16,13 +19,14 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
     if (dueMs >= timerDueMs) return;
     clearTimeout(timer);
     timerDueMs = dueMs;
-    // Ceiling, or it would come up a fraction early and be put back; the longest a timer can wait is 24.8 days.
-    timer = setTimeout(run, Math.min(Math.max(0, Math.ceil(dueMs - clock.monotonic())), 2_000_000_000));
+    // Ceiling, or it would come up a fraction early and be put back.
+    timer = setTimeout(run, Math.max(0, Math.ceil(dueMs - clock.monotonic())));
   };
   const push = (instance: Instance, dueMs: number): void => {
-    instance.armedMs = dueMs;
-    queue.push(dueMs, instance);
-    arm(dueMs);
+    const lookMs = Math.min(dueMs, clock.monotonic() + MAX_LOOK_AHEAD_MS);
+    instance.armedMs = lookMs;
+    queue.push(lookMs, instance);
+    arm(lookMs);
   };
   const run = (): void => {
     timerDueMs = Number.POSITIVE_INFINITY;

@@ -1,6 +1,7 @@
 import type { AttemptEnded, AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
-import { type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
-import { type AttachRequest, AttachResponse, type InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { EventStoreServiceService, type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { type AttachRequest, AttachResponse, type InstanceChange, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
@@ -8,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Pushable, pushable } from '@evenfall/rpc';
+import { type Implementation, inProcessClient, type Pushable, pushable } from '@evenfall/rpc';
 import { createLog, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
@@ -93,7 +94,13 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
   };
   const log = process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog;
   // The fakes have the methods the agent calls, and no others.
-  const ports = { scheduler, registry, eventStore, log } as unknown as InstanceAgentPorts;
+  const quiet = (): void => undefined;
+  const ports: InstanceAgentPorts = {
+    scheduler: inProcessClient(SchedulerServiceService, scheduler as unknown as Implementation<typeof SchedulerServiceService>, quiet),
+    registry: inProcessClient(RegistryServiceService, registry as unknown as Implementation<typeof RegistryServiceService>, quiet),
+    eventStore: inProcessClient(EventStoreServiceService, eventStore as unknown as Implementation<typeof EventStoreServiceService>, quiet),
+    log,
+  };
 
   const until = <T>(claim: () => T | undefined | false, what: string, withinMs = 15_000): Promise<T> =>
     new Promise((resolve, reject) => {

@@ -59,7 +59,11 @@ export function createLanes(): Lanes {
   return {
     get(key) {
       let lane = lanes.get(key);
-      if (!lane) lanes.set(key, (lane = { key, ready: createReadyQueue(), sent: new Set(), waiting: 0, accepting: 0, pausedUntilMs: 0, inRound: false }));
+      if (!lane)
+        lanes.set(
+          key,
+          (lane = { key, ready: createReadyQueue(), sent: new Set(), waiting: 0, accepting: 0, pausedUntilMs: 0, inRound: false }),
+        );
       return lane;
     },
     all: () => lanes.values(),

@@ -36,9 +36,17 @@ export function createOutbox(): Outbox {
         urgent++;
         const start = change?.$case === 'attemptConcluded' ? starts.get(record.eventId) : undefined;
         const begun = start?.records[start.at];
-        if (start && begun?.change?.$case === 'attemptStarted' && begun.attempt === record.attempt && change?.$case === 'attemptConcluded') {
+        if (
+          start &&
+          begun?.change?.$case === 'attemptStarted' &&
+          begun.attempt === record.attempt &&
+          change?.$case === 'attemptConcluded'
+        ) {
           starts.delete(record.eventId);
-          start.records[start.at] = { ...record, change: { $case: 'attemptConcluded', value: { ...change.value, started: begun.change.value } } };
+          start.records[start.at] = {
+            ...record,
+            change: { $case: 'attemptConcluded', value: { ...change.value, started: begun.change.value } },
+          };
           return;
         }
         // Anything in between must stay behind its start.

@@ -14,7 +14,8 @@ export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: Acc
   const key = laneKey(first.namespace, first.function, first.trigger);
   const lane = lanes.get(key);
   const count = request.events.length;
-  if (lane.waiting + lane.accepting + count > ports.laneLimit) throw refuse('LANE_FULL', { function: first.function, limit: ports.laneLimit });
+  if (lane.waiting + lane.accepting + count > ports.laneLimit)
+    throw refuse('LANE_FULL', { function: first.function, limit: ports.laneLimit });
 
   const nowMs = ports.clock.now();
   const records: EventRecord[] = [];

@@ -73,7 +73,8 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
   const ended = (entry: Entry, attempt: number, report: Extract<NonNullable<AttemptReport['report']>, { $case: 'ended' }>): void => {
     owner.lanes.left(entry);
     const refusal = owner.command(entry, attempt, { kind: 'ATTEMPT_ENDED', attempt, ended: report.value, random: ports.random() });
-    if (refusal) batch().acks.push({ eventId: entry.id, attempt }); // of the past: nobody needs it
+    if (refusal)
+      batch().acks.push({ eventId: entry.id, attempt }); // of the past: nobody needs it
     else if (attempt === entry.dispatched) entry.dispatched = 0;
   };
   const back = (entry: Entry, attempt: number): void => {
@@ -146,7 +147,13 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
     },
     resume,
     revoke(entry) {
-      batch().stops.push({ eventId: entry.id, attempt: entry.dispatched, cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED, policy: undefined });
+      batch().stops.push({
+        eventId: entry.id,
+        attempt: entry.dispatched,
+        cause: Cause.UNSPECIFIED,
+        mode: Mode.UNSPECIFIED,
+        policy: undefined,
+      });
     },
   };
 }

@@ -1,5 +1,9 @@
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
-import { TerminateEventRequest_Wait as Wait, type TerminateEventRequest, type TerminateEventResponse } from '@evenfall/contracts/queue/v1/queue_service';
+import {
+  TerminateEventRequest_Wait as Wait,
+  type TerminateEventRequest,
+  type TerminateEventResponse,
+} from '@evenfall/contracts/queue/v1/queue_service';
 import { isFinal } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import { delay } from '@evenfall/time';
@@ -41,7 +45,8 @@ async function findEntry({ queue, owner }: Ports, id: string, signal: AbortSigna
     const event = await queue.view.get(id);
     if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: id });
     if (isFinal(event.state)) throw refuse('EVENT_ENDED', { event_id: id, state: stateNames[event.state] ?? '' });
-    if (queue.clock.monotonic() > untilMs || !(await delay(10, signal))) throw refuse('SERVICE_UNAVAILABLE', { detail: 'the event has no owner yet' });
+    if (queue.clock.monotonic() > untilMs || !(await delay(10, signal)))
+      throw refuse('SERVICE_UNAVAILABLE', { detail: 'the event has no owner yet' });
   }
 }
 

@@ -29,7 +29,7 @@ export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
   const ends = new Map<number, number>();
   let scheduled = false;
   let timer: NodeJS.Timeout | undefined;
-  let idlers: (() => void)[] = [];
+  const idlers: (() => void)[] = [];
 
   const flush = (): void => {
     scheduled = false;

@@ -5,7 +5,12 @@ import type { Dispatcher } from '../flows/dispatcher.ts';
 import type { QueuePorts } from '../ports.ts';
 
 /** Keeps one stream to the scheduler: assignments and stops out, reports in. */
-export function runDispatch(ports: QueuePorts, scheduler: ClientOf<SchedulerServiceService>, dispatcher: Dispatcher, signal: AbortSignal): Promise<void> {
+export function runDispatch(
+  ports: QueuePorts,
+  scheduler: ClientOf<SchedulerServiceService>,
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+): Promise<void> {
   const onFailure = (error: unknown): void => ports.log.warn('the stream to the scheduler ended', { error: String(error) });
   return superviseLoop({ name: 'dispatch', signal, onFailure }, async () => {
     const requests = pushable<DispatchRequest>();

@@ -26,7 +26,10 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
     // A key names the same event for as long as its status is kept: it may have ended long ago.
     const known = await ports.view.get(entry.id, { partition: entry.partition, endOffset });
     if (owner.book.get(entry.id) !== entry) return;
-    if (known && isFinal(known.state)) return owner.forget(entry);
+    if (known && isFinal(known.state)) {
+      owner.forget(entry);
+      return;
+    }
     owner.settle(entry);
     dispatcher.pump();
   };

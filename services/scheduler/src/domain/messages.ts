@@ -7,10 +7,21 @@ const NOTHING = Buffer.alloc(0);
 
 /** The batch that is being put together for an agent. */
 export function outgoingOf(agent: Agent): AttachResponse {
-  return (agent.outgoing ??= { welcome: undefined, heartbeat: undefined, startInstances: [], assignments: [], stops: [], stopInstances: [], acks: [] });
+  return (agent.outgoing ??= {
+    welcome: undefined,
+    heartbeat: undefined,
+    startInstances: [],
+    assignments: [],
+    stops: [],
+    stopInstances: [],
+    acks: [],
+  });
 }
 
-export function startedReport(assignment: Assignment, started: NonNullable<Extract<AttemptReport['report'], { $case: 'started' }>>['value']): AttemptReport {
+export function startedReport(
+  assignment: Assignment,
+  started: NonNullable<Extract<AttemptReport['report'], { $case: 'started' }>>['value'],
+): AttemptReport {
   return { eventId: assignment.eventId, attempt: assignment.attempt, report: { $case: 'started', value: started } };
 }
 
@@ -23,7 +34,12 @@ export function revokedReport(eventId: string, attempt: number): AttemptReport {
 }
 
 /** An end the scheduler itself declares. */
-export function declaredEnd(outcome: typeof Outcome.LOST | typeof Outcome.START_FAILED, statusCode: number, message: string, nowMs: number): AttemptEnded {
+export function declaredEnd(
+  outcome: typeof Outcome.LOST | typeof Outcome.START_FAILED,
+  statusCode: number,
+  message: string,
+  nowMs: number,
+): AttemptEnded {
   return {
     outcome,
     statusCode,

@@ -14,12 +14,12 @@ export function startsWanted(pool: Pool, nowMs: number): number {
   const waiting = pool.waiting.size;
   if (waiting === 0) return 0;
   if (pool.averageMs === undefined) return waiting;
-  const perAttemptMs = Math.max(pool.averageMs, nowMs - pool.lastProgressMs);
-  const instances = Math.max(1, pool.instances.size);
-  const needed = Math.floor((waiting * perAttemptMs) / TARGET_MS) - pool.starting;
-  // Without any instance nothing would ever move.
-  const least = instances === 1 && pool.instances.size === 0 ? 1 : 0;
-  return Math.max(least, Math.min(waiting, needed));
+  if (pool.instances.size === 0) return 1; // without any, nothing would ever move
+  const stalledMs = nowMs - pool.lastProgressMs;
+  const flowing = stalledMs <= Math.max(2 * pool.averageMs, TARGET_MS);
+  // While attempts end, those there are count; when none does, those there are do not help.
+  const needed = flowing ? (waiting * pool.averageMs) / TARGET_MS - pool.instances.size : (waiting * stalledMs) / TARGET_MS - pool.starting;
+  return Math.max(0, Math.min(waiting, Math.floor(needed)));
 }
 
 /** The agent with the most room for an instance of this size; undefined if none has room, or all are busy starting others. */

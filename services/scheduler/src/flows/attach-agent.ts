@@ -15,7 +15,9 @@ export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequ
   agent.lastSeenMs = ports.clock.monotonic();
   if (batch.heartbeat) outgoingOf(agent).heartbeat = batch.heartbeat;
   const pools = new Set<Pool>();
-  const note = (pool: Pool | undefined): void => void (pool && pools.add(pool));
+  const note = (pool: Pool | undefined): void => {
+    if (pool) pools.add(pool);
+  };
   for (const report of batch.reports) note(takeReport(ports, agent, report));
   for (const change of batch.instanceChanges) note(takeInstanceChange(ports, agent, change));
   // Room on a host is room for everybody who waits.
@@ -75,7 +77,9 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
     if (!report.function) continue;
     const { namespace, name, version } = report.function;
     const attempt = report.attempt && ports.cluster.attempts.get(report.attempt.eventId);
-    const known = agent.instances.get(id) ?? addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);
+    const known =
+      agent.instances.get(id) ??
+      addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);
     setInstanceState(known, report.attempt ? 'BUSY' : 'IDLE', nowMs);
     known.attempt = attempt;
     if (attempt) attempt.instance = known;

@@ -68,7 +68,8 @@ function handOver(instance: Instance, attempt: LiveAttempt, nowMs: number): void
 
 /** Starts an instance for the attempt that has waited longest, which goes with it. Answers whether there was room. */
 function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number): boolean {
-  const agent = placeInstance(ports.cluster.agents.values(), spec.memoryMb) ?? makeRoom(ports, spec.memoryMb);
+  const agent = placeInstance(ports.cluster.agents.values(), spec.memoryMb);
+  if (!agent) makeRoom(ports, spec.memoryMb);
   if (!agent || !ports.startRate.take(nowMs)) return false;
   const attempt = pool.waiting.shift();
   if (!attempt) return false;
@@ -82,15 +83,14 @@ function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: numbe
 }
 
 /** Has the instance that has been idle longest make way on a host that is full. The room is there once it is gone. */
-function makeRoom(ports: SchedulerPorts, memoryMb: number): undefined {
+function makeRoom(ports: SchedulerPorts, memoryMb: number): void {
   let oldest: Instance | undefined;
   for (const agent of ports.cluster.agents.values()) {
     if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
     for (const instance of agent.instances.values()) {
-      if (instance.state === 'STOPPING') return undefined; // room is being made already
+      if (instance.state === 'STOPPING') return; // room is being made already
       if (instance.state === 'IDLE' && (!oldest || instance.idleSinceMs < oldest.idleSinceMs)) oldest = instance;
     }
   }
   if (oldest) stopInstance(ports, oldest, Cause.IDLE);
-  return undefined;
 }

@@ -32,7 +32,8 @@ export function tend(ports: SchedulerPorts, idleMs: number, startedMs: number): 
   for (const agent of cluster.agents.values()) {
     if (agent.send || nowMs - agent.lastSeenMs < leaseMs) continue;
     ports.log.warn('an agent is lost', { agent_id: agent.id, instances: agent.instances.size });
-    for (const attempt of [...cluster.attempts.values()]) if (attempt.instance?.agent === agent && !attempt.ended) loseAttempt(ports, attempt);
+    for (const attempt of [...cluster.attempts.values()])
+      if (attempt.instance?.agent === agent && !attempt.ended) loseAttempt(ports, attempt);
     for (const instance of [...agent.instances.values()]) removeInstance(instance, nowMs);
     cluster.agents.delete(agent.id);
   }

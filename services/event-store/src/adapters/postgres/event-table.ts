@@ -24,7 +24,9 @@ export function createEventTable(sql: Sql, retentionMs: number): EventTable {
       return rows.map((row) => StoredEvent.decode(row.data));
     },
     async endedIds(ids) {
-      const rows = await sql<{ id: string }[]>`SELECT id FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
+      const rows = await sql<
+        { id: string }[]
+      >`SELECT id FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
       return new Set(rows.map((row) => row.id));
     },
     async getEvent(id) {

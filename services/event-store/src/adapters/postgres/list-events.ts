@@ -1,11 +1,21 @@
 import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
-import { ListEventsRequest_Order as Order, ListEventsRequest_OrderBy as OrderBy, type ListEventsRequest } from '@evenfall/contracts/v1/event_service';
+import {
+  ListEventsRequest_Order as Order,
+  ListEventsRequest_OrderBy as OrderBy,
+  type ListEventsRequest,
+} from '@evenfall/contracts/v1/event_service';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Sql } from '@evenfall/postgres';
 import type { PageKey } from '../../domain/page-token.ts';
 
 /** One page by keyset: each table gives its own first rows from an index, and the better ones win. */
-export async function listEvents(sql: Sql, query: ListEventsRequest, after: PageKey | undefined, limit: number, since: string): Promise<readonly Event[]> {
+export async function listEvents(
+  sql: Sql,
+  query: ListEventsRequest,
+  after: PageKey | undefined,
+  limit: number,
+  since: string,
+): Promise<readonly Event[]> {
   const byEnd = query.orderBy === OrderBy.END_TIME;
   const descending = query.order !== Order.ASC;
   const states = query.states.length > 0 ? query.states : Object.values(State).filter((state) => state > 0);

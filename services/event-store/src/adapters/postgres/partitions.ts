@@ -13,7 +13,9 @@ export function createPartitions(sql: Sql, retentionMs: number): Partitions {
     const from = new Date(lower).toISOString();
     const to = new Date(lower + WIDTH_MS).toISOString();
     for (const table of TABLES) {
-      await sql.unsafe(`CREATE TABLE IF NOT EXISTS events.${nameOf(table, lower)} PARTITION OF events.${table} FOR VALUES FROM ('${from}') TO ('${to}')`);
+      await sql.unsafe(
+        `CREATE TABLE IF NOT EXISTS events.${nameOf(table, lower)} PARTITION OF events.${table} FOR VALUES FROM ('${from}') TO ('${to}')`,
+      );
     }
     made.add(lower);
   };

@@ -9,8 +9,11 @@ import type { ClientOf } from '@evenfall/rpc';
 import type { CodeStore } from '../../ports.ts';
 import { unpack } from './unpack.ts';
 
-/** Keeps every package it was asked for, unpacked, under its digest. Two that ask at the same time wait for one pull. */
-export function codeStore(registry: ClientOf<typeof RegistryServiceService>, root: string): CodeStore {
+/**
+ * Keeps every package it was asked for, unpacked, under its digest. Two that ask at the same time wait for one pull. `temporaryRoot` is on
+ * the same file system, and emptied when the agent starts.
+ */
+export function codeStore(registry: ClientOf<typeof RegistryServiceService>, root: string, temporaryRoot: string): CodeStore {
   const pulls = new Map<string, Promise<void>>();
   return {
     async folderOf(codeSha256) {
@@ -20,7 +23,7 @@ export function codeStore(registry: ClientOf<typeof RegistryServiceService>, roo
       const startMs = performance.now();
       let pull = pulls.get(codeSha256);
       if (!pull) {
-        pull = pullPackage(registry, root, codeSha256).finally(() => pulls.delete(codeSha256));
+        pull = pullPackage(registry, root, temporaryRoot, codeSha256).finally(() => pulls.delete(codeSha256));
         pulls.set(codeSha256, pull);
       }
       await pull;
@@ -29,9 +32,14 @@ export function codeStore(registry: ClientOf<typeof RegistryServiceService>, roo
   };
 }
 
-async function pullPackage(registry: ClientOf<typeof RegistryServiceService>, root: string, codeSha256: string): Promise<void> {
+async function pullPackage(
+  registry: ClientOf<typeof RegistryServiceService>,
+  root: string,
+  temporaryRoot: string,
+  codeSha256: string,
+): Promise<void> {
   await mkdir(root, { recursive: true });
-  const work = await mkdtemp(join(root, '.pull-'));
+  const work = await mkdtemp(join(temporaryRoot, 'pull-'));
   try {
     const zipFile = join(work, 'code.zip');
     const hash = createHash('sha256');

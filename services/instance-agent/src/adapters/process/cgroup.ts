@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
@@ -10,8 +11,13 @@ export type InstanceCgroup = {
 };
 
 export type Cgroups = {
-  /** Makes one and puts the process into it; undefined if that fails. */
-  create(name: string, pid: number): InstanceCgroup | undefined;
+  /**
+   * Makes one and puts the process into it; undefined if that fails. `joined` resolves, in any case, once it is in: the kernel may take
+   * more than 10 ms for that, so nobody stands and waits.
+   */
+  create(name: string, pid: number): { readonly cgroup: InstanceCgroup; readonly joined: Promise<void> } | undefined;
+  /** Removes the agent's own, once it is empty. */
+  close(): void;
 };
 
 const attempt = <T>(action: () => T): T | undefined => {
@@ -43,17 +49,15 @@ export function openCgroups(agentId: string): Cgroups | undefined {
     if (!entry.isDirectory()) continue;
     const left = cgroupAt(join(root, entry.name));
     left.kill();
-    left.remove();
+    attempt(() => rmdirSync(join(root, entry.name)));
   }
   return {
+    close: () => attempt(() => rmdirSync(root)),
     create(name, pid) {
       const path = join(root, name);
-      const made = attempt(() => {
-        mkdirSync(path);
-        writeFileSync(join(path, 'cgroup.procs'), String(pid));
-        return true;
-      });
-      return made ? cgroupAt(path) : undefined;
+      if (attempt(() => mkdirSync(path) ?? path) === undefined) return undefined;
+      const joined = writeFile(join(path, 'cgroup.procs'), String(pid)).catch(() => undefined); // it has gone already
+      return { cgroup: cgroupAt(path), joined };
     },
   };
 }

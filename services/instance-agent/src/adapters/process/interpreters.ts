@@ -27,8 +27,8 @@ export function findInterpreters(searchPath: string, pythonPath: string | undefi
     commandOf(runtime, memoryMb) {
       if (runtime === 'python3' && python) return wrap(python, join(RUNTIMES, 'python3/bootstrap.py'));
       if (runtime === 'nodejs') {
-        // V8 would let garbage grow far past the function's memory; with the limit it collects in time.
-        return wrap(process.execPath, '--disable-sigusr1', `--max-old-space-size=${memoryMb}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
+        // Memory is watched from outside, so that every runtime ends 434. V8's own limit stands well above: it would end in SIGABRT, 439.
+        return wrap(process.execPath, `--max-old-space-size=${memoryMb + 512}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
       }
       return undefined;
     },

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rm } from 'node:fs';
+import { rm as removeFolder } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
@@ -16,10 +17,14 @@ export type ProcessDriverOptions = { readonly agentId: string; readonly temporar
 /** Runs every instance as a process group of its own on this host. */
 export function processDriver(options: ProcessDriverOptions): ProcessDriver {
   const cgroups = openCgroups(options.agentId);
-  mkdirSync(options.temporaryRoot, { recursive: true });
   return {
     start: (spec, events) => startProcess(options, cgroups, spec, events),
-    sweepEarlierSessions: () => sweepAgent(options.agentId),
+    async sweepEarlierSessions() {
+      const count = await sweepAgent(options.agentId);
+      await emptyFolder(options.temporaryRoot); // nobody is left to use it
+      return count;
+    },
+    close: () => cgroups?.close(),
   };
 }
 
@@ -43,7 +48,8 @@ function startProcess(
   const [, stdout, stderr] = child.stdio;
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const pid = child.pid ?? 0;
-  const cgroup = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
+  const contained = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
+  const cgroup = contained?.cgroup;
   let alive = pid !== 0;
   let descendants: ReadonlyMap<number, string> = new Map();
   let openOutputs = 2;
@@ -84,6 +90,7 @@ function startProcess(
   };
   return {
     pid,
+    contained: contained?.joined,
     write: (bytes) => channel.write(bytes),
     signal(signal, scope) {
       // A stopped process takes the signal but acts on it only once it runs again.
@@ -106,6 +113,11 @@ function startProcess(
       return swept;
     },
   };
+}
+
+async function emptyFolder(path: string): Promise<void> {
+  await removeFolder(path, { recursive: true, force: true });
+  mkdirSync(path, { recursive: true });
 }
 
 function within(ms: number, start: (done: () => void) => void): Promise<void> {

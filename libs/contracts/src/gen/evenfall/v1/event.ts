@@ -29,11 +29,11 @@ export interface Event {
   trigger: string;
   /** Where it stands. */
   state: Event_State;
-  /** Status code of the last attempt (200, 430, 433, 439, 499, ...); 0 while it has none. */
+  /** Status code the last attempt ended with (200, 430, 433, 439, 499, ...); 0 while an attempt runs, and before the first. */
   statusCode: number;
   /** JSON text the function returned; empty until it has returned. Cut at 256 KiB. */
   result: Buffer;
-  /** JSON text of the error the last attempt ended with; empty without one. */
+  /** JSON text of the error the last attempt ended with; empty without one, and while an attempt runs. */
   error: Buffer;
   /** Whether the result was cut. */
   resultTruncated: boolean;

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { type Command, evolve, isFinal } from './index.ts';
+import { acceptedRecord, endedAs, ENDING_NAMES, ID, newLife, signalSent, started, START_MS, terminateCommand } from './testing/life.ts';
+
+const attempt = fc.integer({ min: 1, max: 4 });
+const command: fc.Arbitrary<{ attempt: number; command: Command }> = fc.oneof(
+  attempt.map((n) => ({ attempt: n, command: { kind: 'ATTEMPT_STARTED', attempt: n, started } as const })),
+  fc.record({ n: attempt, ending: fc.constantFrom(...ENDING_NAMES) }).map(({ n, ending }) => ({
+    attempt: n,
+    command: { kind: 'ATTEMPT_ENDED', attempt: n, ended: endedAs(ending, START_MS), random: 0.5 } as const,
+  })),
+  attempt.map((n) => ({ attempt: n, command: { kind: 'SIGNAL_SENT', attempt: n, sent: signalSent(START_MS) } as const })),
+  attempt.map((n) => ({ attempt: n, command: { kind: 'ATTEMPT_REVOKED', attempt: n } as const })),
+  fc.record({ graceful: fc.boolean(), dispatched: fc.boolean() }).map(({ graceful, dispatched }) => ({ attempt: 0, command: terminateCommand(graceful, dispatched) })),
+  fc.constant({ attempt: 0, command: { kind: 'EXPIRE' } as const }),
+);
+
+const step = fc.record({ command, advanceMs: fc.constantFrom(0, 1, 60_000, 21_600_000) });
+
+test('whatever is said in whatever order: a final state stays, attempts only rise, one runs at a time', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const life = newLife();
+      for (const one of steps) {
+        const before = life.stored?.event;
+        life.nowMs += one.advanceMs;
+        life.run(one.command.attempt, one.command.command);
+        const after = life.stored?.event;
+        assert.ok(before && after);
+        if (isFinal(before.state)) assert.equal(after, before);
+        assert.ok(after.attempts.length >= before.attempts.length);
+        assert.deepEqual(after.attempts.map((a) => a.number), after.attempts.map((_, i) => i + 1));
+        assert.ok(after.attempts.slice(0, -1).every((a) => a.endTime), 'an attempt began before the one before it had ended');
+      }
+    }),
+  );
+});
+
+test('folding the log again gives the same event, however often each record is said', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), fc.array(fc.nat({ max: 3 }), { minLength: 60, maxLength: 60 }), (steps, repeats) => {
+      const life = newLife();
+      for (const one of steps) {
+        life.nowMs += one.advanceMs;
+        life.run(one.command.attempt, one.command.command);
+      }
+      const once = life.records.reduce<StoredEvent | undefined>(evolve, undefined);
+      assert.deepEqual(once, life.stored);
+      // Intents and signals may be said by several replicas; starts and ends said again must change nothing.
+      const again = life.records.flatMap((record, i) => (REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record]));
+      assert.deepEqual(again.reduce<StoredEvent | undefined>(evolve, undefined), life.stored);
+    }),
+  );
+});
+const REPEATABLE = new Set(['accepted', 'attemptStarted', 'attemptConcluded', 'endedUnstarted']);
+
+test('a stale attempt changes nothing', () => {
+  const life = newLife();
+  life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });
+  life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs('threw', START_MS), random: 0 });
+  const before = life.stored;
+  assert.deepEqual(life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs('returned', START_MS), random: 0 }), ['STALE_ATTEMPT']);
+  assert.equal(life.stored, before);
+});
+
+test('the first accepted record wins', () => {
+  const first = evolve(undefined, acceptedRecord());
+  assert.equal(evolve(first, acceptedRecord({ maxRetries: 8 })), first);
+});
+
+test('nothing is known of an event nobody accepted', () => {
+  assert.equal(evolve(undefined, { eventId: ID, attempt: 1, time: new Date(), writerId: '', change: { $case: 'attemptStarted', value: started } }), undefined);
+});

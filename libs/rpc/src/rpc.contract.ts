@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { EventServiceService, type WatchEventResponse } from '@evenfall/contracts/v1/event_service';
+import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { isRefusal, refuse } from '@evenfall/errors';
+import { eventually } from '@evenfall/testkit';
+import { type ClientOf, type Implementation, pushable } from './index.ts';
+
+/** What stands between caller and service in one way of calling. */
+export type Wiring = {
+  readonly events: ClientOf<EventServiceService>;
+  readonly scheduler: ClientOf<SchedulerServiceService>;
+  close(): Promise<void>;
+};
+
+/** What the wired services have seen. */
+const seen = { cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
+
+const unimplemented = (): never => {
+  throw refuse('UNIMPLEMENTED', { detail: 'not in this test' });
+};
+
+const events: Implementation<EventServiceService> = {
+  async createEvent(request, context) {
+    seen.header = context.header('authorization');
+    if (request.function === 'missing') throw refuse('FUNCTION_NOT_FOUND', { namespace: request.namespace, function: 'missing' });
+    if (request.function === 'accident') throw new TypeError('nobody expected this');
+    if (request.function === 'slow') {
+      await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }));
+      seen.cancelled++;
+    }
+    return { event: undefined };
+  },
+  batchCreateEvents: async (request) => ({ eventIds: request.submissions.map((one) => one.payload.toString()) }),
+  async streamCreateEvents(requests) {
+    const eventIds: string[] = [];
+    for await (const { batch } of requests) eventIds.push(...(batch?.submissions.map((one) => one.payload.toString()) ?? []));
+    return { eventIds };
+  },
+  async *watchEvent(request, { signal }) {
+    try {
+      for (let version = 1; !signal.aborted; version++) {
+        if (version > request.afterVersion && request.afterVersion > 0) throw refuse('EVENT_NOT_FOUND', { event_id: request.id });
+        yield { event: undefined, version };
+        if (request.id === 'three' && version === 3) return;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      seen.left++;
+    }
+  },
+  getEvent: unimplemented,
+  listEvents: unimplemented,
+  terminateEvent: unimplemented,
+};
+
+const scheduler: Implementation<SchedulerServiceService> = {
+  async *dispatch(requests) {
+    for await (const { acks } of requests) {
+      yield { reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })) };
+    }
+  },
+  attach: unimplemented,
+  invoke: unimplemented,
+  listAgents: unimplemented,
+  listInstances: unimplemented,
+};
+
+/** One suite for every way of calling: a service cannot tell which it has. */
+export function rpcContract(way: string, wire: (events: Implementation<EventServiceService>, scheduler: Implementation<SchedulerServiceService>, onUnexpected: () => void) => Promise<Wiring>): void {
+  describe(`rpc: ${way}`, () => {
+    let wiring: Wiring;
+    before(async () => {
+      wiring = await wire(events, scheduler, () => seen.unexpected++);
+    });
+    after(() => wiring.close());
+    const call = (fn: string) => ({ namespace: 'default', function: fn, qualifier: '', submission: undefined });
+
+    test('a call is answered, and carries headers', async () => {
+      await wiring.events.createEvent(call('f'), { headers: { authorization: 'Bearer a:b' } });
+      assert.equal(seen.header, 'Bearer a:b');
+    });
+
+    test('a refusal arrives as the refusal it was', async () => {
+      const error: unknown = await wiring.events.createEvent(call('missing')).catch((e: unknown) => e);
+      assert.ok(isRefusal(error));
+      assert.equal(error.reason, 'FUNCTION_NOT_FOUND');
+      assert.deepEqual(error.metadata, { namespace: 'default', function: 'missing' });
+      assert.match(error.message, /no function "missing" in namespace "default"/);
+    });
+
+    test('an accident is INTERNAL for the caller and told to the operator', async () => {
+      const before = seen.unexpected;
+      await assert.rejects(wiring.events.createEvent(call('accident')), { reason: 'INTERNAL' });
+      assert.equal(seen.unexpected, before + 1);
+    });
+
+    test('a deadline ends the call on both sides', async () => {
+      const before = seen.cancelled;
+      await assert.rejects(wiring.events.createEvent(call('slow'), { timeoutMs: 50 }), { reason: 'DEADLINE_EXCEEDED' });
+      await eventually(() => seen.cancelled === before + 1);
+    });
+
+    test('a cancelled call ends on both sides', async () => {
+      const before = seen.cancelled;
+      const controller = new AbortController();
+      const answer = wiring.events.createEvent(call('slow'), { signal: controller.signal });
+      setImmediate(() => controller.abort());
+      await assert.rejects(answer, { reason: 'CANCELLED' });
+      // A call that is cancelled before it has arrived never gets there.
+      await eventually(() => seen.cancelled >= before);
+    });
+
+    test('a response stream ends', async () => {
+      const versions: number[] = [];
+      for await (const change of wiring.events.watchEvent({ id: 'three', afterVersion: 0 })) versions.push(change.version);
+      assert.deepEqual(versions, [1, 2, 3]);
+    });
+
+    test('a stream that is left tells its handler', async () => {
+      const before = seen.left;
+      for await (const change of wiring.events.watchEvent({ id: 'endless', afterVersion: 0 })) if (change.version === 5) break;
+      await eventually(() => seen.left === before + 1);
+    });
+
+    test('a stream that fails gives what came before, then the refusal', async () => {
+      const got: WatchEventResponse[] = [];
+      await assert.rejects(
+        async () => {
+          for await (const change of wiring.events.watchEvent({ id: 'gone', afterVersion: 2 })) got.push(change);
+        },
+        { reason: 'EVENT_NOT_FOUND' },
+      );
+      assert.equal(got.length, 2);
+    });
+
+    test('a request stream is read to its end', async () => {
+      const requests = pushable<{ batch: { namespace: string; function: string; qualifier: string; submissions: { payload: Buffer; idempotencyKey: string; delay: undefined }[] } }>();
+      for (let i = 0; i < 500; i++) requests.push({ batch: { namespace: '', function: '', qualifier: '', submissions: [{ payload: Buffer.from(String(i)), idempotencyKey: '', delay: undefined }] } });
+      requests.end();
+      const { eventIds } = await wiring.events.streamCreateEvents(requests);
+      assert.deepEqual(eventIds, Array.from({ length: 500 }, (_, i) => String(i)));
+    });
+
+    test('both directions at once: every request has its answer, in order', async () => {
+      const requests = pushable<DispatchRequest>();
+      const got: number[] = [];
+      const reading = (async () => {
+        for await (const { reports } of wiring.scheduler.dispatch(requests)) got.push(...reports.map((one) => one.attempt));
+      })();
+      for (let i = 0; i < 2_000; i++) requests.push({ assignments: [], stops: [], acks: [{ eventId: 'e', attempt: i }] });
+      await eventually(() => got.length === 2_000);
+      requests.end();
+      await reading;
+      assert.deepEqual(got, Array.from({ length: 2_000 }, (_, i) => i));
+    });
+  });
+}

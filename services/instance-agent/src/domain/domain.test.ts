@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import { KillSignal, SignalScope, TerminationPolicy, TerminationStep_Disposition as Disposition } from '@evenfall/contracts/v1/termination';
+import { durationOfMs } from '@evenfall/time';
+import fc from 'fast-check';
+import { dispositionOf, parseProcStatus } from './disposition.ts';
+import { encodeFrame, encodeInvokeHead, Frame, frameReader } from './frames.ts';
+import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
+import { renderLogTail } from './render-log.ts';
+import { planOf, resolvePolicy } from './termination-plan.ts';
+import { verdictOf } from './verdict.ts';
+
+const policy = (fields: Partial<TerminationPolicy>): TerminationPolicy => ({ ...TerminationPolicy.create(), ...fields });
+
+describe('A termination policy', () => {
+  it('is SIGTERM and the rest of the timeout, at most 10 minutes', () => {
+    assert.deepEqual(resolvePolicy(undefined, undefined, 1234), { killSignal: KillSignal.SIGTERM, graceMs: 1234, maxGraceMs: 600_000, escalation: [], scope: SignalScope.MAIN });
+    assert.equal(resolvePolicy(undefined, undefined, 3_600_000).graceMs, 600_000);
+  });
+
+  it('takes the call first, then the function', () => {
+    const own = policy({ killSignal: KillSignal.SIGINT, gracePeriod: durationOfMs(5000), maxGracePeriod: durationOfMs(8000), signalScope: SignalScope.GROUP });
+    assert.equal(resolvePolicy(undefined, own, 1).graceMs, 5000);
+    const both = resolvePolicy(policy({ killSignal: KillSignal.SIGHUP, gracePeriod: durationOfMs(20_000) }), own, 1);
+    assert.deepEqual([both.killSignal, both.graceMs, both.scope], [KillSignal.SIGHUP, 8000, SignalScope.GROUP]);
+    assert.equal(resolvePolicy(policy({ gracePeriod: durationOfMs(0) }), own, 1).graceMs, 0);
+  });
+
+  it('is laid out in time', () => {
+    const escalation = [{ signal: KillSignal.SIGINT, wait: durationOfMs(200) }];
+    assert.deepEqual(planOf(resolvePolicy(policy({ gracePeriod: durationOfMs(100), escalation }), undefined, 0), 1000), {
+      nowMs: 1000,
+      steps: [{ signal: KillSignal.SIGTERM, atMs: 1000 }, { signal: KillSignal.SIGINT, atMs: 1100 }],
+      killAtMs: 1300,
+    });
+  });
+});
+
+describe('A disposition', () => {
+  const status = parseProcStatus('Name:\tx y\nState:\tS (sleeping)\nVmHWM:\t    9216 kB\nVmRSS:\t 8192 kB\nSigBlk:\t0000000000000200\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000004002\n');
+  it('is read from the kernel', () => {
+    assert.deepEqual([status.state, status.peakBytes, status.residentBytes], ['S', 9_437_184, 8_388_608]);
+    assert.equal(dispositionOf(15, status, undefined), Disposition.CAUGHT);
+    assert.equal(dispositionOf(10, status, undefined), Disposition.BLOCKED);
+    assert.equal(dispositionOf(13, status, undefined), Disposition.IGNORED);
+    assert.equal(dispositionOf(12, status, undefined), Disposition.DEFAULT);
+    assert.equal(dispositionOf(15, undefined, undefined), Disposition.UNKNOWN);
+  });
+  it('is refined by what the runtime tells', () => {
+    assert.equal(dispositionOf(15, status, 0), Disposition.DEFAULT);
+    assert.equal(dispositionOf(15, status, 1 << 14), Disposition.CAUGHT);
+    assert.equal(dispositionOf(10, status, 1 << 9), Disposition.BLOCKED);
+  });
+});
+
+describe('Frames', () => {
+  it('come out as they went in, however the bytes are cut', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 40 }), (bodies, cuts) => {
+        const bytes = Buffer.concat(bodies.map((body) => encodeFrame(Frame.RESULT, Buffer.from(body))));
+        const got: Buffer[] = [];
+        const push = frameReader((_, body) => got.push(Buffer.from(body)));
+        let at = 0;
+        for (const cut of [...cuts, bytes.length]) {
+          if (at >= bytes.length) break;
+          assert.ok(push(bytes.subarray(at, at + cut)));
+          at += cut;
+        }
+        if (at < bytes.length) push(bytes.subarray(at));
+        assert.deepEqual(got, bodies.map((body) => Buffer.from(body)));
+      }),
+    );
+  });
+  it('of no length at all are refused', () => {
+    assert.equal(frameReader(() => undefined)(Buffer.from('hello, I am no frame')), false);
+  });
+  it('carry the payload as it is', () => {
+    let body = Buffer.alloc(0);
+    const push = frameReader((_, each) => (body = Buffer.from(each)));
+    push(Buffer.concat([encodeInvokeHead(7, 'id-1', 4), Buffer.from('null')]));
+    assert.deepEqual([body.readUInt32LE(0), body.readUInt16LE(4), body.toString('latin1', 6)], [7, 4, 'id-1null']);
+  });
+});
+
+describe('Lines', () => {
+  it('are those of the text, however it is cut', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ maxLength: 12 })), fc.integer({ min: 1, max: 9 }), (texts, size) => {
+        const lines = texts.map((text) => text.replace(/[\r\n]/g, '.'));
+        const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+        const splitter = lineSplitter();
+        const got: string[] = [];
+        for (let at = 0; at < bytes.length; at += size) splitter.push(bytes.subarray(at, at + size), (text) => got.push(text));
+        splitter.flush((text) => got.push(text));
+        assert.deepEqual(got, lines);
+      }),
+    );
+  });
+  it('are cut at 8 KB', () => {
+    const splitter = lineSplitter();
+    const got: string[] = [];
+    splitter.push(Buffer.from(`${'x'.repeat(20_000)}\nshort\r\nopen`), (text) => got.push(text));
+    splitter.flush((text) => got.push(text));
+    assert.deepEqual([got[0]?.length, got[1], got[2]], [MAX_LINE_BYTES, 'short', 'open']);
+  });
+});
+
+describe('A verdict', () => {
+  it('has the code of SCF', () => {
+    const of = (ending: Parameters<typeof verdictOf>[0]) => verdictOf(ending, undefined, 3000);
+    assert.deepEqual([of({ kind: 'TIMED_OUT' }).statusCode, of({ kind: 'TIMED_OUT' }).message], [433, 'Invoking task timed out after 3 seconds']);
+    assert.equal(of({ kind: 'OUT_OF_MEMORY' }).statusCode, 434);
+    assert.equal(of({ kind: 'EXITED', exitCode: 1 }).statusCode, 439);
+    assert.equal(of({ kind: 'DIED_OF', signal: 'SIGTERM' }).outcome, Outcome.DIED_OF);
+    assert.equal(of({ kind: 'FORCE_KILLED' }).statusCode, 499);
+    assert.equal(of({ kind: 'LOST' }).outcome, Outcome.LOST);
+    assert.equal(of({ kind: 'START_FAILED', fault: { statusCode: 437, message: 'x' } }).statusCode, 437);
+    assert.equal(verdictOf({ kind: 'ANSWERED' }, { returned: true, statusCode: 200 }, 1).outcome, Outcome.RETURNED);
+  });
+});
+
+describe('The log of a synchronous call', () => {
+  const log = { requestId: 'r', lines: ['one'], coldStart: undefined, memoryMb: 128, memoryBytes: 10 * 1_048_576, durationMs: 1.4, platformLines: [], result: '1', error: '' };
+  it('reads like one of SCF', () => {
+    assert.equal(renderLogTail(log), 'START RequestId: r\none\nResponse RequestId:r RetMsg:1\nEND RequestId:r\nReport RequestId:r Duration:1ms Memory:128MB MemUsage:10.00MB\n');
+  });
+  it('is at most 4 KB, cut at a line', () => {
+    const text = renderLogTail({ ...log, lines: Array.from({ length: 500 }, (_, i) => `line ${i}`) });
+    assert.ok(Buffer.byteLength(text) <= 4096);
+    assert.match(text, /^line \d+\n/);
+  });
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { describe, it, mock } from 'node:test';
+import type { Instance } from '../flows/agent.ts';
+import { watchDeadlines } from './deadlines.ts';
+
+/** Only the two fields it looks at. */
+const instance = (): Instance => ({ dueMs: Number.POSITIVE_INFINITY, armedMs: Number.POSITIVE_INFINITY }) as Instance;
+
+describe('Deadlines', () => {
+  it('come up once, at their last time, early or late', () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    let nowMs = 0;
+    const due: [number, Instance][] = [];
+    const deadlines = watchDeadlines({ now: () => nowMs, monotonic: () => nowMs }, (each) => due.push([nowMs, each]));
+    const pass = (ms: number): void => {
+      for (let i = 0; i < ms; i++) {
+        nowMs += 1;
+        mock.timers.tick(1);
+      }
+    };
+    const [later, sooner, never, far] = [instance(), instance(), instance(), instance()];
+    deadlines.set(later, 100);
+    deadlines.set(sooner, 500);
+    deadlines.set(never, 50);
+    deadlines.set(far, 130_000);
+    pass(40);
+    deadlines.set(later, 300);
+    deadlines.set(sooner, 60);
+    deadlines.set(never, Number.POSITIVE_INFINITY);
+    pass(600);
+    assert.deepEqual(due, [[60, sooner], [300, later]]);
+    pass(130_000);
+    assert.deepEqual(due.at(-1), [130_000, far]);
+    assert.equal(due.length, 3);
+    deadlines.stop();
+    mock.timers.reset();
+  });
+});
