@@ -32,6 +32,14 @@ function writeFrame(kind, head, body) {
 }
 const NOTHING = Buffer.alloc(0);
 
+/** Number of the event and the microseconds it took: what every answer begins with. */
+function answerHead(run) {
+  const head = Buffer.allocUnsafe(8);
+  run.seq.copy(head);
+  head.writeUInt32LE(Math.min(0xffffffff, Math.round((performance.now() - run.startMs) * 1000)), 4);
+  return head;
+}
+
 function u16(value) {
   const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16LE(value);
@@ -71,11 +79,16 @@ function safeText(value) {
     return String(value);
   }
 }
+/** Takes the event off the bench: whoever comes first answers it, whoever comes later is not heard. */
+function settle() {
+  if (current.idle) channel.ref();
+  current = undefined;
+}
 function fail(run, status, message, stack) {
   if (current !== run) return;
-  current = undefined;
+  settle();
   const error = { errorCode: -1, errorMessage: message, requestId: run.requestId, stackTrace: stack, statusCode: status };
-  writeFrame(FAILURE, Buffer.concat([run.seq, u16(status)]), JSON.stringify(error));
+  writeFrame(FAILURE, Buffer.concat([answerHead(run), u16(status)]), JSON.stringify(error));
 }
 function succeed(run, value) {
   if (current !== run) return;
@@ -88,8 +101,8 @@ function succeed(run, value) {
   if (result.length > MAX_RESULT_BYTES / 3 && Buffer.byteLength(result) > MAX_RESULT_BYTES) {
     return fail(run, 407, `body size is too long: ${Buffer.byteLength(result)} bytes, at most ${MAX_RESULT_BYTES}`, '');
   }
-  current = undefined;
-  writeFrame(RESULT, run.seq, result);
+  settle();
+  writeFrame(RESULT, answerHead(run), result);
 }
 const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
 
@@ -173,10 +186,9 @@ function contextOf(run, callback) {
 
 function invoke(body) {
   const idEnd = 6 + body.readUInt16LE(4);
-  const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false };
+  const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false, startMs: performance.now() };
   current = run;
   const callback = (error, value) => {
-    if (run.idle) channel.ref();
     if (error === null || error === undefined) succeed(run, value);
     else threw(run, error);
   };
@@ -202,9 +214,7 @@ function invoke(body) {
 
 process.on('beforeExit', () => {
   if (!current?.idle) return;
-  const run = current;
-  channel.ref();
-  succeed(run, null);
+  succeed(current, null);
 });
 
 // Written is written: without this a full pipe would hold output back until after the answer, and process.exit() would lose it.

@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import sys
+from time import perf_counter
 
 CHANNEL = 3
 MAX_RESULT_BYTES = 6 * 1024 * 1024
@@ -118,10 +119,16 @@ def load(body):
     return None, terms["context"]
 
 
+def answer_head(seq, started):
+    """Number of the event and the microseconds it took: what every answer begins with."""
+    return seq + struct.pack("<I", min(0xFFFFFFFF, round((perf_counter() - started) * 1e6)))
+
+
 def invoke(handler, static_context, body):
     seq = body[:4]
     id_end = 6 + body[4] + (body[5] << 8)
     request_id = body[6:id_end].decode()
+    started = perf_counter()
     context = dict(static_context)
     context["request_id"] = request_id
     try:
@@ -133,14 +140,14 @@ def invoke(handler, static_context, body):
     except BaseException as error:
         flush_output()
         stack = text_of(error, 1)
-        write_frame(FAILURE, seq + struct.pack("<H", 430) + failure(request_id, 430, "user code exception caught", stack))
+        write_frame(FAILURE, answer_head(seq, started) + struct.pack("<H", 430) + failure(request_id, 430, "user code exception caught", stack))
         return
     flush_output()
     if len(result) > MAX_RESULT_BYTES:
         message = "body size is too long: %d bytes, at most %d" % (len(result), MAX_RESULT_BYTES)
-        write_frame(FAILURE, seq + struct.pack("<H", 407) + failure(request_id, 407, message, ""))
+        write_frame(FAILURE, answer_head(seq, started) + struct.pack("<H", 407) + failure(request_id, 407, message, ""))
         return
-    write_frame(RESULT, seq + result)
+    write_frame(RESULT, answer_head(seq, started) + result)
 
 
 def run_hook(static_context, body):

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { durationOfMs } from '@evenfall/time';
-import { type Host, startHost } from './testing/host.ts';
+import { errorOf, type Host, startHost } from './testing/host.ts';
 
 const example = (path: string): string => readFileSync(new URL(`../../../examples/functions/${path}`, import.meta.url), 'utf8');
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
@@ -30,8 +30,13 @@ describe('An attempt', () => {
       assert.ok(ended.memoryBytes > 1_000_000n);
       const second = host.run(instance, [1, 2]);
       assert.equal((await host.ended(second)).result.toString().replaceAll(' ', ''), '[1,2]');
-      const started = host.reports.flatMap(({ report }) => (report?.$case === 'started' && report.value.instanceId === instance ? [report.value] : []));
-      assert.deepEqual(started.map((each) => each.coldStart), [true, false]);
+      const started = host.reports.flatMap(({ report }) =>
+        report?.$case === 'started' && report.value.instanceId === instance ? [report.value] : [],
+      );
+      assert.deepEqual(
+        started.map((each) => each.coldStart),
+        [true, false],
+      );
       assert.ok((started[0]?.coldStartDetail?.initRuntimeMs ?? 0) > 1);
     });
   }
@@ -42,15 +47,20 @@ describe('An attempt', () => {
     const ended = await host.ended(id);
     assert.equal(ended.outcome, Outcome.THREW);
     assert.equal(ended.statusCode, 430);
-    const error = JSON.parse(ended.error.toString());
-    assert.deepEqual({ ...error, stackTrace: '' }, { errorCode: -1, errorMessage: 'user code exception caught', requestId: id, stackTrace: '', statusCode: 430 });
-    assert.match(error.stackTrace, /^Traceback[^]*index\.py", line 2, in handler[^]*Exception: err msg$/);
-    assert.doesNotMatch(error.stackTrace, /bootstrap/);
+    const error = errorOf(ended);
+    assert.deepEqual(
+      { ...error, stackTrace: '' },
+      { errorCode: -1, errorMessage: 'user code exception caught', requestId: id, stackTrace: '', statusCode: 430 },
+    );
+    assert.match(error.stackTrace ?? '', /^Traceback[^]*index\.py", line 2, in handler[^]*Exception: err msg$/);
+    assert.doesNotMatch(error.stackTrace ?? '', /bootstrap/);
     await host.gone(instance);
   });
 
   it('that throws for a synchronous caller leaves its instance and tells its log', async () => {
-    const instance = await host.start(NODE, { 'index.mjs': 'export const handler = async () => { console.log("hello"); throw new Error("no"); };' });
+    const instance = await host.start(NODE, {
+      'index.mjs': 'export const handler = async () => { console.log("hello"); throw new Error("no"); };',
+    });
     const ended = await host.ended(host.run(instance, {}, { synchronous: true }));
     assert.equal(ended.statusCode, 430);
     assert.match(ended.logTail, /^START RequestId: [^]*Init Report[^]*\nhello\n[^]*ERROR[^]*END RequestId:[^]*Report RequestId:/);
@@ -58,10 +68,12 @@ describe('An attempt', () => {
   });
 
   it('whose process exits ends 439 with its code', async () => {
-    const ended = await host.ended(host.run(await host.start(PYTHON, { 'index.py': example('crashes/index.py') }), { how: 'exit', code: 3 }));
+    const ended = await host.ended(
+      host.run(await host.start(PYTHON, { 'index.py': example('crashes/index.py') }), { how: 'exit', code: 3 }),
+    );
     assert.equal(ended.outcome, Outcome.EXITED);
     assert.deepEqual([ended.statusCode, ended.exitCode], [439, 3]);
-    assert.equal(JSON.parse(ended.error.toString()).errorMessage, 'User process exit when running');
+    assert.equal(errorOf(ended).errorMessage, 'User process exit when running');
   });
 
   it('that calls sys.exit leaves too', async () => {
@@ -81,7 +93,7 @@ describe('An attempt', () => {
     const ended = await host.ended(host.run(instance, { seconds: 60 }));
     assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.TIMED_OUT, 433]);
     assert.ok(ended.durationMs >= 300 && ended.durationMs < 600, `${ended.durationMs} ms`);
-    assert.equal(JSON.parse(ended.error.toString()).errorMessage, 'Invoking task timed out after 0.3 seconds');
+    assert.equal(errorOf(ended).errorMessage, 'Invoking task timed out after 0.3 seconds');
   });
 
   it('that uses up its memory ends 434', async () => {
@@ -91,11 +103,26 @@ describe('An attempt', () => {
   });
 
   it('answers by callback, or by nothing at all', async () => {
-    const files = { 'index.js': 'exports.handler = (event, context, callback) => { if (event.call) setTimeout(() => callback(null, context.function_name), 5); };' };
+    const files = {
+      'index.js':
+        'exports.handler = (event, context, callback) => { if (event.call) setTimeout(() => callback(null, context.function_name), 5); };',
+    };
     const instance = await host.start(NODE, files);
     assert.equal((await host.ended(host.run(instance, { call: true }))).result.toString(), '"f"');
     assert.equal((await host.ended(host.run(instance, { call: false }))).result.toString(), 'null');
     assert.equal((await host.ended(host.run(instance, { call: true }))).result.toString(), '"f"');
+  });
+
+  it('that fails out of its handler’s sight is 430, and a synchronous caller’s instance goes on', async () => {
+    const code =
+      'const late = await Promise.resolve("late"); export const handler = (event, context, callback) => { setTimeout(() => { if (event.fail) throw new Error(late); callback(null, 1); }, 5); };';
+    const instance = await host.start(NODE, { 'index.mjs': code });
+    const failed = await host.ended(host.run(instance, { fail: true }, { synchronous: true }));
+    assert.deepEqual([failed.outcome, failed.statusCode], [Outcome.THREW, 430]);
+    assert.match(errorOf(failed).stackTrace ?? '', /Error: late/);
+    assert.equal((await host.ended(host.run(instance, {}, { synchronous: true }))).result.toString(), '1');
+    assert.equal((await host.ended(host.run(instance, { fail: true }))).statusCode, 430);
+    await host.gone(instance);
   });
 
   it('that returns what is no JSON throws', async () => {
@@ -120,7 +147,8 @@ describe('An attempt', () => {
 
   it('has every line it wrote before its end is told, in order', async () => {
     const instance = await host.start(NODE, {
-      'index.js': 'console.log("loaded"); exports.handler = async () => { for (let i = 0; i < 200; i++) console.log(`${i} ${"x".repeat(500)}`); process.stdout.write("open"); return 1; };',
+      'index.js':
+        'console.log("loaded"); exports.handler = async () => { for (let i = 0; i < 200; i++) console.log(`${i} ${"x".repeat(500)}`); process.stdout.write("open"); return 1; };',
     });
     for (let round = 0; round < 20; round++) {
       const id = host.run(instance);
@@ -132,7 +160,9 @@ describe('An attempt', () => {
   });
 
   it('that floods is cut with one line that says so, and ends', async () => {
-    const instance = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    for i in range(e["n"]):\n        print("y" * 100)\n    return "done"\n' });
+    const instance = await host.start(PYTHON, {
+      'index.py': 'def handler(e, c):\n    for i in range(e["n"]):\n        print("y" * 100)\n    return "done"\n',
+    });
     const id = host.run(instance, { n: 50_000 });
     assert.equal((await host.ended(id)).statusCode, 200);
     const lines = host.lines.filter((each) => each.eventId === id);

@@ -2,7 +2,11 @@ import { integer, text } from '@evenfall/config';
 
 /** Settings of the instance agent. */
 export const agentSettings = {
-  dataDir: text({ name: 'EVENFALL_AGENT_DATA_DIR', doc: 'Folder of unpacked code, temporary folders and the agent’s id.', fallback: '.evenfall/agent' }),
+  dataDir: text({
+    name: 'EVENFALL_AGENT_DATA_DIR',
+    doc: 'Folder of unpacked code, temporary folders and the agent’s id.',
+    fallback: '.evenfall/agent',
+  }),
   agentId: text({
     name: 'EVENFALL_AGENT_NAME',
     doc: 'Id of the agent; without one it is made once and kept in the data folder.',
@@ -10,8 +14,24 @@ export const agentSettings = {
     pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
     form: 'letters, digits, ".", "_" and "-", at most 63',
   }),
-  capacityMb: integer({ name: 'EVENFALL_AGENT_CAPACITY_MB', doc: 'Memory offered to instances; without it three quarters of the host’s.', fallback: undefined, min: 64, max: 16_777_216 }),
-  parallelStarts: integer({ name: 'EVENFALL_AGENT_PARALLEL_STARTS', doc: 'Instances that may start at the same time; without it two per core.', fallback: undefined, min: 1, max: 256 }),
-  pythonPath: text({ name: 'EVENFALL_AGENT_PYTHON', doc: 'The python3 to run functions with; without one the first on the path.', fallback: undefined }),
+  capacityMb: integer({
+    name: 'EVENFALL_AGENT_CAPACITY_MB',
+    doc: 'Memory offered to instances; without it three quarters of the host’s.',
+    fallback: undefined,
+    min: 64,
+    max: 16_777_216,
+  }),
+  parallelStarts: integer({
+    name: 'EVENFALL_AGENT_PARALLEL_STARTS',
+    doc: 'Instances that may start at the same time; without it two per core.',
+    fallback: undefined,
+    min: 1,
+    max: 256,
+  }),
+  pythonPath: text({
+    name: 'EVENFALL_AGENT_PYTHON',
+    doc: 'The python3 to run functions with; without one the first on the path.',
+    fallback: undefined,
+  }),
   searchPath: text({ name: 'PATH', doc: 'Where interpreters are looked for.', fallback: '/usr/local/bin:/usr/bin:/bin' }),
 };

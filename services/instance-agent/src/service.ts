@@ -7,6 +7,7 @@ import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { codeStore } from './adapters/code/code-store.ts';
+import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts';
@@ -44,6 +45,7 @@ export type InstanceAgentSettings = {
 export type RunningInstanceAgent = { readonly agentId: string; stop(): Promise<void> };
 
 const TICK_MS = 250;
+const LOAD_TICK_MS = 100;
 const STOP_WITHIN_MS = 5_000;
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 const LOST = { kind: 'LOST' } as const;
@@ -85,12 +87,28 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => feed(agent, instance, { kind: 'DUE', nowMs }));
   const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
-  const agent: Agent = { agentId, clock: systemClock, log, driver, code, outbox: attached, logs, deadlines, concluder, instances, attempts, stopping: false };
+  const agent: Agent = {
+    agentId,
+    clock: systemClock,
+    log,
+    driver,
+    code,
+    outbox: attached,
+    logs,
+    deadlines,
+    concluder,
+    feed: (instance, input) => feed(agent, instance, input),
+    instances,
+    attempts,
+    stopping: false,
+  };
 
   const tick = setInterval(() => {
     watchMemory(agent);
     attached.checkLease();
   }, TICK_MS);
+  const cpuLoad = createCpuLoad();
+  const loadTick = setInterval(() => attached.tellLoad(cpuLoad()), LOAD_TICK_MS);
   const stopped = new AbortController();
   const attaching = attached.run(stopped.signal);
   let stopping: Promise<void> | undefined;
@@ -100,6 +118,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     attached.flush();
     await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
     clearInterval(tick);
+      clearInterval(loadTick);
     deadlines.stop();
     stopped.abort();
     await attaching;

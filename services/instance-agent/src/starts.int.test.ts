@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { durationOfMs, yieldToLoop } from '@evenfall/time';
-import { type Host, isAlive, startHost } from './testing/host.ts';
+import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
@@ -31,15 +31,27 @@ describe('An instance that cannot start', () => {
     ['node, syntax', NODE, { 'index.mjs': 'export const = 1;' }, 443, /SyntaxError/],
     ['no such runtime', { ...PYTHON, runtime: 'cobol' }, { 'index.py': '' }, 445, /cobol/],
     ['init timeout', { ...PYTHON, initTimeout: durationOfMs(300) }, { 'index.py': 'import time\ntime.sleep(60)\n' }, 450, /init timeout/],
-    ['initializer fails', { ...PYTHON, initializer: { handler: 'index.init', timeout: undefined } }, { 'index.py': 'def init(c):\n    raise Exception("not today")\ndef handler(e, c): pass\n' }, 450, /not today/],
-    ['initializer hangs', { ...NODE, initializer: { handler: 'index.init', timeout: durationOfMs(200) } }, { 'index.js': 'exports.init = () => new Promise(() => {}); exports.handler = () => 1;' }, 450, /init timeout/],
+    [
+      'initializer fails',
+      { ...PYTHON, initializer: { handler: 'index.init', timeout: undefined } },
+      { 'index.py': 'def init(c):\n    raise Exception("not today")\ndef handler(e, c): pass\n' },
+      450,
+      /not today/,
+    ],
+    [
+      'initializer hangs',
+      { ...NODE, initializer: { handler: 'index.init', timeout: durationOfMs(200) } },
+      { 'index.js': 'exports.init = () => new Promise(() => {}); exports.handler = () => 1;' },
+      450,
+      /init timeout/,
+    ],
     ['no such code', { ...PYTHON, codeSha256: 'f'.repeat(64) }, {}, 500, /could not be started/],
   ] as const) {
     it(`(${name}) ends what waits for it with ${statusCode}`, async () => {
-      const instance = await host.start(fn, files as Record<string, string>);
+      const instance = await host.start(fn, files);
       const ended = await host.ended(host.run(instance));
       assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.START_FAILED, statusCode]);
-      assert.match(JSON.parse(ended.error.toString()).errorMessage, text);
+      assert.match(errorOf(ended).errorMessage, text);
       assert.equal(await host.gone(instance), true);
     });
   }
@@ -66,7 +78,27 @@ describe('An instance', () => {
     const id = host.run(instance);
     assert.equal((await host.ended(id)).result.toString(), '1');
     assert.equal((await host.ended(host.run(instance))).result.toString(), '1');
-    assert.deepEqual(host.lines.filter((each) => each.eventId === id).map((each) => each.line?.text.replace(/Id: .*/, 'Id')), ['FC Initialize Start RequestId', 'init', 'FC Initialize End RequestId']);
+    assert.deepEqual(
+      host.lines.filter((each) => each.eventId === id).map((each) => each.line?.text.replace(/Id: .*/, 'Id')),
+      ['FC Initialize Start RequestId', 'init', 'FC Initialize End RequestId'],
+    );
+    await host.dispose();
+  });
+
+  it('does all of it over gRPC too', async () => {
+    const host = await startHost({ grpc: true });
+    const instance = await host.start(PYTHON, {
+      'index.py': 'import time\ndef handler(e, c):\n    print("working")\n    time.sleep(e["s"])\n    return e\n',
+    });
+    const first = host.run(instance, { s: 0 });
+    const ended = await host.ended(first);
+    assert.deepEqual([ended.result.toString(), ended.statusCode], ['{"s": 0}', 200]);
+    const second = host.run(instance, { s: 60 });
+    await host.line(second, 'working');
+    host.stop(second, 'GRACEFUL');
+    const stopped = await host.ended(second);
+    assert.deepEqual([stopped.outcome, stopped.signal, stopped.stop?.steps.length], [Outcome.DIED_OF, 'SIGTERM', 1]);
+    await host.gone(instance);
     await host.dispose();
   });
 
@@ -76,16 +108,22 @@ describe('An instance', () => {
     const code = 'import os\ndef handler(e, c):\n    return {"env": dict(os.environ), "cwd": os.getcwd(), "context": c}\n';
     const instance = await host.start({ ...PYTHON, environment: { MODE: 'blue' } }, { 'index.py': code });
     const id = host.run(instance);
-    const { env, cwd, context } = JSON.parse((await host.ended(id)).result.toString());
-    assert.equal(env.EVENFALL_TEST_SECRET, undefined);
-    assert.equal(env.NODE_EXTRA_CA_CERTS, undefined);
-    assert.equal(env.MODE, 'blue');
-    assert.equal(env.SCF_FUNCTIONNAME, 'f');
-    assert.ok(env.TMPDIR.endsWith(instance));
+    // What the function above returns.
+    type Seen = {
+      env: Record<string, string>;
+      cwd: string;
+      context: { request_id: string; time_limit_in_ms: number; environment: string };
+    };
+    const { env, cwd, context } = JSON.parse((await host.ended(id)).result.toString()) as Seen;
+    assert.equal(env['EVENFALL_TEST_SECRET'], undefined);
+    assert.equal(env['NODE_EXTRA_CA_CERTS'], undefined);
+    assert.equal(env['MODE'], 'blue');
+    assert.equal(env['SCF_FUNCTIONNAME'], 'f');
+    assert.ok(env['TMPDIR']?.endsWith(instance));
     assert.ok(cwd.startsWith(host.dataDir));
     assert.equal(context.request_id, id);
     assert.equal(context.time_limit_in_ms, 30_000);
-    assert.equal(JSON.parse(context.environment).MODE, 'blue');
+    assert.equal((JSON.parse(context.environment) as Record<string, string>)['MODE'], 'blue');
     await host.dispose();
   });
 
@@ -111,7 +149,7 @@ describe('An instance', () => {
     const pid = Number(await new Promise((resolve) => agent.stdout.once('data', resolve)));
     assert.ok(isAlive(pid));
     agent.kill('SIGKILL');
-    for (const untilMs = Date.now() + 5_000; isAlive(pid) && Date.now() < untilMs; ) await yieldToLoop();
+    for (const untilMs = Date.now() + 5_000; isAlive(pid) && Date.now() < untilMs;) await yieldToLoop();
     assert.equal(isAlive(pid), false);
     const next = await startHost({ agentId: 'killed', dataDir });
     assert.deepEqual(readdirSync(join(dataDir, 'tmp')), []);

@@ -13,7 +13,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
 import { openCgroups } from './adapters/process/cgroup.ts';
-import { type Host, isAlive, readStat, startHost } from './testing/host.ts';
+import { errorOf, type Host, isAlive, readStat, startHost } from './testing/host.ts';
 
 const example = (path: string): string => readFileSync(new URL(`../../../examples/functions/${path}`, import.meta.url), 'utf8');
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
@@ -39,7 +39,11 @@ describe('Stopping an attempt', () => {
   const stepsOf = (ended: AttemptEnded) => (ended.stop?.steps ?? []).map((step) => [step.signal, step.disposition, step.delivery]);
 
   it('lets the sample of the SCF documentation return "END"', async () => {
-    const { id, instance } = await begin({ runtime: 'python3', handler: 'index.main_handler' }, { 'index.py': example('graceful-killer/index.py') }, 'False');
+    const { id, instance } = await begin(
+      { runtime: 'python3', handler: 'index.main_handler' },
+      { 'index.py': example('graceful-killer/index.py') },
+      'False',
+    );
     host.stop(id, 'GRACEFUL', grace(10_000));
     const ended = await host.ended(id);
     assert.deepEqual([ended.outcome, ended.statusCode, ended.result.toString()], [Outcome.RETURNED, 200, '"END"']);
@@ -63,7 +67,11 @@ describe('Stopping an attempt', () => {
 
   for (const [name, fn, files] of [
     ['python', PYTHON, { 'index.py': 'import time\ndef handler(e, c):\n    print("working")\n    time.sleep(60)\n' }],
-    ['node', NODE, { 'index.js': 'exports.handler = async () => { console.log("working"); await new Promise((done) => setTimeout(done, 60000)); };' }],
+    [
+      'node',
+      NODE,
+      { 'index.js': 'exports.handler = async () => { console.log("working"); await new Promise((done) => setTimeout(done, 60000)); };' },
+    ],
     ['a busy node', NODE, { 'index.js': 'exports.handler = async () => { console.log("working"); for (;;); };' }],
   ] as const) {
     it(`ends ${name} without a handler by the signal`, async () => {
@@ -79,8 +87,16 @@ describe('Stopping an attempt', () => {
 
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const) {
     it(`sends ${signal} where it is asked for, and its default action happens in both runtimes`, async () => {
-      const python = await begin(PYTHON, { 'index.py': 'import time\ndef handler(e, c):\n    print("working")\n    time.sleep(60)\n' }, 'working');
-      const node = await begin(NODE, { 'index.js': 'exports.handler = () => { console.log("working"); return new Promise(() => {}); };' }, 'working');
+      const python = await begin(
+        PYTHON,
+        { 'index.py': 'import time\ndef handler(e, c):\n    print("working")\n    time.sleep(60)\n' },
+        'working',
+      );
+      const node = await begin(
+        NODE,
+        { 'index.js': 'exports.handler = () => { console.log("working"); return new Promise(() => {}); };' },
+        'working',
+      );
       for (const { id } of [python, node]) {
         host.stop(id, 'GRACEFUL', { ...grace(5_000), killSignal: KillSignal[signal] });
         const ended = await host.ended(id);
@@ -90,7 +106,14 @@ describe('Stopping an attempt', () => {
   }
 
   it('lets a Node function hear SIGUSR1', async () => {
-    const { id } = await begin(NODE, { 'index.js': 'exports.handler = () => new Promise((done) => { process.on("SIGUSR1", () => done("heard")); console.log("working"); });' }, 'working');
+    const { id } = await begin(
+      NODE,
+      {
+        'index.js':
+          'exports.handler = () => new Promise((done) => { process.on("SIGUSR1", () => done("heard")); console.log("working"); });',
+      },
+      'working',
+    );
     host.stop(id, 'GRACEFUL', { ...grace(5_000), killSignal: KillSignal.SIGUSR1 });
     const ended = await host.ended(id);
     assert.equal(ended.result.toString(), '"heard"');
@@ -109,11 +132,12 @@ describe('Stopping an attempt', () => {
       [KillSignal.SIGTERM, Disposition.IGNORED, Delivery.DELIVERED],
       [KillSignal.SIGKILL, Disposition.DEFAULT, Delivery.DELIVERED],
     ]);
-    assert.equal(JSON.parse(ended.error.toString()).statusCode, 499);
+    assert.equal(errorOf(ended)['statusCode'], 499);
   });
 
   it('says that a signal is blocked', async () => {
-    const code = 'import signal, time\ndef handler(e, c):\n    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n    print("working")\n    time.sleep(60)\n';
+    const code =
+      'import signal, time\ndef handler(e, c):\n    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n    print("working")\n    time.sleep(60)\n';
     const { id } = await begin(PYTHON, { 'index.py': code }, 'working');
     host.stop(id, 'GRACEFUL', grace(50));
     assert.equal((await host.ended(id)).stop?.steps[0]?.disposition, Disposition.BLOCKED);
@@ -124,10 +148,19 @@ describe('Stopping an attempt', () => {
       'import signal, time\ndef handler(e, c):\n    signal.signal(signal.SIGTERM, lambda *a: print("term"))\n    signal.signal(signal.SIGUSR1, lambda *a: print("usr1"))\n    print("working")\n    while True: time.sleep(60)\n';
     const { id } = await begin(PYTHON, { 'index.py': code }, 'working');
     const wait = (ms: number) => durationOfMs(ms);
-    host.stop(id, 'GRACEFUL', { ...grace(100), escalation: [{ signal: KillSignal.SIGUSR1, wait: wait(100) }, { signal: KillSignal.SIGINT, wait: wait(5_000) }] });
+    host.stop(id, 'GRACEFUL', {
+      ...grace(100),
+      escalation: [
+        { signal: KillSignal.SIGUSR1, wait: wait(100) },
+        { signal: KillSignal.SIGINT, wait: wait(5_000) },
+      ],
+    });
     const ended = await host.ended(id);
     assert.deepEqual([ended.outcome, ended.signal], [Outcome.DIED_OF, 'SIGINT']);
-    assert.deepEqual(ended.stop?.steps.map((step) => step.signal), [KillSignal.SIGTERM, KillSignal.SIGUSR1, KillSignal.SIGINT]);
+    assert.deepEqual(
+      ended.stop?.steps.map((step) => step.signal),
+      [KillSignal.SIGTERM, KillSignal.SIGUSR1, KillSignal.SIGINT],
+    );
     await host.line(id, 'usr1');
   });
 
@@ -147,7 +180,8 @@ describe('Stopping an attempt', () => {
   });
 
   it('does not let the timeout cut the grace short', async () => {
-    const code = 'import signal, time\ndef handler(e, c):\n    stop = []\n    signal.signal(signal.SIGTERM, lambda *a: stop.append(1))\n    print("working")\n    while not stop: time.sleep(0.01)\n    time.sleep(0.8)\n    return "END"\n';
+    const code =
+      'import signal, time\ndef handler(e, c):\n    stop = []\n    signal.signal(signal.SIGTERM, lambda *a: stop.append(1))\n    print("working")\n    while not stop: time.sleep(0.01)\n    time.sleep(0.8)\n    return "END"\n';
     const { id } = await begin({ ...PYTHON, timeout: durationOfMs(500) }, { 'index.py': code }, 'working');
     host.stop(id, 'GRACEFUL', grace(5_000));
     assert.equal((await host.ended(id)).result.toString(), '"END"');
@@ -179,14 +213,19 @@ describe('Stopping an attempt', () => {
   });
 
   it('reaches the whole group where the scope says so', async () => {
-    const code = 'import subprocess, signal, time\ndef handler(e, c):\n    child = subprocess.Popen(["sleep", "3600"])\n    done = []\n    signal.signal(signal.SIGTERM, lambda *a: done.append(1))\n    print("working")\n    return child.wait()\n';
+    const code =
+      'import subprocess, signal, time\ndef handler(e, c):\n    child = subprocess.Popen(["sleep", "3600"])\n    done = []\n    signal.signal(signal.SIGTERM, lambda *a: done.append(1))\n    print("working")\n    return child.wait()\n';
     const { id } = await begin(PYTHON, { 'index.py': code }, 'working');
     host.stop(id, 'GRACEFUL', { ...grace(5_000), signalScope: SignalScope.GROUP });
     assert.equal((await host.ended(id)).result.toString(), '-15');
   });
 
   it('continues a stopped process first', async () => {
-    const { id, text } = await begin(PYTHON, { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' }, /^pid/);
+    const { id, text } = await begin(
+      PYTHON,
+      { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' },
+      /^pid/,
+    );
     const pid = Number(text.split(' ')[1]);
     process.kill(pid, 'SIGSTOP');
     await host.until(() => readStat(pid)?.state === 'T', 'stopped');
@@ -217,8 +256,12 @@ describe('Stopping an attempt', () => {
 describe('Stopping an instance', () => {
   it('runs PreStop, then signals, and leaves nothing', async () => {
     const host = await startHost();
-    const code = 'import os\ndef handler(e, c):\n    return os.getpid()\ndef pre_stop(c):\n    open("/tmp/evenfall-pre-stop-%d" % os.getpid(), "w").close()\n';
-    const instance = await host.start({ ...PYTHON, preStop: { handler: 'index.pre_stop', timeout: durationOfMs(1_000) } }, { 'index.py': code });
+    const code =
+      'import os\ndef handler(e, c):\n    return os.getpid()\ndef pre_stop(c):\n    open("/tmp/evenfall-pre-stop-%d" % os.getpid(), "w").close()\n';
+    const instance = await host.start(
+      { ...PYTHON, preStop: { handler: 'index.pre_stop', timeout: durationOfMs(1_000) } },
+      { 'index.py': code },
+    );
     const pid = Number((await host.ended(host.run(instance))).result.toString());
     host.send({ stopInstances: [{ instanceId: instance, cause: Cause.IDLE }] });
     assert.equal(await host.gone(instance), false);
@@ -231,7 +274,9 @@ describe('Stopping an instance', () => {
 
   it('kills everything that runs when the lease runs out, and attaches again', async () => {
     const host = await startHost({ leaseMs: 600 });
-    const instance = await host.start(PYTHON, { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' });
+    const instance = await host.start(PYTHON, {
+      'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n',
+    });
     const id = host.run(instance);
     const pid = Number((await host.line(id, /^pid/)).line?.text.split(' ')[1]);
     host.deaf = true;
@@ -244,7 +289,9 @@ describe('Stopping an instance', () => {
 
   it('of the agent ends every attempt', async () => {
     const host = await startHost();
-    const id = host.run(await host.start(PYTHON, { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' }));
+    const id = host.run(
+      await host.start(PYTHON, { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' }),
+    );
     const pid = Number((await host.line(id, /^pid/)).line?.text.split(' ')[1]);
     await host.dispose();
     assert.equal(isAlive(pid), false);

@@ -15,12 +15,23 @@ const policy = (fields: Partial<TerminationPolicy>): TerminationPolicy => ({ ...
 
 describe('A termination policy', () => {
   it('is SIGTERM and the rest of the timeout, at most 10 minutes', () => {
-    assert.deepEqual(resolvePolicy(undefined, undefined, 1234), { killSignal: KillSignal.SIGTERM, graceMs: 1234, maxGraceMs: 600_000, escalation: [], scope: SignalScope.MAIN });
+    assert.deepEqual(resolvePolicy(undefined, undefined, 1234), {
+      killSignal: KillSignal.SIGTERM,
+      graceMs: 1234,
+      maxGraceMs: 600_000,
+      escalation: [],
+      scope: SignalScope.MAIN,
+    });
     assert.equal(resolvePolicy(undefined, undefined, 3_600_000).graceMs, 600_000);
   });
 
   it('takes the call first, then the function', () => {
-    const own = policy({ killSignal: KillSignal.SIGINT, gracePeriod: durationOfMs(5000), maxGracePeriod: durationOfMs(8000), signalScope: SignalScope.GROUP });
+    const own = policy({
+      killSignal: KillSignal.SIGINT,
+      gracePeriod: durationOfMs(5000),
+      maxGracePeriod: durationOfMs(8000),
+      signalScope: SignalScope.GROUP,
+    });
     assert.equal(resolvePolicy(undefined, own, 1).graceMs, 5000);
     const both = resolvePolicy(policy({ killSignal: KillSignal.SIGHUP, gracePeriod: durationOfMs(20_000) }), own, 1);
     assert.deepEqual([both.killSignal, both.graceMs, both.scope], [KillSignal.SIGHUP, 8000, SignalScope.GROUP]);
@@ -31,14 +42,19 @@ describe('A termination policy', () => {
     const escalation = [{ signal: KillSignal.SIGINT, wait: durationOfMs(200) }];
     assert.deepEqual(planOf(resolvePolicy(policy({ gracePeriod: durationOfMs(100), escalation }), undefined, 0), 1000), {
       nowMs: 1000,
-      steps: [{ signal: KillSignal.SIGTERM, atMs: 1000 }, { signal: KillSignal.SIGINT, atMs: 1100 }],
+      steps: [
+        { signal: KillSignal.SIGTERM, atMs: 1000 },
+        { signal: KillSignal.SIGINT, atMs: 1100 },
+      ],
       killAtMs: 1300,
     });
   });
 });
 
 describe('A disposition', () => {
-  const status = parseProcStatus('Name:\tx y\nState:\tS (sleeping)\nVmHWM:\t    9216 kB\nVmRSS:\t 8192 kB\nSigBlk:\t0000000000000200\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000004002\n');
+  const status = parseProcStatus(
+    'Name:\tx y\nState:\tS (sleeping)\nVmHWM:\t    9216 kB\nVmRSS:\t 8192 kB\nSigBlk:\t0000000000000200\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000004002\n',
+  );
   it('is read from the kernel', () => {
     assert.deepEqual([status.state, status.peakBytes, status.residentBytes], ['S', 9_437_184, 8_388_608]);
     assert.equal(dispositionOf(15, status, undefined), Disposition.CAUGHT);
@@ -57,19 +73,26 @@ describe('A disposition', () => {
 describe('Frames', () => {
   it('come out as they went in, however the bytes are cut', () => {
     fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 40 }), (bodies, cuts) => {
-        const bytes = Buffer.concat(bodies.map((body) => encodeFrame(Frame.RESULT, Buffer.from(body))));
-        const got: Buffer[] = [];
-        const push = frameReader((_, body) => got.push(Buffer.from(body)));
-        let at = 0;
-        for (const cut of [...cuts, bytes.length]) {
-          if (at >= bytes.length) break;
-          assert.ok(push(bytes.subarray(at, at + cut)));
-          at += cut;
-        }
-        if (at < bytes.length) push(bytes.subarray(at));
-        assert.deepEqual(got, bodies.map((body) => Buffer.from(body)));
-      }),
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 40 }),
+        (bodies, cuts) => {
+          const bytes = Buffer.concat(bodies.map((body) => encodeFrame(Frame.RESULT, Buffer.from(body))));
+          const got: Buffer[] = [];
+          const push = frameReader((_, body) => got.push(Buffer.from(body)));
+          let at = 0;
+          for (const cut of [...cuts, bytes.length]) {
+            if (at >= bytes.length) break;
+            assert.ok(push(bytes.subarray(at, at + cut)));
+            at += cut;
+          }
+          if (at < bytes.length) push(bytes.subarray(at));
+          assert.deepEqual(
+            got,
+            bodies.map((body) => Buffer.from(body)),
+          );
+        },
+      ),
     );
   });
   it('of no length at all are refused', () => {
@@ -109,7 +132,10 @@ describe('Lines', () => {
 describe('A verdict', () => {
   it('has the code of SCF', () => {
     const of = (ending: Parameters<typeof verdictOf>[0]) => verdictOf(ending, undefined, 3000);
-    assert.deepEqual([of({ kind: 'TIMED_OUT' }).statusCode, of({ kind: 'TIMED_OUT' }).message], [433, 'Invoking task timed out after 3 seconds']);
+    assert.deepEqual(
+      [of({ kind: 'TIMED_OUT' }).statusCode, of({ kind: 'TIMED_OUT' }).message],
+      [433, 'Invoking task timed out after 3 seconds'],
+    );
     assert.equal(of({ kind: 'OUT_OF_MEMORY' }).statusCode, 434);
     assert.equal(of({ kind: 'EXITED', exitCode: 1 }).statusCode, 439);
     assert.equal(of({ kind: 'DIED_OF', signal: 'SIGTERM' }).outcome, Outcome.DIED_OF);
@@ -121,9 +147,22 @@ describe('A verdict', () => {
 });
 
 describe('The log of a synchronous call', () => {
-  const log = { requestId: 'r', lines: ['one'], coldStart: undefined, memoryMb: 128, memoryBytes: 10 * 1_048_576, durationMs: 1.4, platformLines: [], result: '1', error: '' };
+  const log = {
+    requestId: 'r',
+    lines: ['one'],
+    coldStart: undefined,
+    memoryMb: 128,
+    memoryBytes: 10 * 1_048_576,
+    durationMs: 1.4,
+    platformLines: [],
+    result: '1',
+    error: '',
+  };
   it('reads like one of SCF', () => {
-    assert.equal(renderLogTail(log), 'START RequestId: r\none\nResponse RequestId:r RetMsg:1\nEND RequestId:r\nReport RequestId:r Duration:1ms Memory:128MB MemUsage:10.00MB\n');
+    assert.equal(
+      renderLogTail(log),
+      'START RequestId: r\none\nResponse RequestId:r RetMsg:1\nEND RequestId:r\nReport RequestId:r Duration:1ms Memory:128MB MemUsage:10.00MB\n',
+    );
   });
   it('is at most 4 KB, cut at a line', () => {
     const text = renderLogTail({ ...log, lines: Array.from({ length: 500 }, (_, i) => `line ${i}`) });

@@ -15,7 +15,7 @@ export const Frame = {
 /** A frame larger than this is no frame: the function has written to the channel itself. */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 
-const EMPTY: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+const EMPTY: Buffer = Buffer.alloc(0);
 
 export function encodeFrame(kind: number, body: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(5 + body.length);

@@ -26,20 +26,34 @@ const BUSY: LifeState = { kind: 'BUSY' };
 
 describe('The life of an instance', () => {
   it('goes around for every event that returns', () => {
-    const { state, effects } = run({ kind: 'STARTING' }, { kind: 'LOADED' }, { kind: 'HANDED_OVER' }, { kind: 'ANSWERED', retire: false }, { kind: 'CONCLUDED' });
+    const { state, effects } = run(
+      { kind: 'STARTING' },
+      { kind: 'LOADED' },
+      { kind: 'HANDED_OVER' },
+      { kind: 'ANSWERED', retire: false },
+      { kind: 'CONCLUDED' },
+    );
     assert.equal(state.kind, 'IDLE');
     assert.deepEqual(kinds(effects), ['ANNOUNCE_READY', 'CONCLUDE']);
   });
 
   it('ends after a failure: killed, swept, reported', () => {
-    const { state, effects } = run(BUSY, { kind: 'ANSWERED', retire: true }, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' }, { kind: 'SWEPT' });
+    const { state, effects } = run(
+      BUSY,
+      { kind: 'ANSWERED', retire: true },
+      { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' },
+      { kind: 'SWEPT' },
+    );
     assert.deepEqual(state, { kind: 'GONE', ending: { kind: 'ANSWERED' } });
     assert.deepEqual(kinds(effects), ['KILL_GROUP', 'SWEEP', 'FINISH']);
   });
 
   it('gives a signal, then its grace, then SIGKILL', () => {
     const stopped = run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(1000, 500) });
-    assert.deepEqual(stopped.effects, [{ kind: 'SEND_SIGNAL', signal: KillSignal.SIGTERM }, { kind: 'ARM', dueMs: 1500 }]);
+    assert.deepEqual(stopped.effects, [
+      { kind: 'SEND_SIGNAL', signal: KillSignal.SIGTERM },
+      { kind: 'ARM', dueMs: 1500 },
+    ]);
     assert.deepEqual(kinds(run(stopped.state, { kind: 'DUE', nowMs: 1499 }).effects), ['ARM']);
     const killed = run(stopped.state, { kind: 'DUE', nowMs: 1500 });
     assert.deepEqual(killed.state, { kind: 'KILLING', ending: { kind: 'FORCE_KILLED' } });
@@ -66,7 +80,10 @@ describe('The life of an instance', () => {
 
   it('says what happened, not what was asked, if it left by itself', () => {
     const killed = run(BUSY, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } }).state;
-    assert.deepEqual(run(killed, { kind: 'LEADER_EXITED', exitCode: 0, signal: null }).state, { kind: 'SWEEPING', ending: { kind: 'EXITED', exitCode: 0 } });
+    assert.deepEqual(run(killed, { kind: 'LEADER_EXITED', exitCode: 0, signal: null }).state, {
+      kind: 'SWEEPING',
+      ending: { kind: 'EXITED', exitCode: 0 },
+    });
   });
 
   it('is not touched by a stop once it has answered', () => {
@@ -76,7 +93,12 @@ describe('The life of an instance', () => {
   });
 
   it('idle, is stopped by its hook, SIGTERM, 50 ms, SIGKILL', () => {
-    const { effects } = run({ kind: 'IDLE' }, { kind: 'STOP_INSTANCE', nowMs: 0, hookTimeoutMs: 100 }, { kind: 'DUE', nowMs: 100 }, { kind: 'DUE', nowMs: 150 });
+    const { effects } = run(
+      { kind: 'IDLE' },
+      { kind: 'STOP_INSTANCE', nowMs: 0, hookTimeoutMs: 100 },
+      { kind: 'DUE', nowMs: 100 },
+      { kind: 'DUE', nowMs: 150 },
+    );
     assert.deepEqual(kinds(effects), ['RUN_PRE_STOP', 'ARM', 'SEND_LEAVE', 'ARM', 'KILL_GROUP']);
   });
 
@@ -85,13 +107,19 @@ describe('The life of an instance', () => {
     const input: fc.Arbitrary<LifeInput> = fc.oneof(
       fc.constantFrom<LifeInput>({ kind: 'LOADED' }, { kind: 'HANDED_OVER' }, { kind: 'CONCLUDED' }, { kind: 'SWEPT' }),
       fc.constant<LifeInput>({ kind: 'START_FAILED', fault: { statusCode: 443, message: 'x' } }),
-      fc.constantFrom<LifeInput>({ kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } }, { kind: 'KILL_ORDERED', ending: { kind: 'LOST' } }),
+      fc.constantFrom<LifeInput>(
+        { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } },
+        { kind: 'KILL_ORDERED', ending: { kind: 'LOST' } },
+      ),
       fc.record({ kind: fc.constant('ANSWERED' as const), retire: fc.boolean() }),
       fc.tuple(ms, ms).map(([nowMs, graceMs]): LifeInput => ({ kind: 'STOP_GRACEFUL', plan: plan(nowMs, graceMs) })),
       fc.tuple(ms, ms).map(([nowMs, hookTimeoutMs]): LifeInput => ({ kind: 'STOP_INSTANCE', nowMs, hookTimeoutMs })),
       ms.map((nowMs): LifeInput => ({ kind: 'HOOK_ENDED', nowMs })),
       ms.map((nowMs): LifeInput => ({ kind: 'DUE', nowMs })),
-      fc.constantFrom<LifeInput>({ kind: 'LEADER_EXITED', exitCode: 1, signal: null }, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' }),
+      fc.constantFrom<LifeInput>(
+        { kind: 'LEADER_EXITED', exitCode: 1, signal: null },
+        { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' },
+      ),
     );
     fc.assert(
       fc.property(fc.array(input, { maxLength: 40 }), (inputs) => {

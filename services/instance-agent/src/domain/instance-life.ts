@@ -17,7 +17,11 @@ export type Ending =
   | { readonly kind: 'RETIRED' };
 
 /** Why an instance never became ready. */
-export type StartFault = { readonly statusCode: number; readonly message: string; /** JSON text, where the runtime wrote it. */ readonly error?: Buffer };
+export type StartFault = {
+  readonly statusCode: number;
+  readonly message: string;
+  /** JSON text, where the runtime wrote it. */ readonly error?: Buffer;
+};
 
 export type LifeState =
   /** Code is pulled, the runtime starts, the function is loaded, the Initializer runs. */
@@ -82,8 +86,7 @@ const to = (state: LifeState, ...effects: readonly LifeEffect[]): LifeStep => ({
 const stay = (state: LifeState): LifeStep => ({ state, effects: NO_EFFECTS });
 const kill = (ending: Ending): LifeStep => to({ kind: 'KILLING', ending }, { kind: 'KILL_GROUP' });
 const sweep = (ending: Ending): LifeStep => to({ kind: 'SWEEPING', ending }, { kind: 'SWEEP' });
-const leave = (nowMs: number): LifeStep =>
-  to({ kind: 'LEAVING' }, { kind: 'SEND_LEAVE' }, { kind: 'ARM', dueMs: nowMs + LEAVE_GRACE_MS });
+const leave = (nowMs: number): LifeStep => to({ kind: 'LEAVING' }, { kind: 'SEND_LEAVE' }, { kind: 'ARM', dueMs: nowMs + LEAVE_GRACE_MS });
 const exited = (input: { exitCode: number | null; signal: string | null }): Ending =>
   input.signal === null ? { kind: 'EXITED', exitCode: input.exitCode ?? 0 } : { kind: 'DIED_OF', signal: input.signal };
 
@@ -97,7 +100,8 @@ const RETIRED: Ending = { kind: 'RETIRED' };
 function follow(plan: TerminationPlan, nowMs: number): LifeStep {
   const step = plan.steps[0];
   if (nowMs >= plan.killAtMs) return kill({ kind: 'FORCE_KILLED' });
-  if (!step || nowMs < step.atMs) return to({ kind: 'TERMINATING', plan }, { kind: 'ARM', dueMs: Math.min(step?.atMs ?? plan.killAtMs, plan.killAtMs) });
+  if (!step || nowMs < step.atMs)
+    return to({ kind: 'TERMINATING', plan }, { kind: 'ARM', dueMs: Math.min(step?.atMs ?? plan.killAtMs, plan.killAtMs) });
   const rest: TerminationPlan = { ...plan, steps: plan.steps.slice(1) };
   const dueMs = Math.min(rest.steps[0]?.atMs ?? rest.killAtMs, rest.killAtMs);
   return to({ kind: 'TERMINATING', plan: rest }, { kind: 'SEND_SIGNAL', signal: step.signal }, { kind: 'ARM', dueMs });
@@ -230,7 +234,8 @@ const table: Table = {
     LOADED: stay,
     START_FAILED: stay,
     HANDED_OVER: stay,
-    ANSWERED: (s) => (s.ending.kind === 'EXITED' || s.ending.kind === 'DIED_OF' ? to({ kind: 'SWEEPING', ending: { kind: 'ANSWERED' } }) : stay(s)),
+    ANSWERED: (s) =>
+      s.ending.kind === 'EXITED' || s.ending.kind === 'DIED_OF' ? to({ kind: 'SWEEPING', ending: { kind: 'ANSWERED' } }) : stay(s),
     CONCLUDED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay,

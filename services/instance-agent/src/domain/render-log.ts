@@ -27,12 +27,16 @@ export function renderLogTail(log: RenderedLog): string {
   if (cold) {
     const parts = `PullCode: ${whole(cold.pullCodeMs)} InitRuntime: ${whole(cold.initRuntimeMs)} InitFunction: ${whole(cold.initFunctionMs)}`;
     const total = whole(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
-    lines.push(`Init Report RequestId: ${log.requestId} Coldstart: ${total} (${parts}) Memory: ${log.memoryMb}MB MemUsage: ${inMb(log.memoryBytes)}`);
+    lines.push(
+      `Init Report RequestId: ${log.requestId} Coldstart: ${total} (${parts}) Memory: ${log.memoryMb}MB MemUsage: ${inMb(log.memoryBytes)}`,
+    );
   }
   lines.push(...log.lines, ...log.platformLines);
   if (log.error !== '') lines.push(`ERROR RequestId:${log.requestId} Result:${log.error}`);
   lines.push(`Response RequestId:${log.requestId} RetMsg:${log.error === '' ? log.result : log.error}`, `END RequestId:${log.requestId}`);
-  lines.push(`Report RequestId:${log.requestId} Duration:${whole(log.durationMs)} Memory:${log.memoryMb}MB MemUsage:${inMb(log.memoryBytes)}`);
+  lines.push(
+    `Report RequestId:${log.requestId} Duration:${whole(log.durationMs)} Memory:${log.memoryMb}MB MemUsage:${inMb(log.memoryBytes)}`,
+  );
   const text = Buffer.from(`${lines.join('\n')}\n`);
   if (text.length <= TAIL_BYTES) return text.toString();
   const tail = text.subarray(text.length - TAIL_BYTES);

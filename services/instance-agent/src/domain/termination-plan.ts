@@ -23,7 +23,11 @@ const DEFAULT_MAX_GRACE_MS = 600_000;
  * Resolves the policy of one call: the call's fields over the function's over the defaults. A call may shorten the function's grace period, or
  * stretch it up to its maximum. Without any: what is left of the timeout, at most the maximum.
  */
-export function resolvePolicy(call: TerminationPolicy | undefined, own: TerminationPolicy | undefined, timeoutLeftMs: number): ResolvedPolicy {
+export function resolvePolicy(
+  call: TerminationPolicy | undefined,
+  own: TerminationPolicy | undefined,
+  timeoutLeftMs: number,
+): ResolvedPolicy {
   const maxGraceMs = msOfDuration(own?.maxGracePeriod) ?? DEFAULT_MAX_GRACE_MS;
   const asked = msOfDuration(call?.gracePeriod) ?? msOfDuration(own?.gracePeriod) ?? timeoutLeftMs;
   const escalation = call && call.escalation.length > 0 ? call.escalation : (own?.escalation ?? []);

@@ -16,7 +16,13 @@ export type Verdict = {
 /** What a function answered. */
 export type Answer = { readonly returned: boolean; readonly statusCode: number };
 
-const verdict = (outcome: Outcome, statusCode: number, message: string, stopOutcome: StopOutcome, more: { exitCode?: number; signal?: string } = {}): Verdict => ({
+const verdict = (
+  outcome: Outcome,
+  statusCode: number,
+  message: string,
+  stopOutcome: StopOutcome,
+  more: { exitCode?: number; signal?: string } = {},
+): Verdict => ({
   outcome,
   statusCode,
   message,
@@ -47,7 +53,13 @@ export function verdictOf(ending: Ending, answer: Answer | undefined, timeoutMs:
     case 'FORCE_KILLED':
       return verdict(Outcome.FORCE_KILLED, 499, 'Request canceled', StopOutcome.FORCE_KILLED, SIGKILL);
     case 'TIMED_OUT':
-      return verdict(Outcome.TIMED_OUT, 433, `Invoking task timed out after ${timeoutMs / 1000} seconds`, StopOutcome.FORCE_KILLED, SIGKILL);
+      return verdict(
+        Outcome.TIMED_OUT,
+        433,
+        `Invoking task timed out after ${timeoutMs / 1000} seconds`,
+        StopOutcome.FORCE_KILLED,
+        SIGKILL,
+      );
     case 'OUT_OF_MEMORY':
       return verdict(Outcome.OUT_OF_MEMORY, 434, 'Memory limit exceeded', StopOutcome.FORCE_KILLED, SIGKILL);
     case 'START_FAILED':

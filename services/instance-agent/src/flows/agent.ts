@@ -6,7 +6,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { TerminationPolicy, TerminationStep } from '@evenfall/contracts/v1/termination';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
-import type { LifeState } from '../domain/instance-life.ts';
+import type { LifeInput, LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
 import type { ResolvedPolicy } from '../domain/termination-plan.ts';
 import type { CodeStore, InstanceProcess, ProcessDriver } from '../ports.ts';
@@ -22,6 +22,8 @@ export type Agent = {
   readonly logs: LogShipper;
   readonly deadlines: { set(instance: Instance, dueMs: number): void };
   readonly concluder: { await(instance: Instance): void; readonly turn: number };
+  /** Tells an instance what happened; see `drive-instance.ts`. Here, so that every flow can say it and none imports the driver. */
+  feed(instance: Instance, input: LifeInput): void;
   readonly instances: Map<string, Instance>;
   /** By `keyOf`. Ended ones stay until they are acknowledged. */
   readonly attempts: Map<string, Attempt>;
@@ -100,7 +102,7 @@ export type Attempt = {
   startTimeMs: number;
   startMs: number;
   /** Monotonic; 0 until there is one. */
-  answerMs: number;
+  tookMs: number;
   answer: { readonly returned: boolean; readonly statusCode: number; readonly body: Buffer } | undefined;
   stop: StopRecord | undefined;
   /** Lines so far; bytes so far; whether the flood was cut; ordinal of the last one. */

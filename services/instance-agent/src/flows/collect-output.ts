@@ -37,7 +37,14 @@ export function addPlatformLine(agent: Agent, instance: Instance, text: string):
   instance.idleLines.push({ stream: 'platform', text, timeMs: agent.clock.now() });
 }
 
-function addLine(agent: Agent, instance: Instance, attempt: Attempt | undefined, stream: 'stdout' | 'stderr', text: string, bytes: number): void {
+function addLine(
+  agent: Agent,
+  instance: Instance,
+  attempt: Attempt | undefined,
+  stream: 'stdout' | 'stderr',
+  text: string,
+  bytes: number,
+): void {
   const line: IdleLine = { stream, text, timeMs: agent.clock.now() };
   if (attempt) store(agent, instance, attempt, line, bytes);
   else if (instance.idleLines.length < MAX_IDLE_LINES) instance.idleLines.push(line);

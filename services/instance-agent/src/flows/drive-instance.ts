@@ -21,7 +21,10 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
       return agent.deadlines.set(instance, effect.dueMs);
     case 'ANNOUNCE_READY':
       instance.ready = true;
-      agent.outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: agent.clock.monotonic() - instance.startMs } } });
+      agent.outbox.change({
+        instanceId: instance.id,
+        change: { $case: 'ready', value: { startMs: agent.clock.monotonic() - instance.startMs } },
+      });
       return takeNext(agent, instance);
     case 'CONCLUDE':
       concludeAttempt(agent, instance);
@@ -52,13 +55,13 @@ function takeNext(agent: Agent, instance: Instance): void {
 export function stopWhenIdle(agent: Agent, instance: Instance): void {
   const hook = instance.fn.preStop;
   const hookTimeoutMs = hook && hook.handler !== '' ? (msOfDuration(hook.timeout) ?? 3000) : 0;
-  feed(agent, instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs });
+  agent.feed(instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs });
 }
 
 function runPreStop(agent: Agent, instance: Instance): void {
   instance.onHookEnd = (ok, text) => {
     if (!ok) agent.log.warn('A PreStop hook failed', { instance: instance.id, function: instance.fn.name, error: text });
-    feed(agent, instance, { kind: 'HOOK_ENDED', nowMs: agent.clock.monotonic() });
+    agent.feed(instance, { kind: 'HOOK_ENDED', nowMs: agent.clock.monotonic() });
   };
   instance.process?.write(encodeHook(++instance.seq, instance.fn.preStop?.handler ?? ''));
 }
@@ -78,28 +81,33 @@ function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void 
 
 function killGroup(agent: Agent, instance: Instance): void {
   const { process, current } = instance;
-  if (!process) return feed(agent, instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
+  if (!process) return agent.feed(instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
   const status = process.status();
   if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
   const killing = instance.life.kind === 'KILLING' && instance.life.ending.kind === 'FORCE_KILLED';
   if (killing && current?.stop && !current.stop.tooLate) {
     const signal = Signals.SIGKILL;
     const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;
-    current.stop.steps.push({ signal, sentTime: new Date(agent.clock.now()), disposition: dispositionOf(signal, status, undefined), delivery });
+    current.stop.steps.push({
+      signal,
+      sentTime: new Date(agent.clock.now()),
+      disposition: dispositionOf(signal, status, undefined),
+      delivery,
+    });
   }
   process.killGroup();
 }
 
 function sweep(agent: Agent, instance: Instance): void {
-  if (!instance.process) return feed(agent, instance, { kind: 'SWEPT' });
+  if (!instance.process) return agent.feed(instance, { kind: 'SWEPT' });
   instance.process.sweep().then(
     (count) => {
       instance.sweptCount = count;
-      feed(agent, instance, { kind: 'SWEPT' });
+      agent.feed(instance, { kind: 'SWEPT' });
     },
     (error: unknown) => {
       agent.log.error('A sweep failed', error, { instance: instance.id });
-      feed(agent, instance, { kind: 'SWEPT' });
+      agent.feed(instance, { kind: 'SWEPT' });
     },
   );
 }

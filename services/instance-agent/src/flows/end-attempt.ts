@@ -10,8 +10,11 @@ import { flushLines } from './collect-output.ts';
 export const MAX_KEPT_RESULT_BYTES = 256 * 1024;
 const MEMORY_READ_INTERVAL_MS = 100;
 /** What becomes of an attempt whose instance was there, and is no more, before it could take it. */
-export const NO_INSTANCE: Ending = { kind: 'START_FAILED', fault: { statusCode: 500, message: 'The instance was gone when the event came' } };
-const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+export const NO_INSTANCE: Ending = {
+  kind: 'START_FAILED',
+  fault: { statusCode: 500, message: 'The instance was gone when the event came' },
+};
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Ends the attempt of an instance that answered and lives on. */
 export function concludeAttempt(agent: Agent, instance: Instance): void {
@@ -71,8 +74,12 @@ function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefin
   const returned = answered && answer?.returned === true;
   const result = returned ? answer.body : NO_BYTES;
   const truncated = !attempt.synchronous && result.length > MAX_KEPT_RESULT_BYTES;
-  const errorBytes = returned ? NO_BYTES : answered && answer ? answer.body : (error ?? errorJson(attempt.eventId, verdict.statusCode, verdict.message));
-  const durationMs = attempt.startMs === 0 ? 0 : (answered && attempt.answerMs > 0 ? attempt.answerMs : endMs) - attempt.startMs;
+  const errorBytes = returned
+    ? NO_BYTES
+    : answered && answer
+      ? answer.body
+      : (error ?? errorJson(attempt.eventId, verdict.statusCode, verdict.message));
+  const durationMs = attempt.startMs === 0 ? 0 : answered && answer ? attempt.tookMs : endMs - attempt.startMs;
   const memoryBytes = instance?.peakBytes ?? 0;
   return {
     eventId: attempt.eventId,
@@ -120,7 +127,9 @@ function tailOf(attempt: Attempt, result: Buffer, error: Buffer, durationMs: num
     memoryMb: attempt.instance?.fn.memoryMb ?? 0,
     memoryBytes: attempt.instance?.peakBytes ?? 0,
     durationMs,
-    platformLines: (attempt.stop?.steps ?? []).map((step) => `[PLATFORM] Signal ${step.delivery === Delivery.DELIVERED ? 'received successfully' : 'reception failed'}`),
+    platformLines: (attempt.stop?.steps ?? []).map(
+      (step) => `[PLATFORM] Signal ${step.delivery === Delivery.DELIVERED ? 'received successfully' : 'reception failed'}`,
+    ),
     result: result.toString('utf8', 0, 4096),
     error: error.toString('utf8', 0, 4096),
   });

@@ -4,10 +4,9 @@ import { encodeInvokeHead } from '../domain/frames.ts';
 import type { Ending } from '../domain/instance-life.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
-import { feed } from './drive-instance.ts';
 import { endAttempt, NO_INSTANCE } from './end-attempt.ts';
 
-const NO_BYTES: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+const NO_BYTES: Buffer = Buffer.alloc(0);
 const LOST: Ending = { kind: 'LOST' };
 
 /** Takes an assignment. The same (event id, attempt) twice is the same attempt: reported again, never run again. */
@@ -52,7 +51,7 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   attempt.coldStart = instance.coldStart;
   instance.coldStart = undefined;
   instance.current = attempt;
-  feed(agent, instance, { kind: 'HANDED_OVER' });
+  agent.feed(instance, { kind: 'HANDED_OVER' });
   agent.deadlines.set(instance, attempt.startMs + instance.timeoutMs);
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
   const head = encodeInvokeHead(++instance.seq, attempt.eventId, payload.length);
@@ -95,7 +94,7 @@ function newAttempt(key: string, eventId: string, number: number, synchronous: b
     coldStart: undefined,
     startTimeMs: 0,
     startMs: 0,
-    answerMs: 0,
+    tookMs: 0,
     answer: undefined,
     stop: undefined,
     lineCount: 0,

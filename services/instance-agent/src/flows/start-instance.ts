@@ -7,7 +7,6 @@ import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
 import type { Agent, Instance } from './agent.ts';
 import { addPlatformLine, collectOutput } from './collect-output.ts';
-import { feed } from './drive-instance.ts';
 
 const DEFAULT_INIT_TIMEOUT_MS = 65_000;
 const DEFAULT_TIMEOUT_MS = 3_000;
@@ -39,11 +38,12 @@ function startProcess(agent: Agent, instance: Instance, codeDir: string): void {
       onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
       onGarbage: () => {
         agent.log.warn('An instance wrote to the channel of its runtime', { instance: instance.id });
-        feed(agent, instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
+        agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
       },
       onExit: (exitCode, signal, spawnFault) => {
-        if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
-        feed(agent, instance, { kind: 'LEADER_EXITED', exitCode, signal });
+        if (spawnFault !== undefined)
+          fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
+        agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
       },
     },
   );
@@ -52,10 +52,10 @@ function startProcess(agent: Agent, instance: Instance, codeDir: string): void {
 
 /** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. */
 function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): void {
-  if (kind === Frame.RESULT) return onAnswer(agent, instance, body, 4, true, 200);
+  if (kind === Frame.RESULT) return onAnswer(agent, instance, body, 8, true, 200);
   switch (kind) {
     case Frame.FAILURE:
-      return onAnswer(agent, instance, body, 6, false, body.length >= 6 ? body.readUInt16LE(4) : 500);
+      return onAnswer(agent, instance, body, 10, false, body.length >= 10 ? body.readUInt16LE(8) : 500);
     case Frame.HANDLERS:
       instance.handlers = body.length >= 4 ? body.readInt32LE(0) : 0;
       return;
@@ -66,7 +66,11 @@ function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): 
     case Frame.LOADED:
       return onLoaded(agent, instance);
     case Frame.LOAD_FAILED:
-      return fail(agent, instance, { statusCode: body.readUInt16LE(0), message: 'The function could not be loaded', error: Buffer.from(body.subarray(2)) });
+      return fail(agent, instance, {
+        statusCode: body.readUInt16LE(0),
+        message: 'The function could not be loaded',
+        error: Buffer.from(body.subarray(2)),
+      });
     case Frame.HOOK_ENDED: {
       if (body.length < 5 || body.readUInt32LE(0) !== instance.seq) return;
       const onEnd = instance.onHookEnd;
@@ -95,7 +99,7 @@ function onLoaded(agent: Agent, instance: Instance): void {
       initRuntimeMs: instance.helloMs - instance.spawnMs,
       initFunctionMs: agent.clock.monotonic() - instance.helloMs,
     };
-    feed(agent, instance, { kind: 'LOADED' });
+    agent.feed(instance, { kind: 'LOADED' });
   };
   if (!hook || hook.handler === '') return ready();
   const requestId = instance.waiting[0]?.eventId ?? instance.id;
@@ -114,10 +118,11 @@ function onAnswer(agent: Agent, instance: Instance, body: Buffer, bodyStart: num
   const attempt = instance.current;
   if (!attempt || attempt.answer || body.length < bodyStart || body.readUInt32LE(0) !== instance.seq) return;
   if (!isRunning(instance)) return;
-  attempt.answerMs = agent.clock.monotonic();
+  // By the function's own clock, so that a busy agent does not count; never more than has passed here.
+  attempt.tookMs = Math.min(body.readUInt32LE(4) / 1000, agent.clock.monotonic() - attempt.startMs);
   attempt.answer = { returned, statusCode, body: body.subarray(bodyStart) };
   // A failed asynchronous event taints its instance; a synchronous caller's may go on.
-  feed(agent, instance, { kind: 'ANSWERED', retire: !returned && !attempt.synchronous });
+  agent.feed(instance, { kind: 'ANSWERED', retire: !returned && !attempt.synchronous });
   if (instance.life.kind === 'ANSWERED') agent.concluder.await(instance);
 }
 
@@ -129,7 +134,7 @@ function isRunning(instance: Instance): boolean {
 }
 
 function fail(agent: Agent, instance: Instance, fault: StartFault): void {
-  feed(agent, instance, { kind: 'START_FAILED', fault });
+  agent.feed(instance, { kind: 'START_FAILED', fault });
 }
 
 function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {

@@ -2,7 +2,6 @@ import type { StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import { forcedPolicy, planOf, policyMessage, type ResolvedPolicy, resolvePolicy } from '../domain/termination-plan.ts';
 import { type Agent, type Attempt, type Instance, keyOf, type StopRecord } from './agent.ts';
-import { feed } from './drive-instance.ts';
 import { reportAgain, reportUnknownAttempt } from './run-attempt.ts';
 
 /** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
@@ -36,8 +35,8 @@ function stopRunning(agent: Agent, instance: Instance, attempt: Attempt, request
   const policy = policyOf(agent, instance, request);
   attempt.stop ??= recordOf(agent, policy, !running);
   if (!running) return;
-  if (request.mode === Mode.GRACEFUL) feed(agent, instance, { kind: 'STOP_GRACEFUL', plan: planOf(policy, agent.clock.monotonic()) });
-  else feed(agent, instance, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
+  if (request.mode === Mode.GRACEFUL) agent.feed(instance, { kind: 'STOP_GRACEFUL', plan: planOf(policy, agent.clock.monotonic()) });
+  else agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
 }
 
 function policyOf(agent: Agent, instance: Instance | undefined, request: StopAttempt): ResolvedPolicy {
@@ -55,6 +54,14 @@ function addLateReceipt(agent: Agent, attempt: Attempt, request: StopAttempt): v
   const report = attempt.ended?.report;
   if (!attempt.ended || report?.$case !== 'ended' || report.value.stop) return;
   const { policyMessage: policy } = recordOf(agent, policyOf(agent, undefined, request), true);
-  const stop = { policy, steps: [], outcome: StopOutcome.ENDED_BEFORE_SIGNAL, sweptProcessCount: 0, durationMs: 0, exitCode: 0, signal: '' };
+  const stop = {
+    policy,
+    steps: [],
+    outcome: StopOutcome.ENDED_BEFORE_SIGNAL,
+    sweptProcessCount: 0,
+    durationMs: 0,
+    exitCode: 0,
+    signal: '',
+  };
   attempt.ended = { ...attempt.ended, report: { $case: 'ended', value: { ...report.value, stop } } };
 }

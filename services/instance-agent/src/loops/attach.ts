@@ -27,10 +27,14 @@ export type Attachment = Outbox & {
   run(signal: AbortSignal): Promise<void>;
   /** Looks at the lease; called every quarter of a second or so. */
   checkLease(): void;
+  /** Tells the scheduler how busy the host is, if that has changed. */
+  tellLoad(cpuBusy: number): void;
 };
 
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 3_000;
+/** Smaller changes of the load are not worth a message. */
+const LOAD_STEP = 0.05;
 const DEFAULT_LEASE_MS = 30_000;
 const DEFAULT_HEARTBEAT_MS = 5_000;
 
@@ -38,7 +42,13 @@ const DEFAULT_HEARTBEAT_MS = 5_000;
  * Holds the stream to the scheduler: hello, heartbeats, batches both ways, and the lease. The lease runs from when the last heartbeat that
  * was echoed had been sent, by this host's monotonic clock: never longer than the scheduler's own view of it.
  */
-export function attachment(scheduler: ClientOf<typeof SchedulerServiceService>, clock: Clock, log: Log, random: () => number, hooks: AttachHooks): Attachment {
+export function attachment(
+  scheduler: ClientOf<typeof SchedulerServiceService>,
+  clock: Clock,
+  log: Log,
+  random: () => number,
+  hooks: AttachHooks,
+): Attachment {
   let requests: Pushable<AttachRequest> | undefined;
   let reports: AttemptReport[] = [];
   let changes: InstanceChange[] = [];
@@ -49,9 +59,10 @@ export function attachment(scheduler: ClientOf<typeof SchedulerServiceService>, 
   let held = false; // whether there is a lease to lose
   let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
   let beatTimer: NodeJS.Timeout | undefined;
+  let cpuBusyTold = 0;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
-    const batch = { hello, heartbeat, reports, instanceChanges: changes };
+    const batch = { hello, heartbeat, reports, instanceChanges: changes, cpuBusy: hello ? cpuBusyTold : undefined };
     reports = [];
     changes = [];
     requests?.push(batch); // away: outcomes are kept by the attempts and said again after the next hello
@@ -144,6 +155,11 @@ export function attachment(scheduler: ClientOf<typeof SchedulerServiceService>, 
         if (!(await delay(pauseMs * (0.5 + random()), signal))) return;
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
       }
+    },
+    tellLoad(cpuBusy) {
+      if (Math.abs(cpuBusy - cpuBusyTold) < LOAD_STEP) return;
+      cpuBusyTold = cpuBusy;
+      requests?.push({ hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy });
     },
     checkLease() {
       if (!held || clock.monotonic() - renewedMs <= leaseMs) return;

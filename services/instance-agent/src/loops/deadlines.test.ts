@@ -28,7 +28,10 @@ describe('Deadlines', () => {
     deadlines.set(sooner, 60);
     deadlines.set(never, Number.POSITIVE_INFINITY);
     pass(600);
-    assert.deepEqual(due, [[60, sooner], [300, later]]);
+    assert.deepEqual(due, [
+      [60, sooner],
+      [300, later],
+    ]);
     pass(130_000);
     assert.deepEqual(due.at(-1), [130_000, far]);
     assert.equal(due.length, 3);

@@ -7,7 +7,8 @@ import { shipLogs } from './ship-logs.ts';
 
 type Client = Parameters<typeof shipLogs>[0];
 const line = (sequence: number): StoredLogLine => ({ ...StoredLogLine.create(), eventId: 'e', sequence });
-const stored = (shipper: ReturnType<typeof shipLogs>, ordinal: number): Promise<void> => new Promise((done) => shipper.whenStored(ordinal, done));
+const stored = (shipper: ReturnType<typeof shipLogs>, ordinal: number): Promise<void> =>
+  new Promise((done) => shipper.whenStored(ordinal, done));
 
 describe('Log lines', () => {
   it('go in order, one call at a time, at most 500 each', async () => {
@@ -26,7 +27,10 @@ describe('Log lines', () => {
     let last = 0;
     for (let i = 1; i <= 1200; i++) last = shipper.push(line(i));
     await stored(shipper, last);
-    assert.deepEqual(got, Array.from({ length: 1200 }, (_, i) => i + 1));
+    assert.deepEqual(
+      got,
+      Array.from({ length: 1200 }, (_, i) => i + 1),
+    );
     assert.ok(Math.max(...sizes) <= 500);
     await shipper.stop();
   });

@@ -106,7 +106,10 @@ export function shipLogs(eventStore: ClientOf<typeof EventStoreServiceService>, 
       return pushed;
     },
     whenStored(ordinal, done) {
-      if (ordinal <= stored) return done();
+      if (ordinal <= stored) {
+        done();
+        return;
+      }
       waiters.push({ ordinal, untilMs: clock.monotonic() + WAIT_STORED_MS, done });
       if (waiters.length === 1) wake();
       schedule(0);

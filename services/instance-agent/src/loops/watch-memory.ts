@@ -1,13 +1,12 @@
 import type { Agent } from '../flows/agent.ts';
-import { feed } from '../flows/drive-instance.ts';
 
-/** One round: looks at the memory of every busy instance and kills those above their function's limit. */
+/** One round: looks at the memory of every instance that works and kills those above their function's limit. */
 export function watchMemory(agent: Agent): void {
   for (const instance of agent.instances.values()) {
     const kind = instance.life.kind;
-    if (!instance.process || (kind !== 'BUSY' && kind !== 'TERMINATING')) continue;
+    if (!instance.process || (kind !== 'BUSY' && kind !== 'STARTING' && kind !== 'TERMINATING')) continue;
     const bytes = instance.process.residentBytes();
     if (bytes > instance.peakBytes) instance.peakBytes = bytes;
-    if (bytes > instance.fn.memoryMb * 1_048_576) feed(agent, instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
+    if (bytes > instance.fn.memoryMb * 1_048_576) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
   }
 }

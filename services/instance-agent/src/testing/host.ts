@@ -1,7 +1,12 @@
 import type { AttemptEnded, AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventStoreServiceService, type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
-import { type AttachRequest, AttachResponse, type InstanceChange, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import {
+  type AttachRequest,
+  AttachResponse,
+  type InstanceChange,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
@@ -9,7 +14,16 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Implementation, inProcessClient, type Pushable, pushable } from '@evenfall/rpc';
+import {
+  bind,
+  grpcClient,
+  type Implementation,
+  inProcessClient,
+  type Pushable,
+  pushable,
+  type ServiceDefinition,
+  startGrpcServer,
+} from '@evenfall/rpc';
 import { createLog, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
@@ -49,7 +63,9 @@ export type Host = {
   dispose(): Promise<void>;
 };
 
-export async function startHost(given: { leaseMs?: number; dataDir?: string; agentId?: string } = {}): Promise<Host> {
+export async function startHost(
+  given: { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {},
+): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
   const packages = new Map<string, Buffer>();
   const waiters = new Set<() => void>();
@@ -95,12 +111,20 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
   const log = process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog;
   // The fakes have the methods the agent calls, and no others.
   const quiet = (): void => undefined;
-  const ports: InstanceAgentPorts = {
-    scheduler: inProcessClient(SchedulerServiceService, scheduler as unknown as Implementation<typeof SchedulerServiceService>, quiet),
-    registry: inProcessClient(RegistryServiceService, registry as unknown as Implementation<typeof RegistryServiceService>, quiet),
-    eventStore: inProcessClient(EventStoreServiceService, eventStore as unknown as Implementation<typeof EventStoreServiceService>, quiet),
-    log,
+  const fakes = {
+    scheduler: scheduler as unknown as Implementation<typeof SchedulerServiceService>,
+    registry: registry as unknown as Implementation<typeof RegistryServiceService>,
+    eventStore: eventStore as unknown as Implementation<typeof EventStoreServiceService>,
   };
+  const wire = given.grpc ? await overTheWire(fakes) : undefined;
+  const ports: InstanceAgentPorts = wire
+    ? { ...wire.clients, log }
+    : {
+        scheduler: inProcessClient(SchedulerServiceService, fakes.scheduler, quiet),
+        registry: inProcessClient(RegistryServiceService, fakes.registry, quiet),
+        eventStore: inProcessClient(EventStoreServiceService, fakes.eventStore, quiet),
+        log,
+      };
 
   const until = <T>(claim: () => T | undefined | false, what: string, withinMs = 15_000): Promise<T> =>
     new Promise((resolve, reject) => {
@@ -143,18 +167,42 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
       const codeSha256 = createHash('sha256').update(zip).digest('hex');
       packages.set(codeSha256, zip);
       const instanceId = newUuidV7();
-      const whole = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, timeout: durationOfMs(30_000), codeSha256, ...fn };
+      const whole = {
+        ...FunctionMessage.create(),
+        namespace: 'default',
+        name: 'f',
+        version: '$LATEST',
+        memoryMb: 128,
+        timeout: durationOfMs(30_000),
+        codeSha256,
+        ...fn,
+      };
       send({ startInstances: [{ instanceId, function: whole }] });
       return instanceId;
     },
     run(instanceId, payload = {}, more = {}) {
       const eventId = more.eventId ?? newUuidV7();
-      const assignment = { ...Assignment.create(), eventId, attempt: 1, namespace: 'default', function: 'f', version: '$LATEST', payload: Buffer.from(JSON.stringify(payload)), ...more };
+      const assignment = {
+        ...Assignment.create(),
+        eventId,
+        attempt: 1,
+        namespace: 'default',
+        function: 'f',
+        version: '$LATEST',
+        payload: Buffer.from(JSON.stringify(payload)),
+        ...more,
+      };
       send({ assignments: [{ instanceId, assignment }] });
       return eventId;
     },
     stop(eventId, mode, policy) {
-      const stop: StopAttempt = { eventId, attempt: 1, cause: Cause.USER, mode: mode === 'FORCE' ? Mode.FORCE : Mode.GRACEFUL, policy: policy && { ...TerminationPolicy.create(), ...policy } };
+      const stop: StopAttempt = {
+        eventId,
+        attempt: 1,
+        cause: Cause.USER,
+        mode: mode === 'FORCE' ? Mode.FORCE : Mode.GRACEFUL,
+        policy: policy && { ...TerminationPolicy.create(), ...policy },
+      };
       send({ stops: [stop] });
     },
     async ended(eventId, count = 1) {
@@ -174,17 +222,62 @@ export async function startHost(given: { leaseMs?: number; dataDir?: string; age
       return change.$case === 'gone' && change.value.startFailed;
     },
     line: (eventId, text) =>
-      until(() => host.lines.find((each) => each.eventId === eventId && (typeof text === 'string' ? each.line?.text === text : text.test(each.line?.text ?? ''))), `the line ${text}`),
+      until(
+        () =>
+          host.lines.find(
+            (each) => each.eventId === eventId && (typeof text === 'string' ? each.line?.text === text : text.test(each.line?.text ?? '')),
+          ),
+        `the line ${text}`,
+      ),
     breakStream: () => stream?.fail(new Error('broken by the test')),
     async dispose() {
       await host.agent.stop();
+      await wire?.close();
       if (!given.dataDir) await rm(dataDir, { recursive: true, force: true });
     },
   };
-  const agent = await startInstanceAgent(ports, { dataDir, agentId: given.agentId, capacityMb: 4096, parallelStarts: 2, searchPath: process.env['PATH'] });
+  const agent = await startInstanceAgent(ports, {
+    dataDir,
+    agentId: given.agentId,
+    capacityMb: 4096,
+    parallelStarts: 2,
+    searchPath: process.env['PATH'],
+  });
   Object.assign(host, { agent, agentId: agent.agentId });
   await until(() => host.hellos.length > 0, 'hello');
   return host;
+}
+
+type Fakes = {
+  readonly scheduler: Implementation<typeof SchedulerServiceService>;
+  readonly registry: Implementation<typeof RegistryServiceService>;
+  readonly eventStore: Implementation<typeof EventStoreServiceService>;
+};
+
+async function overTheWire(fakes: Fakes) {
+  const services = [
+    bind(SchedulerServiceService, withAllMethods(SchedulerServiceService, fakes.scheduler)),
+    bind(RegistryServiceService, withAllMethods(RegistryServiceService, fakes.registry)),
+    bind(EventStoreServiceService, withAllMethods(EventStoreServiceService, fakes.eventStore)),
+  ];
+  const server = await startGrpcServer({ host: '127.0.0.1', port: 0, services, onUnexpected: () => undefined });
+  const address = `127.0.0.1:${server.port}`;
+  const scheduler = grpcClient(SchedulerServiceService, address);
+  const registry = grpcClient(RegistryServiceService, address);
+  const eventStore = grpcClient(EventStoreServiceService, address);
+  return {
+    clients: { scheduler: scheduler.client, registry: registry.client, eventStore: eventStore.client },
+    async close() {
+      for (const each of [scheduler, registry, eventStore]) each.close();
+      await server.stop(0);
+    },
+  };
+}
+
+/** A server wants a handler for every method; those the agent does not call are never reached. */
+function withAllMethods<S extends ServiceDefinition>(service: S, fake: Implementation<S>): Implementation<S> {
+  const none = Object.fromEntries(Object.keys(service).map((name) => [name, () => Promise.reject(new Error('not played'))]));
+  return { ...none, ...fake };
 }
 
 function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
@@ -197,6 +290,11 @@ function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
     zip.outputStream.on('end', () => resolve(Buffer.concat(parts)));
     zip.outputStream.on('error', reject);
   });
+}
+
+/** The error of an attempt, as SCF shapes it. */
+export function errorOf(ended: AttemptEnded): Record<string, unknown> & { readonly errorMessage: string; readonly stackTrace?: string } {
+  return JSON.parse(ended.error.toString()) as ReturnType<typeof errorOf>; // the tests check the rest
 }
 
 /** Whether a process lives (a dead one that nobody buried does not). */

@@ -4,29 +4,39 @@ import type { Agent, Pool } from './types.ts';
 
 /** What waits may take so long to be gone; about what a cold start costs. */
 const TARGET_MS = 100;
+/** A function nobody has seen end has stalled when nothing has moved for so long. */
+const STALLED_MS = 500;
+
+/** A host above this is full: another instance would only take from those there are. */
+const FULL = 0.85;
+
+/** How many instances to start, and whether also on a host whose processors are busy. */
+export type StartsWanted = { readonly count: number; readonly pressing: boolean };
 
 /**
  * How many instances to start now: as many as it takes to have what waits gone within the target, going by how long attempts have taken
  * so far, or by how long nothing has moved. So 10,000 events of 0.1 ms share a few instances, and ten of a minute get one each. A function
- * nobody has seen end gets one for every attempt.
+ * nobody has seen end gets one for every attempt. While attempts end, a host that is full gets no more: attempts that are slow because the
+ * processors are would call for ever more instances, and each would make them slower (141 of them for an echo function, on two cores).
  */
-export function startsWanted(pool: Pool, nowMs: number): number {
+export function startsWanted(pool: Pool, nowMs: number): StartsWanted {
   const waiting = pool.waiting.size;
-  if (waiting === 0) return 0;
-  if (pool.averageMs === undefined) return waiting;
-  if (pool.instances.size === 0) return 1; // without any, nothing would ever move
+  if (waiting === 0) return { count: 0, pressing: false };
+  if (pool.instances.size === 0) return { count: pool.averageMs === undefined ? waiting : 1, pressing: true };
+  if (pool.averageMs === undefined) return { count: waiting - pool.starting, pressing: nowMs - pool.lastProgressMs > STALLED_MS };
   const stalledMs = nowMs - pool.lastProgressMs;
   const flowing = stalledMs <= Math.max(2 * pool.averageMs, TARGET_MS);
   // While attempts end, those there are count; when none does, those there are do not help.
   const needed = flowing ? (waiting * pool.averageMs) / TARGET_MS - pool.instances.size : (waiting * stalledMs) / TARGET_MS - pool.starting;
-  return Math.max(0, Math.min(waiting, Math.floor(needed)));
+  return { count: Math.max(0, Math.min(waiting, Math.floor(needed))), pressing: !flowing };
 }
 
-/** The agent with the most room for an instance of this size; undefined if none has room, or all are busy starting others. */
-export function placeInstance(agents: Iterable<Agent>, memoryMb: number): Agent | undefined {
+/** The agent with the most room for an instance of this size; undefined if none has room, or all are busy, or busy starting others. */
+export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressing: boolean): Agent | undefined {
   let best: Agent | undefined;
   for (const agent of agents) {
     if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
+    if (agent.cpuBusy > FULL && !pressing) continue;
     if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
   }
   return best;

@@ -14,6 +14,8 @@ export type Agent = {
   capacityMb: number;
   usedMb: number;
   parallelStarts: number;
+  /** Share of its processors that is busy, as it last said. */
+  cpuBusy: number;
   starting: number;
   attachTimeMs: number;
   /** The next batch for it; undefined when there is nothing to say. */

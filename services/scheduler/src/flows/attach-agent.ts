@@ -13,6 +13,7 @@ import { takeInstanceChange, takeReport } from './take-report.ts';
 /** Takes an agent's batch in: its words, then what they make possible. */
 export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequest): void {
   agent.lastSeenMs = ports.clock.monotonic();
+  if (batch.cpuBusy !== undefined) agent.cpuBusy = batch.cpuBusy;
   if (batch.heartbeat) outgoingOf(agent).heartbeat = batch.heartbeat;
   const pools = new Set<Pool>();
   const note = (pool: Pool | undefined): void => {
@@ -35,6 +36,7 @@ export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: 
     capacityMb: 0,
     usedMb: 0,
     parallelStarts: 1,
+    cpuBusy: 0,
     starting: 0,
     attachTimeMs: ports.clock.now(),
     outgoing: undefined,
@@ -52,10 +54,13 @@ export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: 
   outgoingOf(agent).welcome = { lease: durationOfMs(ports.leaseMs), heartbeatInterval: durationOfMs(ports.leaseMs / 3) };
 
   const attempts = reconcileInstances(ports, agent, hello);
-  takeBatch(ports, agent, first); // outcomes it kept come first: they are not losses
+  takeBatch(ports, agent, first);
   const running = new Set(hello.running.map((key) => `${key.eventId} ${key.attempt}`));
   for (const attempt of attempts) {
-    if (!attempt.ended && !running.has(`${attempt.assignment.eventId} ${attempt.assignment.attempt}`)) loseAttempt(ports, attempt);
+    const { eventId, attempt: number } = attempt.assignment;
+    if (attempt.ended || running.has(`${eventId} ${number}`)) continue;
+    // It may have kept the outcome; else it answers that it knows nothing, and the attempt is lost.
+    outgoingOf(agent).assignments.push({ instanceId: '', assignment: { ...attempt.assignment, runningOnAgentId: agent.id } });
   }
   for (const attempt of ports.cluster.attempts.values()) {
     if (attempt.ended) continue;

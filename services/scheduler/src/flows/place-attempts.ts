@@ -20,8 +20,8 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
     const attempt = pool.waiting.shift();
     if (attempt) handOver(instance, attempt, nowMs);
   }
-  let wanted = startsWanted(pool, nowMs);
-  while (wanted-- > 0 && startInstance(ports, pool, pool.spec, nowMs));
+  const { count, pressing } = startsWanted(pool, nowMs);
+  for (let i = 0; i < count && startInstance(ports, pool, pool.spec, pressing, nowMs); i++);
 }
 
 /** Asks the registry for the newest revision, replaces what is older, and goes on. */
@@ -67,8 +67,8 @@ function handOver(instance: Instance, attempt: LiveAttempt, nowMs: number): void
 }
 
 /** Starts an instance for the attempt that has waited longest, which goes with it. Answers whether there was room. */
-function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number): boolean {
-  const agent = placeInstance(ports.cluster.agents.values(), spec.memoryMb);
+function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, pressing: boolean, nowMs: number): boolean {
+  const agent = placeInstance(ports.cluster.agents.values(), spec.memoryMb, pressing);
   if (!agent) makeRoom(ports, spec.memoryMb);
   if (!agent || !ports.startRate.take(nowMs)) return false;
   const attempt = pool.waiting.shift();

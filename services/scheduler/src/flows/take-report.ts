@@ -48,8 +48,8 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
       const { instance } = attempt;
       if (instance) {
         const nowMs = ports.clock.monotonic();
-        // A cold start is not what the next one will cost.
-        const tookMs = attempt.started?.coldStart ? said.value.durationMs : nowMs - attempt.sentMs;
+        // The function's own time: what the way to it costs does not get less with more instances.
+        const tookMs = said.value.durationMs;
         const { pool } = instance;
         pool.averageMs = pool.averageMs === undefined ? tookMs : pool.averageMs + (tookMs - pool.averageMs) * NEWEST;
         pool.lastProgressMs = nowMs;

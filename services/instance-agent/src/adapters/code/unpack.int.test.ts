@@ -44,7 +44,10 @@ describe('Unpacking', () => {
   });
 
   it('refuses links', async () => {
-    await assert.rejects(unpackEntries('link', (zip) => zip.addBuffer(Buffer.from('/etc/passwd'), 'link', { mode: 0o120777 })), /neither a file nor a folder/);
+    await assert.rejects(
+      unpackEntries('link', (zip) => zip.addBuffer(Buffer.from('/etc/passwd'), 'link', { mode: 0o120777 })),
+      /neither a file nor a folder/,
+    );
   });
 
   it('names what is wrong with an entry', () => {

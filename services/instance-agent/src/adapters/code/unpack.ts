@@ -13,7 +13,8 @@ const DIRECTORY = 0o040000;
 
 /** Says in words why an entry is refused; undefined for one that is fine. */
 export function faultOfEntry(name: string, mode: number): string | undefined {
-  if (name === '' || name.startsWith('/') || name.includes('\\') || name.includes('\0') || /^[a-zA-Z]:/.test(name)) return `"${name}" is not a relative path`;
+  if (name === '' || name.startsWith('/') || name.includes('\\') || name.includes('\0') || /^[a-zA-Z]:/.test(name))
+    return `"${name}" is not a relative path`;
   if (name.split('/').includes('..')) return `"${name}" leaves the package`;
   const type = mode & FILE_TYPE_MASK;
   if (type !== 0 && type !== REGULAR && type !== DIRECTORY) return `"${name}" is neither a file nor a folder`;

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
+  /** Whether the process was put into it: then everything that is left of the instance is in it. */
+  complete: boolean;
   pids(): number[];
   kill(): void;
   /** Removes it; fails silently while something is left in it. */
@@ -28,18 +30,35 @@ const attempt = <T>(action: () => T): T | undefined => {
   }
 };
 
+function makeFolder(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function cgroupAt(path: string): InstanceCgroup {
   return {
+    complete: false,
     pids: () => (attempt(() => readFileSync(join(path, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number),
-    kill: () => attempt(() => writeFileSync(join(path, 'cgroup.kill'), '1')),
-    remove: () => attempt(() => rmdirSync(path)),
+    kill() {
+      attempt(() => writeFileSync(join(path, 'cgroup.kill'), '1'));
+    },
+    remove() {
+      attempt(() => rmdirSync(path));
+    },
   };
 }
 
 /** Finds a writable cgroup v2 tree with `cgroup.kill` (Linux 5.14); undefined where there is none. Kills what an earlier session left in its own. */
 export function openCgroups(agentId: string): Cgroups | undefined {
   const mounts = attempt(() => readFileSync('/proc/mounts', 'utf8')) ?? '';
-  const mount = mounts.split('\n').find((line) => line.split(' ')[2] === 'cgroup2')?.split(' ')[1];
+  const mount = mounts
+    .split('\n')
+    .find((line) => line.split(' ')[2] === 'cgroup2')
+    ?.split(' ')[1];
   if (!mount) return undefined;
   const root = join(mount, 'evenfall', agentId);
   if (attempt(() => mkdirSync(root, { recursive: true }) ?? root) === undefined) return undefined;
@@ -52,12 +71,20 @@ export function openCgroups(agentId: string): Cgroups | undefined {
     attempt(() => rmdirSync(join(root, entry.name)));
   }
   return {
-    close: () => attempt(() => rmdirSync(root)),
+    close() {
+      attempt(() => rmdirSync(root));
+    },
     create(name, pid) {
       const path = join(root, name);
-      if (attempt(() => mkdirSync(path) ?? path) === undefined) return undefined;
-      const joined = writeFile(join(path, 'cgroup.procs'), String(pid)).catch(() => undefined); // it has gone already
-      return { cgroup: cgroupAt(path), joined };
+      if (!makeFolder(path)) return undefined;
+      const cgroup = cgroupAt(path);
+      const joined = writeFile(join(path, 'cgroup.procs'), String(pid)).then(
+        () => {
+          cgroup.complete = true;
+        },
+        () => undefined, // it has gone already
+      );
+      return { cgroup, joined };
     },
   };
 }

@@ -116,7 +116,7 @@ export interface Attempt {
   outcome: Attempt_Outcome;
   /** Its status code; 0 while it runs. */
   statusCode: number;
-  /** Milliseconds from hand-over to answer, or to the end of the process. */
+  /** Milliseconds the handler ran, by its runtime's clock; without an answer, from hand-over to the end of the process. */
   durationMs: number;
   /** Peak resident memory of the instance's processes in bytes, as far as known; 0 if unknown. */
   memoryBytes: bigint;

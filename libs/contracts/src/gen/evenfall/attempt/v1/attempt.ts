@@ -127,7 +127,7 @@ export interface AttemptEnded {
   endTime:
     | Date
     | undefined;
-  /** Milliseconds from hand-over to the answer. */
+  /** Milliseconds the handler ran, by its runtime's clock; without an answer, from hand-over to the end of the process. */
   durationMs: number;
   /** Peak resident memory in bytes; 0 if unknown. */
   memoryBytes: bigint;

@@ -88,6 +88,8 @@ export interface AttachRequest {
   reports: AttemptReport[];
   /** What became of its instances. */
   instanceChanges: InstanceChange[];
+  /** Share of the host's processors that is busy, from 0 to 1; set when it has changed. */
+  cpuBusy?: number | undefined;
 }
 
 /** The first words of an agent. */
@@ -508,7 +510,7 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
 };
 
 function createBaseAttachRequest(): AttachRequest {
-  return { hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [] };
+  return { hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy: undefined };
 }
 
 export const AttachRequest: MessageFns<AttachRequest> = {
@@ -524,6 +526,9 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     }
     for (const v of message.instanceChanges) {
       InstanceChange.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.cpuBusy !== undefined) {
+      writer.uint32(41).double(message.cpuBusy);
     }
     return writer;
   },
@@ -573,6 +578,14 @@ export const AttachRequest: MessageFns<AttachRequest> = {
             message.instanceChanges.push(InstanceChange.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.cpuBusy = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -596,6 +609,7 @@ export const AttachRequest: MessageFns<AttachRequest> = {
       : undefined;
     message.reports = object.reports?.map((e) => AttemptReport.fromPartial(e)) || [];
     message.instanceChanges = object.instanceChanges?.map((e) => InstanceChange.fromPartial(e)) || [];
+    message.cpuBusy = object.cpuBusy ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { readStat } from './proc-fs.ts';
+import { descendantsOf, sweepInstance } from './sweep.ts';
+
+/** The sweep as it works on a host without cgroups. */
+describe('The sweep without a cgroup', () => {
+  it('finds what left the session by its marker, and orphans by what was known of them', async () => {
+    const script = [
+      'import os, subprocess, sys',
+      'subprocess.Popen(["sleep", "3600"], start_new_session=True)', // has the marker
+      'child = subprocess.Popen(["sh", "-c", "sleep 3600 & wait"], start_new_session=True, env={"PATH": os.environ["PATH"]})', // has nothing but a parent
+      'sys.stdout.write("up\\n"); sys.stdout.flush()',
+      'child.wait()',
+    ].join('\n');
+    const leader = spawn('python3', ['-c', script], {
+      env: { PATH: process.env['PATH'], EVENFALL_INSTANCE_ID: 'sweep-me' },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(leader.stdout, 'data');
+    const leaderPid = leader.pid ?? 0;
+    let descendants = descendantsOf(leaderPid);
+    for (const untilMs = Date.now() + 5000; descendants.size < 3 && Date.now() < untilMs;) descendants = descendantsOf(leaderPid);
+    assert.equal(descendants.size, 3);
+    leader.kill('SIGKILL');
+    await once(leader, 'exit');
+    assert.equal(await sweepInstance({ instanceId: 'sweep-me', leaderPid, cgroup: undefined, descendants }), 3);
+    for (const pid of descendants.keys()) assert.ok(['Z', undefined].includes(readStat(pid)?.state));
+  });
+});
