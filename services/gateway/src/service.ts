@@ -32,7 +32,7 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
   };
   const authenticate = authenticator(settings.accessKeys);
   const watching = cache.run(stopping.signal);
-  const rest = await createRestServer(gateway, { authenticate, isReady: () => cache.standing });
+  const rest = await createRestServer(gateway, { authenticate, isReady: () => cache.standing, closeGraceMs: STOP_GRACE_MS });
   try {
     const services = publicServices(gateway, authenticate);
     const grpc = await startGrpcServer({

@@ -6,7 +6,7 @@ import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contrac
 import { type ClientOf, inProcessClient } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { durationOfMs, fakeClock } from '@evenfall/time';
-import { testDatabase, type TestDatabase } from '@evenfall/testkit';
+import { eventually, testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { type RunningRegistry, startRegistry } from './service.ts';
 import { pythonPackage } from './testing/zip-maker.ts';
 
@@ -163,6 +163,23 @@ describe('the registry', () => {
     await create({ name: 'twin' });
     assert.deepEqual((await seen.next()).value, { ...NAME, name: 'twin' });
     await seen.return?.();
+  });
+
+  it('ends its watches when it may have missed something, and hears again after', async () => {
+    const seen = registry.watchFunctions({})[Symbol.asyncIterator]();
+    await seen.next();
+    const [listener] = await db.sql<{ count: bigint }[]>`
+      SELECT count(pg_terminate_backend(pid)) AS count FROM pg_stat_activity WHERE query ILIKE 'listen %' AND pid <> pg_backend_pid()`;
+    assert.ok(listener && listener.count > 0n);
+    assert.equal((await seen.next()).done, true);
+    const again = registry.watchFunctions({})[Symbol.asyncIterator]();
+    await again.next();
+    await eventually(async () => {
+      await inProcessClient(FunctionServiceService, other.functions).createFunction(CreateFunctionRequest.create({ function: VALID }));
+      return true;
+    });
+    assert.deepEqual((await again.next()).value, NAME);
+    await again.return?.();
   });
 
   it('lets many change one function at the same time, and the code stay whole', async () => {

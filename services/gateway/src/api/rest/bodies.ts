@@ -7,14 +7,25 @@ import { jsonFault } from '../../domain/payload.ts';
 export function takeJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request: FastifyRequest, body: Buffer, done) => {
-    if (body.length === 0) return done(null, undefined);
-    if (!isUtf8(body)) return done(refuse('INVALID_JSON', { detail: 'it is not UTF-8' }));
+    let parsed: unknown;
     try {
-      done(null, JSON.parse(body.toString('utf8')));
+      parsed = body.length === 0 ? undefined : parseBody(body);
     } catch (error) {
-      done(refuse('INVALID_JSON', { detail: jsonFault(error) }));
+      done(error as Error); // parseBody throws refusals
+      return;
     }
+    done(null, parsed);
   });
+}
+
+/** Parses a JSON body; throws INVALID_JSON. */
+export function parseBody(body: Buffer): unknown {
+  if (!isUtf8(body)) throw refuse('INVALID_JSON', { detail: 'it is not UTF-8' });
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw refuse('INVALID_JSON', { detail: jsonFault(error) });
+  }
 }
 
 /** Takes bodies of one content type as the bytes they are. */

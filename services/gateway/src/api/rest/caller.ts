@@ -3,23 +3,26 @@ import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller } from '../../ports.ts';
 import { ANONYMOUS } from '../access.ts';
 
-/** Who calls. Its signal is made when first asked for: most requests never look at it. */
-export function callerOf(request: FastifyRequest, reply: FastifyReply): Caller {
+/**
+ * Who calls. Its signal is made when first asked for: most requests never look at it. It is aborted when the caller goes away, and for a
+ * stream also when the door closes.
+ */
+export function callerOf(request: FastifyRequest, reply: FastifyReply, closing?: AbortSignal): Caller {
   const header = request.headers['traceparent'];
   let signal: AbortSignal | undefined;
   return {
     requester: request.requester === '' ? ANONYMOUS : request.requester,
     traceparent: traceparentOf(typeof header === 'string' ? header : undefined),
     get signal() {
-      return (signal ??= signalOf(reply));
+      return (signal ??= signalOf(reply, closing));
     },
   };
 }
 
-function signalOf(reply: FastifyReply): AbortSignal {
+function signalOf(reply: FastifyReply, closing: AbortSignal | undefined): AbortSignal {
   const controller = new AbortController();
   const response = reply.raw;
   if (response.destroyed) controller.abort();
   response.once('close', () => controller.abort());
-  return controller.signal;
+  return closing ? AbortSignal.any([controller.signal, closing]) : controller.signal;
 }

@@ -83,3 +83,17 @@ export function unknownPath(request: FastifyRequest): Refusal {
 function isFrameworkError(error: unknown): error is FastifyError {
   return error instanceof Error && 'code' in error && typeof error.code === 'string';
 }
+
+/** What is written to a connection that sent no request to answer: not HTTP, too much of it, or too slowly. */
+export function connectionAnswer(code: string | undefined): string {
+  const [status, title] = CONNECTION_FAULTS.get(code ?? '') ?? [400, 'Bad Request'];
+  const message = `The request is not valid HTTP: ${title} (${code ?? 'unknown'}).`;
+  const body = JSON.stringify({ error: { code: status, status: 'INVALID_ARGUMENT', message, details: [] } });
+  const head = ['content-type: application/json; charset=utf-8', `content-length: ${Buffer.byteLength(body)}`, 'connection: close'];
+  return `HTTP/1.1 ${status} ${title}\r\n${head.join('\r\n')}\r\n\r\n${body}`;
+}
+
+const CONNECTION_FAULTS: ReadonlyMap<string, readonly [number, string]> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'Request Timeout']],
+  ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large']],
+]);

@@ -1,8 +1,15 @@
 import type { FastifyReply } from 'fastify';
-import { refusalsOf, errorBody } from './errors.ts';
+import { errorBody, refusalsOf } from './errors.ts';
 
 /** One server-sent event. */
 export type StreamItem = { readonly id?: string; readonly event: string; readonly data: string };
+
+export type StreamOptions = {
+  /** Aborted when the door closes: the stream ends, and its reader comes back elsewhere. */
+  readonly closing: AbortSignal;
+  /** Told of what nobody foresaw. */
+  readonly unexpected: (error: unknown) => void;
+};
 
 /** Comments that keep proxies from closing a quiet stream. */
 const HEARTBEAT_MS = 15_000;
@@ -11,15 +18,17 @@ const FIRST_ITEM_MS = 300;
 
 /**
  * Answers with server-sent events (WHATWG HTML §9.2). A failure before the first item is thrown, and answered as an HTTP error; one later is
- * sent as an event named "error". A stream without any item is 204, which tells an EventSource not to come back.
+ * sent as an event named "error". A stream without any item is 204, which tells an EventSource not to come back. The items end when the
+ * reader goes: whoever makes them holds a signal that is aborted then.
  */
 export async function sendEventStream(
   reply: FastifyReply,
   items: AsyncIterable<readonly StreamItem[]>,
-  unexpected: (error: unknown) => void,
+  options: StreamOptions,
 ): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
   const response = reply.raw;
+  const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
   let next = iterator.next();
   next.catch(() => undefined); // looked at below, perhaps after the pause
   const early = await Promise.race([next, pause(FIRST_ITEM_MS)]);
@@ -28,22 +37,25 @@ export async function sendEventStream(
     return;
   }
   reply.hijack();
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
   response.write('retry: 1000\n\n');
   const heartbeat = setInterval(() => response.write(': heartbeat\n\n'), HEARTBEAT_MS);
-  const gone = new Promise<'gone'>((resolve) => response.once('close', () => resolve('gone')));
   try {
-    for (;;) {
-      const step = await Promise.race([next, gone]);
-      if (step === 'gone' || step.done) break;
+    for (let step = await next; !step.done && !response.destroyed; step = await next) {
       next = iterator.next();
-      next.catch(() => undefined);
-      if (!response.write(step.value.map(itemText).join('')))
-        await Promise.race([new Promise((resolve) => response.once('drain', resolve)), gone]);
+      next.catch(() => undefined); // looked at in the next round
+      const text = step.value.map(itemText).join('');
+      if (!response.write(text)) await Promise.race([new Promise((resolve) => response.once('drain', resolve)), gone]);
     }
   } catch (error) {
-    const body = errorBody(refusalsOf(error, reply.request, unexpected));
-    response.write(itemText({ event: 'error', data: JSON.stringify(body) }));
+    if (!response.destroyed && !options.closing.aborted) {
+      const body = errorBody(refusalsOf(error, reply.request, options.unexpected));
+      response.write(itemText({ event: 'error', data: JSON.stringify(body) }));
+    }
   } finally {
     clearInterval(heartbeat);
     void iterator.return?.();

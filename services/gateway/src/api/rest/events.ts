@@ -15,7 +15,7 @@ import { getEvent } from '../../flows/get-event.ts';
 import { listEvents } from '../../flows/list-events.ts';
 import { terminateEvent } from '../../flows/terminate-event.ts';
 import type { Gateway } from '../../ports.ts';
-import { takeBytes } from './bodies.ts';
+import { parseBody, takeBytes } from './bodies.ts';
 import { callerOf } from './caller.ts';
 import { valueOf } from './enum-names.ts';
 import { eventText } from './event-json.ts';
@@ -172,14 +172,7 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
 }
 
 function submissionsOf(body: Buffer): EventSubmission[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body.toString('utf8'));
-  } catch (cause) {
-    throw refuse('INVALID_JSON', {
-      detail: cause instanceof SyntaxError ? cause.message.replace(/, "[\s\S]*$/, '').slice(0, 160) : 'it cannot be read',
-    });
-  }
+  const parsed = parseBody(body);
   const events = isRecord(parsed) ? parsed['events'] : undefined;
   if (!Array.isArray(events) || Object.keys(parsed as object).length !== 1) {
     throw refuse('INVALID_FIELD', { field: 'events', rule: 'the body is {"events": [...]} and nothing else' });

@@ -7,7 +7,7 @@ import type { Authenticate } from '../access.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
-import { refusalsOf, sendRefusals, unknownPath } from './errors.ts';
+import { connectionAnswer, refusalsOf, sendRefusals, unknownPath } from './errors.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
@@ -17,10 +17,17 @@ import { workerRoutes } from './workers.ts';
 
 /** Largest body of a request that carries neither a payload nor code. */
 const BODY_BYTES = 256 * 1024;
+/** How long a request may take to arrive: a code package over a slow line, but not a caller that sends a byte a minute. */
+const REQUEST_TIMEOUT_MS = 180_000;
 /** Paths that answer without an access key: probes have none. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
-export type RestOptions = { readonly authenticate: Authenticate; readonly isReady: () => boolean };
+export type RestOptions = {
+  readonly authenticate: Authenticate;
+  readonly isReady: () => boolean;
+  /** How long calls under way may take once the door closes. */
+  readonly closeGraceMs: number;
+};
 
 /** Builds the REST door; it does not listen yet. */
 export async function createRestServer(gateway: Gateway, options: RestOptions): Promise<FastifyInstance> {
@@ -28,20 +35,13 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   const app = fastify({
     bodyLimit: BODY_BYTES,
     exposeHeadRoutes: false,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
     frameworkErrors: (error, request, reply) => void sendRefusals(reply, refusalsOf(error, request, unexpected)),
+    requestTimeout: REQUEST_TIMEOUT_MS,
     clientErrorHandler: (error, socket) => {
-      // Not HTTP, or too much of it: there is no request to answer, only a connection.
-      if (socket.writable) {
-        const body = JSON.stringify({
-          error: { code: 400, status: 'INVALID_ARGUMENT', message: `The request is not valid HTTP: ${error.code}.`, details: [] },
-        });
-        socket.write(
-          `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-        );
-      }
+      if (socket.writable) socket.write(connectionAnswer(error.code));
       socket.destroy();
     },
   });
@@ -51,6 +51,12 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   app.decorateRequest('updateMask');
   takeJson(app);
 
+  // Streams would keep the door open for ever; what else is under way may finish, but not for ever either.
+  const closing = new AbortController();
+  app.addHook('preClose', async () => {
+    closing.abort();
+    setTimeout(() => app.server.closeAllConnections(), options.closeGraceMs).unref();
+  });
   app.addHook('onRequest', async (request) => {
     if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) request.requester = options.authenticate(request.headers.authorization);
   });
@@ -81,7 +87,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
 
   functionRoutes(app, functionFlows(gateway));
   eventRoutes(app, gateway);
-  streamRoutes(app, gateway, unexpected);
+  streamRoutes(app, gateway, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
   workerRoutes(app, gateway);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
 import { eventually } from '@evenfall/testkit';
+import { startGateway } from '../../service.ts';
+import { fakeWorld } from '../../testing/fakes.ts';
 import { openDoors } from '../../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000002';
@@ -53,6 +55,24 @@ describe('streams of the REST door', () => {
     const response = await opened;
     watch.out.fail(new Error('inner'));
     assert.match(await response.text(), /event: error\ndata: \{"error":\{"code":500,.*\n\n$/);
+  });
+
+  it('ends its streams when the door closes, and lets what is under way finish', async () => {
+    const world = fakeWorld();
+    world.events.set(ID, Event.create({ id: ID, state: 2 }));
+    const gateway = await startGateway(world.ports, {
+      host: '127.0.0.1',
+      httpPort: 0,
+      grpcPort: 0,
+      accessKeys: [],
+      maxPayloadBytes: 1_024,
+    });
+    const response = await fetch(`http://127.0.0.1:${gateway.httpPort}/v1/events/${ID}:watch`);
+    const text = response.text();
+    const began = performance.now();
+    await gateway.stop();
+    assert.equal(await text, 'retry: 1000\n\n');
+    assert.ok(performance.now() - began < 1_500);
   });
 
   it('lists and follows log lines', async () => {

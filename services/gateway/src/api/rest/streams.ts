@@ -9,7 +9,7 @@ import type { Gateway } from '../../ports.ts';
 import { callerOf } from './caller.ts';
 import { nameOf } from './enum-names.ts';
 import { eventText } from './event-json.ts';
-import { sendEventStream, type StreamItem } from './event-stream.ts';
+import { sendEventStream, type StreamItem, type StreamOptions } from './event-stream.ts';
 import { EventPath, PageQuery, pageOf } from './schemas.ts';
 
 const EVENT = '/v1/events/:event_id([^:/]+)';
@@ -20,7 +20,7 @@ const MAX_VERSION = 2 ** 31 - 1;
 type IdPath = { Params: Static<typeof EventPath> };
 
 /** What changes while one looks: events and their logs. */
-export function streamRoutes(app: FastifyInstance, gateway: Gateway, unexpected: (error: unknown) => void): void {
+export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: StreamOptions): void {
   app.get<IdPath>(
     `${EVENT}::watch`,
     {
@@ -34,8 +34,8 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, unexpected:
     },
     async (request, reply) => {
       const afterVersion = versionOf(request.headers['last-event-id']);
-      const changes = watchEvent(gateway, callerOf(request, reply), { id: request.params.event_id, afterVersion });
-      await sendEventStream(reply, changeItems(changes), unexpected);
+      const changes = watchEvent(gateway, callerOf(request, reply, options.closing), { id: request.params.event_id, afterVersion });
+      await sendEventStream(reply, changeItems(changes), options);
       return reply;
     },
   );
@@ -55,7 +55,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, unexpected:
       const eventId = request.params.event_id;
       const { follow = false, page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
       if (follow) {
-        await sendEventStream(reply, lineItems(tailLogLines(gateway, callerOf(request, reply), { eventId })), unexpected);
+        await sendEventStream(reply, lineItems(tailLogLines(gateway, callerOf(request, reply, options.closing), { eventId })), options);
         return reply;
       }
       const page = await listLogLines(gateway, { eventId, pageSize, pageToken });
