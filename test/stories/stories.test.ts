@@ -5,7 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import { parseDuration } from '@evenfall/time';
-import { endedAs, type Ending, ENDING_NAMES, type Life, newLife, signalSent, started, START_MS, terminateCommand } from '../../libs/event-model/src/testing/life.ts';
+import {
+  endedAs,
+  type Ending,
+  ENDING_NAMES,
+  type Life,
+  newLife,
+  signalSent,
+  started,
+  START_MS,
+  terminateCommand,
+} from '../../libs/event-model/src/testing/life.ts';
 
 // A story is a list of blocks: a command, "----", what happened. UPDATE_STORIES=1 writes down what happens now, to be read before it is kept.
 const DIR = fileURLToPath(new URL('.', import.meta.url));
@@ -72,7 +82,12 @@ function perform(life: Life, verb: string, words: readonly string[], dispatched:
 
 function policyOf(words: readonly string[]): Record<string, number> {
   const pairs = words.map((word) => word.split('='));
-  const names: Record<string, string> = { max_retries: 'maxRetries', retry_interval: 'retryIntervalMs', max_event_age: 'maxEventAgeMs', max_grace_period: 'maxGracePeriodMs' };
+  const names: Record<string, string> = {
+    max_retries: 'maxRetries',
+    retry_interval: 'retryIntervalMs',
+    max_event_age: 'maxEventAgeMs',
+    max_grace_period: 'maxGracePeriodMs',
+  };
   return Object.fromEntries(pairs.map(([key = '', value = '']) => [names[key] ?? key, parseDuration(value) ?? Number(value)]));
 }
 
@@ -87,7 +102,9 @@ function describe(life: Life, said: readonly string[]): string {
     event.nextAttemptTime ? `not_before=${at(event.nextAttemptTime)}` : '',
     event.endTime ? `ended=${at(event.endTime)}` : '',
     event.result.length ? `result=${event.result.toString()}` : '',
-    event.termination ? `receipt=${Object.entries(StopOutcome).find(([, value]) => value === event.termination?.outcome)?.[0] === 'UNSPECIFIED' ? 'open' : Object.entries(StopOutcome).find(([, value]) => value === event.termination?.outcome)?.[0]}` : '',
+    event.termination
+      ? `receipt=${Object.entries(StopOutcome).find(([, value]) => value === event.termination?.outcome)?.[0] === 'UNSPECIFIED' ? 'open' : Object.entries(StopOutcome).find(([, value]) => value === event.termination?.outcome)?.[0]}`
+      : '',
   ];
   return `${said.length ? said.join(', ') : '-'}\n${parts.filter(Boolean).join(' ')}`;
 }

@@ -34,14 +34,22 @@ export function eventLogContract(driver: string, make: () => Promise<LogUnderTes
       assert.equal(Math.max(...ends), start + total);
       assert.equal((await log.endOffsets()).get(0), start + total);
       const read = await readFrom(log, new Map([[0, start]]), total);
-      assert.deepEqual(read.records.map((r) => r.eventId), Array.from({ length: 50 }, (_, i) => records(`gap-${i}`, (i % 3) + 1)).flat().map((r) => r.eventId));
+      assert.deepEqual(
+        read.records.map((r) => r.eventId),
+        Array.from({ length: 50 }, (_, i) => records(`gap-${i}`, (i % 3) + 1))
+          .flat()
+          .map((r) => r.eventId),
+      );
       await read.subscription.stop();
     });
 
     test('a reader starts anywhere, also in the middle of a batch', async () => {
       const end = await log.append(1, records('middle', 10));
       const read = await readFrom(log, new Map([[1, end - 4]]), 4);
-      assert.deepEqual(read.records.map((r) => r.eventId), ['middle-6', 'middle-7', 'middle-8', 'middle-9']);
+      assert.deepEqual(
+        read.records.map((r) => r.eventId),
+        ['middle-6', 'middle-7', 'middle-8', 'middle-9'],
+      );
       assert.equal(read.batches[0]?.firstOffset, end - 4);
       await read.subscription.stop();
     });
@@ -52,7 +60,10 @@ export function eventLogContract(driver: string, make: () => Promise<LogUnderTes
       const reading = await readFrom(other, new Map([[2, start]]), 0);
       for (let i = 0; i < 5; i++) await log.append(2, records(`cross-${i}`, 2));
       await eventually(() => reading.records.length === 10);
-      assert.deepEqual(reading.records.map((r) => r.eventId), [0, 1, 2, 3, 4].flatMap((i) => [`cross-${i}-0`, `cross-${i}-1`]));
+      assert.deepEqual(
+        reading.records.map((r) => r.eventId),
+        [0, 1, 2, 3, 4].flatMap((i) => [`cross-${i}-0`, `cross-${i}-1`]),
+      );
       assert.deepEqual(EventRecord.encode(reading.records[0]!).finish(), EventRecord.encode(records('cross-0', 1)[0]!).finish());
       await other.close();
     });
@@ -92,7 +103,10 @@ export function eventLogContract(driver: string, make: () => Promise<LogUnderTes
       await log.append(0, records('again', 5));
       await log.append(0, records('more', 5));
       await eventually(() => seen.length === 10);
-      assert.deepEqual(seen, [...records('again', 5), ...records('more', 5)].map((r) => r.eventId));
+      assert.deepEqual(
+        seen,
+        [...records('again', 5), ...records('more', 5)].map((r) => r.eventId),
+      );
       await subscription.stop();
     });
 

@@ -15,7 +15,9 @@ const command: fc.Arbitrary<{ attempt: number; command: Command }> = fc.oneof(
   })),
   attempt.map((n) => ({ attempt: n, command: { kind: 'SIGNAL_SENT', attempt: n, sent: signalSent(START_MS) } as const })),
   attempt.map((n) => ({ attempt: n, command: { kind: 'ATTEMPT_REVOKED', attempt: n } as const })),
-  fc.record({ graceful: fc.boolean(), dispatched: fc.boolean() }).map(({ graceful, dispatched }) => ({ attempt: 0, command: terminateCommand(graceful, dispatched) })),
+  fc
+    .record({ graceful: fc.boolean(), dispatched: fc.boolean() })
+    .map(({ graceful, dispatched }) => ({ attempt: 0, command: terminateCommand(graceful, dispatched) })),
   fc.constant({ attempt: 0, command: { kind: 'EXPIRE' } as const }),
 );
 
@@ -33,8 +35,14 @@ test('whatever is said in whatever order: a final state stays, attempts only ris
         assert.ok(before && after);
         if (isFinal(before.state)) assert.equal(after, before);
         assert.ok(after.attempts.length >= before.attempts.length);
-        assert.deepEqual(after.attempts.map((a) => a.number), after.attempts.map((_, i) => i + 1));
-        assert.ok(after.attempts.slice(0, -1).every((a) => a.endTime), 'an attempt began before the one before it had ended');
+        assert.deepEqual(
+          after.attempts.map((a) => a.number),
+          after.attempts.map((_, i) => i + 1),
+        );
+        assert.ok(
+          after.attempts.slice(0, -1).every((a) => a.endTime),
+          'an attempt began before the one before it had ended',
+        );
       }
     }),
   );
@@ -51,7 +59,9 @@ test('folding the log again gives the same event, however often each record is s
       const once = life.records.reduce<StoredEvent | undefined>(evolve, undefined);
       assert.deepEqual(once, life.stored);
       // Intents and signals may be said by several replicas; starts and ends said again must change nothing.
-      const again = life.records.flatMap((record, i) => (REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record]));
+      const again = life.records.flatMap((record, i) =>
+        REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record],
+      );
       assert.deepEqual(again.reduce<StoredEvent | undefined>(evolve, undefined), life.stored);
     }),
   );
@@ -73,5 +83,8 @@ test('the first accepted record wins', () => {
 });
 
 test('nothing is known of an event nobody accepted', () => {
-  assert.equal(evolve(undefined, { eventId: ID, attempt: 1, time: new Date(), writerId: '', change: { $case: 'attemptStarted', value: started } }), undefined);
+  assert.equal(
+    evolve(undefined, { eventId: ID, attempt: 1, time: new Date(), writerId: '', change: { $case: 'attemptStarted', value: started } }),
+    undefined,
+  );
 });

@@ -69,7 +69,14 @@ const scheduler: Implementation<SchedulerServiceService> = {
 };
 
 /** One suite for every way of calling: a service cannot tell which it has. */
-export function rpcContract(way: string, wire: (events: Implementation<EventServiceService>, scheduler: Implementation<SchedulerServiceService>, onUnexpected: () => void) => Promise<Wiring>): void {
+export function rpcContract(
+  way: string,
+  wire: (
+    events: Implementation<EventServiceService>,
+    scheduler: Implementation<SchedulerServiceService>,
+    onUnexpected: () => void,
+  ) => Promise<Wiring>,
+): void {
   describe(`rpc: ${way}`, () => {
     let wiring: Wiring;
     before(async () => {
@@ -137,11 +144,29 @@ export function rpcContract(way: string, wire: (events: Implementation<EventServ
     });
 
     test('a request stream is read to its end', async () => {
-      const requests = pushable<{ batch: { namespace: string; function: string; qualifier: string; submissions: { payload: Buffer; idempotencyKey: string; delay: undefined }[] } }>();
-      for (let i = 0; i < 500; i++) requests.push({ batch: { namespace: '', function: '', qualifier: '', submissions: [{ payload: Buffer.from(String(i)), idempotencyKey: '', delay: undefined }] } });
+      const requests = pushable<{
+        batch: {
+          namespace: string;
+          function: string;
+          qualifier: string;
+          submissions: { payload: Buffer; idempotencyKey: string; delay: undefined }[];
+        };
+      }>();
+      for (let i = 0; i < 500; i++)
+        requests.push({
+          batch: {
+            namespace: '',
+            function: '',
+            qualifier: '',
+            submissions: [{ payload: Buffer.from(String(i)), idempotencyKey: '', delay: undefined }],
+          },
+        });
       requests.end();
       const { eventIds } = await wiring.events.streamCreateEvents(requests);
-      assert.deepEqual(eventIds, Array.from({ length: 500 }, (_, i) => String(i)));
+      assert.deepEqual(
+        eventIds,
+        Array.from({ length: 500 }, (_, i) => String(i)),
+      );
     });
 
     test('both directions at once: every request has its answer, in order', async () => {
@@ -154,7 +179,10 @@ export function rpcContract(way: string, wire: (events: Implementation<EventServ
       await eventually(() => got.length === 2_000);
       requests.end();
       await reading;
-      assert.deepEqual(got, Array.from({ length: 2_000 }, (_, i) => i));
+      assert.deepEqual(
+        got,
+        Array.from({ length: 2_000 }, (_, i) => i),
+      );
     });
   });
 }

@@ -118,7 +118,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     attached.flush();
     await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
     clearInterval(tick);
-      clearInterval(loadTick);
+    clearInterval(loadTick);
     deadlines.stop();
     stopped.abort();
     await attaching;

@@ -30,7 +30,8 @@ eventLogContract('embedded', async () => {
 
 test('segments go whole, once every reader is past them', async () => {
   const log = await openEmbeddedLog({ sql: database.sql, partitionCount: 4, onFailure: fail });
-  const segments = async (): Promise<number[]> => (await database.sql<{ segment: number }[]>`SELECT segment FROM event_log.segment ORDER BY 1`).map((row) => row.segment);
+  const segments = async (): Promise<number[]> =>
+    (await database.sql<{ segment: number }[]>`SELECT segment FROM event_log.segment ORDER BY 1`).map((row) => row.segment);
   await database.sql`DELETE FROM event_log.reader`;
   await log.append(0, records('old', 10));
   await checkSegments(database.sql, 1);

@@ -2,7 +2,12 @@ import { AttemptEnded, type AttemptStarted, SignalSent, StopReceipt } from '@eve
 import { Accepted, type EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
-import { Termination_Cause as Cause, Termination_Mode as Mode, Termination_Outcome as StopOutcome, TerminationStep } from '@evenfall/contracts/v1/termination';
+import {
+  Termination_Cause as Cause,
+  Termination_Mode as Mode,
+  Termination_Outcome as StopOutcome,
+  TerminationStep,
+} from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { type Command, decide, evolve } from '../index.ts';
 
@@ -61,7 +66,17 @@ export const started: AttemptStarted = {
   memoryMb: 128,
 };
 
-export type Ending = 'returned' | 'threw' | 'exited' | 'timed_out' | 'lost' | 'start_failed' | 'killed' | 'returned_after_signal' | 'died_of_signal' | 'ended_before_signal';
+export type Ending =
+  | 'returned'
+  | 'threw'
+  | 'exited'
+  | 'timed_out'
+  | 'lost'
+  | 'start_failed'
+  | 'killed'
+  | 'returned_after_signal'
+  | 'died_of_signal'
+  | 'ended_before_signal';
 
 const ENDINGS: Readonly<Record<Ending, { outcome: Outcome; statusCode: number; stop?: StopOutcome }>> = {
   returned: { outcome: Outcome.RETURNED, statusCode: 200 },
@@ -91,8 +106,23 @@ export function endedAs(ending: Ending, nowMs: number): AttemptEnded {
 }
 
 export function terminateCommand(graceful: boolean, dispatched: boolean, graceMs?: number): Command {
-  const policy = graceMs === undefined ? undefined : { killSignal: 0, gracePeriod: { seconds: BigInt(Math.floor(graceMs / 1000)), nanos: 0 }, maxGracePeriod: undefined, escalation: [], signalScope: 0 } as const;
-  const request = { cause: Cause.USER, mode: graceful ? Mode.GRACEFUL : Mode.FORCE, policy: policy && { ...policy, escalation: [] }, requester: 'anonymous', reason: '' };
+  const policy =
+    graceMs === undefined
+      ? undefined
+      : ({
+          killSignal: 0,
+          gracePeriod: { seconds: BigInt(Math.floor(graceMs / 1000)), nanos: 0 },
+          maxGracePeriod: undefined,
+          escalation: [],
+          signalScope: 0,
+        } as const);
+  const request = {
+    cause: Cause.USER,
+    mode: graceful ? Mode.GRACEFUL : Mode.FORCE,
+    policy: policy && { ...policy, escalation: [] },
+    requester: 'anonymous',
+    reason: '',
+  };
   return { kind: 'TERMINATE', dispatched, request };
 }
 

@@ -56,7 +56,7 @@ export async function* tailLogLines(
       if (lines.length > 0) yield { lines };
       if (isFinal(event.state)) return;
       await wake.next(LOOK_MS);
-      event = (await ports.events.getEvent(eventId));
+      event = await ports.events.getEvent(eventId);
     }
   } finally {
     leave();
