@@ -35,11 +35,11 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/main.ts', 'tools/**', 'bench/**', 'libs/testkit/**', 'test/**', '**/*.test.ts', '**/testing/**'],
+    files: ['**/main.ts', 'tools/**', 'bench/**', 'libs/testkit/**', 'test/**', '**/*.test.ts', '**/*.contract.ts', '**/testing/**'],
     rules: { 'no-restricted-properties': 'off' },
   },
   {
-    files: ['**/*.test.ts', 'test/**'],
+    files: ['**/*.test.ts', '**/*.contract.ts', 'test/**'],
     rules: {
       '@typescript-eslint/no-floating-promises': [
         'error',
