@@ -19,6 +19,9 @@ import { ownPartitions } from './loops/own-partitions.ts';
 import { runTend } from './loops/tend.ts';
 import type { QueuePorts } from './ports.ts';
 
+/** Attempts on their way above which commits are made larger rather than sooner. */
+const BUSY_ABOVE = 64;
+
 export type QueueDeps = {
   readonly eventLog: EventLog;
   readonly eventStore: ClientOf<EventStoreServiceService>;
@@ -56,7 +59,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     if (!entry.waiters) return;
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && change?.$case === 'signalSent')) waiter.resolve();
   };
-  const writer = createWriter(ports, onDurable);
+  const writer = createWriter(ports, onDurable, () => owner.lanes.onTheWay > BUSY_ABOVE);
   const owner = createOwner(ports, writer);
   const dispatcher = createDispatcher(ports, owner);
 

@@ -36,6 +36,8 @@ const TOTAL_WINDOW = 4_096;
 const QUANTUM = 64;
 
 export type Lanes = {
+  /** Events dispatched and not yet started, in all lanes. */
+  readonly onTheWay: number;
   get(key: string): Lane;
   all(): Iterable<Lane>;
   /** Puts a lane into the round, if it has something to give. */
@@ -59,6 +61,9 @@ export function createLanes(): Lanes {
     round.push(lane);
   };
   return {
+    get onTheWay() {
+      return onTheWay;
+    },
     get(key) {
       let lane = lanes.get(key);
       if (!lane)

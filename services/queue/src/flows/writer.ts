@@ -19,10 +19,16 @@ export type OnDurable = (entry: Entry, record: EventRecord) => void;
 
 /** A start that is alone waits so long for its end: most attempts are over sooner, and then one record says both. */
 const START_WAITS_MS = 1;
+/**
+ * While much is on its way, records gather for so long, or until they are so many: one commit for hundreds of them, here and in the view.
+ * Nobody waits for them meanwhile but the event itself; its instance has the next one already.
+ */
+const BUSY_WAITS_MS = 5;
+const FULL_RECORDS = 500;
 const RETRY_FIRST_MS = 50;
 const RETRY_MOST_MS = 2_000;
 
-export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
+export function createWriter(ports: QueuePorts, onDurable: OnDurable, isBusy: () => boolean): Writer {
   const outbox = createOutbox();
   const busy = new Set<number>();
   const ends = new Map<number, number>();
@@ -64,10 +70,11 @@ export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
   };
   const schedule = (): void => {
     if (scheduled) return;
-    if (outbox.urgent) {
+    const atOnce = outbox.size >= FULL_RECORDS || (outbox.urgent && !isBusy());
+    if (atOnce) {
       scheduled = true;
       queueMicrotask(flush);
-    } else timer ??= setTimeout(flush, START_WAITS_MS);
+    } else timer ??= setTimeout(flush, outbox.urgent ? BUSY_WAITS_MS : START_WAITS_MS);
   };
 
   return {
