@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { cruise, type ICruiseOptions, type ICruiseResult } from 'dependency-cruiser';
+import { cruise, type ICruiseOptions, type ICruiseResult, type IForbiddenRuleType } from 'dependency-cruiser';
 
-type Rules = { readonly forbidden: readonly { readonly name: string }[]; readonly options: Readonly<Record<string, unknown>> };
+type Rules = { readonly forbidden: (IForbiddenRuleType & { readonly name: string })[]; readonly options: ICruiseOptions };
 const RULES: string = './import-rules.mjs';
 const { default: rules } = (await import(RULES)) as { default: Rules }; // plain JavaScript: depcruise reads it too
 
@@ -90,14 +90,15 @@ describe('the import rules', () => {
       'package.json',
       JSON.stringify({ name: 'fake', type: 'module', dependencies: Object.fromEntries(PACKAGES.map((n) => [n, '1'])) }),
     );
-    // The rules and all options are the real ones; only the tree is not.
-    const options = { ...rules.options, tsConfig: undefined };
+    // The rules and all options are the real ones; only the tree is not, and it has no tsconfig.
+    const { tsConfig, ...options } = rules.options;
+    assert.ok(tsConfig);
     const { output } = await cruise(['services', 'libs', 'tools'], {
       ...options,
       baseDir: root,
       validate: true,
       ruleSet: { forbidden: rules.forbidden },
-    } as ICruiseOptions);
+    });
     found = (output as ICruiseResult).summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`);
   });
 
