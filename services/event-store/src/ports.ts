@@ -5,6 +5,7 @@ import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_sto
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { FoldChanges } from './domain/fold.ts';
 import type { PageKey } from './domain/page-token.ts';
+import type { VersionedEvent } from './domain/watchers.ts';
 
 /** A place in the log. */
 export type Position = { readonly partition: number; readonly endOffset: number };
@@ -21,7 +22,7 @@ export type EventTable = {
   endedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
   getEvent(id: string): Promise<Event | undefined>;
   /** An event and how often it was changed. */
-  getVersioned(id: string): Promise<{ readonly event: Event; readonly version: number } | undefined>;
+  getVersioned(id: string): Promise<VersionedEvent | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
   /** Every open event of the partitions and their offsets, as of one moment. */
   snapshot(

@@ -1,5 +1,6 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { EventLog } from '@evenfall/event-log';
+import { isFinal } from '@evenfall/event-model';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
@@ -9,7 +10,7 @@ import { createLogTable } from './adapters/postgres/log-table.ts';
 import { createPartitions } from './adapters/postgres/partitions.ts';
 import { createApi } from './api.ts';
 import { createApplied } from './domain/applied.ts';
-import { createWatchers } from './domain/watchers.ts';
+import { createWatchers, ENDED_VERSION } from './domain/watchers.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
 import { runRetention } from './loops/retention.ts';
@@ -35,7 +36,9 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     partitions,
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
-      if (watchers.size > 0) for (const id of touched.keys()) watchers.wake(id);
+      for (const [id, { event, foldCount }] of touched) {
+        if (event && watchers.has(id)) watchers.tell(id, { event, version: isFinal(event.state) ? ENDED_VERSION : foldCount });
+      }
     },
   });
   const stopping = new AbortController();

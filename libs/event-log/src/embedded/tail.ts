@@ -16,8 +16,8 @@ export type Tail = {
   onMove(listener: () => void): () => void;
 };
 
-/** Records kept per partition. Enough for a fold that lags by a second; a slower one reads from the table. */
-const KEPT_RECORDS = 20_000;
+/** Records kept per partition. Enough for a fold that lags by a few batches; a slower one reads from the table. */
+const KEPT_RECORDS = 8_000;
 
 type Kept = { batches: LogBatch[]; records: number; end: number };
 

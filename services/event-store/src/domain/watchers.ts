@@ -1,29 +1,35 @@
-/** Who wants to be woken about which event. */
+import type { Event } from '@evenfall/contracts/v1/event';
+
+/** An event, and how often it has changed. */
+export type VersionedEvent = { readonly event: Event; readonly version: number };
+
+/** The version of an event that has ended: above every other, and the last. */
+export const ENDED_VERSION = 0x7fffffff;
+
+/** Who wants to be told about which event. */
 export type Watchers = {
-  /** Calls back at every change of the event until the returned function is called. */
-  watch(eventId: string, wake: () => void): () => void;
-  wake(eventId: string): void;
-  readonly size: number;
+  /** Calls back when the event, or its log, has changed, until the returned function is called. A change of the event comes along. */
+  watch(eventId: string, tell: (changed?: VersionedEvent) => void): () => void;
+  tell(eventId: string, changed?: VersionedEvent): void;
+  has(eventId: string): boolean;
 };
 
 export function createWatchers(): Watchers {
-  const byEvent = new Map<string, Set<() => void>>();
+  const byEvent = new Map<string, Set<(changed?: VersionedEvent) => void>>();
   return {
-    get size() {
-      return byEvent.size;
-    },
-    watch(eventId, wake) {
+    has: (eventId) => byEvent.has(eventId),
+    watch(eventId, tell) {
       let set = byEvent.get(eventId);
       if (!set) byEvent.set(eventId, (set = new Set()));
-      set.add(wake);
+      set.add(tell);
       return () => {
-        set.delete(wake);
+        set.delete(tell);
         if (set.size === 0 && byEvent.get(eventId) === set) byEvent.delete(eventId);
       };
     },
-    wake(eventId) {
+    tell(eventId, changed) {
       const set = byEvent.get(eventId);
-      if (set) for (const wake of [...set]) wake();
+      if (set) for (const tell of [...set]) tell(changed);
     },
   };
 }

@@ -12,5 +12,5 @@ export async function appendLogLines(
   if (good.length === 0) return;
   await ports.partitions.ensure(good.map((line) => line.line?.time?.getTime() ?? 0));
   await ports.logs.append(good);
-  if (ports.watchers.size > 0) for (const id of new Set(good.map((line) => line.eventId))) ports.watchers.wake(id);
+  for (const id of new Set(good.map((line) => line.eventId))) ports.watchers.tell(id);
 }

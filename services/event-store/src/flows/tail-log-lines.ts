@@ -18,7 +18,7 @@ export async function* tailLogLines(
 ): AsyncGenerator<TailLogLinesResponse> {
   let { event } = await getEvent(ports, { id: eventId, after: [] });
   const wake = wakeable(signal);
-  const leave = ports.watchers.watch(eventId, wake.rouse);
+  const leave = ports.watchers.watch(eventId, () => wake.rouse());
   let attempts = 0; // attempts told to their end
   let begun = false;
   let signals = 0;

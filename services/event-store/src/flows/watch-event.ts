@@ -2,7 +2,7 @@ import { isFinal } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import { isUuid } from '@evenfall/time';
 import type { WatchEventRequest, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
-import type { Watchers } from '../domain/watchers.ts';
+import type { VersionedEvent, Watchers } from '../domain/watchers.ts';
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 import { wakeable } from './wakeable.ts';
@@ -19,25 +19,28 @@ export async function* watchEvent(
   const { id } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
   const wake = wakeable(signal);
-  // Watched before it is read: a change in between is not missed.
-  const leave = ports.watchers.watch(id, wake.rouse);
+  let newest: VersionedEvent | undefined;
+  // Watched before it is read: a change in between is not missed. The fold hands changes over; nothing is read again for them.
+  const leave = ports.watchers.watch(id, (changed) => {
+    newest = changed ?? newest;
+    wake.rouse();
+  });
   try {
     let sent = request.afterVersion;
     let believed = false;
-    while (!signal.aborted) {
-      const found = await ports.events.getVersioned(id);
-      if (!found && believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+    for (let found = await ports.events.getVersioned(id); !signal.aborted; found = newest ?? (await ports.events.getVersioned(id))) {
+      newest = undefined;
       if (!found) {
+        if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
         await ports.barrier.caughtUp();
         believed = true;
         continue;
       }
-      const final = isFinal(found.event.state);
       if (found.version > sent) {
         sent = found.version;
-        yield { event: found.event, version: found.version };
+        yield found;
       }
-      if (final) return;
+      if (isFinal(found.event.state)) return;
       await wake.next(LOOK_MS);
     }
   } finally {

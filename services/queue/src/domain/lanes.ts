@@ -11,6 +11,8 @@ export type Lane = {
   waiting: number;
   /** Being appended to the log right now. */
   accepting: number;
+  /** Open events that belong to it, running ones among them: while there are any it must not be made anew. */
+  members: number;
   /** Not dispatched before; 0 if it may be at once. */
   pausedUntilMs: number;
   /** Whether it stands in the round. */
@@ -62,7 +64,16 @@ export function createLanes(): Lanes {
       if (!lane)
         lanes.set(
           key,
-          (lane = { key, ready: createReadyQueue(), sent: new Set(), waiting: 0, accepting: 0, pausedUntilMs: 0, inRound: false }),
+          (lane = {
+            key,
+            ready: createReadyQueue(),
+            sent: new Set(),
+            waiting: 0,
+            accepting: 0,
+            members: 0,
+            pausedUntilMs: 0,
+            inRound: false,
+          }),
         );
       return lane;
     },
@@ -99,7 +110,7 @@ export function createLanes(): Lanes {
       enter(entry.lane);
     },
     dropIfEmpty(lane) {
-      if (lane.waiting + lane.accepting <= 0 && lane.ready.size === 0 && lane.sent.size === 0) lanes.delete(lane.key);
+      if (lane.members === 0 && lane.accepting === 0) lanes.delete(lane.key);
     },
   };
 }

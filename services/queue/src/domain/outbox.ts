@@ -1,11 +1,15 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { Entry } from './book.ts';
+
+/** A record, and whom it is about. */
+export type Outgoing = { readonly entry: Entry; readonly record: EventRecord };
 
 /** Records on their way to the log, per partition. */
 export type Outbox = {
   /** Adds a record. A start that is followed by its end before it was taken goes with it as one record. */
-  add(partition: number, record: EventRecord): void;
+  add(entry: Entry, record: EventRecord): void;
   /** Takes everything that waits for a partition. */
-  take(partition: number): EventRecord[];
+  take(partition: number): Outgoing[];
   /** Partitions with something in them. */
   partitions(): number[];
   /** Whether anything but starts waits: a start alone may wait a little for its end. */
@@ -14,9 +18,9 @@ export type Outbox = {
 };
 
 export function createOutbox(): Outbox {
-  const waiting = new Map<number, EventRecord[]>();
+  const waiting = new Map<number, Outgoing[]>();
   // Where the start of an attempt lies that has not been taken yet.
-  const starts = new Map<string, { records: EventRecord[]; at: number }>();
+  const starts = new Map<string, number>();
   let urgent = 0;
   let size = 0;
   return {
@@ -26,44 +30,35 @@ export function createOutbox(): Outbox {
     get size() {
       return size;
     },
-    add(partition, record) {
-      let records = waiting.get(partition);
-      if (!records) waiting.set(partition, (records = []));
-      const { change } = record;
+    add(entry, record) {
+      let queue = waiting.get(entry.partition);
+      if (!queue) waiting.set(entry.partition, (queue = []));
+      const { change, eventId } = record;
       if (change?.$case === 'attemptStarted') {
-        starts.set(record.eventId, { records, at: records.length });
+        starts.set(eventId, queue.length);
       } else {
         urgent++;
-        const start = change?.$case === 'attemptConcluded' ? starts.get(record.eventId) : undefined;
-        const begun = start?.records[start.at];
-        if (
-          start &&
-          begun?.change?.$case === 'attemptStarted' &&
-          begun.attempt === record.attempt &&
-          change?.$case === 'attemptConcluded'
-        ) {
-          starts.delete(record.eventId);
-          start.records[start.at] = {
-            ...record,
-            change: { $case: 'attemptConcluded', value: { ...change.value, started: begun.change.value } },
-          };
+        const at = starts.get(eventId);
+        const begun = at === undefined ? undefined : queue[at]?.record;
+        starts.delete(eventId); // anything else must stay behind its start
+        const start = begun?.attempt === record.attempt && begun.change?.$case === 'attemptStarted' ? begun.change.value : undefined;
+        if (at !== undefined && start && change?.$case === 'attemptConcluded') {
+          queue[at] = { entry, record: { ...record, change: { $case: 'attemptConcluded', value: { ...change.value, started: start } } } };
           return;
         }
-        // Anything in between must stay behind its start.
-        starts.delete(record.eventId);
       }
-      records.push(record);
+      queue.push({ entry, record });
       size++;
     },
     take(partition) {
-      const records = waiting.get(partition) ?? [];
+      const taken = waiting.get(partition) ?? [];
       waiting.delete(partition);
-      size -= records.length;
-      for (const record of records) {
+      size -= taken.length;
+      for (const { record } of taken) {
         if (record.change?.$case === 'attemptStarted') starts.delete(record.eventId);
         else urgent--;
       }
-      return records;
+      return taken;
     },
     partitions: () => [...waiting.keys()],
   };

@@ -39,7 +39,9 @@ export function createOwner(ports: QueuePorts, writer: Writer): Owner {
     uncount(entry);
     entry.ready = false;
     lanes.left(entry);
-    if (book.get(entry.id) === entry) book.delete(entry.id);
+    if (book.get(entry.id) !== entry) return;
+    book.delete(entry.id);
+    entry.lane.members--;
     lanes.dropIfEmpty(entry.lane);
   };
   const settle = (entry: Entry): void => {
@@ -63,6 +65,7 @@ export function createOwner(ports: QueuePorts, writer: Writer): Owner {
       const lane = lanes.get(laneKey(event.namespace, event.function, event.trigger));
       const entry: Entry = { id: event.id, partition, lane, stored, ready: false, dispatched: 0, counted: false, waiters: undefined };
       book.set(event.id, entry);
+      lane.members++;
       return entry;
     },
     command(entry, attempt, command) {

@@ -24,7 +24,6 @@ const RETRY_MOST_MS = 2_000;
 
 export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
   const outbox = createOutbox();
-  const entries = new Map<string, Entry>();
   const busy = new Set<number>();
   const ends = new Map<number, number>();
   let scheduled = false;
@@ -38,20 +37,20 @@ export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
     for (const partition of outbox.partitions()) if (!busy.has(partition)) void flushPartition(partition);
   };
   const flushPartition = async (partition: number): Promise<void> => {
-    const records = outbox.take(partition);
-    if (records.length === 0) return;
+    const taken = outbox.take(partition);
+    if (taken.length === 0) return;
     busy.add(partition);
-    ends.set(partition, await append(partition, records));
+    ends.set(
+      partition,
+      await append(
+        partition,
+        taken.map(({ record }) => record),
+      ),
+    );
     busy.delete(partition);
-    for (const record of records) {
-      const entry = entries.get(record.eventId);
-      if (entry) onDurable(entry, record);
-    }
+    for (const { entry, record } of taken) onDurable(entry, record);
     if (outbox.size > 0) schedule();
-    else {
-      if (busy.size === 0) entries.clear();
-      for (const resolve of idlers.splice(0)) resolve();
-    }
+    else for (const resolve of idlers.splice(0)) resolve();
   };
   const append = async (partition: number, records: readonly EventRecord[]): Promise<number> => {
     for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MOST_MS)) {
@@ -73,8 +72,7 @@ export function createWriter(ports: QueuePorts, onDurable: OnDurable): Writer {
 
   return {
     add(entry, record) {
-      entries.set(record.eventId, entry);
-      outbox.add(entry.partition, record);
+      outbox.add(entry, record);
       schedule();
     },
     endOffset: (partition) => ends.get(partition) ?? 0,

@@ -2,6 +2,7 @@ import { Event } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { timeOfUuidV7 } from '@evenfall/time';
 import type { Sql } from '@evenfall/postgres';
+import { ENDED_VERSION } from '../../domain/watchers.ts';
 import type { EventTable, Position } from '../../ports.ts';
 import { listEvents } from './list-events.ts';
 import { writeFold } from './write-fold.ts';
@@ -49,9 +50,6 @@ export function createEventTable(sql: Sql, retentionMs: number): EventTable {
     snapshot: (partitions) => snapshot(sql, partitions),
   };
 }
-
-/** The version of an event that has ended: above every other, and the last. */
-const ENDED_VERSION = 0x7fffffff;
 
 /** One statement, so one moment: offsets and rows cannot disagree. */
 async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
