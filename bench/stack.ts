@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -7,6 +7,8 @@ import { FunctionServiceService } from '@evenfall/contracts/v1/function_service'
 import { type ClientOf, grpcClient } from '@evenfall/rpc';
 import { tempDir } from '@evenfall/testkit';
 import { zipOf } from './zip.ts';
+
+export type CpuSeconds = { readonly platform: number; readonly postgres: number; readonly functions: number };
 
 /** A stack of its own process, as a user would start it, with clients at its gRPC door. */
 export type Stack = {
@@ -16,8 +18,8 @@ export type Stack = {
   deployEcho(name: string, runtime: 'nodejs' | 'python3'): Promise<void>;
   /** Megabytes the stack's process holds. */
   residentMb(): number;
-  /** Seconds of processor time the stack's process has used. */
-  cpuSeconds(): number;
+  /** Seconds of processor time used so far: by the platform's process, by Postgres, by the functions that are alive. */
+  cpuSeconds(): CpuSeconds;
   stop(): Promise<void>;
 };
 
@@ -53,10 +55,7 @@ export async function startStack(): Promise<Stack> {
       await functions.client.createFunction({ function: fn, codeZip: await zipOf(ECHO[runtime]) });
     },
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
-    cpuSeconds() {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-      return (Number(fields[11]) + Number(fields[12])) / 100;
-    },
+    cpuSeconds: () => cpuSecondsOf(pid),
     async stop() {
       events.close();
       functions.close();
@@ -78,4 +77,29 @@ function readyAddress(child: ChildProcess): Promise<string> {
     });
     child.once('exit', (code) => reject(new Error(`The stack ended with ${code} before it was ready`)));
   });
+}
+
+/** Adds up the processor time of a process and all below it; the kernel counts in hundredths of a second. */
+function cpuSecondsOf(root: number): CpuSeconds {
+  const sum = { platform: 0, postgres: 0, functions: 0 };
+  const parents = new Map<number, { parent: number; name: string; seconds: number }>();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      parents.set(Number(entry), { parent: Number(fields[1]), name, seconds: (Number(fields[11]) + Number(fields[12])) / 100 });
+    } catch {
+      continue; // it has just ended
+    }
+  }
+  const below = (pid: number): boolean => pid === root || (pid > 1 && below(parents.get(pid)?.parent ?? 0));
+  for (const [pid, { name, seconds }] of parents) {
+    if (!below(pid)) continue;
+    if (pid === root) sum.platform += seconds;
+    else if (name === 'postgres') sum.postgres += seconds;
+    else sum.functions += seconds;
+  }
+  return sum;
 }

@@ -1,6 +1,6 @@
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
-import { type BenchCase, percentile, round } from '../report.ts';
+import { type BenchCase, percentile } from '../report.ts';
 import type { Stack } from '../stack.ts';
 
 const EVENTS = 20_000;
@@ -16,13 +16,18 @@ export const eventsCase: BenchCase = async ({ stack, rounds, runtime, print }) =
   for (let i = 1; i <= rounds; i++) {
     const cpuBefore = stack.cpuSeconds();
     const seconds = await run(stack, payload, EVENTS);
+    const cpu = stack.cpuSeconds();
     rates.push(EVENTS / seconds);
     print({
       case: 'events',
       round: i,
       runtime,
       events_per_s: Math.round(EVENTS / seconds),
-      cpu_us_per_event: round(((stack.cpuSeconds() - cpuBefore) / EVENTS) * 1e6),
+      cpu_us_per_event: {
+        platform: perEvent(cpu.platform - cpuBefore.platform),
+        postgres: perEvent(cpu.postgres - cpuBefore.postgres),
+        functions: perEvent(cpu.functions - cpuBefore.functions),
+      },
       rss_mb: Math.round(stack.residentMb()),
     });
   }
@@ -34,6 +39,8 @@ export const eventsCase: BenchCase = async ({ stack, rounds, runtime, print }) =
     median_events_per_s: Math.round(percentile(rates, 0.5)),
   });
 };
+
+const perEvent = (seconds: number): number => Math.round((seconds / EVENTS) * 1e6);
 
 async function run(stack: Stack, payload: Buffer, count: number): Promise<number> {
   const submissions = Array.from({ length: BATCH }, () => ({ payload, idempotencyKey: '', delay: undefined }));
