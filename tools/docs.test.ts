@@ -1,0 +1,64 @@
+// What the documents say to type exists, and where they point to is something.
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { ROOT } from './run.ts';
+
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+const documents = globSync('**/*.md', { cwd: ROOT, exclude: (path) => /node_modules|\.nx|\.evenfall/.test(path) }).sort();
+
+/** The scripts that fenced `sh` blocks call: `npm start`, `npm test`, `npm run <script>`. */
+function scriptsIn(text: string): string[] {
+  const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? '');
+  return blocks.flatMap((block) =>
+    [...block.matchAll(/\bnpm (?:run ([\w:-]+)|(start|test)\b)/g)].map((match) => match[1] ?? match[2] ?? ''),
+  );
+}
+
+/** Relative links of a document, without their anchors. Links inside fenced blocks are not links. */
+function linksIn(text: string): string[] {
+  const prose = text.replace(/^```[\s\S]*?^```$/gm, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map((match) => match[1] ?? '')
+    .filter((link) => !/^(https?:|#)/.test(link))
+    .map((link) => link.replace(/#.*$/, ''));
+}
+
+describe('the documents', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> };
+
+  it('name only npm scripts that exist', () => {
+    const unknown = documents.flatMap((file) =>
+      scriptsIn(read(file))
+        .filter((script) => !(script in scripts))
+        .map((script) => `${file}: npm run ${script}`),
+    );
+    assert.deepEqual(unknown, []);
+  });
+
+  it('show every script in the README or in CONTRIBUTING.md', () => {
+    const shown = new Set([...scriptsIn(read('README.md')), ...scriptsIn(read('CONTRIBUTING.md'))]);
+    assert.deepEqual(
+      Object.keys(scripts).filter((script) => !shown.has(script)),
+      [],
+    );
+  });
+
+  it('point only to files that exist', () => {
+    const broken = documents.flatMap((file) =>
+      linksIn(read(file))
+        .filter((link) => !existsSync(join(ROOT, dirname(file), link)))
+        .map((link) => `${file}: ${link}`),
+    );
+    assert.deepEqual(broken, []);
+  });
+
+  it('stand beside every service and lib', () => {
+    const projects = globSync('{services,libs}/*/package.json', { cwd: ROOT }).map((file) => dirname(file));
+    assert.deepEqual(
+      projects.filter((project) => !existsSync(join(ROOT, project, 'README.md'))),
+      [],
+    );
+  });
+});

@@ -1,0 +1,123 @@
+// npm run docs: writes the reference pages that follow from code. With --check it writes nothing and fails if one is not current, or if a
+// dependency has no line in docs/dependencies.md.
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { SettingSpec } from '@evenfall/config';
+import { HTTP_STATUS_OF, REASONS, type ReasonRow } from '@evenfall/errors';
+import { allInOneSettings } from '../services/all-in-one/src/config.ts';
+import { eventStoreSettings } from '../services/event-store/src/config.ts';
+import { GATEWAY_SETTINGS } from '../services/gateway/src/config.ts';
+import { agentSettings } from '../services/instance-agent/src/config.ts';
+import { queueSettings } from '../services/queue/src/config.ts';
+import { schedulerSettings } from '../services/scheduler/src/config.ts';
+import { ROOT } from './run.ts';
+
+type Specs = Readonly<Record<string, SettingSpec<unknown>>>;
+
+const SETTINGS: readonly (readonly [string, Specs])[] = [
+  ['all-in-one', allInOneSettings],
+  ['gateway', GATEWAY_SETTINGS],
+  ['queue', queueSettings],
+  ['scheduler', schedulerSettings],
+  ['instance-agent', agentSettings],
+  ['event-store', eventStoreSettings],
+];
+
+const NOTICE = '<!-- Written by tools/docs.ts from the code. Change the code, then run: npm run docs -->';
+
+/** Makes a table whose columns are as wide as their widest cell, as prettier does. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
+  const widths = head.map((_, column) => Math.max(3, ...all.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
+  return [line(all[0] ?? []), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...all.slice(1).map(line)].join('\n');
+}
+
+function settingsPage(): string {
+  const sections = SETTINGS.map(([service, specs]) => {
+    const rows = Object.values(specs).map(({ name, doc, form, fallback, secret }) => [
+      `\`${name}\``,
+      fallback === undefined ? '–' : `\`${fallback}\``,
+      form,
+      secret ? `${doc} Never shown in messages.` : doc,
+    ]);
+    return `## ${service}\n\n${table(['variable', 'default', 'form', 'meaning'], rows)}\n`;
+  });
+  return `# Settings
+
+${NOTICE}
+
+Everything is set by environment variables. They are read once, at the start, and strictly: a value that is not of its form stops the program
+with a list of every fault. An empty variable counts as unset; "–" as a default means that the setting may be left out.
+
+The all-in-one program (\`npm start\`) reads all of them; the headings say which part of it a setting is for. It keeps the agent's folder in
+\`agent\` under \`EVENFALL_DATA_DIR\`, whatever \`EVENFALL_AGENT_DATA_DIR\` says.
+
+${sections.join('\n')}`;
+}
+
+function errorsPage(): string {
+  const rows = Object.entries<ReasonRow>(REASONS).map(([reason, row]) => [
+    `\`${reason}\``,
+    row.code,
+    String(row.httpStatus ?? HTTP_STATUS_OF[row.code]),
+    row.retry ? 'yes' : 'no',
+    row.sentence,
+  ]);
+  return `# Errors
+
+${NOTICE}
+
+Every refusal has a reason. It is the same at every door: REST answers with the HTTP status and
+\`{"error": {"code", "status", "message", "details": [{"reason", "domain": "evenfall", "metadata"}]}}\`, gRPC with the code and a
+\`google.rpc.ErrorInfo\` of the same reason. Reasons are added, never renamed; sentences may change. Words in braces come from the metadata.
+
+"Again" says whether the same request may succeed later, unchanged. How a _function_ failed is not an error of the platform: see
+[status codes](status-codes.md).
+
+${table(['reason', 'gRPC code', 'HTTP', 'again', 'sentence'], rows)}
+`;
+}
+
+/** Dependencies without a line, and lines without a dependency. The workspace's own packages need none. */
+function dependencyFaults(): string[] {
+  const used = new Set<string>();
+  for (const file of ['package.json', ...globSync('{services,libs,tools}/*/package.json', { cwd: ROOT })]) {
+    const manifest = JSON.parse(readFileSync(join(ROOT, file), 'utf8')) as Record<string, Readonly<Record<string, string>> | undefined>;
+    for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies']) {
+      for (const name of Object.keys(manifest[kind] ?? {})) if (!name.startsWith('@evenfall/')) used.add(name);
+    }
+  }
+  const page = readFileSync(join(ROOT, 'docs/dependencies.md'), 'utf8');
+  const listed = new Set([...page.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? ''));
+  return [
+    ...[...used].filter((name) => !listed.has(name)).map((name) => `docs/dependencies.md says nothing of ${name}`),
+    ...[...listed].filter((name) => !used.has(name)).map((name) => `docs/dependencies.md lists ${name}, which nothing depends on`),
+  ];
+}
+
+const PAGES: Readonly<Record<string, string>> = {
+  'docs/reference/settings.md': settingsPage(),
+  'docs/reference/errors.md': errorsPage(),
+};
+
+if (process.argv.includes('--check')) {
+  const kept = (file: string): string => {
+    try {
+      return readFileSync(join(ROOT, file), 'utf8');
+    } catch {
+      return ''; // never written
+    }
+  };
+  const faults = Object.entries(PAGES)
+    .filter(([file, text]) => kept(file) !== text)
+    .map(([file]) => `${file} is not what the code says; run npm run docs`);
+  faults.push(...dependencyFaults());
+  for (const fault of faults) process.stderr.write(`${fault}\n`);
+  process.exitCode = faults.length > 0 ? 1 : 0;
+} else {
+  for (const [file, text] of Object.entries(PAGES)) {
+    mkdirSync(dirname(join(ROOT, file)), { recursive: true });
+    writeFileSync(join(ROOT, file), text);
+  }
+}
