@@ -40,10 +40,19 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     laneLimit: settings.laneLimit,
   };
   const counters = countable('queue', {
-    accepted_total: { doc: 'Events accepted by this replica.', kind: 'counter' },
+    accepted_total: {
+      doc: 'New events this replica took in as their owner; one asked for twice with one key counts once.',
+      kind: 'counter',
+    },
+    taken_over: { doc: 'Open events this replica took over from before it started or from another, less those it gave up.', kind: 'gauge' },
     ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
+    unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
   });
+  const balance = (): void => {
+    counters.open = owner.book.size;
+    counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
+  };
   const onDurable = (entry: Entry, record: EventRecord): void => {
     dispatcher.durable(entry, record);
     const { change } = record;
@@ -51,27 +60,34 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     if (ended) {
       counters.ended_total++;
       owner.forget(entry);
-      counters.open = owner.book.size;
+      balance();
     }
     if (!entry.waiters) return;
-    for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && change?.$case === 'signalSent')) waiter.resolve();
+    // Asked again after the signal, a caller has nothing to wait for but its own request being in the log.
+    const steps = entry.stored.event?.termination?.steps.length ?? 0;
+    const delivered = change?.$case === 'signalSent' || (change?.$case === 'terminationRequested' && steps > 0);
+    for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
   const writer = createWriter(ports, onDurable);
   const owner = createOwner(ports, writer);
   const dispatcher = createDispatcher(ports, owner);
 
   const stopping = new AbortController();
-  const owning = ownPartitions(ports, owner, dispatcher);
+  const owning = ownPartitions(ports, owner, dispatcher, {
+    accepted() {
+      counters.accepted_total++;
+      balance();
+    },
+    takenOver(count) {
+      counters.taken_over += count;
+      balance();
+    },
+  });
   const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
   const tending = runTend(ports, owner, dispatcher, stopping.signal);
   return {
     api: {
-      async acceptEvents(request) {
-        const answer = await acceptEvents(ports, owner.lanes, request);
-        counters.accepted_total += request.events.length;
-        counters.open = owner.book.size;
-        return answer;
-      },
+      acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, owner, writer }, request, signal),
     },
     async stop() {
