@@ -9,12 +9,14 @@ import { flushLines } from './collect-output.ts';
 /** The largest result that is kept of an asynchronous event. What is cut is no JSON any more: `result_truncated` says so. */
 export const MAX_KEPT_RESULT_BYTES = 256 * 1024;
 const MEMORY_READ_INTERVAL_MS = 100;
-/** What becomes of an attempt whose instance was there, and is no more, before it could take it. */
-export const NO_INSTANCE: Ending = {
-  kind: 'START_FAILED',
-  fault: { statusCode: 500, message: 'The instance was gone when the event came' },
-};
 const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/** Gives an attempt back whose instance was gone before it could take it: it has not begun, and may run elsewhere. */
+export function giveBack(agent: Agent, attempt: Attempt): void {
+  agent.attempts.delete(attempt.key);
+  const report: AttemptReport['report'] = { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } };
+  agent.outbox.report({ eventId: attempt.eventId, attempt: attempt.number, report });
+}
 
 /** Ends the attempt of an instance that answered and lives on. */
 export function concludeAttempt(agent: Agent, instance: Instance): void {
@@ -40,7 +42,10 @@ export function finishInstance(agent: Agent, instance: Instance, ending: Ending)
   };
   // Lines of a start that failed are all there is to explain it: they go with the attempt that waited for it.
   const ofHost = ending.kind === 'LOST' || ending.kind === 'DRAINED';
-  for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, instance.ready && !ofHost ? NO_INSTANCE : ending);
+  for (const waiting of instance.waiting.splice(0)) {
+    if (instance.ready && !ofHost) giveBack(agent, waiting);
+    else endAttempt(agent, waiting, ending);
+  }
   if (attempt) endAttempt(agent, attempt, ending, gone);
   else gone();
 }

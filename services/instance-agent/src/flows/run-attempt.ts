@@ -4,7 +4,7 @@ import { encodeInvokeHead } from '../domain/frames.ts';
 import type { Ending } from '../domain/instance-life.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
-import { endAttempt, NO_INSTANCE } from './end-attempt.ts';
+import { endAttempt, giveBack } from './end-attempt.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const LOST: Ending = { kind: 'LOST' };
@@ -25,7 +25,7 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
   if (instance?.life.kind === 'IDLE') return handOver(agent, instance, attempt);
   const soon = instance && (instance.life.kind === 'STARTING' || instance.life.kind === 'BUSY' || instance.life.kind === 'ANSWERED');
   if (soon) instance.waiting.push(attempt);
-  else endAttempt(agent, attempt, NO_INSTANCE);
+  else giveBack(agent, attempt);
 }
 
 /** Ends an attempt nobody here has heard of. It is kept like any other until it is acknowledged. */

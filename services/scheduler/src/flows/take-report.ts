@@ -37,10 +37,15 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
     }
     case 'throttled': {
       // Its instance was not there any more when it arrived: it is placed again.
-      const pool = attempt.instance?.pool;
+      const { instance } = attempt;
+      if (!instance) return undefined;
       attempt.instance = undefined;
-      pool?.waiting.unshift(attempt);
-      return pool;
+      if (instance.attempt === attempt) {
+        instance.attempt = undefined;
+        setInstanceState(instance, 'STOPPING', ports.clock.monotonic());
+      }
+      instance.pool.waiting.unshift(attempt);
+      return instance.pool;
     }
     case 'ended': {
       if (attempt.ended) return undefined;

@@ -86,7 +86,7 @@ export interface AttemptReport {
     /** It was dropped, as asked, before it started. */
     { $case: "revoked"; value: AttemptRevoked }
     | //
-    /** It was not started: concurrency is used up. It will be offered again. */
+    /** It was not started: concurrency is used up, or its instance was gone when it came. It may be offered again. */
     { $case: "throttled"; value: AttemptThrottled }
     | undefined;
 }
@@ -179,7 +179,7 @@ export interface AttemptRevoked {
 
 /** An attempt that has to wait. */
 export interface AttemptThrottled {
-  /** 432 for concurrency, 429 for the start rate. */
+  /** 432 for concurrency, 429 for the start rate, 0 for an instance that was gone. */
   statusCode: number;
   /** How long to wait at least. */
   retryAfter: Duration | undefined;
