@@ -66,7 +66,7 @@ export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const own = options.dataDir === undefined ? tempDir('stack') : undefined;
   const dataDir = options.dataDir ?? own?.path ?? '';
-  const [command = process.execPath, ...args] = [...(options.prefix ?? []), process.execPath, MAIN];
+  const [command = '', ...args] = [...(options.prefix ?? []), process.execPath, MAIN];
   const began = performance.now();
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
