@@ -24,6 +24,8 @@ export type Stack = {
   /** Value of a metric without labels; 0 if it has not been counted yet. */
   metric(name: string): Promise<number>;
   postgresPid(): number;
+  /** Has the process look for what it need not hold; only if it was started to be asked that. */
+  collectGarbage(): void;
   /** Processes of its functions that are alive. */
   functionPids(): number[];
   /** Stops it in order; answers the exit code. */
@@ -43,9 +45,13 @@ export type StackOptions = {
   /** Words before the command, e.g. to become another user. */
   readonly prefix?: readonly string[];
   readonly cwd?: string;
+  /** Lets `collectGarbage` have the process let go of what it can. */
+  readonly collectable?: boolean;
 };
 
 export const MAIN = fileURLToPath(new URL('../../services/all-in-one/src/main.ts', import.meta.url));
+/** Collects garbage when told to by a signal that nothing else uses. */
+const COLLECTABLE = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>globalThis.gc())'];
 const READY_WITHIN_MS = 60_000;
 
 /** The environment of a stack on free ports: nothing of the developer's own settings gets in. */
@@ -66,9 +72,9 @@ export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const own = options.dataDir === undefined ? tempDir('stack') : undefined;
   const dataDir = options.dataDir ?? own?.path ?? '';
-  const [command = '', ...args] = [...(options.prefix ?? []), process.execPath, MAIN];
+  const words = [...(options.prefix ?? []), process.execPath, ...(options.collectable ? COLLECTABLE : []), MAIN];
   const began = performance.now();
-  const child = spawn(command, args, {
+  const child = spawn(words[0] ?? process.execPath, words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: stackEnv(dataDir, options.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -109,6 +115,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'm').exec(text)?.[1] ?? 0);
     },
     postgresPid,
+    collectGarbage: () => void child.kill('SIGUSR2'),
     functionPids,
     async stop() {
       child.kill('SIGTERM');

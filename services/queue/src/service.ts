@@ -6,7 +6,7 @@ import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, type Log } from '@evenfall/telemetry';
-import { newUuidV7, systemClock } from '@evenfall/time';
+import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import type { Entry } from './domain/book.ts';
 import { acceptEvents } from './flows/accept-events.ts';
@@ -24,6 +24,8 @@ export type QueueDeps = {
   readonly eventStore: ClientOf<EventStoreServiceService>;
   readonly scheduler: ClientOf<SchedulerServiceService>;
   readonly log: Log;
+  /** The system's, but in tests. */
+  readonly clock?: Clock;
 };
 export type QueueSettings = { readonly laneLimit: number };
 export type Queue = { readonly api: Implementation<QueueServiceService>; stop(): Promise<void> };
@@ -33,7 +35,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const ports: QueuePorts = {
     eventLog: deps.eventLog,
     view: createEventView(deps.eventStore),
-    clock: systemClock,
+    clock: deps.clock ?? systemClock,
     random: Math.random,
     log: deps.log,
     writerId: newUuidV7().slice(-12),
