@@ -6,6 +6,7 @@ import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import type { EventAnswer, LogLineAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { zipOf } from '../support/zip.ts';
 
 const F = '/v1/namespaces/default/functions';
 
@@ -76,6 +77,21 @@ describe('what the platform promises', () => {
     assert.deepEqual(await stack.rest.get(id), ended, 'it ran once, with the first payload');
     const other = await stack.rest.send('echo-other', 1, { headers });
     assert.notEqual(other.id, id, 'a key belongs to its function');
+  });
+
+  it('never runs code older than what was there when the event was accepted', async () => {
+    const code = (n: number) => ({ 'index.js': `exports.handler = async () => ${n};\n` });
+    await stack.rest.deploy({ name: 'changing', runtime: 'nodejs', handler: 'index.handler' }, code(0));
+    for (let n = 1; n <= 10; n++) {
+      const warm = await stack.rest.send('changing', null);
+      assert.equal((await stack.rest.ended(warm.id)).result, n - 1);
+      const put = await stack.rest.call('PUT', `${F}/changing/code`, await zipOf(code(n)), {
+        headers: { 'content-type': 'application/zip' },
+      });
+      assert.equal(put.status, 200);
+      const { id } = await stack.rest.send('changing', null);
+      assert.equal((await stack.rest.ended(id)).result, n);
+    }
   });
 
   it('conserves events: accepted is open plus ended', async () => {

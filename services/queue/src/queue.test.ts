@@ -8,7 +8,7 @@ import { isRefusal } from '@evenfall/errors';
 import { eventually } from '@evenfall/testkit';
 import { durationOfMs, fakeClock } from '@evenfall/time';
 import { type Ending, endedAs, signalSent } from '../../../libs/event-model/src/testing/life.ts';
-import { memoryLog } from './testing/memory-log.ts';
+import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import { acceptedOf, partitionOf, type Rig, type RigOptions, startedReport, startRig } from './testing/rig.ts';
 
 const rigs: Rig[] = [];

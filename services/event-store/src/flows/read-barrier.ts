@@ -13,9 +13,9 @@ export type ReadBarrier = {
   reached(endOffsets: ReadonlyMap<number, number>): Promise<void>;
 };
 
-export function createReadBarrier(log: EventLog, applied: Applied): ReadBarrier {
+export function createReadBarrier(log: EventLog, applied: Applied, withinMs = WITHIN_MS): ReadBarrier {
   const reached = async (endOffsets: ReadonlyMap<number, number>): Promise<void> => {
-    if (!(await applied.reached(endOffsets, WITHIN_MS))) throw refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
+    if (!(await applied.reached(endOffsets, withinMs))) throw refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
   };
   return { caughtUp: async () => reached(await log.endOffsets()), reached };
 }

@@ -12,7 +12,7 @@ import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { type Clock, durationOfMs, newUuidV7, systemClock } from '@evenfall/time';
 import { type Queue, startQueue } from '../service.ts';
-import { type MemoryLog, memoryLog } from './memory-log.ts';
+import { type MemoryLog, memoryLog } from '../../../../libs/event-log/src/testing/memory-log.ts';
 
 /** A queue between a log in memory and a scheduler that is played by the test. */
 export type Rig = {

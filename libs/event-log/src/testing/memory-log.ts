@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
-import type { EventLog, Subscriber } from '@evenfall/event-log';
+import type { EventLog, Subscriber } from '../port.ts';
 
 /** An event log that forgets when the test ends, and fails when it is told to. */
 export type MemoryLog = EventLog & {
