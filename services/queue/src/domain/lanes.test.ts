@@ -98,9 +98,13 @@ describe('lanes', () => {
     const lanes = createLanes();
     const lane = fill(lanes, 'a', 1);
     const [entry] = lanes.take(0) as [Entry];
+    lane.members = 1;
     lanes.dropIfEmpty(lane);
     assert.equal([...lanes.all()].length, 1, 'one is on its way');
     lanes.left(entry);
+    lanes.dropIfEmpty(lane);
+    assert.equal([...lanes.all()].length, 1, 'one runs, and may come back');
+    lane.members = 0;
     lane.accepting = 1;
     lanes.dropIfEmpty(lane);
     assert.equal([...lanes.all()].length, 1, 'one is being accepted');
