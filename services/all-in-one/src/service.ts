@@ -35,6 +35,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   // Filled in start order; what is used before it was started is a fault of this file.
   let target: PostgresTarget;
   let sql: ReturnType<typeof createPool>;
+  let foldSql: ReturnType<typeof createPool>;
   let eventLog: Awaited<ReturnType<typeof openEmbeddedLog>>;
   let registry: Awaited<ReturnType<typeof startRegistry>>;
   let eventStore: Awaited<ReturnType<typeof startEventStore>>;
@@ -71,7 +72,10 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       name: 'database pool',
       start() {
         sql = createPool(target, { name: 'all-in-one', max: 8 });
-        return Promise.resolve(() => sql.end({ timeout: 5 }));
+        foldSql = createPool(target, { name: 'fold', max: 1, asyncCommit: true });
+        return Promise.resolve(async () => {
+          await Promise.all([sql.end({ timeout: 5 }), foldSql.end({ timeout: 5 })]);
+        });
       },
     },
     {
@@ -91,7 +95,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event-store',
       async start() {
-        eventStore = await startEventStore({ sql, eventLog, log: log('event-store') }, config);
+        eventStore = await startEventStore({ sql, foldSql, eventLog, log: log('event-store') }, config);
         return eventStore.stop;
       },
     },

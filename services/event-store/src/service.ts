@@ -15,7 +15,14 @@ import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
 import { runRetention } from './loops/retention.ts';
 
-export type EventStorePorts = { readonly sql: Sql; readonly eventLog: EventLog; readonly log: Log };
+export type EventStorePorts = {
+  /** For reads, and whatever else must be on disk when it is done. */
+  readonly sql: Sql;
+  /** For the fold alone: its commits need not wait for the disk, since the log holds everything that is in them. */
+  readonly foldSql: Sql;
+  readonly eventLog: EventLog;
+  readonly log: Log;
+};
 export type EventStoreSettings = { readonly retentionMs: number };
 export type EventStore = { readonly api: Implementation<EventStoreServiceService>; stop(): Promise<void> };
 
@@ -23,17 +30,23 @@ export type EventStore = { readonly api: Implementation<EventStoreServiceService
 export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
   const { sql, eventLog, log } = ports;
   await migrate(sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) });
-  const events = createEventTable(sql, settings.retentionMs);
+  const events = createEventTable(sql, ports.foldSql, settings.retentionMs);
   const logs = createLogTable(sql);
   const partitions = createPartitions(sql, settings.retentionMs);
   await partitions.maintain(systemClock.now());
 
   const applied = createApplied();
   const watchers = createWatchers();
+  const stopping = new AbortController();
+  const { barrier, startOver } = createReadBarrier(eventLog, applied, stopping.signal);
   const folding = startFold({
     log: eventLog,
     events,
     partitions,
+    onStartOver(offsets) {
+      applied.startOver(offsets);
+      startOver();
+    },
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
       for (const [id, { event, foldCount }] of touched) {
@@ -41,10 +54,9 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       }
     },
   });
-  const stopping = new AbortController();
   const retention = runRetention(partitions, systemClock, log, stopping.signal);
   return {
-    api: createApi({ events, logs, partitions, barrier: createReadBarrier(eventLog, applied), watchers }),
+    api: createApi({ events, logs, partitions, barrier, watchers }),
     async stop() {
       stopping.abort();
       await folding.stop();

@@ -33,9 +33,11 @@ after(() => db.drop());
 beforeEach(() => migrate(db.sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) }));
 afterEach(() => db.sql`DROP SCHEMA events CASCADE`);
 
+type Snapshot = ReturnType<ReturnType<typeof createEventTable>['snapshot']> extends AsyncIterable<infer Part> ? Part : never;
+
 /** A fold, called by the test instead of by a log. */
 async function openView() {
-  const events = createEventTable(db.sql, RETENTION);
+  const events = createEventTable(db.sql, db.sql, RETENTION);
   const partitions = createPartitions(db.sql, RETENTION);
   await partitions.maintain(NOW);
   const applied = createApplied();
@@ -48,8 +50,8 @@ async function openView() {
     },
     endOffsets: async () => new Map(ends),
   } as unknown as EventLog; // of which a fold and a barrier ask no more
-  startFold({ log, events, partitions, onFolded: (_touched, endOffsets) => applied.moved(endOffsets) });
-  const barrier = createReadBarrier(log, applied, 500);
+  const { barrier } = createReadBarrier(log, applied, new AbortController().signal, 500);
+  startFold({ log, events, partitions, onStartOver: applied.startOver, onFolded: (_touched, endOffsets) => applied.moved(endOffsets) });
   await subscriber?.owned([0, 1]);
   return {
     events,
@@ -135,20 +137,22 @@ describe('the fold', () => {
     const event = await view.events.getEvent(id);
     assert.deepEqual([event?.state, event?.createTime], [State.SUCCEEDED, first[0]?.time]);
     assert.deepEqual(await view.events.loadOpen([id]), []);
-    assert.deepEqual(await db.sql`SELECT count(*)::int AS n FROM events.ended_event`.then(([row]) => row?.['n']), 1);
+    const [row] = await db.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM events.ended_event`;
+    assert.equal(row?.n, 1);
   });
 
   it('gives a snapshot whose offsets and events are of one moment', async () => {
     const view = await openView();
     const records = mixed();
     await view.fold(0, records.slice(0, 45));
-    const taking = view.events.snapshot([0, 1])[Symbol.asyncIterator]();
-    const first = await taking.next();
-    await view.fold(45, records.slice(45)); // while it is being read
-    const parts = [first.value];
-    for (let step = await taking.next(); !step.done; step = await taking.next()) parts.push(step.value);
-    const position = parts.flatMap((part) => part?.positions ?? []).find(({ partition }) => partition === 0);
-    const events = parts.flatMap((part) => part?.events ?? []);
+    const taking = view.events.snapshot([0, 1]);
+    const parts: Snapshot[] = [];
+    for await (const part of taking) {
+      if (parts.length === 0) await view.fold(45, records.slice(45)); // while it is being read
+      parts.push(part);
+    }
+    const position = parts.flatMap((part) => part.positions).find(({ partition }) => partition === 0);
+    const events = parts.flatMap((part) => part.events);
     assert.equal(position?.endOffset, 45);
     assert.equal(events.length, 30);
     assert.ok(events.every(({ event }) => event?.state === State.QUEUED || event?.state === State.RUNNING));

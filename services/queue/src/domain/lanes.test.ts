@@ -96,10 +96,14 @@ describe('lanes', () => {
 
   it('forgets a lane only when nothing of it is left', () => {
     const lanes = createLanes();
-    const lane = lanes.get('a');
+    const lane = fill(lanes, 'a', 1);
+    const [entry] = lanes.take(0) as [Entry];
     lane.members = 1;
     lanes.dropIfEmpty(lane);
-    assert.equal([...lanes.all()].length, 1, 'an event of it is open');
+    assert.equal([...lanes.all()].length, 1, 'one is on its way');
+    lanes.left(entry);
+    lanes.dropIfEmpty(lane);
+    assert.equal([...lanes.all()].length, 1, 'one runs, and may come back');
     lane.members = 0;
     lane.accepting = 1;
     lanes.dropIfEmpty(lane);

@@ -83,7 +83,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
       return {
         agent,
         got,
-        all: (kind) => got.flatMap((batch) => batch[kind] as never[]) as never, // the kind's own elements
+        all: (kind) => got.flatMap<unknown>((batch) => batch[kind]) as never, // of the kind that was asked for
         says,
         ready: (instanceId) => says({ instanceChanges: [{ instanceId, change: { $case: 'ready', value: { startMs: 1 } } }] }),
         gone: (instanceId) => says({ instanceChanges: [{ instanceId, change: { $case: 'gone', value: GONE } }] }),
