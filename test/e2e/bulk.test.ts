@@ -21,7 +21,7 @@ describe(`${EVENTS} events of 200 bytes`, () => {
   });
   after(() => stack.dispose());
 
-  it('all succeed, are there once, and leave the process no larger than before', async () => {
+  it('all succeed, are there once, and leave the process no larger than before', async (context) => {
     const sizes: number[] = [];
     const sent = new Map<string, number>();
     for (let round = 0; round < ROUNDS; round++) {
@@ -38,6 +38,7 @@ describe(`${EVENTS} events of 200 bytes`, () => {
       await eventually(async () => (await stack.rest.list('echo', 'state=QUEUED&state=RUNNING')).length === 0);
       sizes.push(await settledMb(stack));
     }
+    context.diagnostic(`megabytes after each round: ${sizes.map(Math.round).join(', ')}`);
     assert.equal(sent.size, ROUNDS * EVENTS, 'no id was given twice');
     assert.ok((sizes.at(-1) ?? 0) < GROWTH * (sizes[0] ?? 0), `megabytes after each round: ${sizes.map(Math.round).join(', ')}`);
 
