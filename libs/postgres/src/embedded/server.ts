@@ -34,6 +34,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const dir = resolve(options.dir);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const lock = lockFolder(join(dir, 'lock'));
+  let socketDir: string | undefined;
   try {
     const binaries = await findBinaries();
     const identity = findIdentity();
@@ -42,8 +43,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     own(dir, identity);
     if (!existsSync(join(cluster, 'PG_VERSION'))) await makeCluster(binaries.initdb, identity, cluster, password);
     await stopLeftover(cluster);
-    const socketDir = socketDirOf(dir, identity);
-    const args = ['-D', cluster, ...settingsOf(socketDir, options.unsafeFast ?? false)];
+    const sockets = (socketDir = socketDirOf(dir, identity));
+    const args = ['-D', cluster, ...settingsOf(sockets, options.unsafeFast ?? false)];
     const server = start(binaries.postgres, args, identity);
     let stopping = false;
     const exited = new Promise<Error>((done) => {
@@ -53,7 +54,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const failed = await Promise.race([server.ready, exited]);
     if (failed instanceof Error) throw failed;
     return {
-      target: { kind: 'socket', socketDir, port: PORT, user: 'evenfall', password, database: 'postgres' },
+      target: { kind: 'socket', socketDir: sockets, port: PORT, user: 'evenfall', password, database: 'postgres' },
       died: exited.then((error) => (stopping ? new Promise<Error>(() => undefined) : error)),
       async stop() {
         stopping = true;
@@ -61,11 +62,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
         const late = setTimeout(() => server.child.kill('SIGQUIT'), 10_000);
         await exited;
         clearTimeout(late);
-        rmSync(socketDir, { recursive: true, force: true });
+        rmSync(sockets, { recursive: true, force: true });
         lock.release();
       },
     };
   } catch (error) {
+    if (socketDir) rmSync(socketDir, { recursive: true, force: true });
     lock.release();
     throw error;
   }
