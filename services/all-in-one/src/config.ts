@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { choice, integer, readSettings, text } from '@evenfall/config';
 import { eventStoreSettings } from '@evenfall/event-store/config';
 import { GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
@@ -48,7 +49,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
     },
     env,
   );
-  return { ...settings, gateway: gatewaySettings(settings) };
+  const agentDataDir = settings.agentDataDir ?? join(settings.dataDir, 'agent');
+  return { ...settings, agentDataDir, gateway: gatewaySettings(settings) };
 }
 
 type Prefixed<P extends string, T> = { [K in keyof T & string as `${P}${Capitalize<K>}`]: T[K] };

@@ -112,7 +112,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           log: log('instance-agent'),
         };
         const agent = await startInstanceAgent(agentPorts, {
-          dataDir: join(dataDir, 'agent'),
+          dataDir: config.agentDataDir,
           agentId: config.agentAgentId,
           capacityMb: config.agentCapacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75),
           parallelStarts: config.agentParallelStarts ?? availableParallelism() * 2,
