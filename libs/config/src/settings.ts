@@ -29,8 +29,21 @@ export class SettingsError extends Error {
   }
 }
 
-/** Reads all settings, or throws a `SettingsError` that lists every fault. */
-export function readSettings<S extends SettingSpecs>(specs: S, env: Readonly<Record<string, string | undefined>>): SettingsOf<S> {
+/** What several settings must be together. */
+export type SettingsCheck<S extends SettingSpecs> = {
+  /** Those it looks at; it is left out if one of them has a fault of its own. */
+  readonly of: readonly (keyof S & string)[];
+  /** A fault in words, or undefined. */
+  fault(values: SettingsOf<S>): string | undefined;
+};
+
+/** Reads all settings, or throws a `SettingsError` that lists every fault of each and of all together. */
+export function readSettings<S extends SettingSpecs>(
+  specs: S,
+  env: Readonly<Record<string, string | undefined>>,
+  checks: readonly SettingsCheck<S>[] = [],
+): SettingsOf<S> {
+  const faulty = new Set<string>();
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [key, spec] of Object.entries(specs)) {
@@ -39,7 +52,15 @@ export function readSettings<S extends SettingSpecs>(specs: S, env: Readonly<Rec
     if (text === undefined) continue;
     const result = spec.parse(text);
     if ('value' in result) values[key] = result.value;
-    else faults.push(`${spec.name}=${spec.secret ? '(hidden)' : JSON.stringify(text)}: ${result.fault}; write ${spec.form}`);
+    else {
+      faulty.add(key);
+      faults.push(`${spec.name}=${spec.secret ? '(hidden)' : JSON.stringify(text)}: ${result.fault}; write ${spec.form}`);
+    }
+  }
+  for (const check of checks) {
+    // Whatever it looks at was read, or may be left out.
+    const fault = check.of.some((key) => faulty.has(key)) ? undefined : check.fault(values as SettingsOf<S>);
+    if (fault !== undefined) faults.push(fault);
   }
   if (faults.length > 0) throw new SettingsError(faults);
   return values as SettingsOf<S>;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { choice, integer, readSettings, text } from '@evenfall/config';
 import { eventStoreSettings } from '@evenfall/event-store/config';
-import { GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
+import { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
 import { agentSettings } from '@evenfall/instance-agent/config';
 import { queueSettings } from '@evenfall/queue/config';
 import { schedulerSettings } from '@evenfall/scheduler/config';
@@ -48,6 +48,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
       ...GATEWAY_SETTINGS,
     },
     env,
+    GATEWAY_CHECKS,
   );
   const agentDataDir = settings.agentDataDir ?? join(settings.dataDir, 'agent');
   return { ...settings, agentDataDir, gateway: gatewaySettings(settings) };
