@@ -1,3 +1,5 @@
+import { OperatorError } from '@evenfall/errors';
+
 /** One setting: how it is written, what it means, and how it is read. */
 export type SettingSpec<T> = {
   /** Name of the environment variable. */
@@ -19,7 +21,7 @@ export type SettingSpecs = Readonly<Record<string, SettingSpec<unknown>>>;
 export type SettingsOf<S extends SettingSpecs> = { readonly [K in keyof S]: S[K] extends SettingSpec<infer T> ? T : never };
 
 /** Every fault of the environment at once. */
-export class SettingsError extends Error {
+export class SettingsError extends OperatorError {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {

@@ -28,5 +28,7 @@ describe('The settings of the all-in-one', () => {
     assert.match(keys ?? '', /^EVENFALL_ACCESS_KEYS=\(hidden\)/);
     assert.deepEqual(more, []);
     assert.deepEqual(faultsOf({ EVENFALL_HOST: '0.0.0.0', EVENFALL_ACCESS_KEYS: 'ops:correct-horse' }), []);
+    assert.match(faultsOf({ EVENFALL_HTTP_PORT: '9090' })[0] ?? '', /two of them are the same/);
+    assert.deepEqual(faultsOf({ EVENFALL_HTTP_PORT: '0', EVENFALL_GRPC_PORT: '0' }), []);
   });
 });

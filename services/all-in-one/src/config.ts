@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { choice, integer, readSettings, text } from '@evenfall/config';
+import { choice, integer, readSettings, type SettingsCheck, text } from '@evenfall/config';
 import { eventStoreSettings } from '@evenfall/event-store/config';
 import { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
 import { agentSettings } from '@evenfall/instance-agent/config';
@@ -36,6 +36,17 @@ export const allInOneSettings = {
   }),
 };
 
+const CHECKS: readonly SettingsCheck<typeof allInOneSettings & typeof GATEWAY_SETTINGS>[] = [
+  {
+    of: ['httpPort', 'grpcPort', 'metricsPort'],
+    fault({ httpPort, grpcPort, metricsPort }) {
+      const chosen = [httpPort, grpcPort, metricsPort].filter((port) => port !== 0);
+      if (new Set(chosen).size === chosen.length) return undefined;
+      return 'EVENFALL_HTTP_PORT, EVENFALL_GRPC_PORT and EVENFALL_METRICS_PORT: two of them are the same; write different ports';
+    },
+  },
+];
+
 /** Reads every setting of every service, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
   const settings = readSettings(
@@ -48,7 +59,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
       ...GATEWAY_SETTINGS,
     },
     env,
-    GATEWAY_CHECKS,
+    [...GATEWAY_CHECKS, ...CHECKS],
   );
   const agentDataDir = settings.agentDataDir ?? join(settings.dataDir, 'agent');
   return { ...settings, agentDataDir, gateway: gatewaySettings(settings) };

@@ -5,11 +5,12 @@ import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service'
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { OperatorError } from '@evenfall/errors';
 import { openEmbeddedLog } from '@evenfall/event-log';
 import { startEventStore } from '@evenfall/event-store/service';
 import { startGateway } from '@evenfall/gateway/service';
 import { startInstanceAgent } from '@evenfall/instance-agent/service';
-import { startInOrder } from '@evenfall/lifecycle';
+import { checkAddress, startInOrder } from '@evenfall/lifecycle';
 import { createPool, type PostgresTarget, startEmbeddedPostgres } from '@evenfall/postgres';
 import { startQueue } from '@evenfall/queue/service';
 import { startRegistry } from '@evenfall/registry/service';
@@ -52,6 +53,18 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
 
   const running = await startInOrder([
     {
+      name: 'addresses',
+      async start() {
+        const addresses = [
+          [config.gateway.httpPort, 'EVENFALL_HTTP_PORT'],
+          [config.gateway.grpcPort, 'EVENFALL_GRPC_PORT'],
+          [config.metricsPort, 'EVENFALL_METRICS_PORT'],
+        ] as const;
+        for (const [port, portSetting] of addresses) await checkAddress({ host, port, hostSetting: 'EVENFALL_HOST', portSetting });
+        return () => Promise.resolve();
+      },
+    },
+    {
       name: 'postgres',
       async start() {
         if (config.postgresUrl !== undefined) {
@@ -69,9 +82,10 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     },
     {
       name: 'database pool',
-      start() {
+      async start() {
         sql = createPool(target, { name: 'all-in-one', max: 8 });
-        return Promise.resolve(() => sql.end({ timeout: 5 }));
+        if (target.kind === 'url') await checkServer(sql);
+        return () => sql.end({ timeout: 5 });
       },
     },
     {
@@ -161,4 +175,15 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
     stop: running.stop,
   };
+}
+
+/** A server of somebody else's may be away, or not let us in: a matter of its URL, not of this program. */
+async function checkServer(sql: ReturnType<typeof createPool>): Promise<void> {
+  try {
+    await sql`SELECT 1`;
+  } catch (cause) {
+    await sql.end({ timeout: 1 });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OperatorError(`The Postgres of EVENFALL_POSTGRES_URL cannot be used: ${why || 'it cannot be reached'}.`, { cause });
+  }
 }
