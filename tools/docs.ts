@@ -50,8 +50,7 @@ ${NOTICE}
 Everything is set by environment variables. They are read once, at the start, and strictly: a value that is not of its form stops the program
 with a list of every fault. An empty variable counts as unset; "–" as a default means that the setting may be left out.
 
-The all-in-one program (\`npm start\`) reads all of them; the headings say which part of it a setting is for. It keeps the agent's folder in
-\`agent\` under \`EVENFALL_DATA_DIR\`, whatever \`EVENFALL_AGENT_DATA_DIR\` says.
+The all-in-one program (\`npm start\`) reads all of them; the headings say which part of it a setting is for.
 
 ${sections.join('\n')}`;
 }

@@ -1,4 +1,4 @@
-import { parseDuration } from '@evenfall/time';
+import { briefDuration, parseDuration } from '@evenfall/time';
 import type { SettingSpec } from './settings.ts';
 
 /** What every kind is told: name, meaning, and default (absent: the setting is optional). */
@@ -24,10 +24,11 @@ export function integer<F extends string | undefined>(given: Given<F> & { readon
 
 /** Read to milliseconds. */
 export function duration<F extends string | undefined>(given: Given<F> & { readonly minMs: number; readonly maxMs: number }) {
-  return spec<number, F>(given, 'a duration such as "500ms", "30s", "10m" or "72h"', (value) => {
+  const bounds = [briefDuration(given.minMs), briefDuration(given.maxMs)] as const;
+  return spec<number, F>(given, `a duration from ${bounds.join(' to ')}`, (value) => {
     const ms = parseDuration(value);
     if (ms === undefined) return { fault: 'not a duration' };
-    return ms >= given.minMs && ms <= given.maxMs ? { value: ms } : { fault: `not between ${given.minMs} ms and ${given.maxMs} ms` };
+    return ms >= given.minMs && ms <= given.maxMs ? { value: ms } : { fault: `not between ${bounds.join(' and ')}` };
   });
 }
 

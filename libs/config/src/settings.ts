@@ -1,3 +1,5 @@
+import { OperatorError } from '@evenfall/errors';
+
 /** One setting: how it is written, what it means, and how it is read. */
 export type SettingSpec<T> = {
   /** Name of the environment variable. */
@@ -19,7 +21,7 @@ export type SettingSpecs = Readonly<Record<string, SettingSpec<unknown>>>;
 export type SettingsOf<S extends SettingSpecs> = { readonly [K in keyof S]: S[K] extends SettingSpec<infer T> ? T : never };
 
 /** Every fault of the environment at once. */
-export class SettingsError extends Error {
+export class SettingsError extends OperatorError {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
@@ -29,8 +31,21 @@ export class SettingsError extends Error {
   }
 }
 
-/** Reads all settings, or throws a `SettingsError` that lists every fault. */
-export function readSettings<S extends SettingSpecs>(specs: S, env: Readonly<Record<string, string | undefined>>): SettingsOf<S> {
+/** What several settings must be together. */
+export type SettingsCheck<S extends SettingSpecs> = {
+  /** Those it looks at; it is left out if one of them has a fault of its own. */
+  readonly of: readonly (keyof S & string)[];
+  /** A fault in words, or undefined. */
+  fault(values: SettingsOf<S>): string | undefined;
+};
+
+/** Reads all settings, or throws a `SettingsError` that lists every fault of each and of all together. */
+export function readSettings<S extends SettingSpecs>(
+  specs: S,
+  env: Readonly<Record<string, string | undefined>>,
+  checks: readonly SettingsCheck<S>[] = [],
+): SettingsOf<S> {
+  const faulty = new Set<string>();
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [key, spec] of Object.entries(specs)) {
@@ -39,7 +54,15 @@ export function readSettings<S extends SettingSpecs>(specs: S, env: Readonly<Rec
     if (text === undefined) continue;
     const result = spec.parse(text);
     if ('value' in result) values[key] = result.value;
-    else faults.push(`${spec.name}=${spec.secret ? '(hidden)' : JSON.stringify(text)}: ${result.fault}; write ${spec.form}`);
+    else {
+      faulty.add(key);
+      faults.push(`${spec.name}=${spec.secret ? '(hidden)' : JSON.stringify(text)}: ${result.fault}; write ${spec.form}`);
+    }
+  }
+  for (const check of checks) {
+    // Whatever it looks at was read, or may be left out.
+    const fault = check.of.some((key) => faulty.has(key)) ? undefined : check.fault(values as SettingsOf<S>);
+    if (fault !== undefined) faults.push(fault);
   }
   if (faults.length > 0) throw new SettingsError(faults);
   return values as SettingsOf<S>;

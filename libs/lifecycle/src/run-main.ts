@@ -1,7 +1,8 @@
+import { OperatorError } from '@evenfall/errors';
 import type { Running } from './start-in-order.ts';
 
 export type MainOptions = {
-  /** Starts everything; what it throws is printed and ends the program with code 1. */
+  /** Starts everything; what it throws is printed and ends the program with code 1. Of an `OperatorError` only its sentence. */
   readonly start: () => Promise<Running>;
   /** How long stopping may take before the program leaves anyway, with code 1. */
   readonly stopWithinMs: number;
@@ -37,8 +38,9 @@ export async function runMain(options: MainOptions): Promise<void> {
 }
 
 function describe(error: unknown): string {
+  const forOperator = OperatorError.in(error);
+  if (forOperator) return forOperator.message;
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'SettingsError') return error.message; // the person who set them needs no stack
   const cause = error.cause === undefined ? '' : `\ncaused by ${describe(error.cause)}`;
   return `${error.stack ?? error.message}${cause}`;
 }

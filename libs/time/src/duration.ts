@@ -19,6 +19,12 @@ export function formatDuration(ms: number): string {
   return `${Number((ms / 1000).toFixed(6))}s`;
 }
 
+/** Writes milliseconds the way people do, in the largest unit that needs no fraction: "10m", "72h", "1500ms". */
+export function briefDuration(ms: number): string {
+  const [unit, size] = Object.entries(UNITS_MS).findLast(([, each]) => ms !== 0 && ms % each === 0) ?? ['s', 1000];
+  return `${ms / size}${unit}`;
+}
+
 export function durationOfMs(ms: number): ProtoDuration {
   const seconds = Math.floor(ms / 1000);
   return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };

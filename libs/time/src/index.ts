@@ -1,5 +1,5 @@
 export { type Clock, systemClock, fakeClock, type FakeClock } from './clock.ts';
-export { parseDuration, formatDuration, durationOfMs, msOfDuration, type ProtoDuration } from './duration.ts';
+export { briefDuration, parseDuration, formatDuration, durationOfMs, msOfDuration, type ProtoDuration } from './duration.ts';
 export { newUuidV7, uuidOfName, timeOfUuidV7, isUuid } from './uuid.ts';
 export { aborted, delay, deadlineSignal, yieldToLoop } from './waiting.ts';
 export { dueQueue, type DueQueue } from './due-queue.ts';

@@ -1,6 +1,7 @@
-import { choice, integer, readSettings, text } from '@evenfall/config';
+import { join } from 'node:path';
+import { choice, integer, readSettings, type SettingsCheck, text } from '@evenfall/config';
 import { eventStoreSettings } from '@evenfall/event-store/config';
-import { GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
+import { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
 import { agentSettings } from '@evenfall/instance-agent/config';
 import { queueSettings } from '@evenfall/queue/config';
 import { schedulerSettings } from '@evenfall/scheduler/config';
@@ -35,6 +36,17 @@ export const allInOneSettings = {
   }),
 };
 
+const CHECKS: readonly SettingsCheck<typeof allInOneSettings & typeof GATEWAY_SETTINGS>[] = [
+  {
+    of: ['httpPort', 'grpcPort', 'metricsPort'],
+    fault({ httpPort, grpcPort, metricsPort }) {
+      const chosen = [httpPort, grpcPort, metricsPort].filter((port) => port !== 0);
+      if (new Set(chosen).size === chosen.length) return undefined;
+      return 'EVENFALL_HTTP_PORT, EVENFALL_GRPC_PORT and EVENFALL_METRICS_PORT: two of them are the same; write different ports';
+    },
+  },
+];
+
 /** Reads every setting of every service, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
   const settings = readSettings(
@@ -47,8 +59,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
       ...GATEWAY_SETTINGS,
     },
     env,
+    [...GATEWAY_CHECKS, ...CHECKS],
   );
-  return { ...settings, gateway: gatewaySettings(settings) };
+  const agentDataDir = settings.agentDataDir ?? join(settings.dataDir, 'agent');
+  return { ...settings, agentDataDir, gateway: gatewaySettings(settings) };
 }
 
 type Prefixed<P extends string, T> = { [K in keyof T & string as `${P}${Capitalize<K>}`]: T[K] };

@@ -5,11 +5,12 @@ import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service'
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { OperatorError } from '@evenfall/errors';
 import { openEmbeddedLog } from '@evenfall/event-log';
 import { startEventStore } from '@evenfall/event-store/service';
 import { startGateway } from '@evenfall/gateway/service';
 import { startInstanceAgent } from '@evenfall/instance-agent/service';
-import { startInOrder } from '@evenfall/lifecycle';
+import { checkAddress, startInOrder } from '@evenfall/lifecycle';
 import { createPool, type PostgresTarget, startEmbeddedPostgres } from '@evenfall/postgres';
 import { startQueue } from '@evenfall/queue/service';
 import { startRegistry } from '@evenfall/registry/service';
@@ -53,6 +54,18 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
 
   const running = await startInOrder([
     {
+      name: 'addresses',
+      async start() {
+        const addresses = [
+          [config.gateway.httpPort, 'EVENFALL_HTTP_PORT'],
+          [config.gateway.grpcPort, 'EVENFALL_GRPC_PORT'],
+          [config.metricsPort, 'EVENFALL_METRICS_PORT'],
+        ] as const;
+        for (const [port, portSetting] of addresses) await checkAddress({ host, port, hostSetting: 'EVENFALL_HOST', portSetting });
+        return () => Promise.resolve();
+      },
+    },
+    {
       name: 'postgres',
       async start() {
         if (config.postgresUrl !== undefined) {
@@ -70,12 +83,13 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     },
     {
       name: 'database pool',
-      start() {
+      async start() {
         sql = createPool(target, { name: 'all-in-one', max: 8 });
         foldSql = createPool(target, { name: 'fold', max: 1, asyncCommit: true });
-        return Promise.resolve(async () => {
+        if (target.kind === 'url') await checkServer(sql);
+        return async () => {
           await Promise.all([sql.end({ timeout: 5 }), foldSql.end({ timeout: 5 })]);
-        });
+        };
       },
     },
     {
@@ -116,7 +130,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           log: log('instance-agent'),
         };
         const agent = await startInstanceAgent(agentPorts, {
-          dataDir: join(dataDir, 'agent'),
+          dataDir: config.agentDataDir,
           agentId: config.agentAgentId,
           capacityMb: config.agentCapacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75),
           parallelStarts: config.agentParallelStarts ?? availableParallelism() * 2,
@@ -165,4 +179,15 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
     stop: running.stop,
   };
+}
+
+/** A server of somebody else's may be away, or not let us in: a matter of its URL, not of this program. */
+async function checkServer(sql: ReturnType<typeof createPool>): Promise<void> {
+  try {
+    await sql`SELECT 1`;
+  } catch (cause) {
+    await sql.end({ timeout: 1 });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OperatorError(`The Postgres of EVENFALL_POSTGRES_URL cannot be used: ${why || 'it cannot be reached'}.`, { cause });
+  }
 }

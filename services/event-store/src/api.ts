@@ -25,7 +25,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     getEvent: (request) => orUnavailable(getEvent(ports, request)),
     listEvents: (request) => orUnavailable(listEvents(ports, request)),
     watchEvent: (request, { signal }) => eachOrUnavailable(watchEvent(ports, request, signal)),
-    listLogLines: (request) => orUnavailable(listLogLines(ports, request)),
+    listLogLines: (request, { signal }) => orUnavailable(listLogLines(ports, request, signal)),
     tailLogLines: (request, { signal }) => eachOrUnavailable(tailLogLines(ports, request.eventId, signal)),
     async appendLogLines(request) {
       await orUnavailable(appendLogLines(ports, request.lines));

@@ -1,4 +1,4 @@
-import { integer, list, SettingsError, type SettingsOf, text } from '@evenfall/config';
+import { integer, list, type SettingsCheck, SettingsError, type SettingsOf, text } from '@evenfall/config';
 import type { AccessKey } from './api/access.ts';
 
 /** Settings of the doors, as they are written in the environment. */
@@ -57,17 +57,23 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
     const colon = key.indexOf(':');
     return { id: key.slice(0, colon), secret: key.slice(colon + 1) };
   });
-  const settings = { ...values, accessKeys };
-  checkOpenness(settings);
-  return settings;
+  return { ...values, accessKeys };
 }
 
-/** Refuses to open the doors to a network without asking for keys. */
+/** Refuses to open the doors to a network without asking for keys: with the other faults of the settings … */
+export const GATEWAY_CHECKS: readonly SettingsCheck<typeof GATEWAY_SETTINGS>[] = [
+  { of: ['host', 'accessKeys'], fault: ({ host, accessKeys }) => opennessFault(host, accessKeys ?? []) },
+];
+
+/** … and at the doors, whoever opens them. */
 export function checkOpenness({ host, accessKeys }: Pick<GatewaySettings, 'host' | 'accessKeys'>): void {
-  if (accessKeys.length > 0 || isLoopback(host)) return;
-  throw new SettingsError([
-    `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS, or listen on 127.0.0.1`,
-  ]);
+  const fault = opennessFault(host, accessKeys);
+  if (fault !== undefined) throw new SettingsError([fault]);
+}
+
+function opennessFault(host: string, accessKeys: readonly unknown[]): string | undefined {
+  if (accessKeys.length > 0 || isLoopback(host)) return undefined;
+  return `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS, or listen on 127.0.0.1`;
 }
 
 function isLoopback(host: string): boolean {

@@ -8,7 +8,7 @@ import { createRestServer } from './api/rest/server.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
 import type { Gateway, GatewayPorts } from './ports.ts';
 
-export { GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
+export { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
 export type { GatewayPorts } from './ports.ts';
 
 /** The running doors. */

@@ -61,10 +61,29 @@ describe('An attempt', () => {
     const instance = await host.start(NODE, {
       'index.mjs': 'export const handler = async () => { console.log("hello"); throw new Error("no"); };',
     });
-    const ended = await host.ended(host.run(instance, {}, { synchronous: true }));
+    const id = host.run(instance, {}, { synchronous: true });
+    const ended = await host.ended(id);
     assert.equal(ended.statusCode, 430);
     assert.match(ended.logTail, /^START RequestId: [^]*Init Report[^]*\nhello\n[^]*ERROR[^]*END RequestId:[^]*Report RequestId:/);
+    // What is stored is the whole log: there is no event to render the platform's lines from.
+    await host.line(id, /^Report RequestId:/);
+    const stored = host.lines.filter((each) => each.eventId === id);
+    assert.deepEqual(
+      stored.map((each) => each.sequence),
+      stored.map((_, i) => i + 1),
+    );
+    assert.equal(`${stored.map((each) => each.line?.text).join('\n')}\n`, ended.logTail);
     assert.equal((await host.ended(host.run(instance))).statusCode, 430);
+  });
+
+  it('that writes nothing for a synchronous caller stores nothing', async () => {
+    const instance = await host.start(NODE, { 'index.js': 'exports.handler = async () => 1;' });
+    const id = host.run(instance, {}, { synchronous: true });
+    assert.match((await host.ended(id)).logTail, /^START RequestId: [^]*\nResponse RequestId:\S+ RetMsg:1\nEND/);
+    // Lines are shipped in order: once a later one is there, none of the call can come any more.
+    const writes = await host.start(NODE, { 'index.js': 'exports.handler = () => console.log("x");' });
+    await host.line(host.run(writes), 'x');
+    assert.ok(!host.lines.some((each) => each.eventId === id));
   });
 
   it('whose process exits ends 439 with its code', async () => {

@@ -4,8 +4,8 @@ import { integer, text } from '@evenfall/config';
 export const agentSettings = {
   dataDir: text({
     name: 'EVENFALL_AGENT_DATA_DIR',
-    doc: 'Folder of unpacked code, temporary folders and the agent’s id.',
-    fallback: '.evenfall/agent',
+    doc: 'Folder of unpacked code, temporary folders and the agent’s id, for one process alone; without it `agent` under `EVENFALL_DATA_DIR`.',
+    fallback: undefined,
   }),
   agentId: text({
     name: 'EVENFALL_AGENT_NAME',

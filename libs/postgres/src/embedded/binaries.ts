@@ -1,3 +1,5 @@
+import { OperatorError } from '@evenfall/errors';
+
 /** Paths of the server's programs. */
 export type PostgresBinaries = { readonly postgres: string; readonly initdb: string };
 
@@ -8,6 +10,8 @@ export async function findBinaries(): Promise<PostgresBinaries> {
     const found = (await import(name)) as { postgres: string; initdb: string };
     return { postgres: found.postgres, initdb: found.initdb };
   } catch (cause) {
-    throw new Error(`No embedded Postgres for this platform (${name}). Set EVENFALL_POSTGRES_URL to a server of your own.`, { cause });
+    throw new OperatorError(`No embedded Postgres for this platform (${name}). Set EVENFALL_POSTGRES_URL to a server of your own.`, {
+      cause,
+    });
   }
 }

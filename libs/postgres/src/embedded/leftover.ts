@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OperatorError } from '@evenfall/errors';
 
 const ROUND_MS = 20;
 const QUIT_AFTER_MS = 10_000;
@@ -20,7 +21,8 @@ export async function stopLeftover(cluster: string): Promise<void> {
   for (let waitedMs = 0, pids = left(); pids.length > 0; waitedMs += ROUND_MS, pids = left()) {
     if (waitedMs === 0 && pids.includes(postmaster)) process.kill(postmaster, 'SIGINT');
     if (waitedMs === QUIT_AFTER_MS && pids.includes(postmaster)) process.kill(postmaster, 'SIGQUIT');
-    if (waitedMs > GIVE_UP_AFTER_MS) throw new Error(`A Postgres left from before (process ${pids.join(', ')}) does not stop`);
+    if (waitedMs > GIVE_UP_AFTER_MS)
+      throw new OperatorError(`A Postgres left from before (process ${pids.join(', ')}) does not stop. Stop it by hand.`);
     await sleep(ROUND_MS);
   }
   // Where another's processes cannot be looked into, the server's own judgement is the safer one.

@@ -1,4 +1,6 @@
+import { OperatorError } from '@evenfall/errors';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** Holds a data folder for this process. */
 export type FolderLock = { release(): void };
@@ -17,9 +19,10 @@ export function lockFolder(path: string): FolderLock {
       const holder = read(path);
       const pid = Number(holder.split(' ')[0]);
       if (pid > 0 && pid !== process.pid && describe(pid) === holder) {
-        throw new Error(`Another Evenfall (process ${pid}) uses this data folder. Stop it, or set EVENFALL_DATA_DIR to another folder.`, {
-          cause: error,
-        });
+        throw new OperatorError(
+          `Another Evenfall (process ${pid}) uses the data folder ${dirname(dirname(path))}. Stop it, or set EVENFALL_DATA_DIR to another folder.`,
+          { cause: error },
+        );
       }
       rmSync(path, { force: true });
     }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { OperatorError } from '@evenfall/errors';
 import type { PostgresTarget } from '../pool.ts';
 import { findBinaries } from './binaries.ts';
 import { findIdentity, type Identity } from './identity.ts';
@@ -32,7 +33,7 @@ const PORT = 5432; // only part of the socket's file name: the server does not l
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const dir = resolve(options.dir);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeFolder(dir);
   const lock = lockFolder(join(dir, 'lock'));
   let socketDir: string | undefined;
   try {
@@ -52,7 +53,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       server.child.once('error', done);
     });
     const failed = await Promise.race([server.ready, exited]);
-    if (failed instanceof Error) throw failed;
+    if (failed instanceof Error)
+      throw new OperatorError(`The embedded Postgres cannot start.\n${lastWords(server.tail(), failed)}`, { cause: failed });
     return {
       target: { kind: 'socket', socketDir: sockets, port: PORT, user: 'evenfall', password, database: 'postgres' },
       died: exited.then((error) => (stopping ? new Promise<Error>(() => undefined) : error)),
@@ -71,6 +73,24 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     lock.release();
     throw error;
   }
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    accessSync(dir, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    throw new OperatorError(`The data folder ${dir} cannot be made or written (${why}). Set EVENFALL_DATA_DIR to one that can.`, { cause });
+  }
+}
+
+/** What the server said last, or why it could not even be run. */
+function lastWords(said: string, failed: Error): string {
+  const lines = said.split('\n').filter((line) => /\b(FATAL|PANIC|HINT|DETAIL):/.test(line));
+  return lines.length > 0
+    ? lines.map((line) => `  ${line.replace(/^.*?\b(?=(FATAL|PANIC|HINT|DETAIL):)/, '')}`).join('\n')
+    : `  ${said.trim() || failed.message}`;
 }
 
 function settingsOf(socketDir: string, unsafeFast: boolean): string[] {
@@ -150,7 +170,7 @@ async function makeCluster(initdb: string, identity: Identity, cluster: string, 
       identity.uid === undefined
         ? ''
         : '\nRoot cannot run Postgres and user namespaces are off here: every folder above the data folder and node_modules must be open to all (o+x), or set EVENFALL_POSTGRES_URL.';
-    throw new Error(`Could not make a Postgres cluster in ${making}:\n${output.trim()}${hint}`);
+    throw new OperatorError(`The embedded Postgres cannot make its cluster in ${making}:\n${output.trim()}${hint}`);
   }
   renameSync(making, cluster);
 }

@@ -1,19 +1,25 @@
 import { refuse } from '@evenfall/errors';
 import { isUuid } from '@evenfall/time';
+import type { Event } from '@evenfall/contracts/v1/event';
 import type { GetEventRequest, GetEventResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
 /** Gets one event; a miss is believed only once the view has caught up with the log. */
 export async function getEvent(ports: { events: EventTable; barrier: ReadBarrier }, request: GetEventRequest): Promise<GetEventResponse> {
+  const event = await findEvent(ports, request);
+  if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.id });
+  return { event };
+}
+
+/** The same, but a miss is no refusal. */
+export async function findEvent(ports: { events: EventTable; barrier: ReadBarrier }, request: GetEventRequest): Promise<Event | undefined> {
   const { id, after } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
   await ports.barrier.steady();
   if (after.length > 0) await ports.barrier.reached(new Map(after.map((position) => [position.partition, Number(position.endOffset)])));
   const found = await ports.events.getEvent(id);
-  if (found) return { event: found };
+  if (found) return found;
   await ports.barrier.caughtUp();
-  const late = await ports.events.getEvent(id);
-  if (!late) throw refuse('EVENT_NOT_FOUND', { event_id: id });
-  return { event: late };
+  return ports.events.getEvent(id);
 }

@@ -1,31 +1,44 @@
 import { mergeLog } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
+import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine, ListLogLinesRequest, ListLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import type { Watchers } from '../domain/watchers.ts';
 import type { EventTable, LogTable } from '../ports.ts';
-import { getEvent } from './get-event.ts';
+import { readCallLog } from './call-log.ts';
+import { findEvent } from './get-event.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
 const MOST = 1_000;
 /** Lines of one event that are read at the most; agents cut an attempt at 10,000. */
 const READ_MOST = 200_000;
 
-/** Lists the log of one event. A token is the number of lines before the page: a log only grows at its end. */
+/** Lists the log of one event, or of one synchronous call. A token is the number of lines before the page: a log only grows at its end. */
 export async function listLogLines(
-  ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier },
+  ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier; watchers: Watchers },
   request: ListLogLinesRequest,
+  signal: AbortSignal,
 ): Promise<ListLogLinesResponse> {
   if (request.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
   const skip = request.pageToken === '' ? 0 : readToken(request.pageToken);
   const size = Math.min(request.pageSize || MOST, MOST);
-  const { event } = await getEvent(ports, { id: request.eventId, after: [] });
-  if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.eventId });
-  const own = await ports.logs.list(event.id, { attempt: 0, sequence: 0 }, READ_MOST);
-  const lines: LogLine[] = mergeLog(
+  const event = await findEvent(ports, { id: request.eventId, after: [] });
+  const lines = event ? await eventLog(ports.logs, event) : await callLog(ports, request.eventId, signal);
+  const page = lines.slice(skip, skip + size);
+  return { lines: page, nextPageToken: skip + size < lines.length ? writeToken(skip + size) : '' };
+}
+
+async function eventLog(logs: LogTable, event: Event): Promise<LogLine[]> {
+  const own = await logs.list(event.id, { attempt: 0, sequence: 0 }, READ_MOST);
+  return mergeLog(
     event,
     own.map((one) => one.line),
   );
-  const page = lines.slice(skip, skip + size);
-  return { lines: page, nextPageToken: skip + size < lines.length ? writeToken(skip + size) : '' };
+}
+
+async function callLog(ports: { logs: LogTable; watchers: Watchers }, eventId: string, signal: AbortSignal): Promise<LogLine[]> {
+  const lines: LogLine[] = [];
+  for await (const some of readCallLog(ports, eventId, false, signal)) lines.push(...some);
+  return lines;
 }
 
 function writeToken(skip: number): string {

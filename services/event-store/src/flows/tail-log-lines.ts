@@ -3,20 +3,25 @@ import type { Attempt } from '@evenfall/contracts/v1/event';
 import { type LogLine, LogLine_Stream as Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import type { Watchers } from '../domain/watchers.ts';
 import type { EventTable, LogTable } from '../ports.ts';
-import { getEvent } from './get-event.ts';
+import { readCallLog } from './call-log.ts';
+import { findEvent } from './get-event.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 import { wakeable } from './wakeable.ts';
 
 const LOOK_MS = 1_000;
 const BATCH = 1_000;
 
-/** Sends the log of one event as it grows, and ends with the event. Platform lines come where they happen. */
+/** Sends the log of one event, or of one synchronous call, as it grows, and ends with it. Platform lines come where they happen. */
 export async function* tailLogLines(
   ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier; watchers: Watchers },
   eventId: string,
   signal: AbortSignal,
 ): AsyncGenerator<TailLogLinesResponse> {
-  let { event } = await getEvent(ports, { id: eventId, after: [] });
+  let event = await findEvent(ports, { id: eventId, after: [] });
+  if (!event) {
+    for await (const lines of readCallLog(ports, eventId, true, signal)) yield { lines };
+    return;
+  }
   const wake = wakeable(signal);
   const leave = ports.watchers.watch(eventId, () => wake.rouse());
   let attempts = 0; // attempts told to their end

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { dispositionOf, parseProcStatus } from './disposition.ts';
 import { encodeFrame, encodeInvokeHead, Frame, frameReader } from './frames.ts';
 import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
-import { renderLogTail } from './render-log.ts';
+import { renderLogEnd, renderLogHead, tailOfLog } from './render-log.ts';
 import { planOf, resolvePolicy } from './termination-plan.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -147,25 +147,16 @@ describe('A verdict', () => {
 });
 
 describe('The log of a synchronous call', () => {
-  const log = {
-    requestId: 'r',
-    lines: ['one'],
-    coldStart: undefined,
-    memoryMb: 128,
-    memoryBytes: 10 * 1_048_576,
-    durationMs: 1.4,
-    platformLines: [],
-    result: '1',
-    error: '',
-  };
+  const log = { requestId: 'r', coldStart: undefined, memoryMb: 128, memoryBytes: 10 * 1_048_576 };
+  const end = renderLogEnd({ ...log, durationMs: 1.4, platformLines: [], result: '1', error: '' });
   it('reads like one of SCF', () => {
     assert.equal(
-      renderLogTail(log),
+      tailOfLog([...renderLogHead(log), 'one', ...end]),
       'START RequestId: r\none\nResponse RequestId:r RetMsg:1\nEND RequestId:r\nReport RequestId:r Duration:1ms Memory:128MB MemUsage:10.00MB\n',
     );
   });
-  it('is at most 4 KB, cut at a line', () => {
-    const text = renderLogTail({ ...log, lines: Array.from({ length: 500 }, (_, i) => `line ${i}`) });
+  it('has a tail of at most 4 KB, cut at a line', () => {
+    const text = tailOfLog(Array.from({ length: 500 }, (_, i) => `line ${i}`));
     assert.ok(Buffer.byteLength(text) <= 4096);
     assert.match(text, /^line \d+\n/);
   });

@@ -1,10 +1,16 @@
 import type { ColdStart } from '@evenfall/contracts/v1/event';
 
-/** What the last 4 KB of a synchronous call's log are made of. */
-export type RenderedLog = {
+/** What the platform says before the function's own lines in the log of a synchronous call. */
+export type LogHead = {
   readonly requestId: string;
-  readonly lines: readonly string[];
   readonly coldStart: ColdStart | undefined;
+  readonly memoryMb: number;
+  readonly memoryBytes: number;
+};
+
+/** What it says after them. */
+export type LogEnd = {
+  readonly requestId: string;
   readonly memoryMb: number;
   readonly memoryBytes: number;
   readonly durationMs: number;
@@ -20,23 +26,29 @@ const TAIL_BYTES = 4096;
 const inMb = (bytes: number): string => `${(bytes / 1_048_576).toFixed(2)}MB`;
 const whole = (ms: number): string => `${Math.max(1, Math.round(ms))}ms`;
 
-/** Renders the end of a log as a caller of SCF sees it; at most 4 KB, cut at a line where that is possible. */
-export function renderLogTail(log: RenderedLog): string {
-  const lines = [`START RequestId: ${log.requestId}`];
-  const cold = log.coldStart;
-  if (cold) {
-    const parts = `PullCode: ${whole(cold.pullCodeMs)} InitRuntime: ${whole(cold.initRuntimeMs)} InitFunction: ${whole(cold.initFunctionMs)}`;
-    const total = whole(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
-    lines.push(
-      `Init Report RequestId: ${log.requestId} Coldstart: ${total} (${parts}) Memory: ${log.memoryMb}MB MemUsage: ${inMb(log.memoryBytes)}`,
-    );
-  }
-  lines.push(...log.lines, ...log.platformLines);
-  if (log.error !== '') lines.push(`ERROR RequestId:${log.requestId} Result:${log.error}`);
-  lines.push(`Response RequestId:${log.requestId} RetMsg:${log.error === '' ? log.result : log.error}`, `END RequestId:${log.requestId}`);
-  lines.push(
-    `Report RequestId:${log.requestId} Duration:${whole(log.durationMs)} Memory:${log.memoryMb}MB MemUsage:${inMb(log.memoryBytes)}`,
-  );
+/** Renders the lines a log begins with. */
+export function renderLogHead({ requestId, coldStart: cold, memoryMb, memoryBytes }: LogHead): string[] {
+  const lines = [`START RequestId: ${requestId}`];
+  if (!cold) return lines;
+  const parts = `PullCode: ${whole(cold.pullCodeMs)} InitRuntime: ${whole(cold.initRuntimeMs)} InitFunction: ${whole(cold.initFunctionMs)}`;
+  const total = whole(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
+  lines.push(`Init Report RequestId: ${requestId} Coldstart: ${total} (${parts}) Memory: ${memoryMb}MB MemUsage: ${inMb(memoryBytes)}`);
+  return lines;
+}
+
+/** Renders the lines a log ends with. */
+export function renderLogEnd({ requestId, platformLines, result, error, durationMs, memoryMb, memoryBytes }: LogEnd): string[] {
+  return [
+    ...platformLines,
+    ...(error === '' ? [] : [`ERROR RequestId:${requestId} Result:${error}`]),
+    `Response RequestId:${requestId} RetMsg:${error === '' ? result : error}`,
+    `END RequestId:${requestId}`,
+    `Report RequestId:${requestId} Duration:${whole(durationMs)} Memory:${memoryMb}MB MemUsage:${inMb(memoryBytes)}`,
+  ];
+}
+
+/** The end of a log as a caller of SCF sees it: at most 4 KB, cut at a line where that is possible. */
+export function tailOfLog(lines: readonly string[]): string {
   const text = Buffer.from(`${lines.join('\n')}\n`);
   if (text.length <= TAIL_BYTES) return text.toString();
   const tail = text.subarray(text.length - TAIL_BYTES);

@@ -110,7 +110,8 @@ export type Attempt = {
   lineBytes: number;
   cut: boolean;
   lastOrdinal: number;
-  /** Synchronous calls only: the last lines. */
+  /** Synchronous calls only: the platform's first lines, once they are stored, and the function's last ones. */
+  head: readonly string[] | undefined;
   tail: string[] | undefined;
   tailBytes: number;
   /** The report of its end, once there is one. */

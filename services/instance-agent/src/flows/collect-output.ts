@@ -1,5 +1,6 @@
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { Agent, Attempt, IdleLine, Instance } from './agent.ts';
+import { beginCallLog } from './call-log.ts';
 
 /** A flood is cut here, per attempt (semantics §6). */
 export const MAX_ATTEMPT_LINES = 10_000;
@@ -52,6 +53,7 @@ function addLine(
 
 function store(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLine, bytes: number): void {
   if (attempt.cut) return;
+  if (attempt.synchronous && attempt.lineCount === 0) beginCallLog(agent, instance, attempt, line.timeMs);
   attempt.lineBytes += bytes;
   if (attempt.lineCount >= MAX_ATTEMPT_LINES || attempt.lineBytes > MAX_ATTEMPT_BYTES) {
     attempt.cut = true;

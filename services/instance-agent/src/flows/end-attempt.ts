@@ -1,9 +1,9 @@
 import type { AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import { Termination_Outcome as StopOutcome, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
+import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import type { Ending } from '../domain/instance-life.ts';
-import { renderLogTail } from '../domain/render-log.ts';
 import { errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
+import { endCallLog } from './call-log.ts';
 import { flushLines } from './collect-output.ts';
 
 /** The largest result that is kept of an asynchronous event. What is cut is no JSON any more: `result_truncated` says so. */
@@ -64,6 +64,7 @@ function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer
   const endMs = agent.clock.monotonic();
   const send = (): void => {
     attempt.ended = endedReport(attempt, verdict, error, endTime, endMs);
+    if (attempt.synchronous) addLogTail(agent, attempt, attempt.ended);
     attempt.phase = 'ENDED';
     attempt.instance = undefined; // it may be kept for long: the instance need not
     agent.outbox.report(attempt.ended);
@@ -103,10 +104,14 @@ function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefin
         exitCode: verdict.exitCode,
         signal: verdict.signal,
         stop: attempt.stop && receiptOf(attempt, verdict, endMs),
-        logTail: attempt.tail ? tailOf(attempt, result, errorBytes, durationMs) : '',
+        logTail: '',
       },
     },
   };
+}
+
+function addLogTail(agent: Agent, attempt: Attempt, { report }: AttemptReport): void {
+  if (report?.$case === 'ended') report.value.logTail = endCallLog(agent, attempt, report.value);
 }
 
 function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopReceipt | undefined {
@@ -122,22 +127,6 @@ function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopRecei
     exitCode: early ? 0 : verdict.exitCode,
     signal: early ? '' : verdict.signal,
   };
-}
-
-function tailOf(attempt: Attempt, result: Buffer, error: Buffer, durationMs: number): string {
-  return renderLogTail({
-    requestId: attempt.eventId,
-    lines: attempt.tail ?? [],
-    coldStart: attempt.coldStart,
-    memoryMb: attempt.instance?.fn.memoryMb ?? 0,
-    memoryBytes: attempt.instance?.peakBytes ?? 0,
-    durationMs,
-    platformLines: (attempt.stop?.steps ?? []).map(
-      (step) => `[PLATFORM] Signal ${step.delivery === Delivery.DELIVERED ? 'received successfully' : 'reception failed'}`,
-    ),
-    result: result.toString('utf8', 0, 4096),
-    error: error.toString('utf8', 0, 4096),
-  });
 }
 
 function readMemory(agent: Agent, instance: Instance): void {

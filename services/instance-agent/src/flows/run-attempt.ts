@@ -101,6 +101,7 @@ function newAttempt(key: string, eventId: string, number: number, synchronous: b
     lineBytes: 0,
     cut: false,
     lastOrdinal: 0,
+    head: undefined,
     tail: synchronous ? [] : undefined,
     tailBytes: 0,
     ended: undefined,

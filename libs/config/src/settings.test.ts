@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { duration, integer, readSettings, SettingsError } from './index.ts';
+
+const lease = duration({ name: 'LEASE', doc: 'A lease.', fallback: '30s', minMs: 1_000, maxMs: 600_000 });
+const low = integer({ name: 'LOW', doc: 'A number.', fallback: '1', min: 0, max: 9 });
+const high = integer({ name: 'HIGH', doc: 'A number.', fallback: '2', min: 0, max: 9 });
+const inOrder = {
+  of: ['low', 'high'] as const,
+  fault: (values: { low: number; high: number }) => (values.low > values.high ? 'LOW is above HIGH' : undefined),
+};
+
+const faultsOf = (env: Readonly<Record<string, string>>): readonly string[] => {
+  try {
+    readSettings({ lease, low, high }, env, [inOrder]);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof SettingsError);
+    return error.faults;
+  }
+};
+
+describe('Settings', () => {
+  it('that are durations say their bounds as people write them', () => {
+    assert.match(lease.form, /^a duration from 1s to 10m$/);
+    assert.match(faultsOf({ LEASE: '11m' })[0] ?? '', /^LEASE="11m": not between 1s and 10m; write a duration from 1s to 10m/);
+    assert.deepEqual(faultsOf({ LEASE: '10m' }), []);
+  });
+
+  it('are checked together, unless one of them has a fault of its own', () => {
+    assert.deepEqual(faultsOf({ LOW: '3' }), ['LOW is above HIGH']);
+    assert.deepEqual(faultsOf({ LOW: '3', LEASE: 'x' }).length, 2);
+    assert.match(faultsOf({ LOW: '33' }).join('\n'), /^LOW="33": out of range/);
+    assert.equal(faultsOf({ LOW: '33' }).length, 1);
+  });
+});
