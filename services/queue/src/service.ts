@@ -5,10 +5,11 @@ import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/s
 import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log } from '@evenfall/telemetry';
+import { countable, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import type { Entry } from './domain/book.ts';
+import { createTally } from './domain/tally.ts';
 import { acceptEvents } from './flows/accept-events.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
 import { createOwner } from './flows/owner.ts';
@@ -45,7 +46,16 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const counters = countable('queue', {
     accepted_total: { doc: 'Events accepted by this replica.', kind: 'counter' },
     ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
-    open: { doc: 'Open events this replica owns.', kind: 'gauge' },
+  });
+  const tally = createTally();
+  observable('queue', {
+    open: { doc: 'Open events this replica owns.', kind: 'gauge', read: () => owner.book.size },
+    conservation_difference: {
+      doc: 'Events accepted or recovered by this replica that have neither ended nor are open: 0 at quiet moments.',
+      kind: 'gauge',
+      read: () => tally.difference(owner.book.size),
+    },
+    on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
   });
   const onDurable = (entry: Entry, record: EventRecord): void => {
     dispatcher.durable(entry, record);
@@ -53,8 +63,8 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     const ended = change?.$case === 'endedUnstarted' || (change?.$case === 'attemptConcluded' && isFinal(change.value.state));
     if (ended) {
       counters.ended_total++;
+      if (owner.book.get(entry.id) === entry) tally.ended();
       owner.forget(entry);
-      counters.open = owner.book.size;
     }
     if (!entry.waiters) return;
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && change?.$case === 'signalSent')) waiter.resolve();
@@ -64,7 +74,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const dispatcher = createDispatcher(ports, owner);
 
   const stopping = new AbortController();
-  const owning = ownPartitions(ports, owner, dispatcher);
+  const owning = ownPartitions(ports, owner, dispatcher, tally);
   const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
   const tending = runTend(ports, owner, dispatcher, stopping.signal);
   return {
@@ -72,7 +82,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
       async acceptEvents(request) {
         const answer = await acceptEvents(ports, owner.lanes, request);
         counters.accepted_total += request.events.length;
-        counters.open = owner.book.size;
+        for (const { partition, endOffset } of answer.positions) tally.accepted(partition, Number(endOffset), request.events.length);
         return answer;
       },
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, owner, writer }, request, signal),

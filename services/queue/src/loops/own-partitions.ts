@@ -3,6 +3,7 @@ import { evolve, isFinal } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Entry } from '../domain/book.ts';
+import type { Tally } from '../domain/tally.ts';
 import type { Dispatcher } from '../flows/dispatcher.ts';
 import type { Owner } from '../flows/owner.ts';
 import type { QueuePorts } from '../ports.ts';
@@ -11,7 +12,7 @@ import type { QueuePorts } from '../ports.ts';
  * Follows the log for the partitions this replica owns. A new owner takes the event-store's snapshot, reads the log from there to the end it
  * had when ownership began, and only then lets anything run. After that the log brings what others accepted; its own records it knows.
  */
-export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispatcher): Subscription {
+export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispatcher, tally: Tally): Subscription {
   const liveFrom = new Map<number, number>();
 
   const goLive = (partition: number): void => {
@@ -28,6 +29,7 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
     if (owner.book.get(entry.id) !== entry) return;
     if (known && isFinal(known.state)) {
       owner.forget(entry);
+      tally.left();
       return;
     }
     owner.settle(entry);
@@ -35,9 +37,11 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
   };
   const applyRecord = (record: EventRecord, partition: number, endOffset: number): void => {
     const entry = owner.book.get(record.eventId);
+    const isAccepted = record.change?.$case === 'accepted';
     if (!entry) {
       const stored = evolve(undefined, record);
       const admitted = stored && owner.admit(stored, partition);
+      if (isAccepted) tally.read(partition, endOffset, record.writerId === ports.writerId, admitted !== undefined);
       if (!admitted || liveFrom.has(partition)) return;
       if (record.change?.$case === 'accepted' && record.change.value.keyed) {
         verify(admitted, endOffset).catch((error: unknown) => {
@@ -47,9 +51,12 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
       } else owner.settle(admitted);
       return;
     }
+    if (isAccepted) tally.read(partition, endOffset, record.writerId === ports.writerId, false);
     if (record.writerId === ports.writerId) return; // decided here: known already
     const stored = evolve(entry.stored, record);
-    if (stored && stored !== entry.stored) owner.replay(entry, stored);
+    if (!stored || stored === entry.stored) return;
+    owner.replay(entry, stored);
+    if (!owner.book.has(entry.id)) tally.left();
   };
 
   const subscription = ports.eventLog.subscribe({
@@ -59,6 +66,7 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
       const ends = await ports.eventLog.endOffsets();
       const { offsets, events } = await ports.view.snapshot(partitions);
       for (const stored of events) owner.admit(stored, partitionOf(ports, stored));
+      tally.tookOver(ends, owner.book.size);
       for (const partition of partitions) {
         const end = ends.get(partition) ?? 0;
         liveFrom.set(partition, end);
@@ -83,6 +91,7 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
     },
     lost(partitions) {
       for (const entry of [...owner.book.values()]) if (partitions.includes(entry.partition)) owner.forget(entry);
+      tally.tookOver(new Map(), owner.book.size);
     },
   });
   return subscription;
