@@ -100,6 +100,21 @@ describe('the evenfall command', () => {
     });
   });
 
+  it('terminates in steps, and all of a group', async () => {
+    answer = () => ({ json: EVENT });
+    const steps = ['--escalation', 'SIGINT:2s', '--escalation', 'quit:500ms'];
+    const ran = await run(door.url, ['events', 'terminate', 'e1', '--graceful', ...steps, '--scope', 'group']);
+    assert.equal(ran.code, 0, ran.err);
+    assert.deepEqual(JSON.parse(door.asked[0]?.body ?? ''), {
+      graceful: true,
+      escalation: [
+        { signal: 'SIGINT', wait: '2s' },
+        { signal: 'SIGQUIT', wait: '500ms' },
+      ],
+      signal_scope: 'GROUP',
+    });
+  });
+
   it('lists events as a table, and as JSON', async () => {
     answer = () => ({ json: { events: [ENDED], next_page_token: 'more' } });
     const ran = await run(door.url, ['events', 'list', 'f', '--state', 'running', 'queued', '--limit', '5']);
@@ -133,6 +148,9 @@ describe('the evenfall command', () => {
     ['invoke', 'f', '--payload', '1', '--file', 'x'],
     ['invoke', 'f', '--file', '/does/not/exist'],
     ['events', 'terminate', 'e1', '--signal', 'INT'],
+    ['events', 'terminate', 'e1', '--scope', 'group'],
+    ['events', 'terminate', 'e1', '--graceful', '--scope', 'all'],
+    ['events', 'terminate', 'e1', '--graceful', '--escalation', 'SIGINT'],
     ['deploy', '/does/not/exist'],
   ]) {
     it(`ends with 2 for "${args.join(' ')}"`, async () => {
