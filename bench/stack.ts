@@ -31,7 +31,7 @@ const ECHO = {
 
 export async function startStack(): Promise<Stack> {
   const dir = tempDir('bench');
-  const child = spawn(process.execPath, [...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=32', ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,

@@ -22,6 +22,8 @@ export type PoolOptions = {
   readonly name: string;
   /** Connections at most. Default 4. */
   readonly max?: number;
+  /** Answers a commit before it is on disk: a crash of the server may undo the newest. For what can be made again. */
+  readonly asyncCommit?: boolean;
 };
 
 /** Opens a pool. Connects when first used. */
@@ -33,7 +35,7 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
     connect_timeout: 5,
     types: { bigint: postgres.BigInt },
     onnotice: () => undefined,
-    connection: { application_name: `evenfall ${options.name}` },
+    connection: { application_name: `evenfall ${options.name}`, ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}) },
   } as const;
   if (target.kind === 'socket') {
     return postgres({

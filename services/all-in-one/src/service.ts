@@ -36,6 +36,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   // Filled in start order; what is used before it was started is a fault of this file.
   let target: PostgresTarget;
   let sql: ReturnType<typeof createPool>;
+  let foldSql: ReturnType<typeof createPool>;
   let eventLog: Awaited<ReturnType<typeof openEmbeddedLog>>;
   let registry: Awaited<ReturnType<typeof startRegistry>>;
   let eventStore: Awaited<ReturnType<typeof startEventStore>>;
@@ -84,8 +85,11 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       name: 'database pool',
       async start() {
         sql = createPool(target, { name: 'all-in-one', max: 8 });
+        foldSql = createPool(target, { name: 'fold', max: 1, asyncCommit: true });
         if (target.kind === 'url') await checkServer(sql);
-        return () => sql.end({ timeout: 5 });
+        return async () => {
+          await Promise.all([sql.end({ timeout: 5 }), foldSql.end({ timeout: 5 })]);
+        };
       },
     },
     {
@@ -105,7 +109,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event-store',
       async start() {
-        eventStore = await startEventStore({ sql, eventLog, log: log('event-store') }, config);
+        eventStore = await startEventStore({ sql, foldSql, eventLog, log: log('event-store') }, config);
         return eventStore.stop;
       },
     },

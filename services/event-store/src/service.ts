@@ -15,7 +15,14 @@ import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
 import { runRetention } from './loops/retention.ts';
 
-export type EventStorePorts = { readonly sql: Sql; readonly eventLog: EventLog; readonly log: Log };
+export type EventStorePorts = {
+  /** For reads, and whatever else must be on disk when it is done. */
+  readonly sql: Sql;
+  /** For the fold alone: its commits need not wait for the disk, since the log holds everything that is in them. */
+  readonly foldSql: Sql;
+  readonly eventLog: EventLog;
+  readonly log: Log;
+};
 export type EventStoreSettings = { readonly retentionMs: number };
 export type EventStore = { readonly api: Implementation<EventStoreServiceService>; stop(): Promise<void> };
 
@@ -27,7 +34,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
     fold_batches_total: { doc: 'Folds written, each of one or more batches of the log.', kind: 'counter' },
   });
-  const table = createEventTable(sql, settings.retentionMs);
+  const table = createEventTable(sql, ports.foldSql, settings.retentionMs);
   const events: typeof table = {
     ...table,
     async writeFold(changes) {
@@ -51,10 +58,16 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     open_events: { doc: 'Events in the view that have not ended.', kind: 'gauge', read: () => events.countOpen() },
   });
   const watchers = createWatchers();
+  const stopping = new AbortController();
+  const { barrier, startOver } = createReadBarrier(eventLog, applied, stopping.signal);
   const folding = startFold({
     log: eventLog,
     events,
     partitions,
+    onStartOver(offsets) {
+      applied.startOver(offsets);
+      startOver();
+    },
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
       for (const [id, { event, foldCount }] of touched) {
@@ -62,10 +75,9 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       }
     },
   });
-  const stopping = new AbortController();
   const retention = runRetention(partitions, systemClock, log, stopping.signal);
   return {
-    api: createApi({ events, logs, partitions, barrier: createReadBarrier(eventLog, applied), watchers }),
+    api: createApi({ events, logs, partitions, barrier, watchers }),
     async stop() {
       stopping.abort();
       await folding.stop();

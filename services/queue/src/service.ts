@@ -6,10 +6,9 @@ import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
-import { newUuidV7, systemClock } from '@evenfall/time';
+import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import type { Entry } from './domain/book.ts';
-import { createTally } from './domain/tally.ts';
 import { acceptEvents } from './flows/accept-events.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
 import { createOwner } from './flows/owner.ts';
@@ -28,6 +27,8 @@ export type QueueDeps = {
   readonly eventStore: ClientOf<EventStoreServiceService>;
   readonly scheduler: ClientOf<SchedulerServiceService>;
   readonly log: Log;
+  /** The system's, but in tests. */
+  readonly clock?: Clock;
 };
 export type QueueSettings = { readonly laneLimit: number };
 export type Queue = { readonly api: Implementation<QueueServiceService>; stop(): Promise<void> };
@@ -37,54 +38,64 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const ports: QueuePorts = {
     eventLog: deps.eventLog,
     view: createEventView(deps.eventStore),
-    clock: systemClock,
+    clock: deps.clock ?? systemClock,
     random: Math.random,
     log: deps.log,
     writerId: newUuidV7().slice(-12),
     laneLimit: settings.laneLimit,
   };
   const counters = countable('queue', {
-    accepted_total: { doc: 'Events accepted by this replica.', kind: 'counter' },
-    ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
-  });
-  const tally = createTally();
-  observable('queue', {
-    open: { doc: 'Open events this replica owns.', kind: 'gauge', read: () => owner.book.size },
-    conservation_difference: {
-      doc: 'Events accepted or recovered by this replica that have neither ended nor are open: 0 at quiet moments.',
-      kind: 'gauge',
-      read: () => tally.difference(owner.book.size),
+    accepted_total: {
+      doc: 'New events this replica took in as their owner; one asked for twice with one key counts once.',
+      kind: 'counter',
     },
+    taken_over: { doc: 'Open events this replica took over from before it started or from another, less those it gave up.', kind: 'gauge' },
+    ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
+    open: { doc: 'Open events this replica owns.', kind: 'gauge' },
+    unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
+  });
+  observable('queue', {
     on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
   });
+  const balance = (): void => {
+    counters.open = owner.book.size;
+    counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
+  };
   const onDurable = (entry: Entry, record: EventRecord): void => {
     dispatcher.durable(entry, record);
     const { change } = record;
     const ended = change?.$case === 'endedUnstarted' || (change?.$case === 'attemptConcluded' && isFinal(change.value.state));
     if (ended) {
       counters.ended_total++;
-      if (owner.book.get(entry.id) === entry) tally.ended();
       owner.forget(entry);
+      balance();
     }
     if (!entry.waiters) return;
-    for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && change?.$case === 'signalSent')) waiter.resolve();
+    // Asked again after the signal, a caller has nothing to wait for but its own request being in the log.
+    const steps = entry.stored.event?.termination?.steps.length ?? 0;
+    const delivered = change?.$case === 'signalSent' || (change?.$case === 'terminationRequested' && steps > 0);
+    for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
   const writer = createWriter(ports, onDurable, () => owner.lanes.onTheWay > BUSY_ABOVE);
   const owner = createOwner(ports, writer);
   const dispatcher = createDispatcher(ports, owner);
 
   const stopping = new AbortController();
-  const owning = ownPartitions(ports, owner, dispatcher, tally);
+  const owning = ownPartitions(ports, owner, dispatcher, {
+    accepted() {
+      counters.accepted_total++;
+      balance();
+    },
+    takenOver(count) {
+      counters.taken_over += count;
+      balance();
+    },
+  });
   const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
   const tending = runTend(ports, owner, dispatcher, stopping.signal);
   return {
     api: {
-      async acceptEvents(request) {
-        const answer = await acceptEvents(ports, owner.lanes, request);
-        counters.accepted_total += request.events.length;
-        for (const { partition, endOffset } of answer.positions) tally.accepted(partition, Number(endOffset), request.events.length);
-        return answer;
-      },
+      acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, owner, writer }, request, signal),
     },
     async stop() {

@@ -3,11 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { accessSync, chownSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError } from '@evenfall/errors';
 import type { PostgresTarget } from '../pool.ts';
 import { findBinaries } from './binaries.ts';
 import { findIdentity, type Identity } from './identity.ts';
+import { stopLeftover } from './leftover.ts';
 import { lockFolder } from './lock.ts';
 
 export type EmbeddedPostgresOptions = {
@@ -171,27 +171,6 @@ async function makeCluster(initdb: string, identity: Identity, cluster: string, 
     throw new OperatorError(`The embedded Postgres cannot make its cluster in ${making}:\n${output.trim()}${hint}`);
   }
   renameSync(making, cluster);
-}
-
-/** Stops a server that outlived the process it belonged to. The folder's lock is ours, so nobody else can want it. */
-async function stopLeftover(cluster: string): Promise<void> {
-  const file = join(cluster, 'postmaster.pid');
-  if (!existsSync(file)) return;
-  const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
-  for (let waitedMs = 0; pid > 1 && isPostgres(pid); waitedMs += 20) {
-    if (waitedMs === 0) process.kill(pid, 'SIGINT');
-    if (waitedMs === 10_000) process.kill(pid, 'SIGQUIT');
-    if (waitedMs > 20_000) throw new OperatorError(`A Postgres left from before (process ${pid}) does not stop. Stop it by hand.`);
-    await sleep(20);
-  }
-}
-
-function isPostgres(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('postgres');
-  } catch {
-    return false;
-  }
 }
 
 /** A unix socket's path has 107 bytes at most, so it cannot live under a data folder of any depth. */

@@ -1,9 +1,11 @@
 /** How far the view is, and who waits for it. */
 export type Applied = {
-  /** Takes note of new ends, and wakes those they satisfy. Ends only rise. */
+  /** Takes note of new ends, and wakes those they satisfy. */
   moved(endOffsets: ReadonlyMap<number, number>): void;
   /** How many records of a log that long are not in the view yet. */
   behind(endOffsets: ReadonlyMap<number, number>): number;
+  /** Takes note that the view is this far and no farther, whatever it had reached before. */
+  startOver(endOffsets: ReadonlyMap<number, number>): void;
   /** Resolves once every partition has reached its offset; false if the time ran out first. */
   reached(endOffsets: ReadonlyMap<number, number>, withinMs: number): Promise<boolean>;
 };
@@ -18,6 +20,9 @@ export function createApplied(): Applied {
     return true;
   };
   return {
+    startOver(endOffsets) {
+      for (const [partition, end] of endOffsets) ends.set(partition, end);
+    },
     moved(endOffsets) {
       for (const [partition, end] of endOffsets) ends.set(partition, Math.max(end, ends.get(partition) ?? 0));
       for (const waiter of waiters) if (satisfied(waiter.wanted)) waiter.resolve(true);

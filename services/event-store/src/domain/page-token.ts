@@ -9,6 +9,9 @@ export type PageKey = {
   readonly id: string;
 };
 
+/** The year 10,000: later times have another form, which nothing here writes. */
+const LATEST_MS = 253_402_300_800_000;
+
 /** Writes a token: opaque, and only good for the filter it was made for. */
 export function writePageToken(query: ListEventsRequest, key: PageKey): string {
   return Buffer.from(JSON.stringify([filterHash(query), key.timeMs, key.id])).toString('base64url');
@@ -20,7 +23,7 @@ export function readPageToken(query: ListEventsRequest): PageKey | undefined {
     const parsed: unknown = JSON.parse(Buffer.from(query.pageToken, 'base64url').toString('utf8'));
     if (!Array.isArray(parsed) || parsed.length !== 3) return undefined;
     const [hash, timeMs, id] = parsed as unknown[];
-    const timeIsGood = timeMs === null || (typeof timeMs === 'number' && Number.isSafeInteger(timeMs));
+    const timeIsGood = timeMs === null || (typeof timeMs === 'number' && Number.isInteger(timeMs) && timeMs >= 0 && timeMs < LATEST_MS);
     if (hash !== filterHash(query) || !timeIsGood || typeof id !== 'string' || !isUuid(id)) return undefined;
     return { timeMs: timeMs, id };
   } catch {

@@ -16,6 +16,7 @@ export async function getEvent(ports: { events: EventTable; barrier: ReadBarrier
 export async function findEvent(ports: { events: EventTable; barrier: ReadBarrier }, request: GetEventRequest): Promise<Event | undefined> {
   const { id, after } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
+  await ports.barrier.steady();
   if (after.length > 0) await ports.barrier.reached(new Map(after.map((position) => [position.partition, Number(position.endOffset)])));
   const found = await ports.events.getEvent(id);
   if (found) return found;

@@ -1,21 +1,60 @@
 import type { EventLog } from '@evenfall/event-log';
 import { refuse } from '@evenfall/errors';
+import { delay } from '@evenfall/time';
 import type { Applied } from '../domain/applied.ts';
 
 /** How long a read waits for the view before it is refused. */
 const WITHIN_MS = 10_000;
+const AGAIN_MS = 100;
 
 /** Makes reads see what was written before them. */
 export type ReadBarrier = {
+  /**
+   * Waits while the view is behind what it has shown before. Folds are committed without waiting for the disk: a database that crashed may
+   * have lost the last of them, and the fold does them again. Costs nothing otherwise.
+   */
+  steady(): Promise<void>;
   /** Waits until everything the log holds now is in the view. Throws VIEW_UNAVAILABLE or LOG_UNAVAILABLE. */
   caughtUp(): Promise<void>;
   /** Waits until these positions are in the view. */
   reached(endOffsets: ReadonlyMap<number, number>): Promise<void>;
 };
 
-export function createReadBarrier(log: EventLog, applied: Applied): ReadBarrier {
+/** Makes the barrier, and the way to close it until the view has caught up with what the log holds now. */
+export function createReadBarrier(
+  log: EventLog,
+  applied: Applied,
+  signal: AbortSignal,
+  withinMs = WITHIN_MS,
+): { readonly barrier: ReadBarrier; startOver(): void } {
+  const unavailable = () => refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
   const reached = async (endOffsets: ReadonlyMap<number, number>): Promise<void> => {
-    if (!(await applied.reached(endOffsets, WITHIN_MS))) throw refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
+    if (!(await applied.reached(endOffsets, withinMs))) throw unavailable();
   };
-  return { caughtUp: async () => reached(await log.endOffsets()), reached };
+  let behind: Promise<unknown> | undefined;
+  let times = 0;
+  const catchUp = async (time: number): Promise<void> => {
+    while (time === times && !signal.aborted) {
+      const ends = await log.endOffsets().catch(() => undefined); // reads say so themselves when they ask
+      if (ends && (await applied.reached(ends, withinMs))) break;
+      await delay(AGAIN_MS, signal);
+    }
+    if (time === times) behind = undefined;
+  };
+  return {
+    barrier: {
+      async steady() {
+        for (const until = performance.now() + withinMs; behind;) {
+          const left = until - performance.now();
+          if (left <= 0) throw unavailable();
+          await Promise.race([behind, delay(left, signal)]);
+        }
+      },
+      caughtUp: async () => reached(await log.endOffsets()),
+      reached,
+    },
+    startOver() {
+      behind = catchUp(++times);
+    },
+  };
 }

@@ -18,6 +18,7 @@ export async function* watchEvent(
 ): AsyncGenerator<WatchEventResponse> {
   const { id } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
+  await ports.barrier.steady();
   const wake = wakeable(signal);
   let newest: VersionedEvent | undefined;
   // Watched before it is read: a change in between is not missed. The fold hands changes over; nothing is read again for them.

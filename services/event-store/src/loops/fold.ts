@@ -1,5 +1,6 @@
 import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
+import { yieldToLoop } from '@evenfall/time';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { fold, idsToLoad, type OpenEntry } from '../domain/fold.ts';
 import type { EventTable, Partitions } from '../ports.ts';
@@ -8,6 +9,8 @@ export type FoldPorts = {
   readonly log: EventLog;
   readonly events: EventTable;
   readonly partitions: Partitions;
+  /** Told that the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
+  readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
   /** Told after every fold that is in the database. */
   readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
 };
@@ -37,10 +40,11 @@ export function startFold(ports: FoldPorts): Subscription {
     async owned(owned) {
       open.clear();
       const offsets = await events.appliedOffsets(owned);
-      ports.onFolded(new Map(), offsets);
+      ports.onStartOver(offsets);
       return offsets;
     },
     async apply(batches) {
+      await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
       const ended = await load(batches);
       const changes = fold(
         batches,

@@ -16,6 +16,18 @@ export function checkLength(field: string, text: string, max: number): void {
   if (text.length > max && Array.from(text).length > max) throw refuse('INVALID_FIELD', { field, rule: `at most ${max} characters` });
 }
 
+/** Refuses text that no stored text can equal: what a database does not take would come back as its failure. */
+export function checkText(field: string, text: string): void {
+  if (text.includes('\0') || !text.isWellFormed()) throw refuse('INVALID_FIELD', { field, rule: 'text in Unicode without NUL characters' });
+}
+
+/** Refuses times outside of what every part can hold. */
+export function checkTime(field: string, time: Date | undefined): void {
+  if (time === undefined) return;
+  const year = time.getUTCFullYear();
+  if (!(year >= 1 && year <= 9_999)) throw refuse('INVALID_FIELD', { field, rule: 'a time in the years 1 to 9999' });
+}
+
 /** The page size meant: 0 is the default, more than the most is the most. */
 export function pageSizeOf(asked: number, fallback: number, max: number): number {
   if (asked < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: `a whole number from 1 to ${max}` });

@@ -52,7 +52,10 @@ export function traceparentOf(header: string | undefined): string {
 }
 
 function checkKey(key: string): void {
-  if (key.length > 128 || /[\u0000-\u001f\u007f]/.test(key)) {
-    throw refuse('INVALID_FIELD', { field: 'idempotency_key', rule: 'at most 128 characters, no control characters' });
+  if (key.length > 128 || /[\u0000-\u001f\u007f]/.test(key) || !key.isWellFormed()) {
+    throw refuse('INVALID_FIELD', {
+      field: 'idempotency_key',
+      rule: 'at most 128 characters, no control characters, no halves of characters',
+    });
   }
 }

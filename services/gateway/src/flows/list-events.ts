@@ -5,8 +5,8 @@ import {
   ListEventsRequest_OrderBy,
   type ListEventsResponse,
 } from '@evenfall/contracts/v1/event_service';
-import { checkEnum, pageSizeOf } from '../domain/fields.ts';
-import { checkFunctionName } from '../domain/names.ts';
+import { checkEnum, checkText, checkTime, pageSizeOf } from '../domain/fields.ts';
+import { checkFunctionName, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
 
@@ -16,6 +16,12 @@ export async function listEvents(gateway: Gateway, request: ListEventsRequest): 
   for (const state of request.states) checkEnum('states', state, Event_State);
   checkEnum('order_by', request.orderBy, ListEventsRequest_OrderBy);
   checkEnum('order', request.order, ListEventsRequest_Order);
+  if (request.qualifier !== '') qualifierOf(request.qualifier);
+  checkText('trigger', request.trigger);
+  checkTime('start_time_after', request.startTimeAfter);
+  checkTime('start_time_before', request.startTimeBefore);
+  checkTime('end_time_after', request.endTimeAfter);
+  checkTime('end_time_before', request.endTimeBefore);
   const pageSize = pageSizeOf(request.pageSize, 20, 100);
   return gateway.eventStore.listEvents({ ...request, pageSize }, { timeoutMs: LIMITS_MS.read });
 }

@@ -98,6 +98,7 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
         }
         entry.dispatched = event.attempts.length + 1;
         assign(entry, '');
+        stop(entry); // asked for when a former owner had sent it: it comes back revoked, unless it runs after all
       }
     },
     take(reports) {

@@ -62,6 +62,7 @@ function wait(entry: Entry, until: Waiter['until'], withinMs: number, signal: Ab
     };
     const waiter: Waiter = { until, resolve: done };
     const timer = setTimeout(done, withinMs);
+    timer.unref(); // a caller that waits does not keep a process alive
     signal.addEventListener('abort', done, { once: true });
     (entry.waiters ??= []).push(waiter);
   });

@@ -12,10 +12,11 @@ import { stopInstance } from './stop-instance.ts';
 
 /** Gives what waits to what is idle, and starts instances for the rest where that pays. */
 export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
-  if (!pool.spec) return resolvePool(ports, pool);
+  // What waits may ask for a revision newer than the one that is known: it must not run on an older one.
+  if (!pool.spec || pool.resolving) return resolvePool(ports, pool);
   const nowMs = ports.clock.monotonic();
   while (pool.waiting.size > 0) {
-    const instance = pool.idle[pool.idle.length - 1];
+    const instance = pool.idle.findLast((one) => one.agent.send !== undefined); // a host that is away takes nothing
     if (!instance) break;
     const attempt = pool.waiting.shift();
     if (attempt) handOver(instance, attempt, nowMs);

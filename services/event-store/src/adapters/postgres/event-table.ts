@@ -8,7 +8,7 @@ import { listEvents } from './list-events.ts';
 import { writeFold } from './write-fold.ts';
 
 /** The events in Postgres. */
-export function createEventTable(sql: Sql, retentionMs: number): EventTable {
+export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
   const since = (): string => new Date(Date.now() - retentionMs).toISOString();
   return {
     async appliedOffsets(partitions) {
@@ -19,7 +19,7 @@ export function createEventTable(sql: Sql, retentionMs: number): EventTable {
         UNION SELECT partition, end_offset FROM made`;
       return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));
     },
-    writeFold: (changes) => writeFold(sql, changes),
+    writeFold: (changes) => writeFold(foldSql, changes),
     async loadOpen(ids) {
       const rows = await sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`;
       return rows.map((row) => StoredEvent.decode(row.data));

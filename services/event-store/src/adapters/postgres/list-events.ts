@@ -33,7 +33,8 @@ export async function listEvents(
   const openKey = byEnd ? sql`'infinity'::timestamptz` : sql`sort_time`;
   const endedKey = byEnd ? sql`end_time` : sql`sort_time`;
   const afterTime = after && (after.timeMs === null ? 'infinity' : new Date(after.timeMs).toISOString());
-  const last = after && afterTime ? sql`(${afterTime}::timestamptz, ${after.id}::uuid)` : undefined;
+  // By way of text: as a timestamptz the driver would make a Date of it, and there is none of infinity.
+  const last = after && afterTime ? sql`(${afterTime}::text::timestamptz, ${after.id}::uuid)` : undefined;
   const rows = await sql<{ is_open: boolean; data: Buffer }[]>`
     SELECT is_open, data FROM (
       (SELECT true AS is_open, ${openKey} AS key, id, data FROM events.open_event

@@ -68,6 +68,7 @@ function refusalOfFramework(error: FastifyError, request: FastifyRequest): Refus
       return refuse('INVALID_FIELD', { field: 'content-length', rule: 'the number of bytes that follow' });
     case 'FST_ERR_BAD_URL':
       return refuse('INVALID_FIELD', { field: 'path', rule: 'percent-encoded UTF-8' });
+    case 'FST_ERR_MAX_PARAM_LENGTH':
     case 'FST_ERR_NOT_FOUND':
       return unknownPath(request);
     default:

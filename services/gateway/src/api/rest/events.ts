@@ -190,7 +190,17 @@ function submissionOf(item: unknown, index: number): EventSubmission {
   const { payload = null, idempotency_key: key = '', delay = '' } = item;
   if (typeof key !== 'string') throw fault('.idempotency_key', 'text');
   if (typeof delay !== 'string') throw fault('.delay', 'a duration such as "30s"');
-  return { payload: Buffer.from(JSON.stringify(payload)), idempotencyKey: key, delay: delayOf(`events[${index}].delay`, delay) };
+  return { payload: bytesOfJson(payload, index), idempotencyKey: key, delay: delayOf(`events[${index}].delay`, delay) };
+}
+
+/** JSON can be read to a greater depth than it can be written. */
+function bytesOfJson(payload: unknown, index: number): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(payload));
+  } catch (error) {
+    if (error instanceof RangeError) throw refuse('PAYLOAD_NOT_JSON', { detail: 'it is nested too deeply', index });
+    throw error;
+  }
 }
 
 function delayOf(field: string, text: string): ProtoDuration | undefined {

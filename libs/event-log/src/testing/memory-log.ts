@@ -1,0 +1,70 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { refuse } from '@evenfall/errors';
+import type { EventLog, Subscriber } from '../port.ts';
+
+/** An event log that forgets when the test ends, and fails when it is told to. */
+export type MemoryLog = EventLog & {
+  /** Everything of one partition. */
+  records(partition: number): readonly EventRecord[];
+  /** Appends that fail from now on; they leave nothing. */
+  failNext(count: number): void;
+  /** Appends that were tried. */
+  readonly appends: number;
+};
+
+export function memoryLog(partitionCount = 4): MemoryLog {
+  const partitions: EventRecord[][] = Array.from({ length: partitionCount }, () => []);
+  const rouse = new Set<() => void>();
+  let failing = 0;
+  let appends = 0;
+  return {
+    partitionCount,
+    get appends() {
+      return appends;
+    },
+    records: (partition) => partitions[partition] ?? [],
+    failNext(count) {
+      failing = count;
+    },
+    async append(partition, records) {
+      appends++;
+      await turn();
+      if (failing-- > 0) throw refuse('LOG_UNAVAILABLE');
+      const kept = partitions[partition] ?? [];
+      kept.push(...records);
+      for (const one of rouse) one();
+      return kept.length;
+    },
+    endOffsets: async () => new Map(partitions.map((records, partition) => [partition, records.length])),
+    subscribe(subscriber: Subscriber) {
+      let stopped = false;
+      let wake: (() => void) | undefined;
+      const called = (): void => wake?.();
+      rouse.add(called);
+      const reading = (async () => {
+        const offsets = new Map(await subscriber.owned(partitions.map((_, partition) => partition)));
+        while (!stopped) {
+          const woken = new Promise<void>((resolve) => (wake = resolve));
+          const batches = partitions.flatMap((records, partition) => {
+            const firstOffset = offsets.get(partition) ?? 0;
+            return records.length > firstOffset ? [{ partition, firstOffset, records: records.slice(firstOffset) }] : [];
+          });
+          for (const { partition, firstOffset, records } of batches) offsets.set(partition, firstOffset + records.length);
+          if (batches.length > 0) await subscriber.apply(batches);
+          else await woken;
+        }
+      })();
+      return {
+        applied: () => undefined,
+        async stop() {
+          stopped = true;
+          called();
+          await reading;
+          rouse.delete(called);
+        },
+      };
+    },
+    close: async () => undefined,
+  };
+}

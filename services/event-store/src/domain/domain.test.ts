@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
+import { historyOf, idOf } from '../testing/history.ts';
+import { createApplied } from './applied.ts';
+import { fold, idsToLoad, type OpenEntry } from './fold.ts';
+import { readPageToken, writePageToken } from './page-token.ts';
+
+const AT = Date.UTC(2026, 0, 1);
+const ID = idOf(1, AT);
+const batch = (records: readonly EventRecord[], firstOffset = 0, partition = 0) => ({ partition, firstOffset, records });
+const nothing = () => undefined;
+const no = () => false;
+
+describe('the fold', () => {
+  it('makes one change of all records of one event, and one move of all batches of one partition', () => {
+    const records = historyOf(ID, { atMs: AT });
+    const changes = fold([batch(records.slice(0, 1), 7), batch(records.slice(1), 8), batch([], 3, 1)], nothing, no);
+    assert.deepEqual(changes.moves, [
+      { partition: 0, from: 7, to: 10 },
+      { partition: 1, from: 3, to: 3 },
+    ]);
+    assert.deepEqual([changes.open.length, changes.closed], [0, []], 'it came and went, and never had a row to take away');
+    assert.deepEqual(
+      changes.ended.map(({ id, state }) => [id, state]),
+      [[ID, State.SUCCEEDED]],
+    );
+    assert.deepEqual([...changes.touched.keys()], [ID]);
+  });
+
+  it('takes the open row away of one that had one', () => {
+    const records = historyOf(ID, { atMs: AT });
+    const [first] = fold([batch(records.slice(0, 1))], nothing, no).open as [OpenEntry];
+    const known = (): OpenEntry => ({ ...first, persisted: true });
+    const { ended, closed } = fold([batch(records.slice(1), 1)], known, no);
+    assert.deepEqual([ended.length, closed], [1, [ID]]);
+  });
+
+  it('moves on over records that change nothing', () => {
+    const [, begun, concluded] = historyOf(ID, { atMs: AT });
+    const changes = fold([batch([begun as EventRecord, concluded as EventRecord])], nothing, no);
+    assert.deepEqual([changes.moves[0]?.to, changes.open, changes.ended, changes.touched.size], [2, [], [], 0]);
+    const [again] = historyOf(ID, { atMs: AT, keyed: true });
+    assert.equal(fold([batch([again as EventRecord])], nothing, () => true).touched.size, 0, 'it has ended already');
+  });
+
+  it('asks for the rows it does not know, and whether keyed ones have ended', () => {
+    const fresh = historyOf(idOf(2, AT), { atMs: AT });
+    const [keyed] = historyOf(idOf(3, AT), { atMs: AT, keyed: true });
+    const late = historyOf(idOf(4, AT), { atMs: AT }).slice(1);
+    const held = historyOf(idOf(5, AT), { atMs: AT }).slice(1);
+    const wanted = idsToLoad([batch([...fresh, keyed as EventRecord, ...late, ...held])], (id) => id === idOf(5, AT));
+    assert.deepEqual(wanted, { ids: [idOf(3, AT), idOf(4, AT)], keyed: [idOf(3, AT)] });
+  });
+});
+
+describe('a page token', () => {
+  const query = (more: Partial<ListEventsRequest> = {}) => ({
+    ...ListEventsRequest.create(),
+    namespace: 'default',
+    function: 'f',
+    ...more,
+  });
+  const read = (pageToken: string, more: Partial<ListEventsRequest> = {}) => readPageToken(query({ pageToken, ...more }));
+
+  it('is read as it was written, for pages of any size', () => {
+    for (const timeMs of [AT, 0, null]) {
+      const token = writePageToken(query(), { timeMs, id: ID });
+      assert.deepEqual(read(token), { timeMs, id: ID });
+      assert.deepEqual(read(token, { pageSize: 50 }), { timeMs, id: ID });
+      assert.match(token, /^[\w-]+$/, 'it needs no escaping in a URL');
+    }
+  });
+
+  it('is good for its own filter only', () => {
+    const token = writePageToken(query(), { timeMs: AT, id: ID });
+    for (const other of [
+      { function: 'g' },
+      { states: [State.FAILED] },
+      { order: 2 as const },
+      { orderBy: 2 as const },
+      { trigger: 't' },
+      { startTimeAfter: new Date(AT) },
+    ])
+      assert.equal(read(token, other), undefined, JSON.stringify(other));
+  });
+
+  it('is none if it was changed into something that is not a place', () => {
+    const [hash] = JSON.parse(Buffer.from(writePageToken(query(), { timeMs: AT, id: ID }), 'base64url').toString()) as [string];
+    const forged = [
+      [hash, -1, ID],
+      [hash, 8.64e15, ID],
+      [hash, 0.5, ID],
+      [hash, '0', ID],
+      [hash, AT, 'x'],
+      [hash, AT],
+      ['', AT, ID],
+      { hash },
+      null,
+      7,
+    ];
+    for (const value of forged)
+      assert.equal(read(Buffer.from(JSON.stringify(value)).toString('base64url')), undefined, JSON.stringify(value));
+    for (const text of ['x', '', '%%%', 'é', Buffer.from('{').toString('base64url')]) assert.equal(read(text), undefined, text);
+  });
+});
+
+describe('what has been applied', () => {
+  it('wakes who waits for all of it, and nobody sooner', async () => {
+    const applied = createApplied();
+    let woken = false;
+    const waiting = applied.reached(new Map([[0, 5], [1, 2]]), 5_000).then((reached) => (woken = reached)); // prettier-ignore
+    applied.moved(new Map([[0, 9]]));
+    applied.moved(new Map([[1, 1]]));
+    await Promise.resolve();
+    assert.equal(woken, false);
+    applied.moved(new Map([[1, 2]]));
+    applied.moved(new Map([[1, 1]]));
+    assert.equal(await waiting, true);
+    assert.equal(await applied.reached(new Map([[0, 9], [1, 2]]), 0), true, 'ends never fall'); // prettier-ignore
+    assert.equal(await applied.reached(new Map([[0, 10]]), 1), false);
+  });
+});

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+import {
+  ListEventsRequest,
+  ListEventsRequest_Order as Order,
+  ListEventsRequest_OrderBy as OrderBy,
+} from '@evenfall/contracts/v1/event_service';
+import type { EventLog, Subscriber } from '@evenfall/event-log';
+import { isRefusal } from '@evenfall/errors';
+import { migrate } from '@evenfall/postgres';
+import { testDatabase, type TestDatabase } from '@evenfall/testkit';
+import { createEventTable } from './adapters/postgres/event-table.ts';
+import { createPartitions } from './adapters/postgres/partitions.ts';
+import { createApplied } from './domain/applied.ts';
+import { listEvents } from './flows/list-events.ts';
+import { createReadBarrier } from './flows/read-barrier.ts';
+import { startFold } from './loops/fold.ts';
+import { historyOf, idOf as idAt } from './testing/history.ts';
+
+const HOUR = 3_600_000;
+const RETENTION = 72 * HOUR;
+const NOW = Date.now();
+
+const idOf = (n: number, atMs = NOW): string => idAt(n, atMs);
+
+let db: TestDatabase;
+before(async () => {
+  db = await testDatabase();
+});
+after(() => db.drop());
+beforeEach(() => migrate(db.sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) }));
+afterEach(() => db.sql`DROP SCHEMA events CASCADE`);
+
+type Snapshot = ReturnType<ReturnType<typeof createEventTable>['snapshot']> extends AsyncIterable<infer Part> ? Part : never;
+
+/** A fold, called by the test instead of by a log. */
+async function openView() {
+  const events = createEventTable(db.sql, db.sql, RETENTION);
+  const partitions = createPartitions(db.sql, RETENTION);
+  await partitions.maintain(NOW);
+  const applied = createApplied();
+  let subscriber: Subscriber | undefined;
+  const ends = new Map<number, number>();
+  const log = {
+    subscribe(given: Subscriber) {
+      subscriber = given;
+      return { applied: () => undefined, stop: async () => undefined };
+    },
+    endOffsets: async () => new Map(ends),
+  } as unknown as EventLog; // of which a fold and a barrier ask no more
+  const { barrier } = createReadBarrier(log, applied, new AbortController().signal, 500);
+  startFold({ log, events, partitions, onStartOver: applied.startOver, onFolded: (_touched, endOffsets) => applied.moved(endOffsets) });
+  await subscriber?.owned([0, 1]);
+  return {
+    events,
+    partitions,
+    barrier,
+    ends,
+    own: () => subscriber?.owned([0, 1]),
+    async fold(firstOffset: number, records: readonly EventRecord[], partition = 0) {
+      await subscriber?.apply([{ partition, firstOffset, records }]);
+      ends.set(partition, firstOffset + records.length);
+    },
+  };
+}
+
+const rows = async (): Promise<unknown> => {
+  const open = await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload FROM events.open_event ORDER BY id`;
+  const ended = await db.sql`SELECT *, encode(data, 'hex') AS data FROM events.ended_event ORDER BY id`;
+  const applied = await db.sql`SELECT partition, end_offset::int FROM events.applied ORDER BY partition`;
+  return JSON.parse(JSON.stringify([open, ended, applied])) as unknown;
+};
+
+/** Thirty events in every state there is, their records mixed as a log has them. */
+function mixed(): EventRecord[] {
+  const kinds = ['accepted', 'running', 'returned', 'threw', 'killed', 'lost'] as const;
+  const histories = Array.from({ length: 30 }, (_, n) =>
+    historyOf(idOf(n), { atMs: NOW - 10_000 + n, until: kinds[n % kinds.length] ?? 'returned', payload: JSON.stringify('é'.repeat(n)) }),
+  );
+  return [0, 1, 2].flatMap((step) => histories.flatMap((records) => records[step] ?? []));
+}
+
+describe('the fold', () => {
+  it('changes nothing when somebody else has folded, and starts over from what they wrote', async () => {
+    const [first, second] = [await openView(), await openView()];
+    const records = mixed();
+    await first.fold(0, records.slice(0, 40));
+    const before_ = await rows();
+    await assert.rejects(second.fold(0, records.slice(0, 50)), /Another event-store/);
+    assert.deepEqual(await rows(), before_);
+    await assert.rejects(second.fold(60, records.slice(60)), /Another event-store/, 'nor with a gap');
+    assert.deepEqual(await rows(), before_);
+    const offsets = await second.own();
+    assert.equal(offsets?.get(0), 40);
+    await second.fold(40, records.slice(40));
+    await assert.rejects(first.fold(40, records.slice(40)), /Another event-store/);
+  });
+
+  it('makes the same rows of the same log, whatever the size of its bites', async () => {
+    const records = mixed();
+    const made: unknown[] = [];
+    for (const bite of [1_000, 1, 7]) {
+      const view = await openView();
+      for (let at = 0; at < records.length; at += bite) await view.fold(at, records.slice(at, at + bite));
+      made.push(await rows());
+      await db.sql`TRUNCATE events.open_event, events.ended_event, events.applied`;
+    }
+    assert.deepEqual(made[1], made[0]);
+    assert.deepEqual(made[2], made[0]);
+    const [open, ended] = made[0] as [unknown[], unknown[]];
+    assert.deepEqual([open.length, ended.length], [20, 10], 'what was lost or killed without being asked to waits for its retry');
+  });
+
+  it('takes every record twice and none of it counts twice', async () => {
+    const view = await openView();
+    const records = mixed();
+    const twice = records.flatMap((record) => [record, record]);
+    await view.fold(0, twice.slice(0, 33));
+    await view.fold(33, twice.slice(33));
+    const doubled = (await rows()) as [unknown[], unknown[], unknown];
+    await db.sql`TRUNCATE events.open_event, events.ended_event, events.applied`;
+    await (await openView()).fold(0, records);
+    assert.deepEqual(doubled.slice(0, 2), ((await rows()) as unknown[]).slice(0, 2));
+  });
+
+  it('believes the first of a key, in one bite and in several, and after the end', async () => {
+    const view = await openView();
+    const id = '00000000-0000-8000-8000-000000000001';
+    const first = historyOf(id, { atMs: NOW - 5_000, keyed: true, payload: '"first"' });
+    const [again] = historyOf(id, { atMs: NOW - 1_000, keyed: true, payload: '"second"' });
+    await view.fold(0, [...first.slice(0, 1), again as EventRecord]);
+    await view.fold(2, [again as EventRecord, ...first.slice(1), again as EventRecord]);
+    await view.fold(6, [again as EventRecord]);
+    await (await openView()).fold(7, [again as EventRecord]); // one that was started anew and remembers nothing
+    const event = await view.events.getEvent(id);
+    assert.deepEqual([event?.state, event?.createTime], [State.SUCCEEDED, first[0]?.time]);
+    assert.deepEqual(await view.events.loadOpen([id]), []);
+    const [row] = await db.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM events.ended_event`;
+    assert.equal(row?.n, 1);
+  });
+
+  it('gives a snapshot whose offsets and events are of one moment', async () => {
+    const view = await openView();
+    const records = mixed();
+    await view.fold(0, records.slice(0, 45));
+    const taking = view.events.snapshot([0, 1]);
+    const parts: Snapshot[] = [];
+    for await (const part of taking) {
+      if (parts.length === 0) await view.fold(45, records.slice(45)); // while it is being read
+      parts.push(part);
+    }
+    const position = parts.flatMap((part) => part.positions).find(({ partition }) => partition === 0);
+    const events = parts.flatMap((part) => part.events);
+    assert.equal(position?.endOffset, 45);
+    assert.equal(events.length, 30);
+    assert.ok(events.every(({ event }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
+    assert.equal(events.find(({ event }) => event?.id === idOf(3))?.payload.toString(), '"ééé"');
+  });
+});
+
+describe('partitions', () => {
+  const names = async (): Promise<string[]> => {
+    const found = await db.sql<
+      { name: string }[]
+    >`SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events.ended_event'::regclass ORDER BY 1`;
+    return found.map(({ name }) => name.replace('events.', ''));
+  };
+  const lowerOf = (ms: number): number => Math.floor(ms / (6 * HOUR)) * 6;
+
+  it('are there two days ahead, and go when all in them is past the retention, not before', async () => {
+    const partitions = createPartitions(db.sql, RETENTION);
+    const start = lowerOf(NOW) * HOUR;
+    assert.deepEqual(await partitions.maintain(start), []);
+    assert.equal((await names()).length, 9);
+    assert.deepEqual(await partitions.maintain(start + 6 * HOUR + RETENTION - 1), []);
+    const [first] = await names();
+    const dropped = await partitions.maintain(start + 6 * HOUR + RETENTION);
+    assert.deepEqual(dropped, [first, first?.replace('ended_event', 'log_line')].sort());
+    assert.ok(!(await names()).includes(first ?? ''));
+    await partitions.ensure([start]);
+    assert.ok((await names()).includes(first ?? ''), 'a late end still finds a place');
+  });
+
+  it('are made for whatever end a record tells of', async () => {
+    const view = await openView();
+    const at = NOW - 40 * HOUR;
+    await view.fold(0, historyOf(idOf(1, at), { atMs: at }));
+    assert.ok((await names()).includes(`ended_event_h${lowerOf(at)}`));
+    assert.equal((await view.events.getEvent(idOf(1, at)))?.state, State.SUCCEEDED);
+  });
+
+  it('hide what is past the retention before they go', async () => {
+    const view = await openView();
+    const at = NOW - RETENTION - 60_000;
+    await view.fold(0, [...historyOf(idOf(1, at), { atMs: at }), ...historyOf(idOf(2), { atMs: NOW - 5_000 })]);
+    assert.equal(await view.events.getEvent(idOf(1, at)), undefined);
+    const page = await listEvents(view, { ...ListEventsRequest.create(), namespace: 'default', function: 'f' });
+    assert.deepEqual(
+      page.events.map(({ id }) => id.slice(-12)),
+      ['000000000002'],
+    );
+  });
+});
+
+describe('listing', () => {
+  const query = (more: Partial<ListEventsRequest> = {}): ListEventsRequest => ({
+    ...ListEventsRequest.create(),
+    namespace: 'default',
+    function: 'f',
+    ...more,
+  });
+  const pages = async (view: Awaited<ReturnType<typeof openView>>, request: ListEventsRequest): Promise<string[]> => {
+    const ids: string[] = [];
+    let pageToken = '';
+    do {
+      const page = await listEvents(view, { ...request, pageToken });
+      ids.push(...page.events.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return ids;
+  };
+
+  for (const [by, orderBy] of Object.entries({ start: OrderBy.START_TIME, end: OrderBy.END_TIME })) {
+    for (const pageSize of [1, 3, 100]) {
+      it(`by ${by} in pages of ${pageSize} is the whole list in either order, though many have one time`, async () => {
+        const view = await openView();
+        const kinds = ['accepted', 'running', 'returned', 'threw'] as const;
+        const records = Array.from({ length: 24 }, (_, n) =>
+          historyOf(idOf(n), { atMs: NOW - 10_000 + (n % 3), until: kinds[n % 4] ?? 'returned' }),
+        ).flat();
+        await view.fold(0, [...records, ...historyOf(idOf(99), { atMs: NOW, fn: 'other' })]);
+        const down = await pages(view, query({ orderBy, order: Order.DESC, pageSize }));
+        const up = await pages(view, query({ orderBy, order: Order.ASC, pageSize }));
+        assert.equal(new Set(down).size, 24);
+        assert.deepEqual(up, [...down].reverse());
+        const whole = await pages(view, query({ orderBy, order: Order.DESC, pageSize: 100 }));
+        assert.deepEqual(down, whole);
+      });
+    }
+  }
+
+  it('waits for what the log has, and says so when it does not come', async () => {
+    const view = await openView();
+    await view.fold(0, historyOf(idOf(1), { atMs: NOW - 1_000 }));
+    view.ends.set(0, 6);
+    const list = listEvents(view, query());
+    const late = historyOf(idOf(2), { atMs: NOW - 500 });
+    await view.fold(3, late);
+    assert.equal((await list).events.length, 2);
+    await assert.rejects(view.barrier.reached(new Map([[1, 1]])), (error) => isRefusal(error) && error.reason === 'VIEW_UNAVAILABLE');
+  });
+});

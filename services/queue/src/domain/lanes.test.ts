@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { Entry } from './book.ts';
+import { createLanes, type Lane, type Lanes } from './lanes.ts';
+
+function fill(lanes: Lanes, key: string, count: number): Lane {
+  const lane = lanes.get(key);
+  for (let i = 0; i < count; i++) lane.ready.push(entryOf(lane, `${key}${i}`));
+  lanes.enter(lane);
+  return lane;
+}
+
+function entryOf(lane: Lane, id: string): Entry {
+  return { id, partition: 0, lane, stored: StoredEvent.create(), ready: false, dispatched: 0, counted: false, waiters: undefined };
+}
+
+const idsOf = (entries: readonly Entry[]): string[] => entries.map(({ id }) => id);
+const countOf = (entries: readonly Entry[], lane: Lane): number => entries.filter((entry) => entry.lane === lane).length;
+
+describe('lanes', () => {
+  it('gives first in, first out', () => {
+    const lanes = createLanes();
+    fill(lanes, 'a', 5);
+    assert.deepEqual(idsOf(lanes.take(0)), ['a0', 'a1', 'a2', 'a3', 'a4']);
+    assert.deepEqual(lanes.take(0), []);
+  });
+
+  it('takes turns: a lane with ten events is not behind one with ten thousand', () => {
+    const lanes = createLanes();
+    const flood = fill(lanes, 'flood', 10_000);
+    const trickle = fill(lanes, 'trickle', 10);
+    const taken = lanes.take(0);
+    assert.equal(countOf(taken, trickle), 10);
+    const lastOfTrickle = taken.findLastIndex((entry) => entry.lane === trickle);
+    assert.ok(lastOfTrickle < 100, `the trickle was through after ${lastOfTrickle}`);
+    assert.equal(countOf(taken, flood), 256, 'and the flood has its window, no more');
+  });
+
+  it('keeps a lane to its window, and gives one for each that leaves', () => {
+    const lanes = createLanes();
+    fill(lanes, 'a', 1_000);
+    const first = lanes.take(0);
+    assert.equal(first.length, 256);
+    assert.deepEqual(lanes.take(0), []);
+    first.slice(0, 3).forEach((entry) => lanes.left(entry));
+    assert.deepEqual(idsOf(lanes.take(0)), ['a256', 'a257', 'a258']);
+    lanes.left(first[0] as Entry);
+    assert.deepEqual(lanes.take(0), [], 'leaving twice is leaving once');
+  });
+
+  it('keeps all lanes to what may be on its way at all, and leaves none out', () => {
+    const lanes = createLanes();
+    const all = Array.from({ length: 40 }, (_, i) => fill(lanes, `lane-${i}/`, 300));
+    const first = lanes.take(0);
+    assert.equal(first.length, 4_096);
+    const counts = all.map((lane) => countOf(first, lane));
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 64, counts.join(' '));
+    for (const entry of first) lanes.left(entry);
+    const second = lanes.take(0);
+    assert.equal(second.length, 4_096);
+    assert.equal(new Set([...first, ...second]).size, 8_192);
+  });
+
+  it('passes over a lane that pauses until its time', () => {
+    const lanes = createLanes();
+    fill(lanes, 'a', 2).pausedUntilMs = 1_000;
+    fill(lanes, 'b', 1);
+    assert.deepEqual(idsOf(lanes.take(999)), ['b0']);
+    assert.deepEqual(idsOf(lanes.take(1_000)), ['a0', 'a1']);
+  });
+
+  it('skips what is not ready any more, and takes back to the front what was taken too early', () => {
+    const lanes = createLanes();
+    const lane = fill(lanes, 'a', 4);
+    const first = lane.ready.peek() as Entry;
+    first.ready = false;
+    assert.equal(lane.ready.size, 3);
+    const second = lane.ready.shift() as Entry;
+    lane.ready.unshift(second);
+    assert.deepEqual(idsOf(lanes.take(0)), ['a1', 'a2', 'a3']);
+    assert.equal(lane.ready.size, 0);
+    assert.equal(lane.ready.peek(), undefined);
+  });
+
+  it('counts nothing that is not ready, wherever it stands', () => {
+    const lanes = createLanes();
+    const lane = lanes.get('a');
+    const entries = Array.from({ length: 4 }, (_, i) => entryOf(lane, `a${i}`));
+    for (const entry of entries) lane.ready.push(entry);
+    for (const entry of entries.slice(1)) entry.ready = false;
+    lanes.enter(lane);
+    assert.deepEqual(idsOf(lanes.take(0)), ['a0']);
+    assert.deepEqual(idsOf(lanes.take(0)), []);
+  });
+
+  it('forgets a lane only when nothing of it is left', () => {
+    const lanes = createLanes();
+    const lane = fill(lanes, 'a', 1);
+    const [entry] = lanes.take(0) as [Entry];
+    lane.members = 1;
+    lanes.dropIfEmpty(lane);
+    assert.equal([...lanes.all()].length, 1, 'one is on its way');
+    lanes.left(entry);
+    lanes.dropIfEmpty(lane);
+    assert.equal([...lanes.all()].length, 1, 'one runs, and may come back');
+    lane.members = 0;
+    lane.accepting = 1;
+    lanes.dropIfEmpty(lane);
+    assert.equal([...lanes.all()].length, 1, 'one is being accepted');
+    lane.accepting = 0;
+    lanes.dropIfEmpty(lane);
+    assert.equal([...lanes.all()].length, 0);
+  });
+
+  it('gives a hundred thousand in order, and the room they took', () => {
+    const lanes = createLanes();
+    const lane = fill(lanes, '', 100_000);
+    let next = 0;
+    for (let taken = lanes.take(0); taken.length > 0; taken = lanes.take(0)) {
+      for (const entry of taken) {
+        assert.equal(entry.id, String(next++));
+        lanes.left(entry);
+      }
+    }
+    assert.equal(next, 100_000);
+    assert.equal(lane.ready.size, 0);
+  });
+});

@@ -1,0 +1,170 @@
+import type { Assignment, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { Accepted, type EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
+import { type DispatchRequest, type DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { Event } from '@evenfall/contracts/v1/event';
+import { refuse } from '@evenfall/errors';
+import { laneKey, partitionOfLane } from '@evenfall/event-log';
+import { evolve, isFinal } from '@evenfall/event-model';
+import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
+import { silentLog } from '@evenfall/telemetry';
+import { type Clock, durationOfMs, newUuidV7, systemClock } from '@evenfall/time';
+import { type Queue, startQueue } from '../service.ts';
+import { type MemoryLog, memoryLog } from '../../../../libs/event-log/src/testing/memory-log.ts';
+
+/** A queue between a log in memory and a scheduler that is played by the test. */
+export type Rig = {
+  readonly log: MemoryLog;
+  readonly queue: Queue;
+  /** Everything the scheduler was sent, over all its streams. */
+  readonly sent: DispatchRequest;
+  /** Ids of the assignments, in order. */
+  assigned(): string[];
+  /** Says something as the scheduler. */
+  report(...reports: AttemptReport[]): void;
+  /** Breaks the stream; the queue dials again. */
+  breakStream(): void;
+  accept(more?: AcceptOptions): Promise<string>;
+  terminate(id: string, more?: Partial<TerminateEventRequest>): Promise<void>;
+  /** The event as the log tells it. */
+  event(id: string): Event | undefined;
+  /** Names of the changes that were recorded about an event. */
+  changes(id: string): string[];
+  stop(): Promise<void>;
+};
+export type AcceptOptions = {
+  readonly id?: string;
+  readonly fn?: string;
+  readonly delayMs?: number;
+  readonly keyed?: boolean;
+  readonly policy?: Partial<EventPolicy>;
+};
+export type RigOptions = {
+  readonly log?: MemoryLog;
+  readonly clock?: Clock;
+  readonly laneLimit?: number;
+  /** Where the view stands in each partition; without one it has everything the log had at the start. */
+  readonly viewEnd?: number;
+};
+
+const never = new AbortController().signal;
+
+export function startRig(options: RigOptions = {}): Rig {
+  const log = options.log ?? memoryLog();
+  const sent: DispatchRequest = { assignments: [], stops: [], acks: [] };
+  let stream: Pushable<DispatchResponse> | undefined;
+  const context = { signal: never, header: () => undefined };
+  const viewed = (partition: number): readonly EventRecord[] => log.records(partition).slice(0, options.viewEnd);
+  const view = Array.from({ length: log.partitionCount }, (_, partition) => ({ partition, records: [...viewed(partition)] }));
+  const queue = startQueue(
+    {
+      eventLog: log,
+      eventStore: inProcessClient(
+        EventStoreServiceService,
+        {
+          async *getSnapshot() {
+            yield {
+              positions: view.map(({ partition, records }) => ({ partition, endOffset: BigInt(records.length) })),
+              events: view.flatMap(({ records }) => openOf(records)),
+            };
+          },
+          async getEvent({ id }: { id: string }) {
+            const found = fold(allRecords(log)).get(id)?.event;
+            if (!found) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+            return { event: found };
+          },
+        } as never, // the queue asks for nothing else
+        () => undefined,
+      ),
+      scheduler: inProcessClient(
+        SchedulerServiceService,
+        {
+          dispatch(requests: AsyncIterable<DispatchRequest>) {
+            const responses = pushable<DispatchResponse>();
+            stream = responses;
+            void (async () => {
+              for await (const { assignments, stops, acks } of requests) {
+                sent.assignments.push(...assignments);
+                sent.stops.push(...stops);
+                sent.acks.push(...acks);
+              }
+            })();
+            return responses;
+          },
+        } as never, // nor of this one
+        () => undefined,
+      ),
+      log: silentLog,
+      clock: options.clock ?? systemClock,
+    },
+    { laneLimit: options.laneLimit ?? 100_000 },
+  );
+  return {
+    log,
+    queue,
+    sent,
+    assigned: () => sent.assignments.map(({ eventId }) => eventId),
+    report: (...reports) => stream?.push({ reports }),
+    breakStream: () => stream?.fail(new Error('the stream broke')),
+    async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy } = {}) {
+      const accepted = acceptedOf({ fn, keyed, ...(policy ? { policy } : {}) });
+      const delay = delayMs === undefined ? undefined : durationOfMs(delayMs);
+      await queue.api.acceptEvents({ events: [{ eventId: id, delay, accepted }] }, context);
+      return id;
+    },
+    async terminate(eventId, more = {}) {
+      await queue.api.terminateEvent({ ...TerminateEventRequest.create({ mode: 1, requester: 'ann' }), eventId, ...more }, context);
+    },
+    event: (id) => fold(allRecords(log)).get(id)?.event,
+    changes: (id) =>
+      allRecords(log)
+        .filter((record) => record.eventId === id)
+        .map((record) => record.change?.$case ?? ''),
+    async stop() {
+      stream?.end();
+      await queue.stop();
+    },
+  };
+}
+
+export function acceptedOf({ fn = 'f', keyed = false, policy }: AcceptOptions): Accepted {
+  return Accepted.create({
+    namespace: 'default',
+    function: fn,
+    qualifier: '$LATEST',
+    version: '$LATEST',
+    trigger: 'api',
+    payload: Buffer.from('{}'),
+    keyed,
+    policy: { maxRetries: 0, retryIntervalMs: 60_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 600_000, ...policy },
+  });
+}
+
+/** Where the events of a function are. */
+export function partitionOf(log: MemoryLog, fn = 'f'): number {
+  return partitionOfLane(laneKey('default', fn, 'api'), log.partitionCount);
+}
+
+export function startedReport({ eventId, attempt }: Assignment): AttemptReport {
+  const value = { instanceId: 'i', agentId: 'a', coldStart: false, coldStartDetail: undefined, startTime: new Date(), memoryMb: 128 };
+  return { eventId, attempt, report: { $case: 'started', value } };
+}
+
+function allRecords(log: MemoryLog): EventRecord[] {
+  return Array.from({ length: log.partitionCount }, (_, partition) => log.records(partition)).flat();
+}
+
+function fold(records: readonly EventRecord[]): Map<string, StoredEvent> {
+  const events = new Map<string, StoredEvent>();
+  for (const record of records) {
+    const after = evolve(events.get(record.eventId), record);
+    if (after) events.set(record.eventId, after);
+  }
+  return events;
+}
+
+function openOf(records: readonly EventRecord[]): StoredEvent[] {
+  return [...fold(records).values()].filter(({ event }) => event !== undefined && !isFinal(event.state));
+}

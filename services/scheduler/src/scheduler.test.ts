@@ -1,0 +1,354 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { isRefusal } from '@evenfall/errors';
+import { durationOfMs } from '@evenfall/time';
+import { type Ending, endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import { invoke } from './flows/invoke.ts';
+import { assignmentOf, fnOf, IDLE_MS, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
+
+const started = (instanceId: string, agentId = 'a'): AttemptStarted => ({
+  instanceId,
+  agentId,
+  coldStart: true,
+  coldStartDetail: undefined,
+  startTime: new Date(0),
+  memoryMb: 128,
+});
+const startedReport = (eventId: string, instanceId: string, attempt = 1): AttemptReport => ({
+  eventId,
+  attempt,
+  report: { $case: 'started', value: started(instanceId) },
+});
+const endedReport = (eventId: string, ending: Ending = 'returned', attempt = 1): AttemptReport => ({
+  eventId,
+  attempt,
+  report: { $case: 'ended', value: endedAs(ending, 0) },
+});
+/** What the queue was told, in short. */
+const told = (rig: Rig): string[] =>
+  rig.reports.map(({ eventId, attempt, report }) => {
+    const outcome = report?.$case === 'ended' ? ` ${Object.entries(Outcome).find(([, value]) => value === report.value.outcome)?.[0]}` : '';
+    return `${eventId}/${attempt} ${report?.$case}${outcome}`;
+  });
+const given = (agent: PlayedAgent): string[] =>
+  agent.all('assignments').map(({ instanceId, assignment }) => `${assignment?.eventId}@${instanceId}`);
+const forceStop = (eventId: string) => ({ eventId, attempt: 1, cause: Cause.USER, mode: Mode.FORCE, policy: undefined });
+
+/** An agent with one warm instance, i-1. */
+async function warm(rig: Rig, agent: PlayedAgent): Promise<void> {
+  await rig.dispatch({ assignments: [assignmentOf('first')] });
+  agent.ready('i-1');
+  agent.says({ reports: [startedReport('first', 'i-1'), endedReport('first')] });
+  await rig.dispatch({ acks: [{ eventId: 'first', attempt: 1 }] });
+  rig.reports.length = 0;
+}
+
+describe('placing attempts', () => {
+  it('starts an instance for the first, and gives the next to it when it is idle', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    await warm(rig, agent);
+    assert.deepEqual(given(agent), ['first@i-1']);
+    await rig.dispatch({ assignments: [assignmentOf('second')] });
+    assert.deepEqual(given(agent), ['first@i-1', 'second@i-1']);
+    assert.equal(agent.all('startInstances').length, 1);
+    assert.deepEqual(agent.all('acks'), [{ eventId: 'first', attempt: 1 }]);
+  });
+
+  it('takes the instance that was used last', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    await rig.dispatch({ assignments: [assignmentOf('a'), assignmentOf('b')] });
+    for (const id of ['i-1', 'i-2']) agent.ready(id);
+    agent.says({ reports: [endedReport('b')] });
+    agent.says({ reports: [endedReport('a')] });
+    await rig.dispatch({ assignments: [assignmentOf('c')] });
+    assert.deepEqual(given(agent).at(-1), 'c@i-1', 'a ended last, on i-1');
+  });
+
+  it('goes where there is most room, and waits where there is none', async () => {
+    const rig = startRig();
+    const small = rig.attach({ agentId: 'small', capacityMb: 128 });
+    const large = rig.attach({ agentId: 'large', capacityMb: 384 });
+    await rig.dispatch({ assignments: ['a', 'b', 'c', 'd', 'e'].map((id) => assignmentOf(id)) });
+    assert.deepEqual([small.all('startInstances').length, large.all('startInstances').length], [1, 3]);
+    assert.equal([...rig.ports.cluster.pools.values()][0]?.waiting.size, 1);
+    const [freed] = large.all('assignments');
+    large.ready(freed?.instanceId ?? '');
+    large.says({ reports: [endedReport(freed?.assignment?.eventId ?? '')] });
+    assert.equal(given(large).length, 4, 'the one that waited goes to the instance that became free');
+  });
+
+  it('starts no more at a time than the agent can, and no more a minute than is allowed', async () => {
+    const busy = startRig();
+    const two = busy.attach({ parallelStarts: 2 });
+    await busy.dispatch({ assignments: ['a', 'b', 'c'].map((id) => assignmentOf(id)) });
+    assert.equal(two.all('startInstances').length, 2);
+    for (const id of ['i-1', 'i-2']) two.ready(id);
+    assert.equal(two.all('startInstances').length, 3);
+
+    const slow = startRig({ startsPerMinute: 2 });
+    const agent = slow.attach();
+    await slow.dispatch({ assignments: ['a', 'b', 'c'].map((id) => assignmentOf(id)) });
+    assert.equal(agent.all('startInstances').length, 2);
+    for (const id of ['i-1', 'i-2']) agent.ready(id);
+    slow.clock.advance(29_000);
+    slow.tend();
+    assert.equal(agent.all('startInstances').length, 2);
+    slow.clock.advance(1_001);
+    slow.tend();
+    assert.equal(agent.all('startInstances').length, 3);
+  });
+
+  it('makes room: what is idle longest goes when another function needs its place', async () => {
+    const rig = startRig();
+    rig.registry.set('big', fnOf({ name: 'big', memoryMb: 1_024 }));
+    const agent = rig.attach();
+    await warm(rig, agent);
+    await rig.dispatch({ assignments: [assignmentOf('needs', { function: 'big' })] });
+    assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
+    agent.gone('i-1');
+    assert.equal(given(agent).at(-1), 'needs@i-2');
+  });
+
+  it('retires instances of an old revision, the idle at once, the busy when they are done', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    await rig.dispatch({ assignments: [assignmentOf('a'), assignmentOf('b')] });
+    for (const id of ['i-1', 'i-2']) agent.ready(id);
+    agent.says({ reports: [endedReport('a')] });
+    rig.registry.set('f', fnOf({ revision: 2 }));
+    await rig.dispatch({ assignments: [assignmentOf('c', { revision: 2 })] });
+    const stopped = () => agent.all('stopInstances').map(({ instanceId, cause }) => [instanceId, cause]);
+    assert.deepEqual(stopped(), [['i-1', Cause.UPDATE]]);
+    agent.says({ reports: [endedReport('b')] });
+    assert.deepEqual(stopped().at(-1), ['i-2', Cause.UPDATE]);
+    for (const id of ['i-1', 'i-2']) agent.gone(id);
+    assert.deepEqual(given(agent).slice(2), ['c@i-3'], 'a new event does not run the old code');
+    assert.equal(agent.all('startInstances').at(-1)?.function?.revision, 2);
+  });
+
+  it('tells the queue when the function is gone, with a code that is never retried', async () => {
+    const rig = startRig();
+    rig.attach();
+    rig.registry.clear();
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    assert.deepEqual(told(rig), ['a/1 ended START_FAILED']);
+    const [report] = rig.reports;
+    assert.ok(report?.report?.$case === 'ended' && report.report.value.statusCode === 435);
+  });
+
+  it('reclaims what idles too long, and nothing sooner', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    await warm(rig, agent);
+    rig.clock.advance(IDLE_MS);
+    rig.tend();
+    assert.deepEqual(agent.all('stopInstances'), []);
+    rig.clock.advance(1);
+    rig.tend();
+    assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
+    agent.gone('i-1');
+    assert.equal(agent.agent.usedMb, 0);
+  });
+
+  it('never uses an instance again that failed, and gives its memory back when it is gone', async () => {
+    const rig = startRig();
+    const agent = rig.attach({ capacityMb: 128 });
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    agent.ready('i-1');
+    agent.says({ reports: [endedReport('a', 'threw')] });
+    await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }], assignments: [assignmentOf('b')] });
+    assert.equal(given(agent).length, 1, 'it is still there, and in the way');
+    agent.gone('i-1');
+    assert.equal(given(agent).at(-1), 'b@i-2');
+  });
+
+  it('hands nothing to an idle instance whose agent is away', async () => {
+    const rig = startRig();
+    const away = rig.attach({ agentId: 'away' });
+    await warm(rig, away);
+    away.leaves();
+    const here = rig.attach({ agentId: 'here' });
+    await rig.dispatch({ assignments: [assignmentOf('second')] });
+    rig.clock.advance(1_000);
+    rig.tend();
+    assert.deepEqual(given(here), ['second@i-2']);
+    const back = rig.attach({ agentId: 'away', instances: [{ instanceId: 'i-1', function: fnOf(), attempt: undefined }] });
+    await rig.dispatch({ assignments: [assignmentOf('third')] });
+    assert.deepEqual(given(back), ['third@i-1'], 'and uses it again when it is back');
+  });
+});
+
+describe('stopping attempts', () => {
+  it('revokes what waits, hands on what runs, and says of what it does not know that it is lost', async () => {
+    const rig = startRig();
+    await rig.dispatch({ assignments: [assignmentOf('waits')] });
+    await rig.dispatch({ stops: [forceStop('waits')] });
+    assert.deepEqual(told(rig), ['waits/1 revoked']);
+    const agent = rig.attach();
+    await rig.dispatch({ assignments: [assignmentOf('runs')] });
+    await rig.dispatch({ stops: [forceStop('runs'), forceStop('nobody')] });
+    assert.deepEqual(
+      agent.all('stops').map(({ eventId }) => eventId),
+      ['runs'],
+    );
+    assert.equal(told(rig).at(-1), 'nobody/1 ended LOST');
+    const back = { ...forceStop('runs'), cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED };
+    await rig.dispatch({ stops: [back, { ...back, eventId: 'nobody' }] });
+    assert.equal(agent.all('stops').length, 1, 'what has gone to an agent is not asked back');
+    assert.equal(told(rig).at(-1), 'nobody/1 revoked');
+  });
+
+  it('answers an assignment it knows with all it knows, and gives it out once', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    agent.ready('i-1');
+    agent.says({ reports: [startedReport('a', 'i-1'), endedReport('a')] });
+    rig.reports.length = 0;
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    assert.deepEqual(told(rig), ['a/1 started', 'a/1 ended RETURNED']);
+    assert.equal(given(agent).length, 1);
+    agent.says({ reports: [endedReport('a')] });
+    assert.equal(rig.reports.length, 2, 'an end said twice is one end');
+  });
+});
+
+describe('agents that come and go', () => {
+  /** An agent that runs "a" on i-1. */
+  const running = async (rig: Rig): Promise<PlayedAgent> => {
+    const agent = rig.attach();
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    agent.ready('i-1');
+    agent.says({ reports: [startedReport('a', 'i-1')] });
+    rig.reports.length = 0;
+    return agent;
+  };
+
+  it('calls attempts lost when the lease is over, not before', async () => {
+    const rig = startRig();
+    const agent = await running(rig);
+    rig.clock.advance(10_000);
+    agent.says({ heartbeat: { sendTime: new Date(0) } });
+    agent.leaves();
+    rig.clock.advance(LEASE_MS - 1);
+    rig.tend();
+    assert.deepEqual(told(rig), []);
+    rig.clock.advance(1);
+    rig.tend();
+    assert.deepEqual(told(rig), ['a/1 ended LOST']);
+    assert.equal(rig.ports.cluster.agents.size, 0);
+    const next = rig.attach({ agentId: 'b' });
+    await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }], assignments: [assignmentOf('a', { attempt: 2 })] });
+    assert.equal(given(next).length, 1);
+  });
+
+  it('takes an agent back within its lease, with what it holds', async () => {
+    const rig = startRig();
+    (await running(rig)).leaves();
+    rig.clock.advance(LEASE_MS - 1_000);
+    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
+    const back = rig.attach({ instances: [held], running: [{ eventId: 'a', attempt: 1 }] });
+    rig.clock.advance(2_000);
+    rig.tend();
+    assert.deepEqual(told(rig), []);
+    assert.deepEqual(given(back), [], 'nothing of it is given out again');
+    back.says({ reports: [endedReport('a')] });
+    await rig.dispatch({ assignments: [assignmentOf('b')] });
+    assert.deepEqual(given(back), ['b@i-1']);
+  });
+
+  it('asks an agent that comes back without an attempt what became of it', async () => {
+    const rig = startRig();
+    (await running(rig)).leaves();
+    const back = rig.attach({ sessionId: 's2' });
+    const [asked] = back.all('assignments');
+    assert.deepEqual([asked?.instanceId, asked?.assignment?.runningOnAgentId], ['', 'a']);
+    back.says({ reports: [endedReport('a', 'lost')] });
+    assert.deepEqual(told(rig), ['a/1 ended LOST']);
+    assert.equal(back.agent.usedMb, 0, 'its instances are gone with the session');
+  });
+
+  it('says a stop again that the agent may not have heard', async () => {
+    const rig = startRig();
+    const agent = await running(rig);
+    agent.leaves();
+    await rig.dispatch({ stops: [forceStop('a')] });
+    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
+    const back = rig.attach({ instances: [held], running: [{ eventId: 'a', attempt: 1 }] });
+    assert.deepEqual(
+      back.all('stops').map(({ eventId }) => eventId),
+      ['a'],
+    );
+  });
+
+  it('acknowledges an outcome nobody waits for', () => {
+    const rig = startRig();
+    const agent = rig.attach({}, { reports: [endedReport('old')] });
+    assert.deepEqual(agent.all('acks'), [{ eventId: 'old', attempt: 1 }]);
+  });
+
+  it('waits a lease, after its own start, for the agent of an attempt that runs somewhere', async () => {
+    const rig = startRig();
+    rig.clock.advance(1_000);
+    await rig.dispatch({ assignments: [assignmentOf('a', { runningOnAgentId: 'a' })] });
+    rig.clock.advance(LEASE_MS - 1);
+    rig.tend();
+    assert.deepEqual(told(rig), []);
+    rig.clock.advance(1);
+    rig.tend();
+    assert.deepEqual(told(rig), ['a/1 ended LOST']);
+  });
+});
+
+describe('a synchronous call', () => {
+  const call = (rig: Rig, eventId: string, queueTimeoutMs = 10_000, signal = new AbortController().signal) =>
+    invoke(rig.ports, { assignment: assignmentOf(eventId, { synchronous: true }), queueTimeout: durationOfMs(queueTimeoutMs) }, signal);
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  it('answers with its end, and leaves nothing in memory', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    const answer = call(rig, 'a');
+    await turn();
+    agent.ready('i-1');
+    agent.says({ reports: [startedReport('a', 'i-1'), endedReport('a', 'threw')] });
+    const { started: start, ended } = await answer;
+    assert.deepEqual([start?.instanceId, ended?.statusCode], ['i-1', 430]);
+    assert.equal(rig.ports.cluster.attempts.size, 0);
+    const again = call(rig, 'b');
+    await turn();
+    assert.equal(given(agent).at(-1), 'b@i-1', 'an exception of a synchronous call does not cost the instance');
+    agent.says({ reports: [endedReport('b')] });
+    await again;
+  });
+
+  it('is refused when no instance became free in time', async () => {
+    const rig = startRig();
+    await assert.rejects(call(rig, 'a', 20), (error) => isRefusal(error) && error.reason === 'CONCURRENCY_EXHAUSTED');
+    assert.equal(rig.ports.cluster.attempts.size, 0);
+    const agent = rig.attach();
+    assert.deepEqual(given(agent), [], 'and does not run later');
+  });
+
+  it('is stopped when its caller goes away', async () => {
+    const rig = startRig();
+    const agent = rig.attach();
+    const leaving = new AbortController();
+    const answer = call(rig, 'a', 10_000, leaving.signal);
+    await turn();
+    agent.ready('i-1');
+    agent.says({ reports: [startedReport('a', 'i-1')] });
+    leaving.abort();
+    assert.deepEqual(
+      agent.all('stops').map(({ eventId, mode }) => [eventId, mode]),
+      [['a', Mode.FORCE]],
+    );
+    agent.says({ reports: [endedReport('a', 'killed')] });
+    assert.equal((await answer).ended?.statusCode, 499);
+  });
+});

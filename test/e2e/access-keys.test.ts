@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { isRefusal } from '@evenfall/errors';
+import { grpcClient } from '@evenfall/rpc';
+import { runCli } from '../support/cli.ts';
+import { createRestClient } from '../support/rest-client.ts';
+import { failingStack, type Stack, startStack } from '../support/stack.ts';
+
+const KEY = 'ann:a-secret-of-ann';
+const F = '/v1/namespaces/default/functions';
+
+describe('a platform with access keys', () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack({ env: { EVENFALL_ACCESS_KEYS: `${KEY},bob:a-secret-of-bob` } });
+  });
+  after(() => stack.dispose());
+
+  it('asks for one at every path but the probes', async () => {
+    const id = '01990000-0000-7000-8000-00000000dead';
+    const paths = [
+      F,
+      `/v1/events/${id}`,
+      `/v1/events/${id}:watch`,
+      `/v1/events/${id}/logs?follow=true`,
+      '/v1/agents',
+      '/v1/instances',
+      '/v1/nothing',
+    ];
+    for (const path of paths) {
+      const answer = await stack.rest.call('GET', path);
+      assert.equal(answer.status, 401, path);
+      assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer/);
+      assert.match(JSON.stringify(answer.body), /"reason":"UNAUTHENTICATED"/);
+    }
+    for (const path of [`/v1/events/${id}:terminate`, `${F}/echo/events`, `${F}/echo/events:batchCreate`, `${F}/echo:invoke`, F])
+      assert.equal((await stack.rest.call('POST', path, {})).status, 401, path);
+    for (const path of ['/healthz', '/readyz']) assert.equal((await stack.rest.call('GET', path)).status, 200, path);
+  });
+
+  it('lets in who has one, and nobody who has half of one', async () => {
+    const call = (authorization: string) => stack.rest.call('GET', F, undefined, { headers: { authorization } });
+    assert.equal((await call(`Bearer ${KEY}`)).status, 200);
+    for (const wrong of [
+      `Bearer ${KEY}x`,
+      `Bearer ${KEY.slice(0, -1)}`,
+      'Bearer ann:',
+      'Bearer ',
+      `Basic ${KEY}`,
+      KEY,
+      'Bearer bob:a-secret-of-ann',
+    ])
+      assert.equal((await call(wrong)).status, 401, wrong);
+  });
+
+  it('writes on the receipt who asked', async () => {
+    const rest = createRestClient(stack.http, { authorization: `Bearer ${KEY}` });
+    await rest.deployExample('echo');
+    const { id } = await rest.send('echo', 1, { headers: { 'evenfall-delay': '1h' } });
+    const { body } = await rest.terminate(id, { reason: 'because' });
+    assert.deepEqual([body.termination?.requester, body.termination?.reason], ['ann', 'because']);
+  });
+
+  it('asks for one over gRPC', async () => {
+    const { client, close } = grpcClient(FunctionServiceService, stack.grpc);
+    const list = { namespace: 'default', pageSize: 0, pageToken: '', filter: '' };
+    try {
+      await assert.rejects(client.listFunctions(list), (error) => isRefusal(error) && error.reason === 'UNAUTHENTICATED');
+      const { functions } = await client.listFunctions(list, { headers: { authorization: `Bearer ${KEY}` } });
+      assert.deepEqual(
+        functions.map(({ name }) => name),
+        ['echo'],
+      );
+    } finally {
+      close();
+    }
+  });
+
+  it('takes one from the command line', async () => {
+    const refused = await runCli(stack.http, ['functions', 'list']);
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /access key/);
+    const taken = await runCli(stack.http, ['--json', 'functions', 'list'], { EVENFALL_ACCESS_KEY: KEY });
+    assert.equal(taken.code, 0, taken.stderr);
+  });
+
+  it('says its secrets nowhere', () => assert.doesNotMatch(stack.stderr(), /a-secret-of/));
+});
+
+describe('a platform that should not start', () => {
+  it('does not open its doors to a network without keys', async () => {
+    for (const host of ['0.0.0.0', '::', '192.0.2.1']) {
+      const { code, stdout, stderr } = await failingStack({ EVENFALL_HOST: host });
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(stderr, /EVENFALL_HOST=".*": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS/);
+      assert.doesNotMatch(stderr, /\n\s+at /, 'a sentence, not a stack');
+    }
+  });
+
+  it('lists every bad setting at once, and shows no secret', async () => {
+    const { code, stdout, stderr } = await failingStack({
+      EVENFALL_HTTP_PORT: '70000',
+      EVENFALL_GRPC_PORT: 'ninety',
+      EVENFALL_LEASE: 'soon',
+      EVENFALL_LANE_LIMIT: '0',
+      EVENFALL_LOG_LEVEL: 'loud',
+      EVENFALL_RETENTION: '1s',
+      EVENFALL_ACCESS_KEYS: 'no-colon-but-secret',
+      EVENFALL_POSTGRES_URL: 'mysql://user:hush@host',
+    });
+    assert.deepEqual([code, stdout], [1, '']);
+    for (const name of ['HTTP_PORT', 'GRPC_PORT', 'LEASE', 'LANE_LIMIT', 'LOG_LEVEL', 'RETENTION', 'ACCESS_KEYS', 'POSTGRES_URL'])
+      assert.match(stderr, new RegExp(`EVENFALL_${name}`), stderr);
+    assert.doesNotMatch(stderr, /no-colon-but-secret|hush/);
+  });
+
+  it('says so when its port is taken', async () => {
+    const stack = await startStack();
+    try {
+      const { code, stderr } = await failingStack({ EVENFALL_HTTP_PORT: new URL(stack.http).port });
+      assert.equal(code, 1);
+      assert.match(stderr, /EADDRINUSE/);
+    } finally {
+      await stack.dispose();
+    }
+  });
+
+  it('does not share a data folder with another', async () => {
+    const stack = await startStack();
+    try {
+      const { code, stderr } = await failingStack({ EVENFALL_DATA_DIR: stack.dataDir });
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`process ${stack.pid}.*uses this data folder`));
+      assert.equal((await stack.rest.call('GET', '/readyz')).status, 200, 'the first one lives on');
+    } finally {
+      await stack.dispose();
+    }
+  });
+});

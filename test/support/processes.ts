@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Living processes whose environment holds this entry. */
+export function pidsCarrying(entry: string): number[] {
+  return allPids().filter((pid) => read(`/proc/${pid}/environ`).split('\0').includes(entry) && isAlive(pid));
+}
+
+/** Living processes whose command line holds this text. */
+export function pidsSaying(text: string): number[] {
+  return allPids().filter((pid) => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(text) && isAlive(pid));
+}
+
+export function isAlive(pid: number): boolean {
+  return /^State:\s+[^ZX]/m.test(read(`/proc/${pid}/status`));
+}
+
+/** Megabytes a process holds. */
+export function residentMb(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+}
+
+function allPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // it has gone, or is somebody else's
+  }
+}

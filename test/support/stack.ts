@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually, tempDir } from '@evenfall/testkit';
+import { pidsCarrying } from './processes.ts';
+import { createRestClient, type RestClient } from './rest-client.ts';
+
+/** The whole platform in a process of its own, as a user starts it. */
+export type Stack = {
+  readonly http: string;
+  readonly grpc: string;
+  readonly metrics: string;
+  readonly pid: number;
+  readonly dataDir: string;
+  readonly rest: RestClient;
+  /** Milliseconds from the start of the process to its ready line. */
+  readonly readyMs: number;
+  /** Resolves with the exit code, or the signal's name, once the main process has gone. */
+  readonly exited: Promise<number | NodeJS.Signals | null>;
+  /** What it wrote to stderr so far. */
+  stderr(): string;
+  /** Value of a metric without labels; 0 if it has not been counted yet. */
+  metric(name: string): Promise<number>;
+  postgresPid(): number;
+  /** Has the process look for what it need not hold; only if it was started to be asked that. */
+  collectGarbage(): void;
+  /** Processes of its functions that are alive. */
+  functionPids(): number[];
+  /** Stops it in order; answers the exit code. */
+  stop(): Promise<number | NodeJS.Signals | null>;
+  /** Kills all of it at once: the main process, its Postgres, every function. */
+  kill9(): Promise<void>;
+  /** Kills the main process alone. */
+  killMain9(): Promise<void>;
+  /** Ends what is left of it, checks that nothing is, and takes its folder away if it made it. */
+  dispose(): Promise<void>;
+};
+
+export type StackOptions = {
+  /** Kept when the stack is disposed of; without one it has a temporary folder. */
+  readonly dataDir?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Words before the command, e.g. to become another user. */
+  readonly prefix?: readonly string[];
+  readonly cwd?: string;
+  /** Lets `collectGarbage` have the process let go of what it can. */
+  readonly collectable?: boolean;
+};
+
+export const MAIN = fileURLToPath(new URL('../../services/all-in-one/src/main.ts', import.meta.url));
+/** Collects garbage when told to by a signal that nothing else uses. */
+const COLLECTABLE = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>globalThis.gc())'];
+const READY_WITHIN_MS = 60_000;
+
+/** The environment of a stack on free ports: nothing of the developer's own settings gets in. */
+export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('EVENFALL_') && !name.startsWith('NODE_TEST'));
+  return {
+    ...(Object.fromEntries(inherited) as Record<string, string>), // entries of process.env that are there are text
+    EVENFALL_DATA_DIR: dataDir,
+    EVENFALL_HTTP_PORT: '0',
+    EVENFALL_GRPC_PORT: '0',
+    EVENFALL_METRICS_PORT: '0',
+    EVENFALL_LOG_LEVEL: 'warn',
+    ...env,
+  };
+}
+
+/** Starts a stack and waits until it is ready. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const own = options.dataDir === undefined ? tempDir('stack') : undefined;
+  const dataDir = options.dataDir ?? own?.path ?? '';
+  const words = [...(options.prefix ?? []), process.execPath, ...(options.collectable ? COLLECTABLE : []), MAIN];
+  const began = performance.now();
+  const child = spawn(words[0] ?? process.execPath, words.slice(1), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: stackEnv(dataDir, options.env),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-64 * 1024)));
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null);
+  let addresses;
+  try {
+    addresses = await readyLine(child, exited, () => errors);
+  } catch (error) {
+    child.kill('SIGKILL');
+    own?.remove();
+    throw error;
+  }
+  const readyMs = performance.now() - began;
+  const pid = child.pid ?? 0;
+  const agentId = (): string => read(join(dataDir, 'agent', 'agent-id')).trim();
+  const kill = (victim: number): void => {
+    try {
+      if (victim > 0) process.kill(victim, 'SIGKILL');
+    } catch {
+      // gone by itself
+    }
+  };
+  const functionPids = (): number[] => (agentId() === '' ? [] : pidsCarrying(`EVENFALL_AGENT_ID=${agentId()}`));
+  const postgresPid = (): number => Number(read(join(dataDir, 'postgres', 'cluster', 'postmaster.pid')).split('\n')[0]);
+  const stack: Stack = {
+    ...addresses,
+    pid,
+    dataDir,
+    readyMs,
+    exited,
+    rest: createRestClient(addresses.http),
+    stderr: () => errors,
+    async metric(name) {
+      const text = await (await fetch(`${addresses.metrics}/metrics`)).text();
+      return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'm').exec(text)?.[1] ?? 0);
+    },
+    postgresPid,
+    collectGarbage: () => void child.kill('SIGUSR2'),
+    functionPids,
+    async stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    async kill9() {
+      const victims = [pid, postgresPid(), ...functionPids()];
+      victims.forEach(kill);
+      functionPids().forEach(kill); // those that were being started
+      await exited;
+      await eventually(() => functionPids().length === 0 && !isRunning(victims[1] ?? 0), 10_000);
+    },
+    async killMain9() {
+      kill(pid);
+      await exited;
+    },
+    async dispose() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      const late = setTimeout(() => child.kill('SIGKILL'), 40_000);
+      await exited;
+      clearTimeout(late);
+      const server = postgresPid();
+      try {
+        await eventually(() => functionPids().length === 0 && !isRunning(server), 10_000);
+      } finally {
+        functionPids().forEach(kill);
+        if (isRunning(server)) kill(server);
+        own?.remove();
+      }
+    },
+  };
+  return stack;
+}
+
+function readyLine(
+  child: ChildProcess,
+  exited: Promise<unknown>,
+  errors: () => string,
+): Promise<{ readonly http: string; readonly grpc: string; readonly metrics: string }> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const late = setTimeout(() => reject(new Error(`Not ready within ${READY_WITHIN_MS} ms:\n${errors()}`)), READY_WITHIN_MS);
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      const match = /^evenfall ready http=(\S+) grpc=(\S+) metrics=(\S+)$/m.exec(text);
+      if (!match) return;
+      clearTimeout(late);
+      resolve({ http: match[1] ?? '', grpc: match[2] ?? '', metrics: match[3] ?? '' });
+    });
+    void exited.then((code) => {
+      clearTimeout(late);
+      reject(new Error(`The stack ended with ${String(code)} before it was ready:\n${errors()}`));
+    });
+  });
+}
+
+/** Runs a stack that is expected to refuse to start. */
+export async function failingStack(
+  env: Readonly<Record<string, string>>,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const dir = tempDir('refusing');
+  try {
+    const child = spawn(process.execPath, [MAIN], { stdio: ['ignore', 'pipe', 'pipe'], env: stackEnv(dir.path, env) });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+    const late = setTimeout(() => child.kill('SIGKILL'), 30_000);
+    const [code] = (await once(child, 'close')) as [number | null];
+    clearTimeout(late);
+    return { code, stdout, stderr };
+  } finally {
+    dir.remove();
+  }
+}
+
+function isRunning(pid: number): boolean {
+  return pid > 1 && /^State:\s+[^ZX]/m.test(read(`/proc/${pid}/status`));
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // not there, or not any more
+  }
+}
