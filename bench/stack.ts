@@ -36,6 +36,7 @@ export async function startStack(): Promise<Stack> {
     env: {
       ...process.env,
       EVENFALL_DATA_DIR: dir.path,
+      EVENFALL_AGENT_DATA_DIR: '',
       EVENFALL_HTTP_PORT: '0',
       EVENFALL_GRPC_PORT: '0',
       EVENFALL_METRICS_PORT: '0',

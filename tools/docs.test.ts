@@ -62,3 +62,13 @@ describe('the documents', () => {
     );
   });
 });
+
+describe('The install scripts', () => {
+  it('are each allowed or refused by name, those of other platforms too', () => {
+    const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Readonly<Record<string, boolean>> };
+    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, { hasInstallScript?: boolean }>> };
+    const withScript = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript);
+    const names = withScript.map(([path]) => path.replace(/^.*node_modules\//, ''));
+    assert.deepEqual(Object.keys(allowScripts).sort(), names.sort());
+  });
+});

@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Refusal } from '@evenfall/errors';
 import type { CallContext, Implementation, ServiceDefinition } from './contract.ts';
 import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
@@ -28,6 +29,8 @@ export type GrpcServerOptions = {
   /** Asked before every call; throws a refusal to turn it away. */
   readonly authorize?: (context: CallContext, path: string) => void;
   readonly onUnexpected?: OnUnexpected;
+  /** Told of every refusal a caller gets. */
+  readonly onRefusal?: (refusal: Refusal) => void;
 };
 
 /** A running server. */
@@ -93,7 +96,11 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     };
     return { context, end: () => controller.abort() };
   };
-  const failure = (error: unknown) => statusOf(toRefusal(error, path, options.onUnexpected));
+  const failure = (error: unknown) => {
+    const refusal = toRefusal(error, path, options.onUnexpected);
+    options.onRefusal?.(refusal);
+    return statusOf(refusal);
+  };
 
   if (!kind.responseStream) {
     return ((

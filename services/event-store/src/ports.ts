@@ -24,6 +24,7 @@ export type EventTable = {
   /** An event and how often it was changed. */
   getVersioned(id: string): Promise<VersionedEvent | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
+  countOpen(): Promise<number>;
   /** Every open event of the partitions and their offsets, as of one moment. */
   snapshot(
     partitions: readonly number[],

@@ -3,7 +3,7 @@ import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
-import type { Log } from '@evenfall/telemetry';
+import { countable, type Log, observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import { createEventTable } from './adapters/postgres/event-table.ts';
 import { createLogTable } from './adapters/postgres/log-table.ts';
@@ -30,12 +30,33 @@ export type EventStore = { readonly api: Implementation<EventStoreServiceService
 export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
   const { sql, eventLog, log } = ports;
   await migrate(sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) });
-  const events = createEventTable(sql, ports.foldSql, settings.retentionMs);
+  const counters = countable('event_store', {
+    records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
+    fold_batches_total: { doc: 'Folds written, each of one or more batches of the log.', kind: 'counter' },
+  });
+  const table = createEventTable(sql, ports.foldSql, settings.retentionMs);
+  const events: typeof table = {
+    ...table,
+    async writeFold(changes) {
+      const written = await table.writeFold(changes);
+      if (written) counters.fold_batches_total++;
+      if (written) for (const { from, to } of changes.moves) counters.records_folded_total += to - from;
+      return written;
+    },
+  };
   const logs = createLogTable(sql);
   const partitions = createPartitions(sql, settings.retentionMs);
   await partitions.maintain(systemClock.now());
 
   const applied = createApplied();
+  observable('event_store', {
+    behind_records: {
+      doc: 'Records of the event log that are not in the view yet.',
+      kind: 'gauge',
+      read: async () => applied.behind(await eventLog.endOffsets()),
+    },
+    open_events: { doc: 'Events in the view that have not ended.', kind: 'gauge', read: () => events.countOpen() },
+  });
   const watchers = createWatchers();
   const stopping = new AbortController();
   const { barrier, startOver } = createReadBarrier(eventLog, applied, stopping.signal);

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import type { Refusal } from '@evenfall/errors';
 import { startGrpcServer } from '@evenfall/rpc';
+import { observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import { createFunctionCache } from './adapters/function-cache.ts';
 import { authenticator } from './api/access.ts';
@@ -31,8 +33,14 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
   const authenticate = authenticator(settings.accessKeys);
+  const counts = countDoors();
   const watching = cache.run(stopping.signal);
-  const rest = await createRestServer(gateway, { authenticate, isReady: () => cache.standing, closeGraceMs: STOP_GRACE_MS });
+  const rest = await createRestServer(gateway, {
+    authenticate,
+    isReady: () => cache.standing,
+    count: counts.rest,
+    closeGraceMs: STOP_GRACE_MS,
+  });
   try {
     const services = publicServices(gateway, authenticate);
     const grpc = await startGrpcServer({
@@ -47,7 +55,11 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
         'evenfall.v1.LogService',
         'evenfall.v1.OperatorService',
       ],
-      authorize: (context) => void authenticate(context.header('authorization')),
+      authorize(context) {
+        counts.grpc.request();
+        authenticate(context.header('authorization'));
+      },
+      onRefusal: counts.grpc.refusal,
       onUnexpected: (error, method) => ports.log.error('gRPC call failed', error, { method }),
     });
     try {
@@ -71,4 +83,23 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
     await Promise.allSettled([rest.close(), watching]);
     throw error;
   }
+}
+
+type Door = { request(): void; refusal(refusal: Refusal): void };
+
+function countDoors(): { readonly rest: Door; readonly grpc: Door } {
+  const requests = new Map([
+    ['rest', 0],
+    ['grpc', 0],
+  ]);
+  const refusals = new Map<string, number>();
+  observable('gateway', {
+    requests_total: { doc: 'Requests, by door.', kind: 'counter', label: 'door', readEach: () => requests },
+    refusals_total: { doc: 'Refusals, by reason.', kind: 'counter', label: 'reason', readEach: () => refusals },
+  });
+  const door = (name: string): Door => ({
+    request: () => void requests.set(name, (requests.get(name) ?? 0) + 1),
+    refusal: ({ reason }) => void refusals.set(reason, (refusals.get(reason) ?? 0) + 1),
+  });
+  return { rest: door('rest'), grpc: door('grpc') };
 }

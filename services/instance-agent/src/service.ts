@@ -4,7 +4,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
-import type { Log } from '@evenfall/telemetry';
+import { countable, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { codeStore } from './adapters/code/code-store.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
@@ -83,7 +83,25 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     receive: (response) => receive(agent, response),
     leaseLost: () => loseAll(agent),
   });
-  const logs = shipLogs(ports.eventStore, systemClock, log);
+  const counters = countable('instance_agent', {
+    log_lines_stored_total: { doc: 'Log lines the event-store has taken.', kind: 'counter' },
+    log_lines_dropped_total: { doc: 'Log lines lost because the event-store was away for too long.', kind: 'counter' },
+  });
+  const inPhase = (...phases: string[]): number => {
+    let count = 0;
+    for (const { phase } of attempts.values()) if (phases.includes(phase)) count++;
+    return count;
+  };
+  observable('instance_agent', {
+    instances: { doc: 'Instances on this host.', kind: 'gauge', read: () => instances.size },
+    attempts_running: {
+      doc: 'Attempts that run, or whose last lines are being stored.',
+      kind: 'gauge',
+      read: () => inPhase('RUNNING', 'REPORTING'),
+    },
+    outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
+  });
+  const logs = shipLogs(ports.eventStore, systemClock, log, counters);
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => feed(agent, instance, { kind: 'DUE', nowMs }));
   const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));

@@ -5,7 +5,7 @@ import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/s
 import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log } from '@evenfall/telemetry';
+import { countable, type Log, observable } from '@evenfall/telemetry';
 import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import type { Entry } from './domain/book.ts';
@@ -53,6 +53,9 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
     unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
+  });
+  observable('queue', {
+    on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
   });
   const balance = (): void => {
     counters.open = owner.book.size;

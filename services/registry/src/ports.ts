@@ -7,6 +7,8 @@ export type CodePackage = { readonly sha256: string; readonly data: Buffer };
 
 /** Where functions are kept. Every change is one statement: it happens as a whole or not at all. */
 export type FunctionStore = {
+  /** Functions of all namespaces, without their versions. */
+  count(): Promise<number>;
   /** One version; `latest` tells a missing version from a missing function. */
   find(
     namespace: string,

@@ -2,7 +2,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
-import type { Log } from '@evenfall/telemetry';
+import { type Log, observable } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import { startChangeFeed } from './adapters/postgres/change-feed.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
@@ -32,8 +32,12 @@ export type RunningRegistry = {
 export async function startRegistry(deps: RegistryDeps, settings: RegistrySettings = {}): Promise<RunningRegistry> {
   await migrate(deps.sql, { schema: 'registry', dir: new URL('../migrations/', import.meta.url) });
   const feed = await startChangeFeed(deps.sql, deps.log);
+  const store = createFunctionStore(deps.sql);
+  observable('registry', {
+    functions: { doc: 'Functions of all namespaces, without their versions.', kind: 'gauge', read: () => store.count() },
+  });
   const registry = {
-    store: createFunctionStore(deps.sql),
+    store,
     feed,
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,

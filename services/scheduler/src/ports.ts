@@ -1,6 +1,6 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
-import type { Log } from '@evenfall/telemetry';
+import type { Counters, Log } from '@evenfall/telemetry';
 import type { Cluster } from './domain/cluster.ts';
 import type { StartRate } from './domain/start-rate.ts';
 
@@ -10,6 +10,7 @@ export type SchedulerPorts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly startRate: StartRate;
+  readonly counters: Counters<'instance_starts_total' | 'instance_start_failures_total'>;
   readonly leaseMs: number;
   readonly newId: () => string;
   /** Asks the registry what a version is now; rejects with FUNCTION_NOT_FOUND. */

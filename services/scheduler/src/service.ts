@@ -2,10 +2,10 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { refuse } from '@evenfall/errors';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import type { Log } from '@evenfall/telemetry';
+import { countable, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { createApi } from './api.ts';
-import { createCluster } from './domain/cluster.ts';
+import { attachedAgents, attemptsWaiting, createCluster, instancesByState, memoryOf } from './domain/cluster.ts';
 import { createStartRate } from './domain/start-rate.ts';
 import { runTend } from './loops/tend.ts';
 import type { SchedulerPorts } from './ports.ts';
@@ -21,6 +21,10 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     clock: systemClock,
     log: deps.log,
     startRate: createStartRate(settings.startsPerMinute),
+    counters: countable('scheduler', {
+      instance_starts_total: { doc: 'Instances that were asked for.', kind: 'counter' },
+      instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
+    }),
     leaseMs: settings.leaseMs,
     newId: newUuidV7,
     async resolve(namespace, name, qualifier) {
@@ -29,6 +33,14 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       return spec;
     },
   };
+  const { cluster } = ports;
+  observable('scheduler', {
+    agents: { doc: 'Agents that are attached.', kind: 'gauge', read: () => attachedAgents(cluster) },
+    instances: { doc: 'Instances on all agents, by state.', kind: 'gauge', label: 'state', readEach: () => instancesByState(cluster) },
+    attempts_waiting: { doc: 'Attempts that wait for an instance.', kind: 'gauge', read: () => attemptsWaiting(cluster) },
+    capacity_mb: { doc: 'Memory the attached agents offer.', kind: 'gauge', read: () => memoryOf(cluster, 'capacityMb') },
+    used_mb: { doc: 'Memory of it that instances have.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
+  });
   const stopping = new AbortController();
   const tending = runTend(ports, settings.idleMs, stopping.signal);
   return {

@@ -97,6 +97,8 @@ export function createProgram(world: Surroundings): Command {
     .option('--graceful', 'ask first')
     .option('--signal <name>', 'with this signal, e.g. SIGINT')
     .option('--grace <duration>', 'and so much time, e.g. 5s')
+    .option('--escalation <signal:wait>', 'then this signal and so much more time, e.g. SIGINT:2s; again for further steps', andMore)
+    .option('--scope <scope>', "signal the function's process (main) or all of its group (group)")
     .option('--reason <text>', 'for the receipt')
     .option('--wait', 'wait for the end')
     .action(run((context, id: string, options: TerminateOptions) => terminateEvent(context, id, options)));
@@ -116,6 +118,11 @@ export function createProgram(world: Surroundings): Command {
     .option('--agent <id>')
     .action(run((context, options: { agent?: string }) => listInstances(context, options)));
   return program;
+}
+
+/** Collects an option that may be given again. */
+function andMore(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function contextOf(options: GlobalOptions, world: Surroundings): Context {

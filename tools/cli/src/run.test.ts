@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { type Answer, type Asked, run, stubDoor, type StubDoor } from './testing/stub-door.ts';
 
 const EVENT = {
@@ -20,6 +21,7 @@ const EVENT = {
   attempts: [],
   termination: null,
 };
+const EXAMPLE = fileURLToPath(new URL('../../../examples/functions/echo', import.meta.url));
 const ENDED = { ...EVENT, state: 'SUCCEEDED', status_code: 200, result: 'END' };
 const REFUSAL = {
   error: {
@@ -100,6 +102,21 @@ describe('the evenfall command', () => {
     });
   });
 
+  it('terminates in steps, and all of a group', async () => {
+    answer = () => ({ json: EVENT });
+    const steps = ['--escalation', 'SIGINT:2s', '--escalation', 'quit:500ms'];
+    const ran = await run(door.url, ['events', 'terminate', 'e1', '--graceful', ...steps, '--scope', 'group']);
+    assert.equal(ran.code, 0, ran.err);
+    assert.deepEqual(JSON.parse(door.asked[0]?.body ?? ''), {
+      graceful: true,
+      escalation: [
+        { signal: 'SIGINT', wait: '2s' },
+        { signal: 'SIGQUIT', wait: '500ms' },
+      ],
+      signal_scope: 'GROUP',
+    });
+  });
+
   it('lists events as a table, and as JSON', async () => {
     answer = () => ({ json: { events: [ENDED], next_page_token: 'more' } });
     const ran = await run(door.url, ['events', 'list', 'f', '--state', 'running', 'queued', '--limit', '5']);
@@ -107,6 +124,39 @@ describe('the evenfall command', () => {
     assert.equal(door.asked[0]?.url, '/v1/namespaces/default/functions/f/events?state=RUNNING&state=QUEUED&page_size=5');
     const json = await run(door.url, ['events', 'list', 'f', '--json']);
     assert.deepEqual(JSON.parse(json.out), { events: [ENDED], next_page_token: 'more' });
+  });
+
+  it('prints one document, and nothing else, for machines', async () => {
+    const fn = { name: 'f', namespace: 'default', version: '1', code_sha256: '', memory_mb: 128, update_time: null };
+    answer = ({ method, url }) => {
+      if (method === 'DELETE') return { status: 204 };
+      if (url.startsWith('/v1/agents')) return { json: { agents: [] } };
+      if (url.startsWith('/v1/instances')) return { json: { instances: [] } };
+      if (url.endsWith(':watch')) return { stream: change(ENDED, 1) };
+      if (url.includes('/versions') && method === 'GET') return { json: { versions: [fn] } };
+      if (url.endsWith('/events') && method === 'GET') return { json: { events: [], next_page_token: '' } };
+      if (url.includes('/events')) return { json: EVENT };
+      if (url.includes('/functions?')) return { json: { functions: [fn], next_page_token: '' } };
+      return { json: fn };
+    };
+    for (const args of [
+      ['agents'],
+      ['instances'],
+      ['functions', 'list'],
+      ['functions', 'get', 'f'],
+      ['functions', 'publish', 'f'],
+      ['functions', 'versions', 'f'],
+      ['functions', 'delete', 'f'],
+      ['events', 'list', 'f'],
+      ['events', 'get', 'e1'],
+      ['events', 'terminate', 'e1', '--wait'],
+      ['invoke', 'f', '--payload', '1', '--async', '--wait'],
+      ['deploy', EXAMPLE],
+    ]) {
+      const ran = await run(door.url, [...args, '--json']);
+      assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.err}`);
+      assert.doesNotThrow(() => JSON.parse(ran.out) as unknown, `${args.join(' ')} printed ${ran.out}`);
+    }
   });
 
   it('ends with 1 and the reason where it is refused', async () => {
@@ -133,6 +183,9 @@ describe('the evenfall command', () => {
     ['invoke', 'f', '--payload', '1', '--file', 'x'],
     ['invoke', 'f', '--file', '/does/not/exist'],
     ['events', 'terminate', 'e1', '--signal', 'INT'],
+    ['events', 'terminate', 'e1', '--scope', 'group'],
+    ['events', 'terminate', 'e1', '--graceful', '--scope', 'all'],
+    ['events', 'terminate', 'e1', '--graceful', '--escalation', 'SIGINT'],
     ['deploy', '/does/not/exist'],
   ]) {
     it(`ends with 2 for "${args.join(' ')}"`, async () => {

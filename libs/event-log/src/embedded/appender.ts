@@ -1,5 +1,6 @@
 import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
+import { countable } from '@evenfall/telemetry';
 import type { Sql } from '@evenfall/postgres';
 import { postgresRefusal } from '@evenfall/postgres';
 import type { Tail } from './tail.ts';
@@ -21,6 +22,11 @@ type Waiting = {
  * whatever the number of appends in it.
  */
 export function createAppender(sql: Sql, tail: Tail) {
+  const counters = countable('event_log', {
+    appends_total: { doc: 'Appends that are durable, each of one or more records.', kind: 'counter' },
+    records_total: { doc: 'Records that are durable.', kind: 'counter' },
+    flushes_total: { doc: 'Flushes: one statement and one commit each, whatever the number of appends.', kind: 'counter' },
+  });
   let waiting: Waiting[] = [];
   let waitingRecords = 0;
   let flushing: Promise<void> | undefined;
@@ -32,6 +38,9 @@ export function createAppender(sql: Sql, tail: Tail) {
       const taken = take();
       try {
         await flush(sql, tail, taken);
+        counters.flushes_total++;
+        counters.appends_total += taken.length;
+        for (const { records } of taken) counters.records_total += records.length;
       } catch (error) {
         const failure = postgresRefusal(error, 'LOG_UNAVAILABLE');
         for (const one of taken) one.reject(failure);

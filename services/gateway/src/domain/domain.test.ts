@@ -9,6 +9,7 @@ import { checkFunctionName, qualifierOf } from './names.ts';
 import { checkedPayload } from './payload.ts';
 import { newEventOf, traceparentOf } from './submission.ts';
 import { checkCallPolicy } from './termination.ts';
+import { callTimeoutMs, LIMITS_MS } from './time-limits.ts';
 
 const FN = FunctionMessage.create({ namespace: 'default', name: 'f1', version: '3', revision: 9 });
 const CONTEXT = { fn: FN, policy: eventPolicyOf(FN), qualifier: '3', traceparent: '', maxPayloadBytes: 16 };
@@ -23,6 +24,11 @@ describe('what the gateway decides by itself', () => {
     assert.equal(qualifierOf(''), '$LATEST');
     for (const qualifier of ['$LATEST', '$DEFAULT', '12', 'prod', 'p']) assert.equal(qualifierOf(qualifier), qualifier);
     for (const qualifier of ['$OTHER', '-1', '1a', 'a/b']) assert.throws(() => qualifierOf(qualifier), { reason: 'INVALID_NAME' });
+  });
+
+  it('waits for a synchronous call no longer than it may take: 900 s, whatever the function’s timeout', () => {
+    assert.equal(callTimeoutMs(10_000), 10_000 + 65_000 + 3_000 + LIMITS_MS.invokeSlack);
+    assert.equal(callTimeoutMs(0, 5_000, 86_400_000), 5_000 + 900_000 + LIMITS_MS.invokeSlack);
   });
 
   it('keeps a payload to the byte, and takes nothing for null', () => {

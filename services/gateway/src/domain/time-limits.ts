@@ -12,6 +12,13 @@ export const LIMITS_MS = {
   terminateEnded: 15 * 60_000 + 15_000,
   /** How long a synchronous call waits for an instance, unless it says. */
   invokeQueue: 10_000,
+  /** How long its function may take: the agent ends it then, whatever the function's timeout. */
+  invoke: 900_000,
   /** What a synchronous call takes beside its parts. */
   invokeSlack: 15_000,
 } as const;
+
+/** How long a synchronous call of a function may take from asking to answer, with every wait in it at its longest. */
+export function callTimeoutMs(queueMs: number, initTimeoutMs = 65_000, timeoutMs = 3_000): number {
+  return queueMs + initTimeoutMs + Math.min(timeoutMs, LIMITS_MS.invoke) + LIMITS_MS.invokeSlack;
+}

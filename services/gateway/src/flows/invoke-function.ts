@@ -2,7 +2,7 @@ import type { InvokeFunctionRequest, InvokeFunctionResponse } from '@evenfall/co
 import { durationOfMs, msOfDuration, newUuidV7 } from '@evenfall/time';
 import { boundedMs } from '../domain/fields.ts';
 import { checkedPayload } from '../domain/payload.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { callTimeoutMs, LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { runnableFunction } from './resolve.ts';
 
@@ -14,7 +14,7 @@ export async function invokeFunction(gateway: Gateway, caller: Caller, request: 
   const { fn } = await runnableFunction(gateway, request);
   const payload = checkedPayload(request.payload, gateway.limits.maxSyncPayloadBytes);
   const eventId = newUuidV7();
-  const timeoutMs = queueMs + (msOfDuration(fn.initTimeout) ?? 65_000) + (msOfDuration(fn.timeout) ?? 3_000) + LIMITS_MS.invokeSlack;
+  const timeoutMs = callTimeoutMs(queueMs, msOfDuration(fn.initTimeout), msOfDuration(fn.timeout));
   const { ended } = await gateway.scheduler.invoke(
     {
       assignment: {

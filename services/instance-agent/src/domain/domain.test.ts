@@ -9,6 +9,7 @@ import { encodeFrame, encodeInvokeHead, Frame, frameReader } from './frames.ts';
 import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
 import { renderLogEnd, renderLogHead, tailOfLog } from './render-log.ts';
 import { planOf, resolvePolicy } from './termination-plan.ts';
+import { timeLimitMs } from './time-limit.ts';
 import { verdictOf } from './verdict.ts';
 
 const policy = (fields: Partial<TerminationPolicy>): TerminationPolicy => ({ ...TerminationPolicy.create(), ...fields });
@@ -143,6 +144,14 @@ describe('A verdict', () => {
     assert.equal(of({ kind: 'LOST' }).outcome, Outcome.LOST);
     assert.equal(of({ kind: 'START_FAILED', fault: { statusCode: 437, message: 'x' } }).statusCode, 437);
     assert.equal(verdictOf({ kind: 'ANSWERED' }, { returned: true, statusCode: 200 }, 1).outcome, Outcome.RETURNED);
+  });
+});
+
+describe('A time limit', () => {
+  it('is the function’s timeout, and of a synchronous call at most 900 s', () => {
+    assert.equal(timeLimitMs(3_000, true), 3_000);
+    assert.equal(timeLimitMs(86_400_000, false), 86_400_000);
+    assert.equal(timeLimitMs(86_400_000, true), 900_000);
   });
 });
 

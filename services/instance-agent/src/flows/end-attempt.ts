@@ -1,6 +1,7 @@
 import type { AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import type { Ending } from '../domain/instance-life.ts';
+import { timeLimitMs } from '../domain/time-limit.ts';
 import { errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { endCallLog } from './call-log.ts';
@@ -52,7 +53,7 @@ export function finishInstance(agent: Agent, instance: Instance, ending: Ending)
 
 /** Ends an attempt the way its instance ended. */
 export function endAttempt(agent: Agent, attempt: Attempt, ending: Ending, then?: () => void): void {
-  const timeoutMs = attempt.instance?.timeoutMs ?? 0;
+  const timeoutMs = timeLimitMs(attempt.instance?.timeoutMs ?? 0, attempt.synchronous);
   const error = ending.kind === 'START_FAILED' ? ending.fault.error : undefined;
   report(agent, attempt, verdictOf(ending, attempt.answer, timeoutMs), error, then);
 }

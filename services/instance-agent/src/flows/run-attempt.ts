@@ -2,6 +2,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { encodeInvokeHead } from '../domain/frames.ts';
 import type { Ending } from '../domain/instance-life.ts';
+import { timeLimitMs } from '../domain/time-limit.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, giveBack } from './end-attempt.ts';
@@ -52,7 +53,7 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   instance.coldStart = undefined;
   instance.current = attempt;
   agent.feed(instance, { kind: 'HANDED_OVER' });
-  agent.deadlines.set(instance, attempt.startMs + instance.timeoutMs);
+  agent.deadlines.set(instance, attempt.startMs + timeLimitMs(instance.timeoutMs, attempt.synchronous));
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
   const head = encodeInvokeHead(++instance.seq, attempt.eventId, payload.length);
   // One write is one system call; large payloads are not worth the copy.

@@ -23,7 +23,8 @@ describe('Log lines', () => {
       open -= 1;
       return {};
     };
-    const shipper = shipLogs({ appendLogLines } as unknown as Client, systemClock, silentLog);
+    const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
+    const shipper = shipLogs({ appendLogLines } as unknown as Client, systemClock, silentLog, counters);
     let last = 0;
     for (let i = 1; i <= 1200; i++) last = shipper.push(line(i));
     await stored(shipper, last);
@@ -32,6 +33,7 @@ describe('Log lines', () => {
       Array.from({ length: 1200 }, (_, i) => i + 1),
     );
     assert.ok(Math.max(...sizes) <= 500);
+    assert.deepEqual(counters, { log_lines_stored_total: 1200, log_lines_dropped_total: 0 });
     await shipper.stop();
   });
 
@@ -43,7 +45,8 @@ describe('Log lines', () => {
       got.push(...lines.map((each) => each.sequence));
       return {};
     };
-    const shipper = shipLogs({ appendLogLines } as unknown as Client, systemClock, silentLog);
+    const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
+    const shipper = shipLogs({ appendLogLines } as unknown as Client, systemClock, silentLog, counters);
     const ordinal = shipper.push(line(1));
     const startMs = performance.now();
     await stored(shipper, ordinal);

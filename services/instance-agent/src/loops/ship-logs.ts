@@ -1,7 +1,7 @@
 import type { EventStoreServiceService, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { ClientOf } from '@evenfall/rpc';
-import type { Log } from '@evenfall/telemetry';
+import type { Counters, Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { LogShipper } from '../flows/agent.ts';
 
@@ -20,7 +20,12 @@ export type RunningShipper = LogShipper & { /** Sends what is left, for at most 
 type Waiter = { readonly ordinal: number; readonly untilMs: number; readonly done: () => void };
 
 /** Sends log lines to the event store: one call in flight, at most 500 lines or 50 ms old, tried again until they are stored. */
-export function shipLogs(eventStore: ClientOf<typeof EventStoreServiceService>, clock: Clock, log: Log): RunningShipper {
+export function shipLogs(
+  eventStore: ClientOf<typeof EventStoreServiceService>,
+  clock: Clock,
+  log: Log,
+  counters: Counters<'log_lines_stored_total' | 'log_lines_dropped_total'>,
+): RunningShipper {
   let lines: StoredLogLine[] = [];
   let heldBytes = 0;
   let pushed = 0;
@@ -54,6 +59,7 @@ export function shipLogs(eventStore: ClientOf<typeof EventStoreServiceService>, 
     try {
       await eventStore.appendLogLines({ lines: batch }, { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal });
       stored += batch.length;
+      counters.log_lines_stored_total += batch.length;
       for (const line of batch) heldBytes -= sizeOf(line);
       pauseMs = 0;
     } catch (error) {
@@ -91,6 +97,7 @@ export function shipLogs(eventStore: ClientOf<typeof EventStoreServiceService>, 
         heldBytes += sizeOf(note);
       }
       stored += dropped.length - notes.length;
+      counters.log_lines_dropped_total += dropped.length;
       lines = notes.concat(lines);
       if (notes.length === DROP_LINES) return; // one line an event: nothing is gained by counting
     }

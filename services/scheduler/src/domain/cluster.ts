@@ -87,3 +87,37 @@ export function removeInstance(instance: Instance, nowMs: number): void {
 export function forgetAttempt(cluster: Cluster, attempt: LiveAttempt): void {
   if (cluster.attempts.get(attempt.assignment.eventId) === attempt) cluster.attempts.delete(attempt.assignment.eventId);
 }
+
+/** Counts the instances of all agents, with a 0 for states nobody is in. */
+export function instancesByState(cluster: Cluster): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>([
+    ['STARTING', 0],
+    ['IDLE', 0],
+    ['BUSY', 0],
+    ['STOPPING', 0],
+  ] satisfies [Instance['state'], number][]);
+  for (const { instances } of cluster.agents.values())
+    for (const { state } of instances.values()) counts.set(state, (counts.get(state) ?? 0) + 1);
+  return counts;
+}
+
+/** Adds up megabytes over the agents that are attached. */
+export function memoryOf(cluster: Cluster, what: 'capacityMb' | 'usedMb'): number {
+  let sum = 0;
+  for (const agent of cluster.agents.values()) if (agent.send) sum += agent[what];
+  return sum;
+}
+
+/** Counts the agents that are attached. */
+export function attachedAgents(cluster: Cluster): number {
+  let count = 0;
+  for (const agent of cluster.agents.values()) if (agent.send) count++;
+  return count;
+}
+
+/** Counts the attempts that wait for an instance. */
+export function attemptsWaiting(cluster: Cluster): number {
+  let sum = 0;
+  for (const pool of cluster.pools.values()) sum += pool.waiting.size;
+  return sum;
+}

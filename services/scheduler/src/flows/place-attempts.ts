@@ -75,6 +75,7 @@ function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, pressing: bo
   const attempt = pool.waiting.shift();
   if (!attempt) return false;
   const instance = addInstance(agent, pool, ports.newId(), spec, 'STARTING', nowMs);
+  ports.counters.instance_starts_total++;
   outgoingOf(agent).startInstances.push({ instanceId: instance.id, function: spec });
   instance.attempt = attempt;
   attempt.instance = instance;

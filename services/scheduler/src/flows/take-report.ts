@@ -87,6 +87,7 @@ export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: 
   if (change.change?.$case === 'ready') {
     if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', ports.clock.monotonic());
   } else {
+    if (change.change?.$case === 'gone' && change.change.value.startFailed) ports.counters.instance_start_failures_total++;
     removeInstance(instance, ports.clock.monotonic());
   }
   return instance.pool;

@@ -60,6 +60,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
     cluster: createCluster(),
     clock,
     log: silentLog,
+    counters: { instance_starts_total: 0, instance_start_failures_total: 0 },
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     leaseMs: LEASE_MS,
     newId: () => `i-${++ids}`,

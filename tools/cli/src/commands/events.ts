@@ -49,22 +49,46 @@ export type TerminateOptions = {
   readonly graceful?: boolean;
   readonly signal?: string;
   readonly grace?: string;
+  /** Steps as "SIGINT:2s", in order. */
+  readonly escalation?: readonly string[];
+  /** "main" or "group". */
+  readonly scope?: string;
   readonly reason?: string;
   readonly wait?: boolean;
 };
 
 export async function terminateEvent(context: Context, id: string, options: TerminateOptions): Promise<void> {
-  if (!options.graceful && (options.signal !== undefined || options.grace !== undefined))
-    throw usage('--signal and --grace go with --graceful');
-  const signal = options.signal?.toUpperCase();
+  const { signal, grace, escalation, scope } = options;
+  if (!options.graceful && [signal, grace, escalation, scope].some((option) => option !== undefined))
+    throw usage('--signal, --grace, --escalation and --scope go with --graceful');
   const asked = await context.api.call<EventAnswer>('POST', `${eventPath(id)}:terminate`, {
     json: {
       graceful: options.graceful ?? false,
-      ...(signal === undefined ? {} : { kill_signal: signal.startsWith('SIG') ? signal : `SIG${signal}` }),
-      ...(options.grace === undefined ? {} : { grace_period: options.grace }),
+      ...(signal === undefined ? {} : { kill_signal: signalName(signal) }),
+      ...(grace === undefined ? {} : { grace_period: grace }),
+      ...(escalation === undefined ? {} : { escalation: escalation.map(stepOf) }),
+      ...(scope === undefined ? {} : { signal_scope: scopeName(scope) }),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
     },
   });
   const event = options.wait ? await untilEnded(context.api, id) : asked;
   context.terminal.show(event, () => eventText(event, context.terminal.color));
+}
+
+function signalName(text: string): string {
+  const name = text.toUpperCase();
+  return name.startsWith('SIG') ? name : `SIG${name}`;
+}
+
+function stepOf(text: string): { readonly signal: string; readonly wait: string } {
+  const [signal = '', wait = '', ...more] = text.split(':');
+  if (signal === '' || wait === '' || more.length > 0)
+    throw usage(`"${text}" is no step; write a signal and how long to wait, like SIGINT:2s`);
+  return { signal: signalName(signal), wait };
+}
+
+function scopeName(text: string): string {
+  const name = text.toUpperCase();
+  if (name !== 'MAIN' && name !== 'GROUP') throw usage(`"${text}" is no scope; write main or group`);
+  return name;
 }

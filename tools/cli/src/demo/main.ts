@@ -19,19 +19,21 @@ const { color } = terminal;
 async function main(): Promise<boolean> {
   terminal.say(color.dim('looking for a running platform, else starting one …'));
   const stack = await findOrStartStack(process.env);
+  let story: Story;
   try {
     terminal.say(`${stack.isOwn ? 'started' : 'using'} ${stack.url}\n`);
     const api = createApiClient(stack.url, stack.isOwn ? undefined : process.env['EVENFALL_ACCESS_KEY']);
-    const story = await within(
+    story = await within(
       LIMIT_MS,
       playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${line}`)),
     );
-    const ok = endedWell(story);
-    showStory(story, stack, ok);
-    return ok;
   } finally {
     await stack.stop();
   }
+  // Last of all: a platform that does not stop is a failure, and there is one document.
+  const ok = endedWell(story);
+  showStory(story, stack, ok);
+  return ok;
 }
 
 function showStory(story: Story, stack: Stack, ok: boolean): void {

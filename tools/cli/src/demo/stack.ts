@@ -43,6 +43,7 @@ async function startStack(env: NodeJS.ProcessEnv): Promise<Stack> {
       EVENFALL_GRPC_PORT: '0',
       EVENFALL_METRICS_PORT: '0',
       EVENFALL_DATA_DIR: dataDir,
+      EVENFALL_AGENT_DATA_DIR: '',
       EVENFALL_ACCESS_KEYS: '',
       EVENFALL_POSTGRES_URL: '',
       EVENFALL_KAFKA_BROKERS: '',

@@ -47,6 +47,10 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       return stored.event && { event: stored.event, version: stored.foldCount };
     },
     listEvents: (query, after, limit) => listEvents(sql, query, after, limit, since()),
+    async countOpen() {
+      const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM events.open_event`;
+      return row?.count ?? 0;
+    },
     snapshot: (partitions) => snapshot(sql, partitions),
   };
 }

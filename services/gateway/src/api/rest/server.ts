@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyInstance } from 'fastify';
+import type { Refusal } from '@evenfall/errors';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
@@ -25,6 +26,8 @@ const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 export type RestOptions = {
   readonly authenticate: Authenticate;
   readonly isReady: () => boolean;
+  /** Told of every request, and of every refusal it is answered with. */
+  readonly count: { request(): void; refusal(refusal: Refusal): void };
   /** How long calls under way may take once the door closes. */
   readonly closeGraceMs: number;
 };
@@ -58,10 +61,15 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     setTimeout(() => app.server.closeAllConnections(), options.closeGraceMs).unref();
   });
   app.addHook('onRequest', async (request) => {
+    options.count.request();
     if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) request.requester = options.authenticate(request.headers.authorization);
   });
-  app.setErrorHandler((error, request, reply) => sendRefusals(reply, refusalsOf(error, request, unexpected)));
-  app.setNotFoundHandler((request, reply) => sendRefusals(reply, [unknownPath(request)]));
+  const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
+    options.count.refusal(refusals[0]);
+    return sendRefusals(reply, refusals);
+  };
+  app.setErrorHandler((error, request, reply) => refuseAll(reply, refusalsOf(error, request, unexpected)));
+  app.setNotFoundHandler((request, reply) => refuseAll(reply, [unknownPath(request)]));
 
   for (const document of DOCUMENTS) app.addSchema(document);
   await app.register(swagger, {

@@ -13,6 +13,14 @@ type Row = { readonly spec: Buffer; readonly version: number; readonly revision:
 export function createFunctionStore(sql: Sql): FunctionStore {
   const none = { sha256: null, data: Buffer.alloc(0) };
   return {
+    count: () =>
+      guarded(async () => {
+        const [row] = await sql<
+          { count: number }[]
+        >`SELECT count(*)::int AS count FROM registry.function_version WHERE version = ${LATEST_NUMBER}`;
+        return row?.count ?? 0;
+      }),
+
     find: (namespace, name, version) =>
       guarded(async () => {
         const rows = await sql<Row[]>`

@@ -34,7 +34,10 @@ export interface InvokeFunctionRequest {
   qualifier: string;
   /** JSON text; empty means null. At most 6 MB. */
   payload: Buffer;
-  /** How long to wait for a free instance before giving up; the function's timeout counts from hand-over. Default 10 s. */
+  /**
+   * How long to wait for a free instance before giving up; the function's timeout, of which 900 s count at the most, begins at
+   * hand-over. Default 10 s.
+   */
   queueTimeout: Duration | undefined;
 }
 
