@@ -7,5 +7,7 @@ const whole = globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
 runSteps([
   { name: 'projects', command: ['nx', 'run-many', '-t', 'test', '--parallel=2', '--output-style=static'], env: NX_ENV },
   { name: 'tools', command: ['node', '--test', '--test-concurrency=2', ...tools] },
-  ...(whole.length > 0 ? [{ name: 'stories and end to end', command: ['node', '--test', '--test-concurrency=1', ...whole] }] : []),
+  ...(whole.length > 0
+    ? [{ name: 'stories and end to end', command: ['node', '--test', '--test-concurrency=1', '--test-timeout=300000', ...whole] }]
+    : []),
 ]);
