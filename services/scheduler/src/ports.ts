@@ -12,6 +12,8 @@ export type SchedulerPorts = {
   readonly startRate: StartRate;
   readonly counters: Counters<'instance_starts_total' | 'instance_start_failures_total'>;
   readonly leaseMs: number;
+  /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
+  readonly startedMs: number;
   readonly newId: () => string;
   /** Asks the registry what a version is now; rejects with FUNCTION_NOT_FOUND. */
   readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;

@@ -288,8 +288,37 @@ describe('agents that come and go', () => {
 
   it('acknowledges an outcome nobody waits for', () => {
     const rig = startRig();
+    rig.clock.advance(LEASE_MS);
     const agent = rig.attach({}, { reports: [endedReport('old')] });
     assert.deepEqual(agent.all('acks'), [{ eventId: 'old', attempt: 1 }]);
+  });
+
+  it('keeps an outcome it hears of before the queue has asked, for a lease', async () => {
+    const rig = startRig();
+    const agent = rig.attach({}, { reports: [endedReport('a'), endedReport('old')] });
+    assert.deepEqual(agent.all('acks'), [], 'a queue may still ask');
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    assert.deepEqual(told(rig), ['a/1 ended RETURNED']);
+    assert.deepEqual(agent.all('startInstances'), [], 'nothing runs again');
+    await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }] });
+    rig.clock.advance(LEASE_MS);
+    rig.tend();
+    assert.deepEqual(
+      agent.all('acks').map(({ eventId }) => eventId),
+      ['a', 'old'],
+    );
+    assert.equal(rig.ports.cluster.attempts.size, 0);
+  });
+
+  it('does not start again what an agent it has just met already runs', async () => {
+    const rig = startRig();
+    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
+    const agent = rig.attach({ instances: [held], running: [{ eventId: 'a', attempt: 1 }] });
+    await rig.dispatch({ assignments: [assignmentOf('a')] });
+    assert.deepEqual(agent.all('startInstances'), []);
+    agent.says({ reports: [endedReport('a')] });
+    assert.deepEqual(told(rig), ['a/1 ended RETURNED']);
+    assert.equal([...agent.agent.instances.values()][0]?.state, 'IDLE');
   });
 
   it('waits a lease, after its own start, for the agent of an attempt that runs somewhere', async () => {

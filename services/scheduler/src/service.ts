@@ -26,6 +26,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
     }),
     leaseMs: settings.leaseMs,
+    startedMs: systemClock.monotonic(),
     newId: newUuidV7,
     async resolve(namespace, name, qualifier) {
       const { function: spec } = await deps.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: 10_000 });

@@ -1,6 +1,7 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { durationOfMs } from '@evenfall/time';
+import { adoptAttempt } from '../domain/adopt.ts';
 import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
 import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
@@ -81,7 +82,12 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
   for (const [id, report] of held) {
     if (!report.function) continue;
     const { namespace, name, version } = report.function;
-    const attempt = report.attempt && ports.cluster.attempts.get(report.attempt.eventId);
+    const key = report.attempt;
+    const isYoung = nowMs - ports.startedMs < ports.leaseMs;
+    const attempt =
+      key &&
+      (ports.cluster.attempts.get(key.eventId) ??
+        (isYoung ? adoptAttempt(ports.cluster, agent, key.eventId, key.attempt, nowMs) : undefined));
     const known =
       agent.instances.get(id) ??
       addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);

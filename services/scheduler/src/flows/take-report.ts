@@ -1,6 +1,7 @@
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
+import { adoptAttempt, NOBODY } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
@@ -13,7 +14,11 @@ const NEWEST = 0.05;
 
 /** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
 export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptReport): Pool | undefined {
-  const attempt = ports.cluster.attempts.get(report.eventId);
+  const nowMs = ports.clock.monotonic();
+  const isYoung = nowMs - ports.startedMs < ports.leaseMs;
+  const attempt =
+    ports.cluster.attempts.get(report.eventId) ??
+    (isYoung ? adoptAttempt(ports.cluster, agent, report.eventId, report.attempt, nowMs) : undefined);
   if (!attempt || attempt.assignment.attempt !== report.attempt) {
     // Nobody waits for it any more: its event has ended, or went on without it.
     if (report.report?.$case === 'ended') outgoingOf(agent).acks.push({ eventId: report.eventId, attempt: report.attempt });
@@ -23,6 +28,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
   switch (said?.$case) {
     case 'started':
       attempt.started = said.value;
+      if (attempt.sink === NOBODY) link(attempt, agent.instances.get(said.value.instanceId), nowMs);
       attempt.sink.report(report);
       return undefined;
     case 'signalSent':
@@ -42,7 +48,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
       attempt.instance = undefined;
       if (instance.attempt === attempt) {
         instance.attempt = undefined;
-        setInstanceState(instance, 'STOPPING', ports.clock.monotonic());
+        setInstanceState(instance, 'STOPPING', nowMs);
       }
       instance.pool.waiting.unshift(attempt);
       return instance.pool;
@@ -52,7 +58,6 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
       attempt.ended = said.value;
       const { instance } = attempt;
       if (instance) {
-        const nowMs = ports.clock.monotonic();
         // The function's own time: what the way to it costs does not get less with more instances.
         const tookMs = said.value.durationMs;
         const { pool } = instance;
@@ -66,6 +71,14 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
     default:
       return undefined;
   }
+}
+
+/** Says that an adopted attempt runs on an instance. */
+function link(attempt: LiveAttempt, instance: Instance | undefined, nowMs: number): void {
+  if (!instance || instance.attempt) return;
+  attempt.instance = instance;
+  instance.attempt = attempt;
+  setInstanceState(instance, 'BUSY', nowMs);
 }
 
 /** Lets an instance go from an attempt: to the next one, or to its end. */

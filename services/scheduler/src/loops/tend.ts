@@ -1,7 +1,9 @@
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { superviseLoop } from '@evenfall/lifecycle';
 import { delay } from '@evenfall/time';
-import { removeInstance } from '../domain/cluster.ts';
+import { NOBODY } from '../domain/adopt.ts';
+import { forgetAttempt, removeInstance } from '../domain/cluster.ts';
+import { outgoingOf } from '../domain/messages.ts';
 import { loseAttempt } from '../flows/attach-agent.ts';
 import { flushAgents } from '../flows/flush.ts';
 import { placeAttempts } from '../flows/place-attempts.ts';
@@ -13,16 +15,15 @@ const ROUND_MS = 25;
 /** Looks after what no message will bring up: what waits too long, what idles too long, who has gone. */
 export function runTend(ports: SchedulerPorts, idleMs: number, signal: AbortSignal): Promise<void> {
   const onFailure = (error: unknown): void => ports.log.error('could not tend the cluster', error);
-  const startedMs = ports.clock.monotonic();
   return superviseLoop({ name: 'tend', signal, onFailure }, async () => {
-    tend(ports, idleMs, startedMs);
+    tend(ports, idleMs);
     await delay(ROUND_MS, signal);
   });
 }
 
 /** One round. */
-export function tend(ports: SchedulerPorts, idleMs: number, startedMs: number): void {
-  const { cluster, leaseMs } = ports;
+export function tend(ports: SchedulerPorts, idleMs: number): void {
+  const { cluster, leaseMs, startedMs } = ports;
   const nowMs = ports.clock.monotonic();
   for (const pool of cluster.pools.values()) {
     if (pool.waiting.size > 0) placeAttempts(ports, pool);
@@ -40,7 +41,14 @@ export function tend(ports: SchedulerPorts, idleMs: number, startedMs: number): 
   // Attempts whose agent never came back: a scheduler that has just started waits a lease for it.
   if (nowMs - startedMs >= leaseMs) {
     for (const attempt of cluster.attempts.values()) {
-      const { runningOnAgentId } = attempt.assignment;
+      const { eventId, attempt: number, runningOnAgentId } = attempt.assignment;
+      if (attempt.ended && attempt.sink === NOBODY) {
+        // Nobody has asked in a whole lease: its event has ended, or went on without it.
+        const agent = cluster.agents.get(runningOnAgentId);
+        if (agent?.send) outgoingOf(agent).acks.push({ eventId, attempt: number });
+        forgetAttempt(cluster, attempt);
+        continue;
+      }
       if (runningOnAgentId === '' || attempt.ended || cluster.agents.has(runningOnAgentId)) continue;
       if (nowMs - attempt.sentMs >= leaseMs) loseAttempt(ports, attempt);
     }

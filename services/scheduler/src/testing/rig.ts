@@ -63,6 +63,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
     counters: { instance_starts_total: 0, instance_start_failures_total: 0 },
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     leaseMs: LEASE_MS,
+    startedMs: clock.monotonic(),
     newId: () => `i-${++ids}`,
     async resolve(namespace, fn) {
       const found = registry.get(fn);
@@ -95,7 +96,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
       takeDispatch(ports, { assignments: [], stops: [], acks: [], ...batch }, sink);
       await new Promise((resolve) => setImmediate(resolve)); // the registry answers
     },
-    tend: () => tend(ports, IDLE_MS, 0),
+    tend: () => tend(ports, IDLE_MS),
   };
 }
 
