@@ -2,6 +2,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { eventsCase } from './cases/events.ts';
 import { latencyCase } from './cases/latency.ts';
 import { acceptCase } from './cases/accept.ts';
+import { calibrate } from './calibrate.ts';
 import { startStack } from './stack.ts';
 import type { BenchCase } from './report.ts';
 
@@ -24,6 +25,7 @@ const print = (line: Readonly<Record<string, unknown>>): void => void process.st
 print({
   case: name,
   machine: { cores: availableParallelism(), cpu: cpus()[0]?.model, memory_gib: Math.round(totalmem() / 2 ** 30) },
+  calibration: calibrate(),
   node: process.version,
   log: 'embedded',
 });
