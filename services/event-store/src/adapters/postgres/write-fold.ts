@@ -28,6 +28,39 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
     const data = blob.add(Event.encode(event).finish());
     done.add(event.id, words.indexOf(event), event.state, sortTimeOf(event), event.endTime?.getTime() ?? 0, data, blob.end - data);
   }
+  // Each part costs its share of every statement it stands in, also with nothing to do: it stands there only when there is something.
+  const openedPart =
+    open.length === 0
+      ? sql``
+      : sql`, opened AS (
+      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload)
+      SELECT o.id, o.partition, w.namespace, w.function, w.version, w.trigger, o.state, to_timestamp(o.sort_ms / 1000.0),
+        substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length)
+      FROM unnest(${opened.column(0)}::uuid[], ${opened.column(1)}::int[], ${opened.column(2)}::int[], ${opened.column(3)}::smallint[], ${opened.column(4)}::float8[],
+        ${opened.column(5)}::int[], ${opened.column(6)}::int[], ${opened.column(7)}::int[], ${opened.column(8)}::int[]
+      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length) JOIN words w ON w.index = o.word
+      WHERE (SELECT ok FROM checked)
+      ON CONFLICT (id) DO UPDATE SET state = excluded.state, sort_time = excluded.sort_time, data = excluded.data
+    )`;
+  const closedPart =
+    closed.length === 0
+      ? sql``
+      : sql`, closed AS (
+      DELETE FROM events.open_event WHERE id = ANY(${literalOf(closed)}::uuid[]) AND (SELECT ok FROM checked)
+    )`;
+  const endedPart =
+    ended.length === 0
+      ? sql``
+      : sql`, ended AS (
+      INSERT INTO events.ended_event (id, namespace, function, version, trigger, state, sort_time, end_time, data)
+      SELECT e.id, w.namespace, w.function, w.version, w.trigger, e.state, to_timestamp(e.sort_ms / 1000.0), to_timestamp(e.end_ms / 1000.0),
+        substring((SELECT bytes FROM blob) FROM e.data_at FOR e.data_length)
+      FROM unnest(${done.column(0)}::uuid[], ${done.column(1)}::int[], ${done.column(2)}::smallint[], ${done.column(3)}::float8[], ${done.column(4)}::float8[],
+        ${done.column(5)}::int[], ${done.column(6)}::int[]
+      ) AS e (id, word, state, sort_ms, end_ms, data_at, data_length) JOIN words w ON w.index = e.word
+      WHERE (SELECT ok FROM checked)
+      ON CONFLICT (id, end_time) DO NOTHING
+    )`;
   const [row] = await sql<{ ok: boolean }[]>`
     WITH blob AS MATERIALIZED ( -- looked at by a subquery: joined, it would be copied for every row
       SELECT ${blob.bytes()}::bytea AS bytes
@@ -44,27 +77,7 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ), opened AS (
-      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload)
-      SELECT o.id, o.partition, w.namespace, w.function, w.version, w.trigger, o.state, to_timestamp(o.sort_ms / 1000.0),
-        substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length)
-      FROM unnest(${opened.column(0)}::uuid[], ${opened.column(1)}::int[], ${opened.column(2)}::int[], ${opened.column(3)}::smallint[], ${opened.column(4)}::float8[],
-        ${opened.column(5)}::int[], ${opened.column(6)}::int[], ${opened.column(7)}::int[], ${opened.column(8)}::int[]
-      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length) JOIN words w ON w.index = o.word
-      WHERE (SELECT ok FROM checked)
-      ON CONFLICT (id) DO UPDATE SET state = excluded.state, sort_time = excluded.sort_time, data = excluded.data
-    ), closed AS (
-      DELETE FROM events.open_event WHERE id = ANY(${literalOf(closed)}::uuid[]) AND (SELECT ok FROM checked)
-    ), ended AS (
-      INSERT INTO events.ended_event (id, namespace, function, version, trigger, state, sort_time, end_time, data)
-      SELECT e.id, w.namespace, w.function, w.version, w.trigger, e.state, to_timestamp(e.sort_ms / 1000.0), to_timestamp(e.end_ms / 1000.0),
-        substring((SELECT bytes FROM blob) FROM e.data_at FOR e.data_length)
-      FROM unnest(${done.column(0)}::uuid[], ${done.column(1)}::int[], ${done.column(2)}::smallint[], ${done.column(3)}::float8[], ${done.column(4)}::float8[],
-        ${done.column(5)}::int[], ${done.column(6)}::int[]
-      ) AS e (id, word, state, sort_ms, end_ms, data_at, data_length) JOIN words w ON w.index = e.word
-      WHERE (SELECT ok FROM checked)
-      ON CONFLICT (id, end_time) DO NOTHING
-    )
+    ) ${openedPart} ${closedPart} ${endedPart}
     SELECT ok FROM checked`;
   return row?.ok ?? false;
 }
