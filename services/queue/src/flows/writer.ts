@@ -23,7 +23,7 @@ const START_WAITS_MS = 1;
  * While much is on its way, records gather for so long, or until they are so many: one commit for hundreds of them, here and in the view.
  * Nobody waits for them meanwhile but the event itself; its instance has the next one already.
  */
-const BUSY_WAITS_MS = 5;
+const BUSY_WAITS_MS = 10;
 const FULL_RECORDS = 500;
 const RETRY_FIRST_MS = 50;
 const RETRY_MOST_MS = 2_000;
