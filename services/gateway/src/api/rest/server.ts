@@ -87,6 +87,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    theme: { title: 'Evenfall', css: [{ filename: 'evenfall.css', content: '.swagger-ui .topbar { display: none }' }] },
     staticCSP: true,
     // The door speaks HTTP: told to upgrade, a browser would ask for the page's own scripts where nobody answers.
     transformStaticCSP: (policy) =>
