@@ -60,6 +60,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const watchers = createWatchers();
   const stopping = new AbortController();
   const { barrier, startOver } = createReadBarrier(eventLog, applied, stopping.signal);
+  startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
   const folding = startFold({
     log: eventLog,
     events,

@@ -45,6 +45,7 @@ export function createApplied(): Applied {
           },
         };
         const timer = setTimeout(() => waiter.resolve(false), withinMs);
+        timer.unref(); // whoever waits does not keep a process alive
         waiters.add(waiter);
       });
     },
