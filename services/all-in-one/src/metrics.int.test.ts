@@ -69,13 +69,14 @@ describe('The metrics of a started stack', () => {
       const isQuiet = ['queue_open', 'event_store_behind_records', 'event_store_open_events'].every(
         (name) => valueOf(now, `evenfall_${name}`) === 0,
       );
-      return valueOf(now, 'evenfall_queue_ended_total') >= EVENTS && isQuiet ? now : undefined;
+      // A scrape reads one metric after the other: the log's count may be older than the view's, or newer.
+      const isFolded = valueOf(now, 'evenfall_event_log_records_total') === valueOf(now, 'evenfall_event_store_records_folded_total');
+      return valueOf(now, 'evenfall_queue_ended_total') >= EVENTS && isQuiet && isFolded ? now : undefined;
     }, 20_000);
     const value = (name: string): number => valueOf(text, `evenfall_${name}`);
     assert.equal(value('queue_unaccounted'), 0);
     assert.equal(value('queue_accepted_total'), EVENTS);
     assert.equal(value('queue_ended_total'), EVENTS);
-    assert.equal(value('event_log_records_total'), value('event_store_records_folded_total'));
     assert.ok(value('event_log_appends_total') >= value('event_log_flushes_total'));
     assert.ok(value('event_store_fold_batches_total') > 0);
     assert.ok(value('scheduler_instance_starts_total') >= 1);
