@@ -41,6 +41,7 @@ export const REASONS = {
   CODE_PACKAGE_NOT_FOUND: row('NOT_FOUND', 'There is no code package {sha256}.'),
   // Events
   EVENT_NOT_FOUND: row('NOT_FOUND', 'There is no event "{event_id}"; status is kept for 72 hours after an event ends.'),
+  EVENT_NOT_HELD: row('UNAVAILABLE', 'This queue replica does not hold event "{event_id}"; another may.'),
   EVENT_ENDED: row('FAILED_PRECONDITION', 'Event "{event_id}" has ended already: {state}.'),
   PAYLOAD_NOT_JSON: row('INVALID_ARGUMENT', 'The payload is not valid JSON: {detail}.'),
   PAYLOAD_TOO_LARGE: row('INVALID_ARGUMENT', 'The payload has {size_bytes} bytes; at most {max_bytes} are taken.', { httpStatus: 413 }),

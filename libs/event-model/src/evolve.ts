@@ -35,6 +35,8 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord): S
       return runs(event, record.attempt) && event.termination ? signalSent(current, event, event.termination, change.value) : current;
     case 'endedUnstarted':
       return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value) : current;
+    case 'ownerChanged':
+      return current; // about no event
   }
 }
 

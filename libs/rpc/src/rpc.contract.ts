@@ -175,7 +175,7 @@ export function rpcContract(
       const reading = (async () => {
         for await (const { reports } of wiring.scheduler.dispatch(requests)) got.push(...reports.map((one) => one.attempt));
       })();
-      for (let i = 0; i < 2_000; i++) requests.push({ assignments: [], stops: [], acks: [{ eventId: 'e', attempt: i }] });
+      for (let i = 0; i < 2_000; i++) requests.push({ assignments: [], stops: [], acks: [{ eventId: 'e', attempt: i }], claims: [] });
       await eventually(() => got.length === 2_000);
       requests.end();
       await reading;

@@ -12,6 +12,7 @@ import type { Entry } from './domain/book.ts';
 import { acceptEvents } from './flows/accept-events.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
 import { createOwner } from './flows/owner.ts';
+import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
 import { createWriter } from './flows/writer.ts';
 import { runDispatch } from './loops/dispatch.ts';
@@ -80,6 +81,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const owner = createOwner(ports, writer);
   const dispatcher = createDispatcher(ports, owner);
 
+  const ownership = createOwnership(deps.eventLog.partitionCount);
   const stopping = new AbortController();
   const owning = ownPartitions(ports, owner, dispatcher, {
     accepted() {
@@ -97,9 +99,11 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     api: {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, owner, writer }, request, signal),
+      watchOwnership: (_request, { signal }) => ownership.watch(signal),
     },
     async stop() {
       stopping.abort();
+      ownership.close();
       await Promise.all([dispatching, tending]);
       await writer.idle();
       await owning.stop();

@@ -22,6 +22,7 @@ export async function terminateEvent(gateway: Gateway, caller: Caller, request: 
       requester: caller.requester,
       reason: request.reason,
       wait: untilEnded ? QueueWait.ENDED : QueueWait.DELIVERED,
+      onlyIfHeld: false,
     },
     { timeoutMs: untilEnded ? LIMITS_MS.terminateEnded : LIMITS_MS.terminate, signal: caller.signal },
   );

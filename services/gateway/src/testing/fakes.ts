@@ -136,6 +136,7 @@ export function fakeWorld(): World {
           world.terminations.push(request);
           return { positions: [{ partition: 2, endOffset: 7n }] };
         },
+        watchOwnership: notHere,
       }),
       scheduler: inProcessClient(SchedulerServiceService, {
         dispatch: notHere,

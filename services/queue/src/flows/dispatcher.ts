@@ -32,7 +32,7 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
 
   const batch = (): DispatchRequest => {
     if (!outgoing) {
-      outgoing = { assignments: [], stops: [], acks: [] };
+      outgoing = { assignments: [], stops: [], acks: [], claims: [] };
       queueMicrotask(flush);
     }
     return outgoing;
@@ -54,6 +54,7 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
       payload: entry.stored.payload,
       runningOnAgentId: runningOn,
       synchronous: false,
+      partition: entry.partition,
     });
   };
   const stop = (entry: Entry): void => {

@@ -53,7 +53,7 @@ const never = new AbortController().signal;
 
 export function startRig(options: RigOptions = {}): Rig {
   const log = options.log ?? memoryLog();
-  const sent: DispatchRequest = { assignments: [], stops: [], acks: [] };
+  const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [] };
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
   const viewed = (partition: number): readonly EventRecord[] => log.records(partition).slice(0, options.viewEnd);

@@ -93,7 +93,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
       };
     },
     async dispatch(batch) {
-      takeDispatch(ports, { assignments: [], stops: [], acks: [], ...batch }, sink);
+      takeDispatch(ports, { assignments: [], stops: [], acks: [], claims: [], ...batch }, sink);
       await new Promise((resolve) => setImmediate(resolve)); // the registry answers
     },
     tend: () => tend(ports, IDLE_MS),

@@ -49,6 +49,8 @@ export interface Assignment {
   runningOnAgentId: string;
   /** Whether a caller waits: its log is wanted with the outcome. */
   synchronous: boolean;
+  /** Partition of the event, for an asynchronous one. */
+  partition: number;
 }
 
 /** Asks for an attempt to be stopped. A second one may shorten, never stretch; force always wins. */
@@ -263,6 +265,7 @@ function createBaseAssignment(): Assignment {
     payload: Buffer.alloc(0),
     runningOnAgentId: "",
     synchronous: false,
+    partition: 0,
   };
 }
 
@@ -294,6 +297,9 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.synchronous !== false) {
       writer.uint32(72).bool(message.synchronous);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(80).int32(message.partition);
     }
     return writer;
   },
@@ -383,6 +389,14 @@ export const Assignment: MessageFns<Assignment> = {
             message.synchronous = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -409,6 +423,7 @@ export const Assignment: MessageFns<Assignment> = {
     message.payload = object.payload ?? Buffer.alloc(0);
     message.runningOnAgentId = object.runningOnAgentId ?? "";
     message.synchronous = object.synchronous ?? false;
+    message.partition = object.partition ?? 0;
     return message;
   },
 };

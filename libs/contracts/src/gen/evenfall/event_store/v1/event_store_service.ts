@@ -83,10 +83,20 @@ export interface GetSnapshotRequest {
 
 /** Part of a snapshot. The first carries the positions. */
 export interface GetSnapshotResponse {
-  /** Offsets up to which the partitions were folded. */
-  positions: LogPosition[];
+  /** Where the partitions were folded up to. */
+  positions: FoldedPosition[];
   /** Open events, oldest first. */
   events: StoredEvent[];
+}
+
+/** How far a partition was folded. */
+export interface FoldedPosition {
+  /** The partition. */
+  partition: number;
+  /** The offset after the last record folded. */
+  endOffset: bigint;
+  /** Whom the log believed there; empty before the first owner. */
+  owner: string;
 }
 
 function createBaseGetEventRequest(): GetEventRequest {
@@ -464,7 +474,7 @@ function createBaseGetSnapshotResponse(): GetSnapshotResponse {
 export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
   encode(message: GetSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.positions) {
-      LogPosition.encode(v!, writer.uint32(10).fork()).join();
+      FoldedPosition.encode(v!, writer.uint32(10).fork()).join();
     }
     for (const v of message.events) {
       StoredEvent.encode(v!, writer.uint32(18).fork()).join();
@@ -490,7 +500,7 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
               break;
             }
 
-            message.positions.push(LogPosition.decode(reader, reader.uint32()));
+            message.positions.push(FoldedPosition.decode(reader, reader.uint32()));
             continue;
           }
           case 2: {
@@ -518,8 +528,90 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
   },
   fromPartial(object: DeepPartial<GetSnapshotResponse>): GetSnapshotResponse {
     const message = createBaseGetSnapshotResponse();
-    message.positions = object.positions?.map((e) => LogPosition.fromPartial(e)) || [];
+    message.positions = object.positions?.map((e) => FoldedPosition.fromPartial(e)) || [];
     message.events = object.events?.map((e) => StoredEvent.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFoldedPosition(): FoldedPosition {
+  return { partition: 0, endOffset: 0n, owner: "" };
+}
+
+export const FoldedPosition: MessageFns<FoldedPosition> = {
+  encode(message: FoldedPosition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).int32(message.partition);
+    }
+    if (message.endOffset !== 0n) {
+      if (BigInt.asIntN(64, message.endOffset) !== message.endOffset) {
+        throw new globalThis.Error("value provided for field message.endOffset of type int64 too large");
+      }
+      writer.uint32(16).int64(message.endOffset);
+    }
+    if (message.owner !== "") {
+      writer.uint32(26).string(message.owner);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FoldedPosition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFoldedPosition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.endOffset = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FoldedPosition>): FoldedPosition {
+    return FoldedPosition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FoldedPosition>): FoldedPosition {
+    const message = createBaseFoldedPosition();
+    message.partition = object.partition ?? 0;
+    message.endOffset = (object.endOffset !== undefined && object.endOffset !== null) ? BigInt(object.endOffset) : 0n;
+    message.owner = object.owner ?? "";
     return message;
   },
 };

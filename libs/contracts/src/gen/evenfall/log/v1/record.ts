@@ -25,7 +25,7 @@ export interface EventRecord {
   time:
     | Date
     | undefined;
-  /** Queue replica that wrote it. */
+  /** Who wrote it: a queue replica, in one of its ownerships of the partition. */
   writerId: string;
   /** The change. */
   change:
@@ -47,6 +47,9 @@ export interface EventRecord {
     | //
     /** The event ended without an attempt. */
     { $case: "endedUnstarted"; value: EndedUnstarted }
+    | //
+    /** A queue replica took the partition over. About no event: its id is empty. */
+    { $case: "ownerChanged"; value: OwnerChanged }
     | undefined;
 }
 
@@ -130,6 +133,13 @@ export interface EndedUnstarted {
   state: Event_State;
 }
 
+/**
+ * The beginning of an ownership. From here on the log believes nobody but the writer of this record what it decides about the events of the
+ * partition; what a former owner still appends changes nothing. Anybody may append Accepted at any time.
+ */
+export interface OwnerChanged {
+}
+
 /** What one flush holds for one partition. */
 export interface RecordBatch {
   /** The records, in order. */
@@ -172,6 +182,9 @@ export const EventRecord: MessageFns<EventRecord> = {
         break;
       case "endedUnstarted":
         EndedUnstarted.encode(message.change.value, writer.uint32(122).fork()).join();
+        break;
+      case "ownerChanged":
+        OwnerChanged.encode(message.change.value, writer.uint32(130).fork()).join();
         break;
     }
     return writer;
@@ -273,6 +286,14 @@ export const EventRecord: MessageFns<EventRecord> = {
             message.change = { $case: "endedUnstarted", value: EndedUnstarted.decode(reader, reader.uint32()) };
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.change = { $case: "ownerChanged", value: OwnerChanged.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -331,6 +352,12 @@ export const EventRecord: MessageFns<EventRecord> = {
       case "endedUnstarted": {
         if (object.change?.value !== undefined && object.change?.value !== null) {
           message.change = { $case: "endedUnstarted", value: EndedUnstarted.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "ownerChanged": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "ownerChanged", value: OwnerChanged.fromPartial(object.change.value) };
         }
         break;
       }
@@ -870,6 +897,49 @@ export const EndedUnstarted: MessageFns<EndedUnstarted> = {
   fromPartial(object: DeepPartial<EndedUnstarted>): EndedUnstarted {
     const message = createBaseEndedUnstarted();
     message.state = object.state ?? 0;
+    return message;
+  },
+};
+
+function createBaseOwnerChanged(): OwnerChanged {
+  return {};
+}
+
+export const OwnerChanged: MessageFns<OwnerChanged> = {
+  encode(_: OwnerChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OwnerChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOwnerChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OwnerChanged>): OwnerChanged {
+    return OwnerChanged.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<OwnerChanged>): OwnerChanged {
+    const message = createBaseOwnerChanged();
     return message;
   },
 };

@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -74,6 +76,8 @@ export interface TerminateEventRequest {
   reason: string;
   /** What the call waits for. */
   wait: TerminateEventRequest_Wait;
+  /** Refuse with EVENT_NOT_HELD at once if this replica does not hold the event. Set by a caller that asks several. */
+  onlyIfHeld: boolean;
 }
 
 /** Says what the call waits for. */
@@ -100,6 +104,26 @@ export namespace TerminateEventRequest_Wait {
 export interface TerminateEventResponse {
   /** Positions just past the records. */
   positions: LogPosition[];
+}
+
+/** Asks for what a replica owns. */
+export interface WatchOwnershipRequest {
+}
+
+/** What a replica owns. */
+export interface WatchOwnershipResponse {
+  /** Partitions of the log in all. */
+  partitionCount: number;
+  /** Those of this replica. */
+  partitions: OwnedPartition[];
+}
+
+/** A partition and since when it is owned. */
+export interface OwnedPartition {
+  /** The partition. */
+  partition: number;
+  /** Offset at which the ownership began. Of two replicas that claim a partition, the one with the higher epoch has it. */
+  epoch: bigint;
 }
 
 function createBaseNewEvent(): NewEvent {
@@ -366,7 +390,7 @@ export const LogPosition: MessageFns<LogPosition> = {
 };
 
 function createBaseTerminateEventRequest(): TerminateEventRequest {
-  return { eventId: "", mode: 0, policy: undefined, requester: "", reason: "", wait: 0 };
+  return { eventId: "", mode: 0, policy: undefined, requester: "", reason: "", wait: 0, onlyIfHeld: false };
 }
 
 export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
@@ -388,6 +412,9 @@ export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
     }
     if (message.wait !== 0) {
       writer.uint32(48).int32(message.wait);
+    }
+    if (message.onlyIfHeld !== false) {
+      writer.uint32(56).bool(message.onlyIfHeld);
     }
     return writer;
   },
@@ -453,6 +480,14 @@ export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
             message.wait = reader.int32() as any;
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.onlyIfHeld = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -478,6 +513,7 @@ export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
     message.requester = object.requester ?? "";
     message.reason = object.reason ?? "";
     message.wait = object.wait ?? 0;
+    message.onlyIfHeld = object.onlyIfHeld ?? false;
     return message;
   },
 };
@@ -537,6 +573,186 @@ export const TerminateEventResponse: MessageFns<TerminateEventResponse> = {
   },
 };
 
+function createBaseWatchOwnershipRequest(): WatchOwnershipRequest {
+  return {};
+}
+
+export const WatchOwnershipRequest: MessageFns<WatchOwnershipRequest> = {
+  encode(_: WatchOwnershipRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchOwnershipRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchOwnershipRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchOwnershipRequest>): WatchOwnershipRequest {
+    return WatchOwnershipRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchOwnershipRequest>): WatchOwnershipRequest {
+    const message = createBaseWatchOwnershipRequest();
+    return message;
+  },
+};
+
+function createBaseWatchOwnershipResponse(): WatchOwnershipResponse {
+  return { partitionCount: 0, partitions: [] };
+}
+
+export const WatchOwnershipResponse: MessageFns<WatchOwnershipResponse> = {
+  encode(message: WatchOwnershipResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partitionCount !== 0) {
+      writer.uint32(8).int32(message.partitionCount);
+    }
+    for (const v of message.partitions) {
+      OwnedPartition.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchOwnershipResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchOwnershipResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partitionCount = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.partitions.push(OwnedPartition.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchOwnershipResponse>): WatchOwnershipResponse {
+    return WatchOwnershipResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchOwnershipResponse>): WatchOwnershipResponse {
+    const message = createBaseWatchOwnershipResponse();
+    message.partitionCount = object.partitionCount ?? 0;
+    message.partitions = object.partitions?.map((e) => OwnedPartition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseOwnedPartition(): OwnedPartition {
+  return { partition: 0, epoch: 0n };
+}
+
+export const OwnedPartition: MessageFns<OwnedPartition> = {
+  encode(message: OwnedPartition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).int32(message.partition);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asIntN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type int64 too large");
+      }
+      writer.uint32(16).int64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OwnedPartition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOwnedPartition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OwnedPartition>): OwnedPartition {
+    return OwnedPartition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OwnedPartition>): OwnedPartition {
+    const message = createBaseOwnedPartition();
+    message.partition = object.partition ?? 0;
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    return message;
+  },
+};
+
 /** Takes events in and ends them. */
 export type QueueServiceService = typeof QueueServiceService;
 export const QueueServiceService = {
@@ -556,7 +772,7 @@ export const QueueServiceService = {
   },
   /**
    * Terminates an event that has not ended, and waits as asked. Errors: NOT_FOUND (EVENT_NOT_FOUND), FAILED_PRECONDITION (EVENT_ENDED),
-   * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE).
+   * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE, EVENT_NOT_HELD).
    */
   terminateEvent: {
     path: "/evenfall.queue.v1.QueueService/TerminateEvent" as const,
@@ -569,6 +785,18 @@ export const QueueServiceService = {
       Buffer.from(TerminateEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TerminateEventResponse => TerminateEventResponse.decode(value),
   },
+  /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
+  watchOwnership: {
+    path: "/evenfall.queue.v1.QueueService/WatchOwnership" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchOwnershipRequest): Buffer =>
+      Buffer.from(WatchOwnershipRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchOwnershipRequest => WatchOwnershipRequest.decode(value),
+    responseSerialize: (value: WatchOwnershipResponse): Buffer =>
+      Buffer.from(WatchOwnershipResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchOwnershipResponse => WatchOwnershipResponse.decode(value),
+  },
 } as const;
 
 export interface QueueServiceServer extends UntypedServiceImplementation {
@@ -579,9 +807,11 @@ export interface QueueServiceServer extends UntypedServiceImplementation {
   acceptEvents: handleUnaryCall<AcceptEventsRequest, AcceptEventsResponse>;
   /**
    * Terminates an event that has not ended, and waits as asked. Errors: NOT_FOUND (EVENT_NOT_FOUND), FAILED_PRECONDITION (EVENT_ENDED),
-   * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE).
+   * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE, EVENT_NOT_HELD).
    */
   terminateEvent: handleUnaryCall<TerminateEventRequest, TerminateEventResponse>;
+  /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
+  watchOwnership: handleServerStreamingCall<WatchOwnershipRequest, WatchOwnershipResponse>;
 }
 
 export interface QueueServiceClient extends Client {
@@ -606,7 +836,7 @@ export interface QueueServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Terminates an event that has not ended, and waits as asked. Errors: NOT_FOUND (EVENT_NOT_FOUND), FAILED_PRECONDITION (EVENT_ENDED),
-   * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE).
+   * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE, EVENT_NOT_HELD).
    */
   terminateEvent(
     request: TerminateEventRequest,
@@ -623,6 +853,16 @@ export interface QueueServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TerminateEventResponse) => void,
   ): ClientUnaryCall;
+  /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
+  watchOwnership(
+    request: WatchOwnershipRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchOwnershipResponse>;
+  watchOwnership(
+    request: WatchOwnershipRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchOwnershipResponse>;
 }
 
 export const QueueServiceClient = makeGenericClientConstructor(

@@ -46,6 +46,16 @@ export interface DispatchRequest {
   stops: StopAttempt[];
   /** Outcomes that are in the log; they need not be kept any longer. */
   acks: AttemptKey[];
+  /** Partitions this stream speaks for from now on. What a stream with an older claim says about their events is ignored. */
+  claims: PartitionClaim[];
+}
+
+/** The claim of an owner to a partition. */
+export interface PartitionClaim {
+  /** The partition. */
+  partition: number;
+  /** Offset in the log at which the ownership began: the highest claim is the owner's. */
+  epoch: bigint;
 }
 
 /** A batch for a queue replica. */
@@ -234,7 +244,7 @@ export interface ListInstancesResponse {
 }
 
 function createBaseDispatchRequest(): DispatchRequest {
-  return { assignments: [], stops: [], acks: [] };
+  return { assignments: [], stops: [], acks: [], claims: [] };
 }
 
 export const DispatchRequest: MessageFns<DispatchRequest> = {
@@ -247,6 +257,9 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
     }
     for (const v of message.acks) {
       AttemptKey.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.claims) {
+      PartitionClaim.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -288,6 +301,14 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
             message.acks.push(AttemptKey.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.claims.push(PartitionClaim.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -308,6 +329,77 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
     message.assignments = object.assignments?.map((e) => Assignment.fromPartial(e)) || [];
     message.stops = object.stops?.map((e) => StopAttempt.fromPartial(e)) || [];
     message.acks = object.acks?.map((e) => AttemptKey.fromPartial(e)) || [];
+    message.claims = object.claims?.map((e) => PartitionClaim.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePartitionClaim(): PartitionClaim {
+  return { partition: 0, epoch: 0n };
+}
+
+export const PartitionClaim: MessageFns<PartitionClaim> = {
+  encode(message: PartitionClaim, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).int32(message.partition);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asIntN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type int64 too large");
+      }
+      writer.uint32(16).int64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartitionClaim {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartitionClaim();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PartitionClaim>): PartitionClaim {
+    return PartitionClaim.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PartitionClaim>): PartitionClaim {
+    const message = createBasePartitionClaim();
+    message.partition = object.partition ?? 0;
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     return message;
   },
 };
