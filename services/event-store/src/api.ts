@@ -33,7 +33,10 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     },
     async *getSnapshot(request) {
       for await (const { positions, events } of eachOrUnavailable(ports.events.snapshot(request.partitions))) {
-        yield { positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset), owner: '' })), events: [...events] };
+        yield {
+          positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset), owner: one.owner })),
+          events: [...events],
+        };
       }
     },
   };

@@ -2,18 +2,19 @@ import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { FoldChanges } from './domain/fold.ts';
 import type { PageKey } from './domain/page-token.ts';
 import type { VersionedEvent } from './domain/watchers.ts';
 
-/** A place in the log. */
-export type Position = { readonly partition: number; readonly endOffset: number };
+/** How far a partition was folded, and whom the log believed there. */
+export type Position = { readonly partition: number; readonly endOffset: number; readonly owner: PartitionOwner };
 
 /** Where events are kept. */
 export type EventTable = {
   /** How far each partition was folded; a partition never seen counts as 0 and is made. */
-  appliedOffsets(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  positions(partitions: readonly number[]): Promise<readonly Position[]>;
   /** Writes one fold and moves the offsets, or changes nothing and answers false if somebody else has moved one. */
   writeFold(changes: FoldChanges): Promise<boolean>;
   /** Open events by id, without payloads. */

@@ -22,9 +22,10 @@ const start = (options: RigOptions = {}): Rig => {
 };
 const assignmentOf = (rig: Rig, id: string, attempt = 1): Promise<Assignment> =>
   eventually(() => rig.sent.assignments.find((one) => one.eventId === id && one.attempt === attempt));
-const endedReport = ({ eventId, attempt }: Assignment, ending: Ending) => ({
+const endedReport = ({ eventId, attempt, partition }: Assignment, ending: Ending) => ({
   eventId,
   attempt,
+  partition,
   report: { $case: 'ended' as const, value: endedAs(ending, Date.now()) },
 });
 const reaches = (rig: Rig, id: string, state: State) => eventually(() => rig.event(id)?.state === state && rig.event(id));
@@ -62,11 +63,13 @@ describe('dispatching', () => {
 
   it('refuses what the log does not take, and nothing of it runs', async () => {
     const rig = start();
+    const first = await rig.accept();
+    await assignmentOf(rig, first);
     rig.log.failNext(1);
     assert.equal(await reasonOf(rig.accept()), 'LOG_UNAVAILABLE');
     const next = await rig.accept();
     await assignmentOf(rig, next);
-    assert.deepEqual(rig.assigned(), [next]);
+    assert.deepEqual(rig.assigned(), [first, next]);
   });
 
   it('keeps to the order of a lane', async () => {

@@ -8,14 +8,14 @@ import type { EventView } from '../ports.ts';
 export function createEventView(eventStore: ClientOf<EventStoreServiceService>): EventView {
   return {
     async snapshot(partitions) {
-      const offsets = new Map<number, number>();
+      const positions = new Map<number, { endOffset: number; owner: string }>();
       const events: StoredEvent[] = [];
       for await (const part of eventStore.getSnapshot({ partitions: [...partitions] })) {
-        for (const { partition, endOffset } of part.positions) offsets.set(partition, Number(endOffset));
+        for (const { partition, endOffset, owner } of part.positions) positions.set(partition, { endOffset: Number(endOffset), owner });
         for (const event of part.events) events.push(event);
       }
-      for (const partition of partitions) if (!offsets.has(partition)) offsets.set(partition, 0);
-      return { offsets, events };
+      for (const partition of partitions) if (!positions.has(partition)) positions.set(partition, { endOffset: 0, owner: '' });
+      return { positions, events };
     },
     async get(id, after) {
       try {

@@ -21,6 +21,8 @@ export type Entry = {
 export type Waiter = {
   readonly until: 'DELIVERED' | 'ENDED';
   readonly resolve: () => void;
+  /** The event is somebody else's now: nobody here will know. */
+  readonly abandon: () => void;
 };
 
 /** Every open event of the owned partitions, by id. */

@@ -25,7 +25,7 @@ export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: Acc
     }
     const delayMs = msOfDuration(delay) ?? 0;
     const value = delayMs > 0 ? { ...accepted, notBefore: new Date(nowMs + delayMs) } : accepted;
-    records.push(recordOf(eventId, 0, { $case: 'accepted', value }, nowMs, ports.writerId));
+    records.push(recordOf(eventId, 0, { $case: 'accepted', value }, nowMs, ports.replicaId));
   }
   const partition = partitionOfLane(key, ports.eventLog.partitionCount);
   lane.accepting += count;

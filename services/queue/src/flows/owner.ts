@@ -2,17 +2,18 @@ import { type Command, decide, evolve, isFinal } from '@evenfall/event-model';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { laneKey } from '@evenfall/event-log';
-import { isRefusal, type Refusal } from '@evenfall/errors';
+import { isRefusal, type Refusal, refuse } from '@evenfall/errors';
 import { type DueQueue, dueQueue } from '@evenfall/time';
 import type { Book, Entry } from '../domain/book.ts';
 import { createLanes, type Lanes } from '../domain/lanes.ts';
 import { recordOf } from '../domain/record.ts';
 import type { QueuePorts } from '../ports.ts';
+import type { Ownership } from './ownership.ts';
 import type { Writer } from './writer.ts';
 
 /**
  * The owner of partitions: holds their open events, decides what becomes of them, and keeps their lanes. What it decides it believes at
- * once and tells nobody before the log has it (see `writer`). It waits for nothing itself.
+ * once and tells nobody before it counts (see `writer`). It waits for nothing itself.
  */
 export type Owner = {
   readonly book: Book;
@@ -30,7 +31,7 @@ export type Owner = {
   forget(entry: Entry): void;
 };
 
-export function createOwner(ports: QueuePorts, writer: Writer): Owner {
+export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Writer): Owner {
   const book: Book = new Map();
   const lanes = createLanes();
   const due: DueQueue<Entry> = dueQueue();
@@ -69,11 +70,13 @@ export function createOwner(ports: QueuePorts, writer: Writer): Owner {
       return entry;
     },
     command(entry, attempt, command) {
+      const writerId = ownership.tenureOf(entry.partition)?.writerId;
+      if (writerId === undefined) return refuse('EVENT_NOT_HELD', { event_id: entry.id });
       const nowMs = ports.clock.now();
       const changes = decide(entry.stored, command, nowMs);
       if (isRefusal(changes)) return changes;
       for (const change of changes) {
-        const record = recordOf(entry.id, attempt, change, nowMs, ports.writerId);
+        const record = recordOf(entry.id, attempt, change, nowMs, writerId);
         entry.stored = evolve(entry.stored, record) ?? entry.stored;
         writer.add(entry, record);
       }

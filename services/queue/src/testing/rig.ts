@@ -7,7 +7,7 @@ import { type DispatchRequest, type DispatchResponse, SchedulerServiceService } 
 import type { Event } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
-import { evolve, isFinal } from '@evenfall/event-model';
+import { evolve, isBelieved, isFinal, NO_OWNER, ownerAfter } from '@evenfall/event-model';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { type Clock, durationOfMs, newUuidV7, systemClock } from '@evenfall/time';
@@ -85,10 +85,11 @@ export function startRig(options: RigOptions = {}): Rig {
             const responses = pushable<DispatchResponse>();
             stream = responses;
             void (async () => {
-              for await (const { assignments, stops, acks } of requests) {
+              for await (const { assignments, stops, acks, claims } of requests) {
                 sent.assignments.push(...assignments);
                 sent.stops.push(...stops);
                 sent.acks.push(...acks);
+                sent.claims.push(...claims);
               }
             })();
             return responses;
@@ -147,9 +148,9 @@ export function partitionOf(log: MemoryLog, fn = 'f'): number {
   return partitionOfLane(laneKey('default', fn, 'api'), log.partitionCount);
 }
 
-export function startedReport({ eventId, attempt }: Assignment): AttemptReport {
+export function startedReport({ eventId, attempt, partition }: Assignment): AttemptReport {
   const value = { instanceId: 'i', agentId: 'a', coldStart: false, coldStartDetail: undefined, startTime: new Date(), memoryMb: 128 };
-  return { eventId, attempt, report: { $case: 'started', value } };
+  return { eventId, attempt, partition, report: { $case: 'started', value } };
 }
 
 function allRecords(log: MemoryLog): EventRecord[] {
@@ -158,7 +159,11 @@ function allRecords(log: MemoryLog): EventRecord[] {
 
 function fold(records: readonly EventRecord[]): Map<string, StoredEvent> {
   const events = new Map<string, StoredEvent>();
+  // Records of one partition are together and in order.
+  let owner = NO_OWNER;
   for (const record of records) {
+    owner = ownerAfter(owner, record);
+    if (record.eventId === '' || !isBelieved(owner, record)) continue;
     const after = evolve(events.get(record.eventId), record);
     if (after) events.set(record.eventId, after);
   }

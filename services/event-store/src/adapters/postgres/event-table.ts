@@ -11,13 +11,14 @@ import { writeFold } from './write-fold.ts';
 export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
   const since = (): string => new Date(Date.now() - retentionMs).toISOString();
   return {
-    async appliedOffsets(partitions) {
-      const rows = await sql<{ partition: number; end_offset: bigint }[]>`
+    async positions(partitions) {
+      const rows = await sql<{ partition: number; end_offset: bigint; owner: string }[]>`
         WITH made AS (
-          INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING RETURNING partition, end_offset)
-        SELECT partition, end_offset FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
-        UNION SELECT partition, end_offset FROM made`;
-      return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));
+          INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING
+          RETURNING partition, end_offset, owner)
+        SELECT partition, end_offset, owner FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+        UNION SELECT partition, end_offset, owner FROM made`;
+      return rows.map((row) => ({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner }));
     },
     writeFold: (changes) => writeFold(foldSql, changes),
     async loadOpen(ids) {
@@ -57,15 +58,15 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
 
 /** One statement, so one moment: offsets and rows cannot disagree. */
 async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
-  const query = sql<{ partition: number; end_offset: bigint | null; data: Buffer | null; payload: Buffer | null }[]>`
-    SELECT partition, end_offset, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+  const query = sql<{ partition: number; end_offset: bigint | null; owner: string; data: Buffer | null; payload: Buffer | null }[]>`
+    SELECT partition, end_offset, owner, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
     UNION ALL
-    SELECT partition, NULL, data, payload FROM (SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY id) o`;
+    SELECT partition, NULL, '', data, payload FROM (SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY id) o`;
   for await (const rows of query.cursor(500)) {
     const positions: Position[] = [];
     const events: StoredEvent[] = [];
     for (const row of rows) {
-      if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset) });
+      if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner });
       if (row.data) events.push({ ...StoredEvent.decode(row.data), payload: row.payload ?? Buffer.alloc(0) });
     }
     yield { positions, events };

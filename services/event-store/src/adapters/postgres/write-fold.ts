@@ -69,14 +69,14 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
         WITH ORDINALITY AS w (namespace, function, version, trigger, index)
     ), move AS (
       SELECT * FROM unnest(${moves.map((move) => move.partition)}::int[], ${moves.map((move) => move.from)}::bigint[],
-        ${moves.map((move) => move.to)}::bigint[]) AS m (partition, from_offset, to_offset)
+        ${moves.map((move) => move.to)}::bigint[], ${moves.map((move) => move.owner)}::text[]) AS m (partition, from_offset, to_offset, owner)
     ), locked AS (
       SELECT a.partition FROM events.applied a JOIN move m ON m.partition = a.partition AND m.from_offset = a.end_offset
       ORDER BY a.partition FOR UPDATE OF a
     ), checked AS (
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
-      UPDATE events.applied a SET end_offset = m.to_offset FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
+      UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
     ) ${openedPart} ${closedPart} ${endedPart}
     SELECT ok FROM checked`;
   return row?.ok ?? false;
