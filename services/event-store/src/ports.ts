@@ -1,7 +1,7 @@
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
-import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { FoldChanges } from './domain/fold.ts';
@@ -26,11 +26,22 @@ export type EventTable = {
   getVersioned(id: string): Promise<VersionedEvent | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
   countOpen(): Promise<number>;
-  /** Every open event of the partitions and their offsets, as of one moment. */
+  /** Every open event of the partitions and their offsets, as of one moment; events in the order they were accepted. */
   snapshot(
     partitions: readonly number[],
-  ): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly StoredEvent[] }>;
+  ): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly OpenEvent[] }>;
+  /** Queued events of one lane in the order they were accepted, payloads included: fewer than the limit when they are large. */
+  listQueued(
+    lane: LaneName,
+    afterOffset: number,
+    limit: number,
+  ): Promise<{ readonly events: readonly OpenEvent[]; readonly hasMore: boolean }>;
+  /** One queued event of a lane. */
+  getQueued(lane: LaneName, id: string): Promise<OpenEvent | undefined>;
 };
+
+/** One async queue. */
+export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
 
 /** A stored line and its place within its attempt. */
 export type SequencedLine = { readonly sequence: number; readonly line: LogLine };

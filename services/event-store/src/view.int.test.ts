@@ -155,8 +155,13 @@ describe('the fold', () => {
     const events = parts.flatMap((part) => part.events);
     assert.equal(position?.endOffset, 45);
     assert.equal(events.length, 30);
-    assert.ok(events.every(({ event }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
-    assert.equal(events.find(({ event }) => event?.id === idOf(3))?.payload.toString(), '"ééé"');
+    assert.ok(events.every(({ stored: { event } = {} }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
+    assert.equal(events.find(({ stored }) => stored?.event?.id === idOf(3))?.stored?.payload.toString(), '"ééé"');
+    const offsets = events.map(({ acceptOffset }) => Number(acceptOffset));
+    assert.deepEqual(
+      offsets,
+      offsets.toSorted((a, b) => a - b),
+    );
   });
 });
 

@@ -59,7 +59,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
   });
   const balance = (): void => {
-    counters.open = owner.book.size;
+    counters.open = owner.book.size + owner.lanes.parkedCount;
     counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
   };
   const onRecorded = (entry: Entry, record: EventRecord): void => {
@@ -83,21 +83,20 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const dispatcher = createDispatcher(ports, ownership, owner);
 
   const stopping = new AbortController();
-  const owning = ownPartitions(
-    { queue: ports, ownership, owner, writer, dispatcher },
-    {
-      accepted() {
-        counters.accepted_total++;
-        balance();
-      },
-      takenOver(count) {
-        counters.taken_over += count;
-        balance();
-      },
+  const tally = {
+    accepted() {
+      counters.accepted_total++;
+      balance();
     },
-  );
+    takenOver(count: number) {
+      counters.taken_over += count;
+      balance();
+    },
+  };
+  const parts = { queue: ports, ownership, owner, writer, dispatcher, tally };
+  const owning = ownPartitions(parts, tally);
   const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
-  const tending = runTend(ports, owner, dispatcher, stopping.signal);
+  const tending = runTend(parts, stopping.signal);
   return {
     api: {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
 import type { EventLog, Subscriber } from '../port.ts';
@@ -56,7 +56,13 @@ export function memoryLog(partitionCount = 4): MemoryLog {
       const called = (): void => wake?.();
       rouse.add(called);
       const reading = (async () => {
-        const offsets = new Map(await subscriber.owned(partitions.map((_, partition) => partition)));
+        const all = partitions.map((_, partition) => partition);
+        let owned: ReadonlyMap<number, number> | undefined;
+        while (!owned && !stopped) {
+          owned = await subscriber.owned(all).catch(() => undefined);
+          if (!owned) await delay(5);
+        }
+        const offsets = new Map(owned);
         while (!stopped) {
           const woken = new Promise<void>((resolve) => (wake = resolve));
           const batches = partitions.flatMap((records, partition) => {

@@ -7,6 +7,8 @@ import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 export type OpenEntry = {
   readonly stored: StoredEvent;
   readonly partition: number;
+  /** Offset of its Accepted record; 0 where the row has it already. */
+  readonly acceptOffset: number;
   /** Whether it has a row: one that came and went within a fold never has. */
   readonly persisted: boolean;
 };
@@ -58,14 +60,17 @@ export function fold(
     let move = moves.get(partition);
     if (!move) moves.set(partition, (move = { partition, from: firstOffset, to: firstOffset, owner: ownerOf(partition) }));
     move.to = firstOffset + records.length;
+    let offset = firstOffset - 1;
     for (const record of records) {
+      offset++;
       move.owner = ownerAfter(move.owner, record);
       if (record.eventId === '' || !isBelieved(move.owner, record)) continue;
       const before = changed.get(record.eventId) ?? known(record.eventId);
       if (!before && hasEnded(record.eventId)) continue;
       const after = evolve(before?.stored, record);
-      if (after && after !== before?.stored)
-        changed.set(record.eventId, { stored: after, partition, persisted: before?.persisted ?? false });
+      if (!after || after === before?.stored) continue;
+      const acceptOffset = before?.acceptOffset ?? offset;
+      changed.set(record.eventId, { stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
     }
   }
   const open: OpenEntry[] = [];

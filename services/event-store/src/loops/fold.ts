@@ -32,7 +32,7 @@ export function startFold(ports: FoldPorts): Subscription {
     const wanted = idsToLoad(batches, (id) => open.has(id));
     if (wanted.ids.length === 0) return new Set();
     const stored = await events.loadOpen(wanted.ids);
-    for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, persisted: true });
+    for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, acceptOffset: 0, persisted: true });
     return wanted.keyed.length > 0 ? events.endedIds(wanted.keyed) : new Set();
   };
 

@@ -176,6 +176,7 @@ export function fakeWorld(): World {
         },
         appendLogLines: notHere,
         getSnapshot: notHere,
+        listQueuedEvents: notHere,
       }),
     },
   };

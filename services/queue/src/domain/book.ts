@@ -9,6 +9,8 @@ export type Entry = {
   stored: StoredEvent;
   /** Whether it stands in its lane's ready queue. */
   ready: boolean;
+  /** Bytes it counts for there. */
+  readyBytes: number;
   /** Number of the attempt that was dispatched and of which no end is known; 0 for none. */
   dispatched: number;
   /** Whether it counts as waiting in its lane. */

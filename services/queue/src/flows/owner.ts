@@ -1,7 +1,6 @@
-import { type Command, decide, evolve, isFinal } from '@evenfall/event-model';
+import { type Command, decide, evolve } from '@evenfall/event-model';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { laneKey } from '@evenfall/event-log';
 import { isRefusal, type Refusal, refuse } from '@evenfall/errors';
 import { type DueQueue, dueQueue } from '@evenfall/time';
 import type { Book, Entry } from '../domain/book.ts';
@@ -24,8 +23,6 @@ export type Owner = {
   settle(entry: Entry): void;
   /** Carries out a command; answers the refusal if it was one. */
   command(entry: Entry, attempt: number, command: Command): Refusal | undefined;
-  /** Folds in what another writer recorded. */
-  replay(entry: Entry, stored: StoredEvent): void;
   /** Lets everything whose time has come move, and answers when to look again. */
   moveDue(): number | undefined;
   forget(entry: Entry): void;
@@ -38,7 +35,7 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
 
   const forget = (entry: Entry): void => {
     uncount(entry);
-    entry.ready = false;
+    lanes.unready(entry);
     lanes.left(entry);
     if (book.get(entry.id) !== entry) return;
     book.delete(entry.id);
@@ -51,8 +48,7 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
     count(entry);
     const dueMs = event.nextAttemptTime?.getTime() ?? 0;
     if (dueMs > ports.clock.now()) return due.push(dueMs, entry);
-    entry.lane.ready.push(entry);
-    lanes.enter(entry.lane);
+    lanes.ready(entry);
   };
 
   return {
@@ -63,8 +59,18 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
     admit(stored, partition) {
       const { event } = stored;
       if (!event || book.has(event.id)) return undefined;
-      const lane = lanes.get(laneKey(event.namespace, event.function, event.trigger));
-      const entry: Entry = { id: event.id, partition, lane, stored, ready: false, dispatched: 0, counted: false, waiters: undefined };
+      const lane = lanes.get(event, partition);
+      const entry: Entry = {
+        id: event.id,
+        partition,
+        lane,
+        stored,
+        ready: false,
+        readyBytes: 0,
+        dispatched: 0,
+        counted: false,
+        waiters: undefined,
+      };
       book.set(event.id, entry);
       lane.members++;
       return entry;
@@ -83,10 +89,6 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
       const { state } = eventOf(entry);
       if (state !== 1) uncount(entry);
       return undefined;
-    },
-    replay(entry, stored) {
-      entry.stored = stored;
-      if (isFinal(eventOf(entry).state)) forget(entry);
     },
     moveDue() {
       for (const entry of due.takeDue(ports.clock.now())) if (book.get(entry.id) === entry) settle(entry);

@@ -4,6 +4,7 @@ import {
   type TerminateEventRequest,
   type TerminateEventResponse,
 } from '@evenfall/contracts/queue/v1/queue_service';
+import type { Event } from '@evenfall/contracts/v1/event';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
@@ -11,6 +12,7 @@ import { delay } from '@evenfall/time';
 import type { Entry, Waiter } from '../domain/book.ts';
 import type { QueuePorts } from '../ports.ts';
 import { eventOf, type Owner } from './owner.ts';
+import { takeParked } from './parking.ts';
 import type { Ownership } from './ownership.ts';
 import type { Writer } from './writer.ts';
 
@@ -33,17 +35,14 @@ export async function terminateEvent(ports: Ports, request: TerminateEventReques
   });
   if (refusal) throw refusal;
   const until = request.wait === Wait.ENDED || request.mode === Mode.FORCE ? 'ENDED' : 'DELIVERED';
-  if (isFinal(eventOf(entry).state)) entry.ready = false;
+  if (isFinal(eventOf(entry).state)) owner.lanes.unready(entry);
   await wait(entry, until, request.wait === Wait.ENDED ? ENDED_WITHIN_MS : DELIVERED_WITHIN_MS, signal);
   return { positions: [{ partition: entry.partition, endOffset: BigInt(writer.endOffset(entry.partition)) }] };
 }
 
 /** The entry of an open event; an event this replica does not hold is another's, has ended, is unknown, or is just being taken over. */
-async function findEntry(
-  { queue, ownership, owner }: Ports,
-  { eventId: id, onlyIfHeld }: TerminateEventRequest,
-  signal: AbortSignal,
-): Promise<Entry> {
+async function findEntry(ports: Ports, { eventId: id, onlyIfHeld }: TerminateEventRequest, signal: AbortSignal): Promise<Entry> {
+  const { queue, ownership, owner } = ports;
   const untilMs = queue.clock.monotonic() + FOUND_WITHIN_MS;
   for (;;) {
     const entry = owner.book.get(id);
@@ -52,10 +51,18 @@ async function findEntry(
     const event = await queue.view.get(id);
     if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: id });
     if (isFinal(event.state)) throw refuse('EVENT_ENDED', { event_id: id, state: stateNames[event.state] ?? '' });
+    if (await isUnparked(ports, event, id)) continue;
     const partition = partitionOfLane(laneKey(event.namespace, event.function, event.trigger), queue.eventLog.partitionCount);
     const isComing = ownership.tenureOf(partition) !== undefined && queue.clock.monotonic() < untilMs;
     if (!isComing || !(await delay(10, signal))) throw refuse('EVENT_NOT_HELD', { event_id: id });
   }
+}
+
+/** Takes the event out of what its lane has parked, if it is there. */
+async function isUnparked(ports: Ports, { namespace, function: fn, trigger }: Event, id: string): Promise<boolean> {
+  const key = laneKey(namespace, fn, trigger);
+  for (const lane of ports.owner.lanes.withParked()) if (lane.key === key) return takeParked(ports, lane, id);
+  return false;
 }
 
 const stateNames: Readonly<Record<number, string>> = { 4: 'SUCCEEDED', 5: 'FAILED', 6: 'TERMINATED', 7: 'EXPIRED' };
