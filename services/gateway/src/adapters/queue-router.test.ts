@@ -50,7 +50,7 @@ function replica() {
           return position;
         },
         watchOwnership: () => played.ownership,
-      } as never, // the router calls nothing else
+      }, // the router calls nothing else
       () => undefined,
     ),
   };

@@ -44,7 +44,10 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       }
     }
     if (!isHeld()) return;
-    if (event && isFinal(event.state)) return owner.forget(entry);
+    if (event && isFinal(event.state)) {
+      owner.forget(entry);
+      return;
+    }
     tally.accepted();
     owner.settle(entry);
     dispatcher.pump();
@@ -69,7 +72,10 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       const stored = evolve(undefined, record);
       if (!stored) return;
       const mayBeKnown = record.change.value.keyed || record.change.value.repeated;
-      if (park(stored, partition, offset)) return tally.accepted();
+      if (park(stored, partition, offset)) {
+        tally.accepted();
+        return;
+      }
       const entry = owner.admit(stored, partition);
       if (!entry) return;
       if (mayBeKnown) void verify(entry, offset + 1);
