@@ -25,7 +25,10 @@ function told() {
 describe('Dependencies', () => {
   it('make a process ready once each has answered, and say each change once', async () => {
     const lines: string[] = [];
-    const watched = watchDependencies(createLog('test', 'info', (line) => void lines.push(line)));
+    const watched = watchDependencies(
+      createLog('test', 'info', (line) => void lines.push(line)),
+      0,
+    );
     const one = told();
     watched.add({ name: 'one', answers: one.answers });
     await one.askedTwiceMore();

@@ -19,13 +19,15 @@ export type Dependencies = {
 const ASK_AWAY_MS = 250;
 const ASK_PRESENT_MS = 2_000;
 const ANSWER_WITHIN_MS = 3_000;
+/** Of processes that are started together, one is always first. */
+const UNSAID_MS = 3_000;
 
 function lateAnswer(signal: AbortSignal): Promise<boolean> {
   return sleep(ANSWER_WITHIN_MS, false, { signal });
 }
 
 /** Watches dependencies. One line of the log when one goes away, and one when it is back; nothing in between. */
-export function watchDependencies(log: Log): Dependencies {
+export function watchDependencies(log: Log, unsaidMs = UNSAID_MS): Dependencies {
   const states = new Map<string, { hasAnswered: boolean; isAway: boolean }>();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -35,13 +37,20 @@ export function watchDependencies(log: Log): Dependencies {
   const watch = async ({ name, answers }: Dependency): Promise<void> => {
     const state = { hasAnswered: false, isAway: true };
     states.set(name, state);
+    const begunMs = performance.now();
     let isTold = false;
     while (!signal.aborted) {
       const isThere = await Promise.race([answers(), lateAnswer(signal)]).catch(() => false); // away, whatever it says
       if (signal.aborted) return;
-      if (!isThere && !isTold) log.warn(state.hasAnswered ? 'a dependency does not answer any more' : 'waiting for a dependency', { name });
-      if (isThere && isTold) log.info('the dependency answers', { name });
-      isTold = !isThere;
+      const isWorthALine = state.hasAnswered || performance.now() - begunMs >= unsaidMs;
+      if (!isThere && !isTold && isWorthALine) {
+        log.warn(state.hasAnswered ? 'a dependency does not answer any more' : 'waiting for a dependency', { name });
+        isTold = true;
+      }
+      if (isThere && isTold) {
+        log.info('the dependency answers', { name });
+        isTold = false;
+      }
       state.isAway = !isThere;
       if (isThere && !state.hasAnswered) {
         state.hasAnswered = true;
