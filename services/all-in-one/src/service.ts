@@ -152,7 +152,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           {
             functions: clients.functions(),
             registry: clients.registry(),
-            queue: clients.queue(),
+            queues: [clients.queue()],
             scheduler: clients.scheduler(),
             eventStore: clients.eventStore(),
             log: log('gateway'),

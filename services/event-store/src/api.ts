@@ -1,4 +1,5 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { LogPosition } from '@evenfall/contracts/queue/v1/queue_service';
 import { postgresRefusal } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import type { Watchers } from './domain/watchers.ts';
@@ -31,12 +32,30 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       await orUnavailable(appendLogLines(ports, request.lines));
       return {};
     },
-    async *getSnapshot(request) {
-      for await (const { positions, events } of eachOrUnavailable(ports.events.snapshot(request.partitions))) {
-        yield { positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset), owner: '' })), events: [...events] };
+    async *getSnapshot({ partitions, after }) {
+      await foldedUpTo(ports.barrier, after);
+      for await (const { positions, events } of eachOrUnavailable(ports.events.snapshot(partitions))) {
+        yield {
+          positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset), owner: one.owner })),
+          events: [...events],
+        };
       }
     },
+    async listQueuedEvents({ after, eventId, afterOffset, limit, ...lane }) {
+      await foldedUpTo(ports.barrier, after);
+      if (eventId === '') {
+        const { events, hasMore } = await orUnavailable(ports.events.listQueued(lane, Number(afterOffset), limit));
+        return { events: [...events], hasMore };
+      }
+      const event = await orUnavailable(ports.events.getQueued(lane, eventId));
+      return { events: event ? [event] : [], hasMore: false };
+    },
   };
+}
+
+async function foldedUpTo(barrier: ReadBarrier, positions: readonly LogPosition[]): Promise<void> {
+  await barrier.steady();
+  await barrier.reached(new Map(positions.map(({ partition, endOffset }) => [partition, Number(endOffset)])));
 }
 
 async function orUnavailable<T>(answer: Promise<T>): Promise<T> {

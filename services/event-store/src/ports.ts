@@ -1,19 +1,20 @@
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
-import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { FoldChanges } from './domain/fold.ts';
 import type { PageKey } from './domain/page-token.ts';
 import type { VersionedEvent } from './domain/watchers.ts';
 
-/** A place in the log. */
-export type Position = { readonly partition: number; readonly endOffset: number };
+/** How far a partition was folded, and whom the log believed there. */
+export type Position = { readonly partition: number; readonly endOffset: number; readonly owner: PartitionOwner };
 
 /** Where events are kept. */
 export type EventTable = {
   /** How far each partition was folded; a partition never seen counts as 0 and is made. */
-  appliedOffsets(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  positions(partitions: readonly number[]): Promise<readonly Position[]>;
   /** Writes one fold and moves the offsets, or changes nothing and answers false if somebody else has moved one. */
   writeFold(changes: FoldChanges): Promise<boolean>;
   /** Open events by id, without payloads. */
@@ -25,11 +26,22 @@ export type EventTable = {
   getVersioned(id: string): Promise<VersionedEvent | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
   countOpen(): Promise<number>;
-  /** Every open event of the partitions and their offsets, as of one moment. */
+  /** Every open event of the partitions and their offsets, as of one moment; events in the order they were accepted. */
   snapshot(
     partitions: readonly number[],
-  ): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly StoredEvent[] }>;
+  ): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly OpenEvent[] }>;
+  /** Queued events of one lane in the order they were accepted, payloads included: fewer than the limit when they are large. */
+  listQueued(
+    lane: LaneName,
+    afterOffset: number,
+    limit: number,
+  ): Promise<{ readonly events: readonly OpenEvent[]; readonly hasMore: boolean }>;
+  /** One queued event of a lane. */
+  getQueued(lane: LaneName, id: string): Promise<OpenEvent | undefined>;
 };
+
+/** One async queue. */
+export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
 
 /** A stored line and its place within its attempt. */
 export type SequencedLine = { readonly sequence: number; readonly line: LogLine };

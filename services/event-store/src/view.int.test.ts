@@ -67,7 +67,7 @@ async function openView() {
 }
 
 const rows = async (): Promise<unknown> => {
-  const open = await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload FROM events.open_event ORDER BY id`;
+  const open = await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload, accept_offset::int AS accept_offset FROM events.open_event ORDER BY id`;
   const ended = await db.sql`SELECT *, encode(data, 'hex') AS data FROM events.ended_event ORDER BY id`;
   const applied = await db.sql`SELECT partition, end_offset::int FROM events.applied ORDER BY partition`;
   return JSON.parse(JSON.stringify([open, ended, applied])) as unknown;
@@ -155,8 +155,13 @@ describe('the fold', () => {
     const events = parts.flatMap((part) => part.events);
     assert.equal(position?.endOffset, 45);
     assert.equal(events.length, 30);
-    assert.ok(events.every(({ event }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
-    assert.equal(events.find(({ event }) => event?.id === idOf(3))?.payload.toString(), '"ééé"');
+    assert.ok(events.every(({ stored: { event } = {} }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
+    assert.equal(events.find(({ stored }) => stored?.event?.id === idOf(3))?.stored?.payload.toString(), '"ééé"');
+    const offsets = events.map(({ acceptOffset }) => Number(acceptOffset));
+    assert.deepEqual(
+      offsets,
+      offsets.toSorted((a, b) => a - b),
+    );
   });
 });
 

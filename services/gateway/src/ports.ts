@@ -12,7 +12,8 @@ import type { Clock } from '@evenfall/time';
 export type GatewayPorts = {
   readonly functions: ClientOf<typeof FunctionServiceService>;
   readonly registry: ClientOf<typeof RegistryServiceService>;
-  readonly queue: ClientOf<typeof QueueServiceService>;
+  /** One client for each replica. */
+  readonly queues: readonly ClientOf<typeof QueueServiceService>[];
   readonly scheduler: ClientOf<typeof SchedulerServiceService>;
   readonly eventStore: ClientOf<typeof EventStoreServiceService>;
   readonly log: Log;
@@ -36,8 +37,16 @@ export type PayloadLimits = {
   readonly maxSyncPayloadBytes: number;
 };
 
+/** The queue as one, whatever the number of its replicas. */
+export type Queue = Pick<ClientOf<typeof QueueServiceService>, 'acceptEvents' | 'terminateEvent'>;
+
 /** What every flow is given. */
-export type Gateway = GatewayPorts & { readonly cache: FunctionCache; readonly clock: Clock; readonly limits: PayloadLimits };
+export type Gateway = Omit<GatewayPorts, 'queues'> & {
+  readonly queue: Queue;
+  readonly cache: FunctionCache;
+  readonly clock: Clock;
+  readonly limits: PayloadLimits;
+};
 
 /** On whose behalf a flow runs. */
 export type Caller = {

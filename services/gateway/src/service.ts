@@ -4,6 +4,7 @@ import { startGrpcServer } from '@evenfall/rpc';
 import { observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import { createFunctionCache } from './adapters/function-cache.ts';
+import { createQueueRouter } from './adapters/queue-router.ts';
 import { authenticator } from './api/access.ts';
 import { publicServices } from './api/grpc/services.ts';
 import { createRestServer } from './api/rest/server.ts';
@@ -36,15 +37,17 @@ export async function startGateway(
   checkOpenness(settings);
   const stopping = new AbortController();
   const cache = createFunctionCache(ports);
+  const queue = createQueueRouter(ports);
   const gateway: Gateway = {
     ...ports,
+    queue,
     cache,
     clock: systemClock,
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
   const authenticate = authenticator(settings.accessKeys);
   const counts = countDoors();
-  const watching = cache.run(stopping.signal);
+  const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal)]);
   const rest = await createRestServer(gateway, {
     authenticate,
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],

@@ -1,17 +1,38 @@
+import type { LaneName } from './domain/lanes.ts';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { EventLog } from '@evenfall/event-log';
+import type { PartitionOwner } from '@evenfall/event-model';
 import type { Clock } from '@evenfall/time';
 import type { Log } from '@evenfall/telemetry';
 
+/** A place in the log that the view must have reached. */
+export type After = { readonly partition: number; readonly endOffset: number };
+
+/** An open event, and where its lane begins with it. */
+export type QueuedEvent = { readonly stored: StoredEvent; readonly acceptOffset: number };
+
 /** What the queue asks of the event-store. */
 export type EventView = {
-  /** Open events of some partitions and the offsets they were folded up to, as of one moment. */
-  snapshot(
-    partitions: readonly number[],
-  ): Promise<{ readonly offsets: ReadonlyMap<number, number>; readonly events: readonly StoredEvent[] }>;
+  /**
+   * Open events of some partitions in the order they were accepted, in parts, once the view has reached the given places; and how far it is, as
+   * of one moment, with whom the log believed there.
+   */
+  snapshot(after: readonly After[]): AsyncIterable<{
+    readonly positions: readonly { readonly partition: number; readonly endOffset: number; readonly owner: PartitionOwner }[];
+    readonly events: readonly QueuedEvent[];
+  }>;
+  /** Queued events of a lane in order, those accepted after the given offset. */
+  listQueued(
+    lane: LaneName,
+    afterOffset: number,
+    limit: number,
+    after: After,
+  ): Promise<{ readonly events: readonly QueuedEvent[]; readonly hasMore: boolean }>;
+  /** One queued event of a lane; undefined if it is not queued (any more). */
+  getQueued(lane: LaneName, id: string, after: After): Promise<QueuedEvent | undefined>;
   /** An event as the view has it once it has seen the given position; undefined if there is none. */
-  get(id: string, after?: { readonly partition: number; readonly endOffset: number }): Promise<Event | undefined>;
+  get(id: string, after?: After): Promise<Event | undefined>;
 };
 
 /** What the queue's flows work with. */
@@ -21,7 +42,7 @@ export type QueuePorts = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  /** Made anew at every start: tells this replica's records from those of others, and of its own past. */
-  readonly writerId: string;
+  /** Made anew at every start: tells this replica from others, and from its own past. */
+  readonly replicaId: string;
   readonly laneLimit: number;
 };

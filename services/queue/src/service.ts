@@ -42,7 +42,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     clock: deps.clock ?? systemClock,
     random: Math.random,
     log: deps.log,
-    writerId: newUuidV7().slice(-12),
+    replicaId: newUuidV7().slice(-12),
     laneLimit: settings.laneLimit,
   };
   const counters = countable('queue', {
@@ -59,11 +59,11 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
   });
   const balance = (): void => {
-    counters.open = owner.book.size;
+    counters.open = owner.book.size + owner.lanes.parkedCount;
     counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
   };
-  const onDurable = (entry: Entry, record: EventRecord): void => {
-    dispatcher.durable(entry, record);
+  const onRecorded = (entry: Entry, record: EventRecord): void => {
+    dispatcher.recorded(entry, record);
     const { change } = record;
     const ended = change?.$case === 'endedUnstarted' || (change?.$case === 'attemptConcluded' && isFinal(change.value.state));
     if (ended) {
@@ -77,28 +77,30 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     const delivered = change?.$case === 'signalSent' || (change?.$case === 'terminationRequested' && steps > 0);
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
-  const writer = createWriter(ports, onDurable, () => owner.lanes.onTheWay > BUSY_ABOVE);
-  const owner = createOwner(ports, writer);
-  const dispatcher = createDispatcher(ports, owner);
+  const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
+  const writer = createWriter(ports, ownership, onRecorded, () => owner.lanes.onTheWay > BUSY_ABOVE);
+  const owner = createOwner(ports, ownership, writer);
+  const dispatcher = createDispatcher(ports, ownership, owner);
 
-  const ownership = createOwnership(deps.eventLog.partitionCount);
   const stopping = new AbortController();
-  const owning = ownPartitions(ports, owner, dispatcher, {
+  const tally = {
     accepted() {
       counters.accepted_total++;
       balance();
     },
-    takenOver(count) {
+    takenOver(count: number) {
       counters.taken_over += count;
       balance();
     },
-  });
+  };
+  const parts = { queue: ports, ownership, owner, writer, dispatcher, tally };
+  const owning = ownPartitions(parts, tally);
   const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
-  const tending = runTend(ports, owner, dispatcher, stopping.signal);
+  const tending = runTend(parts, stopping.signal);
   return {
     api: {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
-      terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, owner, writer }, request, signal),
+      terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, ownership, owner, writer }, request, signal),
       watchOwnership: (_request, { signal }) => ownership.watch(signal),
     },
     async stop() {

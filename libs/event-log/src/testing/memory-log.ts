@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
 import type { EventLog, Subscriber } from '../port.ts';
@@ -9,6 +9,8 @@ export type MemoryLog = EventLog & {
   records(partition: number): readonly EventRecord[];
   /** Appends that fail from now on; they leave nothing. */
   failNext(count: number): void;
+  /** Keeps those who read now from reading on, as a process that is paused; answers how to let them. */
+  pauseReaders(): () => void;
   /** Appends that were tried. */
   readonly appends: number;
 };
@@ -16,6 +18,7 @@ export type MemoryLog = EventLog & {
 export function memoryLog(partitionCount = 4): MemoryLog {
   const partitions: EventRecord[][] = Array.from({ length: partitionCount }, () => []);
   const rouse = new Set<() => void>();
+  const pauses = new Set<{ paused: boolean }>();
   let failing = 0;
   let appends = 0;
   return {
@@ -26,6 +29,14 @@ export function memoryLog(partitionCount = 4): MemoryLog {
     records: (partition) => partitions[partition] ?? [],
     failNext(count) {
       failing = count;
+    },
+    pauseReaders() {
+      const held = [...pauses];
+      for (const one of held) one.paused = true;
+      return () => {
+        for (const one of held) one.paused = false;
+        for (const one of rouse) one();
+      };
     },
     async append(partition, records) {
       appends++;
@@ -39,16 +50,24 @@ export function memoryLog(partitionCount = 4): MemoryLog {
     endOffsets: async () => new Map(partitions.map((records, partition) => [partition, records.length])),
     subscribe(subscriber: Subscriber) {
       let stopped = false;
+      const pause = { paused: false };
+      pauses.add(pause);
       let wake: (() => void) | undefined;
       const called = (): void => wake?.();
       rouse.add(called);
       const reading = (async () => {
-        const offsets = new Map(await subscriber.owned(partitions.map((_, partition) => partition)));
+        const all = partitions.map((_, partition) => partition);
+        let owned: ReadonlyMap<number, number> | undefined;
+        while (!owned && !stopped) {
+          owned = await subscriber.owned(all).catch(() => undefined);
+          if (!owned) await delay(5);
+        }
+        const offsets = new Map(owned);
         while (!stopped) {
           const woken = new Promise<void>((resolve) => (wake = resolve));
           const batches = partitions.flatMap((records, partition) => {
             const firstOffset = offsets.get(partition) ?? 0;
-            return records.length > firstOffset ? [{ partition, firstOffset, records: records.slice(firstOffset) }] : [];
+            return records.length > firstOffset && !pause.paused ? [{ partition, firstOffset, records: records.slice(firstOffset) }] : [];
           });
           for (const { partition, firstOffset, records } of batches) offsets.set(partition, firstOffset + records.length);
           if (batches.length > 0) await subscriber.apply(batches);
@@ -62,6 +81,7 @@ export function memoryLog(partitionCount = 4): MemoryLog {
           called();
           await reading;
           rouse.delete(called);
+          pauses.delete(pause);
         },
       };
     },

@@ -1,5 +1,5 @@
 import type { LogBatch } from '@evenfall/event-log';
-import { evolve, isFinal } from '@evenfall/event-model';
+import { evolve, isBelieved, isFinal, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 
@@ -7,13 +7,15 @@ import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 export type OpenEntry = {
   readonly stored: StoredEvent;
   readonly partition: number;
+  /** Offset of its Accepted record; 0 where the row has it already. */
+  readonly acceptOffset: number;
   /** Whether it has a row: one that came and went within a fold never has. */
   readonly persisted: boolean;
 };
 
 /** What one fold does to the tables, all or nothing. */
 export type FoldChanges = {
-  readonly moves: readonly { readonly partition: number; readonly from: number; readonly to: number }[];
+  readonly moves: readonly { readonly partition: number; readonly from: number; readonly to: number; readonly owner: PartitionOwner }[];
   /** New or changed open events. */
   readonly open: readonly OpenEntry[];
   readonly ended: readonly Event[];
@@ -33,10 +35,10 @@ export function idsToLoad(
   const accepted = new Set<string>();
   for (const { records } of batches) {
     for (const { eventId, change } of records) {
-      if (known(eventId) || accepted.has(eventId)) continue;
+      if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged') continue;
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
-        if (!change.value.keyed) continue; // a UUIDv7 of ours: new
+        if (!change.value.keyed && !change.value.repeated) continue; // a UUIDv7 of ours: new
         keyed.add(eventId);
       }
       ids.add(eventId);
@@ -50,20 +52,25 @@ export function fold(
   batches: readonly LogBatch[],
   known: (id: string) => OpenEntry | undefined,
   hasEnded: (id: string) => boolean,
+  ownerOf: (partition: number) => PartitionOwner,
 ): FoldChanges {
   const changed = new Map<string, OpenEntry>();
-  const moves = new Map<number, { partition: number; from: number; to: number }>();
+  const moves = new Map<number, { partition: number; from: number; to: number; owner: PartitionOwner }>();
   for (const { partition, firstOffset, records } of batches) {
-    const to = firstOffset + records.length;
-    const move = moves.get(partition);
-    if (move) move.to = to;
-    else moves.set(partition, { partition, from: firstOffset, to });
+    let move = moves.get(partition);
+    if (!move) moves.set(partition, (move = { partition, from: firstOffset, to: firstOffset, owner: ownerOf(partition) }));
+    move.to = firstOffset + records.length;
+    let offset = firstOffset - 1;
     for (const record of records) {
+      offset++;
+      move.owner = ownerAfter(move.owner, record);
+      if (record.eventId === '' || !isBelieved(move.owner, record)) continue;
       const before = changed.get(record.eventId) ?? known(record.eventId);
       if (!before && hasEnded(record.eventId)) continue;
       const after = evolve(before?.stored, record);
-      if (after && after !== before?.stored)
-        changed.set(record.eventId, { stored: after, partition, persisted: before?.persisted ?? false });
+      if (!after || after === before?.stored) continue;
+      const acceptOffset = before?.acceptOffset ?? offset;
+      changed.set(record.eventId, { stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
     }
   }
   const open: OpenEntry[] = [];

@@ -1,5 +1,5 @@
 import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
-import { isFinal } from '@evenfall/event-model';
+import { isFinal, NO_OWNER, type PartitionOwner } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { fold, idsToLoad, type OpenEntry } from '../domain/fold.ts';
@@ -26,12 +26,13 @@ class FoldedElsewhere extends Error {}
 export function startFold(ports: FoldPorts): Subscription {
   const { log, events, partitions } = ports;
   const open = new Map<string, OpenEntry>();
+  const owners = new Map<number, PartitionOwner>();
 
   const load = async (batches: readonly LogBatch[]): Promise<ReadonlySet<string>> => {
     const wanted = idsToLoad(batches, (id) => open.has(id));
     if (wanted.ids.length === 0) return new Set();
     const stored = await events.loadOpen(wanted.ids);
-    for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, persisted: true });
+    for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, acceptOffset: 0, persisted: true });
     return wanted.keyed.length > 0 ? events.endedIds(wanted.keyed) : new Set();
   };
 
@@ -39,7 +40,11 @@ export function startFold(ports: FoldPorts): Subscription {
     name: 'event-store',
     async owned(owned) {
       open.clear();
-      const offsets = await events.appliedOffsets(owned);
+      const offsets = new Map<number, number>();
+      for (const { partition, endOffset, owner } of await events.positions(owned)) {
+        offsets.set(partition, endOffset);
+        owners.set(partition, owner);
+      }
       ports.onStartOver(offsets);
       return offsets;
     },
@@ -50,6 +55,7 @@ export function startFold(ports: FoldPorts): Subscription {
         batches,
         (id) => open.get(id),
         (id) => ended.has(id),
+        (partition) => owners.get(partition) ?? NO_OWNER,
       );
       await partitions.ensure(changes.ended.map((event) => event.endTime?.getTime() ?? 0));
       if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
@@ -65,6 +71,7 @@ export function startFold(ports: FoldPorts): Subscription {
         if (open.size <= KEPT) break;
         open.delete(id);
       }
+      for (const { partition, owner } of changes.moves) owners.set(partition, owner);
       const endOffsets = new Map(changes.moves.map((move) => [move.partition, move.to]));
       subscription.applied(endOffsets);
       ports.onFolded(changes.touched, endOffsets);

@@ -40,6 +40,7 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
       notBefore: undefined,
       keyed: key !== '',
       traceparent: context.traceparent,
+      repeated: false,
     },
   };
 }

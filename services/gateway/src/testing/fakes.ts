@@ -124,20 +124,22 @@ export function fakeWorld(): World {
           return watch;
         },
       }),
-      queue: inProcessClient(QueueServiceService, {
-        acceptEvents: async ({ events }) => {
-          if (world.queueFailure) throw world.queueFailure;
-          world.accepted.push(...events);
-          return { positions: [{ partition: 1, endOffset: 1n }] };
-        },
-        terminateEvent: async (request) => {
-          if (world.queueFailure) throw world.queueFailure;
-          event(request.eventId);
-          world.terminations.push(request);
-          return { positions: [{ partition: 2, endOffset: 7n }] };
-        },
-        watchOwnership: notHere,
-      }),
+      queues: [
+        inProcessClient(QueueServiceService, {
+          acceptEvents: async ({ events }) => {
+            if (world.queueFailure) throw world.queueFailure;
+            world.accepted.push(...events);
+            return { positions: [{ partition: 1, endOffset: 1n }] };
+          },
+          terminateEvent: async (request) => {
+            if (world.queueFailure) throw world.queueFailure;
+            event(request.eventId);
+            world.terminations.push(request);
+            return { positions: [{ partition: 2, endOffset: 7n }] };
+          },
+          watchOwnership: notHere,
+        }),
+      ],
       scheduler: inProcessClient(SchedulerServiceService, {
         dispatch: notHere,
         attach: notHere,
@@ -174,6 +176,7 @@ export function fakeWorld(): World {
         },
         appendLogLines: notHere,
         getSnapshot: notHere,
+        listQueuedEvents: notHere,
       }),
     },
   };

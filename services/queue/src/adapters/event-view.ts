@@ -1,30 +1,44 @@
-import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { EventStoreServiceService, OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { isRefusal } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
-import type { EventView } from '../ports.ts';
+import type { After, EventView, QueuedEvent } from '../ports.ts';
+
+const TIMEOUT_MS = 15_000;
 
 /** The event-store, as the queue sees it. */
 export function createEventView(eventStore: ClientOf<EventStoreServiceService>): EventView {
   return {
-    async snapshot(partitions) {
-      const offsets = new Map<number, number>();
-      const events: StoredEvent[] = [];
-      for await (const part of eventStore.getSnapshot({ partitions: [...partitions] })) {
-        for (const { partition, endOffset } of part.positions) offsets.set(partition, Number(endOffset));
-        for (const event of part.events) events.push(event);
+    async *snapshot(after) {
+      const partitions = after.map(({ partition }) => partition);
+      for await (const part of eventStore.getSnapshot({ partitions, after: after.map(positionOf) })) {
+        const positions = part.positions.map(({ partition, endOffset, owner }) => ({ partition, endOffset: Number(endOffset), owner }));
+        yield { positions, events: part.events.flatMap(queuedEvents) };
       }
-      for (const partition of partitions) if (!offsets.has(partition)) offsets.set(partition, 0);
-      return { offsets, events };
+    },
+    async listQueued(lane, afterOffset, limit, after) {
+      const request = { ...lane, afterOffset: BigInt(afterOffset), limit, eventId: '', after: [positionOf(after)] };
+      const { events, hasMore } = await eventStore.listQueuedEvents(request, { timeoutMs: TIMEOUT_MS });
+      return { events: events.flatMap(queuedEvents), hasMore };
+    },
+    async getQueued(lane, eventId, after) {
+      const request = { ...lane, afterOffset: 0n, limit: 1, eventId, after: [positionOf(after)] };
+      return (await eventStore.listQueuedEvents(request, { timeoutMs: TIMEOUT_MS })).events.flatMap(queuedEvents)[0];
     },
     async get(id, after) {
       try {
-        const positions = after ? [{ partition: after.partition, endOffset: BigInt(after.endOffset) }] : [];
-        return (await eventStore.getEvent({ id, after: positions }, { timeoutMs: 15_000 })).event;
+        return (await eventStore.getEvent({ id, after: after ? [positionOf(after)] : [] }, { timeoutMs: TIMEOUT_MS })).event;
       } catch (error) {
         if (isRefusal(error) && error.reason === 'EVENT_NOT_FOUND') return undefined;
         throw error;
       }
     },
   };
+}
+
+function positionOf({ partition, endOffset }: After): { partition: number; endOffset: bigint } {
+  return { partition, endOffset: BigInt(endOffset) };
+}
+
+function queuedEvents({ stored, acceptOffset }: OpenEvent): QueuedEvent[] {
+  return stored ? [{ stored, acceptOffset: Number(acceptOffset) }] : [];
 }

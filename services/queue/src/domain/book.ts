@@ -9,6 +9,8 @@ export type Entry = {
   stored: StoredEvent;
   /** Whether it stands in its lane's ready queue. */
   ready: boolean;
+  /** Bytes it counts for there. */
+  readyBytes: number;
   /** Number of the attempt that was dispatched and of which no end is known; 0 for none. */
   dispatched: number;
   /** Whether it counts as waiting in its lane. */
@@ -21,6 +23,8 @@ export type Entry = {
 export type Waiter = {
   readonly until: 'DELIVERED' | 'ENDED';
   readonly resolve: () => void;
+  /** The event is somebody else's now: nobody here will know. */
+  readonly abandon: () => void;
 };
 
 /** Every open event of the owned partitions, by id. */

@@ -5,14 +5,16 @@ import type { Entry } from './book.ts';
 import { createLanes, type Lane, type Lanes } from './lanes.ts';
 
 function fill(lanes: Lanes, key: string, count: number): Lane {
-  const lane = lanes.get(key);
-  for (let i = 0; i < count; i++) lane.ready.push(entryOf(lane, `${key}${i}`));
-  lanes.enter(lane);
+  const lane = lanes.get(nameOf(key), 0);
+  for (let i = 0; i < count; i++) lanes.ready(entryOf(lane, `${key}${i}`));
   return lane;
 }
 
-function entryOf(lane: Lane, id: string): Entry {
-  return { id, partition: 0, lane, stored: StoredEvent.create(), ready: false, dispatched: 0, counted: false, waiters: undefined };
+const nameOf = (fn: string) => ({ namespace: 'default', function: fn, trigger: 'api' });
+
+function entryOf(lane: Lane, id: string, payloadBytes = 0): Entry {
+  const stored = { ...StoredEvent.create(), payload: Buffer.alloc(payloadBytes) };
+  return { id, partition: 0, lane, stored, ready: false, readyBytes: 0, dispatched: 0, counted: false, waiters: undefined };
 }
 
 const idsOf = (entries: readonly Entry[]): string[] => entries.map(({ id }) => id);
@@ -85,11 +87,10 @@ describe('lanes', () => {
 
   it('counts nothing that is not ready, wherever it stands', () => {
     const lanes = createLanes();
-    const lane = lanes.get('a');
+    const lane = lanes.get(nameOf('a'), 0);
     const entries = Array.from({ length: 4 }, (_, i) => entryOf(lane, `a${i}`));
-    for (const entry of entries) lane.ready.push(entry);
-    for (const entry of entries.slice(1)) entry.ready = false;
-    lanes.enter(lane);
+    for (const entry of entries) lanes.ready(entry);
+    for (const entry of entries.slice(1)) lanes.unready(entry);
     assert.deepEqual(idsOf(lanes.take(0)), ['a0']);
     assert.deepEqual(idsOf(lanes.take(0)), []);
   });
@@ -125,5 +126,36 @@ describe('lanes', () => {
     }
     assert.equal(next, 100_000);
     assert.equal(lane.ready.size, 0);
+  });
+
+  it('keeps so much of a lane in memory, counts the rest as parked, and says when it runs low', () => {
+    const lanes = createLanes();
+    const lane = lanes.get(nameOf('a'), 0);
+    const large = 1024 * 1024;
+    for (let i = 0; lanes.hasRoom(lane); i++) lanes.ready(entryOf(lane, `a${i}`, large));
+    assert.equal(lane.readyCount, 16, '16 MiB of payloads');
+    for (let offset = 100; offset < 105; offset++) lanes.park(lane, offset);
+    assert.deepEqual([lane.parked.afterOffset, lane.parked.lastOffset, lane.waiting, lanes.parkedCount], [99, 104, 5, 5]);
+    assert.equal(lanes.runsLow(lane), false);
+    const taken = lanes.take(0);
+    assert.deepEqual(
+      [lane.readyBytes, lanes.runsLow(lane), lanes.hasRoom(lane)],
+      [0, true, false],
+      'what comes goes behind the parked ones',
+    );
+    for (const entry of taken) lanes.left(entry);
+    lanes.dropIfEmpty(lane);
+    assert.equal(lanes.get(nameOf('a'), 0), lane, 'it is not forgotten while some are parked');
+    lanes.unpark(lane, 5);
+    assert.deepEqual([lanes.runsLow(lane), lanes.hasRoom(lane), [...lanes.withParked()]], [false, true, []]);
+  });
+
+  it('keeps a window of each lane when all of them together have much', () => {
+    const lanes = createLanes();
+    for (const key of ['a', 'b', 'c']) fill(lanes, key, 20_000);
+    const late = fill(lanes, 'late', 100);
+    assert.equal(lanes.hasRoom(late), true);
+    fill(lanes, 'later', 256);
+    assert.equal(lanes.hasRoom(lanes.get(nameOf('later'), 0)), false);
   });
 });

@@ -1,8 +1,15 @@
+import { laneKey } from '@evenfall/event-log/lane';
 import type { Entry } from './book.ts';
+import { createReadyQueue, type ReadyQueue } from './ready-queue.ts';
+
+/** What names a lane. */
+export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
 
 /** One async queue: the waiting events of one function and trigger, first in first out. */
 export type Lane = {
   readonly key: string;
+  readonly name: LaneName;
+  readonly partition: number;
   /** Ready to be dispatched, in order. */
   readonly ready: ReadyQueue;
   /** Dispatched and not yet started. */
@@ -13,19 +20,26 @@ export type Lane = {
   accepting: number;
   /** Open events that belong to it, running ones among them: while there are any it must not be made anew. */
   members: number;
+  /** Events of it that are not in memory: the view has them, and they are fetched back in order. */
+  readonly parked: Parked;
+  /** Entries in `ready` that are ready, and the bytes of their payloads. */
+  readyCount: number;
+  readyBytes: number;
   /** Not dispatched before; 0 if it may be at once. */
   pausedUntilMs: number;
   /** Whether it stands in the round. */
   inRound: boolean;
 };
 
-/** A first-in-first-out queue that skips what is no longer ready. */
-export type ReadyQueue = {
-  readonly size: number;
-  push(entry: Entry): void;
-  unshift(entry: Entry): void;
-  shift(): Entry | undefined;
-  peek(): Entry | undefined;
+/** What of a lane stands in the view alone. All of it was accepted after everything of the lane that is in memory. */
+export type Parked = {
+  count: number;
+  /** Offset of the Accepted record after which to fetch. */
+  afterOffset: number;
+  /** Offset of the newest one. */
+  lastOffset: number;
+  /** While some are being fetched: ids that were taken out meanwhile by somebody else. */
+  fetching: Set<string> | undefined;
 };
 
 /** What one lane may have on its way: enough to keep its instances busy, little enough to leave room for others. */
@@ -34,11 +48,17 @@ const LANE_WINDOW = 256;
 const TOTAL_WINDOW = 4_096;
 /** What a lane gets before it is the next one's turn. */
 const QUANTUM = 64;
+/** What a lane keeps in memory, ready to go; the rest is parked. */
+const LANE_READY = 20_000;
+const LANE_READY_BYTES = 16 * 1024 * 1024;
+/** What all lanes keep; above it a lane keeps no more than one window. */
+const TOTAL_READY = 50_000;
+const TOTAL_READY_BYTES = 64 * 1024 * 1024;
 
 export type Lanes = {
   /** Events dispatched and not yet started, in all lanes. */
   readonly onTheWay: number;
-  get(key: string): Lane;
+  get(name: LaneName, partition: number): Lane;
   all(): Iterable<Lane>;
   /** Puts a lane into the round, if it has something to give. */
   enter(lane: Lane): void;
@@ -46,6 +66,22 @@ export type Lanes = {
   take(nowMs: number): Entry[];
   /** Notes that a dispatched event started, ended or came back. */
   left(entry: Entry): void;
+  /** Puts an entry at the end of its lane's ready queue. */
+  ready(entry: Entry): void;
+  /** Takes note that an entry has left the ready queue without being taken. */
+  unready(entry: Entry): void;
+  /** Counts an event as parked, the newest of its lane. */
+  park(lane: Lane, acceptOffset: number): void;
+  /** Counts parked events out: they were fetched, or are no more. */
+  unpark(lane: Lane, count: number): void;
+  /** Lanes with parked events. */
+  withParked(): Iterable<Lane>;
+  /** Parked events of all lanes. */
+  readonly parkedCount: number;
+  /** Whether a lane has room in memory for one more; what comes behind parked ones is parked too. */
+  hasRoom(lane: Lane): boolean;
+  /** Whether parked events of a lane should be fetched: what it has in memory runs low. */
+  runsLow(lane: Lane): boolean;
   /** Forgets a lane with nothing in it. */
   dropIfEmpty(lane: Lane): void;
 };
@@ -54,7 +90,21 @@ export function createLanes(): Lanes {
   const lanes = new Map<string, Lane>();
   const round: Lane[] = [];
   let onTheWay = 0;
+  let totalReady = 0;
+  let totalBytes = 0;
+  let parkedCount = 0;
+  const parkedLanes = new Set<Lane>();
 
+  const add = (entry: Entry, sign: 1 | -1): void => {
+    totalReady += sign;
+    totalBytes += sign * entry.readyBytes;
+    entry.lane.readyBytes += sign * entry.readyBytes;
+    entry.lane.readyCount += sign;
+  };
+  const fits = ({ readyCount, readyBytes }: Lane, share: number): boolean => {
+    const isCrowded = totalReady >= TOTAL_READY || totalBytes >= TOTAL_READY_BYTES;
+    return readyCount < (isCrowded ? LANE_WINDOW : LANE_READY) * share && (readyBytes < LANE_READY_BYTES * share || readyCount === 0);
+  };
   const enter = (lane: Lane): void => {
     if (lane.inRound || lane.ready.size === 0 || lane.sent.size >= LANE_WINDOW) return;
     lane.inRound = true;
@@ -64,18 +114,24 @@ export function createLanes(): Lanes {
     get onTheWay() {
       return onTheWay;
     },
-    get(key) {
+    get(name, partition) {
+      const key = laneKey(name.namespace, name.function, name.trigger);
       let lane = lanes.get(key);
       if (!lane)
         lanes.set(
           key,
           (lane = {
             key,
+            name: { namespace: name.namespace, function: name.function, trigger: name.trigger },
+            partition,
             ready: createReadyQueue(),
             sent: new Set(),
             waiting: 0,
             accepting: 0,
             members: 0,
+            parked: { count: 0, afterOffset: 0, lastOffset: 0, fetching: undefined },
+            readyCount: 0,
+            readyBytes: 0,
             pausedUntilMs: 0,
             inRound: false,
           }),
@@ -97,6 +153,7 @@ export function createLanes(): Lanes {
         for (let i = 0; i < QUANTUM && lane.sent.size < LANE_WINDOW && onTheWay < TOTAL_WINDOW; i++) {
           const entry = lane.ready.shift();
           if (!entry) break;
+          add(entry, -1);
           lane.sent.add(entry);
           onTheWay++;
           taken.push(entry);
@@ -114,49 +171,40 @@ export function createLanes(): Lanes {
       onTheWay--;
       enter(entry.lane);
     },
-    dropIfEmpty(lane) {
-      if (lane.members === 0 && lane.accepting === 0) lanes.delete(lane.key);
+    ready(entry) {
+      entry.lane.ready.push(entry);
+      entry.readyBytes = entry.stored.payload.length; // an event that ends lets its payload go before it leaves
+      add(entry, 1);
+      enter(entry.lane);
     },
-  };
-}
-
-/** Entries leave it by being marked not ready; they are skipped when their turn comes, so that taking one out costs nothing. */
-function createReadyQueue(): ReadyQueue {
-  let items: (Entry | undefined)[] = [];
-  let head = 0;
-  const front: Entry[] = [];
-  const settle = (): void => {
-    while (front.length > 0 && !front[front.length - 1]?.ready) front.pop();
-    while (head < items.length && !items[head]?.ready) head++;
-    if (head > 1_000 && head * 2 > items.length) {
-      items = items.slice(head);
-      head = 0;
-    }
-  };
-  return {
-    get size() {
-      settle();
-      return front.length + items.length - head;
-    },
-    push(entry) {
-      entry.ready = true;
-      items.push(entry);
-    },
-    unshift(entry) {
-      entry.ready = true;
-      front.push(entry);
-    },
-    shift() {
-      settle();
-      const entry = front.length > 0 ? front.pop() : items[head];
-      if (!entry) return undefined;
-      if (entry === items[head]) items[head++] = undefined;
+    unready(entry) {
+      if (!entry.ready) return;
       entry.ready = false;
-      return entry;
+      add(entry, -1);
     },
-    peek() {
-      settle();
-      return front[front.length - 1] ?? items[head];
+    park(lane, acceptOffset) {
+      const { parked } = lane;
+      if (parked.count === 0) parked.afterOffset = acceptOffset - 1;
+      parked.count++;
+      parked.lastOffset = acceptOffset;
+      parkedCount++;
+      lane.waiting++;
+      parkedLanes.add(lane);
+    },
+    unpark(lane, count) {
+      lane.parked.count -= count;
+      parkedCount -= count;
+      lane.waiting -= count;
+      if (lane.parked.count === 0) parkedLanes.delete(lane);
+    },
+    withParked: () => parkedLanes,
+    get parkedCount() {
+      return parkedCount;
+    },
+    hasRoom: (lane) => lane.parked.count === 0 && fits(lane, 1),
+    runsLow: (lane) => lane.parked.count > 0 && lane.parked.fetching === undefined && fits(lane, 0.5),
+    dropIfEmpty(lane) {
+      if (lane.members === 0 && lane.accepting === 0 && lane.parked.count === 0) lanes.delete(lane.key);
     },
   };
 }

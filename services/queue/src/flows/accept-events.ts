@@ -12,7 +12,8 @@ export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: Acc
   const first = request.events[0]?.accepted;
   if (!first) throw refuse('INVALID_FIELD', { field: 'events', rule: 'there must be at least one' });
   const key = laneKey(first.namespace, first.function, first.trigger);
-  const lane = lanes.get(key);
+  const partition = partitionOfLane(key, ports.eventLog.partitionCount);
+  const lane = lanes.get(first, partition);
   const count = request.events.length;
   if (lane.waiting + lane.accepting + count > ports.laneLimit)
     throw refuse('LANE_FULL', { function: first.function, limit: ports.laneLimit });
@@ -25,9 +26,8 @@ export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: Acc
     }
     const delayMs = msOfDuration(delay) ?? 0;
     const value = delayMs > 0 ? { ...accepted, notBefore: new Date(nowMs + delayMs) } : accepted;
-    records.push(recordOf(eventId, 0, { $case: 'accepted', value }, nowMs, ports.writerId));
+    records.push(recordOf(eventId, 0, { $case: 'accepted', value }, nowMs, ports.replicaId));
   }
-  const partition = partitionOfLane(key, ports.eventLog.partitionCount);
   lane.accepting += count;
   try {
     const endOffset = await ports.eventLog.append(partition, records);

@@ -8,6 +8,7 @@ import { msOfDuration } from '@evenfall/time';
 import type { Entry } from '../domain/book.ts';
 import type { QueuePorts } from '../ports.ts';
 import { eventOf, type Owner } from './owner.ts';
+import type { Ownership } from './ownership.ts';
 
 /** Sends attempts to the scheduler and takes what it reports. */
 export type Dispatcher = {
@@ -15,8 +16,10 @@ export type Dispatcher = {
   pump(): void;
   /** Takes a batch of reports. */
   take(reports: readonly AttemptReport[]): void;
-  /** Told that a record is in the log: what hangs on it may be told now. */
-  durable(entry: Entry, record: EventRecord): void;
+  /** Told that a record counts: what hangs on it may be told now. */
+  recorded(entry: Entry, record: EventRecord): void;
+  /** Speaks for a partition from now on: the scheduler tells what it knows of its attempts. */
+  claim(partition: number): void;
   /** Has a new stream; says everything again that may not have arrived. */
   connected(send: (batch: DispatchRequest) => void): void;
   disconnected(): void;
@@ -26,7 +29,7 @@ export type Dispatcher = {
   revoke(entry: Entry): void;
 };
 
-export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
+export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner: Owner): Dispatcher {
   let send: ((batch: DispatchRequest) => void) | undefined;
   let outgoing: DispatchRequest | undefined;
 
@@ -41,6 +44,10 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
     const ready = outgoing;
     outgoing = undefined;
     if (ready) send?.(ready); // without a stream it is said again when there is one
+  };
+  const claim = (partition: number): void => {
+    const epoch = ownership.live().get(partition);
+    if (epoch !== undefined) batch().claims.push({ partition, epoch: BigInt(epoch) });
   };
   const assign = (entry: Entry, runningOn: string): void => {
     const event = eventOf(entry);
@@ -60,7 +67,8 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
   const stop = (entry: Entry): void => {
     const request = entry.stored.terminationRequest;
     if (!request) return;
-    batch().stops.push({ eventId: entry.id, attempt: entry.dispatched, cause: request.cause, mode: request.mode, policy: request.policy });
+    const { cause, mode, policy } = request;
+    batch().stops.push({ eventId: entry.id, attempt: entry.dispatched, cause, mode, policy, partition: entry.partition });
   };
   const resume = (entry: Entry): void => {
     const event = eventOf(entry);
@@ -103,10 +111,15 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
       }
     },
     take(reports) {
-      for (const { eventId, attempt, report } of reports) {
+      for (const { eventId, attempt, report, partition } of reports) {
         const entry = owner.book.get(eventId);
+        // Of a partition that is somebody else's, or not read to its end yet: told again to whoever claims it.
+        if (!ownership.isLive(entry?.partition ?? partition ?? -1)) continue;
         if (!entry) {
           if (report?.$case === 'ended') batch().acks.push({ eventId, attempt });
+          // A former owner had dispatched it, and nobody knew when the event was ended.
+          if (report?.$case === 'started')
+            batch().stops.push({ eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
           continue;
         }
         switch (report?.$case) {
@@ -131,7 +144,7 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
         }
       }
     },
-    durable(entry, record) {
+    recorded(entry, record) {
       const { change } = record;
       if (change?.$case === 'terminationRequested' && entry.dispatched > 0) stop(entry);
       if (change?.$case === 'attemptConcluded') {
@@ -142,8 +155,10 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
     connected(sender) {
       send = sender;
       outgoing = undefined;
+      for (const partition of ownership.live().keys()) claim(partition);
       for (const entry of owner.book.values()) if (entry.dispatched > 0) resume(entry);
     },
+    claim,
     disconnected() {
       send = undefined;
     },
@@ -155,6 +170,7 @@ export function createDispatcher(ports: QueuePorts, owner: Owner): Dispatcher {
         cause: Cause.UNSPECIFIED,
         mode: Mode.UNSPECIFIED,
         policy: undefined,
+        partition: entry.partition,
       });
     },
   };

@@ -1,18 +1,18 @@
-import { type Command, decide, evolve, isFinal } from '@evenfall/event-model';
+import { type Command, decide, evolve } from '@evenfall/event-model';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { laneKey } from '@evenfall/event-log';
-import { isRefusal, type Refusal } from '@evenfall/errors';
+import { isRefusal, type Refusal, refuse } from '@evenfall/errors';
 import { type DueQueue, dueQueue } from '@evenfall/time';
 import type { Book, Entry } from '../domain/book.ts';
 import { createLanes, type Lanes } from '../domain/lanes.ts';
 import { recordOf } from '../domain/record.ts';
 import type { QueuePorts } from '../ports.ts';
+import type { Ownership } from './ownership.ts';
 import type { Writer } from './writer.ts';
 
 /**
  * The owner of partitions: holds their open events, decides what becomes of them, and keeps their lanes. What it decides it believes at
- * once and tells nobody before the log has it (see `writer`). It waits for nothing itself.
+ * once and tells nobody before it counts (see `writer`). It waits for nothing itself.
  */
 export type Owner = {
   readonly book: Book;
@@ -23,21 +23,19 @@ export type Owner = {
   settle(entry: Entry): void;
   /** Carries out a command; answers the refusal if it was one. */
   command(entry: Entry, attempt: number, command: Command): Refusal | undefined;
-  /** Folds in what another writer recorded. */
-  replay(entry: Entry, stored: StoredEvent): void;
   /** Lets everything whose time has come move, and answers when to look again. */
   moveDue(): number | undefined;
   forget(entry: Entry): void;
 };
 
-export function createOwner(ports: QueuePorts, writer: Writer): Owner {
+export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Writer): Owner {
   const book: Book = new Map();
   const lanes = createLanes();
   const due: DueQueue<Entry> = dueQueue();
 
   const forget = (entry: Entry): void => {
     uncount(entry);
-    entry.ready = false;
+    lanes.unready(entry);
     lanes.left(entry);
     if (book.get(entry.id) !== entry) return;
     book.delete(entry.id);
@@ -50,8 +48,7 @@ export function createOwner(ports: QueuePorts, writer: Writer): Owner {
     count(entry);
     const dueMs = event.nextAttemptTime?.getTime() ?? 0;
     if (dueMs > ports.clock.now()) return due.push(dueMs, entry);
-    entry.lane.ready.push(entry);
-    lanes.enter(entry.lane);
+    lanes.ready(entry);
   };
 
   return {
@@ -62,28 +59,36 @@ export function createOwner(ports: QueuePorts, writer: Writer): Owner {
     admit(stored, partition) {
       const { event } = stored;
       if (!event || book.has(event.id)) return undefined;
-      const lane = lanes.get(laneKey(event.namespace, event.function, event.trigger));
-      const entry: Entry = { id: event.id, partition, lane, stored, ready: false, dispatched: 0, counted: false, waiters: undefined };
+      const lane = lanes.get(event, partition);
+      const entry: Entry = {
+        id: event.id,
+        partition,
+        lane,
+        stored,
+        ready: false,
+        readyBytes: 0,
+        dispatched: 0,
+        counted: false,
+        waiters: undefined,
+      };
       book.set(event.id, entry);
       lane.members++;
       return entry;
     },
     command(entry, attempt, command) {
+      const writerId = ownership.tenureOf(entry.partition)?.writerId;
+      if (writerId === undefined) return refuse('EVENT_NOT_HELD', { event_id: entry.id });
       const nowMs = ports.clock.now();
       const changes = decide(entry.stored, command, nowMs);
       if (isRefusal(changes)) return changes;
       for (const change of changes) {
-        const record = recordOf(entry.id, attempt, change, nowMs, ports.writerId);
+        const record = recordOf(entry.id, attempt, change, nowMs, writerId);
         entry.stored = evolve(entry.stored, record) ?? entry.stored;
         writer.add(entry, record);
       }
       const { state } = eventOf(entry);
       if (state !== 1) uncount(entry);
       return undefined;
-    },
-    replay(entry, stored) {
-      entry.stored = stored;
-      if (isFinal(eventOf(entry).state)) forget(entry);
     },
     moveDue() {
       for (const entry of due.takeDue(ports.clock.now())) if (book.get(entry.id) === entry) settle(entry);

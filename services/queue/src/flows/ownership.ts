@@ -1,38 +1,66 @@
 import type { WatchOwnershipResponse } from '@evenfall/contracts/queue/v1/queue_service';
 import { pushable, type Pushable } from '@evenfall/rpc';
 
+/** An ownership of a partition, from its record in the log to the next one's. */
+export type Tenure = {
+  /** What its records carry: of this tenure alone, not of an earlier one of the same replica. */
+  readonly writerId: string;
+  /** Offset of its record; rises from tenure to tenure, whoever holds them. */
+  readonly epoch: number;
+};
+
 /** The partitions this replica owns, each since when: who asks is told, and told again when it changes. */
 export type Ownership = {
-  /** Offset at which the ownership of a partition began; undefined if it is somebody else's. */
-  epochOf(partition: number): number | undefined;
-  begin(epochs: ReadonlyMap<number, number>): void;
+  /** A name for the writer of the next tenure. */
+  newWriterId(): string;
+  /** The tenure of a partition that is held, or being recovered; undefined if it is somebody else's. */
+  tenureOf(partition: number): Tenure | undefined;
+  /** Whether a partition is held and everything before the tenure is known: decisions may be made. */
+  isLive(partition: number): boolean;
+  begin(partition: number, tenure: Tenure): void;
+  goLive(partition: number): void;
   end(partitions: readonly number[]): void;
-  all(): ReadonlyMap<number, number>;
-  /** What is owned, and all of it again after every change. */
+  /** Partitions that are live, and their epochs. */
+  live(): ReadonlyMap<number, number>;
+  /** What is live, and all of it again after every change. */
   watch(signal: AbortSignal): AsyncIterable<WatchOwnershipResponse>;
   /** Ends the watches. */
   close(): void;
 };
 
-export function createOwnership(partitionCount: number): Ownership {
-  const owned = new Map<number, number>();
+export function createOwnership(partitionCount: number, replicaId: string): Ownership {
+  const tenures = new Map<number, Tenure>();
+  const live = new Map<number, number>();
   const watchers = new Set<Pushable<WatchOwnershipResponse>>();
+  let count = 0;
   const snapshot = (): WatchOwnershipResponse => ({
     partitionCount,
-    partitions: [...owned].map(([partition, epoch]) => ({ partition, epoch: BigInt(epoch) })),
+    partitions: [...live].map(([partition, epoch]) => ({ partition, epoch: BigInt(epoch) })),
   });
   const tell = (): void => watchers.forEach((watcher) => watcher.push(snapshot()));
+  const leave = (watcher: Pushable<WatchOwnershipResponse>): void => {
+    watchers.delete(watcher);
+    watcher.end();
+  };
   return {
-    epochOf: (partition) => owned.get(partition),
-    begin(epochs) {
-      for (const [partition, epoch] of epochs) owned.set(partition, epoch);
+    newWriterId: () => `${replicaId}-${++count}`,
+    tenureOf: (partition) => tenures.get(partition),
+    isLive: (partition) => live.has(partition),
+    begin: (partition, tenure) => void tenures.set(partition, tenure),
+    goLive(partition) {
+      const tenure = tenures.get(partition);
+      if (!tenure) return;
+      live.set(partition, tenure.epoch);
       tell();
     },
     end(partitions) {
-      for (const partition of partitions) owned.delete(partition);
+      for (const partition of partitions) {
+        tenures.delete(partition);
+        live.delete(partition);
+      }
       tell();
     },
-    all: () => owned,
+    live: () => live,
     watch(signal) {
       const watcher = pushable<WatchOwnershipResponse>(() => watchers.delete(watcher));
       watchers.add(watcher);
@@ -42,9 +70,4 @@ export function createOwnership(partitionCount: number): Ownership {
     },
     close: () => [...watchers].forEach(leave),
   };
-
-  function leave(watcher: Pushable<WatchOwnershipResponse>): void {
-    watchers.delete(watcher);
-    watcher.end();
-  }
 }

@@ -1,117 +1,111 @@
 import { laneKey, type LogBatch, partitionOfLane, type Subscription } from '@evenfall/event-log';
-import { evolve, isFinal } from '@evenfall/event-model';
-import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import type { Entry } from '../domain/book.ts';
+import { recordOf } from '../domain/record.ts';
 import type { Dispatcher } from '../flows/dispatcher.ts';
+import { createIntake, type Tally } from '../flows/intake.ts';
 import type { Owner } from '../flows/owner.ts';
-import type { QueuePorts } from '../ports.ts';
+import type { Ownership } from '../flows/ownership.ts';
+import type { Writer } from '../flows/writer.ts';
+import type { QueuedEvent, QueuePorts } from '../ports.ts';
 
-/** Counts what comes in: each event once, however often it was asked for. */
-export type Tally = {
-  /** A new event. */
-  accepted(): void;
-  /** Open events of a former owner, of oneself before a restart; negative when they go to somebody else, or had ended. */
-  takenOver(count: number): void;
+export type OwningPorts = {
+  readonly queue: QueuePorts;
+  readonly ownership: Ownership;
+  readonly owner: Owner;
+  readonly writer: Writer;
+  readonly dispatcher: Dispatcher;
 };
 
 /**
- * Follows the log for the partitions this replica owns. A new owner takes the event-store's snapshot, reads the log from there to the end it
- * had when ownership began, and only then lets anything run. After that the log brings what others accepted; its own records it knows.
+ * Follows the log for the partitions this replica owns. A new owner says so in the log: from there on nobody else is believed. It waits
+ * until the view has come as far, takes what is open there, and lets it run. After that the log brings what anybody accepted, and its own
+ * records back, which count once they are read; another owner's word is the end of it.
  */
-export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispatcher, tally: Tally): Subscription {
-  const liveFrom = new Map<number, number>();
+export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
+  const { queue, ownership, owner, writer, dispatcher } = ports;
+  const intake = createIntake(ports, tally);
 
-  /** Admitted by a keyed record on the way to the end of the log: it may be the second of an event that has ended. */
-  const doubtful = new Set<Entry>();
-
-  const goLive = (partition: number): void => {
-    const end = liveFrom.get(partition) ?? 0;
-    liveFrom.delete(partition);
-    for (const entry of owner.book.values()) {
-      if (entry.partition !== partition) continue;
-      if (doubtful.delete(entry)) verify(entry, end, true);
-      else letRun(entry);
-    }
-  };
-  const letRun = (entry: Entry): void => {
-    owner.settle(entry);
-    dispatcher.resume(entry);
-  };
-  const verify = (entry: Entry, endOffset: number, takenOver: boolean): void => {
-    // A key names the same event for as long as its status is kept: it may have ended long ago.
-    const known = ports.view.get(entry.id, { partition: entry.partition, endOffset }).catch((error: unknown) => {
-      ports.log.error('could not look up a keyed event', error, { event_id: entry.id });
-      return undefined; // it may run twice rather than never
-    });
-    void known.then((event) => {
-      if (owner.book.get(entry.id) !== entry) return;
-      const isOver = event !== undefined && isFinal(event.state);
-      if (isOver && takenOver) tally.takenOver(-1);
-      if (!isOver && !takenOver) tally.accepted();
-      if (isOver) return owner.forget(entry);
-      letRun(entry);
-      dispatcher.pump();
-    });
-  };
-  const applyRecord = (record: EventRecord, partition: number, endOffset: number): void => {
-    const entry = owner.book.get(record.eventId);
-    if (!entry) {
-      const stored = evolve(undefined, record);
-      const admitted = stored && owner.admit(stored, partition);
-      if (!admitted) return;
-      const keyed = record.change?.$case === 'accepted' && record.change.value.keyed;
-      if (liveFrom.has(partition)) {
-        if (keyed) doubtful.add(admitted);
-        tally.takenOver(1);
-      } else if (keyed) verify(admitted, endOffset, false);
-      else {
-        tally.accepted();
-        owner.settle(admitted);
-      }
-      return;
-    }
-    if (record.writerId === ports.writerId) return; // decided here: known already
-    const stored = evolve(entry.stored, record);
-    if (!stored || stored === entry.stored) return;
-    owner.replay(entry, stored);
-    if (owner.book.has(entry.id)) return;
-    doubtful.delete(entry);
-    tally.takenOver(-1);
-  };
   const giveUp = (partitions: readonly number[]): void => {
+    const held = partitions.filter((partition) => ownership.tenureOf(partition));
+    if (held.length === 0) return;
+    ownership.end(held);
+    for (const partition of held) writer.drop(partition);
     for (const entry of [...owner.book.values()]) {
-      if (!partitions.includes(entry.partition)) continue;
+      if (!held.includes(entry.partition)) continue;
       owner.forget(entry);
-      doubtful.delete(entry);
       tally.takenOver(-1);
+      for (const waiter of entry.waiters ?? []) waiter.abandon();
+    }
+    for (const lane of [...owner.lanes.withParked()]) {
+      if (!held.includes(lane.partition)) continue;
+      tally.takenOver(-lane.parked.count);
+      owner.lanes.unpark(lane, lane.parked.count);
+      owner.lanes.dropIfEmpty(lane);
     }
   };
+  const beginTenure = async (partition: number): Promise<{ partition: number; endOffset: number }> => {
+    const writerId = ownership.newWriterId();
+    const word = recordOf('', 0, { $case: 'ownerChanged', value: {} }, queue.clock.now(), writerId);
+    const endOffset = await queue.eventLog.append(partition, [word]);
+    ownership.begin(partition, { writerId, epoch: endOffset - 1 });
+    return { partition, endOffset };
+  };
+  const recover = (event: QueuedEvent): void => {
+    const partition = partitionOf(queue, event);
+    if (ownership.tenureOf(partition)) intake.recover(event, partition);
+  };
+  const letRun = (partitions: readonly number[]): void => {
+    for (const partition of partitions) {
+      if (!ownership.tenureOf(partition)) continue; // taken over by another already
+      ownership.goLive(partition);
+      dispatcher.claim(partition);
+    }
+    for (const entry of owner.book.values()) {
+      if (!partitions.includes(entry.partition) || entry.counted || entry.dispatched > 0) continue;
+      owner.settle(entry);
+      dispatcher.resume(entry);
+    }
+  };
+  const applyBatch = ({ partition, firstOffset, records }: LogBatch): void => {
+    let offset = firstOffset;
+    for (const record of records) {
+      const tenure = ownership.tenureOf(partition);
+      if (!tenure) return;
+      if (record.change?.$case === 'ownerChanged' && record.writerId !== tenure.writerId && offset > tenure.epoch) {
+        writer.readUpTo(partition, offset);
+        queue.log.warn('another replica has taken a partition over', { partition });
+        return giveUp([partition]);
+      }
+      intake.accept(record, partition, offset);
+      offset++;
+    }
+    writer.readUpTo(partition, offset);
+  };
 
-  const subscription = ports.eventLog.subscribe({
+  const subscription = queue.eventLog.subscribe({
     name: 'queue',
     async owned(partitions) {
       giveUp(partitions);
-      const ends = await ports.eventLog.endOffsets();
-      const { offsets, events } = await ports.view.snapshot(partitions);
-      for (const stored of events) if (owner.admit(stored, partitionOf(ports, stored))) tally.takenOver(1);
-      for (const partition of partitions) {
-        const end = ends.get(partition) ?? 0;
-        liveFrom.set(partition, end);
-        if ((offsets.get(partition) ?? 0) >= end) goLive(partition);
+      const words = await Promise.all(partitions.map(beginTenure));
+      const offsets = new Map<number, number>();
+      let count = 0;
+      for await (const { positions, events } of queue.view.snapshot(words)) {
+        for (const { partition, endOffset, owner: believed } of positions) {
+          offsets.set(partition, endOffset);
+          if (believed !== ownership.tenureOf(partition)?.writerId) giveUp([partition]); // the view has seen the next one's word already
+        }
+        for (const event of events) recover(event);
+        count += events.length;
       }
-      ports.log.info('took partitions over', { partitions: partitions.length, open_events: events.length });
+      letRun(partitions);
+      queue.log.info('took partitions over', { partitions: partitions.length, open_events: count });
       dispatcher.pump();
       return offsets;
     },
     apply(batches: readonly LogBatch[]) {
       const ends = new Map<number, number>();
-      for (const { partition, firstOffset, records } of batches) {
-        let offset = firstOffset;
-        for (const record of records) applyRecord(record, partition, ++offset);
-        ends.set(partition, offset);
-        const from = liveFrom.get(partition);
-        if (from !== undefined && offset >= from) goLive(partition);
+      for (const batch of batches) {
+        applyBatch(batch);
+        ends.set(batch.partition, batch.firstOffset + batch.records.length);
       }
       subscription.applied(ends);
       dispatcher.pump();
@@ -122,6 +116,7 @@ export function ownPartitions(ports: QueuePorts, owner: Owner, dispatcher: Dispa
   return subscription;
 }
 
-function partitionOf(ports: QueuePorts, { event }: StoredEvent): number {
-  return event ? partitionOfLane(laneKey(event.namespace, event.function, event.trigger), ports.eventLog.partitionCount) : 0;
+function partitionOf({ eventLog }: QueuePorts, { stored }: QueuedEvent): number {
+  const { namespace = '', function: fn = '', trigger = '' } = stored.event ?? {};
+  return partitionOfLane(laneKey(namespace, fn, trigger), eventLog.partitionCount);
 }

@@ -1,13 +1,18 @@
 import type { Assignment, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
-import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import {
+  EventStoreServiceService,
+  type GetSnapshotRequest,
+  type ListQueuedEventsRequest,
+  type OpenEvent,
+} from '@evenfall/contracts/event_store/v1/event_store_service';
 import { Accepted, type EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
 import { type DispatchRequest, type DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import type { Event } from '@evenfall/contracts/v1/event';
+import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
-import { evolve, isFinal } from '@evenfall/event-model';
+import { evolve, isBelieved, isFinal, NO_OWNER, ownerAfter } from '@evenfall/event-model';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { type Clock, durationOfMs, newUuidV7, systemClock } from '@evenfall/time';
@@ -40,13 +45,15 @@ export type AcceptOptions = {
   readonly delayMs?: number;
   readonly keyed?: boolean;
   readonly policy?: Partial<EventPolicy>;
+  /** A payload of so many bytes; `{}` without. */
+  readonly payloadBytes?: number;
 };
 export type RigOptions = {
   readonly log?: MemoryLog;
   readonly clock?: Clock;
   readonly laneLimit?: number;
-  /** Where the view stands in each partition; without one it has everything the log had at the start. */
-  readonly viewEnd?: number;
+  /** How often the view cannot be read before it can. */
+  readonly viewFailures?: number;
 };
 
 const never = new AbortController().signal;
@@ -56,19 +63,31 @@ export function startRig(options: RigOptions = {}): Rig {
   const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [] };
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
-  const viewed = (partition: number): readonly EventRecord[] => log.records(partition).slice(0, options.viewEnd);
-  const view = Array.from({ length: log.partitionCount }, (_, partition) => ({ partition, records: [...viewed(partition)] }));
+  let viewFailures = options.viewFailures ?? 0;
   const queue = startQueue(
     {
       eventLog: log,
       eventStore: inProcessClient(
         EventStoreServiceService,
         {
-          async *getSnapshot() {
+          async *getSnapshot({ partitions }: GetSnapshotRequest) {
+            if (viewFailures-- > 0) throw refuse('VIEW_UNAVAILABLE', { detail: 'it is played so' });
             yield {
-              positions: view.map(({ partition, records }) => ({ partition, endOffset: BigInt(records.length) })),
-              events: view.flatMap(({ records }) => openOf(records)),
+              positions: partitions.map((partition) => ({
+                partition,
+                endOffset: BigInt(log.records(partition).length),
+                owner: ownerIn(log, partition),
+              })),
+              events: partitions.flatMap((partition) => openOf(log.records(partition))),
             };
+          },
+          async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
+            const all = openOf(log.records(partitionOf(log, fn))).filter(
+              ({ stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
+            );
+            if (eventId !== '') return { events: all.filter(({ stored }) => stored?.event?.id === eventId), hasMore: false };
+            const after = all.filter(({ acceptOffset }) => acceptOffset > afterOffset);
+            return { events: after.slice(0, limit), hasMore: after.length > limit };
           },
           async getEvent({ id }: { id: string }) {
             const found = fold(allRecords(log)).get(id)?.event;
@@ -85,10 +104,11 @@ export function startRig(options: RigOptions = {}): Rig {
             const responses = pushable<DispatchResponse>();
             stream = responses;
             void (async () => {
-              for await (const { assignments, stops, acks } of requests) {
+              for await (const { assignments, stops, acks, claims } of requests) {
                 sent.assignments.push(...assignments);
                 sent.stops.push(...stops);
                 sent.acks.push(...acks);
+                sent.claims.push(...claims);
               }
             })();
             return responses;
@@ -108,8 +128,8 @@ export function startRig(options: RigOptions = {}): Rig {
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
     report: (...reports) => stream?.push({ reports }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
-    async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy } = {}) {
-      const accepted = acceptedOf({ fn, keyed, ...(policy ? { policy } : {}) });
+    async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0 } = {}) {
+      const accepted = acceptedOf({ fn, keyed, policy, payloadBytes });
       const delay = delayMs === undefined ? undefined : durationOfMs(delayMs);
       await queue.api.acceptEvents({ events: [{ eventId: id, delay, accepted }] }, context);
       return id;
@@ -129,14 +149,14 @@ export function startRig(options: RigOptions = {}): Rig {
   };
 }
 
-export function acceptedOf({ fn = 'f', keyed = false, policy }: AcceptOptions): Accepted {
+export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0 }: AcceptOptions): Accepted {
   return Accepted.create({
     namespace: 'default',
     function: fn,
     qualifier: '$LATEST',
     version: '$LATEST',
     trigger: 'api',
-    payload: Buffer.from('{}'),
+    payload: payloadBytes > 0 ? Buffer.alloc(payloadBytes, '1') : Buffer.from('{}'),
     keyed,
     policy: { maxRetries: 0, retryIntervalMs: 60_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 600_000, ...policy },
   });
@@ -147,9 +167,9 @@ export function partitionOf(log: MemoryLog, fn = 'f'): number {
   return partitionOfLane(laneKey('default', fn, 'api'), log.partitionCount);
 }
 
-export function startedReport({ eventId, attempt }: Assignment): AttemptReport {
+export function startedReport({ eventId, attempt, partition }: Assignment): AttemptReport {
   const value = { instanceId: 'i', agentId: 'a', coldStart: false, coldStartDetail: undefined, startTime: new Date(), memoryMb: 128 };
-  return { eventId, attempt, report: { $case: 'started', value } };
+  return { eventId, attempt, partition, report: { $case: 'started', value } };
 }
 
 function allRecords(log: MemoryLog): EventRecord[] {
@@ -158,13 +178,25 @@ function allRecords(log: MemoryLog): EventRecord[] {
 
 function fold(records: readonly EventRecord[]): Map<string, StoredEvent> {
   const events = new Map<string, StoredEvent>();
+  // Records of one partition are together and in order.
+  let owner = NO_OWNER;
   for (const record of records) {
+    owner = ownerAfter(owner, record);
+    if (record.eventId === '' || !isBelieved(owner, record)) continue;
     const after = evolve(events.get(record.eventId), record);
     if (after) events.set(record.eventId, after);
   }
   return events;
 }
 
-function openOf(records: readonly EventRecord[]): StoredEvent[] {
-  return [...fold(records).values()].filter(({ event }) => event !== undefined && !isFinal(event.state));
+function openOf(records: readonly EventRecord[]): OpenEvent[] {
+  const offsets = new Map<string, bigint>();
+  for (const [offset, { eventId }] of records.entries()) if (!offsets.has(eventId)) offsets.set(eventId, BigInt(offset));
+  return [...fold(records).entries()]
+    .filter(([, { event }]) => event !== undefined && !isFinal(event.state))
+    .map(([id, stored]) => ({ stored, acceptOffset: offsets.get(id) ?? 0n }));
+}
+
+function ownerIn(log: MemoryLog, partition: number): string {
+  return log.records(partition).reduce(ownerAfter, NO_OWNER);
 }

@@ -3,7 +3,7 @@ import type { Cluster } from './cluster.ts';
 import type { Agent, LiveAttempt, ReportSink } from './types.ts';
 
 /** Takes the reports of an attempt no queue replica has asked for yet: they are told to the one that does. */
-export const NOBODY: ReportSink = { report: () => undefined };
+export const NOBODY: ReportSink = { report: () => undefined, claims: undefined };
 
 /**
  * Takes in an attempt that an agent speaks of and no queue replica has. A scheduler that has just started hears of agents and of queue

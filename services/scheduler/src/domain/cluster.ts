@@ -8,10 +8,12 @@ export type Cluster = {
   readonly pools: Map<string, Pool>;
   /** By event id: at most one attempt of an event is alive. */
   readonly attempts: Map<string, LiveAttempt>;
+  /** The newest claim to each partition of the event log that was heard of. */
+  readonly epochs: Map<number, bigint>;
 };
 
 export function createCluster(): Cluster {
-  return { agents: new Map(), pools: new Map(), attempts: new Map() };
+  return { agents: new Map(), pools: new Map(), attempts: new Map(), epochs: new Map() };
 }
 
 export function poolOf(cluster: Cluster, namespace: string, fn: string, version: string): Pool {

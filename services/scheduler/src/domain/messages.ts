@@ -22,15 +22,22 @@ export function startedReport(
   assignment: Assignment,
   started: NonNullable<Extract<AttemptReport['report'], { $case: 'started' }>>['value'],
 ): AttemptReport {
-  return { eventId: assignment.eventId, attempt: assignment.attempt, report: { $case: 'started', value: started } };
+  return reportOf(assignment, { $case: 'started', value: started });
 }
 
-export function endedReport(assignment: Assignment, ended: AttemptEnded): AttemptReport {
-  return { eventId: assignment.eventId, attempt: assignment.attempt, report: { $case: 'ended', value: ended } };
+export function endedReport(assignment: Named, ended: AttemptEnded): AttemptReport {
+  return reportOf(assignment, { $case: 'ended', value: ended });
 }
 
-export function revokedReport(eventId: string, attempt: number): AttemptReport {
-  return { eventId, attempt, report: { $case: 'revoked', value: {} } };
+export function revokedReport(whose: Named): AttemptReport {
+  return reportOf(whose, { $case: 'revoked', value: {} });
+}
+
+/** Whatever names an attempt: its assignment, or a request to stop it. */
+type Named = Pick<Assignment, 'eventId' | 'attempt'> & { readonly partition?: number | undefined };
+
+function reportOf({ eventId, attempt, partition }: Named, report: NonNullable<AttemptReport['report']>): AttemptReport {
+  return { eventId, attempt, report, partition };
 }
 
 /** An end the scheduler itself declares. */

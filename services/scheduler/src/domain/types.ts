@@ -5,6 +5,8 @@ import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 /** Where the reports of an attempt go: a queue replica's stream, or a caller that waits. */
 export type ReportSink = {
   report(report: AttemptReport): void;
+  /** Partitions it speaks for, and since when; undefined for a caller, who speaks for nobody else. */
+  readonly claims: Map<number, bigint> | undefined;
 };
 
 /** One worker host. */
@@ -45,7 +47,7 @@ export type Instance = {
 
 /** One attempt from its first mention until its outcome is acknowledged. */
 export type LiveAttempt = {
-  readonly assignment: Assignment;
+  assignment: Assignment;
   sink: ReportSink;
   instance: Instance | undefined;
   started: AttemptStarted | undefined;

@@ -7,6 +7,7 @@ import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { takeAssignment, takeStop } from './take-assignment.ts';
+import { speaksFor, takeClaim } from './take-claim.ts';
 
 /** Takes a queue replica's batch in. */
 export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink: ReportSink): void {
@@ -18,11 +19,13 @@ export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink
     forgetAttempt(ports.cluster, live);
   }
   const pools = new Set<Pool>();
+  for (const { partition, epoch } of batch.claims) takeClaim(ports, partition, epoch, sink);
   for (const assignment of batch.assignments) {
+    if (!speaksFor(ports.cluster, sink, assignment.partition)) continue; // it has a successor, and does not know it yet
     const pool = takeAssignment(ports, assignment, sink);
     if (pool) pools.add(pool);
   }
-  for (const stop of batch.stops) takeStop(ports, stop, sink);
+  for (const stop of batch.stops) if (speaksFor(ports.cluster, sink, stop.partition ?? 0)) takeStop(ports, stop, sink);
   for (const pool of pools) placeAttempts(ports, pool);
   flushAgents(ports);
 }
@@ -36,6 +39,7 @@ export function createReportSink(send: (reports: AttemptReport[]) => void): Repo
     send(batch);
   };
   return {
+    claims: new Map(),
     report(report) {
       if (reports.length === 0) queueMicrotask(flush);
       reports.push(report);

@@ -24,6 +24,7 @@ export async function invoke(ports: SchedulerPorts, request: InvokeRequest, sign
       signal.removeEventListener('abort', giveUp);
     };
     const sink = {
+      claims: undefined,
       report({ report }: AttemptReport): void {
         if (report?.$case === 'started') {
           started = report.value;

@@ -1,6 +1,7 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { NOBODY } from '../domain/adopt.ts';
 import { forgetAttempt, poolOf } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
 import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
@@ -12,6 +13,8 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   const { cluster } = ports;
   const known = cluster.attempts.get(assignment.eventId);
   if (known && known.assignment.attempt === assignment.attempt) {
+    // An adopted one was taken in without: only where it runs was known.
+    if (known.sink === NOBODY) known.assignment = { ...assignment, runningOnAgentId: known.assignment.runningOnAgentId };
     known.sink = sink;
     if (known.started) sink.report(startedReport(assignment, known.started));
     if (known.ended) sink.report(endedReport(assignment, known.ended));
@@ -41,9 +44,8 @@ export function askAgent(ports: SchedulerPorts, attempt: LiveAttempt): void {
 export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportSink): void {
   const attempt = ports.cluster.attempts.get(stop.eventId);
   if (!attempt || attempt.assignment.attempt !== stop.attempt) {
-    if (stop.mode === Mode.UNSPECIFIED) return sink.report(revokedReport(stop.eventId, stop.attempt));
-    const unknown = { eventId: stop.eventId, attempt: stop.attempt } as Assignment; // the report needs no more of it
-    sink.report(endedReport(unknown, declaredEnd(Outcome.LOST, 500, 'The attempt is not known', ports.clock.now())));
+    if (stop.mode === Mode.UNSPECIFIED) return sink.report(revokedReport(stop));
+    sink.report(endedReport(stop, declaredEnd(Outcome.LOST, 500, 'The attempt is not known', ports.clock.now())));
     return;
   }
   attempt.sink = sink;
@@ -52,7 +54,7 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
   const pool = ports.cluster.pools.get(`${assignment.namespace}/${assignment.function}/${assignment.version}`);
   if (!attempt.instance && pool?.waiting.remove(attempt)) {
     forgetAttempt(ports.cluster, attempt);
-    return sink.report(revokedReport(stop.eventId, stop.attempt));
+    return sink.report(revokedReport(stop));
   }
   if (stop.mode === Mode.UNSPECIFIED) return; // it was only asked back, and it has gone
   attempt.stop = stop;

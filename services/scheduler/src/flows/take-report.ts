@@ -25,6 +25,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
     return undefined;
   }
   const said = report.report;
+  report.partition = attempt.assignment.partition; // agents know nothing of partitions
   switch (said?.$case) {
     case 'started':
       attempt.started = said.value;

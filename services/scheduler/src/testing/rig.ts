@@ -54,7 +54,8 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
   const clock = fakeClock();
   const registry = new Map([['f', fnOf()]]);
   const reports: AttemptReport[] = [];
-  const sink: ReportSink = { report: (report) => void reports.push(report) };
+  // A stream that speaks for partition 0, where all of the tests' events are.
+  const sink: ReportSink = { report: (report) => void reports.push(report), claims: new Map([[0, 1n]]) };
   let ids = 0;
   const ports: SchedulerPorts = {
     cluster: createCluster(),
@@ -71,6 +72,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
       return found;
     },
   };
+  ports.cluster.epochs.set(0, 1n);
   return {
     ports,
     clock,

@@ -1,9 +1,10 @@
-import { Event } from '@evenfall/contracts/v1/event';
+import type { OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { timeOfUuidV7 } from '@evenfall/time';
 import type { Sql } from '@evenfall/postgres';
 import { ENDED_VERSION } from '../../domain/watchers.ts';
-import type { EventTable, Position } from '../../ports.ts';
+import type { EventTable, LaneName, Position } from '../../ports.ts';
 import { listEvents } from './list-events.ts';
 import { writeFold } from './write-fold.ts';
 
@@ -11,13 +12,14 @@ import { writeFold } from './write-fold.ts';
 export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
   const since = (): string => new Date(Date.now() - retentionMs).toISOString();
   return {
-    async appliedOffsets(partitions) {
-      const rows = await sql<{ partition: number; end_offset: bigint }[]>`
+    async positions(partitions) {
+      const rows = await sql<{ partition: number; end_offset: bigint; owner: string }[]>`
         WITH made AS (
-          INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING RETURNING partition, end_offset)
-        SELECT partition, end_offset FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
-        UNION SELECT partition, end_offset FROM made`;
-      return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));
+          INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING
+          RETURNING partition, end_offset, owner)
+        SELECT partition, end_offset, owner FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+        UNION SELECT partition, end_offset, owner FROM made`;
+      return rows.map((row) => ({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner }));
     },
     writeFold: (changes) => writeFold(foldSql, changes),
     async loadOpen(ids) {
@@ -52,22 +54,59 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       return row?.count ?? 0;
     },
     snapshot: (partitions) => snapshot(sql, partitions),
+    listQueued: (lane, afterOffset, limit) => listQueued(sql, lane, afterOffset, limit),
+    async getQueued({ namespace, function: fn, trigger }, id) {
+      const [row] = await sql<OpenRow[]>`
+        SELECT accept_offset, data, payload FROM events.open_event
+        WHERE id = ${id} AND namespace = ${namespace} AND function = ${fn} AND trigger = ${trigger} AND state = ${State.QUEUED}`;
+      return row && openEventOf(row);
+    },
   };
 }
 
 /** One statement, so one moment: offsets and rows cannot disagree. */
 async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
-  const query = sql<{ partition: number; end_offset: bigint | null; data: Buffer | null; payload: Buffer | null }[]>`
-    SELECT partition, end_offset, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+  const query = sql<
+    { partition: number; end_offset: bigint | null; owner: string; accept_offset: bigint; data: Buffer | null; payload: Buffer }[]
+  >`
+    SELECT partition, end_offset, owner, 0::bigint AS accept_offset, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
     UNION ALL
-    SELECT partition, NULL, data, payload FROM (SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY id) o`;
-  for await (const rows of query.cursor(500)) {
+    SELECT partition, NULL, '', accept_offset, data, payload FROM (
+      SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, accept_offset, id) o`;
+  for await (const rows of query.cursor(200)) {
     const positions: Position[] = [];
-    const events: StoredEvent[] = [];
+    const events: OpenEvent[] = [];
     for (const row of rows) {
-      if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset) });
-      if (row.data) events.push({ ...StoredEvent.decode(row.data), payload: row.payload ?? Buffer.alloc(0) });
+      if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner });
+      if (row.data) events.push(openEventOf({ ...row, data: row.data }));
     }
     yield { positions, events };
   }
+}
+
+/** What one answer holds of payloads, but for one that is larger by itself. */
+const ANSWER_BYTES = 4 * 1024 * 1024;
+
+type OpenRow = { readonly accept_offset: bigint; readonly data: Buffer; readonly payload: Buffer };
+
+function openEventOf(row: OpenRow): OpenEvent {
+  return { stored: { ...StoredEvent.decode(row.data), payload: row.payload }, acceptOffset: row.accept_offset };
+}
+
+/** Read in bites: a thousand payloads of 128 KB would be too much at once. */
+async function listQueued(sql: Sql, { namespace, function: fn, trigger }: LaneName, afterOffset: number, limit: number) {
+  const query = sql<OpenRow[]>`
+    SELECT accept_offset, data, payload FROM events.open_event
+    WHERE namespace = ${namespace} AND function = ${fn} AND trigger = ${trigger} AND state = ${State.QUEUED} AND accept_offset > ${String(afterOffset)}::bigint
+    ORDER BY accept_offset LIMIT ${limit + 1}`;
+  const events: OpenEvent[] = [];
+  let bytes = 0;
+  for await (const rows of query.cursor(100)) {
+    for (const row of rows) {
+      if (events.length >= limit || bytes > ANSWER_BYTES) return { events, hasMore: true };
+      bytes += row.payload.length;
+      events.push(openEventOf(row));
+    }
+  }
+  return { events, hasMore: false };
 }

@@ -15,13 +15,24 @@ const NOTHING = Buffer.alloc(0);
 export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldChanges): Promise<boolean> {
   const blob = createBlob();
   const words = createWords();
-  const opened = createColumns(9);
-  for (const { stored, partition } of open) {
+  const opened = createColumns(10);
+  for (const { stored, partition, acceptOffset } of open) {
     const event = stored.event as Event; // an open entry has one
     const data = blob.add(StoredEvent.encode({ ...stored, payload: NOTHING }).finish());
     const payload = blob.add(stored.payload);
     const { id, state } = event;
-    opened.add(id, partition, words.indexOf(event), state, sortTimeOf(event), data, payload - data, payload, blob.end - payload);
+    opened.add(
+      id,
+      partition,
+      words.indexOf(event),
+      state,
+      sortTimeOf(event),
+      data,
+      payload - data,
+      payload,
+      blob.end - payload,
+      acceptOffset,
+    );
   }
   const done = createColumns(7);
   for (const event of ended) {
@@ -33,12 +44,14 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
     open.length === 0
       ? sql``
       : sql`, opened AS (
-      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload)
+      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload, accept_offset)
       SELECT o.id, o.partition, w.namespace, w.function, w.version, w.trigger, o.state, to_timestamp(o.sort_ms / 1000.0),
-        substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length)
+        substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length),
+        o.accept_offset
       FROM unnest(${opened.column(0)}::uuid[], ${opened.column(1)}::int[], ${opened.column(2)}::int[], ${opened.column(3)}::smallint[], ${opened.column(4)}::float8[],
-        ${opened.column(5)}::int[], ${opened.column(6)}::int[], ${opened.column(7)}::int[], ${opened.column(8)}::int[]
-      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length) JOIN words w ON w.index = o.word
+        ${opened.column(5)}::int[], ${opened.column(6)}::int[], ${opened.column(7)}::int[], ${opened.column(8)}::int[],
+        ${opened.column(9)}::bigint[]
+      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length, accept_offset) JOIN words w ON w.index = o.word
       WHERE (SELECT ok FROM checked)
       ON CONFLICT (id) DO UPDATE SET state = excluded.state, sort_time = excluded.sort_time, data = excluded.data
     )`;
@@ -69,14 +82,14 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
         WITH ORDINALITY AS w (namespace, function, version, trigger, index)
     ), move AS (
       SELECT * FROM unnest(${moves.map((move) => move.partition)}::int[], ${moves.map((move) => move.from)}::bigint[],
-        ${moves.map((move) => move.to)}::bigint[]) AS m (partition, from_offset, to_offset)
+        ${moves.map((move) => move.to)}::bigint[], ${moves.map((move) => move.owner)}::text[]) AS m (partition, from_offset, to_offset, owner)
     ), locked AS (
       SELECT a.partition FROM events.applied a JOIN move m ON m.partition = a.partition AND m.from_offset = a.end_offset
       ORDER BY a.partition FOR UPDATE OF a
     ), checked AS (
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
-      UPDATE events.applied a SET end_offset = m.to_offset FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
+      UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
     ) ${openedPart} ${closedPart} ${endedPart}
     SELECT ok FROM checked`;
   return row?.ok ?? false;

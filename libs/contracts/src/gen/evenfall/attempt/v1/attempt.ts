@@ -64,7 +64,11 @@ export interface StopAttempt {
   /** How. Unspecified asks for an attempt back that has not started, and does nothing to one that has. */
   mode: Termination_Mode;
   /** What the call asked for; what it leaves out is the function's. */
-  policy: TerminationPolicy | undefined;
+  policy:
+    | TerminationPolicy
+    | undefined;
+  /** Partition of the event, for an asynchronous one. */
+  partition?: number | undefined;
 }
 
 /** Reports what became of an attempt. */
@@ -91,6 +95,8 @@ export interface AttemptReport {
     /** It was not started: concurrency is used up, or its instance was gone when it came. It may be offered again. */
     { $case: "throttled"; value: AttemptThrottled }
     | undefined;
+  /** Partition of the event, as its assignment said. Filled in by the scheduler. */
+  partition?: number | undefined;
 }
 
 /** The start of an attempt. */
@@ -429,7 +435,7 @@ export const Assignment: MessageFns<Assignment> = {
 };
 
 function createBaseStopAttempt(): StopAttempt {
-  return { eventId: "", attempt: 0, cause: 0, mode: 0, policy: undefined };
+  return { eventId: "", attempt: 0, cause: 0, mode: 0, policy: undefined, partition: undefined };
 }
 
 export const StopAttempt: MessageFns<StopAttempt> = {
@@ -448,6 +454,9 @@ export const StopAttempt: MessageFns<StopAttempt> = {
     }
     if (message.policy !== undefined) {
       TerminationPolicy.encode(message.policy, writer.uint32(42).fork()).join();
+    }
+    if (message.partition !== undefined) {
+      writer.uint32(48).int32(message.partition);
     }
     return writer;
   },
@@ -505,6 +514,14 @@ export const StopAttempt: MessageFns<StopAttempt> = {
             message.policy = TerminationPolicy.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -529,12 +546,13 @@ export const StopAttempt: MessageFns<StopAttempt> = {
     message.policy = (object.policy !== undefined && object.policy !== null)
       ? TerminationPolicy.fromPartial(object.policy)
       : undefined;
+    message.partition = object.partition ?? undefined;
     return message;
   },
 };
 
 function createBaseAttemptReport(): AttemptReport {
-  return { eventId: "", attempt: 0, report: undefined };
+  return { eventId: "", attempt: 0, report: undefined, partition: undefined };
 }
 
 export const AttemptReport: MessageFns<AttemptReport> = {
@@ -561,6 +579,9 @@ export const AttemptReport: MessageFns<AttemptReport> = {
       case "throttled":
         AttemptThrottled.encode(message.report.value, writer.uint32(58).fork()).join();
         break;
+    }
+    if (message.partition !== undefined) {
+      writer.uint32(64).int32(message.partition);
     }
     return writer;
   },
@@ -634,6 +655,14 @@ export const AttemptReport: MessageFns<AttemptReport> = {
             message.report = { $case: "throttled", value: AttemptThrottled.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -685,6 +714,7 @@ export const AttemptReport: MessageFns<AttemptReport> = {
         break;
       }
     }
+    message.partition = object.partition ?? undefined;
     return message;
   },
 };

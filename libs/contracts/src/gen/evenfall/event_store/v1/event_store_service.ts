@@ -79,14 +79,52 @@ export interface AppendLogLinesResponse {
 export interface GetSnapshotRequest {
   /** The partitions. */
   partitions: number[];
+  /** What must have been folded first. */
+  after: LogPosition[];
 }
 
 /** Part of a snapshot. The first carries the positions. */
 export interface GetSnapshotResponse {
   /** Where the partitions were folded up to. */
   positions: FoldedPosition[];
-  /** Open events, oldest first. */
-  events: StoredEvent[];
+  /** Open events, in the order they were accepted. */
+  events: OpenEvent[];
+}
+
+/** An event that has not ended, and its place in its lane. */
+export interface OpenEvent {
+  /** The event. */
+  stored:
+    | StoredEvent
+    | undefined;
+  /** Offset of its Accepted record. */
+  acceptOffset: bigint;
+}
+
+/** Asks for queued events of one lane. */
+export interface ListQueuedEventsRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  function: string;
+  /** Trigger. */
+  trigger: string;
+  /** Only those accepted after this offset. */
+  afterOffset: bigint;
+  /** At most so many. */
+  limit: number;
+  /** Only this one, wherever it stands; empty for all. */
+  eventId: string;
+  /** What must have been folded first. */
+  after: LogPosition[];
+}
+
+/** Answers with queued events. */
+export interface ListQueuedEventsResponse {
+  /** The events, in the order they were accepted. Fewer than asked for, though there are more, when they are large. */
+  events: OpenEvent[];
+  /** Whether there are more. */
+  hasMore: boolean;
 }
 
 /** How far a partition was folded. */
@@ -399,7 +437,7 @@ export const AppendLogLinesResponse: MessageFns<AppendLogLinesResponse> = {
 };
 
 function createBaseGetSnapshotRequest(): GetSnapshotRequest {
-  return { partitions: [] };
+  return { partitions: [], after: [] };
 }
 
 export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
@@ -410,6 +448,9 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
         writer.int32(v);
       }
       writer.join();
+    }
+    for (const v of message.after) {
+      LogPosition.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -445,6 +486,14 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
 
             break;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.after.push(LogPosition.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -463,6 +512,7 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
   fromPartial(object: DeepPartial<GetSnapshotRequest>): GetSnapshotRequest {
     const message = createBaseGetSnapshotRequest();
     message.partitions = object.partitions?.map((e) => e) || [];
+    message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
     return message;
   },
 };
@@ -477,7 +527,7 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
       FoldedPosition.encode(v!, writer.uint32(10).fork()).join();
     }
     for (const v of message.events) {
-      StoredEvent.encode(v!, writer.uint32(18).fork()).join();
+      OpenEvent.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -508,7 +558,7 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
               break;
             }
 
-            message.events.push(StoredEvent.decode(reader, reader.uint32()));
+            message.events.push(OpenEvent.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -529,7 +579,280 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
   fromPartial(object: DeepPartial<GetSnapshotResponse>): GetSnapshotResponse {
     const message = createBaseGetSnapshotResponse();
     message.positions = object.positions?.map((e) => FoldedPosition.fromPartial(e)) || [];
-    message.events = object.events?.map((e) => StoredEvent.fromPartial(e)) || [];
+    message.events = object.events?.map((e) => OpenEvent.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseOpenEvent(): OpenEvent {
+  return { stored: undefined, acceptOffset: 0n };
+}
+
+export const OpenEvent: MessageFns<OpenEvent> = {
+  encode(message: OpenEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stored !== undefined) {
+      StoredEvent.encode(message.stored, writer.uint32(10).fork()).join();
+    }
+    if (message.acceptOffset !== 0n) {
+      if (BigInt.asIntN(64, message.acceptOffset) !== message.acceptOffset) {
+        throw new globalThis.Error("value provided for field message.acceptOffset of type int64 too large");
+      }
+      writer.uint32(16).int64(message.acceptOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.stored = StoredEvent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.acceptOffset = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpenEvent>): OpenEvent {
+    return OpenEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenEvent>): OpenEvent {
+    const message = createBaseOpenEvent();
+    message.stored = (object.stored !== undefined && object.stored !== null)
+      ? StoredEvent.fromPartial(object.stored)
+      : undefined;
+    message.acceptOffset = (object.acceptOffset !== undefined && object.acceptOffset !== null)
+      ? BigInt(object.acceptOffset)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseListQueuedEventsRequest(): ListQueuedEventsRequest {
+  return { namespace: "", function: "", trigger: "", afterOffset: 0n, limit: 0, eventId: "", after: [] };
+}
+
+export const ListQueuedEventsRequest: MessageFns<ListQueuedEventsRequest> = {
+  encode(message: ListQueuedEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.function !== "") {
+      writer.uint32(18).string(message.function);
+    }
+    if (message.trigger !== "") {
+      writer.uint32(26).string(message.trigger);
+    }
+    if (message.afterOffset !== 0n) {
+      if (BigInt.asIntN(64, message.afterOffset) !== message.afterOffset) {
+        throw new globalThis.Error("value provided for field message.afterOffset of type int64 too large");
+      }
+      writer.uint32(32).int64(message.afterOffset);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(40).int32(message.limit);
+    }
+    if (message.eventId !== "") {
+      writer.uint32(50).string(message.eventId);
+    }
+    for (const v of message.after) {
+      LogPosition.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListQueuedEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListQueuedEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.function = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.trigger = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.afterOffset = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.after.push(LogPosition.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListQueuedEventsRequest>): ListQueuedEventsRequest {
+    return ListQueuedEventsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListQueuedEventsRequest>): ListQueuedEventsRequest {
+    const message = createBaseListQueuedEventsRequest();
+    message.namespace = object.namespace ?? "";
+    message.function = object.function ?? "";
+    message.trigger = object.trigger ?? "";
+    message.afterOffset = (object.afterOffset !== undefined && object.afterOffset !== null)
+      ? BigInt(object.afterOffset)
+      : 0n;
+    message.limit = object.limit ?? 0;
+    message.eventId = object.eventId ?? "";
+    message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseListQueuedEventsResponse(): ListQueuedEventsResponse {
+  return { events: [], hasMore: false };
+}
+
+export const ListQueuedEventsResponse: MessageFns<ListQueuedEventsResponse> = {
+  encode(message: ListQueuedEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      OpenEvent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.hasMore !== false) {
+      writer.uint32(16).bool(message.hasMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListQueuedEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListQueuedEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.events.push(OpenEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hasMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListQueuedEventsResponse>): ListQueuedEventsResponse {
+    return ListQueuedEventsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListQueuedEventsResponse>): ListQueuedEventsResponse {
+    const message = createBaseListQueuedEventsResponse();
+    message.events = object.events?.map((e) => OpenEvent.fromPartial(e)) || [];
+    message.hasMore = object.hasMore ?? false;
     return message;
   },
 };
@@ -686,7 +1009,10 @@ export const EventStoreServiceService = {
       Buffer.from(AppendLogLinesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AppendLogLinesResponse => AppendLogLinesResponse.decode(value),
   },
-  /** Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. */
+  /**
+   * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
+   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
   getSnapshot: {
     path: "/evenfall.event_store.v1.EventStoreService/GetSnapshot" as const,
     requestStream: false as const,
@@ -695,6 +1021,21 @@ export const EventStoreServiceService = {
     requestDeserialize: (value: Buffer): GetSnapshotRequest => GetSnapshotRequest.decode(value),
     responseSerialize: (value: GetSnapshotResponse): Buffer => Buffer.from(GetSnapshotResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetSnapshotResponse => GetSnapshotResponse.decode(value),
+  },
+  /**
+   * Lists queued events of one lane in the order they were accepted. How an owner fetches back what it has no room for in memory. Errors:
+   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listQueuedEvents: {
+    path: "/evenfall.event_store.v1.EventStoreService/ListQueuedEvents" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListQueuedEventsRequest): Buffer =>
+      Buffer.from(ListQueuedEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListQueuedEventsRequest => ListQueuedEventsRequest.decode(value),
+    responseSerialize: (value: ListQueuedEventsResponse): Buffer =>
+      Buffer.from(ListQueuedEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListQueuedEventsResponse => ListQueuedEventsResponse.decode(value),
   },
 } as const;
 
@@ -714,8 +1055,16 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
   /** Stores log lines. Idempotent by (event, attempt, sequence). */
   appendLogLines: handleUnaryCall<AppendLogLinesRequest, AppendLogLinesResponse>;
-  /** Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. */
+  /**
+   * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
+   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
   getSnapshot: handleServerStreamingCall<GetSnapshotRequest, GetSnapshotResponse>;
+  /**
+   * Lists queued events of one lane in the order they were accepted. How an owner fetches back what it has no room for in memory. Errors:
+   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listQueuedEvents: handleUnaryCall<ListQueuedEventsRequest, ListQueuedEventsResponse>;
 }
 
 export interface EventStoreServiceClient extends Client {
@@ -803,13 +1152,35 @@ export interface EventStoreServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AppendLogLinesResponse) => void,
   ): ClientUnaryCall;
-  /** Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. */
+  /**
+   * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
+   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
   getSnapshot(request: GetSnapshotRequest, options?: Partial<CallOptions>): ClientReadableStream<GetSnapshotResponse>;
   getSnapshot(
     request: GetSnapshotRequest,
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<GetSnapshotResponse>;
+  /**
+   * Lists queued events of one lane in the order they were accepted. How an owner fetches back what it has no room for in memory. Errors:
+   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listQueuedEvents(
+    request: ListQueuedEventsRequest,
+    callback: (error: ServiceError | null, response: ListQueuedEventsResponse) => void,
+  ): ClientUnaryCall;
+  listQueuedEvents(
+    request: ListQueuedEventsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListQueuedEventsResponse) => void,
+  ): ClientUnaryCall;
+  listQueuedEvents(
+    request: ListQueuedEventsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListQueuedEventsResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const EventStoreServiceClient = makeGenericClientConstructor(

@@ -81,6 +81,8 @@ export interface Accepted {
   keyed: boolean;
   /** W3C trace context of the caller; empty without one. */
   traceparent: string;
+  /** Whether it may be in the log already: it was sent before, and the answer was lost. */
+  repeated: boolean;
 }
 
 /** The settings of the function that decide the life of its events, as they were at the accept. */
@@ -379,6 +381,7 @@ function createBaseAccepted(): Accepted {
     notBefore: undefined,
     keyed: false,
     traceparent: "",
+    repeated: false,
   };
 }
 
@@ -416,6 +419,9 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.traceparent !== "") {
       writer.uint32(90).string(message.traceparent);
+    }
+    if (message.repeated !== false) {
+      writer.uint32(96).bool(message.repeated);
     }
     return writer;
   },
@@ -521,6 +527,14 @@ export const Accepted: MessageFns<Accepted> = {
             message.traceparent = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.repeated = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -551,6 +565,7 @@ export const Accepted: MessageFns<Accepted> = {
     message.notBefore = object.notBefore ?? undefined;
     message.keyed = object.keyed ?? false;
     message.traceparent = object.traceparent ?? "";
+    message.repeated = object.repeated ?? false;
     return message;
   },
 };

@@ -1,0 +1,104 @@
+import type { AcceptEventsRequest, NewEvent, QueueServiceService, TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
+import { isRefusal, refuse } from '@evenfall/errors';
+import { laneKey, partitionOfLane } from '@evenfall/event-log/lane';
+import { superviseLoop } from '@evenfall/lifecycle';
+import type { CallOptions, ClientOf } from '@evenfall/rpc';
+import { delay } from '@evenfall/time';
+import type { GatewayPorts, Queue } from '../ports.ts';
+
+/** How long one replica may take for an accept before another is asked. */
+const TRY_MS = 5_000;
+/** How long an event may have no owner: its partition is moving. */
+const OWNERLESS_MS = 10_000;
+const AGAIN_MS = 50;
+
+type Replica = { readonly client: ClientOf<typeof QueueServiceService>; epochs: ReadonlyMap<number, bigint> };
+
+/**
+ * The queue as one, whatever the number of its replicas. An accept goes to the owner of its lane, who knows how much waits there; while it
+ * cannot be reached any replica will do. A termination goes to whoever holds the event.
+ */
+export function createQueueRouter({
+  queues,
+  log,
+}: Pick<GatewayPorts, 'queues' | 'log'>): Queue & { run(signal: AbortSignal): Promise<void> } {
+  const replicas: Replica[] = queues.map((client) => ({ client, epochs: new Map() }));
+  let partitionCount = 0;
+  let turn = 0;
+
+  /** Replicas in the order they are asked: the owner, then the others in turn. */
+  const inOrder = ({ accepted }: NewEvent): Replica[] => {
+    turn = (turn + 1) % replicas.length;
+    const others = [...replicas.slice(turn), ...replicas.slice(0, turn)];
+    if (partitionCount === 0 || !accepted) return others;
+    const partition = partitionOfLane(laneKey(accepted.namespace, accepted.function, accepted.trigger), partitionCount);
+    const epochOf = (replica: Replica): bigint => replica.epochs.get(partition) ?? -1n;
+    return others.sort((a, b) => Number(epochOf(b) - epochOf(a)));
+  };
+  const follow = (replica: Replica, signal: AbortSignal): Promise<void> => {
+    const onFailure = (error: unknown): void => log.warn('a queue replica cannot be watched', { error: String(error) });
+    return superviseLoop({ name: 'watch ownership', signal, onFailure, maxPauseMs: 1_000 }, async () => {
+      try {
+        for await (const said of replica.client.watchOwnership({}, { signal })) {
+          ({ partitionCount } = said);
+          replica.epochs = new Map(said.partitions.map(({ partition, epoch }) => [partition, epoch]));
+        }
+      } finally {
+        replica.epochs = new Map();
+      }
+      if (!signal.aborted) throw new Error('the replica ended the watch');
+    });
+  };
+  /** Asks everybody at once whether they hold the event; answers the holder's answer. */
+  const askHolders = async (request: TerminateEventRequest, options: CallOptions) => {
+    const asked = await Promise.allSettled(replicas.map(({ client }) => client.terminateEvent({ ...request, onlyIfHeld: true }, options)));
+    for (const one of asked) if (one.status === 'fulfilled') return one.value;
+    for (const one of asked) if (one.status === 'rejected' && !mayGoOn(one.reason)) throw one.reason;
+    return undefined;
+  };
+
+  return {
+    run: (signal) => Promise.all(replicas.length > 1 ? replicas.map((replica) => follow(replica, signal)) : []).then(() => undefined),
+    async acceptEvents(request, options = {}) {
+      const [first] = request.events;
+      if (!first) throw refuse('INVALID_FIELD', { field: 'events', rule: 'there must be at least one' });
+      let failure: unknown;
+      for (const [index, { client }] of inOrder(first).entries()) {
+        const timeoutMs = replicas.length > 1 ? TRY_MS : options.timeoutMs;
+        try {
+          return await client.acceptEvents(index === 0 ? request : repeatedly(request), timeoutMs === undefined ? {} : { timeoutMs });
+        } catch (error) {
+          if (!mayGoOn(error)) throw error;
+          failure = error;
+        }
+      }
+      throw failure;
+    },
+    async terminateEvent(request, options = {}) {
+      for (const until = performance.now() + OWNERLESS_MS; ;) {
+        const held = replicas.length > 1 ? await askHolders(request, options) : undefined;
+        if (held) return held;
+        turn = (turn + 1) % replicas.length;
+        try {
+          return await (replicas[turn] as Replica).client.terminateEvent(request, options); // turn < length
+        } catch (error) {
+          if (!mayGoOn(error)) throw error;
+          if (performance.now() > until) throw refuse('SERVICE_UNAVAILABLE', { detail: 'the event has no owner yet' });
+        }
+        await delay(AGAIN_MS, options.signal ?? never);
+      }
+    },
+  };
+}
+
+const never = new AbortController().signal;
+
+/** Whether another replica, or the same a little later, may answer better. */
+function mayGoOn(error: unknown): boolean {
+  return isRefusal(error) && ['SERVICE_UNAVAILABLE', 'EVENT_NOT_HELD', 'DEADLINE_EXCEEDED'].includes(error.reason);
+}
+
+/** The first replica may have accepted them before it was lost: they are marked, so that the log's readers look twice. */
+function repeatedly({ events }: AcceptEventsRequest): AcceptEventsRequest {
+  return { events: events.map((event) => ({ ...event, accepted: event.accepted && { ...event.accepted, repeated: true } })) };
+}

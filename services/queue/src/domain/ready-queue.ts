@@ -1,0 +1,51 @@
+import type { Entry } from './book.ts';
+
+/** A first-in-first-out queue that skips what is no longer ready. */
+export type ReadyQueue = {
+  readonly size: number;
+  push(entry: Entry): void;
+  unshift(entry: Entry): void;
+  shift(): Entry | undefined;
+  peek(): Entry | undefined;
+};
+
+/** Entries leave it by being marked not ready; they are skipped when their turn comes, so that taking one out costs nothing. */
+export function createReadyQueue(): ReadyQueue {
+  let items: (Entry | undefined)[] = [];
+  let head = 0;
+  const front: Entry[] = [];
+  const settle = (): void => {
+    while (front.length > 0 && !front[front.length - 1]?.ready) front.pop();
+    while (head < items.length && !items[head]?.ready) head++;
+    if (head > 1_000 && head * 2 > items.length) {
+      items = items.slice(head);
+      head = 0;
+    }
+  };
+  return {
+    get size() {
+      settle();
+      return front.length + items.length - head;
+    },
+    push(entry) {
+      entry.ready = true;
+      items.push(entry);
+    },
+    unshift(entry) {
+      entry.ready = true;
+      front.push(entry);
+    },
+    shift() {
+      settle();
+      const entry = front.length > 0 ? front.pop() : items[head];
+      if (!entry) return undefined;
+      if (entry === items[head]) items[head++] = undefined;
+      entry.ready = false;
+      return entry;
+    },
+    peek() {
+      settle();
+      return front[front.length - 1] ?? items[head];
+    },
+  };
+}

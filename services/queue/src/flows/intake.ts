@@ -1,0 +1,88 @@
+import { evolve, isFinal } from '@evenfall/event-model';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { Event_State as State, type Event } from '@evenfall/contracts/v1/event';
+import { delay } from '@evenfall/time';
+import type { Entry } from '../domain/book.ts';
+import type { QueuedEvent, QueuePorts } from '../ports.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Owner } from './owner.ts';
+
+/** Counts what comes in: each event once, however often it was asked for. */
+export type Tally = {
+  /** A new event. */
+  accepted(): void;
+  /** Open events of a former owner, of oneself before a restart; negative when they go to somebody else, or had ended. */
+  takenOver(count: number): void;
+};
+
+/** Takes events in: those that were open when a tenure began, and those that are accepted from then on. */
+export type Intake = {
+  /** An event that was open when the tenure began. */
+  recover(event: QueuedEvent, partition: number): void;
+  /** An Accepted record, whoever wrote it. */
+  accept(record: EventRecord, partition: number, offset: number): void;
+};
+
+type Ports = { readonly queue: QueuePorts; readonly owner: Owner; readonly dispatcher: Dispatcher };
+
+const AGAIN_MS = 500;
+const never = new AbortController().signal;
+
+export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally): Intake {
+  /** A key names the same event for as long as its status is kept: it may have ended long ago. While nobody can say, it waits. */
+  const verify = async (entry: Entry, endOffset: number): Promise<void> => {
+    const isHeld = (): boolean => owner.book.get(entry.id) === entry;
+    let event: Event | undefined;
+    for (let answered = false; !answered && isHeld();) {
+      try {
+        event = await queue.view.get(entry.id, { partition: entry.partition, endOffset });
+        answered = true;
+      } catch (error) {
+        queue.log.warn('could not look up a keyed event; asking again', { event_id: entry.id, error: String(error) });
+        await delay(AGAIN_MS, never);
+      }
+    }
+    if (!isHeld()) return;
+    if (event && isFinal(event.state)) {
+      owner.forget(entry);
+      return;
+    }
+    tally.accepted();
+    owner.settle(entry);
+    dispatcher.pump();
+  };
+  /** Keeps a waiting event out of memory when its lane has enough there. Delayed and retrying ones stay: they are not in the lane's order. */
+  const park = ({ event }: StoredEvent, partition: number, offset: number): boolean => {
+    if (!event || event.state !== State.QUEUED || event.nextAttemptTime || event.attempts.length > 0) return false;
+    const lane = owner.lanes.get(event, partition);
+    if (owner.lanes.hasRoom(lane)) return false;
+    owner.lanes.park(lane, offset);
+    return true;
+  };
+
+  return {
+    recover({ stored, acceptOffset }, partition) {
+      if (!stored.event) return;
+      tally.takenOver(1);
+      if (!park(stored, partition, acceptOffset)) owner.admit(stored, partition);
+    },
+    accept(record, partition, offset) {
+      if (record.change?.$case !== 'accepted' || owner.book.has(record.eventId)) return;
+      const stored = evolve(undefined, record);
+      if (!stored) return;
+      const mayBeKnown = record.change.value.keyed || record.change.value.repeated;
+      if (park(stored, partition, offset)) {
+        tally.accepted();
+        return;
+      }
+      const entry = owner.admit(stored, partition);
+      if (!entry) return;
+      if (mayBeKnown) void verify(entry, offset + 1);
+      else {
+        tally.accepted();
+        owner.settle(entry);
+      }
+    },
+  };
+}

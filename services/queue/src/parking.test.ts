@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { eventually } from '@evenfall/testkit';
+import { durationOfMs } from '@evenfall/time';
+import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
+import { type Rig, startedReport, startRig } from './testing/rig.ts';
+
+const LARGE = 1024 * 1024;
+/** More than a lane keeps in memory (16 MiB of payloads). */
+const COUNT = 40;
+
+const rigs: Rig[] = [];
+afterEach(async () => {
+  for (const rig of rigs.splice(0)) await rig.stop();
+});
+
+/** A lane that pauses for a while with one event that was sent back, and events behind it that have no room. */
+async function fullLane(pauseMs: number): Promise<{ rig: Rig; ids: string[] }> {
+  const rig = startRig({ log: memoryLog(1) });
+  rigs.push(rig);
+  const first = await rig.accept();
+  const sent = await eventually(() => rig.sent.assignments.find(({ eventId }) => eventId === first));
+  const value = { statusCode: 432, retryAfter: durationOfMs(pauseMs) };
+  rig.report({ eventId: first, attempt: 1, partition: sent.partition, report: { $case: 'throttled', value } });
+  await rig.accept({ fn: 'other' }); // its dispatch shows that the report was heard
+  await eventually(() => rig.sent.assignments.some((one) => one.function === 'other'));
+  const ids = [first];
+  for (let i = 0; i < COUNT; i++) ids.push(await rig.accept({ payloadBytes: LARGE }));
+  return { rig, ids };
+}
+const assignedOf = (rig: Rig): string[] => rig.sent.assignments.filter((one) => one.function === 'f').map(({ eventId }) => eventId);
+
+describe('a lane that has more than fits into memory', () => {
+  it('gives all of it, in the order it was accepted, once', async () => {
+    const { rig, ids } = await fullLane(300);
+    await eventually(() => assignedOf(rig).length === ids.length + 1);
+    assert.deepEqual(assignedOf(rig).slice(1), ids);
+    const last = rig.sent.assignments.at(-1);
+    assert.equal(last?.payload.length, LARGE, 'with its payload');
+  });
+
+  it('ends a parked event where it stands, and never sends it', async () => {
+    const { rig, ids } = await fullLane(500);
+    const parked = ids.at(-3) ?? '';
+    await rig.terminate(parked);
+    assert.equal(rig.event(parked)?.state, State.TERMINATED);
+    await eventually(() => assignedOf(rig).length === ids.length);
+    assert.deepEqual(
+      assignedOf(rig).slice(1),
+      ids.filter((id) => id !== parked),
+    );
+  });
+
+  it('is taken over by the next owner, parked events and all', async () => {
+    const { rig, ids } = await fullLane(60_000);
+    const next = startRig({ log: rig.log });
+    rigs.push(next);
+    await eventually(() => assignedOf(next).length === ids.length);
+    assert.deepEqual(assignedOf(next), ids);
+    for (const assignment of next.sent.assignments) {
+      const { eventId, attempt, partition } = assignment;
+      next.report(startedReport(assignment), {
+        eventId,
+        attempt,
+        partition,
+        report: { $case: 'ended', value: endedAs('returned', Date.now()) },
+      });
+    }
+    await eventually(() => ids.every((id) => next.event(id)?.state === State.SUCCEEDED));
+  });
+});

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import type { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
+import type { WatchOwnershipResponse } from '@evenfall/contracts/queue/v1/queue_service';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { isRefusal } from '@evenfall/errors';
+import { eventually } from '@evenfall/testkit';
+import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import { type MemoryLog, memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
+import { partitionOf, type Rig, startedReport, startRig } from './testing/rig.ts';
+
+const rigs: Rig[] = [];
+afterEach(async () => {
+  for (const rig of rigs.splice(0)) await rig.stop();
+});
+/** A replica that takes every partition over from whoever has them. */
+const takeOver = (log: MemoryLog): Rig => {
+  const rig = startRig({ log });
+  rigs.push(rig);
+  return rig;
+};
+const assignmentOf = (rig: Rig, id: string, attempt = 1): Promise<Assignment> =>
+  eventually(() => rig.sent.assignments.find((one) => one.eventId === id && one.attempt === attempt));
+const returned = ({ eventId, attempt, partition }: Assignment) => ({
+  eventId,
+  attempt,
+  partition,
+  report: { $case: 'ended' as const, value: endedAs('returned', Date.now()) },
+});
+const reasonOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'none',
+    (error: unknown) => (isRefusal(error) ? error.reason : String(error)),
+  );
+const acked = (rig: Rig, id: string): boolean => rig.sent.acks.some(({ eventId }) => eventId === id);
+
+describe('a partition that moves', () => {
+  it('is claimed before anything of it is dispatched, each time with a higher epoch', async () => {
+    const log = memoryLog();
+    const first = takeOver(log);
+    const id = await first.accept();
+    const { partition } = await assignmentOf(first, id);
+    assert.equal(partition, partitionOf(log));
+    const [claim] = first.sent.claims.filter((one) => one.partition === partition);
+    const second = takeOver(log);
+    await assignmentOf(second, id);
+    const [later] = second.sent.claims.filter((one) => one.partition === partition);
+    assert.ok(claim && later && later.epoch > claim.epoch, `${claim?.epoch} ${later?.epoch}`);
+  });
+
+  it('is given up by a replica that reads that another has it', async () => {
+    const log = memoryLog();
+    const first = takeOver(log);
+    const id = await first.accept();
+    await assignmentOf(first, id);
+    const second = takeOver(log);
+    await assignmentOf(second, id);
+    await eventually(async () => (await reasonOf(first.terminate(id, { onlyIfHeld: true }))) === 'EVENT_NOT_HELD');
+  });
+
+  it('is changed no more by a former owner that was paused, and acknowledges nothing of what it missed', async () => {
+    const log = memoryLog();
+    const first = takeOver(log);
+    const id = await first.accept();
+    const assignment = await assignmentOf(first, id);
+    const goOn = log.pauseReaders();
+    const second = takeOver(log);
+    const again = await assignmentOf(second, id);
+    assert.equal(again.attempt, 1, 'nobody had heard of a start');
+    // The first does not know yet. What it records comes too late.
+    const before = log.records(partitionOf(log)).length;
+    first.report(startedReport(assignment), returned(assignment));
+    const late = reasonOf(first.terminate(id));
+    await eventually(() => log.records(partitionOf(log)).length > before);
+    assert.equal(second.event(id)?.state, State.QUEUED, 'the log does not believe it');
+    goOn();
+    assert.ok(['EVENT_NOT_HELD', 'EVENT_ENDED'].includes(await late), await late);
+    assert.equal(acked(first, id), false, 'its outcome must be kept for the new owner');
+    second.report(startedReport(again), returned(again));
+    await eventually(() => acked(second, id));
+    assert.equal(second.event(id)?.state, State.SUCCEEDED);
+    assert.equal(second.event(id)?.attempts.length, 1);
+  });
+
+  it('brings its open events along, and a retry goes on with the next attempt', async () => {
+    const log = memoryLog();
+    const first = takeOver(log);
+    const id = await first.accept({ policy: { maxRetries: 1, retryIntervalMs: 1 } });
+    const one = await assignmentOf(first, id);
+    first.report(startedReport(one));
+    await eventually(() => first.event(id)?.state === State.RUNNING);
+    const second = takeOver(log);
+    const resumed = await assignmentOf(second, id);
+    assert.equal(resumed.runningOnAgentId, 'a', 'it asks what became of it, it does not run it again');
+    second.report({ ...returned(resumed), report: { $case: 'ended', value: endedAs('threw', Date.now()) } });
+    assert.equal((await assignmentOf(second, id, 2)).attempt, 2);
+  });
+
+  it('hears nothing about events of partitions it does not hold, and stops what nobody knows of', async () => {
+    const rig = takeOver(memoryLog());
+    const id = await rig.accept();
+    const assignment = await assignmentOf(rig, id);
+    const stranger = { ...assignment, eventId: '01990000-0000-7000-8000-00000000dead' };
+    rig.report({ ...returned(stranger), partition: 99 });
+    rig.report(startedReport(stranger));
+    await eventually(() => rig.sent.stops.some(({ eventId, mode }) => eventId === stranger.eventId && mode === Mode.FORCE));
+    assert.equal(acked(rig, stranger.eventId), false);
+    rig.report(returned(stranger));
+    await eventually(() => acked(rig, stranger.eventId));
+  });
+
+  it('is told to whoever watches', async () => {
+    const rig = takeOver(memoryLog());
+    const controller = new AbortController();
+    let newest: WatchOwnershipResponse | undefined;
+    const reading = (async () => {
+      const context = { signal: controller.signal, header: () => undefined };
+      for await (const said of rig.queue.api.watchOwnership({}, context)) newest = said;
+    })();
+    await eventually(() => newest?.partitions.length === rig.log.partitionCount);
+    assert.equal(newest?.partitionCount, rig.log.partitionCount);
+    controller.abort();
+    await reading;
+  });
+});

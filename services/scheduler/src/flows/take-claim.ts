@@ -1,0 +1,34 @@
+import { type Cluster, forgetAttempt } from '../domain/cluster.ts';
+import { endedReport, startedReport } from '../domain/messages.ts';
+import type { ReportSink } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+
+/** Whether a stream speaks for a partition: its claim is the newest there is. */
+export function speaksFor(cluster: Cluster, sink: ReportSink, partition: number): boolean {
+  const claim = sink.claims?.get(partition);
+  return claim !== undefined && claim === cluster.epochs.get(partition);
+}
+
+/**
+ * Takes a queue replica's claim to a partition in. What its predecessor dispatched and what has not gone to an instance is forgotten: the new
+ * owner dispatches it again where it still wants it. What has gone is the new owner's from now on: it is told all that is known.
+ */
+export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigint, sink: ReportSink): void {
+  const { cluster } = ports;
+  if (epoch < (cluster.epochs.get(partition) ?? -1n)) return;
+  cluster.epochs.set(partition, epoch);
+  sink.claims?.set(partition, epoch);
+  for (const attempt of [...cluster.attempts.values()]) {
+    const { assignment } = attempt;
+    // A caller's attempt is in no partition, and an adopted one's is not known yet.
+    if (attempt.sink === sink || !attempt.sink.claims || assignment.partition !== partition) continue;
+    const pool = cluster.pools.get(`${assignment.namespace}/${assignment.function}/${assignment.version}`);
+    if (!attempt.instance && pool?.waiting.remove(attempt)) {
+      forgetAttempt(cluster, attempt);
+      continue;
+    }
+    attempt.sink = sink;
+    if (attempt.started) sink.report(startedReport(assignment, attempt.started));
+    if (attempt.ended) sink.report(endedReport(assignment, attempt.ended));
+  }
+}

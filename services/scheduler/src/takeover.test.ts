@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import type { ReportSink } from './domain/types.ts';
+import { takeDispatch } from './flows/dispatch.ts';
+import { invoke } from './flows/invoke.ts';
+import { assignmentOf, startRig } from './testing/rig.ts';
+
+const started: AttemptReport = {
+  eventId: 'runs',
+  attempt: 1,
+  report: {
+    $case: 'started',
+    value: { instanceId: 'i-1', agentId: 'a', coldStart: true, coldStartDetail: undefined, startTime: new Date(0), memoryMb: 128 },
+  },
+};
+const ended: AttemptReport = { eventId: 'runs', attempt: 1, report: { $case: 'ended', value: endedAs('returned', 0) } };
+const forceStop = { eventId: 'runs', attempt: 1, cause: Cause.USER, mode: Mode.FORCE, policy: undefined };
+
+describe('partitions that move between queue replicas', () => {
+  it('forgets what waits, hands over what runs, and hears the former owner no more', async () => {
+    const rig = startRig();
+    const agent = rig.attach({ capacityMb: 128 });
+    await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
+    agent.ready('i-1');
+    agent.says({ reports: [started] });
+    const heard: AttemptReport[] = [];
+    const successor: ReportSink = { report: (report) => void heard.push(report), claims: new Map() };
+    const batch = { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }] };
+    takeDispatch(rig.ports, batch, successor);
+    assert.deepEqual(
+      heard.map(({ eventId, report, partition }) => [eventId, report?.$case, partition]),
+      [['runs', 'started', 0]],
+    );
+    assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs']);
+    rig.reports.length = 0;
+    await rig.dispatch({
+      assignments: [assignmentOf('late')],
+      stops: [{ ...forceStop }],
+      claims: [{ partition: 0, epoch: 1n }],
+    });
+    assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs'], 'it speaks for nobody any more');
+    assert.deepEqual(agent.all('stops'), []);
+    agent.says({ reports: [ended] });
+    assert.deepEqual([rig.reports.length, heard.at(-1)?.report?.$case], [0, 'ended']);
+    takeDispatch(rig.ports, { ...batch, claims: [], assignments: [assignmentOf('waits')] }, successor);
+    assert.ok(rig.ports.cluster.attempts.has('waits'));
+  });
+
+  it('leaves other partitions and waiting callers alone', async () => {
+    const rig = startRig();
+    rig.attach();
+    rig.ports.cluster.epochs.set(7, 1n);
+    rig.sink.claims?.set(7, 1n);
+    await rig.dispatch({ assignments: [assignmentOf('other', { partition: 7 })] });
+    const leaving = new AbortController();
+    const call = invoke(rig.ports, { assignment: assignmentOf('call', { synchronous: true }), queueTimeout: undefined }, leaving.signal);
+    const successor: ReportSink = { report: () => undefined, claims: new Map() };
+    takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }] }, successor);
+    assert.deepEqual([...rig.ports.cluster.attempts.keys()].sort(), ['call', 'other']);
+    leaving.abort();
+    await assert.rejects(call);
+  });
+});
