@@ -2,7 +2,6 @@
 // dependency has no line in docs/dependencies.md.
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { SettingSpec } from '@evenfall/config';
 import { HTTP_STATUS_OF, REASONS, type ReasonRow } from '@evenfall/errors';
 import { allInOneSettings } from '../services/all-in-one/src/config.ts';
 import { eventStoreSettings } from '../services/event-store/src/config.ts';
@@ -11,8 +10,7 @@ import { agentSettings } from '../services/instance-agent/src/config.ts';
 import { queueSettings } from '../services/queue/src/config.ts';
 import { schedulerSettings } from '../services/scheduler/src/config.ts';
 import { ROOT } from './run.ts';
-
-type Specs = Readonly<Record<string, SettingSpec<unknown>>>;
+import { PROCESS_SETTINGS, type Specs } from './service-settings.ts';
 
 const SETTINGS: readonly (readonly [string, Specs])[] = [
   ['all-in-one', allInOneSettings],
@@ -33,16 +31,40 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(all[0] ?? []), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...all.slice(1).map(line)].join('\n');
 }
 
-function settingsPage(): string {
-  const sections = SETTINGS.map(([service, specs]) => {
-    const rows = Object.values(specs).map(({ name, doc, form, fallback, secret }) => [
+function settingsTable(specs: Specs): string {
+  const rows = Object.values(specs).map(({ name, doc, form, fallback, secret }) => [
+    `\`${name}\``,
+    fallback === undefined ? '–' : `\`${fallback}\``,
+    form,
+    secret ? `${doc} Never shown in messages.` : doc,
+  ]);
+  return table(['variable', 'default', 'form', 'meaning'], rows);
+}
+
+/** Which process of its own reads which variable, and its defaults where they differ from process to process. */
+function processTable(): string {
+  const names = new Map<string, Map<string, string>>();
+  for (const [service, specs] of Object.entries<Specs>(PROCESS_SETTINGS)) {
+    for (const { name, fallback } of Object.values(specs)) {
+      const readers = names.get(name) ?? new Map<string, string>();
+      names.set(name, readers.set(service, fallback ?? '–'));
+    }
+  }
+  const services = Object.keys(PROCESS_SETTINGS);
+  const rows = [...names]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, readers]) => [
       `\`${name}\``,
-      fallback === undefined ? '–' : `\`${fallback}\``,
-      form,
-      secret ? `${doc} Never shown in messages.` : doc,
+      ...services.map((service) => (readers.has(service) ? `\`${readers.get(service) ?? ''}\`` : '')),
     ]);
-    return `## ${service}\n\n${table(['variable', 'default', 'form', 'meaning'], rows)}\n`;
-  });
+  return table(['variable', ...services], rows).replaceAll('`–`', '–  ');
+}
+
+function settingsPage(): string {
+  const sections = SETTINGS.map(([service, specs]) => `## ${service}\n\n${settingsTable(specs)}\n`);
+  const known = new Set(SETTINGS.flatMap(([, specs]) => Object.values(specs).map(({ name }) => name)));
+  const own = Object.values<Specs>(PROCESS_SETTINGS).flatMap((specs) => Object.values(specs));
+  const more = new Map(own.filter(({ name }) => !known.has(name)).map((spec) => [spec.name, spec]));
   return `# Settings
 
 ${NOTICE}
@@ -50,9 +72,20 @@ ${NOTICE}
 Everything is set by environment variables. They are read once, at the start, and strictly: a value that is not of its form stops the program
 with a list of every fault. An empty variable counts as unset; "–" as a default means that the setting may be left out.
 
-The all-in-one program (\`npm start\`) reads all of them; the headings say which part of it a setting is for.
+The all-in-one program (\`npm start\`) reads all but those of the last section; the headings say which part of it a setting is for.
 
-${sections.join('\n')}`;
+${sections.join('\n')}
+## Processes of their own
+
+A service that runs by itself (\`node services/<name>/src/main.ts\`) reads its own settings, and those that let it find the others:
+
+${settingsTable(Object.fromEntries(more))}
+
+Who reads what, with its default there. A variable means the same to all of them. A service that keeps something in Postgres does not start without
+\`EVENFALL_POSTGRES_URL\`, and one that listens beyond loopback not without a key.
+
+${processTable()}
+`;
 }
 
 function errorsPage(): string {

@@ -47,11 +47,11 @@ export default {
     room('loops', 'loops/', ['loops/', 'flows/', 'domain/', PORTS], [...PURE, 'rpc', 'event-log', 'telemetry', 'lifecycle']),
     room('api', 'api(\\.ts$|/)', ['api(\\.ts$|/)', 'flows/', 'domain/', PORTS], [...PURE, 'rpc', 'telemetry', 'postgres']),
     room('adapters', 'adapters/', ['adapters/', 'domain/', PORTS], ['[^/]+']),
-    room('config', 'config\\.ts$', ['api/access', 'domain/'], ['config', 'errors', 'time']),
+    room('config', 'config\\.ts$', ['api/access', 'domain/'], ['config', 'errors', 'time', 'service-main']),
     {
       name: 'testkit-in-tests',
       severity: 'error',
-      from: { pathNot: [...TEST, '^libs/testkit/', '^bench/'] },
+      from: { pathNot: [...TEST, '^libs/testkit/', '^bench/', '^tools/cluster/'] },
       to: { path: '^libs/testkit/' },
     },
     owned('grpc', 'node_modules/@grpc/', ['^libs/(rpc|contracts)/']),

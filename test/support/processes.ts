@@ -5,6 +5,11 @@ export function pidsCarrying(entry: string): number[] {
   return allPids().filter((pid) => read(`/proc/${pid}/environ`).split('\0').includes(entry) && isAlive(pid));
 }
 
+/** Whether a process has this text anywhere in its environment. */
+export function environmentSays(pid: number, text: string): boolean {
+  return read(`/proc/${pid}/environ`).includes(text);
+}
+
 /** Living processes whose command line holds this text. */
 export function pidsSaying(text: string): number[] {
   return allPids().filter((pid) => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(text) && isAlive(pid));

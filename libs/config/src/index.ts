@@ -1,2 +1,3 @@
 export { readSettings, type SettingSpec, type SettingsOf, type SettingSpecs, type SettingsCheck, SettingsError } from './settings.ts';
 export { text, integer, duration, choice, flag, list } from './kinds.ts';
+export { isLoopback } from './loopback.ts';

@@ -1,4 +1,4 @@
-export { startInOrder, type Part, type Running } from './start-in-order.ts';
+export { startInOrder, startParts, type Part, type Running, type StartPart } from './start-in-order.ts';
 export { runMain, type MainOptions } from './run-main.ts';
 export { superviseLoop, type LoopOptions } from './supervise-loop.ts';
 export { checkAddress, type Address } from './check-address.ts';

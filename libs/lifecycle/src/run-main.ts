@@ -2,10 +2,15 @@ import { OperatorError } from '@evenfall/errors';
 import type { Running } from './start-in-order.ts';
 
 export type MainOptions = {
-  /** Starts everything; what it throws is printed and ends the program with code 1. Of an `OperatorError` only its sentence. */
-  readonly start: () => Promise<Running>;
+  /**
+   * Starts everything; what it throws is printed and ends the program with code 1. Of an `OperatorError` only its sentence. The signal is
+   * aborted when the program is to stop before it has started: what it throws then is no failure.
+   */
+  readonly start: (signal: AbortSignal) => Promise<Running>;
   /** How long stopping may take before the program leaves anyway, with code 1. */
   readonly stopWithinMs: number;
+  /** Resolves when somebody else than a signal wants the program to stop. */
+  readonly stopRequested?: Promise<void>;
 };
 
 /**
@@ -20,20 +25,25 @@ export async function runMain(options: MainOptions): Promise<void> {
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
 
+  const stopping = new AbortController();
   const stopRequested = new Promise<void>((resolve) => {
-    const onSignal = (): void => {
+    const onStop = (): void => {
+      if (stopping.signal.aborted) return;
+      stopping.abort();
       process.once('SIGINT', () => process.exit(130));
       process.once('SIGTERM', () => process.exit(143));
+      setTimeout(() => fatal(new Error(`Did not stop within ${options.stopWithinMs} ms`)), options.stopWithinMs);
       resolve();
     };
-    process.once('SIGINT', onSignal);
-    process.once('SIGTERM', onSignal);
+    process.once('SIGINT', onStop);
+    process.once('SIGTERM', onStop);
+    void options.stopRequested?.then(onStop);
   });
-  const running = await options.start().catch(fatal);
+  const running = await options
+    .start(stopping.signal)
+    .catch((error: unknown) => (stopping.signal.aborted ? process.exit(0) : fatal(error)));
   await stopRequested;
-  const late = setTimeout(() => fatal(new Error(`Did not stop within ${options.stopWithinMs} ms`)), options.stopWithinMs);
   await running.stop().catch(fatal);
-  clearTimeout(late);
   process.exit(0);
 }
 

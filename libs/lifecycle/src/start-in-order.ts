@@ -3,12 +3,15 @@ export type Part = { readonly name: string; start(): Promise<() => Promise<void>
 
 export type Running = { stop(): Promise<void> };
 
+/** Starts a part, and notes how it is stopped. */
+export type StartPart = <T>(name: string, start: () => T | Promise<T>, stop: (started: T) => void | Promise<void>) => Promise<T>;
+
 /**
- * Starts the parts one after another; `stop` stops them in reverse. If one fails to start, those before it are stopped and the failure is
- * thrown. Stopping twice is stopping once. A part that fails to stop does not keep the others from being stopped.
+ * Starts what `build` starts, one part after another; `stop` stops them in reverse. If one fails to start, those before it are stopped and
+ * the failure is thrown. Stopping twice is stopping once. A part that fails to stop does not keep the others from being stopped.
  */
-export async function startInOrder(parts: readonly Part[]): Promise<Running> {
-  const stops: { name: string; stop: () => Promise<void> }[] = [];
+export async function startParts(build: (part: StartPart) => Promise<void>): Promise<Running> {
+  const stops: { name: string; stop: () => void | Promise<void> }[] = [];
   const stopAll = async (): Promise<void> => {
     const failures: unknown[] = [];
     for (const { name, stop } of stops.splice(0).reverse()) {
@@ -20,14 +23,27 @@ export async function startInOrder(parts: readonly Part[]): Promise<Running> {
     }
     if (failures.length > 0) throw new AggregateError(failures, 'Not everything stopped');
   };
-  for (const part of parts) {
-    try {
-      stops.push({ name: part.name, stop: await part.start() });
-    } catch (cause) {
-      await stopAll().catch(() => undefined);
-      throw new Error(`${part.name} did not start: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    }
+  try {
+    await build(async (name, start, stop) => {
+      try {
+        const started = await start();
+        stops.push({ name, stop: () => stop(started) });
+        return started;
+      } catch (cause) {
+        throw new Error(`${name} did not start: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      }
+    });
+  } catch (error) {
+    await stopAll().catch(() => undefined);
+    throw error;
   }
   let stopping: Promise<void> | undefined;
   return { stop: () => (stopping ??= stopAll()) };
+}
+
+/** Starts a list of parts, as `startParts` does. */
+export function startInOrder(parts: readonly Part[]): Promise<Running> {
+  return startParts(async (part) => {
+    for (const { name, start } of parts) await part(name, start, (stop) => stop());
+  });
 }

@@ -14,16 +14,19 @@ export type LoopOptions = {
 /** Runs `round` again and again until the signal; a round that fails is reported and tried again after a pause that grows. */
 export async function superviseLoop(options: LoopOptions, round: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const least = options.minPauseMs ?? 200;
+  const most = options.maxPauseMs ?? 5_000;
   let pauseMs = least;
   while (!options.signal.aborted) {
+    const begunMs = performance.now();
     try {
       await round(options.signal);
       pauseMs = least;
     } catch (error) {
       if (options.signal.aborted) return;
       options.onFailure(error, options.name);
+      if (performance.now() - begunMs > most) pauseMs = least; // it went well for a while: a new trouble, not the old one
       await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => undefined); // woken by the signal: the loop ends
-      pauseMs = Math.min(pauseMs * 2, options.maxPauseMs ?? 5_000);
+      pauseMs = Math.min(pauseMs * 2, most);
     }
   }
 }

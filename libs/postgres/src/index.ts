@@ -1,4 +1,4 @@
-export { createPool, type PostgresTarget, type Sql } from './pool.ts';
+export { createPool, socketUrl, type PoolOptions, type PostgresTarget, type Sql } from './pool.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
 export { postgresRefusal, isConnectionFailure } from './failures.ts';
 export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded/server.ts';

@@ -46,11 +46,13 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
       database: target.database,
     } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // `path` is missing from the type, not from the code
   }
-  return postgres(target.url, {
+  const { url, socketPath } = splitUrl(target.url);
+  return postgres(url, {
     ...common,
+    ...(socketPath === undefined ? {} : { path: socketPath }),
     // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement.
-    socket: ({ host, port }: { host: string[]; port: number[] }) => {
-      const socket = connect(port[0] ?? 5432, host[0] ?? 'localhost');
+    socket: ({ host, port, path }: { host: string[]; port: number[]; path: string | false }) => {
+      const socket = path ? connect(path) : connect(port[0] ?? 5432, host[0] ?? 'localhost');
       socket.setNoDelay(true);
       return new Promise((resolve, reject) => {
         socket.once('connect', () => resolve(socket));
@@ -58,4 +60,21 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
       });
     },
   } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // as above, for `socket`
+}
+
+/** Says where a unix socket is as libpq does, `postgres://user:password@/database?host=/folder`, which postgres.js does not read. */
+export function socketUrl(target: Extract<PostgresTarget, { kind: 'socket' }>): string {
+  const query = new URLSearchParams({ host: target.socketDir, port: String(target.port) });
+  return `postgres://${encodeURIComponent(target.user)}:${encodeURIComponent(target.password)}@/${target.database}?${query.toString()}`;
+}
+
+function splitUrl(text: string): { readonly url: string; readonly socketPath: string | undefined } {
+  // A URL without a host is none for `URL`.
+  const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/(?:[^/@]*@)?)(?=[/?]|$)/, '$1localhost'));
+  const host = url.searchParams.get('host');
+  if (!host?.startsWith('/')) return { url: text, socketPath: undefined };
+  const socketPath = `${host}/.s.PGSQL.${url.searchParams.get('port') ?? (url.port || '5432')}`;
+  url.searchParams.delete('host');
+  url.searchParams.delete('port');
+  return { url: url.toString(), socketPath };
 }

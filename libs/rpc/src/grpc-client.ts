@@ -5,56 +5,110 @@ import { decodeStatus, DETAILS_TRAILER } from './error-info.ts';
 import { refusalOfCode } from './failures.ts';
 import { pushable } from './pushable.ts';
 
-export type GrpcClientOptions = {
+export type PeerOptions = {
+  /** Sent with every call, e.g. the key. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Lets streams wait for a peer that is away instead of failing at once: for those that a loop opens anew for ever. */
+  readonly streamsWait?: boolean;
+  /** Until a unary call that names no time is given up. Default 60 s. */
+  readonly timeoutMs?: number;
   /** Largest message taken, in bytes. Default 64 MiB. */
   readonly maxMessageBytes?: number;
 };
 
-/** A client and the way to let go of its channel. */
-export type GrpcClient<S> = { readonly client: ClientOf<S>; close(): void };
+/** Another process: every service it has, over one channel. */
+export type Peer = {
+  client<S extends ServiceDefinition>(service: S): ClientOf<S>;
+  /** Whether it says of itself that it is serving; false if it does not answer in time. */
+  isServing(timeoutMs: number): Promise<boolean>;
+  close(): void;
+};
 
-/** Calls a service over gRPC, plaintext. Connects when first used, and again by itself. */
-export function grpcClient<S extends ServiceDefinition>(service: S, address: string, options: GrpcClientOptions = {}): GrpcClient<S> {
+/** Opens a channel to a process, plaintext. Connects when first used, and again by itself as soon as the process is back. */
+export function openPeer(address: string, options: PeerOptions = {}): Peer {
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
   const channel = new grpc.Client(address, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
-    'grpc.keepalive_time_ms': 25_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    // A peer that stands still, or whose machine is gone, says nothing: it is given up after 15 s.
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
     'grpc.keepalive_permit_without_calls': 1,
-    'grpc.initial_reconnect_backoff_ms': 200,
-    'grpc.max_reconnect_backoff_ms': 5_000,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 1_000,
+    // A pod that comes back has another address; the default is to look it up twice a minute.
+    'grpc.dns_min_time_between_resolutions_ms': 1_000,
   });
-  const client: Record<string, unknown> = {};
-  for (const [name, method] of Object.entries(service)) client[name] = methodOf(channel, method);
-  return { client: client as ClientOf<S>, close: () => channel.close() };
+  const timeoutMs = options.timeoutMs ?? 60_000;
+  return {
+    client<S extends ServiceDefinition>(service: S) {
+      const client: Record<string, unknown> = {};
+      for (const [name, method] of Object.entries(service)) client[name] = methodOf(channel, method, { ...options, timeoutMs });
+      return client as ClientOf<S>;
+    },
+    isServing: (withinMs) => isServing(channel, withinMs),
+    close: () => channel.close(),
+  };
+}
+
+/** A client and the way to let go of its channel. */
+export type GrpcClient<S> = { readonly client: ClientOf<S>; close(): void };
+
+/** Calls one service of a process over gRPC. */
+export function grpcClient<S extends ServiceDefinition>(service: S, address: string, options: PeerOptions = {}): GrpcClient<S> {
+  const peer = openPeer(address, options);
+  return { client: peer.client(service), close: peer.close };
+}
+
+/** `grpc.health.v1.Health/Check` of the whole server: an empty request; SERVING is 1 in field 1. */
+function isServing(channel: grpc.Client, timeoutMs: number): Promise<boolean> {
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  return new Promise((resolve) => {
+    channel.makeUnaryRequest(
+      '/grpc.health.v1.Health/Check',
+      asIs,
+      asIs,
+      Buffer.alloc(0),
+      { deadline: Date.now() + timeoutMs },
+      (error, answer) => resolve(!error && answer?.equals(Buffer.of(8, 1)) === true),
+    );
+  });
 }
 
 type Ser = (value: unknown) => Buffer;
 type De = (bytes: Buffer) => unknown;
 
-function methodOf(channel: grpc.Client, method: MethodDefinition) {
+type Defaults = Pick<PeerOptions, 'headers' | 'streamsWait'> & { readonly timeoutMs: number };
+
+function methodOf(channel: grpc.Client, method: MethodDefinition, defaults: Defaults) {
   const ser = method.requestSerialize as Ser;
   const de: De = method.responseDeserialize;
   const { path } = method;
-  if (!method.requestStream && !method.responseStream) {
+  const isUnary = !method.requestStream && !method.responseStream;
+  const told = (options: CallOptions): [grpc.Metadata, grpc.CallOptions] => {
+    const metadata = new grpc.Metadata({ waitForReady: !isUnary && defaults.streamsWait === true });
+    for (const [name, value] of Object.entries({ ...defaults.headers, ...options.headers })) metadata.set(name, value);
+    const timeoutMs = options.timeoutMs ?? (isUnary ? defaults.timeoutMs : undefined);
+    return [metadata, timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs }];
+  };
+  if (isUnary) {
     return (request: unknown, options: CallOptions = {}) =>
-      unary(options, (done) => channel.makeUnaryRequest(path, ser, de, request, metadataOf(options), callOptionsOf(options), done));
+      unary(options, (done) => channel.makeUnaryRequest(path, ser, de, request, ...told(options), done));
   }
-  if (method.requestStream && !method.responseStream) {
+  if (!method.responseStream) {
     return (requests: AsyncIterable<unknown>, options: CallOptions = {}) =>
       unary(options, (done) => {
-        const call = channel.makeClientStreamRequest(path, ser, de, metadataOf(options), callOptionsOf(options), done);
+        const call = channel.makeClientStreamRequest(path, ser, de, ...told(options), done);
         void pumpRequests(requests, call);
         return call;
       });
   }
   if (!method.requestStream) {
     return (request: unknown, options: CallOptions = {}) =>
-      responsesOf(channel.makeServerStreamRequest(path, ser, de, request, metadataOf(options), callOptionsOf(options)), options);
+      responsesOf(channel.makeServerStreamRequest(path, ser, de, request, ...told(options)), options);
   }
   return (requests: AsyncIterable<unknown>, options: CallOptions = {}) => {
-    const call = channel.makeBidiStreamRequest(path, ser, de, metadataOf(options), callOptionsOf(options));
+    const call = channel.makeBidiStreamRequest(path, ser, de, ...told(options));
     const responses = responsesOf(call, options);
     void pumpRequests(requests, call);
     return responses;
@@ -139,16 +193,6 @@ async function pumpRequests(requests: AsyncIterable<unknown>, call: grpc.ClientW
   } catch {
     call.cancel(); // whoever feeds the stream has failed and knows it; the other side sees a cancelled call
   }
-}
-
-function metadataOf(options: CallOptions): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  for (const [name, value] of Object.entries(options.headers ?? {})) metadata.set(name, value);
-  return metadata;
-}
-
-function callOptionsOf(options: CallOptions): grpc.CallOptions {
-  return options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
 }
 
 function refusalOf(error: grpc.ServiceError): Refusal {

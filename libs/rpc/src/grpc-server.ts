@@ -43,7 +43,14 @@ export type GrpcServer = {
 /** Starts a gRPC server with health checks, and reflection where an image is given. Rejects if the port is taken. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
-  const server = new grpc.Server({ 'grpc.max_receive_message_length': max, 'grpc.max_send_message_length': max, 'grpc.so_reuseport': 0 });
+  const server = new grpc.Server({
+    'grpc.max_receive_message_length': max,
+    'grpc.max_send_message_length': max,
+    'grpc.so_reuseport': 0,
+    // A caller that stands still, or whose machine is gone, is let go of.
+    'grpc.keepalive_time_ms': 20_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+  });
   for (const { service, implementation } of options.services) {
     const handlers: Record<string, grpc.UntypedHandleCall> = {};
     for (const [name, method] of Object.entries(service)) {
@@ -59,7 +66,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     new ReflectionService(image, shown ? { services: [...shown] } : undefined).addToServer(server);
   }
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${options.host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+    const host = options.host.includes(':') && !options.host.startsWith('[') ? `[${options.host}]` : options.host;
+    server.bindAsync(`${host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
     );
   });

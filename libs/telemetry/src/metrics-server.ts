@@ -1,7 +1,10 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
+
+/** Whether a process can do its work, and if not, what it waits for. */
+export type Readiness = { readonly isReady: boolean; readonly waitsFor: readonly string[] };
 
 /** The running endpoint. */
 export type MetricsServer = { readonly port: number; stop(): Promise<void> };
@@ -18,16 +21,24 @@ export function installMetrics(): PrometheusExporter {
   return provider.exporter;
 }
 
-/** Serves `/metrics` in the Prometheus text form. */
-export async function startMetricsServer(host: string, port: number): Promise<MetricsServer> {
+/** Serves `/metrics` in the Prometheus text form, `/healthz`, and `/readyz`: 200, or 503 with what is waited for. */
+export async function startMetricsServer(
+  host: string,
+  port: number,
+  readiness: () => Readiness = () => ({ isReady: true, waitsFor: [] }),
+): Promise<MetricsServer> {
   const exporter = installMetrics();
   const server = createServer((request, response) => {
     if (request.url === '/metrics') exporter.getMetricsRequestHandler(request, response);
-    else response.writeHead(404).end();
+    else if (request.url === '/healthz') answer(response, 200, { status: 'ok' });
+    else if (request.url === '/readyz') {
+      const { isReady, waitsFor } = readiness();
+      answer(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', waits_for: waitsFor });
+    } else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, resolve);
+    server.listen(port, host.replace(/^\[(.*)\]$/, '$1'), resolve);
   });
   const address = server.address();
   return {
@@ -38,4 +49,8 @@ export async function startMetricsServer(host: string, port: number): Promise<Me
         server.closeAllConnections();
       }),
   };
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }

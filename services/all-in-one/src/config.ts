@@ -1,21 +1,18 @@
 import { join } from 'node:path';
-import { choice, integer, readSettings, type SettingsCheck, text } from '@evenfall/config';
+import { integer, readSettings, text } from '@evenfall/config';
 import { eventStoreSettings } from '@evenfall/event-store/config';
 import { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
 import { agentSettings } from '@evenfall/instance-agent/config';
 import { queueSettings } from '@evenfall/queue/config';
 import { schedulerSettings } from '@evenfall/scheduler/config';
+import { dataDirSetting, logLevelSetting, portsCheck } from '@evenfall/service-main/settings';
 
 /** What the all-in-one shape reads itself. */
 export const allInOneSettings = {
-  dataDir: text({
-    name: 'EVENFALL_DATA_DIR',
-    doc: 'Folder of everything that is kept: the database, the event log, unpacked code.',
-    fallback: '.evenfall',
-  }),
+  dataDir: dataDirSetting,
   metricsPort: integer({
     name: 'EVENFALL_METRICS_PORT',
-    doc: 'Port of `/metrics`; 0 picks a free one.',
+    doc: 'Port of `/metrics`, `/healthz` and `/readyz`; 0 picks a free one.',
     fallback: '9464',
     min: 0,
     max: 65_535,
@@ -28,24 +25,8 @@ export const allInOneSettings = {
     pattern: /^postgres(ql)?:\/\//,
     form: 'a URL that begins with "postgres://"',
   }),
-  logLevel: choice({
-    name: 'EVENFALL_LOG_LEVEL',
-    doc: 'Least important line of the log that is written.',
-    fallback: 'info',
-    choices: ['debug', 'info', 'warn', 'error'],
-  }),
+  logLevel: logLevelSetting,
 };
-
-const CHECKS: readonly SettingsCheck<typeof allInOneSettings & typeof GATEWAY_SETTINGS>[] = [
-  {
-    of: ['httpPort', 'grpcPort', 'metricsPort'],
-    fault({ httpPort, grpcPort, metricsPort }) {
-      const chosen = [httpPort, grpcPort, metricsPort].filter((port) => port !== 0);
-      if (new Set(chosen).size === chosen.length) return undefined;
-      return 'EVENFALL_HTTP_PORT, EVENFALL_GRPC_PORT and EVENFALL_METRICS_PORT: two of them are the same; write different ports';
-    },
-  },
-];
 
 /** Reads every setting of every service, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
@@ -59,7 +40,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
       ...GATEWAY_SETTINGS,
     },
     env,
-    [...GATEWAY_CHECKS, ...CHECKS],
+    [...GATEWAY_CHECKS, portsCheck('httpPort', 'grpcPort', 'metricsPort')],
   );
   const agentDataDir = settings.agentDataDir ?? join(settings.dataDir, 'agent');
   return { ...settings, agentDataDir, gateway: gatewaySettings(settings) };

@@ -1,21 +1,20 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
-import { OperatorError } from '@evenfall/errors';
-import { openEmbeddedLog } from '@evenfall/event-log';
+import type { EventLog } from '@evenfall/event-log';
 import { startEventStore } from '@evenfall/event-store/service';
 import { startGateway } from '@evenfall/gateway/service';
 import { startInstanceAgent } from '@evenfall/instance-agent/service';
 import { checkAddress, startInOrder } from '@evenfall/lifecycle';
-import { createPool, type PostgresTarget, startEmbeddedPostgres } from '@evenfall/postgres';
+import { type PostgresTarget, type Sql, startEmbeddedPostgres } from '@evenfall/postgres';
 import { startQueue } from '@evenfall/queue/service';
 import { startRegistry } from '@evenfall/registry/service';
 import { inProcessClient } from '@evenfall/rpc';
 import { startScheduler } from '@evenfall/scheduler/service';
+import { hostAndPort, openEventLog, openPool } from '@evenfall/service-main';
 import { createLog, installMetrics, startMetricsServer } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import type { readConfig } from './config.ts';
@@ -35,9 +34,9 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
 
   // Filled in start order; what is used before it was started is a fault of this file.
   let target: PostgresTarget;
-  let sql: ReturnType<typeof createPool>;
-  let foldSql: ReturnType<typeof createPool>;
-  let eventLog: Awaited<ReturnType<typeof openEmbeddedLog>>;
+  let sql: Sql;
+  let foldSql: Sql;
+  let eventLog: EventLog;
   let registry: Awaited<ReturnType<typeof startRegistry>>;
   let eventStore: Awaited<ReturnType<typeof startEventStore>>;
   let scheduler: ReturnType<typeof startScheduler>;
@@ -84,9 +83,8 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'database pool',
       async start() {
-        sql = createPool(target, { name: 'all-in-one', max: 8 });
-        foldSql = createPool(target, { name: 'fold', max: 1, asyncCommit: true });
-        if (target.kind === 'url') await checkServer(sql);
+        sql = await openPool(target, { name: 'all-in-one', max: 8 });
+        foldSql = await openPool(target, { name: 'fold', max: 1, asyncCommit: true });
         return async () => {
           await Promise.all([sql.end({ timeout: 5 }), foldSql.end({ timeout: 5 })]);
         };
@@ -95,7 +93,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event log',
       async start() {
-        eventLog = await openEmbeddedLog({ sql, onFailure: (error, doing) => log('event-log').error(doing, error) });
+        eventLog = await openEventLog({ pool: () => sql, log: log('event-log') });
         return eventLog.close;
       },
     },
@@ -132,8 +130,8 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
         const agent = await startInstanceAgent(agentPorts, {
           dataDir: config.agentDataDir,
           agentId: config.agentAgentId,
-          capacityMb: config.agentCapacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75),
-          parallelStarts: config.agentParallelStarts ?? availableParallelism() * 2,
+          capacityMb: config.agentCapacityMb,
+          parallelStarts: config.agentParallelStarts,
           pythonPath: config.agentPythonPath,
           searchPath: config.agentSearchPath,
         });
@@ -174,20 +172,9 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       },
     },
   ]);
-  const at = (port: number): string => `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+  const at = (port: number): string => hostAndPort(host, port);
   return {
     addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
     stop: running.stop,
   };
-}
-
-/** A server of somebody else's may be away, or not let us in: a matter of its URL, not of this program. */
-async function checkServer(sql: ReturnType<typeof createPool>): Promise<void> {
-  try {
-    await sql`SELECT 1`;
-  } catch (cause) {
-    await sql.end({ timeout: 1 });
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new OperatorError(`The Postgres of EVENFALL_POSTGRES_URL cannot be used: ${why || 'it cannot be reached'}.`, { cause });
-  }
 }

@@ -1,4 +1,12 @@
-import { duration } from '@evenfall/config';
+import { duration, readSettings } from '@evenfall/config';
+import {
+  eventLogSettings,
+  HOST_CHECK,
+  portsCheck,
+  POSTGRES_CHECK,
+  postgresSettings,
+  privateServerSettings,
+} from '@evenfall/service-main/settings';
 
 /** What the event-store reads from the environment. */
 export const eventStoreSettings = {
@@ -10,3 +18,16 @@ export const eventStoreSettings = {
     maxMs: 30 * 24 * 3_600_000,
   }),
 };
+
+/** Everything the event-store reads as a process of its own. */
+export const eventStoreProcess = {
+  ...privateServerSettings('event-store'),
+  ...postgresSettings,
+  ...eventLogSettings,
+  ...eventStoreSettings,
+};
+
+/** Reads the environment, or throws with a list of all faults. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>) {
+  return readSettings(eventStoreProcess, env, [HOST_CHECK, POSTGRES_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+}

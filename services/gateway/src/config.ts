@@ -1,4 +1,5 @@
-import { integer, list, type SettingsCheck, SettingsError, type SettingsOf, text } from '@evenfall/config';
+import { integer, isLoopback, list, readSettings, type SettingsCheck, SettingsError, type SettingsOf, text } from '@evenfall/config';
+import { peerSettings, portsCheck, processSettings } from '@evenfall/service-main/settings';
 import type { AccessKey } from './api/access.ts';
 
 /** Settings of the doors, as they are written in the environment. */
@@ -76,6 +77,11 @@ function opennessFault(host: string, accessKeys: readonly unknown[]): string | u
   return `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS, or listen on 127.0.0.1`;
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+/** Everything the gateway reads as a process of its own. */
+export const gatewayProcess = { ...processSettings('gateway'), ...peerSettings, ...GATEWAY_SETTINGS };
+
+/** Reads the environment, or throws with a list of all faults. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>) {
+  const settings = readSettings(gatewayProcess, env, [...GATEWAY_CHECKS, portsCheck('httpPort', 'grpcPort', 'metricsPort')]);
+  return { ...settings, gateway: gatewaySettings(settings) };
 }

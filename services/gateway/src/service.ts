@@ -15,15 +15,25 @@ export { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings
 export type { GatewayPorts } from './ports.ts';
 
 /** The running doors. */
-export type RunningGateway = { readonly httpPort: number; readonly grpcPort: number; stop(): Promise<void> };
+export type RunningGateway = {
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  /** Whether what it remembers of functions is current. */
+  isWatching(): boolean;
+  stop(): Promise<void>;
+};
 
 /** Largest payload of a synchronous call (semantics §3). */
 const MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024;
 /** How long open calls may take to end when the doors close. */
 const STOP_GRACE_MS = 2_000;
 
-/** Opens the doors. Rejects if a port is taken, or if the settings would let strangers in. */
-export async function startGateway(ports: GatewayPorts, settings: GatewaySettings): Promise<RunningGateway> {
+/** Opens the doors; `away` names those behind them that do not answer, for `/readyz`. Rejects if a port is taken, or if the settings would let strangers in. */
+export async function startGateway(
+  ports: GatewayPorts,
+  settings: GatewaySettings,
+  away: () => readonly string[] = () => [],
+): Promise<RunningGateway> {
   checkOpenness(settings);
   const stopping = new AbortController();
   const cache = createFunctionCache(ports);
@@ -40,7 +50,7 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
   const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal)]);
   const rest = await createRestServer(gateway, {
     authenticate,
-    isReady: () => cache.standing,
+    waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });
@@ -75,6 +85,7 @@ export async function startGateway(ports: GatewayPorts, settings: GatewaySetting
     return {
       httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
       grpcPort: grpc.port,
+      isWatching: () => cache.standing,
       async stop() {
         await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
         stopping.abort();

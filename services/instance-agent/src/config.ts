@@ -1,4 +1,6 @@
-import { integer, text } from '@evenfall/config';
+import { join } from 'node:path';
+import { integer, readSettings, text } from '@evenfall/config';
+import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings } from '@evenfall/service-main/settings';
 
 /** Settings of the instance agent. */
 export const agentSettings = {
@@ -35,3 +37,20 @@ export const agentSettings = {
   }),
   searchPath: text({ name: 'PATH', doc: 'Where interpreters are looked for.', fallback: '/usr/local/bin:/usr/bin:/bin' }),
 };
+
+/** Everything the agent reads as a process of its own. */
+export const agentProcess = {
+  dataRoot: dataDirSetting,
+  ...hostSetting,
+  ...processSettings('instance-agent'),
+  registryAddress: peerSettings.registryAddress,
+  schedulerAddress: peerSettings.schedulerAddress,
+  eventStoreAddress: peerSettings.eventStoreAddress,
+  ...agentSettings,
+};
+
+/** Reads the environment, or throws with a list of all faults. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>) {
+  const settings = readSettings(agentProcess, env, [HOST_CHECK]);
+  return { ...settings, dataDir: settings.dataDir ?? join(settings.dataRoot, 'agent') };
+}

@@ -2,6 +2,7 @@ import type { AttachResponse, Hello, InstanceChange, SchedulerServiceService } f
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
@@ -34,15 +35,22 @@ export type InstanceAgentSettings = {
   readonly dataDir: string;
   /** Made once and kept in the data folder if it is not given. */
   readonly agentId?: string | undefined;
-  readonly capacityMb: number;
-  readonly parallelStarts: number;
+  /** Three quarters of the host's memory if it is not given. */
+  readonly capacityMb?: number | undefined;
+  /** Two per core if it is not given. */
+  readonly parallelStarts?: number | undefined;
   /** The python3 to use; looked up in the search path if it is not given. */
   readonly pythonPath?: string | undefined;
   /** Where interpreters are looked for, as in PATH. */
   readonly searchPath?: string | undefined;
 };
 
-export type RunningInstanceAgent = { readonly agentId: string; stop(): Promise<void> };
+export type RunningInstanceAgent = {
+  readonly agentId: string;
+  /** Whether the scheduler knows of it now. */
+  isAttached(): boolean;
+  stop(): Promise<void>;
+};
 
 const TICK_MS = 250;
 const LOAD_TICK_MS = 100;
@@ -55,6 +63,8 @@ const DRAINED = { kind: 'DRAINED' } as const;
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
   const { log } = ports;
   const dataDir = resolve(settings.dataDir);
+  const capacityMb = settings.capacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75);
+  const parallelStarts = settings.parallelStarts ?? availableParallelism() * 2;
   await mkdir(dataDir, { recursive: true });
   const agentId = settings.agentId ?? (await keptId(join(dataDir, 'agent-id')));
   const interpreters = findInterpreters(settings.searchPath ?? DEFAULT_SEARCH_PATH, settings.pythonPath);
@@ -68,8 +78,8 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const hello = (): Hello => ({
     agentId,
     sessionId,
-    capacityMb: settings.capacityMb,
-    parallelStarts: settings.parallelStarts,
+    capacityMb,
+    parallelStarts,
     instances: [...instances.values()].map(({ id, fn, current }) => ({
       instanceId: id,
       function: fn,
@@ -142,7 +152,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     await attaching;
     driver.close();
   };
-  return { agentId, stop: () => (stopping ??= stop()) };
+  return { agentId, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */

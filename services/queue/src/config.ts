@@ -1,4 +1,12 @@
-import { integer } from '@evenfall/config';
+import { integer, readSettings } from '@evenfall/config';
+import {
+  EVENT_LOG_CHECK,
+  eventLogSettings,
+  HOST_CHECK,
+  peerSettings,
+  portsCheck,
+  privateServerSettings,
+} from '@evenfall/service-main/settings';
 
 /** What the queue reads from the environment. */
 export const queueSettings = {
@@ -10,3 +18,17 @@ export const queueSettings = {
     max: 100_000_000,
   }),
 };
+
+/** Everything the queue reads as a process of its own. */
+export const queueProcess = {
+  ...privateServerSettings('queue'),
+  ...eventLogSettings,
+  schedulerAddress: peerSettings.schedulerAddress,
+  eventStoreAddress: peerSettings.eventStoreAddress,
+  ...queueSettings,
+};
+
+/** Reads the environment, or throws with a list of all faults. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>) {
+  return readSettings(queueProcess, env, [HOST_CHECK, EVENT_LOG_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+}

@@ -1,4 +1,5 @@
-import { duration, integer } from '@evenfall/config';
+import { duration, integer, readSettings } from '@evenfall/config';
+import { HOST_CHECK, peerSettings, portsCheck, privateServerSettings } from '@evenfall/service-main/settings';
 
 /** What the scheduler reads from the environment. */
 export const schedulerSettings = {
@@ -24,3 +25,15 @@ export const schedulerSettings = {
     max: 1_000_000,
   }),
 };
+
+/** Everything the scheduler reads as a process of its own. */
+export const schedulerProcess = {
+  ...privateServerSettings('scheduler'),
+  registryAddress: peerSettings.registryAddress,
+  ...schedulerSettings,
+};
+
+/** Reads the environment, or throws with a list of all faults. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>) {
+  return readSettings(schedulerProcess, env, [HOST_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+}

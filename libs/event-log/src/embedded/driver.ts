@@ -22,12 +22,12 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
   const { sql } = options;
   const partitionCount = options.partitionCount ?? 12;
   await migrate(sql, { schema: 'event_log', dir: new URL('../../migrations/', import.meta.url) });
-  const [row] = await sql<{ made: number; total: number }[]>`
-    WITH made AS (
-      INSERT INTO event_log.partition (partition) SELECT generate_series(0, ${partitionCount}::int - 1) WHERE NOT EXISTS (SELECT FROM event_log.partition)
-      RETURNING 1)
-    SELECT (SELECT count(*) FROM made)::int AS made, (SELECT count(*) FROM event_log.partition)::int AS total`;
-  const total = row ? row.made || row.total : 0;
+  // Two processes may make the partitions at once: one of them waits for the other, and counts afterwards.
+  await sql`
+    INSERT INTO event_log.partition (partition) SELECT generate_series(0, ${partitionCount}::int - 1) WHERE NOT EXISTS (SELECT FROM event_log.partition)
+    ON CONFLICT DO NOTHING`;
+  const [row] = await sql<{ total: number }[]>`SELECT count(*)::int AS total FROM event_log.partition`;
+  const total = row?.total ?? 0;
   if (total !== partitionCount) throw new Error(`The event log was made with ${total} partitions, not ${partitionCount}`);
 
   const tail = createTail(partitionCount);

@@ -27,12 +27,14 @@ export type Attachment = Outbox & {
   run(signal: AbortSignal): Promise<void>;
   /** Looks at the lease; called every quarter of a second or so. */
   checkLease(): void;
+  /** Whether a scheduler has welcomed this agent and not gone away since. */
+  isAttached(): boolean;
   /** Tells the scheduler how busy the host is, if that has changed. */
   tellLoad(cpuBusy: number): void;
 };
 
 const MIN_PAUSE_MS = 100;
-const MAX_PAUSE_MS = 3_000;
+const MAX_PAUSE_MS = 1_000;
 /** Smaller changes of the load are not worth a message. */
 const LOAD_STEP = 0.05;
 const DEFAULT_LEASE_MS = 30_000;
@@ -60,6 +62,9 @@ export function attachment(
   let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
   let beatTimer: NodeJS.Timeout | undefined;
   let cpuBusyTold = 0;
+  let isAttached = false;
+  let welcomed = 0;
+  let pauseMs = MIN_PAUSE_MS;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
     const batch = { hello, heartbeat, reports, instanceChanges: changes, cpuBusy: hello ? cpuBusyTold : undefined };
@@ -122,6 +127,9 @@ export function attachment(
           leaseMs = msOfDuration(response.welcome.lease) ?? DEFAULT_LEASE_MS;
           heartbeatMs = msOfDuration(response.welcome.heartbeatInterval) ?? DEFAULT_HEARTBEAT_MS;
           renew(helloMs);
+          isAttached = true;
+          welcomed += 1;
+          pauseMs = MIN_PAUSE_MS;
           clearInterval(beatTimer);
           beatTimer = setInterval(beat, heartbeatMs);
           log.info('Attached to the scheduler', { lease_ms: leaseMs });
@@ -131,6 +139,7 @@ export function attachment(
         hooks.receive(response);
       }
     } finally {
+      isAttached = false;
       clearInterval(beatTimer);
       if (requests === mine) requests = undefined;
       mine.end();
@@ -140,22 +149,24 @@ export function attachment(
   return {
     ...outbox,
     async run(signal) {
-      let pauseMs = MIN_PAUSE_MS;
+      let isTold = false; // a scheduler that is away for long is worth one line
       while (!signal.aborted) {
-        const startedMs = clock.monotonic();
+        const welcomes = welcomed;
+        let why = 'the scheduler ended the stream';
         try {
           await attachOnce(signal);
-          if (!signal.aborted) log.warn('The scheduler ended the stream');
         } catch (error) {
-          if (signal.aborted) return;
-          log.warn('The stream to the scheduler broke', { error: error instanceof Error ? error.message : String(error) });
+          why = error instanceof Error ? error.message : String(error);
         }
-        if (clock.monotonic() - startedMs > 10 * MAX_PAUSE_MS) pauseMs = MIN_PAUSE_MS;
+        if (signal.aborted) return;
+        if (welcomed > welcomes || !isTold) log.warn('The stream to the scheduler broke; trying again', { error: why });
+        isTold = true;
         // Jitter: a scheduler that comes back is not met by all agents at once.
         if (!(await delay(pauseMs * (0.5 + random()), signal))) return;
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
       }
     },
+    isAttached: () => isAttached,
     tellLoad(cpuBusy) {
       if (Math.abs(cpuBusy - cpuBusyTold) < LOAD_STEP) return;
       cpuBusyTold = cpuBusy;

@@ -25,7 +25,8 @@ const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
 export type RestOptions = {
   readonly authenticate: Authenticate;
-  readonly isReady: () => boolean;
+  /** What has to come before calls can be served; empty when ready. */
+  readonly waitsFor: () => readonly string[];
   /** Told of every request, and of every refusal it is answered with. */
   readonly count: { request(): void; refusal(refusal: Refusal): void };
   /** How long calls under way may take once the door closes. */
@@ -101,9 +102,10 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   workerRoutes(app, gateway);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
-  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) =>
-    options.isReady() ? { status: 'ready' } : reply.code(503).send({ status: 'not ready' }),
-  );
+  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
+    const waitsFor = options.waitsFor();
+    return waitsFor.length === 0 ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', waits_for: waitsFor });
+  });
   await app.ready();
   return app;
 }

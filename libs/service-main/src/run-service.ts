@@ -1,0 +1,188 @@
+import { checkAddress, runMain, type Running, type StartPart, startParts } from '@evenfall/lifecycle';
+import type { EventLog } from '@evenfall/event-log';
+import type { PoolOptions, Sql } from '@evenfall/postgres';
+import { type BoundService, openPeer, type Peer, startGrpcServer } from '@evenfall/rpc';
+import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
+import { type Dependency, readinessOf, watchDependencies } from './dependencies.ts';
+import { internalGuard, internalHeaders } from './internal-key.ts';
+import { openEventLog } from './open-event-log.ts';
+import { openPool } from './open-pool.ts';
+import type { ProcessConfig, ServiceName } from './settings.ts';
+
+/** What the configuration of any process may hold. */
+export type AnyConfig = ProcessConfig & {
+  readonly grpcPort?: number;
+  readonly httpPort?: number;
+  readonly postgresUrl?: string | undefined;
+};
+
+/** What a service is built with. Whatever it opens is closed in reverse, the doors first. */
+export type Building<C> = {
+  readonly config: C;
+  readonly log: Log;
+  readonly part: StartPart;
+  /** Opens a pool, as soon as Postgres can be reached. */
+  pool(options?: Partial<PoolOptions>): Promise<Sql>;
+  /** Opens the event log. */
+  eventLog(): Promise<EventLog>;
+  /** Opens a channel to another service. The process is ready once it has answered. */
+  peer(name: ServiceName, address: string, options?: { readonly streamsWait?: boolean }): Promise<Peer>;
+  /** Opens channels to the replicas of a service. The process is ready once one of them has answered. */
+  peers(name: ServiceName, addresses: readonly string[]): Promise<readonly [Peer, ...Peer[]]>;
+  /** Names something else without which the process is not ready. */
+  dependsOn(dependency: Dependency): void;
+  /** Dependencies that do not answer now. */
+  away(): string[];
+  /** Opens the private gRPC server; answers its address. */
+  serve(services: readonly BoundService[]): Promise<string>;
+};
+
+export type ServiceSpec<C extends AnyConfig> = {
+  readonly name: ServiceName;
+  /** Reads the environment, or throws with every fault. */
+  readonly readConfig: () => C;
+  /** Starts the service; answers what its ready line says beside the metrics: `grpc=…`. */
+  readonly start: (building: Building<C>) => Promise<Readonly<Record<string, string>>>;
+  /** How long stopping may take. Default 15 s. */
+  readonly stopWithinMs?: number;
+};
+
+/** How long calls under way get when the server closes. */
+const CALLS_GRACE_MS = 1_000;
+const ASK_MS = 2_000;
+
+/**
+ * Runs a service as a process: settings, health from the first moment, the parts in order, one line on stdout when it is ready, and an
+ * orderly stop on SIGTERM and SIGINT. Those it calls may be started before or after it.
+ */
+export async function runService<C extends AnyConfig>(spec: ServiceSpec<C>): Promise<void> {
+  let endOfStdin: (() => void) | undefined;
+  const stopRequested = new Promise<void>((resolve) => (endOfStdin = resolve));
+  await runMain({
+    stopWithinMs: spec.stopWithinMs ?? 15_000,
+    stopRequested,
+    start(signal) {
+      const config = spec.readConfig();
+      if (config.stopOnStdinEnd) {
+        for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => endOfStdin?.());
+        process.stdin.resume();
+      }
+      return startService(spec, config, signal);
+    },
+  });
+}
+
+async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C, signal: AbortSignal): Promise<Running> {
+  const log = createLog(spec.name, config.logLevel);
+  const headers = internalHeaders(config.internalKey);
+  const unexpected = (error: unknown, method: string): void => log.error('a call failed unexpectedly', error, { method });
+  installMetrics();
+  const doors = [
+    [config.httpPort, 'EVENFALL_HTTP_PORT'],
+    [config.grpcPort, 'EVENFALL_GRPC_PORT'],
+    [config.metricsPort, 'EVENFALL_METRICS_PORT'],
+  ] as const;
+  for (const [port, portSetting] of doors)
+    if (port !== undefined) await checkAddress({ host: config.host, port, hostSetting: 'EVENFALL_HOST', portSetting });
+
+  let isStarted = false;
+  const dependencies = watchDependencies(log);
+  const stopping = new AbortController();
+  return startParts(async (part) => {
+    await part(
+      'dependencies',
+      () => dependencies,
+      (started) => started.stop(),
+    );
+    const metrics = await part(
+      'metrics',
+      () => startMetricsServer(config.host, config.metricsPort, () => readinessOf(isStarted, dependencies)),
+      (server) => server.stop(),
+    );
+    const pool = (options: Partial<PoolOptions> = {}): Promise<Sql> =>
+      part(
+        'database pool',
+        async () => {
+          const onAway = (why: string): void => log.warn('waiting for a dependency', { name: 'Postgres', why });
+          const target = { kind: 'url', url: config.postgresUrl ?? '' } as const;
+          const sql = await openPool(target, { name: spec.name, max: 4, ...options }, { signal, onAway });
+          dependencies.add({ name: `Postgres, ${options.name ?? spec.name}`, answers: () => sql`SELECT 1`.then(() => true) });
+          return sql;
+        },
+        (sql) => sql.end({ timeout: 5 }),
+      );
+    const channel = (name: ServiceName, address: string, streamsWait: boolean): Promise<Peer> =>
+      part(
+        `channel to ${name}`,
+        () => openPeer(address, { headers, streamsWait }),
+        (peer) => peer.close(),
+      );
+    const said = await spec.start({
+      config,
+      log,
+      part,
+      pool,
+      eventLog: () =>
+        part(
+          'event log',
+          async () => {
+            const opened = await openEventLog({ pool: () => pool({ name: 'event log' }), log });
+            dependencies.add({ name: 'event log', answers: () => opened.endOffsets().then(() => true) });
+            return opened;
+          },
+          (opened) => opened.close(),
+        ),
+      async peer(name, address, options = {}) {
+        const peer = await channel(name, address, options.streamsWait ?? true);
+        dependencies.add({ name: `${name} at ${address}`, answers: () => peer.isServing(ASK_MS) });
+        return peer;
+      },
+      async peers(name, addresses) {
+        const peers: Peer[] = [];
+        for (const address of addresses) peers.push(await channel(name, address, true));
+        const answers = async (): Promise<boolean> => (await Promise.all(peers.map((peer) => peer.isServing(ASK_MS)))).includes(true);
+        dependencies.add({ name: `${name} at ${addresses.join(', ')}`, answers });
+        return peers as [Peer, ...Peer[]]; // a list of the settings has at least one part
+      },
+      dependsOn: dependencies.add,
+      away: dependencies.away,
+      async serve(services) {
+        const authorize = internalGuard(config.internalKey);
+        const server = await part(
+          'gRPC server',
+          () =>
+            startGrpcServer({
+              host: config.host,
+              port: config.grpcPort ?? 0,
+              services,
+              onUnexpected: unexpected,
+              ...(authorize ? { authorize } : {}),
+            }),
+          (started) => started.stop(CALLS_GRACE_MS),
+        );
+        return hostAndPort(config.host, server.port);
+      },
+    });
+    isStarted = true;
+    await part(
+      'readiness',
+      () => {
+        void dependencies.met(stopping.signal).then(() => {
+          if (stopping.signal.aborted) return;
+          const words = Object.entries({ ...said, metrics: `http://${hostAndPort(config.host, metrics.port)}` });
+          process.stdout.write(`evenfall-${spec.name} ready ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`);
+        });
+      },
+      () => {
+        isStarted = false;
+        stopping.abort();
+        return dependencies.stop();
+      },
+    );
+  });
+}
+
+/** An address as it is written in URLs. */
+export function hostAndPort(host: string, port: number): string {
+  return `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,156 @@
+import { choice, flag, integer, isLoopback, list, type SettingsCheck, type SettingsOf, text } from '@evenfall/config';
+
+/** The services that run as processes of their own. */
+export type ServiceName = 'gateway' | 'registry' | 'queue' | 'scheduler' | 'event-store' | 'instance-agent';
+
+/** Ports by default: all of them can run on one machine. The gateway's gRPC port is its public door. */
+const PORTS: Readonly<Record<ServiceName, { readonly grpc: number; readonly metrics: number }>> = {
+  gateway: { grpc: 9090, metrics: 9464 },
+  registry: { grpc: 9191, metrics: 9465 },
+  queue: { grpc: 9192, metrics: 9466 },
+  scheduler: { grpc: 9193, metrics: 9467 },
+  'event-store': { grpc: 9194, metrics: 9468 },
+  'instance-agent': { grpc: 0, metrics: 9469 },
+};
+
+const ADDRESS = /^(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}$/;
+const PORT = { min: 0, max: 65_535 } as const;
+
+export const logLevelSetting = choice({
+  name: 'EVENFALL_LOG_LEVEL',
+  doc: 'Least important line of the log that is written.',
+  fallback: 'info',
+  choices: ['debug', 'info', 'warn', 'error'],
+});
+
+export const dataDirSetting = text({
+  name: 'EVENFALL_DATA_DIR',
+  doc: 'Folder of everything that is kept: the database, the event log, unpacked code.',
+  fallback: '.evenfall',
+});
+
+/** What every process reads. */
+export const processSettings = <const N extends ServiceName>(service: N) => ({
+  metricsPort: integer({
+    name: 'EVENFALL_METRICS_PORT',
+    doc: 'Port of `/metrics`, `/healthz` and `/readyz`; 0 picks a free one.',
+    fallback: String(PORTS[service].metrics),
+    ...PORT,
+  }),
+  logLevel: logLevelSetting,
+  internalKey: text({
+    name: 'EVENFALL_INTERNAL_KEY',
+    doc: 'Secret that services ask each other for; the same for all of them. Needed by a service that listens beyond loopback.',
+    fallback: undefined,
+    secret: true,
+    pattern: /^[\x21-\x7e]{16,512}$/,
+    form: 'at least 16 characters without blanks',
+  }),
+  stopOnStdinEnd: flag({
+    name: 'EVENFALL_STOP_ON_STDIN_END',
+    doc: 'Stop in order when stdin ends: for whoever starts the process and must not leave it behind.',
+    fallback: 'false',
+  }),
+});
+
+/** What a process reads whose host is not a public door's. */
+export const hostSetting = {
+  host: text({
+    name: 'EVENFALL_HOST',
+    doc: 'Address the process listens on; wider than loopback only with an internal key.',
+    fallback: '127.0.0.1',
+    pattern: /^[\w.:-]+$|^\[[\w.:]+\]$/,
+    form: 'an address or host name',
+  }),
+};
+
+/** What a process with a private gRPC server reads. */
+export const privateServerSettings = <const N extends ServiceName>(service: N) => ({
+  ...hostSetting,
+  grpcPort: integer({
+    name: 'EVENFALL_GRPC_PORT',
+    doc: 'Port of the service, for other services only; 0 picks a free one.',
+    fallback: String(PORTS[service].grpc),
+    ...PORT,
+  }),
+  ...processSettings(service),
+});
+
+const postgresUrl = text({
+  name: 'EVENFALL_POSTGRES_URL',
+  doc: 'The Postgres that all services share.',
+  fallback: undefined,
+  secret: true,
+  pattern: /^postgres(ql)?:\/\//,
+  form: 'a URL that begins with "postgres://"',
+});
+
+/** What a process reads that keeps something in Postgres. */
+export const postgresSettings = { postgresUrl };
+
+/** What a process reads that reads or writes the event log. */
+export const eventLogSettings = { postgresUrl };
+
+const address = (service: ServiceName, name: string) =>
+  text({
+    name,
+    doc: `Where the ${service} answers.`,
+    fallback: `127.0.0.1:${PORTS[service].grpc}`,
+    pattern: ADDRESS,
+    form: 'an address as "host:port"',
+  });
+
+/** Where other services are. */
+export const peerSettings = {
+  registryAddress: address('registry', 'EVENFALL_REGISTRY_ADDRESS'),
+  schedulerAddress: address('scheduler', 'EVENFALL_SCHEDULER_ADDRESS'),
+  eventStoreAddress: address('event-store', 'EVENFALL_EVENT_STORE_ADDRESS'),
+  queueAddresses: list({
+    name: 'EVENFALL_QUEUE_ADDRESSES',
+    doc: 'Where the replicas of the queue answer, one address for each.',
+    fallback: `127.0.0.1:${PORTS.queue.grpc}`,
+    pattern: ADDRESS,
+    form: 'addresses as "host:port", comma separated',
+  }),
+};
+
+/** Refuses to listen to a network without asking for the internal key. */
+export const HOST_CHECK: SettingsCheck<typeof hostSetting & ReturnType<typeof processSettings>> = {
+  of: ['host', 'internalKey'],
+  fault: ({ host, internalKey }) =>
+    internalKey !== undefined || isLoopback(host)
+      ? undefined
+      : `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_INTERNAL_KEY, or listen on 127.0.0.1`,
+};
+
+/** Says what a service cannot be without. */
+export const POSTGRES_CHECK: SettingsCheck<typeof postgresSettings> = {
+  of: ['postgresUrl'],
+  fault: ({ postgresUrl: url }) =>
+    url === undefined ? 'EVENFALL_POSTGRES_URL is not set: this service keeps its data in Postgres; write its URL' : undefined,
+};
+
+/** Says that the event log must be somewhere. */
+export const EVENT_LOG_CHECK: SettingsCheck<typeof eventLogSettings> = {
+  of: ['postgresUrl'],
+  fault: ({ postgresUrl: url }) =>
+    url === undefined ? 'EVENFALL_POSTGRES_URL is not set: the event log is kept in Postgres; write its URL' : undefined,
+};
+
+/** Refuses two doors at one port. */
+export const portsCheck = <const K extends string>(...of: readonly K[]) => ({
+  of,
+  fault(ports: Readonly<Record<K, unknown>>): string | undefined {
+    const chosen = of.map((key) => ports[key]).filter((port) => port !== 0);
+    if (new Set(chosen).size === chosen.length) return undefined;
+    return `${of.map((key) => PORT_NAMES[key] ?? key).join(', ')}: two of them are the same; write different ports`;
+  },
+});
+
+const PORT_NAMES: Readonly<Record<string, string>> = {
+  httpPort: 'EVENFALL_HTTP_PORT',
+  grpcPort: 'EVENFALL_GRPC_PORT',
+  metricsPort: 'EVENFALL_METRICS_PORT',
+};
+
+export type ProcessConfig = SettingsOf<ReturnType<typeof processSettings> & typeof hostSetting>;

@@ -1,0 +1,21 @@
+import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { bind } from '@evenfall/rpc';
+import { runService } from '@evenfall/service-main';
+import { readConfig } from './config.ts';
+import { startEventStore } from './service.ts';
+
+await runService({
+  name: 'event-store',
+  readConfig: () => readConfig(process.env),
+  async start({ config, log, part, pool, eventLog, serve }) {
+    const sql = await pool({ max: 8 });
+    const foldSql = await pool({ name: 'fold', max: 1, asyncCommit: true });
+    const records = await eventLog();
+    const eventStore = await part(
+      'event-store',
+      () => startEventStore({ sql, foldSql, eventLog: records, log }, config),
+      (started) => started.stop(),
+    );
+    return { grpc: await serve([bind(EventStoreServiceService, eventStore.api)]) };
+  },
+});

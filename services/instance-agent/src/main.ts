@@ -1,0 +1,24 @@
+import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { runService } from '@evenfall/service-main';
+import { readConfig } from './config.ts';
+import { startInstanceAgent } from './service.ts';
+
+await runService({
+  name: 'instance-agent',
+  readConfig: () => readConfig(process.env),
+  async start({ config, log, part, peer, dependsOn }) {
+    const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
+    const eventStore = (await peer('event-store', config.eventStoreAddress)).client(EventStoreServiceService);
+    // The lease runs from the moment the stream was asked for: it must not be asked for long before it can stand.
+    const scheduler = (await peer('scheduler', config.schedulerAddress, { streamsWait: false })).client(SchedulerServiceService);
+    const agent = await part(
+      'instance-agent',
+      () => startInstanceAgent({ scheduler, registry, eventStore, log }, config),
+      (started) => started.stop(),
+    );
+    dependsOn({ name: "the scheduler's welcome", answers: () => Promise.resolve(agent.isAttached()) });
+    return { agent: agent.agentId };
+  },
+});

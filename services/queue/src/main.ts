@@ -1,0 +1,23 @@
+import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { bind } from '@evenfall/rpc';
+import { runService } from '@evenfall/service-main';
+import { readConfig } from './config.ts';
+import { startQueue } from './service.ts';
+
+await runService({
+  name: 'queue',
+  readConfig: () => readConfig(process.env),
+  async start({ config, log, part, eventLog, peer, serve }) {
+    const eventStore = (await peer('event-store', config.eventStoreAddress)).client(EventStoreServiceService);
+    const scheduler = (await peer('scheduler', config.schedulerAddress)).client(SchedulerServiceService);
+    const records = await eventLog();
+    const queue = await part(
+      'queue',
+      () => startQueue({ eventLog: records, eventStore, scheduler, log }, config),
+      (started) => started.stop(),
+    );
+    return { grpc: await serve([bind(QueueServiceService, queue.api)]) };
+  },
+});

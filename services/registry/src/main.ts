@@ -1,0 +1,22 @@
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { bind } from '@evenfall/rpc';
+import { runService } from '@evenfall/service-main';
+import { systemClock } from '@evenfall/time';
+import { readConfig } from './config.ts';
+import { startRegistry } from './service.ts';
+
+await runService({
+  name: 'registry',
+  readConfig: () => readConfig(process.env),
+  async start({ log, part, pool, serve }) {
+    const sql = await pool({ max: 8 });
+    const registry = await part(
+      'registry',
+      () => startRegistry({ sql, log, clock: systemClock }),
+      (started) => started.stop(),
+    );
+    const services = [bind(RegistryServiceService, registry.registry), bind(FunctionServiceService, registry.functions)];
+    return { grpc: await serve(services) };
+  },
+});

@@ -1,0 +1,71 @@
+import { eventually, tempDir } from '@evenfall/testkit';
+import { type Cluster, type ClusterOptions, type Exit, startCluster } from '../../tools/cluster/cluster.ts';
+import { environmentSays, isAlive, pidsCarrying, pidsSaying } from './processes.ts';
+import { createRestClient, type RestClient } from './rest-client.ts';
+
+export type { ClusterProcess, Exit } from '../../tools/cluster/cluster.ts';
+
+/** Every service as a process of its own, on ports and in a folder of a test's own. */
+export type TestCluster = Cluster & {
+  readonly dataDir: string;
+  readonly rest: RestClient;
+  /** The logs of all processes, as lines `name line`. */
+  lines(): readonly string[];
+  /** Processes that ended without having been told to, as `name exit`. */
+  deaths(): readonly string[];
+  /** Value of a metric of one process, all labels together; 0 if it has not been counted yet. */
+  metric(process: string, name: string): Promise<number>;
+  /** Processes of its functions that are alive. */
+  functionPids(): number[];
+  /** Stops what runs, checks that nothing is left, and takes the folder away. Answers how each process ended. */
+  dispose(): Promise<ReadonlyMap<string, Exit>>;
+};
+
+export type TestClusterOptions = Omit<ClusterOptions, 'dataDir' | 'onLine' | 'onDeath'>;
+
+export async function startTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
+  const dir = tempDir('cluster');
+  const lines: string[] = [];
+  const deaths: string[] = [];
+  let cluster: Cluster;
+  try {
+    cluster = await startCluster({
+      ...options,
+      dataDir: dir.path,
+      env: { EVENFALL_LOG_LEVEL: 'warn', ...options.env },
+      onLine: (name, line) => void lines.push(`${name} ${line}`),
+      onDeath: ({ name }, exit) => void deaths.push(`${name} ${exit}`),
+    });
+  } catch (error) {
+    dir.remove();
+    throw error;
+  }
+  const agents = cluster.processes.filter(({ name }) => name.startsWith('agent-'));
+  // Agents of several clusters have the same names: what they run lies in the cluster's own folder.
+  const functionPids = (): number[] =>
+    agents.flatMap(({ name }) => pidsCarrying(`EVENFALL_AGENT_ID=${name}`)).filter((pid) => environmentSays(pid, dir.path));
+  return {
+    ...cluster,
+    dataDir: dir.path,
+    rest: createRestClient(cluster.http),
+    lines: () => lines,
+    deaths: () => deaths,
+    async metric(process, name) {
+      const text = await (await fetch(`${cluster.process(process).addresses['metrics'] ?? ''}/metrics`)).text();
+      const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'gm'))];
+      return values.reduce((sum, [, value]) => sum + Number(value), 0);
+    },
+    functionPids,
+    async dispose() {
+      const exits = await cluster.stop();
+      const own = (): number[] => [...cluster.processes.map(({ pid }) => pid).filter(isAlive), ...pidsSaying(dir.path), ...functionPids()];
+      try {
+        await eventually(() => own().length === 0, 10_000);
+      } finally {
+        for (const pid of own()) process.kill(pid, 'SIGKILL');
+        dir.remove();
+      }
+      return exits;
+    },
+  };
+}

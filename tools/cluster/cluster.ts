@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from './ports.ts';
+import { type ClusterProcess, clusterProcess, type Exit } from './process.ts';
+
+export type { ClusterProcess, Exit } from './process.ts';
+
+export type ClusterOptions = {
+  /** Folder of everything that is kept. A second start on it goes on with the same data. */
+  readonly dataDir: string;
+  /** Where the events are: in the Postgres, or in a Kafka of the cluster's own. Default `embedded`. */
+  readonly log?: 'embedded' | 'kafka';
+  /** Replicas of the queue. Default 1 with the embedded log, which has one owner of all partitions, and 2 with Kafka. */
+  readonly queues?: number;
+  /** Default 2. */
+  readonly agents?: number;
+  /** Settings of every process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Settings of one process more, by its name. */
+  readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Secret of the private ports. Default: one made for this start. */
+  readonly internalKey?: string;
+  /** Starts a process again that ends by itself. Default false. */
+  readonly restart?: boolean;
+  /** Told of every line of the processes' logs. */
+  onLine?(name: string, line: string): void;
+  /** Told of every process that ended without having been told to. */
+  onDeath?(process: ClusterProcess, exit: Exit): void;
+  /** How long each process may take until it is ready. Default 60 s. */
+  readonly readyWithinMs?: number;
+};
+
+/** A running cluster: each service a process of its own, as on machines of their own. */
+export type Cluster = {
+  /** Address of the REST door. */
+  readonly http: string;
+  /** Address of the gRPC door. */
+  readonly grpc: string;
+  /** In the order they were started: postgres, kafka, registry, event-store, scheduler, agent-1 …, queue-1 …, gateway. */
+  readonly processes: readonly ClusterProcess[];
+  /** Throws if there is none of that name. */
+  process(name: string): ClusterProcess;
+  readonly internalKey: string;
+  /** Stops all in reverse order; answers how each ended. */
+  stop(): Promise<ReadonlyMap<string, Exit>>;
+};
+
+/** Longer than a service's own limit: it ends by itself. */
+const STOP_WITHIN_MS = 25_000;
+const RESTART_PAUSE_MS = 500;
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Starts a cluster and waits until every process is ready. If one is not, those that were started are stopped. */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const log = options.log ?? 'embedded';
+  const queues = options.queues ?? (log === 'kafka' ? 2 : 1);
+  const agents = options.agents ?? 2;
+  if (log === 'embedded' && queues !== 1)
+    throw new RangeError('The embedded log has one owner of all partitions: there is one queue with it');
+  const dataDir = resolve(options.dataDir);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const internalKey = options.internalKey ?? randomBytes(24).toString('base64url');
+  const processes: ClusterProcess[] = [];
+  let isStopping = false;
+
+  const add = (name: string, program: string, args: readonly string[], env: Readonly<Record<string, string>>): ClusterProcess => {
+    const made = clusterProcess({
+      name,
+      args: [join(ROOT, program), ...args],
+      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...env, ...options.env, ...options.envOf?.[name] },
+      readyWithinMs: options.readyWithinMs ?? 60_000,
+      stopWithinMs: STOP_WITHIN_MS,
+      onLine: (from, line) => options.onLine?.(from, line),
+      onDeath(died, exit) {
+        if (isStopping) return;
+        options.onDeath?.(died, exit);
+        if (options.restart) setTimeout(() => isStopping || died.start(), RESTART_PAUSE_MS);
+      },
+    });
+    processes.push(made);
+    return made;
+  };
+  const stop = async (): Promise<ReadonlyMap<string, Exit>> => {
+    isStopping = true;
+    const exits = new Map<string, Exit>();
+    for (const each of [...processes].reverse()) {
+      exits.set(each.name, await each.stop());
+      killServer(each); // one whose keeper was killed from outside
+    }
+    return exits;
+  };
+
+  try {
+    const postgres = add('postgres', 'tools/cluster/postgres.ts', [join(dataDir, 'postgres')], {});
+    postgres.start();
+    await postgres.ready();
+    // Chosen here and not by each process: it has them again after a restart, and the others know them before it starts.
+    const ports = await freePorts(10 + 2 * queues + agents);
+    const port = (): string => String(ports.shift());
+    const logEnv = log === 'kafka' ? await startBroker() : {};
+
+    const service = (name: string, main: string, env: Readonly<Record<string, string>>): ClusterProcess =>
+      add(name, `services/${main}/src/main.ts`, [], {
+        EVENFALL_STOP_ON_STDIN_END: 'true',
+        EVENFALL_INTERNAL_KEY: internalKey,
+        EVENFALL_METRICS_PORT: port(),
+        ...logEnv,
+        ...env,
+      });
+    const [registryPort, eventStorePort, schedulerPort] = [port(), port(), port()];
+    const queuePorts = Array.from({ length: queues }, port);
+    const database = { EVENFALL_POSTGRES_URL: postgres.addresses['url'] ?? '' };
+    const registry = { EVENFALL_REGISTRY_ADDRESS: `127.0.0.1:${registryPort}` };
+    const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: `127.0.0.1:${eventStorePort}` };
+    const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
+    service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort });
+    service('event-store', 'event-store', { ...database, EVENFALL_GRPC_PORT: eventStorePort });
+    service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
+    for (let i = 1; i <= agents; i++) {
+      const own = {
+        EVENFALL_AGENT_NAME: `agent-${i}`,
+        EVENFALL_AGENT_DATA_DIR: join(dataDir, `agent-${i}`),
+        // They are on one machine.
+        EVENFALL_AGENT_CAPACITY_MB: String(Math.max(256, Math.floor(((totalmem() / 1024 / 1024) * 0.75) / agents))),
+        EVENFALL_AGENT_PARALLEL_STARTS: String(Math.max(1, Math.floor((availableParallelism() * 2) / agents))),
+      };
+      service(`agent-${i}`, 'instance-agent', { ...registry, ...eventStore, ...scheduler, ...own });
+    }
+    for (const [i, queuePort] of queuePorts.entries())
+      service(`queue-${i + 1}`, 'queue', { ...database, ...eventStore, ...scheduler, EVENFALL_GRPC_PORT: queuePort });
+    const gateway = service('gateway', 'gateway', {
+      ...registry,
+      ...eventStore,
+      ...scheduler,
+      EVENFALL_QUEUE_ADDRESSES: queuePorts.map((queuePort) => `127.0.0.1:${queuePort}`).join(','),
+      EVENFALL_HTTP_PORT: port(),
+      EVENFALL_GRPC_PORT: port(),
+    });
+    // In no order: each waits for those it needs.
+    for (const each of processes) each.start();
+    await Promise.all(processes.map((each) => each.ready()));
+    return {
+      http: gateway.addresses['http'] ?? '',
+      grpc: gateway.addresses['grpc'] ?? '',
+      processes,
+      internalKey,
+      process(name) {
+        const found = processes.find((each) => each.name === name);
+        if (!found) throw new RangeError(`There is no ${name}`);
+        return found;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Starts the cluster's Kafka and says what lets the services find it. */
+function startBroker(): Promise<Readonly<Record<string, string>>> {
+  return Promise.reject(new RangeError('There is no Kafka yet: use the embedded log'));
+}
+
+function killServer(of: ClusterProcess): void {
+  const pid = Number(of.addresses['server_pid']);
+  try {
+    if (pid > 1) process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has gone, as it should
+  }
+}

@@ -1,0 +1,26 @@
+/** What a server is to whoever keeps it. */
+export type Kept = { readonly addresses: Readonly<Record<string, string | number>>; readonly died: Promise<Error>; stop(): Promise<void> };
+
+/**
+ * Keeps a server of somebody else's (a database, a broker) as long as whoever started this process holds its stdin: so it is stopped in
+ * order even if that one is killed. Says one line when it is ready: `evenfall-<name> ready …`.
+ */
+export async function keep(name: string, start: () => Promise<Kept>): Promise<void> {
+  let stop: (() => void) | undefined;
+  const stopRequested = new Promise<void>((resolve) => (stop = resolve));
+  for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => stop?.());
+  process.stdin.resume();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop?.());
+  try {
+    const server = await start();
+    const words = Object.entries(server.addresses).map(([key, value]) => `${key}=${value}`);
+    process.stdout.write(`evenfall-${name} ready ${words.join(' ')}\n`);
+    const died = await Promise.race([server.died, stopRequested]);
+    if (died) throw died;
+    await server.stop();
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
