@@ -63,7 +63,9 @@ async function serve(java: readonly string[], settings: string, port: number): P
   const start = async (): Promise<Broker> => {
     told = false;
     const broker = await run([...java, 'kafka.Kafka', settings]);
-    void broker.exited.then((error) => told || unexpected(error));
+    void broker.exited.then((error) => {
+      if (!told) unexpected(error);
+    });
     for (const until = performance.now() + START_MS; !(await answers(port)); await sleep(50)) {
       const ended = await Promise.race([broker.exited, Promise.resolve(undefined)]);
       if (ended) throw ended;
