@@ -16,13 +16,18 @@ export type Subscriber = {
   owned(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Takes batches in order. The next come after it has resolved; if it rejects, the same batches come again after `owned`. */
   apply(batches: readonly LogBatch[]): Promise<void>;
-  /** Told that partitions are somebody else's from now on. */
+  /** Told that partitions are somebody else's from now on; perhaps twice, and perhaps while another call is under way. */
   lost(partitions: readonly number[]): void;
 };
 
 export type Subscription = {
   /** Says what has been applied for good and need not be kept for this reader. Cheap; written down now and then. */
   applied(endOffsets: ReadonlyMap<number, number>): void;
+  /**
+   * Whether this reader can be sure that its partitions are still its own. False once nobody has confirmed it for a session, and while the
+   * partitions are being shared out anew; a log that is not shared always says true. Cheap: to be asked before anything that only an owner may do.
+   */
+  standing(): boolean;
   stop(): Promise<void>;
 };
 

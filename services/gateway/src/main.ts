@@ -16,11 +16,10 @@ await runService({
     // Somebody waits for the answers of these streams: that the event-store is away is one.
     const eventStore = await peer('event-store', config.eventStoreAddress, { streamsWait: false });
     const queues = (await peers('queue', config.queueAddresses)).map((queue) => queue.client(QueueServiceService));
-    const [queue] = queues as [(typeof queues)[number]]; // one for each address, and there is at least one
     const ports = {
       functions: registry.client(FunctionServiceService),
       registry: registry.client(RegistryServiceService),
-      queue,
+      queues,
       scheduler: scheduler.client(SchedulerServiceService),
       eventStore: eventStore.client(EventStoreServiceService),
       log,

@@ -120,6 +120,7 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
     applied(endOffsets) {
       for (const [partition, end] of endOffsets) applied.set(partition, end);
     },
+    standing: () => true,
     async stop() {
       if (signal.aborted) return running;
       controller.abort();

@@ -76,6 +76,7 @@ export function memoryLog(partitionCount = 4): MemoryLog {
       })();
       return {
         applied: () => undefined,
+        standing: () => true,
         async stop() {
           stopped = true;
           called();

@@ -1,0 +1,151 @@
+import type { Batch, Consumer } from 'kafkajs';
+import { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { type Clock, delay } from '@evenfall/time';
+import type { Subscriber, Subscription } from '../port.ts';
+import { stickyAssigner } from './assigner.ts';
+import type { Client } from './client.ts';
+import { within } from './deadline.ts';
+import type { Bounds } from './ends.ts';
+import { createMembership } from './membership.ts';
+import { createReader, type Fetching } from './reader.ts';
+
+/** How often applied offsets are written down. Only dashboards look at them: a reader says itself where it begins. */
+const NOTE_MS = 1_000;
+
+export type GroupOptions = {
+  readonly newClient: () => Client;
+  readonly topic: string;
+  readonly partitionCount: number;
+  readonly bounds: () => Promise<ReadonlyMap<number, Bounds>>;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly maxWaitMs: number;
+  readonly clock: Clock;
+  readonly onFailure: (error: unknown, doing: string) => void;
+};
+
+/** Follows the log as a member of the group `<topic>.<name>`, which shares the partitions. A consumer that fails is replaced, for ever. */
+export function follow(options: GroupOptions, subscriber: Subscriber): Subscription {
+  const { topic, clock, onFailure } = options;
+  const stopping = new AbortController();
+  const noted = new Map<number, number>();
+  let consumer: Consumer | undefined;
+  let hasJoined = false;
+  const membership = createMembership(clock, options.sessionTimeoutMs, {
+    onHeard: () => reader.wake(),
+    onExpelled: () => reader.revoke(),
+  });
+  const reader = createReader({ subscriber, bounds: options.bounds, isCurrent: membership.isCurrent, onFailure });
+  let claimed: readonly number[] = [];
+  const assigner = stickyAssigner(topic, options.partitionCount, () => ({ generation: membership.generation(), partitions: claimed }));
+
+  /** Runs one consumer until it fails, or reading stops. */
+  const consume = async (): Promise<void> => {
+    const client = options.newClient();
+    const running = client.kafka.consumer({
+      groupId: `${topic}.${subscriber.name}`,
+      partitionAssigners: [
+        (given) => {
+          membership.watch(given.cluster);
+          return assigner(given);
+        },
+      ],
+      sessionTimeout: options.sessionTimeoutMs,
+      heartbeatInterval: options.heartbeatIntervalMs,
+      rebalanceTimeout: options.rebalanceTimeoutMs,
+      maxWaitTimeInMs: options.maxWaitMs,
+      readUncommitted: true, // there are no transactions
+      allowAutoTopicCreation: false,
+      // Whatever it cannot get over in a few tries begins anew, with new connections. It would not come back from everything by itself.
+      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
+    });
+    const fetching = fetchingOf(running, topic);
+    const failed = new Promise<never>((_, reject) => running.on(running.events.CRASH, ({ payload }) => reject(payload.error)));
+    failed.catch(() => undefined); // also waited for below
+    running.on(running.events.GROUP_JOIN, ({ payload }) => {
+      hasJoined = true;
+      claimed = [...(payload.memberAssignment[topic] ?? [])];
+      reader.assign(claimed, membership.settle(), fetching);
+    });
+    try {
+      await running.connect();
+      await running.subscribe({ topic, fromBeginning: true });
+      const started = running.run({
+        autoCommit: false,
+        eachBatch: async ({ batch }) => take(batch), // never waits: heartbeats go on whatever `apply` does
+      });
+      consumer = running;
+      await Promise.race([started.then(() => failed), stopped]);
+      // In order, so that the group need not wait for the session to end before others take over.
+      await within(
+        2_000,
+        'Leaving',
+        note().then(() => running.disconnect()),
+      ).catch(() => undefined);
+    } finally {
+      consumer = undefined;
+      membership.end();
+      reader.revoke();
+      client.kill();
+    }
+  };
+  const take = ({ partition, messages }: Batch): void => {
+    const [first, last] = [Number(messages[0]?.offset), Number(messages[messages.length - 1]?.offset)];
+    reader.receive(partition, first, () => {
+      if (last - first + 1 !== messages.length) throw new Error(`The log has gaps from ${first} to ${last} of partition ${partition}`);
+      return messages.map(({ value }) => EventRecord.decode(value ?? new Uint8Array()));
+    });
+  };
+  const note = async (): Promise<void> => {
+    if (noted.size === 0) return;
+    const offsets = [...noted].map(([partition, offset]) => ({ topic, partition, offset: String(offset) }));
+    noted.clear();
+    await consumer?.commitOffsets(offsets);
+  };
+  const supervise = async (): Promise<void> => {
+    for (let pauseMs = 50; !stopping.signal.aborted; pauseMs = hasJoined ? 50 : Math.min(pauseMs * 2, 2_000)) {
+      hasJoined = false;
+      await consume().catch((error: unknown) => {
+        if (!stopping.signal.aborted) onFailure(error, `reading the event log (${subscriber.name})`);
+      });
+      await delay(pauseMs, stopping.signal);
+    }
+  };
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  const noting = setInterval(() => void note().catch(() => undefined), NOTE_MS);
+  const supervised = supervise();
+
+  return {
+    applied(endOffsets) {
+      for (const [partition, end] of endOffsets) noted.set(partition, end);
+    },
+    standing: membership.isCurrent,
+    async stop() {
+      clearInterval(noting);
+      stopping.abort();
+      await reader.stop(); // nobody else reads before this one has let go
+      stop();
+      await supervised;
+    },
+  };
+}
+
+/** A consumer that has crashed forgets its group, and refuses these; what follows is told by CRASH. */
+function fetchingOf(consumer: Consumer, topic: string): Fetching {
+  const unlessCrashed = (act: () => void): void => {
+    try {
+      act();
+    } catch {
+      // see above
+    }
+  };
+  return {
+    seek: (partition, offset) => unlessCrashed(() => consumer.seek({ topic, partition, offset: String(offset) })),
+    pause: (partitions) => unlessCrashed(() => consumer.pause([{ topic, partitions: [...partitions] }])),
+    resume: (partitions) => unlessCrashed(() => consumer.resume([{ topic, partitions: [...partitions] }])),
+  };
+}

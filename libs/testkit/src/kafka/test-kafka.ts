@@ -1,0 +1,40 @@
+import { tempDir } from '../temp-dir.ts';
+import { whyNoKafka } from './jars.ts';
+import { type KafkaServer, startKafka } from './server.ts';
+
+/** A real Kafka for a test file. */
+export type TestKafka = {
+  /** For EVENFALL_KAFKA_BROKERS. */
+  readonly brokers: string;
+  /** The broker itself, if it is this test's own and may be killed or paused. */
+  readonly server: KafkaServer | undefined;
+  stop(): Promise<void>;
+};
+
+/**
+ * Kafka on EVENFALL_TEST_KAFKA_BROKERS, or a broker started for this test file. Undefined, after a line that says so loudly, where there can
+ * be none; in CI that is an error.
+ */
+export async function testKafka(): Promise<TestKafka | undefined> {
+  const given = process.env['EVENFALL_TEST_KAFKA_BROKERS'];
+  if (given) return { brokers: given, server: undefined, stop: () => Promise.resolve() };
+  const why = whyNoKafka();
+  if (why !== undefined) {
+    if (process.env['CI']) throw new Error(`Kafka cannot be tested: ${why}.`);
+    process.stderr.write(`\n!!! SKIPPED: every test against a real Kafka. ${why}. Or name one in EVENFALL_TEST_KAFKA_BROKERS.\n\n`);
+    return undefined;
+  }
+  const dir = tempDir('kafka');
+  const server = await startKafka({ dir: dir.path }).catch((error: unknown) => {
+    dir.remove();
+    throw error;
+  });
+  return {
+    brokers: server.brokers,
+    server,
+    async stop() {
+      await server.kill9(); // faster than in order, and nobody wants the data
+      dir.remove();
+    },
+  };
+}
