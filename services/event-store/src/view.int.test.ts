@@ -67,8 +67,7 @@ async function openView() {
 }
 
 const rows = async (): Promise<unknown> => {
-  const open =
-    await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload, accept_offset::int AS accept_offset FROM events.open_event ORDER BY id`;
+  const open = await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload, NULL AS accept_offset FROM events.open_event ORDER BY id`;
   const ended = await db.sql`SELECT *, encode(data, 'hex') AS data FROM events.ended_event ORDER BY id`;
   const applied = await db.sql`SELECT partition, end_offset::int FROM events.applied ORDER BY partition`;
   return JSON.parse(JSON.stringify([open, ended, applied])) as unknown;

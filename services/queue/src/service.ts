@@ -80,7 +80,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
   const writer = createWriter(ports, ownership, onRecorded, () => owner.lanes.onTheWay > BUSY_ABOVE);
   const owner = createOwner(ports, ownership, writer);
-  const dispatcher = createDispatcher(ports, ownership, owner);
+  const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
   const stopping = new AbortController();
   const tally = {

@@ -26,14 +26,15 @@ const termination = { ...TerminateEventRequest.create(), eventId: 'e' };
 
 /** A replica as the test plays it. */
 function replica() {
+  const ownership = pushable<WatchOwnershipResponse>();
   const played = {
     accepted: [] as NewEvent[],
     failure: undefined as Reason | undefined,
     held: false,
     terminations: [] as TerminateEventRequest[],
-    ownership: pushable<WatchOwnershipResponse>(),
+    ownership,
     owns(epoch: bigint, ...partitions: number[]): void {
-      played.ownership.push({ partitionCount: PARTITIONS, partitions: partitions.map((partition) => ({ partition, epoch })) });
+      ownership.push({ partitionCount: PARTITIONS, partitions: partitions.map((partition) => ({ partition, epoch })) });
     },
     client: inProcessClient(
       QueueServiceService,
@@ -49,7 +50,7 @@ function replica() {
           played.terminations.push(request);
           return position;
         },
-        watchOwnership: () => played.ownership,
+        watchOwnership: () => ownership,
       }, // the router calls nothing else
       () => undefined,
     ),

@@ -29,7 +29,7 @@ export type Dispatcher = {
   revoke(entry: Entry): void;
 };
 
-export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner: Owner): Dispatcher {
+export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner: Owner, isStanding: () => boolean): Dispatcher {
   let send: ((batch: DispatchRequest) => void) | undefined;
   let outgoing: DispatchRequest | undefined;
 
@@ -97,7 +97,8 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
 
   return {
     pump() {
-      if (!send) return;
+      // A replica that was paused may have lost its partitions, and not have read it yet.
+      if (!send || !isStanding()) return;
       for (const entry of owner.lanes.take(ports.clock.now())) {
         const event = eventOf(entry);
         owner.command(entry, 0, { kind: 'EXPIRE' });
