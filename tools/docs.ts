@@ -7,6 +7,7 @@ import { allInOneSettings } from '../services/all-in-one/src/config.ts';
 import { eventStoreSettings } from '../services/event-store/src/config.ts';
 import { GATEWAY_SETTINGS } from '../services/gateway/src/config.ts';
 import { agentSettings } from '../services/instance-agent/src/config.ts';
+import { kafkaSettings } from '@evenfall/event-log/kafka/settings';
 import { queueSettings } from '../services/queue/src/config.ts';
 import { schedulerSettings } from '../services/scheduler/src/config.ts';
 import { ROOT } from './run.ts';
@@ -19,6 +20,7 @@ const SETTINGS: readonly (readonly [string, Specs])[] = [
   ['scheduler', schedulerSettings],
   ['instance-agent', agentSettings],
   ['event-store', eventStoreSettings],
+  ['event log', kafkaSettings],
 ];
 
 const NOTICE = '<!-- Written by tools/docs.ts from the code. Change the code, then run: npm run docs -->';

@@ -39,7 +39,7 @@ describe('The settings of a service as a process of its own', () => {
       const needsPostgres = ['registry', 'queue', 'event-store'].includes(service);
       const [fault, ...more] = faultsOf(read, {});
       assert.equal(fault !== undefined, needsPostgres);
-      if (needsPostgres) assert.match(fault ?? '', /^EVENFALL_POSTGRES_URL is not set: .*Postgres/);
+      if (needsPostgres) assert.match(fault ?? '', /^EVENFALL_POSTGRES_URL .*not set: .*Postgres/);
       assert.deepEqual(more, []);
     });
 
@@ -89,6 +89,11 @@ describe('The settings of a service as a process of its own', () => {
       [registryAddress, ...queueAddresses, schedulerAddress, eventStoreAddress],
       [PROCESS_SETTINGS.registry, PROCESS_SETTINGS.queue, PROCESS_SETTINGS.scheduler, PROCESS_SETTINGS['event-store']].map(own),
     );
+  });
+
+  it('let the queue do without Postgres where the log is in Kafka', () => {
+    assert.deepEqual(faultsOf(queue, { EVENFALL_KAFKA_BROKERS: 'kafka-0:9092,kafka-1:9092' }), []);
+    assert.equal(faultsOf(eventStore, { EVENFALL_KAFKA_BROKERS: 'kafka-0:9092' }).length, 1);
   });
 
   it('put the agent’s folder under the data folder, unless one is named', () => {

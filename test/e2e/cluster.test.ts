@@ -8,6 +8,7 @@ import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry
 import { isRefusal } from '@evenfall/errors';
 import { openPeer } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
+import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 
 const FUNCTIONS = '/v1/namespaces/default/functions';
@@ -136,5 +137,44 @@ describe('A cluster of processes', { timeout: 180_000 }, () => {
       [],
     );
     assert.deepEqual([...exits.keys()].sort(), [...SERVICES, 'postgres'].sort());
+  });
+});
+
+const noKafka = whyNoKafka();
+if (noKafka !== undefined) process.stderr.write(`SKIPPED: a cluster on Kafka. ${noKafka}\n`);
+
+describe('A cluster on Kafka, with two queues', { timeout: 300_000, skip: noKafka ?? false }, () => {
+  let cluster: TestCluster;
+  before(async () => {
+    cluster = await startTestCluster({ log: 'kafka' });
+  });
+  after(() => cluster.dispose());
+
+  it('loses nothing when one queue is killed, and then the other, and then the broker', async () => {
+    const { rest } = cluster;
+    await rest.deployExample('echo');
+    const sendable = (): Promise<string> => eventually(async () => (await rest.send('echo', {})).id, 30_000);
+    const ids = [await sendable()];
+    for (const name of ['queue-1', 'queue-2', 'kafka']) {
+      for (let i = 0; i < 10; i++) ids.push(await sendable());
+      await cluster.process(name).kill9();
+      if (name !== 'kafka') ids.push(await sendable());
+      await cluster.process(name).restart();
+      ids.push(await sendable());
+    }
+    for (const id of ids) assert.equal((await rest.ended(id, 90_000)).state, 'SUCCEEDED');
+    for (const name of ['queue-1', 'queue-2']) {
+      await eventually(async () => (await cluster.metric(name, 'evenfall_queue_open')) === 0, 15_000);
+      assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);
+    }
+    assert.deepEqual(cluster.deaths(), []);
+  });
+
+  it('stops every process with 0, and leaves nothing', async () => {
+    const exits = await cluster.dispose();
+    assert.deepEqual(
+      [...exits].filter(([, exit]) => exit !== 0),
+      [],
+    );
   });
 });

@@ -51,6 +51,8 @@ export type Cluster = {
 /** Longer than a service's own limit: it ends by itself. */
 const STOP_WITHIN_MS = 25_000;
 const RESTART_PAUSE_MS = 500;
+/** The first start fetches the broker. */
+const FETCH_WITHIN_MS = 300_000;
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Starts a cluster and waits until every process is ready. If one is not, those that were started are stopped. */
@@ -71,7 +73,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       name,
       args: [join(ROOT, program), ...args],
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...env, ...options.env, ...options.envOf?.[name] },
-      readyWithinMs: options.readyWithinMs ?? 60_000,
+      readyWithinMs: name === 'kafka' ? FETCH_WITHIN_MS : (options.readyWithinMs ?? 60_000),
       stopWithinMs: STOP_WITHIN_MS,
       onLine: (from, line) => options.onLine?.(from, line),
       onDeath(died, exit) {
@@ -100,7 +102,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     // Chosen here and not by each process: it has them again after a restart, and the others know them before it starts.
     const ports = await freePorts(10 + 2 * queues + agents);
     const port = (): string => String(ports.shift());
-    const logEnv = log === 'kafka' ? await startBroker() : {};
+    const broker = log === 'kafka' ? add('kafka', 'tools/cluster/kafka.ts', [join(dataDir, 'kafka')], {}) : undefined;
+    broker?.start();
+    await broker?.ready();
+    const logEnv = broker ? { EVENFALL_KAFKA_BROKERS: broker.addresses['brokers'] ?? '' } : {};
 
     const service = (name: string, main: string, env: Readonly<Record<string, string>>): ClusterProcess =>
       add(name, `services/${main}/src/main.ts`, [], {
@@ -158,11 +163,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await stop();
     throw error;
   }
-}
-
-/** Starts the cluster's Kafka and says what lets the services find it. */
-function startBroker(): Promise<Readonly<Record<string, string>>> {
-  return Promise.reject(new RangeError('There is no Kafka yet: use the embedded log'));
 }
 
 function killServer(of: ClusterProcess): void {

@@ -1,12 +1,13 @@
 // npm run start:cluster: every service as a process of its own, on this machine. `-- --help` says what can be chosen.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { type Cluster, type ClusterOptions, type ClusterProcess, startCluster } from './cluster.ts';
 
 const HELP = `npm run start:cluster -- [options]
 
-  --log embedded|kafka   where the events are; default embedded
-  --queues N             replicas of the queue; 1 with the embedded log
+  --log embedded|kafka   where the events are; default kafka where it can be run (Java 17)
+  --queues N             replicas of the queue; default 2 with kafka, and 1 with the embedded log
   --agents N             worker hosts, all on this machine; default 2
   --data-dir FOLDER      default EVENFALL_DATA_DIR, else .evenfall/cluster
   --restart              start a process again that ends by itself
@@ -45,7 +46,9 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
     (entry): entry is [string, string] => entry[0].startsWith('EVENFALL_') && !/_ADDRESS(ES)?$/.test(entry[0]) && entry[1] !== undefined,
   );
   const doors = ours.filter(([name]) => /^EVENFALL_(HOST|HTTP_PORT|GRPC_PORT|METRICS_PORT|ACCESS_KEYS)$/.test(name));
-  const log = values.log ?? 'embedded';
+  const noKafka = values.log === undefined ? whyNoKafka() : undefined;
+  if (noKafka !== undefined) process.stderr.write(`The events are in Postgres, and there is one queue: ${noKafka}.\n`);
+  const log = values.log ?? (noKafka === undefined ? 'kafka' : 'embedded');
   if (log !== 'embedded' && log !== 'kafka') throw new RangeError(`--log is embedded or kafka, not ${log}`);
   const queues = countOf('queues', values.queues);
   const agents = countOf('agents', values.agents);
@@ -73,8 +76,8 @@ function countOf(name: string, text: string | undefined): number | undefined {
 
 function tableOf(processes: readonly ClusterProcess[]): string {
   const rows = processes.map(({ name, pid, addresses }) => {
-    const { metrics = '', http, grpc, agent, url } = addresses;
-    const where = [http, grpc && `grpc ${grpc}`, agent && 'dials the scheduler', url && 'unix socket'].filter(Boolean).join(', ');
+    const { metrics = '', http, grpc, agent, url, brokers } = addresses;
+    const where = [http, grpc && `grpc ${grpc}`, agent && 'dials the scheduler', url && 'unix socket', brokers].filter(Boolean).join(', ');
     return [name, String(pid), where, metrics && `${metrics}/metrics`];
   });
   const all = [['PROCESS', 'PID', 'WHERE', 'METRICS'], ...rows];

@@ -1,4 +1,5 @@
 import { type EventLog, openEmbeddedLog } from '@evenfall/event-log';
+import { kafkaOptions, type KafkaSettings, openKafkaLog } from '@evenfall/event-log/kafka';
 import type { Sql } from '@evenfall/postgres';
 import type { Log } from '@evenfall/telemetry';
 
@@ -7,9 +8,24 @@ export type EventLogDeps = {
   /** The pool the embedded log is kept with; asked for only if it is the embedded one. */
   readonly pool: () => Sql | Promise<Sql>;
   readonly log: Log;
+  /** How long to wait for a broker. Default 30 s. */
+  readonly openWithinMs?: number;
 };
 
-/** Opens the event log the settings name. The one place where the driver is chosen. */
-export async function openEventLog(deps: EventLogDeps): Promise<EventLog> {
-  return openEmbeddedLog({ sql: await deps.pool(), onFailure: (error, doing) => deps.log.error(doing, error) });
+/** What is tried again is tried several times a second: of failures at the same thing one is said, and the next after this. */
+const SILENCE_MS = 30_000;
+
+/** Opens the event log the settings name: Kafka where there are brokers, else the embedded one. The one place where the driver is chosen. */
+export async function openEventLog(settings: KafkaSettings, deps: EventLogDeps): Promise<EventLog> {
+  const { log, openWithinMs } = deps;
+  const saidMs = new Map<string, number>();
+  const onFailure = (error: unknown, doing: string): void => {
+    const nowMs = performance.now();
+    if (nowMs - (saidMs.get(doing) ?? -SILENCE_MS) < SILENCE_MS) return;
+    saidMs.set(doing, nowMs);
+    log.error(doing, error);
+  };
+  const kafka = kafkaOptions(settings);
+  if (kafka) return openKafkaLog({ ...kafka, log, onFailure, ...(openWithinMs === undefined ? {} : { openWithinMs }) });
+  return openEmbeddedLog({ sql: await deps.pool(), onFailure });
 }

@@ -1,5 +1,6 @@
 import { checkAddress, runMain, type Running, type StartPart, startParts } from '@evenfall/lifecycle';
 import type { EventLog } from '@evenfall/event-log';
+import type { KafkaSettings } from '@evenfall/event-log/kafka/settings';
 import type { PoolOptions, Sql } from '@evenfall/postgres';
 import { type BoundService, openPeer, type Peer, startGrpcServer } from '@evenfall/rpc';
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
@@ -23,8 +24,8 @@ export type Building<C> = {
   readonly part: StartPart;
   /** Opens a pool, as soon as Postgres can be reached. */
   pool(options?: Partial<PoolOptions>): Promise<Sql>;
-  /** Opens the event log. */
-  eventLog(): Promise<EventLog>;
+  /** Opens the event log, as soon as it can be reached. */
+  eventLog(settings: KafkaSettings): Promise<EventLog>;
   /** Opens a channel to another service. The process is ready once it has answered. */
   peer(name: ServiceName, address: string, options?: { readonly streamsWait?: boolean }): Promise<Peer>;
   /** Opens channels to the replicas of a service. The process is ready once one of them has answered. */
@@ -50,6 +51,8 @@ export type ServiceSpec<C extends AnyConfig> = {
 /** How long calls under way get when the server closes. */
 const CALLS_GRACE_MS = 1_000;
 const ASK_MS = 2_000;
+/** A year: who starts before the brokers do waits for them. */
+const FOR_EVER_MS = 365 * 24 * 3_600_000;
 
 /**
  * Runs a service as a process: settings, health from the first moment, the parts in order, one line on stdout when it is ready, and an
@@ -122,16 +125,17 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
       log,
       part,
       pool,
-      eventLog: () =>
-        part(
+      eventLog(settings) {
+        let opened: EventLog | undefined;
+        const answers = async (): Promise<boolean> => (opened ? (await opened.endOffsets()).size > 0 : false);
+        dependencies.add({ name: 'event log', answers });
+        const open = openEventLog(settings, { pool: () => pool({ name: 'event log' }), log, openWithinMs: FOR_EVER_MS });
+        return part(
           'event log',
-          async () => {
-            const opened = await openEventLog({ pool: () => pool({ name: 'event log' }), log });
-            dependencies.add({ name: 'event log', answers: () => opened.endOffsets().then(() => true) });
-            return opened;
-          },
-          (opened) => opened.close(),
-        ),
+          async () => (opened = await Promise.race([open, stopOf(signal)])),
+          (started) => started.close(),
+        );
+      },
       async peer(name, address, options = {}) {
         const peer = await channel(name, address, options.streamsWait ?? true);
         dependencies.add({ name: `${name} at ${address}`, answers: () => peer.isServing(ASK_MS) });
@@ -179,6 +183,13 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
         return dependencies.stop();
       },
     );
+  });
+}
+
+/** Rejects when the process is to stop before it has started. */
+function stopOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('stopped before it had started')), { once: true });
   });
 }
 

@@ -1,4 +1,7 @@
 import { choice, flag, integer, isLoopback, list, type SettingsCheck, type SettingsOf, text } from '@evenfall/config';
+import { KAFKA_CHECKS, kafkaSettings } from '@evenfall/event-log/kafka/settings';
+
+export { KAFKA_CHECKS, kafkaSettings } from '@evenfall/event-log/kafka/settings';
 
 /** The services that run as processes of their own. */
 export type ServiceName = 'gateway' | 'registry' | 'queue' | 'scheduler' | 'event-store' | 'instance-agent';
@@ -89,7 +92,7 @@ const postgresUrl = text({
 export const postgresSettings = { postgresUrl };
 
 /** What a process reads that reads or writes the event log. */
-export const eventLogSettings = { postgresUrl };
+export const eventLogSettings = { postgresUrl, ...kafkaSettings };
 
 const address = (service: ServiceName, name: string) =>
   text({
@@ -130,12 +133,17 @@ export const POSTGRES_CHECK: SettingsCheck<typeof postgresSettings> = {
     url === undefined ? 'EVENFALL_POSTGRES_URL is not set: this service keeps its data in Postgres; write its URL' : undefined,
 };
 
-/** Says that the event log must be somewhere. */
-export const EVENT_LOG_CHECK: SettingsCheck<typeof eventLogSettings> = {
-  of: ['postgresUrl'],
-  fault: ({ postgresUrl: url }) =>
-    url === undefined ? 'EVENFALL_POSTGRES_URL is not set: the event log is kept in Postgres; write its URL' : undefined,
-};
+/** Says that the event log must be somewhere, and how Kafka's settings go together. */
+export const EVENT_LOG_CHECKS: readonly SettingsCheck<typeof eventLogSettings>[] = [
+  {
+    of: ['postgresUrl', 'kafkaBrokers'],
+    fault: ({ postgresUrl: url, kafkaBrokers }) =>
+      url === undefined && kafkaBrokers === undefined
+        ? 'EVENFALL_POSTGRES_URL and EVENFALL_KAFKA_BROKERS are not set: the event log is in Kafka or in Postgres; write one of them'
+        : undefined,
+  },
+  ...KAFKA_CHECKS,
+];
 
 /** Refuses two doors at one port. */
 export const portsCheck = <const K extends string>(...of: readonly K[]) => ({

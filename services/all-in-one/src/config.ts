@@ -5,7 +5,7 @@ import { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gat
 import { agentSettings } from '@evenfall/instance-agent/config';
 import { queueSettings } from '@evenfall/queue/config';
 import { schedulerSettings } from '@evenfall/scheduler/config';
-import { dataDirSetting, logLevelSetting, portsCheck } from '@evenfall/service-main/settings';
+import { dataDirSetting, KAFKA_CHECKS, kafkaSettings, logLevelSetting, portsCheck } from '@evenfall/service-main/settings';
 
 /** What the all-in-one shape reads itself. */
 export const allInOneSettings = {
@@ -33,6 +33,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
   const settings = readSettings(
     {
       ...allInOneSettings,
+      ...kafkaSettings,
       ...eventStoreSettings,
       ...queueSettings,
       ...schedulerSettings,
@@ -40,7 +41,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
       ...GATEWAY_SETTINGS,
     },
     env,
-    [...GATEWAY_CHECKS, portsCheck('httpPort', 'grpcPort', 'metricsPort')],
+    [...GATEWAY_CHECKS, ...KAFKA_CHECKS, portsCheck('httpPort', 'grpcPort', 'metricsPort')],
   );
   const agentDataDir = settings.agentDataDir ?? join(settings.dataDir, 'agent');
   return { ...settings, agentDataDir, gateway: gatewaySettings(settings) };

@@ -2,6 +2,7 @@ import { duration, readSettings } from '@evenfall/config';
 import {
   eventLogSettings,
   HOST_CHECK,
+  KAFKA_CHECKS,
   portsCheck,
   POSTGRES_CHECK,
   postgresSettings,
@@ -36,5 +37,5 @@ export const eventStoreProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(eventStoreProcess, env, [HOST_CHECK, POSTGRES_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(eventStoreProcess, env, [HOST_CHECK, POSTGRES_CHECK, ...KAFKA_CHECKS, portsCheck('grpcPort', 'metricsPort')]);
 }

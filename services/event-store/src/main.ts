@@ -10,7 +10,7 @@ await runService({
   async start({ config, log, part, pool, eventLog, serve }) {
     const sql = await pool({ max: 8 });
     const foldSql = await pool({ name: 'fold', max: 1, asyncCommit: true });
-    const records = await eventLog();
+    const records = await eventLog(config);
     const eventStore = await part(
       'event-store',
       () => startEventStore({ sql, foldSql, eventLog: records, log }, config),

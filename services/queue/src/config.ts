@@ -1,6 +1,6 @@
 import { integer, readSettings } from '@evenfall/config';
 import {
-  EVENT_LOG_CHECK,
+  EVENT_LOG_CHECKS,
   eventLogSettings,
   HOST_CHECK,
   peerSettings,
@@ -30,5 +30,5 @@ export const queueProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(queueProcess, env, [HOST_CHECK, EVENT_LOG_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(queueProcess, env, [HOST_CHECK, ...EVENT_LOG_CHECKS, portsCheck('grpcPort', 'metricsPort')]);
 }

@@ -12,7 +12,7 @@ await runService({
   async start({ config, log, part, eventLog, peer, serve }) {
     const eventStore = (await peer('event-store', config.eventStoreAddress)).client(EventStoreServiceService);
     const scheduler = (await peer('scheduler', config.schedulerAddress)).client(SchedulerServiceService);
-    const records = await eventLog();
+    const records = await eventLog(config);
     const queue = await part(
       'queue',
       () => startQueue({ eventLog: records, eventStore, scheduler, log }, config),
