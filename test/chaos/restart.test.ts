@@ -2,37 +2,13 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { eventually, tempDir } from '@evenfall/testkit';
 import { isAlive } from '../support/processes.ts';
-import type { EventAnswer } from '../support/rest-client.ts';
+import { checkHistory } from '../support/invariants.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const EVENTS = 2_000;
 const OPEN = 'state=QUEUED&state=RUNNING&state=TERMINATING';
 /** Sleeps a little, so that there is a middle to be killed in. */
 const NAP = 'exports.handler = async (event) => { await new Promise((r) => setTimeout(r, 4)); return event; };\n';
-
-/** What has to be true of every event once everything has ended, whatever died meanwhile. */
-function checkHistory(events: readonly EventAnswer[], accepted: readonly string[]): void {
-  const ids = events.map((event) => event.id);
-  assert.equal(new Set(ids).size, ids.length, 'no event is listed twice');
-  assert.deepEqual(
-    accepted.filter((id) => !new Set(ids).has(id)),
-    [],
-    'every accepted event is there',
-  );
-  for (const event of events) {
-    assert.equal(event.state, 'SUCCEEDED', `${event.id}: ${event.state} ${event.status_code} ${JSON.stringify(event.error)}`);
-    assert.equal(event.attempts.filter(({ outcome }) => outcome === 'RETURNED').length, 1, `${event.id} returned once`);
-    assert.deepEqual(
-      event.attempts.map(({ number }) => number),
-      event.attempts.map((_, index) => index + 1),
-    );
-    event.attempts.slice(1).forEach((attempt, index) => {
-      const before = event.attempts[index];
-      const began = Date.parse(attempt.start_time ?? '');
-      assert.ok(began >= Date.parse(before?.end_time ?? ''), `${event.id}: attempt ${attempt.number} began before the one before it ended`);
-    });
-  }
-}
 
 describe('a stack that is started again', () => {
   const cleanups: (() => Promise<void> | void)[] = [];

@@ -1,0 +1,135 @@
+// The cluster shape when parts of it go away: every service a process of its own, a real Kafka and a real Postgres beside them.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually, tempDir } from '@evenfall/testkit';
+import { whyNoKafka } from '@evenfall/testkit/kafka';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
+import { startLoad } from '../support/load.ts';
+import { openWitness, WITNESS, witnessSpec } from '../support/witness.ts';
+
+const EVENTS = 20_000;
+const AWAY_MS = 30_000;
+const FUNCTIONS = '/v1/namespaces/default/functions';
+
+const why = whyNoKafka();
+if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
+
+describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why !== undefined }, () => {
+  const dir = tempDir('witness');
+  const accepted: string[] = [];
+  let cluster: TestCluster;
+  before(async () => {
+    openWitness(dir.path);
+    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2 });
+    await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
+  });
+  after(async () => {
+    await cluster.dispose();
+    dir.remove();
+  });
+
+  /** The replica that owns the lane of the witness: the one with its open events. */
+  const owner = async (): Promise<'queue-1' | 'queue-2'> =>
+    eventually(async () => {
+      for (const name of ['queue-1', 'queue-2'] as const) {
+        if (cluster.process(name).isRunning && (await cluster.metric(name, 'evenfall_queue_open')) > 0) return name;
+      }
+      return undefined;
+    }, 30_000);
+  const sendAll = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at += 500) {
+      const events = Array.from({ length: 500 }, (_, n) => ({ payload: { n: at + n, ms: 0 } }));
+      accepted.push(...(await cluster.rest.sendBatch('witness', events)));
+    }
+  };
+  /** Everything that was ever accepted has ended, and nothing is told of it that cannot have been. */
+  const settled = async (withinMs: number): Promise<void> => {
+    await nothingOpen(cluster.rest, 'witness', withinMs);
+    const events = checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted);
+    checkRuns(dir.path, events);
+    await eventually(async () => {
+      for (const name of ['queue-1', 'queue-2']) {
+        assert.equal(await cluster.metric(name, 'evenfall_queue_open'), 0);
+        assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0);
+      }
+      return true;
+    }, 10_000);
+  };
+
+  it(`brings ${EVENTS} events to their end when the replica that has them is killed, and as many when it is the other's turn`, async () => {
+    for (let turn = 0; turn < 2; turn++) {
+      await sendAll(EVENTS);
+      const victim = await owner();
+      await cluster.process(victim).kill9();
+      await nothingOpen(cluster.rest, 'witness', 120_000);
+      cluster.process(victim).start();
+      await cluster.process(victim).ready();
+    }
+    await settled(60_000);
+  });
+
+  it('is not changed by a replica that stood still while its partitions went to another', async () => {
+    const load = startLoad(cluster.rest, 'witness', 50, { ms: 20 });
+    const sleeper = await owner();
+    await sleep(2_000);
+    cluster.process(sleeper).pause();
+    await sleep(15_000); // its session is over after ten
+    const before = load.accepted.length;
+    cluster.process(sleeper).resume();
+    await sleep(5_000);
+    await load.stop();
+    assert.ok(load.accepted.length > before, 'the other takes events meanwhile');
+    accepted.push(...load.accepted);
+    await settled(60_000);
+  });
+
+  it('refuses events while Kafka is away, with a word of when to come again, and loses nothing of what it took', async () => {
+    const load = startLoad(cluster.rest, 'witness', 50, { ms: 200 });
+    await eventually(() => load.accepted.length > 50, 20_000);
+    const awayFrom = Date.now();
+    await cluster.process('kafka').stop();
+    await sleep(AWAY_MS);
+    const refused = load.refused.filter(({ atMs, tookMs }) => atMs - tookMs > awayFrom + 1_000);
+    assert.ok(refused.length > 100, `${refused.length} refused`);
+    for (const { status, retryAfter } of refused) assert.deepEqual([status, retryAfter !== null], [503, true]);
+    assert.deepEqual(load.broken, []);
+    cluster.process('kafka').start();
+    await cluster.process('kafka').ready();
+    const backMs = Date.now();
+    await eventually(() => load.lastAcceptedMs > backMs, 30_000);
+    await load.stop();
+    accepted.push(...load.accepted);
+    await settled(90_000);
+  });
+
+  it('goes on taking and running while Postgres is away, refuses reads, and shows everything once it is back', async () => {
+    const load = startLoad(cluster.rest, 'witness', 50, { ms: 20 });
+    await eventually(() => load.accepted.length > 50, 20_000);
+    const ended = async (): Promise<number> =>
+      (await cluster.metric('queue-1', 'evenfall_queue_ended_total')) + (await cluster.metric('queue-2', 'evenfall_queue_ended_total'));
+    await cluster.process('postgres').stop();
+    await sleep(2_000);
+    const [acceptedBefore, endedBefore] = [load.accepted.length, await ended()];
+    const id = load.accepted[0] ?? '';
+    await sleep(AWAY_MS / 2);
+    const reading = await cluster.rest.call('GET', `/v1/events/${id}`);
+    assert.equal(reading.status, 503);
+    assert.notEqual(reading.headers.get('retry-after'), null);
+    await sleep(AWAY_MS / 2);
+    assert.ok(load.accepted.length - acceptedBefore > (AWAY_MS / 1_000) * 40, `${load.accepted.length - acceptedBefore} accepted`);
+    assert.ok((await ended()) - endedBefore > (AWAY_MS / 1_000) * 40, `${(await ended()) - endedBefore} ended`);
+    assert.deepEqual([load.refused.length, load.broken], [0, []]);
+    cluster.process('postgres').start();
+    await cluster.process('postgres').ready();
+    await load.stop();
+    accepted.push(...load.accepted);
+    await settled(60_000);
+    assert.deepEqual(cluster.deaths(), [], 'nothing has ended by itself');
+  });
+
+  it('answers for functions that nobody has, as ever', async () => {
+    assert.equal((await cluster.rest.call('POST', `${FUNCTIONS}/nobody/events`, {})).status, 404);
+  });
+});

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { eventually } from '@evenfall/testkit';
+import type { EventAnswer, RestClient } from './rest-client.ts';
+import { runsOf } from './witness.ts';
+
+const OPEN = 'state=QUEUED&state=RUNNING&state=TERMINATING';
+
+/** Waits until nothing of a function is open; reads may be refused meanwhile. */
+export function nothingOpen(rest: RestClient, fn: string, withinMs: number): Promise<unknown> {
+  const path = `/v1/namespaces/default/functions/${fn}/events?page_size=1&${OPEN}`;
+  return eventually(async () => {
+    const { status, body } = await rest.call<{ events?: EventAnswer[] }>('GET', path);
+    return status === 200 && body.events?.length === 0;
+  }, withinMs);
+}
+
+/** Every id that got a 202 is there, once, and what is told of it can have happened. Answers the events, by id. */
+export function checkHistory(
+  events: readonly EventAnswer[],
+  accepted: readonly string[],
+  states = ['SUCCEEDED'],
+): Map<string, EventAnswer> {
+  const byId = new Map(events.map((event) => [event.id, event]));
+  assert.equal(byId.size, events.length, 'no event is listed twice');
+  assert.deepEqual(
+    accepted.filter((id) => !byId.has(id)),
+    [],
+    'every accepted event is there',
+  );
+  for (const event of events) {
+    const { id, state, attempts } = event;
+    assert.ok(states.includes(state), `${id}: ${state} ${event.status_code} ${JSON.stringify(event.error)}`);
+    const returned = attempts.filter(({ outcome }) => outcome === 'RETURNED').length;
+    if (state === 'SUCCEEDED') assert.equal(returned, 1, `${id} returned once`);
+    assert.deepEqual(
+      attempts.map(({ number }) => number),
+      attempts.map((_, index) => index + 1),
+      `${id}: attempt numbers rise by one`,
+    );
+    attempts.slice(1).forEach((attempt, index) => {
+      const began = Date.parse(attempt.start_time ?? '');
+      const ended = Date.parse(attempts[index]?.end_time ?? '');
+      assert.ok(began >= ended, `${id}: attempt ${attempt.number} began before the one before it had ended`);
+    });
+  }
+  return byId;
+}
+
+/** What really ran, by the functions' own word: never two runs of one event at a time, and as many as there were attempts at most. */
+export function checkRuns(dir: string, events: ReadonlyMap<string, EventAnswer>): void {
+  const all = runsOf(dir);
+  for (const [id, { state }] of events) if (state === 'SUCCEEDED') assert.ok(all.has(id), `${id} is said to have succeeded, and never ran`);
+  for (const [id, runs] of all) {
+    const event = events.get(id);
+    assert.ok(event, `${id} ran, and nobody knows of it`);
+    assert.ok(runs.length <= event.attempts.length, `${id} ran ${runs.length} times in ${event.attempts.length} attempts`);
+    runs.slice(1).forEach(({ beginMs }, index) => {
+      const before = runs[index]?.endMs;
+      assert.ok(before === undefined || beginMs >= before, `${id} ran twice at a time`);
+    });
+  }
+}
