@@ -41,7 +41,7 @@ function kubernetesValidate(): string {
 }
 
 for (const { message, range } of validate(read('deploy/docker/Dockerfile')))
-  faults.push(`deploy/docker/Dockerfile:${range.start.line + 1}: ${message}`);
+  faults.push(`deploy/docker/Dockerfile:${range.start.line + 1}: ${typeof message === 'string' ? message : message.value}`);
 
 run('compose.yaml', join(ROOT, 'node_modules/.bin/dclint'), [
   '--config',
