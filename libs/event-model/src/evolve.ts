@@ -35,6 +35,8 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord): S
       return runs(event, record.attempt) && event.termination ? signalSent(current, event, event.termination, change.value) : current;
     case 'endedUnstarted':
       return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value) : current;
+    case 'deadLetterPurged':
+      return current; // the event has ended long ago
     case 'ownerChanged':
       return current; // about no event
   }
@@ -72,6 +74,7 @@ function accepted(record: EventRecord, value: Accepted): StoredEvent {
       nextAttemptTime: value.notBefore,
       attempts: [],
       termination: undefined,
+      redrivenFrom: value.redrivenFrom,
     },
     policy: value.policy,
     payload: value.payload,

@@ -16,5 +16,6 @@ export function ownerAfter(owner: PartitionOwner, record: EventRecord): Partitio
 
 /** Whether a record counts. A former owner that has not heard of its successor yet may go on writing; it changes nothing. */
 export function isBelieved(owner: PartitionOwner, record: EventRecord): boolean {
-  return record.writerId === owner || record.change?.$case === 'accepted' || owner === NO_OWNER;
+  const kind = record.change?.$case;
+  return record.writerId === owner || kind === 'accepted' || kind === 'deadLetterPurged' || owner === NO_OWNER;
 }

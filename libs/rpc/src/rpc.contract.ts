@@ -33,6 +33,10 @@ const events: Implementation<EventServiceService> = {
     }
     return { event: undefined };
   },
+  listDeadLetters: unimplemented,
+  getDeadLetter: unimplemented,
+  redriveDeadLetter: unimplemented,
+  purgeDeadLetter: unimplemented,
   batchCreateEvents: async (request) => ({ eventIds: request.submissions.map((one) => one.payload.toString()) }),
   async streamCreateEvents(requests) {
     const eventIds: string[] = [];

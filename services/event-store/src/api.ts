@@ -4,16 +4,18 @@ import { postgresRefusal } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import type { Watchers } from './domain/watchers.ts';
 import { appendLogLines } from './flows/append-log-lines.ts';
+import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
 import { getEvent } from './flows/get-event.ts';
 import { listEvents } from './flows/list-events.ts';
 import { listLogLines } from './flows/list-log-lines.ts';
 import type { ReadBarrier } from './flows/read-barrier.ts';
 import { tailLogLines } from './flows/tail-log-lines.ts';
 import { watchEvent } from './flows/watch-event.ts';
-import type { EventTable, LogTable, Partitions } from './ports.ts';
+import type { DeadLetterTable, EventTable, LogTable, Partitions } from './ports.ts';
 
 export type ApiPorts = {
   readonly events: EventTable;
+  readonly deadLetters: DeadLetterTable;
   readonly logs: LogTable;
   readonly partitions: Partitions;
   readonly barrier: ReadBarrier;
@@ -32,6 +34,8 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       await orUnavailable(appendLogLines(ports, request.lines));
       return {};
     },
+    listDeadLetters: (request) => orUnavailable(listDeadLetters(ports, request)),
+    getDeadLetter: async ({ id }) => ({ deadLetter: await orUnavailable(getDeadLetter(ports, id)) }),
     async *getSnapshot({ partitions, after }) {
       await foldedUpTo(ports.barrier, after);
       for await (const { positions, events } of eachOrUnavailable(ports.events.snapshot(partitions))) {

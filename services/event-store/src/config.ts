@@ -18,6 +18,13 @@ export const eventStoreSettings = {
     minMs: 3_600_000,
     maxMs: 30 * 24 * 3_600_000,
   }),
+  deadLetterRetentionMs: duration({
+    name: 'EVENFALL_DEAD_LETTER_RETENTION',
+    doc: 'How long a dead letter is kept, unless it is redriven or purged before.',
+    fallback: '336h',
+    minMs: 3_600_000,
+    maxMs: 90 * 24 * 3_600_000,
+  }),
 };
 
 /** Everything the event-store reads as a process of its own. */

@@ -1,6 +1,6 @@
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
-import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
+import type { DeadLetter, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import type { OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
@@ -42,6 +42,18 @@ export type EventTable = {
 
 /** One async queue. */
 export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
+
+/** Where dead letters are kept. */
+export type DeadLetterTable = {
+  get(id: string): Promise<DeadLetter | undefined>;
+  /** Those of a function, newest first; those that ended before the given one. */
+  list(
+    namespace: string,
+    fn: string,
+    before: { readonly timeMs: number; readonly id: string } | undefined,
+    limit: number,
+  ): Promise<readonly DeadLetter[]>;
+};
 
 /** A stored line and its place within its attempt. */
 export type SequencedLine = { readonly sequence: number; readonly line: LogLine };

@@ -5,6 +5,7 @@ import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
+import { createDeadLetterTable } from './adapters/postgres/dead-letter-table.ts';
 import { createEventTable } from './adapters/postgres/event-table.ts';
 import { createLogTable } from './adapters/postgres/log-table.ts';
 import { createPartitions } from './adapters/postgres/partitions.ts';
@@ -23,7 +24,7 @@ export type EventStorePorts = {
   readonly eventLog: EventLog;
   readonly log: Log;
 };
-export type EventStoreSettings = { readonly retentionMs: number };
+export type EventStoreSettings = { readonly retentionMs: number; readonly deadLetterRetentionMs: number };
 export type EventStore = { readonly api: Implementation<EventStoreServiceService>; stop(): Promise<void> };
 
 /** Starts the event-store: brings its schema up to date, folds the log, keeps its partitions, and answers. */
@@ -45,7 +46,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     },
   };
   const logs = createLogTable(sql);
-  const partitions = createPartitions(sql, settings.retentionMs);
+  const partitions = createPartitions(sql, { eventsMs: settings.retentionMs, deadLettersMs: settings.deadLetterRetentionMs });
   await partitions.maintain(systemClock.now());
 
   const applied = createApplied();
@@ -78,7 +79,14 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   });
   const retention = runRetention(partitions, systemClock, log, stopping.signal);
   return {
-    api: createApi({ events, logs, partitions, barrier, watchers }),
+    api: createApi({
+      events,
+      deadLetters: createDeadLetterTable(sql, settings.deadLetterRetentionMs),
+      logs,
+      partitions,
+      barrier,
+      watchers,
+    }),
     async stop() {
       stopping.abort();
       await folding.stop();

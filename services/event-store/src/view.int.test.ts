@@ -38,7 +38,7 @@ type Snapshot = ReturnType<ReturnType<typeof createEventTable>['snapshot']> exte
 /** A fold, called by the test instead of by a log. */
 async function openView() {
   const events = createEventTable(db.sql, db.sql, RETENTION);
-  const partitions = createPartitions(db.sql, RETENTION);
+  const partitions = createPartitions(db.sql, { eventsMs: RETENTION, deadLettersMs: 2 * RETENTION });
   await partitions.maintain(NOW);
   const applied = createApplied();
   let subscriber: Subscriber | undefined;
@@ -67,7 +67,8 @@ async function openView() {
 }
 
 const rows = async (): Promise<unknown> => {
-  const open = await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload, NULL AS accept_offset FROM events.open_event ORDER BY id`;
+  const open =
+    await db.sql`SELECT *, encode(data, 'hex') AS data, encode(payload, 'hex') AS payload, NULL AS accept_offset FROM events.open_event ORDER BY id`;
   const ended = await db.sql`SELECT *, encode(data, 'hex') AS data FROM events.ended_event ORDER BY id`;
   const applied = await db.sql`SELECT partition, end_offset::int FROM events.applied ORDER BY partition`;
   return JSON.parse(JSON.stringify([open, ended, applied])) as unknown;
@@ -175,7 +176,7 @@ describe('partitions', () => {
   const lowerOf = (ms: number): number => Math.floor(ms / (6 * HOUR)) * 6;
 
   it('are there two days ahead, and go when all in them is past the retention, not before', async () => {
-    const partitions = createPartitions(db.sql, RETENTION);
+    const partitions = createPartitions(db.sql, { eventsMs: RETENTION, deadLettersMs: 2 * RETENTION });
     const start = lowerOf(NOW) * HOUR;
     assert.deepEqual(await partitions.maintain(start), []);
     assert.equal((await names()).length, 9);

@@ -38,7 +38,7 @@ export type PayloadLimits = {
 };
 
 /** The queue as one, whatever the number of its replicas. */
-export type Queue = Pick<ClientOf<typeof QueueServiceService>, 'acceptEvents' | 'terminateEvent'>;
+export type Queue = Pick<ClientOf<typeof QueueServiceService>, 'acceptEvents' | 'terminateEvent' | 'purgeDeadLetter'>;
 
 /** What every flow is given. */
 export type Gateway = Omit<GatewayPorts, 'queues'> & {

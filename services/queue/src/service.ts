@@ -14,6 +14,7 @@ import { createDispatcher } from './flows/dispatcher.ts';
 import { createOwner } from './flows/owner.ts';
 import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
+import { purgeDeadLetter } from './flows/purge-dead-letter.ts';
 import { createWriter } from './flows/writer.ts';
 import { runDispatch } from './loops/dispatch.ts';
 import { ownPartitions } from './loops/own-partitions.ts';
@@ -101,6 +102,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     api: {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, ownership, owner, writer }, request, signal),
+      purgeDeadLetter: (request) => purgeDeadLetter(ports, request),
       watchOwnership: (_request, { signal }) => ownership.watch(signal),
     },
     async stop() {

@@ -75,7 +75,10 @@ export type EventAnswer = {
   readonly next_attempt_time: string | null;
   readonly attempts: readonly AttemptAnswer[];
   readonly termination: TerminationAnswer | null;
+  readonly redriven_from?: string;
 };
+
+export type DeadLetterAnswer = { readonly event: EventAnswer; readonly payload: unknown };
 
 export type InvocationAnswer = {
   readonly event_id: string;

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { createApiClient } from './api-client.ts';
+import { allDeadLetters, getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from './commands/dead-letters.ts';
 import { deploy } from './commands/deploy.ts';
 import { getEvent, listEvents, type ListOptions, terminateEvent, type TerminateOptions, watchEvent } from './commands/events.ts';
 import { deleteFunction, getFunction, listFunctions, listVersions, publishFunction } from './commands/functions.ts';
@@ -102,6 +103,24 @@ export function createProgram(world: Surroundings): Command {
     .option('--reason <text>', 'for the receipt')
     .option('--wait', 'wait for the end')
     .action(run((context, id: string, options: TerminateOptions) => terminateEvent(context, id, options)));
+
+  const deadLetters = program.command('dead-letters').description('events that failed for good, or waited too long');
+  deadLetters
+    .command('list <function>')
+    .option('--limit <number>', 'at most so many, up to 100', '20')
+    .option('--page-token <token>')
+    .action(run((context, name: string, options: { limit: string; pageToken?: string }) => listDeadLetters(context, name, options)));
+  deadLetters.command('get <id>').action(run((context, id: string) => getDeadLetter(context, id)));
+  deadLetters
+    .command('redrive <id>')
+    .description('a new event with its payload')
+    .action(run((context, id: string) => redriveDeadLetter(context, id)));
+  deadLetters.command('purge <id>').action(run((context, id: string) => purgeDeadLetter(context, id)));
+  for (const what of ['redrive', 'purge'] as const)
+    deadLetters
+      .command(`${what}-all <function>`)
+      .description(`${what} every one the function has now`)
+      .action(run((context, name: string) => allDeadLetters(context, name, what)));
 
   program
     .command('logs <id>')

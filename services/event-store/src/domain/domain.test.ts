@@ -77,7 +77,7 @@ describe('a page token', () => {
     function: 'f',
     ...more,
   });
-  const read = (pageToken: string, more: Partial<ListEventsRequest> = {}) => readPageToken(query({ pageToken, ...more }));
+  const read = (pageToken: string, more: Partial<ListEventsRequest> = {}) => readPageToken(query({ pageToken, ...more }), pageToken);
 
   it('is read as it was written, for pages of any size', () => {
     for (const timeMs of [AT, 0, null]) {

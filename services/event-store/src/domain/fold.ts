@@ -1,6 +1,7 @@
 import type { LogBatch } from '@evenfall/event-log';
 import { evolve, isBelieved, isFinal, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
-import type { Event } from '@evenfall/contracts/v1/event';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 
 /** What the view knows of an open event. */
@@ -21,6 +22,10 @@ export type FoldChanges = {
   readonly ended: readonly Event[];
   /** Ended events that have an open row to be taken away. */
   readonly closed: readonly string[];
+  /** Events that failed for good or waited too long; without a payload where the open row has it. */
+  readonly dead: readonly { readonly event: Event; readonly payload: Buffer }[];
+  /** Ids of dead letters that are none any more. */
+  readonly purged: readonly string[];
   /** Every event that changed, by id, as it stands after the fold. */
   readonly touched: ReadonlyMap<string, StoredEvent>;
 };
@@ -35,7 +40,7 @@ export function idsToLoad(
   const accepted = new Set<string>();
   for (const { records } of batches) {
     for (const { eventId, change } of records) {
-      if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged') continue;
+      if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
         if (!change.value.keyed && !change.value.repeated) continue; // a UUIDv7 of ours: new
@@ -55,6 +60,8 @@ export function fold(
   ownerOf: (partition: number) => PartitionOwner,
 ): FoldChanges {
   const changed = new Map<string, OpenEntry>();
+  const dead = new Map<string, FoldChanges['dead'][number]>();
+  const purged: string[] = [];
   const moves = new Map<number, { partition: number; from: number; to: number; owner: PartitionOwner }>();
   for (const { partition, firstOffset, records } of batches) {
     let move = moves.get(partition);
@@ -65,12 +72,20 @@ export function fold(
       offset++;
       move.owner = ownerAfter(move.owner, record);
       if (record.eventId === '' || !isBelieved(move.owner, record)) continue;
+      const buried = deadLetterOf(record);
+      if (buried !== '') {
+        dead.delete(buried);
+        purged.push(buried);
+      }
       const before = changed.get(record.eventId) ?? known(record.eventId);
       if (!before && hasEnded(record.eventId)) continue;
       const after = evolve(before?.stored, record);
       if (!after || after === before?.stored) continue;
       const acceptOffset = before?.acceptOffset ?? offset;
       changed.set(record.eventId, { stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
+      const state = after.event?.state;
+      if (after.event && (state === State.FAILED || state === State.EXPIRED))
+        dead.set(record.eventId, { event: after.event, payload: before?.stored.payload ?? NOTHING });
     }
   }
   const open: OpenEntry[] = [];
@@ -88,5 +103,13 @@ export function fold(
     ended.push(event);
     if (entry.persisted) closed.push(id);
   }
-  return { moves: [...moves.values()], open, ended, closed, touched };
+  return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, touched };
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The dead letter a record puts an end to; empty if it is about none. */
+function deadLetterOf({ eventId, change }: EventRecord): string {
+  if (change?.$case === 'deadLetterPurged') return eventId;
+  return change?.$case === 'accepted' ? change.value.redrivenFrom : '';
 }

@@ -18,7 +18,7 @@ export async function listEvents(
   request: ListEventsRequest,
 ): Promise<ListEventsResponse> {
   if (request.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
-  const after = request.pageToken === '' ? undefined : readPageToken(request);
+  const after = request.pageToken === '' ? undefined : readPageToken(request, request.pageToken);
   if (request.pageToken !== '' && !after) throw refuse('INVALID_PAGE_TOKEN');
   const size = Math.min(request.pageSize || DEFAULT, MOST);
   await ports.barrier.caughtUp();

@@ -50,6 +50,7 @@ function replica() {
           played.terminations.push(request);
           return position;
         },
+        purgeDeadLetter: async () => position,
         watchOwnership: () => ownership,
       }, // the router calls nothing else
       () => undefined,

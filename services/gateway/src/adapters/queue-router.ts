@@ -1,4 +1,4 @@
-import type { AcceptEventsRequest, NewEvent, QueueServiceService, TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
+import type { AcceptEventsRequest, QueueServiceService, TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
 import { isRefusal, refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log/lane';
 import { superviseLoop } from '@evenfall/lifecycle';
@@ -12,6 +12,7 @@ const TRY_MS = 5_000;
 const OWNERLESS_MS = 10_000;
 const AGAIN_MS = 50;
 
+type Lane = { readonly namespace: string; readonly function: string; readonly trigger: string };
 type Replica = { readonly client: ClientOf<typeof QueueServiceService>; epochs: ReadonlyMap<number, bigint> };
 
 /**
@@ -27,13 +28,31 @@ export function createQueueRouter({
   let turn = 0;
 
   /** Replicas in the order they are asked: the owner, then the others in turn. */
-  const inOrder = ({ accepted }: NewEvent): Replica[] => {
+  const inOrder = (lane: Lane): Replica[] => {
     turn = (turn + 1) % replicas.length;
     const others = [...replicas.slice(turn), ...replicas.slice(0, turn)];
-    if (partitionCount === 0 || !accepted) return others;
-    const partition = partitionOfLane(laneKey(accepted.namespace, accepted.function, accepted.trigger), partitionCount);
+    if (partitionCount === 0) return others;
+    const partition = partitionOfLane(laneKey(lane.namespace, lane.function, lane.trigger), partitionCount);
     const epochOf = (replica: Replica): bigint => replica.epochs.get(partition) ?? -1n;
     return others.sort((a, b) => Number(epochOf(b) - epochOf(a)));
+  };
+  /** Asks the owner of a lane, and the others while that one cannot be reached. */
+  const inTurn = async <T>(
+    lane: Lane,
+    options: CallOptions,
+    ask: (client: Replica['client'], isFirst: boolean, options: CallOptions) => Promise<T>,
+  ): Promise<T> => {
+    const own = replicas.length > 1 ? { ...options, timeoutMs: TRY_MS } : options;
+    let failure: unknown;
+    for (const [index, { client }] of inOrder(lane).entries()) {
+      try {
+        return await ask(client, index === 0, own);
+      } catch (error) {
+        if (!mayGoOn(error)) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
   };
   const follow = (replica: Replica, signal: AbortSignal): Promise<void> => {
     const onFailure = (error: unknown): void => log.warn('a queue replica cannot be watched', { error: String(error) });
@@ -61,19 +80,10 @@ export function createQueueRouter({
     run: (signal) => Promise.all(replicas.length > 1 ? replicas.map((replica) => follow(replica, signal)) : []).then(() => undefined),
     async acceptEvents(request, options = {}) {
       const [first] = request.events;
-      if (!first) throw refuse('INVALID_FIELD', { field: 'events', rule: 'there must be at least one' });
-      let failure: unknown;
-      for (const [index, { client }] of inOrder(first).entries()) {
-        const timeoutMs = replicas.length > 1 ? TRY_MS : options.timeoutMs;
-        try {
-          return await client.acceptEvents(index === 0 ? request : repeatedly(request), timeoutMs === undefined ? {} : { timeoutMs });
-        } catch (error) {
-          if (!mayGoOn(error)) throw error;
-          failure = error;
-        }
-      }
-      throw failure;
+      if (!first?.accepted) throw refuse('INVALID_FIELD', { field: 'events', rule: 'there must be at least one' });
+      return inTurn(first.accepted, options, (client, isFirst, own) => client.acceptEvents(isFirst ? request : repeatedly(request), own));
     },
+    purgeDeadLetter: (request, options = {}) => inTurn(request, options, (client, _isFirst, own) => client.purgeDeadLetter(request, own)),
     async terminateEvent(request, options = {}) {
       for (const until = performance.now() + OWNERLESS_MS; ;) {
         const held = replicas.length > 1 ? await askHolders(request, options) : undefined;

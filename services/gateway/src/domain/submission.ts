@@ -41,6 +41,7 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
       keyed: key !== '',
       traceparent: context.traceparent,
       repeated: false,
+      redrivenFrom: '',
     },
   };
 }

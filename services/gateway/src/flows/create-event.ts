@@ -25,7 +25,7 @@ export async function createEvent(gateway: Gateway, caller: Caller, request: Cre
 }
 
 /** The event as it stands right after its accept. */
-function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: number): Event {
+export function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: number): Event {
   const delayMs = msOfDuration(delay);
   return {
     id: eventId,
@@ -45,5 +45,6 @@ function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: number)
     nextAttemptTime: delayMs === undefined ? undefined : new Date(acceptedMs + delayMs),
     attempts: [],
     termination: undefined,
+    redrivenFrom: accepted?.redrivenFrom ?? '',
   };
 }

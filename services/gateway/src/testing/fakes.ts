@@ -3,7 +3,7 @@ import { type NewEvent, QueueServiceService, type TerminateEventRequest } from '
 import { RegistryServiceService, type WatchFunctionsResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import { type InvokeRequest, InvokeResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Event } from '@evenfall/contracts/v1/event';
-import type { WatchEventResponse } from '@evenfall/contracts/v1/event_service';
+import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { LogLine } from '@evenfall/contracts/v1/log_service';
@@ -18,6 +18,7 @@ export type World = {
   readonly ports: GatewayPorts;
   readonly functions: Map<string, FunctionMessage>;
   readonly events: Map<string, Event>;
+  readonly deadLetters: Map<string, DeadLetter>;
   readonly accepted: NewEvent[];
   readonly terminations: TerminateEventRequest[];
   readonly invocations: InvokeRequest[];
@@ -64,6 +65,7 @@ export function fakeWorld(): World {
   const world: World = {
     functions,
     events: new Map(),
+    deadLetters: new Map(),
     accepted: [],
     terminations: [],
     invocations: [],
@@ -137,6 +139,10 @@ export function fakeWorld(): World {
             world.terminations.push(request);
             return { positions: [{ partition: 2, endOffset: 7n }] };
           },
+          purgeDeadLetter: async ({ eventId }) => {
+            if (!world.deadLetters.delete(eventId)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: eventId });
+            return { positions: [] };
+          },
           watchOwnership: notHere,
         }),
       ],
@@ -177,6 +183,12 @@ export function fakeWorld(): World {
         appendLogLines: notHere,
         getSnapshot: notHere,
         listQueuedEvents: notHere,
+        listDeadLetters: async () => ({ deadLetters: [...world.deadLetters.values()], nextPageToken: 'next' }),
+        getDeadLetter: async ({ id }) => {
+          const deadLetter = world.deadLetters.get(id);
+          if (!deadLetter) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: id });
+          return { deadLetter };
+        },
       }),
     },
   };

@@ -12,6 +12,7 @@ export function eventText(event: EventAnswer, color: Color): string {
     `  started   ${timeText(event.start_time)}`,
     `  ended     ${timeText(event.end_time)}`,
   ];
+  if (event.redriven_from !== undefined) lines.push(`  made of   the dead letter of ${event.redriven_from}`);
   if (event.next_attempt_time !== null) lines.push(`  not until ${timeText(event.next_attempt_time)}`);
   if (event.result !== null) lines.push(`  result    ${JSON.stringify(event.result)}`);
   if (event.error !== null) lines.push(`  error     ${color.red(JSON.stringify(event.error))}`);

@@ -3,10 +3,13 @@ import type { Partitions } from '../../ports.ts';
 
 const WIDTH_MS = 6 * 3_600_000;
 const AHEAD_MS = 48 * 3_600_000;
-const TABLES = ['ended_event', 'log_line'] as const;
+const TABLES = ['ended_event', 'log_line', 'dead_letter'] as const;
+
+/** How long each kind of row is kept, in milliseconds. */
+export type Retention = { readonly eventsMs: number; readonly deadLettersMs: number };
 
 /** Partitions of six hours, named by their lower bound in hours since the epoch. */
-export function createPartitions(sql: Sql, retentionMs: number): Partitions {
+export function createPartitions(sql: Sql, retention: Retention): Partitions {
   const made = new Set<number>();
   const make = async (lower: number): Promise<void> => {
     if (made.has(lower)) return;
@@ -28,12 +31,13 @@ export function createPartitions(sql: Sql, retentionMs: number): Partitions {
       for (let lower = lowerOf(nowMs); lower <= nowMs + AHEAD_MS; lower += WIDTH_MS) await make(lower);
       const rows = await sql<{ name: string }[]>`
         SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent IN ('events.ended_event'::regclass, 'events.log_line'::regclass) ORDER BY 1`;
+        WHERE i.inhparent = ANY(${TABLES.map((table) => `events.${table}`)}::regclass[]) ORDER BY 1`;
       const dropped: string[] = [];
       for (const { name } of rows) {
         const lower = boundOf(name);
-        if (lower === undefined || lower + WIDTH_MS > nowMs - retentionMs) continue;
-        const table = name.startsWith('log_line') ? 'log_line' : 'ended_event';
+        const table = TABLES.find((one) => name.startsWith(`${one}_h`));
+        const keptMs = table === 'dead_letter' ? retention.deadLettersMs : retention.eventsMs;
+        if (lower === undefined || table === undefined || lower + WIDTH_MS > nowMs - keptMs) continue;
         // Detached first: the short lock on the parent is then not held while the files go.
         await sql.unsafe(`ALTER TABLE events.${table} DETACH PARTITION events.${name} CONCURRENTLY`);
         await sql.unsafe(`DROP TABLE events.${name}`);

@@ -12,7 +12,7 @@ const NOTHING = Buffer.alloc(0);
  * literals made by one join; the words of a row (function, version, …), which few rows have of their own, as an index into a list of them.
  * postgres.js would escape every element of every array: that was a third of the time spent here.
  */
-export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldChanges): Promise<boolean> {
+export async function writeFold(sql: Sql, { moves, open, ended, closed, dead, purged }: FoldChanges): Promise<boolean> {
   const blob = createBlob();
   const words = createWords();
   const opened = createColumns(10);
@@ -39,6 +39,12 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
     const data = blob.add(Event.encode(event).finish());
     done.add(event.id, words.indexOf(event), event.state, sortTimeOf(event), event.endTime?.getTime() ?? 0, data, blob.end - data);
   }
+  const buried = createColumns(7);
+  for (const { event, payload } of dead) {
+    const data = blob.add(Event.encode(event).finish());
+    const payloadAt = blob.add(payload);
+    buried.add(event.id, words.indexOf(event), event.endTime?.getTime() ?? 0, data, payloadAt - data, payloadAt, blob.end - payloadAt);
+  }
   // Each part costs its share of every statement it stands in, also with nothing to do: it stands there only when there is something.
   const openedPart =
     open.length === 0
@@ -60,6 +66,27 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
       ? sql``
       : sql`, closed AS (
       DELETE FROM events.open_event WHERE id = ANY(${literalOf(closed)}::uuid[]) AND (SELECT ok FROM checked)
+      RETURNING id, payload
+    )`;
+  const deadPart =
+    dead.length === 0
+      ? sql``
+      : sql`, dead AS (
+      INSERT INTO events.dead_letter (id, namespace, function, end_time, data, payload)
+      SELECT d.id, w.namespace, w.function, to_timestamp(d.end_ms / 1000.0), substring((SELECT bytes FROM blob) FROM d.data_at FOR d.data_length),
+        ${closed.length === 0 ? sql`` : sql`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),`}
+        substring((SELECT bytes FROM blob) FROM d.payload_at FOR d.payload_length)${closed.length === 0 ? sql`` : sql`)`}
+      FROM unnest(${buried.column(0)}::uuid[], ${buried.column(1)}::int[], ${buried.column(2)}::float8[], ${buried.column(3)}::int[], ${buried.column(4)}::int[],
+        ${buried.column(5)}::int[], ${buried.column(6)}::int[]
+      ) AS d (id, word, end_ms, data_at, data_length, payload_at, payload_length) JOIN words w ON w.index = d.word
+      WHERE (SELECT ok FROM checked)
+      ON CONFLICT (id, end_time) DO NOTHING
+    )`;
+  const purgedPart =
+    purged.length === 0
+      ? sql``
+      : sql`, purged AS (
+      DELETE FROM events.dead_letter WHERE id = ANY(${literalOf(purged)}::uuid[]) AND (SELECT ok FROM checked)
     )`;
   const endedPart =
     ended.length === 0
@@ -90,7 +117,7 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed }: FoldCh
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ) ${openedPart} ${closedPart} ${endedPart}
+    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart}
     SELECT ok FROM checked`;
   return row?.ok ?? false;
 }

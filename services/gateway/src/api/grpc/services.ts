@@ -6,6 +6,7 @@ import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service'
 import { bind, type BoundService, type CallContext } from '@evenfall/rpc';
 import { batchCreateEvents } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
+import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
 import { getEvent } from '../../flows/get-event.ts';
 import { invokeFunction } from '../../flows/invoke-function.ts';
 import { listEvents } from '../../flows/list-events.ts';
@@ -32,6 +33,10 @@ export function publicServices(gateway: Gateway, authenticate: Authenticate): Bo
       listEvents: (request) => listEvents(gateway, request),
       watchEvent: (request, context) => watchEvent(gateway, caller(context), request),
       terminateEvent: (request, context) => terminateEvent(gateway, caller(context), request),
+      listDeadLetters: (request) => listDeadLetters(gateway, request),
+      getDeadLetter: async (request) => ({ deadLetter: await getDeadLetter(gateway, request.id) }),
+      redriveDeadLetter: (request, context) => redriveDeadLetter(gateway, caller(context), request),
+      purgeDeadLetter: (request) => purgeDeadLetter(gateway, request),
     }),
     bind(InvocationServiceService, { invokeFunction: (request, context) => invokeFunction(gateway, caller(context), request) }),
     bind(LogServiceService, {

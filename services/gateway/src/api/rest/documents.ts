@@ -121,8 +121,10 @@ export const DOCUMENTS: readonly TSchema[] = [
       next_attempt_time: orNull(Moment),
       attempts: Type.Array(ref('Attempt')),
       termination: orNull(ref('Termination')),
+      redriven_from: Type.Optional(Type.String({ description: 'Event whose dead letter this one was made of.' })),
     }),
   ),
+  named('DeadLetter', Type.Object({ event: ref('Event'), payload: Type.Unknown() })),
   named(
     'Invocation',
     Type.Object({

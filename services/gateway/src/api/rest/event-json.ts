@@ -25,6 +25,7 @@ export function eventText(event: Event): string {
     next_attempt_time: event.nextAttemptTime ?? null,
     attempts: event.attempts.map(attemptJson),
     termination: event.termination ? terminationJson(event.termination) : null,
+    ...(event.redrivenFrom === '' ? {} : { redriven_from: event.redrivenFrom }),
   });
   const result = event.resultTruncated ? JSON.stringify(event.result.toString('utf8')) : rawJson(event.result); // what was cut is JSON no more
   return `${head.slice(0, -1)},"result":${result},"error":${rawJson(event.error)},${tail.slice(1)}`;

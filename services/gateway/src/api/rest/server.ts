@@ -9,6 +9,7 @@ import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
 import { connectionAnswer, refusalsOf, sendRefusals, unknownPath } from './errors.ts';
+import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
@@ -97,6 +98,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
 
   functionRoutes(app, functionFlows(gateway));
   eventRoutes(app, gateway);
+  deadLetterRoutes(app, gateway);
   streamRoutes(app, gateway, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
   workerRoutes(app, gateway);

@@ -56,7 +56,11 @@ export interface Event {
   /** Every attempt, oldest first. */
   attempts: Attempt[];
   /** The termination receipt; unset if nobody asked for one. */
-  termination: Termination | undefined;
+  termination:
+    | Termination
+    | undefined;
+  /** Event whose dead letter this one was made of; empty otherwise. */
+  redrivenFrom: string;
 }
 
 /** Says why the event stands where it does; the status code says how its last attempt ended. */
@@ -207,6 +211,7 @@ function createBaseEvent(): Event {
     nextAttemptTime: undefined,
     attempts: [],
     termination: undefined,
+    redrivenFrom: "",
   };
 }
 
@@ -262,6 +267,9 @@ export const Event: MessageFns<Event> = {
     }
     if (message.termination !== undefined) {
       Termination.encode(message.termination, writer.uint32(138).fork()).join();
+    }
+    if (message.redrivenFrom !== "") {
+      writer.uint32(146).string(message.redrivenFrom);
     }
     return writer;
   },
@@ -415,6 +423,14 @@ export const Event: MessageFns<Event> = {
             message.termination = Termination.decode(reader, reader.uint32());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.redrivenFrom = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -451,6 +467,7 @@ export const Event: MessageFns<Event> = {
     message.termination = (object.termination !== undefined && object.termination !== null)
       ? Termination.fromPartial(object.termination)
       : undefined;
+    message.redrivenFrom = object.redrivenFrom ?? "";
     return message;
   },
 };

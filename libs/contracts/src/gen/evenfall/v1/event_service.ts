@@ -247,6 +247,70 @@ export interface TerminateEventResponse {
   event: Event | undefined;
 }
 
+/** An event that failed for good, or waited too long. */
+export interface DeadLetter {
+  /** The event as it ended: all attempts, the last error. */
+  event:
+    | Event
+    | undefined;
+  /** JSON text it was accepted with. */
+  payload: Buffer;
+}
+
+/** Asks for a page of dead letters. */
+export interface ListDeadLettersRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  function: string;
+  /** At most 100; 0 means 20; a larger one is taken as 100. */
+  pageSize: number;
+  /** Token of the page before; empty for the first. */
+  pageToken: string;
+}
+
+/** Answers with a page of dead letters. */
+export interface ListDeadLettersResponse {
+  /** The dead letters, newest first. */
+  deadLetters: DeadLetter[];
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
+}
+
+/** Asks for one dead letter. */
+export interface GetDeadLetterRequest {
+  /** Id of the event. */
+  id: string;
+}
+
+/** Answers with one dead letter. */
+export interface GetDeadLetterResponse {
+  /** The dead letter. */
+  deadLetter: DeadLetter | undefined;
+}
+
+/** Asks for a dead letter to be tried again. */
+export interface RedriveDeadLetterRequest {
+  /** Id of the event. */
+  id: string;
+}
+
+/** Answers with the new event. */
+export interface RedriveDeadLetterResponse {
+  /** The new event; it names the old one. */
+  event: Event | undefined;
+}
+
+/** Asks for a dead letter to be thrown away. */
+export interface PurgeDeadLetterRequest {
+  /** Id of the event. */
+  id: string;
+}
+
+/** Says that it is. */
+export interface PurgeDeadLetterResponse {
+}
+
 function createBaseCreateEventRequest(): CreateEventRequest {
   return { namespace: "", function: "", qualifier: "", submission: undefined };
 }
@@ -1432,6 +1496,551 @@ export const TerminateEventResponse: MessageFns<TerminateEventResponse> = {
   },
 };
 
+function createBaseDeadLetter(): DeadLetter {
+  return { event: undefined, payload: Buffer.alloc(0) };
+}
+
+export const DeadLetter: MessageFns<DeadLetter> = {
+  encode(message: DeadLetter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.event !== undefined) {
+      Event.encode(message.event, writer.uint32(10).fork()).join();
+    }
+    if (message.payload.length !== 0) {
+      writer.uint32(18).bytes(message.payload);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeadLetter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeadLetter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = Event.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payload = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeadLetter>): DeadLetter {
+    return DeadLetter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeadLetter>): DeadLetter {
+    const message = createBaseDeadLetter();
+    message.event = (object.event !== undefined && object.event !== null) ? Event.fromPartial(object.event) : undefined;
+    message.payload = object.payload ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseListDeadLettersRequest(): ListDeadLettersRequest {
+  return { namespace: "", function: "", pageSize: 0, pageToken: "" };
+}
+
+export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
+  encode(message: ListDeadLettersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.function !== "") {
+      writer.uint32(18).string(message.function);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(24).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.function = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadLettersRequest>): ListDeadLettersRequest {
+    return ListDeadLettersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadLettersRequest>): ListDeadLettersRequest {
+    const message = createBaseListDeadLettersRequest();
+    message.namespace = object.namespace ?? "";
+    message.function = object.function ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListDeadLettersResponse(): ListDeadLettersResponse {
+  return { deadLetters: [], nextPageToken: "" };
+}
+
+export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
+  encode(message: ListDeadLettersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.deadLetters) {
+      DeadLetter.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deadLetters.push(DeadLetter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadLettersResponse>): ListDeadLettersResponse {
+    return ListDeadLettersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadLettersResponse>): ListDeadLettersResponse {
+    const message = createBaseListDeadLettersResponse();
+    message.deadLetters = object.deadLetters?.map((e) => DeadLetter.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseGetDeadLetterRequest(): GetDeadLetterRequest {
+  return { id: "" };
+}
+
+export const GetDeadLetterRequest: MessageFns<GetDeadLetterRequest> = {
+  encode(message: GetDeadLetterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDeadLetterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDeadLetterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetDeadLetterRequest>): GetDeadLetterRequest {
+    return GetDeadLetterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetDeadLetterRequest>): GetDeadLetterRequest {
+    const message = createBaseGetDeadLetterRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseGetDeadLetterResponse(): GetDeadLetterResponse {
+  return { deadLetter: undefined };
+}
+
+export const GetDeadLetterResponse: MessageFns<GetDeadLetterResponse> = {
+  encode(message: GetDeadLetterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deadLetter !== undefined) {
+      DeadLetter.encode(message.deadLetter, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDeadLetterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDeadLetterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deadLetter = DeadLetter.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetDeadLetterResponse>): GetDeadLetterResponse {
+    return GetDeadLetterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetDeadLetterResponse>): GetDeadLetterResponse {
+    const message = createBaseGetDeadLetterResponse();
+    message.deadLetter = (object.deadLetter !== undefined && object.deadLetter !== null)
+      ? DeadLetter.fromPartial(object.deadLetter)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRedriveDeadLetterRequest(): RedriveDeadLetterRequest {
+  return { id: "" };
+}
+
+export const RedriveDeadLetterRequest: MessageFns<RedriveDeadLetterRequest> = {
+  encode(message: RedriveDeadLetterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RedriveDeadLetterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRedriveDeadLetterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RedriveDeadLetterRequest>): RedriveDeadLetterRequest {
+    return RedriveDeadLetterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RedriveDeadLetterRequest>): RedriveDeadLetterRequest {
+    const message = createBaseRedriveDeadLetterRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseRedriveDeadLetterResponse(): RedriveDeadLetterResponse {
+  return { event: undefined };
+}
+
+export const RedriveDeadLetterResponse: MessageFns<RedriveDeadLetterResponse> = {
+  encode(message: RedriveDeadLetterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.event !== undefined) {
+      Event.encode(message.event, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RedriveDeadLetterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRedriveDeadLetterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = Event.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RedriveDeadLetterResponse>): RedriveDeadLetterResponse {
+    return RedriveDeadLetterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RedriveDeadLetterResponse>): RedriveDeadLetterResponse {
+    const message = createBaseRedriveDeadLetterResponse();
+    message.event = (object.event !== undefined && object.event !== null) ? Event.fromPartial(object.event) : undefined;
+    return message;
+  },
+};
+
+function createBasePurgeDeadLetterRequest(): PurgeDeadLetterRequest {
+  return { id: "" };
+}
+
+export const PurgeDeadLetterRequest: MessageFns<PurgeDeadLetterRequest> = {
+  encode(message: PurgeDeadLetterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeDeadLetterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeDeadLetterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PurgeDeadLetterRequest>): PurgeDeadLetterRequest {
+    return PurgeDeadLetterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeDeadLetterRequest>): PurgeDeadLetterRequest {
+    const message = createBasePurgeDeadLetterRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBasePurgeDeadLetterResponse(): PurgeDeadLetterResponse {
+  return {};
+}
+
+export const PurgeDeadLetterResponse: MessageFns<PurgeDeadLetterResponse> = {
+  encode(_: PurgeDeadLetterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeDeadLetterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeDeadLetterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PurgeDeadLetterResponse>): PurgeDeadLetterResponse {
+    return PurgeDeadLetterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<PurgeDeadLetterResponse>): PurgeDeadLetterResponse {
+    const message = createBasePurgeDeadLetterResponse();
+    return message;
+  },
+};
+
 /** Accepts events, shows where they stand, and ends them. */
 export type EventServiceService = typeof EventServiceService;
 export const EventServiceService = {
@@ -1518,6 +2127,59 @@ export const EventServiceService = {
       Buffer.from(TerminateEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TerminateEventResponse => TerminateEventResponse.decode(value),
   },
+  /**
+   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. Errors:
+   * INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listDeadLetters: {
+    path: "/evenfall.v1.EventService/ListDeadLetters" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDeadLettersRequest): Buffer =>
+      Buffer.from(ListDeadLettersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDeadLettersRequest => ListDeadLettersRequest.decode(value),
+    responseSerialize: (value: ListDeadLettersResponse): Buffer =>
+      Buffer.from(ListDeadLettersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDeadLettersResponse => ListDeadLettersResponse.decode(value),
+  },
+  /** Gets one dead letter. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  getDeadLetter: {
+    path: "/evenfall.v1.EventService/GetDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetDeadLetterRequest): Buffer => Buffer.from(GetDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetDeadLetterRequest => GetDeadLetterRequest.decode(value),
+    responseSerialize: (value: GetDeadLetterResponse): Buffer =>
+      Buffer.from(GetDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetDeadLetterResponse => GetDeadLetterResponse.decode(value),
+  },
+  /**
+   * Accepts a new event with the payload of a dead letter, which then is none any more. Two who ask at once make one event. Errors:
+   * NOT_FOUND (DEAD_LETTER_NOT_FOUND, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND), RESOURCE_EXHAUSTED (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
+   */
+  redriveDeadLetter: {
+    path: "/evenfall.v1.EventService/RedriveDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RedriveDeadLetterRequest): Buffer =>
+      Buffer.from(RedriveDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RedriveDeadLetterRequest => RedriveDeadLetterRequest.decode(value),
+    responseSerialize: (value: RedriveDeadLetterResponse): Buffer =>
+      Buffer.from(RedriveDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RedriveDeadLetterResponse => RedriveDeadLetterResponse.decode(value),
+  },
+  /** Throws a dead letter away. The status of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
+  purgeDeadLetter: {
+    path: "/evenfall.v1.EventService/PurgeDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PurgeDeadLetterRequest): Buffer =>
+      Buffer.from(PurgeDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PurgeDeadLetterRequest => PurgeDeadLetterRequest.decode(value),
+    responseSerialize: (value: PurgeDeadLetterResponse): Buffer =>
+      Buffer.from(PurgeDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PurgeDeadLetterResponse => PurgeDeadLetterResponse.decode(value),
+  },
 } as const;
 
 export interface EventServiceServer extends UntypedServiceImplementation {
@@ -1542,6 +2204,20 @@ export interface EventServiceServer extends UntypedServiceImplementation {
    * Errors: NOT_FOUND (EVENT_NOT_FOUND), FAILED_PRECONDITION (EVENT_ENDED), INVALID_ARGUMENT (INVALID_FIELD, GRACE_PERIOD_TOO_LONG).
    */
   terminateEvent: handleUnaryCall<TerminateEventRequest, TerminateEventResponse>;
+  /**
+   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. Errors:
+   * INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
+  /** Gets one dead letter. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  getDeadLetter: handleUnaryCall<GetDeadLetterRequest, GetDeadLetterResponse>;
+  /**
+   * Accepts a new event with the payload of a dead letter, which then is none any more. Two who ask at once make one event. Errors:
+   * NOT_FOUND (DEAD_LETTER_NOT_FOUND, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND), RESOURCE_EXHAUSTED (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
+   */
+  redriveDeadLetter: handleUnaryCall<RedriveDeadLetterRequest, RedriveDeadLetterResponse>;
+  /** Throws a dead letter away. The status of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
+  purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
 }
 
 export interface EventServiceClient extends Client {
@@ -1655,6 +2331,76 @@ export interface EventServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TerminateEventResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. Errors:
+   * INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  /** Gets one dead letter. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Accepts a new event with the payload of a dead letter, which then is none any more. Two who ask at once make one event. Errors:
+   * NOT_FOUND (DEAD_LETTER_NOT_FOUND, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND), RESOURCE_EXHAUSTED (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
+   */
+  redriveDeadLetter(
+    request: RedriveDeadLetterRequest,
+    callback: (error: ServiceError | null, response: RedriveDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  redriveDeadLetter(
+    request: RedriveDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RedriveDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  redriveDeadLetter(
+    request: RedriveDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RedriveDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  /** Throws a dead letter away. The status of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
+  purgeDeadLetter(
+    request: PurgeDeadLetterRequest,
+    callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  purgeDeadLetter(
+    request: PurgeDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  purgeDeadLetter(
+    request: PurgeDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
   ): ClientUnaryCall;
 }
 

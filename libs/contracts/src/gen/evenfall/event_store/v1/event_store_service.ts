@@ -24,6 +24,10 @@ import { StoredEvent } from "../../log/v1/stored_event.ts";
 import { LogPosition } from "../../queue/v1/queue_service.ts";
 import { Event } from "../../v1/event.ts";
 import {
+  GetDeadLetterRequest,
+  GetDeadLetterResponse,
+  ListDeadLettersRequest,
+  ListDeadLettersResponse,
   ListEventsRequest,
   ListEventsResponse,
   WatchEventRequest,
@@ -1009,6 +1013,29 @@ export const EventStoreServiceService = {
       Buffer.from(AppendLogLinesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AppendLogLinesResponse => AppendLogLinesResponse.decode(value),
   },
+  /** Lists dead letters of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  listDeadLetters: {
+    path: "/evenfall.event_store.v1.EventStoreService/ListDeadLetters" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDeadLettersRequest): Buffer =>
+      Buffer.from(ListDeadLettersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDeadLettersRequest => ListDeadLettersRequest.decode(value),
+    responseSerialize: (value: ListDeadLettersResponse): Buffer =>
+      Buffer.from(ListDeadLettersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDeadLettersResponse => ListDeadLettersResponse.decode(value),
+  },
+  /** Gets one dead letter, caught up with the log. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  getDeadLetter: {
+    path: "/evenfall.event_store.v1.EventStoreService/GetDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetDeadLetterRequest): Buffer => Buffer.from(GetDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetDeadLetterRequest => GetDeadLetterRequest.decode(value),
+    responseSerialize: (value: GetDeadLetterResponse): Buffer =>
+      Buffer.from(GetDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetDeadLetterResponse => GetDeadLetterResponse.decode(value),
+  },
   /**
    * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
    * UNAVAILABLE (VIEW_UNAVAILABLE).
@@ -1055,6 +1082,10 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
   /** Stores log lines. Idempotent by (event, attempt, sequence). */
   appendLogLines: handleUnaryCall<AppendLogLinesRequest, AppendLogLinesResponse>;
+  /** Lists dead letters of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
+  /** Gets one dead letter, caught up with the log. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  getDeadLetter: handleUnaryCall<GetDeadLetterRequest, GetDeadLetterResponse>;
   /**
    * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
    * UNAVAILABLE (VIEW_UNAVAILABLE).
@@ -1151,6 +1182,38 @@ export interface EventStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AppendLogLinesResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists dead letters of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  /** Gets one dead letter, caught up with the log. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /**
    * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:

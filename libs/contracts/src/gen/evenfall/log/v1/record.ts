@@ -50,6 +50,9 @@ export interface EventRecord {
     | //
     /** A queue replica took the partition over. About no event: its id is empty. */
     { $case: "ownerChanged"; value: OwnerChanged }
+    | //
+    /** The dead letter of the event was thrown away. */
+    { $case: "deadLetterPurged"; value: DeadLetterPurged }
     | undefined;
 }
 
@@ -83,6 +86,8 @@ export interface Accepted {
   traceparent: string;
   /** Whether it may be in the log already: it was sent before, and the answer was lost. */
   repeated: boolean;
+  /** Event whose dead letter this one was made of; it is a dead letter no more. Empty otherwise. */
+  redrivenFrom: string;
 }
 
 /** The settings of the function that decide the life of its events, as they were at the accept. */
@@ -142,6 +147,10 @@ export interface EndedUnstarted {
 export interface OwnerChanged {
 }
 
+/** Says that nobody wants the dead letter of an event any more. Anybody may append it. */
+export interface DeadLetterPurged {
+}
+
 /** What one flush holds for one partition. */
 export interface RecordBatch {
   /** The records, in order. */
@@ -187,6 +196,9 @@ export const EventRecord: MessageFns<EventRecord> = {
         break;
       case "ownerChanged":
         OwnerChanged.encode(message.change.value, writer.uint32(130).fork()).join();
+        break;
+      case "deadLetterPurged":
+        DeadLetterPurged.encode(message.change.value, writer.uint32(138).fork()).join();
         break;
     }
     return writer;
@@ -296,6 +308,14 @@ export const EventRecord: MessageFns<EventRecord> = {
             message.change = { $case: "ownerChanged", value: OwnerChanged.decode(reader, reader.uint32()) };
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.change = { $case: "deadLetterPurged", value: DeadLetterPurged.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -363,6 +383,12 @@ export const EventRecord: MessageFns<EventRecord> = {
         }
         break;
       }
+      case "deadLetterPurged": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "deadLetterPurged", value: DeadLetterPurged.fromPartial(object.change.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -382,6 +408,7 @@ function createBaseAccepted(): Accepted {
     keyed: false,
     traceparent: "",
     repeated: false,
+    redrivenFrom: "",
   };
 }
 
@@ -422,6 +449,9 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.repeated !== false) {
       writer.uint32(96).bool(message.repeated);
+    }
+    if (message.redrivenFrom !== "") {
+      writer.uint32(106).string(message.redrivenFrom);
     }
     return writer;
   },
@@ -535,6 +565,14 @@ export const Accepted: MessageFns<Accepted> = {
             message.repeated = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.redrivenFrom = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -566,6 +604,7 @@ export const Accepted: MessageFns<Accepted> = {
     message.keyed = object.keyed ?? false;
     message.traceparent = object.traceparent ?? "";
     message.repeated = object.repeated ?? false;
+    message.redrivenFrom = object.redrivenFrom ?? "";
     return message;
   },
 };
@@ -955,6 +994,49 @@ export const OwnerChanged: MessageFns<OwnerChanged> = {
   },
   fromPartial(_: DeepPartial<OwnerChanged>): OwnerChanged {
     const message = createBaseOwnerChanged();
+    return message;
+  },
+};
+
+function createBaseDeadLetterPurged(): DeadLetterPurged {
+  return {};
+}
+
+export const DeadLetterPurged: MessageFns<DeadLetterPurged> = {
+  encode(_: DeadLetterPurged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeadLetterPurged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeadLetterPurged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeadLetterPurged>): DeadLetterPurged {
+    return DeadLetterPurged.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeadLetterPurged>): DeadLetterPurged {
+    const message = createBaseDeadLetterPurged();
     return message;
   },
 };

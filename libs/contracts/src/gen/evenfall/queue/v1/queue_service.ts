@@ -126,6 +126,24 @@ export interface OwnedPartition {
   epoch: bigint;
 }
 
+/** Asks for a dead letter to be thrown away. */
+export interface PurgeDeadLetterRequest {
+  /** Id of the event. */
+  eventId: string;
+  /** Namespace of its function. */
+  namespace: string;
+  /** Name of its function. */
+  function: string;
+  /** Trigger it came by. */
+  trigger: string;
+}
+
+/** Says what the view must have folded to show it no more. */
+export interface PurgeDeadLetterResponse {
+  /** Positions just past the record. */
+  positions: LogPosition[];
+}
+
 function createBaseNewEvent(): NewEvent {
   return { eventId: "", delay: undefined, accepted: undefined };
 }
@@ -753,6 +771,152 @@ export const OwnedPartition: MessageFns<OwnedPartition> = {
   },
 };
 
+function createBasePurgeDeadLetterRequest(): PurgeDeadLetterRequest {
+  return { eventId: "", namespace: "", function: "", trigger: "" };
+}
+
+export const PurgeDeadLetterRequest: MessageFns<PurgeDeadLetterRequest> = {
+  encode(message: PurgeDeadLetterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.eventId !== "") {
+      writer.uint32(10).string(message.eventId);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(18).string(message.namespace);
+    }
+    if (message.function !== "") {
+      writer.uint32(26).string(message.function);
+    }
+    if (message.trigger !== "") {
+      writer.uint32(34).string(message.trigger);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeDeadLetterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeDeadLetterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.function = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.trigger = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PurgeDeadLetterRequest>): PurgeDeadLetterRequest {
+    return PurgeDeadLetterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeDeadLetterRequest>): PurgeDeadLetterRequest {
+    const message = createBasePurgeDeadLetterRequest();
+    message.eventId = object.eventId ?? "";
+    message.namespace = object.namespace ?? "";
+    message.function = object.function ?? "";
+    message.trigger = object.trigger ?? "";
+    return message;
+  },
+};
+
+function createBasePurgeDeadLetterResponse(): PurgeDeadLetterResponse {
+  return { positions: [] };
+}
+
+export const PurgeDeadLetterResponse: MessageFns<PurgeDeadLetterResponse> = {
+  encode(message: PurgeDeadLetterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.positions) {
+      LogPosition.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeDeadLetterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeDeadLetterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.positions.push(LogPosition.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PurgeDeadLetterResponse>): PurgeDeadLetterResponse {
+    return PurgeDeadLetterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeDeadLetterResponse>): PurgeDeadLetterResponse {
+    const message = createBasePurgeDeadLetterResponse();
+    message.positions = object.positions?.map((e) => LogPosition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 /** Takes events in and ends them. */
 export type QueueServiceService = typeof QueueServiceService;
 export const QueueServiceService = {
@@ -785,6 +949,18 @@ export const QueueServiceService = {
       Buffer.from(TerminateEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TerminateEventResponse => TerminateEventResponse.decode(value),
   },
+  /** Records that the dead letter of an event is wanted no more; any replica can. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
+  purgeDeadLetter: {
+    path: "/evenfall.queue.v1.QueueService/PurgeDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PurgeDeadLetterRequest): Buffer =>
+      Buffer.from(PurgeDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PurgeDeadLetterRequest => PurgeDeadLetterRequest.decode(value),
+    responseSerialize: (value: PurgeDeadLetterResponse): Buffer =>
+      Buffer.from(PurgeDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PurgeDeadLetterResponse => PurgeDeadLetterResponse.decode(value),
+  },
   /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
   watchOwnership: {
     path: "/evenfall.queue.v1.QueueService/WatchOwnership" as const,
@@ -810,6 +986,8 @@ export interface QueueServiceServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE, EVENT_NOT_HELD).
    */
   terminateEvent: handleUnaryCall<TerminateEventRequest, TerminateEventResponse>;
+  /** Records that the dead letter of an event is wanted no more; any replica can. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
+  purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
   /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
   watchOwnership: handleServerStreamingCall<WatchOwnershipRequest, WatchOwnershipResponse>;
 }
@@ -852,6 +1030,22 @@ export interface QueueServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TerminateEventResponse) => void,
+  ): ClientUnaryCall;
+  /** Records that the dead letter of an event is wanted no more; any replica can. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
+  purgeDeadLetter(
+    request: PurgeDeadLetterRequest,
+    callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  purgeDeadLetter(
+    request: PurgeDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  purgeDeadLetter(
+    request: PurgeDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
   watchOwnership(

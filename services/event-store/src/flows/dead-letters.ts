@@ -1,0 +1,38 @@
+import type { DeadLetter, ListDeadLettersRequest, ListDeadLettersResponse } from '@evenfall/contracts/v1/event_service';
+import { refuse } from '@evenfall/errors';
+import { isUuid } from '@evenfall/time';
+import { readPageToken, writePageToken } from '../domain/page-token.ts';
+import type { DeadLetterTable } from '../ports.ts';
+import type { ReadBarrier } from './read-barrier.ts';
+
+const MOST = 100;
+const DEFAULT = 20;
+
+type Ports = { readonly deadLetters: DeadLetterTable; readonly barrier: ReadBarrier };
+
+/** Gets one dead letter, everything recorded before the call taken into account. */
+export async function getDeadLetter({ deadLetters, barrier }: Ports, id: string): Promise<DeadLetter> {
+  if (!isUuid(id)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: id.slice(0, 64) });
+  await barrier.caughtUp(); // one that is there may have been redriven a moment ago
+  const found = await deadLetters.get(id);
+  if (!found) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: id });
+  return found;
+}
+
+/** Lists dead letters of one function, newest first. */
+export async function listDeadLetters({ deadLetters, barrier }: Ports, request: ListDeadLettersRequest): Promise<ListDeadLettersResponse> {
+  const { namespace, function: fn, pageSize, pageToken } = request;
+  if (pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
+  const filter = `dead letters of ${namespace}/${fn}`;
+  const before = pageToken === '' ? undefined : readPageToken(filter, pageToken);
+  if (pageToken !== '' && before?.timeMs == null) throw refuse('INVALID_PAGE_TOKEN');
+  const size = Math.min(pageSize || DEFAULT, MOST);
+  await barrier.caughtUp();
+  const found = await deadLetters.list(namespace, fn, before && { timeMs: before.timeMs ?? 0, id: before.id }, size + 1);
+  const page = found.slice(0, size);
+  const last = found.length > size ? page[page.length - 1]?.event : undefined;
+  return {
+    deadLetters: page,
+    nextPageToken: last ? writePageToken(filter, { timeMs: last.endTime?.getTime() ?? null, id: last.id }) : '',
+  };
+}

@@ -1,0 +1,75 @@
+import type {
+  DeadLetter,
+  ListDeadLettersRequest,
+  ListDeadLettersResponse,
+  PurgeDeadLetterRequest,
+  PurgeDeadLetterResponse,
+  RedriveDeadLetterRequest,
+  RedriveDeadLetterResponse,
+} from '@evenfall/contracts/v1/event_service';
+import { refuse } from '@evenfall/errors';
+import { durationOfMs, uuidOfName } from '@evenfall/time';
+import { eventPolicyOf } from '../domain/event-policy.ts';
+import { knownEventId, pageSizeOf } from '../domain/fields.ts';
+import { checkFunctionName } from '../domain/names.ts';
+import { newEventOf } from '../domain/submission.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Caller, Gateway } from '../ports.ts';
+import { queuedEvent } from './create-event.ts';
+import { runnableFunction } from './resolve.ts';
+
+/** Lists dead letters of one function. One that does not exist (any more) may still have some. */
+export async function listDeadLetters(gateway: Gateway, request: ListDeadLettersRequest): Promise<ListDeadLettersResponse> {
+  checkFunctionName(request.namespace, request.function);
+  const pageSize = pageSizeOf(request.pageSize, 20, 100);
+  return gateway.eventStore.listDeadLetters({ ...request, pageSize }, { timeoutMs: LIMITS_MS.read });
+}
+
+/** Gets one dead letter. */
+export async function getDeadLetter(
+  gateway: Gateway,
+  id: string,
+): Promise<DeadLetter & { readonly event: NonNullable<DeadLetter['event']> }> {
+  const known = knownEventId(id);
+  const { deadLetter } = await gateway.eventStore.getDeadLetter({ id: known }, { timeoutMs: LIMITS_MS.read });
+  if (!deadLetter?.event) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: known });
+  return { ...deadLetter, event: deadLetter.event };
+}
+
+/**
+ * Accepts a new event with the payload of a dead letter, by what its qualifier names now. The record that accepts it is also the end of the
+ * dead letter, so that there is never both, or neither. Its id follows from the old one: two who redrive at once make one event.
+ */
+export async function redriveDeadLetter(
+  gateway: Gateway,
+  caller: Caller,
+  request: RedriveDeadLetterRequest,
+): Promise<RedriveDeadLetterResponse> {
+  const { event, payload } = await getDeadLetter(gateway, request.id);
+  const { namespace, function: name, qualifier, trigger } = event;
+  const { fn, qualifier: resolved } = await runnableFunction(gateway, { namespace, function: name, qualifier });
+  const submission = { payload, idempotencyKey: '', delay: durationOfMs(0) };
+  const made = newEventOf(submission, {
+    fn,
+    qualifier: resolved,
+    policy: eventPolicyOf(fn),
+    traceparent: caller.traceparent,
+    maxPayloadBytes: Math.max(gateway.limits.maxPayloadBytes, payload.length), // it was taken once, whatever the limit is now
+  });
+  const created = {
+    ...made,
+    eventId: uuidOfName(namespace, name, 'redriven', event.id),
+    accepted: made.accepted && { ...made.accepted, trigger, keyed: true, redrivenFrom: event.id },
+  };
+  const acceptedMs = gateway.clock.now();
+  await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  return { event: queuedEvent(created, acceptedMs) };
+}
+
+/** Throws a dead letter away; no read shows it any more when this answers. */
+export async function purgeDeadLetter(gateway: Gateway, request: PurgeDeadLetterRequest): Promise<PurgeDeadLetterResponse> {
+  const { event } = await getDeadLetter(gateway, request.id);
+  const { id: eventId, namespace, function: name, trigger } = event;
+  await gateway.queue.purgeDeadLetter({ eventId, namespace, function: name, trigger }, { timeoutMs: LIMITS_MS.accept });
+  return {};
+}
