@@ -4,6 +4,7 @@ import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { SettingSpec } from '@evenfall/config';
 import { HTTP_STATUS_OF, REASONS, type ReasonRow } from '@evenfall/errors';
+import { kafkaSettings } from '@evenfall/event-log/kafka/settings';
 import { allInOneSettings } from '../services/all-in-one/src/config.ts';
 import { eventStoreSettings } from '../services/event-store/src/config.ts';
 import { GATEWAY_SETTINGS } from '../services/gateway/src/config.ts';
@@ -21,6 +22,7 @@ const SETTINGS: readonly (readonly [string, Specs])[] = [
   ['scheduler', schedulerSettings],
   ['instance-agent', agentSettings],
   ['event-store', eventStoreSettings],
+  ['event log in Kafka', kafkaSettings],
 ];
 
 const NOTICE = '<!-- Written by tools/docs.ts from the code. Change the code, then run: npm run docs -->';
@@ -50,7 +52,7 @@ ${NOTICE}
 Everything is set by environment variables. They are read once, at the start, and strictly: a value that is not of its form stops the program
 with a list of every fault. An empty variable counts as unset; "–" as a default means that the setting may be left out.
 
-The all-in-one program (\`npm start\`) reads all of them; the headings say which part of it a setting is for.
+The all-in-one program (\`npm start\`) reads all of them, but for those of Kafka; the headings say which part of it a setting is for.
 
 ${sections.join('\n')}`;
 }
