@@ -3,11 +3,11 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { HTTP_STATUS_OF, REASONS, type ReasonRow } from '@evenfall/errors';
+import { kafkaSettings } from '@evenfall/event-log/kafka/settings';
 import { allInOneSettings } from '../services/all-in-one/src/config.ts';
 import { eventStoreSettings } from '../services/event-store/src/config.ts';
 import { GATEWAY_SETTINGS } from '../services/gateway/src/config.ts';
 import { agentSettings } from '../services/instance-agent/src/config.ts';
-import { kafkaSettings } from '@evenfall/event-log/kafka/settings';
 import { queueSettings } from '../services/queue/src/config.ts';
 import { schedulerSettings } from '../services/scheduler/src/config.ts';
 import { ROOT } from './run.ts';
@@ -20,7 +20,7 @@ const SETTINGS: readonly (readonly [string, Specs])[] = [
   ['scheduler', schedulerSettings],
   ['instance-agent', agentSettings],
   ['event-store', eventStoreSettings],
-  ['event log', kafkaSettings],
+  ['event log in Kafka', kafkaSettings],
 ];
 
 const NOTICE = '<!-- Written by tools/docs.ts from the code. Change the code, then run: npm run docs -->';

@@ -51,7 +51,7 @@ export default {
     {
       name: 'testkit-in-tests',
       severity: 'error',
-      from: { pathNot: [...TEST, '^libs/testkit/', '^bench/', '^tools/cluster/'] },
+      from: { pathNot: [...TEST, '^libs/testkit/', '^bench/', '^tools/'] },
       to: { path: '^libs/testkit/' },
     },
     owned('grpc', 'node_modules/@grpc/', ['^libs/(rpc|contracts)/']),

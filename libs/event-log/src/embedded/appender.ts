@@ -1,8 +1,8 @@
 import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
-import { countable } from '@evenfall/telemetry';
 import type { Sql } from '@evenfall/postgres';
 import { postgresRefusal } from '@evenfall/postgres';
+import { appendCounters } from '../counters.ts';
 import type { Tail } from './tail.ts';
 
 /** What one flush takes at most. */
@@ -22,11 +22,7 @@ type Waiting = {
  * whatever the number of appends in it.
  */
 export function createAppender(sql: Sql, tail: Tail) {
-  const counters = countable('event_log', {
-    appends_total: { doc: 'Appends that are durable, each of one or more records.', kind: 'counter' },
-    records_total: { doc: 'Records that are durable.', kind: 'counter' },
-    flushes_total: { doc: 'Flushes: one statement and one commit each, whatever the number of appends.', kind: 'counter' },
-  });
+  const counters = appendCounters();
   let waiting: Waiting[] = [];
   let waitingRecords = 0;
   let flushing: Promise<void> | undefined;

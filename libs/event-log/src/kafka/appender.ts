@@ -1,8 +1,9 @@
 import type { Message } from 'kafkajs';
 import { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Refusal } from '@evenfall/errors';
-import { countable } from '@evenfall/telemetry';
 import { type Clock, delay } from '@evenfall/time';
+import { appendCounters } from '../counters.ts';
+import { within } from './deadline.ts';
 import type { Producer } from './producer.ts';
 
 /** What one flush takes at most, in all and of one partition; an append is never split, and may be larger. */
@@ -43,12 +44,9 @@ export type AppenderOptions = {
  */
 export function createAppender(options: AppenderOptions) {
   const { clock, deadlineMs, onFailure } = options;
-  const counters = countable('event_log', {
-    appends_total: { doc: 'Appends that are durable, each of one or more records.', kind: 'counter' },
-    records_total: { doc: 'Records that are durable.', kind: 'counter' },
-    flushes_total: { doc: 'Flushes: one statement and one commit each, whatever the number of appends.', kind: 'counter' },
-  });
+  const counters = appendCounters();
   const closing = new AbortController();
+  let isClosed = false;
   let waiting: Waiting[] = [];
   let inFlight: readonly Waiting[] = [];
   let waitingRecords = 0;
@@ -143,7 +141,7 @@ export function createAppender(options: AppenderOptions) {
       let bytes = 0;
       for (const { value } of messages) bytes += value.length + RECORD_OVERHEAD_BYTES;
       if (bytes > APPEND_BYTES) throw new Error(`An append of ${bytes} bytes is more than the ${APPEND_BYTES} that the event log takes`);
-      if (closing.signal.aborted || waitingRecords + records.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES) {
+      if (isClosed || waitingRecords + records.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES) {
         throw new Refusal('LOG_UNAVAILABLE');
       }
       return new Promise((resolve, reject) => {
@@ -153,11 +151,14 @@ export function createAppender(options: AppenderOptions) {
         flushing ??= flushAll();
       });
     },
-    /** Waits for what was appended, at most until its deadline. */
+    /** Waits for what was appended, at most until its deadline; what cannot be written by then is refused. */
     async close(): Promise<void> {
-      await flushing;
+      isClosed = true;
+      if (flushing) await within(deadlineMs, 'Writing what was appended', flushing).catch(() => undefined); // refused next
       closing.abort();
+      for (const one of remove(waiting.length)) one.reject(new Refusal('LOG_UNAVAILABLE'));
       await (await producer)?.close();
+      await flushing;
     },
   };
 }

@@ -34,12 +34,17 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
   });
   const ends = createEnds(() => clientFor(ASK_RETRY), topic, deadlineMs);
   const subscriptions = new Set<Subscription>();
-  let isClosed = false;
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await Promise.all([...subscriptions].map((subscription) => subscription.stop()));
+    await appender.close();
+    await ends.close();
+  };
   return {
     partitionCount,
     append: appender.append,
     async endOffsets() {
-      if (isClosed) throw refuse('LOG_UNAVAILABLE');
+      if (closing) throw refuse('LOG_UNAVAILABLE');
       return new Map([...(await ends.bounds())].map(([partition, { high }]) => [partition, high]));
     },
     subscribe(subscriber) {
@@ -59,12 +64,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
       subscriptions.add(subscription);
       return subscription;
     },
-    async close() {
-      await Promise.all([...subscriptions].map((subscription) => subscription.stop()));
-      await appender.close();
-      isClosed = true;
-      await ends.close();
-    },
+    close: () => (closing ??= close()),
   };
 }
 

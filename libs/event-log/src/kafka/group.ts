@@ -68,21 +68,21 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       claimed = [...(payload.memberAssignment[topic] ?? [])];
       reader.assign(claimed, membership.settle(), fetching);
     });
-    try {
+    const run = async (): Promise<never> => {
       await running.connect();
       await running.subscribe({ topic, fromBeginning: true });
-      const started = running.run({
+      await running.run({
         autoCommit: false,
         eachBatch: async ({ batch }) => take(batch), // never waits: heartbeats go on whatever `apply` does
       });
+      return failed;
+    };
+    try {
       consumer = running;
-      await Promise.race([started.then(() => failed), stopped]);
+      await Promise.race([run(), stopped]);
       // In order, so that the group need not wait for the session to end before others take over.
-      await within(
-        2_000,
-        'Leaving',
-        note().then(() => running.disconnect()),
-      ).catch(() => undefined);
+      await within(500, 'Writing down what was applied', note()).catch(() => undefined);
+      await within(2_000, 'Leaving', running.disconnect()).catch(() => undefined);
     } finally {
       consumer = undefined;
       membership.end();

@@ -48,7 +48,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
   const wake = (): void => rouse?.();
   const lose = (partitions: readonly number[]): void => {
     for (const partition of partitions) held.delete(partition);
-    if (partitions.length > 0) subscriber.lost(partitions);
+    if (partitions.length > 0) subscriber.lost([...partitions].sort((a, b) => a - b));
   };
   const own = async (partitions: readonly number[]): Promise<void> => {
     const taken = partitions.map((partition): [number, Held] => [
@@ -108,7 +108,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
   };
   const round = async (): Promise<'owned' | 'applied' | 'nothing to do'> => {
     if (fault) throw fault;
-    const wanted = [...assigned].filter((partition) => !held.has(partition));
+    const wanted = [...assigned].filter((partition) => !held.has(partition)).sort((a, b) => a - b);
     if (wanted.length > 0) {
       await own(wanted);
       return 'owned';

@@ -12,12 +12,16 @@ export type KafkaOptions = {
   readonly dir: string;
   /** Port for clients, on 127.0.0.1. Default: a free one. */
   readonly port?: number;
+  /** Port that clients are told to come to, where something stands in between. Default: the broker's own. */
+  readonly advertisedPort?: number;
 };
 
 /** A real Apache Kafka, one node, that belongs to this process: when the process is gone, however it went, so is the broker. */
 export type KafkaServer = {
   /** `host:port`, for EVENFALL_KAFKA_BROKERS. */
   readonly brokers: string;
+  /** Port it listens on. */
+  readonly port: number;
   /** Process id of the broker; another one after a restart. */
   readonly pid: number;
   /** Resolves if the broker ends without having been told to. */
@@ -48,7 +52,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
     port = made ? portOf(settings) : await writeSettings(settings, options);
     if (!existsSync(join(options.dir, 'data', 'meta.properties'))) await format(java, settings);
     try {
-      return await serve(java, settings, port);
+      return await serve(java, settings, port, options.advertisedPort ?? port);
     } catch (error) {
       // Somebody took one of the ports between the look and the start.
       if (made || options.port !== undefined || tries === 3) throw error;
@@ -56,7 +60,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
   }
 }
 
-async function serve(java: readonly string[], settings: string, port: number): Promise<KafkaServer> {
+async function serve(java: readonly string[], settings: string, port: number, advertisedPort: number): Promise<KafkaServer> {
   let told = false;
   let unexpected: (error: Error) => void;
   const died = new Promise<Error>((resolve) => (unexpected = resolve));
@@ -66,10 +70,12 @@ async function serve(java: readonly string[], settings: string, port: number): P
     void broker.exited.then((error) => {
       if (!told) unexpected(error);
     });
-    for (const until = performance.now() + START_MS; !(await answers(port)); await sleep(50)) {
-      const ended = await Promise.race([broker.exited, Promise.resolve(undefined)]);
+    const until = performance.now() + START_MS;
+    while (!(await answers(port))) {
+      const ended = await Promise.race([broker.exited, sleep(50)]);
       if (ended) throw ended;
       if (performance.now() < until) continue;
+      told = true;
       broker.signal('SIGKILL');
       throw new Error(`Kafka does not answer after ${START_MS} ms:\n${broker.said()}`);
     }
@@ -85,7 +91,8 @@ async function serve(java: readonly string[], settings: string, port: number): P
   };
   let broker = await start();
   return {
-    brokers: `127.0.0.1:${port}`,
+    brokers: `127.0.0.1:${advertisedPort}`,
+    port,
     died,
     get pid() {
       return broker.pid;
@@ -148,6 +155,7 @@ async function writeSettings(file: string, options: KafkaOptions): Promise<numbe
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${options.advertisedPort ?? port}`,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
     'log.dirs': join(options.dir, 'data'),

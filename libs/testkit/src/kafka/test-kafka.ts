@@ -1,6 +1,6 @@
 import { tempDir } from '../temp-dir.ts';
 import { whyNoKafka } from './jars.ts';
-import { type KafkaServer, startKafka } from './server.ts';
+import { type KafkaOptions, type KafkaServer, startKafka } from './server.ts';
 
 /** A real Kafka for a test file. */
 export type TestKafka = {
@@ -15,7 +15,7 @@ export type TestKafka = {
  * Kafka on EVENFALL_TEST_KAFKA_BROKERS, or a broker started for this test file. Undefined, after a line that says so loudly, where there can
  * be none; in CI that is an error.
  */
-export async function testKafka(): Promise<TestKafka | undefined> {
+export async function testKafka(options: Pick<KafkaOptions, 'advertisedPort'> = {}): Promise<TestKafka | undefined> {
   const given = process.env['EVENFALL_TEST_KAFKA_BROKERS'];
   if (given) return { brokers: given, server: undefined, stop: () => Promise.resolve() };
   const why = whyNoKafka();
@@ -25,7 +25,7 @@ export async function testKafka(): Promise<TestKafka | undefined> {
     return undefined;
   }
   const dir = tempDir('kafka');
-  const server = await startKafka({ dir: dir.path }).catch((error: unknown) => {
+  const server = await startKafka({ ...options, dir: dir.path }).catch((error: unknown) => {
     dir.remove();
     throw error;
   });

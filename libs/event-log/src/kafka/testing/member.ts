@@ -1,0 +1,12 @@
+// A reader in a process of its own, to be killed or stopped. Arguments: brokers, topic. Says on stdout what it is told, a JSON document a line.
+import { readAll, testLog } from './open.ts';
+
+const [, , brokers = '', topic = ''] = process.argv;
+const log = await testLog(brokers, topic);
+const { calls, mine, subscription } = readAll(log, 'shared');
+let said = 0;
+setInterval(() => {
+  const told = calls.slice(said);
+  said = calls.length;
+  if (told.length > 0) process.stdout.write(`${JSON.stringify({ told, mine: [...mine], standing: subscription.standing() })}\n`);
+}, 10);

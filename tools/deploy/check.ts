@@ -1,0 +1,76 @@
+// Checks deploy/: the Dockerfile, the compose file against the Compose specification, the manifests against Kubernetes' own schemas, and
+// every variable they set against the settings of the service that is given it.
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { validate } from 'dockerfile-utils';
+import { ROOT } from '../run.ts';
+import { servicesOfCompose, servicesOfKubernetes, settingsFaults } from './settings-faults.ts';
+
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+const faults: string[] = [];
+
+function run(name: string, program: string, args: readonly string[]): void {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) faults.push(`${name}:\n${stdout}${stderr}${error?.message ?? ''}`);
+}
+
+/** The validator in an environment of its own, in the user's cache: made once, whole or not at all. */
+function kubernetesValidate(): string {
+  const requirements = join(ROOT, 'tools/deploy/requirements.txt');
+  const version = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
+  const dir = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'evenfall', `deploy-${version}`);
+  const program = join(dir, 'bin/kubernetes-validate');
+  const marker = join(dir, 'complete');
+  if (existsSync(marker)) return program;
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(join(dir, '..'), { recursive: true });
+  for (const [command, ...args] of [
+    ['python3', '-m', 'venv', dir],
+    [join(dir, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', '-r', requirements],
+  ] as const) {
+    const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+    if (status !== 0)
+      throw new Error(`The validator of the manifests cannot be installed (python3 with venv, and PyPI, are needed):\n${stderr}`);
+  }
+  mkdirSync(marker);
+  return program;
+}
+
+for (const { message, range } of validate(read('deploy/docker/Dockerfile')))
+  faults.push(`deploy/docker/Dockerfile:${range.start.line + 1}: ${typeof message === 'string' ? message : message.value}`);
+
+run('compose.yaml', join(ROOT, 'node_modules/.bin/dclint'), [
+  '--config',
+  'tools/deploy/dclint.json',
+  '--color',
+  'false',
+  'deploy/compose/compose.yaml',
+]);
+
+const manifests = globSync('deploy/k8s/*.yaml', { cwd: ROOT }).sort();
+const checked = manifests.filter((file) => basename(file) !== 'kustomization.yaml');
+run('deploy/k8s', kubernetesValidate(), ['--strict', '--quiet', ...checked]);
+const kustomization = read('deploy/k8s/kustomization.yaml');
+const listed = [...kustomization.matchAll(/^ {2}- (\S+\.yaml)$/gm)].map(([, file = '']) => file);
+for (const file of listed)
+  if (!manifests.includes(`deploy/k8s/${file}`)) faults.push(`kustomization.yaml lists ${file}, which is not there`);
+for (const file of checked.map((path) => basename(path)))
+  if (!listed.includes(file) && !file.includes('.example.')) faults.push(`kustomization.yaml does not list ${file}`);
+
+for (const file of ['deploy/docker/Dockerfile', 'deploy/compose/compose.yaml', ...checked])
+  for (const [, image = ''] of read(file).matchAll(/(?:^FROM|\bimage:) +(\S+)/gm))
+    if (image.includes('/') || image.includes(':')) if (!/:[\w.-]*\d/.test(image)) faults.push(`${file}: ${image} names no version`);
+
+const variables = parseEnv(read('deploy/compose/env.example')) as Record<string, string>; // every line of it has a value
+const deployed = [
+  ...servicesOfCompose(read('deploy/compose/compose.yaml'), variables),
+  ...servicesOfKubernetes(Object.fromEntries(checked.map((file) => [basename(file), read(file)]))),
+];
+faults.push(...deployed.flatMap(settingsFaults));
+
+for (const fault of faults) process.stderr.write(`${fault}\n`);
+process.exitCode = faults.length > 0 ? 1 : 0;

@@ -1,0 +1,87 @@
+import { parse, parseAllDocuments } from 'yaml';
+import { PROCESS_SETTINGS, type Specs } from '../service-settings.ts';
+
+type Env = Readonly<Record<string, string>>;
+
+/** A service as a file of deploy/ starts it: which one, and the variables it is given. A value is undefined if only the cluster knows it. */
+export type Deployed = { readonly where: string; readonly service: string; readonly env: Readonly<Record<string, string | undefined>> };
+
+/** What every image sets (deploy/docker/Dockerfile). */
+const OF_IMAGE: Env = { EVENFALL_HOST: '0.0.0.0' };
+
+/** Each service of a compose file that runs one of ours, with the variables of an env file put in. */
+export function servicesOfCompose(text: string, variables: Env): Deployed[] {
+  type Service = { readonly command?: readonly string[]; readonly environment?: Readonly<Record<string, unknown>> };
+  const { services } = parse(text, { merge: true }) as { readonly services: Readonly<Record<string, Service>> };
+  return Object.entries(services).flatMap(([name, { command, environment }]) => {
+    const service = serviceOf(command);
+    const env = Object.entries(environment ?? {}).map(([key, value]) => [key, interpolate(String(value), variables)] as const);
+    return service === undefined ? [] : [{ where: `compose.yaml, ${name}`, service, env: Object.fromEntries(env) }];
+  });
+}
+
+/** Each container of Kubernetes manifests that runs one of ours, with what ConfigMaps and Secrets of the same files say put in. */
+export function servicesOfKubernetes(files: Readonly<Record<string, string>>): Deployed[] {
+  type Ref = { readonly name: string; readonly key: string };
+  type Variable = {
+    readonly name: string;
+    readonly value?: string;
+    readonly valueFrom?: { readonly configMapKeyRef?: Ref; readonly secretKeyRef?: Ref };
+  };
+  type Container = { readonly args?: readonly string[]; readonly env?: readonly Variable[] };
+  type Document = {
+    readonly kind: string;
+    readonly metadata: { readonly name: string };
+    readonly data?: Env;
+    readonly stringData?: Env;
+    readonly spec?: { readonly template?: { readonly spec?: { readonly containers?: readonly Container[] } } };
+  };
+  const documents = Object.entries(files).flatMap(([file, text]) =>
+    parseAllDocuments(text).map((document) => ({ file, ...(document.toJS() as Document) })),
+  );
+  const known = new Map<string, string>();
+  for (const { kind, metadata, data, stringData } of documents)
+    for (const [key, value] of Object.entries({ ...data, ...stringData })) known.set(`${kind}/${metadata.name}/${key}`, value);
+  const valueOf = (where: string, { name, value, valueFrom }: Variable): string | undefined => {
+    const { configMapKeyRef: map, secretKeyRef: secret } = valueFrom ?? {};
+    if (!map && !secret) return value;
+    const key = map ? `ConfigMap/${map.name}/${map.key}` : `Secret/${secret?.name ?? ''}/${secret?.key ?? ''}`;
+    if (!known.has(key)) throw new Error(`${where}: ${name} is taken from ${key}, which is nowhere`);
+    return known.get(key);
+  };
+  return documents.flatMap(({ file, spec }) =>
+    (spec?.template?.spec?.containers ?? []).flatMap(({ args, env }) => {
+      const service = serviceOf(args);
+      const where = `${file}, ${service ?? ''}`;
+      const values = (env ?? []).map((variable) => [variable.name, valueOf(where, variable)] as const);
+      return service === undefined ? [] : [{ where, service, env: Object.fromEntries(values) }];
+    }),
+  );
+}
+
+/** What is wrong with the variables of a service, by its own settings: names it does not read, values that are not of their form. */
+export function settingsFaults({ where, service, env }: Deployed): string[] {
+  const specs: Specs | undefined = (PROCESS_SETTINGS as Readonly<Record<string, Specs>>)[service];
+  if (!specs) return [`${where}: there is no service ${service}`];
+  const byName = new Map(Object.values(specs).map((spec) => [spec.name, spec]));
+  return Object.entries({ ...OF_IMAGE, ...env }).flatMap(([name, value]) => {
+    if (!name.startsWith('EVENFALL_')) return [];
+    const spec = byName.get(name);
+    if (!spec) return [`${where}: ${name} is nothing the ${service} reads`];
+    const result = value === undefined ? { value } : spec.parse(value);
+    return 'fault' in result ? [`${where}: ${name} is ${result.fault}; write ${spec.form}`] : [];
+  });
+}
+
+function serviceOf(command: readonly string[] | undefined): string | undefined {
+  return /^services\/([\w-]+)\/src\/main\.ts$/.exec(command?.[0] ?? '')?.[1];
+}
+
+/** As Compose does: `${NAME}`, `${NAME:-default}`, `${NAME:?why}`. */
+function interpolate(text: string, variables: Env): string {
+  return text.replace(/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}/g, (_, name: string, fallback?: string) => {
+    const value = variables[name] ?? fallback;
+    if (value === undefined) throw new Error(`${name} is not in env.example`);
+    return value;
+  });
+}
