@@ -1,12 +1,12 @@
 // The cluster shape when parts of it go away: every service a process of its own, a real Kafka and a real Postgres beside them.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, tempDir } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
-import { startLoad } from '../support/load.ts';
+import { type Load, startLoad } from '../support/load.ts';
 import { openWitness, WITNESS, witnessSpec } from '../support/witness.ts';
 
 const EVENTS = 20_000;
@@ -28,6 +28,22 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
   after(async () => {
     await cluster.dispose();
     dir.remove();
+  });
+
+  const loads: Load[] = [];
+  const load = (perSecond: number, ms: number): Load => {
+    const started = startLoad(cluster.rest, 'witness', perSecond, { ms });
+    loads.push(started);
+    return started;
+  };
+  // A test that fails leaves nothing behind that makes the next one fail.
+  afterEach(async () => {
+    for (const one of cluster.processes) {
+      one.resume();
+      one.start();
+      await one.ready();
+    }
+    for (const one of loads.splice(0)) await one.stop();
   });
 
   /** The replica that owns the lane of the witness: the one with its open events. */
@@ -71,60 +87,60 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
   });
 
   it('is not changed by a replica that stood still while its partitions went to another', async () => {
-    const load = startLoad(cluster.rest, 'witness', 50, { ms: 20 });
+    const sending = load(50, 20);
     const sleeper = await owner();
     await sleep(2_000);
     cluster.process(sleeper).pause();
     await sleep(15_000); // its session is over after ten
-    const before = load.accepted.length;
+    const before = sending.accepted.length;
     cluster.process(sleeper).resume();
     await sleep(5_000);
-    await load.stop();
-    assert.ok(load.accepted.length > before, 'the other takes events meanwhile');
-    accepted.push(...load.accepted);
+    await sending.stop();
+    assert.ok(sending.accepted.length > before, 'the other takes events meanwhile');
+    accepted.push(...sending.accepted);
     await settled(60_000);
   });
 
   it('refuses events while Kafka is away, with a word of when to come again, and loses nothing of what it took', async () => {
-    const load = startLoad(cluster.rest, 'witness', 50, { ms: 200 });
-    await eventually(() => load.accepted.length > 50, 20_000);
+    const sending = load(50, 200);
+    await eventually(() => sending.accepted.length > 50, 20_000);
     const awayFrom = Date.now();
     await cluster.process('kafka').stop();
     await sleep(AWAY_MS);
-    const refused = load.refused.filter(({ atMs, tookMs }) => atMs - tookMs > awayFrom + 1_000);
+    const refused = sending.refused.filter(({ atMs, tookMs }) => atMs - tookMs > awayFrom + 1_000);
     assert.ok(refused.length > 100, `${refused.length} refused`);
     for (const { status, retryAfter } of refused) assert.deepEqual([status, retryAfter !== null], [503, true]);
-    assert.deepEqual(load.broken, []);
+    assert.deepEqual(sending.broken, []);
     cluster.process('kafka').start();
     await cluster.process('kafka').ready();
     const backMs = Date.now();
-    await eventually(() => load.lastAcceptedMs > backMs, 30_000);
-    await load.stop();
-    accepted.push(...load.accepted);
+    await eventually(() => sending.lastAcceptedMs > backMs, 30_000);
+    await sending.stop();
+    accepted.push(...sending.accepted);
     await settled(90_000);
   });
 
   it('goes on taking and running while Postgres is away, refuses reads, and shows everything once it is back', async () => {
-    const load = startLoad(cluster.rest, 'witness', 50, { ms: 20 });
-    await eventually(() => load.accepted.length > 50, 20_000);
+    const sending = load(50, 20);
+    await eventually(() => sending.accepted.length > 50, 20_000);
     const ended = async (): Promise<number> =>
       (await cluster.metric('queue-1', 'evenfall_queue_ended_total')) + (await cluster.metric('queue-2', 'evenfall_queue_ended_total'));
     await cluster.process('postgres').stop();
     await sleep(2_000);
-    const [acceptedBefore, endedBefore] = [load.accepted.length, await ended()];
-    const id = load.accepted[0] ?? '';
+    const [acceptedBefore, endedBefore] = [sending.accepted.length, await ended()];
+    const id = sending.accepted[0] ?? '';
     await sleep(AWAY_MS / 2);
     const reading = await cluster.rest.call('GET', `/v1/events/${id}`);
     assert.equal(reading.status, 503);
     assert.notEqual(reading.headers.get('retry-after'), null);
     await sleep(AWAY_MS / 2);
-    assert.ok(load.accepted.length - acceptedBefore > (AWAY_MS / 1_000) * 40, `${load.accepted.length - acceptedBefore} accepted`);
+    assert.ok(sending.accepted.length - acceptedBefore > (AWAY_MS / 1_000) * 40, `${sending.accepted.length - acceptedBefore} accepted`);
     assert.ok((await ended()) - endedBefore > (AWAY_MS / 1_000) * 40, `${(await ended()) - endedBefore} ended`);
-    assert.deepEqual([load.refused.length, load.broken], [0, []]);
+    assert.deepEqual([sending.refused.length, sending.broken], [0, []]);
     cluster.process('postgres').start();
     await cluster.process('postgres').ready();
-    await load.stop();
-    accepted.push(...load.accepted);
+    await sending.stop();
+    accepted.push(...sending.accepted);
     await settled(60_000);
     assert.deepEqual(cluster.deaths(), [], 'nothing has ended by itself');
   });

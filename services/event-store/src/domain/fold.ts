@@ -1,5 +1,5 @@
 import type { LogBatch } from '@evenfall/event-log';
-import { evolve, isBelieved, isFinal, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
+import { evolve, isBelieved, isFinal, mayBeKnown, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
@@ -39,11 +39,12 @@ export function idsToLoad(
   const keyed = new Set<string>();
   const accepted = new Set<string>();
   for (const { records } of batches) {
-    for (const { eventId, change } of records) {
+    for (const record of records) {
+      const { eventId, change } = record;
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
-        if (!change.value.keyed && !change.value.repeated) continue; // a UUIDv7 of ours: new
+        if (!mayBeKnown(record)) continue;
         keyed.add(eventId);
       }
       ids.add(eventId);

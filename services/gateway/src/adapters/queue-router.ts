@@ -1,13 +1,13 @@
 import type { AcceptEventsRequest, QueueServiceService, TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
-import { isRefusal, refuse } from '@evenfall/errors';
+import { isRefusal, Refusal, refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log/lane';
 import { superviseLoop } from '@evenfall/lifecycle';
 import type { CallOptions, ClientOf } from '@evenfall/rpc';
 import { delay } from '@evenfall/time';
 import type { GatewayPorts, Queue } from '../ports.ts';
 
-/** How long one replica may take for an accept before another is asked. */
-const TRY_MS = 5_000;
+/** How long one replica may take before another is asked: longer than the log may take for it, so that its own answer is heard. */
+const TRY_MS = 6_000;
 /** How long an event may have no owner: its partition is moving. */
 const OWNERLESS_MS = 10_000;
 const AGAIN_MS = 50;
@@ -52,7 +52,7 @@ export function createQueueRouter({
         failure = error;
       }
     }
-    throw failure;
+    throw replicas.length > 1 ? new Refusal('SERVICE_UNAVAILABLE', { detail: 'no queue replica answers' }, { cause: failure }) : failure;
   };
   const follow = (replica: Replica, signal: AbortSignal): Promise<void> => {
     const onFailure = (error: unknown): void => log.warn('a queue replica cannot be watched', { error: String(error) });

@@ -7,7 +7,10 @@ import type { Lanes } from '../domain/lanes.ts';
 import { recordOf } from '../domain/record.ts';
 import type { QueuePorts } from '../ports.ts';
 
-/** Appends the events and answers once the log has them. All of one call are one lane, and all or none are accepted. */
+/**
+ * Appends the events and answers once the log has them. All of one call are one lane, and all or none are accepted; only of a call with many
+ * megabytes may some be in the log when it fails.
+ */
 export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: AcceptEventsRequest): Promise<AcceptEventsResponse> {
   const first = request.events[0]?.accepted;
   if (!first) throw refuse('INVALID_FIELD', { field: 'events', rule: 'there must be at least one' });
@@ -30,10 +33,29 @@ export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: Acc
   }
   lane.accepting += count;
   try {
-    const endOffset = await ports.eventLog.append(partition, records);
-    return { positions: [{ partition, endOffset: BigInt(endOffset) }] };
+    // All at once: they keep their order, and share a flush where there is room for them.
+    const ends = await Promise.all(inBites(records).map((bite) => ports.eventLog.append(partition, bite)));
+    return { positions: [{ partition, endOffset: BigInt(Math.max(...ends)) }] };
   } finally {
     lane.accepting -= count;
     lanes.dropIfEmpty(lane);
   }
+}
+
+/** What one append may hold of payloads: a log takes no larger message. */
+const BITE_BYTES = 2 * 1024 * 1024;
+
+function inBites(records: readonly EventRecord[]): EventRecord[][] {
+  const bites: EventRecord[][] = [[]];
+  let bytes = 0;
+  for (const record of records) {
+    const size = record.change?.$case === 'accepted' ? record.change.value.payload.length : 0;
+    if (bytes > 0 && bytes + size > BITE_BYTES) {
+      bites.push([]);
+      bytes = 0;
+    }
+    bites[bites.length - 1]?.push(record);
+    bytes += size;
+  }
+  return bites;
 }

@@ -1,4 +1,4 @@
-import { evolve, isFinal } from '@evenfall/event-model';
+import { evolve, isFinal, mayBeKnown } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { Event_State as State, type Event } from '@evenfall/contracts/v1/event';
@@ -64,21 +64,20 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
   return {
     recover({ stored, acceptOffset }, partition) {
       if (!stored.event) return;
-      tally.takenOver(1);
       if (!park(stored, partition, acceptOffset)) owner.admit(stored, partition);
+      tally.takenOver(1); // counted last: the balance is drawn when it is
     },
     accept(record, partition, offset) {
       if (record.change?.$case !== 'accepted' || owner.book.has(record.eventId)) return;
       const stored = evolve(undefined, record);
       if (!stored) return;
-      const mayBeKnown = record.change.value.keyed || record.change.value.repeated;
       if (park(stored, partition, offset)) {
         tally.accepted();
         return;
       }
       const entry = owner.admit(stored, partition);
       if (!entry) return;
-      if (mayBeKnown) void verify(entry, offset + 1);
+      if (mayBeKnown(record)) void verify(entry, offset + 1);
       else {
         tally.accepted();
         owner.settle(entry);

@@ -54,8 +54,9 @@ async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally 
     const isAll = (!hasMore || beyond) && parked.lastOffset === lastOffset;
     if (isAll && parked.count > 0) {
       // Keyed events that had ended before they were accepted again: the view never took them in.
-      tally.takenOver(-parked.count);
-      owner.lanes.unpark(lane, parked.count);
+      const { count } = parked;
+      owner.lanes.unpark(lane, count);
+      tally.takenOver(-count);
     }
   } finally {
     parked.fetching = undefined;

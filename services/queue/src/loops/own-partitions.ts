@@ -37,8 +37,9 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     }
     for (const lane of [...owner.lanes.withParked()]) {
       if (!held.includes(lane.partition)) continue;
-      tally.takenOver(-lane.parked.count);
-      owner.lanes.unpark(lane, lane.parked.count);
+      const { count } = lane.parked;
+      owner.lanes.unpark(lane, count);
+      tally.takenOver(-count);
       owner.lanes.dropIfEmpty(lane);
     }
   };
