@@ -1,7 +1,12 @@
-import { Event_State as State, Attempt_Outcome as Outcome, type Event } from '@evenfall/contracts/v1/event';
+import {
+  Delivery_State as DeliveryState,
+  Event_State as State,
+  Attempt_Outcome as Outcome,
+  type Event,
+} from '@evenfall/contracts/v1/event';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import type { AttemptEnded, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
-import type { AttemptConcluded, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
+import type { AttemptConcluded, DeliveryConcluded, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { type Refusal, refuse } from '@evenfall/errors';
 import { formatDuration, msOfDuration } from '@evenfall/time';
@@ -18,7 +23,9 @@ export type Command =
   | { readonly kind: 'ATTEMPT_REVOKED'; readonly attempt: number }
   /** `dispatched`: whether the next attempt is on its way, so that it may have started already. */
   | { readonly kind: 'TERMINATE'; readonly request: TerminationRequested; readonly dispatched: boolean }
-  | { readonly kind: 'EXPIRE' };
+  | { readonly kind: 'EXPIRE' }
+  /** An attempt to tell the destination of the end is over. */
+  | { readonly kind: 'DELIVERY_CONCLUDED'; readonly concluded: DeliveryConcluded };
 
 type Change = NonNullable<EventRecord['change']>;
 
@@ -30,6 +37,7 @@ export function decide(stored: StoredEvent, command: Command, nowMs: number): re
   const { event } = stored;
   if (!event) return [];
   if (isFinal(event.state)) {
+    if (command.kind === 'DELIVERY_CONCLUDED') return deliver(event, command.concluded);
     return command.kind === 'TERMINATE' ? refuse('EVENT_ENDED', { event_id: event.id, state: stateName(event.state) }) : [];
   }
   switch (command.kind) {
@@ -49,7 +57,13 @@ export function decide(stored: StoredEvent, command: Command, nowMs: number): re
       return event.state === State.QUEUED && nowMs >= expiryMs(stored, event)
         ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }]
         : [];
+    case 'DELIVERY_CONCLUDED':
+      return []; // nobody is told before the end
   }
+}
+
+function deliver({ deliveries }: Event, concluded: DeliveryConcluded): readonly Change[] {
+  return deliveries[0]?.state === DeliveryState.PENDING ? [{ $case: 'deliveryConcluded', value: concluded }] : [];
 }
 
 function isNext(event: Event, attempt: number): boolean {

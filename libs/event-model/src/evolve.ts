@@ -1,11 +1,27 @@
-import { Event_State as State, type Attempt, Attempt_Outcome as Outcome, type Event } from '@evenfall/contracts/v1/event';
+import {
+  Event_State as State,
+  type Attempt,
+  Attempt_Outcome as Outcome,
+  type Delivery,
+  Delivery_State as DeliveryState,
+  type Event,
+} from '@evenfall/contracts/v1/event';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome, type Termination } from '@evenfall/contracts/v1/termination';
 import type { AttemptEnded, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
-import type { Accepted, AttemptConcluded, EndedUnstarted, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
+import type {
+  Accepted,
+  AttemptConcluded,
+  DeliveryConcluded,
+  EndedUnstarted,
+  EventRecord,
+  TerminationRequested,
+} from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { destinationOf, pendingDelivery } from './destination.ts';
 import { errorClassOf } from './error-class.ts';
 
 const NOTHING = Buffer.alloc(0);
+const NOBODY: Delivery[] = [];
 
 /** Whether a state is one that never changes again. */
 export function isFinal(state: State): boolean {
@@ -13,15 +29,15 @@ export function isFinal(state: State): boolean {
 }
 
 /**
- * Folds one record into an event. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything after a final
- * state, anything about an event nobody accepted) leaves what it was given, the same object.
+ * Folds one record into an event. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything but a delivery
+ * after a final state, anything about an event nobody accepted) leaves what it was given, the same object.
  */
 export function evolve(current: StoredEvent | undefined, record: EventRecord): StoredEvent | undefined {
   const change = record.change;
   if (!change) return current;
   if (!current?.event) return change.$case === 'accepted' ? accepted(record, change.value) : current;
   const { event } = current;
-  if (isFinal(event.state)) return current;
+  if (isFinal(event.state)) return change.$case === 'deliveryConcluded' ? deliveryConcluded(current, event, record, change.value) : current;
   switch (change.$case) {
     case 'accepted':
       return current; // the first one wins everywhere
@@ -37,6 +53,8 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord): S
       return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value) : current;
     case 'deadLetterPurged':
       return current; // the event has ended long ago
+    case 'deliveryConcluded':
+      return current; // nobody is told before the end
     case 'ownerChanged':
       return current; // about no event
   }
@@ -75,6 +93,8 @@ function accepted(record: EventRecord, value: Accepted): StoredEvent {
       attempts: [],
       termination: undefined,
       redrivenFrom: value.redrivenFrom,
+      deliveries: NOBODY,
+      originEventId: value.originEventId,
     },
     policy: value.policy,
     payload: value.payload,
@@ -84,6 +104,7 @@ function accepted(record: EventRecord, value: Accepted): StoredEvent {
     traceparent: value.traceparent,
     terminationRequest: undefined,
     foldCount: 1,
+    depth: value.depth,
   };
 }
 
@@ -137,6 +158,7 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
     error: ended.error,
   };
   const final = isFinal(value.state);
+  const deliveries = deliveriesOf(current, value.state, record.time);
   const errorClass = errorClassOf(ended.statusCode);
   return next(
     current,
@@ -152,9 +174,10 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
       nextAttemptTime: final ? undefined : value.retryTime,
       attempts: fresh ? [...event.attempts, attempt] : [...event.attempts.slice(0, -1), attempt],
       termination: event.termination && receiptOf(event.termination, ended),
+      deliveries,
     },
     {
-      payload: final ? NOTHING : current.payload,
+      payload: final && deliveries.length === 0 ? NOTHING : current.payload,
       userErrorCount: current.userErrorCount + (errorClass === 'USER' ? 1 : 0),
       systemErrorCount: errorClass === 'SYSTEM' ? current.systemErrorCount + 1 : 0,
     },
@@ -216,6 +239,7 @@ function signalSent(current: StoredEvent, event: Event, termination: Termination
 }
 
 function endedUnstarted(current: StoredEvent, event: Event, record: EventRecord, value: EndedUnstarted): StoredEvent {
+  const deliveries = deliveriesOf(current, value.state, record.time);
   return next(
     current,
     {
@@ -225,7 +249,27 @@ function endedUnstarted(current: StoredEvent, event: Event, record: EventRecord,
       endTime: record.time,
       nextAttemptTime: undefined,
       termination: event.termination && { ...event.termination, outcome: StopOutcome.NEVER_STARTED, endTime: record.time },
+      deliveries,
     },
-    { payload: NOTHING },
+    { payload: deliveries.length === 0 ? NOTHING : current.payload },
   );
+}
+
+/** What is owed once an event stands in this state: its payload is kept for as long. */
+function deliveriesOf({ policy }: StoredEvent, state: State, time: Date | undefined): Delivery[] {
+  const target = destinationOf(policy, state);
+  return target ? [pendingDelivery(target, time)] : NOBODY;
+}
+
+/** The first final word about a delivery counts; of attempts the newest. */
+function deliveryConcluded(current: StoredEvent, event: Event, record: EventRecord, value: DeliveryConcluded): StoredEvent {
+  const [owed] = event.deliveries;
+  if (owed?.state !== DeliveryState.PENDING) return current;
+  const isOver = value.state === DeliveryState.DELIVERED || value.state === DeliveryState.FAILED;
+  if (!isOver && value.attemptCount <= owed.attemptCount) return current;
+  const { attemptCount, eventId } = value;
+  const state = isOver ? value.state : DeliveryState.PENDING;
+  const lastError = value.error === '' ? owed.lastError : value.error;
+  const delivery: Delivery = { ...owed, state, attemptCount, lastError, eventId, time: record.time };
+  return next(current, { ...event, deliveries: [delivery] }, isOver ? { payload: NOTHING } : {});
 }

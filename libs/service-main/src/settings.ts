@@ -94,6 +94,15 @@ export const postgresSettings = { postgresUrl };
 /** What a process reads that reads or writes the event log. */
 export const eventLogSettings = { postgresUrl, ...kafkaSettings };
 
+/** What a process reads that tells webhooks, or lets them be set. */
+export const webhookSettings = {
+  webhookAllowPrivate: flag({
+    name: 'EVENFALL_WEBHOOK_ALLOW_PRIVATE',
+    doc: 'Whether webhooks may go to private and loopback addresses, to the latter over plain HTTP too. For trying things out: whoever may set a webhook can then reach what this machine can.',
+    fallback: 'false',
+  }),
+};
+
 const address = (service: ServiceName, name: string) =>
   text({
     name,

@@ -38,10 +38,11 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     getDeadLetter: async ({ id }) => ({ deadLetter: await orUnavailable(getDeadLetter(ports, id)) }),
     async *getSnapshot({ partitions, after }) {
       await foldedUpTo(ports.barrier, after);
-      for await (const { positions, events } of eachOrUnavailable(ports.events.snapshot(partitions))) {
+      for await (const { positions, events, owed } of eachOrUnavailable(ports.events.snapshot(partitions))) {
         yield {
           positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset), owner: one.owner })),
           events: [...events],
+          owed: [...owed],
         };
       }
     },
@@ -53,6 +54,11 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       }
       const event = await orUnavailable(ports.events.getQueued(lane, eventId));
       return { events: event ? [event] : [], hasMore: false };
+    },
+    async listOwedDeliveries({ after, ...query }) {
+      await foldedUpTo(ports.barrier, after);
+      const { owed, hasMore } = await orUnavailable(ports.events.listOwed(query));
+      return { owed: [...owed], hasMore };
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { DeadLetter, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
-import type { OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { ListOwedDeliveriesRequest, OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { FoldChanges } from './domain/fold.ts';
@@ -19,6 +19,8 @@ export type EventTable = {
   writeFold(changes: FoldChanges): Promise<boolean>;
   /** Open events by id, without payloads. */
   loadOpen(ids: readonly string[]): Promise<readonly StoredEvent[]>;
+  /** Ended events by id whose destination is still to be told, without payloads. */
+  loadOwed(ids: readonly string[]): Promise<ReadonlyMap<string, StoredEvent>>;
   /** Which of these ids have ended within the retention. */
   endedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
   getEvent(id: string): Promise<Event | undefined>;
@@ -26,10 +28,15 @@ export type EventTable = {
   getVersioned(id: string): Promise<VersionedEvent | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
   countOpen(): Promise<number>;
-  /** Every open event of the partitions and their offsets, as of one moment; events in the order they were accepted. */
-  snapshot(
-    partitions: readonly number[],
-  ): AsyncIterable<{ readonly positions: readonly Position[]; readonly events: readonly OpenEvent[] }>;
+  /**
+   * Every open event of the partitions, every ended one whose destination is still to be told, and their offsets, as of one moment; open
+   * events in the order they were accepted.
+   */
+  snapshot(partitions: readonly number[]): AsyncIterable<{
+    readonly positions: readonly Position[];
+    readonly events: readonly OpenEvent[];
+    readonly owed: readonly StoredEvent[];
+  }>;
   /** Queued events of one lane in the order they were accepted, payloads included: fewer than the limit when they are large. */
   listQueued(
     lane: LaneName,
@@ -38,7 +45,12 @@ export type EventTable = {
   ): Promise<{ readonly events: readonly OpenEvent[]; readonly hasMore: boolean }>;
   /** One queued event of a lane. */
   getQueued(lane: LaneName, id: string): Promise<OpenEvent | undefined>;
+  /** Ended events of a partition whose destination is still to be told, payloads included: fewer than the limit when they are large. */
+  listOwed(query: OwedQuery): Promise<{ readonly owed: readonly StoredEvent[]; readonly hasMore: boolean }>;
 };
+
+/** What is owed to one destination, but for some events. */
+export type OwedQuery = Pick<ListOwedDeliveriesRequest, 'partition' | 'destination' | 'limit' | 'exceptEventIds'>;
 
 /** One async queue. */
 export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };

@@ -1,6 +1,8 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { Implementation } from '@evenfall/rpc';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { withoutSecrets } from './domain/destinations.ts';
 import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
 import { findFunction } from './flows/find-function.ts';
@@ -11,21 +13,33 @@ import { updateFunction } from './flows/update-function.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
 import type { Registry } from './ports.ts';
 
-/** What everybody may ask, through the gateway. */
+type OneAnswer = { readonly function: FunctionMessage | undefined };
+type PageAnswer = { readonly functions: FunctionMessage[]; readonly nextPageToken: string };
+
+const one = async (answer: Promise<OneAnswer>): Promise<OneAnswer> => {
+  const { function: fn } = await answer;
+  return { function: fn && withoutSecrets(fn) };
+};
+const page = async (answer: Promise<PageAnswer>): Promise<PageAnswer> => {
+  const { functions, nextPageToken } = await answer;
+  return { functions: functions.map(withoutSecrets), nextPageToken };
+};
+
+/** What everybody may ask, through the gateway. No answer has secrets in it. */
 export function functionService(registry: Registry): Implementation<typeof FunctionServiceService> {
   return {
-    createFunction: (request) => createFunction(registry, request),
-    getFunction: async (request) => ({ function: await findFunction(registry, request) }),
-    listFunctions: (request) => listFunctions(registry, request),
-    updateFunction: (request) => updateFunction(registry, request),
-    updateFunctionCode: (request) => updateFunctionCode(registry, request),
+    createFunction: (request) => one(createFunction(registry, request)),
+    getFunction: (request) => one(findFunction(registry, request).then((fn) => ({ function: fn }))),
+    listFunctions: (request) => page(listFunctions(registry, request)),
+    updateFunction: (request) => one(updateFunction(registry, request)),
+    updateFunctionCode: (request) => one(updateFunctionCode(registry, request)),
     deleteFunction: (request) => deleteFunction(registry, request),
-    publishFunctionVersion: (request) => publishFunctionVersion(registry, request),
-    listFunctionVersions: (request) => listFunctionVersions(registry, request),
+    publishFunctionVersion: (request) => one(publishFunctionVersion(registry, request)),
+    listFunctionVersions: (request) => page(listFunctionVersions(registry, request)),
   };
 }
 
-/** What the other services ask. */
+/** What the other services ask: with the secrets, which go along with the events. */
 export function registryService(registry: Registry): Implementation<typeof RegistryServiceService> {
   return {
     resolveFunction: async (request) => ({ function: await findFunction(registry, request) }),

@@ -9,11 +9,11 @@ import { startRegistry } from './service.ts';
 await runService({
   name: 'registry',
   readConfig: () => readConfig(process.env),
-  async start({ log, part, pool, serve }) {
+  async start({ config, log, part, pool, serve }) {
     const sql = await pool({ max: 8 });
     const registry = await part(
       'registry',
-      () => startRegistry({ sql, log, clock: systemClock }),
+      () => startRegistry({ sql, log, clock: systemClock }, config),
       (started) => started.stop(),
     );
     const services = [bind(RegistryServiceService, registry.registry), bind(FunctionServiceService, registry.functions)];

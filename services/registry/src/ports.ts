@@ -1,6 +1,7 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
 import type { PackageLimits } from './domain/code-package.ts';
+import type { DestinationRules } from './domain/destinations.ts';
 
 /** A code package and its digest. */
 export type CodePackage = { readonly sha256: string; readonly data: Buffer };
@@ -44,5 +45,6 @@ export type Registry = {
   readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly limits: PackageLimits;
+  readonly destinations: DestinationRules;
   readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<ReadonlySet<string>>;
 };

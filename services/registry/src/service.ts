@@ -18,6 +18,11 @@ export type RegistryDeps = { readonly sql: Sql; readonly log: Log; readonly cloc
 export type RegistrySettings = {
   /** How large code packages may be; default `PACKAGE_LIMITS`. */
   readonly packageLimits?: PackageLimits;
+  /** Whether webhooks may go to private addresses; default false. */
+  readonly webhookAllowPrivate?: boolean;
+  /** Without brokers there are no topics to tell. */
+  readonly kafkaBrokers?: readonly string[] | undefined;
+  readonly kafkaTopic?: string;
 };
 
 /** The running registry: its two services, for a server or for callers in the same process. */
@@ -42,6 +47,10 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,
     inspect: inspectPackage,
+    destinations: {
+      kafkaTopic: settings.kafkaBrokers && (settings.kafkaTopic ?? ''),
+      allowPrivateWebhooks: settings.webhookAllowPrivate ?? false,
+    },
   };
   return { functions: functionService(registry), registry: registryService(registry), stop: () => feed.stop() };
 }

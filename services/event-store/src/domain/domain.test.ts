@@ -19,7 +19,7 @@ const anybody = () => NO_OWNER;
 describe('the fold', () => {
   it('makes one change of all records of one event, and one move of all batches of one partition', () => {
     const records = historyOf(ID, { atMs: AT });
-    const changes = fold([batch(records.slice(0, 1), 7), batch(records.slice(1), 8), batch([], 3, 1)], nothing, no, anybody);
+    const changes = fold([batch(records.slice(0, 1), 7), batch(records.slice(1), 8), batch([], 3, 1)], nothing, no, anybody, nothing);
     assert.deepEqual(changes.moves, [
       { partition: 0, from: 7, to: 10, owner: '' },
       { partition: 1, from: 3, to: 3, owner: '' },
@@ -34,30 +34,30 @@ describe('the fold', () => {
 
   it('takes the open row away of one that had one', () => {
     const records = historyOf(ID, { atMs: AT });
-    const [first] = fold([batch(records.slice(0, 1))], nothing, no, anybody).open as [OpenEntry];
+    const [first] = fold([batch(records.slice(0, 1))], nothing, no, anybody, nothing).open as [OpenEntry];
     const known = (): OpenEntry => ({ ...first, persisted: true });
-    const { ended, closed } = fold([batch(records.slice(1), 1)], known, no, anybody);
+    const { ended, closed } = fold([batch(records.slice(1), 1)], known, no, anybody, nothing);
     assert.deepEqual([ended.length, closed], [1, [ID]]);
   });
 
   it('moves on over records that change nothing', () => {
     const [, begun, concluded] = historyOf(ID, { atMs: AT });
-    const changes = fold([batch([begun as EventRecord, concluded as EventRecord])], nothing, no, anybody);
+    const changes = fold([batch([begun as EventRecord, concluded as EventRecord])], nothing, no, anybody, nothing);
     assert.deepEqual([changes.moves[0]?.to, changes.open, changes.ended, changes.touched.size], [2, [], [], 0]);
     const [again] = historyOf(ID, { atMs: AT, keyed: true });
-    assert.equal(fold([batch([again as EventRecord])], nothing, () => true, anybody).touched.size, 0, 'it has ended already');
+    assert.equal(fold([batch([again as EventRecord])], nothing, () => true, anybody, nothing).touched.size, 0, 'it has ended already');
   });
 
   it('believes nobody but the owner of the partition, from the record on that made it the owner', () => {
     const [accepted, ...late] = historyOf(ID, { atMs: AT }) as [EventRecord, ...EventRecord[]];
     const takeover = { ...accepted, eventId: '', writerId: 'new', change: { $case: 'ownerChanged', value: {} } } as const;
     const byOthers = late.map((record) => ({ ...record, writerId: 'old' }));
-    const changes = fold([batch([takeover, accepted, ...byOthers])], nothing, no, () => 'old');
+    const changes = fold([batch([takeover, accepted, ...byOthers])], nothing, no, () => 'old', nothing);
     assert.deepEqual(changes.moves, [{ partition: 0, from: 0, to: 4, owner: 'new' }]);
     assert.deepEqual([changes.ended.length, changes.open[0]?.stored.event?.state], [0, State.QUEUED], 'anybody may accept');
     const byOwner = late.map((record) => ({ ...record, writerId: 'new' }));
-    assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, () => 'new').ended.length, 1);
-    assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, () => 'old').ended.length, 1, 'in time');
+    assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, () => 'new', nothing).ended.length, 1);
+    assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, () => 'old', nothing).ended.length, 1, 'in time');
   });
 
   it('asks for the rows it does not know, and whether keyed ones have ended', () => {
@@ -66,7 +66,7 @@ describe('the fold', () => {
     const late = historyOf(idOf(4, AT), { atMs: AT }).slice(1);
     const held = historyOf(idOf(5, AT), { atMs: AT }).slice(1);
     const wanted = idsToLoad([batch([...fresh, keyed as EventRecord, ...late, ...held])], (id) => id === idOf(5, AT));
-    assert.deepEqual(wanted, { ids: [idOf(3, AT), idOf(4, AT)], keyed: [idOf(3, AT)] });
+    assert.deepEqual(wanted, { ids: [idOf(3, AT), idOf(4, AT)], keyed: [idOf(3, AT)], owed: [] });
   });
 });
 

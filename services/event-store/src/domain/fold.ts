@@ -1,5 +1,5 @@
 import type { LogBatch } from '@evenfall/event-log';
-import { evolve, isBelieved, isFinal, mayBeKnown, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
+import { evolve, isBelieved, isFinal, mayBeKnown, owedDestination, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
@@ -12,6 +12,8 @@ export type OpenEntry = {
   readonly acceptOffset: number;
   /** Whether it has a row: one that came and went within a fold never has. */
   readonly persisted: boolean;
+  /** Whether it has ended before, and its row is one of those whose destination is still to be told. */
+  readonly isOwed?: boolean;
 };
 
 /** What one fold does to the tables, all or nothing. */
@@ -26,22 +28,36 @@ export type FoldChanges = {
   readonly dead: readonly { readonly event: Event; readonly payload: Buffer }[];
   /** Ids of dead letters that are none any more. */
   readonly purged: readonly string[];
+  /** Ended events whose destination is still to be told: new ones, without a payload where the open row has it, and changed ones. */
+  readonly owed: readonly { readonly stored: StoredEvent; readonly partition: number }[];
+  /** Ids of ended events whose destination was told, or given up. */
+  readonly settled: readonly string[];
+  /** Events that had ended before, and show now what became of their delivery. */
+  readonly amended: readonly Event[];
   /** Every event that changed, by id, as it stands after the fold. */
   readonly touched: ReadonlyMap<string, StoredEvent>;
 };
 
-/** Ids whose open row must be known before these batches can be folded. `keyed` ones may also have ended already. */
+/**
+ * Ids whose open row must be known before these batches can be folded. `keyed` ones may also have ended already; of `owed` ones, which have,
+ * it is the row of what they owe.
+ */
 export function idsToLoad(
   batches: readonly LogBatch[],
   known: (id: string) => boolean,
-): { readonly ids: readonly string[]; readonly keyed: readonly string[] } {
+): { readonly ids: readonly string[]; readonly keyed: readonly string[]; readonly owed: readonly string[] } {
   const ids = new Set<string>();
   const keyed = new Set<string>();
   const accepted = new Set<string>();
+  const owed = new Set<string>();
   for (const { records } of batches) {
     for (const record of records) {
       const { eventId, change } = record;
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
+      if (change?.$case === 'deliveryConcluded') {
+        owed.add(eventId);
+        continue;
+      }
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
         if (!mayBeKnown(record)) continue;
@@ -50,7 +66,7 @@ export function idsToLoad(
       ids.add(eventId);
     }
   }
-  return { ids: [...ids], keyed: [...keyed] };
+  return { ids: [...ids], keyed: [...keyed], owed: [...owed] };
 }
 
 /** Folds batches over what is known. Pure: many records of one event become one change. */
@@ -59,6 +75,7 @@ export function fold(
   known: (id: string) => OpenEntry | undefined,
   hasEnded: (id: string) => boolean,
   ownerOf: (partition: number) => PartitionOwner,
+  owing: (id: string) => StoredEvent | undefined,
 ): FoldChanges {
   const changed = new Map<string, OpenEntry>();
   const dead = new Map<string, FoldChanges['dead'][number]>();
@@ -78,20 +95,26 @@ export function fold(
         dead.delete(buried);
         purged.push(buried);
       }
-      const before = changed.get(record.eventId) ?? known(record.eventId);
+      const before =
+        changed.get(record.eventId) ?? (isDelivery(record) ? owedEntry(owing(record.eventId), partition) : known(record.eventId));
       if (!before && hasEnded(record.eventId)) continue;
       const after = evolve(before?.stored, record);
       if (!after || after === before?.stored) continue;
       const acceptOffset = before?.acceptOffset ?? offset;
-      changed.set(record.eventId, { stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
-      const state = after.event?.state;
-      if (after.event && (state === State.FAILED || state === State.EXPIRED))
-        dead.set(record.eventId, { event: after.event, payload: before?.stored.payload ?? NOTHING });
+      changed.set(record.eventId, { ...before, stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
+      const { event } = after;
+      if (event?.state !== State.FAILED && event?.state !== State.EXPIRED) continue;
+      const letter = dead.get(record.eventId);
+      if (letter) dead.set(record.eventId, { ...letter, event });
+      else if (!isDelivery(record)) dead.set(record.eventId, { event, payload: before?.stored.payload ?? NOTHING });
     }
   }
   const open: OpenEntry[] = [];
   const ended: Event[] = [];
   const closed: string[] = [];
+  const owed: FoldChanges['owed'][number][] = [];
+  const settled: string[] = [];
+  const amended: Event[] = [];
   const touched = new Map<string, StoredEvent>();
   for (const [id, entry] of changed) {
     const { event } = entry.stored;
@@ -101,13 +124,23 @@ export function fold(
       open.push(entry);
       continue;
     }
-    ended.push(event);
+    (entry.isOwed ? amended : ended).push(event);
+    if (owedDestination(entry.stored)) owed.push(entry);
+    else if (entry.isOwed) settled.push(id);
     if (entry.persisted) closed.push(id);
   }
-  return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, touched };
+  return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, owed, settled, amended, touched };
 }
 
 const NOTHING = Buffer.alloc(0);
+
+function isDelivery({ change }: EventRecord): boolean {
+  return change?.$case === 'deliveryConcluded';
+}
+
+function owedEntry(stored: StoredEvent | undefined, partition: number): OpenEntry | undefined {
+  return stored && { stored, partition, acceptOffset: 0, persisted: false, isOwed: true };
+}
 
 /** The dead letter a record puts an end to; empty if it is about none. */
 function deadLetterOf({ eventId, change }: EventRecord): string {

@@ -18,6 +18,11 @@ export type FoldPorts = {
 /** Open events kept in memory; others are read back when a record comes for them. */
 const KEPT = 50_000;
 const NOTHING = Buffer.alloc(0);
+const NONE_ENDED: ReadonlySet<string> = new Set();
+const NONE_OWED: ReadonlyMap<string, StoredEvent> = new Map();
+
+/** What must be known beside open events to fold some batches: who has ended already, and who owes what. */
+type Loaded = { readonly ended: ReadonlySet<string>; readonly owing: ReadonlyMap<string, StoredEvent> };
 
 /** Somebody else folded: what is in memory may be old. The subscription starts over from the database. */
 class FoldedElsewhere extends Error {}
@@ -28,12 +33,13 @@ export function startFold(ports: FoldPorts): Subscription {
   const open = new Map<string, OpenEntry>();
   const owners = new Map<number, PartitionOwner>();
 
-  const load = async (batches: readonly LogBatch[]): Promise<ReadonlySet<string>> => {
-    const wanted = idsToLoad(batches, (id) => open.has(id));
-    if (wanted.ids.length === 0) return new Set();
-    const stored = await events.loadOpen(wanted.ids);
+  const load = async (batches: readonly LogBatch[]): Promise<Loaded> => {
+    const { ids, keyed, owed } = idsToLoad(batches, (id) => open.has(id));
+    const owing = owed.length > 0 ? await events.loadOwed(owed) : NONE_OWED;
+    if (ids.length === 0) return { ended: NONE_ENDED, owing };
+    const stored = await events.loadOpen(ids);
     for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, acceptOffset: 0, persisted: true });
-    return wanted.keyed.length > 0 ? events.endedIds(wanted.keyed) : new Set();
+    return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, owing };
   };
 
   const subscription = log.subscribe({
@@ -50,12 +56,13 @@ export function startFold(ports: FoldPorts): Subscription {
     },
     async apply(batches) {
       await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
-      const ended = await load(batches);
+      const { ended, owing } = await load(batches);
       const changes = fold(
         batches,
         (id) => open.get(id),
         (id) => ended.has(id),
         (partition) => owners.get(partition) ?? NO_OWNER,
+        (id) => owing.get(id),
       );
       await partitions.ensure(changes.ended.map((event) => event.endTime?.getTime() ?? 0));
       if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');

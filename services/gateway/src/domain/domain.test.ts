@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { TerminationPolicy } from '@evenfall/contracts/v1/termination';
+import { eventPolicyOf } from '@evenfall/event-model';
 import { durationOfMs, isUuid, timeOfUuidV7 } from '@evenfall/time';
-import { eventPolicyOf } from './event-policy.ts';
 import { boundedMs, eventIdOf, pageSizeOf } from './fields.ts';
 import { checkFunctionName, qualifierOf } from './names.ts';
 import { checkedPayload } from './payload.ts';
@@ -73,7 +73,9 @@ describe('what the gateway decides by itself', () => {
       eventInvoke: { maxRetries: 0, retryInterval: { seconds: 1n } },
       termination: { maxGracePeriod: { seconds: 3n } },
     });
-    assert.deepEqual(eventPolicyOf(fn), { maxRetries: 0, retryIntervalMs: 1_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 3_000 });
+    const { onSuccess, onFailure, ...policy } = eventPolicyOf(fn);
+    assert.deepEqual(policy, { maxRetries: 0, retryIntervalMs: 1_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 3_000 });
+    assert.deepEqual([onSuccess, onFailure], [undefined, undefined]);
   });
 
   it('passes a trace context on only when it is one', () => {

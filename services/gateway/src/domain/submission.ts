@@ -42,6 +42,8 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
       traceparent: context.traceparent,
       repeated: false,
       redrivenFrom: '',
+      originEventId: '',
+      depth: 0,
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
 import type { BatchCreateEventsRequest, BatchCreateEventsResponse } from '@evenfall/contracts/v1/event_service';
 import { isRefusal, refuse, Refusal } from '@evenfall/errors';
-import { eventPolicyOf } from '../domain/event-policy.ts';
+import { eventPolicyOf } from '@evenfall/event-model';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';

@@ -1,8 +1,8 @@
 import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
 import { type Event, Event_State } from '@evenfall/contracts/v1/event';
 import { type CreateEventRequest, type CreateEventResponse, EventSubmission } from '@evenfall/contracts/v1/event_service';
+import { eventPolicyOf } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
-import { eventPolicyOf } from '../domain/event-policy.ts';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
@@ -46,5 +46,7 @@ export function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: 
     attempts: [],
     termination: undefined,
     redrivenFrom: accepted?.redrivenFrom ?? '',
+    deliveries: [],
+    originEventId: '',
   };
 }

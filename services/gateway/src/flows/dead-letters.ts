@@ -8,8 +8,8 @@ import type {
   RedriveDeadLetterResponse,
 } from '@evenfall/contracts/v1/event_service';
 import { refuse } from '@evenfall/errors';
+import { eventPolicyOf } from '@evenfall/event-model';
 import { durationOfMs, uuidOfName } from '@evenfall/time';
-import { eventPolicyOf } from '../domain/event-policy.ts';
 import { knownEventId, pageSizeOf } from '../domain/fields.ts';
 import { checkFunctionName } from '../domain/names.ts';
 import { newEventOf } from '../domain/submission.ts';

@@ -183,6 +183,7 @@ export function fakeWorld(): World {
         appendLogLines: notHere,
         getSnapshot: notHere,
         listQueuedEvents: notHere,
+        listOwedDeliveries: notHere,
         listDeadLetters: async () => ({ deadLetters: [...world.deadLetters.values()], nextPageToken: 'next' }),
         getDeadLetter: async ({ id }) => {
           const deadLetter = world.deadLetters.get(id);

@@ -1,4 +1,5 @@
 import type { EventInvokeConfig, FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { keepSecrets, storedDestination } from './destinations.ts';
 import { checkEnvironment } from './environment.ts';
 import { boundedDuration, invalid } from './fields.ts';
 import { checkHandler, runtimeOf } from './handler.ts';
@@ -39,7 +40,7 @@ export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new 
   ['init_timeout', 'initTimeout'],
 ]);
 
-/** Checks settings and fills in what was left out (function.proto; limits as in semantics §3). */
+/** Checks settings, but for destinations, and fills in what was left out (function.proto; limits as in semantics §3). */
 export function completeSettings(given: FunctionSettings): FunctionSettings {
   if (given.description.length > 1_000 && Array.from(given.description).length > 1_000)
     throw invalid('description', 'at most 1000 characters');
@@ -67,7 +68,7 @@ export function mergeSettings(current: FunctionSettings, wanted: FunctionSetting
   for (const path of mask) {
     const key = SETTING_OF_PATH.get(path);
     if (!key) throw invalid('update_mask', `of ${[...SETTING_OF_PATH.keys()].join(', ')}; not "${path.slice(0, 60)}"`);
-    merged[key] = wanted[key];
+    merged[key] = key === 'eventInvoke' ? keepSecrets(current.eventInvoke, wanted.eventInvoke) : wanted[key];
   }
   return merged as FunctionSettings; // each value was put under the key it had in another FunctionSettings
 }
@@ -85,6 +86,8 @@ function completeEventInvoke(given: EventInvokeConfig | undefined): EventInvokeC
     maxRetries,
     retryInterval: boundedDuration('event_invoke.retry_interval', given?.retryInterval, SECOND, HOUR, 60 * SECOND),
     maxEventAge: boundedDuration('event_invoke.max_event_age', given?.maxEventAge, 60 * SECOND, 6 * HOUR, 6 * HOUR),
+    onSuccess: storedDestination(given?.onSuccess),
+    onFailure: storedDestination(given?.onFailure),
   };
 }
 

@@ -1,6 +1,7 @@
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { CreateFunctionRequest, CreateFunctionResponse } from '@evenfall/contracts/v1/function_service';
 import { refuse } from '@evenfall/errors';
+import { checkDestinations } from '../domain/destinations.ts';
 import { completeSettings } from '../domain/function-settings.ts';
 import { checkNames } from '../domain/names.ts';
 import type { Registry } from '../ports.ts';
@@ -12,6 +13,7 @@ export async function createFunction(registry: Registry, request: CreateFunction
   const { namespace, name } = wanted;
   checkNames(namespace, name);
   const settings = completeSettings(wanted);
+  checkDestinations(settings.eventInvoke, namespace, registry.destinations);
   const code = request.codeZip.length > 0 ? await checkCode(registry, settings, request.codeZip) : undefined;
   const now = new Date(registry.clock.now());
   const made = await registry.store.insert(

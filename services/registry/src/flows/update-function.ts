@@ -1,5 +1,6 @@
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { UpdateFunctionRequest, UpdateFunctionResponse } from '@evenfall/contracts/v1/function_service';
+import { checkDestinations } from '../domain/destinations.ts';
 import { completeSettings, mergeSettings } from '../domain/function-settings.ts';
 import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
@@ -11,7 +12,10 @@ import { changeFunction } from './change-function.ts';
 export async function updateFunction(registry: Registry, request: UpdateFunctionRequest): Promise<UpdateFunctionResponse> {
   const wanted = request.function ?? FunctionMessage.create();
   const updated = await changeFunction(registry, wanted, async (current) => {
-    const next = { ...current, ...completeSettings(mergeSettings(current, wanted, request.updateMask ?? [])) };
+    const mask = request.updateMask ?? [];
+    const next = { ...current, ...completeSettings(mergeSettings(current, wanted, mask)) };
+    // Those that stay are not judged again: what they need may have been there when they were set.
+    if (mask.includes('event_invoke')) checkDestinations(next.eventInvoke, current.namespace, registry.destinations);
     if (isSame(current, next)) return current;
     return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined);
   });

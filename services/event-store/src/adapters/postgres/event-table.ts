@@ -6,6 +6,7 @@ import type { Sql } from '@evenfall/postgres';
 import { ENDED_VERSION } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
 import { listEvents } from './list-events.ts';
+import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
 import { writeFold } from './write-fold.ts';
 
 /** The events in Postgres. */
@@ -26,6 +27,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       const rows = await sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`;
       return rows.map((row) => StoredEvent.decode(row.data));
     },
+    loadOwed: (ids) => loadOwed(sql, ids),
     async endedIds(ids) {
       const rows = await sql<
         { id: string }[]
@@ -61,26 +63,34 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         WHERE id = ${id} AND namespace = ${namespace} AND function = ${fn} AND trigger = ${trigger} AND state = ${State.QUEUED}`;
       return row && openEventOf(row);
     },
+    listOwed: (query) => listOwed(sql, query),
   };
 }
 
 /** One statement, so one moment: offsets and rows cannot disagree. */
 async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
   const query = sql<
-    { partition: number; end_offset: bigint | null; owner: string; accept_offset: bigint; data: Buffer | null; payload: Buffer }[]
+    { partition: number; end_offset: bigint | null; owner: string; accept_offset: bigint | null; data: Buffer | null; payload: Buffer }[]
   >`
     SELECT partition, end_offset, owner, 0::bigint AS accept_offset, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
     UNION ALL
     SELECT partition, NULL, '', accept_offset, data, payload FROM (
-      SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, accept_offset, id) o`;
+      SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, accept_offset, id) o
+    UNION ALL
+    SELECT partition, NULL, '', NULL, data, payload FROM (
+      SELECT * FROM events.delivery WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, end_time, id) d`;
   for await (const rows of query.cursor(200)) {
     const positions: Position[] = [];
     const events: OpenEvent[] = [];
+    const owed: StoredEvent[] = [];
     for (const row of rows) {
       if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner });
-      if (row.data) events.push(openEventOf({ ...row, data: row.data }));
+      const { data, accept_offset: acceptOffset } = row;
+      if (!data) continue;
+      if (acceptOffset === null) owed.push(owedOf({ ...row, data }));
+      else events.push(openEventOf({ ...row, data, accept_offset: acceptOffset }));
     }
-    yield { positions, events };
+    yield { positions, events, owed };
   }
 }
 

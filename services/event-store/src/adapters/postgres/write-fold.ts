@@ -2,6 +2,8 @@ import { Event } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
+import { deliveryParts } from './fold-deliveries.ts';
+import { createBlob, createColumns, createWords, literalOf } from './row-encoding.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -12,7 +14,8 @@ const NOTHING = Buffer.alloc(0);
  * literals made by one join; the words of a row (function, version, …), which few rows have of their own, as an index into a list of them.
  * postgres.js would escape every element of every array: that was a third of the time spent here.
  */
-export async function writeFold(sql: Sql, { moves, open, ended, closed, dead, purged }: FoldChanges): Promise<boolean> {
+export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean> {
+  const { moves, open, ended, closed, dead, purged } = changes;
   const blob = createBlob();
   const words = createWords();
   const opened = createColumns(10);
@@ -101,6 +104,7 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed, dead, pu
       WHERE (SELECT ok FROM checked)
       ON CONFLICT (id, end_time) DO NOTHING
     )`;
+  const [owedPart, settledPart, amendedPart] = deliveryParts(sql, changes, blob);
   const [row] = await sql<{ ok: boolean }[]>`
     WITH blob AS MATERIALIZED ( -- looked at by a subquery: joined, it would be copied for every row
       SELECT ${blob.bytes()}::bytea AS bytes
@@ -117,7 +121,7 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed, dead, pu
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart}
+    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${owedPart} ${settledPart} ${amendedPart}
     SELECT ok FROM checked`;
   return row?.ok ?? false;
 }
@@ -125,70 +129,4 @@ export async function writeFold(sql: Sql, { moves, open, ended, closed, dead, pu
 /** Start of the first attempt; creation while there is none. */
 function sortTimeOf(event: Event): number {
   return (event.startTime ?? event.createTime)?.getTime() ?? 0;
-}
-
-/** An array literal of ids or numbers, which hold nothing that would have to be escaped. Typed as what the cast beside it makes of it. */
-function literalOf(values: readonly (string | number)[]): string[] {
-  return `{${values.join(',')}}` as unknown as string[]; // postgres.js hands a text on as it is
-}
-
-function createColumns(count: number): { add(...values: (string | number)[]): void; column(index: number): string[] } {
-  const columns: (string | number)[][] = Array.from({ length: count }, () => []);
-  return {
-    add(...values) {
-      for (let i = 0; i < count; i++) columns[i]?.push(values[i] ?? 0);
-    },
-    column: (index) => literalOf(columns[index] ?? []),
-  };
-}
-
-/** The distinct words of the rows; indexes begin at 1, as WITH ORDINALITY counts. */
-function createWords() {
-  const indexes = new Map<string, number>();
-  let last: Event | undefined;
-  let lastIndex = 0;
-  const lists = { namespaces: [] as string[], functions: [] as string[], versions: [] as string[], triggers: [] as string[] };
-  return {
-    ...lists,
-    indexOf(event: Event): number {
-      const { namespace, function: fn, version, trigger } = event;
-      // Events of one function come in rows; comparing four words is cheaper than joining them.
-      const same = last?.function === fn && last.namespace === namespace && last.version === version && last.trigger === trigger;
-      if (same) return lastIndex;
-      last = event;
-      lastIndex = find(namespace, fn, version, trigger);
-      return lastIndex;
-    },
-  };
-
-  function find(namespace: string, fn: string, version: string, trigger: string): number {
-    const key = `${namespace}/${fn}/${version}/${trigger}`;
-    const known = indexes.get(key);
-    if (known !== undefined) return known;
-    lists.namespaces.push(namespace);
-    lists.functions.push(fn);
-    lists.versions.push(version);
-    lists.triggers.push(trigger);
-    indexes.set(key, indexes.size + 1);
-    return indexes.size;
-  }
-}
-
-function createBlob() {
-  const parts: Uint8Array[] = [];
-  let end = 1; // counted from 1, as substring() does
-  return {
-    /** Where the next bytes would begin. */
-    get end() {
-      return end;
-    },
-    /** Adds bytes and answers where they begin. */
-    add(bytes: Uint8Array): number {
-      const at = end;
-      parts.push(bytes);
-      end += bytes.length;
-      return at;
-    },
-    bytes: (): Buffer => Buffer.concat(parts, end - 1),
-  };
 }

@@ -1,4 +1,4 @@
-import { Attempt_Outcome, Event_State } from '@evenfall/contracts/v1/event';
+import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
 import { Instance_State } from '@evenfall/contracts/v1/operator_service';
 import {
@@ -102,6 +102,18 @@ export const DOCUMENTS: readonly TSchema[] = [
     }),
   ),
   named(
+    'Delivery',
+    Type.Object({
+      kind: enumOf(Delivery_Kind),
+      target: Type.String({ description: 'The function, the topic, or scheme and host of the URL.' }),
+      state: enumOf(Delivery_State),
+      attempt_count: Type.Integer({ description: 'While it is pending not every attempt is written down.' }),
+      last_error: orNull(Type.String()),
+      time: Moment,
+      event_id: Type.Optional(Type.String({ description: 'Event that was made of it, if it is a function.' })),
+    }),
+  ),
+  named(
     'Event',
     Type.Object({
       id: Type.String(),
@@ -122,6 +134,8 @@ export const DOCUMENTS: readonly TSchema[] = [
       attempts: Type.Array(ref('Attempt')),
       termination: orNull(ref('Termination')),
       redriven_from: Type.Optional(Type.String({ description: 'Event whose dead letter this one was made of.' })),
+      origin_event_id: Type.Optional(Type.String({ description: 'Event of whose end this one tells.' })),
+      deliveries: Type.Optional(Type.Array(ref('Delivery'), { description: 'Who is told of its end, and what came of it.' })),
     }),
   ),
   named('DeadLetter', Type.Object({ event: ref('Event'), payload: Type.Unknown() })),

@@ -1,4 +1,5 @@
 import { type Attempt, Attempt_Outcome, type Event, Event_State } from '@evenfall/contracts/v1/event';
+import { deliveryJson } from './destination-json.ts';
 import { nameOf } from './enum-names.ts';
 import { terminationJson } from './termination-json.ts';
 
@@ -26,6 +27,8 @@ export function eventText(event: Event): string {
     attempts: event.attempts.map(attemptJson),
     termination: event.termination ? terminationJson(event.termination) : null,
     ...(event.redrivenFrom === '' ? {} : { redriven_from: event.redrivenFrom }),
+    ...(event.originEventId === '' ? {} : { origin_event_id: event.originEventId }),
+    ...(event.deliveries.length === 0 ? {} : { deliveries: event.deliveries.map(deliveryJson) }),
   });
   const result = event.resultTruncated ? JSON.stringify(event.result.toString('utf8')) : rawJson(event.result); // what was cut is JSON no more
   return `${head.slice(0, -1)},"result":${result},"error":${rawJson(event.error)},${tail.slice(1)}`;

@@ -1,4 +1,5 @@
 import { EventInvokeConfig, FunctionMessage, type Hook } from '@evenfall/contracts/v1/function';
+import { destinationFrom, destinationJson } from './destination-json.ts';
 import { durationFrom, durationText, policyFrom, policyJson } from './termination-json.ts';
 import type { EventInvokeBody, FunctionBody, HookBody } from './schemas.ts';
 
@@ -31,6 +32,8 @@ export function eventInvokeJson(config: EventInvokeConfig): object {
     max_retries: config.maxRetries,
     retry_interval: durationText(config.retryInterval),
     max_event_age: durationText(config.maxEventAge),
+    on_success: destinationJson(config.onSuccess),
+    on_failure: destinationJson(config.onFailure),
   };
 }
 
@@ -39,6 +42,8 @@ export function eventInvokeFrom(body: EventInvokeBody): EventInvokeConfig {
     maxRetries: body.max_retries,
     retryInterval: durationFrom(body.retry_interval),
     maxEventAge: durationFrom(body.max_event_age),
+    onSuccess: destinationFrom(body.on_success),
+    onFailure: destinationFrom(body.on_failure),
   });
 }
 

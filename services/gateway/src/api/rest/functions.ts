@@ -1,4 +1,4 @@
-import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
@@ -152,7 +152,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
-        summary: 'Sets how events are retried and aged',
+        summary: 'Sets how events are retried and aged, and who is told of their end',
         params: FunctionPath,
         body: EventInvoke,
         response: { 200: EventInvoke },
@@ -168,7 +168,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.get<Path>(
     `${FUNCTION}/event-invoke-config`,
-    { schema: { tags: TAGS, summary: 'Says how events are retried and aged', params: FunctionPath, response: { 200: EventInvoke } } },
+    { schema: { tags: TAGS, summary: 'Says how events are retried and aged, and who is told of their end', params: FunctionPath, response: { 200: EventInvoke } } },
     async (request) => {
       const { namespace, function: name } = request.params;
       return eventInvokeOf((await flows.getFunction({ namespace, name, qualifier: '' })).function);
@@ -217,7 +217,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 }
 
 function eventInvokeOf(fn: FunctionMessage | undefined): object {
-  return eventInvokeJson((fn ?? FunctionMessage.create()).eventInvoke ?? { retryInterval: undefined, maxEventAge: undefined });
+  return eventInvokeJson((fn ?? FunctionMessage.create()).eventInvoke ?? EventInvokeConfig.create());
 }
 
 function bytesOf(base64: string): Buffer {

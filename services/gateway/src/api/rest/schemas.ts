@@ -31,11 +31,39 @@ const policyFields = {
 export const Policy = Type.Object({ ...policyFields, max_grace_period: Type.Optional(Duration) }, STRICT);
 export type PolicyBody = Static<typeof Policy>;
 
+/** Exactly one of these; functions as "audit", "other-namespace/audit" or "audit:3". */
+const DestinationSchema = Type.Object(
+  {
+    function: Type.Optional(
+      Type.String({
+        pattern: '^([^/:]{1,60}/)?[^/:]{1,60}(:[^/:]{1,64})?$',
+        examples: ['audit', 'other-namespace/audit:3'],
+        'x-rule': 'a function as "name", "namespace/name" or "name:qualifier"',
+      }),
+    ),
+    topic: Type.Optional(Type.String({ examples: ['orders-done'] })),
+    webhook: Type.Optional(
+      Type.Object(
+        {
+          url: Type.String({ examples: ['https://example.com/evenfall'] }),
+          secret: Type.Optional(Type.String({ writeOnly: true, description: 'Signs the requests. May be left out if the URL stays.' })),
+          secret_set: Type.Optional(Type.Boolean({ readOnly: true, description: 'In answers, instead of the secret.' })),
+        },
+        STRICT,
+      ),
+    ),
+  },
+  { ...STRICT, minProperties: 1, maxProperties: 1, 'x-rule': 'one of function, topic and webhook' },
+);
+export type DestinationBody = Static<typeof DestinationSchema>;
+
 export const EventInvoke = Type.Object(
   {
     max_retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 8 })),
     retry_interval: Type.Optional(Duration),
     max_event_age: Type.Optional(Duration),
+    on_success: Type.Optional(DestinationSchema),
+    on_failure: Type.Optional(DestinationSchema),
   },
   STRICT,
 );

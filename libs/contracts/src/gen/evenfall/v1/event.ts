@@ -61,6 +61,10 @@ export interface Event {
     | undefined;
   /** Event whose dead letter this one was made of; empty otherwise. */
   redrivenFrom: string;
+  /** Who is told of its end, and what came of it; empty if nobody is, and before the end. The one part of an ended event that changes. */
+  deliveries: Delivery[];
+  /** Event of whose end this one tells, being made for its destination; empty otherwise. */
+  originEventId: string;
 }
 
 /** Says why the event stands where it does; the status code says how its last attempt ended. */
@@ -96,6 +100,72 @@ export namespace Event_State {
   export type TERMINATED = typeof Event_State.TERMINATED;
   export type EXPIRED = typeof Event_State.EXPIRED;
   export type UNRECOGNIZED = typeof Event_State.UNRECOGNIZED;
+}
+
+/** Describes how the destination of an event is told of its end. */
+export interface Delivery {
+  /** What kind of destination. */
+  kind: Delivery_Kind;
+  /** Which: "namespace/function:qualifier", the topic, or scheme and host of the URL. */
+  target: string;
+  /** Whether it was told. */
+  state: Delivery_State;
+  /** Attempts so far. While it is pending not every one of them is written down. */
+  attemptCount: number;
+  /** Why the last attempt that is written down failed, for people; empty if none did. */
+  lastError: string;
+  /** When this was written down. */
+  time:
+    | Date
+    | undefined;
+  /** Event that was made for it, if the destination is a function that took it; empty otherwise. */
+  eventId: string;
+}
+
+/** Says what kind of destination it is. */
+export const Delivery_Kind = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** FUNCTION - A function. */
+  FUNCTION: 1,
+  /** TOPIC - A Kafka topic. */
+  TOPIC: 2,
+  /** WEBHOOK - An HTTP server. */
+  WEBHOOK: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Delivery_Kind = typeof Delivery_Kind[keyof typeof Delivery_Kind];
+
+export namespace Delivery_Kind {
+  export type UNSPECIFIED = typeof Delivery_Kind.UNSPECIFIED;
+  export type FUNCTION = typeof Delivery_Kind.FUNCTION;
+  export type TOPIC = typeof Delivery_Kind.TOPIC;
+  export type WEBHOOK = typeof Delivery_Kind.WEBHOOK;
+  export type UNRECOGNIZED = typeof Delivery_Kind.UNRECOGNIZED;
+}
+
+/** Says whether it was told. */
+export const Delivery_State = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** PENDING - Owed: it was not tried yet, or is tried again. */
+  PENDING: 1,
+  /** DELIVERED - Final: the destination took it. */
+  DELIVERED: 2,
+  /** FAILED - Final: it was given up. */
+  FAILED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Delivery_State = typeof Delivery_State[keyof typeof Delivery_State];
+
+export namespace Delivery_State {
+  export type UNSPECIFIED = typeof Delivery_State.UNSPECIFIED;
+  export type PENDING = typeof Delivery_State.PENDING;
+  export type DELIVERED = typeof Delivery_State.DELIVERED;
+  export type FAILED = typeof Delivery_State.FAILED;
+  export type UNRECOGNIZED = typeof Delivery_State.UNRECOGNIZED;
 }
 
 /** Describes one try of an event on one instance. */
@@ -212,6 +282,8 @@ function createBaseEvent(): Event {
     attempts: [],
     termination: undefined,
     redrivenFrom: "",
+    deliveries: [],
+    originEventId: "",
   };
 }
 
@@ -270,6 +342,12 @@ export const Event: MessageFns<Event> = {
     }
     if (message.redrivenFrom !== "") {
       writer.uint32(146).string(message.redrivenFrom);
+    }
+    for (const v of message.deliveries) {
+      Delivery.encode(v!, writer.uint32(154).fork()).join();
+    }
+    if (message.originEventId !== "") {
+      writer.uint32(162).string(message.originEventId);
     }
     return writer;
   },
@@ -431,6 +509,22 @@ export const Event: MessageFns<Event> = {
             message.redrivenFrom = reader.string();
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.deliveries.push(Delivery.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.originEventId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -468,6 +562,135 @@ export const Event: MessageFns<Event> = {
       ? Termination.fromPartial(object.termination)
       : undefined;
     message.redrivenFrom = object.redrivenFrom ?? "";
+    message.deliveries = object.deliveries?.map((e) => Delivery.fromPartial(e)) || [];
+    message.originEventId = object.originEventId ?? "";
+    return message;
+  },
+};
+
+function createBaseDelivery(): Delivery {
+  return { kind: 0, target: "", state: 0, attemptCount: 0, lastError: "", time: undefined, eventId: "" };
+}
+
+export const Delivery: MessageFns<Delivery> = {
+  encode(message: Delivery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.target !== "") {
+      writer.uint32(18).string(message.target);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.attemptCount !== 0) {
+      writer.uint32(32).int32(message.attemptCount);
+    }
+    if (message.lastError !== "") {
+      writer.uint32(42).string(message.lastError);
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(50).fork()).join();
+    }
+    if (message.eventId !== "") {
+      writer.uint32(58).string(message.eventId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Delivery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDelivery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.attemptCount = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.lastError = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Delivery>): Delivery {
+    return Delivery.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Delivery>): Delivery {
+    const message = createBaseDelivery();
+    message.kind = object.kind ?? 0;
+    message.target = object.target ?? "";
+    message.state = object.state ?? 0;
+    message.attemptCount = object.attemptCount ?? 0;
+    message.lastError = object.lastError ?? "";
+    message.time = object.time ?? undefined;
+    message.eventId = object.eventId ?? "";
     return message;
   },
 };

@@ -75,7 +75,7 @@ export interface Function_EnvironmentEntry {
   value: string;
 }
 
-/** Says how the events of a function are retried and aged. */
+/** Says how the events of a function are retried and aged, and who is told of their end. */
 export interface EventInvokeConfig {
   /** Retries after a user error. 0 to 8, default 2. */
   maxRetries?:
@@ -86,7 +86,57 @@ export interface EventInvokeConfig {
     | Duration
     | undefined;
   /** From accept to the start of an attempt. 60 s to 6 h, default 6 h. */
-  maxEventAge: Duration | undefined;
+  maxEventAge:
+    | Duration
+    | undefined;
+  /** Told of every event that succeeded; unset for nobody. */
+  onSuccess:
+    | Destination
+    | undefined;
+  /** Told of every event that failed for good or expired; unset for nobody. One that was terminated is told to nobody. */
+  onFailure: Destination | undefined;
+}
+
+/** Says who is told how an event ended, at least once. */
+export interface Destination {
+  /** Who; exactly one. */
+  target:
+    | //
+    /** A function: an event of it is made. */
+    { $case: "function"; value: FunctionDestination }
+    | //
+    /** A topic of the platform's Kafka: a message is written to it. */
+    { $case: "topic"; value: TopicDestination }
+    | //
+    /** An HTTP server: a signed request is made to it. */
+    { $case: "webhook"; value: WebhookDestination }
+    | undefined;
+}
+
+/** Names a function that is told. */
+export interface FunctionDestination {
+  /** Namespace of the function; empty means that of the function whose events these are. */
+  namespace: string;
+  /** Name of the function; it need not exist yet. */
+  name: string;
+  /** Version or alias, resolved when an event is made of it; empty means "$LATEST". */
+  qualifier: string;
+}
+
+/** Names a topic that is told. */
+export interface TopicDestination {
+  /** Name: 1 to 249 letters, digits, ".", "_" and "-". It is not made if it is missing. Not the topic of the event log. */
+  name: string;
+}
+
+/** Names an HTTP server that is told. */
+export interface WebhookDestination {
+  /** Begins with "https://"; at most 2,048 characters, no user name or password. */
+  url: string;
+  /** Signs the requests: 16 to 256 characters. Never shown again: empty in answers. Empty in an update keeps the one of the same URL. */
+  secret: string;
+  /** Whether there is a secret; set in answers, not read. */
+  secretSet: boolean;
 }
 
 /** One life-cycle hook of an instance. */
@@ -484,7 +534,13 @@ export const Function_EnvironmentEntry: MessageFns<Function_EnvironmentEntry> = 
 };
 
 function createBaseEventInvokeConfig(): EventInvokeConfig {
-  return { maxRetries: undefined, retryInterval: undefined, maxEventAge: undefined };
+  return {
+    maxRetries: undefined,
+    retryInterval: undefined,
+    maxEventAge: undefined,
+    onSuccess: undefined,
+    onFailure: undefined,
+  };
 }
 
 export const EventInvokeConfig: MessageFns<EventInvokeConfig> = {
@@ -497,6 +553,12 @@ export const EventInvokeConfig: MessageFns<EventInvokeConfig> = {
     }
     if (message.maxEventAge !== undefined) {
       Duration.encode(message.maxEventAge, writer.uint32(26).fork()).join();
+    }
+    if (message.onSuccess !== undefined) {
+      Destination.encode(message.onSuccess, writer.uint32(34).fork()).join();
+    }
+    if (message.onFailure !== undefined) {
+      Destination.encode(message.onFailure, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -538,6 +600,22 @@ export const EventInvokeConfig: MessageFns<EventInvokeConfig> = {
             message.maxEventAge = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.onSuccess = Destination.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.onFailure = Destination.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -562,6 +640,323 @@ export const EventInvokeConfig: MessageFns<EventInvokeConfig> = {
     message.maxEventAge = (object.maxEventAge !== undefined && object.maxEventAge !== null)
       ? Duration.fromPartial(object.maxEventAge)
       : undefined;
+    message.onSuccess = (object.onSuccess !== undefined && object.onSuccess !== null)
+      ? Destination.fromPartial(object.onSuccess)
+      : undefined;
+    message.onFailure = (object.onFailure !== undefined && object.onFailure !== null)
+      ? Destination.fromPartial(object.onFailure)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDestination(): Destination {
+  return { target: undefined };
+}
+
+export const Destination: MessageFns<Destination> = {
+  encode(message: Destination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.target?.$case) {
+      case "function":
+        FunctionDestination.encode(message.target.value, writer.uint32(10).fork()).join();
+        break;
+      case "topic":
+        TopicDestination.encode(message.target.value, writer.uint32(18).fork()).join();
+        break;
+      case "webhook":
+        WebhookDestination.encode(message.target.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Destination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.target = { $case: "function", value: FunctionDestination.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.target = { $case: "topic", value: TopicDestination.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.target = { $case: "webhook", value: WebhookDestination.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Destination>): Destination {
+    return Destination.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Destination>): Destination {
+    const message = createBaseDestination();
+    switch (object.target?.$case) {
+      case "function": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "function", value: FunctionDestination.fromPartial(object.target.value) };
+        }
+        break;
+      }
+      case "topic": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "topic", value: TopicDestination.fromPartial(object.target.value) };
+        }
+        break;
+      }
+      case "webhook": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "webhook", value: WebhookDestination.fromPartial(object.target.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFunctionDestination(): FunctionDestination {
+  return { namespace: "", name: "", qualifier: "" };
+}
+
+export const FunctionDestination: MessageFns<FunctionDestination> = {
+  encode(message: FunctionDestination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.qualifier !== "") {
+      writer.uint32(26).string(message.qualifier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FunctionDestination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFunctionDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.qualifier = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FunctionDestination>): FunctionDestination {
+    return FunctionDestination.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FunctionDestination>): FunctionDestination {
+    const message = createBaseFunctionDestination();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.qualifier = object.qualifier ?? "";
+    return message;
+  },
+};
+
+function createBaseTopicDestination(): TopicDestination {
+  return { name: "" };
+}
+
+export const TopicDestination: MessageFns<TopicDestination> = {
+  encode(message: TopicDestination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TopicDestination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTopicDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TopicDestination>): TopicDestination {
+    return TopicDestination.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TopicDestination>): TopicDestination {
+    const message = createBaseTopicDestination();
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseWebhookDestination(): WebhookDestination {
+  return { url: "", secret: "", secretSet: false };
+}
+
+export const WebhookDestination: MessageFns<WebhookDestination> = {
+  encode(message: WebhookDestination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.url !== "") {
+      writer.uint32(10).string(message.url);
+    }
+    if (message.secret !== "") {
+      writer.uint32(18).string(message.secret);
+    }
+    if (message.secretSet !== false) {
+      writer.uint32(24).bool(message.secretSet);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WebhookDestination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWebhookDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.secretSet = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WebhookDestination>): WebhookDestination {
+    return WebhookDestination.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WebhookDestination>): WebhookDestination {
+    const message = createBaseWebhookDestination();
+    message.url = object.url ?? "";
+    message.secret = object.secret ?? "";
+    message.secretSet = object.secretSet ?? false;
     return message;
   },
 };

@@ -93,6 +93,8 @@ export interface GetSnapshotResponse {
   positions: FoldedPosition[];
   /** Open events, in the order they were accepted. */
   events: OpenEvent[];
+  /** Ended events whose destination is still to be told, with their payloads. */
+  owed: StoredEvent[];
 }
 
 /** An event that has not ended, and its place in its lane. */
@@ -127,6 +129,28 @@ export interface ListQueuedEventsRequest {
 export interface ListQueuedEventsResponse {
   /** The events, in the order they were accepted. Fewer than asked for, though there are more, when they are large. */
   events: OpenEvent[];
+  /** Whether there are more. */
+  hasMore: boolean;
+}
+
+/** Asks for what is owed to one destination. */
+export interface ListOwedDeliveriesRequest {
+  /** The partition of the events. */
+  partition: number;
+  /** Key of the destination, as the event model makes it. */
+  destination: string;
+  /** At most so many. */
+  limit: number;
+  /** Not these. */
+  exceptEventIds: string[];
+  /** What must have been folded first. */
+  after: LogPosition[];
+}
+
+/** Answers with what is owed. */
+export interface ListOwedDeliveriesResponse {
+  /** Ended events, with their payloads. Fewer than asked for, though there are more, when they are large. */
+  owed: StoredEvent[];
   /** Whether there are more. */
   hasMore: boolean;
 }
@@ -522,7 +546,7 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
 };
 
 function createBaseGetSnapshotResponse(): GetSnapshotResponse {
-  return { positions: [], events: [] };
+  return { positions: [], events: [], owed: [] };
 }
 
 export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
@@ -532,6 +556,9 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     }
     for (const v of message.events) {
       OpenEvent.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.owed) {
+      StoredEvent.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -565,6 +592,14 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
             message.events.push(OpenEvent.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owed.push(StoredEvent.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -584,6 +619,7 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     const message = createBaseGetSnapshotResponse();
     message.positions = object.positions?.map((e) => FoldedPosition.fromPartial(e)) || [];
     message.events = object.events?.map((e) => OpenEvent.fromPartial(e)) || [];
+    message.owed = object.owed?.map((e) => StoredEvent.fromPartial(e)) || [];
     return message;
   },
 };
@@ -861,6 +897,176 @@ export const ListQueuedEventsResponse: MessageFns<ListQueuedEventsResponse> = {
   },
 };
 
+function createBaseListOwedDeliveriesRequest(): ListOwedDeliveriesRequest {
+  return { partition: 0, destination: "", limit: 0, exceptEventIds: [], after: [] };
+}
+
+export const ListOwedDeliveriesRequest: MessageFns<ListOwedDeliveriesRequest> = {
+  encode(message: ListOwedDeliveriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).int32(message.partition);
+    }
+    if (message.destination !== "") {
+      writer.uint32(18).string(message.destination);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).int32(message.limit);
+    }
+    for (const v of message.exceptEventIds) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.after) {
+      LogPosition.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListOwedDeliveriesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListOwedDeliveriesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.destination = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.exceptEventIds.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.after.push(LogPosition.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListOwedDeliveriesRequest>): ListOwedDeliveriesRequest {
+    return ListOwedDeliveriesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListOwedDeliveriesRequest>): ListOwedDeliveriesRequest {
+    const message = createBaseListOwedDeliveriesRequest();
+    message.partition = object.partition ?? 0;
+    message.destination = object.destination ?? "";
+    message.limit = object.limit ?? 0;
+    message.exceptEventIds = object.exceptEventIds?.map((e) => e) || [];
+    message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseListOwedDeliveriesResponse(): ListOwedDeliveriesResponse {
+  return { owed: [], hasMore: false };
+}
+
+export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> = {
+  encode(message: ListOwedDeliveriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.owed) {
+      StoredEvent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.hasMore !== false) {
+      writer.uint32(16).bool(message.hasMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListOwedDeliveriesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListOwedDeliveriesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owed.push(StoredEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hasMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListOwedDeliveriesResponse>): ListOwedDeliveriesResponse {
+    return ListOwedDeliveriesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListOwedDeliveriesResponse>): ListOwedDeliveriesResponse {
+    const message = createBaseListOwedDeliveriesResponse();
+    message.owed = object.owed?.map((e) => StoredEvent.fromPartial(e)) || [];
+    message.hasMore = object.hasMore ?? false;
+    return message;
+  },
+};
+
 function createBaseFoldedPosition(): FoldedPosition {
   return { partition: 0, endOffset: 0n, owner: "" };
 }
@@ -1037,8 +1243,8 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): GetDeadLetterResponse => GetDeadLetterResponse.decode(value),
   },
   /**
-   * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
-   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Sends every open event of some partitions as of one moment, what is owed to destinations of ended ones, and the offsets they were folded
+   * up to. How an owner recovers. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getSnapshot: {
     path: "/evenfall.event_store.v1.EventStoreService/GetSnapshot" as const,
@@ -1064,6 +1270,21 @@ export const EventStoreServiceService = {
       Buffer.from(ListQueuedEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListQueuedEventsResponse => ListQueuedEventsResponse.decode(value),
   },
+  /**
+   * Lists ended events of a partition whose destination is still to be told, those that ended first before others. How an owner fetches back
+   * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listOwedDeliveries: {
+    path: "/evenfall.event_store.v1.EventStoreService/ListOwedDeliveries" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListOwedDeliveriesRequest): Buffer =>
+      Buffer.from(ListOwedDeliveriesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListOwedDeliveriesRequest => ListOwedDeliveriesRequest.decode(value),
+    responseSerialize: (value: ListOwedDeliveriesResponse): Buffer =>
+      Buffer.from(ListOwedDeliveriesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListOwedDeliveriesResponse => ListOwedDeliveriesResponse.decode(value),
+  },
 } as const;
 
 export interface EventStoreServiceServer extends UntypedServiceImplementation {
@@ -1087,8 +1308,8 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
   /** Gets one dead letter, caught up with the log. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
   getDeadLetter: handleUnaryCall<GetDeadLetterRequest, GetDeadLetterResponse>;
   /**
-   * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
-   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Sends every open event of some partitions as of one moment, what is owed to destinations of ended ones, and the offsets they were folded
+   * up to. How an owner recovers. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getSnapshot: handleServerStreamingCall<GetSnapshotRequest, GetSnapshotResponse>;
   /**
@@ -1096,6 +1317,11 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
    * UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listQueuedEvents: handleUnaryCall<ListQueuedEventsRequest, ListQueuedEventsResponse>;
+  /**
+   * Lists ended events of a partition whose destination is still to be told, those that ended first before others. How an owner fetches back
+   * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listOwedDeliveries: handleUnaryCall<ListOwedDeliveriesRequest, ListOwedDeliveriesResponse>;
 }
 
 export interface EventStoreServiceClient extends Client {
@@ -1216,8 +1442,8 @@ export interface EventStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends every open event of some partitions as of one moment, and the offsets they were folded up to. How an owner recovers. Errors:
-   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Sends every open event of some partitions as of one moment, what is owed to destinations of ended ones, and the offsets they were folded
+   * up to. How an owner recovers. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getSnapshot(request: GetSnapshotRequest, options?: Partial<CallOptions>): ClientReadableStream<GetSnapshotResponse>;
   getSnapshot(
@@ -1243,6 +1469,25 @@ export interface EventStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListQueuedEventsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists ended events of a partition whose destination is still to be told, those that ended first before others. How an owner fetches back
+   * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listOwedDeliveries(
+    request: ListOwedDeliveriesRequest,
+    callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
+  ): ClientUnaryCall;
+  listOwedDeliveries(
+    request: ListOwedDeliveriesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
+  ): ClientUnaryCall;
+  listOwedDeliveries(
+    request: ListOwedDeliveriesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
   ): ClientUnaryCall;
 }
 

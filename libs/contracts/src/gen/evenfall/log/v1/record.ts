@@ -8,7 +8,8 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { AttemptEnded, AttemptStarted, SignalSent } from "../../attempt/v1/attempt.ts";
-import { Event_State } from "../../v1/event.ts";
+import { Delivery_State, Event_State } from "../../v1/event.ts";
+import { Destination } from "../../v1/function.ts";
 import { Termination_Cause, Termination_Mode, TerminationPolicy } from "../../v1/termination.ts";
 
 export const protobufPackage = "evenfall.log.v1";
@@ -53,6 +54,9 @@ export interface EventRecord {
     | //
     /** The dead letter of the event was thrown away. */
     { $case: "deadLetterPurged"; value: DeadLetterPurged }
+    | //
+    /** An attempt to tell its destination of the end was made. */
+    { $case: "deliveryConcluded"; value: DeliveryConcluded }
     | undefined;
 }
 
@@ -88,6 +92,10 @@ export interface Accepted {
   repeated: boolean;
   /** Event whose dead letter this one was made of; it is a dead letter no more. Empty otherwise. */
   redrivenFrom: string;
+  /** Event of whose end this one tells, being made for its destination. Empty otherwise. */
+  originEventId: string;
+  /** How many destinations led here: 0 for an event of a door, else one more than its origin's. */
+  depth: number;
 }
 
 /** The settings of the function that decide the life of its events, as they were at the accept. */
@@ -100,6 +108,12 @@ export interface EventPolicy {
   maxEventAgeMs: number;
   /** Longest grace period a call may ask for, in milliseconds. */
   maxGracePeriodMs: number;
+  /** Told of its success; unset for nobody. */
+  onSuccess:
+    | Destination
+    | undefined;
+  /** Told of its failure; unset for nobody. */
+  onFailure: Destination | undefined;
 }
 
 /** The end of an attempt and what follows from it. */
@@ -151,6 +165,18 @@ export interface OwnerChanged {
 export interface DeadLetterPurged {
 }
 
+/** The end of an attempt to tell the destination of an event of its end, and what follows from it. Written by the owner of the partition. */
+export interface DeliveryConcluded {
+  /** PENDING if it is tried again: written now and then only. Else a final one: nothing is owed any more. */
+  state: Delivery_State;
+  /** Attempts so far, this one among them. */
+  attemptCount: number;
+  /** Why it failed, for people; empty if it did not. */
+  error: string;
+  /** Event that was made for it; empty without one. */
+  eventId: string;
+}
+
 /** What one flush holds for one partition. */
 export interface RecordBatch {
   /** The records, in order. */
@@ -199,6 +225,9 @@ export const EventRecord: MessageFns<EventRecord> = {
         break;
       case "deadLetterPurged":
         DeadLetterPurged.encode(message.change.value, writer.uint32(138).fork()).join();
+        break;
+      case "deliveryConcluded":
+        DeliveryConcluded.encode(message.change.value, writer.uint32(146).fork()).join();
         break;
     }
     return writer;
@@ -316,6 +345,14 @@ export const EventRecord: MessageFns<EventRecord> = {
             message.change = { $case: "deadLetterPurged", value: DeadLetterPurged.decode(reader, reader.uint32()) };
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.change = { $case: "deliveryConcluded", value: DeliveryConcluded.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -389,6 +426,12 @@ export const EventRecord: MessageFns<EventRecord> = {
         }
         break;
       }
+      case "deliveryConcluded": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "deliveryConcluded", value: DeliveryConcluded.fromPartial(object.change.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -409,6 +452,8 @@ function createBaseAccepted(): Accepted {
     traceparent: "",
     repeated: false,
     redrivenFrom: "",
+    originEventId: "",
+    depth: 0,
   };
 }
 
@@ -452,6 +497,12 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.redrivenFrom !== "") {
       writer.uint32(106).string(message.redrivenFrom);
+    }
+    if (message.originEventId !== "") {
+      writer.uint32(114).string(message.originEventId);
+    }
+    if (message.depth !== 0) {
+      writer.uint32(120).int32(message.depth);
     }
     return writer;
   },
@@ -573,6 +624,22 @@ export const Accepted: MessageFns<Accepted> = {
             message.redrivenFrom = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.originEventId = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.depth = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -605,12 +672,21 @@ export const Accepted: MessageFns<Accepted> = {
     message.traceparent = object.traceparent ?? "";
     message.repeated = object.repeated ?? false;
     message.redrivenFrom = object.redrivenFrom ?? "";
+    message.originEventId = object.originEventId ?? "";
+    message.depth = object.depth ?? 0;
     return message;
   },
 };
 
 function createBaseEventPolicy(): EventPolicy {
-  return { maxRetries: 0, retryIntervalMs: 0, maxEventAgeMs: 0, maxGracePeriodMs: 0 };
+  return {
+    maxRetries: 0,
+    retryIntervalMs: 0,
+    maxEventAgeMs: 0,
+    maxGracePeriodMs: 0,
+    onSuccess: undefined,
+    onFailure: undefined,
+  };
 }
 
 export const EventPolicy: MessageFns<EventPolicy> = {
@@ -626,6 +702,12 @@ export const EventPolicy: MessageFns<EventPolicy> = {
     }
     if (message.maxGracePeriodMs !== 0) {
       writer.uint32(32).int32(message.maxGracePeriodMs);
+    }
+    if (message.onSuccess !== undefined) {
+      Destination.encode(message.onSuccess, writer.uint32(42).fork()).join();
+    }
+    if (message.onFailure !== undefined) {
+      Destination.encode(message.onFailure, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -675,6 +757,22 @@ export const EventPolicy: MessageFns<EventPolicy> = {
             message.maxGracePeriodMs = reader.int32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.onSuccess = Destination.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.onFailure = Destination.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -696,6 +794,12 @@ export const EventPolicy: MessageFns<EventPolicy> = {
     message.retryIntervalMs = object.retryIntervalMs ?? 0;
     message.maxEventAgeMs = object.maxEventAgeMs ?? 0;
     message.maxGracePeriodMs = object.maxGracePeriodMs ?? 0;
+    message.onSuccess = (object.onSuccess !== undefined && object.onSuccess !== null)
+      ? Destination.fromPartial(object.onSuccess)
+      : undefined;
+    message.onFailure = (object.onFailure !== undefined && object.onFailure !== null)
+      ? Destination.fromPartial(object.onFailure)
+      : undefined;
     return message;
   },
 };
@@ -1037,6 +1141,97 @@ export const DeadLetterPurged: MessageFns<DeadLetterPurged> = {
   },
   fromPartial(_: DeepPartial<DeadLetterPurged>): DeadLetterPurged {
     const message = createBaseDeadLetterPurged();
+    return message;
+  },
+};
+
+function createBaseDeliveryConcluded(): DeliveryConcluded {
+  return { state: 0, attemptCount: 0, error: "", eventId: "" };
+}
+
+export const DeliveryConcluded: MessageFns<DeliveryConcluded> = {
+  encode(message: DeliveryConcluded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.attemptCount !== 0) {
+      writer.uint32(16).int32(message.attemptCount);
+    }
+    if (message.error !== "") {
+      writer.uint32(26).string(message.error);
+    }
+    if (message.eventId !== "") {
+      writer.uint32(34).string(message.eventId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliveryConcluded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliveryConcluded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attemptCount = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeliveryConcluded>): DeliveryConcluded {
+    return DeliveryConcluded.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeliveryConcluded>): DeliveryConcluded {
+    const message = createBaseDeliveryConcluded();
+    message.state = object.state ?? 0;
+    message.attemptCount = object.attemptCount ?? 0;
+    message.error = object.error ?? "";
+    message.eventId = object.eventId ?? "";
     return message;
   },
 };

@@ -23,7 +23,7 @@ export interface StoredEvent {
   policy:
     | EventPolicy
     | undefined;
-  /** JSON text; empty once the event has ended. */
+  /** JSON text; empty once the event has ended and its destination need not be told any more. */
   payload: Buffer;
   /** Revision of the version at the accept. */
   revision: number;
@@ -39,6 +39,8 @@ export interface StoredEvent {
     | undefined;
   /** Changes folded so far. */
   foldCount: number;
+  /** How many destinations led to it. */
+  depth: number;
 }
 
 function createBaseStoredEvent(): StoredEvent {
@@ -52,6 +54,7 @@ function createBaseStoredEvent(): StoredEvent {
     traceparent: "",
     terminationRequest: undefined,
     foldCount: 0,
+    depth: 0,
   };
 }
 
@@ -83,6 +86,9 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     }
     if (message.foldCount !== 0) {
       writer.uint32(72).int32(message.foldCount);
+    }
+    if (message.depth !== 0) {
+      writer.uint32(80).int32(message.depth);
     }
     return writer;
   },
@@ -172,6 +178,14 @@ export const StoredEvent: MessageFns<StoredEvent> = {
             message.foldCount = reader.int32();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.depth = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -202,6 +216,7 @@ export const StoredEvent: MessageFns<StoredEvent> = {
       ? TerminationRequested.fromPartial(object.terminationRequest)
       : undefined;
     message.foldCount = object.foldCount ?? 0;
+    message.depth = object.depth ?? 0;
     return message;
   },
 };

@@ -1,0 +1,51 @@
+import type { EventPolicy } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { Delivery_Kind as Kind, type Delivery, Delivery_State as DeliveryState, Event_State as State } from '@evenfall/contracts/v1/event';
+import type { Destination } from '@evenfall/contracts/v1/function';
+import { uuidOfName } from '@evenfall/time';
+
+/** How many destinations may lead from an event of a door to another event, one after the other. */
+export const MAX_DEPTH = 3;
+
+type Target = NonNullable<Destination['target']>;
+
+/** Who is told of an end; nobody of a termination. */
+export function destinationOf(policy: EventPolicy | undefined, state: State): Target | undefined {
+  if (state === State.SUCCEEDED) return policy?.onSuccess?.target;
+  return state === State.FAILED || state === State.EXPIRED ? policy?.onFailure?.target : undefined;
+}
+
+/** The destination an ended event still has to tell; undefined if there is none, or it was told, or it was given up. */
+export function owedDestination({ event, policy }: StoredEvent): Target | undefined {
+  return event?.deliveries[0]?.state === DeliveryState.PENDING ? destinationOf(policy, event.state) : undefined;
+}
+
+/** A short name of a destination: the same for everything that is told to one place. Shows nothing of a URL, which may hold secrets. */
+export function destinationKey(target: Target): string {
+  switch (target.$case) {
+    case 'function':
+      return uuidOfName('function', target.value.namespace, target.value.name, target.value.qualifier);
+    case 'topic':
+      return uuidOfName('topic', target.value.name);
+    case 'webhook':
+      return uuidOfName('webhook', target.value.url);
+  }
+}
+
+/** What an event shows from its end on while its destination has not been told. */
+export function pendingDelivery(target: Target, time: Date | undefined): Delivery {
+  return { ...shownTarget(target), state: DeliveryState.PENDING, attemptCount: 0, lastError: '', time, eventId: '' };
+}
+
+function shownTarget(target: Target): Pick<Delivery, 'kind' | 'target'> {
+  switch (target.$case) {
+    case 'function': {
+      const { namespace, name, qualifier } = target.value;
+      return { kind: Kind.FUNCTION, target: `${namespace}/${name}:${qualifier}` };
+    }
+    case 'topic':
+      return { kind: Kind.TOPIC, target: target.value.name };
+    case 'webhook':
+      return { kind: Kind.WEBHOOK, target: URL.canParse(target.value.url) ? new URL(target.value.url).origin : '' };
+  }
+}

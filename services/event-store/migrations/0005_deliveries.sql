@@ -1,0 +1,11 @@
+-- Ended events whose destination is still to be told, with their payloads. `data` is a StoredEvent without its payload; `destination` is the event
+-- model's key of it. A row goes when the destination has taken it, or was given up.
+CREATE TABLE delivery (
+  id uuid PRIMARY KEY,
+  partition int NOT NULL,
+  destination uuid NOT NULL,
+  end_time timestamptz NOT NULL,
+  data bytea NOT NULL,
+  payload bytea NOT NULL
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+CREATE INDEX delivery_by_destination ON delivery (partition, destination, end_time, id);

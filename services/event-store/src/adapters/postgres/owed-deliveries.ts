@@ -1,0 +1,36 @@
+import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { Sql } from '@evenfall/postgres';
+import type { OwedQuery } from '../../ports.ts';
+
+/** What one answer holds of payloads, but for one that is larger by itself. */
+const ANSWER_BYTES = 4 * 1024 * 1024;
+
+type OwedRow = { readonly data: Buffer; readonly payload: Buffer };
+
+export function owedOf({ data, payload }: OwedRow): StoredEvent {
+  return { ...StoredEvent.decode(data), payload };
+}
+
+/** Ended events by id whose destination is still to be told, without payloads. */
+export async function loadOwed(sql: Sql, ids: readonly string[]): Promise<ReadonlyMap<string, StoredEvent>> {
+  const rows = await sql<{ id: string; data: Buffer }[]>`SELECT id, data FROM events.delivery WHERE id = ANY(${[...ids]}::uuid[])`;
+  return new Map(rows.map(({ id, data }) => [id, StoredEvent.decode(data)]));
+}
+
+/** Those of one destination that ended first; in bites, since payloads may be large. */
+export async function listOwed(sql: Sql, { partition, destination, limit, exceptEventIds }: OwedQuery) {
+  const query = sql<OwedRow[]>`
+    SELECT data, payload FROM events.delivery
+    WHERE partition = ${partition} AND destination = ${destination} AND NOT id = ANY(${[...exceptEventIds]}::uuid[])
+    ORDER BY end_time, id LIMIT ${limit + 1}`;
+  const owed: StoredEvent[] = [];
+  let bytes = 0;
+  for await (const rows of query.cursor(50)) {
+    for (const row of rows) {
+      if (owed.length >= limit || bytes > ANSWER_BYTES) return { owed, hasMore: true };
+      bytes += row.payload.length;
+      owed.push(owedOf(row));
+    }
+  }
+  return { owed, hasMore: false };
+}
