@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { Delivery_State as DeliveryState, Event_State as State } from '@evenfall/contracts/v1/event';
+import type { Destination } from '@evenfall/contracts/v1/function';
 import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import { parseDuration } from '@evenfall/time';
 import {
@@ -73,6 +74,12 @@ function perform(life: Life, verb: string, words: readonly string[], dispatched:
       return life.run(attempt, { kind: 'ATTEMPT_REVOKED', attempt });
     case 'terminate':
       return life.run(0, terminateCommand(words[0] === 'graceful', dispatched, parseDuration(words[1]?.replace('grace=', '') ?? '')));
+    case 'deliver': {
+      const [state = 'PENDING', attemptCount = 1] = [words[0] as keyof typeof DeliveryState, Number(words[1] ?? 1)];
+      const error = state === 'DELIVERED' ? '' : 'it answered 500';
+      const concluded = { state: DeliveryState[state], attemptCount, error, eventId: '' };
+      return life.run(0, { kind: 'DELIVERY_CONCLUDED', concluded });
+    }
     case 'expire':
       return life.run(0, { kind: 'EXPIRE' });
     default:
@@ -80,15 +87,24 @@ function perform(life: Life, verb: string, words: readonly string[], dispatched:
   }
 }
 
-function policyOf(words: readonly string[]): Record<string, number> {
+function policyOf(words: readonly string[]): Parameters<typeof newLife>[0] {
   const pairs = words.map((word) => word.split('='));
+  const destination = (key: string): Destination | undefined => {
+    const name = pairs.find(([one]) => one === key)?.[1];
+    return name === undefined ? undefined : { target: { $case: 'topic', value: { name } } };
+  };
   const names: Record<string, string> = {
     max_retries: 'maxRetries',
     retry_interval: 'retryIntervalMs',
     max_event_age: 'maxEventAgeMs',
     max_grace_period: 'maxGracePeriodMs',
   };
-  return Object.fromEntries(pairs.map(([key = '', value = '']) => [names[key] ?? key, parseDuration(value) ?? Number(value)]));
+  const numbers = pairs.filter(([key = '']) => key in names);
+  return {
+    ...Object.fromEntries(numbers.map(([key = '', value = '']) => [names[key] ?? key, parseDuration(value) ?? Number(value)])),
+    onSuccess: destination('on_success'),
+    onFailure: destination('on_failure'),
+  };
 }
 
 function describe(life: Life, said: readonly string[]): string {
@@ -105,6 +121,10 @@ function describe(life: Life, said: readonly string[]): string {
     event.termination
       ? `receipt=${Object.entries(StopOutcome).find(([, value]) => value === event.termination?.outcome)?.[0] === 'UNSPECIFIED' ? 'open' : Object.entries(StopOutcome).find(([, value]) => value === event.termination?.outcome)?.[0]}`
       : '',
+    ...event.deliveries.map(({ target, state, attemptCount }) => {
+      const name = Object.entries(DeliveryState).find(([, value]) => value === state)?.[0];
+      return `delivery=${target}:${name}${attemptCount > 0 ? `:${attemptCount}` : ''}`;
+    }),
   ];
   return `${said.length ? said.join(', ') : '-'}\n${parts.filter(Boolean).join(' ')}`;
 }

@@ -135,7 +135,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       service(`agent-${i}`, 'instance-agent', { ...registry, ...eventStore, ...scheduler, ...own });
     }
     for (const [i, queuePort] of queuePorts.entries())
-      service(`queue-${i + 1}`, 'queue', { ...database, ...eventStore, ...scheduler, EVENFALL_GRPC_PORT: queuePort });
+      service(`queue-${i + 1}`, 'queue', { ...database, ...registry, ...eventStore, ...scheduler, EVENFALL_GRPC_PORT: queuePort });
     const gateway = service('gateway', 'gateway', {
       ...registry,
       ...eventStore,

@@ -54,6 +54,10 @@ export const REASONS = {
   LANE_FULL: row('RESOURCE_EXHAUSTED', 'Function "{function}" has {limit} events waiting; no more are taken until some have run.'),
   CONCURRENCY_EXHAUSTED: row('RESOURCE_EXHAUSTED', 'No instance of function "{function}" became free in time.'),
   STALE_ATTEMPT: row('ABORTED', 'Attempt {attempt} of event "{event_id}" is not the one that runs.'),
+  DESTINATION_TOO_DEEP: row(
+    'FAILED_PRECONDITION',
+    'No event of function "{function}" is made: {most} destinations have led from one event to the next already.',
+  ),
   // The parts behind
   LOG_UNAVAILABLE: row('UNAVAILABLE', 'The event log cannot be reached; nothing was accepted.'),
   VIEW_UNAVAILABLE: row('UNAVAILABLE', 'The event view cannot be read now: {detail}.'),

@@ -267,9 +267,9 @@ function deliveryConcluded(current: StoredEvent, event: Event, record: EventReco
   if (owed?.state !== DeliveryState.PENDING) return current;
   const isOver = value.state === DeliveryState.DELIVERED || value.state === DeliveryState.FAILED;
   if (!isOver && value.attemptCount <= owed.attemptCount) return current;
-  const { attemptCount, eventId } = value;
+  const attemptCount = Math.max(value.attemptCount, owed.attemptCount);
   const state = isOver ? value.state : DeliveryState.PENDING;
   const lastError = value.error === '' ? owed.lastError : value.error;
-  const delivery: Delivery = { ...owed, state, attemptCount, lastError, eventId, time: record.time };
+  const delivery: Delivery = { ...owed, state, attemptCount, lastError, eventId: value.eventId, time: record.time };
   return next(current, { ...event, deliveries: [delivery] }, isOver ? { payload: NOTHING } : {});
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { type Command, evolve, isFinal } from './index.ts';
+import { Delivery_State as DeliveryState } from '@evenfall/contracts/v1/event';
 import { acceptedRecord, endedAs, ENDING_NAMES, ID, newLife, signalSent, started, START_MS, terminateCommand } from './testing/life.ts';
 
 const attempt = fc.integer({ min: 1, max: 4 });
@@ -19,21 +20,40 @@ const command: fc.Arbitrary<{ attempt: number; command: Command }> = fc.oneof(
     .record({ graceful: fc.boolean(), dispatched: fc.boolean() })
     .map(({ graceful, dispatched }) => ({ attempt: 0, command: terminateCommand(graceful, dispatched) })),
   fc.constant({ attempt: 0, command: { kind: 'EXPIRE' } as const }),
+  fc
+    .record({ state: fc.constantFrom(DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.FAILED), attemptCount: attempt })
+    .map(({ state, attemptCount }) => ({
+      attempt: 0,
+      command: { kind: 'DELIVERY_CONCLUDED', concluded: { state, attemptCount, error: '', eventId: '' } } as const,
+    })),
 );
 
+const TOLD = {
+  onSuccess: { target: { $case: 'topic', value: { name: 'good' } } },
+  onFailure: { target: { $case: 'topic', value: { name: 'bad' } } },
+} as const;
+const policies = fc.constantFrom({}, TOLD);
 const step = fc.record({ command, advanceMs: fc.constantFrom(0, 1, 60_000, 21_600_000) });
 
 test('whatever is said in whatever order: a final state stays, attempts only rise, one runs at a time', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const life = newLife();
+    fc.property(fc.array(step, { maxLength: 40 }), policies, (steps, policy) => {
+      const life = newLife(policy);
       for (const one of steps) {
         const before = life.stored?.event;
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
         const after = life.stored?.event;
         assert.ok(before && after);
-        if (isFinal(before.state)) assert.equal(after, before);
+        if (isFinal(before.state)) assert.deepEqual({ ...after, deliveries: [] }, { ...before, deliveries: [] });
+        const [owed, now] = [before.deliveries[0], after.deliveries[0]];
+        if (owed && owed.state !== DeliveryState.PENDING) assert.equal(now, owed, 'what became of a delivery changed');
+        if (now) assert.ok(isFinal(after.state) && now.attemptCount >= (owed?.attemptCount ?? 0));
+        assert.equal(
+          life.stored.payload.length > 0,
+          !isFinal(after.state) || now?.state === DeliveryState.PENDING,
+          'kept for as long as needed',
+        );
         assert.ok(after.attempts.length >= before.attempts.length);
         assert.deepEqual(
           after.attempts.map((a) => a.number),
@@ -51,7 +71,7 @@ test('whatever is said in whatever order: a final state stays, attempts only ris
 test('folding the log again gives the same event, however often each record is said', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), fc.array(fc.nat({ max: 3 }), { minLength: 60, maxLength: 60 }), (steps, repeats) => {
-      const life = newLife();
+      const life = newLife(TOLD);
       for (const one of steps) {
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
@@ -66,7 +86,7 @@ test('folding the log again gives the same event, however often each record is s
     }),
   );
 });
-const REPEATABLE = new Set(['accepted', 'attemptStarted', 'attemptConcluded', 'endedUnstarted']);
+const REPEATABLE = new Set(['accepted', 'attemptStarted', 'attemptConcluded', 'endedUnstarted', 'deliveryConcluded']);
 
 test('a stale attempt changes nothing', () => {
   const life = newLife();

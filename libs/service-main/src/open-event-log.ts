@@ -1,5 +1,5 @@
 import { type EventLog, openEmbeddedLog } from '@evenfall/event-log';
-import { kafkaOptions, type KafkaSettings, openKafkaLog } from '@evenfall/event-log/kafka';
+import { kafkaOptions, type KafkaSettings, openKafkaLog, openTopicWriter, type TopicWriter } from '@evenfall/event-log/kafka';
 import type { Sql } from '@evenfall/postgres';
 import type { Log } from '@evenfall/telemetry';
 
@@ -28,4 +28,10 @@ export async function openEventLog(settings: KafkaSettings, deps: EventLogDeps):
   const kafka = kafkaOptions(settings);
   if (kafka) return openKafkaLog({ ...kafka, log, onFailure, ...(openWithinMs === undefined ? {} : { openWithinMs }) });
   return openEmbeddedLog({ sql: await deps.pool(), onFailure });
+}
+
+/** Opens a writer for topics other than the log's; undefined where there is no Kafka. */
+export function openTopics(settings: KafkaSettings, log: Log): TopicWriter | undefined {
+  const kafka = kafkaOptions(settings);
+  return kafka && openTopicWriter({ connection: kafka.connection, logTopic: kafka.topic.topic, log });
 }

@@ -14,7 +14,7 @@ import { startQueue } from '@evenfall/queue/service';
 import { startRegistry } from '@evenfall/registry/service';
 import { inProcessClient } from '@evenfall/rpc';
 import { startScheduler } from '@evenfall/scheduler/service';
-import { hostAndPort, openEventLog, openPool } from '@evenfall/service-main';
+import { hostAndPort, openEventLog, openPool, openTopics } from '@evenfall/service-main';
 import { createLog, installMetrics, startMetricsServer } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import type { readConfig } from './config.ts';
@@ -100,7 +100,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'registry',
       async start() {
-        registry = await startRegistry({ sql, log: log('registry'), clock: systemClock });
+        registry = await startRegistry({ sql, log: log('registry'), clock: systemClock }, config);
         return registry.stop;
       },
     },
@@ -141,8 +141,22 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'queue',
       start() {
-        queue = startQueue({ eventLog, eventStore: clients.eventStore(), scheduler: clients.scheduler(), log: log('queue') }, config);
-        return Promise.resolve(queue.stop);
+        const topics = openTopics(config, log('topics'));
+        queue = startQueue(
+          {
+            eventLog,
+            eventStore: clients.eventStore(),
+            scheduler: clients.scheduler(),
+            registry: clients.registry(),
+            topics,
+            log: log('queue'),
+          },
+          config,
+        );
+        return Promise.resolve(async () => {
+          await queue.stop();
+          await topics?.close();
+        });
       },
     },
     {

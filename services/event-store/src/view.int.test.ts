@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { Delivery_State as Delivery, Event_State as State } from '@evenfall/contracts/v1/event';
 import {
   ListEventsRequest,
   ListEventsRequest_Order as Order,
@@ -9,6 +9,7 @@ import {
 } from '@evenfall/contracts/v1/event_service';
 import type { EventLog, Subscriber } from '@evenfall/event-log';
 import { isRefusal } from '@evenfall/errors';
+import { destinationKey } from '@evenfall/event-model';
 import { migrate } from '@evenfall/postgres';
 import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { createEventTable } from './adapters/postgres/event-table.ts';
@@ -163,6 +164,70 @@ describe('the fold', () => {
       offsets,
       offsets.toSorted((a, b) => a - b),
     );
+  });
+});
+
+describe('what is owed', () => {
+  const policy = {
+    onSuccess: { target: { $case: 'topic', value: { name: 'done' } } },
+    onFailure: { target: { $case: 'topic', value: { name: 'broken' } } },
+  } as const;
+  const kinds = ['returned', 'threw'] as const;
+  const histories = (): EventRecord[][] =>
+    Array.from({ length: 12 }, (_, n) =>
+      historyOf(idOf(n), {
+        atMs: NOW - 10_000 + n,
+        until: kinds[n % 2] ?? 'returned',
+        policy,
+        payload: JSON.stringify(`é${n}`),
+        deliveries: n % 3 === 0 ? [Delivery.PENDING, Delivery.DELIVERED] : n % 3 === 1 ? [Delivery.PENDING] : [],
+      }),
+    );
+  const mixedUp = (): EventRecord[] => [0, 1, 2, 3, 4].flatMap((step) => histories().flatMap((records) => records[step] ?? []));
+  const tables = async (): Promise<unknown> => {
+    const owed =
+      await db.sql`SELECT *, encode(data, 'hex') AS data, convert_from(payload, 'UTF8') AS payload FROM events.delivery ORDER BY id`;
+    const ended = await db.sql`SELECT id, encode(data, 'hex') AS data FROM events.ended_event ORDER BY id`;
+    const dead =
+      await db.sql`SELECT id, encode(data, 'hex') AS data, convert_from(payload, 'UTF8') AS payload FROM events.dead_letter ORDER BY id`;
+    return JSON.parse(JSON.stringify([owed, ended, dead])) as unknown;
+  };
+
+  it('is the same whatever the size of the bites, with payloads, in the view and in dead letters', async () => {
+    const made: unknown[] = [];
+    for (const bite of [1_000, 1, 5]) {
+      const view = await openView();
+      for (let at = 0; at < mixedUp().length; at += bite) await view.fold(at, mixedUp().slice(at, at + bite));
+      made.push(await tables());
+      await db.sql`TRUNCATE events.open_event, events.ended_event, events.applied, events.delivery, events.dead_letter`;
+    }
+    assert.deepEqual(made[1], made[0]);
+    assert.deepEqual(made[2], made[0]);
+    const [owed, ended, dead] = made[0] as [{ payload: string }[], unknown[], { payload: string }[]];
+    assert.deepEqual([owed.length, ended.length, dead.length], [8, 12, 6]);
+    assert.deepEqual([owed[0]?.payload, dead[0]?.payload], ['"é1"', '"é1"']);
+  });
+
+  it('is shown by the event, is in the snapshot, and is listed by destination but for some', async () => {
+    const view = await openView();
+    await view.fold(0, mixedUp());
+    const delivery = async (n: number) => (await view.events.getEvent(idOf(n)))?.deliveries[0];
+    assert.deepEqual(
+      [(await delivery(0))?.state, (await delivery(1))?.lastError, (await delivery(2))?.attemptCount],
+      [Delivery.DELIVERED, 'failed 1', 0],
+    );
+    const parts: Snapshot[] = [];
+    for await (const part of view.events.snapshot([0])) parts.push(part);
+    const owed = parts.flatMap((part) => part.owed);
+    assert.deepEqual([owed.length, parts.flatMap((part) => part.events).length], [8, 0]);
+    assert.equal(owed[0]?.payload.toString(), '"é1"');
+    const destination = destinationKey(policy.onFailure.target);
+    const query = { partition: 0, destination, limit: 2, exceptEventIds: [idOf(1)] };
+    const page = await view.events.listOwed(query);
+    assert.deepEqual(page.owed.map(({ event }) => event?.id), [idOf(5), idOf(7)]); // prettier-ignore
+    assert.equal(page.hasMore, true);
+    assert.equal((await view.events.listOwed({ ...query, limit: 3 })).hasMore, false);
+    assert.equal((await view.events.listOwed({ ...query, partition: 1 })).owed.length, 0);
   });
 });
 

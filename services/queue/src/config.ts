@@ -6,6 +6,7 @@ import {
   peerSettings,
   portsCheck,
   privateServerSettings,
+  webhookSettings,
 } from '@evenfall/service-main/settings';
 
 /** What the queue reads from the environment. */
@@ -17,12 +18,14 @@ export const queueSettings = {
     min: 1,
     max: 100_000_000,
   }),
+  ...webhookSettings,
 };
 
 /** Everything the queue reads as a process of its own. */
 export const queueProcess = {
   ...privateServerSettings('queue'),
   ...eventLogSettings,
+  registryAddress: peerSettings.registryAddress,
   schedulerAddress: peerSettings.schedulerAddress,
   eventStoreAddress: peerSettings.eventStoreAddress,
   ...queueSettings,

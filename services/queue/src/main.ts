@@ -1,8 +1,9 @@
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { bind } from '@evenfall/rpc';
-import { runService } from '@evenfall/service-main';
+import { openTopics, runService } from '@evenfall/service-main';
 import { readConfig } from './config.ts';
 import { startQueue } from './service.ts';
 
@@ -12,10 +13,16 @@ await runService({
   async start({ config, log, part, eventLog, peer, serve }) {
     const eventStore = (await peer('event-store', config.eventStoreAddress)).client(EventStoreServiceService);
     const scheduler = (await peer('scheduler', config.schedulerAddress)).client(SchedulerServiceService);
+    const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
     const records = await eventLog(config);
+    const topics = await part(
+      'topics',
+      () => openTopics(config, log),
+      (opened) => opened?.close(),
+    );
     const queue = await part(
       'queue',
-      () => startQueue({ eventLog: records, eventStore, scheduler, log }, config),
+      () => startQueue({ eventLog: records, eventStore, scheduler, registry, topics, log }, config),
       (started) => started.stop(),
     );
     return { grpc: await serve([bind(QueueServiceService, queue.api)]) };

@@ -1,4 +1,6 @@
 import type { LaneName } from './domain/lanes.ts';
+import type { WebhookAnswer, WebhookRequest } from './domain/webhook.ts';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { EventLog } from '@evenfall/event-log';
@@ -16,11 +18,12 @@ export type QueuedEvent = { readonly stored: StoredEvent; readonly acceptOffset:
 export type EventView = {
   /**
    * Open events of some partitions in the order they were accepted, in parts, once the view has reached the given places; and how far it is, as
-   * of one moment, with whom the log believed there.
+   * of one moment, with whom the log believed there. Also ended events whose destination is still to be told.
    */
   snapshot(after: readonly After[]): AsyncIterable<{
     readonly positions: readonly { readonly partition: number; readonly endOffset: number; readonly owner: PartitionOwner }[];
     readonly events: readonly QueuedEvent[];
+    readonly owed: readonly StoredEvent[];
   }>;
   /** Queued events of a lane in order, those accepted after the given offset. */
   listQueued(
@@ -31,8 +34,39 @@ export type EventView = {
   ): Promise<{ readonly events: readonly QueuedEvent[]; readonly hasMore: boolean }>;
   /** One queued event of a lane; undefined if it is not queued (any more). */
   getQueued(lane: LaneName, id: string, after: After): Promise<QueuedEvent | undefined>;
+  /** Ended events of a partition that are owed to a destination, but for some. */
+  listOwed(
+    query: { readonly partition: number; readonly destination: string; readonly limit: number; readonly exceptEventIds: string[] },
+    after: After,
+  ): Promise<{ readonly owed: readonly StoredEvent[]; readonly hasMore: boolean }>;
   /** An event as the view has it once it has seen the given position; undefined if there is none. */
   get(id: string, after?: After): Promise<Event | undefined>;
+};
+
+/** Makes requests to webhooks. */
+export type WebhookSender = {
+  /** Rejects if there was no answer. */
+  send(request: WebhookRequest, signal: AbortSignal): Promise<WebhookAnswer>;
+};
+
+/** Writes messages to topics of the platform's Kafka. */
+export type TopicSender = {
+  /** Answers why it never will be taken, or nothing once it was; rejects if it may be taken later. */
+  send(message: {
+    readonly topic: string;
+    readonly key: string;
+    readonly value: Buffer;
+    readonly headers: Readonly<Record<string, string>>;
+  }): Promise<string | undefined>;
+};
+
+/** Whoever may have to be told how an event ended. */
+export type DestinationPorts = {
+  /** The version a qualifier names, at most a second ago. Rejects with the registry's refusals. */
+  resolveFunction(namespace: string, name: string, qualifier: string): Promise<FunctionMessage>;
+  /** Undefined where there is no Kafka. */
+  readonly topics: TopicSender | undefined;
+  readonly webhooks: WebhookSender;
 };
 
 /** What the queue's flows work with. */

@@ -1,25 +1,34 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { EventLog } from '@evenfall/event-log';
+import type { TopicWriter } from '@evenfall/event-log/kafka';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
-import type { Entry } from './domain/book.ts';
+import { createFunctionResolver } from './adapters/functions.ts';
+import { createTopicSender } from './adapters/topics.ts';
+import { createWebhookSender } from './adapters/webhooks.ts';
+import { TARGET_KINDS, type TargetKind } from './domain/deliveries.ts';
+import type { Outcome } from './domain/delivery-outcome.ts';
+import type { Subject } from './domain/outbox.ts';
 import { acceptEvents } from './flows/accept-events.ts';
+import { createDeliverer } from './flows/deliver.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
 import { createOwner } from './flows/owner.ts';
 import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
 import { purgeDeadLetter } from './flows/purge-dead-letter.ts';
 import { createWriter } from './flows/writer.ts';
+import { runDeliver } from './loops/deliver.ts';
 import { runDispatch } from './loops/dispatch.ts';
 import { ownPartitions } from './loops/own-partitions.ts';
 import { runTend } from './loops/tend.ts';
-import type { QueuePorts } from './ports.ts';
+import type { QueuePorts, WebhookSender } from './ports.ts';
 
 /** Attempts on their way above which commits are made larger rather than sooner. */
 const BUSY_ABOVE = 64;
@@ -28,11 +37,16 @@ export type QueueDeps = {
   readonly eventLog: EventLog;
   readonly eventStore: ClientOf<EventStoreServiceService>;
   readonly scheduler: ClientOf<SchedulerServiceService>;
+  readonly registry: ClientOf<RegistryServiceService>;
+  /** Where there is a Kafka. It stays its owner's. */
+  readonly topics: TopicWriter | undefined;
+  /** The network's, but in tests. */
+  readonly webhooks?: WebhookSender;
   readonly log: Log;
   /** The system's, but in tests. */
   readonly clock?: Clock;
 };
-export type QueueSettings = { readonly laneLimit: number };
+export type QueueSettings = { readonly laneLimit: number; readonly webhookAllowPrivate: boolean };
 export type Queue = { readonly api: Implementation<QueueServiceService>; stop(): Promise<void> };
 
 /** Starts the queue: takes its partitions over, and runs what is in them. */
@@ -56,19 +70,32 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
     unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
   });
+  const outcomes = deliveryCounters();
   observable('queue', {
+    deliveries_owed: {
+      doc: 'Ended events of its partitions whose destination is still to be told.',
+      kind: 'gauge',
+      read: () => deliverer.size,
+    },
+    delivery_oldest_seconds: {
+      doc: 'How long ago the event ended that has been waiting longest for its destination to be told; 0 if none waits.',
+      kind: 'gauge',
+      read: () => Math.max(0, ports.clock.now() - (deliverer.oldestEndMs() ?? Infinity)) / 1_000,
+    },
     on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
   });
   const balance = (): void => {
     counters.open = owner.book.size + owner.lanes.parkedCount;
     counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
   };
-  const onRecorded = (entry: Entry, record: EventRecord): void => {
+  const onRecorded = (entry: Subject, record: EventRecord): void => {
+    if ('route' in entry) return deliverer.recorded(entry, record);
     dispatcher.recorded(entry, record);
     const { change } = record;
     const ended = change?.$case === 'endedUnstarted' || (change?.$case === 'attemptConcluded' && isFinal(change.value.state));
     if (ended) {
       counters.ended_total++;
+      if (entry.stored.event?.deliveries.length) deliverer.owe(entry.stored, entry.partition);
       owner.forget(entry);
       balance();
     }
@@ -83,6 +110,21 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
+  const webhooks = createWebhookSender({ allowPrivate: settings.webhookAllowPrivate });
+  const deliverer = createDeliverer({
+    queue: ports,
+    destinations: {
+      resolveFunction: createFunctionResolver(deps.registry),
+      topics: deps.topics && createTopicSender(deps.topics),
+      webhooks: deps.webhooks ?? webhooks,
+    },
+    ownership,
+    writer,
+    isStanding: () => owning.standing(),
+    lanes: () => owner.lanes,
+    tally: (kind, outcome) => outcomes[outcome][kind]++,
+  });
+
   const stopping = new AbortController();
   const tally = {
     accepted() {
@@ -94,10 +136,11 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
       balance();
     },
   };
-  const parts = { queue: ports, ownership, owner, writer, dispatcher, tally };
+  const parts = { queue: ports, ownership, owner, writer, dispatcher, deliverer, tally };
   const owning = ownPartitions(parts, tally);
   const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
   const tending = runTend(parts, stopping.signal);
+  const delivering = runDeliver(ports, deliverer, stopping.signal);
   return {
     api: {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
@@ -108,9 +151,28 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     async stop() {
       stopping.abort();
       ownership.close();
-      await Promise.all([dispatching, tending]);
+      await Promise.all([dispatching, tending, delivering, deliverer.stop()]);
+      webhooks.close();
       await writer.idle();
       await owning.stop();
     },
   };
+}
+
+/** Attempts at deliveries by how they ended and by kind of destination. */
+function deliveryCounters(): Record<Outcome['kind'], Record<TargetKind, number>> {
+  const none = (): Record<TargetKind, number> => ({ function: 0, topic: 0, webhook: 0 });
+  const counts = { DELIVERED: none(), RETRY: none(), GIVE_UP: none() };
+  const byKind = (doc: string, kind: Outcome['kind']) => ({
+    doc,
+    kind: 'counter' as const,
+    label: 'kind',
+    readEach: () => TARGET_KINDS.map((target) => [target, counts[kind][target]] as const),
+  });
+  observable('queue', {
+    deliveries_total: byKind('Destinations that were told how an event ended.', 'DELIVERED'),
+    delivery_retries_total: byKind('Attempts to tell a destination that failed and are repeated.', 'RETRY'),
+    deliveries_given_up_total: byKind('Destinations that were given up without having been told.', 'GIVE_UP'),
+  });
+  return counts;
 }

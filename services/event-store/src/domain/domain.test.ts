@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_OWNER } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { Delivery_State as Delivery, Event_State as State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import { historyOf, idOf } from '../testing/history.ts';
 import { createApplied } from './applied.ts';
@@ -58,6 +58,29 @@ describe('the fold', () => {
     const byOwner = late.map((record) => ({ ...record, writerId: 'new' }));
     assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, () => 'new', nothing).ended.length, 1);
     assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, () => 'old', nothing).ended.length, 1, 'in time');
+  });
+
+  it('keeps what is owed from the end to the last word of its delivery', () => {
+    const policy = { onSuccess: { target: { $case: 'topic', value: { name: 'done' } } } } as const;
+    const deliveries = [Delivery.PENDING, Delivery.DELIVERED];
+    const records = historyOf(ID, { atMs: AT, policy, deliveries, payload: '[7]' });
+    const all = fold([batch(records)], nothing, no, anybody, nothing);
+    assert.deepEqual([all.ended.length, all.owed, all.settled, all.amended], [1, [], [], []], 'told at once, it never had a row');
+    assert.equal(all.ended[0]?.deliveries[0]?.state, Delivery.DELIVERED);
+    const ended = fold([batch(records.slice(0, 3))], nothing, no, anybody, nothing);
+    const [owed] = ended.owed;
+    assert.deepEqual([owed?.partition, owed?.stored.payload.toString(), ended.ended.length], [0, '[7]', 1]);
+    const tried = fold([batch(records.slice(3, 4), 3)], nothing, no, anybody, () => owed?.stored);
+    assert.deepEqual([tried.owed.length, tried.settled, tried.ended, tried.closed], [1, [], [], []]);
+    assert.equal(tried.amended[0]?.deliveries[0]?.lastError, 'failed 1');
+    const told = fold([batch(records.slice(4), 4)], nothing, no, anybody, () => tried.owed[0]?.stored);
+    assert.deepEqual([told.owed, told.settled, told.ended.length, told.amended[0]?.deliveries[0]?.attemptCount], [[], [ID], 0, 2]);
+    const late = fold([batch(records.slice(4), 5)], nothing, no, anybody, nothing);
+    assert.deepEqual([late.touched.size, late.settled], [0, []], 'nothing is owed any more');
+    assert.deepEqual(
+      idsToLoad([batch(records.slice(3))], () => false),
+      { ids: [], keyed: [], owed: [ID] },
+    );
   });
 
   it('asks for the rows it does not know, and whether keyed ones have ended', () => {

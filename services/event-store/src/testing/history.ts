@@ -1,4 +1,5 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { Delivery_State as DeliveryState } from '@evenfall/contracts/v1/event';
 import { type Ending, endedAs, newLife, started, START_MS } from '../../../../libs/event-model/src/testing/life.ts';
 
 export type HistoryOptions = {
@@ -12,12 +13,15 @@ export type HistoryOptions = {
   /** Milliseconds from the accept to the start, and from the start to the end. */
   readonly startsAfterMs?: number;
   readonly runsMs?: number;
+  readonly policy?: Parameters<typeof newLife>[0];
+  /** What was said of its delivery after the end, in order. */
+  readonly deliveries?: readonly DeliveryState[];
 };
 
 /** The records of one event, made by the event model itself. */
 export function historyOf(id: string, options: HistoryOptions): EventRecord[] {
   const { atMs, until = 'returned', fn = 'f', keyed = false, payload = '{"a":1}', startsAfterMs = 5, runsMs = 10 } = options;
-  const life = newLife({ maxRetries: 0 });
+  const life = newLife({ maxRetries: 0, ...options.policy });
   if (until !== 'accepted') {
     life.nowMs += startsAfterMs;
     life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started: { ...started, startTime: new Date(atMs + startsAfterMs) } });
@@ -25,6 +29,10 @@ export function historyOf(id: string, options: HistoryOptions): EventRecord[] {
   if (until !== 'accepted' && until !== 'running') {
     life.nowMs += runsMs;
     life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs(until, atMs + startsAfterMs + runsMs), random: 0.5 });
+  }
+  for (const [i, state] of (options.deliveries ?? []).entries()) {
+    const concluded = { state, attemptCount: i + 1, error: `failed ${i + 1}`, eventId: '' };
+    life.run(0, { kind: 'DELIVERY_CONCLUDED', concluded });
   }
   return life.records.map((record) => {
     const time = new Date((record.time?.getTime() ?? 0) - START_MS + atMs);

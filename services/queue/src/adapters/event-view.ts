@@ -12,7 +12,7 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
       const partitions = after.map(({ partition }) => partition);
       for await (const part of eventStore.getSnapshot({ partitions, after: after.map(positionOf) })) {
         const positions = part.positions.map(({ partition, endOffset, owner }) => ({ partition, endOffset: Number(endOffset), owner }));
-        yield { positions, events: part.events.flatMap(queuedEvents) };
+        yield { positions, events: part.events.flatMap(queuedEvents), owed: part.owed };
       }
     },
     async listQueued(lane, afterOffset, limit, after) {
@@ -23,6 +23,9 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
     async getQueued(lane, eventId, after) {
       const request = { ...lane, afterOffset: 0n, limit: 1, eventId, after: [positionOf(after)] };
       return (await eventStore.listQueuedEvents(request, { timeoutMs: TIMEOUT_MS })).events.flatMap(queuedEvents)[0];
+    },
+    async listOwed(query, after) {
+      return eventStore.listOwedDeliveries({ ...query, after: [positionOf(after)] }, { timeoutMs: TIMEOUT_MS });
     },
     async get(id, after) {
       try {

@@ -1,13 +1,17 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { Entry } from './book.ts';
+import type { Owed } from './deliveries.ts';
+
+/** An open event, or an ended one whose destination is still to be told. */
+export type Subject = Entry | Owed;
 
 /** A record, and whom it is about. */
-export type Outgoing = { readonly entry: Entry; readonly record: EventRecord };
+export type Outgoing = { readonly entry: Subject; readonly record: EventRecord };
 
 /** Records on their way to the log, per partition. */
 export type Outbox = {
   /** Adds a record. A start that is followed by its end before it was taken goes with it as one record. */
-  add(entry: Entry, record: EventRecord): void;
+  add(entry: Subject, record: EventRecord): void;
   /** Takes everything that waits for a partition. */
   take(partition: number): Outgoing[];
   /** Partitions with something in them. */

@@ -1,6 +1,5 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { Entry } from '../domain/book.ts';
-import { createOutbox, type Outgoing } from '../domain/outbox.ts';
+import { createOutbox, type Outgoing, type Subject } from '../domain/outbox.ts';
 import type { QueuePorts } from '../ports.ts';
 import type { Ownership, Tenure } from './ownership.ts';
 
@@ -10,7 +9,7 @@ import type { Ownership, Tenure } from './ownership.ts';
  * it, and then it changes nothing. It counts once it was read back without one.
  */
 export type Writer = {
-  add(entry: Entry, record: EventRecord): void;
+  add(entry: Subject, record: EventRecord): void;
   /** Told that the log was read up to here, and nobody had taken the partition over. */
   readUpTo(partition: number, endOffset: number): void;
   /** The offset after the newest record of a partition that is known to be durable. */
@@ -22,7 +21,7 @@ export type Writer = {
 };
 
 /** Told of a record that is in the log and counts. */
-export type OnRecorded = (entry: Entry, record: EventRecord) => void;
+export type OnRecorded = (entry: Subject, record: EventRecord) => void;
 
 /** A start that is alone waits so long for its end: most attempts are over sooner, and then one record says both. */
 const START_WAITS_MS = 1;

@@ -1,5 +1,7 @@
 import { laneKey, type LogBatch, partitionOfLane, type Subscription } from '@evenfall/event-log';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { recordOf } from '../domain/record.ts';
+import type { Deliverer } from '../flows/deliver.ts';
 import type { Dispatcher } from '../flows/dispatcher.ts';
 import { createIntake, type Tally } from '../flows/intake.ts';
 import type { Owner } from '../flows/owner.ts';
@@ -13,6 +15,7 @@ export type OwningPorts = {
   readonly owner: Owner;
   readonly writer: Writer;
   readonly dispatcher: Dispatcher;
+  readonly deliverer: Deliverer;
 };
 
 /**
@@ -21,7 +24,7 @@ export type OwningPorts = {
  * records back, which count once they are read; another owner's word is the end of it.
  */
 export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
-  const { queue, ownership, owner, writer, dispatcher } = ports;
+  const { queue, ownership, owner, writer, dispatcher, deliverer } = ports;
   const intake = createIntake(ports, tally);
 
   const giveUp = (partitions: readonly number[]): void => {
@@ -29,6 +32,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     if (held.length === 0) return;
     ownership.end(held);
     for (const partition of held) writer.drop(partition);
+    deliverer.drop(held);
     for (const entry of [...owner.book.values()]) {
       if (!held.includes(entry.partition)) continue;
       owner.forget(entry);
@@ -51,8 +55,12 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     return { partition, endOffset };
   };
   const recover = (event: QueuedEvent): void => {
-    const partition = partitionOf(queue, event);
+    const partition = partitionOf(queue, event.stored);
     if (ownership.tenureOf(partition)) intake.recover(event, partition);
+  };
+  const recoverOwed = (stored: StoredEvent): void => {
+    const partition = partitionOf(queue, stored);
+    if (ownership.tenureOf(partition)) deliverer.owe(stored, partition);
   };
   const letRun = (partitions: readonly number[]): void => {
     for (const partition of partitions) {
@@ -89,12 +97,13 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
       const words = await Promise.all(partitions.map(beginTenure));
       const offsets = new Map<number, number>();
       let count = 0;
-      for await (const { positions, events } of queue.view.snapshot(words)) {
+      for await (const { positions, events, owed } of queue.view.snapshot(words)) {
         for (const { partition, endOffset, owner: believed } of positions) {
           offsets.set(partition, endOffset);
           if (believed !== ownership.tenureOf(partition)?.writerId) giveUp([partition]); // the view has seen the next one's word already
         }
         for (const event of events) recover(event);
+        for (const stored of owed) recoverOwed(stored);
         count += events.length;
       }
       letRun(partitions);
@@ -117,7 +126,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
   return subscription;
 }
 
-function partitionOf({ eventLog }: QueuePorts, { stored }: QueuedEvent): number {
-  const { namespace = '', function: fn = '', trigger = '' } = stored.event ?? {};
+function partitionOf({ eventLog }: QueuePorts, { event }: StoredEvent): number {
+  const { namespace = '', function: fn = '', trigger = '' } = event ?? {};
   return partitionOfLane(laneKey(namespace, fn, trigger), eventLog.partitionCount);
 }

@@ -2,20 +2,25 @@ import type { Assignment, AttemptReport } from '@evenfall/contracts/attempt/v1/a
 import {
   EventStoreServiceService,
   type GetSnapshotRequest,
+  type ListOwedDeliveriesRequest,
   type ListQueuedEventsRequest,
   type OpenEvent,
 } from '@evenfall/contracts/event_store/v1/event_store_service';
-import { Accepted, type EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
+import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { Accepted, EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
 import { type DispatchRequest, type DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
-import { evolve, isBelieved, isFinal, NO_OWNER, ownerAfter } from '@evenfall/event-model';
+import { destinationKey, evolve, isBelieved, isFinal, NO_OWNER, owedDestination, ownerAfter } from '@evenfall/event-model';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { type Clock, durationOfMs, newUuidV7, systemClock } from '@evenfall/time';
+import type { TopicWriter } from '@evenfall/event-log/kafka';
+import type { WebhookSender } from '../ports.ts';
 import { type Queue, startQueue } from '../service.ts';
 import { type MemoryLog, memoryLog } from '../../../../libs/event-log/src/testing/memory-log.ts';
 
@@ -47,6 +52,7 @@ export type AcceptOptions = {
   readonly policy?: Partial<EventPolicy>;
   /** A payload of so many bytes; `{}` without. */
   readonly payloadBytes?: number;
+  readonly depth?: number;
 };
 export type RigOptions = {
   readonly log?: MemoryLog;
@@ -54,6 +60,10 @@ export type RigOptions = {
   readonly laneLimit?: number;
   /** How often the view cannot be read before it can. */
   readonly viewFailures?: number;
+  readonly webhooks?: WebhookSender;
+  readonly topics?: TopicWriter;
+  /** What the registry knows, by name. Default: whatever is asked for, with code. */
+  readonly functions?: Readonly<Record<string, FunctionMessage>>;
 };
 
 const never = new AbortController().signal;
@@ -79,6 +89,7 @@ export function startRig(options: RigOptions = {}): Rig {
                 owner: ownerIn(log, partition),
               })),
               events: partitions.flatMap((partition) => openOf(log.records(partition))),
+              owed: partitions.flatMap((partition) => owedOf(log.records(partition))),
             };
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
@@ -88,6 +99,13 @@ export function startRig(options: RigOptions = {}): Rig {
             if (eventId !== '') return { events: all.filter(({ stored }) => stored?.event?.id === eventId), hasMore: false };
             const after = all.filter(({ acceptOffset }) => acceptOffset > afterOffset);
             return { events: after.slice(0, limit), hasMore: after.length > limit };
+          },
+          async listOwedDeliveries({ partition, destination, limit, exceptEventIds }: ListOwedDeliveriesRequest) {
+            const all = owedOf(log.records(partition)).filter((stored) => {
+              const target = owedDestination(stored);
+              return target && destinationKey(target) === destination && !exceptEventIds.includes(stored.event?.id ?? '');
+            });
+            return { owed: all.slice(0, limit), hasMore: all.length > limit };
           },
           async getEvent({ id }: { id: string }) {
             const found = fold(allRecords(log)).get(id)?.event;
@@ -116,10 +134,23 @@ export function startRig(options: RigOptions = {}): Rig {
         } as never, // nor of this one
         () => undefined,
       ),
+      registry: inProcessClient(
+        RegistryServiceService,
+        {
+          async resolveFunction({ namespace, name }: { namespace: string; name: string }) {
+            const known = options.functions ? options.functions[name] : FunctionMessage.create({ namespace, name, codeSha256: 'ab' });
+            if (!known) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
+            return { function: known };
+          },
+        } as never, // nor of this one
+        () => undefined,
+      ),
+      topics: options.topics,
+      ...(options.webhooks ? { webhooks: options.webhooks } : {}),
       log: silentLog,
       clock: options.clock ?? systemClock,
     },
-    { laneLimit: options.laneLimit ?? 100_000 },
+    { laneLimit: options.laneLimit ?? 100_000, webhookAllowPrivate: true },
   );
   return {
     log,
@@ -128,8 +159,8 @@ export function startRig(options: RigOptions = {}): Rig {
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
     report: (...reports) => stream?.push({ reports }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
-    async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0 } = {}) {
-      const accepted = acceptedOf({ fn, keyed, policy, payloadBytes });
+    async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0, depth = 0 } = {}) {
+      const accepted = acceptedOf({ fn, keyed, policy, payloadBytes, depth });
       const delay = delayMs === undefined ? undefined : durationOfMs(delayMs);
       await queue.api.acceptEvents({ events: [{ eventId: id, delay, accepted }] }, context);
       return id;
@@ -149,7 +180,7 @@ export function startRig(options: RigOptions = {}): Rig {
   };
 }
 
-export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0 }: AcceptOptions): Accepted {
+export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0, depth = 0 }: AcceptOptions): Accepted {
   return Accepted.create({
     namespace: 'default',
     function: fn,
@@ -158,7 +189,8 @@ export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0 }
     trigger: 'api',
     payload: payloadBytes > 0 ? Buffer.alloc(payloadBytes, '1') : Buffer.from('{}'),
     keyed,
-    policy: { maxRetries: 0, retryIntervalMs: 60_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 600_000, ...policy },
+    policy: { ...EventPolicy.fromPartial({ retryIntervalMs: 60_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 600_000 }), ...policy },
+    depth,
   });
 }
 
@@ -195,6 +227,10 @@ function openOf(records: readonly EventRecord[]): OpenEvent[] {
   return [...fold(records).entries()]
     .filter(([, { event }]) => event !== undefined && !isFinal(event.state))
     .map(([id, stored]) => ({ stored, acceptOffset: offsets.get(id) ?? 0n }));
+}
+
+function owedOf(records: readonly EventRecord[]): StoredEvent[] {
+  return [...fold(records).values()].filter((stored) => owedDestination(stored));
 }
 
 function ownerIn(log: MemoryLog, partition: number): string {

@@ -28,7 +28,8 @@ function checkDestination(field: string, destination: Destination | undefined, o
     case 'function': {
       const { namespace, name, qualifier } = target.value;
       checkNames(namespace || ownNamespace, name);
-      if (versionNumberOf(qualifier) === undefined) throw invalid(`${field}.function`, 'its qualifier is "$LATEST" or the number of a version');
+      if (versionNumberOf(qualifier) === undefined)
+        throw invalid(`${field}.function`, 'its qualifier is "$LATEST" or the number of a version');
       return;
     }
     case 'topic':
@@ -51,7 +52,8 @@ function checkTopic(field: string, name: string, { kafkaTopic }: DestinationRule
 function checkUrl(field: string, text: string, { allowPrivateWebhooks }: DestinationRules): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || text.length > MAX_URL || url.hostname === '') throw invalid(field, `an absolute URL of at most ${MAX_URL} characters`);
-  if (url.username !== '' || url.password !== '') throw invalid(field, 'no user name or password in it: requests are signed with the secret');
+  if (url.username !== '' || url.password !== '')
+    throw invalid(field, 'no user name or password in it: requests are signed with the secret');
   const isPlainAllowed = allowPrivateWebhooks && url.protocol === 'http:' && LOOPBACK.test(url.hostname);
   if (url.protocol !== 'https:' && !isPlainAllowed) throw invalid(field, 'a URL that begins with "https://"');
 }

@@ -168,7 +168,14 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.get<Path>(
     `${FUNCTION}/event-invoke-config`,
-    { schema: { tags: TAGS, summary: 'Says how events are retried and aged, and who is told of their end', params: FunctionPath, response: { 200: EventInvoke } } },
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Says how events are retried and aged, and who is told of their end',
+        params: FunctionPath,
+        response: { 200: EventInvoke },
+      },
+    },
     async (request) => {
       const { namespace, function: name } = request.params;
       return eventInvokeOf((await flows.getFunction({ namespace, name, qualifier: '' })).function);

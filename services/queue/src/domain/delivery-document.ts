@@ -1,0 +1,47 @@
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+
+/**
+ * What a destination is told: the event as it ended, and its payload. Payload, result and error are JSON text already and are put in as they
+ * are: parsing them only to write them again would change numbers that JavaScript cannot hold.
+ */
+export function deliveryDocument({ event, payload }: StoredEvent): Buffer {
+  if (!event) throw new Error('Every owed event has one'); // it would have no destination
+  const head = JSON.stringify({
+    id: event.id,
+    namespace: event.namespace,
+    function: event.function,
+    version: event.version,
+    qualifier: event.qualifier,
+    trigger: event.trigger,
+    state: Object.entries(State).find(([, value]) => value === event.state)?.[0] ?? null,
+    status_code: event.statusCode,
+  });
+  const tail = JSON.stringify({
+    ...(event.resultTruncated ? { result_truncated: true } : {}),
+    create_time: event.createTime ?? null,
+    start_time: event.startTime ?? null,
+    end_time: event.endTime ?? null,
+    attempt_count: event.attempts.length,
+  });
+  return Buffer.concat([
+    Buffer.from(`{"event":${head.slice(0, -1)},"result":`),
+    valueOf(event.result),
+    Buffer.from(',"error":'),
+    valueOf(event.error),
+    Buffer.from(`,${tail.slice(1)},"payload":`),
+    valueOf(payload),
+    Buffer.from('}'),
+  ]);
+}
+
+/** JSON text as it is; what was cut on its way is JSON no more, and is told as text. */
+function valueOf(text: Buffer): Buffer {
+  if (text.length === 0) return Buffer.from('null');
+  try {
+    JSON.parse(text.toString('utf8'));
+    return text;
+  } catch {
+    return Buffer.from(JSON.stringify(text.toString('utf8')));
+  }
+}

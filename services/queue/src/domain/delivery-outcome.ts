@@ -1,0 +1,48 @@
+import type { DeliveryConcluded } from '@evenfall/contracts/log/v1/record';
+import { Delivery_State as State } from '@evenfall/contracts/v1/event';
+import { systemBackoffMs } from '@evenfall/event-model';
+
+/** How one attempt at a delivery ended. */
+export type Outcome =
+  /** The event that was made; empty unless the destination is a function. */
+  | { readonly kind: 'DELIVERED'; readonly eventId: string }
+  /** Not tried before the given time, whatever the back-off says. */
+  | { readonly kind: 'RETRY'; readonly error: string; readonly notBeforeMs: number }
+  | { readonly kind: 'GIVE_UP'; readonly error: string };
+
+/** What follows from it. */
+export type Verdict = {
+  /** To be written down; nothing for an attempt of which only its number is new. */
+  readonly concluded: DeliveryConcluded | undefined;
+  /** When to try again; undefined if it is over. */
+  readonly againMs: number | undefined;
+};
+
+/** How long a destination is tried after the end of the event. */
+const GIVE_UP_AFTER_MS = 6 * 3_600_000;
+const MOST_ERROR = 500;
+
+/**
+ * Judges an attempt. One that is to be repeated is written down when its number is a power of two: what is tried for six hours shows so, and a
+ * new owner goes on from there, for a handful of records.
+ */
+export function judge(outcome: Outcome, attempts: number, endMs: number, nowMs: number, random: number): Verdict {
+  const concluded = (state: State, error: string, eventId = ''): DeliveryConcluded => ({
+    state,
+    attemptCount: attempts,
+    error: error.slice(0, MOST_ERROR).toWellFormed(),
+    eventId,
+  });
+  switch (outcome.kind) {
+    case 'DELIVERED':
+      return { concluded: concluded(State.DELIVERED, '', outcome.eventId), againMs: undefined };
+    case 'GIVE_UP':
+      return { concluded: concluded(State.FAILED, outcome.error), againMs: undefined };
+    case 'RETRY': {
+      const againMs = Math.max(nowMs + systemBackoffMs(attempts - 1, random), outcome.notBeforeMs);
+      if (againMs >= endMs + GIVE_UP_AFTER_MS) return { concluded: concluded(State.FAILED, outcome.error), againMs: undefined };
+      const isWorthARecord = (attempts & (attempts - 1)) === 0;
+      return { concluded: isWorthARecord ? concluded(State.PENDING, outcome.error) : undefined, againMs };
+    }
+  }
+}
