@@ -50,7 +50,7 @@ test('whatever is said in whatever order: a final state stays, attempts only ris
         if (owed && owed.state !== DeliveryState.PENDING) assert.equal(now, owed, 'what became of a delivery changed');
         if (now) assert.ok(isFinal(after.state) && now.attemptCount >= (owed?.attemptCount ?? 0));
         assert.equal(
-          life.stored.payload.length > 0,
+          life.stored !== undefined && life.stored.payload.length > 0,
           !isFinal(after.state) || now?.state === DeliveryState.PENDING,
           'kept for as long as needed',
         );

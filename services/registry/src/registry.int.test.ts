@@ -223,6 +223,8 @@ describe('the registry', () => {
     ['nine retries', 'INVALID_FIELD', { eventInvoke: { maxRetries: 9 } }],
     ['minus one retry', 'INVALID_FIELD', { eventInvoke: { maxRetries: -1 } }],
     ['a short interval', 'INVALID_FIELD', { eventInvoke: { retryInterval: { nanos: 1 } } }],
+    ['a topic without Kafka', 'INVALID_FIELD', { eventInvoke: { onSuccess: { target: { $case: 'topic', value: { name: 'orders' } } } } }],
+    ['nobody to tell', 'INVALID_FIELD', { eventInvoke: { onFailure: {} } }],
     ['an age of seven hours', 'INVALID_FIELD', { eventInvoke: { maxEventAge: { seconds: 25_200n } } }],
     ['SIGKILL', 'INVALID_FIELD', { termination: { killSignal: 9 } }],
     ['a grace longer than the longest', 'INVALID_FIELD', { termination: { gracePeriod: { seconds: 601n } } }],

@@ -58,6 +58,16 @@ export type TerminationAnswer = {
   readonly swept_process_count: number;
 };
 
+export type DeliveryAnswer = {
+  readonly kind: string;
+  readonly target: string;
+  readonly state: string;
+  readonly attempt_count: number;
+  readonly last_error: string | null;
+  readonly time: string;
+  readonly event_id?: string;
+};
+
 export type EventAnswer = {
   readonly id: string;
   readonly namespace: string;
@@ -76,6 +86,8 @@ export type EventAnswer = {
   readonly attempts: readonly AttemptAnswer[];
   readonly termination: TerminationAnswer | null;
   readonly redriven_from?: string;
+  readonly origin_event_id?: string;
+  readonly deliveries?: readonly DeliveryAnswer[];
 };
 
 export type DeadLetterAnswer = { readonly event: EventAnswer; readonly payload: unknown };

@@ -33,7 +33,11 @@ export function createWebhookSender({ allowPrivate }: { readonly allowPrivate: b
       try {
         return await new Promise<WebhookAnswer>((done, failed) => {
           const options = { method: 'POST', headers: all, signal };
-          const answered = (response: IncomingMessage): void => void answerOf(response).then(done, failed);
+          const answered = (response: IncomingMessage): void => {
+            // From here on there is a status: what breaks afterwards is the body alone.
+            sent.off('error', failed).on('error', () => undefined);
+            void answerOf(response).then(done, failed);
+          };
           const sent =
             url.protocol === 'https:'
               ? httpsRequest(url, { ...options, agent: agents['https:'] }, answered)

@@ -1,4 +1,4 @@
-import type { AttemptAnswer, EventAnswer, LogLineAnswer, TerminationAnswer } from '../answers.ts';
+import type { AttemptAnswer, DeliveryAnswer, EventAnswer, LogLineAnswer, TerminationAnswer } from '../answers.ts';
 import { stateText, table, type Terminal, timeText } from '../terminal.ts';
 
 type Color = Terminal['color'];
@@ -13,11 +13,13 @@ export function eventText(event: EventAnswer, color: Color): string {
     `  ended     ${timeText(event.end_time)}`,
   ];
   if (event.redriven_from !== undefined) lines.push(`  made of   the dead letter of ${event.redriven_from}`);
+  if (event.origin_event_id !== undefined) lines.push(`  tells of  ${event.origin_event_id}`);
   if (event.next_attempt_time !== null) lines.push(`  not until ${timeText(event.next_attempt_time)}`);
   if (event.result !== null) lines.push(`  result    ${JSON.stringify(event.result)}`);
   if (event.error !== null) lines.push(`  error     ${color.red(JSON.stringify(event.error))}`);
   if (event.attempts.length > 0) lines.push('', indent(attemptsText(event.attempts, color)));
   if (event.termination) lines.push('', indent(receiptText(event.termination, color)));
+  if (event.deliveries?.length) lines.push('', indent(deliveriesText(event.deliveries, color)));
   return lines.join('\n');
 }
 
@@ -78,6 +80,17 @@ function attemptsText(attempts: readonly AttemptAnswer[], color: Color): string 
     attempt.agent_id,
   ]);
   return table(['ATTEMPT', 'OUTCOME', 'CODE', 'START', 'STARTED', 'TOOK', 'AGENT'], rows, color);
+}
+
+function deliveriesText(deliveries: readonly DeliveryAnswer[], color: Color): string {
+  const rows = deliveries.map((delivery) => [
+    `${delivery.kind.toLowerCase()} ${delivery.target}`,
+    delivery.state,
+    String(delivery.attempt_count),
+    timeText(delivery.time),
+    delivery.event_id ?? delivery.last_error ?? '',
+  ]);
+  return table(['DESTINATION', 'DELIVERY', 'ATTEMPTS', 'WRITTEN', 'EVENT OR LAST ERROR'], rows, color);
 }
 
 function indent(text: string): string {
