@@ -3,7 +3,9 @@ import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import kafkajs from 'kafkajs';
 import { eventually, tempDir } from '@evenfall/testkit';
+import { testKafka, type TestKafka } from '@evenfall/testkit/kafka';
 import type { ErrorAnswer, EventAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -192,5 +194,53 @@ describe('a destination that is away when everything is killed', () => {
       await back?.close();
       dir.remove();
     }
+  });
+});
+
+describe('a topic', async () => {
+  const kafka: TestKafka | undefined = await testKafka();
+  let stack: Stack | undefined;
+  after(async () => {
+    await stack?.dispose();
+    await kafka?.stop();
+  });
+
+  it('gets a message of every end, by the id of its event', { skip: kafka === undefined }, async () => {
+    const { brokers } = kafka ?? { brokers: '' };
+    const topic = `orders-done-${Date.now()}`;
+    const client = new kafkajs.Kafka({ brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING });
+    const admin = client.admin();
+    await admin.connect();
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 3 }] });
+    await admin.disconnect();
+    const env = { EVENFALL_KAFKA_BROKERS: brokers, EVENFALL_KAFKA_TOPIC: `log-${Date.now()}`, EVENFALL_KAFKA_PARTITIONS: '4' };
+    stack = await startStack({ env });
+    const spec = { ...FUNCTION, name: 'topical', event_invoke: { max_retries: 0, on_success: { topic }, on_failure: { topic } } };
+    await stack.rest.deploy(spec, { 'index.js': ECHO });
+    const ids = await stack.rest.sendBatch(
+      'topical',
+      Array.from({ length: 20 }, (_, n) => ({ payload: { n, fail: n % 2 === 0 } })),
+    );
+    const found = new Map<string, Told>();
+    const consumer = client.consumer({ groupId: topic });
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      eachMessage: async ({ message }) => void found.set(String(message.key), JSON.parse(String(message.value)) as Told),
+    });
+    try {
+      await eventually(() => ids.every((id) => found.has(id)), 30_000);
+    } finally {
+      await consumer.disconnect();
+    }
+    for (const [n, id] of ids.entries()) {
+      const told = found.get(id);
+      assert.deepEqual([told?.event['state'], told?.payload], [n % 2 === 0 ? 'FAILED' : 'SUCCEEDED', { n, fail: n % 2 === 0 }]);
+    }
+    await delivered(stack, ids[0] ?? '');
+    const refused = await stack.rest.call<ErrorAnswer>('PATCH', '/v1/namespaces/default/functions/topical', {
+      event_invoke: { on_success: { topic: env.EVENFALL_KAFKA_TOPIC } },
+    });
+    assert.equal(refused.body.error.details[0]?.metadata['rule'], 'not the topic of the event log');
   });
 });
