@@ -5,12 +5,13 @@ import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/s
 import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log, observable } from '@evenfall/telemetry';
+import { countable, type Log } from '@evenfall/telemetry';
 import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import type { Entry } from './domain/book.ts';
 import { acceptEvents } from './flows/accept-events.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
+import { observeQueue } from './flows/observe.ts';
 import { createOwner } from './flows/owner.ts';
 import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
@@ -56,9 +57,6 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
     unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
   });
-  observable('queue', {
-    on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
-  });
   const balance = (): void => {
     counters.open = owner.book.size + owner.lanes.parkedCount;
     counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
@@ -83,6 +81,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
+  observeQueue(ports, owner, ownership, writer);
   const stopping = new AbortController();
   const tally = {
     accepted() {

@@ -15,6 +15,8 @@ export type Writer = {
   readUpTo(partition: number, endOffset: number): void;
   /** The offset after the newest record of a partition that is known to be durable. */
   endOffset(partition: number): number;
+  /** The offset up to which a partition was read. */
+  readEnd(partition: number): number;
   /** Lets go of everything of a partition that does not count yet: it is somebody else's. */
   drop(partition: number): void;
   /** Waits until nothing is on its way. */
@@ -124,6 +126,7 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
       wakeIdlers();
     },
     endOffset: (partition) => ends.get(partition) ?? 0,
+    readEnd: (partition) => readEnds.get(partition) ?? 0,
     drop(partition) {
       outbox.take(partition);
       unread.delete(partition);

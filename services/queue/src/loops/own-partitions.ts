@@ -92,6 +92,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
       for await (const { positions, events } of queue.view.snapshot(words)) {
         for (const { partition, endOffset, owner: believed } of positions) {
           offsets.set(partition, endOffset);
+          writer.readUpTo(partition, endOffset);
           if (believed !== ownership.tenureOf(partition)?.writerId) giveUp([partition]); // the view has seen the next one's word already
         }
         for (const event of events) recover(event);
