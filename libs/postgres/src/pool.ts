@@ -40,7 +40,13 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
     types: { bigint: postgres.BigInt },
     onnotice: () => undefined,
     ...(options.onClose ? { onclose: options.onClose } : {}),
-    connection: { application_name: `evenfall ${options.name}`, ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}) },
+    connection: {
+      application_name: `evenfall ${options.name}`,
+      // Statements are prepared, and their plans kept, while tables are still small: one that reads a small table whole would go on doing so
+      // when it has grown. Everything that is asked for by row has an index.
+      enable_seqscan: 'off',
+      ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}),
+    },
   } as const;
   if (target.kind === 'socket') {
     return postgres({

@@ -22,9 +22,6 @@ import { ownPartitions } from './loops/own-partitions.ts';
 import { runTend } from './loops/tend.ts';
 import type { QueuePorts } from './ports.ts';
 
-/** Attempts on their way above which commits are made larger rather than sooner. */
-const BUSY_ABOVE = 64;
-
 export type QueueDeps = {
   readonly eventLog: EventLog;
   readonly eventStore: ClientOf<EventStoreServiceService>;
@@ -77,7 +74,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
   const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
-  const writer = createWriter(ports, ownership, onRecorded, () => owner.lanes.onTheWay > BUSY_ABOVE);
+  const writer = createWriter(ports, ownership, onRecorded);
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
