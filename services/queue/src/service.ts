@@ -7,18 +7,18 @@ import type { EventLog } from '@evenfall/event-log';
 import type { TopicWriter } from '@evenfall/event-log/kafka';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log, observable } from '@evenfall/telemetry';
+import { countable, type Log } from '@evenfall/telemetry';
 import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import { createFunctionResolver } from './adapters/functions.ts';
 import { createTopicSender } from './adapters/topics.ts';
 import { createWebhookSender } from './adapters/webhooks.ts';
-import { TARGET_KINDS, type TargetKind } from './domain/deliveries.ts';
-import type { Outcome } from './domain/delivery-outcome.ts';
 import type { Subject } from './domain/outbox.ts';
 import { acceptEvents } from './flows/accept-events.ts';
 import { createDeliverer } from './flows/deliver.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
+import { observeDeliveries } from './flows/observe-deliveries.ts';
+import { observeQueue } from './flows/observe.ts';
 import { createOwner } from './flows/owner.ts';
 import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
@@ -29,9 +29,6 @@ import { runDispatch } from './loops/dispatch.ts';
 import { ownPartitions } from './loops/own-partitions.ts';
 import { runTend } from './loops/tend.ts';
 import type { QueuePorts, WebhookSender } from './ports.ts';
-
-/** Attempts on their way above which commits are made larger rather than sooner. */
-const BUSY_ABOVE = 64;
 
 export type QueueDeps = {
   readonly eventLog: EventLog;
@@ -70,20 +67,6 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
     unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
   });
-  const outcomes = deliveryCounters();
-  observable('queue', {
-    deliveries_owed: {
-      doc: 'Ended events of its partitions whose destination is still to be told.',
-      kind: 'gauge',
-      read: () => deliverer.size,
-    },
-    delivery_oldest_seconds: {
-      doc: 'How long ago the event ended that has been waiting longest for its destination to be told; 0 if none waits.',
-      kind: 'gauge',
-      read: () => Math.max(0, ports.clock.now() - (deliverer.oldestEndMs() ?? Infinity)) / 1_000,
-    },
-    on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
-  });
   const balance = (): void => {
     counters.open = owner.book.size + owner.lanes.parkedCount;
     counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
@@ -106,7 +89,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
   const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
-  const writer = createWriter(ports, ownership, onRecorded, () => owner.lanes.onTheWay > BUSY_ABOVE);
+  const writer = createWriter(ports, ownership, onRecorded);
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
@@ -122,9 +105,10 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     writer,
     isStanding: () => owning.standing(),
     lanes: () => owner.lanes,
-    tally: (kind, outcome) => outcomes[outcome][kind]++,
   });
 
+  observeQueue(ports, owner, ownership, writer);
+  observeDeliveries(ports, deliverer);
   const stopping = new AbortController();
   const tally = {
     accepted() {
@@ -157,22 +141,4 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
       await owning.stop();
     },
   };
-}
-
-/** Attempts at deliveries by how they ended and by kind of destination. */
-function deliveryCounters(): Record<Outcome['kind'], Record<TargetKind, number>> {
-  const none = (): Record<TargetKind, number> => ({ function: 0, topic: 0, webhook: 0 });
-  const counts = { DELIVERED: none(), RETRY: none(), GIVE_UP: none() };
-  const byKind = (doc: string, kind: Outcome['kind']) => ({
-    doc,
-    kind: 'counter' as const,
-    label: 'kind',
-    readEach: () => TARGET_KINDS.map((target) => [target, counts[kind][target]] as const),
-  });
-  observable('queue', {
-    deliveries_total: byKind('Destinations that were told how an event ended.', 'DELIVERED'),
-    delivery_retries_total: byKind('Attempts to tell a destination that failed and are repeated.', 'RETRY'),
-    deliveries_given_up_total: byKind('Destinations that were given up without having been told.', 'GIVE_UP'),
-  });
-  return counts;
 }

@@ -25,6 +25,8 @@ export type Deliverer = {
   drop(partitions: readonly number[]): void;
   /** Starts nothing more; waits a little for what is under way, then leaves it to the next start. */
   stop(): Promise<void>;
+  /** Attempts so far, by how they ended and by kind of destination. */
+  readonly counts: Readonly<Record<Outcome['kind'], Readonly<Record<TargetKind, number>>>>;
   /** What is owed, and since when the oldest of it in memory, in milliseconds since the epoch. */
   readonly size: Deliveries['size'];
   readonly oldestEndMs: Deliveries['oldestEndMs'];
@@ -39,8 +41,6 @@ export type DeliverPorts = {
   readonly isStanding: () => boolean;
   /** The owner's, for the events that are made. */
   readonly lanes: () => Lanes;
-  /** Counts the attempts. */
-  readonly tally: (kind: TargetKind, outcome: Outcome['kind']) => void;
 };
 
 const TIMEOUT_MS = 10_000;
@@ -51,6 +51,8 @@ const FETCH = 200;
 export function createDeliverer(ports: DeliverPorts): Deliverer {
   const { queue, ownership, writer } = ports;
   const deliveries = createDeliveries();
+  const none = (): Record<TargetKind, number> => ({ function: 0, topic: 0, webhook: 0 });
+  const counts = { DELIVERED: none(), RETRY: none(), GIVE_UP: none() };
   const underWay = new Set<Promise<void>>();
   const stopping = new AbortController();
   const leaving = new AbortController();
@@ -61,7 +63,7 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
     const writerId = ownership.tenureOf(owed.partition)?.writerId;
     if (!owed.isHeld || writerId === undefined) return; // its new owner tells it again, if need be
     const { concluded, againMs } = judge(outcome, owed.attempts, owed.endMs, nowMs, queue.random());
-    ports.tally(owed.route.kind, againMs === undefined && outcome.kind === 'RETRY' ? 'GIVE_UP' : outcome.kind);
+    counts[againMs === undefined && outcome.kind === 'RETRY' ? 'GIVE_UP' : outcome.kind][owed.route.kind]++;
     const changes = concluded ? decide(owed.stored, { kind: 'DELIVERY_CONCLUDED', concluded }, nowMs) : [];
     for (const change of isRefusal(changes) ? [] : changes) {
       const record = recordOf(owed.id, 0, change, nowMs, writerId);
@@ -135,6 +137,7 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
       clearTimeout(late);
       leaving.abort();
     },
+    counts,
     get size() {
       return deliveries.size;
     },

@@ -30,10 +30,14 @@ export type Rig = {
   readonly queue: Queue;
   /** Everything the scheduler was sent, over all its streams. */
   readonly sent: DispatchRequest;
+  /** How often queued events were fetched from the view. */
+  readCount(): number;
   /** Ids of the assignments, in order. */
   assigned(): string[];
   /** Says something as the scheduler. */
   report(...reports: AttemptReport[]): void;
+  /** Answers the claims, where the rig was told not to. */
+  confirm(): void;
   /** Breaks the stream; the queue dials again. */
   breakStream(): void;
   accept(more?: AcceptOptions): Promise<string>;
@@ -58,6 +62,8 @@ export type RigOptions = {
   readonly log?: MemoryLog;
   readonly clock?: Clock;
   readonly laneLimit?: number;
+  /** Whether claims are not answered before `confirm`. */
+  readonly deafToClaims?: boolean;
   /** How often the view cannot be read before it can. */
   readonly viewFailures?: number;
   readonly webhooks?: WebhookSender;
@@ -73,6 +79,7 @@ export function startRig(options: RigOptions = {}): Rig {
   const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [] };
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
+  let reads = 0;
   let viewFailures = options.viewFailures ?? 0;
   const queue = startQueue(
     {
@@ -93,6 +100,7 @@ export function startRig(options: RigOptions = {}): Rig {
             };
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
+            reads++;
             const all = openOf(log.records(partitionOf(log, fn))).filter(
               ({ stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
             );
@@ -127,6 +135,7 @@ export function startRig(options: RigOptions = {}): Rig {
                 sent.stops.push(...stops);
                 sent.acks.push(...acks);
                 sent.claims.push(...claims);
+                if (claims.length > 0 && !options.deafToClaims) responses.push({ reports: [], claims });
               }
             })();
             return responses;
@@ -156,8 +165,10 @@ export function startRig(options: RigOptions = {}): Rig {
     log,
     queue,
     sent,
+    readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
-    report: (...reports) => stream?.push({ reports }),
+    report: (...reports) => stream?.push({ reports, claims: [] }),
+    confirm: () => stream?.push({ reports: [], claims: sent.claims }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
     async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0, depth = 0 } = {}) {
       const accepted = acceptedOf({ fn, keyed, policy, payloadBytes, depth });
