@@ -37,7 +37,11 @@ async function receiver(port = 0) {
     calls,
     answers,
     of: (id: string) => calls.filter(({ told }) => told.event['id'] === id),
-    close: () => new Promise<void>((resolve) => void server.close(() => resolve()).closeAllConnections()),
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }
 const webhook = (url: string) => ({ webhook: { url, secret: SECRET } });

@@ -75,7 +75,8 @@ function perform(life: Life, verb: string, words: readonly string[], dispatched:
     case 'terminate':
       return life.run(0, terminateCommand(words[0] === 'graceful', dispatched, parseDuration(words[1]?.replace('grace=', '') ?? '')));
     case 'deliver': {
-      const [state = 'PENDING', attemptCount = 1] = [words[0] as keyof typeof DeliveryState, Number(words[1] ?? 1)];
+      const state = words[0] as keyof typeof DeliveryState; // a story says nothing else
+      const attemptCount = Number(words[1]);
       const error = state === 'DELIVERED' ? '' : 'it answered 500';
       const concluded = { state: DeliveryState[state], attemptCount, error, eventId: '' };
       return life.run(0, { kind: 'DELIVERY_CONCLUDED', concluded });

@@ -138,7 +138,7 @@ describe('a destination', () => {
     const refusing = start({ webhooks: played({ status: 410, text: 'no such hook' }).sender });
     const one = await run(refusing, { onSuccess: webhook() });
     assert.equal((await becomes(refusing, one, DeliveryState.FAILED)).lastError, 'It answered 410: no such hook');
-    const blocked = start({ webhooks: played({ kind: 'BLOCKED', why: 'it is private' } as WebhookAnswer).sender });
+    const blocked = start({ webhooks: played({ kind: 'BLOCKED', why: 'it is private' }).sender });
     const two = await run(blocked, { onSuccess: webhook() });
     assert.equal((await becomes(blocked, two, DeliveryState.FAILED)).lastError, 'it is private');
     const failing = played(500);

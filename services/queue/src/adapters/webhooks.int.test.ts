@@ -11,7 +11,11 @@ const guarded = createWebhookSender({ allowPrivate: false });
 after(async () => {
   sender.close();
   guarded.close();
-  for (const server of servers) await new Promise<void>((resolve) => void server.close(() => resolve()).closeAllConnections());
+  for (const server of servers)
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
 });
 
 async function serve(listener: RequestListener): Promise<string> {

@@ -81,7 +81,7 @@ export function createDeliveries(): Deliveries {
   const routes = new Map<string, Route>();
   const due: DueQueue<Owed> = dueQueue();
   const underWay: Record<TargetKind, number> = { function: 0, topic: 0, webhook: 0 };
-  let round: Route[] = [];
+  const round: Route[] = [];
   let held = 0;
   let bytes = 0;
   let parked = 0;
@@ -147,7 +147,10 @@ export function createDeliveries(): Deliveries {
       const target = owedDestination(stored);
       if (!target) return;
       const route = routeOf(target);
-      if (!route.parked.has(partition) && hasRoom(route, 1)) return hold(route, target, stored, partition);
+      if (!route.parked.has(partition) && hasRoom(route, 1)) {
+        hold(route, target, stored, partition);
+        return;
+      }
       count(route, partition, 1);
       const fetching = route.fetching.get(partition);
       if (fetching) fetching.isGrowing = true;
