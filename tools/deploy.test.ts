@@ -24,8 +24,8 @@ const faultsOf = (environment: string): string[] =>
 describe('The variables in deploy/', () => {
   it('are those of the service that is given them', () => {
     assert.deepEqual(faultsOf("EVENFALL_KAFKA_BROKERS: 'kafka:9092'"), []);
-    assert.deepEqual(faultsOf("EVENFALL_REGISTRY_ADDRESS: 'registry:9191'"), [
-      'compose.yaml, queue: EVENFALL_REGISTRY_ADDRESS is nothing the queue reads',
+    assert.deepEqual(faultsOf("EVENFALL_QUEUE_ADDRESSES: 'queue:9192'"), [
+      'compose.yaml, queue: EVENFALL_QUEUE_ADDRESSES is nothing the queue reads',
     ]);
     assert.match(faultsOf("EVENFALL_KAFKA_BROKERS: 'kafka'").join(), /EVENFALL_KAFKA_BROKERS is not of that form/);
     assert.match(servicesOfCompose(compose('A: b'), { KEY: 'short' }).flatMap(settingsFaults).join(), /EVENFALL_INTERNAL_KEY/);

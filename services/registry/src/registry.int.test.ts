@@ -48,12 +48,28 @@ describe('the registry', () => {
     return [Number(count?.f), Number(count?.c)];
   };
 
+  it('shows the secret of a webhook to the other services alone', async () => {
+    const secret = 'a secret of enough characters';
+    const target = { $case: 'webhook', value: { url: 'https://example.com/', secret, secretSet: false } } as const;
+    const { function: fn } = await create({ name: 'hooked', eventInvoke: { onFailure: { target } } });
+    const shown = { $case: 'webhook', value: { url: 'https://example.com/', secret: '', secretSet: true } };
+    const named = { namespace: 'default', name: 'hooked', qualifier: '' };
+    assert.deepEqual(fn?.eventInvoke?.onFailure?.target, shown);
+    assert.deepEqual((await functions.getFunction(named)).function?.eventInvoke?.onFailure?.target, shown);
+    assert.deepEqual((await registry.resolveFunction(named)).function?.eventInvoke?.onFailure?.target, target);
+    const listed = await functions.listFunctions({ namespace: 'default', pageSize: 0, pageToken: '', filter: 'hooked' });
+    assert.ok(!JSON.stringify(listed, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)).includes(secret));
+    await functions.deleteFunction(named);
+  });
+
   it('creates with every default filled in, gets and resolves', async () => {
     const { function: fn } = await create();
     assert.equal(fn?.version, '$LATEST');
     assert.equal(fn?.memoryMb, 128);
     assert.deepEqual(fn?.timeout, durationOfMs(3_000));
-    assert.deepEqual(fn?.eventInvoke, { maxRetries: 2, retryInterval: durationOfMs(60_000), maxEventAge: durationOfMs(21_600_000) });
+    const { onSuccess, onFailure, ...eventInvoke } = fn?.eventInvoke ?? {};
+    assert.deepEqual(eventInvoke, { maxRetries: 2, retryInterval: durationOfMs(60_000), maxEventAge: durationOfMs(21_600_000) });
+    assert.deepEqual([onSuccess, onFailure], [undefined, undefined]);
     assert.equal(fn?.termination?.killSignal, 15);
     assert.equal(fn?.termination?.gracePeriod, undefined);
     assert.deepEqual(fn?.createTime, new Date(clock.now()));
