@@ -117,6 +117,23 @@ describe('the evenfall command', () => {
     });
   });
 
+  it('shows who was told of an end, and what came of it', async () => {
+    const told = { kind: 'FUNCTION', target: 'default/audit:$LATEST', state: 'DELIVERED', attempt_count: 1, last_error: null, time: null };
+    const owed = {
+      ...told,
+      kind: 'WEBHOOK',
+      target: 'https://example.com',
+      state: 'PENDING',
+      attempt_count: 4,
+      last_error: 'It answered 503',
+    };
+    answer = () => ({ json: { ...ENDED, origin_event_id: 'e0', deliveries: [{ ...told, event_id: 'e2' }, owed] } });
+    const ran = await run(door.url, ['events', 'get', 'e1']);
+    assert.match(ran.out, /tells of +e0/);
+    assert.match(ran.out, /function default\/audit:\$LATEST +DELIVERED +1 .* e2/);
+    assert.match(ran.out, /webhook https:\/\/example\.com +PENDING +4 .* It answered 503/);
+  });
+
   it('lists events as a table, and as JSON', async () => {
     answer = () => ({ json: { events: [ENDED], next_page_token: 'more' } });
     const ran = await run(door.url, ['events', 'list', 'f', '--state', 'running', 'queued', '--limit', '5']);
