@@ -49,7 +49,16 @@ export type KafkaServer = {
 
 /** How long a start may take on a machine that has other things to do. */
 const START_MS = 60_000;
-const JAVA = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
+/** Says `STARTED` when it has come up: an answer at its port may be another broker's that took the port before it. */
+const SERVER = 'kafka.server.KafkaRaftServer';
+const STARTED = 'Kafka Server started';
+const JAVA = [
+  '-Xmx512m',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+  `-Dorg.slf4j.simpleLogger.log.${SERVER}=info`,
+];
 
 /** Starts a broker and waits until it answers. Fetches it first, if need be. */
 export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
@@ -121,6 +130,7 @@ type Broker = {
   readonly pid: number;
   readonly exited: Promise<Error>;
   said(): string;
+  hasStarted(): boolean;
   signal(signal: NodeJS.Signals): void;
 };
 
@@ -136,7 +146,11 @@ async function run(command: readonly string[]): Promise<Broker> {
   // Its own session: a Ctrl-C in the terminal is for whoever started it.
   const child = spawn('sh', ['-c', KEEPER, 'sh', ...command], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], detached: true });
   let text = '';
-  child.stderr?.on('data', (chunk: Buffer) => (text = (text + chunk.toString('utf8')).slice(-4_096)));
+  let started = false;
+  child.stderr?.on('data', (chunk: Buffer) => {
+    text = (text + chunk.toString('utf8')).slice(-4_096);
+    started ||= text.includes(STARTED);
+  });
   const exited = new Promise<Error>((resolve) => {
     child.once('error', resolve);
     child.once('exit', (code) => {
@@ -152,6 +166,7 @@ async function run(command: readonly string[]): Promise<Broker> {
     pid,
     exited,
     said: () => text,
+    hasStarted: () => started,
     signal(signal) {
       if (!ended) process.kill(pid, signal);
     },
