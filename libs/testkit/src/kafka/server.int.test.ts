@@ -48,9 +48,13 @@ test('a broker is gone when whoever started it was killed', { skip: server === u
   const starter = `import { startKafka } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
     const { pid } = await startKafka({ dir: ${JSON.stringify(dir.path)} }); console.log(pid); setInterval(() => {}, 1e6);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', starter], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const pid = Number(line.toString('utf8'));
-  assert.ok(isAlive(pid));
-  child.kill('SIGKILL');
-  await eventually(() => !isAlive(pid), 10_000);
+  try {
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString('utf8'));
+    assert.ok(isAlive(pid), `the broker ${line.toString('utf8')} is not there`);
+    child.kill('SIGKILL');
+    await eventually(() => !isAlive(pid), 10_000);
+  } finally {
+    child.kill('SIGKILL');
+  }
 });
