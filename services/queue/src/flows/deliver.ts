@@ -74,7 +74,8 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   };
   const attempt = async (owed: Owed): Promise<void> => {
     owed.attempts++;
-    const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), leaving.signal]);
+    // Made by those who wait for the world: the log, the registry and Kafka have deadlines of their own.
+    const signal = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), leaving.signal]);
     const outcome = await tellDestination({ queue, destinations: ports.destinations, lanes: ports.lanes() }, owed, signal);
     deliveries.attempted(owed, outcome.kind === 'RETRY');
     if (leaving.signal.aborted && outcome.kind === 'RETRY') return; // it was cut off, and says nothing about the destination

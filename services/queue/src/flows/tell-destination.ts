@@ -19,7 +19,7 @@ const FINAL: ReadonlySet<Reason> = new Set(['INVALID_NAME', 'FUNCTION_NOT_FOUND'
 type Ports = { readonly queue: QueuePorts; readonly destinations: DestinationPorts; readonly lanes: Lanes };
 
 /** Tells a destination once. Never rejects: what nobody expected is tried again too. */
-export async function tellDestination(ports: Ports, owed: Owed, signal: AbortSignal): Promise<Outcome> {
+export async function tellDestination(ports: Ports, owed: Owed, signal: () => AbortSignal): Promise<Outcome> {
   try {
     switch (owed.target.$case) {
       case 'function':
@@ -27,7 +27,7 @@ export async function tellDestination(ports: Ports, owed: Owed, signal: AbortSig
       case 'topic':
         return await tellTopic(ports, owed, owed.target.value);
       case 'webhook':
-        return await tellWebhook(ports, owed, owed.target.value, signal);
+        return await tellWebhook(ports, owed, owed.target.value, signal());
     }
   } catch (error) {
     if (isRefusal(error)) {
