@@ -219,6 +219,8 @@ describe('the registry', () => {
     ['a long description', 'INVALID_FIELD', { description: 'x'.repeat(1_001) }],
     ['a variable that is no name', 'INVALID_FIELD', { environment: { '1A': '' } }],
     ['a reserved variable', 'INVALID_FIELD', { environment: { SCF_X: '' } }],
+    ['an annotation without a name', 'INVALID_FIELD', { annotations: { '': 'x' } }],
+    ['annotations that are no notes any more', 'INVALID_FIELD', { annotations: { a: 'x'.repeat(4 * 1024) } }],
     ['variables of more than 4 KB', 'INVALID_FIELD', { environment: { A: 'x'.repeat(4_096) } }],
     ['nine retries', 'INVALID_FIELD', { eventInvoke: { maxRetries: 9 } }],
     ['minus one retry', 'INVALID_FIELD', { eventInvoke: { maxRetries: -1 } }],
