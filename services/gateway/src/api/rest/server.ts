@@ -5,7 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
-import { type ScfOptions, scfRoute } from '../scf/door.ts';
+import { refusesGet, type ScfOptions, scfRoute } from '../scf/door.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
@@ -64,10 +64,12 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     closing.abort();
     setTimeout(() => app.server.closeAllConnections(), options.closeGraceMs).unref();
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     options.count.request();
+    if (refusesGet(request, reply)) return reply;
     const { url = '', config } = request.routeOptions;
     if (!OPEN_PATHS.has(url) && !config.signed) request.requester = options.authenticate(request.headers.authorization);
+    return undefined;
   });
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);

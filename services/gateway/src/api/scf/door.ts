@@ -106,6 +106,14 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
   });
 }
 
+/** Answers what an SDK that was told to use GET sends, where nothing else would understand it. */
+export function refusesGet(request: FastifyRequest, reply: FastifyReply): boolean {
+  const [path, query = ''] = request.url.split('?', 2);
+  const isScf = request.method === 'GET' && path === '/' && ('x-tc-action' in request.headers || /(^|&)Action=/.test(query));
+  if (isScf) sendError(request, reply, scfError('UnsupportedProtocol', 'Send requests by POST.'));
+  return isScf;
+}
+
 /** Looks at all that can be judged without the body: who calls, and what for. */
 function headOf(request: FastifyRequest, check: (headers: FastifyRequest['headers']) => Claim): Head {
   const { headers } = request;

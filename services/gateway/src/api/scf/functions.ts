@@ -1,4 +1,4 @@
-import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Type } from '@sinclair/typebox';
 import { MAX_CODE_BYTES } from '../rest/functions.ts';
 import { action, namespaceOf, type ScfCall } from './action.ts';
@@ -63,6 +63,8 @@ export const createFunction = action(
         runtime: runtimeOf(input.Runtime),
         handler: input.Handler ?? DEFAULT_HANDLER,
         annotations,
+        // An asynchronously running function is not tried again when it fails (SCF, asynchronous execution, notes).
+        eventInvoke: isAsync ? EventInvokeConfig.create({ maxRetries: 0 }) : undefined,
         ...settingsFrom(input, isAsync),
       },
       codeZip: codeZipFrom(input.Code, input.CodeSource),
