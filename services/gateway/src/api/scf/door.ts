@@ -180,6 +180,6 @@ function send(request: FastifyRequest, reply: FastifyReply, response: ScfAnswer)
   if (/^[\w-]{1,128}$/.test(traceId)) reply.header('x-tc-traceid', traceId);
   return reply
     .code(200)
-    .header('content-type', 'application/json')
+    .header('content-type', 'application/json; charset=utf-8')
     .send(JSON.stringify({ Response: response }));
 }

@@ -92,7 +92,6 @@ describe('TC3 signatures', () => {
   it('are refused with the code that says why', () => {
     const good = signed();
     const { authorization = '' } = good;
-    const { 'x-tc-timestamp': _time, ...timeless } = good;
     const cases: readonly (readonly [string, string, Record<string, string>])[] = [
       ['another secret', 'AuthFailure.SignatureFailure', signed({ secret: 'a-secret-of-bob' })],
       ['another host', 'AuthFailure.SignatureFailure', signed({ signedHost: 'scf.tencentcloudapi.com' })],
@@ -103,7 +102,7 @@ describe('TC3 signatures', () => {
       ['too late', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS - 301_000 })],
       ['too early', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS + 301_000 })],
       ['no time at all', 'AuthFailure.SignatureExpire', { ...good, 'x-tc-timestamp': 'now' }],
-      ['no timestamp', 'MissingParameter', timeless],
+      ['no timestamp', 'MissingParameter', { ...good, 'x-tc-timestamp': '' }],
       ['a token', 'AuthFailure.TokenFailure', { ...good, 'x-tc-token': 'x' }],
       ['no header', 'AuthFailure.InvalidAuthorization', { ...good, authorization: '' }],
       ['a bearer', 'AuthFailure.InvalidAuthorization', { ...good, authorization: 'Bearer ann:a-secret-of-ann' }],
