@@ -125,7 +125,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
     await eventually(() => sending.accepted.length > 50, 20_000);
     const ended = async (): Promise<number> =>
       (await cluster.metric('queue-1', 'evenfall_queue_ended_total')) + (await cluster.metric('queue-2', 'evenfall_queue_ended_total'));
-    await cluster.process('postgres').stop();
+    await cluster.process('postgres').kill9();
     await sleep(2_000);
     const [acceptedBefore, endedBefore] = [sending.accepted.length, await ended()];
     const id = sending.accepted[0] ?? '';

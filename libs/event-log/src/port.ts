@@ -28,6 +28,8 @@ export type Subscription = {
    * partitions are being shared out anew; a log that is not shared always says true. Cheap: to be asked before anything that only an owner may do.
    */
   standing(): boolean;
+  /** Starts over: every partition is lost, owned again, and read from wherever `owned` says then. */
+  again(): void;
   stop(): Promise<void>;
 };
 

@@ -24,6 +24,8 @@ export type PoolOptions = {
   readonly max?: number;
   /** Answers a commit before it is on disk: a crash of the server may undo the newest. For what can be made again. */
   readonly asyncCommit?: boolean;
+  /** Told whenever a connection has gone: what was committed on it without waiting for the disk may be gone too. */
+  readonly onClose?: () => void;
 };
 
 /** Opens a pool. Connects when first used. */
@@ -33,9 +35,18 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
     idle_timeout: 0,
     max_lifetime: null,
     connect_timeout: 5,
+    // A server that was away is found again at once, and who asks meanwhile hears so: by default postgres.js waits for up to 20 s.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 0.5),
     types: { bigint: postgres.BigInt },
     onnotice: () => undefined,
-    connection: { application_name: `evenfall ${options.name}`, ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}) },
+    ...(options.onClose ? { onclose: options.onClose } : {}),
+    connection: {
+      application_name: `evenfall ${options.name}`,
+      // Statements are prepared, and their plans kept, while tables are still small: one that reads a small table whole would go on doing so
+      // when it has grown. Everything that is asked for by row has an index.
+      enable_seqscan: 'off',
+      ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}),
+    },
   } as const;
   if (target.kind === 'socket') {
     return postgres({
@@ -50,14 +61,12 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
   return postgres(url, {
     ...common,
     ...(socketPath === undefined ? {} : { path: socketPath }),
-    // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement.
+    // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement. The socket is handed over while it still connects: what
+    // is written to it waits, and if it fails postgres.js hears so and tries again. Of a factory that fails it would never try again.
     socket: ({ host, port, path }: { host: string[]; port: number[]; path: string | false }) => {
       const socket = path ? connect(path) : connect(port[0] ?? 5432, host[0] ?? 'localhost');
       socket.setNoDelay(true);
-      return new Promise((resolve, reject) => {
-        socket.once('connect', () => resolve(socket));
-        socket.once('error', reject);
-      });
+      return socket;
     },
   } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // as above, for `socket`
 }

@@ -5,7 +5,7 @@ import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { EventLog } from '@evenfall/event-log';
-import { startEventStore } from '@evenfall/event-store/service';
+import { type EventStore, startEventStore } from '@evenfall/event-store/service';
 import { startGateway } from '@evenfall/gateway/service';
 import { startInstanceAgent } from '@evenfall/instance-agent/service';
 import { checkAddress, startInOrder } from '@evenfall/lifecycle';
@@ -36,9 +36,10 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   let target: PostgresTarget;
   let sql: Sql;
   let foldSql: Sql;
+  let eventStoreStarted: EventStore | undefined;
   let eventLog: EventLog;
   let registry: Awaited<ReturnType<typeof startRegistry>>;
-  let eventStore: Awaited<ReturnType<typeof startEventStore>>;
+  let eventStore: EventStore;
   let scheduler: ReturnType<typeof startScheduler>;
   let queue: ReturnType<typeof startQueue>;
   let ports = { httpPort: 0, grpcPort: 0 };
@@ -84,7 +85,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       name: 'database pool',
       async start() {
         sql = await openPool(target, { name: 'all-in-one', max: 8 });
-        foldSql = await openPool(target, { name: 'fold', max: 1, asyncCommit: true });
+        foldSql = await openPool(target, { name: 'fold', max: 1, asyncCommit: true, onClose: () => eventStoreStarted?.foldLost() });
         return async () => {
           await Promise.all([sql.end({ timeout: 5 }), foldSql.end({ timeout: 5 })]);
         };
@@ -107,7 +108,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event-store',
       async start() {
-        eventStore = await startEventStore({ sql, foldSql, eventLog, log: log('event-store') }, config);
+        eventStoreStarted = eventStore = await startEventStore({ sql, foldSql, eventLog, log: log('event-store') }, config);
         return eventStore.stop;
       },
     },

@@ -1,5 +1,6 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { LogPosition } from '@evenfall/contracts/queue/v1/queue_service';
+import { refuse } from '@evenfall/errors';
 import { postgresRefusal } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import type { Watchers } from './domain/watchers.ts';
@@ -63,11 +64,21 @@ async function foldedUpTo(barrier: ReadBarrier, positions: readonly LogPosition[
   await barrier.reached(new Map(positions.map(({ partition, endOffset }) => [partition, Number(endOffset)])));
 }
 
+/** Longer than any read takes of a database that is there, shorter than those who ask wait. */
+const WITHIN_MS = 12_000;
+
 async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(refuse('VIEW_UNAVAILABLE', { detail: 'the database does not answer' })), WITHIN_MS);
+  });
   try {
-    return await answer;
+    return await Promise.race([answer, late]);
   } catch (error) {
+    answer.catch(() => undefined); // it may still fail, and nobody waits any more
     throw postgresRefusal(error, 'VIEW_UNAVAILABLE');
+  } finally {
+    clearTimeout(timer);
   }
 }
 

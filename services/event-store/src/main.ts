@@ -9,13 +9,15 @@ await runService({
   readConfig: () => readConfig(process.env),
   async start({ config, log, part, pool, eventLog, serve }) {
     const sql = await pool({ max: 8 });
-    const foldSql = await pool({ name: 'fold', max: 1, asyncCommit: true });
+    let foldLost = (): void => undefined;
+    const foldSql = await pool({ name: 'fold', max: 1, asyncCommit: true, onClose: () => foldLost() });
     const records = await eventLog(config);
     const eventStore = await part(
       'event-store',
       () => startEventStore({ sql, foldSql, eventLog: records, log }, config),
       (started) => started.stop(),
     );
+    ({ foldLost } = eventStore);
     return { grpc: await serve([bind(EventStoreServiceService, eventStore.api)]) };
   },
 });

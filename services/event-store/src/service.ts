@@ -25,7 +25,12 @@ export type EventStorePorts = {
   readonly log: Log;
 };
 export type EventStoreSettings = { readonly retentionMs: number; readonly deadLetterRetentionMs: number };
-export type EventStore = { readonly api: Implementation<EventStoreServiceService>; stop(): Promise<void> };
+export type EventStore = {
+  readonly api: Implementation<EventStoreServiceService>;
+  /** Told that the connection of the fold has gone: the newest folds may be undone. Reads wait until they have been done again. */
+  foldLost(): void;
+  stop(): Promise<void>;
+};
 
 /** Starts the event-store: brings its schema up to date, folds the log, keeps its partitions, and answers. */
 export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
@@ -87,6 +92,12 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       barrier,
       watchers,
     }),
+    foldLost() {
+      if (stopping.signal.aborted) return;
+      applied.startOver(new Map(Array.from({ length: eventLog.partitionCount }, (_, partition) => [partition, 0])));
+      startOver();
+      folding.again();
+    },
     async stop() {
       stopping.abort();
       await folding.stop();

@@ -58,6 +58,7 @@ describe('a lane that has more than fits into memory', () => {
     const next = startRig({ log: rig.log });
     rigs.push(next);
     await eventually(() => assignedOf(next).length === ids.length);
+    assert.ok(next.readCount() > 0, 'it fetched what it had no room for, as its predecessor had');
     assert.deepEqual(assignedOf(next), ids);
     for (const assignment of next.sent.assignments) {
       const { eventId, attempt, partition } = assignment;

@@ -5,12 +5,13 @@ import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/s
 import type { EventLog } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log, observable } from '@evenfall/telemetry';
+import { countable, type Log } from '@evenfall/telemetry';
 import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import type { Entry } from './domain/book.ts';
 import { acceptEvents } from './flows/accept-events.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
+import { observeQueue } from './flows/observe.ts';
 import { createOwner } from './flows/owner.ts';
 import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
@@ -20,9 +21,6 @@ import { runDispatch } from './loops/dispatch.ts';
 import { ownPartitions } from './loops/own-partitions.ts';
 import { runTend } from './loops/tend.ts';
 import type { QueuePorts } from './ports.ts';
-
-/** Attempts on their way above which commits are made larger rather than sooner. */
-const BUSY_ABOVE = 64;
 
 export type QueueDeps = {
   readonly eventLog: EventLog;
@@ -56,9 +54,6 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
     unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
   });
-  observable('queue', {
-    on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => owner.lanes.onTheWay },
-  });
   const balance = (): void => {
     counters.open = owner.book.size + owner.lanes.parkedCount;
     counters.unaccounted = counters.accepted_total + counters.taken_over - counters.ended_total - counters.open;
@@ -79,10 +74,11 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
   const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
-  const writer = createWriter(ports, ownership, onRecorded, () => owner.lanes.onTheWay > BUSY_ABOVE);
+  const writer = createWriter(ports, ownership, onRecorded);
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
+  observeQueue(ports, owner, ownership, writer);
   const stopping = new AbortController();
   const tally = {
     accepted() {

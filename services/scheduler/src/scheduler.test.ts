@@ -109,9 +109,23 @@ describe('placing attempts', () => {
     const agent = rig.attach();
     await warm(rig, agent);
     await rig.dispatch({ assignments: [assignmentOf('needs', { function: 'big' })] });
+    assert.deepEqual(agent.all('stopInstances'), [], 'the last warm one of its function is left to it for a moment');
+    rig.clock.advance(1_000);
+    rig.tend();
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
     agent.gone('i-1');
     assert.equal(given(agent).at(-1), 'needs@i-2');
+  });
+
+  it('takes no place from others for one that would not fit all the same', async () => {
+    const rig = startRig();
+    rig.registry.set('huge', fnOf({ name: 'huge', memoryMb: 4_096 }));
+    const agent = rig.attach();
+    await warm(rig, agent);
+    await rig.dispatch({ assignments: [assignmentOf('waits', { function: 'huge' })] });
+    rig.clock.advance(5_000);
+    rig.tend();
+    assert.deepEqual(agent.all('stopInstances'), []);
   });
 
   it('retires instances of an old revision, the idle at once, the busy when they are done', async () => {

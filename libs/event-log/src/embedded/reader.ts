@@ -72,21 +72,23 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
   };
   const stopListening = tail.onMove(rouse);
   const applied = new Map<number, number>();
+  let isOver = false;
 
   const run = async (): Promise<void> => {
     const [row] = await sql<
       { partitions: number[] }[]
     >`SELECT array_agg(partition ORDER BY partition) AS partitions FROM event_log.partition`;
     const partitions = row?.partitions ?? [];
+    isOver = false;
     const cursors = new Map(await subscriber.owned(partitions));
     try {
-      while (!signal.aborted) {
+      while (!signal.aborted && !isOver) {
         const batches = await nextBatches(sql, tail, cursors);
         if (batches.length === 0) {
           await new Promise<void>((resolve) => {
             wake = resolve;
             // It may have moved, or been stopped, between the look and the wait.
-            if (signal.aborted || [...cursors].some(([partition, at]) => tail.knownEnd(partition) > at)) rouse();
+            if (signal.aborted || isOver || [...cursors].some(([partition, at]) => tail.knownEnd(partition) > at)) rouse();
           });
           continue;
         }
@@ -121,6 +123,10 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
       for (const [partition, end] of endOffsets) applied.set(partition, end);
     },
     standing: () => true,
+    again() {
+      isOver = true;
+      rouse();
+    },
     async stop() {
       if (signal.aborted) return running;
       controller.abort();

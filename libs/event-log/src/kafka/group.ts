@@ -124,6 +124,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       for (const [partition, end] of endOffsets) noted.set(partition, end);
     },
     standing: membership.isCurrent,
+    again: () => reader.again(),
     async stop() {
       clearInterval(noting);
       stopping.abort();

@@ -185,6 +185,11 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
       }
       wake();
     },
+    /** Loses everything, and owns it again. */
+    again(): void {
+      fault = new Error('it was asked to start over');
+      wake();
+    },
     partitions: (): readonly number[] => [...assigned],
     /** Waits for the call that is under way; then everything is lost. */
     async stop(): Promise<void> {

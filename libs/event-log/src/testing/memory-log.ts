@@ -77,6 +77,7 @@ export function memoryLog(partitionCount = 4): MemoryLog {
       return {
         applied: () => undefined,
         standing: () => true,
+        again: () => undefined, // nothing that reads it here can lose what it had
         async stop() {
           stopped = true;
           called();

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_OWNER } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
@@ -14,7 +13,8 @@ const ID = idOf(1, AT);
 const batch = (records: readonly EventRecord[], firstOffset = 0, partition = 0) => ({ partition, firstOffset, records });
 const nothing = () => undefined;
 const no = () => false;
-const anybody = () => NO_OWNER;
+const anybody = () => undefined;
+const ownedBy = (owner: string) => () => ({ endOffset: 0, owner });
 
 describe('the fold', () => {
   it('makes one change of all records of one event, and one move of all batches of one partition', () => {
@@ -52,12 +52,18 @@ describe('the fold', () => {
     const [accepted, ...late] = historyOf(ID, { atMs: AT }) as [EventRecord, ...EventRecord[]];
     const takeover = { ...accepted, eventId: '', writerId: 'new', change: { $case: 'ownerChanged', value: {} } } as const;
     const byOthers = late.map((record) => ({ ...record, writerId: 'old' }));
-    const changes = fold([batch([takeover, accepted, ...byOthers])], nothing, no, () => 'old');
+    const changes = fold([batch([takeover, accepted, ...byOthers])], nothing, no, ownedBy('old'));
     assert.deepEqual(changes.moves, [{ partition: 0, from: 0, to: 4, owner: 'new' }]);
     assert.deepEqual([changes.ended.length, changes.open[0]?.stored.event?.state], [0, State.QUEUED], 'anybody may accept');
     const byOwner = late.map((record) => ({ ...record, writerId: 'new' }));
-    assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, () => 'new').ended.length, 1);
-    assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, () => 'old').ended.length, 1, 'in time');
+    assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, ownedBy('new')).ended.length, 1);
+    assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, ownedBy('old')).ended.length, 1, 'in time');
+  });
+
+  it('goes on where the log begins, when the log has let go of what lies between', () => {
+    const records = historyOf(ID, { atMs: AT });
+    const changes = fold([batch(records, 500)], nothing, no, () => ({ endOffset: 0, owner: 'w' }));
+    assert.deepEqual(changes.moves[0], { partition: 0, from: 0, to: 500 + records.length, owner: 'w' });
   });
 
   it('asks for the rows it does not know, and whether keyed ones have ended', () => {

@@ -1,5 +1,5 @@
 import type { LogBatch } from '@evenfall/event-log';
-import { evolve, isBelieved, isFinal, mayBeKnown, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
+import { evolve, isBelieved, isFinal, mayBeKnown, NO_OWNER, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
@@ -13,6 +13,9 @@ export type OpenEntry = {
   /** Whether it has a row: one that came and went within a fold never has. */
   readonly persisted: boolean;
 };
+
+/** How far a partition was folded, and whom the log believed there. */
+export type FoldedPlace = { readonly endOffset: number; readonly owner: PartitionOwner };
 
 /** What one fold does to the tables, all or nothing. */
 export type FoldChanges = {
@@ -58,7 +61,7 @@ export function fold(
   batches: readonly LogBatch[],
   known: (id: string) => OpenEntry | undefined,
   hasEnded: (id: string) => boolean,
-  ownerOf: (partition: number) => PartitionOwner,
+  placeOf: (partition: number) => FoldedPlace | undefined,
 ): FoldChanges {
   const changed = new Map<string, OpenEntry>();
   const dead = new Map<string, FoldChanges['dead'][number]>();
@@ -66,7 +69,12 @@ export function fold(
   const moves = new Map<number, { partition: number; from: number; to: number; owner: PartitionOwner }>();
   for (const { partition, firstOffset, records } of batches) {
     let move = moves.get(partition);
-    if (!move) moves.set(partition, (move = { partition, from: firstOffset, to: firstOffset, owner: ownerOf(partition) }));
+    if (!move) {
+      const place = placeOf(partition);
+      // Behind what is folded the log may begin late: it keeps its records for so long and no longer.
+      const from = place?.endOffset ?? firstOffset;
+      moves.set(partition, (move = { partition, from, to: from, owner: place?.owner ?? NO_OWNER }));
+    }
     move.to = firstOffset + records.length;
     let offset = firstOffset - 1;
     for (const record of records) {

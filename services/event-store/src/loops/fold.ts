@@ -1,8 +1,8 @@
 import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
-import { isFinal, NO_OWNER, type PartitionOwner } from '@evenfall/event-model';
+import { isFinal } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { fold, idsToLoad, type OpenEntry } from '../domain/fold.ts';
+import { fold, type FoldedPlace, idsToLoad, type OpenEntry } from '../domain/fold.ts';
 import type { EventTable, Partitions } from '../ports.ts';
 
 export type FoldPorts = {
@@ -26,7 +26,7 @@ class FoldedElsewhere extends Error {}
 export function startFold(ports: FoldPorts): Subscription {
   const { log, events, partitions } = ports;
   const open = new Map<string, OpenEntry>();
-  const owners = new Map<number, PartitionOwner>();
+  const places = new Map<number, FoldedPlace>();
 
   const load = async (batches: readonly LogBatch[]): Promise<ReadonlySet<string>> => {
     const wanted = idsToLoad(batches, (id) => open.has(id));
@@ -43,19 +43,21 @@ export function startFold(ports: FoldPorts): Subscription {
       const offsets = new Map<number, number>();
       for (const { partition, endOffset, owner } of await events.positions(owned)) {
         offsets.set(partition, endOffset);
-        owners.set(partition, owner);
+        places.set(partition, { endOffset, owner });
       }
       ports.onStartOver(offsets);
       return offsets;
     },
     async apply(batches) {
       await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
+      for (const { partition, firstOffset } of batches)
+        if (firstOffset < (places.get(partition)?.endOffset ?? 0)) throw new FoldedElsewhere('These records have been folded before');
       const ended = await load(batches);
       const changes = fold(
         batches,
         (id) => open.get(id),
         (id) => ended.has(id),
-        (partition) => owners.get(partition) ?? NO_OWNER,
+        (partition) => places.get(partition),
       );
       await partitions.ensure(changes.ended.map((event) => event.endTime?.getTime() ?? 0));
       if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
@@ -71,7 +73,7 @@ export function startFold(ports: FoldPorts): Subscription {
         if (open.size <= KEPT) break;
         open.delete(id);
       }
-      for (const { partition, owner } of changes.moves) owners.set(partition, owner);
+      for (const { partition, to, owner } of changes.moves) places.set(partition, { endOffset: to, owner });
       const endOffsets = new Map(changes.moves.map((move) => [move.partition, move.to]));
       subscription.applied(endOffsets);
       ports.onFolded(changes.touched, endOffsets);

@@ -64,7 +64,11 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
   return {
     recover({ stored, acceptOffset }, partition) {
       if (!stored.event) return;
-      if (!park(stored, partition, acceptOffset)) owner.admit(stored, partition);
+      const entry = park(stored, partition, acceptOffset) ? undefined : owner.admit(stored, partition);
+      if (entry) {
+        entry.lane.pausedUntilMs = Infinity; // it takes its place; nothing of it goes before the tenure is known to all
+        owner.settle(entry);
+      }
       tally.takenOver(1); // counted last: the balance is drawn when it is
     },
     accept(record, partition, offset) {

@@ -15,6 +15,8 @@ export type Writer = {
   readUpTo(partition: number, endOffset: number): void;
   /** The offset after the newest record of a partition that is known to be durable. */
   endOffset(partition: number): number;
+  /** The offset up to which a partition was read. */
+  readEnd(partition: number): number;
   /** Lets go of everything of a partition that does not count yet: it is somebody else's. */
   drop(partition: number): void;
   /** Waits until nothing is on its way. */
@@ -32,12 +34,15 @@ const START_WAITS_MS = 1;
  */
 const BUSY_WAITS_MS = 10;
 const FULL_RECORDS = 500;
+/** Much: more than so many records in so many milliseconds, 2,000 a second. */
+const BUSY_RECORDS = 40;
+const RATE_MS = 20;
 const RETRY_FIRST_MS = 50;
 const RETRY_MOST_MS = 2_000;
 
 type Flushed = { readonly end: number; readonly taken: readonly Outgoing[] };
 
-export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded: OnRecorded, isBusy: () => boolean): Writer {
+export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded: OnRecorded): Writer {
   const outbox = createOutbox();
   const busy = new Set<Tenure>();
   const ends = new Map<number, number>();
@@ -46,6 +51,9 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
   let scheduled = false;
   let timer: NodeJS.Timeout | undefined;
   const idlers: (() => void)[] = [];
+  let rateSinceMs = 0;
+  let added = 0;
+  let busyBefore = false;
 
   const flush = (): void => {
     scheduled = false;
@@ -103,6 +111,17 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
       queueMicrotask(flush);
     } else timer ??= setTimeout(flush, outbox.urgent ? BUSY_WAITS_MS : START_WAITS_MS);
   };
+  /** Whether so much is being recorded that commits had better be made larger than sooner. */
+  const isBusy = (): boolean => {
+    const nowMs = ports.clock.monotonic();
+    if (nowMs - rateSinceMs >= RATE_MS) {
+      // An interval in which nothing was added says nothing of the one before it.
+      busyBefore = nowMs - rateSinceMs < 2 * RATE_MS && added > BUSY_RECORDS;
+      added = 0;
+      rateSinceMs = nowMs;
+    }
+    return busyBefore || added > BUSY_RECORDS;
+  };
   const isIdle = (): boolean => outbox.size === 0 && busy.size === 0 && unread.size === 0;
   const wakeIdlers = (): void => {
     if (idlers.length > 0 && (isIdle() || outbox.size > 0)) for (const resolve of idlers.splice(0)) resolve();
@@ -111,6 +130,7 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
   return {
     add(entry, record) {
       outbox.add(entry, record);
+      added++;
       schedule();
     },
     readUpTo(partition, endOffset) {
@@ -124,6 +144,7 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
       wakeIdlers();
     },
     endOffset: (partition) => ends.get(partition) ?? 0,
+    readEnd: (partition) => readEnds.get(partition) ?? 0,
     drop(partition) {
       outbox.take(partition);
       unread.delete(partition);

@@ -60,11 +60,8 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
       ownership.goLive(partition);
       dispatcher.claim(partition);
     }
-    for (const entry of owner.book.values()) {
-      if (!partitions.includes(entry.partition) || entry.counted || entry.dispatched > 0) continue;
-      owner.settle(entry);
-      dispatcher.resume(entry);
-    }
+    for (const lane of owner.lanes.all()) if (partitions.includes(lane.partition)) lane.pausedUntilMs = 0;
+    for (const entry of owner.book.values()) if (partitions.includes(entry.partition)) dispatcher.resume(entry);
   };
   const applyBatch = ({ partition, firstOffset, records }: LogBatch): void => {
     let offset = firstOffset;
@@ -92,6 +89,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
       for await (const { positions, events } of queue.view.snapshot(words)) {
         for (const { partition, endOffset, owner: believed } of positions) {
           offsets.set(partition, endOffset);
+          writer.readUpTo(partition, endOffset);
           if (believed !== ownership.tenureOf(partition)?.writerId) giveUp([partition]); // the view has seen the next one's word already
         }
         for (const event of events) recover(event);

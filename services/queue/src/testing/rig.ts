@@ -25,6 +25,8 @@ export type Rig = {
   readonly queue: Queue;
   /** Everything the scheduler was sent, over all its streams. */
   readonly sent: DispatchRequest;
+  /** How often queued events were fetched from the view. */
+  readCount(): number;
   /** Ids of the assignments, in order. */
   assigned(): string[];
   /** Says something as the scheduler. */
@@ -63,6 +65,7 @@ export function startRig(options: RigOptions = {}): Rig {
   const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [] };
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
+  let reads = 0;
   let viewFailures = options.viewFailures ?? 0;
   const queue = startQueue(
     {
@@ -82,6 +85,7 @@ export function startRig(options: RigOptions = {}): Rig {
             };
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
+            reads++;
             const all = openOf(log.records(partitionOf(log, fn))).filter(
               ({ stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
             );
@@ -125,6 +129,7 @@ export function startRig(options: RigOptions = {}): Rig {
     log,
     queue,
     sent,
+    readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
     report: (...reports) => stream?.push({ reports }),
     breakStream: () => stream?.fail(new Error('the stream broke')),

@@ -70,7 +70,7 @@ function handOver(instance: Instance, attempt: LiveAttempt, nowMs: number): void
 /** Starts an instance for the attempt that has waited longest, which goes with it. Answers whether there was room. */
 function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, pressing: boolean, nowMs: number): boolean {
   const agent = placeInstance(ports.cluster.agents.values(), spec.memoryMb, pressing);
-  if (!agent) makeRoom(ports, spec.memoryMb);
+  if (!agent) makeRoom(ports, spec.memoryMb, nowMs);
   if (!agent || !ports.startRate.take(nowMs)) return false;
   const attempt = pool.waiting.shift();
   if (!attempt) return false;
@@ -84,15 +84,27 @@ function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, pressing: bo
   return true;
 }
 
-/** Has the instance that has been idle longest make way on a host that is full. The room is there once it is gone. */
-function makeRoom(ports: SchedulerPorts, memoryMb: number): void {
+/** The only warm instance of a function is left to it for so long: under a flood of others it would start cold every time. */
+const LAST_WARM_MS = 1_000;
+
+/**
+ * Has the instance that has been idle longest make way on a host that is full, if that can make room enough. The room is there once it is
+ * gone. A function that is too large for what is idle takes nothing from anybody: it would not be helped.
+ */
+function makeRoom(ports: SchedulerPorts, memoryMb: number, nowMs: number): void {
   let oldest: Instance | undefined;
   for (const agent of ports.cluster.agents.values()) {
     if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
+    let freeableMb = agent.capacityMb - agent.usedMb;
+    let candidate: Instance | undefined;
     for (const instance of agent.instances.values()) {
       if (instance.state === 'STOPPING') return; // room is being made already
-      if (instance.state === 'IDLE' && (!oldest || instance.idleSinceMs < oldest.idleSinceMs)) oldest = instance;
+      if (instance.state !== 'IDLE') continue;
+      freeableMb += instance.memoryMb;
+      if (instance.pool.idle.length === 1 && nowMs - instance.idleSinceMs < LAST_WARM_MS) continue;
+      if (!candidate || instance.idleSinceMs < candidate.idleSinceMs) candidate = instance;
     }
+    if (freeableMb >= memoryMb && candidate && (!oldest || candidate.idleSinceMs < oldest.idleSinceMs)) oldest = candidate;
   }
   if (oldest) stopInstance(ports, oldest, Cause.IDLE);
 }
