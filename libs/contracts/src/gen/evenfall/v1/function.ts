@@ -194,7 +194,7 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
       Timestamp.encode(toTimestamp(message.updateTime), writer.uint32(154).fork()).join();
     }
     globalThis.Object.entries(message.annotations).forEach(([key, value]: [string, string]) => {
-      Function_AnnotationsEntry.encode({ key: key as any, value }, writer.uint32(194).fork()).join();
+      Function_AnnotationsEntry.encode({ key: key as any, value }, writer.uint32(162).fork()).join();
     });
     return writer;
   },
@@ -367,14 +367,14 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             message.updateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
-          case 24: {
-            if (tag !== 194) {
+          case 20: {
+            if (tag !== 162) {
               break;
             }
 
-            const entry24 = Function_AnnotationsEntry.decode(reader, reader.uint32());
-            if (entry24.value !== undefined) {
-              message.annotations[entry24.key] = entry24.value;
+            const entry20 = Function_AnnotationsEntry.decode(reader, reader.uint32());
+            if (entry20.value !== undefined) {
+              message.annotations[entry20.key] = entry20.value;
             }
             continue;
           }
