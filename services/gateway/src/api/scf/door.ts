@@ -178,8 +178,7 @@ function sendError(request: FastifyRequest, reply: FastifyReply, { code, message
 function send(request: FastifyRequest, reply: FastifyReply, response: ScfAnswer): FastifyReply {
   const traceId = textOf(request.headers, 'x-tc-traceid');
   if (/^[\w-]{1,128}$/.test(traceId)) reply.header('x-tc-traceid', traceId);
-  return reply
-    .code(200)
-    .header('content-type', 'application/json; charset=utf-8')
-    .send(JSON.stringify({ Response: response }));
+  // As bytes: of text fastify would write the charset too, and the SDK for Python looks for errors only in what is `application/json` exactly.
+  const body = Buffer.from(JSON.stringify({ Response: response }));
+  return reply.code(200).header('content-type', 'application/json').send(body);
 }
