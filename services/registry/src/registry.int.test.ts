@@ -82,12 +82,13 @@ describe('the registry', () => {
   });
 
   it('updates what the mask names, and nothing when nothing changes', async () => {
-    const { function: made } = await create({ environment: { A: '1' } });
+    const { function: made } = await create({ environment: { A: '1' }, annotations: { 'a/note': 'x' } });
     clock.advance(1_000);
     const wanted = FunctionMessage.create({ ...NAME, timeout: { seconds: 9n }, environment: { B: '2' }, handler: 'ignored' });
     const { function: changed } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
     assert.deepEqual(changed?.timeout, durationOfMs(9_000));
     assert.deepEqual(changed?.environment, { A: '1' });
+    assert.deepEqual(changed?.annotations, { 'a/note': 'x' });
     assert.ok((changed?.revision ?? 0) > (made?.revision ?? 0));
     assert.equal(changed?.codeSha256, made?.codeSha256);
     const { function: again } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
