@@ -8,7 +8,8 @@ import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { startLoad } from '../support/load.ts';
-import { openWitness, WITNESS, witnessSpec } from '../support/witness.ts';
+import { checkProbed, startProber } from '../support/prober.ts';
+import { openWitness, runsOf, WITNESS, witnessSpec } from '../support/witness.ts';
 
 const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
 const SEED = Number(process.env['EVENFALL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
@@ -46,6 +47,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
     const random = randomOf(SEED);
     const told: string[] = [];
     const load = startLoad(cluster.rest, 'witness', 40, { ms: 100 });
+    const prober = startProber(cluster.rest, load);
     try {
       for (const until = performance.now() + SECONDS * 1_000; performance.now() < until;) {
         const victim = cluster.process(VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'queue-1');
@@ -61,11 +63,14 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
         await sleep(500 + random() * 1_500);
       }
       await load.stop();
+      await prober.stop();
       await nothingOpen(cluster.rest, 'witness', 120_000);
       const accepted = new Set(load.accepted);
       const all = await cluster.rest.list('witness', 'order_by=end_time');
       // A call that broke may have been taken all the same: it is there, and nobody got its id.
-      checkRuns(dir.path, checkHistory(all, [...accepted]));
+      const events = checkHistory(all, [...accepted], ['SUCCEEDED', 'TERMINATED']);
+      checkRuns(dir.path, events);
+      checkProbed(prober, events, runsOf(dir.path));
       assert.ok(all.length - accepted.size <= load.broken.length + load.refused.length, `${all.length} of ${accepted.size}`);
       await eventually(async () => {
         for (const name of ['queue-1', 'queue-2']) assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);
@@ -74,8 +79,10 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
     } catch (error) {
       throw new Error(`EVENFALL_CHAOS_SEED=${SEED}\n${told.join('\n')}\n${cluster.lines().slice(-40).join('\n')}`, { cause: error });
     } finally {
-      await load.stop();
+      await Promise.all([load.stop(), prober.stop()]);
     }
-    process.stdout.write(`# ${load.accepted.length} events, ${load.refused.length} refused, ${told.length} faults\n`);
+    process.stdout.write(
+      `# ${load.accepted.length} events, ${load.refused.length} refused, ${told.length} faults, ${prober.terminated.size} ended by force\n`,
+    );
   });
 });

@@ -53,7 +53,9 @@ export function checkRuns(dir: string, events: ReadonlyMap<string, EventAnswer>)
   for (const [id, runs] of all) {
     const event = events.get(id);
     assert.ok(event, `${id} ran, and nobody knows of it`);
-    assert.ok(runs.length <= event.attempts.length, `${id} ran ${runs.length} times in ${event.attempts.length} attempts`);
+    // One that was ended while a new owner did not know yet that it had been sent has no attempt on record.
+    const most = event.attempts.length + (event.state === 'TERMINATED' ? 1 : 0);
+    assert.ok(runs.length <= most, `${id} ran ${runs.length} times in ${event.attempts.length} attempts`);
     runs.slice(1).forEach(({ beginMs }, index) => {
       const before = runs[index]?.endMs;
       assert.ok(before === undefined || beginMs >= before, `${id} ran twice at a time`);

@@ -63,7 +63,7 @@ const events: Implementation<EventServiceService> = {
 const scheduler: Implementation<SchedulerServiceService> = {
   async *dispatch(requests) {
     for await (const { acks } of requests) {
-      yield { reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })) };
+      yield { reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })), claims: [] };
     }
   },
   attach: unimplemented,

@@ -110,6 +110,19 @@ describe('a partition that moves', () => {
     await eventually(() => acked(rig, stranger.eventId));
   });
 
+  it('ends what waits only once it is known that nobody had dispatched it', async () => {
+    const rig = startRig({ deafToClaims: true });
+    rigs.push(rig);
+    const id = await rig.accept({ delayMs: 60_000 });
+    await eventually(() => rig.sent.claims.length > 0);
+    const ending = rig.terminate(id);
+    await eventually(() => rig.changes(id).includes('terminationRequested'));
+    assert.equal(rig.event(id)?.state, State.QUEUED, 'a predecessor may have sent it');
+    rig.confirm();
+    await ending;
+    assert.equal(rig.event(id)?.state, State.TERMINATED);
+  });
+
   it('is told to whoever watches', async () => {
     const rig = takeOver(memoryLog());
     const controller = new AbortController();

@@ -18,7 +18,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
   return {
     dispatch(requests, { signal }) {
       const responses = pushable<DispatchResponse>();
-      const sink = createReportSink((reports) => responses.push({ reports }));
+      const sink = createReportSink((batch) => responses.push(batch));
       void readAll<DispatchRequest>(requests, signal, (batch) => takeDispatch(ports, batch, sink)).finally(() => responses.end());
       return responses;
     },

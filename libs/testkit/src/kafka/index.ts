@@ -1,3 +1,3 @@
-export { startKafka, type KafkaOptions, type KafkaServer } from './server.ts';
+export { freePort, startKafka, type KafkaOptions, type KafkaServer, type SecureDoor } from './server.ts';
 export { testKafka, type TestKafka } from './test-kafka.ts';
 export { kafkaJars, whyNoKafka } from './jars.ts';

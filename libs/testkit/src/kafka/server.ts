@@ -14,6 +14,16 @@ export type KafkaOptions = {
   readonly port?: number;
   /** Port that clients are told to come to, where something stands in between. Default: the broker's own. */
   readonly advertisedPort?: number;
+  /** A second door, which speaks TLS and asks for a name and a password. */
+  readonly secure?: SecureDoor;
+};
+
+export type SecureDoor = {
+  readonly port: number;
+  /** PKCS 12 file with the broker's key and certificate, and its password. */
+  readonly keystore: { readonly file: string; readonly password: string };
+  /** Who may come in, by SASL PLAIN or SCRAM. */
+  readonly user: { readonly name: string; readonly password: string };
 };
 
 /** A real Apache Kafka, one node, that belongs to this process: when the process is gone, however it went, so is the broker. */
@@ -50,7 +60,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
   let port = 0;
   for (let tries = 1; ; tries++) {
     port = made ? portOf(settings) : await writeSettings(settings, options);
-    if (!existsSync(join(options.dir, 'data', 'meta.properties'))) await format(java, settings);
+    if (!existsSync(join(options.dir, 'data', 'meta.properties'))) await format(java, settings, options.secure?.user);
     try {
       return await serve(java, settings, port, options.advertisedPort ?? port);
     } catch (error) {
@@ -150,7 +160,8 @@ async function run(command: readonly string[]): Promise<Broker> {
 
 async function writeSettings(file: string, options: KafkaOptions): Promise<number> {
   const [port, controllerPort] = [options.port ?? (await freePort()), await freePort()];
-  const lines = {
+  const { secure } = options;
+  const lines: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
@@ -171,24 +182,42 @@ async function writeSettings(file: string, options: KafkaOptions): Promise<numbe
     // Tests want a member that is gone to be noticed soon.
     'group.min.session.timeout.ms': '1000',
     'log.cleaner.dedupe.buffer.size': '16777216',
+    ...(secure ? secureLines(secure, port, controllerPort) : {}),
   };
   const text = Object.entries(lines).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(file, text.join(''));
   return port;
 }
 
+function secureLines({ port, keystore, user }: SecureDoor, plainPort: number, controllerPort: number): Record<string, string> {
+  return {
+    listeners: `PLAINTEXT://127.0.0.1:${plainPort},SECURE://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${plainPort},SECURE://127.0.0.1:${port}`,
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'ssl.keystore.type': 'PKCS12',
+    'ssl.keystore.location': keystore.file,
+    'ssl.keystore.password': keystore.password,
+    'ssl.key.password': keystore.password,
+    'listener.name.secure.sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256',
+    'listener.name.secure.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user.name}="${user.password}";`,
+    'listener.name.secure.scram-sha-256.sasl.jaas.config': 'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+  };
+}
+
 function portOf(settings: string): number {
   return Number(/^listeners=PLAINTEXT:\/\/127\.0\.0\.1:(\d+)/m.exec(readFileSync(settings, 'utf8'))?.[1]);
 }
 
-async function format(java: readonly string[], settings: string): Promise<void> {
+async function format(java: readonly string[], settings: string, user: SecureDoor['user'] | undefined): Promise<void> {
   const id = randomBytes(16).toString('base64url').replace(/^-/, 'A'); // no option
-  const tool = await run([...java, 'kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', id, '-c', settings]);
+  const scram = user ? ['--add-scram', `SCRAM-SHA-256=[name=${user.name},password=${user.password}]`] : [];
+  const tool = await run([...java, 'kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', id, '-c', settings, ...scram]);
   const ended = await tool.exited;
   if (!/\(0\)/.test(ended.message)) throw new Error(`Kafka's storage could not be formatted: ${ended.message}`);
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

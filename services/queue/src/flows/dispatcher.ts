@@ -23,6 +23,8 @@ export type Dispatcher = {
   /** Has a new stream; says everything again that may not have arrived. */
   connected(send: (batch: DispatchRequest) => void): void;
   disconnected(): void;
+  /** Told that the scheduler has taken a claim in: what was asked to end meanwhile, and is not on its way, ends now. */
+  claimed(partition: number, epoch: number): void;
   /** Sends a recovered event's attempt again, or asks what became of it. */
   resume(entry: Entry): void;
   /** Asks for a dispatched attempt back. */
@@ -143,6 +145,16 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
             break;
           case undefined:
         }
+      }
+    },
+    claimed(partition, epoch) {
+      ownership.confirm(partition, epoch);
+      if (!ownership.isConfirmed(partition)) return;
+      for (const entry of owner.book.values()) {
+        if (entry.partition !== partition || entry.dispatched > 0 || !entry.stored.terminationRequest) continue;
+        const attempt = eventOf(entry).attempts.length + 1;
+        owner.command(entry, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
+        if (isFinal(eventOf(entry).state)) owner.lanes.unready(entry);
       }
     },
     recorded(entry, record) {

@@ -19,6 +19,10 @@ export type Ownership = {
   isLive(partition: number): boolean;
   begin(partition: number, tenure: Tenure): void;
   goLive(partition: number): void;
+  /** Told that the scheduler has taken a claim in: from now on it is known what of the partition is on its way. */
+  confirm(partition: number, epoch: number): void;
+  /** Whether that is known. Until then a predecessor may have dispatched what looks as if it only waited. */
+  isConfirmed(partition: number): boolean;
   end(partitions: readonly number[]): void;
   /** Partitions that are live, and their epochs. */
   live(): ReadonlyMap<number, number>;
@@ -31,6 +35,7 @@ export type Ownership = {
 export function createOwnership(partitionCount: number, replicaId: string): Ownership {
   const tenures = new Map<number, Tenure>();
   const live = new Map<number, number>();
+  const confirmed = new Set<number>();
   const watchers = new Set<Pushable<WatchOwnershipResponse>>();
   let count = 0;
   const snapshot = (): WatchOwnershipResponse => ({
@@ -53,8 +58,13 @@ export function createOwnership(partitionCount: number, replicaId: string): Owne
       live.set(partition, tenure.epoch);
       tell();
     },
+    confirm(partition, epoch) {
+      if (live.get(partition) === epoch) confirmed.add(partition);
+    },
+    isConfirmed: (partition) => confirmed.has(partition),
     end(partitions) {
       for (const partition of partitions) {
+        confirmed.delete(partition);
         tenures.delete(partition);
         live.delete(partition);
       }

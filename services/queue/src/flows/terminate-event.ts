@@ -26,11 +26,11 @@ type Ports = { readonly queue: QueuePorts; readonly ownership: Ownership; readon
 
 /** Records the intent, has it carried out, and waits as asked. */
 export async function terminateEvent(ports: Ports, request: TerminateEventRequest, signal: AbortSignal): Promise<TerminateEventResponse> {
-  const { owner, writer } = ports;
+  const { ownership, owner, writer } = ports;
   const entry = await findEntry(ports, request, signal);
   const refusal = owner.command(entry, 0, {
     kind: 'TERMINATE',
-    dispatched: entry.dispatched > 0,
+    dispatched: entry.dispatched > 0 || !ownership.isConfirmed(entry.partition),
     request: { cause: Cause.USER, mode: request.mode, policy: request.policy, requester: request.requester, reason: request.reason },
   });
   if (refusal) throw refusal;

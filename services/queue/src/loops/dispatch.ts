@@ -18,8 +18,9 @@ export function runDispatch(
     dispatcher.connected((batch) => requests.push(batch));
     dispatcher.pump();
     try {
-      for await (const { reports } of responses) {
+      for await (const { reports, claims } of responses) {
         dispatcher.take(reports);
+        for (const { partition, epoch } of claims) dispatcher.claimed(partition, Number(epoch));
         dispatcher.pump();
       }
     } finally {

@@ -31,6 +31,8 @@ export type Rig = {
   assigned(): string[];
   /** Says something as the scheduler. */
   report(...reports: AttemptReport[]): void;
+  /** Answers the claims, where the rig was told not to. */
+  confirm(): void;
   /** Breaks the stream; the queue dials again. */
   breakStream(): void;
   accept(more?: AcceptOptions): Promise<string>;
@@ -54,6 +56,8 @@ export type RigOptions = {
   readonly log?: MemoryLog;
   readonly clock?: Clock;
   readonly laneLimit?: number;
+  /** Whether claims are not answered before `confirm`. */
+  readonly deafToClaims?: boolean;
   /** How often the view cannot be read before it can. */
   readonly viewFailures?: number;
 };
@@ -113,6 +117,7 @@ export function startRig(options: RigOptions = {}): Rig {
                 sent.stops.push(...stops);
                 sent.acks.push(...acks);
                 sent.claims.push(...claims);
+                if (claims.length > 0 && !options.deafToClaims) responses.push({ reports: [], claims });
               }
             })();
             return responses;
@@ -131,7 +136,8 @@ export function startRig(options: RigOptions = {}): Rig {
     sent,
     readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
-    report: (...reports) => stream?.push({ reports }),
+    report: (...reports) => stream?.push({ reports, claims: [] }),
+    confirm: () => stream?.push({ reports: [], claims: sent.claims }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
     async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0 } = {}) {
       const accepted = acceptedOf({ fn, keyed, policy, payloadBytes });

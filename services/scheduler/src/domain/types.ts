@@ -7,6 +7,8 @@ export type ReportSink = {
   report(report: AttemptReport): void;
   /** Partitions it speaks for, and since when; undefined for a caller, who speaks for nobody else. */
   readonly claims: Map<number, bigint> | undefined;
+  /** Says, behind everything that was reported, that a claim was taken in. */
+  claimed?(partition: number, epoch: bigint): void;
 };
 
 /** One worker host. */

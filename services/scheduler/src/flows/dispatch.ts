@@ -1,5 +1,4 @@
-import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
-import type { DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { DispatchRequest, DispatchResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { forgetAttempt } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Pool, ReportSink } from '../domain/types.ts';
@@ -31,18 +30,22 @@ export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink
 }
 
 /** Collects reports and hands them on once a turn: one batch, whatever their number. */
-export function createReportSink(send: (reports: AttemptReport[]) => void): ReportSink {
-  let reports: AttemptReport[] = [];
-  const flush = (): void => {
-    const batch = reports;
-    reports = [];
-    send(batch);
+export function createReportSink(send: (batch: DispatchResponse) => void): ReportSink {
+  let batch: DispatchResponse | undefined;
+  const open = (): DispatchResponse => {
+    if (!batch) {
+      batch = { reports: [], claims: [] };
+      queueMicrotask(() => {
+        const ready = batch;
+        batch = undefined;
+        if (ready) send(ready);
+      });
+    }
+    return batch;
   };
   return {
     claims: new Map(),
-    report(report) {
-      if (reports.length === 0) queueMicrotask(flush);
-      reports.push(report);
-    },
+    report: (report) => void open().reports.push(report),
+    claimed: (partition, epoch) => void open().claims.push({ partition, epoch }),
   };
 }

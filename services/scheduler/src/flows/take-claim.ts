@@ -31,4 +31,5 @@ export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigin
     if (attempt.started) sink.report(startedReport(assignment, attempt.started));
     if (attempt.ended) sink.report(endedReport(assignment, attempt.ended));
   }
+  sink.claimed?.(partition, epoch);
 }

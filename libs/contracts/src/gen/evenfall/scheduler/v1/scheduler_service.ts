@@ -62,6 +62,8 @@ export interface PartitionClaim {
 export interface DispatchResponse {
   /** What became of its attempts. */
   reports: AttemptReport[];
+  /** Claims that were taken in: all that is known of the attempts of these partitions has been reported. */
+  claims: PartitionClaim[];
 }
 
 /** Asks for one call. */
@@ -405,13 +407,16 @@ export const PartitionClaim: MessageFns<PartitionClaim> = {
 };
 
 function createBaseDispatchResponse(): DispatchResponse {
-  return { reports: [] };
+  return { reports: [], claims: [] };
 }
 
 export const DispatchResponse: MessageFns<DispatchResponse> = {
   encode(message: DispatchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.reports) {
       AttemptReport.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.claims) {
+      PartitionClaim.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -437,6 +442,14 @@ export const DispatchResponse: MessageFns<DispatchResponse> = {
             message.reports.push(AttemptReport.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.claims.push(PartitionClaim.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -455,6 +468,7 @@ export const DispatchResponse: MessageFns<DispatchResponse> = {
   fromPartial(object: DeepPartial<DispatchResponse>): DispatchResponse {
     const message = createBaseDispatchResponse();
     message.reports = object.reports?.map((e) => AttemptReport.fromPartial(e)) || [];
+    message.claims = object.claims?.map((e) => PartitionClaim.fromPartial(e)) || [];
     return message;
   },
 };
