@@ -7,7 +7,7 @@ import type { Watchers } from './domain/watchers.ts';
 import { appendLogLines } from './flows/append-log-lines.ts';
 import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
 import { getEvent } from './flows/get-event.ts';
-import { listEvents } from './flows/list-events.ts';
+import { listEvents, listEventsByOffset } from './flows/list-events.ts';
 import { listLogLines } from './flows/list-log-lines.ts';
 import type { ReadBarrier } from './flows/read-barrier.ts';
 import { tailLogLines } from './flows/tail-log-lines.ts';
@@ -28,6 +28,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
   return {
     getEvent: (request) => orUnavailable(getEvent(ports, request)),
     listEvents: (request) => orUnavailable(listEvents(ports, request)),
+    listEventsByOffset: (request) => orUnavailable(listEventsByOffset(ports, request)),
     watchEvent: (request, { signal }) => eachOrUnavailable(watchEvent(ports, request, signal)),
     listLogLines: (request, { signal }) => orUnavailable(listLogLines(ports, request, signal)),
     tailLogLines: (request, { signal }) => eachOrUnavailable(tailLogLines(ports, request.eventId, signal)),

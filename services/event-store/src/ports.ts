@@ -27,6 +27,8 @@ export type EventTable = {
   /** An event and how often it was changed. */
   getVersioned(id: string): Promise<VersionedEvent | undefined>;
   listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
+  /** A page that is found by its number, and how many events match, as of one moment. */
+  listByOffset(query: ListEventsRequest, page: NumberedPage): Promise<{ readonly events: readonly Event[]; readonly totalCount: number }>;
   countOpen(): Promise<number>;
   /**
    * Every open event of the partitions, every ended one whose destination is still to be told, and their offsets, as of one moment; open
@@ -51,6 +53,9 @@ export type EventTable = {
 
 /** What is owed to one destination, but for some events. */
 export type OwedQuery = Pick<ListOwedDeliveriesRequest, 'partition' | 'destination' | 'limit' | 'exceptEventIds'>;
+
+/** Where a numbered page begins and how long it is; of one event alone, perhaps. */
+export type NumberedPage = { readonly offset: number; readonly limit: number; readonly eventId: string | undefined };
 
 /** One async queue. */
 export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };

@@ -15,7 +15,7 @@ import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { createEventTable } from './adapters/postgres/event-table.ts';
 import { createPartitions } from './adapters/postgres/partitions.ts';
 import { createApplied } from './domain/applied.ts';
-import { listEvents } from './flows/list-events.ts';
+import { listEvents, listEventsByOffset } from './flows/list-events.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
 import { historyOf, idOf as idAt } from './testing/history.ts';
@@ -310,6 +310,41 @@ describe('listing', () => {
         assert.deepEqual(down, whole);
       });
     }
+  }
+
+  for (const [by, orderBy] of Object.entries({ start: OrderBy.START_TIME, end: OrderBy.END_TIME })) {
+    it(`by ${by} and by number is the same list, and counts all that match on every page`, async () => {
+      const view = await openView();
+      const kinds = ['accepted', 'running', 'returned', 'threw'] as const;
+      const records = Array.from({ length: 24 }, (_, n) =>
+        historyOf(idOf(n), { atMs: NOW - 10_000 + (n % 3), until: kinds[n % 4] ?? 'returned' }),
+      ).flat();
+      await view.fold(0, [...records, ...historyOf(idOf(99), { atMs: NOW, fn: 'other' })]);
+      for (const order of [Order.DESC, Order.ASC]) {
+        const asked = query({ orderBy, order, pageSize: 5 });
+        const whole = await pages(view, { ...asked, pageSize: 100 });
+        for (const offset of [0, 5, 7, 22, 24, 1_000]) {
+          const { events, totalCount } = await listEventsByOffset(view, { query: asked, offset, eventId: '' });
+          assert.deepEqual(
+            events.map(({ id }) => id),
+            whole.slice(offset, offset + 5),
+          );
+          assert.equal(totalCount, 24n);
+        }
+      }
+      const open = await listEventsByOffset(view, {
+        query: query({ states: [State.QUEUED, State.RUNNING], orderBy }),
+        offset: 10,
+        eventId: '',
+      });
+      assert.deepEqual([open.events.length, open.totalCount], [2, 12n]);
+      const one = await listEventsByOffset(view, { query: query({ orderBy }), offset: 0, eventId: idOf(2) });
+      assert.deepEqual([one.events.map(({ id }) => id), one.totalCount], [[idOf(2)], 1n]);
+      for (const eventId of [idOf(99), 'no id'])
+        assert.deepEqual(await listEventsByOffset(view, { query: query({ orderBy }), offset: 0, eventId }), { events: [], totalCount: 0n });
+      for (const offset of [-1, 1_000_001])
+        await assert.rejects(listEventsByOffset(view, { query: query(), offset, eventId: '' }), /offset/);
+    });
   }
 
   it('waits for what the log has, and says so when it does not come', async () => {

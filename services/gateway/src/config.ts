@@ -40,6 +40,13 @@ export const GATEWAY_SETTINGS = {
     min: 1_024,
     max: 1_048_576,
   }),
+  scfTimeZone: text({
+    name: 'EVENFALL_SCF_TIME_ZONE',
+    doc: 'Time zone of the times at the SCF-compatible door, which name none.',
+    fallback: 'Asia/Shanghai',
+    pattern: /^[A-Za-z][\w+/-]{0,63}$/,
+    form: 'a name of the tz database, such as "Asia/Shanghai" or "UTC"',
+  }),
 };
 
 /** What the gateway is started with. */
@@ -50,6 +57,8 @@ export type GatewaySettings = {
   readonly accessKeys: readonly AccessKey[];
   /** Bytes of one asynchronous payload: 128 KiB by default, at most 1 MiB. */
   readonly maxPayloadBytes: number;
+  /** Name in the tz database. */
+  readonly scfTimeZone: string;
 };
 
 /** Puts the read settings into the form the service takes. */
@@ -64,6 +73,7 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
 /** Refuses to open the doors to a network without asking for keys: with the other faults of the settings … */
 export const GATEWAY_CHECKS: readonly SettingsCheck<typeof GATEWAY_SETTINGS>[] = [
   { of: ['host', 'accessKeys'], fault: ({ host, accessKeys }) => opennessFault(host, accessKeys ?? []) },
+  { of: ['scfTimeZone'], fault: ({ scfTimeZone }) => zoneFault(scfTimeZone) },
 ];
 
 /** … and at the doors, whoever opens them. */
@@ -75,6 +85,15 @@ export function checkOpenness({ host, accessKeys }: Pick<GatewaySettings, 'host'
 function opennessFault(host: string, accessKeys: readonly unknown[]): string | undefined {
   if (accessKeys.length > 0 || isLoopback(host)) return undefined;
   return `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS, or listen on 127.0.0.1`;
+}
+
+function zoneFault(name: string): string | undefined {
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: name });
+    return undefined;
+  } catch {
+    return `EVENFALL_SCF_TIME_ZONE="${name}": there is no such time zone; write one as in "Asia/Shanghai" or "UTC"`;
+  }
 }
 
 /** Everything the gateway reads as a process of its own. */

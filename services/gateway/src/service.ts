@@ -50,6 +50,7 @@ export async function startGateway(
   const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal)]);
   const rest = await createRestServer(gateway, {
     authenticate,
+    scf: { accessKeys: settings.accessKeys, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,

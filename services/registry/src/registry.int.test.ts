@@ -98,12 +98,13 @@ describe('the registry', () => {
   });
 
   it('updates what the mask names, and nothing when nothing changes', async () => {
-    const { function: made } = await create({ environment: { A: '1' } });
+    const { function: made } = await create({ environment: { A: '1' }, annotations: { 'a/note': 'x' } });
     clock.advance(1_000);
     const wanted = FunctionMessage.create({ ...NAME, timeout: { seconds: 9n }, environment: { B: '2' }, handler: 'ignored' });
     const { function: changed } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
     assert.deepEqual(changed?.timeout, durationOfMs(9_000));
     assert.deepEqual(changed?.environment, { A: '1' });
+    assert.deepEqual(changed?.annotations, { 'a/note': 'x' });
     assert.ok((changed?.revision ?? 0) > (made?.revision ?? 0));
     assert.equal(changed?.codeSha256, made?.codeSha256);
     const { function: again } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
@@ -235,6 +236,8 @@ describe('the registry', () => {
     ['a long description', 'INVALID_FIELD', { description: 'x'.repeat(1_001) }],
     ['a variable that is no name', 'INVALID_FIELD', { environment: { '1A': '' } }],
     ['a reserved variable', 'INVALID_FIELD', { environment: { SCF_X: '' } }],
+    ['an annotation without a name', 'INVALID_FIELD', { annotations: { '': 'x' } }],
+    ['annotations that are no notes any more', 'INVALID_FIELD', { annotations: { a: 'x'.repeat(4 * 1024) } }],
     ['variables of more than 4 KB', 'INVALID_FIELD', { environment: { A: 'x'.repeat(4_096) } }],
     ['nine retries', 'INVALID_FIELD', { eventInvoke: { maxRetries: 9 } }],
     ['minus one retry', 'INVALID_FIELD', { eventInvoke: { maxRetries: -1 } }],

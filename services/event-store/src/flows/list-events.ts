@@ -1,16 +1,16 @@
 import { refuse } from '@evenfall/errors';
 import type { Event } from '@evenfall/contracts/v1/event';
-import {
-  ListEventsRequest_OrderBy as OrderBy,
-  type ListEventsRequest,
-  type ListEventsResponse,
-} from '@evenfall/contracts/v1/event_service';
+import type { ListEventsByOffsetRequest, ListEventsByOffsetResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { ListEventsRequest_OrderBy as OrderBy, ListEventsRequest, type ListEventsResponse } from '@evenfall/contracts/v1/event_service';
+import { isUuid } from '@evenfall/time';
 import { readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
 const MOST = 100;
 const DEFAULT = 20;
+/** Events a numbered page may have before it (event_store_service.proto). */
+const MOST_BEFORE = 1_000_000;
 
 /** Lists events of one function, everything accepted before the call among them. */
 export async function listEvents(
@@ -29,6 +29,25 @@ export async function listEvents(
     events,
     nextPageToken: last ? writePageToken(request, { timeMs: orderingTime(request, last), id: last.id }) : '',
   };
+}
+
+/** Lists a numbered page of them, and counts them all, as of one moment. */
+export async function listEventsByOffset(
+  ports: { events: EventTable; barrier: ReadBarrier },
+  { query = ListEventsRequest.create(), offset, eventId }: ListEventsByOffsetRequest,
+): Promise<ListEventsByOffsetResponse> {
+  if (query.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
+  if (offset < 0 || offset > MOST_BEFORE)
+    throw refuse('INVALID_FIELD', { field: 'offset', rule: `a whole number from 0 to ${MOST_BEFORE}` });
+  if (query.pageToken !== '') throw refuse('INVALID_PAGE_TOKEN');
+  if (eventId !== '' && !isUuid(eventId)) return { events: [], totalCount: 0n };
+  await ports.barrier.caughtUp();
+  const { events, totalCount } = await ports.events.listByOffset(query, {
+    offset,
+    limit: Math.min(query.pageSize || DEFAULT, MOST),
+    eventId: eventId === '' ? undefined : eventId,
+  });
+  return { events: [...events], totalCount: BigInt(totalCount) };
 }
 
 function orderingTime(request: ListEventsRequest, event: Event): number | null {

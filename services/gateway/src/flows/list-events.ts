@@ -1,3 +1,4 @@
+import type { ListEventsByOffsetRequest, ListEventsByOffsetResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { Event_State } from '@evenfall/contracts/v1/event';
 import {
   type ListEventsRequest,
@@ -12,6 +13,18 @@ import type { Gateway } from '../ports.ts';
 
 /** Lists events of one function. One that does not exist (any more) may still have events. */
 export async function listEvents(gateway: Gateway, request: ListEventsRequest): Promise<ListEventsResponse> {
+  return gateway.eventStore.listEvents(checkedQuery(request), { timeoutMs: LIMITS_MS.read });
+}
+
+/** The same by the number of the first event, with the number of all that match. */
+export async function listEventsByOffset(
+  gateway: Gateway,
+  request: ListEventsByOffsetRequest & { readonly query: ListEventsRequest },
+): Promise<ListEventsByOffsetResponse> {
+  return gateway.eventStore.listEventsByOffset({ ...request, query: checkedQuery(request.query) }, { timeoutMs: LIMITS_MS.read });
+}
+
+function checkedQuery(request: ListEventsRequest): ListEventsRequest {
   checkFunctionName(request.namespace, request.function);
   for (const state of request.states) checkEnum('states', state, Event_State);
   checkEnum('order_by', request.orderBy, ListEventsRequest_OrderBy);
@@ -22,6 +35,5 @@ export async function listEvents(gateway: Gateway, request: ListEventsRequest): 
   checkTime('start_time_before', request.startTimeBefore);
   checkTime('end_time_after', request.endTimeAfter);
   checkTime('end_time_before', request.endTimeBefore);
-  const pageSize = pageSizeOf(request.pageSize, 20, 100);
-  return gateway.eventStore.listEvents({ ...request, pageSize }, { timeoutMs: LIMITS_MS.read });
+  return { ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) };
 }

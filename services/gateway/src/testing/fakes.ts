@@ -163,6 +163,10 @@ export function fakeWorld(): World {
           if (request.pageToken === 'bad') throw refuse('INVALID_PAGE_TOKEN');
           return { events: [...world.events.values()], nextPageToken: 'next' };
         },
+        listEventsByOffset: async (request) => {
+          world.lists.push(request);
+          return { events: [...world.events.values()], totalCount: BigInt(world.events.size) };
+        },
         watchEvent: ({ id, afterVersion }) => {
           event(id);
           const out = pushable<WatchEventResponse>();

@@ -2,7 +2,14 @@ import { after, before, beforeEach } from 'node:test';
 import { type GatewaySettings, type RunningGateway, startGateway } from '../service.ts';
 import { fakeWorld, type World } from './fakes.ts';
 
-const SETTINGS: GatewaySettings = { host: '127.0.0.1', httpPort: 0, grpcPort: 0, accessKeys: [], maxPayloadBytes: 128 * 1024 };
+const SETTINGS: GatewaySettings = {
+  host: '127.0.0.1',
+  httpPort: 0,
+  grpcPort: 0,
+  accessKeys: [],
+  maxPayloadBytes: 128 * 1024,
+  scfTimeZone: 'Asia/Shanghai',
+};
 
 /** Open doors over fakes, for the tests of one file. */
 export function openDoors(settings: Partial<GatewaySettings> = {}): {

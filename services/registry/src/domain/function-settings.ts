@@ -1,4 +1,5 @@
 import type { EventInvokeConfig, FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { checkAnnotations } from './annotations.ts';
 import { keepSecrets, storedDestination } from './destinations.ts';
 import { checkEnvironment } from './environment.ts';
 import { boundedDuration, invalid } from './fields.ts';
@@ -23,6 +24,7 @@ export type FunctionSettings = Pick<
   | 'initializer'
   | 'preStop'
   | 'initTimeout'
+  | 'annotations'
 >;
 
 /** Fields an update may name, and what they are called here. */
@@ -38,6 +40,7 @@ export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new 
   ['initializer', 'initializer'],
   ['pre_stop', 'preStop'],
   ['init_timeout', 'initTimeout'],
+  ['annotations', 'annotations'],
 ]);
 
 /** Checks settings, but for destinations, and fills in what was left out (function.proto; limits as in semantics §3). */
@@ -46,6 +49,7 @@ export function completeSettings(given: FunctionSettings): FunctionSettings {
     throw invalid('description', 'at most 1000 characters');
   checkHandler('handler', given.handler);
   checkEnvironment(given.environment);
+  checkAnnotations(given.annotations);
   return {
     description: given.description,
     runtime: runtimeOf(given.runtime),
@@ -58,6 +62,7 @@ export function completeSettings(given: FunctionSettings): FunctionSettings {
     initializer: completeHook('initializer', given.initializer),
     preStop: completeHook('pre_stop', given.preStop),
     initTimeout: boundedDuration('init_timeout', given.initTimeout, 3 * SECOND, 300 * SECOND, 65 * SECOND),
+    annotations: given.annotations,
   };
 }
 

@@ -11,6 +11,7 @@ const OPTIONAL = [
   'timeout',
   'memory_mb',
   'environment',
+  'annotations',
   'termination',
   'event_invoke',
   'initializer',

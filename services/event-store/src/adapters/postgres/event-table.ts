@@ -5,7 +5,7 @@ import { timeOfUuidV7 } from '@evenfall/time';
 import type { Sql } from '@evenfall/postgres';
 import { ENDED_VERSION } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
-import { listEvents } from './list-events.ts';
+import { listByOffset, listEvents } from './list-events.ts';
 import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
 import { writeFold } from './write-fold.ts';
 
@@ -51,6 +51,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       return stored.event && { event: stored.event, version: stored.foldCount };
     },
     listEvents: (query, after, limit) => listEvents(sql, query, after, limit, since()),
+    listByOffset: (query, page) => listByOffset(sql, query, page, since()),
     async countOpen() {
       const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM events.open_event`;
       return row?.count ?? 0;

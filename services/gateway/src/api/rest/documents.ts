@@ -44,6 +44,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       timeout: Duration,
       memory_mb: Type.Integer(),
       environment: Type.Record(Type.String(), Type.String()),
+      annotations: Type.Record(Type.String(), Type.String()),
       termination: orNull(Policy),
       event_invoke: orNull(EventInvoke),
       initializer: orNull(HookSchema),

@@ -2,6 +2,7 @@ import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/funct
 import { refuse } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { bytesOfBase64 } from '../../domain/base64.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import { takeBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
@@ -228,8 +229,7 @@ function eventInvokeOf(fn: FunctionMessage | undefined): object {
 }
 
 function bytesOf(base64: string): Buffer {
-  if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) {
-    throw refuse('INVALID_FIELD', { field: 'code_zip', rule: 'a zip file in base64' });
-  }
-  return Buffer.from(base64, 'base64');
+  const bytes = bytesOfBase64(base64);
+  if (!bytes) throw refuse('INVALID_FIELD', { field: 'code_zip', rule: 'a zip file in base64' });
+  return bytes;
 }

@@ -11,5 +11,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the body is, for the refusal of one that is too large. */
     bodyKind?: BodyKind;
+    /** Whether its requests are signed as a whole, and the route checks that itself. */
+    signed?: boolean;
   }
 }

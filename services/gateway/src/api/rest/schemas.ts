@@ -79,6 +79,7 @@ const functionFields = {
   timeout: Type.Optional(Duration),
   memory_mb: Type.Optional(Type.Integer({ minimum: 64, maximum: 131_072 })),
   environment: Type.Optional(Type.Record(Type.String(), Type.String())),
+  annotations: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'For tools: kept, and read by nobody here.' })),
   termination: Type.Optional(Policy),
   event_invoke: Type.Optional(EventInvoke),
   initializer: Type.Optional(HookSchema),

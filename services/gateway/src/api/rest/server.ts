@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
+import { refusesGet, type ScfOptions, scfRoute } from '../scf/door.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
@@ -26,6 +27,7 @@ const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
 export type RestOptions = {
   readonly authenticate: Authenticate;
+  readonly scf: ScfOptions;
   /** What has to come before calls can be served; empty when ready. */
   readonly waitsFor: () => readonly string[];
   /** Told of every request, and of every refusal it is answered with. */
@@ -62,9 +64,12 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     closing.abort();
     setTimeout(() => app.server.closeAllConnections(), options.closeGraceMs).unref();
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     options.count.request();
-    if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) request.requester = options.authenticate(request.headers.authorization);
+    if (refusesGet(request, reply)) return reply;
+    const { url = '', config } = request.routeOptions;
+    if (!OPEN_PATHS.has(url) && !config.signed) request.requester = options.authenticate(request.headers.authorization);
+    return undefined;
   });
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);
@@ -96,12 +101,14 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
       policy.replace('upgrade-insecure-requests;', '').replaceAll(' https:', '').replace(' validator.swagger.io', ''),
   });
 
-  functionRoutes(app, functionFlows(gateway));
+  const functions = functionFlows(gateway);
+  functionRoutes(app, functions);
   eventRoutes(app, gateway);
   deadLetterRoutes(app, gateway);
   streamRoutes(app, gateway, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
   workerRoutes(app, gateway);
+  scfRoute(app, { ...options.scf, gateway, functions, count: options.count, unexpected });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
   app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {

@@ -66,6 +66,7 @@ describe('streams of the REST door', () => {
       grpcPort: 0,
       accessKeys: [],
       maxPayloadBytes: 1_024,
+      scfTimeZone: 'UTC',
     });
     const response = await fetch(`http://127.0.0.1:${gateway.httpPort}/v1/events/${ID}:watch`);
     const text = response.text();

@@ -67,10 +67,19 @@ export interface FunctionMessage {
     | Date
     | undefined;
   /** When it last changed. */
-  updateTime: Date | undefined;
+  updateTime:
+    | Date
+    | undefined;
+  /** For tools: the platform keeps them with every version and reads none. Names of 1 to 100 letters, digits, "-", "_", "." and "/"; 4 KB in all. */
+  annotations: { [key: string]: string };
 }
 
 export interface Function_EnvironmentEntry {
+  key: string;
+  value: string;
+}
+
+export interface Function_AnnotationsEntry {
   key: string;
   value: string;
 }
@@ -168,6 +177,7 @@ function createBaseFunctionMessage(): FunctionMessage {
     codeSizeBytes: 0n,
     createTime: undefined,
     updateTime: undefined,
+    annotations: {},
   };
 }
 
@@ -233,6 +243,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     if (message.updateTime !== undefined) {
       Timestamp.encode(toTimestamp(message.updateTime), writer.uint32(154).fork()).join();
     }
+    globalThis.Object.entries(message.annotations).forEach(([key, value]: [string, string]) => {
+      Function_AnnotationsEntry.encode({ key: key as any, value }, writer.uint32(162).fork()).join();
+    });
     return writer;
   },
 
@@ -404,6 +417,17 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             message.updateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            const entry20 = Function_AnnotationsEntry.decode(reader, reader.uint32());
+            if (entry20.value !== undefined) {
+              message.annotations[entry20.key] = entry20.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -462,6 +486,15 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
       : 0n;
     message.createTime = object.createTime ?? undefined;
     message.updateTime = object.updateTime ?? undefined;
+    message.annotations = (globalThis.Object.entries(object.annotations ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
     return message;
   },
 };
@@ -527,6 +560,73 @@ export const Function_EnvironmentEntry: MessageFns<Function_EnvironmentEntry> = 
   },
   fromPartial(object: DeepPartial<Function_EnvironmentEntry>): Function_EnvironmentEntry {
     const message = createBaseFunction_EnvironmentEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseFunction_AnnotationsEntry(): Function_AnnotationsEntry {
+  return { key: "", value: "" };
+}
+
+export const Function_AnnotationsEntry: MessageFns<Function_AnnotationsEntry> = {
+  encode(message: Function_AnnotationsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Function_AnnotationsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFunction_AnnotationsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Function_AnnotationsEntry>): Function_AnnotationsEntry {
+    return Function_AnnotationsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Function_AnnotationsEntry>): Function_AnnotationsEntry {
+    const message = createBaseFunction_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;

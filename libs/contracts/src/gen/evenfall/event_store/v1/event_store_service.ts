@@ -59,6 +59,26 @@ export interface GetEventResponse {
   event: Event | undefined;
 }
 
+/** Asks for events from an offset on. */
+export interface ListEventsByOffsetRequest {
+  /** Which events, in which order, and how many; its page token must be empty. */
+  query:
+    | ListEventsRequest
+    | undefined;
+  /** Events before the first of the page. 0 to 1,000,000. */
+  offset: number;
+  /** Only this one; empty for all. */
+  eventId: string;
+}
+
+/** Answers with events and the number of all that match. */
+export interface ListEventsByOffsetResponse {
+  /** The events. */
+  events: Event[];
+  /** How many match, on whatever page. */
+  totalCount: bigint;
+}
+
 /** Lines to store. */
 export interface AppendLogLinesRequest {
   /** The lines, in order within an attempt. */
@@ -283,6 +303,159 @@ export const GetEventResponse: MessageFns<GetEventResponse> = {
   fromPartial(object: DeepPartial<GetEventResponse>): GetEventResponse {
     const message = createBaseGetEventResponse();
     message.event = (object.event !== undefined && object.event !== null) ? Event.fromPartial(object.event) : undefined;
+    return message;
+  },
+};
+
+function createBaseListEventsByOffsetRequest(): ListEventsByOffsetRequest {
+  return { query: undefined, offset: 0, eventId: "" };
+}
+
+export const ListEventsByOffsetRequest: MessageFns<ListEventsByOffsetRequest> = {
+  encode(message: ListEventsByOffsetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.query !== undefined) {
+      ListEventsRequest.encode(message.query, writer.uint32(10).fork()).join();
+    }
+    if (message.offset !== 0) {
+      writer.uint32(16).int32(message.offset);
+    }
+    if (message.eventId !== "") {
+      writer.uint32(26).string(message.eventId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListEventsByOffsetRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListEventsByOffsetRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.query = ListEventsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListEventsByOffsetRequest>): ListEventsByOffsetRequest {
+    return ListEventsByOffsetRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListEventsByOffsetRequest>): ListEventsByOffsetRequest {
+    const message = createBaseListEventsByOffsetRequest();
+    message.query = (object.query !== undefined && object.query !== null)
+      ? ListEventsRequest.fromPartial(object.query)
+      : undefined;
+    message.offset = object.offset ?? 0;
+    message.eventId = object.eventId ?? "";
+    return message;
+  },
+};
+
+function createBaseListEventsByOffsetResponse(): ListEventsByOffsetResponse {
+  return { events: [], totalCount: 0n };
+}
+
+export const ListEventsByOffsetResponse: MessageFns<ListEventsByOffsetResponse> = {
+  encode(message: ListEventsByOffsetResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      Event.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.totalCount !== 0n) {
+      if (BigInt.asIntN(64, message.totalCount) !== message.totalCount) {
+        throw new globalThis.Error("value provided for field message.totalCount of type int64 too large");
+      }
+      writer.uint32(16).int64(message.totalCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListEventsByOffsetResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListEventsByOffsetResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.events.push(Event.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.totalCount = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListEventsByOffsetResponse>): ListEventsByOffsetResponse {
+    return ListEventsByOffsetResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListEventsByOffsetResponse>): ListEventsByOffsetResponse {
+    const message = createBaseListEventsByOffsetResponse();
+    message.events = object.events?.map((e) => Event.fromPartial(e)) || [];
+    message.totalCount = (object.totalCount !== undefined && object.totalCount !== null)
+      ? BigInt(object.totalCount)
+      : 0n;
     return message;
   },
 };
@@ -1175,6 +1348,21 @@ export const EventStoreServiceService = {
     responseSerialize: (value: ListEventsResponse): Buffer => Buffer.from(ListEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListEventsResponse => ListEventsResponse.decode(value),
   },
+  /**
+   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For doors that number
+   * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listEventsByOffset: {
+    path: "/evenfall.event_store.v1.EventStoreService/ListEventsByOffset" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListEventsByOffsetRequest): Buffer =>
+      Buffer.from(ListEventsByOffsetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListEventsByOffsetRequest => ListEventsByOffsetRequest.decode(value),
+    responseSerialize: (value: ListEventsByOffsetResponse): Buffer =>
+      Buffer.from(ListEventsByOffsetResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListEventsByOffsetResponse => ListEventsByOffsetResponse.decode(value),
+  },
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: {
     path: "/evenfall.event_store.v1.EventStoreService/WatchEvent" as const,
@@ -1295,6 +1483,11 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
   getEvent: handleUnaryCall<GetEventRequest, GetEventResponse>;
   /** Lists events of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
+  /**
+   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For doors that number
+   * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listEventsByOffset: handleUnaryCall<ListEventsByOffsetRequest, ListEventsByOffsetResponse>;
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: handleServerStreamingCall<WatchEventRequest, WatchEventResponse>;
   /** Lists log lines of one event, the platform's among them. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
@@ -1359,6 +1552,25 @@ export interface EventStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For doors that number
+   * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listEventsByOffset(
+    request: ListEventsByOffsetRequest,
+    callback: (error: ServiceError | null, response: ListEventsByOffsetResponse) => void,
+  ): ClientUnaryCall;
+  listEventsByOffset(
+    request: ListEventsByOffsetRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListEventsByOffsetResponse) => void,
+  ): ClientUnaryCall;
+  listEventsByOffset(
+    request: ListEventsByOffsetRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListEventsByOffsetResponse) => void,
   ): ClientUnaryCall;
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent(request: WatchEventRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventResponse>;

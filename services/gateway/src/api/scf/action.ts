@@ -1,0 +1,53 @@
+import type { Static, TObject } from '@sinclair/typebox';
+import type { FunctionFlows } from '../../flows/manage-functions.ts';
+import type { Caller, Gateway } from '../../ports.ts';
+import { parameterReader } from './parameters.ts';
+import type { ActionCodes } from './refusals.ts';
+import type { Zone } from './zone.ts';
+
+/** What every action is given. */
+export type ScfCall = {
+  readonly gateway: Gateway;
+  readonly functions: FunctionFlows;
+  readonly caller: Caller;
+  readonly zone: Zone;
+  /** Id of this call, unless its answer has another `RequestId`. */
+  readonly requestId: string;
+};
+
+/** What stands in `Response`. */
+export type ScfAnswer = Readonly<Record<string, unknown>>;
+
+/** One action, whatever its parameters are. */
+export type Action = {
+  readonly codes: ActionCodes;
+  /** Bytes its request may have. */
+  readonly maxBodyBytes: number;
+  /** Runs it with parsed JSON. */
+  runJson(call: ScfCall, parameters: unknown): Promise<ScfAnswer>;
+  /** Runs it with the pairs of a form. */
+  runForm(call: ScfCall, pairs: Iterable<readonly [string, string]>): Promise<ScfAnswer>;
+};
+
+/** Bytes of a request that carries neither a payload nor code. */
+const BODY_BYTES = 1024 * 1024;
+
+/** Makes an action of its parameters and of what it does with them. */
+export function action<S extends TObject>(
+  parameters: S,
+  run: (call: ScfCall, input: Static<S>) => Promise<ScfAnswer>,
+  { codes = {}, maxBodyBytes = BODY_BYTES }: { readonly codes?: ActionCodes; readonly maxBodyBytes?: number } = {},
+): Action {
+  const reader = parameterReader(parameters);
+  return {
+    codes,
+    maxBodyBytes,
+    runJson: async (call, value) => run(call, reader.fromJson(value)),
+    runForm: async (call, pairs) => run(call, reader.fromForm(pairs)),
+  };
+}
+
+/** The namespace that is meant. */
+export function namespaceOf(input: { readonly Namespace?: string }): string {
+  return input.Namespace === undefined || input.Namespace === '' ? 'default' : input.Namespace;
+}

@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import type { Readable } from 'node:stream';
+import { isRefusal, type Refusal } from '@evenfall/errors';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { jsonFault } from '../../domain/payload.ts';
+import type { FunctionFlows } from '../../flows/manage-functions.ts';
+import type { Gateway } from '../../ports.ts';
+import type { AccessKey } from '../access.ts';
+import { callerOf } from '../rest/caller.ts';
+import type { Action, ScfAnswer, ScfCall } from './action.ts';
+import { ACTIONS } from './actions.ts';
+import { missing, type ScfError, scfError } from './codes.ts';
+import { type Form, formSignatureCheck, readForm } from './form-signature.ts';
+import { scfErrorOf } from './refusals.ts';
+import { type Claim, signatureCheck, textOf } from './signature.ts';
+import { zoneNamed } from './zone.ts';
+
+const VERSION = '2018-04-16';
+/** Bytes of a form: as much as a payload may have. Larger things are sent as JSON. */
+const FORM_BYTES = 16 * 1024 * 1024;
+/** What every form says beside the action's own parameters. */
+const COMMON = new Set([
+  ...[
+    'Action',
+    'Version',
+    'Timestamp',
+    'Nonce',
+    'Region',
+    'SecretId',
+    'Signature',
+    'SignatureMethod',
+    'Token',
+    'Language',
+    'RequestClient',
+  ],
+]);
+
+export type ScfOptions = {
+  readonly accessKeys: readonly AccessKey[];
+  /** Zone of the tz database that times are written in. */
+  readonly timeZone: string;
+};
+
+type Door = ScfOptions & {
+  readonly gateway: Gateway;
+  readonly functions: FunctionFlows;
+  readonly count: { refusal(refusal: Refusal): void };
+  readonly unexpected: (error: unknown) => void;
+};
+
+/** What was found out before the body came. */
+type Head = { readonly kind: 'form' } | { readonly kind: 'json'; readonly claim: Claim; readonly name: string; readonly action: Action };
+
+/**
+ * Opens the door for SDKs of Tencent Cloud's SCF: `POST /`, the action in a header, everything else in JSON; or all of it in a form, as the
+ * older signatures want it. Every answer is HTTP 200: an SDK reads no error of any other.
+ */
+export function scfRoute(app: FastifyInstance, door: Door): void {
+  const check = signatureCheck(door.accessKeys, door.gateway.clock.now);
+  const checkForm = formSignatureCheck(door.accessKeys, door.gateway.clock.now);
+  const zone = zoneNamed(door.timeZone);
+  const heads = new WeakMap<FastifyRequest, Head>();
+
+  void app.register(async (scf) => {
+    scf.removeAllContentTypeParsers();
+    scf.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) => {
+      const head = heads.get(request);
+      return readBody(payload, head?.kind === 'json' ? head.action.maxBodyBytes : FORM_BYTES);
+    });
+    scf.setErrorHandler((error, request, reply) => {
+      if (isRefusal(error)) door.count.refusal(error);
+      const head = heads.get(request);
+      const codes = head?.kind === 'json' ? head.action.codes : {};
+      return sendError(request, reply, scfErrorOf(error, codes, door.unexpected));
+    });
+    scf.post<{ Body: Buffer | undefined }>(
+      '/',
+      {
+        schema: { hide: true },
+        config: { signed: true },
+        onRequest: async (request) => {
+          heads.set(request, headOf(request, check));
+        },
+      },
+      async (request, reply) => {
+        const body = request.body ?? Buffer.alloc(0);
+        const head = heads.get(request);
+        const requestId = randomUUID();
+        const call = (): ScfCall => {
+          return { gateway: door.gateway, functions: door.functions, caller: callerOf(request, reply), zone, requestId };
+        };
+        let answer: ScfAnswer;
+        if (head?.kind === 'json') {
+          request.requester = head.claim.prove(body);
+          answer = await head.action.runJson(call(), parsedJson(body));
+        } else {
+          const form = readForm(body);
+          request.requester = checkForm(request.headers, form);
+          const action = actionNamed(form.get('Action') ?? '', form.get('Version') ?? '');
+          answer = await runForm(action, call(), form, door);
+        }
+        return send(request, reply, { ...answer, RequestId: answer['RequestId'] ?? requestId });
+      },
+    );
+  });
+}
+
+/** Answers what an SDK that was told to use GET sends, where nothing else would understand it. */
+export function refusesGet(request: FastifyRequest, reply: FastifyReply): boolean {
+  const [path, query = ''] = request.url.split('?', 2);
+  const isScf = request.method === 'GET' && path === '/' && ('x-tc-action' in request.headers || /(^|&)Action=/.test(query));
+  if (isScf) sendError(request, reply, scfError('UnsupportedProtocol', 'Send requests by POST.'));
+  return isScf;
+}
+
+/** Looks at all that can be judged without the body: who calls, and what for. */
+function headOf(request: FastifyRequest, check: (headers: FastifyRequest['headers']) => Claim): Head {
+  const { headers } = request;
+  const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (type === 'application/x-www-form-urlencoded') return { kind: 'form' };
+  const claim = check(headers);
+  if (type !== 'application/json')
+    throw scfError('InvalidRequest', 'The Content-Type is application/json, or application/x-www-form-urlencoded.');
+  const name = textOf(headers, 'x-tc-action');
+  return { kind: 'json', claim, name, action: actionNamed(name, textOf(headers, 'x-tc-version')) };
+}
+
+function actionNamed(name: string, version: string): Action {
+  if (name === '') throw missing('Action');
+  if (version === '') throw missing('Version');
+  if (version !== VERSION) throw scfError('NoSuchVersion', `It is ${VERSION}.`);
+  const action = ACTIONS.get(name);
+  if (!action) throw scfError('InvalidAction');
+  return action;
+}
+
+async function runForm(action: Action, call: ScfCall, form: Form, door: Door): Promise<ScfAnswer> {
+  try {
+    return await action.runForm(
+      call,
+      [...form].filter(([name]) => !COMMON.has(name)),
+    );
+  } catch (error) {
+    if (isRefusal(error)) door.count.refusal(error);
+    throw scfErrorOf(error, action.codes, door.unexpected); // here it is known which action it was
+  }
+}
+
+function parsedJson(body: Buffer): unknown {
+  if (body.length === 0) return {};
+  if (!isUtf8(body)) throw scfError('InvalidParameter', 'The body is not UTF-8.');
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw scfError('InvalidParameter', `The body is not valid JSON: ${jsonFault(error)}.`);
+  }
+}
+
+/** Reads a body of at most so many bytes. The rest of one that is larger is let go by, so that its sender hears the answer. */
+async function readBody(payload: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of payload.iterator({ destroyOnReturn: false })) {
+    bytes += (chunk as Buffer).length; // no encoding is set
+    if (bytes > maxBytes) break;
+    chunks.push(chunk as Buffer);
+  }
+  if (bytes <= maxBytes) return Buffer.concat(chunks, bytes);
+  payload.resume();
+  throw scfError('RequestSizeLimitExceeded', `It is ${maxBytes} bytes.`);
+}
+
+function sendError(request: FastifyRequest, reply: FastifyReply, { code, message }: ScfError): FastifyReply {
+  return send(request, reply, { Error: { Code: code, Message: message }, RequestId: randomUUID() });
+}
+
+function send(request: FastifyRequest, reply: FastifyReply, response: ScfAnswer): FastifyReply {
+  const traceId = textOf(request.headers, 'x-tc-traceid');
+  if (/^[\w-]{1,128}$/.test(traceId)) reply.header('x-tc-traceid', traceId);
+  // As bytes: of text fastify would write the charset too, and the SDK for Python looks for errors only in what is `application/json` exactly.
+  const body = Buffer.from(JSON.stringify({ Response: response }));
+  return reply.code(200).header('content-type', 'application/json').send(body);
+}

@@ -1,0 +1,80 @@
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { functionIdOf, NOTES, runsAsynchronously, scfRuntimeOf, secondsOf, statusOf } from './function-names.ts';
+import type { Zone } from './zone.ts';
+
+/** What is told of a function wherever it is. */
+export function sharedParts(fn: FunctionMessage) {
+  return {
+    FunctionName: fn.name,
+    FunctionVersion: fn.version,
+    Namespace: fn.namespace,
+    Description: fn.description,
+    Runtime: scfRuntimeOf(fn),
+    Handler: fn.handler,
+    Timeout: secondsOf(fn.timeout),
+    MemorySize: fn.memoryMb,
+    CodeSize: Number(fn.codeSizeBytes),
+  };
+}
+
+/** What stands in a list of functions. */
+export function functionItem(fn: FunctionMessage, zone: Zone) {
+  return { ...describedParts(fn, zone), TotalProvisionedConcurrencyMem: 0, ReservedConcurrencyMem: null };
+}
+
+function describedParts(fn: FunctionMessage, zone: Zone) {
+  const { FunctionName, Namespace, Description, Runtime } = sharedParts(fn);
+  return {
+    FunctionName,
+    FunctionId: functionIdOf(fn),
+    Namespace,
+    Description,
+    Runtime,
+    Type: 'Event',
+    Status: statusOf(fn),
+    StatusDesc: '',
+    StatusReasons: [],
+    Tags: [],
+    AddTime: zone.seconds(fn.createTime),
+    ModTime: zone.seconds(fn.updateTime),
+    AsyncRunEnable: runsAsynchronously(fn) ? 'TRUE' : 'FALSE',
+    TraceEnable: fn.annotations[NOTES.trace] ?? 'FALSE',
+  };
+}
+
+/** GetFunction's answer. What this platform has nothing for stands there as SCF shows it where it is not used. */
+export function functionAnswer(fn: FunctionMessage, qualifier: string, zone: Zone): Record<string, unknown> {
+  return {
+    ...describedParts(fn, zone),
+    ...sharedParts(fn),
+    Qualifier: qualifier,
+    InitTimeout: secondsOf(fn.initTimeout),
+    Environment: { Variables: Object.entries(fn.environment).map(([Key, Value]) => ({ Key, Value })) },
+    CodeInfo: '',
+    CodeResult: fn.codeSha256 === '' ? '' : 'success',
+    CodeError: '',
+    ErrNo: 0,
+    AvailableStatus: 'Available',
+    Triggers: [],
+    VpcConfig: { VpcId: '', SubnetId: '' },
+    UseGpu: 'FALSE',
+    Role: '',
+    InstallDependency: 'FALSE',
+    ClsLogsetId: '',
+    ClsTopicId: '',
+    EipConfig: { EipFixed: 'FALSE', Eips: [] },
+    AccessInfo: { Host: '', Vip: '' },
+    L5Enable: 'FALSE',
+    Layers: [],
+    DeadLetterConfig: { Type: '', Name: '', FilterType: '' },
+    PublicNetConfig: { PublicNetStatus: 'ENABLE', EipConfig: { EipStatus: 'DISABLE', EipAddress: [] } },
+    OnsEnable: 'FALSE',
+    CfsConfig: { CfsInsList: [] },
+    ImageConfig: null,
+    ProtocolType: '',
+    ProtocolParams: null,
+    InstanceConcurrencyConfig: null,
+    DnsCache: 'FALSE',
+    IntranetConfig: null,
+  };
+}

@@ -1,0 +1,63 @@
+import { isRefusal, type Reason, type Refusal } from '@evenfall/errors';
+import { ScfError, type ScfCode, scfError } from './codes.ts';
+
+/** The codes of one action that differ from those of the others. */
+export type ActionCodes = Partial<Record<Reason | 'functionName', ScfCode>>;
+
+/** What SCF says for each of the platform's reasons. What is left out is an internal error: it would be this door's fault. */
+const CODE_OF_REASON: ActionCodes = {
+  FUNCTION_NOT_FOUND: 'ResourceNotFound.Function',
+  FUNCTION_EXISTS: 'ResourceInUse.FunctionName',
+  QUALIFIER_NOT_FOUND: 'ResourceNotFound.Qualifier',
+  FUNCTION_HAS_NO_CODE: 'FailedOperation.FunctionStatusError',
+  INVALID_CODE_PACKAGE: 'InvalidParameterValue.ZipFile',
+  CODE_PACKAGE_TOO_LARGE: 'InvalidParameterValue.ZipFile',
+  EVENT_NOT_FOUND: 'ResourceNotFound.AsyncEvent',
+  EVENT_ENDED: 'FailedOperation.AsyncEventStatus',
+  PAYLOAD_NOT_JSON: 'InvalidParameterValue.Param',
+  PAYLOAD_TOO_LARGE: 'InvalidParameter.RequestTooLarge',
+  REQUEST_TOO_LARGE: 'RequestSizeLimitExceeded',
+  LANE_FULL: 'RequestLimitExceeded',
+  CONCURRENCY_EXHAUSTED: 'RequestLimitExceeded',
+  INVALID_FIELD: 'InvalidParameterValue',
+  LOG_UNAVAILABLE: 'InternalError.System',
+  VIEW_UNAVAILABLE: 'InternalError.System',
+  SERVICE_UNAVAILABLE: 'InternalError.System',
+  DEADLINE_EXCEEDED: 'InternalError.System',
+};
+
+/** The codes of fields that the platform refuses. */
+const CODE_OF_FIELD: Readonly<Record<string, ScfCode>> = {
+  description: 'InvalidParameterValue.Description',
+  handler: 'InvalidParameterValue.Handler',
+  environment: 'InvalidParameterValue.EnvironmentExceededLimit',
+  filter: 'InvalidParameterValue.LimitExceeded',
+  offset: 'InvalidParameterValue.Offset',
+};
+
+const CODE_OF_NAME: Readonly<Record<string, ScfCode>> = {
+  namespace: 'InvalidParameterValue.Namespace',
+  qualifier: 'InvalidParameterValue.Qualifier',
+};
+
+/** What a caller of an action is told of a failure; `unexpected` hears of what nobody foresaw. */
+export function scfErrorOf(error: unknown, codes: ActionCodes, unexpected: (error: unknown) => void): ScfError {
+  if (error instanceof ScfError) return error;
+  const code = isRefusal(error) ? codeOf(error, codes) : undefined;
+  if (isRefusal(error) && code) return saysAllItself(code) ? scfError(code) : scfError(code, error.message);
+  unexpected(error);
+  return scfError('InternalError');
+}
+
+function codeOf(refusal: Refusal, codes: ActionCodes): ScfCode | undefined {
+  const field = refusal.metadata['field'] ?? '';
+  if (refusal.reason === 'INVALID_NAME') return CODE_OF_NAME[field] ?? codes.functionName ?? 'InvalidParameterValue.FunctionName';
+  if (refusal.reason === 'INVALID_FIELD' && field.startsWith('environment.')) return 'InvalidParameterValue.Environment';
+  if (refusal.reason === 'INVALID_FIELD' && CODE_OF_FIELD[field]) return CODE_OF_FIELD[field];
+  return codes[refusal.reason] ?? CODE_OF_REASON[refusal.reason];
+}
+
+/** Codes whose sentence the documents give word for word, and callers may compare. */
+function saysAllItself(code: ScfCode): boolean {
+  return code.startsWith('ResourceNotFound.') || code.startsWith('ResourceInUse.') || code === 'FailedOperation.AsyncEventStatus';
+}

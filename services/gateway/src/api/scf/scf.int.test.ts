@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { Event } from '@evenfall/contracts/v1/event';
+import { refuse } from '@evenfall/errors';
+import { newUuidV7 } from '@evenfall/time';
+import { call, openDoors } from '../../testing/harness.ts';
+import { ACTIONS } from './actions.ts';
+
+type Response = {
+  readonly Error?: { readonly Code: string; readonly Message: string };
+  readonly RequestId: string;
+  readonly Result?: object;
+};
+
+const doors = openDoors();
+
+async function post(action: string, body: unknown, headers: Record<string, string> = {}) {
+  const answer = await call(`${doors.url}/`, 'POST', body, { 'x-tc-action': action, 'x-tc-version': '2018-04-16', ...headers });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get('content-type'), 'application/json', 'exactly: the SDK for Python compares');
+  const { Response } = answer.json as { readonly Response: Response };
+  assert.match(Response.RequestId, /^[0-9a-f-]{36}$/);
+  return { ...answer, response: Response };
+}
+const codeOf = async (...args: Parameters<typeof post>): Promise<string> => (await post(...args)).response.Error?.Code ?? 'taken';
+
+describe('the SCF door', () => {
+  it('answers every fault of a request with HTTP 200 and a code', async () => {
+    const named = { FunctionName: 'killer' };
+    assert.equal(await codeOf('GetFunction', named), 'taken');
+    assert.equal(await codeOf('GetFunction', named, { 'x-tc-version': '2017-01-01' }), 'NoSuchVersion');
+    assert.equal(await codeOf('GetFunction', named, { 'x-tc-version': '' }), 'MissingParameter');
+    assert.equal(await codeOf('', named), 'MissingParameter');
+    assert.equal(await codeOf('getfunction', named), 'InvalidAction');
+    assert.equal(await codeOf('GetFunction', '{'), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', '[]'), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', new Uint8Array([0xff, 0xfe])), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', '['.repeat(200_000)), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', `{"FunctionName":${'['.repeat(200_000)}${']'.repeat(200_000)}}`), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', named, { 'content-type': 'text/plain' }), 'InvalidRequest');
+    assert.equal(await codeOf('GetFunction', named, { 'content-type': 'multipart/form-data; boundary=x' }), 'InvalidRequest');
+    assert.equal(await codeOf('GetFunction', undefined), 'InvalidRequest', 'neither a type nor a body');
+    assert.equal(await codeOf('GetAccount', '', { 'content-type': 'application/json; charset=utf-8' }), 'taken');
+    assert.equal(await codeOf('GetFunction', JSON.stringify({ FunctionName: 'x'.repeat(1024 * 1024) })), 'RequestSizeLimitExceeded');
+  });
+
+  it('takes a body of unknown length up to the limit, and no further', async () => {
+    const stream = (megabytes: number) =>
+      new ReadableStream<Uint8Array>({
+        start(controller) {
+          controller.enqueue(Buffer.from('{"FunctionName":"killer","ClientContext":"1'));
+          for (let n = 0; n < megabytes * 16; n++) controller.enqueue(new Uint8Array(64 * 1024).fill(32));
+          controller.enqueue(Buffer.from('"}'));
+          controller.close();
+        },
+      });
+    const send = async (megabytes: number): Promise<string> => {
+      const response = await fetch(`${doors.url}/`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-tc-action': 'Invoke', 'x-tc-version': '2018-04-16' },
+        body: stream(megabytes),
+        duplex: 'half',
+      });
+      const { Response: answer } = (await response.json()) as { readonly Response: Response };
+      return answer.Error?.Code ?? 'taken';
+    };
+    assert.equal(await send(5), 'taken');
+    assert.equal(await send(7), 'InvalidParameter.RequestTooLarge');
+    assert.equal(await send(18), 'RequestSizeLimitExceeded');
+  });
+
+  it('reads forms', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const text = 'Version=2018-04-16&Nonce=1&Timestamp=1&Region=ap-guangzhou';
+    assert.equal(await codeOf('', `Action=ListAsyncEvents&${text}&FunctionName=killer&Limit=5&Status.0=RUNNING`, form), 'taken');
+    assert.equal(
+      await codeOf('', `Action=ListAsyncEvents&${text}&FunctionName=killer&Status.0=QUEUED`, form),
+      'InvalidParameterValue.Status',
+    );
+    assert.equal(await codeOf('', `Action=ListAsyncEvents&${text}&FunctionName=killer&Foo=1`, form), 'UnknownParameter');
+    assert.equal(
+      await codeOf('', `Action=Invoke&${text}&FunctionName=a%20b`, form),
+      'InvalidParameter.FunctionName',
+      'a code of the action',
+    );
+    assert.equal(await codeOf('', text, form), 'MissingParameter');
+    assert.equal(await codeOf('', 'Action=Invoke&Version=1', form), 'NoSuchVersion');
+  });
+
+  it('sends those away who ask by GET, and nobody else', async () => {
+    for (const [path, headers] of [
+      ['/?Limit=1', { 'x-tc-action': 'ListFunctions' }],
+      ['/?Limit=1&Action=ListFunctions', {}],
+    ] as const) {
+      const { status, json } = await call(`${doors.url}${path}`, 'GET', undefined, headers);
+      assert.deepEqual([status, (json as { Response: Response }).Response.Error?.Code], [200, 'UnsupportedProtocol']);
+    }
+    assert.equal((await call(`${doors.url}/`, 'GET')).status, 404);
+    assert.equal((await call(`${doors.url}/?Action=x`, 'PUT')).status, 404);
+  });
+
+  it('gives back the id a client follows its calls by, if it is one', async () => {
+    assert.equal((await post('GetAccount', {}, { 'x-tc-traceid': 'abc-1' })).headers.get('x-tc-traceid'), 'abc-1');
+    assert.equal((await post('GetAccount', {}, { 'x-tc-traceid': 'a b' })).headers.get('x-tc-traceid'), null);
+  });
+
+  it('says of what is behind it only what helps its caller', async () => {
+    const event = { FunctionName: 'killer', InvocationType: 'Event' };
+    const cases = [
+      [refuse('LANE_FULL', { function: 'killer', limit: 1 }), 'RequestLimitExceeded'],
+      [refuse('LOG_UNAVAILABLE'), 'InternalError.System'],
+      [refuse('SERVICE_UNAVAILABLE', { detail: 'x' }), 'InternalError.System'],
+      [new Error('secret'), 'InternalError'],
+    ] as const;
+    for (const [failure, code] of cases) {
+      doors.world.queueFailure = failure;
+      const { response, text } = await post('Invoke', event);
+      assert.equal(response.Error?.Code, code);
+      assert.ok(!text.includes('secret'));
+    }
+    doors.world.queueFailure = undefined;
+    assert.equal(await codeOf('Invoke', { FunctionName: 'empty' }), 'FailedOperation.FunctionStatusError');
+    const routing = (RoutingKey: string) => codeOf('Invoke', { ...event, RoutingKey });
+    assert.equal(await routing('{"User":"1"}'), 'taken');
+    for (const wrong of ['{', '[]', '{"User":1}', JSON.stringify({ User: 'x'.repeat(1_024) })])
+      assert.equal(await routing(wrong), 'InvalidParameterValue.Param');
+  });
+
+  it('asks for a graceful stop only when it is asked for one', async () => {
+    const id = newUuidV7();
+    doors.world.events.set(id, Event.create({ id, namespace: 'default', function: 'killer', state: 2 }));
+    for (const GraceShutdown of [undefined, false, true]) {
+      doors.world.terminations.length = 0;
+      assert.equal(await codeOf('TerminateAsyncEvent', { FunctionName: 'killer', InvokeRequestId: id, GraceShutdown }), 'taken');
+      assert.deepEqual(
+        doors.world.terminations.map(({ mode, requester }) => [mode, requester]),
+        [[GraceShutdown ? 2 : 1, 'anonymous']],
+      );
+    }
+    assert.equal(await codeOf('TerminateAsyncEvent', { FunctionName: 'empty', InvokeRequestId: id }), 'ResourceNotFound.AsyncEvent');
+  });
+
+  it('knows no action that its guide does not name', async () => {
+    const guide = readFileSync(new URL('../../../../../docs/guides/scf.md', import.meta.url), 'utf8');
+    for (const name of ACTIONS.keys()) assert.ok(guide.includes(`\`${name}\``), name);
+  });
+});

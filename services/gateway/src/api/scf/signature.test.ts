@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { ScfError } from './codes.ts';
+import { formSignatureCheck, readForm } from './form-signature.ts';
+import { signatureCheck } from './signature.ts';
+
+const NOW_MS = Date.UTC(2026, 0, 31, 12);
+const KEYS = [
+  { id: 'ann', secret: 'a-secret-of-ann' },
+  { id: 'bob', secret: 'a-secret-of-bob' },
+];
+const BODY = Buffer.from('{"FunctionName":"f"}');
+const HOST = '127.0.0.1:8080';
+const check = signatureCheck(KEYS, () => NOW_MS);
+
+type Signing = {
+  readonly id?: string;
+  readonly secret?: string;
+  readonly service?: string;
+  readonly signedHost?: string;
+  readonly contentType?: string;
+  readonly atMs?: number;
+  readonly date?: string;
+  readonly body?: Buffer | string;
+  /** Further headers that are signed, as they are written into the canonical request. */
+  readonly more?: Readonly<Record<string, string>>;
+};
+
+/** Signs as "Signature v3" says, word for word. */
+function signed(given: Signing = {}): Record<string, string> {
+  const {
+    id = 'ann',
+    secret = 'a-secret-of-ann',
+    service = 'scf',
+    signedHost = HOST,
+    contentType = 'application/json',
+    body = BODY,
+  } = given;
+  const timestamp = String(Math.floor((given.atMs ?? NOW_MS) / 1_000));
+  const date = given.date ?? new Date(Number(timestamp) * 1_000).toISOString().slice(0, 10);
+  const lines = { 'content-type': contentType, host: signedHost, ...given.more };
+  const names = Object.keys(lines).sort();
+  const block = names.map((name) => `${name}:${(lines as Record<string, string>)[name] ?? ''}\n`).join('');
+  const sha = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
+  const mac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
+  const canonical = ['POST', '/', '', block, names.join(';'), sha(body)].join('\n');
+  const scope = `${date}/${service}/tc3_request`;
+  const key = mac(mac(mac(`TC3${secret}`, date), service), 'tc3_request');
+  const signature = mac(key, ['TC3-HMAC-SHA256', timestamp, scope, sha(canonical)].join('\n')).toString('hex');
+  return {
+    host: HOST,
+    'content-type': contentType,
+    'x-tc-action': 'GetFunction',
+    'x-tc-timestamp': timestamp,
+    authorization: `TC3-HMAC-SHA256 Credential=${id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+  };
+}
+
+const codeOf = (run: () => unknown): string => {
+  try {
+    return `let in: ${String(run())}`;
+  } catch (error) {
+    if (error instanceof ScfError) return error.code;
+    throw error;
+  }
+};
+const outcome = (headers: Record<string, string>, body = BODY) => codeOf(() => check(headers).prove(body));
+
+describe('TC3 signatures', () => {
+  it('say who calls, whichever way clients write the host and the other headers', () => {
+    const ways: Signing[] = [
+      {},
+      { id: 'bob', secret: 'a-secret-of-bob' },
+      { service: '127', signedHost: '127.0.0.1' }, // the SDK for Node
+      { service: 'localhost:8080' },
+      { more: { 'x-tc-action': 'getfunction' } }, // the documented recipe
+      { more: { 'x-tc-action': 'GetFunction' } },
+      { contentType: 'application/json; charset=utf-8' },
+      { atMs: NOW_MS - 299_000 },
+      { atMs: NOW_MS + 299_000 },
+    ];
+    for (const way of ways) assert.equal(outcome(signed(way)), `let in: ${way.id ?? 'ann'}`, JSON.stringify(way));
+  });
+
+  it('may leave the body out, if they say so', () => {
+    const headers = { ...signed({ body: 'UNSIGNED-PAYLOAD' }), 'x-tc-content-sha256': 'UNSIGNED-PAYLOAD' };
+    assert.equal(outcome(headers), 'let in: ann');
+    assert.equal(outcome(signed({ body: 'UNSIGNED-PAYLOAD' })), 'AuthFailure.SignatureFailure');
+  });
+
+  it('are refused with the code that says why', () => {
+    const good = signed();
+    const { authorization = '' } = good;
+    const cases: readonly (readonly [string, string, Record<string, string>])[] = [
+      ['another secret', 'AuthFailure.SignatureFailure', signed({ secret: 'a-secret-of-bob' })],
+      ['another host', 'AuthFailure.SignatureFailure', signed({ signedHost: 'scf.tencentcloudapi.com' })],
+      ['another content type', 'AuthFailure.SignatureFailure', { ...good, 'content-type': 'application/json; charset=utf-8' }],
+      ['the date of another day', 'AuthFailure.SignatureFailure', signed({ date: '2026-02-01' })],
+      ['an id nobody has', 'AuthFailure.SecretIdNotFound', signed({ id: 'eve' })],
+      ['an id of every object', 'AuthFailure.SecretIdNotFound', signed({ id: '__proto__' })],
+      ['too late', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS - 301_000 })],
+      ['too early', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS + 301_000 })],
+      ['no time at all', 'AuthFailure.SignatureExpire', { ...good, 'x-tc-timestamp': 'now' }],
+      ['no timestamp', 'MissingParameter', { ...good, 'x-tc-timestamp': '' }],
+      ['a token', 'AuthFailure.TokenFailure', { ...good, 'x-tc-token': 'x' }],
+      ['no header', 'AuthFailure.InvalidAuthorization', { ...good, authorization: '' }],
+      ['a bearer', 'AuthFailure.InvalidAuthorization', { ...good, authorization: 'Bearer ann:a-secret-of-ann' }],
+      ['the SDK told not to sign', 'AuthFailure.InvalidAuthorization', { ...good, authorization: 'SKIP' }],
+      ['the host not signed', 'AuthFailure.InvalidAuthorization', { ...good, authorization: authorization.replace(';host', '') }],
+      ['half a signature', 'AuthFailure.InvalidAuthorization', { ...good, authorization: authorization.slice(0, -32) }],
+      [
+        'a very long header',
+        'AuthFailure.InvalidAuthorization',
+        { ...good, authorization: `TC3-HMAC-SHA256 Credential=${'a'.repeat(100_000)}` },
+      ],
+    ];
+    for (const [name, code, headers] of cases) assert.equal(outcome(headers), code, name);
+    assert.equal(outcome(good, Buffer.from('{"FunctionName":"g"}')), 'AuthFailure.SignatureFailure', 'another body');
+  });
+
+  it('are not looked at where there are no keys', () => {
+    assert.equal(signatureCheck([], () => NOW_MS)({}).prove(BODY), 'anonymous');
+  });
+});
+
+describe('signatures of forms', () => {
+  const checkForm = formSignatureCheck(KEYS, () => NOW_MS);
+  const form = (changes: Readonly<Record<string, string>> = {}, { secret = 'a-secret-of-ann', host = HOST } = {}): Buffer => {
+    const pairs: Record<string, string> = {
+      Action: 'ListAsyncEvents',
+      'Status.0': 'RUNNING',
+      FunctionName: 'a b&c',
+      SecretId: 'ann',
+      SignatureMethod: 'HmacSHA256',
+      Timestamp: String(NOW_MS / 1_000),
+      Nonce: '1',
+      ...changes,
+    };
+    const text = Object.keys(pairs)
+      .sort()
+      .map((name) => `${name}=${pairs[name] ?? ''}`)
+      .join('&');
+    const hash = pairs['SignatureMethod'] === 'HmacSHA1' ? 'sha1' : 'sha256';
+    const Signature = createHmac(hash, secret).update(`POST${host}/?${text}`).digest('base64');
+    return Buffer.from(new URLSearchParams({ ...pairs, Signature }).toString());
+  };
+  const outcomeOf = (body: Buffer) => codeOf(() => checkForm({ host: HOST }, readForm(body)));
+
+  it('say who calls, or why not', () => {
+    assert.equal(outcomeOf(form()), 'let in: ann');
+    assert.equal(outcomeOf(form({ SignatureMethod: 'HmacSHA1' })), 'let in: ann');
+    assert.equal(outcomeOf(form({}, { host: '127.0.0.1' })), 'let in: ann');
+    assert.equal(outcomeOf(form({}, { secret: 'a-secret-of-bob' })), 'AuthFailure.SignatureFailure');
+    assert.equal(outcomeOf(Buffer.from(form().toString().replace('RUNNING', 'FAILED'))), 'AuthFailure.SignatureFailure');
+    assert.equal(outcomeOf(form({ SecretId: 'eve' })), 'AuthFailure.SecretIdNotFound');
+    assert.equal(outcomeOf(form({ Timestamp: '1' })), 'AuthFailure.SignatureExpire');
+    assert.equal(outcomeOf(form({ Token: 'x' })), 'AuthFailure.TokenFailure');
+    assert.equal(outcomeOf(form({ SignatureMethod: 'MD5' })), 'AuthFailure.InvalidAuthorization');
+    assert.equal(outcomeOf(Buffer.from('Action=GetAccount')), 'MissingParameter');
+  });
+});

@@ -1,0 +1,110 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { ANONYMOUS, type AccessKey } from '../access.ts';
+import { missing, scfError } from './codes.ts';
+
+const ALGORITHM = 'TC3-HMAC-SHA256';
+/** How far clocks may differ (AuthFailure.SignatureExpire). */
+const WINDOW_S = 300;
+/** What the Go SDK signs instead of the body's digest when it is told not to look at the body. */
+const UNSIGNED = 'UNSIGNED-PAYLOAD';
+
+/** Headers of a request, by their names in lower case. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Somebody who says to hold a key, and what would prove it once the body is there. */
+export type Claim = {
+  /** Checks the body; answers the id of the key. Throws AuthFailure.SignatureFailure. */
+  prove(body: Buffer): string;
+};
+
+/**
+ * Makes the check of TC3-HMAC-SHA256 signatures (Tencent Cloud API, "Signature v3"). All that can be said without the body is said first, so
+ * that strangers are not listened to for long. Without keys everybody is let in, signed or not.
+ */
+export function signatureCheck(keys: readonly AccessKey[], nowMs: () => number): (headers: Headers) => Claim {
+  if (keys.length === 0) return () => ({ prove: () => ANONYMOUS });
+  const secrets = new Map(keys.map(({ id, secret }) => [id, secret]));
+  return (headers) => {
+    const { secretId, date, service, signedHeaders, signature } = readAuthorization(textOf(headers, 'authorization'));
+    if (textOf(headers, 'x-tc-token') !== '') throw scfError('AuthFailure.TokenFailure');
+    const secret = secrets.get(secretId);
+    if (secret === undefined) throw scfError('AuthFailure.SecretIdNotFound');
+    const timestamp = textOf(headers, 'x-tc-timestamp');
+    if (timestamp === '') throw missing('Timestamp');
+    checkTimestamp(timestamp, nowMs());
+    if (new Date(Number(timestamp) * 1_000).toISOString().slice(0, 10) !== date) {
+      throw scfError('AuthFailure.SignatureFailure', 'The date of the credential scope is not that of the timestamp in UTC.');
+    }
+    const scope = `${date}/${service}/tc3_request`;
+    const key = hmac(hmac(hmac(`TC3${secret}`, date), service), 'tc3_request');
+    return {
+      prove(body) {
+        const digest = sha256(textOf(headers, 'x-tc-content-sha256') === UNSIGNED ? UNSIGNED : body);
+        for (const canonicalHeaders of headerBlocks(headers, signedHeaders)) {
+          const canonical = `POST\n/\n\n${canonicalHeaders}\n${signedHeaders.join(';')}\n${digest}`;
+          const expected = hmac(key, `${ALGORITHM}\n${timestamp}\n${scope}\n${sha256(canonical)}`);
+          if (timingSafeEqual(expected, signature)) return secretId;
+        }
+        throw scfError('AuthFailure.SignatureFailure');
+      },
+    };
+  };
+}
+
+/** Refuses a timestamp that is none, or one of another time. */
+export function checkTimestamp(timestamp: string, nowMs: number): void {
+  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(Number(timestamp) - nowMs / 1_000) > WINDOW_S)
+    throw scfError('AuthFailure.SignatureExpire');
+}
+
+function readAuthorization(header: string) {
+  const form =
+    /^TC3-HMAC-SHA256 +Credential=([^/,\s]{1,128})\/(\d{4}-\d{2}-\d{2})\/([^/,\s]{1,128})\/tc3_request, *SignedHeaders=([\w;-]{1,1024}), *Signature=([0-9a-f]{64})$/;
+  const [, secretId = '', date = '', service = '', names = '', signature = ''] = form.exec(header) ?? [];
+  const signedHeaders = names.split(';');
+  if (signature === '' || !['content-type', 'host'].every((name) => signedHeaders.includes(name))) {
+    throw scfError(
+      'AuthFailure.InvalidAuthorization',
+      'It has a credential, the signed headers (content-type and host among them) and a signature.',
+    );
+  }
+  return { secretId, date, service, signedHeaders, signature: Buffer.from(signature, 'hex') };
+}
+
+/**
+ * The signed headers as clients may have signed them. The SDK for Node signs the host without its port and sends it with one, that for Go
+ * signs both; the documented recipe signs values in lower case, others sign them as they are.
+ */
+function headerBlocks(headers: Headers, names: readonly string[]): string[] {
+  const blocks = new Set<string>();
+  for (const withPort of [true, false]) {
+    for (const lower of [true, false]) {
+      let block = '';
+      for (const name of names) {
+        const value = name === 'host' ? hostOf(headers, withPort) : textOf(headers, name).trim();
+        block += `${name}:${lower ? value.toLowerCase() : value}\n`;
+      }
+      blocks.add(block);
+    }
+  }
+  return [...blocks];
+}
+
+/** The host a request names; without its port, if that is asked for. */
+export function hostOf(headers: Headers, withPort: boolean): string {
+  const host = textOf(headers, 'host');
+  return withPort ? host : host.replace(/:\d+$/, '');
+}
+
+export function textOf(headers: Headers, name: string): string {
+  const value = headers[name];
+  return typeof value === 'string' ? value : '';
+}
+
+function hmac(key: string | Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+function sha256(data: string | Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
+}
