@@ -117,7 +117,7 @@ describe('a destination', () => {
 
   it('is tried again with a growing pause, and shows so', async () => {
     const clock = fakeClock(Date.now());
-    const { requests, sender } = played(new Error('connect ECONNREFUSED'), 503, { status: 429, retryAfter: '3600' }, 200);
+    const { requests, sender } = played(new Error('connect ECONNREFUSED'), 503, { status: 429, retryAfter: '60' }, 200);
     const rig = start({ webhooks: sender, clock });
     const id = await run(rig, { onSuccess: webhook() });
     await eventually(() => deliveryOf(rig, id)?.attemptCount === 1);
@@ -127,7 +127,11 @@ describe('a destination', () => {
     assert.equal(deliveryOf(rig, id)?.lastError, 'It answered 503');
     clock.advance(2_000);
     await eventually(() => requests.length === 3);
-    clock.advance(HOUR_MS);
+    // The pause counts from when its answer was heard, and when that is nobody can see from here.
+    await eventually(() => {
+      clock.advance(5_000);
+      return requests.length === 4;
+    });
     const delivered = await becomes(rig, id, DeliveryState.DELIVERED);
     assert.deepEqual([delivered.attemptCount, recordsOf(rig, id).length], [4, 3], 'the third attempt is worth no record');
     assert.deepEqual(requests.map(({ headers }) => headers['evenfall-delivery-attempt']), ['1', '2', '3', '4']); // prettier-ignore
