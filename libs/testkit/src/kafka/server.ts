@@ -168,7 +168,11 @@ async function run(command: readonly string[]): Promise<Broker> {
     said: () => text,
     hasStarted: () => started,
     signal(signal) {
-      if (!ended) process.kill(pid, signal);
+      try {
+        if (!ended) process.kill(pid, signal);
+      } catch {
+        // it has gone, and nobody has heard of it yet
+      }
     },
   };
 }
