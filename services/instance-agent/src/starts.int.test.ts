@@ -132,8 +132,11 @@ describe('An instance', () => {
     const env = { PATH: process.env['PATH'], EVENFALL_AGENT_ID: agentId, EVENFALL_INSTANCE_ID: 'old' };
     const left = spawn('sleep', ['3600'], { env, detached: true, stdio: 'ignore' });
     const pid = left.pid ?? 0;
+    const neighbour = spawn('sleep', ['3600'], { env: { ...env, EVENFALL_AGENT_HOME: '/elsewhere' }, detached: true, stdio: 'ignore' });
     const host = await startHost({ agentId });
     assert.equal(isAlive(pid), false);
+    assert.equal(isAlive(neighbour.pid ?? 0), true, 'an agent of the same name in another folder has its own');
+    neighbour.kill('SIGKILL');
     await host.dispose();
   });
 

@@ -1,11 +1,13 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { dirname } from 'node:path';
-import { AGENT_MARKER, INSTANCE_MARKER } from './sweep.ts';
+import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from './sweep.ts';
 
 export type EnvironmentOf = {
   readonly fn: FunctionMessage;
   readonly instanceId: string;
   readonly agentId: string;
+  /** Folder of the agent. */
+  readonly home: string;
   readonly codeDir: string;
   readonly temporaryDir: string;
 };
@@ -38,5 +40,6 @@ export function environmentOf(of: EnvironmentOf): Record<string, string> {
     ...fn.environment,
     [INSTANCE_MARKER]: of.instanceId,
     [AGENT_MARKER]: of.agentId,
+    [HOME_MARKER]: of.home,
   };
 }

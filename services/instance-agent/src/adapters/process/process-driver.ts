@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, rm } from 'node:fs';
 import { rm as removeFolder } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,11 +17,11 @@ export type ProcessDriverOptions = { readonly agentId: string; readonly temporar
 
 /** Runs every instance as a process group of its own on this host. */
 export function processDriver(options: ProcessDriverOptions): ProcessDriver {
-  const cgroups = openCgroups(options.agentId);
+  const cgroups = openCgroups(`${options.agentId}-${createHash('sha256').update(options.temporaryRoot).digest('hex').slice(0, 8)}`);
   return {
     start: (spec, events) => startProcess(options, cgroups, spec, events),
     async sweepEarlierSessions() {
-      const count = await sweepAgent(options.agentId);
+      const count = await sweepAgent(options.agentId, options.temporaryRoot);
       await emptyFolder(options.temporaryRoot); // nobody is left to use it
       return count;
     },
@@ -38,7 +39,7 @@ function startProcess(
   if (!command) return undefined;
   const temporaryDir = join(options.temporaryRoot, spec.instanceId);
   mkdirSync(temporaryDir, { recursive: true });
-  const environment = environmentOf({ ...spec, agentId: options.agentId, temporaryDir });
+  const environment = environmentOf({ ...spec, agentId: options.agentId, home: options.temporaryRoot, temporaryDir });
   const child = spawn(command.program, command.args, {
     cwd: spec.codeDir,
     env: environment,

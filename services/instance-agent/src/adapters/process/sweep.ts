@@ -5,6 +5,8 @@ import { listPids, type ProcStat, readEnvironment, readStat } from './proc-fs.ts
 /** Names in the environment of every function process, by which the sweep knows them. */
 export const INSTANCE_MARKER = 'EVENFALL_INSTANCE_ID';
 export const AGENT_MARKER = 'EVENFALL_AGENT_ID';
+/** Folder of the agent: of two clusters on one host each has an agent of the same name, and neither may touch what is the other's. */
+export const HOME_MARKER = 'EVENFALL_AGENT_HOME';
 
 export type SweepTarget = {
   readonly instanceId: string;
@@ -33,7 +35,7 @@ export async function sweepInstance(target: SweepTarget): Promise<number> {
 }
 
 /** Kills everything an earlier session of this agent left behind; returns how many processes that took. */
-export async function sweepAgent(agentId: string): Promise<number> {
+export async function sweepAgent(agentId: string, home: string): Promise<number> {
   const killed = new Set<number>();
   const marker = `${AGENT_MARKER}=${agentId}\0`;
   for (let round = 0; round < 50; round++) {
@@ -41,7 +43,8 @@ export async function sweepAgent(agentId: string): Promise<number> {
       if (stat.pid === process.pid) return false;
       const environment = `${readEnvironment(stat.pid)}\0`;
       // Both markers: the operator may well have set the agent's id in the agent's own environment.
-      return environment.includes(marker) && environment.includes(`${INSTANCE_MARKER}=`);
+      const isMarked = environment.includes(marker) && environment.includes(`${INSTANCE_MARKER}=`);
+      return isMarked && (!environment.includes(`${HOME_MARKER}=`) || environment.includes(`${HOME_MARKER}=${home}\0`));
     });
     if (left.length === 0) break;
     for (const stat of left) {
