@@ -78,8 +78,10 @@ describe('An instance', () => {
     const id = host.run(instance);
     assert.equal((await host.ended(id)).result.toString(), '1');
     assert.equal((await host.ended(host.run(instance))).result.toString(), '1');
+    const linesOf = () => host.lines.filter((each) => each.eventId === id);
+    await host.until(() => linesOf().length >= 3, 'the lines of the hook'); // they have a way of their own
     assert.deepEqual(
-      host.lines.filter((each) => each.eventId === id).map((each) => each.line?.text.replace(/Id: .*/, 'Id')),
+      linesOf().map((each) => each.line?.text.replace(/Id: .*/, 'Id')),
       ['FC Initialize Start RequestId', 'init', 'FC Initialize End RequestId'],
     );
     await host.dispose();
