@@ -8,6 +8,11 @@ runSteps([
   { name: 'projects', command: ['nx', 'run-many', '-t', 'test', '--parallel=2', '--output-style=static'], env: NX_ENV },
   { name: 'tools', command: ['node', '--test', '--test-concurrency=2', ...tools] },
   ...(whole.length > 0
-    ? [{ name: 'stories and end to end', command: ['node', '--test', '--test-force-exit', '--test-concurrency=1', '--test-timeout=900000', ...whole] }]
+    ? [
+        {
+          name: 'stories and end to end',
+          command: ['node', '--test', '--test-force-exit', '--test-concurrency=1', '--test-timeout=900000', ...whole],
+        },
+      ]
     : []),
 ]);
