@@ -38,12 +38,14 @@ export type Parked = {
   afterOffset: number;
   /** Offset of the newest one. */
   lastOffset: number;
-  /** While some are being fetched: ids that were taken out meanwhile by somebody else. */
-  fetching: Set<string> | undefined;
+  /** Whether some are being fetched. */
+  fetching: boolean;
+  /** Ids that were taken out of their turn, until it has passed: a view that is read late may still show them as waiting. */
+  readonly taken: Set<string>;
 };
 
 /** What one lane may have on its way: enough to keep its instances busy, little enough to leave room for others. */
-const LANE_WINDOW = 256;
+export const LANE_WINDOW = 256;
 /** What all lanes may have on their way. */
 const TOTAL_WINDOW = 4_096;
 /** What a lane gets before it is the next one's turn. */
@@ -129,7 +131,7 @@ export function createLanes(): Lanes {
             waiting: 0,
             accepting: 0,
             members: 0,
-            parked: { count: 0, afterOffset: 0, lastOffset: 0, fetching: undefined },
+            parked: { count: 0, afterOffset: 0, lastOffset: 0, fetching: false, taken: new Set() },
             readyCount: 0,
             readyBytes: 0,
             pausedUntilMs: 0,
@@ -202,7 +204,7 @@ export function createLanes(): Lanes {
       return parkedCount;
     },
     hasRoom: (lane) => lane.parked.count === 0 && fits(lane, 1),
-    runsLow: (lane) => lane.parked.count > 0 && lane.parked.fetching === undefined && fits(lane, 0.5),
+    runsLow: (lane) => lane.parked.count > 0 && !lane.parked.fetching && fits(lane, 0.5),
     dropIfEmpty(lane) {
       if (lane.members === 0 && lane.accepting === 0 && lane.parked.count === 0) lanes.delete(lane.key);
     },

@@ -4,6 +4,7 @@ import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { Event_State as State, type Event } from '@evenfall/contracts/v1/event';
 import { delay } from '@evenfall/time';
 import type { Entry } from '../domain/book.ts';
+import { LANE_WINDOW } from '../domain/lanes.ts';
 import type { QueuedEvent, QueuePorts } from '../ports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Owner } from './owner.ts';
@@ -64,7 +65,9 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
   return {
     recover({ stored, acceptOffset }, partition) {
       if (!stored.event) return;
-      const entry = park(stored, partition, acceptOffset) ? undefined : owner.admit(stored, partition);
+      // The first of a lane may be on their way already: what is reported of them must find them, whatever room they take.
+      const mayBeSent = owner.lanes.get(stored.event, partition).readyCount < LANE_WINDOW;
+      const entry = !mayBeSent && park(stored, partition, acceptOffset) ? undefined : owner.admit(stored, partition);
       if (entry) {
         entry.lane.pausedUntilMs = Infinity; // it takes its place; nothing of it goes before the tenure is known to all
         owner.settle(entry);

@@ -32,7 +32,7 @@ export function fetchWhereLow(ports: ParkingPorts): void {
 async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally }: ParkingPorts, lane: Lane): Promise<void> {
   const { parked, partition } = lane;
   const tenure = ownership.tenureOf(partition);
-  const taken = (parked.fetching = new Set<string>());
+  parked.fetching = true;
   const { lastOffset } = parked;
   // The view must have seen what was decided here, or an event that has ended since would come back to life.
   const after = { partition, endOffset: Math.max(lastOffset + 1, writer.endOffset(partition)) };
@@ -46,7 +46,7 @@ async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally 
       if (beyond) break;
       parked.afterOffset = acceptOffset;
       const id = stored.event?.id ?? '';
-      const entry = taken.has(id) ? undefined : owner.admit(stored, partition);
+      const entry = parked.taken.delete(id) ? undefined : owner.admit(stored, partition);
       if (!entry) continue; // asked for by its id before it was its turn
       owner.lanes.unpark(lane, 1);
       owner.settle(entry);
@@ -59,7 +59,7 @@ async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally 
       tally.takenOver(-count);
     }
   } finally {
-    parked.fetching = undefined;
+    parked.fetching = false;
     owner.lanes.dropIfEmpty(lane);
   }
   dispatcher.pump();
@@ -77,7 +77,7 @@ export async function takeParked(
   const found = await queue.view.getQueued(lane.name, id, after);
   if (!found || ownership.tenureOf(partition) !== tenure || owner.book.has(id)) return false;
   if (found.acceptOffset <= parked.afterOffset || found.acceptOffset > parked.lastOffset) return false; // fetched meanwhile, or not counted yet
-  parked.fetching?.add(id);
+  parked.taken.add(id);
   const entry = owner.admit(found.stored, partition);
   if (!entry) return false;
   owner.lanes.unpark(lane, 1);

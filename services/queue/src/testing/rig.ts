@@ -30,6 +30,8 @@ export type Rig = {
   readonly queue: Queue;
   /** Everything the scheduler was sent, over all its streams. */
   readonly sent: DispatchRequest;
+  /** Has lists of queued events say for ever what they would say now. */
+  freezeQueued(): void;
   /** How often queued events were fetched from the view. */
   readCount(): number;
   /** Ids of the assignments, in order. */
@@ -80,6 +82,7 @@ export function startRig(options: RigOptions = {}): Rig {
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
   let reads = 0;
+  let frozen: readonly EventRecord[] | undefined;
   let viewFailures = options.viewFailures ?? 0;
   const queue = startQueue(
     {
@@ -101,7 +104,7 @@ export function startRig(options: RigOptions = {}): Rig {
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
             reads++;
-            const all = openOf(log.records(partitionOf(log, fn))).filter(
+            const all = openOf((eventId === '' && frozen) || log.records(partitionOf(log, fn))).filter(
               ({ stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
             );
             if (eventId !== '') return { events: all.filter(({ stored }) => stored?.event?.id === eventId), hasMore: false };
@@ -165,6 +168,7 @@ export function startRig(options: RigOptions = {}): Rig {
     log,
     queue,
     sent,
+    freezeQueued: () => (frozen = allRecords(log)),
     readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
     report: (...reports) => stream?.push({ reports, claims: [] }),
