@@ -11,8 +11,16 @@ export function spanFrom(timeMs: number): number {
   return Math.ceil(timeMs / SPAN_MS) * SPAN_MS;
 }
 
-/** A range of end times, left closed and right open; without an upper end when `toMs` is undefined. */
-export type EndRange = { readonly fromMs: number; readonly toMs: number | undefined };
+/** A range of end times, left closed and right open. */
+export type EndRange = { readonly fromMs: number; readonly toMs: number };
+
+/** How far the clock of who ended an event may be ahead of this one's. */
+const SKEW_MS = 3_600_000;
+
+/** Nothing has ended at this time or later: partitions made ahead need not be looked at. */
+export function noEndFrom(nowMs: number): number {
+  return spanOf(nowMs + SKEW_MS) + SPAN_MS;
+}
 
 /**
  * Cuts a range of end times into pieces to be searched for the events that started last, newest piece first: an event starts before it ends, so
@@ -23,7 +31,7 @@ export function newestFirst({ fromMs, toMs }: EndRange, nowMs: number): EndRange
   const pieces: EndRange[] = [];
   let width = SPAN_MS;
   let upTo = toMs;
-  let at = spanOf(Math.min(toMs ?? nowMs, nowMs)) - width;
+  let at = spanOf(Math.min(toMs, nowMs)) - width;
   while (at > fromMs) {
     pieces.push({ fromMs: at, toMs: upTo });
     upTo = at;

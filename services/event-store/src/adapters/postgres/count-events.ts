@@ -3,7 +3,7 @@ import type { EventCount, ListEventsRequest } from '@evenfall/contracts/v1/event
 import type { Sql } from '@evenfall/postgres';
 import { SPAN_MS, spanFrom, spanOf } from '../../domain/spans.ts';
 import type { TotalSize } from '../../ports.ts';
-import { endedStates, endRangeOf, filterOf, isPlain, openStates, unionOf, within } from './event-filter.ts';
+import { endedStates, endRangeOf, filterOf, isPlain, type Moment, openStates, unionOf, within } from './event-filter.ts';
 
 /** Up to here matches are counted one by one. */
 const EXACT = 10_000;
@@ -41,16 +41,16 @@ export async function countEvents(sql: Sql, namespace: string, fn: string, since
 }
 
 /** How many events match: exact where they were counted as they happened, or are few; else an estimate. */
-export async function totalSizeOf(sql: Sql, query: ListEventsRequest, sinceMs: number): Promise<TotalSize> {
+export async function totalSizeOf(sql: Sql, query: ListEventsRequest, moment: Moment): Promise<TotalSize> {
   const open = openStates(query);
   const ended = endedStates(query);
   if (open.length + ended.length === 0) return { size: 0, isEstimate: false };
   if (isPlain(query)) {
     const wanted = new Set<number>([...open, ...ended]);
-    const counts = await countEvents(sql, query.namespace, query.function, sinceMs);
+    const counts = await countEvents(sql, query.namespace, query.function, moment.sinceMs);
     return { size: counts.reduce((sum, { state, count }) => sum + (wanted.has(state) ? Number(count) : 0), 0), isEstimate: false };
   }
-  const range = endRangeOf(query, sinceMs);
+  const range = endRangeOf(query, moment);
   const some = [
     ...open.map((state) => sql`(SELECT 1 FROM events.open_event WHERE ${filterOf(sql, query, state)} LIMIT ${EXACT + 1})`),
     ...ended.map(
@@ -62,13 +62,13 @@ export async function totalSizeOf(sql: Sql, query: ListEventsRequest, sinceMs: n
   >`SELECT count(*)::int AS n FROM (SELECT FROM (${unionOf(sql, some)}) AS every LIMIT ${EXACT + 1}) AS first`;
   const counted = row?.n ?? 0;
   if (counted <= EXACT) return { size: counted, isEstimate: false };
-  const sizes = await Promise.all(ended.map((state) => estimateOf(sql, query, state, sinceMs)));
+  const sizes = await Promise.all(ended.map((state) => estimateOf(sql, query, state, moment)));
   return { size: Math.max(counted, Math.round(sizes.reduce((sum, size) => sum + size, 0))), isEstimate: true };
 }
 
 /** What ended in the spans that are asked for, in part where a span is asked for in part, times the share of its newest that match the rest. */
-async function estimateOf(sql: Sql, query: ListEventsRequest, state: State, sinceMs: number): Promise<number> {
-  const { fromMs, toMs = Number.POSITIVE_INFINITY } = endRangeOf(query, sinceMs);
+async function estimateOf(sql: Sql, query: ListEventsRequest, state: State, moment: Moment): Promise<number> {
+  const { fromMs, toMs } = endRangeOf(query, moment);
   const upToMs = Math.min(toMs, query.startTimeBefore?.getTime() ?? toMs); // most events end soon after they have started
   const spans = await sql<{ from_ms: number; events: number }[]>`
     SELECT (extract(epoch FROM from_time) * 1000)::float8 AS from_ms, events::float8 AS events FROM events.ended_count
@@ -80,6 +80,6 @@ async function estimateOf(sql: Sql, query: ListEventsRequest, state: State, sinc
   const [sample] = await sql<{ share: number | null }[]>`
     SELECT avg((${query.qualifier === '' ? sql`true` : sql`version = ${query.qualifier}`} AND ${query.trigger === '' ? sql`true` : sql`trigger = ${query.trigger}`})::int)::float8 AS share
     FROM (SELECT version, trigger FROM events.ended_event WHERE namespace = ${query.namespace} AND function = ${query.function} AND state = ${sql.unsafe(String(state))}
-      AND end_time >= ${iso(sinceMs)} ORDER BY end_time DESC LIMIT ${SAMPLE}) AS newest`;
+      ${within(sql, endRangeOf(query, moment))} ORDER BY end_time DESC LIMIT ${SAMPLE}) AS newest`;
   return sum * (sample?.share ?? 0);
 }

@@ -6,7 +6,7 @@ import {
 } from '@evenfall/contracts/v1/event_service';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Sql } from '@evenfall/postgres';
-import type { EndRange } from '../../domain/spans.ts';
+import { type EndRange, noEndFrom } from '../../domain/spans.ts';
 
 const ALL = Object.values(State).filter((state) => state > 0);
 const OPEN: readonly State[] = [State.QUEUED, State.RUNNING, State.TERMINATING];
@@ -29,10 +29,14 @@ export function isPlain(query: ListEventsRequest): boolean {
   return qualifier === '' && trigger === '' && !startTimeAfter && !startTimeBefore && !endTimeAfter && !endTimeBefore;
 }
 
+/** When a question is asked, and since when ended events are kept, in milliseconds since the epoch. */
+export type Moment = { readonly nowMs: number; readonly sinceMs: number };
+
 /** Ends that can match: within the retention, within what is asked for, and after the earliest start, which no end lies before. */
-export function endRangeOf(query: ListEventsRequest, sinceMs: number): EndRange {
+export function endRangeOf(query: ListEventsRequest, { nowMs, sinceMs }: Moment): EndRange {
   const fromMs = Math.max(sinceMs, query.endTimeAfter?.getTime() ?? sinceMs, query.startTimeAfter?.getTime() ?? sinceMs);
-  return { fromMs, toMs: query.endTimeBefore?.getTime() };
+  const toMs = noEndFrom(nowMs);
+  return { fromMs, toMs: Math.min(toMs, query.endTimeBefore?.getTime() ?? toMs) };
 }
 
 /** Conditions of both tables. The state is one, and stands in the text: a plan is then made for it, with the index that has it. */
@@ -47,7 +51,7 @@ export function filterOf(sql: Sql, query: ListEventsRequest, state: State) {
 
 /** The condition of `ended_event` that lets whole partitions be left out. */
 export function within(sql: Sql, { fromMs, toMs }: EndRange) {
-  return sql`AND end_time >= ${new Date(fromMs).toISOString()} ${toMs === undefined ? sql`` : sql`AND end_time < ${new Date(toMs).toISOString()}`}`;
+  return sql`AND end_time >= ${new Date(fromMs).toISOString()} AND end_time < ${new Date(toMs).toISOString()}`;
 }
 
 /** How a list is ordered. */

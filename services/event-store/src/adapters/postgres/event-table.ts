@@ -13,8 +13,8 @@ import { writeFold } from './write-fold.ts';
 
 /** The events in Postgres. */
 export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
-  const sinceMs = (): number => Date.now() - retentionMs;
-  const since = (): string => new Date(sinceMs()).toISOString();
+  const moment = () => ({ nowMs: Date.now(), sinceMs: Date.now() - retentionMs });
+  const since = (): string => new Date(moment().sinceMs).toISOString();
   return {
     async positions(partitions) {
       const rows = await sql<{ partition: number; end_offset: bigint; owner: string }[]>`
@@ -56,10 +56,10 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         UNION ALL SELECT false, data FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
       return rows.map(versionedOf).filter((one) => one !== undefined);
     },
-    listEvents: (query, after, limit) => listEvents(sql, query, after, limit, Date.now(), sinceMs()),
-    listByOffset: (query, page) => listByOffset(sql, query, page, sinceMs()),
-    totalSize: (query) => totalSizeOf(sql, query, sinceMs()),
-    countEvents: (namespace, fn) => countEvents(sql, namespace, fn, sinceMs()),
+    listEvents: (query, after, limit) => listEvents(sql, query, after, limit, moment()),
+    listByOffset: (query, page) => listByOffset(sql, query, page, moment()),
+    totalSize: (query) => totalSizeOf(sql, query, moment()),
+    countEvents: (namespace, fn) => countEvents(sql, namespace, fn, moment().sinceMs),
     async applied() {
       const rows = await sql<{ partition: number; end_offset: bigint }[]>`SELECT partition, end_offset FROM events.applied`;
       return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));

@@ -10,6 +10,7 @@ import {
   type EventRow,
   filterOf,
   isPlain,
+  type Moment,
   openStates,
   orderOf,
   unionOf,
@@ -24,19 +25,19 @@ export async function listByOffset(
   sql: Sql,
   query: ListEventsRequest,
   { offset, limit, eventId }: NumberedPage,
-  sinceMs: number,
+  moment: Moment,
 ): Promise<{ readonly events: readonly Event[]; readonly totalCount: number }> {
   const { direction, openKey, openOrder, endedKey } = orderOf(sql, query);
   const one = eventId === undefined ? sql`` : sql`AND id = ${eventId}`;
   const upTo = offset + limit;
-  const range = endRangeOf(query, sinceMs);
+  const range = endRangeOf(query, moment);
   const open = openStates(query);
   const ended = endedStates(query);
   if (open.length + ended.length === 0) return { events: [], totalCount: 0 };
   const openCounts = open.map((state) => sql`SELECT count(*) AS n FROM events.open_event WHERE ${filterOf(sql, query, state)} ${one}`);
   const endedCounts =
     isPlain(query) && eventId === undefined
-      ? [countedEnded(sql, query.namespace, query.function, ended, sinceMs)]
+      ? [countedEnded(sql, query.namespace, query.function, ended, moment.sinceMs)]
       : ended.map(
           (state) => sql`SELECT count(*) AS n FROM events.ended_event WHERE ${filterOf(sql, query, state)} ${within(sql, range)} ${one}`,
         );

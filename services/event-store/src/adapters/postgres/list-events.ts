@@ -3,7 +3,18 @@ import type { Sql } from '@evenfall/postgres';
 import type { PageKey } from '../../domain/page-token.ts';
 import { type EndRange, newestFirst } from '../../domain/spans.ts';
 import type { FoundEvent } from '../../ports.ts';
-import { endedStates, endRangeOf, eventOf, type EventRow, filterOf, openStates, orderOf, unionOf, within } from './event-filter.ts';
+import {
+  endedStates,
+  endRangeOf,
+  eventOf,
+  type EventRow,
+  filterOf,
+  type Moment,
+  openStates,
+  orderOf,
+  unionOf,
+  within,
+} from './event-filter.ts';
 
 type KeyedRow = EventRow & { readonly id: string; /** null for an end that has not come. */ readonly key_ms: number | null };
 
@@ -16,12 +27,11 @@ export async function listEvents(
   query: ListEventsRequest,
   after: PageKey | undefined,
   limit: number,
-  nowMs: number,
-  sinceMs: number,
+  moment: Moment,
 ): Promise<readonly FoundEvent[]> {
   const { byEnd, isDescending } = orderOf(sql, query);
-  const all = endRangeOf(query, sinceMs);
-  const pieces = byEnd || !isDescending ? [all] : newestFirst(all, nowMs);
+  const all = endRangeOf(query, moment);
+  const pieces = byEnd || !isDescending ? [all] : newestFirst(all, moment.nowMs);
   let found: KeyedRow[] = [];
   for (const [i, piece] of pieces.entries()) {
     // Open events are asked for together with the newest ended ones: one that ends meanwhile is in one of the tables.
