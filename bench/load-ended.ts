@@ -32,7 +32,7 @@ export async function loadEnded(sql: Sql, { from, to, hours, hoursAgo = 0 }: Loa
   for (let n = from; n < to; n += CHUNK) {
     await sql`
       WITH made AS (
-        SELECT n, to_timestamp((${nowMs}::float8 - ((n * 7919::bigint) % 1000003) / 1000003.0 * ${hours * 3_600_000}::float8) / 1000) AS end_time
+        SELECT n, date_trunc('milliseconds', to_timestamp((${nowMs}::float8 - ((n * 7919::bigint) % 1000003) / 1000003.0 * ${hours * 3_600_000}::float8) / 1000)) AS end_time
         FROM generate_series(${n}::bigint, ${Math.min(n + CHUNK, to) - 1}::bigint) AS n
       ), row AS (
         SELECT uuidv7(end_time - now()) AS id, 'load-' || lpad((n % ${FUNCTIONS}::int)::text, 3, '0') AS function,
