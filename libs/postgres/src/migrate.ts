@@ -22,8 +22,11 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<void> 
   const connection = await sql.reserve();
   try {
     await connection`SELECT pg_advisory_lock(hashtextextended(${`evenfall migrate ${schema}`}, 0))`;
+    // Asked first: who may not make schemas is refused even where there is one.
+    const [there] = await connection`SELECT 1 FROM pg_namespace WHERE nspname = ${schema}`;
+    const schemaExists = there !== undefined;
     await connection.unsafe(`
-      CREATE SCHEMA IF NOT EXISTS ${schema};
+      ${schemaExists ? '' : `CREATE SCHEMA ${schema};`}
       CREATE TABLE IF NOT EXISTS ${schema}.migration (number int PRIMARY KEY, name text NOT NULL, run_time timestamptz NOT NULL DEFAULT now())`);
     const done = await connection.unsafe<{ number: number }[]>(`SELECT number FROM ${schema}.migration`);
     const ran = new Set(done.map((row) => row.number));
