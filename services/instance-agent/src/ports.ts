@@ -1,3 +1,4 @@
+import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { ProcStatus } from './domain/disposition.ts';
@@ -46,4 +47,14 @@ export type ProcessDriver = {
 export type CodeStore = {
   /** The folder of a package; `pulledMs` is 0 if it was there already. */
   folderOf(codeSha256: string): Promise<{ readonly folder: string; readonly pulledMs: number }>;
+};
+
+/** Log lines that wait on disk for an event-store that is away. */
+export type LogSpool = {
+  /** Batches there are. */
+  readonly size: number;
+  /** Keeps a batch; false if there is no room for it. */
+  put(lines: readonly StoredLogLine[]): Promise<boolean>;
+  /** The batch that has waited longest, and how to let go of it; `lostCount` of its lines could not be read back. */
+  oldest(): Promise<{ readonly lines: StoredLogLine[]; readonly lostCount: number; remove(): Promise<void> } | undefined>;
 };
