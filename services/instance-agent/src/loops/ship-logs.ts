@@ -80,9 +80,10 @@ export function shipLogs(
       if (!stopped.signal.aborted && pauseMs === 0) log.warn('Log lines could not be stored; trying again', { error: String(error) });
       if (!spooled) lines = batch.concat(lines);
       pauseMs = Math.min(Math.max(100, pauseMs * 2), 5_000);
-      await spill(SPILL_BYTES);
-      drop();
     }
+    // Away, or too slow for what is written.
+    if (pauseMs > 0 || heldBytes > 2 * SPILL_BYTES) await spill(SPILL_BYTES);
+    drop();
     inFlight = false;
     wake();
     if (stopped.signal.aborted || (lines.length === 0 && spool.size === 0)) return;
