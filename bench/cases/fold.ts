@@ -84,7 +84,7 @@ function acceptedOf(id: string, fn: string, payload: Buffer): EventRecord {
     payload,
     policy: { maxRetries: 2, maxEventAgeMs: 21_600_000 },
   };
-  return EventRecord.fromPartial({ eventId: id, time: new Date(), change: { $case: 'accepted', value: value as never } });
+  return EventRecord.fromPartial({ eventId: id, time: new Date(), change: { $case: 'accepted', value: value } });
 }
 
 function concludedOf(id: string, result: Buffer): EventRecord {

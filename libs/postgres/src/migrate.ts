@@ -21,6 +21,7 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<void> 
   const files = (await readdir(dir)).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name)).sort();
   const connection = await sql.reserve();
   try {
+    await connection.unsafe('SET statement_timeout = 0'); // an index on what is there may take long
     await connection`SELECT pg_advisory_lock(hashtextextended(${`evenfall migrate ${schema}`}, 0))`;
     // Asked first: who may not make schemas is refused even where there is one.
     const [there] = await connection`SELECT 1 FROM pg_namespace WHERE nspname = ${schema}`;
@@ -41,6 +42,7 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<void> 
     }
   } finally {
     await connection`SELECT pg_advisory_unlock(hashtextextended(${`evenfall migrate ${schema}`}, 0))`.catch(() => undefined);
+    await connection.unsafe('RESET statement_timeout').catch(() => undefined);
     connection.release();
   }
 }

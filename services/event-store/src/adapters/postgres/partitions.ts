@@ -83,10 +83,12 @@ function tables(sql: Pick<Sql, 'unsafe'> & Sql) {
 async function inTurn(sql: Sql, work: (connection: Sql) => Promise<void>): Promise<void> {
   const connection = (await sql.reserve()) as unknown as Sql; // the same tag, of one connection
   try {
+    await connection.unsafe('SET statement_timeout = 0'); // who reads what goes is waited for
     await connection`SELECT pg_advisory_lock(hashtextextended('evenfall partitions', 0))`;
     await work(connection);
   } finally {
     await connection`SELECT pg_advisory_unlock(hashtextextended('evenfall partitions', 0))`.catch(() => undefined); // gone with its connection
+    await connection.unsafe('RESET statement_timeout').catch(() => undefined);
     (connection as unknown as { release(): void }).release();
   }
 }
