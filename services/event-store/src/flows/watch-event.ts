@@ -33,7 +33,7 @@ export async function* watchEvent(
       newest = undefined;
       if (!found) {
         if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
-        await ports.barrier.caughtUp();
+        await ports.barrier.caughtUpSoon();
         believed = true;
         continue;
       }
