@@ -106,6 +106,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       retentionMs: retention.eventsMs,
       barrier,
       watchers,
+      isHeld: (id) => folding?.holds(id) ?? false,
     }),
     foldLost() {
       if (stopping.signal.aborted) return;

@@ -21,8 +21,12 @@ export type FoldPorts = {
   readonly isAwaited: () => boolean;
 };
 
-/** The fold; `hurry` has it write at once what it holds. */
-export type Folding = Subscription & { hurry(): void };
+export type Folding = Subscription & {
+  /** Has it write at once what it holds. */
+  hurry(): void;
+  /** Whether it holds the accept of this event: it is there, and is told of soon. */
+  holds(id: string): boolean;
+};
 
 /**
  * A few accepts are held for so long: most events have ended by then, and come and go in one row, in one statement instead of two. It costs those
@@ -142,6 +146,7 @@ export function startFold(ports: FoldPorts): Folding {
     hurry() {
       if (held.length > 0) writeNow();
     },
+    holds: (id) => held.some(({ records }) => records.some(({ eventId }) => eventId === id)),
     async stop() {
       await subscription.stop();
       forget(); // the log has it
