@@ -14,7 +14,7 @@ import { createApplied, recordsBehind } from './domain/applied.ts';
 import { createWatchers, ENDED_VERSION } from './domain/watchers.ts';
 import { createKeeper } from './flows/purge.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
-import { type Folding, startFold } from './loops/fold.ts';
+import { startFold } from './loops/fold.ts';
 import { lookForChanges } from './loops/look-for-changes.ts';
 import { runRetention } from './loops/retention.ts';
 
@@ -69,12 +69,11 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   });
   const watchers = createWatchers();
   const stopping = new AbortController();
-  let folding: Folding | undefined;
-  const hurry = (): void => folding?.hurry();
+  const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
   const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
   let owned = 0; // partitions that are folded here
-  folding = startFold({
+  const folding = startFold({
     log: eventLog,
     events,
     partitions,
@@ -106,17 +105,17 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       retentionMs: retention.eventsMs,
       barrier,
       watchers,
-      isHeld: (id) => folding?.holds(id) ?? false,
+      isHeld: (id) => folding.holds(id),
     }),
     foldLost() {
       if (stopping.signal.aborted) return;
       applied.startOver(new Map(Array.from({ length: eventLog.partitionCount }, (_, partition) => [partition, 0])));
       startOver();
-      folding?.again();
+      folding.again();
     },
     async stop() {
       stopping.abort();
-      await folding?.stop();
+      await folding.stop();
       await Promise.all([keeping, looking]);
     },
   };
