@@ -112,11 +112,13 @@ describe('A web function', () => {
     assert.deepEqual(textsOf(id), [`FC Initialize Start RequestId: ${id}`, 'hook /initialize', `FC Initialize End RequestId: ${id}`]);
     host.send({ stopInstances: [{ ...StopInstance.create(), instanceId: instance }] });
     await host.gone(instance);
-    await host.until(() => textsOf(instance).length >= 3, 'the lines of the other hook');
-    assert.deepEqual(textsOf(instance), [
+    await host.until(() => textsOf(instance).length >= 7, 'the lines of the other hook');
+    assert.deepEqual(textsOf(instance).slice(0, -2), [
+      `START RequestId: ${instance}`,
       `FC PreStop Start RequestId: ${instance}`,
       'hook /pre-stop',
       `FC PreStop End RequestId: ${instance}`,
+      `Response RequestId:${instance} RetMsg:null`,
     ]);
   });
 

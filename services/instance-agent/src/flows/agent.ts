@@ -80,6 +80,8 @@ export type Instance = {
   handlers: number | undefined;
   /** The hook that runs. */
   hook: RunningHook | undefined;
+  /** When its PreStop hook began, monotonic; undefined until then. */
+  preStopMs: number | undefined;
   /** Called, instead of concluding an attempt, once what it wrote until now has been read. */
   onSettled: (() => void) | undefined;
   readonly splitters: { readonly stdout: LineSplitter; readonly stderr: LineSplitter };

@@ -3,7 +3,8 @@ import type { Hook } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import type { HookKind } from '../ports.ts';
-import type { Agent, Instance } from './agent.ts';
+import { renderLogEnd, renderLogHead } from '../domain/render-log.ts';
+import type { Agent, IdleLine, Instance } from './agent.ts';
 import { addPlatformLine } from './collect-output.ts';
 
 const DEFAULT_HOOK_TIMEOUT_MS = 3_000;
@@ -25,6 +26,7 @@ export function runInitializer(agent: Agent, instance: Instance, done: (fault: S
 export function runPreStop(agent: Agent, instance: Instance): void {
   const hook = instance.fn.preStop;
   if (!hook) return agent.feed(instance, { kind: 'HOOK_ENDED', nowMs: agent.clock.monotonic() });
+  instance.preStopMs = agent.clock.monotonic();
   runHook(agent, instance, 'PRE_STOP', hook, instance.id, (ok, text) => {
     if (!ok) agent.log.warn('A PreStop hook failed', { instance: instance.id, function: instance.fn.name, error: text });
     agent.feed(instance, { kind: 'HOOK_ENDED', nowMs: agent.clock.monotonic() });
@@ -83,16 +85,21 @@ export function onSettled(agent: Agent, instance: Instance): void {
   else agent.feed(instance, { kind: 'CONCLUDED' });
 }
 
-/** Keeps the lines of a PreStop hook, which belong to no event, under the id of the instance. */
+/** Keeps the lines of a PreStop hook, which belong to no event, as the log of a call with the id of the instance: there they can be read. */
 export function endInstanceLog(agent: Agent, instance: Instance): void {
-  if (instance.life.kind !== 'GONE' || instance.life.ending.kind !== 'RETIRED' || !instance.fn.preStop || instance.waiting.length > 0)
-    return;
+  const { id, life, fn, preStopMs } = instance;
+  if (life.kind !== 'GONE' || preStopMs === undefined) return;
   breakOffHook(agent, instance, 'its process ended');
   for (const stream of ['stdout', 'stderr'] as const)
     instance.splitters[stream].flush((text) => void instance.idleLines.push({ stream, text, timeMs: agent.clock.now() }));
-  instance.idleLines.splice(0).forEach((line, index) => {
-    const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: instance.id, text: line.text };
-    agent.logs.push({ eventId: instance.id, sequence: index + 1, line: stored });
+  const [memoryMb, memoryBytes] = [fn.memoryMb, instance.peakBytes];
+  const durationMs = agent.clock.monotonic() - preStopMs;
+  const platform = (text: string): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
+  const head = renderLogHead({ requestId: id, coldStart: undefined, memoryMb, memoryBytes });
+  const end = renderLogEnd({ requestId: id, memoryMb, memoryBytes, durationMs, platformLines: [], result: 'null', error: '' });
+  [...head.map(platform), ...instance.idleLines.splice(0), ...end.map(platform)].forEach((line, index) => {
+    const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };
+    agent.logs.push({ eventId: id, sequence: index + 1, line: stored });
   });
 }
 

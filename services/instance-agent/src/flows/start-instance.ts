@@ -176,6 +176,7 @@ function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {
     coldStart: undefined,
     handlers: undefined,
     hook: undefined,
+    preStopMs: undefined,
     onSettled: undefined,
     splitters: { stdout: lineSplitter(), stderr: lineSplitter() },
     idleLines: [],

@@ -51,7 +51,6 @@ export const DOCUMENTS: readonly TSchema[] = [
       pre_stop: orNull(HookSchema),
       init_timeout: Duration,
       port: orNull(Type.Integer()),
-      port: Type.Union([Type.Integer(), Type.Null()]),
       code_sha256: Type.String(),
       code_size_bytes: Type.Integer(),
       create_time: Moment,
