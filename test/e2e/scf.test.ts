@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import { exampleZip, refusedWith, type ScfClient, scfClient } from '../support/scf-client.ts';
@@ -343,26 +342,6 @@ describe("Tencent Cloud's SDK of SCF", () => {
     assert.deepEqual([AccountLimit?.Namespace?.[0]?.MaxMsgTTL, AccountUsage?.TotalConcurrencyMem], [21_600, 128_000]);
     await refusedWith('UnsupportedOperation', client.DeleteFunction({ FunctionName, Qualifier: '1' }));
     await client.DeleteFunction({ FunctionName });
-  });
-
-  it('runs custom runtimes and web functions, and knows Go1', async () => {
-    const create = async (FunctionName: string, files: Readonly<Record<string, string>>, more: object) => {
-      const Code = { ZipFile: (await zipOf(files)).toString('base64') };
-      await client.CreateFunction({ FunctionName, Code, AsyncRunEnable: 'TRUE', ...more });
-      const { Runtime, Type, Handler } = await client.GetFunction({ FunctionName });
-      return [Runtime, Type, Handler];
-    };
-    const bootstrap = readFileSync(new URL('../../examples/functions/custom-bash/bootstrap', import.meta.url), 'utf8');
-    assert.deepEqual(await create('shell', { bootstrap }, { Runtime: 'CustomRuntime' }), ['CustomRuntime', 'Event', '']);
-    const server = `require('node:http').createServer((request, response) => response.end(request.url)).listen(process.env.PORT);`;
-    const web = { scf_bootstrap: '#!/bin/bash\nexec node server.js\n', 'server.js': server };
-    assert.deepEqual(await create('site', web, { Runtime: 'Nodejs18.15', Type: 'HTTP' }), ['Nodejs18.15', 'HTTP', '']);
-    assert.deepEqual(await create('gopher', { main: '#!/bin/sh\n' }, { Runtime: 'Go1' }), ['Go1', 'Event', 'main']);
-    const shell = await invokeAsync('shell', { n: 1 });
-    const site = await invokeAsync('site');
-    for (const id of [shell, site]) await reaches(id, 'FINISHED');
-    assert.match((await logOf('site', site))?.RetMsg ?? '', /event-invoke/);
-    for (const FunctionName of ['shell', 'site', 'gopher']) await client.DeleteFunction({ FunctionName });
   });
 
   it('refuses functions with the codes that are documented', async () => {

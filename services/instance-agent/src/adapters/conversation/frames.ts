@@ -25,9 +25,10 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
     invoke({ seq, requestId, payload }) {
       const head = encodeInvokeHead(seq, requestId, payload.length);
       // One write is one system call.
-      if (payload.length <= JOINED_BYTES) return write(Buffer.concat([head, payload], head.length + payload.length));
-      write(head);
-      write(payload);
+      if (payload.length > JOINED_BYTES) {
+        write(head);
+        write(payload);
+      } else write(Buffer.concat([head, payload], head.length + payload.length));
     },
     hook: ({ seq, handler }) => write(encodeHook(seq, handler)),
     close: () => undefined, // the channel goes with the process

@@ -118,7 +118,11 @@ function readDefinition(at: Cursor): WireType {
 
 /** Name and id of a type: both are known from elsewhere. */
 function skipCommon(at: Cursor): void {
-  eachField(at, (part) => void (part === 0 ? at.bytes() : part === 1 ? at.int() : UNKNOWN()));
+  eachField(at, (part) => {
+    if (part === 0) at.bytes();
+    else if (part === 1) at.int();
+    else UNKNOWN();
+  });
 }
 
 function readSlice(at: Cursor): WireType {

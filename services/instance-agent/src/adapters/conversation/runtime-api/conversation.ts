@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, readRuntimeError, resultOf, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
-import { readBody } from './body.ts';
+import { type Body, readBody } from './body.ts';
 import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
 import { nextHeaders, runtimeVariables } from './headers.ts';
 import { type Route, routeOf } from './routes.ts';
@@ -14,6 +14,7 @@ const MAX_CONNECTIONS = 32;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** For a whole request to arrive; one that is held waits for us. */
 const REQUEST_WITHIN_MS = 120_000;
+const NO_BODY: Body = { bytes: 0, data: Buffer.alloc(0), tooLarge: false };
 /** Types of errors that Lambda lets through. */
 const ERROR_TYPE = /(Runtime|Function)\.[A-Z][a-zA-Z]+/;
 
@@ -44,12 +45,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     isReady = true;
     tellIfLoaded();
   };
-  const onAnswer = async (
-    route: Extract<Route, { dialect: Dialect }>,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> => {
-    const body = await readBody(request, MAX_BODY_BYTES);
+  const onAnswer = (route: Extract<Route, { dialect: Dialect }>, body: Body, request: IncomingMessage, response: ServerResponse): void => {
     const work = desk.answered(route.requestId);
     if (work === 'UNKNOWN') return answer(response, 400, { errorMessage: 'Invalid request ID', errorType: 'InvalidRequestID' });
     if (work === 'DONE') return refuseState(response);
@@ -74,8 +70,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     }
     accept(route.dialect, response);
   };
-  const onInitError = async (dialect: Dialect, request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await readBody(request, MAX_BODY_BYTES);
+  const onInitError = (dialect: Dialect, body: Body, request: IncomingMessage, response: ServerResponse): void => {
     if (isReady || initFailed) return refuseState(response);
     initFailed = true;
     const failure = readRuntimeError(body.data, allowedType(headerOf(request, 'lambda-runtime-function-error-type')));
@@ -83,22 +78,23 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     const message = `The runtime could not initialize: ${failure.message.slice(0, 1_000)}`;
     events.onLoadFailed({ statusCode: 443, message, error: failureJson('', 443, failure) });
   };
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const route = routeOf(request.method ?? '', request.url ?? '');
+  /** Answers a request whose body has been read, if it needs one. */
+  const handle = (route: Route, body: Body, request: IncomingMessage, response: ServerResponse): void => {
     switch (route.kind) {
       case 'NEXT':
         return onNext(route.dialect, response);
       case 'RESPONSE':
       case 'ERROR':
-        return onAnswer(route, request, response);
+        return onAnswer(route, body, request, response);
       case 'INIT_ERROR':
-        return onInitError(route.dialect, request, response);
+        return onInitError(route.dialect, body, request, response);
       case 'INIT_READY':
         isReady = true;
         answer(response, 200, {});
         return tellIfLoaded();
       case 'PING':
-        return void response.end('pong');
+        response.end('pong');
+        return;
       case 'EXTENSION_REGISTER':
         response.setHeader('Lambda-Extension-Identifier', randomUUID());
         return answer(response, 200, { functionName: fn.name, functionVersion: fn.version, handler: fn.handler });
@@ -121,7 +117,13 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_WITHIN_MS, keepAliveTimeout: 0 },
     (request, response) => {
       response.on('error', () => undefined); // its reader is gone
-      handle(request, response).catch(() => response.destroy());
+      const route = routeOf(request.method ?? '', request.url ?? '');
+      const needsBody = route.kind === 'RESPONSE' || route.kind === 'ERROR' || route.kind === 'INIT_ERROR';
+      if (!needsBody) return handle(route, NO_BODY, request, response);
+      readBody(request, MAX_BODY_BYTES).then(
+        (body) => handle(route, body, request, response),
+        () => response.destroy(), // its writer went away, or never stopped
+      );
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
