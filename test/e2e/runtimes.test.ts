@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { eventually, filesIn, goPrograms, nodePackage, pythonPackages } from '@evenfall/testkit';
+import { eventually, filesIn, goPrograms, nodePackage, pythonPackages, rustProgram } from '@evenfall/testkit';
 import type { EventAnswer, LogLineAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -211,6 +211,16 @@ describe('functions built with the clouds’ own clients', () => {
       const lines = textsOf(await stack.rest.logs(event.id));
       for (const line of ['do something before shutdown.', 'Graceful shutdown.']) assert.ok(lines.includes(line), lines.join('\n'));
     });
+  });
+
+  const rust = rustProgram(pathOf(`${FUNCTIONS}/rust`), 'bootstrap');
+  it('by lambda_runtime, in Rust: returns and fails', { skip: !rust && 'it takes a minute to build: set EVENFALL_TEST_RUST' }, async () => {
+    assert.ok(rust);
+    await stack.rest.deploy({ name: 'lambda-rust', runtime: 'custom', timeout: '50s', ...ONCE }, { bootstrap: rust });
+    const event = await run('lambda-rust', {});
+    assert.deepEqual(event.result, { id: event.id, memory: 128 }, JSON.stringify(event.error));
+    const failed = await run('lambda-rust', { do: 'fail' });
+    assert.deepEqual([failed.status_code, errorOf(failed).errorMessage], [430, 'went wrong']);
   });
 
   it('by Express: a web function returns, fails and tidies up', async () => {

@@ -25,6 +25,22 @@ export function goPrograms(dir: string): Readonly<Record<string, Buffer>> | unde
   );
 }
 
+/**
+ * The program of a folder with a Cargo.toml, by the name of its package. It takes a minute to build: only where EVENFALL_TEST_RUST is set, or
+ * EVENFALL_TEST_TOOLCHAINS is `required`. undefined otherwise.
+ */
+export function rustProgram(dir: string, name: string): Buffer | undefined {
+  if (!process.env['EVENFALL_TEST_RUST'] && process.env['EVENFALL_TEST_TOOLCHAINS'] !== 'required') return undefined;
+  if (lacks('cargo', ['--version'])) return undefined;
+  const built = made('rust', [dir], (into) => {
+    const target = mkdtempSync(join(into, 'target-'));
+    run('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', target], { cwd: dir, env: process.env });
+    cpSync(join(target, 'release', name), join(into, name));
+    rmSync(target, { recursive: true });
+  });
+  return readFileSync(join(built, name));
+}
+
 /** What a requirements.txt names, for the host's python3, and that python3. undefined, loudly, where there is no python3 with venv. */
 export function pythonPackages(requirements: string): { readonly python: string; readonly files: PackageFiles } | undefined {
   if (lacks('python3', ['-c', 'import ensurepip, venv'])) return undefined;
