@@ -186,5 +186,6 @@ function drained(call: grpc.ServerWritableStream<unknown, unknown>, signal: Abor
 function statusOf(refusal: ReturnType<typeof toRefusal>): Partial<grpc.StatusObject> & { name: string; message: string } {
   const metadata = new grpc.Metadata();
   metadata.set(DETAILS_TRAILER, encodeStatus(refusal));
+  metadata.set('grpc-retry-pushback-ms', '-1'); // it was heard: the channel is to try again only what never arrived
   return { name: 'Refusal', message: refusal.message, code: refusal.grpcCode, details: refusal.message, metadata };
 }

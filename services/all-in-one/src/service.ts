@@ -132,6 +132,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           dataDir: config.agentDataDir,
           agentId: config.agentAgentId,
           capacityMb: config.agentCapacityMb,
+          logSpoolMb: config.agentLogSpoolMb,
           parallelStarts: config.agentParallelStarts,
           pythonPath: config.agentPythonPath,
           searchPath: config.agentSearchPath,

@@ -1,3 +1,4 @@
+import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { ProcStatus } from './domain/disposition.ts';
@@ -134,4 +135,14 @@ export type ConversationSpec = {
 export type Conversations = {
   /** Begins to listen, if this kind of runtime wants that; its process is not there yet. */
   open(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation>;
+};
+
+/** Log lines that wait on disk for an event-store that is away. */
+export type LogSpool = {
+  /** Batches there are. */
+  readonly size: number;
+  /** Keeps a batch; false if there is no room for it. */
+  put(lines: readonly StoredLogLine[]): Promise<boolean>;
+  /** The batch that has waited longest, and how to let go of it; `lostCount` of its lines could not be read back. */
+  oldest(): Promise<{ readonly lines: StoredLogLine[]; readonly lostCount: number; remove(): Promise<void> } | undefined>;
 };

@@ -11,6 +11,7 @@ import { codeStore } from './adapters/code/code-store.ts';
 import { conversations } from './adapters/conversation/conversations.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
+import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
@@ -37,6 +38,8 @@ export type InstanceAgentSettings = {
   readonly dataDir: string;
   /** Made once and kept in the data folder if it is not given. */
   readonly agentId?: string | undefined;
+  /** Megabytes of log lines kept on disk while the event-store is away. Default 256. */
+  readonly logSpoolMb?: number | undefined;
   /** Three quarters of the host's memory if it is not given. */
   readonly capacityMb?: number | undefined;
   /** Two per core if it is not given. */
@@ -55,6 +58,7 @@ export type RunningInstanceAgent = {
 };
 
 const TICK_MS = 250;
+const DEFAULT_LOG_SPOOL_MB = 256;
 const LOAD_TICK_MS = 100;
 const STOP_WITHIN_MS = 5_000;
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
@@ -113,7 +117,8 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     },
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
-  const logs = shipLogs(ports.eventStore, systemClock, log, counters);
+  const spool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
+  const logs = shipLogs(ports.eventStore, spool, systemClock, log, counters);
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => onDue(agent, instance, nowMs));
   const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));

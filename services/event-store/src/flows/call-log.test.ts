@@ -31,8 +31,8 @@ function world() {
       stored.push({ time: new Date(), stream, attempt: 1, instanceId: 'i', text });
       watchers.tell(id);
     },
-    list: async (pageSize = 0, pageToken = '') => listLogLines(ports, { eventId: id, pageSize, pageToken }, signal),
-    tail: () => tailLogLines(ports, id, signal),
+    list: async (pageSize = 0, pageToken = '') => listLogLines(ports, { eventId: id, pageSize, pageToken, filter: undefined }, signal),
+    tail: () => tailLogLines(ports, { eventId: id, filter: undefined }, signal),
   };
 }
 

@@ -2,7 +2,7 @@ import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { fold, type FoldedPlace, idsToLoad, type OpenEntry } from '../domain/fold.ts';
+import { fold, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
 import type { EventTable, Partitions } from '../ports.ts';
 
 export type FoldPorts = {
@@ -13,6 +13,10 @@ export type FoldPorts = {
   readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
   /** Told after every fold that is in the database. */
   readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
+  /** Told which partitions are folded here from now on, by nobody else. */
+  readonly onOwned: (partitions: readonly number[]) => void;
+  /** What ended longer ago is not written any more: a log may be kept longer than its view. Milliseconds since the epoch. */
+  readonly keptSinceMs: () => KeptSince;
 };
 
 /** Open events kept in memory; others are read back when a record comes for them. */
@@ -51,6 +55,7 @@ export function startFold(ports: FoldPorts): Subscription {
         offsets.set(partition, endOffset);
         places.set(partition, { endOffset, owner });
       }
+      ports.onOwned(owned);
       ports.onStartOver(offsets);
       return offsets;
     },
@@ -59,14 +64,17 @@ export function startFold(ports: FoldPorts): Subscription {
       for (const { partition, firstOffset } of batches)
         if (firstOffset < (places.get(partition)?.endOffset ?? 0)) throw new FoldedElsewhere('These records have been folded before');
       const { ended, owing } = await load(batches);
-      const changes = fold(
-        batches,
-        (id) => open.get(id),
-        (id) => ended.has(id),
-        (partition) => places.get(partition),
-        (id) => owing.get(id),
+      const changes = withoutPast(
+        fold(
+          batches,
+          (id) => open.get(id),
+          (id) => ended.has(id),
+          (partition) => places.get(partition),
+          (id) => owing.get(id),
+        ),
+        ports.keptSinceMs(),
       );
-      await partitions.ensure(changes.ended.map((event) => event.endTime?.getTime() ?? 0));
+      await partitions.ensure([...changes.ended, ...changes.dead.map(({ event }) => event)].map((event) => event.endTime?.getTime() ?? 0));
       if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
       for (const [id, stored] of changes.touched) {
         if (!stored.event || isFinal(stored.event.state)) open.delete(id);
@@ -85,7 +93,10 @@ export function startFold(ports: FoldPorts): Subscription {
       subscription.applied(endOffsets);
       ports.onFolded(changes.touched, endOffsets);
     },
-    lost: () => open.clear(),
+    lost() {
+      open.clear();
+      ports.onOwned([]);
+    },
   });
   return subscription;
 }

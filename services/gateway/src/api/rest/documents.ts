@@ -1,6 +1,6 @@
 import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
-import { Instance_State } from '@evenfall/contracts/v1/operator_service';
+import { Instance_State, ViewPartition_Kind } from '@evenfall/contracts/v1/operator_service';
 import {
   KillSignal,
   Termination_Cause,
@@ -162,6 +162,18 @@ export const DOCUMENTS: readonly TSchema[] = [
       attempt: Type.Integer(),
       instance_id: Type.String(),
       text: Type.String(),
+    }),
+  ),
+  named(
+    'ViewPartition',
+    Type.Object({
+      name: Type.String(),
+      kind: enumOf(ViewPartition_Kind),
+      from_time: Moment,
+      to_time: Moment,
+      due_time: Moment,
+      row_estimate: orNull(Type.Integer({ description: 'As the database estimates them; null if it never has.' })),
+      size_bytes: Type.Integer(),
     }),
   ),
   named(

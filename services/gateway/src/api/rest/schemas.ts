@@ -121,9 +121,11 @@ export const EventQuery = Type.Object(
     end_time_before: Type.Optional(Time),
     order_by: Type.Optional(choiceOf(['start_time', 'end_time'])),
     order: Type.Optional(choiceOf(['desc', 'asc'])),
+    show_total_size: Type.Optional(Type.Boolean({ description: 'Whether to say how many match on all pages together.' })),
   },
   STRICT,
 );
 
+export const NamespacePath = Type.Object({ namespace: Type.String() });
 export const FunctionPath = Type.Object({ namespace: Type.String(), function: Type.String() });
 export const EventPath = Type.Object({ event_id: Type.String() });
