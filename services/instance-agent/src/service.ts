@@ -8,6 +8,7 @@ import type { ClientOf } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { codeStore } from './adapters/code/code-store.ts';
+import { conversations } from './adapters/conversation/conversations.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
 import { openLogSpool } from './adapters/spool/log-spool.ts';
@@ -16,7 +17,8 @@ import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts'
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
 import { endAttempt } from './flows/end-attempt.ts';
 import { assign, reportAgain } from './flows/run-attempt.ts';
-import { startInstance } from './flows/start-instance.ts';
+import { onSettled } from './flows/run-hooks.ts';
+import { onDue, startInstance } from './flows/start-instance.ts';
 import { stopAttempt } from './flows/stop-attempt.ts';
 import { attachment } from './loops/attach.ts';
 import { startConcluder } from './loops/conclude.ts';
@@ -117,8 +119,8 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   });
   const spool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
   const logs = shipLogs(ports.eventStore, spool, systemClock, log, counters);
-  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => feed(agent, instance, { kind: 'DUE', nowMs }));
-  const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
+  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => onDue(agent, instance, nowMs));
+  const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
   const agent: Agent = {
     agentId,
@@ -126,6 +128,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     log,
     driver,
     code,
+    conversations: conversations(),
     outbox: attached,
     logs,
     deadlines,

@@ -9,7 +9,7 @@ import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
 import type { ResolvedPolicy } from '../domain/termination-plan.ts';
-import type { CodeStore, InstanceProcess, ProcessDriver } from '../ports.ts';
+import type { CodeStore, Conversation, Conversations, InstanceProcess, ProcessDriver } from '../ports.ts';
 
 /** Everything the flows work on. */
 export type Agent = {
@@ -18,6 +18,7 @@ export type Agent = {
   readonly log: Log;
   readonly driver: ProcessDriver;
   readonly code: CodeStore;
+  readonly conversations: Conversations;
   readonly outbox: Outbox;
   readonly logs: LogShipper;
   readonly deadlines: { set(instance: Instance, dueMs: number): void };
@@ -56,6 +57,9 @@ export type Instance = {
   /** Whether it ever could take an event. */
   ready: boolean;
   process: InstanceProcess | undefined;
+  conversation: Conversation | undefined;
+  /** Whether the function is loaded; its Initializer may not have run yet. */
+  loaded: boolean;
   current: Attempt | undefined;
   /** Attempts for which it is not free yet: it still starts. */
   readonly waiting: Attempt[];
@@ -74,7 +78,12 @@ export type Instance = {
   coldStart: ColdStart | undefined;
   /** Signals with a listener, as its runtime tells; undefined if it does not. */
   handlers: number | undefined;
-  onHookEnd: ((ok: boolean, text: string) => void) | undefined;
+  /** The hook that runs. */
+  hook: RunningHook | undefined;
+  /** When its PreStop hook began, monotonic; undefined until then. */
+  preStopMs: number | undefined;
+  /** Called, instead of concluding an attempt, once what it wrote until now has been read. */
+  onSettled: (() => void) | undefined;
   readonly splitters: { readonly stdout: LineSplitter; readonly stderr: LineSplitter };
   /** Lines written while no attempt ran: they belong to the next one. */
   idleLines: IdleLine[];
@@ -85,6 +94,8 @@ export type Instance = {
   memoryReadMs: number;
   sweptCount: number;
 };
+
+export type RunningHook = { readonly requestId: string; readonly end: (ok: boolean, text: string) => void };
 
 export type IdleLine = { readonly stream: 'stdout' | 'stderr' | 'platform'; readonly text: string; readonly timeMs: number };
 

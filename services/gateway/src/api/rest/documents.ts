@@ -50,6 +50,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       initializer: orNull(HookSchema),
       pre_stop: orNull(HookSchema),
       init_timeout: Duration,
+      port: orNull(Type.Integer()),
       code_sha256: Type.String(),
       code_size_bytes: Type.Integer(),
       create_time: Moment,

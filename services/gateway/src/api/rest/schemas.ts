@@ -74,7 +74,7 @@ export type HookBody = Static<typeof HookSchema>;
 
 const functionFields = {
   description: Type.Optional(Type.String({ maxLength: 1_000 })),
-  runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs'] })),
+  runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs', 'custom', 'go1', 'web'] })),
   handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
   timeout: Type.Optional(Duration),
   memory_mb: Type.Optional(Type.Integer({ minimum: 64, maximum: 131_072 })),
@@ -85,6 +85,7 @@ const functionFields = {
   initializer: Type.Optional(HookSchema),
   pre_stop: Type.Optional(HookSchema),
   init_timeout: Type.Optional(Duration),
+  port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Of a web function’s server; 9000 by default.' })),
 };
 export const FunctionPatch = Type.Object(functionFields, STRICT);
 export const FunctionCreate = Type.Object(
