@@ -68,6 +68,7 @@ const scheduler: Implementation<SchedulerServiceService> = {
   },
   attach: unimplemented,
   invoke: unimplemented,
+  drainAgent: unimplemented,
   listAgents: unimplemented,
   listInstances: unimplemented,
 };

@@ -23,6 +23,8 @@ export type InstanceProcess = {
   /** Resolves once nothing it starts can escape the sweep: no code of the function's may run before. undefined if it can be loaded at once. */
   readonly contained: Promise<void> | undefined;
   write(bytes: Buffer): void;
+  /** How it is made sure that nothing of it is left. */
+  containment(): 'PID_NAMESPACE' | 'CGROUP' | 'MARKERS';
   /** Sends a signal by its number; a stopped process is continued first. */
   signal(signal: number, scope: SignalScope): Delivery;
   killGroup(): void;

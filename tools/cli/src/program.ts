@@ -6,7 +6,7 @@ import { getEvent, listEvents, type ListOptions, terminateEvent, type TerminateO
 import { deleteFunction, getFunction, listFunctions, listVersions, publishFunction } from './commands/functions.ts';
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
 import { showLog } from './commands/logs.ts';
-import { listAgents, listInstances } from './commands/workers.ts';
+import { drainAgent, type DrainOptions, listAgents, listInstances } from './commands/workers.ts';
 import type { Context } from './context.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -127,10 +127,16 @@ export function createProgram(world: Surroundings): Command {
     .description('log lines of an event')
     .option('-f, --follow', 'until its end')
     .action(run((context, id: string, options: { follow?: boolean }) => showLog(context, id, options)));
-  program
+  const agents = program
     .command('agents')
     .description('worker hosts')
     .action(run((context) => listAgents(context)));
+  agents
+    .command('drain <id>')
+    .description('take nothing new there, and end what runs: it is tried again elsewhere')
+    .option('--deadline <duration>', 'kill what still runs after so long')
+    .option('--wait', 'wait until nothing is left there')
+    .action(run((context, id: string, options: DrainOptions) => drainAgent(context, id, options)));
   program
     .command('instances')
     .description('instances')

@@ -2,10 +2,10 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { encodeInvokeHead } from '../domain/frames.ts';
 import type { Ending } from '../domain/instance-life.ts';
-import { timeLimitMs } from '../domain/time-limit.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, giveBack } from './end-attempt.ts';
+import { firstDueMs } from './take-due.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const LOST: Ending = { kind: 'LOST' };
@@ -21,6 +21,7 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
   agent.attempts.set(key, attempt);
   // It ran here, and neither it nor its outcome is here any more: only that can be said.
   if (assignment.runningOnAgentId !== '') return endAttempt(agent, attempt, LOST);
+  if (agent.drain) return giveBack(agent, attempt);
   const instance = agent.instances.get(given.instanceId);
   attempt.instance = instance;
   if (instance?.life.kind === 'IDLE') return handOver(agent, instance, attempt);
@@ -53,7 +54,7 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   instance.coldStart = undefined;
   instance.current = attempt;
   agent.feed(instance, { kind: 'HANDED_OVER' });
-  agent.deadlines.set(instance, attempt.startMs + timeLimitMs(instance.timeoutMs, attempt.synchronous));
+  agent.deadlines.set(instance, firstDueMs(instance, attempt));
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
   const head = encodeInvokeHead(++instance.seq, attempt.eventId, payload.length);
   // One write is one system call; large payloads are not worth the copy.

@@ -7,6 +7,7 @@ import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
 import type { Agent, Instance } from './agent.ts';
 import { addPlatformLine, collectOutput } from './collect-output.ts';
+import { takeExtendFrame } from './extend-grace.ts';
 
 const DEFAULT_INIT_TIMEOUT_MS = 65_000;
 const DEFAULT_TIMEOUT_MS = 3_000;
@@ -71,6 +72,8 @@ function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): 
         message: 'The function could not be loaded',
         error: Buffer.from(body.subarray(2)),
       });
+    case Frame.EXTEND:
+      return takeExtendFrame(agent, instance, body);
     case Frame.HOOK_ENDED: {
       if (body.length < 5 || body.readUInt32LE(0) !== instance.seq) return;
       const onEnd = instance.onHookEnd;
@@ -164,5 +167,6 @@ function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {
     peakBytes: 0,
     memoryReadMs: Number.NEGATIVE_INFINITY,
     sweptCount: 0,
+    extension: undefined,
   };
 }

@@ -1,10 +1,11 @@
 import type { EventInvokeConfig, FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { msOfDuration } from '@evenfall/time';
 import { checkAnnotations } from './annotations.ts';
 import { keepSecrets, storedDestination } from './destinations.ts';
 import { checkEnvironment } from './environment.ts';
 import { boundedDuration, invalid } from './fields.ts';
 import { checkHandler, runtimeOf } from './handler.ts';
-import { completePolicy } from './termination.ts';
+import { completeByCause, completePolicy } from './termination.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -25,6 +26,7 @@ export type FunctionSettings = Pick<
   | 'preStop'
   | 'initTimeout'
   | 'annotations'
+  | 'terminationByCause'
 >;
 
 /** Fields an update may name, and what they are called here. */
@@ -41,6 +43,7 @@ export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new 
   ['pre_stop', 'preStop'],
   ['init_timeout', 'initTimeout'],
   ['annotations', 'annotations'],
+  ['termination_by_cause', 'terminationByCause'],
 ]);
 
 /** Checks settings, but for destinations, and fills in what was left out (function.proto; limits as in semantics §3). */
@@ -50,14 +53,16 @@ export function completeSettings(given: FunctionSettings): FunctionSettings {
   checkHandler('handler', given.handler);
   checkEnvironment(given.environment);
   checkAnnotations(given.annotations);
+  const timeout = boundedDuration('timeout', given.timeout, SECOND, 24 * HOUR, 3 * SECOND);
   return {
     description: given.description,
     runtime: runtimeOf(given.runtime),
     handler: given.handler,
-    timeout: boundedDuration('timeout', given.timeout, SECOND, 24 * HOUR, 3 * SECOND),
+    timeout,
     memoryMb: memoryOf(given.memoryMb),
     environment: given.environment,
     termination: completePolicy(given.termination),
+    terminationByCause: completeByCause(given.terminationByCause, msOfDuration(timeout)),
     eventInvoke: completeEventInvoke(given.eventInvoke),
     initializer: completeHook('initializer', given.initializer),
     preStop: completeHook('pre_stop', given.preStop),

@@ -35,7 +35,7 @@ export function startsWanted(pool: Pool, nowMs: number): StartsWanted {
 export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressing: boolean): Agent | undefined {
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
+    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
     if (agent.cpuBusy > FULL && !pressing) continue;
     if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
   }

@@ -13,6 +13,7 @@ const OPTIONAL = [
   'environment',
   'annotations',
   'termination',
+  'termination_by_cause',
   'event_invoke',
   'initializer',
   'pre_stop',

@@ -10,7 +10,7 @@ import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } fr
 import { getEvent } from '../../flows/get-event.ts';
 import { invokeFunction } from '../../flows/invoke-function.ts';
 import { listEvents } from '../../flows/list-events.ts';
-import { listAgents, listInstances } from '../../flows/list-workers.ts';
+import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
 import { streamCreateEvents } from '../../flows/stream-create-events.ts';
@@ -46,6 +46,7 @@ export function publicServices(gateway: Gateway, authenticate: Authenticate): Bo
     bind(OperatorServiceService, {
       listAgents: () => listAgents(gateway),
       listInstances: (request) => listInstances(gateway, request),
+      drainAgent: (request) => drainAgent(gateway, request),
     }),
   ];
 }

@@ -1,12 +1,14 @@
-import { type Agent, type Instance, Instance_State } from '@evenfall/contracts/v1/operator_service';
+import { type Agent, Agent_State, type Instance, Instance_State } from '@evenfall/contracts/v1/operator_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { listAgents, listInstances } from '../../flows/list-workers.ts';
+import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import type { Gateway } from '../../ports.ts';
 import { nameOf } from './enum-names.ts';
-import { ref } from './schemas.ts';
+import { Duration, ref } from './schemas.ts';
+import { durationFrom } from './termination-json.ts';
 
 const TAGS = ['operators'];
+const DrainBody = Type.Object({ deadline: Type.Optional(Duration) }, { additionalProperties: false });
 const Query = Type.Object({ agent_id: Type.Optional(Type.String()) }, { additionalProperties: false });
 
 export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
@@ -14,6 +16,26 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     '/v1/agents',
     { schema: { tags: TAGS, summary: 'Lists worker hosts', response: { 200: Type.Object({ agents: Type.Array(ref('Agent')) }) } } },
     async () => ({ agents: (await listAgents(gateway)).agents.map(agentJson) }),
+  );
+  app.post<{ Params: { agent_id: string }; Body: Static<typeof DrainBody> }>(
+    '/v1/agents/:agent_id::drain',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Drains a worker host: nothing new goes there, and what runs has until the deadline',
+        params: Type.Object({ agent_id: Type.String() }),
+        body: DrainBody,
+        response: { 200: ref('Agent') },
+      },
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
+    },
+    async (request) => {
+      const deadline = durationFrom(request.body.deadline);
+      const { agent } = await drainAgent(gateway, { agentId: request.params.agent_id, deadline });
+      return agent && agentJson(agent);
+    },
   );
   app.get<{ Querystring: Static<typeof Query> }>(
     '/v1/instances',
@@ -39,6 +61,8 @@ function agentJson(agent: Agent): object {
     instance_count: agent.instanceCount,
     attempt_count: agent.attemptCount,
     attach_time: agent.attachTime ?? null,
+    state: nameOf(Agent_State, agent.state) ?? null,
+    drain_deadline_time: agent.drainDeadlineTime ?? null,
   };
 }
 

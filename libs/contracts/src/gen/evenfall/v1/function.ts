@@ -8,7 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { TerminationPolicy } from "./termination.ts";
+import { TerminationByCause, TerminationPolicy } from "./termination.ts";
 
 export const protobufPackage = "evenfall.v1";
 
@@ -72,6 +72,8 @@ export interface FunctionMessage {
     | undefined;
   /** For tools: the platform keeps them with every version and reads none. Names of 1 to 100 letters, digits, "-", "_", "." and "/"; 4 KB in all. */
   annotations: { [key: string]: string };
+  /** How its attempts and instances are stopped when nobody asked for it; unset for the defaults. */
+  terminationByCause: TerminationByCause | undefined;
 }
 
 export interface Function_EnvironmentEntry {
@@ -178,6 +180,7 @@ function createBaseFunctionMessage(): FunctionMessage {
     createTime: undefined,
     updateTime: undefined,
     annotations: {},
+    terminationByCause: undefined,
   };
 }
 
@@ -246,6 +249,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     globalThis.Object.entries(message.annotations).forEach(([key, value]: [string, string]) => {
       Function_AnnotationsEntry.encode({ key: key as any, value }, writer.uint32(162).fork()).join();
     });
+    if (message.terminationByCause !== undefined) {
+      TerminationByCause.encode(message.terminationByCause, writer.uint32(178).fork()).join();
+    }
     return writer;
   },
 
@@ -428,6 +434,14 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             }
             continue;
           }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.terminationByCause = TerminationByCause.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -495,6 +509,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
       },
       {},
     );
+    message.terminationByCause = (object.terminationByCause !== undefined && object.terminationByCause !== null)
+      ? TerminationByCause.fromPartial(object.terminationByCause)
+      : undefined;
     return message;
   },
 };
