@@ -4,7 +4,7 @@ import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { addInstance, forgetAttempt, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
-import { placeInstance, startsWanted } from '../domain/scaling.ts';
+import { placeInstance, startsWanted, usableInstances } from '../domain/scaling.ts';
 import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
@@ -22,7 +22,7 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
     if (attempt) handOver(instance, attempt, nowMs);
   }
   if (nowMs < pool.startsAfterMs) return; // looked at again in every round
-  const wanted = startsWanted(pool, nowMs);
+  const wanted = startsWanted(pool, usableInstances(pool, ports.cluster.agents.values()), nowMs);
   // After a crash one is tried at a time, or the many that wait would crash together.
   const count = pool.crashes > 0 && pool.startsAfterMs > 0 ? Math.min(wanted.count, 1 - pool.starting) : wanted.count;
   const { pressing } = wanted;

@@ -34,7 +34,7 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
   const stoodStill = nowMs - ports.lastTendMs > leaseMs / 3;
   ports.lastTendMs = nowMs;
   for (const agent of cluster.agents.values()) {
-    if (stoodStill) agent.lastSeenMs = nowMs;
+    if (stoodStill && agent.send) agent.lastSeenMs = nowMs;
     if (agent.send && nowMs - agent.lastSeenMs >= leaseMs) {
       // Its stream stands and it says nothing, as a stopped process does. It may have another lease by a new hello only.
       agent.close?.();
