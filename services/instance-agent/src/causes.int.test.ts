@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { StopAttempt, type AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
@@ -227,5 +231,26 @@ describe('A host that drains', () => {
     const ended = await host.ended(id);
     assert.deepEqual([ended.outcome, ended.statusCode, ended.stop?.cause], [Outcome.FORCE_KILLED, 499, Cause.USER]);
     await host.dispose();
+  });
+});
+
+describe('An outcome nobody has acknowledged', () => {
+  it('is told by the next agent of the host, until it is acknowledged', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'evenfall-agent-'));
+    const first = await startHost({ dataDir });
+    const id = first.run(await first.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return "kept"\n' }));
+    await first.ended(id);
+    await first.until(() => statSync(join(dataDir, 'outcomes.spool'), { throwIfNoEntry: false })?.size, 'it is on disk');
+    await first.dispose();
+    const second = await startHost({ dataDir });
+    assert.equal((await second.ended(id)).result.toString(), '"kept"');
+    second.send({ acks: [{ eventId: id, attempt: 1 }] });
+    await second.until(() => statSync(join(dataDir, 'outcomes.spool')).size === 0, 'it is gone from the disk');
+    await second.dispose();
+    const third = await startHost({ dataDir });
+    await third.ended(third.run(await third.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 1\n' })));
+    assert.ok(!third.reports.some(({ eventId }) => eventId === id));
+    await third.dispose();
+    await rm(dataDir, { recursive: true });
   });
 });

@@ -1,3 +1,4 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { ProcStatus } from './domain/disposition.ts';
@@ -42,6 +43,16 @@ export type ProcessDriver = {
   sweepEarlierSessions(): Promise<number>;
   /** Lets go of what the host keeps for the agent; no instance is left. */
   close(): void;
+};
+
+/** Outcomes on disk. */
+export type OutcomeSpool = {
+  /** What an earlier session left; what is torn is left out. */
+  read(): AttemptReport[];
+  /** Adds some; `kept` are those added before that are still wanted. Answers false if it is full. Throws what the disk says. */
+  append(reports: readonly AttemptReport[], kept: () => readonly AttemptReport[]): boolean;
+  /** Nothing of it is wanted any more. */
+  clear(): void;
 };
 
 /** Unpacked code packages. */

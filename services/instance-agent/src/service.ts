@@ -7,11 +7,12 @@ import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { msOfDuration, newUuidV7, systemClock } from '@evenfall/time';
+import { outcomeSpool } from './adapters/outcome-spool.ts';
 import { codeStore } from './adapters/code/code-store.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
-import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts';
+import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
 import { drainHost, tendDrain } from './flows/drain-host.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
 import { endAttempt } from './flows/end-attempt.ts';
@@ -23,6 +24,7 @@ import { attachment } from './loops/attach.ts';
 import { startConcluder } from './loops/conclude.ts';
 import { watchDeadlines } from './loops/deadlines.ts';
 import { shipLogs } from './loops/ship-logs.ts';
+import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
 
 export type InstanceAgentPorts = {
@@ -99,7 +101,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     hello,
     drainLeftMs: () => agent.drain && agent.drain.deadlineMs - systemClock.monotonic(),
     repeat: (outbox) => repeat(agent, outbox),
-    receive: (response) => receive(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS),
+    receive: (response) => receive(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS, (attempt) => spool.forgotten(attempt)),
     leaseLost: () => loseAll(agent),
   });
   const counters = countable('instance_agent', {
@@ -146,7 +148,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     tendDrain(agent);
   }, TICK_MS);
   const cpuLoad = createCpuLoad();
-  const loadTick = setInterval(() => attached.tellLoad(cpuLoad()), LOAD_TICK_MS);
+  const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
+  const loadTick = setInterval(() => {
+    attached.tellLoad(cpuLoad());
+    spool.round();
+  }, LOAD_TICK_MS);
   const stopped = new AbortController();
   const attaching = attached.run(stopped.signal);
   let stopping: Promise<void> | undefined;
@@ -161,6 +167,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
     // Where everything stops at once nobody is left to acknowledge: the outcomes are said at the next start.
     if (drainDeadlineMs > 0) await untilSo(() => attempts.size === 0 || !attached.isAttached(), within(LAST_ACKS_MS));
+    spool.round(true); // what nobody took is told at the next start
     clearInterval(tick);
     clearInterval(loadTick);
     deadlines.stop();
@@ -172,11 +179,14 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */
-function receive(agent: Agent, response: AttachResponse, drainDeadlineMs: number): void {
+function receive(agent: Agent, response: AttachResponse, drainDeadlineMs: number, onForgotten: (attempt: Attempt) => void): void {
   if (response.drain) drainHost(agent, msOfDuration(response.drain.deadline) ?? drainDeadlineMs);
   for (const key of response.acks) {
     const name = keyOf(key.eventId, key.attempt);
-    if (agent.attempts.get(name)?.phase === 'ENDED') agent.attempts.delete(name);
+    const attempt = agent.attempts.get(name);
+    if (attempt?.phase !== 'ENDED') continue;
+    agent.attempts.delete(name);
+    onForgotten(attempt);
   }
   for (const request of response.startInstances) {
     if (agent.drain) agent.outbox.change(goneOf(request.instanceId, false, 'the host drains'));

@@ -128,8 +128,10 @@ export type Attempt = {
   head: readonly string[] | undefined;
   tail: string[] | undefined;
   tailBytes: number;
-  /** The report of its end, once there is one. */
+  /** The report of its end, once there is one; since when (monotonic); whether it is on disk too. */
   ended: AttemptReport | undefined;
+  endedMs: number;
+  spooled: boolean;
 };
 
 /** What was done to stop an attempt. */

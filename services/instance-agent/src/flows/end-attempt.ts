@@ -67,6 +67,7 @@ function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer
     attempt.ended = endedReport(attempt, verdict, error, endTime, endMs);
     if (attempt.synchronous) addLogTail(agent, attempt, attempt.ended);
     attempt.phase = 'ENDED';
+    attempt.endedMs = agent.clock.monotonic();
     attempt.instance = undefined; // it may be kept for long: the instance need not
     agent.outbox.report(attempt.ended);
     then?.();

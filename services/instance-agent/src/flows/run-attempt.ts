@@ -84,7 +84,8 @@ function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
   };
 }
 
-function newAttempt(key: string, eventId: string, number: number, synchronous: boolean, payload: Buffer): Attempt {
+/** An attempt of which nothing has happened. */
+export function newAttempt(key: string, eventId: string, number: number, synchronous: boolean, payload: Buffer): Attempt {
   return {
     key,
     eventId,
@@ -107,5 +108,7 @@ function newAttempt(key: string, eventId: string, number: number, synchronous: b
     tail: synchronous ? [] : undefined,
     tailBytes: 0,
     ended: undefined,
+    endedMs: 0,
+    spooled: false,
   };
 }
