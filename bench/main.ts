@@ -2,11 +2,19 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { eventsCase } from './cases/events.ts';
 import { latencyCase } from './cases/latency.ts';
 import { acceptCase } from './cases/accept.ts';
+import { coldCase } from './cases/cold.ts';
+import { terminateCase } from './cases/terminate.ts';
 import { calibrate } from './calibrate.ts';
 import { startStack } from './stack.ts';
 import type { BenchCase } from './report.ts';
 
-const CASES: Readonly<Record<string, BenchCase>> = { events: eventsCase, latency: latencyCase, accept: acceptCase };
+const CASES: Readonly<Record<string, BenchCase>> = {
+  events: eventsCase,
+  latency: latencyCase,
+  accept: acceptCase,
+  terminate: terminateCase,
+  cold: coldCase,
+};
 
 const [name = '', ...args] = process.argv.slice(2);
 const found = CASES[name];

@@ -6,6 +6,7 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { type ClientOf, grpcClient } from '@evenfall/rpc';
 import { tempDir } from '@evenfall/testkit';
+import { durationOfMs } from '@evenfall/time';
 import { zipOf } from './zip.ts';
 
 export type CpuSeconds = { readonly platform: number; readonly postgres: number; readonly functions: number };
@@ -15,6 +16,7 @@ export type Stack = {
   readonly events: ClientOf<EventServiceService>;
   readonly functions: ClientOf<FunctionServiceService>;
   readonly pid: number;
+  deploy(name: string, runtime: 'nodejs' | 'python3', files: Readonly<Record<string, string>>): Promise<void>;
   deployEcho(name: string, runtime: 'nodejs' | 'python3'): Promise<void>;
   /** Megabytes the stack's process holds. */
   residentMb(): number;
@@ -47,14 +49,17 @@ export async function startStack(): Promise<Stack> {
   const events = grpcClient(EventServiceService, address);
   const functions = grpcClient(FunctionServiceService, address);
   const pid = child.pid ?? 0;
+  const deploy: Stack['deploy'] = async (name, runtime, files) => {
+    const terms = { timeout: durationOfMs(120_000), memoryMb: 128 };
+    const fn = { ...FunctionMessage.create({ namespace: 'default', name, runtime, handler: 'index.handler', ...terms }) };
+    await functions.client.createFunction({ function: fn, codeZip: await zipOf(files) });
+  };
   return {
     events: events.client,
     functions: functions.client,
     pid,
-    async deployEcho(name, runtime) {
-      const fn = { ...FunctionMessage.create({ namespace: 'default', name, runtime, handler: 'index.handler', memoryMb: 128 }) };
-      await functions.client.createFunction({ function: fn, codeZip: await zipOf(ECHO[runtime]) });
-    },
+    deploy,
+    deployEcho: (name, runtime) => deploy(name, runtime, ECHO[runtime]),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     cpuSeconds: () => cpuSecondsOf(pid),
     async stop() {

@@ -18,7 +18,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     async () => ({ agents: (await listAgents(gateway)).agents.map(agentJson) }),
   );
   app.post<{ Params: { agent_id: string }; Body: Static<typeof DrainBody> }>(
-    '/v1/agents/:agent_id::drain',
+    '/v1/agents/:agent_id([^:/]+)::drain',
     {
       schema: {
         tags: TAGS,
