@@ -120,6 +120,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       kind: 'gauge',
       read: () => inPhase('RUNNING', 'REPORTING'),
     },
+    outcomes_spooled: {
+      doc: 'Outcomes of them that are on disk too.',
+      kind: 'gauge',
+      read: () => [...attempts.values()].reduce((count, { spooled }) => count + (spooled ? 1 : 0), 0),
+    },
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
   const logs = shipLogs(ports.eventStore, systemClock, log, counters);
