@@ -1,5 +1,9 @@
 // What functions do to themselves and to their host, on purpose or not: each failure has its own name, and the agent goes on.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
@@ -100,5 +104,38 @@ def handler(e, c):
     const ended = await ends({ ...PYTHON, memoryMb: 4096, timeout: durationOfMs(2_000) }, code);
     assert.deepEqual([ended.outcome, ended.statusCode, ended.stop?.cause], [Outcome.TIMED_OUT, 433, Cause.TIMEOUT]);
     await goesOn();
+  });
+});
+
+/** A disk of its own, which can be filled; undefined where nobody may mount one. */
+function smallDisk(): string | undefined {
+  const dir = mkdtempSync(join(tmpdir(), 'evenfall-disk-'));
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', dir]).status === 0) return dir;
+  rmSync(dir, { recursive: true });
+  return undefined;
+}
+
+describe('A disk that is full', () => {
+  const dataDir = smallDisk();
+  after(() => {
+    if (!dataDir) return;
+    spawnSync('umount', [dataDir]);
+    rmSync(dataDir, { recursive: true });
+  });
+
+  it('costs the starts that need it, and outcomes their copy; nothing else', { skip: !dataDir }, async () => {
+    const host = await startHost({ dataDir: dataDir ?? '' });
+    const warm = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return "warm"\n' });
+    await host.ended(host.run(warm));
+    const filler = join(dataDir ?? '', 'filler');
+    assert.throws(() => writeFileSync(filler, Buffer.alloc(8 * 1024 * 1024)), /ENOSPC/);
+    const id = host.run(await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 1\n', 'large.txt': 'x'.repeat(100_000) }));
+    const failed = await host.ended(id);
+    assert.deepEqual([failed.outcome, failed.statusCode], [Outcome.START_FAILED, 500], 'a system error: tried again elsewhere');
+    assert.equal((await host.ended(host.run(warm))).result.toString(), '"warm"');
+    rmSync(filler);
+    const again = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 2\n', 'large.txt': 'x'.repeat(100_000) });
+    assert.equal((await host.ended(host.run(again))).result.toString(), '2');
+    await host.dispose();
   });
 });
