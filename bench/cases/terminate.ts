@@ -110,8 +110,7 @@ export const terminateCase: BenchCase = async ({ stack, rounds, runtime, print }
           gone_p99_ms: percentile(goneMs, 0.99),
         });
       }
-      const running: Running[] = [];
-      for (let i = 0; i < AT_ONCE; i++) running.push(await begin('deaf'));
+      const running = await Promise.all(Array.from({ length: AT_ONCE }, () => begin('deaf')));
       const ended = await Promise.all(running.map(({ id }, i) => withGrace(stack, id, FIRST_GRACE_MS + i * GRACE_STEP_MS)));
       const errors = ended.map(({ termination }, i) => (termination?.durationMs ?? Number.NaN) - (FIRST_GRACE_MS + i * GRACE_STEP_MS));
       print({
