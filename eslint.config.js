@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules', 'libs/contracts/src/gen', '.nx', '.evenfall', 'examples', 'runtimes/nodejs/**/*.cjs'] },
+  { ignores: ['**/node_modules', 'libs/contracts/src/gen', '.nx', '.evenfall', 'examples', 'test/functions', 'runtimes/nodejs/**/*.cjs'] },
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],

@@ -4,9 +4,12 @@ import { latencyCase } from './cases/latency.ts';
 import { acceptCase } from './cases/accept.ts';
 import { coldCase } from './cases/cold.ts';
 import { terminateCase } from './cases/terminate.ts';
+import { foldCase } from './cases/fold.ts';
+import { listCase } from './cases/list.ts';
+import { purgeCase } from './cases/purge.ts';
 import { calibrate } from './calibrate.ts';
 import { startStack } from './stack.ts';
-import type { BenchCase } from './report.ts';
+import type { BenchCase, BenchRun } from './report.ts';
 
 const CASES: Readonly<Record<string, BenchCase>> = {
   events: eventsCase,
@@ -14,12 +17,19 @@ const CASES: Readonly<Record<string, BenchCase>> = {
   accept: acceptCase,
   terminate: terminateCase,
   cold: coldCase,
+  list: listCase,
+  purge: purgeCase,
 };
+/** Those that need no whole platform. */
+const PARTS: Readonly<Record<string, (rounds: number, print: BenchRun['print']) => Promise<void>>> = { fold: foldCase };
 
 const [name = '', ...args] = process.argv.slice(2);
 const found = CASES[name];
-if (!found) {
-  process.stderr.write(`usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3]\ncases: ${Object.keys(CASES).join(', ')}\n`);
+const part = PARTS[name];
+if (!found && !part) {
+  process.stderr.write(
+    `usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3]\ncases: ${Object.keys({ ...CASES, ...PARTS }).join(', ')}\n`,
+  );
   process.exit(2);
 }
 const option = (flag: string): string | undefined => {
@@ -37,9 +47,13 @@ print({
   node: process.version,
   log: 'embedded',
 });
-const stack = await startStack();
-try {
-  await found({ stack, rounds: Number(option('rounds') ?? 5), runtime, print });
-} finally {
-  await stack.stop();
+const rounds = Number(option('rounds') ?? 5);
+await part?.(rounds, print);
+if (found) {
+  const stack = await startStack();
+  try {
+    await found({ stack, rounds, runtime, print });
+  } finally {
+    await stack.stop();
+  }
 }

@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
+import { createPool, type Sql } from '@evenfall/postgres';
 import { type ClientOf, grpcClient } from '@evenfall/rpc';
 import { tempDir } from '@evenfall/testkit';
 import { durationOfMs } from '@evenfall/time';
@@ -15,8 +18,11 @@ export type CpuSeconds = { readonly platform: number; readonly postgres: number;
 export type Stack = {
   readonly events: ClientOf<EventServiceService>;
   readonly functions: ClientOf<FunctionServiceService>;
+  readonly operators: ClientOf<OperatorServiceService>;
   readonly pid: number;
   deploy(name: string, runtime: 'nodejs' | 'python3', files: Readonly<Record<string, string>>): Promise<void>;
+  /** A pool on its database; to be ended before the stack is stopped. */
+  sql(): Sql;
   deployEcho(name: string, runtime: 'nodejs' | 'python3'): Promise<void>;
   /** Megabytes the stack's process holds. */
   residentMb(): number;
@@ -48,6 +54,7 @@ export async function startStack(): Promise<Stack> {
   const address = await readyAddress(child);
   const events = grpcClient(EventServiceService, address);
   const functions = grpcClient(FunctionServiceService, address);
+  const operators = grpcClient(OperatorServiceService, address);
   const pid = child.pid ?? 0;
   const deploy: Stack['deploy'] = async (name, runtime, files) => {
     const terms = { timeout: durationOfMs(120_000), memoryMb: 128 };
@@ -57,7 +64,9 @@ export async function startStack(): Promise<Stack> {
   return {
     events: events.client,
     functions: functions.client,
+    operators: operators.client,
     pid,
+    sql: () => sqlOf(dir.path),
     deploy,
     deployEcho: (name, runtime) => deploy(name, runtime, ECHO[runtime]),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
@@ -65,12 +74,20 @@ export async function startStack(): Promise<Stack> {
     async stop() {
       events.close();
       functions.close();
+      operators.close();
       const gone = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
       await gone;
       dir.remove();
     },
   };
+}
+
+function sqlOf(dataDir: string): Sql {
+  const dir = join(dataDir, 'postgres');
+  const socketDir = readFileSync(join(dir, 'cluster', 'postmaster.pid'), 'utf8').split('\n')[4] ?? '';
+  const password = readFileSync(join(dir, 'password'), 'utf8').trim();
+  return createPool({ kind: 'socket', socketDir, port: 5432, user: 'evenfall', password, database: 'postgres' }, { name: 'bench', max: 2 });
 }
 
 function readyAddress(child: ChildProcess): Promise<string> {

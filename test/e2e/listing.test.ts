@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
+import { runCli } from '../support/cli.ts';
 import type { EventAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -99,5 +100,67 @@ describe('listing events', () => {
       await Promise.all([size(''), size('page_size=0'), size('page_size=7'), size('page_size=100'), size('page_size=5000')]),
       [20, 20, 7, 100, 100],
     );
+  });
+
+  it('says how many there are, and counts them by function and state', async () => {
+    const { rest } = stack;
+    const all = (await rest.list('echo')).length;
+    const page = await rest.call<{ total_size: number; total_size_is_estimate: boolean }>(
+      'GET',
+      `${F}/echo/events?page_size=1&show_total_size=true`,
+    );
+    assert.deepEqual([page.body.total_size, page.body.total_size_is_estimate], [all, false]);
+    const without = await rest.call<object>('GET', `${F}/echo/events?page_size=1`);
+    assert.ok(!('total_size' in without.body));
+    const counts = await rest.call('GET', '/v1/namespaces/default/events:count');
+    const one = await rest.call<{ counts: { count: number }[] }>('GET', `${F}/echo/events:count`);
+    assert.deepEqual(one.body, { counts: [{ function: 'echo', state: 'SUCCEEDED', count: all }] });
+    assert.ok(JSON.stringify(counts.body).includes(JSON.stringify(one.body.counts[0])));
+    const told = await runCli(stack.http, ['events', 'count', 'echo']);
+    assert.match(told.stdout, new RegExp(`FUNCTION +STATE +EVENTS\\necho +SUCCEEDED +${all}\\n`));
+    assert.match(
+      (await runCli(stack.http, ['events', 'list', 'echo', '--limit', '1', '--total'])).stdout,
+      new RegExp(`\\n${all} in all\\nmore: `),
+    );
+  });
+
+  it('narrows down a log by attempt, stream and text, page by page and while it grows', async () => {
+    const { rest } = stack;
+    const code = 'import sys\ndef handler(e, c):\n  for i in range(5): print("line", i)\n  print("oops", file=sys.stderr)\n  return 1\n';
+    await rest.deploy({ name: 'talks', runtime: 'python3', handler: 'index.handler' }, { 'index.py': code });
+    const { id } = await rest.send('talks', 1);
+    const texts = async (query: string): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { data } of rest.stream(`/v1/events/${id}/logs?follow=true&${query}`)) found.push((data as { text: string }).text);
+      const { body } = await rest.call<{ lines: { text: string }[] }>('GET', `/v1/events/${id}/logs?${query}`);
+      assert.deepEqual(found, body.lines.map(({ text }) => text), query); // prettier-ignore
+      return found;
+    };
+    assert.deepEqual(await texts('stream=STDERR'), ['oops']);
+    assert.deepEqual(await texts('contains=line%203'), ['line 3']);
+    assert.equal((await texts('stream=STDOUT&stream=STDERR&attempt=1')).length, 6);
+    assert.deepEqual(await texts('attempt=2'), []);
+    assert.deepEqual(await texts('instance_id=nobody'), []);
+    assert.ok((await texts('stream=PLATFORM')).some((text) => text.startsWith('START RequestId')));
+    const first = await rest.call<{ lines: unknown[]; next_page_token: string }>('GET', `/v1/events/${id}/logs?stream=STDOUT&page_size=2`);
+    const other = await rest.call('GET', `/v1/events/${id}/logs?stream=STDERR&page_size=2&page_token=${first.body.next_page_token}`);
+    assert.deepEqual([first.body.lines.length, other.status], [2, 400]);
+    assert.equal((await runCli(stack.http, ['logs', id, '--grep', 'line', '--stream', 'stdout'])).stdout.split('\n').length, 6);
+  });
+
+  it('shows what a purge would drop, and drops nothing', async () => {
+    const { rest } = stack;
+    const asked = { dry_run: true, time: new Date(Date.now() + 80 * 3_600_000).toISOString() };
+    const { body } = await rest.call<{ partitions: { kind: string; due_time: string }[] }>('POST', '/v1/purge', asked);
+    assert.ok(body.partitions.some(({ kind }) => kind === 'EVENTS') && body.partitions.some(({ kind }) => kind === 'LOG_LINES'));
+    assert.ok(body.partitions.every(({ due_time: due }) => due <= asked.time));
+    const table = await runCli(stack.http, ['purge', '--dry-run', '--at', asked.time]);
+    assert.match(table.stdout, /PARTITION +HOLDS +FROM +TO +DUE +ROWS +SIZE\n(ended_event|log_line)_h\d+ +/);
+    assert.match(table.stdout, new RegExp(`\\n${body.partitions.length} partitions, [\\d.]+ [KM]B: would be dropped.\\n`));
+    assert.equal((await runCli(stack.http, ['purge', '--dry-run'])).stdout, 'Nothing would be dropped.\n');
+    assert.equal((await runCli(stack.http, ['purge'])).stdout, 'Nothing was dropped.\n');
+    assert.equal((await rest.call('POST', '/v1/purge', { time: asked.time })).status, 400);
+    assert.equal((await runCli(stack.http, ['purge', '--at', asked.time])).code, 2);
+    assert.ok((await rest.list('echo')).length > 0);
   });
 });

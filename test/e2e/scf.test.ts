@@ -349,7 +349,8 @@ describe("Tencent Cloud's SDK of SCF", () => {
     const cases: readonly (readonly [string, object])[] = [
       ['InvalidParameterValue.FunctionName', { FunctionName: 'ends-' }],
       ['InvalidParameterValue.Namespace', { Namespace: '9' }],
-      ['InvalidParameterValue.Runtime', { Runtime: 'Go1' }],
+      ['InvalidParameterValue.Runtime', { Runtime: 'Php8.0' }],
+      ['InvalidParameterValue.Runtime', { Runtime: 'Perl5', Type: 'HTTP' }],
       ['InvalidParameterValue.Runtime', { Runtime: 'Python2.7' }],
       ['MissingParameter.Runtime', { Runtime: undefined }],
       ['MissingParameter.Code', { Code: undefined }],
@@ -370,7 +371,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
       ['InvalidParameterValue.ZipFile', { Code: { ZipFile: 'bm8gemlw' } }],
       ['InvalidParameterValue.CodeSource', { CodeSource: 'Git' }],
       ['UnsupportedOperation', { Code: { CosBucketName: 'b', CosObjectName: 'o' } }],
-      ['UnsupportedOperation', { Type: 'HTTP' }],
+      ['InvalidParameterValue.ZipFile', { Type: 'HTTP' }],
       ['UnsupportedOperation', { VpcConfig: { VpcId: 'vpc-1', SubnetId: 's' } }],
       ['InvalidParameter', { Timeout: '3' }],
       ['UnknownParameter', { Color: 'red' }],

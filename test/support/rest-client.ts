@@ -26,9 +26,13 @@ export type RestClient = {
   /** Calls; a body that is neither text nor bytes is sent as JSON. */
   call<T = unknown>(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Answer<T>>;
   /** Creates a function of the default namespace from files. */
-  deploy(spec: FunctionSpec, files: Readonly<Record<string, string>>): Promise<void>;
+  deploy(spec: FunctionSpec, files: Readonly<Record<string, string | Buffer>>): Promise<void>;
   /** Creates one of examples/functions, with settings changed, perhaps. */
-  deployExample(example: string, changes?: Readonly<Record<string, unknown>>): Promise<string>;
+  deployExample(
+    example: string,
+    changes?: Readonly<Record<string, unknown>>,
+    moreFiles?: Readonly<Record<string, string | Buffer>>,
+  ): Promise<string>;
   /** Hands an event over; answers it as accepted. */
   send(fn: string, payload: unknown, options?: CallOptions): Promise<EventAnswer>;
   /** Hands up to 1,000 over; answers the ids. */
@@ -74,13 +78,13 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
       const code = await zipOf(files);
       await good(201, 'POST', FUNCTIONS, { memory_mb: 128, ...spec, code_zip: code.toString('base64') });
     },
-    async deployExample(example, changes = {}) {
+    async deployExample(example, changes = {}, moreFiles = {}) {
       const dir = fileURLToPath(new URL(`${example}/`, EXAMPLES));
       const names = readdirSync(dir);
       const text = (name: string): string => readFileSync(`${dir}${name}`, 'utf8');
       const spec = { ...(JSON.parse(text('function.json')) as FunctionSpec), ...changes };
       const code = names.filter((name) => name !== 'function.json');
-      await client.deploy(spec, Object.fromEntries(code.map((name) => [name, text(name)])));
+      await client.deploy(spec, { ...Object.fromEntries(code.map((name) => [name, text(name)])), ...moreFiles });
       return spec.name;
     },
     send: (fn, payload, options) => good<EventAnswer>(202, 'POST', `${FUNCTIONS}/${fn}/events`, JSON.stringify(payload), options),

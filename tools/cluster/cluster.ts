@@ -15,6 +15,8 @@ export type ClusterOptions = {
   readonly log?: 'embedded' | 'kafka';
   /** Replicas of the queue. Default 1 with the embedded log, which has one owner of all partitions, and 2 with Kafka. */
   readonly queues?: number;
+  /** Replicas of the event-store. Default 1. */
+  readonly eventStores?: number;
   /** Default 2. */
   readonly agents?: number;
   /** Settings of every process. */
@@ -59,6 +61,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const log = options.log ?? 'embedded';
   const queues = options.queues ?? (log === 'kafka' ? 2 : 1);
+  const eventStores = options.eventStores ?? 1;
   const agents = options.agents ?? 2;
   if (log === 'embedded' && queues !== 1)
     throw new RangeError('The embedded log has one owner of all partitions: there is one queue with it');
@@ -100,7 +103,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     postgres.start();
     await postgres.ready();
     // Chosen here and not by each process: it has them again after a restart, and the others know them before it starts.
-    const ports = await freePorts(10 + 2 * queues + agents);
+    const ports = await freePorts(8 + 2 * queues + 2 * eventStores + agents);
     const port = (): string => String(ports.shift());
     const broker = log === 'kafka' ? add('kafka', 'tools/cluster/kafka.ts', [join(dataDir, 'kafka')], {}) : undefined;
     broker?.start();
@@ -115,14 +118,16 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         ...logEnv,
         ...env,
       });
-    const [registryPort, eventStorePort, schedulerPort] = [port(), port(), port()];
+    const [registryPort, schedulerPort] = [port(), port()];
+    const eventStorePorts = Array.from({ length: eventStores }, port);
     const queuePorts = Array.from({ length: queues }, port);
     const database = { EVENFALL_POSTGRES_URL: postgres.addresses['url'] ?? '' };
     const registry = { EVENFALL_REGISTRY_ADDRESS: `127.0.0.1:${registryPort}` };
-    const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: `127.0.0.1:${eventStorePort}` };
+    const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: eventStorePorts.map((one) => `127.0.0.1:${one}`).join(',') };
     const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
     service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort });
-    service('event-store', 'event-store', { ...database, EVENFALL_GRPC_PORT: eventStorePort });
+    for (const [i, own] of eventStorePorts.entries())
+      service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, EVENFALL_GRPC_PORT: own });
     service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
     for (let i = 1; i <= agents; i++) {
       const own = {

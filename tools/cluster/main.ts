@@ -8,6 +8,7 @@ const HELP = `npm run start:cluster -- [options]
 
   --log embedded|kafka   where the events are; default kafka where it can be run (Java 17)
   --queues N             replicas of the queue; default 2 with kafka, and 1 with the embedded log
+  --event-stores N       replicas of the event-store; default 1
   --agents N             worker hosts, all on this machine; default 2
   --data-dir FOLDER      default EVENFALL_DATA_DIR, else .evenfall/cluster
   --restart              start a process again that ends by itself
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: {
     log: { type: 'string' },
     queues: { type: 'string' },
+    'event-stores': { type: 'string' },
     agents: { type: 'string' },
     'data-dir': { type: 'string' },
     restart: { type: 'boolean', default: false },
@@ -51,11 +53,13 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
   const log = values.log ?? (noKafka === undefined ? 'kafka' : 'embedded');
   if (log !== 'embedded' && log !== 'kafka') throw new RangeError(`--log is embedded or kafka, not ${log}`);
   const queues = countOf('queues', values.queues);
+  const eventStores = countOf('event-stores', values['event-stores']);
   const agents = countOf('agents', values.agents);
   return {
     dataDir: values['data-dir'] ?? join(env['EVENFALL_DATA_DIR'] ?? '.evenfall', 'cluster'),
     log,
     ...(queues === undefined ? {} : { queues }),
+    ...(eventStores === undefined ? {} : { eventStores }),
     ...(agents === undefined ? {} : { agents }),
     env: Object.fromEntries(ours.filter(([name]) => !NOT_FOR_ALL.includes(name))),
     envOf: {

@@ -21,9 +21,13 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<void> 
   const files = (await readdir(dir)).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name)).sort();
   const connection = await sql.reserve();
   try {
+    await connection.unsafe('SET statement_timeout = 0'); // an index on what is there may take long
     await connection`SELECT pg_advisory_lock(hashtextextended(${`evenfall migrate ${schema}`}, 0))`;
+    // Asked first: who may not make schemas is refused even where there is one.
+    const [there] = await connection`SELECT 1 FROM pg_namespace WHERE nspname = ${schema}`;
+    const schemaExists = there !== undefined;
     await connection.unsafe(`
-      CREATE SCHEMA IF NOT EXISTS ${schema};
+      ${schemaExists ? '' : `CREATE SCHEMA ${schema};`}
       CREATE TABLE IF NOT EXISTS ${schema}.migration (number int PRIMARY KEY, name text NOT NULL, run_time timestamptz NOT NULL DEFAULT now())`);
     const done = await connection.unsafe<{ number: number }[]>(`SELECT number FROM ${schema}.migration`);
     const ran = new Set(done.map((row) => row.number));
@@ -38,6 +42,7 @@ export async function migrate(sql: Sql, options: MigrateOptions): Promise<void> 
     }
   } finally {
     await connection`SELECT pg_advisory_unlock(hashtextextended(${`evenfall migrate ${schema}`}, 0))`.catch(() => undefined);
+    await connection.unsafe('RESET statement_timeout').catch(() => undefined);
     connection.release();
   }
 }

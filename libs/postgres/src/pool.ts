@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import postgres from 'postgres';
+import { takeTls, type Tls } from './tls.ts';
 
 /** A pool; call it as a template tag. Values of type int8 come back as bigint. */
 export type Sql = postgres.Sql<{ bigint: bigint }>;
@@ -22,6 +23,8 @@ export type PoolOptions = {
   readonly name: string;
   /** Connections at most. Default 4. */
   readonly max?: number;
+  /** After so long the server gives a statement up. */
+  readonly statementTimeoutMs?: number;
   /** Answers a commit before it is on disk: a crash of the server may undo the newest. For what can be made again. */
   readonly asyncCommit?: boolean;
   /** Told whenever a connection has gone: what was committed on it without waiting for the disk may be gone too. */
@@ -45,6 +48,10 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
       // Statements are prepared, and their plans kept, while tables are still small: one that reads a small table whole would go on doing so
       // when it has grown. Everything that is asked for by row has an index.
       enable_seqscan: 'off',
+      // And a plan made for the values of one call costs more than it gains: half of what a small statement takes.
+      plan_cache_mode: 'force_generic_plan',
+      // No read takes as long; one that does has lost whoever asked, and keeps a connection from the others.
+      ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: String(options.statementTimeoutMs) }),
       ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}),
     },
   } as const;
@@ -57,10 +64,10 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
       database: target.database,
     } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // `path` is missing from the type, not from the code
   }
-  const { url, socketPath } = splitUrl(target.url);
+  const { url, socketPath, tls } = splitUrl(target.url);
   return postgres(url, {
     ...common,
-    ...(socketPath === undefined ? {} : { path: socketPath }),
+    ...(socketPath === undefined ? { ssl: tls } : { path: socketPath }),
     // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement. The socket is handed over while it still connects: what
     // is written to it waits, and if it fails postgres.js hears so and tries again. Of a factory that fails it would never try again.
     socket: ({ host, port, path }: { host: string[]; port: number[]; path: string | false }) => {
@@ -77,13 +84,14 @@ export function socketUrl(target: Extract<PostgresTarget, { kind: 'socket' }>): 
   return `postgres://${encodeURIComponent(target.user)}:${encodeURIComponent(target.password)}@/${target.database}?${query.toString()}`;
 }
 
-function splitUrl(text: string): { readonly url: string; readonly socketPath: string | undefined } {
+function splitUrl(text: string): { readonly url: string; readonly socketPath: string | undefined; readonly tls: Tls } {
   // A URL without a host is none for `URL`.
   const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/(?:[^/@]*@)?)(?=[/?]|$)/, '$1localhost'));
   const host = url.searchParams.get('host');
-  if (!host?.startsWith('/')) return { url: text, socketPath: undefined };
+  const tls = takeTls(url);
+  if (!host?.startsWith('/')) return { url: url.toString(), socketPath: undefined, tls };
   const socketPath = `${host}/.s.PGSQL.${url.searchParams.get('port') ?? (url.port || '5432')}`;
   url.searchParams.delete('host');
   url.searchParams.delete('port');
-  return { url: url.toString(), socketPath };
+  return { url: url.toString(), socketPath, tls: false };
 }

@@ -10,6 +10,8 @@ export type PeerOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Lets streams wait for a peer that is away instead of failing at once: for those that a loop opens anew for ever. */
   readonly streamsWait?: boolean;
+  /** Spreads calls over all addresses, and tries those that did not arrive once more with another: for replicas any of which can answer. */
+  readonly spread?: boolean;
   /** Until a unary call that names no time is given up. Default 60 s. */
   readonly timeoutMs?: number;
   /** Largest message taken, in bytes. Default 64 MiB. */
@@ -24,12 +26,34 @@ export type Peer = {
   close(): void;
 };
 
-/** Opens a channel to a process, plaintext. Connects when first used, and again by itself as soon as the process is back. */
+/** Another replica may be there; a call that was answered, or whose stream has begun, is not made again. */
+const SPREAD = JSON.stringify({
+  loadBalancingConfig: [{ round_robin: {} }],
+  methodConfig: [
+    {
+      name: [{}],
+      retryPolicy: {
+        maxAttempts: 3,
+        initialBackoff: '0.05s',
+        maxBackoff: '0.5s',
+        backoffMultiplier: 3,
+        retryableStatusCodes: ['UNAVAILABLE'],
+      },
+    },
+  ],
+});
+
+/**
+ * Opens a channel to a process, plaintext. Connects when first used, and again by itself as soon as the process is back. Several addresses, of
+ * IPv4, are separated by commas.
+ */
 export function openPeer(address: string, options: PeerOptions = {}): Peer {
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
-  const channel = new grpc.Client(address, grpc.credentials.createInsecure(), {
+  const target = address.includes(',') ? `ipv4:${address}` : address;
+  const channel = new grpc.Client(target, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
+    ...(options.spread ? { 'grpc.service_config': SPREAD } : {}),
     // A peer that stands still, or whose machine is gone, says nothing: it is given up after 15 s.
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,

@@ -33,6 +33,7 @@ const events: Implementation<EventServiceService> = {
     }
     return { event: undefined };
   },
+  countEvents: unimplemented,
   listDeadLetters: unimplemented,
   getDeadLetter: unimplemented,
   redriveDeadLetter: unimplemented,

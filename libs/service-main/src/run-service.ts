@@ -2,7 +2,7 @@ import { checkAddress, runMain, type Running, type StartPart, startParts } from 
 import type { EventLog } from '@evenfall/event-log';
 import type { KafkaSettings } from '@evenfall/event-log/kafka/settings';
 import type { PoolOptions, Sql } from '@evenfall/postgres';
-import { type BoundService, openPeer, type Peer, startGrpcServer } from '@evenfall/rpc';
+import { type BoundService, openPeer, type Peer, type PeerOptions, startGrpcServer } from '@evenfall/rpc';
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
 import { type Dependency, readinessOf, watchDependencies } from './dependencies.ts';
 import { internalGuard, internalHeaders } from './internal-key.ts';
@@ -27,7 +27,7 @@ export type Building<C> = {
   /** Opens the event log, as soon as it can be reached. */
   eventLog(settings: KafkaSettings): Promise<EventLog>;
   /** Opens a channel to another service. The process is ready once it has answered. */
-  peer(name: ServiceName, address: string, options?: { readonly streamsWait?: boolean }): Promise<Peer>;
+  peer(name: ServiceName, address: string, options?: Pick<PeerOptions, 'streamsWait' | 'spread'>): Promise<Peer>;
   /** Opens channels to the replicas of a service. The process is ready once one of them has answered. */
   peers(name: ServiceName, addresses: readonly string[]): Promise<readonly [Peer, ...Peer[]]>;
   /** Names something else without which the process is not ready. */
@@ -116,10 +116,10 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
         },
         (sql) => sql.end({ timeout: 5 }),
       );
-    const channel = (name: ServiceName, address: string, streamsWait: boolean): Promise<Peer> =>
+    const channel = (name: ServiceName, address: string, options: PeerOptions): Promise<Peer> =>
       part(
         `channel to ${name}`,
-        () => openPeer(address, { headers, streamsWait }),
+        () => openPeer(address, { headers, ...options }),
         (peer) => peer.close(),
       );
     const said = await spec.start({
@@ -139,13 +139,13 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
         );
       },
       async peer(name, address, options = {}) {
-        const peer = await channel(name, address, options.streamsWait ?? true);
+        const peer = await channel(name, address, { streamsWait: true, ...options });
         dependencies.add({ name: `${name} at ${address}`, answers: () => peer.isServing(ASK_MS) });
         return peer;
       },
       async peers(name, addresses) {
         const peers: Peer[] = [];
-        for (const address of addresses) peers.push(await channel(name, address, true));
+        for (const address of addresses) peers.push(await channel(name, address, { streamsWait: true }));
         const answers = async (): Promise<boolean> => (await Promise.all(peers.map((peer) => peer.isServing(ASK_MS)))).includes(true);
         dependencies.add({ name: `${name} at ${addresses.join(', ')}`, answers });
         return peers as [Peer, ...Peer[]]; // a list of the settings has at least one part

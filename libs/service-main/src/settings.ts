@@ -116,7 +116,13 @@ const address = (service: ServiceName, name: string) =>
 export const peerSettings = {
   registryAddress: address('registry', 'EVENFALL_REGISTRY_ADDRESS'),
   schedulerAddress: address('scheduler', 'EVENFALL_SCHEDULER_ADDRESS'),
-  eventStoreAddress: address('event-store', 'EVENFALL_EVENT_STORE_ADDRESS'),
+  eventStoreAddress: text({
+    name: 'EVENFALL_EVENT_STORE_ADDRESS',
+    doc: 'Where the event-store answers. Of several replicas: a host name with an address for each, or their IP addresses, comma separated.',
+    fallback: `127.0.0.1:${PORTS['event-store'].grpc}`,
+    pattern: /^((\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}|(\d{1,3}(\.\d{1,3}){3}:\d{1,5})(,\d{1,3}(\.\d{1,3}){3}:\d{1,5})*)$/,
+    form: 'an address as "host:port", or IPv4 addresses as "10.0.0.1:9194,10.0.0.2:9194"',
+  }),
   queueAddresses: list({
     name: 'EVENFALL_QUEUE_ADDRESSES',
     doc: 'Where the replicas of the queue answer, one address for each.',

@@ -94,7 +94,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event log',
       async start() {
-        eventLog = await openEventLog(config, { pool: () => sql, log: log('event-log') });
+        eventLog = await openEventLog(config, { pool: () => sql, log: log('event-log'), isShared: false });
         return eventLog.close;
       },
     },
@@ -132,6 +132,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           dataDir: config.agentDataDir,
           agentId: config.agentAgentId,
           capacityMb: config.agentCapacityMb,
+          logSpoolMb: config.agentLogSpoolMb,
           parallelStarts: config.agentParallelStarts,
           pythonPath: config.agentPythonPath,
           searchPath: config.agentSearchPath,

@@ -7,8 +7,9 @@ import type { Watchers } from './domain/watchers.ts';
 import { appendLogLines } from './flows/append-log-lines.ts';
 import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
 import { getEvent } from './flows/get-event.ts';
-import { listEvents, listEventsByOffset } from './flows/list-events.ts';
+import { countEvents, listEvents, listEventsByOffset } from './flows/list-events.ts';
 import { listLogLines } from './flows/list-log-lines.ts';
+import type { Keeper } from './flows/purge.ts';
 import type { ReadBarrier } from './flows/read-barrier.ts';
 import { tailLogLines } from './flows/tail-log-lines.ts';
 import { watchEvent } from './flows/watch-event.ts';
@@ -19,8 +20,13 @@ export type ApiPorts = {
   readonly deadLetters: DeadLetterTable;
   readonly logs: LogTable;
   readonly partitions: Partitions;
+  readonly keeper: Keeper;
+  /** How long log lines are kept. */
+  readonly retentionMs: number;
   readonly barrier: ReadBarrier;
   readonly watchers: Watchers;
+  /** Whether the fold holds the accept of this event. */
+  readonly isHeld: (id: string) => boolean;
 };
 
 /** What others may ask of the event-store. A lost database is VIEW_UNAVAILABLE. */
@@ -29,9 +35,11 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     getEvent: (request) => orUnavailable(getEvent(ports, request)),
     listEvents: (request) => orUnavailable(listEvents(ports, request)),
     listEventsByOffset: (request) => orUnavailable(listEventsByOffset(ports, request)),
+    countEvents: (request) => orUnavailable(countEvents(ports, request)),
+    purge: (request) => orUnavailable(ports.keeper.purge(request), PURGE_WITHIN_MS),
     watchEvent: (request, { signal }) => eachOrUnavailable(watchEvent(ports, request, signal)),
     listLogLines: (request, { signal }) => orUnavailable(listLogLines(ports, request, signal)),
-    tailLogLines: (request, { signal }) => eachOrUnavailable(tailLogLines(ports, request.eventId, signal)),
+    tailLogLines: (request, { signal }) => eachOrUnavailable(tailLogLines(ports, request, signal)),
     async appendLogLines(request) {
       await orUnavailable(appendLogLines(ports, request.lines));
       return {};
@@ -72,11 +80,13 @@ async function foldedUpTo(barrier: ReadBarrier, positions: readonly LogPosition[
 
 /** Longer than any read takes of a database that is there, shorter than those who ask wait. */
 const WITHIN_MS = 12_000;
+/** Partitions that are in use by somebody are waited for. */
+const PURGE_WITHIN_MS = 55_000;
 
-async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
+async function orUnavailable<T>(answer: Promise<T>, withinMs = WITHIN_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(refuse('VIEW_UNAVAILABLE', { detail: 'the database does not answer' })), WITHIN_MS);
+    timer = setTimeout(() => reject(refuse('VIEW_UNAVAILABLE', { detail: 'the database does not answer' })), withinMs);
   });
   try {
     return await Promise.race([answer, late]);

@@ -8,7 +8,7 @@ await runService({
   name: 'event-store',
   readConfig: () => readConfig(process.env),
   async start({ config, log, part, pool, eventLog, serve }) {
-    const sql = await pool({ max: 8 });
+    const sql = await pool({ max: 8, statementTimeoutMs: 15_000 });
     let foldLost = (): void => undefined;
     const foldSql = await pool({ name: 'fold', max: 1, asyncCommit: true, onClose: () => foldLost() });
     const records = await eventLog(config);

@@ -1,11 +1,12 @@
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
-import type { DeadLetter, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
+import type { DeadLetter, EventCount, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import type { ListOwedDeliveriesRequest, OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { FoldChanges } from './domain/fold.ts';
 import type { PageKey } from './domain/page-token.ts';
+import type { Partition } from './domain/retention.ts';
 import type { VersionedEvent } from './domain/watchers.ts';
 
 /** How far a partition was folded, and whom the log believed there. */
@@ -26,7 +27,15 @@ export type EventTable = {
   getEvent(id: string): Promise<Event | undefined>;
   /** An event and how often it was changed. */
   getVersioned(id: string): Promise<VersionedEvent | undefined>;
-  listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly Event[]>;
+  /** The same of many; those that are not there are left out. */
+  getManyVersioned(ids: readonly string[]): Promise<readonly VersionedEvent[]>;
+  listEvents(query: ListEventsRequest, after: PageKey | undefined, limit: number): Promise<readonly FoundEvent[]>;
+  /** How many events match a query. */
+  totalSize(query: ListEventsRequest): Promise<TotalSize>;
+  /** Counts by function and state; of every function of the namespace if none is named. */
+  countEvents(namespace: string, fn: string): Promise<readonly EventCount[]>;
+  /** How far the partitions were folded, by whichever replica. */
+  applied(): Promise<ReadonlyMap<number, number>>;
   /** A page that is found by its number, and how many events match, as of one moment. */
   listByOffset(query: ListEventsRequest, page: NumberedPage): Promise<{ readonly events: readonly Event[]; readonly totalCount: number }>;
   countOpen(): Promise<number>;
@@ -50,6 +59,11 @@ export type EventTable = {
   /** Ended events of a partition whose destination is still to be told, payloads included: fewer than the limit when they are large. */
   listOwed(query: OwedQuery): Promise<{ readonly owed: readonly StoredEvent[]; readonly hasMore: boolean }>;
 };
+
+/** An event of a list, and the time it is ordered by; null for an end that has not come. */
+export type FoundEvent = { readonly event: Event; readonly timeMs: number | null };
+
+export type TotalSize = { readonly size: number; readonly isEstimate: boolean };
 
 /** What is owed to one destination, but for some events. */
 export type OwedQuery = Pick<ListOwedDeliveriesRequest, 'partition' | 'destination' | 'limit' | 'exceptEventIds'>;
@@ -82,10 +96,19 @@ export type LogTable = {
   list(eventId: string, after: { readonly attempt: number; readonly sequence: number }, limit: number): Promise<readonly SequencedLine[]>;
 };
 
-/** Keeps the partitions of both tables. */
+/** Makes and drops the partitions of the tables that have them. */
 export type Partitions = {
   /** Makes those that these times need; cheap when they are there. */
   ensure(timesMs: readonly number[]): Promise<void>;
-  /** Makes partitions ahead and drops what is past the retention. Answers the names of those dropped. */
-  maintain(nowMs: number): Promise<readonly string[]>;
+  /** Every one there is, those among them that a crash has left half dropped. */
+  list(): Promise<readonly Partition[]>;
+  /** How large they are, by name. */
+  describe(partitions: readonly Partition[]): Promise<ReadonlyMap<string, { readonly rowEstimate: number; readonly sizeBytes: bigint }>>;
+  /** Drops one, from wherever a crash may have left that, without keeping those waiting who read or write the others. */
+  drop(partition: Partition): Promise<void>;
+  /** Forgets the counts of spans that began before. */
+  forgetCounts(beforeMs: number): Promise<void>;
+  /** When the last round was made by a clock that was believed. */
+  lastRoundMs(): Promise<number | undefined>;
+  noteRound(nowMs: number): Promise<void>;
 };

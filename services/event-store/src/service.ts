@@ -10,10 +10,12 @@ import { createEventTable } from './adapters/postgres/event-table.ts';
 import { createLogTable } from './adapters/postgres/log-table.ts';
 import { createPartitions } from './adapters/postgres/partitions.ts';
 import { createApi } from './api.ts';
-import { createApplied } from './domain/applied.ts';
+import { createApplied, recordsBehind } from './domain/applied.ts';
 import { createWatchers, ENDED_VERSION } from './domain/watchers.ts';
+import { createKeeper } from './flows/purge.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
+import { lookForChanges } from './loops/look-for-changes.ts';
 import { runRetention } from './loops/retention.ts';
 
 export type EventStorePorts = {
@@ -51,26 +53,35 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     },
   };
   const logs = createLogTable(sql);
-  const partitions = createPartitions(sql, { eventsMs: settings.retentionMs, deadLettersMs: settings.deadLetterRetentionMs });
-  await partitions.maintain(systemClock.now());
+  const partitions = createPartitions(sql);
+  const retention = { eventsMs: settings.retentionMs, deadLettersMs: settings.deadLetterRetentionMs };
+  const keeper = createKeeper(partitions, retention, systemClock);
+  await keeper.round();
 
   const applied = createApplied();
   observable('event_store', {
     behind_records: {
       doc: 'Records of the event log that are not in the view yet.',
       kind: 'gauge',
-      read: async () => applied.behind(await eventLog.endOffsets()),
+      read: async () => recordsBehind(await eventLog.endOffsets(), await events.applied()),
     },
     open_events: { doc: 'Events in the view that have not ended.', kind: 'gauge', read: () => events.countOpen() },
   });
   const watchers = createWatchers();
   const stopping = new AbortController();
-  const { barrier, startOver } = createReadBarrier(eventLog, applied, stopping.signal);
+  const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
+  const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
+  let owned = 0; // partitions that are folded here
   const folding = startFold({
     log: eventLog,
     events,
     partitions,
+    onOwned(partitions) {
+      owned = partitions.length;
+    },
+    isAwaited,
+    keptSinceMs: () => ({ eventsMs: systemClock.now() - retention.eventsMs, deadLettersMs: systemClock.now() - retention.deadLettersMs }),
     onStartOver(offsets) {
       applied.startOver(offsets);
       startOver();
@@ -82,15 +93,19 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       }
     },
   });
-  const retention = runRetention(partitions, systemClock, log, stopping.signal);
+  const looking = lookForChanges({ events, watchers, isNeeded: () => owned < eventLog.partitionCount }, stopping.signal);
+  const keeping = runRetention(keeper, log, stopping.signal);
   return {
     api: createApi({
       events,
       deadLetters: createDeadLetterTable(sql, settings.deadLetterRetentionMs),
       logs,
       partitions,
+      keeper,
+      retentionMs: retention.eventsMs,
       barrier,
       watchers,
+      isHeld: (id) => folding.holds(id),
     }),
     foldLost() {
       if (stopping.signal.aborted) return;
@@ -101,7 +116,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     async stop() {
       stopping.abort();
       await folding.stop();
-      await retention;
+      await Promise.all([keeping, looking]);
     },
   };
 }

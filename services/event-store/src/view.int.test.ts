@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Delivery_State as Delivery, Event_State as State } from '@evenfall/contracts/v1/event';
-import {
-  ListEventsRequest,
-  ListEventsRequest_Order as Order,
-  ListEventsRequest_OrderBy as OrderBy,
-} from '@evenfall/contracts/v1/event_service';
-import type { EventLog, Subscriber } from '@evenfall/event-log';
-import { isRefusal } from '@evenfall/errors';
 import { destinationKey } from '@evenfall/event-model';
 import { migrate } from '@evenfall/postgres';
 import { testDatabase, type TestDatabase } from '@evenfall/testkit';
-import { createEventTable } from './adapters/postgres/event-table.ts';
-import { createPartitions } from './adapters/postgres/partitions.ts';
-import { createApplied } from './domain/applied.ts';
-import { listEvents, listEventsByOffset } from './flows/list-events.ts';
-import { createReadBarrier } from './flows/read-barrier.ts';
-import { startFold } from './loops/fold.ts';
+import type { createEventTable } from './adapters/postgres/event-table.ts';
 import { historyOf, idOf as idAt } from './testing/history.ts';
+import { HOUR, MIGRATIONS, openView as openViewOf, type View } from './testing/view.ts';
 
-const HOUR = 3_600_000;
-const RETENTION = 72 * HOUR;
 const NOW = Date.now();
-
 const idOf = (n: number, atMs = NOW): string => idAt(n, atMs);
 
 let db: TestDatabase;
@@ -31,41 +18,12 @@ before(async () => {
   db = await testDatabase();
 });
 after(() => db.drop());
-beforeEach(() => migrate(db.sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) }));
+beforeEach(() => migrate(db.sql, { schema: 'events', dir: MIGRATIONS }));
 afterEach(() => db.sql`DROP SCHEMA events CASCADE`);
 
-type Snapshot = ReturnType<ReturnType<typeof createEventTable>['snapshot']> extends AsyncIterable<infer Part> ? Part : never;
+const openView = (): Promise<View> => openViewOf(db.sql);
 
-/** A fold, called by the test instead of by a log. */
-async function openView() {
-  const events = createEventTable(db.sql, db.sql, RETENTION);
-  const partitions = createPartitions(db.sql, { eventsMs: RETENTION, deadLettersMs: 2 * RETENTION });
-  await partitions.maintain(NOW);
-  const applied = createApplied();
-  let subscriber: Subscriber | undefined;
-  const ends = new Map<number, number>();
-  const log = {
-    subscribe(given: Subscriber) {
-      subscriber = given;
-      return { applied: () => undefined, stop: async () => undefined };
-    },
-    endOffsets: async () => new Map(ends),
-  } as unknown as EventLog; // of which a fold and a barrier ask no more
-  const { barrier } = createReadBarrier(log, applied, new AbortController().signal, 500);
-  startFold({ log, events, partitions, onStartOver: applied.startOver, onFolded: (_touched, endOffsets) => applied.moved(endOffsets) });
-  await subscriber?.owned([0, 1]);
-  return {
-    events,
-    partitions,
-    barrier,
-    ends,
-    own: () => subscriber?.owned([0, 1]),
-    async fold(firstOffset: number, records: readonly EventRecord[], partition = 0) {
-      await subscriber?.apply([{ partition, firstOffset, records }]);
-      ends.set(partition, firstOffset + records.length);
-    },
-  };
-}
+type Snapshot = ReturnType<ReturnType<typeof createEventTable>['snapshot']> extends AsyncIterable<infer Part> ? Part : never;
 
 const rows = async (): Promise<unknown> => {
   const open =
@@ -74,6 +32,16 @@ const rows = async (): Promise<unknown> => {
   const applied = await db.sql`SELECT partition, end_offset::int FROM events.applied ORDER BY partition`;
   return JSON.parse(JSON.stringify([open, ended, applied])) as unknown;
 };
+
+/** Of every row of every table, so that nothing can change unseen. */
+async function hashOfAll(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const table of ['applied', 'open_event', 'ended_event', 'ended_count', 'dead_letter', 'delivery']) {
+    const found = await db.sql.unsafe<{ text: string }[]>(`SELECT to_jsonb(t)::text AS text FROM events.${table} t ORDER BY 1`);
+    for (const { text } of found) hash.update(`${table}${text}\n`);
+  }
+  return hash.digest('hex');
+}
 
 /** Thirty events in every state there is, their records mixed as a log has them. */
 function mixed(): EventRecord[] {
@@ -125,6 +93,22 @@ describe('the fold', () => {
     await db.sql`TRUNCATE events.open_event, events.ended_event, events.applied`;
     await (await openView()).fold(0, records);
     assert.deepEqual(doubled.slice(0, 2), ((await rows()) as unknown[]).slice(0, 2));
+  });
+
+  it('changes no row when the whole log is folded again, and makes the same in an empty database', async () => {
+    const records = [...mixed(), ...historyOf(idOf(77, NOW - 100 * HOUR), { atMs: NOW - 100 * HOUR })];
+    const view = await openView();
+    for (let at = 0; at < records.length; at += 11) await view.fold(at, records.slice(at, at + 11));
+    const hash = await hashOfAll();
+    await db.sql`UPDATE events.applied SET end_offset = 0, owner = ''`;
+    const again = await openView();
+    for (let at = 0; at < records.length; at += 13) await again.fold(at, records.slice(at, at + 13));
+    assert.equal(await hashOfAll(), hash);
+    await db.sql`DROP SCHEMA events CASCADE`;
+    await migrate(db.sql, { schema: 'events', dir: MIGRATIONS });
+    await (await openView()).fold(0, records);
+    assert.equal(await hashOfAll(), hash);
+    assert.equal(await again.events.getEvent(idOf(77, NOW - 100 * HOUR)), undefined, 'what is past the retention is not made anew');
   });
 
   it('believes the first of a key, in one bite and in several, and after the end', async () => {
@@ -228,133 +212,5 @@ describe('what is owed', () => {
     assert.equal(page.hasMore, true);
     assert.equal((await view.events.listOwed({ ...query, limit: 3 })).hasMore, false);
     assert.equal((await view.events.listOwed({ ...query, partition: 1 })).owed.length, 0);
-  });
-});
-
-describe('partitions', () => {
-  const names = async (): Promise<string[]> => {
-    const found = await db.sql<
-      { name: string }[]
-    >`SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events.ended_event'::regclass ORDER BY 1`;
-    return found.map(({ name }) => name.replace('events.', ''));
-  };
-  const lowerOf = (ms: number): number => Math.floor(ms / (6 * HOUR)) * 6;
-
-  it('are there two days ahead, and go when all in them is past the retention, not before', async () => {
-    const partitions = createPartitions(db.sql, { eventsMs: RETENTION, deadLettersMs: 2 * RETENTION });
-    const start = lowerOf(NOW) * HOUR;
-    assert.deepEqual(await partitions.maintain(start), []);
-    assert.equal((await names()).length, 9);
-    assert.deepEqual(await partitions.maintain(start + 6 * HOUR + RETENTION - 1), []);
-    const [first] = await names();
-    const dropped = await partitions.maintain(start + 6 * HOUR + RETENTION);
-    assert.deepEqual(dropped, [first, first?.replace('ended_event', 'log_line')].sort());
-    assert.ok(!(await names()).includes(first ?? ''));
-    await partitions.ensure([start]);
-    assert.ok((await names()).includes(first ?? ''), 'a late end still finds a place');
-  });
-
-  it('are made for whatever end a record tells of', async () => {
-    const view = await openView();
-    const at = NOW - 40 * HOUR;
-    await view.fold(0, historyOf(idOf(1, at), { atMs: at }));
-    assert.ok((await names()).includes(`ended_event_h${lowerOf(at)}`));
-    assert.equal((await view.events.getEvent(idOf(1, at)))?.state, State.SUCCEEDED);
-  });
-
-  it('hide what is past the retention before they go', async () => {
-    const view = await openView();
-    const at = NOW - RETENTION - 60_000;
-    await view.fold(0, [...historyOf(idOf(1, at), { atMs: at }), ...historyOf(idOf(2), { atMs: NOW - 5_000 })]);
-    assert.equal(await view.events.getEvent(idOf(1, at)), undefined);
-    const page = await listEvents(view, { ...ListEventsRequest.create(), namespace: 'default', function: 'f' });
-    assert.deepEqual(
-      page.events.map(({ id }) => id.slice(-12)),
-      ['000000000002'],
-    );
-  });
-});
-
-describe('listing', () => {
-  const query = (more: Partial<ListEventsRequest> = {}): ListEventsRequest => ({
-    ...ListEventsRequest.create(),
-    namespace: 'default',
-    function: 'f',
-    ...more,
-  });
-  const pages = async (view: Awaited<ReturnType<typeof openView>>, request: ListEventsRequest): Promise<string[]> => {
-    const ids: string[] = [];
-    let pageToken = '';
-    do {
-      const page = await listEvents(view, { ...request, pageToken });
-      ids.push(...page.events.map(({ id }) => id));
-      pageToken = page.nextPageToken;
-    } while (pageToken !== '');
-    return ids;
-  };
-
-  for (const [by, orderBy] of Object.entries({ start: OrderBy.START_TIME, end: OrderBy.END_TIME })) {
-    for (const pageSize of [1, 3, 100]) {
-      it(`by ${by} in pages of ${pageSize} is the whole list in either order, though many have one time`, async () => {
-        const view = await openView();
-        const kinds = ['accepted', 'running', 'returned', 'threw'] as const;
-        const records = Array.from({ length: 24 }, (_, n) =>
-          historyOf(idOf(n), { atMs: NOW - 10_000 + (n % 3), until: kinds[n % 4] ?? 'returned' }),
-        ).flat();
-        await view.fold(0, [...records, ...historyOf(idOf(99), { atMs: NOW, fn: 'other' })]);
-        const down = await pages(view, query({ orderBy, order: Order.DESC, pageSize }));
-        const up = await pages(view, query({ orderBy, order: Order.ASC, pageSize }));
-        assert.equal(new Set(down).size, 24);
-        assert.deepEqual(up, [...down].reverse());
-        const whole = await pages(view, query({ orderBy, order: Order.DESC, pageSize: 100 }));
-        assert.deepEqual(down, whole);
-      });
-    }
-  }
-
-  for (const [by, orderBy] of Object.entries({ start: OrderBy.START_TIME, end: OrderBy.END_TIME })) {
-    it(`by ${by} and by number is the same list, and counts all that match on every page`, async () => {
-      const view = await openView();
-      const kinds = ['accepted', 'running', 'returned', 'threw'] as const;
-      const records = Array.from({ length: 24 }, (_, n) =>
-        historyOf(idOf(n), { atMs: NOW - 10_000 + (n % 3), until: kinds[n % 4] ?? 'returned' }),
-      ).flat();
-      await view.fold(0, [...records, ...historyOf(idOf(99), { atMs: NOW, fn: 'other' })]);
-      for (const order of [Order.DESC, Order.ASC]) {
-        const asked = query({ orderBy, order, pageSize: 5 });
-        const whole = await pages(view, { ...asked, pageSize: 100 });
-        for (const offset of [0, 5, 7, 22, 24, 1_000]) {
-          const { events, totalCount } = await listEventsByOffset(view, { query: asked, offset, eventId: '' });
-          assert.deepEqual(
-            events.map(({ id }) => id),
-            whole.slice(offset, offset + 5),
-          );
-          assert.equal(totalCount, 24n);
-        }
-      }
-      const open = await listEventsByOffset(view, {
-        query: query({ states: [State.QUEUED, State.RUNNING], orderBy }),
-        offset: 10,
-        eventId: '',
-      });
-      assert.deepEqual([open.events.length, open.totalCount], [2, 12n]);
-      const one = await listEventsByOffset(view, { query: query({ orderBy }), offset: 0, eventId: idOf(2) });
-      assert.deepEqual([one.events.map(({ id }) => id), one.totalCount], [[idOf(2)], 1n]);
-      for (const eventId of [idOf(99), 'no id'])
-        assert.deepEqual(await listEventsByOffset(view, { query: query({ orderBy }), offset: 0, eventId }), { events: [], totalCount: 0n });
-      for (const offset of [-1, 1_000_001])
-        await assert.rejects(listEventsByOffset(view, { query: query(), offset, eventId: '' }), /offset/);
-    });
-  }
-
-  it('waits for what the log has, and says so when it does not come', async () => {
-    const view = await openView();
-    await view.fold(0, historyOf(idOf(1), { atMs: NOW - 1_000 }));
-    view.ends.set(0, 6);
-    const list = listEvents(view, query());
-    const late = historyOf(idOf(2), { atMs: NOW - 500 });
-    await view.fold(3, late);
-    assert.equal((await list).events.length, 2);
-    await assert.rejects(view.barrier.reached(new Map([[1, 1]])), (error) => isRefusal(error) && error.reason === 'VIEW_UNAVAILABLE');
   });
 });

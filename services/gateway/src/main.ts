@@ -14,7 +14,7 @@ await runService({
     const registry = await peer('registry', config.registryAddress);
     const scheduler = await peer('scheduler', config.schedulerAddress);
     // Somebody waits for the answers of these streams: that the event-store is away is one.
-    const eventStore = await peer('event-store', config.eventStoreAddress, { streamsWait: false });
+    const eventStore = await peer('event-store', config.eventStoreAddress, { streamsWait: false, spread: true });
     const queues = (await peers('queue', config.queueAddresses)).map((queue) => queue.client(QueueServiceService));
     const ports = {
       functions: registry.client(FunctionServiceService),

@@ -30,6 +30,13 @@ export const agentSettings = {
     min: 1,
     max: 256,
   }),
+  logSpoolMb: integer({
+    name: 'EVENFALL_AGENT_LOG_SPOOL_MB',
+    doc: 'Log lines kept on disk while the event-store is away, in megabytes; what is more is dropped, and counted.',
+    fallback: '256',
+    min: 0,
+    max: 1_048_576,
+  }),
   pythonPath: text({
     name: 'EVENFALL_AGENT_PYTHON',
     doc: 'The python3 to run functions with; without one the first on the path.',

@@ -11,7 +11,7 @@ await runService({
   readConfig: () => readConfig(process.env),
   async start({ config, log, part, peer, dependsOn }) {
     const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
-    const eventStore = (await peer('event-store', config.eventStoreAddress)).client(EventStoreServiceService);
+    const eventStore = (await peer('event-store', config.eventStoreAddress, { spread: true })).client(EventStoreServiceService);
     // The lease runs from the moment the stream was asked for: it must not be asked for long before it can stand.
     const scheduler = (await peer('scheduler', config.schedulerAddress, { streamsWait: false })).client(SchedulerServiceService);
     const agent = await part(

@@ -1,18 +1,24 @@
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { ProcStatus } from './domain/disposition.ts';
+import type { StartFault } from './domain/instance-life.ts';
 
 /** What an instance's process is started from. */
-export type ProcessSpec = { readonly instanceId: string; readonly fn: FunctionMessage; readonly codeDir: string };
+export type ProcessSpec = {
+  readonly instanceId: string;
+  readonly fn: FunctionMessage;
+  readonly codeDir: string;
+  /** Variables that say where the runtime is expected to talk. */
+  readonly variables: RuntimeVariables;
+};
 
 /** What a process tells. */
 export type ProcessEvents = {
-  /** A frame of its channel; the body is a view that may be kept. */
-  onFrame(kind: number, body: Buffer): void;
+  /** Bytes of its channel, file descriptor 3; a view that may be kept. */
+  onChannel(chunk: Buffer): void;
   onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): void;
-  /** It wrote something else than frames to its channel. */
-  onGarbage(): void;
   /** It has gone; `spawnFault` says in words why it never was. */
   onExit(exitCode: number | null, signal: string | null, spawnFault: string | undefined): void;
 };
@@ -37,8 +43,8 @@ export type InstanceProcess = {
 };
 
 export type ProcessDriver = {
-  /** undefined if this host has no such runtime. */
-  start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | undefined;
+  /** Starts the process of an instance; or says why there can be none: the host has no such runtime, the package no such program. */
+  start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | StartFault;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
   sweepEarlierSessions(): Promise<number>;
   /** Lets go of what the host keeps for the agent; no instance is left. */
@@ -59,4 +65,99 @@ export type OutcomeSpool = {
 export type CodeStore = {
   /** The folder of a package; `pulledMs` is 0 if it was there already. */
   folderOf(codeSha256: string): Promise<{ readonly folder: string; readonly pulledMs: number }>;
+};
+
+/** Variables of one way to talk: what the function may set otherwise, and what it may not. */
+export type RuntimeVariables = {
+  readonly defaults: Readonly<Record<string, string>>;
+  readonly fixed: Readonly<Record<string, string>>;
+};
+
+/** An event as a runtime gets it. */
+export type Invocation = {
+  /** Names the answer that is waited for. */
+  readonly seq: number;
+  readonly requestId: string;
+  /** JSON text. */
+  readonly payload: Buffer;
+  /** When its time is over, in milliseconds since 1970. */
+  readonly deadlineTimeMs: number;
+};
+
+export type HookKind = 'INITIALIZER' | 'PRE_STOP';
+export type HookCall = { readonly seq: number; readonly kind: HookKind; readonly handler: string; readonly requestId: string } & Pick<
+  Invocation,
+  'deadlineTimeMs'
+>;
+
+/** What a runtime tells. Answers that name another call than the one that runs are for the listener to drop. */
+export type ConversationEvents = {
+  /** It is up; `handlersKnown`: from here on it tells which signals the function listens to. */
+  onGreeted(handlersKnown: boolean): void;
+  /** The function can take its first call. */
+  onLoaded(): void;
+  onLoadFailed(fault: StartFault): void;
+  /** The function returned: JSON text, and how long it took by the runtime's own clock (Infinity if it does not tell). */
+  onAnswered(seq: number, body: Buffer, tookMs: number): void;
+  onFailed(seq: number, failure: RuntimeFailure): void;
+  /** Signals with a listener, as bits. */
+  onHandlers(signals: number): void;
+  onHookEnded(seq: number, ok: boolean, text: string): void;
+  /** The function, which is being stopped, asks for so many milliseconds more; answers what it gets, and why that is less. */
+  onExtensionAsked(ms: number): { readonly grantedMs: number; readonly reason: string };
+  /** What it says cannot be understood, or it stopped talking while it lives; the text says what happened. */
+  onBroken(text: string): void;
+};
+
+export type RuntimeFailure = {
+  readonly statusCode: number;
+  /** JSON text. */
+  readonly error: Buffer;
+  readonly tookMs: number;
+  /** Whether the runtime says of itself that it must not be used again. */
+  readonly mustExit: boolean;
+};
+
+/** How one talks to the runtime of one instance. Every call of `invoke` or `hook` is answered by at most one event. */
+export type Conversation = {
+  readonly variables: RuntimeVariables;
+  /** Whether the process is the package's own program, not the platform's bootstrap. */
+  readonly ofPackage: boolean;
+  /** Whether the runtime writes the lines around its hooks itself. */
+  readonly logsHooks: boolean;
+  /** Why it is not ready when the init timeout is over; undefined where there is nothing more to say than that. */
+  readonly lateFault: StartFault | undefined;
+  /** The process has been started; `write` is its channel. */
+  greet(write: (bytes: Buffer) => void): void;
+  /** Bytes of its channel. */
+  onChannel(chunk: Buffer): void;
+  /** Lets it load the function; it has greeted. */
+  load(): void;
+  invoke(invocation: Invocation): void;
+  hook(call: HookCall): void;
+  /** Lets go of everything; nothing is told after it. */
+  close(): void;
+};
+
+export type ConversationSpec = {
+  readonly instanceId: string;
+  readonly fn: FunctionMessage;
+  readonly codeDir: string;
+  readonly timeoutMs: number;
+  readonly initTimeoutMs: number;
+};
+
+export type Conversations = {
+  /** Begins to listen, if this kind of runtime wants that; its process is not there yet. */
+  open(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation>;
+};
+
+/** Log lines that wait on disk for an event-store that is away. */
+export type LogSpool = {
+  /** Batches there are. */
+  readonly size: number;
+  /** Keeps a batch; false if there is no room for it. */
+  put(lines: readonly StoredLogLine[]): Promise<boolean>;
+  /** The batch that has waited longest, and how to let go of it; `lostCount` of its lines could not be read back. */
+  oldest(): Promise<{ readonly lines: StoredLogLine[]; readonly lostCount: number; remove(): Promise<void> } | undefined>;
 };

@@ -7,16 +7,19 @@ import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { msOfDuration, newUuidV7, systemClock } from '@evenfall/time';
-import { outcomeSpool } from './adapters/outcome-spool.ts';
+import { outcomeSpool } from './adapters/spool/outcome-spool.ts';
 import { codeStore } from './adapters/code/code-store.ts';
+import { conversations } from './adapters/conversation/conversations.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
+import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
 import { drainHost, tendDrain } from './flows/drain-host.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
 import { endAttempt } from './flows/end-attempt.ts';
 import { assign, reportAgain } from './flows/run-attempt.ts';
+import { onSettled } from './flows/run-hooks.ts';
 import { startInstance } from './flows/start-instance.ts';
 import { stopAttempt } from './flows/stop-attempt.ts';
 import { takeDue } from './flows/take-due.ts';
@@ -39,6 +42,8 @@ export type InstanceAgentSettings = {
   readonly dataDir: string;
   /** Made once and kept in the data folder if it is not given. */
   readonly agentId?: string | undefined;
+  /** Megabytes of log lines kept on disk while the event-store is away. Default 256. */
+  readonly logSpoolMb?: number | undefined;
   /** Three quarters of the host's memory if it is not given. */
   readonly capacityMb?: number | undefined;
   /** Two per core if it is not given. */
@@ -60,6 +65,7 @@ export type RunningInstanceAgent = {
 };
 
 const TICK_MS = 250;
+const DEFAULT_LOG_SPOOL_MB = 256;
 const LOAD_TICK_MS = 100;
 const STOP_WITHIN_MS = 5_000;
 const DRAIN_DEADLINE_MS = 25_000;
@@ -127,9 +133,10 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     },
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
-  const logs = shipLogs(ports.eventStore, systemClock, log, counters);
+  const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
+  const logs = shipLogs(ports.eventStore, logSpool, systemClock, log, counters);
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => takeDue(agent, instance, nowMs));
-  const concluder = startConcluder((instance) => feed(agent, instance, { kind: 'CONCLUDED' }), attached.flush);
+  const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
   const agent: Agent = {
     agentId,
@@ -137,6 +144,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     log,
     driver,
     code,
+    conversations: conversations(),
     outbox: attached,
     logs,
     deadlines,

@@ -11,7 +11,7 @@ await runService({
   name: 'queue',
   readConfig: () => readConfig(process.env),
   async start({ config, log, part, eventLog, peer, serve }) {
-    const eventStore = (await peer('event-store', config.eventStoreAddress)).client(EventStoreServiceService);
+    const eventStore = (await peer('event-store', config.eventStoreAddress, { spread: true })).client(EventStoreServiceService);
     const scheduler = (await peer('scheduler', config.schedulerAddress)).client(SchedulerServiceService);
     const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
     const records = await eventLog(config);

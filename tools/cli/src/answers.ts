@@ -94,6 +94,28 @@ export type EventAnswer = {
   readonly deliveries?: readonly DeliveryAnswer[];
 };
 
+export type EventPageAnswer = {
+  readonly events: readonly EventAnswer[];
+  readonly next_page_token: string;
+  readonly total_size?: number;
+  readonly total_size_is_estimate?: boolean;
+};
+
+export type CountAnswer = { readonly function: string; readonly state: string; readonly count: number };
+
+export type PurgeAnswer = {
+  readonly partitions: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly from_time: string;
+    readonly to_time: string;
+    readonly due_time: string;
+    readonly row_estimate: number | null;
+    readonly size_bytes: number;
+  }[];
+  readonly held_back: string;
+};
+
 export type DeadLetterAnswer = { readonly event: EventAnswer; readonly payload: unknown };
 
 export type InvocationAnswer = {

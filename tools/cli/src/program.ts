@@ -2,10 +2,19 @@ import { Command } from 'commander';
 import { createApiClient } from './api-client.ts';
 import { allDeadLetters, getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from './commands/dead-letters.ts';
 import { deploy } from './commands/deploy.ts';
-import { getEvent, listEvents, type ListOptions, terminateEvent, type TerminateOptions, watchEvent } from './commands/events.ts';
+import {
+  countEvents,
+  getEvent,
+  listEvents,
+  type ListOptions,
+  terminateEvent,
+  type TerminateOptions,
+  watchEvent,
+} from './commands/events.ts';
 import { deleteFunction, getFunction, listFunctions, listVersions, publishFunction } from './commands/functions.ts';
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
-import { showLog } from './commands/logs.ts';
+import { type LogOptions, showLog } from './commands/logs.ts';
+import { purge, type PurgeOptions } from './commands/purge.ts';
 import { drainAgent, type DrainOptions, listAgents, listInstances } from './commands/workers.ts';
 import type { Context } from './context.ts';
 import { createTerminal } from './terminal.ts';
@@ -86,7 +95,12 @@ export function createProgram(world: Surroundings): Command {
     .option('--order <order>', 'desc or asc')
     .option('--order-by <time>', 'start_time or end_time')
     .option('--page-token <token>')
+    .option('--total', 'say how many there are in all')
     .action(run((context, name: string, options: ListOptions) => listEvents(context, name, options)));
+  events
+    .command('count [function]')
+    .description('how many are in which state; without a function, of all of the namespace')
+    .action(run((context, name: string | undefined) => countEvents(context, name)));
   events.command('get <id>').action(run((context, id: string) => getEvent(context, id)));
   events
     .command('watch <id>')
@@ -126,7 +140,11 @@ export function createProgram(world: Surroundings): Command {
     .command('logs <id>')
     .description('log lines of an event')
     .option('-f, --follow', 'until its end')
-    .action(run((context, id: string, options: { follow?: boolean }) => showLog(context, id, options)));
+    .option('--attempt <number>', 'only those of this attempt')
+    .option('--instance <id>', 'only those of this instance')
+    .option('--grep <text>', 'only those with this text in them')
+    .option('--stream <stream...>', 'only stdout, stderr or platform')
+    .action(run((context, id: string, options: LogOptions) => showLog(context, id, options)));
   const agents = program
     .command('agents')
     .description('worker hosts')
@@ -142,6 +160,12 @@ export function createProgram(world: Surroundings): Command {
     .description('instances')
     .option('--agent <id>')
     .action(run((context, options: { agent?: string }) => listInstances(context, options)));
+  program
+    .command('purge')
+    .description('drop what is past its retention now, instead of within minutes')
+    .option('--dry-run', 'drop nothing, show what would be dropped')
+    .option('--at <time>', 'with --dry-run: as of this time, e.g. 2026-12-01T00:00:00Z')
+    .action(run((context, options: PurgeOptions) => purge(context, options)));
   return program;
 }
 

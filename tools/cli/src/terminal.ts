@@ -75,6 +75,14 @@ export function stateText(state: string, color: Terminal['color']): string {
   return color.cyan(state);
 }
 
+/** A size as people read it. */
+export function bytesText(bytes: number): string {
+  const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+  let [size, unit] = [bytes, 0];
+  for (; size >= 1024 && unit < units.length - 1; unit++) size /= 1024;
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
 /** A moment as people read it, in UTC. */
 export function timeText(time: string | null): string {
   return time === null ? '–' : time.replace('T', ' ').replace(/Z$/, '');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OperatorError } from '@evenfall/errors';
 import type { PostgresTarget } from '../pool.ts';
-import { findBinaries } from './binaries.ts';
+import { findBinaries, type PostgresBinaries } from './binaries.ts';
 import { findIdentity, type Identity } from './identity.ts';
 import { stopLeftover } from './leftover.ts';
 import { lockFolder } from './lock.ts';
@@ -15,6 +15,10 @@ export type EmbeddedPostgresOptions = {
   readonly dir: string;
   /** Gives up durability for speed. Tests only. */
   readonly unsafeFast?: boolean;
+  /** Another Postgres than the one npm installed. Tests only. */
+  readonly binaries?: PostgresBinaries;
+  /** Settings of the server, over its own. Tests only. */
+  readonly settings?: Readonly<Record<string, string>>;
 };
 
 /** A server that belongs to this process. */
@@ -37,7 +41,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const lock = lockFolder(join(dir, 'lock'));
   let socketDir: string | undefined;
   try {
-    const binaries = await findBinaries();
+    const binaries = options.binaries ?? (await findBinaries());
     const identity = findIdentity();
     const cluster = join(dir, 'cluster');
     const password = passwordOf(join(dir, 'password'));
@@ -45,7 +49,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     if (!existsSync(join(cluster, 'PG_VERSION'))) await makeCluster(binaries.initdb, identity, cluster, password);
     await stopLeftover(cluster);
     const sockets = (socketDir = socketDirOf(dir, identity));
-    const args = ['-D', cluster, ...settingsOf(sockets, options.unsafeFast ?? false)];
+    const args = ['-D', cluster, ...settingsOf(sockets, options.unsafeFast ?? false, options.settings)];
     const server = start(binaries.postgres, args, identity);
     let stopping = false;
     const exited = new Promise<Error>((done) => {
@@ -93,7 +97,7 @@ function lastWords(said: string, failed: Error): string {
     : `  ${said.trim() || failed.message}`;
 }
 
-function settingsOf(socketDir: string, unsafeFast: boolean): string[] {
+function settingsOf(socketDir: string, unsafeFast: boolean, more: EmbeddedPostgresOptions['settings'] = {}): string[] {
   const settings: Record<string, string> = {
     listen_addresses: '',
     unix_socket_directories: socketDir,
@@ -110,6 +114,7 @@ function settingsOf(socketDir: string, unsafeFast: boolean): string[] {
     log_timezone: 'UTC',
     log_min_messages: 'error',
     ...(unsafeFast ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', shared_buffers: '64MB' } : {}),
+    ...more,
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }

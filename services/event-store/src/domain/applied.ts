@@ -2,8 +2,8 @@
 export type Applied = {
   /** Takes note of new ends, and wakes those they satisfy. */
   moved(endOffsets: ReadonlyMap<number, number>): void;
-  /** How many records of a log that long are not in the view yet. */
-  behind(endOffsets: ReadonlyMap<number, number>): number;
+  /** Whether every partition has reached its offset. */
+  has(endOffsets: ReadonlyMap<number, number>): boolean;
   /** Takes note that the view is this far and no farther, whatever it had reached before. */
   startOver(endOffsets: ReadonlyMap<number, number>): void;
   /** Resolves once every partition has reached its offset; false if the time ran out first. */
@@ -27,11 +27,7 @@ export function createApplied(): Applied {
       for (const [partition, end] of endOffsets) ends.set(partition, Math.max(end, ends.get(partition) ?? 0));
       for (const waiter of waiters) if (satisfied(waiter.wanted)) waiter.resolve(true);
     },
-    behind(endOffsets) {
-      let records = 0;
-      for (const [partition, end] of endOffsets) records += Math.max(0, end - (ends.get(partition) ?? 0));
-      return records;
-    },
+    has: satisfied,
     reached(endOffsets, withinMs) {
       const wanted = new Map(endOffsets);
       if (satisfied(wanted)) return Promise.resolve(true);
@@ -50,4 +46,11 @@ export function createApplied(): Applied {
       });
     },
   };
+}
+
+/** How many records of a log that long are not in a view this far. */
+export function recordsBehind(endOffsets: ReadonlyMap<number, number>, applied: ReadonlyMap<number, number>): number {
+  let records = 0;
+  for (const [partition, end] of endOffsets) records += Math.max(0, end - (applied.get(partition) ?? 0));
+  return records;
 }

@@ -140,6 +140,21 @@ export function fold(
   return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, owed, settled, amended, touched };
 }
 
+/** Since when ended events and dead letters are kept, in milliseconds since the epoch. */
+export type KeptSince = { readonly eventsMs: number; readonly deadLettersMs: number };
+
+/** Leaves out what is past its retention already, so that a log that is read from its beginning makes no rows that would be dropped at once. */
+export function withoutPast(changes: FoldChanges, { eventsMs, deadLettersMs }: KeptSince): FoldChanges {
+  const isPast = ({ endTime }: Event, sinceMs: number): boolean => (endTime?.getTime() ?? 0) < sinceMs;
+  if (!changes.ended.some((event) => isPast(event, eventsMs)) && !changes.dead.some(({ event }) => isPast(event, deadLettersMs)))
+    return changes;
+  return {
+    ...changes,
+    ended: changes.ended.filter((event) => !isPast(event, eventsMs)),
+    dead: changes.dead.filter(({ event }) => !isPast(event, deadLettersMs)),
+  };
+}
+
 const NOTHING = Buffer.alloc(0);
 
 function isDelivery({ change }: EventRecord): boolean {

@@ -35,6 +35,7 @@ export function readPageToken(filter: Filter, token: string): PageKey | undefine
 }
 
 function filterHash(filter: Filter): string {
-  const bytes = typeof filter === 'string' ? filter : Codec.encode({ ...filter, pageToken: '', pageSize: 0 }).finish();
+  const bytes =
+    typeof filter === 'string' ? filter : Codec.encode({ ...filter, pageToken: '', pageSize: 0, showTotalSize: false }).finish();
   return createHash('sha256').update(bytes).digest('base64url').slice(0, 12);
 }

@@ -12,12 +12,15 @@ export type Watchers = {
   watch(eventId: string, tell: (changed?: VersionedEvent) => void): () => void;
   tell(eventId: string, changed?: VersionedEvent): void;
   has(eventId: string): boolean;
+  /** Every event that is watched. */
+  ids(): readonly string[];
 };
 
 export function createWatchers(): Watchers {
   const byEvent = new Map<string, Set<(changed?: VersionedEvent) => void>>();
   return {
     has: (eventId) => byEvent.has(eventId),
+    ids: () => [...byEvent.keys()],
     watch(eventId, tell) {
       let set = byEvent.get(eventId);
       if (!set) byEvent.set(eventId, (set = new Set()));

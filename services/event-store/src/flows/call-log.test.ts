@@ -22,7 +22,12 @@ function world() {
       stored.map((line, i) => ({ sequence: i + 1, line })).slice(after.sequence, after.sequence + limit),
   };
   const events = { getEvent: async () => undefined } as unknown as EventTable; // the reads ask for nothing else
-  const barrier = { steady: async () => undefined, caughtUp: async () => undefined, reached: async () => undefined };
+  const barrier = {
+    steady: async () => undefined,
+    caughtUp: async () => undefined,
+    caughtUpSoon: async () => undefined,
+    reached: async () => undefined,
+  };
   const ports = { events, logs, barrier, watchers };
   const signal = new AbortController().signal;
   return {
@@ -31,8 +36,8 @@ function world() {
       stored.push({ time: new Date(), stream, attempt: 1, instanceId: 'i', text });
       watchers.tell(id);
     },
-    list: async (pageSize = 0, pageToken = '') => listLogLines(ports, { eventId: id, pageSize, pageToken }, signal),
-    tail: () => tailLogLines(ports, id, signal),
+    list: async (pageSize = 0, pageToken = '') => listLogLines(ports, { eventId: id, pageSize, pageToken, filter: undefined }, signal),
+    tail: () => tailLogLines(ports, { eventId: id, filter: undefined }, signal),
   };
 }
 

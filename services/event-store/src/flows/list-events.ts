@@ -1,7 +1,11 @@
 import { refuse } from '@evenfall/errors';
-import type { Event } from '@evenfall/contracts/v1/event';
 import type { ListEventsByOffsetRequest, ListEventsByOffsetResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
-import { ListEventsRequest_OrderBy as OrderBy, ListEventsRequest, type ListEventsResponse } from '@evenfall/contracts/v1/event_service';
+import {
+  type CountEventsRequest,
+  type CountEventsResponse,
+  ListEventsRequest,
+  type ListEventsResponse,
+} from '@evenfall/contracts/v1/event_service';
 import { isUuid } from '@evenfall/time';
 import { readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable } from '../ports.ts';
@@ -22,13 +26,26 @@ export async function listEvents(
   if (request.pageToken !== '' && !after) throw refuse('INVALID_PAGE_TOKEN');
   const size = Math.min(request.pageSize || DEFAULT, MOST);
   await ports.barrier.caughtUp();
-  const found = await ports.events.listEvents(request, after, size + 1);
-  const events = found.slice(0, size);
-  const last = found.length > size ? events[events.length - 1] : undefined;
+  const [found, total] = await Promise.all([
+    ports.events.listEvents(request, after, size + 1),
+    request.showTotalSize ? ports.events.totalSize(request) : undefined,
+  ]);
+  const last = found.length > size ? found[size - 1] : undefined;
   return {
-    events,
-    nextPageToken: last ? writePageToken(request, { timeMs: orderingTime(request, last), id: last.id }) : '',
+    events: found.slice(0, size).map(({ event }) => event),
+    nextPageToken: last ? writePageToken(request, { timeMs: last.timeMs, id: last.event.id }) : '',
+    totalSize: total && BigInt(total.size),
+    totalSizeIsEstimate: total?.isEstimate ?? false,
   };
+}
+
+/** Counts the events of one function, or of every one of a namespace, by state. */
+export async function countEvents(
+  ports: { events: EventTable; barrier: ReadBarrier },
+  { namespace, function: fn }: CountEventsRequest,
+): Promise<CountEventsResponse> {
+  await ports.barrier.caughtUp();
+  return { counts: [...(await ports.events.countEvents(namespace, fn))] };
 }
 
 /** Lists a numbered page of them, and counts them all, as of one moment. */
@@ -48,9 +65,4 @@ export async function listEventsByOffset(
     eventId: eventId === '' ? undefined : eventId,
   });
   return { events: [...events], totalCount: BigInt(totalCount) };
-}
-
-function orderingTime(request: ListEventsRequest, event: Event): number | null {
-  if (request.orderBy === OrderBy.END_TIME) return event.endTime?.getTime() ?? null;
-  return (event.startTime ?? event.createTime)?.getTime() ?? null;
 }

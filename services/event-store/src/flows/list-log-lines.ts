@@ -2,6 +2,7 @@ import { mergeLog } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine, ListLogLinesRequest, ListLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import { passes, readLogToken, writeLogToken } from '../domain/log-filter.ts';
 import type { Watchers } from '../domain/watchers.ts';
 import type { EventTable, LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
@@ -19,12 +20,15 @@ export async function listLogLines(
   signal: AbortSignal,
 ): Promise<ListLogLinesResponse> {
   if (request.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
-  const skip = request.pageToken === '' ? 0 : readToken(request.pageToken);
+  const { filter } = request;
+  const skip = request.pageToken === '' ? 0 : readLogToken(request.pageToken, filter);
+  if (skip === undefined) throw refuse('INVALID_PAGE_TOKEN');
   const size = Math.min(request.pageSize || MOST, MOST);
   const event = await findEvent(ports, { id: request.eventId, after: [] });
-  const lines = event ? await eventLog(ports.logs, event) : await callLog(ports, request.eventId, signal);
+  const all = event ? await eventLog(ports.logs, event) : await callLog(ports, request.eventId, signal);
+  const lines = filter ? all.filter((line) => passes(line, filter)) : all;
   const page = lines.slice(skip, skip + size);
-  return { lines: page, nextPageToken: skip + size < lines.length ? writeToken(skip + size) : '' };
+  return { lines: page, nextPageToken: skip + size < lines.length ? writeLogToken(skip + size, filter) : '' };
 }
 
 async function eventLog(logs: LogTable, event: Event): Promise<LogLine[]> {
@@ -39,14 +43,4 @@ async function callLog(ports: { logs: LogTable; watchers: Watchers }, eventId: s
   const lines: LogLine[] = [];
   for await (const some of readCallLog(ports, eventId, false, signal)) lines.push(...some);
   return lines;
-}
-
-function writeToken(skip: number): string {
-  return Buffer.from(`log:${skip}`).toString('base64url');
-}
-
-function readToken(token: string): number {
-  const match = /^log:(\d{1,9})$/.exec(Buffer.from(token, 'base64url').toString('utf8'));
-  if (!match) throw refuse('INVALID_PAGE_TOKEN');
-  return Number(match[1]);
 }

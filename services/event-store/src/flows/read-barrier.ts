@@ -6,6 +6,8 @@ import type { Applied } from '../domain/applied.ts';
 /** How long a read waits for the view before it is refused. */
 const WITHIN_MS = 10_000;
 const AGAIN_MS = 100;
+/** How often the database is asked how far the view is, while somebody waits: other replicas fold too, and say nothing. */
+const LOOK_MS = 20;
 
 /** Makes reads see what was written before them. */
 export type ReadBarrier = {
@@ -16,27 +18,58 @@ export type ReadBarrier = {
   steady(): Promise<void>;
   /** Waits until everything the log holds now is in the view. Throws VIEW_UNAVAILABLE or LOG_UNAVAILABLE. */
   caughtUp(): Promise<void>;
+  /** The same for somebody who does not mind a few milliseconds more. */
+  caughtUpSoon(): Promise<void>;
   /** Waits until these positions are in the view. */
   reached(endOffsets: ReadonlyMap<number, number>): Promise<void>;
 };
 
-/** Makes the barrier, and the way to close it until the view has caught up with what the log holds now. */
+/**
+ * Makes the barrier, and the way to close it until the view has caught up with what the log holds now. `look` asks the database how far the view
+ * is: what this replica folds it knows by itself, and at once.
+ */
 export function createReadBarrier(
   log: EventLog,
   applied: Applied,
+  look: () => Promise<ReadonlyMap<number, number>>,
   signal: AbortSignal,
-  withinMs = WITHIN_MS,
-): { readonly barrier: ReadBarrier; startOver(): void } {
+  { hurry, withinMs = WITHIN_MS }: { /** Told that somebody waits. */ readonly hurry: () => void; readonly withinMs?: number },
+): { readonly barrier: ReadBarrier; isAwaited(): boolean; startOver(): void } {
   const unavailable = () => refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
-  const reached = async (endOffsets: ReadonlyMap<number, number>): Promise<void> => {
-    if (!(await applied.reached(endOffsets, withinMs))) throw unavailable();
-  };
   let behind: Promise<unknown> | undefined;
   let times = 0;
+  let waiting = 0;
+  let urgent = 0;
+  let looking = false;
+  const keepLooking = async (): Promise<void> => {
+    looking = true;
+    while (waiting > 0 && (await delay(LOOK_MS, signal))) {
+      const time = times;
+      const found = waiting > 0 ? await look().catch(() => undefined) : undefined; // a database that is away: they wait, or hear so in time
+      if (found && time === times) applied.moved(found); // asked before a start over it may tell of what was undone
+    }
+    looking = false;
+  };
+  const reachedWithin = async (endOffsets: ReadonlyMap<number, number>, isUrgent = true): Promise<boolean> => {
+    if (applied.has(endOffsets)) return true;
+    waiting++;
+    if (isUrgent) urgent++;
+    if (!looking) void keepLooking();
+    if (isUrgent) hurry();
+    try {
+      return await applied.reached(endOffsets, withinMs);
+    } finally {
+      waiting--;
+      if (isUrgent) urgent--;
+    }
+  };
+  const reached = async (endOffsets: ReadonlyMap<number, number>, isUrgent = true): Promise<void> => {
+    if (!(await reachedWithin(endOffsets, isUrgent))) throw unavailable();
+  };
   const catchUp = async (time: number): Promise<void> => {
     while (time === times && !signal.aborted) {
       const ends = await log.endOffsets().catch(() => undefined); // reads say so themselves when they ask
-      if (ends && (await applied.reached(ends, withinMs))) break;
+      if (ends && (await reachedWithin(ends))) break;
       await delay(AGAIN_MS, signal);
     }
     if (time === times) behind = undefined;
@@ -51,8 +84,10 @@ export function createReadBarrier(
         }
       },
       caughtUp: async () => reached(await log.endOffsets()),
+      caughtUpSoon: async () => reached(await log.endOffsets(), false),
       reached,
     },
+    isAwaited: () => urgent > 0,
     startOver() {
       behind = catchUp(++times);
     },

@@ -1,6 +1,12 @@
 import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine, signalsOf } from '@evenfall/event-model';
 import type { Attempt } from '@evenfall/contracts/v1/event';
-import { type LogLine, LogLine_Stream as Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import {
+  type LogLine,
+  LogLine_Stream as Stream,
+  type TailLogLinesRequest,
+  type TailLogLinesResponse,
+} from '@evenfall/contracts/v1/log_service';
+import { passes } from '../domain/log-filter.ts';
 import type { Watchers } from '../domain/watchers.ts';
 import type { EventTable, LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
@@ -14,12 +20,13 @@ const BATCH = 1_000;
 /** Sends the log of one event, or of one synchronous call, as it grows, and ends with it. Platform lines come where they happen. */
 export async function* tailLogLines(
   ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier; watchers: Watchers },
-  eventId: string,
+  { eventId, filter }: TailLogLinesRequest,
   signal: AbortSignal,
 ): AsyncGenerator<TailLogLinesResponse> {
+  const those = (lines: readonly LogLine[]): LogLine[] => lines.filter((line) => passes(line, filter));
   let event = await findEvent(ports, { id: eventId, after: [] });
   if (!event) {
-    for await (const lines of readCallLog(ports, eventId, true, signal)) yield { lines };
+    for await (const lines of readCallLog(ports, eventId, true, signal)) yield { lines: those(lines) };
     return;
   }
   const wake = wakeable(signal);
@@ -57,7 +64,8 @@ export async function* tailLogLines(
         signals = 0;
         begun = false;
       }
-      if (lines.length > 0) yield { lines };
+      const passed = those(lines);
+      if (passed.length > 0) yield { lines: passed };
       if (isFinal(event.state)) return;
       await wake.next(LOOK_MS);
       event = await ports.events.getEvent(eventId);

@@ -4,6 +4,8 @@ export const LIMITS_MS = {
   accept: 15_000,
   /** Reads may wait for the view to catch up. */
   read: 15_000,
+  /** Dropping waits for those who read what is dropped. */
+  purge: 60_000,
   /** A function change, a code package of 50 MB included. */
   change: 60_000,
   /** Until a signal's delivery is known, or a force stop is over. */

@@ -1,13 +1,15 @@
 import type { ListEventsByOffsetRequest, ListEventsByOffsetResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { Event_State } from '@evenfall/contracts/v1/event';
 import {
+  type CountEventsRequest,
+  type CountEventsResponse,
   type ListEventsRequest,
   ListEventsRequest_Order,
   ListEventsRequest_OrderBy,
   type ListEventsResponse,
 } from '@evenfall/contracts/v1/event_service';
 import { checkEnum, checkText, checkTime, pageSizeOf } from '../domain/fields.ts';
-import { checkFunctionName, qualifierOf } from '../domain/names.ts';
+import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
 
@@ -22,6 +24,13 @@ export async function listEventsByOffset(
   request: ListEventsByOffsetRequest & { readonly query: ListEventsRequest },
 ): Promise<ListEventsByOffsetResponse> {
   return gateway.eventStore.listEventsByOffset({ ...request, query: checkedQuery(request.query) }, { timeoutMs: LIMITS_MS.read });
+}
+
+/** Counts events by state: of one function, or of every one of a namespace. */
+export async function countEvents(gateway: Gateway, request: CountEventsRequest): Promise<CountEventsResponse> {
+  if (request.function === '') checkNamespace(request.namespace);
+  else checkFunctionName(request.namespace, request.function);
+  return gateway.eventStore.countEvents(request, { timeoutMs: LIMITS_MS.read });
 }
 
 function checkedQuery(request: ListEventsRequest): ListEventsRequest {

@@ -1,21 +1,35 @@
-import type {
-  ListLogLinesRequest,
-  ListLogLinesResponse,
-  TailLogLinesRequest,
-  TailLogLinesResponse,
+import { refuse } from '@evenfall/errors';
+import {
+  type LogFilter,
+  LogLine_Stream,
+  type ListLogLinesRequest,
+  type ListLogLinesResponse,
+  type TailLogLinesRequest,
+  type TailLogLinesResponse,
 } from '@evenfall/contracts/v1/log_service';
-import { knownEventId, pageSizeOf } from '../domain/fields.ts';
+import { checkEnum, checkLength, checkText, knownEventId, pageSizeOf } from '../domain/fields.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
 
 /** Lists the log lines of one event in order. */
 export async function listLogLines(gateway: Gateway, request: ListLogLinesRequest): Promise<ListLogLinesResponse> {
   const eventId = knownEventId(request.eventId);
+  checkFilter(request.filter);
   const pageSize = pageSizeOf(request.pageSize, 1_000, 1_000);
-  return gateway.eventStore.listLogLines({ eventId, pageSize, pageToken: request.pageToken }, { timeoutMs: LIMITS_MS.read });
+  return gateway.eventStore.listLogLines({ ...request, eventId, pageSize }, { timeoutMs: LIMITS_MS.read });
 }
 
 /** Sends the lines of one event as they come, until it has ended. */
 export function tailLogLines(gateway: Gateway, caller: Caller, request: TailLogLinesRequest): AsyncIterable<TailLogLinesResponse> {
-  return gateway.eventStore.tailLogLines({ eventId: knownEventId(request.eventId) }, { signal: caller.signal });
+  checkFilter(request.filter);
+  return gateway.eventStore.tailLogLines({ ...request, eventId: knownEventId(request.eventId) }, { signal: caller.signal });
+}
+
+function checkFilter(filter: LogFilter | undefined): void {
+  if (!filter) return;
+  if (filter.attempt < 0) throw refuse('INVALID_FIELD', { field: 'attempt', rule: 'the number of an attempt, from 1' });
+  checkLength('instance_id', filter.instanceId, 128);
+  checkLength('contains', filter.contains, 256);
+  checkText('contains', filter.contains);
+  for (const stream of filter.streams) checkEnum('streams', stream, LogLine_Stream);
 }

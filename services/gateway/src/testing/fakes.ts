@@ -173,8 +173,15 @@ export function fakeWorld(): World {
         listEvents: async (request) => {
           world.lists.push(request);
           if (request.pageToken === 'bad') throw refuse('INVALID_PAGE_TOKEN');
-          return { events: [...world.events.values()], nextPageToken: 'next' };
+          return {
+            events: [...world.events.values()],
+            nextPageToken: 'next',
+            ...(request.showTotalSize ? { totalSize: 7n } : {}),
+            totalSizeIsEstimate: false,
+          };
         },
+        countEvents: async ({ function: fn }) => ({ counts: [{ function: fn || 'f1', state: 4, count: 7n }] }),
+        purge: async ({ dryRun }) => ({ partitions: [], heldBack: dryRun ? '' : 'the clock was set' }),
         listEventsByOffset: async (request) => {
           world.lists.push(request);
           return { events: [...world.events.values()], totalCount: BigInt(world.events.size) };

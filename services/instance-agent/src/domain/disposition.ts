@@ -34,5 +34,14 @@ export function dispositionOf(signal: number, status: ProcStatus | undefined, re
   if (status.ignored & bit) return Disposition.IGNORED;
   if (status.blocked & bit) return Disposition.BLOCKED;
   if (reported !== undefined) return (reported & (1 << (signal - 1))) !== 0 ? Disposition.CAUGHT : Disposition.DEFAULT;
-  return status.caught & bit ? Disposition.CAUGHT : Disposition.DEFAULT;
+  if (!(status.caught & bit)) return Disposition.DEFAULT;
+  return catchesEverything(status.caught) ? Disposition.UNKNOWN : Disposition.CAUGHT;
+}
+
+/** SIGURG, SIGXCPU, SIGVTALRM, SIGPROF, SIGIO and SIGPWR: no function listens to all of these, but Go's runtime catches them, with every other. */
+const CAUGHT_BY_GO = [23, 24, 26, 27, 29, 30].reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n);
+
+/** Whether a runtime catches signals for itself and decides then: what it would do cannot be seen from outside. */
+function catchesEverything(caught: bigint): boolean {
+  return (caught & CAUGHT_BY_GO) === CAUGHT_BY_GO;
 }

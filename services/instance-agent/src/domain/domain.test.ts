@@ -67,6 +67,11 @@ describe('A disposition', () => {
     assert.equal(dispositionOf(12, status, undefined), Disposition.DEFAULT);
     assert.equal(dispositionOf(15, undefined, undefined), Disposition.UNKNOWN);
   });
+  it('is unknown of a process that catches everything for itself, as Go does', () => {
+    const go = parseProcStatus('State:\tS\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\tfffffffd7fc1feff\n');
+    assert.equal(dispositionOf(15, go, undefined), Disposition.UNKNOWN);
+    assert.equal(dispositionOf(9, go, undefined), Disposition.DEFAULT);
+  });
   it('is refined by what the runtime tells', () => {
     assert.equal(dispositionOf(15, status, 0), Disposition.DEFAULT);
     assert.equal(dispositionOf(15, status, 1 << 14), Disposition.CAUGHT);

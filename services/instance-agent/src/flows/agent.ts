@@ -16,7 +16,7 @@ import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
 import type { ResolvedPolicy } from '../domain/termination-plan.ts';
-import type { CodeStore, InstanceProcess, ProcessDriver } from '../ports.ts';
+import type { CodeStore, Conversation, Conversations, InstanceProcess, ProcessDriver } from '../ports.ts';
 
 /** Everything the flows work on. */
 export type Agent = {
@@ -25,6 +25,7 @@ export type Agent = {
   readonly log: Log;
   readonly driver: ProcessDriver;
   readonly code: CodeStore;
+  readonly conversations: Conversations;
   readonly outbox: Outbox;
   readonly logs: LogShipper;
   readonly deadlines: { set(instance: Instance, dueMs: number): void };
@@ -68,6 +69,9 @@ export type Instance = {
   /** Whether it ever could take an event. */
   ready: boolean;
   process: InstanceProcess | undefined;
+  conversation: Conversation | undefined;
+  /** Whether the function is loaded; its Initializer may not have run yet. */
+  loaded: boolean;
   current: Attempt | undefined;
   /** Attempts for which it is not free yet: it still starts. */
   readonly waiting: Attempt[];
@@ -86,7 +90,12 @@ export type Instance = {
   coldStart: ColdStart | undefined;
   /** Signals with a listener, as its runtime tells; undefined if it does not. */
   handlers: number | undefined;
-  onHookEnd: ((ok: boolean, text: string) => void) | undefined;
+  /** The hook that runs. */
+  hook: RunningHook | undefined;
+  /** When its PreStop hook began, monotonic; undefined until then. */
+  preStopMs: number | undefined;
+  /** Called, instead of concluding an attempt, once what it wrote until now has been read. */
+  onSettled: (() => void) | undefined;
   readonly splitters: { readonly stdout: LineSplitter; readonly stderr: LineSplitter };
   /** Lines written while no attempt ran: they belong to the next one. */
   idleLines: IdleLine[];
@@ -99,6 +108,8 @@ export type Instance = {
   /** What its function was last told about more time. */
   extension: { readonly grantedMs: number; readonly reason: string } | undefined;
 };
+
+export type RunningHook = { readonly requestId: string; readonly end: (ok: boolean, text: string) => void };
 
 export type IdleLine = { readonly stream: 'stdout' | 'stderr' | 'platform'; readonly text: string; readonly timeMs: number };
 

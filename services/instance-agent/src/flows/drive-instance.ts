@@ -6,13 +6,13 @@ import {
   KillSignal as Signals,
 } from '@evenfall/contracts/v1/termination';
 import { msOfDuration } from '@evenfall/time';
-import { encodeHook } from '../domain/frames.ts';
 import { dispositionOf } from '../domain/disposition.ts';
 import { advance, type LifeEffect, type LifeInput } from '../domain/instance-life.ts';
 import { LEAVE_POLICY, resolvePolicy } from '../domain/termination-plan.ts';
 import type { Agent, Instance } from './agent.ts';
 import { concludeAttempt, finishInstance } from './end-attempt.ts';
 import { handOver } from './run-attempt.ts';
+import { breakOffHook, endInstanceLog, runPreStop } from './run-hooks.ts';
 
 /** Tells an instance what happened and does what its life table says must follow. */
 export function feed(agent: Agent, instance: Instance, input: LifeInput): void {
@@ -40,6 +40,7 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
     case 'SEND_SIGNAL':
       return sendSignal(agent, instance, effect.signal);
     case 'SEND_LEAVE':
+      breakOffHook(agent, instance, 'it took longer than its timeout');
       instance.process?.signal(effect.signal, SignalScope.MAIN);
       return;
     case 'TELL_EXTENSION':
@@ -50,6 +51,8 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
     case 'SWEEP':
       return sweep(agent, instance);
     case 'FINISH':
+      instance.conversation?.close();
+      endInstanceLog(agent, instance);
       return finishInstance(agent, instance, effect.ending);
   }
 }
@@ -67,14 +70,6 @@ export function stopWhenIdle(agent: Agent, instance: Instance, cause: Cause): vo
   const own = cause === Cause.UPDATE ? instance.fn.terminationByCause?.update : undefined;
   const policy = own && resolvePolicy(undefined, own, LEAVE_POLICY.graceMs);
   agent.feed(instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs, ...(policy ? { policy } : {}) });
-}
-
-function runPreStop(agent: Agent, instance: Instance): void {
-  instance.onHookEnd = (ok, text) => {
-    if (!ok) agent.log.warn('A PreStop hook failed', { instance: instance.id, function: instance.fn.name, error: text });
-    agent.feed(instance, { kind: 'HOOK_ENDED', nowMs: agent.clock.monotonic() });
-  };
-  instance.process?.write(encodeHook(++instance.seq, instance.fn.preStop?.handler ?? ''));
 }
 
 function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void {

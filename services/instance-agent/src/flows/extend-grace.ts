@@ -1,5 +1,4 @@
 import { durationOfMs } from '@evenfall/time';
-import { encodeExtended } from '../domain/frames.ts';
 import type { Agent, Instance } from './agent.ts';
 import { MAX_NOTES } from './begin-stop.ts';
 
@@ -19,11 +18,4 @@ export function extendGrace(agent: Agent, instance: Instance, ms: number): Exten
     notes.push({ time, requested: durationOfMs(ms), granted: durationOfMs(extension.grantedMs), reason: extension.reason });
   }
   return extension;
-}
-
-/** Takes the request of a runtime that speaks in frames: an id, and milliseconds. */
-export function takeExtendFrame(agent: Agent, instance: Instance, body: Buffer): void {
-  if (body.length !== 8) return;
-  const { grantedMs, reason } = extendGrace(agent, instance, body.readUInt32LE(4));
-  instance.process?.write(encodeExtended(body.readUInt32LE(0), grantedMs, reason));
 }

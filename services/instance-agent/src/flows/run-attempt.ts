@@ -1,7 +1,7 @@
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { encodeInvokeHead } from '../domain/frames.ts';
 import type { Ending } from '../domain/instance-life.ts';
+import { timeLimitMs } from '../domain/time-limit.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, giveBack } from './end-attempt.ts';
@@ -56,13 +56,8 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   agent.feed(instance, { kind: 'HANDED_OVER' });
   agent.deadlines.set(instance, firstDueMs(instance, attempt));
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
-  const head = encodeInvokeHead(++instance.seq, attempt.eventId, payload.length);
-  // One write is one system call; large payloads are not worth the copy.
-  if (payload.length <= 16_384) instance.process?.write(Buffer.concat([head, payload], head.length + payload.length));
-  else {
-    instance.process?.write(head);
-    instance.process?.write(payload);
-  }
+  const deadlineTimeMs = attempt.startTimeMs + timeLimitMs(instance.timeoutMs, attempt.synchronous);
+  instance.conversation?.invoke({ seq: ++instance.seq, requestId: attempt.eventId, payload, deadlineTimeMs });
   agent.outbox.report(startedReport(agent, attempt));
 }
 

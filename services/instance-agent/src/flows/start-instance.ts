@@ -1,28 +1,32 @@
 import type { StartInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
-import { staticContextOf } from '../domain/context.ts';
-import { encodeFrame, encodeHook, Frame } from '../domain/frames.ts';
 import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
-import type { Agent, Instance } from './agent.ts';
-import { addPlatformLine, collectOutput } from './collect-output.ts';
-import { takeExtendFrame } from './extend-grace.ts';
+import type { Conversation, ConversationEvents } from '../ports.ts';
+import type { Agent, Attempt, Instance } from './agent.ts';
+import { collectOutput } from './collect-output.ts';
+import { extendGrace } from './extend-grace.ts';
+import { endHook, runInitializer } from './run-hooks.ts';
 
 const DEFAULT_INIT_TIMEOUT_MS = 65_000;
 const DEFAULT_TIMEOUT_MS = 3_000;
-const DEFAULT_HOOK_TIMEOUT_MS = 3_000;
 
 /** Starts an instance: code, process, runtime, function, Initializer. Never fails: what goes wrong is reported as its end. */
 export async function startInstance(agent: Agent, request: StartInstance): Promise<void> {
   if (!request.function || agent.instances.has(request.instanceId)) return;
   const instance = newInstance(request.instanceId, request.function, agent.clock.monotonic());
   agent.instances.set(instance.id, instance);
-  agent.deadlines.set(instance, instance.startMs + (msOfDuration(instance.fn.initTimeout) ?? DEFAULT_INIT_TIMEOUT_MS));
+  agent.deadlines.set(instance, instance.startMs + initTimeoutOf(instance.fn));
   try {
     const { folder, pulledMs } = await agent.code.folderOf(instance.fn.codeSha256);
     instance.pulledMs = pulledMs;
-    if (instance.life.kind === 'STARTING') startProcess(agent, instance, folder);
+    if (instance.life.kind !== 'STARTING') return;
+    const { id, fn, timeoutMs } = instance;
+    const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn) };
+    const conversation = await agent.conversations.open(spec, listenTo(agent, instance));
+    if (isStarting(instance)) startProcess(agent, instance, conversation, folder);
+    else conversation.close();
   } catch (error) {
     agent.log.error('An instance could not be started', error, { instance: instance.id, function: instance.fn.name });
     const message = error instanceof Error ? error.message : String(error);
@@ -30,102 +34,98 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
   }
 }
 
-function startProcess(agent: Agent, instance: Instance, codeDir: string): void {
+function startProcess(agent: Agent, instance: Instance, conversation: Conversation, codeDir: string): void {
+  instance.conversation = conversation;
   instance.spawnMs = agent.clock.monotonic();
-  instance.process = agent.driver.start(
-    { instanceId: instance.id, fn: instance.fn, codeDir },
+  const started = agent.driver.start(
+    { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables },
     {
-      onFrame: (kind, body) => onFrame(agent, instance, kind, body),
+      onChannel: (chunk) => conversation.onChannel(chunk),
       onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
-      onGarbage: () => {
-        agent.log.warn('An instance wrote to the channel of its runtime', { instance: instance.id });
-        agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
-      },
-      onExit: (exitCode, signal, spawnFault) => {
-        if (spawnFault !== undefined)
-          fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
-        agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
-      },
+      onExit: (exitCode, signal, spawnFault) => onExit(agent, instance, exitCode, signal, spawnFault),
     },
   );
-  if (!instance.process) fail(agent, instance, { statusCode: 445, message: `This host has no runtime "${instance.fn.runtime}"` });
+  if ('statusCode' in started) return fail(agent, instance, started);
+  instance.process = started;
+  conversation.greet((bytes) => started.write(bytes));
 }
 
-/** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. */
-function onFrame(agent: Agent, instance: Instance, kind: number, body: Buffer): void {
-  if (kind === Frame.RESULT) return onAnswer(agent, instance, body, 8, true, 200);
-  switch (kind) {
-    case Frame.FAILURE:
-      return onAnswer(agent, instance, body, 10, false, body.length >= 10 ? body.readUInt16LE(8) : 500);
-    case Frame.HANDLERS:
-      instance.handlers = body.length >= 4 ? body.readInt32LE(0) : 0;
-      return;
-    case Frame.HELLO:
+function onExit(agent: Agent, instance: Instance, exitCode: number | null, signal: string | null, spawnFault: string | undefined): void {
+  const starting = instance.life.kind === 'STARTING';
+  if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
+  else if (starting && instance.conversation?.ofPackage) fail(agent, instance, exitBeforeReady(exitCode, signal));
+  agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
+}
+
+function exitBeforeReady(exitCode: number | null, signal: string | null): StartFault {
+  const how = signal === null ? `exited with code ${exitCode ?? 0}` : `died of ${signal}`;
+  return { statusCode: 443, message: `The program of the code package ${how} before it was ready` };
+}
+
+function listenTo(agent: Agent, instance: Instance): ConversationEvents {
+  return {
+    onGreeted(handlersKnown) {
       instance.helloMs = agent.clock.monotonic();
-      if (instance.fn.runtime === 'nodejs') instance.handlers = 0; // it tells of every change from here on
-      return load(instance);
-    case Frame.LOADED:
-      return onLoaded(agent, instance);
-    case Frame.LOAD_FAILED:
-      return fail(agent, instance, {
-        statusCode: body.readUInt16LE(0),
-        message: 'The function could not be loaded',
-        error: Buffer.from(body.subarray(2)),
-      });
-    case Frame.EXTEND:
-      return takeExtendFrame(agent, instance, body);
-    case Frame.HOOK_ENDED: {
-      if (body.length < 5 || body.readUInt32LE(0) !== instance.seq) return;
-      const onEnd = instance.onHookEnd;
-      instance.onHookEnd = undefined;
-      return onEnd?.(body[4] === 1, body.toString('utf8', 5));
-    }
-  }
+      if (handlersKnown) instance.handlers = 0; // it tells of every change from here on
+      load(instance);
+    },
+    onLoaded: () => onLoaded(agent, instance),
+    onLoadFailed: (fault) => fail(agent, instance, fault),
+    onAnswered: (seq, body, tookMs) => onAnswer(agent, instance, seq, { returned: true, statusCode: 200, body }, tookMs, false),
+    onFailed: (seq, { statusCode, error, tookMs, mustExit }) =>
+      onAnswer(agent, instance, seq, { returned: false, statusCode, body: error }, tookMs, mustExit),
+    onHandlers: (signals) => void (instance.handlers = signals),
+    onHookEnded: (seq, ok, text) => {
+      if (seq === instance.seq) endHook(agent, instance, ok, text);
+    },
+    onExtensionAsked: (ms) => extendGrace(agent, instance, ms),
+    onBroken(text) {
+      agent.log.warn('The runtime of an instance cannot be talked to', { instance: instance.id, reason: text });
+      if (instance.life.kind === 'STARTING')
+        fail(agent, instance, { statusCode: 443, message: `The function could not be loaded: ${text}` });
+      else agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
+    },
+  };
 }
 
 /** Lets the runtime load the function once the process is contained, which went on while the runtime came up. */
 function load(instance: Instance): void {
-  const send = (): void => instance.process?.write(encodeFrame(Frame.LOAD, loadTermsOf(instance)));
-  if (instance.process?.contained) void instance.process.contained.then(send);
-  else send();
-}
-
-function loadTermsOf(instance: Instance): Buffer {
-  return Buffer.from(JSON.stringify({ handler: instance.fn.handler, context: staticContextOf(instance.fn, instance.timeoutMs) }));
+  const { process, conversation } = instance;
+  if (process?.contained) void process.contained.then(() => conversation?.load());
+  else conversation?.load();
 }
 
 function onLoaded(agent: Agent, instance: Instance): void {
-  const hook = instance.fn.initializer;
-  const ready = (): void => {
+  if (instance.life.kind !== 'STARTING') return;
+  instance.loaded = true;
+  runInitializer(agent, instance, (fault) => {
+    if (fault) return fail(agent, instance, fault);
     instance.coldStart = {
       pullCodeMs: instance.pulledMs,
       initRuntimeMs: instance.helloMs - instance.spawnMs,
       initFunctionMs: agent.clock.monotonic() - instance.helloMs,
     };
     agent.feed(instance, { kind: 'LOADED' });
-  };
-  if (!hook || hook.handler === '') return ready();
-  const requestId = instance.waiting[0]?.eventId ?? instance.id;
-  addPlatformLine(agent, instance, `FC Initialize Start RequestId: ${requestId}`);
-  instance.onHookEnd = (ok, text) => {
-    addPlatformLine(agent, instance, `FC Initialize End RequestId: ${requestId}${ok ? '' : `, Error: ${text}`}`);
-    if (ok) ready();
-    else fail(agent, instance, { statusCode: 450, message: `The Initializer failed: ${text}` });
-  };
-  agent.deadlines.set(instance, agent.clock.monotonic() + (msOfDuration(hook.timeout) ?? DEFAULT_HOOK_TIMEOUT_MS));
-  instance.process?.write(encodeHook(++instance.seq, hook.handler));
+  });
 }
 
 /** Takes what the function answered. Only the event that runs can be answered, once. */
-function onAnswer(agent: Agent, instance: Instance, body: Buffer, bodyStart: number, returned: boolean, statusCode: number): void {
+function onAnswer(
+  agent: Agent,
+  instance: Instance,
+  seq: number,
+  answer: NonNullable<Attempt['answer']>,
+  tookMs: number,
+  mustExit: boolean,
+): void {
   const attempt = instance.current;
-  if (!attempt || attempt.answer || body.length < bodyStart || body.readUInt32LE(0) !== instance.seq) return;
+  if (!attempt || attempt.answer || seq !== instance.seq) return;
   if (!isRunning(instance)) return;
   // By the function's own clock, so that a busy agent does not count; never more than has passed here.
-  attempt.tookMs = Math.min(body.readUInt32LE(4) / 1000, agent.clock.monotonic() - attempt.startMs);
-  attempt.answer = { returned, statusCode, body: body.subarray(bodyStart) };
+  attempt.tookMs = Math.min(tookMs, agent.clock.monotonic() - attempt.startMs);
+  attempt.answer = answer;
   // A failed asynchronous event taints its instance; a synchronous caller's may go on.
-  agent.feed(instance, { kind: 'ANSWERED', retire: !returned && !attempt.synchronous });
+  agent.feed(instance, { kind: 'ANSWERED', retire: mustExit || (!answer.returned && !attempt.synchronous) });
   if (instance.life.kind === 'ANSWERED') agent.concluder.await(instance);
 }
 
@@ -134,6 +134,22 @@ function isRunning(instance: Instance): boolean {
   const { life } = instance;
   if (life.kind === 'SWEEPING') return life.ending.kind === 'EXITED' || life.ending.kind === 'DIED_OF';
   return life.kind === 'BUSY' || life.kind === 'TERMINATING';
+}
+
+function initTimeoutOf(fn: FunctionMessage): number {
+  return msOfDuration(fn.initTimeout) ?? DEFAULT_INIT_TIMEOUT_MS;
+}
+
+/** In a function of its own, because it may have changed behind an await. */
+function isStarting(instance: Instance): boolean {
+  return instance.life.kind === 'STARTING';
+}
+
+/** What the one deadline of an instance means depends on its life; of a start that took too long, its runtime may know more. */
+export function onDue(agent: Agent, instance: Instance, nowMs: number): void {
+  const fault = instance.loaded ? undefined : instance.conversation?.lateFault;
+  if (fault && isStarting(instance)) fail(agent, instance, fault);
+  else agent.feed(instance, { kind: 'DUE', nowMs });
 }
 
 function fail(agent: Agent, instance: Instance, fault: StartFault): void {
@@ -148,6 +164,8 @@ function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {
     life: { kind: 'STARTING' },
     ready: false,
     process: undefined,
+    conversation: undefined,
+    loaded: false,
     current: undefined,
     waiting: [],
     seq: 0,
@@ -159,7 +177,9 @@ function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {
     pulledMs: 0,
     coldStart: undefined,
     handlers: undefined,
-    onHookEnd: undefined,
+    hook: undefined,
+    preStopMs: undefined,
+    onSettled: undefined,
     splitters: { stdout: lineSplitter(), stderr: lineSplitter() },
     idleLines: [],
     answeredTurn: 0,

@@ -2,6 +2,7 @@ import { Termination_Cause as Cause, Termination_Mode as Mode, type TerminationP
 import { msOfDuration } from '@evenfall/time';
 import { endBy, resolvePolicy } from '../domain/termination-plan.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
+import { onDue } from './start-instance.ts';
 import { beginStop, deadlineOf, forcedStop, planFromNow } from './begin-stop.ts';
 
 const TIMED_OUT = { kind: 'TIMED_OUT' } as const;
@@ -14,7 +15,7 @@ export function firstDueMs(instance: Instance, attempt: Attempt): number {
 /** Takes the deadline of an instance: of an attempt that runs it is its timeout, or the signal before it; else its life says what it is. */
 export function takeDue(agent: Agent, instance: Instance, nowMs: number): void {
   const attempt = instance.current;
-  if (!attempt || instance.life.kind !== 'BUSY') return agent.feed(instance, { kind: 'DUE', nowMs });
+  if (!attempt || instance.life.kind !== 'BUSY') return onDue(agent, instance, nowMs);
   const deadlineMs = deadlineOf(instance, attempt);
   if (nowMs >= deadlineMs) return beginStop(agent, instance, attempt, forcedStop(Cause.TIMEOUT), undefined, TIMED_OUT);
   const policy = resolvePolicy(undefined, instance.fn.terminationByCause?.timeout, deadlineMs - nowMs);

@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { silentLog } from '@evenfall/telemetry';
+import { eventually, tempDir } from '@evenfall/testkit';
 import { systemClock } from '@evenfall/time';
+import { openLogSpool } from '../adapters/spool/log-spool.ts';
+import type { LogSpool } from '../ports.ts';
 import { shipLogs } from './ship-logs.ts';
 
 type Client = Parameters<typeof shipLogs>[0];
 const line = (sequence: number): StoredLogLine => ({ ...StoredLogLine.create(), eventId: 'e', sequence });
+/** No room at all. */
+const noSpool: LogSpool = { size: 0, put: async () => false, oldest: async () => undefined };
 const stored = (shipper: ReturnType<typeof shipLogs>, ordinal: number): Promise<void> =>
   new Promise((done) => shipper.whenStored(ordinal, done));
 
@@ -24,7 +32,7 @@ describe('Log lines', () => {
       return {};
     };
     const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
-    const shipper = shipLogs({ appendLogLines } as unknown as Client, systemClock, silentLog, counters);
+    const shipper = shipLogs({ appendLogLines } as unknown as Client, noSpool, systemClock, silentLog, counters);
     let last = 0;
     for (let i = 1; i <= 1200; i++) last = shipper.push(line(i));
     await stored(shipper, last);
@@ -46,7 +54,7 @@ describe('Log lines', () => {
       return {};
     };
     const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
-    const shipper = shipLogs({ appendLogLines } as unknown as Client, systemClock, silentLog, counters);
+    const shipper = shipLogs({ appendLogLines } as unknown as Client, noSpool, systemClock, silentLog, counters);
     const ordinal = shipper.push(line(1));
     const startMs = performance.now();
     await stored(shipper, ordinal);
@@ -56,5 +64,81 @@ describe('Log lines', () => {
     await stored(shipper, shipper.push(line(2)));
     assert.deepEqual(got, [1, 2]);
     await shipper.stop();
+  });
+
+  const long = (sequence: number): StoredLogLine => ({
+    ...line(sequence),
+    line: { time: new Date(), stream: Stream.STDOUT, attempt: 1, instanceId: 'i', text: 'x'.repeat(2_000) },
+  });
+  const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
+
+  it('wait on disk while nobody takes them, and go in order once somebody does', async () => {
+    const dir = tempDir('spool');
+    let away = true;
+    const got: number[] = [];
+    const appendLogLines = async ({ lines }: { lines: StoredLogLine[] }) => {
+      if (away) throw new Error('away');
+      got.push(...lines.map((each) => each.sequence));
+      return {};
+    };
+    const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
+    const shipper = shipLogs({ appendLogLines } as unknown as Client, openLogSpool(dir.path, 1e9), systemClock, silentLog, counters);
+    for (let n = 1; n <= 6_000; n++) shipper.push(long(n)); // 13 MB, and 4 of them stay in memory
+    await eventually(() => readdirSync(dir.path).filter((name) => name.endsWith('.lines')).length >= 7, 10_000);
+    const before = performance.now();
+    await new Promise<void>((done) => shipper.whenStored(1, done));
+    assert.ok(performance.now() - before < 500, 'who waits for what is on disk need not wait');
+    away = false;
+    await eventually(() => got.length === 6_000, 20_000);
+    assert.deepEqual(got, upTo(6_000));
+    assert.deepEqual(counters, { log_lines_stored_total: 6_000, log_lines_dropped_total: 0 });
+    await shipper.stop();
+    assert.deepEqual(readdirSync(dir.path), []);
+    dir.remove();
+  });
+
+  it('of an earlier session are sent by the next, but for what cannot be read', async () => {
+    const dir = tempDir('spool');
+    const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
+    const gone = { appendLogLines: async () => Promise.reject(new Error('away')) } as unknown as Client;
+    const first = shipLogs(gone, openLogSpool(dir.path, 1e9), systemClock, silentLog, counters);
+    for (let n = 1; n <= 700; n++) first.push(long(n));
+    await first.stop();
+    const files = readdirSync(dir.path).sort();
+    assert.equal(files.length, 2);
+    writeFileSync(join(dir.path, '000000000000-3.lines'), 'no lines');
+    writeFileSync(join(dir.path, '000000000009-3.lines.new'), 'half');
+    mkdirSync(join(dir.path, 'stray'));
+    const got: number[] = [];
+    const appendLogLines = async ({ lines }: { lines: StoredLogLine[] }) => (got.push(...lines.map((each) => each.sequence)), {});
+    const second = shipLogs({ appendLogLines } as unknown as Client, openLogSpool(dir.path, 1e9), systemClock, silentLog, counters);
+    await eventually(() => got.length === 700, 10_000);
+    assert.deepEqual(got, upTo(700));
+    assert.equal(counters.log_lines_dropped_total, 3);
+    await second.stop();
+    dir.remove();
+  });
+
+  it('are dropped, oldest first and counted, when there is room nowhere', async () => {
+    const dir = tempDir('spool');
+    let away = true;
+    const texts: string[] = [];
+    let count = 0;
+    const appendLogLines = async ({ lines }: { lines: StoredLogLine[] }) => {
+      if (away) throw new Error('away');
+      for (const each of lines) if (each.line?.stream === Stream.PLATFORM) texts.push(each.line.text);
+      count += lines.length;
+      return {};
+    };
+    const counters = { log_lines_stored_total: 0, log_lines_dropped_total: 0 };
+    const shipper = shipLogs({ appendLogLines } as unknown as Client, openLogSpool(dir.path, 3_000_000), systemClock, silentLog, counters);
+    for (let n = 1; n <= 30_000; n++) shipper.push(long(n)); // 66 MB: 3 on disk, 32 in memory
+    await eventually(() => counters.log_lines_dropped_total > 5_000, 20_000);
+    away = false;
+    await eventually(() => counters.log_lines_stored_total - texts.length + counters.log_lines_dropped_total >= 30_000, 20_000);
+    assert.match(texts[0] ?? '', /^\[PLATFORM\] \d+ log lines were lost$/);
+    assert.equal(count, counters.log_lines_stored_total);
+    await shipper.stop();
+    dir.remove();
   });
 });

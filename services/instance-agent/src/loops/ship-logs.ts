@@ -2,26 +2,34 @@ import type { EventStoreServiceService, StoredLogLine } from '@evenfall/contract
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Counters, Log } from '@evenfall/telemetry';
-import type { Clock } from '@evenfall/time';
+import { type Clock, yieldToLoop } from '@evenfall/time';
 import type { LogShipper } from '../flows/agent.ts';
+import type { LogSpool } from '../ports.ts';
 
 const MAX_BATCH_LINES = 500;
 const MAX_AGE_MS = 50;
 const CALL_TIMEOUT_MS = 10_000;
 const WAIT_STORED_MS = 1_000;
-/** Lines kept while the event store is away; the oldest go first. */
+/** Lines kept in memory while the event-store is away: what is more goes to disk, and where there is no room either the oldest are dropped. */
+const SPILL_BYTES = 4 * 1024 * 1024;
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 const DROP_LINES = 1_000;
 /** What a line costs beside its text, roughly. */
 const LINE_OVERHEAD_BYTES = 200;
 
-export type RunningShipper = LogShipper & { /** Sends what is left, for at most a second. */ stop(): Promise<void> };
+export type RunningShipper = LogShipper & {
+  /** Sends what is left, for at most a second; what is left then waits on disk for the next start. */ stop(): Promise<void>;
+};
 
 type Waiter = { readonly ordinal: number; readonly untilMs: number; readonly done: () => void };
 
-/** Sends log lines to the event store: one call in flight, at most 500 lines or 50 ms old, tried again until they are stored. */
+/**
+ * Sends log lines to the event-store: one call in flight, at most 500 lines or 50 ms old, tried again until they are stored, in order. Those on
+ * disk are older than those in memory and go first.
+ */
 export function shipLogs(
   eventStore: ClientOf<typeof EventStoreServiceService>,
+  spool: LogSpool,
   clock: Clock,
   log: Log,
   counters: Counters<'log_lines_stored_total' | 'log_lines_dropped_total'>,
@@ -53,28 +61,55 @@ export function shipLogs(
     } else timer ??= setTimeout(() => ((timer = undefined), void send()), ms);
   };
   const send = async (): Promise<void> => {
-    if (inFlight || lines.length === 0 || stopped.signal.aborted) return;
+    if (inFlight || (lines.length === 0 && spool.size === 0) || stopped.signal.aborted) return;
     inFlight = true;
-    const batch = lines.splice(0, MAX_BATCH_LINES);
+    const spooled = await spool.oldest();
+    const batch = spooled?.lines ?? lines.splice(0, MAX_BATCH_LINES);
     try {
-      await eventStore.appendLogLines({ lines: batch }, { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal });
-      stored += batch.length;
+      if (batch.length > 0) await eventStore.appendLogLines({ lines: batch }, { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal });
       counters.log_lines_stored_total += batch.length;
-      for (const line of batch) heldBytes -= sizeOf(line);
+      if (spooled) {
+        counters.log_lines_dropped_total += spooled.lostCount;
+        await spooled.remove();
+      } else {
+        stored += batch.length;
+        for (const line of batch) heldBytes -= sizeOf(line);
+      }
       pauseMs = 0;
     } catch (error) {
       if (!stopped.signal.aborted && pauseMs === 0) log.warn('Log lines could not be stored; trying again', { error: String(error) });
-      lines = batch.concat(lines);
+      if (!spooled) lines = batch.concat(lines);
       pauseMs = Math.min(Math.max(100, pauseMs * 2), 5_000);
-      drop();
     }
+    // Away, or too slow for what is written.
+    if (pauseMs > 0 || heldBytes > 2 * SPILL_BYTES) await spill(SPILL_BYTES);
+    drop();
     inFlight = false;
     wake();
-    if (stopped.signal.aborted || lines.length === 0) return;
+    if (stopped.signal.aborted || (lines.length === 0 && spool.size === 0)) return;
     if (pauseMs > 0) {
       clearTimeout(timer);
       timer = setTimeout(() => ((timer = undefined), void send()), pauseMs);
-    } else schedule(waiters.length > 0 || lines.length >= MAX_BATCH_LINES ? 0 : MAX_AGE_MS);
+    } else schedule(waiters.length > 0 || spool.size > 0 || lines.length >= MAX_BATCH_LINES ? 0 : MAX_AGE_MS);
+  };
+  /** Puts the oldest on disk until no more than so much is in memory. Nobody waits for them any longer: they are kept. */
+  const spill = async (downToBytes: number): Promise<void> => {
+    while (heldBytes > downToBytes && lines.length > 0) {
+      const batch = lines.slice(0, MAX_BATCH_LINES);
+      if (!(await spool.put(batch))) return;
+      lines.splice(0, batch.length);
+      stored += batch.length;
+      for (const line of batch) heldBytes -= sizeOf(line);
+    }
+  };
+  /** A flood does not wait for the next try. */
+  const spillBetween = async (): Promise<void> => {
+    inFlight = true;
+    await spill(SPILL_BYTES);
+    drop();
+    inFlight = false;
+    wake();
+    timer ??= setTimeout(() => ((timer = undefined), void send()), pauseMs); // it may have come up meanwhile
   };
   /** Drops the oldest beyond the limit; each attempt that loses lines keeps one that counts them. */
   const drop = (): void => {
@@ -103,12 +138,13 @@ export function shipLogs(
     }
   };
 
+  if (spool.size > 0) schedule(MAX_AGE_MS); // of an earlier session
   return {
     push(line) {
       lines.push(line);
       heldBytes += sizeOf(line);
       pushed += 1;
-      if (heldBytes > MAX_HELD_BYTES && !inFlight) drop();
+      if (heldBytes > 2 * SPILL_BYTES && pauseMs > 0 && !inFlight) void spillBetween();
       schedule(lines.length >= MAX_BATCH_LINES ? 0 : MAX_AGE_MS);
       return pushed;
     },
@@ -127,6 +163,8 @@ export function shipLogs(
       const untilMs = clock.monotonic() + WAIT_STORED_MS;
       while (lines.length > 0 && !inFlight && clock.monotonic() < untilMs && pauseMs === 0) await send();
       stopped.abort();
+      while (inFlight) await yieldToLoop();
+      await spill(0);
       clearTimeout(timer);
       clearTimeout(waiterTimer);
       const left = waiters;

@@ -40,7 +40,7 @@ export type Host = {
   readonly hellos: AttachRequest[];
   readonly drains: AttachRequest[];
   /** Asks for an instance of a function made of these files; returns its id. */
-  start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string>>): Promise<string>;
+  start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>): Promise<string>;
   /** Assigns an event to an instance; returns its id. */
   run(instanceId: string, payload?: unknown, more?: Partial<Assignment>): string;
   stop(eventId: string, mode: 'FORCE' | 'GRACEFUL', policy?: Partial<TerminationPolicy>): void;
@@ -290,9 +290,13 @@ function withAllMethods<S extends ServiceDefinition>(service: S, fake: Implement
   return { ...none, ...fake };
 }
 
-function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
+/** Scripts with a `#!` line and programs, which are bytes, are executable. */
+function zipOf(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {
   const zip = new ZipFile();
-  for (const [name, text] of Object.entries(files)) zip.addBuffer(Buffer.from(text), name);
+  for (const [name, content] of Object.entries(files)) {
+    const isProgram = typeof content !== 'string' || content.startsWith('#!');
+    zip.addBuffer(Buffer.from(content), name, { mode: isProgram ? 0o100755 : 0o100644 });
+  }
   zip.end();
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];

@@ -74,7 +74,8 @@ export function checkHandlerFiles(settings: FunctionSettings, files: ReadonlySet
   for (const handler of handlers) {
     if (handler === undefined) continue;
     const names = filesOfHandler(runtime, handler);
-    if (!names.some((name) => files.has(name))) throw badPackage(`the handler "${handler}" needs ${names.join(' or ')} in it`);
+    if (!names.some((name) => files.has(name)))
+      throw badPackage(`${handler === '' ? `runtime ${runtime}` : `the handler "${handler}"`} needs ${names.join(' or ')} in it`);
   }
 }
 

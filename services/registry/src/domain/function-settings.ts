@@ -4,7 +4,7 @@ import { checkAnnotations } from './annotations.ts';
 import { keepSecrets, storedDestination } from './destinations.ts';
 import { checkEnvironment } from './environment.ts';
 import { boundedDuration, invalid } from './fields.ts';
-import { checkHandler, runtimeOf } from './handler.ts';
+import { checkHookHandler, completeHandler, completePort, type Runtime, runtimeOf } from './handler.ts';
 import { completeByCause, completePolicy } from './termination.ts';
 
 const SECOND = 1_000;
@@ -27,6 +27,7 @@ export type FunctionSettings = Pick<
   | 'initTimeout'
   | 'annotations'
   | 'terminationByCause'
+  | 'port'
 >;
 
 /** Fields an update may name, and what they are called here. */
@@ -44,30 +45,33 @@ export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new 
   ['init_timeout', 'initTimeout'],
   ['annotations', 'annotations'],
   ['termination_by_cause', 'terminationByCause'],
+  ['port', 'port'],
 ]);
 
 /** Checks settings, but for destinations, and fills in what was left out (function.proto; limits as in semantics §3). */
 export function completeSettings(given: FunctionSettings): FunctionSettings {
   if (given.description.length > 1_000 && Array.from(given.description).length > 1_000)
     throw invalid('description', 'at most 1000 characters');
-  checkHandler('handler', given.handler);
+  const runtime = runtimeOf(given.runtime);
+  const handler = completeHandler(runtime, given.handler);
   checkEnvironment(given.environment);
   checkAnnotations(given.annotations);
   const timeout = boundedDuration('timeout', given.timeout, SECOND, 24 * HOUR, 3 * SECOND);
   return {
     description: given.description,
-    runtime: runtimeOf(given.runtime),
-    handler: given.handler,
+    runtime,
+    handler,
     timeout,
     memoryMb: memoryOf(given.memoryMb),
     environment: given.environment,
     termination: completePolicy(given.termination),
     terminationByCause: completeByCause(given.terminationByCause, msOfDuration(timeout)),
     eventInvoke: completeEventInvoke(given.eventInvoke),
-    initializer: completeHook('initializer', given.initializer),
-    preStop: completeHook('pre_stop', given.preStop),
+    initializer: completeHook(runtime, 'initializer', given.initializer),
+    preStop: completeHook(runtime, 'pre_stop', given.preStop),
     initTimeout: boundedDuration('init_timeout', given.initTimeout, 3 * SECOND, 300 * SECOND, 65 * SECOND),
     annotations: given.annotations,
+    port: completePort(runtime, given.port),
   };
 }
 
@@ -101,8 +105,8 @@ function completeEventInvoke(given: EventInvokeConfig | undefined): EventInvokeC
   };
 }
 
-function completeHook(field: string, given: Hook | undefined): Hook | undefined {
+function completeHook(runtime: Runtime, field: string, given: Hook | undefined): Hook | undefined {
   if (!given) return undefined;
-  checkHandler(`${field}.handler`, given.handler);
+  checkHookHandler(runtime, field, given.handler);
   return { handler: given.handler, timeout: boundedDuration(`${field}.timeout`, given.timeout, SECOND, 300 * SECOND, 3 * SECOND) };
 }

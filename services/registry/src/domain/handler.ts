@@ -1,10 +1,46 @@
 import { invalid } from './fields.ts';
 
-export const RUNTIMES = ['python3', 'nodejs'] as const;
+export const RUNTIMES = ['python3', 'nodejs', 'custom', 'go1', 'web'] as const;
 export type Runtime = (typeof RUNTIMES)[number];
 
-const HANDLER = /^[a-zA-Z0-9_][\w-]*(?:\/[\w-]+)*\.[a-zA-Z_$][\w$]*$/;
-const ENDINGS: Readonly<Record<Runtime, readonly string[]>> = { python3: ['.py'], nodejs: ['.js', '.mjs', '.cjs'] };
+/** What a runtime expects of its function's settings and package. */
+type RuntimeRules = {
+  readonly isHandler: RegExp;
+  readonly handlerForm: string;
+  readonly defaultHandler: string;
+  readonly hasHooks: boolean;
+  /** Files any of which must be in the package for a handler. */
+  filesOf(handler: string): string[];
+};
+
+const FUNCTION_OF_FILE = {
+  isHandler: /^[a-zA-Z0-9_][\w-]*(?:\/[\w-]+)*\.[a-zA-Z_$][\w$]*$/,
+  handlerForm: '"file.function", such as "index.main_handler", at most 128 characters',
+  defaultHandler: '',
+  hasHooks: true,
+};
+const filesWith = (endings: readonly string[]) => (handler: string) => {
+  const file = handler.slice(0, handler.lastIndexOf('.'));
+  return endings.map((ending) => `${file}${ending}`);
+};
+/** The platform makes nothing of it but a variable and a header. */
+const ANYTHING = { isHandler: /^[\x20-\x7e]*$/, handlerForm: 'at most 128 printable ASCII characters', defaultHandler: '', hasHooks: true };
+
+const RULES: Readonly<Record<Runtime, RuntimeRules>> = {
+  python3: { ...FUNCTION_OF_FILE, filesOf: filesWith(['.py']) },
+  nodejs: { ...FUNCTION_OF_FILE, filesOf: filesWith(['.js', '.mjs', '.cjs']) },
+  custom: { ...ANYTHING, filesOf: () => ['bootstrap'] },
+  go1: {
+    isHandler: /^[\w][\w.-]*(?:\/[\w][\w.-]*)*$/,
+    handlerForm: 'the path of the executable in the code package, such as "main", at most 128 characters',
+    defaultHandler: 'main',
+    hasHooks: false,
+    filesOf: (handler) => [handler],
+  },
+  web: { ...ANYTHING, filesOf: () => ['scf_bootstrap', 'bootstrap'] },
+};
+const MAX_HANDLER_LENGTH = 128;
+const DEFAULT_WEB_PORT = 9000;
 
 export function runtimeOf(text: string): Runtime {
   const runtime = RUNTIMES.find((known) => known === text);
@@ -12,13 +48,36 @@ export function runtimeOf(text: string): Runtime {
   return runtime;
 }
 
-export function checkHandler(field: string, handler: string): void {
-  if (handler.length > 128 || !HANDLER.test(handler))
-    throw invalid(field, '"file.function", such as "index.main_handler", at most 128 characters');
+/** The handler, or what the runtime takes for none. */
+export function completeHandler(runtime: Runtime, given: string): string {
+  const handler = given === '' ? RULES[runtime].defaultHandler : given;
+  checkHandler(runtime, 'handler', handler);
+  return handler;
+}
+
+/** Refuses a hook where there is none, or one without a name: it would never be run. */
+export function checkHookHandler(runtime: Runtime, field: string, handler: string): void {
+  if (!RULES[runtime].hasHooks) throw invalid(field, `nothing: functions of runtime ${runtime} have no hooks`);
+  if (handler === '') throw invalid(`${field}.handler`, 'a name; runtimes that need none take any');
+  checkHandler(runtime, `${field}.handler`, handler);
+}
+
+function checkHandler(runtime: Runtime, field: string, handler: string): void {
+  const { isHandler, handlerForm } = RULES[runtime];
+  if (handler.length > MAX_HANDLER_LENGTH || !isHandler.test(handler)) throw invalid(field, handlerForm);
+}
+
+/** The port of a web function's server; 0 where there is none. */
+export function completePort(runtime: Runtime, given: number): number {
+  if (runtime !== 'web') {
+    if (given !== 0) throw invalid('port', `nothing: only functions of runtime web have one, not ${runtime}`);
+    return 0;
+  }
+  if (given < 0 || given > 65_535) throw invalid('port', 'a port from 1 to 65535');
+  return given === 0 ? DEFAULT_WEB_PORT : given;
 }
 
 /** The files any of which may hold a handler. */
 export function filesOfHandler(runtime: Runtime, handler: string): string[] {
-  const file = handler.slice(0, handler.lastIndexOf('.'));
-  return ENDINGS[runtime].map((ending) => `${file}${ending}`);
+  return RULES[runtime].filesOf(handler);
 }

@@ -7,6 +7,7 @@ import { packageFolder } from '../package-folder.ts';
 
 /** Settings a description may leave out: a deploy sets those back to their defaults. */
 const OPTIONAL = [
+  'handler',
   'description',
   'timeout',
   'memory_mb',
@@ -18,6 +19,7 @@ const OPTIONAL = [
   'initializer',
   'pre_stop',
   'init_timeout',
+  'port',
 ] as const;
 
 export type DeployOptions = { readonly publish: boolean; readonly withNodeModules: boolean };

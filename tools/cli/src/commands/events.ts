@@ -1,7 +1,7 @@
-import type { EventAnswer } from '../answers.ts';
+import type { CountAnswer, EventAnswer, EventPageAnswer } from '../answers.ts';
 import { type Context, eventPath, functionPath } from '../context.ts';
 import { usage } from '../failure.ts';
-import { changeText, eventsText, eventText } from '../format/event-text.ts';
+import { changeText, countsText, eventsText, eventText } from '../format/event-text.ts';
 import { changesOf, untilEnded } from './watching.ts';
 
 export type ListOptions = {
@@ -11,28 +11,36 @@ export type ListOptions = {
   readonly order?: string;
   readonly orderBy?: string;
   readonly pageToken?: string;
+  readonly total?: boolean;
 };
 
 export async function listEvents(context: Context, name: string, options: ListOptions): Promise<void> {
-  const page = await context.api.call<{ events: EventAnswer[]; next_page_token: string }>(
-    'GET',
-    `${functionPath(context.namespace, name)}/events`,
-    {
-      query: {
-        state: options.state?.map((state) => state.toUpperCase()),
-        qualifier: options.qualifier,
-        page_size: options.limit,
-        order: options.order,
-        order_by: options.orderBy,
-        page_token: options.pageToken,
-      },
+  const page = await context.api.call<EventPageAnswer>('GET', `${functionPath(context.namespace, name)}/events`, {
+    query: {
+      state: options.state?.map((state) => state.toUpperCase()),
+      qualifier: options.qualifier,
+      page_size: options.limit,
+      order: options.order,
+      order_by: options.orderBy,
+      page_token: options.pageToken,
+      show_total_size: options.total ? 'true' : undefined,
     },
-  );
+  });
   const { color } = context.terminal;
-  context.terminal.show(
-    page,
-    () => `${eventsText(page.events, color)}${page.next_page_token ? `\n${color.dim(`more: --page-token ${page.next_page_token}`)}` : ''}`,
+  context.terminal.show(page, () =>
+    [
+      eventsText(page.events, color),
+      ...(page.total_size === undefined ? [] : [color.dim(`${page.total_size_is_estimate ? 'about ' : ''}${page.total_size} in all`)]),
+      ...(page.next_page_token ? [color.dim(`more: --page-token ${page.next_page_token}`)] : []),
+    ].join('\n'),
   );
+}
+
+/** Counts by state: of a function, or of all of the namespace. */
+export async function countEvents(context: Context, name: string | undefined): Promise<void> {
+  const path = name === undefined ? `/v1/namespaces/${encodeURIComponent(context.namespace)}` : functionPath(context.namespace, name);
+  const answer = await context.api.call<{ counts: CountAnswer[] }>('GET', `${path}/events:count`);
+  context.terminal.show(answer, () => countsText(answer.counts, context.terminal.color));
 }
 
 export async function getEvent(context: Context, id: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AttemptAnswer, DeliveryAnswer, EventAnswer, LogLineAnswer, TerminationAnswer } from '../answers.ts';
+import type { AttemptAnswer, CountAnswer, DeliveryAnswer, EventAnswer, LogLineAnswer, TerminationAnswer } from '../answers.ts';
 import { stateText, table, type Terminal, timeText } from '../terminal.ts';
 
 type Color = Terminal['color'];
@@ -22,6 +22,13 @@ export function eventText(event: EventAnswer, color: Color): string {
   if (event.termination) lines.push('', indent(receiptText(event.termination, color)));
   if (event.deliveries?.length) lines.push('', indent(deliveriesText(event.deliveries, color)));
   return lines.join('\n');
+}
+
+/** How many events of each function are in each state. */
+export function countsText(counts: readonly CountAnswer[], color: Color): string {
+  if (counts.length === 0) return 'No events.';
+  const rows = counts.map((one) => [one.function, stateText(one.state, color), String(one.count)]);
+  return table(['FUNCTION', 'STATE', 'EVENTS'], rows, color);
 }
 
 /** The termination receipt, step by step. */

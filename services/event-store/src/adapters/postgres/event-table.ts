@@ -3,15 +3,18 @@ import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { timeOfUuidV7 } from '@evenfall/time';
 import type { Sql } from '@evenfall/postgres';
-import { ENDED_VERSION } from '../../domain/watchers.ts';
+import { ENDED_VERSION, type VersionedEvent } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
-import { listByOffset, listEvents } from './list-events.ts';
+import { countEvents, totalSizeOf } from './count-events.ts';
+import { listByOffset } from './list-by-offset.ts';
+import { listEvents } from './list-events.ts';
 import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
 import { writeFold } from './write-fold.ts';
 
 /** The events in Postgres. */
 export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
-  const since = (): string => new Date(Date.now() - retentionMs).toISOString();
+  const moment = () => ({ nowMs: Date.now(), sinceMs: Date.now() - retentionMs });
+  const since = (): string => new Date(moment().sinceMs).toISOString();
   return {
     async positions(partitions) {
       const rows = await sql<{ partition: number; end_offset: bigint; owner: string }[]>`
@@ -41,17 +44,26 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       // An event ends after it was made: older partitions need not be looked at.
       const made = timeOfUuidV7(id);
       const from = made === undefined ? since() : new Date(Math.max(made - 60_000, Date.now() - retentionMs)).toISOString();
-      const [row] = await sql<{ is_open: boolean; data: Buffer }[]>`
+      const [row] = await sql<VersionedRow[]>`
         SELECT true AS is_open, data FROM events.open_event WHERE id = ${id}
         UNION ALL SELECT false, data FROM events.ended_event WHERE id = ${id} AND end_time > ${from}
         LIMIT 1`;
-      if (!row) return undefined;
-      if (!row.is_open) return { event: Event.decode(row.data), version: ENDED_VERSION };
-      const stored = StoredEvent.decode(row.data);
-      return stored.event && { event: stored.event, version: stored.foldCount };
+      return row && versionedOf(row);
     },
-    listEvents: (query, after, limit) => listEvents(sql, query, after, limit, since()),
-    listByOffset: (query, page) => listByOffset(sql, query, page, since()),
+    async getManyVersioned(ids) {
+      const rows = await sql<VersionedRow[]>`
+        SELECT true AS is_open, data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])
+        UNION ALL SELECT false, data FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
+      return rows.map(versionedOf).filter((one) => one !== undefined);
+    },
+    listEvents: (query, after, limit) => listEvents(sql, query, after, limit, moment()),
+    listByOffset: (query, page) => listByOffset(sql, query, page, moment()),
+    totalSize: (query) => totalSizeOf(sql, query, moment()),
+    countEvents: (namespace, fn) => countEvents(sql, namespace, fn, moment().sinceMs),
+    async applied() {
+      const rows = await sql<{ partition: number; end_offset: bigint }[]>`SELECT partition, end_offset FROM events.applied`;
+      return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));
+    },
     async countOpen() {
       const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM events.open_event`;
       return row?.count ?? 0;
@@ -66,6 +78,14 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
     },
     listOwed: (query) => listOwed(sql, query),
   };
+}
+
+type VersionedRow = { readonly is_open: boolean; readonly data: Buffer };
+
+function versionedOf(row: VersionedRow): VersionedEvent | undefined {
+  if (!row.is_open) return { event: Event.decode(row.data), version: ENDED_VERSION };
+  const { event, foldCount } = StoredEvent.decode(row.data);
+  return event && { event, version: foldCount };
 }
 
 /** One statement, so one moment: offsets and rows cannot disagree. */

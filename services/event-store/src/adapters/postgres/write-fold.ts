@@ -3,6 +3,8 @@ import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { deliveryParts } from './fold-deliveries.ts';
+import { sortTimeOf } from '../../domain/sort-time.ts';
+import { SPAN_MS } from '../../domain/spans.ts';
 import { createBlob, createColumns, createWords, literalOf } from './row-encoding.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -103,6 +105,12 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
       ) AS e (id, word, state, sort_ms, end_ms, data_at, data_length) JOIN words w ON w.index = e.word
       WHERE (SELECT ok FROM checked)
       ON CONFLICT (id, end_time) DO NOTHING
+      RETURNING namespace, function, state, end_time
+    ), counted AS ( -- in one order, so that two replicas wait for each other and never in a ring
+      INSERT INTO events.ended_count AS c (namespace, function, state, from_time, events)
+      SELECT namespace, function, state, date_bin(${`${SPAN_MS} ms`}::text::interval, end_time, 'epoch'), count(*) FROM ended
+      GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+      ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events
     )`;
   const [owedPart, settledPart, amendedPart] = deliveryParts(sql, changes, blob);
   const [row] = await sql<{ ok: boolean }[]>`
@@ -124,9 +132,4 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${owedPart} ${settledPart} ${amendedPart}
     SELECT ok FROM checked`;
   return row?.ok ?? false;
-}
-
-/** Start of the first attempt; creation while there is none. */
-function sortTimeOf(event: Event): number {
-  return (event.startTime ?? event.createTime)?.getTime() ?? 0;
 }

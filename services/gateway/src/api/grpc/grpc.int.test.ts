@@ -72,7 +72,7 @@ describe('the gRPC door', () => {
     watch.out.end();
     await watching;
     assert.deepEqual(seen, [1, 2]);
-    assert.equal((await c.logs.listLogLines({ eventId: ID, pageSize: 0, pageToken: '' })).lines.length, 1);
+    assert.equal((await c.logs.listLogLines({ eventId: ID, pageSize: 0, pageToken: '', filter: undefined })).lines.length, 1);
     assert.equal((await c.invocations.invokeFunction(InvokeFunctionRequest.create({ ...named }))).billedDurationMs, 2n);
     assert.equal((await c.operators.listAgents({})).agents.length, 1);
     assert.equal((await c.operators.listInstances({ agentId: 'x' })).instances[0]?.agentId, 'x');

@@ -9,9 +9,10 @@ import { createEvent } from '../../flows/create-event.ts';
 import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
 import { getEvent } from '../../flows/get-event.ts';
 import { invokeFunction } from '../../flows/invoke-function.ts';
-import { listEvents } from '../../flows/list-events.ts';
+import { countEvents, listEvents } from '../../flows/list-events.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { functionFlows } from '../../flows/manage-functions.ts';
+import { purge } from '../../flows/purge.ts';
 import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
 import { streamCreateEvents } from '../../flows/stream-create-events.ts';
 import { terminateEvent } from '../../flows/terminate-event.ts';
@@ -31,6 +32,7 @@ export function publicServices(gateway: Gateway, authenticate: Authenticate): Bo
       streamCreateEvents: (requests, context) => streamCreateEvents(gateway, caller(context), requests),
       getEvent: async (request) => ({ event: await getEvent(gateway, request.id) }),
       listEvents: (request) => listEvents(gateway, request),
+      countEvents: (request) => countEvents(gateway, request),
       watchEvent: (request, context) => watchEvent(gateway, caller(context), request),
       terminateEvent: (request, context) => terminateEvent(gateway, caller(context), request),
       listDeadLetters: (request) => listDeadLetters(gateway, request),
@@ -47,6 +49,7 @@ export function publicServices(gateway: Gateway, authenticate: Authenticate): Bo
       listAgents: () => listAgents(gateway),
       listInstances: (request) => listInstances(gateway, request),
       drainAgent: (request) => drainAgent(gateway, request),
+      purge: (request) => purge(gateway, request),
     }),
   ];
 }

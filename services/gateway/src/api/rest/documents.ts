@@ -1,6 +1,6 @@
 import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
-import { Agent_State, Instance_State } from '@evenfall/contracts/v1/operator_service';
+import { Agent_State, Instance_State, ViewPartition_Kind } from '@evenfall/contracts/v1/operator_service';
 import {
   Containment,
   KillSignal,
@@ -53,6 +53,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       initializer: orNull(HookSchema),
       pre_stop: orNull(HookSchema),
       init_timeout: Duration,
+      port: orNull(Type.Integer()),
       code_sha256: Type.String(),
       code_size_bytes: Type.Integer(),
       create_time: Moment,
@@ -179,6 +180,18 @@ export const DOCUMENTS: readonly TSchema[] = [
       attempt: Type.Integer(),
       instance_id: Type.String(),
       text: Type.String(),
+    }),
+  ),
+  named(
+    'ViewPartition',
+    Type.Object({
+      name: Type.String(),
+      kind: enumOf(ViewPartition_Kind),
+      from_time: Moment,
+      to_time: Moment,
+      due_time: Moment,
+      row_estimate: orNull(Type.Integer({ description: 'As the database estimates them; null if it never has.' })),
+      size_bytes: Type.Integer(),
     }),
   ),
   named(

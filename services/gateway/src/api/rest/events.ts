@@ -12,14 +12,15 @@ import type { FastifyInstance } from 'fastify';
 import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
 import { getEvent } from '../../flows/get-event.ts';
-import { listEvents } from '../../flows/list-events.ts';
+import { countEvents, listEvents } from '../../flows/list-events.ts';
 import { terminateEvent } from '../../flows/terminate-event.ts';
 import type { Gateway } from '../../ports.ts';
 import { parseBody, takeBytes } from './bodies.ts';
 import { callerOf } from './caller.ts';
-import { valueOf } from './enum-names.ts';
+import { nameOf, valueOf } from './enum-names.ts';
+import { dateOf } from './dates.ts';
 import { eventText } from './event-json.ts';
-import { EventPath, EventQuery, FunctionPath, pageOf, ref, Terminate } from './schemas.ts';
+import { enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, ref, Terminate } from './schemas.ts';
 import { policyFrom } from './termination-json.ts';
 
 const EVENTS = '/v1/namespaces/:namespace/functions/:function/events';
@@ -28,6 +29,16 @@ const EVENT = '/v1/events/:event_id([^:/]+)';
 const BATCH_BODY_BYTES = 64 * 1024 * 1024;
 const JSON_TYPE = 'application/json; charset=utf-8';
 const TAGS = ['events'];
+
+const EventPage = Type.Object({
+  events: Type.Array(ref('Event')),
+  next_page_token: Type.String(),
+  total_size: Type.Optional(Type.Integer({ description: 'How many match on all pages; only with show_total_size.' })),
+  total_size_is_estimate: Type.Optional(Type.Boolean()),
+});
+const Counts = Type.Object({
+  counts: Type.Array(Type.Object({ function: Type.String(), state: enumOf(Event_State), count: Type.Integer() })),
+});
 
 type Path = { Params: Static<typeof FunctionPath> };
 type IdPath = { Params: Static<typeof EventPath> };
@@ -47,7 +58,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
         summary: 'Lists events of one function',
         params: FunctionPath,
         querystring: EventQuery,
-        response: { 200: pageOf('events', 'Event') },
+        response: { 200: EventPage },
       },
     },
     async (request, reply) => {
@@ -66,10 +77,35 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
         order: valueOf(ListEventsRequest_Order, query.order?.toUpperCase()),
         pageSize: query.page_size ?? 0,
         pageToken: query.page_token ?? '',
+        showTotalSize: query.show_total_size ?? false,
       });
-      const text = `{"events":[${page.events.map(eventText).join(',')}],"next_page_token":${JSON.stringify(page.nextPageToken)}}`;
+      const { totalSize, totalSizeIsEstimate } = page;
+      const total = totalSize === undefined ? '' : `,"total_size":${totalSize},"total_size_is_estimate":${totalSizeIsEstimate}`;
+      const text = `{"events":[${page.events.map(eventText).join(',')}],"next_page_token":${JSON.stringify(page.nextPageToken)}${total}}`;
       return reply.header('content-type', JSON_TYPE).send(text);
     },
+  );
+
+  const count = async (namespace: string, fn: string) => {
+    const { counts } = await countEvents(gateway, { namespace, function: fn });
+    return { counts: counts.map((one) => ({ ...one, state: nameOf(Event_State, one.state), count: Number(one.count) })) };
+  };
+  app.get<Path>(
+    `${EVENTS}::count`,
+    { schema: { tags: TAGS, summary: 'Counts the events of one function by state', params: FunctionPath, response: { 200: Counts } } },
+    (request) => count(request.params.namespace, request.params.function),
+  );
+  app.get<{ Params: Static<typeof NamespacePath> }>(
+    '/v1/namespaces/:namespace/events::count',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Counts the events of a namespace by function and state',
+        params: NamespacePath,
+        response: { 200: Counts },
+      },
+    },
+    (request) => count(request.params.namespace, ''),
   );
 
   app.get<IdPath>(
@@ -208,13 +244,6 @@ function delayOf(field: string, text: string): ProtoDuration | undefined {
   const ms = parseDuration(text);
   if (ms === undefined) throw refuse('INVALID_FIELD', { field, rule: 'a duration such as "500ms", "30s", "10m" or "6h"' });
   return durationOfMs(ms);
-}
-
-function dateOf(field: string, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  const date = new Date(text);
-  if (Number.isNaN(date.getTime())) throw refuse('INVALID_FIELD', { field, rule: 'a time that exists' });
-  return date;
 }
 
 function textOf(header: string | string[] | undefined): string {

@@ -22,6 +22,7 @@ export function functionJson(fn: FunctionMessage): object {
     initializer: hookJson(fn.initializer),
     pre_stop: hookJson(fn.preStop),
     init_timeout: durationText(fn.initTimeout),
+    port: fn.port === 0 ? null : fn.port,
     code_sha256: fn.codeSha256,
     code_size_bytes: Number(fn.codeSizeBytes),
     create_time: fn.createTime ?? null,
@@ -68,6 +69,7 @@ export function functionFrom(namespace: string, name: string, body: Omit<Functio
     initializer: hookFrom(body.initializer),
     preStop: hookFrom(body.pre_stop),
     initTimeout: durationFrom(body.init_timeout),
+    port: body.port ?? 0,
   };
 }
 

@@ -77,7 +77,7 @@ export type HookBody = Static<typeof HookSchema>;
 
 const functionFields = {
   description: Type.Optional(Type.String({ maxLength: 1_000 })),
-  runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs'] })),
+  runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs', 'custom', 'go1', 'web'] })),
   handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
   timeout: Type.Optional(Duration),
   memory_mb: Type.Optional(Type.Integer({ minimum: 64, maximum: 131_072 })),
@@ -89,6 +89,7 @@ const functionFields = {
   initializer: Type.Optional(HookSchema),
   pre_stop: Type.Optional(HookSchema),
   init_timeout: Type.Optional(Duration),
+  port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Of a web function’s server; 9000 by default.' })),
 };
 export const FunctionPatch = Type.Object(functionFields, STRICT);
 export const FunctionCreate = Type.Object(
@@ -124,9 +125,11 @@ export const EventQuery = Type.Object(
     end_time_before: Type.Optional(Time),
     order_by: Type.Optional(choiceOf(['start_time', 'end_time'])),
     order: Type.Optional(choiceOf(['desc', 'asc'])),
+    show_total_size: Type.Optional(Type.Boolean({ description: 'Whether to say how many match on all pages together.' })),
   },
   STRICT,
 );
 
+export const NamespacePath = Type.Object({ namespace: Type.String() });
 export const FunctionPath = Type.Object({ namespace: Type.String(), function: Type.String() });
 export const EventPath = Type.Object({ event_id: Type.String() });

@@ -1,5 +1,5 @@
 import type { WatchEventResponse } from '@evenfall/contracts/v1/event_service';
-import { type LogLine, LogLine_Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
+import { type LogFilter, type LogLine, LogLine_Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import { refuse } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
@@ -7,13 +7,23 @@ import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
 import { watchEvent } from '../../flows/watch-event.ts';
 import type { Gateway } from '../../ports.ts';
 import { callerOf } from './caller.ts';
-import { nameOf } from './enum-names.ts';
+import { nameOf, valueOf } from './enum-names.ts';
 import { eventText } from './event-json.ts';
 import { sendEventStream, type StreamItem, type StreamOptions } from './event-stream.ts';
-import { EventPath, PageQuery, pageOf } from './schemas.ts';
+import { enumOf, EventPath, PageQuery, pageOf } from './schemas.ts';
 
 const EVENT = '/v1/events/:event_id([^:/]+)';
-const LogQuery = Type.Object({ ...PageQuery, follow: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+const LogQuery = Type.Object(
+  {
+    ...PageQuery,
+    follow: Type.Optional(Type.Boolean()),
+    attempt: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'Only lines of this attempt.' })),
+    instance_id: Type.Optional(Type.String({ description: 'Only lines of this instance.' })),
+    contains: Type.Optional(Type.String({ description: 'Only lines with this text in them.' })),
+    stream: Type.Optional(Type.Array(enumOf(LogLine_Stream))),
+  },
+  { additionalProperties: false },
+);
 /** Versions are int32 (event_service.proto). */
 const MAX_VERSION = 2 ** 31 - 1;
 
@@ -54,14 +64,22 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
     async (request, reply) => {
       const eventId = request.params.event_id;
       const { follow = false, page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
+      const filter = filterOf(request.query);
       if (follow) {
-        await sendEventStream(reply, lineItems(tailLogLines(gateway, callerOf(request, reply, options.closing), { eventId })), options);
+        const lines = tailLogLines(gateway, callerOf(request, reply, options.closing), { eventId, filter });
+        await sendEventStream(reply, lineItems(lines), options);
         return reply;
       }
-      const page = await listLogLines(gateway, { eventId, pageSize, pageToken });
+      const page = await listLogLines(gateway, { eventId, pageSize, pageToken, filter });
       return reply.send({ lines: page.lines.map(lineJson), next_page_token: page.nextPageToken });
     },
   );
+}
+
+function filterOf({ attempt, instance_id: instanceId, contains, stream }: Static<typeof LogQuery>): LogFilter | undefined {
+  if (attempt === undefined && instanceId === undefined && contains === undefined && stream === undefined) return undefined;
+  const streams = (stream ?? []).map((name) => valueOf(LogLine_Stream, name));
+  return { attempt: attempt ?? 0, instanceId: instanceId ?? '', contains: contains ?? '', streams };
 }
 
 async function* changeItems(changes: AsyncIterable<WatchEventResponse>): AsyncGenerator<readonly StreamItem[]> {

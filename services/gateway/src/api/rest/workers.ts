@@ -1,14 +1,30 @@
-import { type Agent, Agent_State, type Instance, Instance_State } from '@evenfall/contracts/v1/operator_service';
+import {
+  type Agent,
+  Agent_State,
+  type Instance,
+  Instance_State,
+  type ViewPartition,
+  ViewPartition_Kind,
+} from '@evenfall/contracts/v1/operator_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
+import { purge } from '../../flows/purge.ts';
 import type { Gateway } from '../../ports.ts';
+import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
-import { Duration, ref } from './schemas.ts';
+import { Duration, ref, Time } from './schemas.ts';
 import { durationFrom } from './termination-json.ts';
 
 const TAGS = ['operators'];
 const DrainBody = Type.Object({ deadline: Type.Optional(Duration) }, { additionalProperties: false });
+const PurgeBody = Type.Object(
+  {
+    dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Drop nothing, only show what would be dropped.' })),
+    time: Type.Optional({ ...Time, description: 'For a dry run: as of this time.' }),
+  },
+  { additionalProperties: false },
+);
 const Query = Type.Object({ agent_id: Type.Optional(Type.String()) }, { additionalProperties: false });
 
 export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
@@ -51,6 +67,37 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
       instances: (await listInstances(gateway, { agentId: request.query.agent_id ?? '' })).instances.map(instanceJson),
     }),
   );
+  app.post<{ Body: Static<typeof PurgeBody> }>(
+    '/v1/purge',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Drops what is past its retention now, or shows what a purge would drop',
+        body: PurgeBody,
+        response: { 200: Type.Object({ partitions: Type.Array(ref('ViewPartition')), held_back: Type.String() }) },
+      },
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
+    },
+    async ({ body }) => {
+      const time = body.time === undefined ? undefined : dateOf('time', body.time);
+      const { partitions, heldBack } = await purge(gateway, { dryRun: body.dry_run ?? false, time });
+      return { partitions: partitions.map(partitionJson), held_back: heldBack };
+    },
+  );
+}
+
+function partitionJson(one: ViewPartition): object {
+  return {
+    name: one.name,
+    kind: nameOf(ViewPartition_Kind, one.kind) ?? null,
+    from_time: one.fromTime ?? null,
+    to_time: one.toTime ?? null,
+    due_time: one.dueTime ?? null,
+    row_estimate: one.rowEstimate < 0n ? null : Number(one.rowEstimate),
+    size_bytes: Number(one.sizeBytes),
+  };
 }
 
 function agentJson(agent: Agent): object {

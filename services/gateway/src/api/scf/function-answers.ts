@@ -30,7 +30,7 @@ function describedParts(fn: FunctionMessage, zone: Zone) {
     Namespace,
     Description,
     Runtime,
-    Type: 'Event',
+    Type: fn.runtime === 'web' ? 'HTTP' : 'Event',
     Status: statusOf(fn),
     StatusDesc: '',
     StatusReasons: [],

@@ -7,13 +7,28 @@ import { scfError } from './codes.ts';
 export const NOTES = { runtime: 'scf/runtime', asyncRun: 'scf/async-run-enable', trace: 'scf/trace-enable' } as const;
 
 /** What stands for a runtime of SCF's when nobody has named one. */
-const SCF_RUNTIMES: Readonly<Record<string, string>> = { python3: 'Python3.10', nodejs: 'Nodejs18.15' };
+const SCF_RUNTIMES: Readonly<Record<string, string>> = {
+  python3: 'Python3.10',
+  nodejs: 'Nodejs18.15',
+  go1: 'Go1',
+  custom: 'CustomRuntime',
+  web: 'CustomRuntime',
+};
 
-/** The runtime that runs what one of SCF's would: any Python 3, any Node. */
-export function runtimeOf(scfRuntime: string): string {
+/** Names of SCF's runtimes. */
+const SCF_RUNTIME = /^(?:Python\d\.\d{1,2}|Nodejs\d{1,2}\.\d{1,2}|Php\d(?:\.\d{1,2})?|Java\d{1,2}|Go1|CustomRuntime)$/;
+
+/**
+ * The runtime that runs what one of SCF's would: any Python 3, any Node. Of a web function, SCF's runtime says only which interpreters its
+ * `scf_bootstrap` finds; here it finds the host's.
+ */
+export function runtimeOf(scfRuntime: string, isWeb: boolean): string {
+  if (isWeb && SCF_RUNTIME.test(scfRuntime)) return 'web';
+  if (scfRuntime === 'Go1') return 'go1';
+  if (scfRuntime === 'CustomRuntime') return 'custom';
   if (/^Python3\.\d{1,2}$/.test(scfRuntime)) return 'python3';
   if (/^Nodejs\d{1,2}\.\d{1,2}$/.test(scfRuntime)) return 'nodejs';
-  throw scfError('InvalidParameterValue.Runtime', 'Python3.x and Nodejs are offered here.');
+  throw scfError('InvalidParameterValue.Runtime', 'Python3.x, Nodejs, Go1 and CustomRuntime are offered here.');
 }
 
 /** The name of its runtime, as it was created with. */

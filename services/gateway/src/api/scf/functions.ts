@@ -23,6 +23,7 @@ import { refuseUnsupported } from './unsupported.ts';
 const CODE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
 /** Where SCF looks for a function's code when nobody says. */
 const DEFAULT_HANDLER = 'index.main_handler';
+const DEFAULT_HANDLERS: Readonly<Record<string, string>> = { go1: 'main', custom: '', web: '' };
 const AsyncRunEnable = Type.Optional(flagOf('InvalidParameterValue.AsyncRunEnable'));
 const TraceEnable = Type.Optional(flagOf('InvalidParameterValue.TraceEnable'));
 const OPTIONAL_TEXT = Type.Optional(Type.String());
@@ -46,9 +47,9 @@ export const createFunction = action(
   ),
   async ({ functions }, input) => {
     refuseUnsupported(input, [...Object.keys(NOT_HERE_AT_ALL), ...Object.keys(NOT_HERE_AT_CREATION)]);
-    if (input.Type === 'HTTP') throw scfError('UnsupportedOperation', 'Web functions (Type HTTP) are not supported here.');
     if (!input.Code) throw scfError('MissingParameter.Code');
     if (input.Runtime === undefined) throw scfError('MissingParameter.Runtime', 'The default, Python2.7, is not offered here.');
+    const runtime = runtimeOf(input.Runtime, input.Type === 'HTTP');
     const isAsync = input.AsyncRunEnable === 'TRUE';
     const annotations = {
       [NOTES.runtime]: input.Runtime,
@@ -60,8 +61,8 @@ export const createFunction = action(
         ...FunctionMessage.create(),
         namespace: namespaceOf(input),
         name: input.FunctionName,
-        runtime: runtimeOf(input.Runtime),
-        handler: input.Handler ?? DEFAULT_HANDLER,
+        runtime,
+        handler: input.Handler ?? DEFAULT_HANDLERS[runtime] ?? DEFAULT_HANDLER,
         annotations,
         // An asynchronously running function is not tried again when it fails (SCF, asynchronous execution, notes).
         eventInvoke: isAsync ? EventInvokeConfig.create({ maxRetries: 0 }) : undefined,

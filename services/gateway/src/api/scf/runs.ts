@@ -59,7 +59,7 @@ export async function readLog(gateway: Gateway, requestId: string, maxBytes = MA
 
 async function logPage(gateway: Gateway, eventId: string, pageToken: string) {
   try {
-    return await listLogLines(gateway, { eventId, pageSize: 0, pageToken });
+    return await listLogLines(gateway, { eventId, filter: undefined, pageSize: 0, pageToken });
   } catch (error) {
     if (isRefusal(error) && error.reason === 'EVENT_NOT_FOUND') return undefined;
     throw error;

@@ -1,5 +1,6 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { dirname } from 'node:path';
+import type { RuntimeVariables } from '../../ports.ts';
 import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from './sweep.ts';
 
 export type EnvironmentOf = {
@@ -10,6 +11,7 @@ export type EnvironmentOf = {
   readonly home: string;
   readonly codeDir: string;
   readonly temporaryDir: string;
+  readonly variables: RuntimeVariables;
 };
 
 /** The whole environment of a function's process: SCF's names, the function's own, the markers. Nothing of the agent's leaks into it. */
@@ -37,7 +39,9 @@ export function environmentOf(of: EnvironmentOf): Record<string, string> {
     SCF_FUNCTIONVERSION: fn.version,
     PYTHONDONTWRITEBYTECODE: 'x',
     NODE_PATH: `${codeDir}:${codeDir}/node_modules`,
+    ...of.variables.defaults,
     ...fn.environment,
+    ...of.variables.fixed,
     [INSTANCE_MARKER]: of.instanceId,
     [AGENT_MARKER]: of.agentId,
     [HOME_MARKER]: of.home,

@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream';
 import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { InstanceProcess, ProcessDriver, ProcessEvents, ProcessSpec } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
+import type { StartFault } from '../../domain/instance-life.ts';
 import { environmentOf } from './environment.ts';
-import { frameReader } from '../../domain/frames.ts';
 import type { Interpreters } from './interpreters.ts';
 import { readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { continueStopped, descendantsOf, isStopped, sweepAgent, sweepInstance } from './sweep.ts';
@@ -36,9 +36,9 @@ function startProcess(
   cgroups: Cgroups | undefined,
   spec: ProcessSpec,
   events: ProcessEvents,
-): InstanceProcess | undefined {
-  const command = options.interpreters.commandOf(spec.fn.runtime, spec.fn.memoryMb);
-  if (!command) return undefined;
+): InstanceProcess | StartFault {
+  const command = options.interpreters.commandOf(spec.fn, spec.codeDir);
+  if ('statusCode' in command) return command;
   const temporaryDir = join(options.temporaryRoot, spec.instanceId);
   mkdirSync(temporaryDir, { recursive: true });
   const environment = environmentOf({ ...spec, agentId: options.agentId, home: options.temporaryRoot, temporaryDir });
@@ -59,10 +59,11 @@ function startProcess(
   let openOutputs = 2;
   let onOutputEnd: (() => void) | undefined;
 
-  const read = frameReader(events.onFrame);
-  channel.on('data', (chunk: Buffer) => {
-    if (!read(chunk)) events.onGarbage();
-  });
+  // The package's own program waits for a line on its channel: none of its code runs before it is contained.
+  const openGate = (): void => void channel.write('\n');
+  if (command.gated && contained) void contained.joined.then(openGate);
+  else if (command.gated) openGate();
+  channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
   channel.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
   const outputEnded = (): void => {
     openOutputs -= 1;
@@ -95,7 +96,7 @@ function startProcess(
   };
   return {
     pid,
-    contained: contained?.joined,
+    contained: command.gated ? undefined : contained?.joined,
     containment: () => (cgroup?.complete ? 'CGROUP' : 'MARKERS'),
     write: (bytes) => channel.write(bytes),
     signal(signal, scope) {

@@ -137,6 +137,8 @@ export interface ListEventsRequest {
   pageSize: number;
   /** Token of the page before, with the same filter; empty for the first. */
   pageToken: string;
+  /** Whether to say how many events match on all pages together; costs a little. */
+  showTotalSize: boolean;
 }
 
 /** Says which time orders the page. */
@@ -185,6 +187,36 @@ export interface ListEventsResponse {
   events: Event[];
   /** Token of the next page; empty at the end. */
   nextPageToken: string;
+  /** How many events match; unset unless it was asked for. */
+  totalSize?:
+    | bigint
+    | undefined;
+  /** Whether the total is an estimate. By namespace, function and states alone it never is; with other filters it is above 10,000. */
+  totalSizeIsEstimate: boolean;
+}
+
+/** Asks for counts. */
+export interface CountEventsRequest {
+  /** The namespace. */
+  namespace: string;
+  /** Only those of this function; empty for every one of the namespace. */
+  function: string;
+}
+
+/** Answers with counts. */
+export interface CountEventsResponse {
+  /** One per function and state that has any, by function, then state. */
+  counts: EventCount[];
+}
+
+/** How many events of a function are in a state. */
+export interface EventCount {
+  /** Name of the function. */
+  function: string;
+  /** The state. */
+  state: Event_State;
+  /** How many. */
+  count: bigint;
 }
 
 /** Asks to watch one event. */
@@ -923,6 +955,7 @@ function createBaseListEventsRequest(): ListEventsRequest {
     order: 0,
     pageSize: 0,
     pageToken: "",
+    showTotalSize: false,
   };
 }
 
@@ -970,6 +1003,9 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(106).string(message.pageToken);
+    }
+    if (message.showTotalSize !== false) {
+      writer.uint32(112).bool(message.showTotalSize);
     }
     return writer;
   },
@@ -1101,6 +1137,14 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.showTotalSize = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1131,12 +1175,13 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
     message.order = object.order ?? 0;
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.showTotalSize = object.showTotalSize ?? false;
     return message;
   },
 };
 
 function createBaseListEventsResponse(): ListEventsResponse {
-  return { events: [], nextPageToken: "" };
+  return { events: [], nextPageToken: "", totalSize: undefined, totalSizeIsEstimate: false };
 }
 
 export const ListEventsResponse: MessageFns<ListEventsResponse> = {
@@ -1146,6 +1191,15 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
     }
     if (message.nextPageToken !== "") {
       writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.totalSize !== undefined) {
+      if (BigInt.asIntN(64, message.totalSize) !== message.totalSize) {
+        throw new globalThis.Error("value provided for field message.totalSize of type int64 too large");
+      }
+      writer.uint32(24).int64(message.totalSize);
+    }
+    if (message.totalSizeIsEstimate !== false) {
+      writer.uint32(32).bool(message.totalSizeIsEstimate);
     }
     return writer;
   },
@@ -1179,6 +1233,22 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
             message.nextPageToken = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.totalSize = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.totalSizeIsEstimate = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1198,6 +1268,214 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
     const message = createBaseListEventsResponse();
     message.events = object.events?.map((e) => Event.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
+    message.totalSize = (object.totalSize !== undefined && object.totalSize !== null)
+      ? BigInt(object.totalSize)
+      : undefined;
+    message.totalSizeIsEstimate = object.totalSizeIsEstimate ?? false;
+    return message;
+  },
+};
+
+function createBaseCountEventsRequest(): CountEventsRequest {
+  return { namespace: "", function: "" };
+}
+
+export const CountEventsRequest: MessageFns<CountEventsRequest> = {
+  encode(message: CountEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.function !== "") {
+      writer.uint32(18).string(message.function);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.function = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountEventsRequest>): CountEventsRequest {
+    return CountEventsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountEventsRequest>): CountEventsRequest {
+    const message = createBaseCountEventsRequest();
+    message.namespace = object.namespace ?? "";
+    message.function = object.function ?? "";
+    return message;
+  },
+};
+
+function createBaseCountEventsResponse(): CountEventsResponse {
+  return { counts: [] };
+}
+
+export const CountEventsResponse: MessageFns<CountEventsResponse> = {
+  encode(message: CountEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.counts) {
+      EventCount.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.counts.push(EventCount.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountEventsResponse>): CountEventsResponse {
+    return CountEventsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountEventsResponse>): CountEventsResponse {
+    const message = createBaseCountEventsResponse();
+    message.counts = object.counts?.map((e) => EventCount.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEventCount(): EventCount {
+  return { function: "", state: 0, count: 0n };
+}
+
+export const EventCount: MessageFns<EventCount> = {
+  encode(message: EventCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.function !== "") {
+      writer.uint32(10).string(message.function);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    if (message.count !== 0n) {
+      if (BigInt.asIntN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type int64 too large");
+      }
+      writer.uint32(24).int64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.function = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventCount>): EventCount {
+    return EventCount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventCount>): EventCount {
+    const message = createBaseEventCount();
+    message.function = object.function ?? "";
+    message.state = object.state ?? 0;
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
     return message;
   },
 };
@@ -2102,6 +2380,19 @@ export const EventServiceService = {
     responseSerialize: (value: ListEventsResponse): Buffer => Buffer.from(ListEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListEventsResponse => ListEventsResponse.decode(value),
   },
+  /**
+   * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  countEvents: {
+    path: "/evenfall.v1.EventService/CountEvents" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountEventsRequest): Buffer => Buffer.from(CountEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountEventsRequest => CountEventsRequest.decode(value),
+    responseSerialize: (value: CountEventsResponse): Buffer => Buffer.from(CountEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountEventsResponse => CountEventsResponse.decode(value),
+  },
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: {
     path: "/evenfall.v1.EventService/WatchEvent" as const,
@@ -2197,6 +2488,11 @@ export interface EventServiceServer extends UntypedServiceImplementation {
   getEvent: handleUnaryCall<GetEventRequest, GetEventResponse>;
   /** Lists events of one function. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
+  /**
+   * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  countEvents: handleUnaryCall<CountEventsRequest, CountEventsResponse>;
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: handleServerStreamingCall<WatchEventRequest, WatchEventResponse>;
   /**
@@ -2305,6 +2601,25 @@ export interface EventServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  countEvents(
+    request: CountEventsRequest,
+    callback: (error: ServiceError | null, response: CountEventsResponse) => void,
+  ): ClientUnaryCall;
+  countEvents(
+    request: CountEventsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountEventsResponse) => void,
+  ): ClientUnaryCall;
+  countEvents(
+    request: CountEventsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountEventsResponse) => void,
   ): ClientUnaryCall;
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent(request: WatchEventRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventResponse>;

@@ -26,9 +26,16 @@ export interface FunctionMessage {
   revision: number;
   /** For people; at most 1,000 characters. */
   description: string;
-  /** "python3" or "nodejs". */
+  /**
+   * "python3" and "nodejs": a handler that the platform calls. "custom": an executable `bootstrap` in the code package that asks a runtime API for
+   * events (SCF's, Lambda's or FC's). "go1": an executable built with scf-go-lib. "web": an executable `scf_bootstrap` or `bootstrap` that
+   * starts an HTTP server, which gets every event as `POST /event-invoke`.
+   */
   runtime: string;
-  /** "file.function" inside the code package. */
+  /**
+   * python3 and nodejs: "file.function" inside the code package. go1: the executable's path in it, default "main". custom and web: anything, and
+   * nothing by default; the program finds it in the variable _HANDLER.
+   */
   handler: string;
   /** How long one attempt may take. 1 s to 24 h. Default 3 s. */
   timeout:
@@ -72,6 +79,11 @@ export interface FunctionMessage {
     | undefined;
   /** For tools: the platform keeps them with every version and reads none. Names of 1 to 100 letters, digits, "-", "_", "." and "/"; 4 KB in all. */
   annotations: { [key: string]: string };
+  /**
+   * Port that a web function's server listens on, 1 to 65,535; default 9000. Another one is told by the variables PORT and FC_SERVER_PORT while it
+   * is taken on the host. 0 for the other runtimes.
+   */
+  port: number;
   /** How its attempts and instances are stopped when nobody asked for it; unset for the defaults. */
   terminationByCause: TerminationByCause | undefined;
 }
@@ -152,7 +164,10 @@ export interface WebhookDestination {
 
 /** One life-cycle hook of an instance. */
 export interface Hook {
-  /** "file.function" inside the code package. */
+  /**
+   * python3 and nodejs: "file.function" inside the code package. web: anything, the server gets `POST /initialize` or `GET /pre-stop`. custom:
+   * anything, the runtime is asked as FC's runtime API does. go1 has no hooks.
+   */
   handler: string;
   /** How long it may take. 1 s to 300 s, default 3 s. */
   timeout: Duration | undefined;
@@ -180,6 +195,7 @@ function createBaseFunctionMessage(): FunctionMessage {
     createTime: undefined,
     updateTime: undefined,
     annotations: {},
+    port: 0,
     terminationByCause: undefined,
   };
 }
@@ -249,6 +265,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     globalThis.Object.entries(message.annotations).forEach(([key, value]: [string, string]) => {
       Function_AnnotationsEntry.encode({ key: key as any, value }, writer.uint32(162).fork()).join();
     });
+    if (message.port !== 0) {
+      writer.uint32(168).int32(message.port);
+    }
     if (message.terminationByCause !== undefined) {
       TerminationByCause.encode(message.terminationByCause, writer.uint32(178).fork()).join();
     }
@@ -434,6 +453,14 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             }
             continue;
           }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.port = reader.int32();
+            continue;
+          }
           case 22: {
             if (tag !== 178) {
               break;
@@ -509,6 +536,7 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
       },
       {},
     );
+    message.port = object.port ?? 0;
     message.terminationByCause = (object.terminationByCause !== undefined && object.terminationByCause !== null)
       ? TerminationByCause.fromPartial(object.terminationByCause)
       : undefined;

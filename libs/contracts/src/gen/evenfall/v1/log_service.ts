@@ -73,6 +73,20 @@ export interface ListLogLinesRequest {
   pageSize: number;
   /** Token of the page before; empty for the first. */
   pageToken: string;
+  /** Which of the lines. */
+  filter: LogFilter | undefined;
+}
+
+/** Narrows down the lines of an event. */
+export interface LogFilter {
+  /** Only those of this attempt; 0 for all. */
+  attempt: number;
+  /** Only those of this instance; empty for all. */
+  instanceId: string;
+  /** Only those with this text in them, as it is written; empty for all. At most 256 characters. */
+  contains: string;
+  /** Only those of these streams; empty for all. */
+  streams: LogLine_Stream[];
 }
 
 /** Answers with a page of lines. */
@@ -87,6 +101,8 @@ export interface ListLogLinesResponse {
 export interface TailLogLinesRequest {
   /** Id of the event. */
   eventId: string;
+  /** Which of the lines. */
+  filter: LogFilter | undefined;
 }
 
 /** Some new lines. */
@@ -199,7 +215,7 @@ export const LogLine: MessageFns<LogLine> = {
 };
 
 function createBaseListLogLinesRequest(): ListLogLinesRequest {
-  return { eventId: "", pageSize: 0, pageToken: "" };
+  return { eventId: "", pageSize: 0, pageToken: "", filter: undefined };
 }
 
 export const ListLogLinesRequest: MessageFns<ListLogLinesRequest> = {
@@ -212,6 +228,9 @@ export const ListLogLinesRequest: MessageFns<ListLogLinesRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(26).string(message.pageToken);
+    }
+    if (message.filter !== undefined) {
+      LogFilter.encode(message.filter, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -253,6 +272,14 @@ export const ListLogLinesRequest: MessageFns<ListLogLinesRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.filter = LogFilter.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -273,6 +300,114 @@ export const ListLogLinesRequest: MessageFns<ListLogLinesRequest> = {
     message.eventId = object.eventId ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? LogFilter.fromPartial(object.filter)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseLogFilter(): LogFilter {
+  return { attempt: 0, instanceId: "", contains: "", streams: [] };
+}
+
+export const LogFilter: MessageFns<LogFilter> = {
+  encode(message: LogFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== 0) {
+      writer.uint32(8).int32(message.attempt);
+    }
+    if (message.instanceId !== "") {
+      writer.uint32(18).string(message.instanceId);
+    }
+    if (message.contains !== "") {
+      writer.uint32(26).string(message.contains);
+    }
+    if (message.streams.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.streams) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.attempt = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.instanceId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.contains = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.streams.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.streams.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LogFilter>): LogFilter {
+    return LogFilter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogFilter>): LogFilter {
+    const message = createBaseLogFilter();
+    message.attempt = object.attempt ?? 0;
+    message.instanceId = object.instanceId ?? "";
+    message.contains = object.contains ?? "";
+    message.streams = object.streams?.map((e) => e) || [];
     return message;
   },
 };
@@ -345,13 +480,16 @@ export const ListLogLinesResponse: MessageFns<ListLogLinesResponse> = {
 };
 
 function createBaseTailLogLinesRequest(): TailLogLinesRequest {
-  return { eventId: "" };
+  return { eventId: "", filter: undefined };
 }
 
 export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
   encode(message: TailLogLinesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.eventId !== "") {
       writer.uint32(10).string(message.eventId);
+    }
+    if (message.filter !== undefined) {
+      LogFilter.encode(message.filter, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -377,6 +515,14 @@ export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
             message.eventId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.filter = LogFilter.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -395,6 +541,9 @@ export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
   fromPartial(object: DeepPartial<TailLogLinesRequest>): TailLogLinesRequest {
     const message = createBaseTailLogLinesRequest();
     message.eventId = object.eventId ?? "";
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? LogFilter.fromPartial(object.filter)
+      : undefined;
     return message;
   },
 };

@@ -149,6 +149,69 @@ export interface ListInstancesResponse {
   instances: Instance[];
 }
 
+/** Asks for a purge. */
+export interface PurgeRequest {
+  /** Drop nothing, only show what would be dropped. */
+  dryRun: boolean;
+  /** For a dry run: as of this time; unset for now. */
+  time: Date | undefined;
+}
+
+/** Answers with what was dropped, or would be. */
+export interface PurgeResponse {
+  /** The partitions, oldest first. */
+  partitions: ViewPartition[];
+  /** Why due partitions are kept for now, for people; empty unless they are. */
+  heldBack: string;
+}
+
+/** A span of six hours of what is kept. */
+export interface ViewPartition {
+  /** Its name in the database. */
+  name: string;
+  /** What it holds. */
+  kind: ViewPartition_Kind;
+  /** Its rows are of this time or later ... */
+  fromTime:
+    | Date
+    | undefined;
+  /** ... and before this one. */
+  toTime:
+    | Date
+    | undefined;
+  /** When the last of its rows is past the retention. */
+  dueTime:
+    | Date
+    | undefined;
+  /** Rows, as the database estimates them; -1 if it never has. */
+  rowEstimate: bigint;
+  /** Bytes on disk, indexes included. */
+  sizeBytes: bigint;
+}
+
+/** Says what rows a partition holds. */
+export const ViewPartition_Kind = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** EVENTS - Events that have ended. */
+  EVENTS: 1,
+  /** LOG_LINES - Log lines. */
+  LOG_LINES: 2,
+  /** DEAD_LETTERS - Dead letters. */
+  DEAD_LETTERS: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ViewPartition_Kind = typeof ViewPartition_Kind[keyof typeof ViewPartition_Kind];
+
+export namespace ViewPartition_Kind {
+  export type UNSPECIFIED = typeof ViewPartition_Kind.UNSPECIFIED;
+  export type EVENTS = typeof ViewPartition_Kind.EVENTS;
+  export type LOG_LINES = typeof ViewPartition_Kind.LOG_LINES;
+  export type DEAD_LETTERS = typeof ViewPartition_Kind.DEAD_LETTERS;
+  export type UNRECOGNIZED = typeof ViewPartition_Kind.UNRECOGNIZED;
+}
+
 function createBaseAgent(): Agent {
   return {
     id: "",
@@ -768,6 +831,283 @@ export const ListInstancesResponse: MessageFns<ListInstancesResponse> = {
   },
 };
 
+function createBasePurgeRequest(): PurgeRequest {
+  return { dryRun: false, time: undefined };
+}
+
+export const PurgeRequest: MessageFns<PurgeRequest> = {
+  encode(message: PurgeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PurgeRequest>): PurgeRequest {
+    return PurgeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeRequest>): PurgeRequest {
+    const message = createBasePurgeRequest();
+    message.dryRun = object.dryRun ?? false;
+    message.time = object.time ?? undefined;
+    return message;
+  },
+};
+
+function createBasePurgeResponse(): PurgeResponse {
+  return { partitions: [], heldBack: "" };
+}
+
+export const PurgeResponse: MessageFns<PurgeResponse> = {
+  encode(message: PurgeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.partitions) {
+      ViewPartition.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.heldBack !== "") {
+      writer.uint32(18).string(message.heldBack);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.partitions.push(ViewPartition.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.heldBack = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PurgeResponse>): PurgeResponse {
+    return PurgeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeResponse>): PurgeResponse {
+    const message = createBasePurgeResponse();
+    message.partitions = object.partitions?.map((e) => ViewPartition.fromPartial(e)) || [];
+    message.heldBack = object.heldBack ?? "";
+    return message;
+  },
+};
+
+function createBaseViewPartition(): ViewPartition {
+  return {
+    name: "",
+    kind: 0,
+    fromTime: undefined,
+    toTime: undefined,
+    dueTime: undefined,
+    rowEstimate: 0n,
+    sizeBytes: 0n,
+  };
+}
+
+export const ViewPartition: MessageFns<ViewPartition> = {
+  encode(message: ViewPartition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(16).int32(message.kind);
+    }
+    if (message.fromTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.fromTime), writer.uint32(26).fork()).join();
+    }
+    if (message.toTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.toTime), writer.uint32(34).fork()).join();
+    }
+    if (message.dueTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.dueTime), writer.uint32(42).fork()).join();
+    }
+    if (message.rowEstimate !== 0n) {
+      if (BigInt.asIntN(64, message.rowEstimate) !== message.rowEstimate) {
+        throw new globalThis.Error("value provided for field message.rowEstimate of type int64 too large");
+      }
+      writer.uint32(48).int64(message.rowEstimate);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(56).int64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ViewPartition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseViewPartition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fromTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.toTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.dueTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rowEstimate = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ViewPartition>): ViewPartition {
+    return ViewPartition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ViewPartition>): ViewPartition {
+    const message = createBaseViewPartition();
+    message.name = object.name ?? "";
+    message.kind = object.kind ?? 0;
+    message.fromTime = object.fromTime ?? undefined;
+    message.toTime = object.toTime ?? undefined;
+    message.dueTime = object.dueTime ?? undefined;
+    message.rowEstimate = (object.rowEstimate !== undefined && object.rowEstimate !== null)
+      ? BigInt(object.rowEstimate)
+      : 0n;
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
+
 /** Shows worker hosts and instances to operators, and empties hosts. */
 export type OperatorServiceService = typeof OperatorServiceService;
 export const OperatorServiceService = {
@@ -806,6 +1146,19 @@ export const OperatorServiceService = {
     responseSerialize: (value: DrainAgentResponse): Buffer => Buffer.from(DrainAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
   },
+  /**
+   * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
+   * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  purge: {
+    path: "/evenfall.v1.OperatorService/Purge" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PurgeRequest): Buffer => Buffer.from(PurgeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PurgeRequest => PurgeRequest.decode(value),
+    responseSerialize: (value: PurgeResponse): Buffer => Buffer.from(PurgeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PurgeResponse => PurgeResponse.decode(value),
+  },
 } as const;
 
 export interface OperatorServiceServer extends UntypedServiceImplementation {
@@ -819,6 +1172,11 @@ export interface OperatorServiceServer extends UntypedServiceImplementation {
    * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
    */
   drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
+  /**
+   * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
+   * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  purge: handleUnaryCall<PurgeRequest, PurgeResponse>;
 }
 
 export interface OperatorServiceClient extends Client {
@@ -873,6 +1231,25 @@ export interface OperatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
+   * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  purge(
+    request: PurgeRequest,
+    callback: (error: ServiceError | null, response: PurgeResponse) => void,
+  ): ClientUnaryCall;
+  purge(
+    request: PurgeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PurgeResponse) => void,
+  ): ClientUnaryCall;
+  purge(
+    request: PurgeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PurgeResponse) => void,
   ): ClientUnaryCall;
 }
 

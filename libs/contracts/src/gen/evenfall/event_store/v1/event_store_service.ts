@@ -24,6 +24,8 @@ import { StoredEvent } from "../../log/v1/stored_event.ts";
 import { LogPosition } from "../../queue/v1/queue_service.ts";
 import { Event } from "../../v1/event.ts";
 import {
+  CountEventsRequest,
+  CountEventsResponse,
   GetDeadLetterRequest,
   GetDeadLetterResponse,
   ListDeadLettersRequest,
@@ -40,6 +42,7 @@ import {
   TailLogLinesRequest,
   TailLogLinesResponse,
 } from "../../v1/log_service.ts";
+import { PurgeRequest, PurgeResponse } from "../../v1/operator_service.ts";
 
 export const protobufPackage = "evenfall.event_store.v1";
 
@@ -1363,6 +1366,26 @@ export const EventStoreServiceService = {
       Buffer.from(ListEventsByOffsetResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListEventsByOffsetResponse => ListEventsByOffsetResponse.decode(value),
   },
+  /** Counts events by function and state, caught up with the log. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  countEvents: {
+    path: "/evenfall.event_store.v1.EventStoreService/CountEvents" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountEventsRequest): Buffer => Buffer.from(CountEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountEventsRequest => CountEventsRequest.decode(value),
+    responseSerialize: (value: CountEventsResponse): Buffer => Buffer.from(CountEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountEventsResponse => CountEventsResponse.decode(value),
+  },
+  /** Drops what is past the retention, or shows what would be dropped. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  purge: {
+    path: "/evenfall.event_store.v1.EventStoreService/Purge" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PurgeRequest): Buffer => Buffer.from(PurgeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PurgeRequest => PurgeRequest.decode(value),
+    responseSerialize: (value: PurgeResponse): Buffer => Buffer.from(PurgeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PurgeResponse => PurgeResponse.decode(value),
+  },
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: {
     path: "/evenfall.event_store.v1.EventStoreService/WatchEvent" as const,
@@ -1488,6 +1511,10 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
    * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listEventsByOffset: handleUnaryCall<ListEventsByOffsetRequest, ListEventsByOffsetResponse>;
+  /** Counts events by function and state, caught up with the log. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  countEvents: handleUnaryCall<CountEventsRequest, CountEventsResponse>;
+  /** Drops what is past the retention, or shows what would be dropped. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  purge: handleUnaryCall<PurgeRequest, PurgeResponse>;
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: handleServerStreamingCall<WatchEventRequest, WatchEventResponse>;
   /** Lists log lines of one event, the platform's among them. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
@@ -1571,6 +1598,38 @@ export interface EventStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListEventsByOffsetResponse) => void,
+  ): ClientUnaryCall;
+  /** Counts events by function and state, caught up with the log. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  countEvents(
+    request: CountEventsRequest,
+    callback: (error: ServiceError | null, response: CountEventsResponse) => void,
+  ): ClientUnaryCall;
+  countEvents(
+    request: CountEventsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountEventsResponse) => void,
+  ): ClientUnaryCall;
+  countEvents(
+    request: CountEventsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountEventsResponse) => void,
+  ): ClientUnaryCall;
+  /** Drops what is past the retention, or shows what would be dropped. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  purge(
+    request: PurgeRequest,
+    callback: (error: ServiceError | null, response: PurgeResponse) => void,
+  ): ClientUnaryCall;
+  purge(
+    request: PurgeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PurgeResponse) => void,
+  ): ClientUnaryCall;
+  purge(
+    request: PurgeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PurgeResponse) => void,
   ): ClientUnaryCall;
   /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent(request: WatchEventRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventResponse>;

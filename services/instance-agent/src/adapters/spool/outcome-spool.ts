@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
-import type { OutcomeSpool } from '../ports.ts';
+import type { OutcomeSpool } from '../../ports.ts';
 
 /** Above this the file is written anew with what is still wanted; what is then still more is not taken. */
 const COMPACT_BYTES = 16 * 1024 * 1024;

@@ -1,0 +1,82 @@
+import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
+import {
+  ListEventsRequest_Order as Order,
+  ListEventsRequest_OrderBy as OrderBy,
+  type ListEventsRequest,
+} from '@evenfall/contracts/v1/event_service';
+import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { Sql } from '@evenfall/postgres';
+import { type EndRange, noEndFrom } from '../../domain/spans.ts';
+
+const ALL = Object.values(State).filter((state) => state > 0);
+const OPEN: readonly State[] = [State.QUEUED, State.RUNNING, State.TERMINATING];
+
+/** States that are asked for and kept in `open_event`. */
+export function openStates(query: ListEventsRequest): readonly State[] {
+  // What has not ended is in no range of ends.
+  if (query.endTimeAfter || query.endTimeBefore) return [];
+  return OPEN.filter((state) => query.states.length === 0 || query.states.includes(state));
+}
+
+/** States that are asked for and kept in `ended_event`. */
+export function endedStates(query: ListEventsRequest): readonly State[] {
+  return ALL.filter((state) => state >= State.SUCCEEDED && (query.states.length === 0 || query.states.includes(state)));
+}
+
+/** Whether nothing but namespace, function and states is asked for: what is counted as it happens. */
+export function isPlain(query: ListEventsRequest): boolean {
+  const { qualifier, trigger, startTimeAfter, startTimeBefore, endTimeAfter, endTimeBefore } = query;
+  return qualifier === '' && trigger === '' && !startTimeAfter && !startTimeBefore && !endTimeAfter && !endTimeBefore;
+}
+
+/** When a question is asked, and since when ended events are kept, in milliseconds since the epoch. */
+export type Moment = { readonly nowMs: number; readonly sinceMs: number };
+
+/** Ends that can match: within the retention, within what is asked for, and after the earliest start, which no end lies before. */
+export function endRangeOf(query: ListEventsRequest, { nowMs, sinceMs }: Moment): EndRange {
+  const fromMs = Math.max(sinceMs, query.endTimeAfter?.getTime() ?? sinceMs, query.startTimeAfter?.getTime() ?? sinceMs);
+  const toMs = noEndFrom(nowMs);
+  return { fromMs, toMs: Math.min(toMs, query.endTimeBefore?.getTime() ?? toMs) };
+}
+
+/** Conditions of both tables. The state is one, and stands in the text: a plan is then made for it, with the index that has it. */
+export function filterOf(sql: Sql, query: ListEventsRequest, state: State) {
+  return sql`
+    namespace = ${query.namespace} AND function = ${query.function} AND state = ${sql.unsafe(String(state))}
+    ${query.qualifier === '' ? sql`` : sql`AND version = ${query.qualifier}`}
+    ${query.trigger === '' ? sql`` : sql`AND trigger = ${query.trigger}`}
+    ${query.startTimeAfter ? sql`AND sort_time >= ${query.startTimeAfter.toISOString()}` : sql``}
+    ${query.startTimeBefore ? sql`AND sort_time < ${query.startTimeBefore.toISOString()}` : sql``}`;
+}
+
+/** The condition of `ended_event` that lets whole partitions be left out. */
+export function within(sql: Sql, { fromMs, toMs }: EndRange) {
+  return sql`AND end_time >= ${new Date(fromMs).toISOString()} AND end_time < ${new Date(toMs).toISOString()}`;
+}
+
+/** How a list is ordered. */
+export function orderOf(sql: Sql, query: ListEventsRequest) {
+  const isDescending = query.order !== Order.ASC;
+  const byEnd = query.orderBy === OrderBy.END_TIME;
+  return {
+    byEnd,
+    isDescending,
+    direction: isDescending ? sql`DESC` : sql`ASC`,
+    beyond: isDescending ? sql`<` : sql`>`,
+    // Open events have no end: they order as if it were infinitely late.
+    openKey: byEnd ? sql`'infinity'::timestamptz` : sql`sort_time`,
+    openOrder: byEnd ? sql`id` : sql`sort_time ${isDescending ? sql`DESC` : sql`ASC`}, id`,
+    endedKey: byEnd ? sql`end_time` : sql`sort_time`,
+  };
+}
+
+export type EventRow = { readonly is_open: boolean; readonly data: Buffer };
+
+export function eventOf(row: EventRow): Event {
+  return row.is_open ? (StoredEvent.decode(row.data).event as Event) : Event.decode(row.data); // a stored event has one
+}
+
+/** Joins what is there with UNION ALL. */
+export function unionOf<T>(sql: Sql, parts: readonly T[]) {
+  return parts.slice(1).reduce((all, part) => sql`${all as never} UNION ALL ${part as never}`, sql`${parts[0] as never}`);
+}

@@ -1,0 +1,73 @@
+import { staticContextOf } from '../../domain/context.ts';
+import { encodeExtended, encodeFrame, encodeHook, encodeInvokeHead, Frame, frameReader } from '../../domain/frames.ts';
+import type { Conversation, ConversationEvents, ConversationSpec } from '../../ports.ts';
+
+/** Larger payloads are not worth a copy to save a write. */
+const JOINED_BYTES = 16_384;
+
+/** Talks to the platform's own bootstraps, in frames on file descriptor 3 (`runtimes/python3/README.md`). */
+export function framesConversation(spec: ConversationSpec, events: ConversationEvents): Conversation {
+  let write: (bytes: Buffer) => void = () => undefined;
+  const read = frameReader((kind, body) => {
+    if (kind === Frame.EXTEND) extend(body);
+    else onFrame(spec, events, kind, body);
+  });
+  const extend = (body: Buffer): void => {
+    if (body.length !== 8) return;
+    const { grantedMs, reason } = events.onExtensionAsked(body.readUInt32LE(4));
+    write(encodeExtended(body.readUInt32LE(0), grantedMs, reason));
+  };
+  return {
+    variables: { defaults: {}, fixed: {} },
+    ofPackage: false,
+    logsHooks: false,
+    lateFault: undefined,
+    greet: (channel) => void (write = channel),
+    onChannel(chunk) {
+      if (!read(chunk)) events.onBroken('it wrote to the channel of its runtime');
+    },
+    load() {
+      const terms = { handler: spec.fn.handler, context: staticContextOf(spec.fn, spec.timeoutMs) };
+      write(encodeFrame(Frame.LOAD, Buffer.from(JSON.stringify(terms))));
+    },
+    invoke({ seq, requestId, payload }) {
+      const head = encodeInvokeHead(seq, requestId, payload.length);
+      // One write is one system call.
+      if (payload.length > JOINED_BYTES) {
+        write(head);
+        write(payload);
+      } else write(Buffer.concat([head, payload], head.length + payload.length));
+    },
+    hook: ({ seq, handler }) => write(encodeHook(seq, handler)),
+    close: () => undefined, // the channel goes with the process
+  };
+}
+
+/** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. Short ones are nobody's. */
+function onFrame(spec: ConversationSpec, events: ConversationEvents, kind: number, body: Buffer): void {
+  switch (kind) {
+    case Frame.RESULT:
+      if (body.length >= 8) events.onAnswered(body.readUInt32LE(0), body.subarray(8), body.readUInt32LE(4) / 1000);
+      return;
+    case Frame.FAILURE:
+      if (body.length < 10) return;
+      return events.onFailed(body.readUInt32LE(0), {
+        statusCode: body.readUInt16LE(8),
+        error: body.subarray(10),
+        tookMs: body.readUInt32LE(4) / 1000,
+        mustExit: false,
+      });
+    case Frame.HANDLERS:
+      return events.onHandlers(body.length >= 4 ? body.readInt32LE(0) : 0);
+    case Frame.HELLO:
+      return events.onGreeted(spec.fn.runtime === 'nodejs');
+    case Frame.LOADED:
+      return events.onLoaded();
+    case Frame.LOAD_FAILED: {
+      const statusCode = body.length >= 2 ? body.readUInt16LE(0) : 500;
+      return events.onLoadFailed({ statusCode, message: 'The function could not be loaded', error: Buffer.from(body.subarray(2)) });
+    }
+    case Frame.HOOK_ENDED:
+      if (body.length >= 5) events.onHookEnded(body.readUInt32LE(0), body[4] === 1, body.toString('utf8', 5));
+  }
+}

@@ -1,0 +1,43 @@
+import { createServer } from 'node:net';
+
+/** Below the range from which kernels take the ports of outgoing connections (Linux: 32768 and up). */
+const FIRST = 20_000;
+const COUNT = 10_000;
+const TRIES = 200;
+
+/** Ports that were given to the runtimes of this agent, so that no two instances are told the same one. */
+export type HostPorts = {
+  /** A port nobody listens on, the wanted one if it is free. Given until it is released. */
+  take(wanted: number | undefined): Promise<number>;
+  release(port: number): void;
+};
+
+export function hostPorts(random: () => number = Math.random): HostPorts {
+  const taken = new Set<number>();
+  const claim = async (port: number): Promise<boolean> => {
+    if (taken.has(port)) return false;
+    taken.add(port); // before the look: two must not look at the same time
+    if (await isFree(port)) return true;
+    taken.delete(port);
+    return false;
+  };
+  return {
+    async take(wanted) {
+      if (wanted !== undefined && (await claim(wanted))) return wanted;
+      for (let tries = 0; tries < TRIES; tries++) {
+        const port = FIRST + Math.floor(random() * COUNT);
+        if (await claim(port)) return port;
+      }
+      throw new Error(`no port between ${FIRST} and ${FIRST + COUNT} is free`);
+    },
+    release: (port) => void taken.delete(port),
+  };
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '0.0.0.0', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { failureJson, MAX_RESULT_BYTES, readRuntimeError, resultOf, tooLargeMessage } from '../../../domain/runtime-answer.ts';
+import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
+import { type Body, readBody } from './body.ts';
+import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
+import { nextHeaders, runtimeVariables } from './headers.ts';
+import { type Route, routeOf } from './routes.ts';
+
+/** Lambda's limit of an answer: 6 MiB and 100 bytes around it. Results are held to 6 MiB afterwards. */
+const MAX_BODY_BYTES = MAX_RESULT_BYTES + 100;
+const MAX_CONNECTIONS = 32;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** For a whole request to arrive; one that is held waits for us. */
+const REQUEST_WITHIN_MS = 120_000;
+const NO_BODY: Body = { bytes: 0, data: Buffer.alloc(0), tooLarge: false };
+/** Types of errors that Lambda lets through. */
+const ERROR_TYPE = /(Runtime|Function)\.[A-Z][a-zA-Z]+/;
+
+/**
+ * Serves the runtime APIs of Lambda, FC and SCF to one instance, on a port of its own that only this host can reach and that goes with the
+ * instance. Ready is the first request for a call, or SCF's `init/ready`.
+ */
+export async function runtimeApiConversation(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation> {
+  const { fn, timeoutMs } = spec;
+  let isReady = false;
+  let mayLoad = false;
+  let isLoaded = false;
+  let initFailed = false;
+
+  const tellIfLoaded = (): void => {
+    if (!isReady || !mayLoad || isLoaded || initFailed) return;
+    isLoaded = true;
+    events.onLoaded();
+  };
+  const serve = (work: Work, { dialect, response }: Fetcher): void => {
+    response.writeHead(200, nextHeaders(dialect, fn, timeoutMs, work));
+    response.end('payload' in work.call ? work.call.payload : undefined);
+  };
+  const desk = createDesk(serve);
+
+  const onNext = (dialect: Dialect, response: ServerResponse): void => {
+    if (initFailed || desk.fetch({ dialect, response }) === 'REFUSED') return refuseState(response);
+    isReady = true;
+    tellIfLoaded();
+  };
+  const onAnswer = (route: Extract<Route, { dialect: Dialect }>, body: Body, request: IncomingMessage, response: ServerResponse): void => {
+    const work = desk.answered(route.requestId);
+    if (work === 'UNKNOWN') return answer(response, 400, { errorMessage: 'Invalid request ID', errorType: 'InvalidRequestID' });
+    if (work === 'DONE') return refuseState(response);
+    const { seq, requestId } = work.call;
+    const fail = (statusCode: number, failure: Parameters<typeof failureJson>[2]): void => {
+      if (work.isHook) return events.onHookEnded(seq, false, failure.message);
+      events.onFailed(seq, { statusCode, error: failureJson(requestId, statusCode, failure), tookMs: Infinity, mustExit: false });
+    };
+    const errorType = headerOf(request, 'lambda-runtime-function-error-type');
+    const late = trailerError(request);
+    if (route.kind === 'ERROR') fail(430, readRuntimeError(body.data, allowedType(errorType)));
+    else if (late) fail(430, late);
+    else if (work.isHook) events.onHookEnded(seq, true, '');
+    else {
+      const result = body.tooLarge ? undefined : resultOf(body.data);
+      if (result) events.onAnswered(seq, result, Infinity);
+      else fail(407, { message: tooLargeMessage(body.bytes), type: 'Function.ResponseSizeTooLarge' });
+    }
+    if (body.tooLarge) {
+      const errorMessage = `Exceeded maximum allowed payload size (${MAX_BODY_BYTES} bytes).`;
+      return answer(response, 413, { errorMessage, errorType: 'RequestEntityTooLarge' });
+    }
+    accept(route.dialect, response);
+  };
+  const onInitError = (dialect: Dialect, body: Body, request: IncomingMessage, response: ServerResponse): void => {
+    if (isReady || initFailed) return refuseState(response);
+    initFailed = true;
+    const failure = readRuntimeError(body.data, allowedType(headerOf(request, 'lambda-runtime-function-error-type')));
+    accept(dialect, response);
+    const message = `The runtime could not initialize: ${failure.message.slice(0, 1_000)}`;
+    events.onLoadFailed({ statusCode: 443, message, error: failureJson('', 443, failure) });
+  };
+  /** Answers a request whose body has been read, if it needs one. */
+  const handle = (route: Route, body: Body, request: IncomingMessage, response: ServerResponse): void => {
+    switch (route.kind) {
+      case 'NEXT':
+        return onNext(route.dialect, response);
+      case 'RESPONSE':
+      case 'ERROR':
+        return onAnswer(route, body, request, response);
+      case 'INIT_ERROR':
+        return onInitError(route.dialect, body, request, response);
+      case 'INIT_READY':
+        isReady = true;
+        answer(response, 200, {});
+        return tellIfLoaded();
+      case 'EXTEND': {
+        if (Number.isNaN(route.ms))
+          return answer(response, 400, { errorMessage: 'It takes milliseconds, as ?ms=5000', errorType: 'BadRequest' });
+        const { grantedMs, reason } = events.onExtensionAsked(route.ms);
+        return answer(response, 200, { granted_ms: grantedMs, reason });
+      }
+      case 'PING':
+        response.end('pong');
+        return;
+      case 'EXTENSION_REGISTER':
+        response.setHeader('Lambda-Extension-Identifier', randomUUID());
+        return answer(response, 200, { functionName: fn.name, functionVersion: fn.version, handler: fn.handler });
+      case 'EXTENSION_NEXT':
+        return; // held: no event is told to extensions here, and their clients wait for ever
+      case 'EXTENSION_ERROR':
+        return answer(response, 202, { status: 'OK' });
+      case 'STUB':
+        return answer(response, 202, {
+          errorMessage: `${route.name} API is not supported`,
+          errorType: `${route.name}.NotSupported`,
+        });
+      case 'NO_SUCH_METHOD':
+        return answer(response, 405, { errorMessage: 'Method not allowed', errorType: 'MethodNotAllowed' });
+      case 'NO_SUCH_PATH':
+        return answer(response, 404, { errorMessage: 'There is no such path in this runtime API', errorType: 'PathNotFound' });
+    }
+  };
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_WITHIN_MS, keepAliveTimeout: 0 },
+    (request, response) => {
+      response.on('error', () => undefined); // its reader is gone
+      const route = routeOf(request.method ?? '', request.url ?? '');
+      const needsBody = route.kind === 'RESPONSE' || route.kind === 'ERROR' || route.kind === 'INIT_ERROR';
+      if (!needsBody) return handle(route, NO_BODY, request, response);
+      readBody(request, MAX_BODY_BYTES).then(
+        (body) => handle(route, body, request, response),
+        () => response.destroy(), // its writer went away, or never stopped
+      );
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('clientError', (_, socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: '127.0.0.1', port: 0 }, resolve);
+  });
+  const { port } = server.address() as AddressInfo; // it listens on a port
+
+  const put = (call: Invocation | HookCall, isHook: boolean): void => desk.put({ call, isHook, fetched: false });
+  return {
+    variables: runtimeVariables(fn, spec.codeDir, `127.0.0.1:${port}`, port),
+    ofPackage: true,
+    logsHooks: true, // the only client that knows hooks writes these lines itself
+    lateFault: { statusCode: 450, message: 'The runtime did not ask its API for a first event within the init timeout' },
+    greet: () => events.onGreeted(false),
+    onChannel: () => undefined,
+    load() {
+      mayLoad = true;
+      tellIfLoaded();
+    },
+    invoke: (invocation) => put(invocation, false),
+    hook(call) {
+      // Only a runtime that speaks FC's dialect can be asked to run one.
+      if (desk.hearsHooks()) put(call, true);
+      else events.onHookEnded(call.seq, false, 'the runtime does not ask FC_RUNTIME_API for calls, and no other runtime API has hooks');
+    },
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+/** Lambda's clients want 202, FC's 200. */
+function accept(dialect: Dialect, response: ServerResponse): void {
+  answer(response, dialect === 'AWS' ? 202 : 200, { status: 'OK' });
+}
+
+function refuseState(response: ServerResponse): void {
+  answer(response, 403, {
+    errorMessage: 'This is not the time for it: State transition is not allowed',
+    errorType: 'InvalidStateTransition',
+  });
+}
+
+function headerOf(request: IncomingMessage, name: string): string {
+  const value = request.headers[name];
+  return typeof value === 'string' ? value : '';
+}
+
+function allowedType(type: string): string {
+  return type === '' ? '' : ERROR_TYPE.test(type) ? type : 'Function.Unknown';
+}
+
+/** An error that came up while the answer was being streamed stands behind it, in the trailers. */
+function trailerError(request: IncomingMessage): ReturnType<typeof readRuntimeError> | undefined {
+  const type = request.trailers['lambda-runtime-function-error-type'];
+  if (!type) return undefined;
+  const body = Buffer.from(request.trailers['lambda-runtime-function-error-body'] ?? '', 'base64');
+  return readRuntimeError(body, allowedType(type));
+}

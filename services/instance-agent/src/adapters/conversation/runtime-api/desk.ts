@@ -1,0 +1,71 @@
+import type { ServerResponse } from 'node:http';
+import type { HookCall, Invocation } from '../../../ports.ts';
+
+export type Dialect = 'AWS' | 'SCF' | 'FC';
+
+/** A call that waits to be fetched, or was and is not answered yet. */
+export type Work = { readonly call: Invocation | HookCall; readonly isHook: boolean; fetched: boolean };
+
+/** A request for the next call, held open until there is one. */
+export type Fetcher = { readonly dialect: Dialect; readonly response: ServerResponse };
+
+/** Requests for the next call that may be held at the same time: FC's client asks for the next one while it works on this one. */
+const MAX_HELD = 16;
+
+/** Joins what there is to do with who asks for it. An instance has one call at a time; what has been answered is remembered to tell "again" from "wrong". */
+export type Desk = {
+  /** Takes a request for the next call: it is served, held, or refused. */
+  fetch(fetcher: Fetcher): 'SERVED' | 'HELD' | 'REFUSED';
+  /** Puts a call on the desk. */
+  put(work: Work): void;
+  /** The call that an answer is for; 'UNKNOWN' for a wrong id, 'DONE' for one that was answered or not fetched. SCF names none. */
+  answered(requestId: string | undefined): Work | 'UNKNOWN' | 'DONE';
+  /** Whether somebody waits who could run a hook. */
+  hearsHooks(): boolean;
+};
+
+export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk {
+  let held: Fetcher[] = [];
+  let work: Work | undefined;
+  let lastId = '';
+  const suits = ({ dialect }: Fetcher): boolean => work !== undefined && !work.fetched && (!work.isHook || dialect === 'FC');
+  const hand = (fetcher: Fetcher): void => {
+    if (!work) return;
+    work.fetched = true;
+    serve(work, fetcher);
+  };
+  return {
+    fetch(fetcher) {
+      if (suits(fetcher)) {
+        hand(fetcher);
+        return 'SERVED';
+      }
+      if (work?.fetched && fetcher.dialect === 'SCF') {
+        hand(fetcher); // SCF: asked again within one call, the same event is answered
+        return 'SERVED';
+      }
+      // Lambda: a runtime has one request at a time, and none while it runs something.
+      if (fetcher.dialect === 'AWS' && (work?.fetched || held.some(({ dialect }) => dialect === 'AWS'))) return 'REFUSED';
+      if (held.length >= MAX_HELD) return 'REFUSED';
+      held.push(fetcher);
+      fetcher.response.once('close', () => (held = held.filter((each) => each !== fetcher)));
+      return 'HELD';
+    },
+    put(next) {
+      work = next;
+      const fetcher = held.find(suits);
+      if (!fetcher) return;
+      held = held.filter((each) => each !== fetcher);
+      hand(fetcher);
+    },
+    answered(requestId) {
+      if (requestId !== undefined && requestId !== (work?.call.requestId ?? lastId)) return 'UNKNOWN';
+      if (!work?.fetched) return 'DONE';
+      const done = work;
+      work = undefined;
+      lastId = done.call.requestId;
+      return done;
+    },
+    hearsHooks: () => held.some(({ dialect }) => dialect === 'FC'),
+  };
+}

@@ -1,0 +1,136 @@
+import { Agent as Connections, request as httpRequest, type IncomingMessage } from 'node:http';
+import { failureJson, MAX_RESULT_BYTES, resultOf, tooLargeMessage } from '../../domain/runtime-answer.ts';
+import { webHeaders } from '../../domain/web-headers.ts';
+import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../ports.ts';
+import type { HostPorts } from './host-ports.ts';
+import { knock } from './knock.ts';
+
+const DEFAULT_PORT = 9000;
+/** Shorter than what any common server keeps an idle connection for (gunicorn: 2 s): it must not close one that is just being used. */
+const IDLE_CONNECTION_MS = 1_000;
+/** A process that dies closes its connections first: its exit is the better news, and it is waited for this long. */
+const EXIT_WITHIN_MS = 500;
+/** Of an answer that is no result, shown in its error. */
+const MAX_TOLD_BYTES = 16 * 1024;
+const HOOK_PATHS = { INITIALIZER: ['POST', '/initialize'], PRE_STOP: ['GET', '/pre-stop'] } as const;
+
+type Answer = { readonly status: number; readonly fcStatus: number; readonly body: Buffer; readonly bytes: number };
+
+/** Talks to a web function: an HTTP server of the package's own. An event is `POST /event-invoke`; the instance is ready once the port answers. */
+export async function webConversation(spec: ConversationSpec, events: ConversationEvents, ports: HostPorts): Promise<Conversation> {
+  const { fn, timeoutMs, initTimeoutMs } = spec;
+  const wanted = fn.port > 0 ? fn.port : DEFAULT_PORT;
+  const port = await ports.take(wanted);
+  const connections = new Connections({ keepAlive: true, maxSockets: 4, timeout: IDLE_CONNECTION_MS });
+  let stop: () => void = () => undefined;
+  let closed = false;
+  const timers = new Set<NodeJS.Timeout>();
+
+  const call = (
+    method: string,
+    path: string,
+    requestId: string,
+    body: Buffer | undefined,
+    controlPath: string,
+    done: (answer: Answer | string) => void,
+  ): void => {
+    let told = false;
+    const tell = (answer: Answer | string): void => {
+      if (told || closed) return;
+      told = true;
+      if (typeof answer !== 'string') return done(answer);
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        done(answer);
+      }, EXIT_WITHIN_MS);
+      timers.add(timer);
+    };
+    const headers = {
+      ...webHeaders(fn, { requestId, timeoutMs, controlPath }),
+      'Content-Length': String(body?.length ?? 0),
+      ...(body ? { 'Content-Type': 'application/json' } : {}),
+    };
+    const request = httpRequest({ agent: connections, host: '127.0.0.1', port, method, path, headers, setHost: true });
+    request.on('response', (response) => void collect(response).then(tell, (error: unknown) => tell(textOf(error))));
+    request.on('error', (error) => tell(textOf(error)));
+    request.end(body);
+  };
+  const invoke = ({ seq, requestId, payload }: Invocation): void =>
+    call('POST', '/event-invoke', requestId, payload, '/invoke', (answer) => {
+      const fail = (statusCode: number, message: string): void =>
+        events.onFailed(seq, { statusCode, error: failureJson(requestId, statusCode, { message }), tookMs: Infinity, mustExit: false });
+      if (typeof answer === 'string') return fail(430, `The function's server did not answer: ${answer}`);
+      if (!isGood(answer)) return fail(430, sentenceOf(answer));
+      const result = answer.bytes > MAX_RESULT_BYTES ? undefined : resultOf(answer.body);
+      if (result) events.onAnswered(seq, result, Infinity);
+      else fail(407, tooLargeMessage(answer.bytes));
+    });
+  const hook = ({ seq, kind, requestId }: HookCall): void => {
+    const [method, path] = HOOK_PATHS[kind];
+    call(method, path, requestId, undefined, path, (answer) => {
+      if (typeof answer === 'string') events.onHookEnded(seq, false, answer);
+      else events.onHookEnded(seq, isGood(answer), isGood(answer) ? '' : sentenceOf(answer));
+    });
+  };
+
+  const seconds = Math.round(initTimeoutMs);
+  const where = port === wanted ? `${port}` : `${port}, as its variable PORT says: ${wanted} is taken on this host`;
+  return {
+    variables: {
+      // Servers in Python would keep what they print until they exit.
+      defaults: { PYTHONUNBUFFERED: '1' },
+      fixed: { PORT: String(port), FC_SERVER_PORT: String(port), SCF_SERVER_PORT: String(port), _HANDLER: fn.handler },
+    },
+    ofPackage: true,
+    logsHooks: false,
+    lateFault: {
+      statusCode: 446,
+      message: `The request timed out in ${seconds}ms.Please confirm your http server have enabled listening on port ${where}.`,
+    },
+    greet: () => events.onGreeted(false),
+    onChannel: () => undefined,
+    load() {
+      stop = knock(port, (socket) => {
+        socket.on('error', () => undefined); // it was only to see whether somebody is there
+        socket.destroy();
+        events.onLoaded();
+      });
+    },
+    invoke,
+    hook,
+    close() {
+      closed = true;
+      stop();
+      for (const timer of timers) clearTimeout(timer);
+      connections.destroy();
+      ports.release(port);
+    },
+  };
+}
+
+/** Reads an answer as far as it can be a result; the rest is counted and thrown away, so that the connection can be used again. */
+async function collect(response: IncomingMessage): Promise<Answer> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes <= MAX_RESULT_BYTES) parts.push(part);
+    if (bytes > 2 * MAX_RESULT_BYTES) break; // nobody waits for the end of a flood
+  }
+  const said = Number(response.headers['x-fc-status'] ?? 200);
+  return { status: response.statusCode ?? 0, fcStatus: Number.isFinite(said) ? said : 0, body: Buffer.concat(parts), bytes };
+}
+
+/** FC's servers say with `x-fc-status` what their status was to be. */
+function isGood({ status, fcStatus }: Answer): boolean {
+  return status >= 200 && status <= 299 && fcStatus >= 200 && fcStatus <= 299;
+}
+
+function sentenceOf({ status, fcStatus, body }: Answer): string {
+  const text = body.toString('utf8', 0, MAX_TOLD_BYTES);
+  return `The function's server answered ${status >= 200 && status <= 299 ? `x-fc-status ${fcStatus}` : status}${text === '' ? '' : `: ${text}`}`;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,101 @@
+import { isUtf8 } from 'node:buffer';
+
+/** The largest result of a function (SCF: 6 MB); more is 407. */
+export const MAX_RESULT_BYTES = 6 * 1024 * 1024;
+/** Of an error's message and of its stack: what is longer is cut. */
+const MAX_ERROR_TEXT = 32 * 1024;
+const NULL: Buffer = Buffer.from('null');
+
+/** What a function failed with, as JSON of SCF's form. */
+export type RuntimeError = { readonly message: string; readonly type?: string | undefined; readonly stack?: unknown };
+
+/**
+ * The result of a function that answers with bytes: JSON stays as it is, anything else becomes a JSON string, nothing at all is null.
+ * undefined if it is too large. Bytes that are no UTF-8 are read as if they were, with replacement characters.
+ */
+export function resultOf(body: Buffer): Buffer | undefined {
+  if (body.length > MAX_RESULT_BYTES) return undefined;
+  if (body.length === 0) return NULL;
+  const text = body.toString('utf8');
+  if (isUtf8(body) && isJson(text)) return body;
+  const quoted = Buffer.from(JSON.stringify(text));
+  return quoted.length > MAX_RESULT_BYTES ? undefined : quoted;
+}
+
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function tooLargeMessage(bytes: number): string {
+  return `body size is too long: ${bytes} bytes, at most ${MAX_RESULT_BYTES}`;
+}
+
+/** The error JSON of a function that failed with its own words. */
+export function failureJson(requestId: string, statusCode: number, { message, type, stack }: RuntimeError): Buffer {
+  const stackTrace = stackText(stack);
+  return Buffer.from(
+    JSON.stringify({
+      errorCode: -1,
+      errorMessage: cut(message),
+      ...(type === undefined || type === '' ? {} : { errorType: type.slice(0, 256) }),
+      requestId,
+      ...(stackTrace === '' ? {} : { stackTrace }),
+      statusCode,
+    }),
+  );
+}
+
+/**
+ * Reads an error as runtimes post it: `{errorMessage, errorType, stackTrace | trace}` (the Lambda and FC clients), or any text. `type` is what a
+ * header said of it.
+ */
+export function readRuntimeError(body: Buffer, type = ''): RuntimeError {
+  const text = body.toString('utf8', 0, Math.min(body.length, 4 * MAX_ERROR_TEXT));
+  const parsed = parseObject(text);
+  if (!parsed) return { message: text === '' ? 'user code exception caught' : text, type };
+  const { errorMessage, errorType, stackTrace, trace } = parsed;
+  return {
+    message: typeof errorMessage === 'string' ? errorMessage : text,
+    type: typeof errorType === 'string' && errorType !== '' ? errorType : type,
+    stack: stackTrace ?? trace,
+  };
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined; // just checked
+  } catch {
+    return undefined;
+  }
+}
+
+/** A stack is text, a list of lines, or a list of frames `{path, line, label}` (the Go clients). */
+function stackText(stack: unknown): string {
+  if (typeof stack === 'string') return cut(stack);
+  if (!Array.isArray(stack)) return '';
+  return cut(
+    stack
+      .slice(0, 200)
+      .map((frame: unknown) => {
+        if (typeof frame === 'string') return frame.trimEnd();
+        if (typeof frame !== 'object' || frame === null) return '';
+        const { path, line, label } = frame as Record<string, unknown>; // each is checked before it is shown
+        return `${wordOf(label)} (${wordOf(path)}:${wordOf(line)})`;
+      })
+      .join('\n'),
+  );
+}
+
+function wordOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_ERROR_TEXT ? text : `${text.slice(0, MAX_ERROR_TEXT)}…`;
+}
