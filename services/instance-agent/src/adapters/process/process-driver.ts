@@ -11,9 +11,11 @@ import type { StartFault } from '../../domain/instance-life.ts';
 import { environmentOf } from './environment.ts';
 import type { Interpreters } from './interpreters.ts';
 import { readResidentBytes, readStat, readStatus } from './proc-fs.ts';
-import { descendantsOf, sweepAgent, sweepInstance } from './sweep.ts';
+import { continueStopped, descendantsOf, isStopped, sweepAgent, sweepInstance } from './sweep.ts';
 
 export type ProcessDriverOptions = { readonly agentId: string; readonly temporaryRoot: string; readonly interpreters: Interpreters };
+
+const SIGCONT = 18;
 
 /** Runs every instance as a process group of its own on this host. */
 export function processDriver(options: ProcessDriverOptions): ProcessDriver {
@@ -51,6 +53,7 @@ function startProcess(
   const pid = child.pid ?? 0;
   const contained = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
   const cgroup = contained?.cgroup;
+  const startTicks = pid === 0 ? '' : (readStat(pid)?.startTicks ?? '');
   let alive = pid !== 0;
   let descendants: ReadonlyMap<number, string> = new Map();
   let openOutputs = 2;
@@ -75,7 +78,8 @@ function startProcess(
   child.on('error', (error) => {
     if (pid === 0) events.onExit(null, null, error.message);
   });
-  // From here the number may name another process: libuv reaps the child and calls this in the same breath.
+  // Signals cannot hit a stranger: until the child is reaped its number, and that of its group, is not given to anybody else, and libuv
+  // reaps it and calls this in the same breath. From here on nothing is sent to the number; the sweep goes by number and start.
   child.on('exit', (code, signal) => {
     alive = false;
     events.onExit(code, signal, undefined);
@@ -93,10 +97,12 @@ function startProcess(
   return {
     pid,
     contained: command.gated ? undefined : contained?.joined,
+    containment: () => (cgroup?.complete ? 'CGROUP' : 'MARKERS'),
     write: (bytes) => channel.write(bytes),
     signal(signal, scope) {
-      // A stopped process takes the signal but acts on it only once it runs again.
-      if (alive && ['T', 't'].includes(readStat(pid)?.state ?? '')) deliver(-pid, 18);
+      // A stopped process takes the signal but acts on it only once it runs again. SIGCONT goes to nobody who is not stopped: it can be caught.
+      if (alive && isStopped(readStat(pid))) deliver(-pid, SIGCONT);
+      else if (alive && scope === SignalScope.GROUP) continueStopped(pid);
       return deliver(scope === SignalScope.GROUP ? -pid : pid, signal);
     },
     killGroup() {
@@ -107,7 +113,7 @@ function startProcess(
     status: () => (alive ? readStatus(pid) : undefined),
     residentBytes: () => (cgroup ? cgroup.pids() : [pid]).reduce((sum, each) => sum + readResidentBytes(each), 0),
     async sweep() {
-      const swept = await sweepInstance({ instanceId: spec.instanceId, leaderPid: pid, cgroup, descendants });
+      const swept = await sweepInstance({ instanceId: spec.instanceId, leaderPid: pid, leaderStart: startTicks, cgroup, descendants });
       // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
       if (openOutputs > 0) await within(200, (done) => (onOutputEnd = done));
       for (const stream of [stdout, stderr, channel]) stream?.destroy();
