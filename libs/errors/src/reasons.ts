@@ -54,6 +54,22 @@ export const REASONS = {
   ),
   LANE_FULL: row('RESOURCE_EXHAUSTED', 'Function "{function}" has {limit} events waiting; no more are taken until some have run.'),
   CONCURRENCY_EXHAUSTED: row('RESOURCE_EXHAUSTED', 'No instance of function "{function}" became free in time.'),
+  RESERVED_EXHAUSTED: row(
+    'RESOURCE_EXHAUSTED',
+    'Function "{function}" has used up the {reserved_mb} MB of memory that are reserved for it; with 0 MB it is off.',
+  ),
+  RESERVED_EXCEEDS_TOTAL: row(
+    'FAILED_PRECONDITION',
+    'Of the {total_mb} MB that all functions have together {available_mb} MB can be reserved for this one; not {memory_mb} MB.',
+  ),
+  PROVISIONED_EXCEEDS_TOTAL: row(
+    'FAILED_PRECONDITION',
+    'Of the {total_mb} MB that all functions have together {available_mb} MB can be provisioned for this version; not {memory_mb} MB.',
+  ),
+  PROVISIONED_EXCEEDS_RESERVED: row(
+    'FAILED_PRECONDITION',
+    'The provisioned instances of function "{function}" take {provisioned_mb} MB; {reserved_mb} MB are reserved for it.',
+  ),
   STALE_ATTEMPT: row('ABORTED', 'Attempt {attempt} of event "{event_id}" is not the one that runs.'),
   DESTINATION_TOO_DEEP: row(
     'FAILED_PRECONDITION',

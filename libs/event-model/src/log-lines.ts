@@ -26,7 +26,7 @@ export function platformLinesBefore(eventId: string, attempt: Attempt): Platform
     const parts = `(${pull}InitRuntime: ${Math.round(cold.initRuntimeMs)}ms InitFunction: ${Math.round(cold.initFunctionMs)}ms)`;
     lines.push({
       timeMs,
-      text: `Init Report RequestId: ${eventId} Coldstart: ${total}ms ${parts} Memory: ${attempt.memoryMb}MB MemUsage: ${megabytes(attempt)}MB`,
+      text: `${attempt.coldStart ? 'Init' : 'Provisioned'} Report RequestId: ${eventId} Coldstart: ${total}ms ${parts} Memory: ${attempt.memoryMb}MB MemUsage: ${megabytes(attempt)}MB`,
     });
   }
   return lines;

@@ -69,6 +69,7 @@ const scheduler: Implementation<SchedulerServiceService> = {
   },
   attach: unimplemented,
   invoke: unimplemented,
+  getProvisioned: unimplemented,
   drainAgent: unimplemented,
   listAgents: unimplemented,
   listInstances: unimplemented,

@@ -4,6 +4,7 @@ import { eventStoreSettings } from '@evenfall/event-store/config';
 import { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings } from '@evenfall/gateway/service';
 import { agentSettings } from '@evenfall/instance-agent/config';
 import { queueSettings } from '@evenfall/queue/config';
+import { registrySettings } from '@evenfall/registry/config';
 import { schedulerSettings } from '@evenfall/scheduler/config';
 import { dataDirSetting, KAFKA_CHECKS, kafkaSettings, logLevelSetting, portsCheck } from '@evenfall/service-main/settings';
 
@@ -36,6 +37,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
       ...kafkaSettings,
       ...eventStoreSettings,
       ...queueSettings,
+      ...registrySettings,
       ...schedulerSettings,
       ...prefixed('agent', agentSettings),
       ...GATEWAY_SETTINGS,

@@ -3,6 +3,9 @@ import type { FunctionServiceService } from '@evenfall/contracts/v1/function_ser
 import type { Implementation } from '@evenfall/rpc';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { withoutSecrets } from './domain/destinations.ts';
+import { deleteProvisionedConcurrency, getProvisionedConcurrency, putProvisionedConcurrency } from './flows/provisioned-concurrency.ts';
+import { deleteReservedConcurrency, getReservedConcurrency, putReservedConcurrency } from './flows/reserved-concurrency.ts';
+import { getConcurrency } from './flows/get-concurrency.ts';
 import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
 import { findFunction } from './flows/find-function.ts';
@@ -36,6 +39,12 @@ export function functionService(registry: Registry): Implementation<typeof Funct
     deleteFunction: (request) => deleteFunction(registry, request),
     publishFunctionVersion: (request) => one(publishFunctionVersion(registry, request)),
     listFunctionVersions: (request) => page(listFunctionVersions(registry, request)),
+    putReservedConcurrency: (request) => putReservedConcurrency(registry, request),
+    getReservedConcurrency: (request) => getReservedConcurrency(registry, request),
+    deleteReservedConcurrency: (request) => deleteReservedConcurrency(registry, request),
+    putProvisionedConcurrency: (request) => putProvisionedConcurrency(registry, request),
+    getProvisionedConcurrency: (request) => getProvisionedConcurrency(registry, request),
+    deleteProvisionedConcurrency: (request) => deleteProvisionedConcurrency(registry, request),
   };
 }
 
@@ -44,6 +53,7 @@ export function registryService(registry: Registry): Implementation<typeof Regis
   return {
     resolveFunction: async (request) => ({ function: await findFunction(registry, request) }),
     getCodePackage: (request) => getCodePackage(registry, request),
+    getConcurrency: () => getConcurrency(registry),
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),
   };
 }

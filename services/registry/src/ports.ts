@@ -1,6 +1,7 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
 import type { PackageLimits } from './domain/code-package.ts';
+import type { Concurrency, Named, Provision, Reservation } from './domain/concurrency.ts';
 import type { DestinationRules } from './domain/destinations.ts';
 
 /** A code package and its digest. */
@@ -31,6 +32,21 @@ export type FunctionStore = {
   readCode(sha256: string, offset: number, bytes: number): Promise<Buffer | undefined>;
 };
 
+/** What is reserved and provisioned, with the number of the change that made it so. */
+export type ConcurrencyState = Omit<Concurrency, 'provisions'> & {
+  readonly change: bigint;
+  readonly provisions: readonly (Provision & { readonly fn: FunctionMessage })[];
+};
+
+/** Where it is kept. A write happens if nothing has changed since the state it was decided on, and if its version is there; else it answers false. */
+export type ConcurrencyStore = {
+  read(): Promise<ConcurrencyState>;
+  reserve(since: bigint, reservation: Reservation): Promise<boolean>;
+  release(since: bigint, named: Named): Promise<boolean>;
+  /** With 0 instances: none any more. */
+  provision(since: bigint, version: Named & { readonly version: number; readonly instances: number }): Promise<boolean>;
+};
+
 /** Tells those who watch of changes, whichever registry made them. */
 export type ChangeFeed = {
   /** Changes from now on; ends when some may have been missed. */
@@ -42,6 +58,9 @@ export type ChangeFeed = {
 /** What every flow is given. */
 export type Registry = {
   readonly store: FunctionStore;
+  readonly concurrency: ConcurrencyStore;
+  /** Megabytes the instances of all functions may have together. */
+  readonly concurrencyMb: number;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly limits: PackageLimits;

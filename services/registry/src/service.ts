@@ -5,12 +5,15 @@ import type { Implementation } from '@evenfall/rpc';
 import { type Log, observable } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import { startChangeFeed } from './adapters/postgres/change-feed.ts';
+import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
 import { inspectPackage } from './adapters/zip.ts';
 import { functionService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 
 export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
+
+const DEFAULT_CONCURRENCY_MB = 128_000;
 
 /** What the registry is given. The pool stays its owner's. */
 export type RegistryDeps = { readonly sql: Sql; readonly log: Log; readonly clock: Clock };
@@ -23,6 +26,8 @@ export type RegistrySettings = {
   /** Without brokers there are no topics to tell. */
   readonly kafkaBrokers?: readonly string[] | undefined;
   readonly kafkaTopic?: string;
+  /** Megabytes the instances of all functions may have together; default 128,000. */
+  readonly concurrencyMb?: number;
 };
 
 /** The running registry: its two services, for a server or for callers in the same process. */
@@ -43,6 +48,8 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   });
   const registry = {
     store,
+    concurrency: createConcurrencyStore(deps.sql),
+    concurrencyMb: settings.concurrencyMb ?? DEFAULT_CONCURRENCY_MB,
     feed,
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,

@@ -10,6 +10,7 @@ import { type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
 import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
+import { getProvisioned } from './flows/get-provisioned.ts';
 import { invoke } from './flows/invoke.ts';
 import { listAgents, listInstances } from './flows/list.ts';
 import type { SchedulerPorts } from './ports.ts';
@@ -51,6 +52,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
       return responses;
     },
     drainAgent: async (request) => drainAgent(ports, request),
+    getProvisioned: (request) => Promise.resolve(getProvisioned(ports, request)),
     listAgents: () => Promise.resolve(listAgents(ports)),
     listInstances: (request) => Promise.resolve(listInstances(ports, request.agentId)),
   };

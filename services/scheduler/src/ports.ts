@@ -1,3 +1,4 @@
+import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
 import type { Counters, Log } from '@evenfall/telemetry';
@@ -10,7 +11,7 @@ export type SchedulerPorts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly startRate: StartRate;
-  readonly counters: Counters<'instance_starts_total' | 'instance_start_failures_total'>;
+  readonly counters: Counters<'instance_starts_total' | 'instance_start_failures_total' | 'attempts_throttled_total'>;
   readonly leaseMs: number;
   /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
   readonly startedMs: number;
@@ -19,4 +20,8 @@ export type SchedulerPorts = {
   readonly newId: () => string;
   /** Asks the registry what a version is now; rejects with FUNCTION_NOT_FOUND. */
   readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;
+  /** Asks the registry what is reserved and provisioned. */
+  readonly concurrency: () => Promise<GetConcurrencyResponse>;
+  /** Yields once when it stands, and then at every change of a function; ends when some may have been missed. */
+  readonly watchFunctions: (signal: AbortSignal) => AsyncIterable<unknown>;
 };

@@ -5,8 +5,17 @@ import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { createApi } from './api.ts';
-import { attachedAgents, attemptsWaiting, createCluster, instancesByState, memoryOf, poolsBackingOff } from './domain/cluster.ts';
+import {
+  attachedAgents,
+  attemptsWaiting,
+  createCluster,
+  instancesByState,
+  memoryOf,
+  poolsBackingOff,
+  provisionedCounts,
+} from './domain/cluster.ts';
 import { createStartRate } from './domain/start-rate.ts';
+import { runFollowConcurrency } from './loops/follow-concurrency.ts';
 import { runTend } from './loops/tend.ts';
 import type { SchedulerPorts } from './ports.ts';
 
@@ -23,6 +32,10 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     startRate: createStartRate(settings.startsPerMinute),
     counters: countable('scheduler', {
       instance_starts_total: { doc: 'Instances that were asked for.', kind: 'counter' },
+      attempts_throttled_total: {
+        doc: 'Attempts given back to the queue for a while: their function has used up what is reserved for it.',
+        kind: 'counter',
+      },
       instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
     }),
     leaseMs: settings.leaseMs,
@@ -34,6 +47,8 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       if (!spec) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
       return spec;
     },
+    concurrency: () => deps.registry.getConcurrency({}, { timeoutMs: 10_000 }),
+    watchFunctions: (signal) => deps.registry.watchFunctions({}, { signal }),
   };
   const { cluster } = ports;
   observable('scheduler', {
@@ -46,15 +61,30 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       read: () => poolsBackingOff(cluster, systemClock.monotonic()),
     },
     capacity_mb: { doc: 'Memory the attached agents offer.', kind: 'gauge', read: () => memoryOf(cluster, 'capacityMb') },
+    provisioned_instances: {
+      doc: 'Instances that are provisioned, whether they are there or not.',
+      kind: 'gauge',
+      read: () => provisionedCounts(cluster).wanted,
+    },
+    provisioned_instances_missing: {
+      doc: 'Instances that are provisioned and have not been started, or have ended.',
+      kind: 'gauge',
+      read: () => provisionedCounts(cluster).missing,
+    },
+    reserved_mb: {
+      doc: 'Memory that is reserved for functions.',
+      kind: 'gauge',
+      read: () => [...cluster.account.reserved].reduce((sum, { reservedMb }) => sum + (reservedMb ?? 0), 0),
+    },
     used_mb: { doc: 'Memory of it that instances have.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
   });
   const stopping = new AbortController();
-  const tending = runTend(ports, settings.idleMs, stopping.signal);
+  const loops = Promise.all([runTend(ports, settings.idleMs, stopping.signal), runFollowConcurrency(ports, stopping.signal)]);
   return {
     api: createApi(ports),
     async stop() {
       stopping.abort();
-      await tending;
+      await loops;
     },
   };
 }

@@ -4,6 +4,7 @@ import { pageSizeOf } from '../domain/fields.ts';
 import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
+import { provisionedStatus } from './provisioned-status.ts';
 
 /** What the doors ask about functions. The registry judges; here names are checked, and what was remembered is forgotten. */
 export type FunctionFlows = {
@@ -40,6 +41,29 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
       changing(request.function?.namespace ?? '', request.function?.name ?? '', () => functions.updateFunction(request, change)),
     updateFunctionCode: (request) => changing(request.namespace, request.name, () => functions.updateFunctionCode(request, change)),
     deleteFunction: (request) => changing(request.namespace, request.name, () => functions.deleteFunction(request, change)),
+    putReservedConcurrency: (request) => changing(request.namespace, request.name, () => functions.putReservedConcurrency(request, change)),
+    getReservedConcurrency: async (request) => {
+      checkFunctionName(request.namespace, request.name);
+      return functions.getReservedConcurrency(request, read);
+    },
+    deleteReservedConcurrency: (request) =>
+      changing(request.namespace, request.name, () => functions.deleteReservedConcurrency(request, change)),
+    putProvisionedConcurrency: async (request) => {
+      const answer = await changing(request.namespace, request.name, () =>
+        functions.putProvisionedConcurrency({ ...request, qualifier: qualifierOf(request.qualifier) }, change),
+      );
+      const [status] = await provisionedStatus(gateway, request, answer.provisionedConcurrency ? [answer.provisionedConcurrency] : []);
+      return { provisionedConcurrency: status };
+    },
+    getProvisionedConcurrency: async (request) => {
+      checkFunctionName(request.namespace, request.name);
+      const answer = await functions.getProvisionedConcurrency(request, read);
+      return { ...answer, versions: await provisionedStatus(gateway, request, answer.versions) };
+    },
+    deleteProvisionedConcurrency: (request) =>
+      changing(request.namespace, request.name, () =>
+        functions.deleteProvisionedConcurrency({ ...request, qualifier: qualifierOf(request.qualifier) }, change),
+      ),
     publishFunctionVersion: (request) => changing(request.namespace, request.name, () => functions.publishFunctionVersion(request, change)),
     listFunctionVersions: async (request) => {
       checkFunctionName(request.namespace, request.name);

@@ -10,7 +10,7 @@ import {
 import { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
 import { LogLine } from '@evenfall/contracts/v1/log_service';
 import { Agent, Instance } from '@evenfall/contracts/v1/operator_service';
 import { refuse, type Refusal } from '@evenfall/errors';
@@ -34,6 +34,9 @@ export type World = {
   readonly watches: { readonly after: number; readonly out: Pushable<WatchEventResponse> }[];
   readonly functionWatches: Pushable<WatchFunctionsResponse>[];
   resolveCount: number;
+  /** Instances the scheduler has heard of that are provisioned. */
+  provisioned: number;
+  reservedMb: number | undefined;
   /** Thrown by the queue, once set. */
   queueFailure: Error | undefined;
   invokeAnswer: InvokeResponse;
@@ -82,6 +85,8 @@ export function fakeWorld(): World {
     watches: [],
     functionWatches: [],
     resolveCount: 0,
+    provisioned: 2,
+    reservedMb: undefined,
     queueFailure: undefined,
     invokeAnswer: InvokeResponse.create({
       ended: { statusCode: 200, result: Buffer.from('{"n": 1.0}'), durationMs: 1.2, memoryBytes: 5n, logTail: 'END' },
@@ -116,6 +121,26 @@ export function fakeWorld(): World {
         publishFunctionVersion: async ({ namespace, name, description }) => ({
           function: { ...find(namespace, name), version: '1', description },
         }),
+        putReservedConcurrency: async ({ namespace, name, memoryMb }) => {
+          find(namespace, name);
+          world.reservedMb = memoryMb;
+          return { reservedConcurrency: { memoryMb, totalMb: 128_000, availableMb: 115_200 } };
+        },
+        getReservedConcurrency: async () => ({
+          reservedConcurrency: { memoryMb: world.reservedMb, totalMb: 128_000, availableMb: 115_200 },
+        }),
+        deleteReservedConcurrency: async () => {
+          world.reservedMb = undefined;
+          return {};
+        },
+        putProvisionedConcurrency: async ({ qualifier, instances }) => ({
+          provisionedConcurrency: { ...ProvisionedConcurrency.create(), version: qualifier, instances },
+        }),
+        getProvisionedConcurrency: async () => ({
+          versions: [{ ...ProvisionedConcurrency.create(), version: '1', instances: 2 }],
+          unallocatedMb: 1_000,
+        }),
+        deleteProvisionedConcurrency: async () => ({}),
         listFunctionVersions: async ({ namespace, name }) => ({ functions: [find(namespace, name)], nextPageToken: '' }),
       }),
       registry: inProcessClient(RegistryServiceService, {
@@ -125,6 +150,7 @@ export function fakeWorld(): World {
           if (qualifier === 'nowhere') throw refuse('QUALIFIER_NOT_FOUND', { function: name, qualifier });
           return { function: fn };
         },
+        getConcurrency: async () => ({ totalMb: 128_000, reservations: [], provisions: [] }),
         getCodePackage: notHere,
         watchFunctions: () => {
           const watch = pushable<WatchFunctionsResponse>();
@@ -156,6 +182,16 @@ export function fakeWorld(): World {
       scheduler: inProcessClient(SchedulerServiceService, {
         dispatch: notHere,
         attach: notHere,
+        getProvisioned: async ({ versions }) => ({
+          versions: versions.map((version) => ({
+            version,
+            instances: world.provisioned,
+            availableInstances: 1,
+            startingInstances: 1,
+            state: 2,
+            reason: '1 are being started.',
+          })),
+        }),
         invoke: async (request) => {
           world.invocations.push(request);
           return world.invokeAnswer;

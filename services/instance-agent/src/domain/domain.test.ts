@@ -164,7 +164,7 @@ describe('A time limit', () => {
 });
 
 describe('The log of a synchronous call', () => {
-  const log = { requestId: 'r', coldStart: undefined, memoryMb: 128, memoryBytes: 10 * 1_048_576 };
+  const log = { requestId: 'r', coldStart: undefined, ahead: false, memoryMb: 128, memoryBytes: 10 * 1_048_576 };
   const end = renderLogEnd({ ...log, durationMs: 1.4, platformLines: [], result: '1', error: '' });
   it('reads like one of SCF', () => {
     assert.equal(

@@ -4,6 +4,8 @@ import type { ColdStart } from '@evenfall/contracts/v1/event';
 export type LogHead = {
   readonly requestId: string;
   readonly coldStart: ColdStart | undefined;
+  /** Whether that start came ahead of any event. */
+  readonly ahead: boolean;
   readonly memoryMb: number;
   readonly memoryBytes: number;
 };
@@ -27,12 +29,13 @@ const inMb = (bytes: number): string => `${(bytes / 1_048_576).toFixed(2)}MB`;
 const whole = (ms: number): string => `${Math.max(1, Math.round(ms))}ms`;
 
 /** Renders the lines a log begins with. */
-export function renderLogHead({ requestId, coldStart: cold, memoryMb, memoryBytes }: LogHead): string[] {
+export function renderLogHead({ requestId, coldStart: cold, ahead, memoryMb, memoryBytes }: LogHead): string[] {
   const lines = [`START RequestId: ${requestId}`];
   if (!cold) return lines;
   const parts = `PullCode: ${whole(cold.pullCodeMs)} InitRuntime: ${whole(cold.initRuntimeMs)} InitFunction: ${whole(cold.initFunctionMs)}`;
   const total = whole(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
-  lines.push(`Init Report RequestId: ${requestId} Coldstart: ${total} (${parts}) Memory: ${memoryMb}MB MemUsage: ${inMb(memoryBytes)}`);
+  const what = ahead ? 'Provisioned Report' : 'Init Report';
+  lines.push(`${what} RequestId: ${requestId} Coldstart: ${total} (${parts}) Memory: ${memoryMb}MB MemUsage: ${inMb(memoryBytes)}`);
   return lines;
 }
 

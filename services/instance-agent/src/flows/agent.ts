@@ -86,6 +86,8 @@ export type Instance = {
   spawnMs: number;
   helloMs: number;
   pulledMs: number;
+  /** Whether it was started ahead of any event. */
+  readonly ahead: boolean;
   /** What its start was made of, until the first attempt takes it along. */
   coldStart: ColdStart | undefined;
   /** Signals with a listener, as its runtime tells; undefined if it does not. */
@@ -123,6 +125,8 @@ export type Attempt = {
   phase: 'WAITING' | 'RUNNING' | 'REPORTING' | 'ENDED';
   instance: Instance | undefined;
   coldStart: ColdStart | undefined;
+  /** Whether that start came ahead of any event. */
+  ahead: boolean;
   /** Wall clock and monotonic. */
   startTimeMs: number;
   startMs: number;

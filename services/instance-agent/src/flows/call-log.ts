@@ -40,6 +40,7 @@ function headOf(attempt: Attempt, instance: Instance | undefined): readonly stri
   return renderLogHead({
     requestId: attempt.eventId,
     coldStart: attempt.coldStart,
+    ahead: attempt.ahead,
     memoryMb: instance?.fn.memoryMb ?? 0,
     memoryBytes: instance?.peakBytes ?? 0,
   });

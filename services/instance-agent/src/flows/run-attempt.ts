@@ -51,6 +51,7 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   attempt.startTimeMs = agent.clock.now();
   attempt.startMs = agent.clock.monotonic();
   attempt.coldStart = instance.coldStart;
+  attempt.ahead = instance.ahead;
   instance.coldStart = undefined;
   instance.current = attempt;
   agent.feed(instance, { kind: 'HANDED_OVER' });
@@ -70,7 +71,7 @@ function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
       value: {
         instanceId: attempt.instance?.id ?? '',
         agentId: agent.agentId,
-        coldStart: attempt.coldStart !== undefined,
+        coldStart: attempt.coldStart !== undefined && !attempt.ahead,
         coldStartDetail: attempt.coldStart,
         startTime: new Date(attempt.startTimeMs),
         memoryMb: attempt.instance?.fn.memoryMb ?? 0,
@@ -90,6 +91,7 @@ export function newAttempt(key: string, eventId: string, number: number, synchro
     phase: 'WAITING',
     instance: undefined,
     coldStart: undefined,
+    ahead: false,
     startTimeMs: 0,
     startMs: 0,
     tookMs: 0,

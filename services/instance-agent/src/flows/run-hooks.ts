@@ -95,7 +95,7 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
   const [memoryMb, memoryBytes] = [fn.memoryMb, instance.peakBytes];
   const durationMs = agent.clock.monotonic() - preStopMs;
   const platform = (text: string): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
-  const head = renderLogHead({ requestId: id, coldStart: undefined, memoryMb, memoryBytes });
+  const head = renderLogHead({ requestId: id, coldStart: undefined, ahead: false, memoryMb, memoryBytes });
   const end = renderLogEnd({ requestId: id, memoryMb, memoryBytes, durationMs, platformLines: [], result: 'null', error: '' });
   [...head.map(platform), ...instance.idleLines.splice(0), ...end.map(platform)].forEach((line, index) => {
     const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };

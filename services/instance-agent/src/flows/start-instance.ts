@@ -15,7 +15,7 @@ const DEFAULT_TIMEOUT_MS = 3_000;
 /** Starts an instance: code, process, runtime, function, Initializer. Never fails: what goes wrong is reported as its end. */
 export async function startInstance(agent: Agent, request: StartInstance): Promise<void> {
   if (!request.function || agent.instances.has(request.instanceId)) return;
-  const instance = newInstance(request.instanceId, request.function, agent.clock.monotonic());
+  const instance = newInstance(request, request.function, agent.clock.monotonic());
   agent.instances.set(instance.id, instance);
   agent.deadlines.set(instance, instance.startMs + initTimeoutOf(instance.fn));
   try {
@@ -156,9 +156,10 @@ function fail(agent: Agent, instance: Instance, fault: StartFault): void {
   agent.feed(instance, { kind: 'START_FAILED', fault });
 }
 
-function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {
+function newInstance({ instanceId, ahead }: StartInstance, fn: FunctionMessage, nowMs: number): Instance {
   return {
-    id,
+    id: instanceId,
+    ahead,
     fn,
     timeoutMs: msOfDuration(fn.timeout) ?? DEFAULT_TIMEOUT_MS,
     life: { kind: 'STARTING' },

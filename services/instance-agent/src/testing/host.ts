@@ -40,7 +40,7 @@ export type Host = {
   readonly hellos: AttachRequest[];
   readonly drains: AttachRequest[];
   /** Asks for an instance of a function made of these files; returns its id. */
-  start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>): Promise<string>;
+  start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>, ahead?: boolean): Promise<string>;
   /** Assigns an event to an instance; returns its id. */
   run(instanceId: string, payload?: unknown, more?: Partial<Assignment>): string;
   stop(eventId: string, mode: 'FORCE' | 'GRACEFUL', policy?: Partial<TerminationPolicy>): void;
@@ -170,7 +170,7 @@ export async function startHost(
     leaseMs: given.leaseMs ?? 30_000,
     until,
     send,
-    async start(fn, files) {
+    async start(fn, files, ahead = false) {
       const zip = await zipOf(files);
       const codeSha256 = createHash('sha256').update(zip).digest('hex');
       packages.set(codeSha256, zip);
@@ -185,7 +185,7 @@ export async function startHost(
         codeSha256,
         ...fn,
       };
-      send({ startInstances: [{ instanceId, function: whole }] });
+      send({ startInstances: [{ instanceId, function: whole, ahead }] });
       return instanceId;
     },
     run(instanceId, payload = {}, more = {}) {

@@ -68,8 +68,8 @@ export type Lanes = {
   take(nowMs: number): Entry[];
   /** Notes that a dispatched event started, ended or came back. */
   left(entry: Entry): void;
-  /** Puts an entry at the end of its lane's ready queue. */
-  ready(entry: Entry): void;
+  /** Puts an entry at the end of its lane's ready queue, or at its head if it was there before. */
+  ready(entry: Entry, atHead?: boolean): void;
   /** Takes note that an entry has left the ready queue without being taken. */
   unready(entry: Entry): void;
   /** Counts an event as parked, the newest of its lane. */
@@ -173,8 +173,9 @@ export function createLanes(): Lanes {
       onTheWay--;
       enter(entry.lane);
     },
-    ready(entry) {
-      entry.lane.ready.push(entry);
+    ready(entry, atHead = false) {
+      if (atHead) entry.lane.ready.unshift(entry);
+      else entry.lane.ready.push(entry);
       entry.readyBytes = entry.stored.payload.length; // an event that ends lets its payload go before it leaves
       add(entry, 1);
       enter(entry.lane);

@@ -88,13 +88,13 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
       batch().acks.push({ eventId: entry.id, attempt }); // of the past: nobody needs it
     else if (attempt === entry.dispatched) entry.dispatched = 0;
   };
-  const back = (entry: Entry, attempt: number): void => {
+  const back = (entry: Entry, attempt: number, atHead = false): void => {
     if (attempt !== entry.dispatched) return;
     owner.lanes.left(entry);
     entry.dispatched = 0;
     owner.command(entry, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
     owner.command(entry, 0, { kind: 'EXPIRE' });
-    owner.settle(entry);
+    owner.settle(entry, atHead);
   };
 
   return {
@@ -141,7 +141,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
             break;
           case 'throttled':
             entry.lane.pausedUntilMs = ports.clock.now() + (msOfDuration(report.value.retryAfter) ?? 0);
-            back(entry, attempt);
+            back(entry, attempt, true); // the newest first, so that they stand in order again
             break;
           case undefined:
         }

@@ -19,8 +19,8 @@ export type Owner = {
   readonly lanes: Lanes;
   /** Takes an open event in. It is not dispatched before `settle`. */
   admit(stored: StoredEvent, partition: number): Entry | undefined;
-  /** Finds an entry its place: ready, or due later. Running ones are left to the dispatcher. */
-  settle(entry: Entry): void;
+  /** Finds an entry its place: ready, at the head of its lane if it comes back there, or due later. Running ones are left to the dispatcher. */
+  settle(entry: Entry, atHead?: boolean): void;
   /** Carries out a command; answers the refusal if it was one. */
   command(entry: Entry, attempt: number, command: Command): Refusal | undefined;
   /** Lets everything whose time has come move, and answers when to look again. */
@@ -42,13 +42,13 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
     entry.lane.members--;
     lanes.dropIfEmpty(entry.lane);
   };
-  const settle = (entry: Entry): void => {
+  const settle = (entry: Entry, atHead = false): void => {
     const event = eventOf(entry);
     if (event.state !== 1 || entry.dispatched > 0 || entry.ready) return; // 1: QUEUED
     count(entry);
     const dueMs = event.nextAttemptTime?.getTime() ?? 0;
     if (dueMs > ports.clock.now()) return due.push(dueMs, entry);
-    lanes.ready(entry);
+    lanes.ready(entry, atHead);
   };
 
   return {

@@ -24,5 +24,10 @@ export function createAttemptQueue(): AttemptQueue {
       if (at >= 0) front.splice(at, 1);
       return at >= 0 || rest.delete(attempt);
     },
+    takeBehind(kept) {
+      const behind = [...rest].slice(Math.max(0, kept - front.length)).filter(({ sink }) => sink.claims !== undefined);
+      for (const attempt of behind) rest.delete(attempt);
+      return behind.reverse();
+    },
   };
 }

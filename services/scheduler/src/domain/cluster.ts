@@ -1,4 +1,5 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import { type Account, countMemory, createAccount, dropShareIfEmpty, missingOf, shareOf } from './account.ts';
 import { createAttemptQueue } from './attempt-queue.ts';
 import type { Agent, Instance, LiveAttempt, Pool } from './types.ts';
 
@@ -10,18 +11,24 @@ export type Cluster = {
   readonly attempts: Map<string, LiveAttempt>;
   /** The newest claim to each partition of the event log that was heard of. */
   readonly epochs: Map<number, bigint>;
+  readonly account: Account;
 };
 
 export function createCluster(): Cluster {
-  return { agents: new Map(), pools: new Map(), attempts: new Map(), epochs: new Map() };
+  return { agents: new Map(), pools: new Map(), attempts: new Map(), epochs: new Map(), account: createAccount() };
 }
 
 export function poolOf(cluster: Cluster, namespace: string, fn: string, version: string): Pool {
   const key = `${namespace}/${fn}/${version}`;
   let pool = cluster.pools.get(key);
   if (!pool) {
+    const share = shareOf(cluster.account, `${namespace}/${fn}`);
     pool = {
       key,
+      share,
+      provisioned: 0,
+      hindrance: '',
+      lastFailure: '',
       spec: undefined,
       resolving: false,
       idle: [],
@@ -33,9 +40,18 @@ export function poolOf(cluster: Cluster, namespace: string, fn: string, version:
       startsAfterMs: 0,
       lastProgressMs: 0,
     };
+    share.pools.add(pool);
     cluster.pools.set(key, pool);
   }
   return pool;
+}
+
+/** Forgets a pool that has no instances and that nothing waits for. */
+export function dropPool(cluster: Cluster, pool: Pool): void {
+  cluster.pools.delete(pool.key);
+  cluster.account.short.delete(pool);
+  pool.share.pools.delete(pool);
+  dropShareIfEmpty(pool.share);
 }
 
 /** Adds an instance to its agent and its pool. */
@@ -57,6 +73,8 @@ export function addInstance(agent: Agent, pool: Pool, id: string, spec: Fn, stat
   agent.instances.set(id, instance);
   agent.usedMb += instance.memoryMb;
   pool.instances.add(instance);
+  countMemory(pool.share, instance.memoryMb);
+  if (state === 'STOPPING') pool.share.leavingMb += instance.memoryMb;
   if (state === 'STARTING') {
     agent.starting++;
     pool.starting++;
@@ -76,6 +94,12 @@ export function setInstanceState(instance: Instance, state: Instance['state'], n
     const at = instance.pool.idle.lastIndexOf(instance);
     if (at >= 0) instance.pool.idle.splice(at, 1);
   }
+  const { share } = instance.pool;
+  if (instance.state === 'STOPPING') share.leavingMb -= instance.memoryMb;
+  if (state === 'STOPPING') {
+    share.leavingMb += instance.memoryMb;
+    noteShort(instance.pool);
+  }
   instance.state = state;
   if (state === 'IDLE') {
     instance.idleSinceMs = nowMs;
@@ -87,7 +111,14 @@ export function setInstanceState(instance: Instance, state: Instance['state'], n
 export function removeInstance(instance: Instance, nowMs: number): void {
   setInstanceState(instance, 'STOPPING', nowMs);
   if (instance.agent.instances.delete(instance.id)) instance.agent.usedMb -= instance.memoryMb;
-  instance.pool.instances.delete(instance);
+  if (!instance.pool.instances.delete(instance)) return;
+  countMemory(instance.pool.share, -instance.memoryMb);
+  instance.pool.share.leavingMb -= instance.memoryMb;
+}
+
+/** Notes that a pool may have too few instances now. */
+export function noteShort(pool: Pool): void {
+  if (pool.provisioned > 0) pool.share.account.short.add(pool);
 }
 
 /** Forgets an attempt, if it is still this one that is known. */
@@ -127,6 +158,18 @@ export function poolsBackingOff(cluster: Cluster, nowMs: number): number {
   let count = 0;
   for (const pool of cluster.pools.values()) if (pool.startsAfterMs > nowMs) count++;
   return count;
+}
+
+/** Counts the instances that are provisioned, and those of them that are missing. */
+export function provisionedCounts({ pools }: Cluster): { readonly wanted: number; readonly missing: number } {
+  let wanted = 0;
+  let missing = 0;
+  for (const pool of pools.values()) {
+    if (pool.provisioned === 0) continue;
+    wanted += pool.provisioned;
+    missing += missingOf(pool);
+  }
+  return { wanted, missing };
 }
 
 /** Counts the attempts that wait for an instance. */

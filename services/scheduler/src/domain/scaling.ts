@@ -19,6 +19,13 @@ export function usableInstances(pool: Pool, agents: Iterable<Agent>): number {
   return pool.instances.size;
 }
 
+/** How many of them will stay: not those either that are being stopped. */
+export function lastingInstances({ instances }: Pool): number {
+  let count = 0;
+  for (const { agent, state } of instances) if (!agent.drain && state !== 'STOPPING') count++;
+  return count;
+}
+
 /**
  * How many instances to start now: as many as it takes to have what waits gone within the target, going by how long attempts have taken
  * so far, or by how long nothing has moved. So 10,000 events of 0.1 ms share a few instances, and ten of a minute get one each. A function
@@ -44,6 +51,21 @@ export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressin
     if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
     if (agent.cpuBusy > FULL && !pressing) continue;
     if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
+  }
+  return best;
+}
+
+/** The agent for an instance that is started ahead: one with the fewest of its kind, and of those with the most room. Processors may be busy. */
+export function placeAhead(agents: Iterable<Agent>, pool: Pool, memoryMb: number): Agent | undefined {
+  const counts = new Map<Agent, number>();
+  for (const { agent } of pool.instances) counts.set(agent, (counts.get(agent) ?? 0) + 1);
+  const freeMb = (agent: Agent): number => agent.capacityMb - agent.usedMb;
+  const countOf = (agent: Agent): number => counts.get(agent) ?? 0;
+  let best: Agent | undefined;
+  for (const agent of agents) {
+    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || freeMb(agent) < memoryMb) continue;
+    const isBetter = !best || countOf(agent) < countOf(best) || (countOf(agent) === countOf(best) && freeMb(agent) > freeMb(best));
+    if (isBetter) best = agent;
   }
   return best;
 }

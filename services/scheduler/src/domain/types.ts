@@ -1,6 +1,7 @@
 import type { Assignment, AttemptEnded, AttemptReport, AttemptStarted, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import type { AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import type { Account } from './account.ts';
 
 /** Where the reports of an attempt go: a queue replica's stream, or a caller that waits. */
 export type ReportSink = {
@@ -69,9 +70,29 @@ export type LiveAttempt = {
   sentMs: number;
 };
 
+/** What all versions of one function have together. */
+export type Share = {
+  /** "namespace/name". */
+  readonly key: string;
+  readonly account: Account;
+  /** Megabytes reserved for it, and all it may have; 0 if it is off, undefined if it shares with all others. */
+  reservedMb: number | undefined;
+  /** Megabytes of its instances, and of those among them that are being stopped. */
+  usedMb: number;
+  leavingMb: number;
+  readonly pools: Set<Pool>;
+};
+
 /** Everything of one function version: its instances, and the attempts that wait for one. */
 export type Pool = {
   readonly key: string;
+  readonly share: Share;
+  /** Instances to have ready at least, events or none. */
+  provisioned: number;
+  /** Why some of them are missing and none is started now, for people; empty if nothing is in the way. */
+  hindrance: string;
+  /** What the last start that failed said. */
+  lastFailure: string;
   /** What new instances run; undefined until the registry has said. */
   spec: Fn | undefined;
   /** Set while the registry is asked. */
@@ -98,4 +119,6 @@ export type AttemptQueue = {
   unshift(attempt: LiveAttempt): void;
   shift(): LiveAttempt | undefined;
   remove(attempt: LiveAttempt): boolean;
+  /** Takes out those of a queue replica behind the first `kept`, the newest first. */
+  takeBehind(kept: number): LiveAttempt[];
 };

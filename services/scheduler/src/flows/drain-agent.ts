@@ -1,6 +1,7 @@
 import type { Drain, DrainAgentRequest, DrainAgentResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { refuse } from '@evenfall/errors';
 import { msOfDuration } from '@evenfall/time';
+import { noteShort } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Agent } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -21,6 +22,7 @@ export function drainAgent(ports: SchedulerPorts, request: DrainAgentRequest): D
 
 /** Notes that an agent drains, and until when; its deadline only ever comes nearer. */
 export function noteDrain(ports: SchedulerPorts, agent: Agent, { deadline }: Drain): void {
+  for (const { pool } of agent.instances.values()) noteShort(pool); // they have to be elsewhere
   const withinMs = msOfDuration(deadline);
   const saidMs = withinMs === undefined ? undefined : ports.clock.now() + withinMs;
   const knownMs = agent.drain?.deadlineTimeMs;

@@ -108,10 +108,15 @@ export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: 
   if (change.change?.$case === 'ready') {
     if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', ports.clock.monotonic());
   } else {
-    const startFailed = change.change?.$case === 'gone' && change.change.value.startFailed;
-    if (startFailed) ports.counters.instance_start_failures_total++;
-    // One that was stopped, or was asked to be, has not crashed.
-    if (startFailed || instance.crashed) noteGone(instance, startFailed, ports.clock.monotonic());
+    const gone = change.change?.$case === 'gone' ? change.change.value : undefined;
+    const startFailed = gone?.startFailed ?? false;
+    if (startFailed) {
+      ports.counters.instance_start_failures_total++;
+      instance.pool.lastFailure = gone?.reason ?? '';
+    }
+    // One that was stopped, or was asked to be, has not crashed; one that ended while nobody wanted anything of it has.
+    const endedIdle = instance.state === 'IDLE' && !agent.drain;
+    if (startFailed || instance.crashed || endedIdle) noteGone(instance, startFailed, ports.clock.monotonic());
     removeInstance(instance, ports.clock.monotonic());
   }
   return instance.pool;

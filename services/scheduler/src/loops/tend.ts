@@ -2,10 +2,15 @@ import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { superviseLoop } from '@evenfall/lifecycle';
 import { delay } from '@evenfall/time';
 import { NOBODY } from '../domain/adopt.ts';
-import { forgetAttempt, removeInstance } from '../domain/cluster.ts';
+import { canSpare } from '../domain/account.ts';
+import { dropPool, forgetAttempt, removeInstance } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
+import type { Pool } from '../domain/types.ts';
 import { detachAgent, loseAttempt } from '../flows/attach-agent.ts';
 import { flushAgents } from '../flows/flush.ts';
+import { giveBack } from '../flows/give-back.ts';
+import { keepProvisioned } from '../flows/keep-provisioned.ts';
+import { shedOverReserved } from '../flows/make-room.ts';
 import { placeAttempts } from '../flows/place-attempts.ts';
 import { stopInstance } from '../flows/stop-instance.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -27,8 +32,11 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
   const nowMs = ports.clock.monotonic();
   for (const pool of cluster.pools.values()) {
     if (pool.waiting.size > 0) placeAttempts(ports, pool);
-    for (const instance of [...pool.idle]) if (nowMs - instance.idleSinceMs > idleMs) stopInstance(ports, instance, Cause.IDLE);
-    if (pool.instances.size === 0 && pool.waiting.size === 0 && nowMs - pool.lastProgressMs > idleMs) cluster.pools.delete(pool.key);
+    if (pool.waiting.size > 0) giveBack(ports, pool);
+    if (pool.idle.length > 0) shedOverReserved(ports, pool);
+    for (const instance of [...pool.idle])
+      if (nowMs - instance.idleSinceMs > idleMs && canSpare(pool)) stopInstance(ports, instance, Cause.IDLE);
+    if (isForgotten(pool) && nowMs - pool.lastProgressMs > idleMs) dropPool(cluster, pool);
   }
   // A scheduler that stood still for long has heard nobody: that is not their fault, and they have a lease from now on.
   const stoodStill = nowMs - ports.lastTendMs > leaseMs / 3;
@@ -62,5 +70,10 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
       if (nowMs - attempt.sentMs >= leaseMs) loseAttempt(ports, attempt);
     }
   }
+  keepProvisioned(ports);
   flushAgents(ports);
+}
+
+function isForgotten({ instances, waiting, provisioned }: Pool): boolean {
+  return instances.size === 0 && waiting.size === 0 && provisioned === 0;
 }

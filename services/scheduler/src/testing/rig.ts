@@ -61,12 +61,14 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
     cluster: createCluster(),
     clock,
     log: silentLog,
-    counters: { instance_starts_total: 0, instance_start_failures_total: 0 },
+    counters: { instance_starts_total: 0, instance_start_failures_total: 0, attempts_throttled_total: 0 },
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     leaseMs: LEASE_MS,
     startedMs: clock.monotonic(),
     lastTendMs: clock.monotonic(),
     newId: () => `i-${++ids}`,
+    concurrency: () => Promise.reject(new Error('told by the test')),
+    watchFunctions: async function* () {},
     async resolve(namespace, fn) {
       const found = registry.get(fn);
       if (!found) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: fn });
@@ -74,6 +76,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
     },
   };
   ports.cluster.epochs.set(0, 1n);
+  ports.cluster.account.totalMb = 128_000;
   return {
     ports,
     clock,

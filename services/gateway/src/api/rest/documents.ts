@@ -1,4 +1,5 @@
 import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
+import { ProvisionedConcurrency_State } from '@evenfall/contracts/v1/function_service';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
 import { Agent_State, Instance_State, ViewPartition_Kind } from '@evenfall/contracts/v1/operator_service';
 import {
@@ -58,6 +59,25 @@ export const DOCUMENTS: readonly TSchema[] = [
       code_size_bytes: Type.Integer(),
       create_time: Moment,
       update_time: Moment,
+    }),
+  ),
+  named(
+    'ReservedConcurrency',
+    Type.Object({
+      memory_mb: orNull(Type.Integer({ description: '0: the function is off. null: it shares with all others.' })),
+      total_mb: Type.Integer({ description: 'What all functions have together.' }),
+      available_mb: Type.Integer({ description: 'What this function could have reserved at most.' }),
+    }),
+  ),
+  named(
+    'ProvisionedConcurrency',
+    Type.Object({
+      version: Type.String(),
+      instances: Type.Integer({ description: 'How many are wanted.' }),
+      available_instances: Type.Integer({ description: 'How many of them can take events, or run one.' }),
+      starting_instances: Type.Integer(),
+      state: enumOf(ProvisionedConcurrency_State),
+      reason: Type.String({ description: 'Why not all are there; empty when they are.' }),
     }),
   ),
   named(

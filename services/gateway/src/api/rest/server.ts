@@ -10,6 +10,7 @@ import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
 import { connectionAnswer, refusalsOf, sendRefusals, unknownPath } from './errors.ts';
+import { concurrencyRoutes } from './concurrency.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
@@ -103,6 +104,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
 
   const functions = functionFlows(gateway);
   functionRoutes(app, functions);
+  concurrencyRoutes(app, functions);
   eventRoutes(app, gateway);
   deadLetterRoutes(app, gateway);
   streamRoutes(app, gateway, { closing: closing.signal, unexpected });

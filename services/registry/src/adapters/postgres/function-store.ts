@@ -7,7 +7,7 @@ import type { CodePackage, FunctionStore } from '../../ports.ts';
 /** The channel changes are told on: "namespace/name". */
 export const CHANGE_CHANNEL = 'evenfall_registry_change';
 
-type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number };
+export type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number };
 
 /** Keeps functions in Postgres. */
 export function createFunctionStore(sql: Sql): FunctionStore {
@@ -131,7 +131,7 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
   return rows[0] && messageOf(rows[0]);
 }
 
-function messageOf(row: Row): FunctionMessage {
+export function messageOf(row: Row): FunctionMessage {
   return { ...FunctionMessage.decode(row.spec), version: versionName(row.version), revision: row.revision };
 }
 
@@ -147,7 +147,8 @@ function nameOf(fn: FunctionMessage): string {
 const RACES = new Set(['23503', '23505', '40001', '40P01']);
 const MAX_TRIES = 5;
 
-async function guarded<T>(run: () => Promise<T>): Promise<T> {
+/** Runs a statement again that lost a race. Refusals: SERVICE_UNAVAILABLE. */
+export async function guarded<T>(run: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await run();

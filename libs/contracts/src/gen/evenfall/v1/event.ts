@@ -176,7 +176,7 @@ export interface Attempt {
   instanceId: string;
   /** Agent whose host it ran on. */
   agentId: string;
-  /** Whether its instance was started for it. */
+  /** Whether its instance was started for it. Not where the instance was started ahead, whatever stands in the detail. */
   coldStart: boolean;
   /** When the event was handed to the instance. */
   startTime:
@@ -200,7 +200,7 @@ export interface Attempt {
   signal: string;
   /** JSON text of its error; empty without one. */
   error: Buffer;
-  /** What the cold start was made of; unset for a warm one. */
+  /** What the start of its instance was made of, if it is the first on it; unset otherwise. */
   coldStartDetail:
     | ColdStart
     | undefined;

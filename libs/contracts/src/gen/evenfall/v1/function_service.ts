@@ -157,6 +157,150 @@ export interface ListFunctionVersionsResponse {
   nextPageToken: string;
 }
 
+/** What is reserved for a function. */
+export interface ReservedConcurrency {
+  /** Megabytes; 0 for a function that is off, unset for one that shares with all others. */
+  memoryMb?:
+    | number
+    | undefined;
+  /** Megabytes the instances of all functions may have together. */
+  totalMb: number;
+  /** Megabytes of it that this function could have reserved at most, those it has included. */
+  availableMb: number;
+}
+
+/** Asks for memory to be reserved. */
+export interface PutReservedConcurrencyRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** Megabytes: 0, or at least the memory of one instance. A tenth of the total is never reserved. */
+  memoryMb?: number | undefined;
+}
+
+/** Answers with what is reserved now. */
+export interface PutReservedConcurrencyResponse {
+  /** What is reserved. */
+  reservedConcurrency: ReservedConcurrency | undefined;
+}
+
+/** Asks what is reserved. */
+export interface GetReservedConcurrencyRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+}
+
+/** Answers with what is reserved. */
+export interface GetReservedConcurrencyResponse {
+  /** What is reserved. */
+  reservedConcurrency: ReservedConcurrency | undefined;
+}
+
+/** Asks for nothing to be reserved any more. */
+export interface DeleteReservedConcurrencyRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+}
+
+/** Says that nothing is. */
+export interface DeleteReservedConcurrencyResponse {
+}
+
+/** What is provisioned of one version. */
+export interface ProvisionedConcurrency {
+  /** The version. */
+  version: string;
+  /** Instances that are wanted. */
+  instances: number;
+  /** Instances of them that can take events, or run one. */
+  availableInstances: number;
+  /** Instances of them that are starting. */
+  startingInstances: number;
+  /** How far it is. */
+  state: ProvisionedConcurrency_State;
+  /** Why not all are there, for people; empty when they are. */
+  reason: string;
+}
+
+/** How far it is. */
+export const ProvisionedConcurrency_State = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** READY - All instances are there. */
+  READY: 1,
+  /** IN_PROGRESS - Some are missing, and are being started. */
+  IN_PROGRESS: 2,
+  /** FAILED - Some are missing, and something keeps them from being started for now. */
+  FAILED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ProvisionedConcurrency_State =
+  typeof ProvisionedConcurrency_State[keyof typeof ProvisionedConcurrency_State];
+
+export namespace ProvisionedConcurrency_State {
+  export type UNSPECIFIED = typeof ProvisionedConcurrency_State.UNSPECIFIED;
+  export type READY = typeof ProvisionedConcurrency_State.READY;
+  export type IN_PROGRESS = typeof ProvisionedConcurrency_State.IN_PROGRESS;
+  export type FAILED = typeof ProvisionedConcurrency_State.FAILED;
+  export type UNRECOGNIZED = typeof ProvisionedConcurrency_State.UNRECOGNIZED;
+}
+
+/** Asks for instances to be kept ready. */
+export interface PutProvisionedConcurrencyRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** Number of a published version. */
+  qualifier: string;
+  /** How many: 1 to 10,000. */
+  instances: number;
+}
+
+/** Answers with what is provisioned now. */
+export interface PutProvisionedConcurrencyResponse {
+  /** What is provisioned of the version. */
+  provisionedConcurrency: ProvisionedConcurrency | undefined;
+}
+
+/** Asks what is provisioned. */
+export interface GetProvisionedConcurrencyRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** Number of a published version; empty for all that have some. */
+  qualifier: string;
+}
+
+/** Answers with what is provisioned. */
+export interface GetProvisionedConcurrencyResponse {
+  /** One for each version, by number. For a version that was named and has none: one of 0 instances. */
+  versions: ProvisionedConcurrency[];
+  /** Megabytes the function could have provisioned beside these. */
+  unallocatedMb: number;
+}
+
+/** Asks for no instances to be kept ready any more. */
+export interface DeleteProvisionedConcurrencyRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** Number of a published version. */
+  qualifier: string;
+}
+
+/** Says that none are. */
+export interface DeleteProvisionedConcurrencyResponse {
+}
+
 function createBaseCreateFunctionRequest(): CreateFunctionRequest {
   return { function: undefined, codeZip: Buffer.alloc(0) };
 }
@@ -1243,6 +1387,987 @@ export const ListFunctionVersionsResponse: MessageFns<ListFunctionVersionsRespon
   },
 };
 
+function createBaseReservedConcurrency(): ReservedConcurrency {
+  return { memoryMb: undefined, totalMb: 0, availableMb: 0 };
+}
+
+export const ReservedConcurrency: MessageFns<ReservedConcurrency> = {
+  encode(message: ReservedConcurrency, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.memoryMb !== undefined) {
+      writer.uint32(8).int32(message.memoryMb);
+    }
+    if (message.totalMb !== 0) {
+      writer.uint32(16).int32(message.totalMb);
+    }
+    if (message.availableMb !== 0) {
+      writer.uint32(24).int32(message.availableMb);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReservedConcurrency {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReservedConcurrency();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.memoryMb = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.totalMb = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.availableMb = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReservedConcurrency>): ReservedConcurrency {
+    return ReservedConcurrency.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReservedConcurrency>): ReservedConcurrency {
+    const message = createBaseReservedConcurrency();
+    message.memoryMb = object.memoryMb ?? undefined;
+    message.totalMb = object.totalMb ?? 0;
+    message.availableMb = object.availableMb ?? 0;
+    return message;
+  },
+};
+
+function createBasePutReservedConcurrencyRequest(): PutReservedConcurrencyRequest {
+  return { namespace: "", name: "", memoryMb: undefined };
+}
+
+export const PutReservedConcurrencyRequest: MessageFns<PutReservedConcurrencyRequest> = {
+  encode(message: PutReservedConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.memoryMb !== undefined) {
+      writer.uint32(24).int32(message.memoryMb);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutReservedConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutReservedConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryMb = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutReservedConcurrencyRequest>): PutReservedConcurrencyRequest {
+    return PutReservedConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutReservedConcurrencyRequest>): PutReservedConcurrencyRequest {
+    const message = createBasePutReservedConcurrencyRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.memoryMb = object.memoryMb ?? undefined;
+    return message;
+  },
+};
+
+function createBasePutReservedConcurrencyResponse(): PutReservedConcurrencyResponse {
+  return { reservedConcurrency: undefined };
+}
+
+export const PutReservedConcurrencyResponse: MessageFns<PutReservedConcurrencyResponse> = {
+  encode(message: PutReservedConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reservedConcurrency !== undefined) {
+      ReservedConcurrency.encode(message.reservedConcurrency, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutReservedConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutReservedConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reservedConcurrency = ReservedConcurrency.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutReservedConcurrencyResponse>): PutReservedConcurrencyResponse {
+    return PutReservedConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutReservedConcurrencyResponse>): PutReservedConcurrencyResponse {
+    const message = createBasePutReservedConcurrencyResponse();
+    message.reservedConcurrency = (object.reservedConcurrency !== undefined && object.reservedConcurrency !== null)
+      ? ReservedConcurrency.fromPartial(object.reservedConcurrency)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseGetReservedConcurrencyRequest(): GetReservedConcurrencyRequest {
+  return { namespace: "", name: "" };
+}
+
+export const GetReservedConcurrencyRequest: MessageFns<GetReservedConcurrencyRequest> = {
+  encode(message: GetReservedConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReservedConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReservedConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetReservedConcurrencyRequest>): GetReservedConcurrencyRequest {
+    return GetReservedConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetReservedConcurrencyRequest>): GetReservedConcurrencyRequest {
+    const message = createBaseGetReservedConcurrencyRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseGetReservedConcurrencyResponse(): GetReservedConcurrencyResponse {
+  return { reservedConcurrency: undefined };
+}
+
+export const GetReservedConcurrencyResponse: MessageFns<GetReservedConcurrencyResponse> = {
+  encode(message: GetReservedConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reservedConcurrency !== undefined) {
+      ReservedConcurrency.encode(message.reservedConcurrency, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReservedConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReservedConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reservedConcurrency = ReservedConcurrency.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetReservedConcurrencyResponse>): GetReservedConcurrencyResponse {
+    return GetReservedConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetReservedConcurrencyResponse>): GetReservedConcurrencyResponse {
+    const message = createBaseGetReservedConcurrencyResponse();
+    message.reservedConcurrency = (object.reservedConcurrency !== undefined && object.reservedConcurrency !== null)
+      ? ReservedConcurrency.fromPartial(object.reservedConcurrency)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDeleteReservedConcurrencyRequest(): DeleteReservedConcurrencyRequest {
+  return { namespace: "", name: "" };
+}
+
+export const DeleteReservedConcurrencyRequest: MessageFns<DeleteReservedConcurrencyRequest> = {
+  encode(message: DeleteReservedConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteReservedConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteReservedConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteReservedConcurrencyRequest>): DeleteReservedConcurrencyRequest {
+    return DeleteReservedConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteReservedConcurrencyRequest>): DeleteReservedConcurrencyRequest {
+    const message = createBaseDeleteReservedConcurrencyRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteReservedConcurrencyResponse(): DeleteReservedConcurrencyResponse {
+  return {};
+}
+
+export const DeleteReservedConcurrencyResponse: MessageFns<DeleteReservedConcurrencyResponse> = {
+  encode(_: DeleteReservedConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteReservedConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteReservedConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteReservedConcurrencyResponse>): DeleteReservedConcurrencyResponse {
+    return DeleteReservedConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeleteReservedConcurrencyResponse>): DeleteReservedConcurrencyResponse {
+    const message = createBaseDeleteReservedConcurrencyResponse();
+    return message;
+  },
+};
+
+function createBaseProvisionedConcurrency(): ProvisionedConcurrency {
+  return { version: "", instances: 0, availableInstances: 0, startingInstances: 0, state: 0, reason: "" };
+}
+
+export const ProvisionedConcurrency: MessageFns<ProvisionedConcurrency> = {
+  encode(message: ProvisionedConcurrency, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    if (message.instances !== 0) {
+      writer.uint32(16).int32(message.instances);
+    }
+    if (message.availableInstances !== 0) {
+      writer.uint32(24).int32(message.availableInstances);
+    }
+    if (message.startingInstances !== 0) {
+      writer.uint32(32).int32(message.startingInstances);
+    }
+    if (message.state !== 0) {
+      writer.uint32(40).int32(message.state);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProvisionedConcurrency {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProvisionedConcurrency();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instances = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.availableInstances = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.startingInstances = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProvisionedConcurrency>): ProvisionedConcurrency {
+    return ProvisionedConcurrency.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProvisionedConcurrency>): ProvisionedConcurrency {
+    const message = createBaseProvisionedConcurrency();
+    message.version = object.version ?? "";
+    message.instances = object.instances ?? 0;
+    message.availableInstances = object.availableInstances ?? 0;
+    message.startingInstances = object.startingInstances ?? 0;
+    message.state = object.state ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBasePutProvisionedConcurrencyRequest(): PutProvisionedConcurrencyRequest {
+  return { namespace: "", name: "", qualifier: "", instances: 0 };
+}
+
+export const PutProvisionedConcurrencyRequest: MessageFns<PutProvisionedConcurrencyRequest> = {
+  encode(message: PutProvisionedConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.qualifier !== "") {
+      writer.uint32(26).string(message.qualifier);
+    }
+    if (message.instances !== 0) {
+      writer.uint32(32).int32(message.instances);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutProvisionedConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutProvisionedConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.qualifier = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.instances = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutProvisionedConcurrencyRequest>): PutProvisionedConcurrencyRequest {
+    return PutProvisionedConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutProvisionedConcurrencyRequest>): PutProvisionedConcurrencyRequest {
+    const message = createBasePutProvisionedConcurrencyRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.qualifier = object.qualifier ?? "";
+    message.instances = object.instances ?? 0;
+    return message;
+  },
+};
+
+function createBasePutProvisionedConcurrencyResponse(): PutProvisionedConcurrencyResponse {
+  return { provisionedConcurrency: undefined };
+}
+
+export const PutProvisionedConcurrencyResponse: MessageFns<PutProvisionedConcurrencyResponse> = {
+  encode(message: PutProvisionedConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.provisionedConcurrency !== undefined) {
+      ProvisionedConcurrency.encode(message.provisionedConcurrency, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutProvisionedConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutProvisionedConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.provisionedConcurrency = ProvisionedConcurrency.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutProvisionedConcurrencyResponse>): PutProvisionedConcurrencyResponse {
+    return PutProvisionedConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutProvisionedConcurrencyResponse>): PutProvisionedConcurrencyResponse {
+    const message = createBasePutProvisionedConcurrencyResponse();
+    message.provisionedConcurrency =
+      (object.provisionedConcurrency !== undefined && object.provisionedConcurrency !== null)
+        ? ProvisionedConcurrency.fromPartial(object.provisionedConcurrency)
+        : undefined;
+    return message;
+  },
+};
+
+function createBaseGetProvisionedConcurrencyRequest(): GetProvisionedConcurrencyRequest {
+  return { namespace: "", name: "", qualifier: "" };
+}
+
+export const GetProvisionedConcurrencyRequest: MessageFns<GetProvisionedConcurrencyRequest> = {
+  encode(message: GetProvisionedConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.qualifier !== "") {
+      writer.uint32(26).string(message.qualifier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetProvisionedConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetProvisionedConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.qualifier = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetProvisionedConcurrencyRequest>): GetProvisionedConcurrencyRequest {
+    return GetProvisionedConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetProvisionedConcurrencyRequest>): GetProvisionedConcurrencyRequest {
+    const message = createBaseGetProvisionedConcurrencyRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.qualifier = object.qualifier ?? "";
+    return message;
+  },
+};
+
+function createBaseGetProvisionedConcurrencyResponse(): GetProvisionedConcurrencyResponse {
+  return { versions: [], unallocatedMb: 0 };
+}
+
+export const GetProvisionedConcurrencyResponse: MessageFns<GetProvisionedConcurrencyResponse> = {
+  encode(message: GetProvisionedConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.versions) {
+      ProvisionedConcurrency.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.unallocatedMb !== 0) {
+      writer.uint32(16).int32(message.unallocatedMb);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetProvisionedConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetProvisionedConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.versions.push(ProvisionedConcurrency.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.unallocatedMb = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetProvisionedConcurrencyResponse>): GetProvisionedConcurrencyResponse {
+    return GetProvisionedConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetProvisionedConcurrencyResponse>): GetProvisionedConcurrencyResponse {
+    const message = createBaseGetProvisionedConcurrencyResponse();
+    message.versions = object.versions?.map((e) => ProvisionedConcurrency.fromPartial(e)) || [];
+    message.unallocatedMb = object.unallocatedMb ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeleteProvisionedConcurrencyRequest(): DeleteProvisionedConcurrencyRequest {
+  return { namespace: "", name: "", qualifier: "" };
+}
+
+export const DeleteProvisionedConcurrencyRequest: MessageFns<DeleteProvisionedConcurrencyRequest> = {
+  encode(message: DeleteProvisionedConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.qualifier !== "") {
+      writer.uint32(26).string(message.qualifier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteProvisionedConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteProvisionedConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.qualifier = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteProvisionedConcurrencyRequest>): DeleteProvisionedConcurrencyRequest {
+    return DeleteProvisionedConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteProvisionedConcurrencyRequest>): DeleteProvisionedConcurrencyRequest {
+    const message = createBaseDeleteProvisionedConcurrencyRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.qualifier = object.qualifier ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteProvisionedConcurrencyResponse(): DeleteProvisionedConcurrencyResponse {
+  return {};
+}
+
+export const DeleteProvisionedConcurrencyResponse: MessageFns<DeleteProvisionedConcurrencyResponse> = {
+  encode(_: DeleteProvisionedConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteProvisionedConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteProvisionedConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteProvisionedConcurrencyResponse>): DeleteProvisionedConcurrencyResponse {
+    return DeleteProvisionedConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeleteProvisionedConcurrencyResponse>): DeleteProvisionedConcurrencyResponse {
+    const message = createBaseDeleteProvisionedConcurrencyResponse();
+    return message;
+  },
+};
+
 /** Keeps functions, their versions and their code. */
 export type FunctionServiceService = typeof FunctionServiceService;
 export const FunctionServiceService = {
@@ -1343,6 +2468,96 @@ export const FunctionServiceService = {
       Buffer.from(ListFunctionVersionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListFunctionVersionsResponse => ListFunctionVersionsResponse.decode(value),
   },
+  /**
+   * Reserves memory for a function: all instances of all its versions together get no more, and nobody else gets any of it. 0 turns the function
+   * off. Takes effect within moments; what runs goes on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+   * FAILED_PRECONDITION (RESERVED_EXCEEDS_TOTAL, PROVISIONED_EXCEEDS_RESERVED).
+   */
+  putReservedConcurrency: {
+    path: "/evenfall.v1.FunctionService/PutReservedConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutReservedConcurrencyRequest): Buffer =>
+      Buffer.from(PutReservedConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutReservedConcurrencyRequest => PutReservedConcurrencyRequest.decode(value),
+    responseSerialize: (value: PutReservedConcurrencyResponse): Buffer =>
+      Buffer.from(PutReservedConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutReservedConcurrencyResponse =>
+      PutReservedConcurrencyResponse.decode(value),
+  },
+  /** Says what is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  getReservedConcurrency: {
+    path: "/evenfall.v1.FunctionService/GetReservedConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetReservedConcurrencyRequest): Buffer =>
+      Buffer.from(GetReservedConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetReservedConcurrencyRequest => GetReservedConcurrencyRequest.decode(value),
+    responseSerialize: (value: GetReservedConcurrencyResponse): Buffer =>
+      Buffer.from(GetReservedConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetReservedConcurrencyResponse =>
+      GetReservedConcurrencyResponse.decode(value),
+  },
+  /** Lets a function share with all others again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  deleteReservedConcurrency: {
+    path: "/evenfall.v1.FunctionService/DeleteReservedConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteReservedConcurrencyRequest): Buffer =>
+      Buffer.from(DeleteReservedConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteReservedConcurrencyRequest =>
+      DeleteReservedConcurrencyRequest.decode(value),
+    responseSerialize: (value: DeleteReservedConcurrencyResponse): Buffer =>
+      Buffer.from(DeleteReservedConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteReservedConcurrencyResponse =>
+      DeleteReservedConcurrencyResponse.decode(value),
+  },
+  /**
+   * Has instances of a published version kept ready: started ahead of events, replaced when they die, never reclaimed for being idle. Answers
+   * before they have started; GetProvisionedConcurrency says how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
+   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL).
+   */
+  putProvisionedConcurrency: {
+    path: "/evenfall.v1.FunctionService/PutProvisionedConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutProvisionedConcurrencyRequest): Buffer =>
+      Buffer.from(PutProvisionedConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutProvisionedConcurrencyRequest =>
+      PutProvisionedConcurrencyRequest.decode(value),
+    responseSerialize: (value: PutProvisionedConcurrencyResponse): Buffer =>
+      Buffer.from(PutProvisionedConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutProvisionedConcurrencyResponse =>
+      PutProvisionedConcurrencyResponse.decode(value),
+  },
+  /** Says what is provisioned, how much of it is there, and why not all of it is. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  getProvisionedConcurrency: {
+    path: "/evenfall.v1.FunctionService/GetProvisionedConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetProvisionedConcurrencyRequest): Buffer =>
+      Buffer.from(GetProvisionedConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetProvisionedConcurrencyRequest =>
+      GetProvisionedConcurrencyRequest.decode(value),
+    responseSerialize: (value: GetProvisionedConcurrencyResponse): Buffer =>
+      Buffer.from(GetProvisionedConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetProvisionedConcurrencyResponse =>
+      GetProvisionedConcurrencyResponse.decode(value),
+  },
+  /** Has a version's instances come and go with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  deleteProvisionedConcurrency: {
+    path: "/evenfall.v1.FunctionService/DeleteProvisionedConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteProvisionedConcurrencyRequest): Buffer =>
+      Buffer.from(DeleteProvisionedConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteProvisionedConcurrencyRequest =>
+      DeleteProvisionedConcurrencyRequest.decode(value),
+    responseSerialize: (value: DeleteProvisionedConcurrencyResponse): Buffer =>
+      Buffer.from(DeleteProvisionedConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteProvisionedConcurrencyResponse =>
+      DeleteProvisionedConcurrencyResponse.decode(value),
+  },
 } as const;
 
 export interface FunctionServiceServer extends UntypedServiceImplementation {
@@ -1365,6 +2580,29 @@ export interface FunctionServiceServer extends UntypedServiceImplementation {
   publishFunctionVersion: handleUnaryCall<PublishFunctionVersionRequest, PublishFunctionVersionResponse>;
   /** Lists published versions, newest first. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listFunctionVersions: handleUnaryCall<ListFunctionVersionsRequest, ListFunctionVersionsResponse>;
+  /**
+   * Reserves memory for a function: all instances of all its versions together get no more, and nobody else gets any of it. 0 turns the function
+   * off. Takes effect within moments; what runs goes on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+   * FAILED_PRECONDITION (RESERVED_EXCEEDS_TOTAL, PROVISIONED_EXCEEDS_RESERVED).
+   */
+  putReservedConcurrency: handleUnaryCall<PutReservedConcurrencyRequest, PutReservedConcurrencyResponse>;
+  /** Says what is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  getReservedConcurrency: handleUnaryCall<GetReservedConcurrencyRequest, GetReservedConcurrencyResponse>;
+  /** Lets a function share with all others again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  deleteReservedConcurrency: handleUnaryCall<DeleteReservedConcurrencyRequest, DeleteReservedConcurrencyResponse>;
+  /**
+   * Has instances of a published version kept ready: started ahead of events, replaced when they die, never reclaimed for being idle. Answers
+   * before they have started; GetProvisionedConcurrency says how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
+   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL).
+   */
+  putProvisionedConcurrency: handleUnaryCall<PutProvisionedConcurrencyRequest, PutProvisionedConcurrencyResponse>;
+  /** Says what is provisioned, how much of it is there, and why not all of it is. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  getProvisionedConcurrency: handleUnaryCall<GetProvisionedConcurrencyRequest, GetProvisionedConcurrencyResponse>;
+  /** Has a version's instances come and go with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  deleteProvisionedConcurrency: handleUnaryCall<
+    DeleteProvisionedConcurrencyRequest,
+    DeleteProvisionedConcurrencyResponse
+  >;
 }
 
 export interface FunctionServiceClient extends Client {
@@ -1498,6 +2736,110 @@ export interface FunctionServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListFunctionVersionsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Reserves memory for a function: all instances of all its versions together get no more, and nobody else gets any of it. 0 turns the function
+   * off. Takes effect within moments; what runs goes on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+   * FAILED_PRECONDITION (RESERVED_EXCEEDS_TOTAL, PROVISIONED_EXCEEDS_RESERVED).
+   */
+  putReservedConcurrency(
+    request: PutReservedConcurrencyRequest,
+    callback: (error: ServiceError | null, response: PutReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  putReservedConcurrency(
+    request: PutReservedConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  putReservedConcurrency(
+    request: PutReservedConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  /** Says what is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  getReservedConcurrency(
+    request: GetReservedConcurrencyRequest,
+    callback: (error: ServiceError | null, response: GetReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  getReservedConcurrency(
+    request: GetReservedConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  getReservedConcurrency(
+    request: GetReservedConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets a function share with all others again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  deleteReservedConcurrency(
+    request: DeleteReservedConcurrencyRequest,
+    callback: (error: ServiceError | null, response: DeleteReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  deleteReservedConcurrency(
+    request: DeleteReservedConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  deleteReservedConcurrency(
+    request: DeleteReservedConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteReservedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Has instances of a published version kept ready: started ahead of events, replaced when they die, never reclaimed for being idle. Answers
+   * before they have started; GetProvisionedConcurrency says how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
+   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL).
+   */
+  putProvisionedConcurrency(
+    request: PutProvisionedConcurrencyRequest,
+    callback: (error: ServiceError | null, response: PutProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  putProvisionedConcurrency(
+    request: PutProvisionedConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  putProvisionedConcurrency(
+    request: PutProvisionedConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  /** Says what is provisioned, how much of it is there, and why not all of it is. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  getProvisionedConcurrency(
+    request: GetProvisionedConcurrencyRequest,
+    callback: (error: ServiceError | null, response: GetProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  getProvisionedConcurrency(
+    request: GetProvisionedConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  getProvisionedConcurrency(
+    request: GetProvisionedConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  /** Has a version's instances come and go with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  deleteProvisionedConcurrency(
+    request: DeleteProvisionedConcurrencyRequest,
+    callback: (error: ServiceError | null, response: DeleteProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  deleteProvisionedConcurrency(
+    request: DeleteProvisionedConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteProvisionedConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  deleteProvisionedConcurrency(
+    request: DeleteProvisionedConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteProvisionedConcurrencyResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -108,9 +108,9 @@ export interface AttemptStarted {
   instanceId: string;
   /** Agent that holds the instance. */
   agentId: string;
-  /** Whether the instance was started for it. */
+  /** Whether the instance was started for it. Not where it was started ahead, whatever stands in the detail. */
   coldStart: boolean;
-  /** What the cold start was made of; unset for a warm one. */
+  /** What the start of the instance was made of, if it is the first on it; unset otherwise. */
   coldStartDetail:
     | ColdStart
     | undefined;

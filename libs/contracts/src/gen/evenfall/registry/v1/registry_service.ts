@@ -66,6 +66,40 @@ export interface WatchFunctionsResponse {
   name: string;
 }
 
+/** Asks for what is reserved and provisioned. */
+export interface GetConcurrencyRequest {
+}
+
+/** Answers with it. */
+export interface GetConcurrencyResponse {
+  /** Megabytes the instances of all functions may have together. */
+  totalMb: number;
+  /** Functions that have something reserved. */
+  reservations: Reservation[];
+  /** Versions that have something provisioned. */
+  provisions: Provision[];
+}
+
+/** What is reserved for one function. */
+export interface Reservation {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** Megabytes; 0 for a function that is off. */
+  memoryMb: number;
+}
+
+/** What is provisioned of one version. */
+export interface Provision {
+  /** The version. */
+  function:
+    | FunctionMessage
+    | undefined;
+  /** Instances to keep ready. */
+  instances: number;
+}
+
 function createBaseResolveFunctionRequest(): ResolveFunctionRequest {
   return { namespace: "", name: "", qualifier: "" };
 }
@@ -422,6 +456,276 @@ export const WatchFunctionsResponse: MessageFns<WatchFunctionsResponse> = {
   },
 };
 
+function createBaseGetConcurrencyRequest(): GetConcurrencyRequest {
+  return {};
+}
+
+export const GetConcurrencyRequest: MessageFns<GetConcurrencyRequest> = {
+  encode(_: GetConcurrencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetConcurrencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetConcurrencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetConcurrencyRequest>): GetConcurrencyRequest {
+    return GetConcurrencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetConcurrencyRequest>): GetConcurrencyRequest {
+    const message = createBaseGetConcurrencyRequest();
+    return message;
+  },
+};
+
+function createBaseGetConcurrencyResponse(): GetConcurrencyResponse {
+  return { totalMb: 0, reservations: [], provisions: [] };
+}
+
+export const GetConcurrencyResponse: MessageFns<GetConcurrencyResponse> = {
+  encode(message: GetConcurrencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.totalMb !== 0) {
+      writer.uint32(8).int32(message.totalMb);
+    }
+    for (const v of message.reservations) {
+      Reservation.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.provisions) {
+      Provision.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetConcurrencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetConcurrencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.totalMb = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reservations.push(Reservation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.provisions.push(Provision.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetConcurrencyResponse>): GetConcurrencyResponse {
+    return GetConcurrencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetConcurrencyResponse>): GetConcurrencyResponse {
+    const message = createBaseGetConcurrencyResponse();
+    message.totalMb = object.totalMb ?? 0;
+    message.reservations = object.reservations?.map((e) => Reservation.fromPartial(e)) || [];
+    message.provisions = object.provisions?.map((e) => Provision.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReservation(): Reservation {
+  return { namespace: "", name: "", memoryMb: 0 };
+}
+
+export const Reservation: MessageFns<Reservation> = {
+  encode(message: Reservation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.memoryMb !== 0) {
+      writer.uint32(24).int32(message.memoryMb);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Reservation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReservation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryMb = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Reservation>): Reservation {
+    return Reservation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Reservation>): Reservation {
+    const message = createBaseReservation();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.memoryMb = object.memoryMb ?? 0;
+    return message;
+  },
+};
+
+function createBaseProvision(): Provision {
+  return { function: undefined, instances: 0 };
+}
+
+export const Provision: MessageFns<Provision> = {
+  encode(message: Provision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.function !== undefined) {
+      FunctionMessage.encode(message.function, writer.uint32(10).fork()).join();
+    }
+    if (message.instances !== 0) {
+      writer.uint32(16).int32(message.instances);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Provision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProvision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.function = FunctionMessage.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instances = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Provision>): Provision {
+    return Provision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Provision>): Provision {
+    const message = createBaseProvision();
+    message.function = (object.function !== undefined && object.function !== null)
+      ? FunctionMessage.fromPartial(object.function)
+      : undefined;
+    message.instances = object.instances ?? 0;
+    return message;
+  },
+};
+
 /** Resolves qualifiers and hands out code. */
 export type RegistryServiceService = typeof RegistryServiceService;
 export const RegistryServiceService = {
@@ -461,6 +765,18 @@ export const RegistryServiceService = {
       Buffer.from(WatchFunctionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchFunctionsResponse => WatchFunctionsResponse.decode(value),
   },
+  /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
+  getConcurrency: {
+    path: "/evenfall.registry.v1.RegistryService/GetConcurrency" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetConcurrencyRequest): Buffer =>
+      Buffer.from(GetConcurrencyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetConcurrencyRequest => GetConcurrencyRequest.decode(value),
+    responseSerialize: (value: GetConcurrencyResponse): Buffer =>
+      Buffer.from(GetConcurrencyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetConcurrencyResponse => GetConcurrencyResponse.decode(value),
+  },
 } as const;
 
 export interface RegistryServiceServer extends UntypedServiceImplementation {
@@ -470,6 +786,8 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   getCodePackage: handleServerStreamingCall<GetCodePackageRequest, GetCodePackageResponse>;
   /** Sends the name of every function that changes from now on, so that what was resolved can be forgotten. */
   watchFunctions: handleServerStreamingCall<WatchFunctionsRequest, WatchFunctionsResponse>;
+  /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
+  getConcurrency: handleUnaryCall<GetConcurrencyRequest, GetConcurrencyResponse>;
 }
 
 export interface RegistryServiceClient extends Client {
@@ -509,6 +827,22 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchFunctionsResponse>;
+  /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
+  getConcurrency(
+    request: GetConcurrencyRequest,
+    callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  getConcurrency(
+    request: GetConcurrencyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  getConcurrency(
+    request: GetConcurrencyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const RegistryServiceClient = makeGenericClientConstructor(

@@ -31,6 +31,7 @@ import {
   StopAttempt,
 } from "../../attempt/v1/attempt.ts";
 import { FunctionMessage } from "../../v1/function.ts";
+import { ProvisionedConcurrency } from "../../v1/function_service.ts";
 import { Agent, Instance } from "../../v1/operator_service.ts";
 import { Termination_Cause } from "../../v1/termination.ts";
 
@@ -216,7 +217,11 @@ export interface StartInstance {
   /** Its id, made by the scheduler. */
   instanceId: string;
   /** What it runs. */
-  function: FunctionMessage | undefined;
+  function:
+    | FunctionMessage
+    | undefined;
+  /** Whether it is started ahead of any event. */
+  ahead: boolean;
 }
 
 /** Asks for an attempt on an instance that was asked for before. */
@@ -233,6 +238,22 @@ export interface StopInstance {
   instanceId: string;
   /** IDLE, UPDATE or DRAIN. */
   cause: Termination_Cause;
+}
+
+/** Asks for the provisioned instances of versions of a function. */
+export interface GetProvisionedRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** The versions. */
+  versions: string[];
+}
+
+/** Answers with what there is. */
+export interface GetProvisionedResponse {
+  /** One for each version, in the order they were asked for. */
+  versions: ProvisionedConcurrency[];
 }
 
 /** Asks for the agents. */
@@ -1514,7 +1535,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseStartInstance(): StartInstance {
-  return { instanceId: "", function: undefined };
+  return { instanceId: "", function: undefined, ahead: false };
 }
 
 export const StartInstance: MessageFns<StartInstance> = {
@@ -1524,6 +1545,9 @@ export const StartInstance: MessageFns<StartInstance> = {
     }
     if (message.function !== undefined) {
       FunctionMessage.encode(message.function, writer.uint32(18).fork()).join();
+    }
+    if (message.ahead !== false) {
+      writer.uint32(24).bool(message.ahead);
     }
     return writer;
   },
@@ -1557,6 +1581,14 @@ export const StartInstance: MessageFns<StartInstance> = {
             message.function = FunctionMessage.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ahead = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1578,6 +1610,7 @@ export const StartInstance: MessageFns<StartInstance> = {
     message.function = (object.function !== undefined && object.function !== null)
       ? FunctionMessage.fromPartial(object.function)
       : undefined;
+    message.ahead = object.ahead ?? false;
     return message;
   },
 };
@@ -1714,6 +1747,140 @@ export const StopInstance: MessageFns<StopInstance> = {
     const message = createBaseStopInstance();
     message.instanceId = object.instanceId ?? "";
     message.cause = object.cause ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetProvisionedRequest(): GetProvisionedRequest {
+  return { namespace: "", name: "", versions: [] };
+}
+
+export const GetProvisionedRequest: MessageFns<GetProvisionedRequest> = {
+  encode(message: GetProvisionedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    for (const v of message.versions) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetProvisionedRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetProvisionedRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.versions.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetProvisionedRequest>): GetProvisionedRequest {
+    return GetProvisionedRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetProvisionedRequest>): GetProvisionedRequest {
+    const message = createBaseGetProvisionedRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.versions = object.versions?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGetProvisionedResponse(): GetProvisionedResponse {
+  return { versions: [] };
+}
+
+export const GetProvisionedResponse: MessageFns<GetProvisionedResponse> = {
+  encode(message: GetProvisionedResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.versions) {
+      ProvisionedConcurrency.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetProvisionedResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetProvisionedResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.versions.push(ProvisionedConcurrency.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetProvisionedResponse>): GetProvisionedResponse {
+    return GetProvisionedResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetProvisionedResponse>): GetProvisionedResponse {
+    const message = createBaseGetProvisionedResponse();
+    message.versions = object.versions?.map((e) => ProvisionedConcurrency.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2066,7 +2233,7 @@ export const SchedulerServiceService = {
     responseSerialize: (value: DispatchResponse): Buffer => Buffer.from(DispatchResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DispatchResponse => DispatchResponse.decode(value),
   },
-  /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED, RESERVED_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
   invoke: {
     path: "/evenfall.scheduler.v1.SchedulerService/Invoke" as const,
     requestStream: false as const,
@@ -2107,6 +2274,18 @@ export const SchedulerServiceService = {
       Buffer.from(ListInstancesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListInstancesResponse => ListInstancesResponse.decode(value),
   },
+  /** Tells how many instances of versions there are of those that are provisioned. */
+  getProvisioned: {
+    path: "/evenfall.scheduler.v1.SchedulerService/GetProvisioned" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetProvisionedRequest): Buffer =>
+      Buffer.from(GetProvisionedRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetProvisionedRequest => GetProvisionedRequest.decode(value),
+    responseSerialize: (value: GetProvisionedResponse): Buffer =>
+      Buffer.from(GetProvisionedResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetProvisionedResponse => GetProvisionedResponse.decode(value),
+  },
   /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent: {
     path: "/evenfall.scheduler.v1.SchedulerService/DrainAgent" as const,
@@ -2125,7 +2304,7 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
    * outcome. When the stream ends, what has started runs on and is reported to the next stream that asks for it.
    */
   dispatch: handleBidiStreamingCall<DispatchRequest, DispatchResponse>;
-  /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED, RESERVED_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
   invoke: handleUnaryCall<InvokeRequest, InvokeResponse>;
   /** Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out. */
   attach: handleBidiStreamingCall<AttachRequest, AttachResponse>;
@@ -2133,6 +2312,8 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** Lists the instances they hold. */
   listInstances: handleUnaryCall<ListInstancesRequest, ListInstancesResponse>;
+  /** Tells how many instances of versions there are of those that are provisioned. */
+  getProvisioned: handleUnaryCall<GetProvisionedRequest, GetProvisionedResponse>;
   /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
 }
@@ -2145,7 +2326,7 @@ export interface SchedulerServiceClient extends Client {
   dispatch(): ClientDuplexStream<DispatchRequest, DispatchResponse>;
   dispatch(options: Partial<CallOptions>): ClientDuplexStream<DispatchRequest, DispatchResponse>;
   dispatch(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<DispatchRequest, DispatchResponse>;
-  /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED, RESERVED_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
   invoke(
     request: InvokeRequest,
     callback: (error: ServiceError | null, response: InvokeResponse) => void,
@@ -2196,6 +2377,22 @@ export interface SchedulerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListInstancesResponse) => void,
+  ): ClientUnaryCall;
+  /** Tells how many instances of versions there are of those that are provisioned. */
+  getProvisioned(
+    request: GetProvisionedRequest,
+    callback: (error: ServiceError | null, response: GetProvisionedResponse) => void,
+  ): ClientUnaryCall;
+  getProvisioned(
+    request: GetProvisionedRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetProvisionedResponse) => void,
+  ): ClientUnaryCall;
+  getProvisioned(
+    request: GetProvisionedRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetProvisionedResponse) => void,
   ): ClientUnaryCall;
   /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent(

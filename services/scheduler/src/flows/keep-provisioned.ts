@@ -1,0 +1,75 @@
+import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import { type Block, blockOf, missingOf } from '../domain/account.ts';
+import { addInstance } from '../domain/cluster.ts';
+import { outgoingOf } from '../domain/messages.ts';
+import { placeAhead } from '../domain/scaling.ts';
+import type { Pool } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { makeRoom, makeWay } from './make-room.ts';
+
+/** Agents that a new scheduler has not heard of yet may hold what would be started: they dial again within moments. */
+const SETTLE_MS = 1_000;
+
+const SENTENCES: Readonly<Record<Block, string>> = {
+  UNKNOWN: 'What the functions may have is not known yet.',
+  OFF: 'The function is off: 0 MB are reserved for it.',
+  RESERVED: 'What is reserved for the function is used up by other instances of it.',
+  TOTAL: 'The memory that functions share is used up.',
+  HELD: 'What is free on the worker hosts is reserved or provisioned for other functions.',
+};
+
+/** Starts what is provisioned and missing. Looks at nothing else: a pool that has all of its instances costs nothing. */
+export function keepProvisioned(ports: SchedulerPorts): void {
+  const nowMs = ports.clock.monotonic();
+  if (nowMs - ports.startedMs < SETTLE_MS) return;
+  for (const pool of [...ports.cluster.account.short]) fill(ports, pool, nowMs);
+}
+
+function fill(ports: SchedulerPorts, pool: Pool, nowMs: number): void {
+  const missing = missingOf(pool);
+  pool.hindrance = '';
+  if (missing === 0) ports.cluster.account.short.delete(pool);
+  if (missing === 0 || !pool.spec) return;
+  if (nowMs < pool.startsAfterMs) {
+    const seconds = Math.ceil((pool.startsAfterMs - nowMs) / 1_000);
+    pool.hindrance =
+      `Its instances end one after the other without an answer; another is started in ${seconds} s. ${pool.lastFailure}`.trim();
+    return;
+  }
+  // After a crash one is tried at a time, as for events that wait.
+  const count = pool.crashes > 0 && pool.startsAfterMs > 0 ? Math.min(missing, 1 - pool.starting) : missing;
+  for (let i = 0; i < count && startAhead(ports, pool, pool.spec, nowMs); i++);
+}
+
+/** Starts an instance without an event. Answers whether it could; if not, and nothing that starts is what it waits for, the pool says why. */
+function startAhead(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number): boolean {
+  const { agents, account } = ports.cluster;
+  const block = blockOf(account, agents.values(), pool, spec.memoryMb);
+  if (block) {
+    makeWay(ports, pool, block, nowMs);
+    pool.hindrance = SENTENCES[block];
+    return false;
+  }
+  const agent = placeAhead(agents.values(), pool, spec.memoryMb);
+  if (!agent) {
+    makeRoom(ports, pool, spec.memoryMb, nowMs);
+    pool.hindrance = whyNoAgent(ports, spec.memoryMb);
+    return false;
+  }
+  if (!ports.startRate.take(nowMs)) {
+    pool.hindrance = 'The instance starts of this minute are used up.';
+    return false;
+  }
+  const instance = addInstance(agent, pool, ports.newId(), spec, 'STARTING', nowMs);
+  ports.counters.instance_starts_total++;
+  outgoingOf(agent).startInstances.push({ instanceId: instance.id, function: spec, ahead: true });
+  return true;
+}
+
+/** Empty where a host has room and is only busy starting others. */
+function whyNoAgent({ cluster }: SchedulerPorts, memoryMb: number): string {
+  const taking = [...cluster.agents.values()].filter(({ send, drain }) => send && !drain);
+  if (taking.length === 0) return 'No worker host is attached that takes instances.';
+  const hasRoom = taking.some(({ capacityMb, usedMb }) => capacityMb - usedMb >= memoryMb);
+  return hasRoom ? '' : `No worker host has the ${memoryMb} MB free that an instance takes.`;
+}
