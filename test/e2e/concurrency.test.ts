@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually, tempDir } from '@evenfall/testkit';
+import { runCli } from '../support/cli.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 type Instance = { readonly id: string; readonly function: string; readonly version: string; readonly state: string };
@@ -73,8 +74,9 @@ describe('Concurrency', { timeout: 400_000 }, () => {
   };
 
   it('has ten instances ready before any event, keeps them, and replaces one that is killed', async () => {
-    const put = await stack.rest.call<Provisioned>('PUT', pathOf('ready', 'provisioned-concurrency?qualifier=1'), { instances: 10 });
-    assert.deepEqual([put.status, put.body.instances], [200, 10]);
+    const put = await runCli(stack.http, ['--json', 'functions', 'concurrency', 'provision', 'ready', '10', '--qualifier', '1']);
+    assert.equal(put.code, 0, put.stderr);
+    assert.equal((JSON.parse(put.stdout) as Provisioned).instances, 10);
     const all = await allReady();
     assert.deepEqual([all.available_instances, all.starting_instances, all.reason], [10, 0, '']);
     const before = (await instancesOf('ready')).map(({ id }) => id);
@@ -148,6 +150,8 @@ describe('Concurrency', { timeout: 400_000 }, () => {
       pids.add((result as { pid: number }).pid);
       times.push({ at: Date.parse(attempts[0]?.start_time ?? ''), by: 1 }, { at: Date.parse(attempts[0]?.end_time ?? ''), by: -1 });
     }
+    const told = await runCli(stack.http, ['functions', 'concurrency', 'get', 'capped']);
+    assert.deepEqual([told.code, told.stdout], [0, '256 MB reserved (at most 11520 of 12800 MB)\n'], told.stderr);
     // By their own times: one that ends and one that starts in the same millisecond have not overlapped.
     let running = 0;
     for (const { by } of times.sort((a, b) => a.at - b.at || a.by - b.by)) assert.ok((running += by) <= 2);

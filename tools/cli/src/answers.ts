@@ -163,3 +163,14 @@ const FINAL = new Set(['SUCCEEDED', 'FAILED', 'TERMINATED', 'EXPIRED']);
 export function hasEnded(event: EventAnswer): boolean {
   return FINAL.has(event.state);
 }
+
+export type ReservedAnswer = { readonly memory_mb: number | null; readonly total_mb: number; readonly available_mb: number };
+
+export type ProvisionedAnswer = {
+  readonly version: string;
+  readonly instances: number;
+  readonly available_instances: number;
+  readonly starting_instances: number;
+  readonly state: string;
+  readonly reason: string;
+};

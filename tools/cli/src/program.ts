@@ -1,6 +1,14 @@
 import { Command } from 'commander';
 import { createApiClient } from './api-client.ts';
 import { allDeadLetters, getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from './commands/dead-letters.ts';
+import {
+  provision,
+  releaseConcurrency,
+  reserveConcurrency,
+  showConcurrency,
+  unprovision,
+  type VersionOptions,
+} from './commands/concurrency.ts';
 import { deploy } from './commands/deploy.ts';
 import {
   countEvents,
@@ -72,6 +80,22 @@ export function createProgram(world: Surroundings): Command {
     .command('publish <function>')
     .option('--description <text>')
     .action(run((context, name: string, options: { description?: string }) => publishFunction(context, name, options)));
+  const concurrency = functions.command('concurrency').description('memory reserved for a function, instances kept ready of its versions');
+  concurrency.command('get <function>').action(run((context, name: string) => showConcurrency(context, name)));
+  concurrency
+    .command('reserve <function> <megabytes>')
+    .description('so much and no more, and nobody else gets any of it; 0 turns the function off')
+    .action(run((context, name: string, megabytes: string) => reserveConcurrency(context, name, megabytes)));
+  concurrency.command('release <function>').action(run((context, name: string) => releaseConcurrency(context, name)));
+  concurrency
+    .command('provision <function> <instances>')
+    .description('keep so many instances of a published version ready')
+    .requiredOption('--qualifier <version>')
+    .action(run((context, name: string, instances: string, options: VersionOptions) => provision(context, name, instances, options)));
+  concurrency
+    .command('unprovision <function>')
+    .requiredOption('--qualifier <version>')
+    .action(run((context, name: string, options: VersionOptions) => unprovision(context, name, options)));
   functions.command('versions <function>').action(run((context, name: string) => listVersions(context, name)));
 
   program

@@ -1,16 +1,18 @@
 import { Type } from '@sinclair/typebox';
+import { getConcurrency } from '../../flows/get-concurrency.ts';
 import { type Action, action, namespaceOf } from './action.ts';
 import { scfError } from './codes.ts';
 import { RETRY_LIMITS } from './event-invoke.ts';
 import { readAll } from './function-lists.ts';
 import { STRICT } from './parameters.ts';
 
-/** Megabytes of all instances together, as SCF gives an account. */
-const TOTAL_MEMORY_MB = 128_000;
 const TRIGGERS = { Cos: 10, Timer: 10, Cmq: 10, Total: 110, Ckafka: 10, Apigw: 10, Cls: 10, Clb: 10, Mps: 10, Cm: 10, Vod: 10, Eb: 10 };
 
 /** What an account uses and may use. Namespaces are names here, so only the default one is told of. */
-export const getAccount = action(Type.Object({}, STRICT), async ({ functions }) => {
+export const getAccount = action(Type.Object({}, STRICT), async ({ gateway, functions }) => {
+  const { totalMb, reservations, provisions } = await getConcurrency(gateway);
+  const reservedMb = reservations.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
+  const provisionedMb = provisions.reduce((sum, { function: fn, instances }) => sum + instances * (fn?.memoryMb ?? 0), 0);
   const all = await readAll((pageToken) => functions.listFunctions({ namespace: 'default', pageSize: 100, pageToken, filter: '' }));
   return {
     AccountUsage: {
@@ -20,14 +22,14 @@ export const getAccount = action(Type.Object({}, STRICT), async ({ functions }) 
           Functions: all.map(({ name }) => name),
           Namespace: 'default',
           FunctionsCount: all.length,
-          TotalConcurrencyMem: TOTAL_MEMORY_MB,
-          TotalAllocatedConcurrencyMem: 0,
-          TotalAllocatedProvisionedMem: 0,
+          TotalConcurrencyMem: totalMb,
+          TotalAllocatedConcurrencyMem: reservedMb,
+          TotalAllocatedProvisionedMem: provisionedMb,
         },
       ],
-      TotalConcurrencyMem: TOTAL_MEMORY_MB,
-      TotalAllocatedConcurrencyMem: 0,
-      UserConcurrencyMemLimit: TOTAL_MEMORY_MB,
+      TotalConcurrencyMem: totalMb,
+      TotalAllocatedConcurrencyMem: reservedMb,
+      UserConcurrencyMemLimit: totalMb,
     },
     AccountLimit: {
       NamespacesCount: 5,
@@ -36,7 +38,7 @@ export const getAccount = action(Type.Object({}, STRICT), async ({ functions }) 
           FunctionsCount: 50,
           Trigger: TRIGGERS,
           Namespace: 'default',
-          ConcurrentExecutions: Math.floor(TOTAL_MEMORY_MB / 128),
+          ConcurrentExecutions: Math.floor(totalMb / 128),
           TimeoutLimit: 900,
           TestModelLimit: 20,
           InitTimeoutLimit: 300,

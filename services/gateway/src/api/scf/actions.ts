@@ -1,5 +1,13 @@
 import { createNamespace, deleteNamespace, getAccount, listNamespaces, updateNamespace } from './account.ts';
 import type { Action } from './action.ts';
+import {
+  deleteProvisionedConcurrencyConfig,
+  deleteReservedConcurrencyConfig,
+  getProvisionedConcurrencyConfig,
+  getReservedConcurrencyConfig,
+  putProvisionedConcurrencyConfig,
+  putReservedConcurrencyConfig,
+} from './concurrency.ts';
 import { getFunctionEventInvokeConfig, updateFunctionEventInvokeConfig } from './event-invoke.ts';
 import { getAsyncEventStatus, listAsyncEvents, terminateAsyncEvent } from './events.ts';
 import { listFunctions, listVersionByFunction } from './function-lists.ts';
@@ -20,12 +28,16 @@ export const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['CreateNamespace', createNamespace],
   ['DeleteFunction', deleteFunction],
   ['DeleteNamespace', deleteNamespace],
+  ['DeleteProvisionedConcurrencyConfig', deleteProvisionedConcurrencyConfig],
+  ['DeleteReservedConcurrencyConfig', deleteReservedConcurrencyConfig],
   ['GetAccount', getAccount],
   ['GetAsyncEventStatus', getAsyncEventStatus],
   ['GetFunction', getFunction],
   ['GetFunctionEventInvokeConfig', getFunctionEventInvokeConfig],
   ['GetFunctionLogs', getFunctionLogs],
+  ['GetProvisionedConcurrencyConfig', getProvisionedConcurrencyConfig],
   ['GetRequestStatus', getRequestStatus],
+  ['GetReservedConcurrencyConfig', getReservedConcurrencyConfig],
   ['Invoke', invoke],
   ['InvokeFunction', invokeFunction],
   ['ListAsyncEvents', listAsyncEvents],
@@ -33,6 +45,8 @@ export const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['ListNamespaces', listNamespaces],
   ['ListVersionByFunction', listVersionByFunction],
   ['PublishVersion', publishVersion],
+  ['PutProvisionedConcurrencyConfig', putProvisionedConcurrencyConfig],
+  ['PutReservedConcurrencyConfig', putReservedConcurrencyConfig],
   ['TerminateAsyncEvent', terminateAsyncEvent],
   ['UpdateFunctionCode', updateFunctionCode],
   ['UpdateFunctionConfiguration', updateFunctionConfiguration],

@@ -1,3 +1,4 @@
+import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { functionIdOf, NOTES, runsAsynchronously, scfRuntimeOf, secondsOf, statusOf } from './function-names.ts';
 import type { Zone } from './zone.ts';
@@ -18,11 +19,20 @@ export function sharedParts(fn: FunctionMessage) {
 }
 
 /** What stands in a list of functions. */
-export function functionItem(fn: FunctionMessage, zone: Zone) {
-  return { ...describedParts(fn, zone), TotalProvisionedConcurrencyMem: 0, ReservedConcurrencyMem: null };
+export function functionItem(fn: FunctionMessage, zone: Zone, { reservations, provisions }: GetConcurrencyResponse) {
+  const isOf = (one: { readonly namespace: string; readonly name: string } | undefined): boolean =>
+    one?.namespace === fn.namespace && one.name === fn.name;
+  return {
+    ...describedParts(fn, zone),
+    TotalProvisionedConcurrencyMem: provisions
+      .filter((one) => isOf(one.function))
+      .reduce((sum, one) => sum + one.instances * (one.function?.memoryMb ?? 0), 0),
+    ReservedConcurrencyMem: reservations.find(isOf)?.memoryMb ?? null,
+  };
 }
 
-function describedParts(fn: FunctionMessage, zone: Zone) {
+/** What is told of a function in lists, and what filters look at. */
+export function describedParts(fn: FunctionMessage, zone: Zone) {
   const { FunctionName, Namespace, Description, Runtime } = sharedParts(fn);
   return {
     FunctionName,

@@ -1,8 +1,9 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Type } from '@sinclair/typebox';
+import { getConcurrency } from '../../flows/get-concurrency.ts';
 import { action, namespaceOf, type ScfCall } from './action.ts';
 import { scfError } from './codes.ts';
-import { functionItem } from './function-answers.ts';
+import { describedParts, functionItem } from './function-answers.ts';
 import { found } from './functions.ts';
 import { statusOf } from './function-names.ts';
 import { Limit, OF_FUNCTION, Offset, Order, STRICT, wordOf } from './parameters.ts';
@@ -32,7 +33,7 @@ export const listFunctions = action(
     },
     STRICT,
   ),
-  async ({ functions, zone }, input) => {
+  async ({ gateway, functions, zone }, input) => {
     const { Order: order = 'DESC', Orderby: orderBy = 'AddTime', SearchKey: filter = '', Description: description = '' } = input;
     const all = await readAll((pageToken) => functions.listFunctions({ namespace: namespaceOf(input), pageSize: PAGE, pageToken, filter }));
     const passes = filterOf(input.Filters ?? [], zone);
@@ -40,7 +41,8 @@ export const listFunctions = action(
     const key = KEYS[orderBy];
     const sign = order === 'ASC' ? 1 : -1;
     matching.sort((a, b) => sign * (compare(key(a), key(b)) || compare(a.name, b.name)));
-    return { Functions: pageOf(matching, input).map((fn) => functionItem(fn, zone)), TotalCount: matching.length };
+    const concurrency = await getConcurrency(gateway);
+    return { Functions: pageOf(matching, input).map((fn) => functionItem(fn, zone, concurrency)), TotalCount: matching.length };
   },
 );
 
@@ -112,16 +114,16 @@ function filterOf(filters: readonly { readonly Name: string; readonly Values: re
     if (NEVER.test(name)) return () => false;
     const read = FILTERED[name];
     if (!read) throw scfError('InvalidParameterValue.Filters', 'There is no filter of this name.');
-    return (item: ReturnType<typeof functionItem>) => values.includes(read(item));
+    return (item: ReturnType<typeof describedParts>) => values.includes(read(item));
   });
   return (fn: FunctionMessage): boolean => {
     if (tests.length === 0) return true;
-    const item = functionItem(fn, zone);
+    const item = describedParts(fn, zone);
     return tests.every((test) => test(item));
   };
 }
 
-const FILTERED: Readonly<Record<string, (item: ReturnType<typeof functionItem>) => string>> = {
+const FILTERED: Readonly<Record<string, (item: ReturnType<typeof describedParts>) => string>> = {
   Status: (item) => item.Status,
   Runtime: (item) => item.Runtime,
   Type: (item) => item.Type,

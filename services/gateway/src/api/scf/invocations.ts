@@ -72,7 +72,10 @@ async function run(call: ScfCall, input: Shared & { readonly Qualifier: string }
       Result: resultOf(await invokeAndWait(gateway, caller, { ...named, payload, queueTimeout: undefined }), input.LogType === 'Tail'),
     };
   } catch (error) {
-    if (isRefusal(error) && error.reason === 'CONCURRENCY_EXHAUSTED') return { Result: throttledResult(fn, call.requestId) };
+    if (!isRefusal(error)) throw error;
+    if (error.reason === 'CONCURRENCY_EXHAUSTED') return { Result: throttledResult(fn, 'region unreserved quota', call.requestId) };
+    if (error.reason === 'RESERVED_EXHAUSTED')
+      return { Result: throttledResult(fn, `reserved quota ${error.metadata['reserved_mb']} MB`, call.requestId) };
     throw error;
   }
 }
@@ -93,8 +96,8 @@ function resultOf(answer: InvokeFunctionResponse, withLog: boolean) {
   };
 }
 
-function throttledResult(fn: FunctionMessage, requestId: string) {
-  const message = `Function [ ${fn.name} ] concurrency exceeded region unreserved quota`;
+function throttledResult(fn: FunctionMessage, quota: string, requestId: string) {
+  const message = `Function [ ${fn.name} ] concurrency exceeded ${quota}`;
   const error = { errorCode: -1, errorMessage: message, requestId, statusCode: THROTTLED };
   return { ...RESULT_OF_EVENT, RetMsg: JSON.stringify(error), ErrMsg: message, FunctionRequestId: requestId, InvokeResult: THROTTLED };
 }

@@ -19,6 +19,7 @@ const CODE_OF_REASON: ActionCodes = {
   REQUEST_TOO_LARGE: 'RequestSizeLimitExceeded',
   LANE_FULL: 'RequestLimitExceeded',
   CONCURRENCY_EXHAUSTED: 'RequestLimitExceeded',
+  RESERVED_EXHAUSTED: 'RequestLimitExceeded',
   INVALID_FIELD: 'InvalidParameterValue',
   LOG_UNAVAILABLE: 'InternalError.System',
   VIEW_UNAVAILABLE: 'InternalError.System',
@@ -32,6 +33,7 @@ const CODE_OF_FIELD: Readonly<Record<string, ScfCode>> = {
   handler: 'InvalidParameterValue.Handler',
   environment: 'InvalidParameterValue.EnvironmentExceededLimit',
   filter: 'InvalidParameterValue.LimitExceeded',
+  qualifier: 'InvalidParameterValue.Qualifier',
   offset: 'InvalidParameterValue.Offset',
 };
 
