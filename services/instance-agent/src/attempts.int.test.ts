@@ -41,6 +41,31 @@ describe('An attempt', () => {
     });
   }
 
+  it('on an instance that was started ahead is no cold start, and the log of the first says what the start was made of', async () => {
+    const instance = await host.start(PYTHON, { 'index.py': 'print("loaded")\ndef handler(event, context): return 1' }, true);
+    await host.until(
+      () => host.changes.some(({ instanceId, change }) => instanceId === instance && change?.$case === 'ready'),
+      'it is ready',
+    );
+    const first = await host.ended(host.run(instance, {}, { synchronous: true }));
+    const second = await host.ended(host.run(instance, {}, { synchronous: true }));
+    assert.match(
+      first.logTail,
+      /^START .*\nProvisioned Report RequestId: \S+ Coldstart: \d+ms \(.*\) Memory: 128MB MemUsage: .*\nloaded\n/,
+    );
+    assert.doesNotMatch(second.logTail, /Coldstart/);
+    const started = host.reports.flatMap(({ report }) =>
+      report?.$case === 'started' && report.value.instanceId === instance ? [report.value] : [],
+    );
+    assert.deepEqual(
+      started.map(({ coldStart, coldStartDetail }) => [coldStart, coldStartDetail !== undefined]),
+      [
+        [false, true],
+        [false, false],
+      ],
+    );
+  });
+
   it('that throws ends 430 with the error of SCF, and its instance goes', async () => {
     const instance = await host.start(PYTHON, { 'index.py': example('throws/index.py') });
     const id = host.run(instance);

@@ -5,6 +5,7 @@ import { TerminateEventRequest_Wait as Wait } from '@evenfall/contracts/queue/v1
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { eventually } from '@evenfall/testkit';
 import { durationOfMs, fakeClock } from '@evenfall/time';
 import { type Ending, endedAs, signalSent } from '../../../libs/event-model/src/testing/life.ts';
@@ -135,6 +136,24 @@ describe('dispatching', () => {
     await eventually(() => rig.assigned().filter((id) => id === slow).length === 2);
     assert.equal(assignment.attempt, 1);
     assert.equal(rig.sent.assignments.at(-1)?.attempt, 1, 'the same attempt');
+  });
+
+  it('sends what was given back before what came later, in the order it had', async () => {
+    const clock = fakeClock();
+    const rig = start({ clock });
+    const ids: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      ids.push(await rig.accept({ fn: 'slow' }));
+      await assignmentOf(rig, ids[i] ?? '');
+    }
+    const value = { statusCode: 432, retryAfter: durationOfMs(2_000) };
+    const back = [...ids].reverse().map((eventId): AttemptReport => ({ eventId, attempt: 1, report: { $case: 'throttled', value } }));
+    rig.report(...back);
+    ids.push(await rig.accept({ fn: 'slow' }));
+    const before = rig.assigned().length;
+    clock.advance(2_001);
+    await eventually(() => rig.assigned().length === before + 4);
+    assert.deepEqual(rig.assigned().slice(before), ids);
   });
 
   it('holds back what is delayed, and what waits for a retry', async () => {
