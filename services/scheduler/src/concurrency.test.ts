@@ -17,9 +17,9 @@ type Settings = {
   readonly provisioned?: number;
 };
 
-/** Tells the scheduler what the registry would, and lets a new scheduler's first second pass. */
+/** Tells the scheduler what the registry would, and lets a new scheduler's first moments pass. */
 function tell(rig: Rig, { totalMb = 128_000, reserved = {}, provisioned = 0 }: Settings): void {
-  rig.clock.advance(1_000);
+  rig.clock.advance(2_000);
   useConcurrency(rig.ports, {
     totalMb,
     reservations: Object.entries(reserved).map(([name, memoryMb]) => ({ namespace: 'default', name, memoryMb })),
@@ -96,7 +96,7 @@ describe('provisioned instances', () => {
     useConcurrency(rig.ports, { totalMb: 128_000, reservations: [], provisions: [{ function: fnOf({ version: '1' }), instances: 1 }] });
     assert.deepEqual(started(agent), []);
     rig.attach({ instances: [{ instanceId: 'was-there', function: fnOf({ version: '1' }), attempt: undefined }] });
-    rig.clock.advance(1_000);
+    rig.clock.advance(2_000);
     rig.tend();
     assert.deepEqual(started(agent), []);
     assert.equal(statusOf(rig)?.availableInstances, 1);

@@ -7,8 +7,8 @@ import type { Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { makeRoom, makeWay } from './make-room.ts';
 
-/** Agents that a new scheduler has not heard of yet may hold what would be started: they dial again within moments. */
-const SETTLE_MS = 1_000;
+/** Agents that a new scheduler has not heard of yet may hold what would be started: they dial again within a second. */
+const SETTLE_MS = 2_000;
 
 const SENTENCES: Readonly<Record<Block, string>> = {
   UNKNOWN: 'What the functions may have is not known yet.',

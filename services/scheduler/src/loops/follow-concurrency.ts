@@ -18,7 +18,8 @@ export function runFollowConcurrency(ports: SchedulerPorts, signal: AbortSignal)
       }
     };
     try {
-      for await (const _ of ports.watchFunctions(AbortSignal.any([signal, broken.signal]))) {
+      const changes = ports.watchFunctions(AbortSignal.any([signal, broken.signal]))[Symbol.asyncIterator]();
+      while (!(await changes.next()).done) {
         isStale = true;
         asking ??= ask()
           .catch((error: unknown) => {
