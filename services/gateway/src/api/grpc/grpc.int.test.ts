@@ -41,6 +41,19 @@ describe('the gRPC door', () => {
   const named = { namespace: 'default', function: 'killer', qualifier: '' };
   const submission = { payload: Buffer.from('{"a":1}'), idempotencyKey: '', delay: undefined };
 
+  it('reserves 0, which is not none, and says what is provisioned and how much of it is there', async () => {
+    const of = { namespace: 'default', name: 'killer' };
+    const put = await c.functions.putReservedConcurrency({ ...of, memoryMb: 0 });
+    assert.deepEqual(put.reservedConcurrency, { memoryMb: 0, totalMb: 128_000, availableMb: 115_200 });
+    await c.functions.deleteReservedConcurrency(of);
+    assert.equal((await c.functions.getReservedConcurrency(of)).reservedConcurrency?.memoryMb, undefined);
+    const { versions } = await c.functions.getProvisionedConcurrency({ ...of, qualifier: '1' });
+    assert.deepEqual(
+      versions.map(({ instances, availableInstances, state }) => [instances, availableInstances, state]),
+      [[2, 1, 2]],
+    );
+  });
+
   it('accepts one, a batch and a stream', async () => {
     const { event } = await c.events.createEvent(
       { ...named, submission },
