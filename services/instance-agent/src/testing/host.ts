@@ -28,7 +28,7 @@ import { createLog, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
 import { readStat } from '../adapters/process/proc-fs.ts';
-import { type InstanceAgentPorts, type RunningInstanceAgent, startInstanceAgent } from '../service.ts';
+import { type InstanceAgentPorts, type InstanceAgentSettings, type RunningInstanceAgent, startInstanceAgent } from '../service.ts';
 
 /** An agent with everything it talks to played by this test: what it says is kept as facts, and tests wait for facts. */
 export type Host = {
@@ -64,7 +64,7 @@ export type Host = {
 };
 
 export async function startHost(
-  given: { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {},
+  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb'> & { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {},
 ): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
   const packages = new Map<string, Buffer>();
@@ -237,8 +237,8 @@ export async function startHost(
     },
   };
   const agent = await startInstanceAgent(ports, {
+    ...given,
     dataDir,
-    agentId: given.agentId,
     capacityMb: 4096,
     parallelStarts: 2,
     searchPath: process.env['PATH'],

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { InstanceCgroup } from './cgroup.ts';
-import { listPids, type ProcStat, readEnvironment, readStat } from './proc-fs.ts';
+import { listPids, type ProcStat, readEnvironment, readStat, readUid } from './proc-fs.ts';
 
 /** Names in the environment of every function process, by which the sweep knows them. */
 export const INSTANCE_MARKER = 'EVENFALL_INSTANCE_ID';
@@ -8,10 +8,16 @@ export const AGENT_MARKER = 'EVENFALL_AGENT_ID';
 /** Folder of the agent: of two clusters on one host each has an agent of the same name, and neither may touch what is the other's. */
 export const HOME_MARKER = 'EVENFALL_AGENT_HOME';
 
+const ROUNDS_ONE_BY_ONE = 2;
+
 export type SweepTarget = {
   readonly instanceId: string;
   /** The leader, which is gone; 0 for none. */
   readonly leaderPid: number;
+  /** User that nothing else of this host runs as; undefined if there is none. */
+  readonly uid: number | undefined;
+  /** Kills all of that user at once: what forks faster than it is found is not outrun one by one. */
+  readonly killUser?: ((uid: number) => Promise<void>) | undefined;
   readonly cgroup: InstanceCgroup | undefined;
   /** Processes that were its descendants while it lived, by pid and start. */
   readonly descendants: ReadonlyMap<number, string>;
@@ -28,19 +34,26 @@ export async function sweepInstance(target: SweepTarget): Promise<number> {
       sendKill(stat.pid);
     }
     target.cgroup?.kill();
+    if (round >= ROUNDS_ONE_BY_ONE && target.uid !== undefined) await target.killUser?.(target.uid);
     await pause(waitMs);
   }
   target.cgroup?.remove();
   return killed.size;
 }
 
-/** Kills everything an earlier session of this agent left behind; returns how many processes that took. */
-export async function sweepAgent(agentId: string, home: string): Promise<number> {
+/** Kills everything an earlier session of this agent left behind, by its markers and by the users that only it gives away; returns how many processes that took. */
+export async function sweepAgent(
+  agentId: string,
+  home: string,
+  uids: { readonly first: number; readonly last: number } | undefined,
+): Promise<number> {
   const killed = new Set<number>();
   const marker = `${AGENT_MARKER}=${agentId}\0`;
   for (let round = 0; round < 50; round++) {
     const left = living().filter((stat) => {
       if (stat.pid === process.pid) return false;
+      const uid = uids && readUid(stat.pid);
+      if (uids && uid !== undefined && uid >= uids.first && uid <= uids.last) return true; // nobody else's, by claim
       const environment = `${readEnvironment(stat.pid)}\0`;
       // Both markers: the operator may well have set the agent's id in the agent's own environment.
       const isMarked = environment.includes(marker) && environment.includes(`${INSTANCE_MARKER}=`);
@@ -84,6 +97,7 @@ function findStrays(target: SweepTarget): ProcStat[] {
       inCgroup.has(stat.pid) ||
       (target.leaderPid !== 0 && (stat.groupId === target.leaderPid || stat.sessionId === target.leaderPid)) ||
       target.descendants.get(stat.pid) === stat.startTicks ||
+      (target.uid !== undefined && readUid(stat.pid) === target.uid) ||
       `${readEnvironment(stat.pid)}\0`.includes(marker);
     if (ours && stat.pid !== process.pid) strays.add(stat.pid);
   }
