@@ -5,6 +5,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { Refusal } from '@evenfall/errors';
 import type { CallContext, Implementation, ServiceDefinition } from './contract.ts';
 import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
+import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
 import { pushable } from './pushable.ts';
 
@@ -94,7 +95,7 @@ type ServerCall = { readonly metadata: grpc.Metadata; on(event: 'cancelled', lis
 function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcServerOptions): grpc.UntypedHandleCall {
   const open = (call: ServerCall): { context: CallContext; end: () => void } => {
     const controller = new AbortController();
-    call.on('cancelled', () => controller.abort());
+    call.on('cancelled', () => controller.abort(OVER));
     const context: CallContext = {
       signal: controller.signal,
       header: (name) => {
@@ -102,7 +103,7 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
         return typeof value === 'string' ? value : undefined;
       },
     };
-    return { context, end: () => controller.abort() };
+    return { context, end: () => controller.abort(OVER) };
   };
   const failure = (error: unknown) => {
     const refusal = toRefusal(error, path, options.onUnexpected);

@@ -1,6 +1,7 @@
 import { Refusal } from '@evenfall/errors';
 import type { CallContext, CallOptions, ClientOf, Implementation, ServiceDefinition } from './contract.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
+import { OVER } from './over.ts';
 import { pushable } from './pushable.ts';
 
 type AnyHandler = (request: unknown, context: CallContext) => unknown;
@@ -60,9 +61,9 @@ async function callUnary(handler: AnyHandler, path: string, request: unknown, op
 
 function callStream(handler: AnyHandler, path: string, request: unknown, options: CallOptions, onUnexpected?: OnUnexpected) {
   const controller = new AbortController();
-  const responses = pushable<unknown>(() => controller.abort());
+  const responses = pushable<unknown>(() => controller.abort(OVER));
   const cancel = () => {
-    controller.abort();
+    controller.abort(OVER);
     responses.fail(new Refusal('CANCELLED'));
   };
   if (options.signal?.aborted) cancel();
@@ -78,7 +79,7 @@ function callStream(handler: AnyHandler, path: string, request: unknown, options
     } catch (error) {
       if (!responses.closed) responses.fail(toRefusal(error, path, onUnexpected));
     } finally {
-      controller.abort();
+      controller.abort(OVER);
       options.signal?.removeEventListener('abort', cancel);
     }
   };

@@ -8,6 +8,8 @@ export type EventLogDeps = {
   /** The pool the embedded log is kept with; asked for only if it is the embedded one. */
   readonly pool: () => Sql | Promise<Sql>;
   readonly log: Log;
+  /** Whether other processes read the embedded log. Default true. */
+  readonly isShared?: boolean;
   /** How long to wait for a broker. Default 30 s. */
   readonly openWithinMs?: number;
 };
@@ -27,7 +29,7 @@ export async function openEventLog(settings: KafkaSettings, deps: EventLogDeps):
   };
   const kafka = kafkaOptions(settings);
   if (kafka) return openKafkaLog({ ...kafka, log, onFailure, ...(openWithinMs === undefined ? {} : { openWithinMs }) });
-  return openEmbeddedLog({ sql: await deps.pool(), onFailure });
+  return openEmbeddedLog({ sql: await deps.pool(), onFailure, isShared: deps.isShared ?? true });
 }
 
 /** Opens a writer for topics other than the log's; undefined where there is no Kafka. */

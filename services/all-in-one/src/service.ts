@@ -94,7 +94,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event log',
       async start() {
-        eventLog = await openEventLog(config, { pool: () => sql, log: log('event-log') });
+        eventLog = await openEventLog(config, { pool: () => sql, log: log('event-log'), isShared: false });
         return eventLog.close;
       },
     },

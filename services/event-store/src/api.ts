@@ -25,6 +25,8 @@ export type ApiPorts = {
   readonly retentionMs: number;
   readonly barrier: ReadBarrier;
   readonly watchers: Watchers;
+  /** Whether the fold holds the accept of this event. */
+  readonly isHeld: (id: string) => boolean;
 };
 
 /** What others may ask of the event-store. A lost database is VIEW_UNAVAILABLE. */

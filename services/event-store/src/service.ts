@@ -69,7 +69,8 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   });
   const watchers = createWatchers();
   const stopping = new AbortController();
-  const { barrier, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal);
+  const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
+  const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
   let owned = 0; // partitions that are folded here
   const folding = startFold({
@@ -79,6 +80,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     onOwned(partitions) {
       owned = partitions.length;
     },
+    isAwaited,
     keptSinceMs: () => ({ eventsMs: systemClock.now() - retention.eventsMs, deadLettersMs: systemClock.now() - retention.deadLettersMs }),
     onStartOver(offsets) {
       applied.startOver(offsets);
@@ -103,6 +105,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       retentionMs: retention.eventsMs,
       barrier,
       watchers,
+      isHeld: (id) => folding.holds(id),
     }),
     foldLost() {
       if (stopping.signal.aborted) return;

@@ -9,6 +9,8 @@ export type EmbeddedLogOptions = {
   readonly sql: Sql;
   /** Fixed when the log is made; opening it with another number fails. Default 12. */
   readonly partitionCount?: number;
+  /** Whether other processes read it, and are told of what is written. Default true. */
+  readonly isShared?: boolean;
   /** A new segment is begun once the newest holds so much. Default 64 MiB. */
   readonly segmentBytes?: number;
   /** How often segments are looked at. Default 10 s. */
@@ -31,7 +33,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
   if (total !== partitionCount) throw new Error(`The event log was made with ${total} partitions, not ${partitionCount}`);
 
   const tail = createTail(partitionCount);
-  const appender = createAppender(sql, tail);
+  const appender = createAppender(sql, tail, options.isShared ?? true);
   const reader = await createReader(sql, tail, options.onFailure);
   const segments = startSegments(sql, {
     maxBytes: options.segmentBytes ?? 64 * 1024 * 1024,

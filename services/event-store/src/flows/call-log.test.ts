@@ -22,7 +22,12 @@ function world() {
       stored.map((line, i) => ({ sequence: i + 1, line })).slice(after.sequence, after.sequence + limit),
   };
   const events = { getEvent: async () => undefined } as unknown as EventTable; // the reads ask for nothing else
-  const barrier = { steady: async () => undefined, caughtUp: async () => undefined, reached: async () => undefined };
+  const barrier = {
+    steady: async () => undefined,
+    caughtUp: async () => undefined,
+    caughtUpSoon: async () => undefined,
+    reached: async () => undefined,
+  };
   const ports = { events, logs, barrier, watchers };
   const signal = new AbortController().signal;
   return {

@@ -18,6 +18,8 @@ export type ReadBarrier = {
   steady(): Promise<void>;
   /** Waits until everything the log holds now is in the view. Throws VIEW_UNAVAILABLE or LOG_UNAVAILABLE. */
   caughtUp(): Promise<void>;
+  /** The same for somebody who does not mind a few milliseconds more. */
+  caughtUpSoon(): Promise<void>;
   /** Waits until these positions are in the view. */
   reached(endOffsets: ReadonlyMap<number, number>): Promise<void>;
 };
@@ -31,12 +33,13 @@ export function createReadBarrier(
   applied: Applied,
   look: () => Promise<ReadonlyMap<number, number>>,
   signal: AbortSignal,
-  withinMs = WITHIN_MS,
-): { readonly barrier: ReadBarrier; startOver(): void } {
+  { hurry, withinMs = WITHIN_MS }: { /** Told that somebody waits. */ readonly hurry: () => void; readonly withinMs?: number },
+): { readonly barrier: ReadBarrier; isAwaited(): boolean; startOver(): void } {
   const unavailable = () => refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
   let behind: Promise<unknown> | undefined;
   let times = 0;
   let waiting = 0;
+  let urgent = 0;
   let looking = false;
   const keepLooking = async (): Promise<void> => {
     looking = true;
@@ -47,18 +50,21 @@ export function createReadBarrier(
     }
     looking = false;
   };
-  const reachedWithin = async (endOffsets: ReadonlyMap<number, number>): Promise<boolean> => {
+  const reachedWithin = async (endOffsets: ReadonlyMap<number, number>, isUrgent = true): Promise<boolean> => {
     if (applied.has(endOffsets)) return true;
     waiting++;
+    if (isUrgent) urgent++;
     if (!looking) void keepLooking();
+    if (isUrgent) hurry();
     try {
       return await applied.reached(endOffsets, withinMs);
     } finally {
       waiting--;
+      if (isUrgent) urgent--;
     }
   };
-  const reached = async (endOffsets: ReadonlyMap<number, number>): Promise<void> => {
-    if (!(await reachedWithin(endOffsets))) throw unavailable();
+  const reached = async (endOffsets: ReadonlyMap<number, number>, isUrgent = true): Promise<void> => {
+    if (!(await reachedWithin(endOffsets, isUrgent))) throw unavailable();
   };
   const catchUp = async (time: number): Promise<void> => {
     while (time === times && !signal.aborted) {
@@ -78,8 +84,10 @@ export function createReadBarrier(
         }
       },
       caughtUp: async () => reached(await log.endOffsets()),
+      caughtUpSoon: async () => reached(await log.endOffsets(), false),
       reached,
     },
+    isAwaited: () => urgent > 0,
     startOver() {
       behind = catchUp(++times);
     },

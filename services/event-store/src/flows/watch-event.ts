@@ -12,7 +12,7 @@ const LOOK_MS = 1_000;
 
 /** Sends the event as it stands and after every change; ends with its final state. Changes that come faster than they are sent are sent as one. */
 export async function* watchEvent(
-  ports: { events: EventTable; barrier: ReadBarrier; watchers: Watchers },
+  ports: { events: EventTable; barrier: ReadBarrier; watchers: Watchers; isHeld: (id: string) => boolean },
   request: WatchEventRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WatchEventResponse> {
@@ -29,11 +29,17 @@ export async function* watchEvent(
   try {
     let sent = request.afterVersion;
     let believed = false;
-    for (let found = await ports.events.getVersioned(id); !signal.aborted; found = newest ?? (await ports.events.getVersioned(id))) {
+    for (; !signal.aborted;) {
+      // One that is held is there, and its next state is told within milliseconds: nothing needs to be asked.
+      if (!newest && ports.isHeld(id)) {
+        await wake.next(LOOK_MS);
+        continue;
+      }
+      const found: VersionedEvent | undefined = newest ?? (await ports.events.getVersioned(id));
       newest = undefined;
       if (!found) {
         if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
-        await ports.barrier.caughtUp();
+        await ports.barrier.caughtUpSoon();
         believed = true;
         continue;
       }

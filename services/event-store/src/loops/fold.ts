@@ -17,7 +17,23 @@ export type FoldPorts = {
   readonly onOwned: (partitions: readonly number[]) => void;
   /** What ended longer ago is not written any more: a log may be kept longer than its view. Milliseconds since the epoch. */
   readonly keptSinceMs: () => KeptSince;
+  /** Whether somebody waits for the view to catch up: then nothing is held. */
+  readonly isAwaited: () => boolean;
 };
+
+export type Folding = Subscription & {
+  /** Has it write at once what it holds. */
+  hurry(): void;
+  /** Whether it holds the accept of this event: it is there, and is told of soon. */
+  holds(id: string): boolean;
+};
+
+/**
+ * A few accepts are held for so long: most events have ended by then, and come and go in one row, in one statement instead of two. It costs those
+ * nothing who wait, since then nothing is held.
+ */
+const HOLD_MS = 5;
+const HOLD_RECORDS = 64;
 
 /** Open events kept in memory; others are read back when a record comes for them. */
 const KEPT = 50_000;
@@ -32,11 +48,20 @@ type Loaded = { readonly ended: ReadonlySet<string>; readonly owing: ReadonlyMap
 class FoldedElsewhere extends Error {}
 
 /** Folds the log into the tables. A second event-store doing the same changes nothing and costs a failed compare. */
-export function startFold(ports: FoldPorts): Subscription {
+export function startFold(ports: FoldPorts): Folding {
   const { log, events, partitions } = ports;
   const open = new Map<string, OpenEntry>();
   const places = new Map<number, FoldedPlace>();
+  let held: LogBatch[] = [];
+  let holding: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
 
+  const forget = (): void => {
+    open.clear();
+    held = [];
+    clearTimeout(timer);
+    timer = undefined;
+  };
   const load = async (batches: readonly LogBatch[]): Promise<Loaded> => {
     const { ids, keyed, owed } = idsToLoad(batches, (id) => open.has(id));
     const owing = owed.length > 0 ? await events.loadOwed(owed) : NONE_OWED;
@@ -46,10 +71,55 @@ export function startFold(ports: FoldPorts): Subscription {
     return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, owing };
   };
 
+  /** Folds what is held. */
+  const writeHeld = async (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    const batches = held;
+    held = [];
+    if (batches.length === 0) return;
+    for (const { partition, firstOffset } of batches)
+      if (firstOffset < (places.get(partition)?.endOffset ?? 0)) throw new FoldedElsewhere('These records have been folded before');
+    const { ended, owing } = await load(batches);
+    const changes = withoutPast(
+      fold(
+        batches,
+        (id) => open.get(id),
+        (id) => ended.has(id),
+        (partition) => places.get(partition),
+        (id) => owing.get(id),
+      ),
+      ports.keptSinceMs(),
+    );
+    await partitions.ensure([...changes.ended, ...changes.dead.map(({ event }) => event)].map((event) => event.endTime?.getTime() ?? 0));
+    if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
+    for (const [id, stored] of changes.touched) {
+      if (!stored.event || isFinal(stored.event.state)) open.delete(id);
+    }
+    for (const entry of changes.open) {
+      const id = entry.stored.event?.id;
+      // The row has the payload now; the fold never looks at it.
+      if (id !== undefined) open.set(id, { ...entry, stored: { ...entry.stored, payload: NOTHING }, persisted: true });
+    }
+    for (const id of open.keys()) {
+      if (open.size <= KEPT) break;
+      open.delete(id);
+    }
+    for (const { partition, to, owner } of changes.moves) places.set(partition, { endOffset: to, owner });
+    const endOffsets = new Map(changes.moves.map((move) => [move.partition, move.to]));
+    subscription.applied(endOffsets);
+    ports.onFolded(changes.touched, endOffsets);
+  };
+  /** Folds what is held without having been told of more; what fails is read again. */
+  const writeNow = (): void => {
+    holding = holding.then(writeHeld).catch(() => subscription.again());
+  };
+
   const subscription = log.subscribe({
     name: 'event-store',
     async owned(owned) {
-      open.clear();
+      forget();
+      await holding;
       const offsets = new Map<number, number>();
       for (const { partition, endOffset, owner } of await events.positions(owned)) {
         offsets.set(partition, endOffset);
@@ -61,42 +131,35 @@ export function startFold(ports: FoldPorts): Subscription {
     },
     async apply(batches) {
       await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
-      for (const { partition, firstOffset } of batches)
-        if (firstOffset < (places.get(partition)?.endOffset ?? 0)) throw new FoldedElsewhere('These records have been folded before');
-      const { ended, owing } = await load(batches);
-      const changes = withoutPast(
-        fold(
-          batches,
-          (id) => open.get(id),
-          (id) => ended.has(id),
-          (partition) => places.get(partition),
-          (id) => owing.get(id),
-        ),
-        ports.keptSinceMs(),
-      );
-      await partitions.ensure([...changes.ended, ...changes.dead.map(({ event }) => event)].map((event) => event.endTime?.getTime() ?? 0));
-      if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
-      for (const [id, stored] of changes.touched) {
-        if (!stored.event || isFinal(stored.event.state)) open.delete(id);
-      }
-      for (const entry of changes.open) {
-        const id = entry.stored.event?.id;
-        // The row has the payload now; the fold never looks at it.
-        if (id !== undefined) open.set(id, { ...entry, stored: { ...entry.stored, payload: NOTHING }, persisted: true });
-      }
-      for (const id of open.keys()) {
-        if (open.size <= KEPT) break;
-        open.delete(id);
-      }
-      for (const { partition, to, owner } of changes.moves) places.set(partition, { endOffset: to, owner });
-      const endOffsets = new Map(changes.moves.map((move) => [move.partition, move.to]));
-      subscription.applied(endOffsets);
-      ports.onFolded(changes.touched, endOffsets);
+      await holding;
+      held.push(...batches);
+      if (mayWait(held) && !ports.isAwaited()) timer ??= setTimeout(writeNow, HOLD_MS);
+      else await writeHeld();
     },
     lost() {
-      open.clear();
+      forget();
       ports.onOwned([]);
     },
   });
-  return subscription;
+  return {
+    ...subscription,
+    hurry() {
+      if (held.length > 0) writeNow();
+    },
+    holds: (id) => held.some(({ records }) => records.some(({ eventId }) => eventId === id)),
+    async stop() {
+      await subscription.stop();
+      forget(); // the log has it
+      await holding;
+    },
+  };
+}
+
+function mayWait(batches: readonly LogBatch[]): boolean {
+  let count = 0;
+  for (const { records } of batches) {
+    count += records.length;
+    if (count > HOLD_RECORDS || records.some(({ change }) => change?.$case !== 'accepted')) return false;
+  }
+  return true;
 }

@@ -31,12 +31,16 @@ export async function openView(sql: Sql) {
     },
     endOffsets: async () => new Map(ends),
   } as unknown as EventLog; // of which a fold and a barrier ask no more
-  const { barrier } = createReadBarrier(log, applied, events.applied, new AbortController().signal, 500);
+  const { barrier } = createReadBarrier(log, applied, events.applied, new AbortController().signal, {
+    hurry: () => undefined,
+    withinMs: 500,
+  });
   startFold({
     log,
     events,
     partitions,
     onOwned: () => undefined,
+    isAwaited: () => true,
     keptSinceMs: () => ({ eventsMs: Date.now() - KEPT.eventsMs, deadLettersMs: Date.now() - KEPT.deadLettersMs }),
     onStartOver: applied.startOver,
     onFolded: (_touched, endOffsets) => applied.moved(endOffsets),
