@@ -1,11 +1,9 @@
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
+import type { Ability } from './domain/ability.ts';
 import type { ProcStatus } from './domain/disposition.ts';
 import type { StartFault } from './domain/instance-life.ts';
-
-/** Something a host can or cannot do, in words for its operator. */
-export type Ability = { readonly name: string; readonly available: boolean; readonly detail: string };
 
 /** What an instance's process is started from. */
 export type ProcessSpec = {

@@ -14,6 +14,7 @@ import { findInterpreters, type Interpreters } from './adapters/process/interpre
 import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
+import type { Ability } from './domain/ability.ts';
 import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
 import { endAttempt } from './flows/end-attempt.ts';
@@ -60,6 +61,8 @@ export type InstanceAgentSettings = {
 
 export type RunningInstanceAgent = {
   readonly agentId: string;
+  /** What its host can do, as found when it started. */
+  readonly abilities: readonly Ability[];
   /** Whether the scheduler knows of it now. */
   isAttached(): boolean;
   stop(): Promise<void>;
@@ -99,6 +102,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       function: fn,
       attempt: current && { eventId: current.eventId, attempt: current.number },
     })),
+    abilities: [...driver.abilities],
     running: [...attempts.values()].filter(({ phase }) => phase !== 'ENDED').map(({ eventId, number }) => ({ eventId, attempt: number })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
@@ -169,7 +173,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     driver.close();
     releaseUids();
   };
-  return { agentId, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
+  return { agentId, abilities: driver.abilities, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
 }
 
 async function openDriver(

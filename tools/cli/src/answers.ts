@@ -139,6 +139,7 @@ export type AgentAnswer = {
   readonly instance_count: number;
   readonly attempt_count: number;
   readonly attach_time: string | null;
+  readonly abilities: readonly { readonly name: string; readonly available: boolean; readonly detail: string }[];
 };
 
 export type InstanceAnswer = {

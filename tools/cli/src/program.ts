@@ -15,7 +15,7 @@ import { deleteFunction, getFunction, listFunctions, listVersions, publishFuncti
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
 import { type LogOptions, showLog } from './commands/logs.ts';
 import { purge, type PurgeOptions } from './commands/purge.ts';
-import { listAgents, listInstances } from './commands/workers.ts';
+import { examineAgents, listAgents, listInstances } from './commands/workers.ts';
 import type { Context } from './context.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -149,6 +149,10 @@ export function createProgram(world: Surroundings): Command {
     .command('agents')
     .description('worker hosts')
     .action(run((context) => listAgents(context)));
+  program
+    .command('doctor')
+    .description('what worker hosts can do to keep functions apart')
+    .action(run((context) => examineAgents(context)));
   program
     .command('instances')
     .description('instances')

@@ -39,6 +39,7 @@ export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: 
     parallelStarts: 1,
     cpuBusy: 0,
     starting: 0,
+    abilities: [],
     attachTimeMs: ports.clock.now(),
     outgoing: undefined,
     send: undefined,
@@ -49,6 +50,7 @@ export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: 
   agent.sessionId = hello.sessionId;
   agent.capacityMb = hello.capacityMb;
   agent.parallelStarts = hello.parallelStarts;
+  agent.abilities = hello.abilities;
   agent.attachTimeMs = ports.clock.now();
   agent.outgoing = undefined;
   agent.send = send;

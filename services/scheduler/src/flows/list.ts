@@ -13,6 +13,7 @@ export function listAgents({ cluster }: SchedulerPorts): ListAgentsResponse {
       instanceCount: agent.instances.size,
       attemptCount: [...agent.instances.values()].filter((instance) => instance.attempt).length,
       attachTime: new Date(agent.attachTimeMs),
+      abilities: [...agent.abilities],
     }));
   return { agents: agents.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }

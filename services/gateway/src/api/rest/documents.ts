@@ -185,6 +185,9 @@ export const DOCUMENTS: readonly TSchema[] = [
       instance_count: Type.Integer(),
       attempt_count: Type.Integer(),
       attach_time: orNull(Moment),
+      abilities: Type.Array(Type.Object({ name: Type.String(), available: Type.Boolean(), detail: Type.String() }), {
+        description: 'What its host can do to keep functions apart and in bounds.',
+      }),
     }),
   ),
   named(

@@ -79,6 +79,7 @@ function agentJson(agent: Agent): object {
     instance_count: agent.instanceCount,
     attempt_count: agent.attemptCount,
     attach_time: agent.attachTime ?? null,
+    abilities: agent.abilities.map(({ name, available, detail }) => ({ name, available, detail })),
   };
 }
 

@@ -1,6 +1,6 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { foldersDownTo } from '../../domain/mount-plan.ts';
-import type { Ability } from '../../ports.ts';
+import type { Ability } from '../../domain/ability.ts';
 import { findProgram } from './find-program.ts';
 import type { Interpreters } from './interpreters.ts';
 import { hasPrivateTmp, type Launch, type Network } from './launcher.ts';

@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Ability } from '../../domain/ability.ts';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
 import { chooseLaunch, type LaunchChoice, type SandboxWish } from './choose-launch.ts';
 import { claimUids } from './claim-uids.ts';
+import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from './interpreters.ts';
 
 export type HostSettings = {
@@ -15,6 +17,7 @@ export type HostSettings = {
 export type ExaminedHost = {
   readonly temporaryRoot: string;
   readonly interpreters: Interpreters;
+  readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
   readonly uids: SandboxWish['uids'] | undefined;
   /** Gives the user ids back. */
@@ -34,7 +37,7 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   const host = { dataDir, temporaryRoot, codeRoot, searchPath: settings.searchPath ?? DEFAULT_SEARCH_PATH, interpreters };
   try {
     const choice = chooseLaunch(wish, host);
-    return { temporaryRoot, interpreters, choice, uids: claimed, release: () => claimed?.release() };
+    return { temporaryRoot, interpreters, abilities: hostAbilities(dataDir, interpreters), choice, uids: claimed, release: () => claimed?.release() };
   } catch (error) {
     claimed?.release();
     throw error;

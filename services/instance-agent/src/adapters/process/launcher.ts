@@ -45,7 +45,8 @@ export function hasPrivateTmp(launch: Launch): boolean {
 export function launchWords(launch: Launch, words: readonly string[], terms: LaunchTerms): string[] {
   const last = staged(words, {
     keepsChannel: terms.keepsChannel,
-    maxProcesses: terms.uid === undefined ? 0 : MAX_PROCESSES,
+    // The kernel counts by user, and by user namespace (Linux 5.14): it must be the instance's own.
+    maxProcesses: terms.uid === undefined && launch.bubblewrap === undefined ? 0 : MAX_PROCESSES,
     folder: hasPrivateTmp(launch) ? terms.codeDir : '',
   });
   const inner = [...credentials(launch, terms.uid), ...last];

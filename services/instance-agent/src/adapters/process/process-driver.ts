@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm as removeFolder } from 'node:fs/promises';
 import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
-import type { Ability, ProcessDriver } from '../../ports.ts';
+import type { Ability } from '../../domain/ability.ts';
+import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
 import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
 import type { Launch } from './launcher.ts';
+import { MAX_PROCESSES } from './stage.ts';
 import { startProcess } from './start-process.ts';
 import { sweepAgent } from './sweep.ts';
 
@@ -15,6 +17,8 @@ export type ProcessDriverOptions = {
   /** Exists; its parent is the agent's folder. */
   readonly temporaryRoot: string;
   readonly interpreters: Interpreters;
+  /** What is known of the host besides. */
+  readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
   readonly uids: SandboxWish['uids'];
 };
@@ -31,12 +35,12 @@ export type DriverHost = {
 };
 
 /** Runs every instance as processes of this host, as far apart from each other and the agent as its launch goes. */
-export function processDriver({ agentId, temporaryRoot, interpreters, choice, uids }: ProcessDriverOptions): ProcessDriver {
+export function processDriver({ agentId, temporaryRoot, interpreters, abilities, choice, uids }: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
   const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
   const host: DriverHost = { agentId, temporaryRoot, interpreters, launch, cgroups, uids: launch.ownUsers && uids ? uidPool(uids) : undefined };
   return {
-    abilities: [...choice.abilities, ...cgroupAbilities(cgroups, launch)],
+    abilities: [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities],
     start: (spec, events) => startProcess(host, spec, events),
     async sweepEarlierSessions() {
       const count = await sweepAgent(agentId, temporaryRoot, launch.ownUsers ? uids : undefined);
@@ -49,12 +53,27 @@ export function processDriver({ agentId, temporaryRoot, interpreters, choice, ui
   };
 }
 
-function cgroupAbilities(cgroups: Cgroups | undefined, { ownUsers }: Launch): Ability[] {
+function cgroupAbilities(cgroups: Cgroups | undefined, { ownUsers, bubblewrap }: Launch): Ability[] {
   const ability = (name: string, available: boolean, yes: string, no: string): Ability => ({ name, available, detail: available ? yes : no });
-  const fallback = ownUsers ? 'by its user' : 'by session, parents and environment';
+  const isBoxed = bubblewrap !== undefined;
   return [
-    ability('cgroup-kill', cgroups?.kills === true, 'an instance is ended with its cgroup', `no writable cgroup v2: what is left of an instance is found ${fallback}`),
-    ability('memory-limit', cgroups?.memory === true, 'the kernel holds an instance to its memory', 'no writable memory controller: memory is looked at four times a second'),
-    ability('process-limit', cgroups?.pids === true || ownUsers, 'an instance has 1024 processes at most', 'neither a pids controller nor own users: a fork bomb is bounded by the agent’s user alone'),
+    ability(
+      'complete-end',
+      isBoxed || ownUsers || cgroups?.kills === true,
+      isBoxed ? 'an instance is ended with its PID namespace' : cgroups?.kills ? 'an instance is ended with its cgroup' : 'an instance is ended with its user',
+      'no writable cgroup v2: what is left of an instance is found by session, parents and environment',
+    ),
+    ability(
+      'memory-limit',
+      cgroups?.memory === true,
+      'the kernel holds an instance to its memory and room for its /tmp; its resident memory is looked at four times a second',
+      'no writable memory controller: memory is looked at four times a second, and no oftener',
+    ),
+    ability(
+      'process-limit',
+      cgroups?.pids === true || ownUsers || isBoxed,
+      `an instance has ${MAX_PROCESSES} processes at most`,
+      'neither a pids controller nor own users: only the limits of the agent’s user bound a fork bomb',
+    ),
   ];
 }
