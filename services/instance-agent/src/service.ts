@@ -12,6 +12,7 @@ import { conversations } from './adapters/conversation/conversations.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters, type Interpreters } from './adapters/process/interpreters.ts';
 import { openLogSpool } from './adapters/spool/log-spool.ts';
+import { closeInherited } from './adapters/process/close-inherited.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import type { Ability } from './domain/ability.ts';
@@ -85,6 +86,9 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const dataDir = await realpath(settings.dataDir); // mounts know no links
   const agentId = settings.agentId ?? (await keptId(join(dataDir, 'agent-id')));
   const interpreters = findInterpreters(settings.searchPath ?? DEFAULT_SEARCH_PATH, settings.pythonPath);
+  const closed = closeInherited();
+  if (closed > 0)
+    log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
   const { driver, releaseUids } = await openDriver(agentId, dataDir, interpreters, settings, log);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });

@@ -256,8 +256,7 @@ describe('Stopping an attempt', () => {
 describe('Stopping an instance', () => {
   it('runs PreStop, then signals, and leaves nothing', async () => {
     const host = await startHost();
-    const code =
-      'import os\ndef handler(e, c):\n    return os.getpid()\ndef pre_stop(c):\n    print("pre-stop of", os.getpid())\n';
+    const code = 'import os\ndef handler(e, c):\n    return os.getpid()\ndef pre_stop(c):\n    print("pre-stop of", os.getpid())\n';
     const instance = await host.start(
       { ...PYTHON, preStop: { handler: 'index.pre_stop', timeout: durationOfMs(1_000) } },
       { 'index.py': code },

@@ -64,7 +64,12 @@ export type Host = {
 };
 
 export async function startHost(
-  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb'> & { leaseMs?: number; dataDir?: string; agentId?: string; /** Speak over the wire. */ grpc?: boolean } = {},
+  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb'> & {
+    leaseMs?: number;
+    dataDir?: string;
+    agentId?: string;
+    /** Speak over the wire. */ grpc?: boolean;
+  } = {},
 ): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
   const packages = new Map<string, Buffer>();

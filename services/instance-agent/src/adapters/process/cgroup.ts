@@ -1,13 +1,15 @@
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Controller, type Limits, oomKills, openControllers, pidsOf, quietly, setLimits } from './controllers.ts';
+import { anonymousBytes, type Controller, type Limits, oomKills, openControllers, pidsOf, quietly, setLimits } from './controllers.ts';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
   /** Whether the process was put into it: then everything that is left of the instance is in it. */
   complete: boolean;
   pids(): number[];
+  /** What its processes hold, pages they share once; undefined where the kernel does not count that. */
+  memoryBytes(): number | undefined;
   /** Whether the kernel has killed something in it for want of memory. */
   ranOutOfMemory(): boolean;
   kill(): void;
@@ -55,10 +57,15 @@ function createIn(controllers: readonly Controller[], name: string, limits: Limi
     return [{ controller, path }];
   });
   const first = groups[0];
+  const counting = groups.find(({ controller }) => controller.memory);
   if (!first) return undefined;
   const cgroup: InstanceCgroup = {
     complete: false,
     pids: () => pidsOf(first.path),
+    memoryBytes() {
+      if (!counting) return undefined;
+      return anonymousBytes(counting.controller, counting.path);
+    },
     ranOutOfMemory: () => groups.some(({ controller, path }) => oomKills(controller, path) > 0),
     kill: () => void (first.controller.version === 2 && quietly(() => writeFileSync(join(first.path, 'cgroup.kill'), '1'))),
     remove: () => groups.forEach(({ path }) => quietly(() => rmdirSync(path))),

@@ -68,11 +68,14 @@ export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): Launch
 
   const needsRoot = isRoot ? 'all ids of EVENFALL_AGENT_UIDS are taken by other agents of this host' : 'the agent is not root';
   const usersFault = !wish.uids ? needsRoot : (death ?? fault(users));
-  const mountsFault = !wish.uids ? needsRoot : (death ?? (mounted.mounts ? fault(mounted) : 'unshare and mount (util-linux) are not installed'));
+  const mountsFault = !wish.uids
+    ? needsRoot
+    : (death ?? (mounted.mounts ? fault(mounted) : 'unshare and mount (util-linux) are not installed'));
   const boxFault = !parentDeath ? death : bwrap === undefined ? 'bubblewrap is not installed' : fault(boxed);
   const best = mountsFault === undefined ? mounted : usersFault === undefined ? users : base;
   const boxWorks = boxFault === undefined;
-  if (wish.sandbox === 'bubblewrap' && !boxWorks) throw new Error(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
+  if (wish.sandbox === 'bubblewrap' && !boxWorks)
+    throw new Error(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
   // As root users of their own are walls enough, and endings are told more exactly without a namespace. Another user has no other wall.
   const wantsBox = wish.sandbox === 'bubblewrap' || (wish.sandbox === 'auto' && (wish.network === 'none' || !best.ownUsers));
   const launch = wantsBox && boxWorks ? boxed : best;
@@ -85,10 +88,18 @@ export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): Launch
     launch,
     abilities: [
       ability('sandbox', launch.ownUsers || launch.bubblewrap !== undefined, sandboxText(launch)),
-      ability('own-users', own === undefined, own ?? `every instance has a user of its own, from ${wish.uids?.first} to ${wish.uids?.last}`),
+      ability(
+        'own-users',
+        own === undefined,
+        own ?? `every instance has a user of its own, from ${wish.uids?.first} to ${wish.uids?.last}`,
+      ),
       ability('private-tmp', tmp === undefined, tmp ?? 'every instance has a /tmp of its own, of 512 MB'),
       ability('bubblewrap', boxWorks, boxFault ?? (launch.bubblewrap ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it')),
-      ability('own-network', launch.network === 'none', launch.network === 'none' ? 'functions have no network' : 'functions share the host’s network'),
+      ability(
+        'own-network',
+        launch.network === 'none',
+        launch.network === 'none' ? 'functions have no network' : 'functions share the host’s network',
+      ),
       ability('parent-death', parentDeath, death ?? 'functions die with the agent, even one that is killed'),
     ],
   };

@@ -55,6 +55,14 @@ export function oomKills(controller: Controller, group: string): number {
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
+/** Memory of a group that is nothing but its processes', each page once: not what files have in the cache. undefined without the controller. */
+export function anonymousBytes(controller: Controller, group: string): number | undefined {
+  if (!controller.memory) return undefined;
+  const text = quietly(() => readFileSync(join(group, 'memory.stat'), 'latin1')) ?? '';
+  const found = (controller.version === 1 ? /^total_rss (\d+)$/m : /^anon (\d+)$/m).exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
 export function pidsOf(group: string): number[] {
   return (quietly(() => readFileSync(join(group, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number);
 }
@@ -63,7 +71,8 @@ export function pidsOf(group: string): number[] {
 function delegate(folders: readonly string[], controller: string): boolean {
   for (const folder of folders) {
     const isThere = (quietly(() => readFileSync(join(folder, 'cgroup.controllers'), 'utf8')) ?? '').split(/\s+/).includes(controller);
-    if (!isThere || quietly(() => writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`) ?? true) === undefined) return false;
+    if (!isThere || quietly(() => writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`) ?? true) === undefined)
+      return false;
   }
   return true;
 }

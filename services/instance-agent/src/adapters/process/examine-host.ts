@@ -37,7 +37,14 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   const host = { dataDir, temporaryRoot, codeRoot, searchPath: settings.searchPath ?? DEFAULT_SEARCH_PATH, interpreters };
   try {
     const choice = chooseLaunch(wish, host);
-    return { temporaryRoot, interpreters, abilities: hostAbilities(dataDir, interpreters), choice, uids: claimed, release: () => claimed?.release() };
+    return {
+      temporaryRoot,
+      interpreters,
+      abilities: hostAbilities(dataDir, interpreters),
+      choice,
+      uids: claimed,
+      release: () => claimed?.release(),
+    };
   } catch (error) {
     claimed?.release();
     throw error;

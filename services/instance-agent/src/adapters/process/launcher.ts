@@ -57,8 +57,7 @@ export function launchWords(launch: Launch, words: readonly string[], terms: Lau
 
 function credentials({ setpriv, parentDeath }: Launch, uid: number | undefined): string[] {
   if (setpriv === undefined) return [];
-  const user =
-    uid === undefined ? [] : [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+  const user = uid === undefined ? [] : [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
   // The function must not outlive the agent, even one that was killed: the kernel sends the signal (prctl(2), PR_SET_PDEATHSIG). A change of
   // user would clear that; setpriv sets it after it.
   return [setpriv, ...user, '--no-new-privs', ...(parentDeath ? ['--pdeathsig', 'KILL'] : []), '--'];

@@ -38,7 +38,14 @@ export type DriverHost = {
 export function processDriver({ agentId, temporaryRoot, interpreters, abilities, choice, uids }: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
   const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
-  const host: DriverHost = { agentId, temporaryRoot, interpreters, launch, cgroups, uids: launch.ownUsers && uids ? uidPool(uids) : undefined };
+  const host: DriverHost = {
+    agentId,
+    temporaryRoot,
+    interpreters,
+    launch,
+    cgroups,
+    uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
+  };
   return {
     abilities: [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities],
     start: (spec, events) => startProcess(host, spec, events),
@@ -54,13 +61,21 @@ export function processDriver({ agentId, temporaryRoot, interpreters, abilities,
 }
 
 function cgroupAbilities(cgroups: Cgroups | undefined, { ownUsers, bubblewrap }: Launch): Ability[] {
-  const ability = (name: string, available: boolean, yes: string, no: string): Ability => ({ name, available, detail: available ? yes : no });
+  const ability = (name: string, available: boolean, yes: string, no: string): Ability => ({
+    name,
+    available,
+    detail: available ? yes : no,
+  });
   const isBoxed = bubblewrap !== undefined;
   return [
     ability(
       'complete-end',
       isBoxed || ownUsers || cgroups?.kills === true,
-      isBoxed ? 'an instance is ended with its PID namespace' : cgroups?.kills ? 'an instance is ended with its cgroup' : 'an instance is ended with its user',
+      isBoxed
+        ? 'an instance is ended with its PID namespace'
+        : cgroups?.kills
+          ? 'an instance is ended with its cgroup'
+          : 'an instance is ended with its user',
       'no writable cgroup v2: what is left of an instance is found by session, parents and environment',
     ),
     ability(

@@ -126,7 +126,12 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       deliver(-childPid, 9);
     },
     status: () => (alive && leader() !== 0 ? readStatus(leader()) : undefined),
-    residentBytes: () => (cgroup?.complete ? cgroup.pids() : familyOf(childPid)).reduce((sum, each) => sum + readResidentBytes(each), 0),
+    residentBytes() {
+      const counted = cgroup?.complete ? cgroup.memoryBytes() : undefined;
+      if (counted !== undefined) return counted;
+      const pids = cgroup?.complete ? cgroup.pids() : familyOf(childPid);
+      return pids.reduce((sum, each) => sum + readResidentBytes(each), 0);
+    },
     ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
     async sweep() {
       // With init the kernel kills all that is in its namespace: what is seen of it meanwhile is no stray.

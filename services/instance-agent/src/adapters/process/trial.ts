@@ -30,7 +30,9 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
       ...terms.programs.map((path) => `test -x ${word(path)} || { echo "cannot start ${path}"; exit 9; }`),
       ...[...terms.files, join(codeDir, 'code')].map((path) => `test -r ${word(path)} || { echo "cannot read ${path}"; exit 9; }`),
       'test "$EVENFALL_TRIAL" = yes || { echo "variables do not arrive"; exit 9; }',
-      ...(terms.uid === undefined ? [] : [`test "$(id -u)/$(id -g)" = ${terms.uid}/${terms.uid} || { echo "its user is $(id -u)"; exit 9; }`]),
+      ...(terms.uid === undefined
+        ? []
+        : [`test "$(id -u)/$(id -g)" = ${terms.uid}/${terms.uid} || { echo "its user is $(id -u)"; exit 9; }`]),
     ];
     const launchTerms = { uid: terms.uid, codeDir, folder: join(folder, 'work'), keepsChannel: false };
     const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
