@@ -2,6 +2,8 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { eventsCase } from './cases/events.ts';
 import { latencyCase } from './cases/latency.ts';
 import { acceptCase } from './cases/accept.ts';
+import { coldCase } from './cases/cold.ts';
+import { terminateCase } from './cases/terminate.ts';
 import { foldCase } from './cases/fold.ts';
 import { listCase } from './cases/list.ts';
 import { purgeCase } from './cases/purge.ts';
@@ -13,6 +15,8 @@ const CASES: Readonly<Record<string, BenchCase>> = {
   events: eventsCase,
   latency: latencyCase,
   accept: acceptCase,
+  terminate: terminateCase,
+  cold: coldCase,
   list: listCase,
   purge: purgeCase,
 };

@@ -9,6 +9,7 @@ import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service'
 import { createPool, type Sql } from '@evenfall/postgres';
 import { type ClientOf, grpcClient } from '@evenfall/rpc';
 import { tempDir } from '@evenfall/testkit';
+import { durationOfMs } from '@evenfall/time';
 import { zipOf } from './zip.ts';
 
 export type CpuSeconds = { readonly platform: number; readonly postgres: number; readonly functions: number };
@@ -19,6 +20,7 @@ export type Stack = {
   readonly functions: ClientOf<FunctionServiceService>;
   readonly operators: ClientOf<OperatorServiceService>;
   readonly pid: number;
+  deploy(name: string, runtime: 'nodejs' | 'python3', files: Readonly<Record<string, string>>): Promise<void>;
   /** A pool on its database; to be ended before the stack is stopped. */
   sql(): Sql;
   deployEcho(name: string, runtime: 'nodejs' | 'python3'): Promise<void>;
@@ -54,16 +56,19 @@ export async function startStack(): Promise<Stack> {
   const functions = grpcClient(FunctionServiceService, address);
   const operators = grpcClient(OperatorServiceService, address);
   const pid = child.pid ?? 0;
+  const deploy: Stack['deploy'] = async (name, runtime, files) => {
+    const terms = { timeout: durationOfMs(120_000), memoryMb: 128 };
+    const fn = { ...FunctionMessage.create({ namespace: 'default', name, runtime, handler: 'index.handler', ...terms }) };
+    await functions.client.createFunction({ function: fn, codeZip: await zipOf(files) });
+  };
   return {
     events: events.client,
     functions: functions.client,
     operators: operators.client,
     pid,
     sql: () => sqlOf(dir.path),
-    async deployEcho(name, runtime) {
-      const fn = { ...FunctionMessage.create({ namespace: 'default', name, runtime, handler: 'index.handler', memoryMb: 128 }) };
-      await functions.client.createFunction({ function: fn, codeZip: await zipOf(ECHO[runtime]) });
-    },
+    deploy,
+    deployEcho: (name, runtime) => deploy(name, runtime, ECHO[runtime]),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     cpuSeconds: () => cpuSecondsOf(pid),
     async stop() {

@@ -1,7 +1,7 @@
 // What the check of deploy/ finds in files that are wrong.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { servicesOfCompose, servicesOfKubernetes, settingsFaults } from './deploy/settings-faults.ts';
+import { servicesOfCompose, servicesOfKubernetes, drainFaults, settingsFaults } from './deploy/settings-faults.ts';
 
 const compose = (environment: string): string => `
 x-key: &key { EVENFALL_INTERNAL_KEY: '\${KEY:?none}' }
@@ -43,5 +43,22 @@ describe('The variables in deploy/', () => {
     );
     const [unknown] = servicesOfKubernetes({ 'a.yaml': manifest("{ name: EVENFALL_LEASES, value: '30s' }") }).flatMap(settingsFaults);
     assert.match(unknown ?? '', /EVENFALL_LEASES is nothing the scheduler reads/);
+  });
+});
+
+describe('The time an agent is given to stop', () => {
+  const agent = (grace: string, deadline?: string): string[] => {
+    const variables = deadline === undefined ? '{}' : `{ EVENFALL_AGENT_DRAIN_DEADLINE: ${deadline} }`;
+    const text = `services: { agent: { command: [services/instance-agent/src/main.ts], environment: ${variables}${grace} } }`;
+    return servicesOfCompose(text, {}).flatMap(drainFaults);
+  };
+  it('is longer than its drain', () => {
+    assert.deepEqual(agent(', stop_grace_period: 40s'), []);
+    assert.deepEqual(agent(', stop_grace_period: 75s', '60s'), []);
+    assert.match(
+      agent(', stop_grace_period: 70s', '60s').join(),
+      /has 70000 ms to stop; EVENFALL_AGENT_DRAIN_DEADLINE and leaving take 75000 ms/,
+    );
+    assert.match(agent('').join(), /has no ms to stop/);
   });
 });

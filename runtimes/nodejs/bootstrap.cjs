@@ -13,8 +13,8 @@ const { pathToFileURL } = require('node:url');
 const signalNumbers = require('node:os').constants.signals;
 
 const MAX_RESULT_BYTES = 6 * 1024 * 1024;
-const [LOAD, INVOKE, HOOK] = [1, 2, 3];
-const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED] = [17, 18, 19, 20, 21, 22, 23];
+const [LOAD, INVOKE, HOOK, EXTENDED] = [1, 2, 3, 4];
+const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND] = [17, 18, 19, 20, 21, 22, 23, 24];
 
 const channel = new net.Socket({ fd: 3, readable: true, writable: true });
 /** The event that runs: its number, its id, and the one way to end it. */
@@ -171,6 +171,32 @@ async function runHook(body) {
   }
 }
 
+// --- more time ---
+/** Requests that were not answered yet, by their number. */
+const asked = new Map();
+let lastAsked = 0;
+
+/** What functions find as `evenfall`, without importing anything. */
+globalThis.evenfall = Object.freeze({
+  /** Asks for more time to stop, in milliseconds; resolves to what was granted, with a reason where that is less. */
+  extend(ms) {
+    if (typeof ms !== 'number' || !(ms >= 0)) return Promise.reject(new TypeError('evenfall.extend() takes milliseconds'));
+    return new Promise((resolve) => {
+      lastAsked = (lastAsked + 1) % 0x1_0000_0000;
+      asked.set(lastAsked, resolve);
+      const head = Buffer.allocUnsafe(8);
+      head.writeUInt32LE(lastAsked, 0);
+      head.writeUInt32LE(Math.min(0xffffffff, Math.round(ms)), 4);
+      writeFrame(EXTEND, head);
+    });
+  },
+});
+function tellExtension(body) {
+  const id = body.readUInt32LE(0);
+  asked.get(id)?.({ grantedMs: body.readUInt32LE(4), reason: body.toString('utf8', 8) });
+  asked.delete(id);
+}
+
 // --- invoking ---
 function contextOf(run, callback) {
   return {
@@ -234,6 +260,7 @@ channel.on('data', (chunk) => {
     if (kind === INVOKE) invoke(body);
     else if (kind === LOAD) void load(body);
     else if (kind === HOOK) void runHook(body);
+    else if (kind === EXTENDED) tellExtension(body);
   }
   pending = at === pending.length ? NOTHING : pending.subarray(at);
 });

@@ -14,34 +14,114 @@ from time import perf_counter
 CHANNEL = 3
 MAX_RESULT_BYTES = 6 * 1024 * 1024
 
-LOAD, INVOKE, HOOK = 1, 2, 3
-HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HOOK_ENDED = 17, 18, 19, 20, 21, 23
+LOAD, INVOKE, HOOK, EXTENDED = 1, 2, 3, 4
+HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HOOK_ENDED, EXTEND = 17, 18, 19, 20, 21, 23, 24
 
 _pending = bytearray()
 _unpack_u32 = struct.Struct("<I").unpack_from
 
 
-def read_frame():
-    """Returns (kind, body); leaves the program when the agent has gone."""
+def take_frame():
+    """Takes the first whole frame of what was read, as (kind, body); None if there is none. One step: a signal handler may take one too."""
+    have = len(_pending)
+    if have >= 4:
+        end = 4 + _unpack_u32(_pending)[0]
+        if have >= end:
+            frame = bytes(_pending[4:end])
+            del _pending[:end]
+            return frame[0], frame[1:]
+    return None
+
+
+def read_more():
+    """Reads what has come; leaves the program when the agent has gone."""
     global _pending
+    chunk = os.read(CHANNEL, 262144)
+    if not chunk:
+        sys.exit(0)
+    _pending += chunk
+
+
+def read_frame():
+    """Returns (kind, body)."""
     while True:
-        have = len(_pending)
-        if have >= 4:
-            end = 4 + _unpack_u32(_pending)[0]
-            if have >= end:
-                frame = bytes(_pending[4:end])
-                del _pending[:end]
-                return frame[0], frame[1:]
-        chunk = os.read(CHANNEL, 262144)
-        if not chunk:
-            sys.exit(0)
-        _pending += chunk
+        frame = take_frame()
+        if frame is not None:
+            return frame
+        read_more()
+
+
+_writing = False
 
 
 def write_frame(kind, body):
-    data = memoryview(struct.pack("<IB", len(body) + 1, kind) + body)
-    while data:
-        data = data[os.write(CHANNEL, data):]
+    global _writing
+    _writing = True
+    try:
+        data = memoryview(struct.pack("<IB", len(body) + 1, kind) + body)
+        while data:
+            data = data[os.write(CHANNEL, data):]
+    finally:
+        _writing = False
+
+
+_running = False
+_asked = 0
+_answers = {}
+
+
+def extend(seconds):
+    """Asks for more time to stop; returns what was granted, with a reason where that is less. On the main thread only.
+
+    It may be called in a signal handler, even one that interrupts another call of it: whoever reads an answer leaves it for whom it is.
+    """
+    import select
+    import threading
+    from types import SimpleNamespace
+
+    global _asked
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("evenfall.extend() has to be called on the main thread")
+    if not seconds >= 0:
+        raise ValueError("evenfall.extend() takes seconds")
+    if _writing or not _running:
+        return SimpleNamespace(granted=0.0, reason="The event is being answered")
+    _asked = asked = (_asked + 1) & 0xFFFFFFFF
+    write_frame(EXTEND, struct.pack("<II", asked, min(0xFFFFFFFF, round(seconds * 1000))))
+    while asked not in _answers:
+        # Never blocked for long: another call, on top of this one, may have read the answer.
+        if select.select([CHANNEL], [], [], 0.02)[0] and asked not in _answers:
+            read_more()
+        frame = take_frame()
+        while frame is not None:
+            if frame[0] == EXTENDED:
+                number, granted_ms = struct.unpack_from("<II", frame[1])
+                _answers[number] = SimpleNamespace(granted=granted_ms / 1000, reason=frame[1][8:].decode())
+            frame = take_frame()
+    return _answers.pop(asked)
+
+
+def offer_module():
+    """Makes `import evenfall` work in functions, if they bring no module of that name."""
+    from _frozen_importlib import ModuleSpec  # importlib.machinery would cost a millisecond of every start
+
+    module = type(sys)("evenfall", "What the platform offers to functions.")
+    module.extend = extend
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return ModuleSpec(name, Finder) if name == "evenfall" else None
+
+        @staticmethod
+        def create_module(spec):
+            return module
+
+        @staticmethod
+        def exec_module(_):
+            return None
+
+    sys.meta_path.append(Finder)
 
 
 def flush_output():
@@ -131,13 +211,17 @@ def invoke(handler, static_context, body):
     started = perf_counter()
     context = dict(static_context)
     context["request_id"] = request_id
+    global _running
+    _running = True
     try:
         answer = handler(json.loads(body[id_end:] or b"null"), context)
         result = encode(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        _running = False
     except (SystemExit, KeyboardInterrupt):
         flush_output()
         raise  # the function chose to leave: the process ends as any other would
     except BaseException as error:
+        _running = False
         flush_output()
         stack = text_of(error, 1)
         write_frame(FAILURE, answer_head(seq, started) + struct.pack("<H", 430) + failure(request_id, 430, "user code exception caught", stack))
@@ -175,6 +259,7 @@ def main():
     sys.path[0] = os.getcwd()
     # For what the function starts. Set earlier, a json.py of the function's would have been taken for Python's, above.
     os.environ.setdefault("PYTHONPATH", os.getcwd())
+    offer_module()
     write_frame(HELLO, b"")
     handler, context = None, {}
     while True:

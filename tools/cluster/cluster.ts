@@ -133,6 +133,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       const own = {
         EVENFALL_AGENT_NAME: `agent-${i}`,
         EVENFALL_AGENT_DATA_DIR: join(dataDir, `agent-${i}`),
+        EVENFALL_AGENT_DRAIN_DEADLINE: '0s', // all stop at once: there is no other host to go to
         // They are on one machine.
         EVENFALL_AGENT_CAPACITY_MB: String(Math.max(256, Math.floor(((totalmem() / 1024 / 1024) * 0.75) / agents))),
         EVENFALL_AGENT_PARALLEL_STARTS: String(Math.max(1, Math.floor((availableParallelism() * 2) / agents))),

@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { validate } from 'dockerfile-utils';
 import { ROOT } from '../run.ts';
-import { servicesOfCompose, servicesOfKubernetes, settingsFaults } from './settings-faults.ts';
+import { servicesOfCompose, servicesOfKubernetes, drainFaults, settingsFaults } from './settings-faults.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const faults: string[] = [];
@@ -70,7 +70,7 @@ const deployed = [
   ...servicesOfCompose(read('deploy/compose/compose.yaml'), variables),
   ...servicesOfKubernetes(Object.fromEntries(checked.map((file) => [basename(file), read(file)]))),
 ];
-faults.push(...deployed.flatMap(settingsFaults));
+faults.push(...deployed.flatMap(settingsFaults), ...deployed.flatMap(drainFaults));
 
 for (const fault of faults) process.stderr.write(`${fault}\n`);
 process.exitCode = faults.length > 0 ? 1 : 0;

@@ -1,22 +1,42 @@
 import { parse, parseAllDocuments } from 'yaml';
+import { parseDuration } from '@evenfall/time';
 import { PROCESS_SETTINGS, type Specs } from '../service-settings.ts';
 
 type Env = Readonly<Record<string, string>>;
 
 /** A service as a file of deploy/ starts it: which one, and the variables it is given. A value is undefined if only the cluster knows it. */
-export type Deployed = { readonly where: string; readonly service: string; readonly env: Readonly<Record<string, string | undefined>> };
+export type Deployed = {
+  readonly where: string;
+  readonly service: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** How long whoever stops it waits before it kills it, as the file says; undefined if it does not. */
+  readonly stopWithinMs?: number | undefined;
+};
 
 /** What every image sets (deploy/docker/Dockerfile). */
 const OF_IMAGE: Env = { EVENFALL_HOST: '0.0.0.0' };
 
 /** Each service of a compose file that runs one of ours, with the variables of an env file put in. */
 export function servicesOfCompose(text: string, variables: Env): Deployed[] {
-  type Service = { readonly command?: readonly string[]; readonly environment?: Readonly<Record<string, unknown>> };
+  type Service = {
+    readonly command?: readonly string[];
+    readonly environment?: Readonly<Record<string, unknown>>;
+    readonly stop_grace_period?: string;
+  };
   const { services } = parse(text, { merge: true }) as { readonly services: Readonly<Record<string, Service>> };
-  return Object.entries(services).flatMap(([name, { command, environment }]) => {
+  return Object.entries(services).flatMap(([name, { command, environment, stop_grace_period: grace }]) => {
     const service = serviceOf(command);
     const env = Object.entries(environment ?? {}).map(([key, value]) => [key, interpolate(String(value), variables)] as const);
-    return service === undefined ? [] : [{ where: `compose.yaml, ${name}`, service, env: Object.fromEntries(env) }];
+    return service === undefined
+      ? []
+      : [
+          {
+            where: `compose.yaml, ${name}`,
+            service,
+            env: Object.fromEntries(env),
+            stopWithinMs: grace === undefined ? undefined : parseDuration(grace),
+          },
+        ];
   });
 }
 
@@ -34,7 +54,11 @@ export function servicesOfKubernetes(files: Readonly<Record<string, string>>): D
     readonly metadata: { readonly name: string };
     readonly data?: Env;
     readonly stringData?: Env;
-    readonly spec?: { readonly template?: { readonly spec?: { readonly containers?: readonly Container[] } } };
+    readonly spec?: {
+      readonly template?: {
+        readonly spec?: { readonly containers?: readonly Container[]; readonly terminationGracePeriodSeconds?: number };
+      };
+    };
   };
   const documents = Object.entries(files).flatMap(([file, text]) =>
     parseAllDocuments(text).map((document) => ({ file, ...(document.toJS() as Document) })),
@@ -51,10 +75,13 @@ export function servicesOfKubernetes(files: Readonly<Record<string, string>>): D
   };
   return documents.flatMap(({ file, spec }) =>
     (spec?.template?.spec?.containers ?? []).flatMap(({ args, env }) => {
+      const seconds = spec?.template?.spec?.terminationGracePeriodSeconds;
       const service = serviceOf(args);
       const where = `${file}, ${service ?? ''}`;
       const values = (env ?? []).map((variable) => [variable.name, valueOf(where, variable)] as const);
-      return service === undefined ? [] : [{ where, service, env: Object.fromEntries(values) }];
+      return service === undefined
+        ? []
+        : [{ where, service, env: Object.fromEntries(values), stopWithinMs: seconds === undefined ? undefined : seconds * 1_000 }];
     }),
   );
 }
@@ -71,6 +98,19 @@ export function settingsFaults({ where, service, env }: Deployed): string[] {
     const result = value === undefined ? { value } : spec.parse(value);
     return 'fault' in result ? [`${where}: ${name} is ${result.fault}; write ${spec.form}`] : [];
   });
+}
+
+/** What an agent takes to leave, beyond its drain: the last hooks, the last outcomes. */
+const LEAVING_MS = 15_000;
+
+/** Whether an agent would be killed in the middle of its drain. */
+export function drainFaults({ where, service, env, stopWithinMs }: Deployed): string[] {
+  if (service !== 'instance-agent') return [];
+  const spec = PROCESS_SETTINGS['instance-agent'].drainDeadlineMs;
+  const parsed = spec.parse(env[spec.name] ?? spec.fallback ?? '');
+  const deadlineMs = 'value' in parsed ? (parsed.value ?? 0) : 0; // what does not parse is a fault of its own
+  if (stopWithinMs !== undefined && stopWithinMs >= deadlineMs + LEAVING_MS) return [];
+  return [`${where}: it has ${stopWithinMs ?? 'no'} ms to stop; ${spec.name} and leaving take ${deadlineMs + LEAVING_MS} ms`];
 }
 
 function serviceOf(command: readonly string[] | undefined): string | undefined {

@@ -42,6 +42,7 @@ export const REASONS = {
   // Events
   EVENT_NOT_FOUND: row('NOT_FOUND', 'There is no event "{event_id}"; status is kept for 72 hours after an event ends.'),
   DEAD_LETTER_NOT_FOUND: row('NOT_FOUND', 'There is no dead letter of an event "{event_id}"; it may have been redriven or purged.'),
+  AGENT_NOT_FOUND: row('NOT_FOUND', 'No agent "{agent_id}" is attached.'),
   EVENT_NOT_HELD: row('UNAVAILABLE', 'This queue replica does not hold event "{event_id}"; another may.'),
   EVENT_ENDED: row('FAILED_PRECONDITION', 'Event "{event_id}" has ended already: {state}.'),
   PAYLOAD_NOT_JSON: row('INVALID_ARGUMENT', 'The payload is not valid JSON: {detail}.'),

@@ -13,6 +13,7 @@ import { formatDuration, msOfDuration } from '@evenfall/time';
 import { systemBackoffMs } from './backoff.ts';
 import { errorClassOf } from './error-class.ts';
 import { isFinal } from './evolve.ts';
+import { isUnasked } from './receipt.ts';
 
 /** What may be asked of, or reported about, an event. */
 export type Command =
@@ -120,7 +121,8 @@ function retryDelayMs(stored: StoredEvent, statusCode: number, random: number): 
 
 /** What happened before the signal wins over what was asked; after it the event is terminated, however the attempt ended. */
 function stateAfterTermination(ended: AttemptEnded): State {
-  const signalled = ended.stop !== undefined && ended.stop.outcome !== StopOutcome.ENDED_BEFORE_SIGNAL;
+  const { stop } = ended;
+  const signalled = stop !== undefined && !isUnasked(stop.cause) && stop.outcome !== StopOutcome.ENDED_BEFORE_SIGNAL;
   const neverRan = ended.outcome === Outcome.START_FAILED || ended.outcome === Outcome.LOST || ended.outcome === Outcome.DRAINED;
   if (signalled || neverRan) return State.TERMINATED;
   return ended.outcome === Outcome.RETURNED && ended.statusCode === 200 ? State.SUCCEEDED : State.FAILED;

@@ -19,6 +19,7 @@ import type {
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { destinationOf, pendingDelivery } from './destination.ts';
 import { errorClassOf } from './error-class.ts';
+import { isUnasked, newReceipt, openReceipt, withReceipt, withSignal } from './receipt.ts';
 
 const NOTHING = Buffer.alloc(0);
 const NOBODY: Delivery[] = [];
@@ -48,7 +49,7 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord): S
     case 'terminationRequested':
       return terminationRequested(current, event, record, change.value);
     case 'signalSent':
-      return runs(event, record.attempt) && event.termination ? signalSent(current, event, event.termination, change.value) : current;
+      return runs(event, record.attempt) ? signalSent(current, event, record, change.value) : current;
     case 'endedUnstarted':
       return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value) : current;
     case 'deadLetterPurged':
@@ -125,6 +126,7 @@ function attemptOf(number: number, value: AttemptStarted | undefined): Attempt {
     error: NOTHING,
     coldStartDetail: value?.coldStartDetail,
     memoryMb: value?.memoryMb ?? 0,
+    stop: undefined,
   };
 }
 
@@ -156,6 +158,7 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
     exitCode: ended.exitCode,
     signal: ended.signal,
     error: ended.error,
+    stop: attemptReceiptOf(before, ended, record.time),
   };
   const final = isFinal(value.state);
   const deliveries = deliveriesOf(current, value.state, record.time);
@@ -184,23 +187,20 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
   );
 }
 
-/** The receipt with the agent's part filled in; without one the attempt had ended, or was lost, before any signal. */
+/** The attempt's own receipt once it is over: of a stop that nobody asked for. What somebody asked for meanwhile is all on the event's. */
+function attemptReceiptOf({ stop: before }: Attempt, ended: AttemptEnded, time: Date | undefined): Termination | undefined {
+  const { stop } = ended;
+  if (!stop) return before && { ...before, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
+  return isUnasked(stop.cause) ? withReceipt(before ?? openReceipt(stop, time), ended) : undefined;
+}
+
+/** The event's receipt once the attempt is over; without a part of the agent's in it the attempt had ended, or was lost, before any signal. */
 function receiptOf(termination: Termination, ended: AttemptEnded): Termination {
-  const stop = ended.stop;
-  if (stop) {
-    return {
-      ...termination,
-      policy: stop.policy ?? termination.policy,
-      steps: stop.steps.length > 0 ? stop.steps : termination.steps,
-      outcome: stop.outcome,
-      endTime: ended.endTime,
-      sweptProcessCount: stop.sweptProcessCount,
-      exitCode: stop.exitCode,
-      signal: stop.signal,
-      durationMs: stop.durationMs,
-    };
-  }
-  return { ...termination, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
+  const { stop } = ended;
+  if (!stop) return { ...termination, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
+  // Stopped for a reason of the platform's before the request reached it: that receipt is the attempt's.
+  if (isUnasked(stop.cause)) return { ...termination, outcome: StopOutcome.ENDED_BEFORE_SIGNAL, endTime: ended.endTime };
+  return withReceipt(termination, ended);
 }
 
 function outcomeWithoutStop(outcome: Outcome): StopOutcome {
@@ -212,30 +212,21 @@ function terminationRequested(current: StoredEvent, event: Event, record: EventR
   const first = event.termination;
   // Who asked first stands on the receipt; force always wins.
   const mode = first?.mode === Mode.FORCE ? Mode.FORCE : value.mode;
-  const termination: Termination = first
-    ? { ...first, mode }
-    : {
-        cause: value.cause,
-        mode,
-        requester: value.requester,
-        reason: value.reason,
-        requestTime: record.time,
-        policy: undefined,
-        steps: [],
-        outcome: StopOutcome.UNSPECIFIED,
-        endTime: undefined,
-        sweptProcessCount: 0,
-        exitCode: 0,
-        signal: '',
-        durationMs: 0,
-      };
+  const termination = first ? { ...first, mode } : newReceipt({ ...value, requestTime: record.time });
   const state = event.state === State.RUNNING ? State.TERMINATING : event.state;
   return next(current, { ...event, state, termination }, { terminationRequest: { ...value, mode } });
 }
 
-function signalSent(current: StoredEvent, event: Event, termination: Termination, value: SignalSent): StoredEvent {
-  const steps = value.step ? [...termination.steps, value.step] : termination.steps;
-  return next(current, { ...event, termination: { ...termination, policy: value.policy ?? termination.policy, steps } });
+function signalSent(current: StoredEvent, event: Event, record: EventRecord, value: SignalSent): StoredEvent {
+  if (isUnasked(value.cause)) {
+    const running = event.attempts[event.attempts.length - 1] as Attempt; // runs(): there is one
+    const stop = withSignal(
+      running.stop ?? openReceipt({ cause: value.cause, mode: Mode.GRACEFUL, requestTime: record.time }, record.time),
+      value,
+    );
+    return next(current, { ...event, attempts: [...event.attempts.slice(0, -1), { ...running, stop }] });
+  }
+  return event.termination ? next(current, { ...event, termination: withSignal(event.termination, value) }) : current;
 }
 
 function endedUnstarted(current: StoredEvent, event: Event, record: EventRecord, value: EndedUnstarted): StoredEvent {

@@ -6,4 +6,4 @@ export { eventPolicyOf } from './event-policy.ts';
 export { destinationKey, MAX_DEPTH, owedDestination } from './destination.ts';
 export { errorClassOf, type ErrorClass } from './error-class.ts';
 export { systemBackoffMs } from './backoff.ts';
-export { platformLinesBefore, platformLinesAfter, signalLine, reportOf, mergeLog, type PlatformLine } from './log-lines.ts';
+export { platformLinesBefore, platformLinesAfter, signalLine, signalsOf, reportOf, mergeLog, type PlatformLine } from './log-lines.ts';

@@ -32,6 +32,12 @@ export function platformLinesBefore(eventId: string, attempt: Attempt): Platform
   return lines;
 }
 
+/** Every signal of an attempt, in order: those of a stop that nobody asked for, then those of the termination, which is of the last one. */
+export function signalsOf(event: Event, attempt: Attempt): readonly TerminationStep[] {
+  const asked = attempt.number === event.attempts.length ? (event.termination?.steps ?? []) : [];
+  return attempt.stop ? [...attempt.stop.steps, ...asked] : asked;
+}
+
 /** What the log says once a signal was sent; undefined for SIGKILL, which no function receives. */
 export function signalLine(step: TerminationStep): PlatformLine | undefined {
   if (step.signal === 9) return undefined;
@@ -72,7 +78,9 @@ export function mergeLog(event: Event, own: readonly LogLine[]): LogLine[] {
       lines.push({ time: new Date(timeMs), stream: Stream.PLATFORM, attempt: attempt.number, instanceId: attempt.instanceId, text });
     };
     platformLinesBefore(event.id, attempt).forEach(put);
-    const signals = last ? (event.termination?.steps ?? []).map(signalLine).filter((line) => line !== undefined) : [];
+    const signals = signalsOf(event, attempt)
+      .map(signalLine)
+      .filter((line) => line !== undefined);
     for (const line of own) {
       if (line.attempt !== attempt.number) continue;
       while (signals[0] && signals[0].timeMs <= (line.time?.getTime() ?? 0)) put(signals.shift() as PlatformLine);

@@ -8,7 +8,7 @@ export type MainOptions = {
    */
   readonly start: (signal: AbortSignal) => Promise<Running>;
   /** How long stopping may take before the program leaves anyway, with code 1. */
-  readonly stopWithinMs: number;
+  readonly stopWithinMs: () => number;
   /** Resolves when somebody else than a signal wants the program to stop. */
   readonly stopRequested?: Promise<void>;
 };
@@ -32,7 +32,8 @@ export async function runMain(options: MainOptions): Promise<void> {
       stopping.abort();
       process.once('SIGINT', () => process.exit(130));
       process.once('SIGTERM', () => process.exit(143));
-      setTimeout(() => fatal(new Error(`Did not stop within ${options.stopWithinMs} ms`)), options.stopWithinMs);
+      const withinMs = options.stopWithinMs();
+      setTimeout(() => fatal(new Error(`Did not stop within ${withinMs} ms`)), withinMs);
       resolve();
     };
     process.once('SIGINT', onStop);

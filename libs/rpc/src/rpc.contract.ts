@@ -69,6 +69,7 @@ const scheduler: Implementation<SchedulerServiceService> = {
   },
   attach: unimplemented,
   invoke: unimplemented,
+  drainAgent: unimplemented,
   listAgents: unimplemented,
   listInstances: unimplemented,
 };

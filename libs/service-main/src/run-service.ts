@@ -45,7 +45,7 @@ export type ServiceSpec<C extends AnyConfig> = {
   /** Starts the service; answers what its ready line says beside the metrics: `grpc=…`. */
   readonly start: (building: Building<C>) => Promise<Readonly<Record<string, string>>>;
   /** How long stopping may take. Default 15 s. */
-  readonly stopWithinMs?: number;
+  readonly stopWithinMs?: (config: C) => number;
 };
 
 /** How long calls under way get when the server closes. */
@@ -61,11 +61,13 @@ const FOR_EVER_MS = 365 * 24 * 3_600_000;
 export async function runService<C extends AnyConfig>(spec: ServiceSpec<C>): Promise<void> {
   let endOfStdin: (() => void) | undefined;
   const stopRequested = new Promise<void>((resolve) => (endOfStdin = resolve));
+  let stopWithinMs = 15_000;
   await runMain({
-    stopWithinMs: spec.stopWithinMs ?? 15_000,
+    stopWithinMs: () => stopWithinMs,
     stopRequested,
     start(signal) {
       const config = spec.readConfig();
+      stopWithinMs = spec.stopWithinMs?.(config) ?? stopWithinMs;
       if (config.stopOnStdinEnd) {
         for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => endOfStdin?.());
         process.stdin.resume();

@@ -3,7 +3,7 @@ import { readConfig } from './config.ts';
 import { startAllInOne } from './service.ts';
 
 await runMain({
-  stopWithinMs: 30_000,
+  stopWithinMs: () => 30_000,
   async start() {
     const running = await startAllInOne(readConfig(process.env));
     const { http, grpc, metrics } = running.addresses;

@@ -140,6 +140,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           codeCacheMb: config.agentCodeCacheMb,
           pythonPath: config.agentPythonPath,
           searchPath: config.agentSearchPath,
+          drainDeadlineMs: 0, // Ctrl-C is quick: what runs is tried again at the next start
         });
         return agent.stop;
       },

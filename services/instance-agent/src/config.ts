@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { choice, integer, readSettings, text } from '@evenfall/config';
+import { choice, duration, integer, readSettings, text } from '@evenfall/config';
 import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings } from '@evenfall/service-main/settings';
 
 /** Settings of the instance agent. */
@@ -71,8 +71,20 @@ export const agentSettings = {
   searchPath: text({ name: 'PATH', doc: 'Where interpreters are looked for.', fallback: '/usr/local/bin:/usr/bin:/bin' }),
 };
 
+/** How an agent that is a process of its own leaves; where everything stops at once, nothing is waited for. */
+const drainSetting = {
+  drainDeadlineMs: duration({
+    name: 'EVENFALL_AGENT_DRAIN_DEADLINE',
+    doc: 'How long functions may go on when the agent is stopped; whoever stops it has to wait a little longer.',
+    fallback: '25s',
+    minMs: 0,
+    maxMs: 24 * 3_600_000,
+  }),
+};
+
 /** Everything the agent reads as a process of its own. */
 export const agentProcess = {
+  ...drainSetting,
   dataRoot: dataDirSetting,
   ...hostSetting,
   ...processSettings('instance-agent'),

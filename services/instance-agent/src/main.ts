@@ -7,6 +7,7 @@ import { startInstanceAgent } from './service.ts';
 
 await runService({
   name: 'instance-agent',
+  stopWithinMs: (config) => config.drainDeadlineMs + 15_000,
   readConfig: () => readConfig(process.env),
   async start({ config, log, part, peer, dependsOn }) {
     const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);

@@ -1,3 +1,4 @@
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
@@ -30,6 +31,8 @@ export type InstanceProcess = {
   /** Resolves once nothing it starts can escape the sweep: no code of the function's may run before. undefined if it can be loaded at once. */
   readonly contained: Promise<void> | undefined;
   write(bytes: Buffer): void;
+  /** How it is made sure that nothing of it is left. */
+  containment(): 'PID_NAMESPACE' | 'CGROUP' | 'MARKERS';
   /** Sends a signal by its number; a stopped process is continued first. */
   signal(signal: number, scope: SignalScope): Delivery;
   killGroup(): void;
@@ -52,6 +55,16 @@ export type ProcessDriver = {
   sweepEarlierSessions(): Promise<number>;
   /** Lets go of what the host keeps for the agent; no instance is left. */
   close(): void;
+};
+
+/** Outcomes on disk. */
+export type OutcomeSpool = {
+  /** What an earlier session left; what is torn is left out. */
+  read(): AttemptReport[];
+  /** Adds some; `kept` are those added before that are still wanted. Answers false if it is full. Throws what the disk says. */
+  append(reports: readonly AttemptReport[], kept: () => readonly AttemptReport[]): boolean;
+  /** Nothing of it is wanted any more. */
+  clear(): void;
 };
 
 /** Unpacked code packages. */
@@ -96,6 +109,8 @@ export type ConversationEvents = {
   /** Signals with a listener, as bits. */
   onHandlers(signals: number): void;
   onHookEnded(seq: number, ok: boolean, text: string): void;
+  /** The function, which is being stopped, asks for so many milliseconds more; answers what it gets, and why that is less. */
+  onExtensionAsked(ms: number): { readonly grantedMs: number; readonly reason: string };
   /** What it says cannot be understood, or it stopped talking while it lives; the text says what happened. */
   onBroken(text: string): void;
 };

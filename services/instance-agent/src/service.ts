@@ -6,7 +6,8 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
-import { newUuidV7, systemClock } from '@evenfall/time';
+import { msOfDuration, newUuidV7, systemClock } from '@evenfall/time';
+import { outcomeSpool } from './adapters/spool/outcome-spool.ts';
 import { codeStore } from './adapters/code/code-store.ts';
 import { conversations } from './adapters/conversation/conversations.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
@@ -16,17 +17,20 @@ import { closeInherited } from './adapters/process/close-inherited.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import type { Ability } from './domain/ability.ts';
-import { type Agent, type Instance, keyOf, type Outbox } from './flows/agent.ts';
+import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
+import { drainHost, tendDrain } from './flows/drain-host.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
 import { endAttempt } from './flows/end-attempt.ts';
 import { assign, reportAgain } from './flows/run-attempt.ts';
 import { onSettled } from './flows/run-hooks.ts';
-import { onDue, startInstance } from './flows/start-instance.ts';
+import { startInstance } from './flows/start-instance.ts';
 import { stopAttempt } from './flows/stop-attempt.ts';
+import { takeDue } from './flows/take-due.ts';
 import { attachment } from './loops/attach.ts';
 import { startConcluder } from './loops/conclude.ts';
 import { watchDeadlines } from './loops/deadlines.ts';
 import { shipLogs } from './loops/ship-logs.ts';
+import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
 import type { ProcessDriver } from './ports.ts';
 
@@ -58,6 +62,8 @@ export type InstanceAgentSettings = {
   readonly pythonPath?: string | undefined;
   /** Where interpreters are looked for, as in PATH. */
   readonly searchPath?: string | undefined;
+  /** How long what runs may go on when the agent is stopped, or drained without a word about it; 25 s if it is not given. 0 kills at once. */
+  readonly drainDeadlineMs?: number | undefined;
 };
 
 export type RunningInstanceAgent = {
@@ -66,6 +72,7 @@ export type RunningInstanceAgent = {
   readonly abilities: readonly Ability[];
   /** Whether the scheduler knows of it now. */
   isAttached(): boolean;
+  /** Drains the host, and leaves nothing behind. */
   stop(): Promise<void>;
 };
 
@@ -73,15 +80,18 @@ const TICK_MS = 250;
 const DEFAULT_LOG_SPOOL_MB = 256;
 const LOAD_TICK_MS = 100;
 const STOP_WITHIN_MS = 5_000;
+const DRAIN_DEADLINE_MS = 25_000;
+/** How long the last outcomes may take to be acknowledged. */
+const LAST_ACKS_MS = 2_000;
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 const LOST = { kind: 'LOST' } as const;
-const DRAINED = { kind: 'DRAINED' } as const;
 
 /** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what it is given until stopped. */
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
   const { log } = ports;
   const capacityMb = settings.capacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75);
   const parallelStarts = settings.parallelStarts ?? availableParallelism() * 2;
+  const drainDeadlineMs = settings.drainDeadlineMs ?? DRAIN_DEADLINE_MS;
   await mkdir(resolve(settings.dataDir), { recursive: true });
   const dataDir = await realpath(settings.dataDir); // mounts know no links
   const agentId = settings.agentId ?? (await keptId(join(dataDir, 'agent-id')));
@@ -111,8 +121,9 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     hello,
+    drainLeftMs: () => agent.drain && agent.drain.deadlineMs - systemClock.monotonic(),
     repeat: (outbox) => repeat(agent, outbox),
-    receive: (response) => receive(agent, response),
+    receive: (response) => receive(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS, (attempt) => spool.forgotten(attempt)),
     leaseLost: () => loseAll(agent),
   });
   const counters = countable('instance_agent', {
@@ -131,11 +142,16 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       kind: 'gauge',
       read: () => inPhase('RUNNING', 'REPORTING'),
     },
+    outcomes_spooled: {
+      doc: 'Outcomes of them that are on disk too.',
+      kind: 'gauge',
+      read: () => [...attempts.values()].reduce((count, { spooled }) => count + (spooled ? 1 : 0), 0),
+    },
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
-  const spool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
-  const logs = shipLogs(ports.eventStore, spool, systemClock, log, counters);
-  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => onDue(agent, instance, nowMs));
+  const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
+  const logs = shipLogs(ports.eventStore, logSpool, systemClock, log, counters);
+  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => takeDue(agent, instance, nowMs));
   const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
   const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
   const agent: Agent = {
@@ -152,23 +168,35 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     feed: (instance, input) => feed(agent, instance, input),
     instances,
     attempts,
-    stopping: false,
+    drain: undefined,
   };
 
   const tick = setInterval(() => {
     watchMemory(agent);
     attached.checkLease();
+    tendDrain(agent);
   }, TICK_MS);
   const cpuLoad = createCpuLoad();
-  const loadTick = setInterval(() => attached.tellLoad(cpuLoad()), LOAD_TICK_MS);
+  const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
+  const loadTick = setInterval(() => {
+    attached.tellLoad(cpuLoad());
+    spool.round();
+  }, LOAD_TICK_MS);
   const stopped = new AbortController();
   const attaching = attached.run(stopped.signal);
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await emptyHost(agent);
+    drainHost(agent, drainDeadlineMs);
+    await untilSo(
+      () => instances.size === 0,
+      () => (agent.drain?.deadlineMs ?? 0) + STOP_WITHIN_MS,
+    );
     await logs.stop();
     attached.flush();
     await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
+    // Where everything stops at once nobody is left to acknowledge: the outcomes are said at the next start.
+    if (drainDeadlineMs > 0) await untilSo(() => attempts.size === 0 || !attached.isAttached(), within(LAST_ACKS_MS));
+    spool.round(true); // what nobody took is told at the next start
     clearInterval(tick);
     clearInterval(loadTick);
     deadlines.stop();
@@ -196,20 +224,24 @@ async function openDriver(
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */
-function receive(agent: Agent, response: AttachResponse): void {
+function receive(agent: Agent, response: AttachResponse, drainDeadlineMs: number, onForgotten: (attempt: Attempt) => void): void {
+  if (response.drain) drainHost(agent, msOfDuration(response.drain.deadline) ?? drainDeadlineMs);
   for (const key of response.acks) {
     const name = keyOf(key.eventId, key.attempt);
-    if (agent.attempts.get(name)?.phase === 'ENDED') agent.attempts.delete(name);
+    const attempt = agent.attempts.get(name);
+    if (attempt?.phase !== 'ENDED') continue;
+    agent.attempts.delete(name);
+    onForgotten(attempt);
   }
   for (const request of response.startInstances) {
-    if (agent.stopping) agent.outbox.change(goneOf(request.instanceId, true, 'the host is stopping'));
+    if (agent.drain) agent.outbox.change(goneOf(request.instanceId, false, 'the host drains'));
     else void startInstance(agent, request);
   }
   for (const assignment of response.assignments) assign(agent, assignment);
   for (const stop of response.stops) stopAttempt(agent, stop);
-  for (const { instanceId } of response.stopInstances) {
+  for (const { instanceId, cause } of response.stopInstances) {
     const instance = agent.instances.get(instanceId);
-    if (instance) stopWhenIdle(agent, instance);
+    if (instance) stopWhenIdle(agent, instance, cause);
     else agent.outbox.change(goneOf(instanceId, false, 'unknown'));
   }
 }
@@ -234,15 +266,14 @@ function loseAll(agent: Agent): void {
   }
 }
 
-/** Stops every instance, the busy ones by force, and waits until nothing is left. */
-async function emptyHost(agent: Agent): Promise<void> {
-  agent.stopping = true;
-  for (const instance of [...agent.instances.values()]) {
-    if (instance.life.kind === 'IDLE') stopWhenIdle(agent, instance);
-    else feed(agent, instance, { kind: 'KILL_ORDERED', ending: DRAINED });
-  }
-  const untilMs = agent.clock.monotonic() + STOP_WITHIN_MS;
-  while (agent.instances.size > 0 && agent.clock.monotonic() < untilMs) await new Promise((resolve) => setTimeout(resolve, 5));
+/** Waits until something is so, or until a time that may still change. */
+async function untilSo(claim: () => boolean, untilMs: () => number): Promise<void> {
+  while (!claim() && systemClock.monotonic() < untilMs()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function within(ms: number): () => number {
+  const untilMs = systemClock.monotonic() + ms;
+  return () => untilMs;
 }
 
 async function keptId(file: string): Promise<string> {

@@ -62,6 +62,20 @@ describe('the registry', () => {
     await functions.deleteFunction(named);
   });
 
+  it('keeps policies for stops that nobody asks for, and lets an update take them away', async () => {
+    const { function: fn } = await create({
+      terminationByCause: { timeout: { gracePeriod: { seconds: 1n } }, drain: { gracePeriod: { seconds: 3_600n } } },
+    });
+    assert.equal(fn?.terminationByCause?.timeout?.killSignal, 15);
+    assert.deepEqual(fn?.terminationByCause?.drain?.maxGracePeriod, durationOfMs(3_600_000), 'wide enough for what is wanted');
+    assert.equal(fn?.terminationByCause?.update, undefined);
+    assert.deepEqual((await functions.getFunction({ ...NAME, qualifier: '' })).function, fn);
+    const shorter = { function: FunctionMessage.create({ ...NAME, timeout: { seconds: 1n } }), updateMask: ['timeout'] };
+    await assert.rejects(functions.updateFunction(shorter), { reason: 'INVALID_FIELD' }, 'the warning would come before the start');
+    const without = { function: FunctionMessage.create(NAME), updateMask: ['termination_by_cause'] };
+    assert.equal((await functions.updateFunction(without)).function?.terminationByCause, undefined);
+  });
+
   it('creates with every default filled in, gets and resolves', async () => {
     const { function: fn } = await create();
     assert.equal(fn?.version, '$LATEST');
@@ -260,6 +274,14 @@ describe('the registry', () => {
       'INVALID_FIELD',
       { termination: { escalation: Array.from({ length: 9 }, () => ({ signal: 15 as const, wait: { seconds: 1n } })) } },
     ],
+    ['a warning without a time', 'INVALID_FIELD', { terminationByCause: { timeout: {} } }],
+    ['a warning as long as the timeout', 'INVALID_FIELD', { terminationByCause: { timeout: { gracePeriod: { seconds: 3n } } } }],
+    [
+      'a warning with steps',
+      'INVALID_FIELD',
+      { terminationByCause: { timeout: { gracePeriod: { seconds: 1n }, escalation: [{ signal: 15 as const, wait: { seconds: 1n } }] } } },
+    ],
+    ['SIGKILL for a drain', 'INVALID_FIELD', { terminationByCause: { drain: { killSignal: 9 } } }],
     ['a step without a signal', 'INVALID_FIELD', { termination: { escalation: [{ wait: { seconds: 1n } }] } }],
     ['a hook of six minutes', 'INVALID_FIELD', { initializer: { handler: 'index.init', timeout: { seconds: 360n } } }],
     ['an init timeout of two seconds', 'INVALID_FIELD', { initTimeout: { seconds: 2n } }],

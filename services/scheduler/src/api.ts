@@ -8,6 +8,7 @@ import type {
 import { refuse } from '@evenfall/errors';
 import { type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
+import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
 import { invoke } from './flows/invoke.ts';
 import { listAgents, listInstances } from './flows/list.ts';
@@ -31,7 +32,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         if (agent) {
           if (agent.send === send) takeBatch(ports, agent, batch); // else a newer stream speaks for it
         } else if (batch.hello) {
-          agent = attachAgent(ports, batch, batch.hello, send);
+          agent = attachAgent(ports, batch, batch.hello, send, () => responses.fail(new Error('no sign of life for a whole lease')));
           ports.log.info('an agent attached', { agent_id: agent.id, capacity_mb: agent.capacityMb });
         } else {
           throw refuse('INVALID_FIELD', { field: 'hello', rule: 'the first batch must carry it' });
@@ -49,6 +50,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         });
       return responses;
     },
+    drainAgent: async (request) => drainAgent(ports, request),
     listAgents: () => Promise.resolve(listAgents(ports)),
     listInstances: (request) => Promise.resolve(listInstances(ports, request.agentId)),
   };

@@ -14,6 +14,8 @@ export type SchedulerPorts = {
   readonly leaseMs: number;
   /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
   readonly startedMs: number;
+  /** Monotonic time of the last look at everything. */
+  lastTendMs: number;
   readonly newId: () => string;
   /** Asks the registry what a version is now; rejects with FUNCTION_NOT_FOUND. */
   readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;

@@ -5,7 +5,7 @@ import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { createApi } from './api.ts';
-import { attachedAgents, attemptsWaiting, createCluster, instancesByState, memoryOf } from './domain/cluster.ts';
+import { attachedAgents, attemptsWaiting, createCluster, instancesByState, memoryOf, poolsBackingOff } from './domain/cluster.ts';
 import { createStartRate } from './domain/start-rate.ts';
 import { runTend } from './loops/tend.ts';
 import type { SchedulerPorts } from './ports.ts';
@@ -27,6 +27,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     }),
     leaseMs: settings.leaseMs,
     startedMs: systemClock.monotonic(),
+    lastTendMs: systemClock.monotonic(),
     newId: newUuidV7,
     async resolve(namespace, name, qualifier) {
       const { function: spec } = await deps.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: 10_000 });
@@ -39,6 +40,11 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     agents: { doc: 'Agents that are attached.', kind: 'gauge', read: () => attachedAgents(cluster) },
     instances: { doc: 'Instances on all agents, by state.', kind: 'gauge', label: 'state', readEach: () => instancesByState(cluster) },
     attempts_waiting: { doc: 'Attempts that wait for an instance.', kind: 'gauge', read: () => attemptsWaiting(cluster) },
+    functions_backing_off: {
+      doc: 'Function versions that start no instance for a while, because theirs crashed one after the other.',
+      kind: 'gauge',
+      read: () => poolsBackingOff(cluster, systemClock.monotonic()),
+    },
     capacity_mb: { doc: 'Memory the attached agents offer.', kind: 'gauge', read: () => memoryOf(cluster, 'capacityMb') },
     used_mb: { doc: 'Memory of it that instances have.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
   });

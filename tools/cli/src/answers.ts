@@ -37,6 +37,7 @@ export type AttemptAnswer = {
   readonly duration_ms: number;
   readonly memory_bytes: number;
   readonly error?: unknown;
+  readonly stop?: TerminationAnswer;
 };
 
 export type TerminationAnswer = {
@@ -56,6 +57,9 @@ export type TerminationAnswer = {
   readonly end_time: string | null;
   readonly duration_ms: number;
   readonly swept_process_count: number;
+  readonly containment: string | null;
+  readonly extensions: readonly { readonly requested: string; readonly granted: string; readonly reason?: string }[];
+  readonly changes: readonly { readonly cause: string; readonly mode: string; readonly grace_period: string; readonly effect: string }[];
 };
 
 export type DeliveryAnswer = {
@@ -139,6 +143,8 @@ export type AgentAnswer = {
   readonly instance_count: number;
   readonly attempt_count: number;
   readonly attach_time: string | null;
+  readonly state: string;
+  readonly drain_deadline_time: string | null;
   readonly abilities: readonly { readonly name: string; readonly available: boolean; readonly detail: string }[];
 };
 

@@ -15,7 +15,7 @@ import { deleteFunction, getFunction, listFunctions, listVersions, publishFuncti
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
 import { type LogOptions, showLog } from './commands/logs.ts';
 import { purge, type PurgeOptions } from './commands/purge.ts';
-import { examineAgents, listAgents, listInstances } from './commands/workers.ts';
+import { drainAgent, type DrainOptions, examineAgents, listAgents, listInstances } from './commands/workers.ts';
 import type { Context } from './context.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -145,10 +145,16 @@ export function createProgram(world: Surroundings): Command {
     .option('--grep <text>', 'only those with this text in them')
     .option('--stream <stream...>', 'only stdout, stderr or platform')
     .action(run((context, id: string, options: LogOptions) => showLog(context, id, options)));
-  program
+  const agents = program
     .command('agents')
     .description('worker hosts')
     .action(run((context) => listAgents(context)));
+  agents
+    .command('drain <id>')
+    .description('take nothing new there, and end what runs: it is tried again elsewhere')
+    .option('--deadline <duration>', 'kill what still runs after so long')
+    .option('--wait', 'wait until nothing is left there')
+    .action(run((context, id: string, options: DrainOptions) => drainAgent(context, id, options)));
   program
     .command('doctor')
     .description('what worker hosts can do to keep functions apart')

@@ -1,4 +1,4 @@
-import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine } from '@evenfall/event-model';
+import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine, signalsOf } from '@evenfall/event-model';
 import type { Attempt } from '@evenfall/contracts/v1/event';
 import {
   type LogLine,
@@ -50,19 +50,18 @@ export async function* tailLogLines(
           if (end) place = { attempt: end.line.attempt, sequence: end.sequence };
           if (mine.length < BATCH) break;
         }
-        if (last) {
-          const steps = (event.termination?.steps ?? []).slice(signals);
-          signals += steps.length;
-          lines.push(
-            ...platform(
-              attempt,
-              steps.map(signalLine).filter((line) => line !== undefined),
-            ),
-          );
-        }
+        const steps = signalsOf(event, attempt).slice(signals);
+        signals += steps.length;
+        lines.push(
+          ...platform(
+            attempt,
+            steps.map(signalLine).filter((line) => line !== undefined),
+          ),
+        );
         if (!attempt.endTime) break;
         lines.push(...platform(attempt, platformLinesAfter(eventId, attempt, last ? event.result : Buffer.alloc(0))));
         attempts = attempt.number;
+        signals = 0;
         begun = false;
       }
       const passed = those(lines);

@@ -1,5 +1,11 @@
-import type { ListAgentsResponse, ListInstancesRequest, ListInstancesResponse } from '@evenfall/contracts/v1/operator_service';
-import { checkLength } from '../domain/fields.ts';
+import type {
+  DrainAgentRequest,
+  DrainAgentResponse,
+  ListAgentsResponse,
+  ListInstancesRequest,
+  ListInstancesResponse,
+} from '@evenfall/contracts/v1/operator_service';
+import { boundedMs, checkLength } from '../domain/fields.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
 
@@ -12,4 +18,14 @@ export async function listAgents(gateway: Gateway): Promise<ListAgentsResponse> 
 export async function listInstances(gateway: Gateway, request: ListInstancesRequest): Promise<ListInstancesResponse> {
   checkLength('agent_id', request.agentId, 128);
   return gateway.scheduler.listInstances(request, { timeoutMs: LIMITS_MS.read });
+}
+
+const MAX_DRAIN_MS = 24 * 3_600_000;
+
+/** Has a worker host drained. Refusals: AGENT_NOT_FOUND, INVALID_FIELD. */
+export async function drainAgent(gateway: Gateway, request: DrainAgentRequest): Promise<DrainAgentResponse> {
+  checkLength('agent_id', request.agentId, 128);
+  boundedMs('deadline', request.deadline, 0, MAX_DRAIN_MS);
+  gateway.log.info('an agent is asked to drain', { agent_id: request.agentId });
+  return gateway.scheduler.drainAgent(request, { timeoutMs: LIMITS_MS.read });
 }

@@ -1,7 +1,12 @@
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { type NewEvent, QueueServiceService, type TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService, type WatchFunctionsResponse } from '@evenfall/contracts/registry/v1/registry_service';
-import { type InvokeRequest, InvokeResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import {
+  type DrainAgentRequest,
+  type InvokeRequest,
+  InvokeResponse,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -22,6 +27,7 @@ export type World = {
   readonly accepted: NewEvent[];
   readonly terminations: TerminateEventRequest[];
   readonly invocations: InvokeRequest[];
+  readonly drains: DrainAgentRequest[];
   readonly lists: unknown[];
   readonly updates: unknown[];
   readonly codes: Buffer[];
@@ -69,6 +75,7 @@ export function fakeWorld(): World {
     accepted: [],
     terminations: [],
     invocations: [],
+    drains: [],
     lists: [],
     updates: [],
     codes: [],
@@ -154,6 +161,11 @@ export function fakeWorld(): World {
           return world.invokeAnswer;
         },
         listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })] }),
+        drainAgent: async ({ agentId, deadline }) => {
+          if (agentId !== 'a1') throw refuse('AGENT_NOT_FOUND', { agent_id: agentId });
+          world.drains.push({ agentId, deadline });
+          return { agent: Agent.create({ id: agentId, capacityMb: 1024, state: 2, drainDeadlineTime: new Date(0) }) };
+        },
         listInstances: async ({ agentId }) => ({ instances: [Instance.create({ id: 'i1', agentId: agentId || 'a1', state: 2 })] }),
       }),
       eventStore: inProcessClient(EventStoreServiceService, {

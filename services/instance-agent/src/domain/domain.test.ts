@@ -48,6 +48,9 @@ describe('A termination policy', () => {
         { signal: KillSignal.SIGINT, atMs: 1100 },
       ],
       killAtMs: 1300,
+      ending: { kind: 'FORCE_KILLED' },
+      limitMs: 601_000,
+      limit: 'MAX_GRACE',
     });
   });
 });

@@ -3,6 +3,7 @@ export const Frame = {
   LOAD: 1,
   INVOKE: 2,
   HOOK: 3,
+  EXTENDED: 4,
   HELLO: 17,
   LOADED: 18,
   LOAD_FAILED: 19,
@@ -10,6 +11,7 @@ export const Frame = {
   FAILURE: 21,
   HANDLERS: 22,
   HOOK_ENDED: 23,
+  EXTEND: 24,
 } as const;
 
 /** A frame larger than this is no frame: the function has written to the channel itself. */
@@ -42,6 +44,15 @@ export function encodeHook(seq: number, handler: string): Buffer {
   body.writeUInt32LE(seq, 0);
   body.write(handler, 4);
   return encodeFrame(Frame.HOOK, body);
+}
+
+/** Tells a function how many milliseconds it got of those it asked for. */
+export function encodeExtended(id: number, grantedMs: number, reason: string): Buffer {
+  const body = Buffer.allocUnsafe(8 + Buffer.byteLength(reason));
+  body.writeUInt32LE(id, 0);
+  body.writeUInt32LE(Math.floor(grantedMs), 4);
+  body.write(reason, 8);
+  return encodeFrame(Frame.EXTENDED, body);
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { KillSignal } from '@evenfall/contracts/v1/termination';
+import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
 import fc from 'fast-check';
 import { advance, type LifeEffect, type LifeInput, type LifeState } from './instance-life.ts';
 import type { TerminationPlan } from './termination-plan.ts';
@@ -9,6 +9,9 @@ const plan = (nowMs: number, graceMs: number): TerminationPlan => ({
   nowMs,
   steps: graceMs === 0 ? [] : [{ signal: KillSignal.SIGTERM, atMs: nowMs }],
   killAtMs: nowMs + graceMs,
+  ending: { kind: 'FORCE_KILLED' },
+  limitMs: nowMs + 2_000,
+  limit: 'MAX_GRACE',
 });
 
 /** Runs inputs through the table; returns the last state and every effect. */
@@ -72,6 +75,76 @@ describe('The life of an instance', () => {
     assert.deepEqual(shorter.effects, [{ kind: 'ARM', dueMs: 1200 }]);
   });
 
+  it('shortened, keeps its further steps at their own distance, and can have no more time', () => {
+    const planned: TerminationPlan = {
+      ...plan(0, 1_000),
+      steps: [
+        { signal: KillSignal.SIGTERM, atMs: 0 },
+        { signal: KillSignal.SIGINT, atMs: 1_000 },
+      ],
+      killAtMs: 1_300,
+    };
+    const asked: TerminationPlan = {
+      ...planned,
+      nowMs: 100,
+      steps: [
+        { signal: KillSignal.SIGHUP, atMs: 100 },
+        { signal: KillSignal.SIGQUIT, atMs: 300 },
+      ],
+      killAtMs: 600,
+    };
+    const stopped = run(BUSY, { kind: 'STOP_GRACEFUL', plan: planned }, { kind: 'STOP_GRACEFUL', plan: asked });
+    assert.deepEqual(stopped.effects.at(-1), { kind: 'ARM', dueMs: 300 }, 'the next step comes when the grace asked for is over');
+    const escalated = run(stopped.state, { kind: 'DUE', nowMs: 300 });
+    assert.deepEqual(escalated.effects, [
+      { kind: 'SEND_SIGNAL', signal: KillSignal.SIGINT },
+      { kind: 'ARM', dueMs: 600 },
+    ]);
+    const more = run(escalated.state, { kind: 'EXTEND', nowMs: 310, ms: 50 });
+    assert.deepEqual(more.effects.at(-1), {
+      kind: 'TELL_EXTENSION',
+      requestedMs: 50,
+      grantedMs: 0,
+      reason: 'Somebody asked for it to end sooner',
+    });
+  });
+
+  it('may get more time for what is next, up to the longest grace from the first signal on', () => {
+    const stopped = run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(0, 500) }).state;
+    const once = run(stopped, { kind: 'EXTEND', nowMs: 400, ms: 1_000 });
+    assert.deepEqual(once.effects, [
+      { kind: 'ARM', dueMs: 1_500 },
+      { kind: 'TELL_EXTENSION', requestedMs: 1_000, grantedMs: 1_000, reason: '' },
+    ]);
+    const twice = run(once.state, { kind: 'EXTEND', nowMs: 1_400, ms: 1_000 });
+    assert.deepEqual(twice.effects, [
+      { kind: 'ARM', dueMs: 2_000 },
+      { kind: 'TELL_EXTENSION', requestedMs: 1_000, grantedMs: 500, reason: 'The longest grace period of the function is used up' },
+    ]);
+    const busy = run(BUSY, { kind: 'EXTEND', nowMs: 0, ms: 5 });
+    assert.deepEqual([busy.state, kinds(busy.effects)], [BUSY, ['TELL_EXTENSION']], 'nothing to extend');
+  });
+
+  it('ends as what it was planned for says, and as terminated if somebody asked', () => {
+    const drain = { ...plan(0, 500), ending: { kind: 'DRAINED' } as const };
+    const drained = run(BUSY, { kind: 'STOP_GRACEFUL', plan: drain }, { kind: 'DUE', nowMs: 500 });
+    assert.deepEqual(drained.state, { kind: 'KILLING', ending: { kind: 'DRAINED' } });
+    const both = run(
+      BUSY,
+      { kind: 'STOP_GRACEFUL', plan: drain },
+      { kind: 'STOP_GRACEFUL', plan: plan(10, 100) },
+      { kind: 'DUE', nowMs: 110 },
+    );
+    assert.deepEqual(both.state, { kind: 'KILLING', ending: { kind: 'FORCE_KILLED' } });
+  });
+
+  it('idle, may be replaced by a policy of its own', () => {
+    const policy = { killSignal: KillSignal.SIGHUP, graceMs: 1_000, maxGraceMs: 1_000, escalation: [], scope: SignalScope.MAIN } as const;
+    const { effects } = run({ kind: 'IDLE' }, { kind: 'STOP_INSTANCE', nowMs: 0, hookTimeoutMs: 0, policy }, { kind: 'DUE', nowMs: 999 });
+    assert.deepEqual(effects[0], { kind: 'SEND_LEAVE', signal: KillSignal.SIGHUP });
+    assert.deepEqual(kinds(effects), ['SEND_LEAVE', 'ARM', 'ARM'], 'it has its second');
+  });
+
   it('is told apart: timeout while busy, grace while terminating', () => {
     assert.deepEqual(run(BUSY, { kind: 'DUE', nowMs: 1 }).state, { kind: 'KILLING', ending: { kind: 'TIMED_OUT' } });
     const stopped = run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(0, 10) }, { kind: 'DUE', nowMs: 10 });
@@ -116,6 +189,7 @@ describe('The life of an instance', () => {
       fc.tuple(ms, ms).map(([nowMs, hookTimeoutMs]): LifeInput => ({ kind: 'STOP_INSTANCE', nowMs, hookTimeoutMs })),
       ms.map((nowMs): LifeInput => ({ kind: 'HOOK_ENDED', nowMs })),
       ms.map((nowMs): LifeInput => ({ kind: 'DUE', nowMs })),
+      fc.tuple(ms, ms).map(([nowMs, extraMs]): LifeInput => ({ kind: 'EXTEND', nowMs, ms: extraMs })),
       fc.constantFrom<LifeInput>(
         { kind: 'LEADER_EXITED', exitCode: 1, signal: null },
         { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' },

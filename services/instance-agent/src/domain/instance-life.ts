@@ -1,27 +1,8 @@
 import type { KillSignal } from '@evenfall/contracts/v1/termination';
-import type { TerminationPlan } from './termination-plan.ts';
+import type { Ending, StartFault } from './ending.ts';
+import { extendPlan, LEAVE_POLICY, planOf, type ResolvedPolicy, shortenPlan, type TerminationPlan } from './termination-plan.ts';
 
-/** How an instance came to its end, and with it the attempt it ran. */
-export type Ending =
-  /** Its attempt had answered; what it answered is kept beside the state. */
-  | { readonly kind: 'ANSWERED' }
-  | { readonly kind: 'EXITED'; readonly exitCode: number }
-  | { readonly kind: 'DIED_OF'; readonly signal: string }
-  | { readonly kind: 'FORCE_KILLED' }
-  | { readonly kind: 'TIMED_OUT' }
-  | { readonly kind: 'OUT_OF_MEMORY' }
-  | { readonly kind: 'LOST' }
-  | { readonly kind: 'DRAINED' }
-  | { readonly kind: 'START_FAILED'; readonly fault: StartFault }
-  /** It ran nothing and was stopped in order. */
-  | { readonly kind: 'RETIRED' };
-
-/** Why an instance never became ready. */
-export type StartFault = {
-  readonly statusCode: number;
-  readonly message: string;
-  /** JSON text, where the runtime wrote it. */ readonly error?: Buffer;
-};
+export type { Ending, StartFault };
 
 export type LifeState =
   /** Code is pulled, the runtime starts, the function is loaded, the Initializer runs. */
@@ -33,9 +14,9 @@ export type LifeState =
   /** Asked to stop, with time to do so. */
   | { readonly kind: 'TERMINATING'; readonly plan: TerminationPlan }
   /** Idle and about to be stopped: its PreStop hook runs. */
-  | { readonly kind: 'HOOKING' }
-  /** Was idle, was sent SIGTERM. */
-  | { readonly kind: 'LEAVING' }
+  | { readonly kind: 'HOOKING'; readonly policy: ResolvedPolicy }
+  /** Was idle, was sent a signal. */
+  | { readonly kind: 'LEAVING'; readonly plan: TerminationPlan }
   /** SIGKILL is out; the leader is not gone yet. */
   | { readonly kind: 'KILLING'; readonly ending: Ending }
   /** The leader is gone, the group may not be: a grandchild can have a session of its own. */
@@ -53,7 +34,16 @@ export type LifeInput =
   /** Kill now: forced, out of memory, lost, drained. */
   | { readonly kind: 'KILL_ORDERED'; readonly ending: Ending }
   /** Stop an instance that runs nothing. */
-  | { readonly kind: 'STOP_INSTANCE'; readonly nowMs: number; /** 0 without a hook. */ readonly hookTimeoutMs: number }
+  | {
+      readonly kind: 'STOP_INSTANCE';
+      readonly nowMs: number;
+      /** 0 without a hook. */
+      readonly hookTimeoutMs: number;
+      /** SIGTERM and 50 ms if it is left out. */
+      readonly policy?: ResolvedPolicy;
+    }
+  /** The function asks for more time. */
+  | { readonly kind: 'EXTEND'; readonly nowMs: number; readonly ms: number }
   | { readonly kind: 'HOOK_ENDED'; readonly nowMs: number }
   /** The instance's one deadline has passed: what that means depends on the state. */
   | { readonly kind: 'DUE'; readonly nowMs: number }
@@ -66,8 +56,10 @@ export type LifeEffect =
   | { readonly kind: 'CONCLUDE' }
   | { readonly kind: 'RUN_PRE_STOP' }
   | { readonly kind: 'SEND_SIGNAL'; readonly signal: KillSignal }
-  /** SIGTERM to an idle instance: no receipt is written. */
-  | { readonly kind: 'SEND_LEAVE' }
+  /** To an idle instance: no receipt is written. */
+  | { readonly kind: 'SEND_LEAVE'; readonly signal: KillSignal }
+  /** The function is told whether it got the time. `reason` is empty if it got all of it. */
+  | { readonly kind: 'TELL_EXTENSION'; readonly requestedMs: number; readonly grantedMs: number; readonly reason: string }
   | { readonly kind: 'KILL_GROUP' }
   | { readonly kind: 'SWEEP' }
   /** Reports the attempt, if there is one, and that the instance is gone. */
@@ -78,15 +70,12 @@ export type LifeStep = { readonly state: LifeState; readonly effects: readonly L
 type Cell<S, I> = (state: Extract<LifeState, { kind: S }>, input: Extract<LifeInput, { kind: I }>) => LifeStep;
 type Table = { readonly [S in LifeState['kind']]: { readonly [I in LifeInput['kind']]: Cell<S, I> } };
 
-/** What an idle instance gets between SIGTERM and SIGKILL (SCF: unconditional, not configurable). */
-export const LEAVE_GRACE_MS = 50;
-
 const NO_EFFECTS: readonly LifeEffect[] = [];
 const to = (state: LifeState, ...effects: readonly LifeEffect[]): LifeStep => ({ state, effects });
 const stay = (state: LifeState): LifeStep => ({ state, effects: NO_EFFECTS });
 const kill = (ending: Ending): LifeStep => to({ kind: 'KILLING', ending }, { kind: 'KILL_GROUP' });
 const sweep = (ending: Ending): LifeStep => to({ kind: 'SWEEPING', ending }, { kind: 'SWEEP' });
-const leave = (nowMs: number): LifeStep => to({ kind: 'LEAVING' }, { kind: 'SEND_LEAVE' }, { kind: 'ARM', dueMs: nowMs + LEAVE_GRACE_MS });
+const leave = (policy: ResolvedPolicy, nowMs: number): LifeStep => followLeave(planOf(policy, nowMs), nowMs);
 const exited = (input: { exitCode: number | null; signal: string | null }): Ending =>
   input.signal === null ? { kind: 'EXITED', exitCode: input.exitCode ?? 0 } : { kind: 'DIED_OF', signal: input.signal };
 
@@ -98,19 +87,35 @@ const RETIRED: Ending = { kind: 'RETIRED' };
 
 /** Carries a plan on: sends the step that is due, or kills. */
 function follow(plan: TerminationPlan, nowMs: number): LifeStep {
-  const step = plan.steps[0];
-  if (nowMs >= plan.killAtMs) return kill({ kind: 'FORCE_KILLED' });
-  if (!step || nowMs < step.atMs)
-    return to({ kind: 'TERMINATING', plan }, { kind: 'ARM', dueMs: Math.min(step?.atMs ?? plan.killAtMs, plan.killAtMs) });
-  const rest: TerminationPlan = { ...plan, steps: plan.steps.slice(1) };
-  const dueMs = Math.min(rest.steps[0]?.atMs ?? rest.killAtMs, rest.killAtMs);
-  return to({ kind: 'TERMINATING', plan: rest }, { kind: 'SEND_SIGNAL', signal: step.signal }, { kind: 'ARM', dueMs });
+  if (nowMs >= plan.killAtMs) return kill(plan.ending);
+  const { rest, signal, dueMs } = next(plan, nowMs);
+  const state: LifeState = { kind: 'TERMINATING', plan: rest };
+  return signal === undefined ? to(state, { kind: 'ARM', dueMs }) : to(state, { kind: 'SEND_SIGNAL', signal }, { kind: 'ARM', dueMs });
 }
 
-/** Somebody may shorten what was planned, never stretch it; the signals stay those that were planned first. */
-function shorten(planned: TerminationPlan, asked: TerminationPlan): LifeStep {
-  const killAtMs = Math.min(planned.killAtMs, asked.killAtMs);
-  return follow({ ...planned, killAtMs }, asked.nowMs);
+/** The same for an instance that runs nothing. */
+function followLeave(plan: TerminationPlan, nowMs: number): LifeStep {
+  if (nowMs >= plan.killAtMs) return kill(RETIRED);
+  const { rest, signal, dueMs } = next(plan, nowMs);
+  const state: LifeState = { kind: 'LEAVING', plan: rest };
+  return signal === undefined ? to(state, { kind: 'ARM', dueMs }) : to(state, { kind: 'SEND_LEAVE', signal }, { kind: 'ARM', dueMs });
+}
+
+/** What is left of a plan now, the signal that is due, and when to look again. */
+function next(plan: TerminationPlan, nowMs: number): { rest: TerminationPlan; signal: KillSignal | undefined; dueMs: number } {
+  const step = plan.steps[0];
+  const isDue = step !== undefined && nowMs >= step.atMs;
+  const rest = isDue ? { ...plan, steps: plan.steps.slice(1) } : plan;
+  return { rest, signal: isDue ? step.signal : undefined, dueMs: Math.min(rest.steps[0]?.atMs ?? rest.killAtMs, rest.killAtMs) };
+}
+
+const notStopping = (state: LifeState, { ms }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep =>
+  to(state, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event is not being stopped gracefully' });
+
+function extend(planned: TerminationPlan, { ms, nowMs }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep {
+  const { plan, grantedMs, reason } = extendPlan(planned, nowMs, ms);
+  const dueMs = Math.min(plan.steps[0]?.atMs ?? plan.killAtMs, plan.killAtMs);
+  return to({ kind: 'TERMINATING', plan }, { kind: 'ARM', dueMs }, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs, reason });
 }
 
 const table: Table = {
@@ -123,6 +128,7 @@ const table: Table = {
     STOP_GRACEFUL: stay,
     KILL_ORDERED: (_, i) => kill(i.ending),
     STOP_INSTANCE: () => kill(RETIRED),
+    EXTEND: notStopping,
     HOOK_ENDED: stay,
     DUE: () => kill({ kind: 'START_FAILED', fault: { statusCode: 450, message: 'The instance did not start within its init timeout' } }),
     LEADER_EXITED: (_, i) => sweep(exited(i)),
@@ -136,10 +142,12 @@ const table: Table = {
     CONCLUDED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: () => kill(RETIRED),
-    STOP_INSTANCE: (_, i) =>
-      i.hookTimeoutMs > 0
-        ? to({ kind: 'HOOKING' }, { kind: 'RUN_PRE_STOP' }, { kind: 'ARM', dueMs: i.nowMs + i.hookTimeoutMs })
-        : leave(i.nowMs),
+    STOP_INSTANCE: (_, i) => {
+      const policy = i.policy ?? LEAVE_POLICY;
+      if (i.hookTimeoutMs <= 0) return leave(policy, i.nowMs);
+      return to({ kind: 'HOOKING', policy }, { kind: 'RUN_PRE_STOP' }, { kind: 'ARM', dueMs: i.nowMs + i.hookTimeoutMs });
+    },
+    EXTEND: notStopping,
     HOOK_ENDED: stay,
     DUE: stay, // an old deadline of an event that has ended
     LEADER_EXITED: (_, i) => sweep(exited(i)),
@@ -154,6 +162,7 @@ const table: Table = {
     STOP_GRACEFUL: (_, i) => follow(i.plan, i.plan.nowMs),
     KILL_ORDERED: (_, i) => kill(i.ending),
     STOP_INSTANCE: stay, // only what runs nothing is stopped this way
+    EXTEND: notStopping,
     HOOK_ENDED: stay,
     DUE: () => kill({ kind: 'TIMED_OUT' }),
     LEADER_EXITED: (_, i) => sweep(exited(i)),
@@ -168,6 +177,7 @@ const table: Table = {
     STOP_GRACEFUL: stay, // what happened wins over what is asked
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
+    EXTEND: notStopping,
     HOOK_ENDED: stay,
     DUE: stay, // it answered in time
     LEADER_EXITED: () => sweep({ kind: 'ANSWERED' }),
@@ -179,9 +189,10 @@ const table: Table = {
     HANDED_OVER: stay,
     ANSWERED: () => kill({ kind: 'ANSWERED' }), // never used again: a flag its handler set would end the next event too
     CONCLUDED: stay,
-    STOP_GRACEFUL: (s, i) => shorten(s.plan, i.plan),
+    STOP_GRACEFUL: (s, i) => follow(shortenPlan(s.plan, i.plan), i.plan.nowMs),
     KILL_ORDERED: (_, i) => kill(i.ending),
     STOP_INSTANCE: stay,
+    EXTEND: (s, i) => extend(s.plan, i),
     HOOK_ENDED: stay,
     DUE: (s, i) => follow(s.plan, i.nowMs),
     LEADER_EXITED: (_, i) => sweep(exited(i)),
@@ -196,8 +207,9 @@ const table: Table = {
     STOP_GRACEFUL: stay,
     KILL_ORDERED: () => kill(RETIRED),
     STOP_INSTANCE: stay,
-    HOOK_ENDED: (_, i) => leave(i.nowMs),
-    DUE: (_, i) => leave(i.nowMs), // its failure never blocks the stop
+    EXTEND: notStopping,
+    HOOK_ENDED: (s, i) => leave(s.policy, i.nowMs),
+    DUE: (s, i) => leave(s.policy, i.nowMs), // its failure never blocks the stop
     LEADER_EXITED: () => sweep(RETIRED),
     SWEPT: stay,
   },
@@ -210,8 +222,9 @@ const table: Table = {
     STOP_GRACEFUL: stay,
     KILL_ORDERED: () => kill(RETIRED),
     STOP_INSTANCE: stay,
+    EXTEND: notStopping,
     HOOK_ENDED: stay,
-    DUE: () => kill(RETIRED),
+    DUE: (s, i) => followLeave(s.plan, i.nowMs),
     LEADER_EXITED: () => sweep(RETIRED),
     SWEPT: stay,
   },
@@ -224,6 +237,7 @@ const table: Table = {
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay, // the first reason wins
     STOP_INSTANCE: stay,
+    EXTEND: stay,
     HOOK_ENDED: stay,
     DUE: stay,
     // What happened wins over what was asked: it may have left by itself just before.
@@ -240,6 +254,7 @@ const table: Table = {
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
+    EXTEND: stay,
     HOOK_ENDED: stay,
     DUE: stay,
     LEADER_EXITED: stay,
@@ -254,6 +269,7 @@ const table: Table = {
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
+    EXTEND: stay,
     HOOK_ENDED: stay,
     DUE: stay,
     LEADER_EXITED: stay,

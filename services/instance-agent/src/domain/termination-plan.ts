@@ -1,5 +1,6 @@
 import { KillSignal, SignalScope, type TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { durationOfMs, msOfDuration } from '@evenfall/time';
+import type { Ending } from './ending.ts';
 
 /** A policy with nothing left out. */
 export type ResolvedPolicy = {
@@ -15,7 +16,20 @@ export type TerminationPlan = {
   readonly nowMs: number;
   readonly steps: readonly { readonly signal: KillSignal; readonly atMs: number }[];
   readonly killAtMs: number;
+  /** What it comes to if it has to be killed. */
+  readonly ending: Ending;
+  /** What is next may not be put off beyond this, and why. */
+  readonly limitMs: number;
+  readonly limit: keyof typeof LIMITS;
 };
+
+/** Why a function gets no more time, in words for it. */
+const LIMITS = {
+  MAX_GRACE: 'The longest grace period of the function is used up',
+  SHORTENED: 'Somebody asked for it to end sooner',
+  TIMEOUT: 'The timeout of the function is not put off',
+  DRAIN: 'The host does not wait any longer',
+} as const;
 
 const DEFAULT_MAX_GRACE_MS = 600_000;
 
@@ -40,16 +54,63 @@ export function resolvePolicy(
   };
 }
 
+const KILLED: Ending = { kind: 'FORCE_KILLED' };
+
 /** Lays a policy out in time. A grace period of 0 kills at once: nothing is sent before. */
-export function planOf(policy: ResolvedPolicy, nowMs: number): TerminationPlan {
-  if (policy.graceMs === 0) return { nowMs, steps: [], killAtMs: nowMs };
+export function planOf(policy: ResolvedPolicy, nowMs: number, ending: Ending = KILLED): TerminationPlan {
+  const bounds = { nowMs, ending, limitMs: nowMs + policy.maxGraceMs, limit: 'MAX_GRACE' } as const;
+  if (policy.graceMs === 0) return { ...bounds, steps: [], killAtMs: nowMs };
   const steps = [{ signal: policy.killSignal, atMs: nowMs }];
   let atMs = nowMs + policy.graceMs;
   for (const { signal, waitMs } of policy.escalation) {
     steps.push({ signal, atMs });
     atMs += waitMs;
   }
-  return { nowMs, steps, killAtMs: atMs };
+  return { ...bounds, steps, killAtMs: atMs };
+}
+
+/** A plan that is over by a time, whatever it had before; what comes to it there is told by `ending`. */
+export function endBy(plan: TerminationPlan, byMs: number, ending: Ending, limit: TerminationPlan['limit']): TerminationPlan {
+  const bounded = byMs < plan.limitMs ? { ...plan, limitMs: byMs, limit } : plan;
+  return byMs < plan.killAtMs ? { ...bounded, killAtMs: byMs, ending } : bounded;
+}
+
+/**
+ * Brings a plan forward by a second request, never back: what is next comes when the grace period that was asked for is over, if that is
+ * sooner, and what follows it at its own distance. The signals stay those that were planned first. More time is not to be had any more.
+ */
+export function shortenPlan(planned: TerminationPlan, asked: TerminationPlan): TerminationPlan {
+  const graceEndMs = asked.steps[1]?.atMs ?? asked.killAtMs;
+  const nextMs = planned.steps[0]?.atMs ?? planned.killAtMs;
+  const sooner = moved(planned, Math.min(0, graceEndMs - nextMs));
+  const killAtMs = Math.min(sooner.killAtMs, asked.killAtMs);
+  // What somebody asked for is what it is called in the end; else what kills first.
+  const byUser = planned.ending.kind === 'FORCE_KILLED' ? planned.ending : asked.ending.kind === 'FORCE_KILLED' ? asked.ending : undefined;
+  const ending = byUser ?? (asked.killAtMs < sooner.killAtMs ? asked.ending : planned.ending);
+  const isSooner = killAtMs < planned.killAtMs || graceEndMs < nextMs;
+  return {
+    ...sooner,
+    killAtMs,
+    ending,
+    ...(isSooner ? { limitMs: Math.min(graceEndMs, planned.limitMs), limit: 'SHORTENED' as const } : {}),
+  };
+}
+
+/** Puts off what is next, and all that follows, by as much of the time as may be had. */
+export function extendPlan(
+  plan: TerminationPlan,
+  nowMs: number,
+  ms: number,
+): { readonly plan: TerminationPlan; readonly grantedMs: number; readonly reason: string } {
+  const dueMs = plan.steps[0]?.atMs ?? plan.killAtMs;
+  const grantedMs = nowMs >= plan.killAtMs ? 0 : Math.max(0, Math.min(ms, plan.limitMs - dueMs));
+  return { plan: moved(plan, grantedMs), grantedMs, reason: grantedMs < ms ? LIMITS[plan.limit] : '' };
+}
+
+function moved(plan: TerminationPlan, byMs: number): TerminationPlan {
+  if (byMs === 0) return plan;
+  const steps = plan.steps.map(({ signal, atMs }) => ({ signal, atMs: atMs + byMs }));
+  return { ...plan, steps, killAtMs: plan.killAtMs + byMs };
 }
 
 /** The policy as the receipt shows it. */
@@ -67,3 +128,12 @@ export function policyMessage(policy: ResolvedPolicy): TerminationPolicy {
 export function forcedPolicy(): ResolvedPolicy {
   return { killSignal: KillSignal.SIGKILL, graceMs: 0, maxGraceMs: 0, escalation: [], scope: SignalScope.GROUP };
 }
+
+/** What an instance that runs nothing gets: SIGTERM and 50 ms (SCF: unconditional, not configurable). */
+export const LEAVE_POLICY: ResolvedPolicy = {
+  killSignal: KillSignal.SIGTERM,
+  graceMs: 50,
+  maxGraceMs: 50,
+  escalation: [],
+  scope: SignalScope.MAIN,
+};

@@ -1,6 +1,6 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
-import type { Ending } from './instance-life.ts';
+import type { Ending } from './ending.ts';
 
 /** How an attempt ended, in the words of its report. */
 export type Verdict = {

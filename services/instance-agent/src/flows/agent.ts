@@ -3,7 +3,14 @@ import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { ColdStart } from '@evenfall/contracts/v1/event';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
-import type { TerminationPolicy, TerminationStep } from '@evenfall/contracts/v1/termination';
+import type {
+  GraceExtension,
+  Termination_Cause as Cause,
+  Termination_Mode as Mode,
+  TerminationChange,
+  TerminationPolicy,
+  TerminationStep,
+} from '@evenfall/contracts/v1/termination';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
@@ -28,14 +35,19 @@ export type Agent = {
   readonly instances: Map<string, Instance>;
   /** By `keyOf`. Ended ones stay until they are acknowledged. */
   readonly attempts: Map<string, Attempt>;
-  /** Set once the agent is on its way out: what becomes idle is stopped. */
-  stopping: boolean;
+  /** Set once the host drains: nothing new is taken, and what becomes idle is stopped. */
+  drain: DrainState | undefined;
 };
+
+/** How far a drain is. Monotonic. */
+export type DrainState = { readonly startMs: number; deadlineMs: number };
 
 /** What goes to the scheduler: collected, and sent once per turn of the event loop. */
 export type Outbox = {
   report(report: AttemptReport): void;
   change(change: InstanceChange): void;
+  /** Says that the host drains, and for how long at most; every hello says it too. */
+  draining(leftMs: number): void;
   /** Sends now what was collected. */
   flush(): void;
 };
@@ -93,6 +105,8 @@ export type Instance = {
   peakBytes: number;
   memoryReadMs: number;
   sweptCount: number;
+  /** What its function was last told about more time. */
+  extension: { readonly grantedMs: number; readonly reason: string } | undefined;
 };
 
 export type RunningHook = { readonly requestId: string; readonly end: (ok: boolean, text: string) => void };
@@ -125,15 +139,25 @@ export type Attempt = {
   head: readonly string[] | undefined;
   tail: string[] | undefined;
   tailBytes: number;
-  /** The report of its end, once there is one. */
+  /** The report of its end, once there is one; since when (monotonic); whether it is on disk too. */
   ended: AttemptReport | undefined;
+  endedMs: number;
+  spooled: boolean;
 };
 
 /** What was done to stop an attempt. */
 export type StopRecord = {
+  /** Why and how, in the end: what somebody asks for counts more than what the platform began, force more than grace. */
+  cause: Cause;
+  mode: Mode;
   readonly policy: ResolvedPolicy;
   readonly policyMessage: TerminationPolicy;
   readonly steps: TerminationStep[];
+  readonly extensions: GraceExtension[];
+  readonly changes: TerminationChange[];
+  /** The newest request, to know it when it is said again. */
+  request: string;
+  readonly requestTime: Date;
   /** Monotonic. */
   readonly askedMs: number;
   /** It had ended already when it was asked to stop. */

@@ -1,8 +1,14 @@
 import type { KillSignal } from '@evenfall/contracts/v1/termination';
-import { TerminationStep_Delivery as Delivery, SignalScope, KillSignal as Signals } from '@evenfall/contracts/v1/termination';
+import {
+  Termination_Cause as Cause,
+  TerminationStep_Delivery as Delivery,
+  SignalScope,
+  KillSignal as Signals,
+} from '@evenfall/contracts/v1/termination';
 import { msOfDuration } from '@evenfall/time';
 import { dispositionOf } from '../domain/disposition.ts';
 import { advance, type LifeEffect, type LifeInput } from '../domain/instance-life.ts';
+import { LEAVE_POLICY, resolvePolicy } from '../domain/termination-plan.ts';
 import type { Agent, Instance } from './agent.ts';
 import { concludeAttempt, finishInstance } from './end-attempt.ts';
 import { handOver } from './run-attempt.ts';
@@ -35,7 +41,10 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
       return sendSignal(agent, instance, effect.signal);
     case 'SEND_LEAVE':
       breakOffHook(agent, instance, 'it took longer than its timeout');
-      instance.process?.signal(Signals.SIGTERM, SignalScope.MAIN);
+      instance.process?.signal(effect.signal, SignalScope.MAIN);
+      return;
+    case 'TELL_EXTENSION':
+      instance.extension = { grantedMs: effect.grantedMs, reason: effect.reason };
       return;
     case 'KILL_GROUP':
       return killGroup(agent, instance);
@@ -51,14 +60,16 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
 function takeNext(agent: Agent, instance: Instance): void {
   const next = instance.waiting.shift();
   if (next) handOver(agent, instance, next);
-  else if (agent.stopping) stopWhenIdle(agent, instance);
+  else if (agent.drain) stopWhenIdle(agent, instance, Cause.DRAIN);
 }
 
-/** Stops an instance in order; without effect on one that is not idle. */
-export function stopWhenIdle(agent: Agent, instance: Instance): void {
+/** Stops an instance in order; without effect on one that is busy. Only an update may have a policy of its own: idle is 50 ms. */
+export function stopWhenIdle(agent: Agent, instance: Instance, cause: Cause): void {
   const hook = instance.fn.preStop;
   const hookTimeoutMs = hook && hook.handler !== '' ? (msOfDuration(hook.timeout) ?? 3000) : 0;
-  agent.feed(instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs });
+  const own = cause === Cause.UPDATE ? instance.fn.terminationByCause?.update : undefined;
+  const policy = own && resolvePolicy(undefined, own, LEAVE_POLICY.graceMs);
+  agent.feed(instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs, ...(policy ? { policy } : {}) });
 }
 
 function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void {
@@ -70,7 +81,7 @@ function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void 
   const delivery = process.signal(signal, stop.policy.scope);
   const step = { signal, sentTime, disposition, delivery };
   stop.steps.push(step);
-  const value = { policy: stop.policyMessage, step };
+  const value = { policy: stop.policyMessage, step, cause: stop.cause };
   agent.outbox.report({ eventId: current.eventId, attempt: current.number, report: { $case: 'signalSent', value } });
 }
 
@@ -79,7 +90,8 @@ function killGroup(agent: Agent, instance: Instance): void {
   if (!process) return agent.feed(instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
   const status = process.status();
   if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
-  const killing = instance.life.kind === 'KILLING' && instance.life.ending.kind === 'FORCE_KILLED';
+  // One that has answered is only tidied away: nobody was killed.
+  const killing = instance.life.kind === 'KILLING' && instance.life.ending.kind !== 'ANSWERED';
   if (killing && current?.stop && !current.stop.tooLate) {
     const signal = Signals.SIGKILL;
     const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;

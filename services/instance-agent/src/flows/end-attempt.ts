@@ -1,6 +1,6 @@
 import type { AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
-import type { Ending } from '../domain/instance-life.ts';
+import { Containment, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
+import type { Ending } from '../domain/ending.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
 import { errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
@@ -67,6 +67,7 @@ function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer
     attempt.ended = endedReport(attempt, verdict, error, endTime, endMs);
     if (attempt.synchronous) addLogTail(agent, attempt, attempt.ended);
     attempt.phase = 'ENDED';
+    attempt.endedMs = agent.clock.monotonic();
     attempt.instance = undefined; // it may be kept for long: the instance need not
     agent.outbox.report(attempt.ended);
     then?.();
@@ -127,7 +128,17 @@ function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopRecei
     durationMs: early ? 0 : endMs - stop.askedMs,
     exitCode: early ? 0 : verdict.exitCode,
     signal: early ? '' : verdict.signal,
+    cause: stop.cause,
+    mode: stop.mode,
+    requestTime: stop.requestTime,
+    containment: early ? Containment.UNSPECIFIED : containmentOf(attempt),
+    extensions: stop.extensions,
+    changes: stop.changes,
   };
+}
+
+function containmentOf({ instance }: Attempt): Containment {
+  return instance?.process ? Containment[instance.process.containment()] : Containment.UNSPECIFIED;
 }
 
 function readMemory(agent: Agent, instance: Instance): void {

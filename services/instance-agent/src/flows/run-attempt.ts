@@ -5,6 +5,7 @@ import { timeLimitMs } from '../domain/time-limit.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, giveBack } from './end-attempt.ts';
+import { firstDueMs } from './take-due.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const LOST: Ending = { kind: 'LOST' };
@@ -20,6 +21,7 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
   agent.attempts.set(key, attempt);
   // It ran here, and neither it nor its outcome is here any more: only that can be said.
   if (assignment.runningOnAgentId !== '') return endAttempt(agent, attempt, LOST);
+  if (agent.drain) return giveBack(agent, attempt);
   const instance = agent.instances.get(given.instanceId);
   attempt.instance = instance;
   if (instance?.life.kind === 'IDLE') return handOver(agent, instance, attempt);
@@ -52,10 +54,9 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   instance.coldStart = undefined;
   instance.current = attempt;
   agent.feed(instance, { kind: 'HANDED_OVER' });
+  agent.deadlines.set(instance, firstDueMs(instance, attempt));
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
-  const limitMs = timeLimitMs(instance.timeoutMs, attempt.synchronous);
-  agent.deadlines.set(instance, attempt.startMs + limitMs);
-  const deadlineTimeMs = attempt.startTimeMs + limitMs;
+  const deadlineTimeMs = attempt.startTimeMs + timeLimitMs(instance.timeoutMs, attempt.synchronous);
   instance.conversation?.invoke({ seq: ++instance.seq, requestId: attempt.eventId, payload, deadlineTimeMs });
   agent.outbox.report(startedReport(agent, attempt));
 }
@@ -78,7 +79,8 @@ function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
   };
 }
 
-function newAttempt(key: string, eventId: string, number: number, synchronous: boolean, payload: Buffer): Attempt {
+/** An attempt of which nothing has happened. */
+export function newAttempt(key: string, eventId: string, number: number, synchronous: boolean, payload: Buffer): Attempt {
   return {
     key,
     eventId,
@@ -101,5 +103,7 @@ function newAttempt(key: string, eventId: string, number: number, synchronous: b
     tail: synchronous ? [] : undefined,
     tailBytes: 0,
     ended: undefined,
+    endedMs: 0,
+    spooled: false,
   };
 }

@@ -6,6 +6,7 @@ import { lineSplitter } from '../domain/line-splitter.ts';
 import type { Conversation, ConversationEvents } from '../ports.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { collectOutput } from './collect-output.ts';
+import { extendGrace } from './extend-grace.ts';
 import { endHook, runInitializer } from './run-hooks.ts';
 
 const DEFAULT_INIT_TIMEOUT_MS = 65_000;
@@ -78,6 +79,7 @@ function listenTo(agent: Agent, instance: Instance): ConversationEvents {
     onHookEnded: (seq, ok, text) => {
       if (seq === instance.seq) endHook(agent, instance, ok, text);
     },
+    onExtensionAsked: (ms) => extendGrace(agent, instance, ms),
     onBroken(text) {
       agent.log.warn('The runtime of an instance cannot be talked to', { instance: instance.id, reason: text });
       if (instance.life.kind === 'STARTING')
@@ -186,5 +188,6 @@ function newInstance(id: string, fn: FunctionMessage, nowMs: number): Instance {
     peakBytes: 0,
     memoryReadMs: Number.NEGATIVE_INFINITY,
     sweptCount: 0,
+    extension: undefined,
   };
 }

@@ -1,7 +1,8 @@
-import type { StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import { StopAttempt, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
-import { forcedPolicy, planOf, policyMessage, type ResolvedPolicy, resolvePolicy } from '../domain/termination-plan.ts';
-import { type Agent, type Attempt, type Instance, keyOf, type StopRecord } from './agent.ts';
+import { forcedPolicy, resolvePolicy } from '../domain/termination-plan.ts';
+import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
+import { beginStop, deadlineOf, planFromNow, recordOf, type StopAsked } from './begin-stop.ts';
 import { reportAgain, reportUnknownAttempt } from './run-attempt.ts';
 
 /** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
@@ -14,7 +15,7 @@ export function stopAttempt(agent: Agent, request: StopAttempt): void {
     case 'RUNNING':
       return attempt.instance && stopRunning(agent, attempt.instance, attempt, request);
     case 'REPORTING':
-      attempt.stop ??= recordOf(agent, policyOf(agent, attempt.instance, request), true);
+      attempt.stop ??= recordOf(agent, askedOf(agent, attempt.instance, attempt, request), true);
       return;
     case 'ENDED':
       addLateReceipt(agent, attempt, request);
@@ -31,37 +32,29 @@ function revoke(agent: Agent, attempt: Attempt): void {
 }
 
 function stopRunning(agent: Agent, instance: Instance, attempt: Attempt, request: StopAttempt): void {
-  const running = instance.life.kind === 'BUSY' || instance.life.kind === 'TERMINATING';
-  const policy = policyOf(agent, instance, request);
-  attempt.stop ??= recordOf(agent, policy, !running);
-  if (!running) return;
-  if (request.mode === Mode.GRACEFUL) agent.feed(instance, { kind: 'STOP_GRACEFUL', plan: planOf(policy, agent.clock.monotonic()) });
-  else agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
+  const asked = askedOf(agent, instance, attempt, request);
+  const ending = { kind: 'FORCE_KILLED' } as const;
+  beginStop(agent, instance, attempt, asked, asked.mode === Mode.GRACEFUL ? planFromNow(agent, asked.policy, ending) : undefined, ending);
 }
 
-function policyOf(agent: Agent, instance: Instance | undefined, request: StopAttempt): ResolvedPolicy {
-  if (request.mode !== Mode.GRACEFUL) return forcedPolicy();
-  const leftMs = instance ? Math.max(0, instance.dueMs - agent.clock.monotonic()) : 0;
-  return resolvePolicy(request.policy, instance?.fn.termination, leftMs);
-}
-
-function recordOf(agent: Agent, policy: ResolvedPolicy, tooLate: boolean): StopRecord {
-  return { policy, policyMessage: policyMessage(policy), steps: [], askedMs: agent.clock.monotonic(), tooLate };
+function askedOf(agent: Agent, instance: Instance | undefined, attempt: Attempt, request: StopAttempt): StopAsked {
+  const { mode, policy, cause } = request;
+  const words = Buffer.from(StopAttempt.encode(request).finish()).toString('base64');
+  if (mode !== Mode.GRACEFUL) return { cause, mode, policy: forcedPolicy(), request: words };
+  const leftMs = instance ? Math.max(0, deadlineOf(instance, attempt) - agent.clock.monotonic()) : 0;
+  return { cause, mode, policy: resolvePolicy(policy, instance?.fn.termination, leftMs), request: words };
 }
 
 /** It was over before anybody asked: its kept report is sent again with a receipt that says so. */
 function addLateReceipt(agent: Agent, attempt: Attempt, request: StopAttempt): void {
   const report = attempt.ended?.report;
   if (!attempt.ended || report?.$case !== 'ended' || report.value.stop) return;
-  const { policyMessage: policy } = recordOf(agent, policyOf(agent, undefined, request), true);
+  const late = recordOf(agent, askedOf(agent, undefined, attempt, request), true);
   const stop = {
-    policy,
-    steps: [],
-    outcome: StopOutcome.ENDED_BEFORE_SIGNAL,
-    sweptProcessCount: 0,
-    durationMs: 0,
-    exitCode: 0,
-    signal: '',
+    ...StopReceipt.create({ policy: late.policyMessage, outcome: StopOutcome.ENDED_BEFORE_SIGNAL }),
+    cause: late.cause,
+    mode: late.mode,
+    requestTime: late.requestTime,
   };
   attempt.ended = { ...attempt.ended, report: { $case: 'ended', value: { ...report.value, stop } } };
 }

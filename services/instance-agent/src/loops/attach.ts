@@ -2,6 +2,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type {
   AttachRequest,
   AttachResponse,
+  Drain,
   Heartbeat,
   Hello,
   InstanceChange,
@@ -9,12 +10,14 @@ import type {
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { type ClientOf, pushable, type Pushable } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
-import { type Clock, delay, msOfDuration } from '@evenfall/time';
+import { type Clock, delay, durationOfMs, msOfDuration } from '@evenfall/time';
 import type { Outbox } from '../flows/agent.ts';
 
 /** What the loop needs of the agent. */
 export type AttachHooks = {
   hello(): Hello;
+  /** How long the drain of the host still takes at most; undefined if it does not drain. */
+  drainLeftMs(): number | undefined;
   /** What has to be said again to a scheduler that may not know: readiness, starts, outcomes. */
   repeat(outbox: Outbox): void;
   receive(response: AttachResponse): void;
@@ -37,6 +40,7 @@ const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1_000;
 /** Smaller changes of the load are not worth a message. */
 const LOAD_STEP = 0.05;
+const drainOf = (leftMs: number): Drain => ({ deadline: durationOfMs(Math.max(0, leftMs)) });
 const DEFAULT_LEASE_MS = 30_000;
 const DEFAULT_HEARTBEAT_MS = 5_000;
 
@@ -54,6 +58,7 @@ export function attachment(
   let requests: Pushable<AttachRequest> | undefined;
   let reports: AttemptReport[] = [];
   let changes: InstanceChange[] = [];
+  let drain: Drain | undefined;
   let scheduled = false;
   let leaseMs = DEFAULT_LEASE_MS;
   let heartbeatMs = DEFAULT_HEARTBEAT_MS;
@@ -67,14 +72,15 @@ export function attachment(
   let pauseMs = MIN_PAUSE_MS;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
-    const batch = { hello, heartbeat, reports, instanceChanges: changes, cpuBusy: hello ? cpuBusyTold : undefined };
+    const batch = { hello, heartbeat, reports, instanceChanges: changes, cpuBusy: hello ? cpuBusyTold : undefined, drain };
     reports = [];
     changes = [];
+    drain = undefined;
     requests?.push(batch); // away: outcomes are kept by the attempts and said again after the next hello
   };
   const flush = (): void => {
     scheduled = false;
-    if (reports.length > 0 || changes.length > 0) push(undefined, undefined);
+    if (reports.length > 0 || changes.length > 0 || drain) push(undefined, undefined);
   };
   const schedule = (): void => {
     if (scheduled) return;
@@ -90,6 +96,11 @@ export function attachment(
     change(change) {
       if (!requests) return;
       changes.push(change);
+      if (!scheduled) schedule();
+    },
+    draining(leftMs) {
+      if (!requests) return; // the next hello says it
+      drain = drainOf(leftMs);
       if (!scheduled) schedule();
     },
     flush,
@@ -113,16 +124,27 @@ export function attachment(
     beats = beats.slice(at + 1);
   };
 
+  const checkLease = (): void => {
+    if (!held || clock.monotonic() - renewedMs <= leaseMs) return;
+    held = false;
+    log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
+    hooks.leaseLost();
+  };
+
   const attachOnce = async (signal: AbortSignal): Promise<void> => {
+    checkLease(); // a host that stood still for long takes up nothing that somebody else may run by now
     const mine = pushable<AttachRequest>();
     const helloMs = clock.monotonic();
     requests = mine;
     reports = [];
     changes = [];
     beats = [];
+    const leftMs = hooks.drainLeftMs();
+    drain = leftMs === undefined ? undefined : drainOf(leftMs);
     push(hooks.hello(), undefined);
     try {
       for await (const response of scheduler.attach(mine, { signal })) {
+        checkLease();
         if (response.welcome) {
           leaseMs = msOfDuration(response.welcome.lease) ?? DEFAULT_LEASE_MS;
           heartbeatMs = msOfDuration(response.welcome.heartbeatInterval) ?? DEFAULT_HEARTBEAT_MS;
@@ -170,13 +192,8 @@ export function attachment(
     tellLoad(cpuBusy) {
       if (Math.abs(cpuBusy - cpuBusyTold) < LOAD_STEP) return;
       cpuBusyTold = cpuBusy;
-      requests?.push({ hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy });
+      requests?.push({ hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy, drain: undefined });
     },
-    checkLease() {
-      if (!held || clock.monotonic() - renewedMs <= leaseMs) return;
-      held = false;
-      log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
-      hooks.leaseLost();
-    },
+    checkLease,
   };
 }

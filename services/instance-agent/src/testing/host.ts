@@ -1,4 +1,4 @@
-import type { AttemptEnded, AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import { Assignment, type AttemptEnded, type AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventStoreServiceService, type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import {
@@ -7,7 +7,6 @@ import {
   type InstanceChange,
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { createHash } from 'node:crypto';
@@ -39,6 +38,7 @@ export type Host = {
   readonly changes: InstanceChange[];
   readonly lines: StoredLogLine[];
   readonly hellos: AttachRequest[];
+  readonly drains: AttachRequest[];
   /** Asks for an instance of a function made of these files; returns its id. */
   start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>): Promise<string>;
   /** Assigns an event to an instance; returns its id. */
@@ -69,6 +69,7 @@ export async function startHost(
     dataDir?: string;
     agentId?: string;
     /** Speak over the wire. */ grpc?: boolean;
+    drainDeadlineMs?: number;
   } = {},
 ): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
@@ -90,6 +91,7 @@ export async function startHost(
             mine.push({ ...AttachResponse.create(), welcome });
           }
           if (request.heartbeat && !host.deaf) mine.push({ ...AttachResponse.create(), heartbeat: request.heartbeat });
+          if (request.drain) host.drains.push(request);
           host.reports.push(...request.reports);
           host.changes.push(...request.instanceChanges);
           changed();
@@ -162,6 +164,7 @@ export async function startHost(
     changes: [],
     lines: [],
     hellos: [],
+    drains: [],
     deaf: false,
     storing: true,
     leaseMs: given.leaseMs ?? 30_000,
@@ -202,6 +205,7 @@ export async function startHost(
     },
     stop(eventId, mode, policy) {
       const stop: StopAttempt = {
+        ...StopAttempt.create(),
         eventId,
         attempt: 1,
         cause: Cause.USER,
@@ -247,6 +251,7 @@ export async function startHost(
     capacityMb: 4096,
     parallelStarts: 2,
     searchPath: process.env['PATH'],
+    drainDeadlineMs: given.drainDeadlineMs ?? 0,
   });
   Object.assign(host, { agent, agentId: agent.agentId });
   await until(() => host.hellos.length > 0, 'hello');

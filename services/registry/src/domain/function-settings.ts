@@ -1,10 +1,11 @@
 import type { EventInvokeConfig, FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { msOfDuration } from '@evenfall/time';
 import { checkAnnotations } from './annotations.ts';
 import { keepSecrets, storedDestination } from './destinations.ts';
 import { checkEnvironment } from './environment.ts';
 import { boundedDuration, invalid } from './fields.ts';
 import { checkHookHandler, completeHandler, completePort, type Runtime, runtimeOf } from './handler.ts';
-import { completePolicy } from './termination.ts';
+import { completeByCause, completePolicy } from './termination.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -25,6 +26,7 @@ export type FunctionSettings = Pick<
   | 'preStop'
   | 'initTimeout'
   | 'annotations'
+  | 'terminationByCause'
   | 'port'
 >;
 
@@ -42,6 +44,7 @@ export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new 
   ['pre_stop', 'preStop'],
   ['init_timeout', 'initTimeout'],
   ['annotations', 'annotations'],
+  ['termination_by_cause', 'terminationByCause'],
   ['port', 'port'],
 ]);
 
@@ -53,14 +56,16 @@ export function completeSettings(given: FunctionSettings): FunctionSettings {
   const handler = completeHandler(runtime, given.handler);
   checkEnvironment(given.environment);
   checkAnnotations(given.annotations);
+  const timeout = boundedDuration('timeout', given.timeout, SECOND, 24 * HOUR, 3 * SECOND);
   return {
     description: given.description,
     runtime,
     handler,
-    timeout: boundedDuration('timeout', given.timeout, SECOND, 24 * HOUR, 3 * SECOND),
+    timeout,
     memoryMb: memoryOf(given.memoryMb),
     environment: given.environment,
     termination: completePolicy(given.termination),
+    terminationByCause: completeByCause(given.terminationByCause, msOfDuration(timeout)),
     eventInvoke: completeEventInvoke(given.eventInvoke),
     initializer: completeHook(runtime, 'initializer', given.initializer),
     preStop: completeHook(runtime, 'pre_stop', given.preStop),

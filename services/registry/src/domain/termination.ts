@@ -1,5 +1,5 @@
-import { KillSignal, SignalScope, type TerminationPolicy } from '@evenfall/contracts/v1/termination';
-import { formatDuration, msOfDuration } from '@evenfall/time';
+import { KillSignal, SignalScope, type TerminationByCause, type TerminationPolicy } from '@evenfall/contracts/v1/termination';
+import { durationOfMs, formatDuration, msOfDuration } from '@evenfall/time';
 import { boundedDuration, invalid, optionalDuration } from './fields.ts';
 
 const MAX_GRACE_MS = 24 * 3_600_000;
@@ -12,36 +12,59 @@ const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2']
  * Completes a function's policy. Only the grace period may stay open: its default is what is left of the function's timeout, and that is
  * known when somebody asks (semantics §4).
  */
-export function completePolicy(given: TerminationPolicy | undefined): TerminationPolicy {
-  const maxGracePeriod = boundedDuration('termination.max_grace_period', given?.maxGracePeriod, 0, MAX_GRACE_MS, DEFAULT_MAX_GRACE_MS);
-  const gracePeriod = optionalDuration('termination.grace_period', given?.gracePeriod, 0, MAX_GRACE_MS);
+export function completePolicy(given: TerminationPolicy | undefined, field = 'termination'): TerminationPolicy {
+  const maxGracePeriod = boundedDuration(`${field}.max_grace_period`, given?.maxGracePeriod, 0, MAX_GRACE_MS, DEFAULT_MAX_GRACE_MS);
+  const gracePeriod = optionalDuration(`${field}.grace_period`, given?.gracePeriod, 0, MAX_GRACE_MS);
   if (gracePeriod && msOfDuration(gracePeriod) > msOfDuration(maxGracePeriod)) {
-    throw invalid('termination.grace_period', `not longer than max_grace_period, which is ${formatDuration(msOfDuration(maxGracePeriod))}`);
+    throw invalid(`${field}.grace_period`, `not longer than max_grace_period, which is ${formatDuration(msOfDuration(maxGracePeriod))}`);
   }
   const escalation = given?.escalation ?? [];
-  if (escalation.length > MAX_STEPS) throw invalid('termination.escalation', `at most ${MAX_STEPS} steps`);
+  if (escalation.length > MAX_STEPS) throw invalid(`${field}.escalation`, `at most ${MAX_STEPS} steps`);
   return {
     killSignal:
-      given && given.killSignal !== KillSignal.UNSPECIFIED ? signalOf('termination.kill_signal', given.killSignal) : KillSignal.SIGTERM,
+      given && given.killSignal !== KillSignal.UNSPECIFIED ? signalOf(`${field}.kill_signal`, given.killSignal) : KillSignal.SIGTERM,
     gracePeriod,
     maxGracePeriod,
     escalation: escalation.map((step, index) => {
-      const field = `termination.escalation[${index}]`;
-      const wait = optionalDuration(`${field}.wait`, step.wait, 0, MAX_WAIT_MS);
-      if (!wait) throw invalid(`${field}.wait`, 'a step says how long to wait after it');
-      return { signal: signalOf(`${field}.signal`, step.signal), wait };
+      const at = `${field}.escalation[${index}]`;
+      const wait = optionalDuration(`${at}.wait`, step.wait, 0, MAX_WAIT_MS);
+      if (!wait) throw invalid(`${at}.wait`, 'a step says how long to wait after it');
+      return { signal: signalOf(`${at}.signal`, step.signal), wait };
     }),
-    signalScope: scopeOf(given?.signalScope ?? SignalScope.UNSPECIFIED),
+    signalScope: scopeOf(given?.signalScope ?? SignalScope.UNSPECIFIED, field),
   };
 }
+
+/** Completes the policies for stops that nobody asks for; what is left out stays at its default, which is no policy. */
+export function completeByCause(given: TerminationByCause | undefined, timeoutMs: number): TerminationByCause | undefined {
+  if (!given || (!given.timeout && !given.drain && !given.update)) return undefined;
+  const own = (name: 'timeout' | 'drain' | 'update'): TerminationPolicy | undefined => {
+    const policy = given[name];
+    if (!policy) return undefined;
+    // A longest grace period that is left out does not stand in the way of the one that is wanted.
+    const wide = policy.maxGracePeriod
+      ? policy
+      : { ...policy, maxGracePeriod: durationOfMs(Math.max(DEFAULT_MAX_GRACE_MS, msOfDuration(policy.gracePeriod) ?? 0)) };
+    return completePolicy(wide, `${FIELD}.${name}`);
+  };
+  const timeout = own('timeout');
+  if (timeout) {
+    const graceMs = msOfDuration(timeout.gracePeriod) ?? 0;
+    if (graceMs <= 0 || graceMs >= timeoutMs) throw invalid(`${FIELD}.timeout.grace_period`, 'longer than 0 and shorter than the timeout');
+    if (timeout.escalation.length > 0) throw invalid(`${FIELD}.timeout.escalation`, 'none: SIGKILL comes with the timeout');
+  }
+  return { timeout, drain: own('drain'), update: own('update') };
+}
+
+const FIELD = 'termination_by_cause';
 
 function signalOf(field: string, signal: KillSignal): KillSignal {
   if (SIGNALS.some((name) => KillSignal[name] === signal)) return signal;
   throw invalid(field, `one of ${SIGNALS.join(', ')}; SIGKILL is the last step by itself`);
 }
 
-function scopeOf(scope: SignalScope): SignalScope {
+function scopeOf(scope: SignalScope, field: string): SignalScope {
   if (scope === SignalScope.UNSPECIFIED) return SignalScope.MAIN;
   if (scope === SignalScope.MAIN || scope === SignalScope.GROUP) return scope;
-  throw invalid('termination.signal_scope', 'MAIN or GROUP');
+  throw invalid(`${field}.signal_scope`, 'MAIN or GROUP');
 }

@@ -29,6 +29,8 @@ export function poolOf(cluster: Cluster, namespace: string, fn: string, version:
       starting: 0,
       waiting: createAttemptQueue(),
       averageMs: undefined,
+      crashes: 0,
+      startsAfterMs: 0,
       lastProgressMs: 0,
     };
     cluster.pools.set(key, pool);
@@ -47,6 +49,9 @@ export function addInstance(agent: Agent, pool: Pool, id: string, spec: Fn, stat
     startTimeMs: Date.now(),
     state,
     attempt: undefined,
+    startMs: nowMs,
+    proven: false,
+    crashed: false,
     idleSinceMs: nowMs,
   };
   agent.instances.set(id, instance);
@@ -114,6 +119,13 @@ export function memoryOf(cluster: Cluster, what: 'capacityMb' | 'usedMb'): numbe
 export function attachedAgents(cluster: Cluster): number {
   let count = 0;
   for (const agent of cluster.agents.values()) if (agent.send) count++;
+  return count;
+}
+
+/** Counts the function versions whose next start waits because their instances came to nothing. */
+export function poolsBackingOff(cluster: Cluster, nowMs: number): number {
+  let count = 0;
+  for (const pool of cluster.pools.values()) if (pool.startsAfterMs > nowMs) count++;
   return count;
 }
 

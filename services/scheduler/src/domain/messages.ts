@@ -15,6 +15,7 @@ export function outgoingOf(agent: Agent): AttachResponse {
     stops: [],
     stopInstances: [],
     acks: [],
+    drain: undefined,
   });
 }
 

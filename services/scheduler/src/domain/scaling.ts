@@ -13,21 +13,27 @@ const FULL = 0.85;
 /** How many instances to start, and whether also on a host whose processors are busy. */
 export type StartsWanted = { readonly count: number; readonly pressing: boolean };
 
+/** How many instances of a function may still take events: not those on a host that drains. */
+export function usableInstances(pool: Pool, agents: Iterable<Agent>): number {
+  for (const { drain } of agents) if (drain) return [...pool.instances].filter((instance) => !instance.agent.drain).length;
+  return pool.instances.size;
+}
+
 /**
  * How many instances to start now: as many as it takes to have what waits gone within the target, going by how long attempts have taken
  * so far, or by how long nothing has moved. So 10,000 events of 0.1 ms share a few instances, and ten of a minute get one each. A function
  * nobody has seen end gets one for every attempt. While attempts end, a host that is full gets no more: attempts that are slow because the
  * processors are would call for ever more instances, and each would make them slower (141 of them for an echo function, on two cores).
  */
-export function startsWanted(pool: Pool, nowMs: number): StartsWanted {
+export function startsWanted(pool: Pool, usable: number, nowMs: number): StartsWanted {
   const waiting = pool.waiting.size;
   if (waiting === 0) return { count: 0, pressing: false };
-  if (pool.instances.size === 0) return { count: pool.averageMs === undefined ? waiting : 1, pressing: true };
+  if (usable === 0) return { count: pool.averageMs === undefined ? waiting : 1, pressing: true };
   if (pool.averageMs === undefined) return { count: waiting - pool.starting, pressing: nowMs - pool.lastProgressMs > STALLED_MS };
   const stalledMs = nowMs - pool.lastProgressMs;
   const flowing = stalledMs <= Math.max(2 * pool.averageMs, TARGET_MS);
   // While attempts end, those there are count; when none does, those there are do not help.
-  const needed = flowing ? (waiting * pool.averageMs) / TARGET_MS - pool.instances.size : (waiting * stalledMs) / TARGET_MS - pool.starting;
+  const needed = flowing ? (waiting * pool.averageMs) / TARGET_MS - usable : (waiting * stalledMs) / TARGET_MS - pool.starting;
   return { count: Math.max(0, Math.min(waiting, Math.floor(needed))), pressing: !flowing };
 }
 
@@ -35,7 +41,7 @@ export function startsWanted(pool: Pool, nowMs: number): StartsWanted {
 export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressing: boolean): Agent | undefined {
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
+    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
     if (agent.cpuBusy > FULL && !pressing) continue;
     if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
   }

@@ -32,6 +32,10 @@ export type Agent = {
   /** Monotonic time of its last sign of life. */
   lastSeenMs: number;
   readonly instances: Map<string, Instance>;
+  /** Set once it drains: nothing new goes to it. Wall clock; undefined until it has said when. */
+  drain: { deadlineTimeMs: number | undefined } | undefined;
+  /** Ends its stream; undefined while it is detached. */
+  close: (() => void) | undefined;
 };
 
 export type InstanceState = 'STARTING' | 'IDLE' | 'BUSY' | 'STOPPING';
@@ -46,6 +50,11 @@ export type Instance = {
   readonly startTimeMs: number;
   state: InstanceState;
   attempt: LiveAttempt | undefined;
+  /** Monotonic time of its start; whether an attempt has returned or thrown on it. */
+  readonly startMs: number;
+  proven: boolean;
+  /** Whether its process ended by itself while an attempt ran. */
+  crashed: boolean;
   /** Monotonic time since when it is idle. */
   idleSinceMs: number;
 };
@@ -77,6 +86,9 @@ export type Pool = {
   readonly waiting: AttemptQueue;
   /** Smoothed milliseconds an attempt takes an instance; undefined before the first has ended. */
   averageMs: number | undefined;
+  /** Instances in a row that came to nothing, and the monotonic time before which no other is started. */
+  crashes: number;
+  startsAfterMs: number;
   /** Monotonic time of the last progress: an end, or the arrival of the first that waits. */
   lastProgressMs: number;
 };

@@ -6,6 +6,7 @@ import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
 import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
+import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { askAgent } from './take-assignment.ts';
@@ -15,6 +16,7 @@ import { takeInstanceChange, takeReport } from './take-report.ts';
 export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequest): void {
   agent.lastSeenMs = ports.clock.monotonic();
   if (batch.cpuBusy !== undefined) agent.cpuBusy = batch.cpuBusy;
+  if (batch.drain) noteDrain(ports, agent, batch.drain);
   if (batch.heartbeat) outgoingOf(agent).heartbeat = batch.heartbeat;
   const pools = new Set<Pool>();
   const note = (pool: Pool | undefined): void => {
@@ -29,7 +31,13 @@ export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequ
 }
 
 /** Takes an agent in, or back: its first batch says what it still holds, and what it does not is lost. */
-export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: Hello, send: (batch: AttachResponse) => void): Agent {
+export function attachAgent(
+  ports: SchedulerPorts,
+  first: AttachRequest,
+  hello: Hello,
+  send: (batch: AttachResponse) => void,
+  close?: () => void,
+): Agent {
   const nowMs = ports.clock.monotonic();
   const agent: Agent = ports.cluster.agents.get(hello.agentId) ?? {
     id: hello.agentId,
@@ -45,8 +53,11 @@ export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: 
     send: undefined,
     lastSeenMs: nowMs,
     instances: new Map(),
+    drain: undefined,
+    close: undefined,
   };
   ports.cluster.agents.set(agent.id, agent);
+  if (agent.sessionId !== hello.sessionId) agent.drain = undefined; // one that was started anew drains no more
   agent.sessionId = hello.sessionId;
   agent.capacityMb = hello.capacityMb;
   agent.parallelStarts = hello.parallelStarts;
@@ -54,7 +65,10 @@ export function attachAgent(ports: SchedulerPorts, first: AttachRequest, hello: 
   agent.attachTimeMs = ports.clock.now();
   agent.outgoing = undefined;
   agent.send = send;
+  agent.close = close;
   outgoingOf(agent).welcome = { lease: durationOfMs(ports.leaseMs), heartbeatInterval: durationOfMs(ports.leaseMs / 3) };
+
+  if (agent.drain && !first.drain) outgoingOf(agent).drain = { deadline: undefined }; // it may not have heard
 
   const attempts = reconcileInstances(ports, agent, hello);
   takeBatch(ports, agent, first);
@@ -109,5 +123,6 @@ export function loseAttempt(ports: SchedulerPorts, attempt: LiveAttempt): void {
 /** Lets an agent go. What it holds is lost when its lease is over, not before. */
 export function detachAgent(agent: Agent): void {
   agent.send = undefined;
+  agent.close = undefined;
   agent.outgoing = undefined;
 }

@@ -1,21 +1,28 @@
 import type { ListAgentsResponse, ListInstancesResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { Instance_State as State } from '@evenfall/contracts/v1/operator_service';
+import { type Agent as AgentMessage, Agent_State as AgentState, Instance_State as State } from '@evenfall/contracts/v1/operator_service';
+import type { Agent } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
 /** Lists the agents that are attached. */
 export function listAgents({ cluster }: SchedulerPorts): ListAgentsResponse {
-  const agents = [...cluster.agents.values()]
-    .filter((agent) => agent.send)
-    .map((agent) => ({
-      id: agent.id,
-      capacityMb: agent.capacityMb,
-      usedMb: agent.usedMb,
-      instanceCount: agent.instances.size,
-      attemptCount: [...agent.instances.values()].filter((instance) => instance.attempt).length,
-      attachTime: new Date(agent.attachTimeMs),
-      abilities: [...agent.abilities],
-    }));
+  const agents = [...cluster.agents.values()].filter((agent) => agent.send).map(agentMessage);
   return { agents: agents.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+}
+
+/** An agent as operators see it. */
+export function agentMessage(agent: Agent): AgentMessage {
+  const { drain } = agent;
+  return {
+    id: agent.id,
+    capacityMb: agent.capacityMb,
+    usedMb: agent.usedMb,
+    instanceCount: agent.instances.size,
+    attemptCount: [...agent.instances.values()].filter((instance) => instance.attempt).length,
+    attachTime: new Date(agent.attachTimeMs),
+    state: drain ? AgentState.DRAINING : AgentState.ATTACHED,
+    drainDeadlineTime: drain?.deadlineTimeMs === undefined ? undefined : new Date(drain.deadlineTimeMs),
+    abilities: [...agent.abilities],
+  };
 }
 
 /** Lists the instances they hold. */

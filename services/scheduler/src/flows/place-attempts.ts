@@ -4,7 +4,7 @@ import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { addInstance, forgetAttempt, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
-import { placeInstance, startsWanted } from '../domain/scaling.ts';
+import { placeInstance, startsWanted, usableInstances } from '../domain/scaling.ts';
 import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
@@ -16,12 +16,16 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
   if (!pool.spec || pool.resolving) return resolvePool(ports, pool);
   const nowMs = ports.clock.monotonic();
   while (pool.waiting.size > 0) {
-    const instance = pool.idle.findLast((one) => one.agent.send !== undefined); // a host that is away takes nothing
+    const instance = pool.idle.findLast(({ agent }) => agent.send !== undefined && !agent.drain); // a host that is away, or drains, takes nothing
     if (!instance) break;
     const attempt = pool.waiting.shift();
     if (attempt) handOver(instance, attempt, nowMs);
   }
-  const { count, pressing } = startsWanted(pool, nowMs);
+  if (nowMs < pool.startsAfterMs) return; // looked at again in every round
+  const wanted = startsWanted(pool, usableInstances(pool, ports.cluster.agents.values()), nowMs);
+  // After a crash one is tried at a time, or the many that wait would crash together.
+  const count = pool.crashes > 0 && pool.startsAfterMs > 0 ? Math.min(wanted.count, 1 - pool.starting) : wanted.count;
+  const { pressing } = wanted;
   for (let i = 0; i < count && startInstance(ports, pool, pool.spec, pressing, nowMs); i++);
 }
 
@@ -94,7 +98,7 @@ const LAST_WARM_MS = 1_000;
 function makeRoom(ports: SchedulerPorts, memoryMb: number, nowMs: number): void {
   let oldest: Instance | undefined;
   for (const agent of ports.cluster.agents.values()) {
-    if (!agent.send || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
+    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
     let freeableMb = agent.capacityMb - agent.usedMb;
     let candidate: Instance | undefined;
     for (const instance of agent.instances.values()) {

@@ -1,9 +1,11 @@
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { adoptAttempt, NOBODY } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
+import { noteGone, noteProven } from '../domain/crash-loop.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
 import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -64,6 +66,11 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
         const { pool } = instance;
         pool.averageMs = pool.averageMs === undefined ? tookMs : pool.averageMs + (tookMs - pool.averageMs) * NEWEST;
         pool.lastProgressMs = nowMs;
+        if (said.value.outcome === Outcome.RETURNED || said.value.outcome === Outcome.THREW) {
+          instance.proven = true;
+          if (pool.crashes > 0) noteProven(pool);
+        }
+        if (!said.value.stop && (said.value.outcome === Outcome.EXITED || said.value.outcome === Outcome.DIED_OF)) instance.crashed = true;
         release(ports, instance, attempt, leavesInstanceReusable(said.value, attempt.assignment.synchronous));
       }
       attempt.sink.report(report);
@@ -101,7 +108,10 @@ export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: 
   if (change.change?.$case === 'ready') {
     if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', ports.clock.monotonic());
   } else {
-    if (change.change?.$case === 'gone' && change.change.value.startFailed) ports.counters.instance_start_failures_total++;
+    const startFailed = change.change?.$case === 'gone' && change.change.value.startFailed;
+    if (startFailed) ports.counters.instance_start_failures_total++;
+    // One that was stopped, or was asked to be, has not crashed.
+    if (startFailed || instance.crashed) noteGone(instance, startFailed, ports.clock.monotonic());
     removeInstance(instance, ports.clock.monotonic());
   }
   return instance.pool;

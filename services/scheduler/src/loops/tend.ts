@@ -4,7 +4,7 @@ import { delay } from '@evenfall/time';
 import { NOBODY } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
-import { loseAttempt } from '../flows/attach-agent.ts';
+import { detachAgent, loseAttempt } from '../flows/attach-agent.ts';
 import { flushAgents } from '../flows/flush.ts';
 import { placeAttempts } from '../flows/place-attempts.ts';
 import { stopInstance } from '../flows/stop-instance.ts';
@@ -30,7 +30,16 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
     for (const instance of [...pool.idle]) if (nowMs - instance.idleSinceMs > idleMs) stopInstance(ports, instance, Cause.IDLE);
     if (pool.instances.size === 0 && pool.waiting.size === 0 && nowMs - pool.lastProgressMs > idleMs) cluster.pools.delete(pool.key);
   }
+  // A scheduler that stood still for long has heard nobody: that is not their fault, and they have a lease from now on.
+  const stoodStill = nowMs - ports.lastTendMs > leaseMs / 3;
+  ports.lastTendMs = nowMs;
   for (const agent of cluster.agents.values()) {
+    if (stoodStill && agent.send) agent.lastSeenMs = nowMs;
+    if (agent.send && nowMs - agent.lastSeenMs >= leaseMs) {
+      // Its stream stands and it says nothing, as a stopped process does. It may have another lease by a new hello only.
+      agent.close?.();
+      detachAgent(agent);
+    }
     if (agent.send || nowMs - agent.lastSeenMs < leaseMs) continue;
     ports.log.warn('an agent is lost', { agent_id: agent.id, instances: agent.instances.size });
     for (const attempt of [...cluster.attempts.values()])

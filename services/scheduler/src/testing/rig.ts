@@ -65,6 +65,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     leaseMs: LEASE_MS,
     startedMs: clock.monotonic(),
+    lastTendMs: clock.monotonic(),
     newId: () => `i-${++ids}`,
     async resolve(namespace, fn) {
       const found = registry.get(fn);

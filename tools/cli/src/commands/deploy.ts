@@ -14,6 +14,7 @@ const OPTIONAL = [
   'environment',
   'annotations',
   'termination',
+  'termination_by_cause',
   'event_invoke',
   'initializer',
   'pre_stop',

@@ -1,6 +1,11 @@
+import { setTimeout } from 'node:timers/promises';
 import type { AgentAnswer, InstanceAnswer } from '../answers.ts';
 import type { Context } from '../context.ts';
 import { stateText, table, timeText } from '../terminal.ts';
+
+const LOOK_MS = 250;
+
+export type DrainOptions = { readonly deadline?: string; readonly wait?: boolean };
 
 export async function listAgents(context: Context): Promise<void> {
   const answer = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
@@ -12,8 +17,28 @@ export async function listAgents(context: Context): Promise<void> {
       String(agent.instance_count),
       String(agent.attempt_count),
       timeText(agent.attach_time),
+      agent.drain_deadline_time ? `${agent.state} until ${timeText(agent.drain_deadline_time)}` : agent.state,
     ]);
-    return table(['AGENT', 'MEMORY', 'INSTANCES', 'ATTEMPTS', 'ATTACHED'], rows, context.terminal.color);
+    return table(['AGENT', 'MEMORY', 'INSTANCES', 'ATTEMPTS', 'ATTACHED', 'STATE'], rows, context.terminal.color);
+  });
+}
+
+/** Has a worker host drained; with `wait` until it holds nothing any more. */
+export async function drainAgent(context: Context, id: string, options: DrainOptions): Promise<void> {
+  const path = `/v1/agents/${encodeURIComponent(id)}:drain`;
+  let agent = await context.api.call<AgentAnswer>('POST', path, {
+    json: options.deadline === undefined ? {} : { deadline: options.deadline },
+  });
+  while (options.wait && agent.instance_count > 0) {
+    await setTimeout(LOOK_MS);
+    const { agents } = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+    const found = agents.find((one) => one.id === id);
+    if (!found) break; // it has left
+    agent = found;
+  }
+  context.terminal.show(agent, () => {
+    const until = agent.drain_deadline_time ? ` until ${timeText(agent.drain_deadline_time)}` : '';
+    return `${agent.id} ${agent.state}${until}: ${agent.instance_count} instances, ${agent.attempt_count} attempts`;
   });
 }
 

@@ -18,6 +18,7 @@ export function eventText(event: EventAnswer, color: Color): string {
   if (event.result !== null) lines.push(`  result    ${JSON.stringify(event.result)}`);
   if (event.error !== null) lines.push(`  error     ${color.red(JSON.stringify(event.error))}`);
   if (event.attempts.length > 0) lines.push('', indent(attemptsText(event.attempts, color)));
+  for (const { number, stop } of event.attempts) if (stop) lines.push('', indent(`attempt ${number}\n${receiptText(stop, color)}`));
   if (event.termination) lines.push('', indent(receiptText(event.termination, color)));
   if (event.deliveries?.length) lines.push('', indent(deliveriesText(event.deliveries, color)));
   return lines.join('\n');
@@ -34,15 +35,18 @@ export function countsText(counts: readonly CountAnswer[], color: Color): string
 export function receiptText(receipt: TerminationAnswer, color: Color): string {
   const policy = receipt.policy;
   const lines = [
-    `${color.bold('receipt')}  ${receipt.cause} ${receipt.mode} by ${receipt.requester}${receipt.reason ? ` (${receipt.reason})` : ''}, ${timeText(receipt.request_time)}`,
+    `${color.bold('receipt')}  ${receipt.cause} ${receipt.mode}${receipt.requester ? ` by ${receipt.requester}` : ''}${receipt.reason ? ` (${receipt.reason})` : ''}, ${timeText(receipt.request_time)}`,
   ];
   if (policy)
     lines.push(
       `  policy  ${policy.kill_signal ?? 'SIGTERM'}, ${policy.grace_period ?? 'the rest of its timeout'}, ${policy.signal_scope ?? 'MAIN'}`,
     );
   for (const step of receipt.steps) lines.push(`  ${timeText(step.sent_time)}  ${step.signal}  ${step.disposition}, ${step.delivery}`);
+  for (const more of receipt.extensions)
+    lines.push(`  asked for ${more.requested} more, got ${more.granted}${more.reason ? `: ${more.reason}` : ''}`);
+  for (const change of receipt.changes) lines.push(`  then ${change.cause} ${change.mode} with ${change.grace_period}: ${change.effect}`);
   lines.push(
-    `  outcome ${receipt.outcome ?? 'not yet'}${receipt.end_time ? ` after ${receipt.duration_ms.toFixed(1)} ms` : ''}, ${receipt.swept_process_count} swept`,
+    `  outcome ${receipt.outcome ?? 'not yet'}${receipt.end_time ? ` after ${receipt.duration_ms.toFixed(1)} ms` : ''}, ${receipt.swept_process_count} swept${receipt.containment ? ` (${receipt.containment})` : ''}`,
   );
   return lines.join('\n');
 }

@@ -1,16 +1,18 @@
 import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
-import { Instance_State, ViewPartition_Kind } from '@evenfall/contracts/v1/operator_service';
+import { Agent_State, Instance_State, ViewPartition_Kind } from '@evenfall/contracts/v1/operator_service';
 import {
+  Containment,
   KillSignal,
   Termination_Cause,
   Termination_Mode,
   Termination_Outcome,
+  TerminationChange_Effect,
   TerminationStep_Delivery,
   TerminationStep_Disposition,
 } from '@evenfall/contracts/v1/termination';
 import { type TSchema, Type } from '@sinclair/typebox';
-import { Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from './schemas.ts';
+import { ByCause, Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from './schemas.ts';
 
 const Moment = Type.String({ format: 'date-time' });
 const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()]);
@@ -46,6 +48,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       environment: Type.Record(Type.String(), Type.String()),
       annotations: Type.Record(Type.String(), Type.String()),
       termination: orNull(Policy),
+      termination_by_cause: orNull(ByCause),
       event_invoke: orNull(EventInvoke),
       initializer: orNull(HookSchema),
       pre_stop: orNull(HookSchema),
@@ -76,6 +79,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       cold_start_detail: Type.Optional(
         Type.Object({ pull_code_ms: Type.Number(), init_runtime_ms: Type.Number(), init_function_ms: Type.Number() }),
       ),
+      stop: Type.Optional(Type.Unsafe({ ...ref('Termination'), description: 'The receipt of a stop that nobody asked for.' })),
     }),
   ),
   named(
@@ -101,6 +105,20 @@ export const DOCUMENTS: readonly TSchema[] = [
       end_time: orNull(Moment),
       duration_ms: Type.Number(),
       swept_process_count: Type.Integer(),
+      containment: orNull(enumOf(Containment)),
+      extensions: Type.Array(Type.Object({ time: Moment, requested: Duration, granted: Duration, reason: Type.Optional(Type.String()) }), {
+        description: 'What the function asked for of more time, and got.',
+      }),
+      changes: Type.Array(
+        Type.Object({
+          time: Moment,
+          cause: enumOf(Termination_Cause),
+          mode: enumOf(Termination_Mode),
+          grace_period: Duration,
+          effect: enumOf(TerminationChange_Effect),
+        }),
+        { description: 'Further requests while it was being stopped.' },
+      ),
     }),
   ),
   named(
@@ -185,6 +203,8 @@ export const DOCUMENTS: readonly TSchema[] = [
       instance_count: Type.Integer(),
       attempt_count: Type.Integer(),
       attach_time: orNull(Moment),
+      state: enumOf(Agent_State),
+      drain_deadline_time: orNull(Moment),
       abilities: Type.Array(Type.Object({ name: Type.String(), available: Type.Boolean(), detail: Type.String() }), {
         description: 'What its host can do to keep functions apart and in bounds.',
       }),

@@ -59,6 +59,7 @@ function attemptJson(attempt: Attempt): object {
     ...(cold
       ? { cold_start_detail: { pull_code_ms: cold.pullCodeMs, init_runtime_ms: cold.initRuntimeMs, init_function_ms: cold.initFunctionMs } }
       : {}),
+    ...(attempt.stop ? { stop: terminationJson(attempt.stop) } : {}),
   };
 }
 

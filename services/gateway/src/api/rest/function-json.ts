@@ -1,6 +1,6 @@
 import { EventInvokeConfig, FunctionMessage, type Hook } from '@evenfall/contracts/v1/function';
 import { destinationFrom, destinationJson } from './destination-json.ts';
-import { durationFrom, durationText, policyFrom, policyJson } from './termination-json.ts';
+import { byCauseFrom, byCauseJson, durationFrom, durationText, policyFrom, policyJson } from './termination-json.ts';
 import type { EventInvokeBody, FunctionBody, HookBody } from './schemas.ts';
 
 export function functionJson(fn: FunctionMessage): object {
@@ -17,6 +17,7 @@ export function functionJson(fn: FunctionMessage): object {
     environment: fn.environment,
     annotations: fn.annotations,
     termination: fn.termination ? policyJson(fn.termination) : null,
+    termination_by_cause: fn.terminationByCause ? byCauseJson(fn.terminationByCause) : null,
     event_invoke: fn.eventInvoke ? eventInvokeJson(fn.eventInvoke) : null,
     initializer: hookJson(fn.initializer),
     pre_stop: hookJson(fn.preStop),
@@ -63,6 +64,7 @@ export function functionFrom(namespace: string, name: string, body: Omit<Functio
     environment: body.environment ?? {},
     annotations: body.annotations ?? {},
     termination: body.termination && policyFrom(body.termination),
+    terminationByCause: body.termination_by_cause && byCauseFrom(body.termination_by_cause),
     eventInvoke: body.event_invoke && eventInvokeFrom(body.event_invoke),
     initializer: hookFrom(body.initializer),
     preStop: hookFrom(body.pre_stop),

@@ -159,6 +159,19 @@ describe('the REST door', () => {
     assert.deepEqual((doors.world.updates.at(-1) as Record<string, unknown>)['updateMask'], ['event_invoke']);
   });
 
+  it('has a worker host drained', async () => {
+    const drained = await call(`${doors.url}/v1/agents/a1:drain`, 'POST', { deadline: '90s' });
+    assert.equal(drained.status, 200);
+    const agent = drained.json as { id: string; state: string; drain_deadline_time: string };
+    assert.deepEqual([agent.id, agent.state, agent.drain_deadline_time], ['a1', 'DRAINING', '1970-01-01T00:00:00.000Z']);
+    assert.deepEqual(doors.world.drains, [{ agentId: 'a1', deadline: { seconds: 90n, nanos: 0 } }]);
+    assert.equal((await call(`${doors.url}/v1/agents/a1:drain`, 'POST')).status, 200);
+    assert.equal(doors.world.drains[1]?.deadline, undefined, 'left to the agent');
+    assert.equal((await call(`${doors.url}/v1/agents/a1:drain`, 'POST', { deadline: '25h' })).status, 400);
+    assert.equal((await call(`${doors.url}/v1/agents/nobody:drain`, 'POST', {})).status, 404);
+    assert.equal(doors.world.drains.length, 2);
+  });
+
   it('takes code as a zip, publishes and lists versions, lists agents and instances', async () => {
     const code = await call(`${doors.url}${FUNCTIONS}/killer/code`, 'PUT', Buffer.from('PK'), { 'content-type': 'application/zip' });
     assert.equal(code.status, 200, code.text);

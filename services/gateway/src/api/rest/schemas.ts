@@ -30,6 +30,9 @@ const policyFields = {
 };
 export const Policy = Type.Object({ ...policyFields, max_grace_period: Type.Optional(Duration) }, STRICT);
 export type PolicyBody = Static<typeof Policy>;
+/** Policies for the stops that nobody asks for. */
+export const ByCause = Type.Object({ timeout: Type.Optional(Policy), drain: Type.Optional(Policy), update: Type.Optional(Policy) }, STRICT);
+export type ByCauseBody = Static<typeof ByCause>;
 
 /** Exactly one of these; functions as "audit", "other-namespace/audit" or "audit:3". */
 const DestinationSchema = Type.Object(
@@ -81,6 +84,7 @@ const functionFields = {
   environment: Type.Optional(Type.Record(Type.String(), Type.String())),
   annotations: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'For tools: kept, and read by nobody here.' })),
   termination: Type.Optional(Policy),
+  termination_by_cause: Type.Optional(ByCause),
   event_invoke: Type.Optional(EventInvoke),
   initializer: Type.Optional(HookSchema),
   pre_stop: Type.Optional(HookSchema),

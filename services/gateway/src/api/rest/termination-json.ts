@@ -1,10 +1,15 @@
 import {
+  Containment,
+  type GraceExtension,
   KillSignal,
   SignalScope,
   type Termination,
   Termination_Cause,
   Termination_Mode,
   Termination_Outcome,
+  type TerminationByCause,
+  type TerminationChange,
+  TerminationChange_Effect,
   TerminationPolicy,
   type TerminationStep,
   TerminationStep_Delivery,
@@ -12,7 +17,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs, formatDuration, msOfDuration, parseDuration, type ProtoDuration } from '@evenfall/time';
 import { nameOf, valueOf } from './enum-names.ts';
-import type { PolicyBody } from './schemas.ts';
+import type { ByCauseBody, PolicyBody } from './schemas.ts';
 
 export function durationText(duration: ProtoDuration | undefined): string | undefined {
   return duration && formatDuration(msOfDuration(duration));
@@ -44,6 +49,18 @@ export function policyFrom(body: PolicyBody): TerminationPolicy {
   });
 }
 
+export function byCauseJson({ timeout, drain, update }: TerminationByCause): object {
+  return {
+    ...(timeout ? { timeout: policyJson(timeout) } : {}),
+    ...(drain ? { drain: policyJson(drain) } : {}),
+    ...(update ? { update: policyJson(update) } : {}),
+  };
+}
+
+export function byCauseFrom({ timeout, drain, update }: ByCauseBody): TerminationByCause {
+  return { timeout: timeout && policyFrom(timeout), drain: drain && policyFrom(drain), update: update && policyFrom(update) };
+}
+
 /** The receipt, as callers read it. */
 export function terminationJson(termination: Termination): object {
   const outcome = nameOf(Termination_Outcome, termination.outcome);
@@ -61,6 +78,23 @@ export function terminationJson(termination: Termination): object {
     end_time: termination.endTime ?? null,
     duration_ms: termination.durationMs,
     swept_process_count: termination.sweptProcessCount,
+    containment: nameOf(Containment, termination.containment) ?? null,
+    extensions: termination.extensions.map(extensionJson),
+    changes: termination.changes.map(changeJson),
+  };
+}
+
+function extensionJson({ time, requested, granted, reason }: GraceExtension): object {
+  return { time: time ?? null, requested: durationText(requested), granted: durationText(granted), ...(reason === '' ? {} : { reason }) };
+}
+
+function changeJson({ time, cause, mode, gracePeriod, effect }: TerminationChange): object {
+  return {
+    time: time ?? null,
+    cause: nameOf(Termination_Cause, cause) ?? null,
+    mode: nameOf(Termination_Mode, mode) ?? null,
+    grace_period: durationText(gracePeriod),
+    effect: nameOf(TerminationChange_Effect, effect) ?? null,
   };
 }
 

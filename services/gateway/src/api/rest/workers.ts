@@ -1,14 +1,23 @@
-import { type Agent, type Instance, Instance_State, type ViewPartition, ViewPartition_Kind } from '@evenfall/contracts/v1/operator_service';
+import {
+  type Agent,
+  Agent_State,
+  type Instance,
+  Instance_State,
+  type ViewPartition,
+  ViewPartition_Kind,
+} from '@evenfall/contracts/v1/operator_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { listAgents, listInstances } from '../../flows/list-workers.ts';
+import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { purge } from '../../flows/purge.ts';
 import type { Gateway } from '../../ports.ts';
 import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
-import { ref, Time } from './schemas.ts';
+import { Duration, ref, Time } from './schemas.ts';
+import { durationFrom } from './termination-json.ts';
 
 const TAGS = ['operators'];
+const DrainBody = Type.Object({ deadline: Type.Optional(Duration) }, { additionalProperties: false });
 const PurgeBody = Type.Object(
   {
     dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Drop nothing, only show what would be dropped.' })),
@@ -23,6 +32,26 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     '/v1/agents',
     { schema: { tags: TAGS, summary: 'Lists worker hosts', response: { 200: Type.Object({ agents: Type.Array(ref('Agent')) }) } } },
     async () => ({ agents: (await listAgents(gateway)).agents.map(agentJson) }),
+  );
+  app.post<{ Params: { agent_id: string }; Body: Static<typeof DrainBody> }>(
+    '/v1/agents/:agent_id([^:/]+)::drain',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Drains a worker host: nothing new goes there, and what runs has until the deadline',
+        params: Type.Object({ agent_id: Type.String() }),
+        body: DrainBody,
+        response: { 200: ref('Agent') },
+      },
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
+    },
+    async (request) => {
+      const deadline = durationFrom(request.body.deadline);
+      const { agent } = await drainAgent(gateway, { agentId: request.params.agent_id, deadline });
+      return agent && agentJson(agent);
+    },
   );
   app.get<{ Querystring: Static<typeof Query> }>(
     '/v1/instances',
@@ -79,6 +108,8 @@ function agentJson(agent: Agent): object {
     instance_count: agent.instanceCount,
     attempt_count: agent.attemptCount,
     attach_time: agent.attachTime ?? null,
+    state: nameOf(Agent_State, agent.state) ?? null,
+    drain_deadline_time: agent.drainDeadlineTime ?? null,
     abilities: agent.abilities.map(({ name, available, detail }) => ({ name, available, detail })),
   };
 }

@@ -1,5 +1,5 @@
 import { staticContextOf } from '../../domain/context.ts';
-import { encodeFrame, encodeHook, encodeInvokeHead, Frame, frameReader } from '../../domain/frames.ts';
+import { encodeExtended, encodeFrame, encodeHook, encodeInvokeHead, Frame, frameReader } from '../../domain/frames.ts';
 import type { Conversation, ConversationEvents, ConversationSpec } from '../../ports.ts';
 
 /** Larger payloads are not worth a copy to save a write. */
@@ -8,7 +8,15 @@ const JOINED_BYTES = 16_384;
 /** Talks to the platform's own bootstraps, in frames on file descriptor 3 (`runtimes/python3/README.md`). */
 export function framesConversation(spec: ConversationSpec, events: ConversationEvents): Conversation {
   let write: (bytes: Buffer) => void = () => undefined;
-  const read = frameReader((kind, body) => onFrame(spec, events, kind, body));
+  const read = frameReader((kind, body) => {
+    if (kind === Frame.EXTEND) extend(body);
+    else onFrame(spec, events, kind, body);
+  });
+  const extend = (body: Buffer): void => {
+    if (body.length !== 8) return;
+    const { grantedMs, reason } = events.onExtensionAsked(body.readUInt32LE(4));
+    write(encodeExtended(body.readUInt32LE(0), grantedMs, reason));
+  };
   return {
     variables: { defaults: {}, fixed: {} },
     ofPackage: false,

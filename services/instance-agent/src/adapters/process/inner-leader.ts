@@ -5,6 +5,8 @@ import { childrenOf, readStat } from './proc-fs.ts';
 export type InnerLeader = {
   /** The namespace's init; 0 until it is known. Its end is the end of all. */
   initPid(): number;
+  /** Its start: with the number it names init for ever; empty until it is known. */
+  initStart(): string;
   /** The function's process: the first child of init; 0 until it is there. */
   leaderPid(): number;
   /** Resolves once both are there, or bwrap has gone without them. */
@@ -16,6 +18,7 @@ const LOOK_AGAIN_MS = 1;
 /** Reads what bwrap writes to its `--info-fd`. */
 export function innerLeader(info: Readable): InnerLeader {
   let initPid = 0;
+  let initStart = '';
   let leaderPid = 0;
   let isOver = false;
   const known = new Promise<void>((resolve) => {
@@ -30,6 +33,7 @@ export function innerLeader(info: Readable): InnerLeader {
     info.on('error', () => undefined); // its close is the news
     info.on('close', () => {
       initPid = Number(/"child-pid":\s*(\d+)/.exec(text)?.[1] ?? 0);
+      initStart = readStat(initPid)?.startTicks ?? '';
       if (initPid === 0) resolve();
       else look();
     });
@@ -38,5 +42,5 @@ export function innerLeader(info: Readable): InnerLeader {
     () => (isOver = true),
     () => undefined,
   );
-  return { initPid: () => initPid, leaderPid: () => leaderPid, known };
+  return { initPid: () => initPid, initStart: () => initStart, leaderPid: () => leaderPid, known };
 }

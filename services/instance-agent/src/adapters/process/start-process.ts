@@ -14,11 +14,12 @@ import { hasPrivateTmp, type Launch, launchWords, TMP_BYTES } from './launcher.t
 import type { DriverHost } from './process-driver.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { MAX_PROCESSES, releaseLine } from './stage.ts';
-import { descendantsOf, sweepInstance } from './sweep.ts';
+import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
 
 const MB = 1024 * 1024;
 /** Above the function's memory, for what is not resident in it: the watch from outside is the exact limit, this one stops what is faster than it. */
 const MEMORY_MARGIN_BYTES = 64 * MB;
+const SIGCONT = 18;
 const OUTPUT_WITHIN_MS = 200;
 
 /** Starts the process of one instance. Its program waits until it is told its variables, and that is not before it is contained if it is the package's own. */
@@ -56,6 +57,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   const leader = (): number => (inner ? inner.leaderPid() : childPid);
   /** Of its session and group; in a namespace that is init, whose end is the end of all. */
   const groupId = (): number => (inner ? inner.initPid() : childPid);
+  const startTicks = childPid === 0 ? '' : (readStat(childPid)?.startTicks ?? '');
   let alive = childPid !== 0;
   let descendants: ReadonlyMap<number, string> = new Map();
   let familySize = 0;
@@ -89,7 +91,8 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   child.on('error', (error) => {
     if (childPid === 0) events.onExit(null, null, error.message);
   });
-  // From here the number may name another process: libuv reaps the child and calls this in the same breath.
+  // Signals cannot hit a stranger: until the child is reaped its number, and that of its group, is not given to anybody else, and libuv
+  // reaps it and calls this in the same breath. From here on nothing is sent to the number; the sweep goes by number and start.
   child.on('exit', (code, signal) => {
     alive = false;
     const exit = exitOf(code, signal, isBoxed);
@@ -108,10 +111,12 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   return {
     uid,
     contained: command.gated || !made ? undefined : contained,
+    containment: () => (isBoxed ? 'PID_NAMESPACE' : cgroup?.complete ? 'CGROUP' : 'MARKERS'),
     write: (bytes) => channel.write(bytes),
     signal(signal, scope) {
-      // A stopped process takes the signal but acts on it only once it runs again.
-      if (alive && ['T', 't'].includes(readStat(leader())?.state ?? '')) deliver(-groupId(), 18);
+      // A stopped process takes the signal but acts on it only once it runs again. SIGCONT goes to nobody who is not stopped: it can be caught.
+      if (alive && isStopped(readStat(leader()))) deliver(-groupId(), SIGCONT);
+      else if (alive && scope === SignalScope.GROUP && groupId() !== 0) continueStopped(groupId());
       return deliver(scope === SignalScope.GROUP ? -groupId() : leader(), signal);
     },
     killGroup() {
@@ -136,7 +141,8 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     async sweep() {
       // With init the kernel kills all that is in its namespace: what is seen of it meanwhile is no stray.
       for (let tries = 0; inner && isThere(inner.initPid()) && tries < 200; tries++) await pause(2);
-      const target = { instanceId: spec.instanceId, leaderPid: groupId(), uid, cgroup, descendants };
+      const leaderStart = inner ? inner.initStart() : startTicks;
+      const target = { instanceId: spec.instanceId, leaderPid: groupId(), leaderStart, uid, cgroup, descendants };
       const swept = await sweepInstance({ ...target, killUser: (user) => killUser(launch, user) });
       // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
       if (openOutputs > 0) await within(OUTPUT_WITHIN_MS, (done) => (onOutputEnd = done));

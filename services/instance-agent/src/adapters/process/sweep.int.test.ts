@@ -27,7 +27,10 @@ describe('The sweep without a cgroup', () => {
     assert.equal(descendants.size, 3);
     leader.kill('SIGKILL');
     await once(leader, 'exit');
-    assert.equal(await sweepInstance({ instanceId: 'sweep-me', leaderPid, uid: undefined, cgroup: undefined, descendants }), 3);
+    assert.equal(
+      await sweepInstance({ instanceId: 'sweep-me', leaderPid, leaderStart: '', uid: undefined, cgroup: undefined, descendants }),
+      3,
+    );
     for (const pid of descendants.keys()) assert.ok(['Z', undefined].includes(readStat(pid)?.state));
   });
 });

@@ -14,6 +14,8 @@ export type SweepTarget = {
   readonly instanceId: string;
   /** The leader, which is gone; 0 for none. */
   readonly leaderPid: number;
+  /** Its start: another process that has its number now is a stranger, and so is that one's group. */
+  readonly leaderStart: string;
   /** User that nothing else of this host runs as; undefined if there is none. */
   readonly uid: number | undefined;
   /** Kills all of that user at once: what forks faster than it is found is not outrun one by one. */
@@ -29,11 +31,10 @@ export async function sweepInstance(target: SweepTarget): Promise<number> {
   for (let round = 0, waitMs = 1; round < 50; round++, waitMs = Math.min(waitMs * 2, 50)) {
     const left = findStrays(target);
     if (left.length === 0) break;
-    for (const stat of left) {
-      killed.add(`${stat.pid}/${stat.startTicks}`);
-      sendKill(stat.pid);
-    }
+    for (const stat of left) killed.add(`${stat.pid}/${stat.startTicks}`);
     target.cgroup?.kill();
+    // The kernel kills a cgroup as one, by no number; what may be elsewhere is killed one by one.
+    if (!target.cgroup?.complete) left.forEach(sendKill);
     if (round >= ROUNDS_ONE_BY_ONE && target.uid !== undefined) await target.killUser?.(target.uid);
     await pause(waitMs);
   }
@@ -62,7 +63,7 @@ export async function sweepAgent(
     if (left.length === 0) break;
     for (const stat of left) {
       killed.add(stat.pid);
-      sendKill(stat.pid);
+      sendKill(stat);
     }
     await pause(2);
   }
@@ -92,10 +93,12 @@ function findStrays(target: SweepTarget): ProcStat[] {
   const marker = `${INSTANCE_MARKER}=${target.instanceId}\0`;
   const strays = new Set<number>();
   const all = living();
+  const { leaderPid } = target;
+  const isReused = all.some((stat) => stat.pid === leaderPid && stat.startTicks !== target.leaderStart);
   for (const stat of all) {
     const ours =
       inCgroup.has(stat.pid) ||
-      (target.leaderPid !== 0 && (stat.groupId === target.leaderPid || stat.sessionId === target.leaderPid)) ||
+      (leaderPid !== 0 && !isReused && (stat.groupId === leaderPid || stat.sessionId === leaderPid)) ||
       target.descendants.get(stat.pid) === stat.startTicks ||
       (target.uid !== undefined && readUid(stat.pid) === target.uid) ||
       `${readEnvironment(stat.pid)}\0`.includes(marker);
@@ -123,10 +126,27 @@ function livingStat(pid: number): ProcStat | undefined {
   return stat && stat.state !== 'Z' && stat.state !== 'X' ? stat : undefined;
 }
 
-function sendKill(pid: number): void {
+/**
+ * Kills a process, unless its number names another one by now. Between the look and the signal there is no turn of the event loop: the
+ * process would have to end, be buried, and all other numbers of the host be used up within microseconds.
+ */
+function sendKill({ pid, startTicks }: ProcStat): void {
+  if (readStat(pid)?.startTicks === startTicks) sendTo(pid, 'SIGKILL');
+}
+
+function sendTo(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch {
     // it has gone by itself
   }
+}
+
+export function isStopped(stat: ProcStat | undefined): boolean {
+  return stat?.state === 'T' || stat?.state === 't';
+}
+
+/** Has those members of a group go on that are stopped. */
+export function continueStopped(groupId: number): void {
+  for (const stat of living()) if (stat.groupId === groupId && isStopped(stat)) sendTo(stat.pid, 'SIGCONT');
 }

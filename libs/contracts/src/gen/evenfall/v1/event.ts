@@ -206,6 +206,8 @@ export interface Attempt {
     | undefined;
   /** Megabytes the instance might use. */
   memoryMb: number;
+  /** The receipt of a stop that nobody asked for (TIMEOUT, DRAIN); unset without one. What somebody asked for is in the event's. */
+  stop: Termination | undefined;
 }
 
 /** Says how the attempt ended. */
@@ -712,6 +714,7 @@ function createBaseAttempt(): Attempt {
     error: Buffer.alloc(0),
     coldStartDetail: undefined,
     memoryMb: 0,
+    stop: undefined,
   };
 }
 
@@ -764,6 +767,9 @@ export const Attempt: MessageFns<Attempt> = {
     }
     if (message.memoryMb !== 0) {
       writer.uint32(120).int32(message.memoryMb);
+    }
+    if (message.stop !== undefined) {
+      Termination.encode(message.stop, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -901,6 +907,14 @@ export const Attempt: MessageFns<Attempt> = {
             message.memoryMb = reader.int32();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.stop = Termination.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -937,6 +951,9 @@ export const Attempt: MessageFns<Attempt> = {
       ? ColdStart.fromPartial(object.coldStartDetail)
       : undefined;
     message.memoryMb = object.memoryMb ?? 0;
+    message.stop = (object.stop !== undefined && object.stop !== null)
+      ? Termination.fromPartial(object.stop)
+      : undefined;
     return message;
   },
 };

@@ -8,7 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { TerminationPolicy } from "./termination.ts";
+import { TerminationByCause, TerminationPolicy } from "./termination.ts";
 
 export const protobufPackage = "evenfall.v1";
 
@@ -84,6 +84,8 @@ export interface FunctionMessage {
    * is taken on the host. 0 for the other runtimes.
    */
   port: number;
+  /** How its attempts and instances are stopped when nobody asked for it; unset for the defaults. */
+  terminationByCause: TerminationByCause | undefined;
 }
 
 export interface Function_EnvironmentEntry {
@@ -194,6 +196,7 @@ function createBaseFunctionMessage(): FunctionMessage {
     updateTime: undefined,
     annotations: {},
     port: 0,
+    terminationByCause: undefined,
   };
 }
 
@@ -264,6 +267,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     });
     if (message.port !== 0) {
       writer.uint32(168).int32(message.port);
+    }
+    if (message.terminationByCause !== undefined) {
+      TerminationByCause.encode(message.terminationByCause, writer.uint32(178).fork()).join();
     }
     return writer;
   },
@@ -455,6 +461,14 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             message.port = reader.int32();
             continue;
           }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.terminationByCause = TerminationByCause.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -523,6 +537,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
       {},
     );
     message.port = object.port ?? 0;
+    message.terminationByCause = (object.terminationByCause !== undefined && object.terminationByCause !== null)
+      ? TerminationByCause.fromPartial(object.terminationByCause)
+      : undefined;
     return message;
   },
 };

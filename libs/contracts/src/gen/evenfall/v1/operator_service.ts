@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 
 export const protobufPackage = "evenfall.v1";
@@ -40,8 +41,34 @@ export interface Agent {
   attachTime:
     | Date
     | undefined;
+  /** Where it stands. */
+  state: Agent_State;
+  /** When what still runs is killed; set while it drains. */
+  drainDeadlineTime:
+    | Date
+    | undefined;
   /** What its host can do to keep functions apart and in bounds, as found by trying when it started. */
   abilities: Ability[];
+}
+
+/** Where a worker host stands. */
+export const Agent_State = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** ATTACHED - It takes instances and attempts. */
+  ATTACHED: 1,
+  /** DRAINING - It takes nothing new and ends what it has. Once it holds no instance it can be stopped. */
+  DRAINING: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Agent_State = typeof Agent_State[keyof typeof Agent_State];
+
+export namespace Agent_State {
+  export type UNSPECIFIED = typeof Agent_State.UNSPECIFIED;
+  export type ATTACHED = typeof Agent_State.ATTACHED;
+  export type DRAINING = typeof Agent_State.DRAINING;
+  export type UNRECOGNIZED = typeof Agent_State.UNRECOGNIZED;
 }
 
 /** Something a worker host can or cannot do. */
@@ -108,6 +135,20 @@ export interface ListAgentsRequest {
 export interface ListAgentsResponse {
   /** The agents, by id. */
   agents: Agent[];
+}
+
+/** Asks for a worker host to be drained. */
+export interface DrainAgentRequest {
+  /** Its id. */
+  agentId: string;
+  /** How long what runs may go on. 0 to 24 h; default: as long as the agent's own setting says. */
+  deadline: Duration | undefined;
+}
+
+/** Answers with the worker host as it stands now. */
+export interface DrainAgentResponse {
+  /** The agent. */
+  agent: Agent | undefined;
 }
 
 /** Asks for the instances. */
@@ -186,7 +227,17 @@ export namespace ViewPartition_Kind {
 }
 
 function createBaseAgent(): Agent {
-  return { id: "", capacityMb: 0, usedMb: 0, instanceCount: 0, attemptCount: 0, attachTime: undefined, abilities: [] };
+  return {
+    id: "",
+    capacityMb: 0,
+    usedMb: 0,
+    instanceCount: 0,
+    attemptCount: 0,
+    attachTime: undefined,
+    state: 0,
+    drainDeadlineTime: undefined,
+    abilities: [],
+  };
 }
 
 export const Agent: MessageFns<Agent> = {
@@ -209,8 +260,14 @@ export const Agent: MessageFns<Agent> = {
     if (message.attachTime !== undefined) {
       Timestamp.encode(toTimestamp(message.attachTime), writer.uint32(50).fork()).join();
     }
+    if (message.state !== 0) {
+      writer.uint32(56).int32(message.state);
+    }
+    if (message.drainDeadlineTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.drainDeadlineTime), writer.uint32(66).fork()).join();
+    }
     for (const v of message.abilities) {
-      Ability.encode(v!, writer.uint32(58).fork()).join();
+      Ability.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -277,7 +334,23 @@ export const Agent: MessageFns<Agent> = {
             continue;
           }
           case 7: {
-            if (tag !== 58) {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.drainDeadlineTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
               break;
             }
 
@@ -307,6 +380,8 @@ export const Agent: MessageFns<Agent> = {
     message.instanceCount = object.instanceCount ?? 0;
     message.attemptCount = object.attemptCount ?? 0;
     message.attachTime = object.attachTime ?? undefined;
+    message.state = object.state ?? 0;
+    message.drainDeadlineTime = object.drainDeadlineTime ?? undefined;
     message.abilities = object.abilities?.map((e) => Ability.fromPartial(e)) || [];
     return message;
   },
@@ -624,6 +699,130 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   fromPartial(object: DeepPartial<ListAgentsResponse>): ListAgentsResponse {
     const message = createBaseListAgentsResponse();
     message.agents = object.agents?.map((e) => Agent.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDrainAgentRequest(): DrainAgentRequest {
+  return { agentId: "", deadline: undefined };
+}
+
+export const DrainAgentRequest: MessageFns<DrainAgentRequest> = {
+  encode(message: DrainAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agentId !== "") {
+      writer.uint32(10).string(message.agentId);
+    }
+    if (message.deadline !== undefined) {
+      Duration.encode(message.deadline, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.deadline = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainAgentRequest>): DrainAgentRequest {
+    return DrainAgentRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainAgentRequest>): DrainAgentRequest {
+    const message = createBaseDrainAgentRequest();
+    message.agentId = object.agentId ?? "";
+    message.deadline = (object.deadline !== undefined && object.deadline !== null)
+      ? Duration.fromPartial(object.deadline)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDrainAgentResponse(): DrainAgentResponse {
+  return { agent: undefined };
+}
+
+export const DrainAgentResponse: MessageFns<DrainAgentResponse> = {
+  encode(message: DrainAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== undefined) {
+      Agent.encode(message.agent, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = Agent.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainAgentResponse>): DrainAgentResponse {
+    return DrainAgentResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainAgentResponse>): DrainAgentResponse {
+    const message = createBaseDrainAgentResponse();
+    message.agent = (object.agent !== undefined && object.agent !== null) ? Agent.fromPartial(object.agent) : undefined;
     return message;
   },
 };
@@ -1015,7 +1214,7 @@ export const ViewPartition: MessageFns<ViewPartition> = {
   },
 };
 
-/** Shows worker hosts and instances to operators. */
+/** Shows worker hosts and instances to operators, and empties hosts. */
 export type OperatorServiceService = typeof OperatorServiceService;
 export const OperatorServiceService = {
   /** Lists the agents that are attached. */
@@ -1040,6 +1239,20 @@ export const OperatorServiceService = {
     responseDeserialize: (value: Buffer): ListInstancesResponse => ListInstancesResponse.decode(value),
   },
   /**
+   * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
+   * killed, and tried again elsewhere. Answers at once; ListAgents shows the progress. It stays DRAINING until it is started anew. Asked
+   * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
+   */
+  drainAgent: {
+    path: "/evenfall.v1.OperatorService/DrainAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainAgentRequest): Buffer => Buffer.from(DrainAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainAgentRequest => DrainAgentRequest.decode(value),
+    responseSerialize: (value: DrainAgentResponse): Buffer => Buffer.from(DrainAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
+  },
+  /**
    * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
    * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
@@ -1059,6 +1272,12 @@ export interface OperatorServiceServer extends UntypedServiceImplementation {
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** Lists the instances they hold. */
   listInstances: handleUnaryCall<ListInstancesRequest, ListInstancesResponse>;
+  /**
+   * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
+   * killed, and tried again elsewhere. Answers at once; ListAgents shows the progress. It stays DRAINING until it is started anew. Asked
+   * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
+   */
+  drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
   /**
    * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
    * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
@@ -1098,6 +1317,26 @@ export interface OperatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListInstancesResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
+   * killed, and tried again elsewhere. Answers at once; ListAgents shows the progress. It stays DRAINING until it is started anew. Asked
+   * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
+   */
+  drainAgent(
+    request: DrainAgentRequest,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  drainAgent(
+    request: DrainAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  drainAgent(
+    request: DrainAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
   ): ClientUnaryCall;
   /**
    * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT

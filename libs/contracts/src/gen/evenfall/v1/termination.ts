@@ -68,6 +68,29 @@ export namespace SignalScope {
   export type UNRECOGNIZED = typeof SignalScope.UNRECOGNIZED;
 }
 
+/** Says how it is made sure that no process of an attempt is left. */
+export const Containment = {
+  /** UNSPECIFIED - No process was there, or it was not told. */
+  UNSPECIFIED: 0,
+  /** PID_NAMESPACE - All processes were in a PID namespace: they die with its first one. */
+  PID_NAMESPACE: 1,
+  /** CGROUP - All processes were in a cgroup that was killed as one. */
+  CGROUP: 2,
+  /** MARKERS - Processes were found by session, group, parents and a mark in their environment. */
+  MARKERS: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Containment = typeof Containment[keyof typeof Containment];
+
+export namespace Containment {
+  export type UNSPECIFIED = typeof Containment.UNSPECIFIED;
+  export type PID_NAMESPACE = typeof Containment.PID_NAMESPACE;
+  export type CGROUP = typeof Containment.CGROUP;
+  export type MARKERS = typeof Containment.MARKERS;
+  export type UNRECOGNIZED = typeof Containment.UNRECOGNIZED;
+}
+
 /** Says how a function is asked to stop before it is made to. */
 export interface TerminationPolicy {
   /** Signal that is sent first. Default SIGTERM. */
@@ -92,6 +115,26 @@ export interface EscalationStep {
   signal: KillSignal;
   /** How long to wait after it before the next step. */
   wait: Duration | undefined;
+}
+
+/** Policies for the stops that nobody asks for. */
+export interface TerminationByCause {
+  /**
+   * A signal before the timeout. Off by default: the timeout is SIGKILL. The kill signal is sent grace_period, which must be given and be
+   * shorter than the timeout, before the timeout is over; no escalation.
+   */
+  timeout:
+    | TerminationPolicy
+    | undefined;
+  /**
+   * How what runs is stopped when its host drains. Default: an attempt with a timeout of more than 10 minutes, and more than 10 left, gets
+   * SIGTERM and 10 minutes; others may finish, as long as the host can wait.
+   */
+  drain:
+    | TerminationPolicy
+    | undefined;
+  /** How an instance of an older revision is stopped once it runs nothing. Default: SIGTERM and 50 ms, like any idle instance. */
+  update: TerminationPolicy | undefined;
 }
 
 /** The receipt of a termination: what was asked, what was done, and how it ended. */
@@ -128,6 +171,12 @@ export interface Termination {
   signal: string;
   /** Milliseconds from the first signal to the end. */
   durationMs: number;
+  /** How it was made sure that nothing is left. */
+  containment: Containment;
+  /** Every request of the function for more time, in order. At most 100 are kept. */
+  extensions: GraceExtension[];
+  /** Every further request that reached the attempt while it was being stopped, in order. At most 100 are kept. */
+  changes: TerminationChange[];
 }
 
 /** Says why the attempt was stopped. */
@@ -215,6 +264,65 @@ export namespace Termination_Outcome {
   export type NEVER_STARTED = typeof Termination_Outcome.NEVER_STARTED;
   export type LOST = typeof Termination_Outcome.LOST;
   export type UNRECOGNIZED = typeof Termination_Outcome.UNRECOGNIZED;
+}
+
+/** A request of the function for more time to stop. */
+export interface GraceExtension {
+  /** When it came. */
+  time:
+    | Date
+    | undefined;
+  /** How much it asked for. */
+  requested:
+    | Duration
+    | undefined;
+  /** How much it got; 0 if it was refused. */
+  granted:
+    | Duration
+    | undefined;
+  /** Why it got less than it asked for, for people; empty if it got all. */
+  reason: string;
+}
+
+/** A further request to stop an attempt that was being stopped. */
+export interface TerminationChange {
+  /** When it reached the attempt. */
+  time:
+    | Date
+    | undefined;
+  /** Why. */
+  cause: Termination_Cause;
+  /** How. */
+  mode: Termination_Mode;
+  /** The grace period it asked for, with nothing left out. */
+  gracePeriod:
+    | Duration
+    | undefined;
+  /** What it did. */
+  effect: TerminationChange_Effect;
+}
+
+/** Says what it did. */
+export const TerminationChange_Effect = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** SHORTENED - The end was brought forward. */
+  SHORTENED: 1,
+  /** FORCED - It was killed at once. */
+  FORCED: 2,
+  /** KEPT - Nothing: it would not have been sooner. */
+  KEPT: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type TerminationChange_Effect = typeof TerminationChange_Effect[keyof typeof TerminationChange_Effect];
+
+export namespace TerminationChange_Effect {
+  export type UNSPECIFIED = typeof TerminationChange_Effect.UNSPECIFIED;
+  export type SHORTENED = typeof TerminationChange_Effect.SHORTENED;
+  export type FORCED = typeof TerminationChange_Effect.FORCED;
+  export type KEPT = typeof TerminationChange_Effect.KEPT;
+  export type UNRECOGNIZED = typeof TerminationChange_Effect.UNRECOGNIZED;
 }
 
 /** One signal of a termination. */
@@ -457,6 +565,91 @@ export const EscalationStep: MessageFns<EscalationStep> = {
   },
 };
 
+function createBaseTerminationByCause(): TerminationByCause {
+  return { timeout: undefined, drain: undefined, update: undefined };
+}
+
+export const TerminationByCause: MessageFns<TerminationByCause> = {
+  encode(message: TerminationByCause, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.timeout !== undefined) {
+      TerminationPolicy.encode(message.timeout, writer.uint32(10).fork()).join();
+    }
+    if (message.drain !== undefined) {
+      TerminationPolicy.encode(message.drain, writer.uint32(18).fork()).join();
+    }
+    if (message.update !== undefined) {
+      TerminationPolicy.encode(message.update, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TerminationByCause {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTerminationByCause();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.timeout = TerminationPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.drain = TerminationPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.update = TerminationPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TerminationByCause>): TerminationByCause {
+    return TerminationByCause.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TerminationByCause>): TerminationByCause {
+    const message = createBaseTerminationByCause();
+    message.timeout = (object.timeout !== undefined && object.timeout !== null)
+      ? TerminationPolicy.fromPartial(object.timeout)
+      : undefined;
+    message.drain = (object.drain !== undefined && object.drain !== null)
+      ? TerminationPolicy.fromPartial(object.drain)
+      : undefined;
+    message.update = (object.update !== undefined && object.update !== null)
+      ? TerminationPolicy.fromPartial(object.update)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseTermination(): Termination {
   return {
     cause: 0,
@@ -472,6 +665,9 @@ function createBaseTermination(): Termination {
     exitCode: 0,
     signal: "",
     durationMs: 0,
+    containment: 0,
+    extensions: [],
+    changes: [],
   };
 }
 
@@ -515,6 +711,15 @@ export const Termination: MessageFns<Termination> = {
     }
     if (message.durationMs !== 0) {
       writer.uint32(105).double(message.durationMs);
+    }
+    if (message.containment !== 0) {
+      writer.uint32(112).int32(message.containment);
+    }
+    for (const v of message.extensions) {
+      GraceExtension.encode(v!, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.changes) {
+      TerminationChange.encode(v!, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -636,6 +841,30 @@ export const Termination: MessageFns<Termination> = {
             message.durationMs = reader.double();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.containment = reader.int32() as any;
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.extensions.push(GraceExtension.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.changes.push(TerminationChange.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -668,6 +897,209 @@ export const Termination: MessageFns<Termination> = {
     message.exitCode = object.exitCode ?? 0;
     message.signal = object.signal ?? "";
     message.durationMs = object.durationMs ?? 0;
+    message.containment = object.containment ?? 0;
+    message.extensions = object.extensions?.map((e) => GraceExtension.fromPartial(e)) || [];
+    message.changes = object.changes?.map((e) => TerminationChange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGraceExtension(): GraceExtension {
+  return { time: undefined, requested: undefined, granted: undefined, reason: "" };
+}
+
+export const GraceExtension: MessageFns<GraceExtension> = {
+  encode(message: GraceExtension, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(10).fork()).join();
+    }
+    if (message.requested !== undefined) {
+      Duration.encode(message.requested, writer.uint32(18).fork()).join();
+    }
+    if (message.granted !== undefined) {
+      Duration.encode(message.granted, writer.uint32(26).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GraceExtension {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGraceExtension();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requested = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.granted = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GraceExtension>): GraceExtension {
+    return GraceExtension.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GraceExtension>): GraceExtension {
+    const message = createBaseGraceExtension();
+    message.time = object.time ?? undefined;
+    message.requested = (object.requested !== undefined && object.requested !== null)
+      ? Duration.fromPartial(object.requested)
+      : undefined;
+    message.granted = (object.granted !== undefined && object.granted !== null)
+      ? Duration.fromPartial(object.granted)
+      : undefined;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseTerminationChange(): TerminationChange {
+  return { time: undefined, cause: 0, mode: 0, gracePeriod: undefined, effect: 0 };
+}
+
+export const TerminationChange: MessageFns<TerminationChange> = {
+  encode(message: TerminationChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(10).fork()).join();
+    }
+    if (message.cause !== 0) {
+      writer.uint32(16).int32(message.cause);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(24).int32(message.mode);
+    }
+    if (message.gracePeriod !== undefined) {
+      Duration.encode(message.gracePeriod, writer.uint32(34).fork()).join();
+    }
+    if (message.effect !== 0) {
+      writer.uint32(40).int32(message.effect);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TerminationChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTerminationChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cause = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mode = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.gracePeriod = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.effect = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TerminationChange>): TerminationChange {
+    return TerminationChange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TerminationChange>): TerminationChange {
+    const message = createBaseTerminationChange();
+    message.time = object.time ?? undefined;
+    message.cause = object.cause ?? 0;
+    message.mode = object.mode ?? 0;
+    message.gracePeriod = (object.gracePeriod !== undefined && object.gracePeriod !== null)
+      ? Duration.fromPartial(object.gracePeriod)
+      : undefined;
+    message.effect = object.effect ?? 0;
     return message;
   },
 };

@@ -29,6 +29,7 @@ describe('The runtime API of an instance', () => {
       onLoadFailed: (fault) => void told.push(['load failed', fault.statusCode, JSON.parse(fault.error?.toString() ?? 'null')]),
       onAnswered: (seq, body) => void told.push(['answered', seq, body.toString()]),
       onFailed: (seq, { statusCode, error }) => void told.push(['failed', seq, statusCode, JSON.parse(error.toString())]),
+      onExtensionAsked: (ms) => ({ grantedMs: Math.min(ms, 1_000), reason: ms > 1_000 ? 'that is the most' : '' }),
       onHandlers: () => undefined,
       onHookEnded: (seq, ok, text) => void told.push(['hook ended', seq, ok, text]),
       onBroken: (text) => void told.push(['broken', text]),
@@ -64,6 +65,15 @@ describe('The runtime API of an instance', () => {
     const answer = await post(`${LAMBDA}/invocation/id-1/response`, '{"m":2}');
     assert.deepEqual([answer.status, await answer.json()], [202, { status: 'OK' }]);
     assert.deepEqual(told.at(-1), ['answered', 1, '{"m":2}']);
+  });
+
+  it('gives a function that is being stopped more time, or says why not', async () => {
+    const asked = await post('/evenfall/v1/extend?ms=400');
+    assert.deepEqual([asked.status, await asked.json()], [200, { granted_ms: 400, reason: '' }]);
+    assert.deepEqual(await (await post('/evenfall/v1/extend?ms=5000')).json(), { granted_ms: 1_000, reason: 'that is the most' });
+    for (const query of ['', '?ms=', '?ms=-1', '?ms=1e9', '?ms=12345678901'])
+      assert.equal((await post(`/evenfall/v1/extend${query}`)).status, 400);
+    assert.equal((await get('/evenfall/v1/extend?ms=1')).status, 405);
   });
 
   it('refuses Lambda’s clients what is out of turn: 400 for a wrong id, 403 for a wrong moment', async () => {

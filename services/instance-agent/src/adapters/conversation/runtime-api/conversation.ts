@@ -95,6 +95,12 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
         isReady = true;
         answer(response, 200, {});
         return tellIfLoaded();
+      case 'EXTEND': {
+        if (Number.isNaN(route.ms))
+          return answer(response, 400, { errorMessage: 'It takes milliseconds, as ?ms=5000', errorType: 'BadRequest' });
+        const { grantedMs, reason } = events.onExtensionAsked(route.ms);
+        return answer(response, 200, { granted_ms: grantedMs, reason });
+      }
       case 'PING':
         response.end('pong');
         return;

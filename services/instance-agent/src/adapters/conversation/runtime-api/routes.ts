@@ -4,6 +4,7 @@ import type { Dialect } from './desk.ts';
 export type Route =
   | { readonly kind: 'NEXT' | 'RESPONSE' | 'ERROR' | 'INIT_ERROR'; readonly dialect: Dialect; readonly requestId: string | undefined }
   | { readonly kind: 'INIT_READY' | 'PING' | 'EXTENSION_REGISTER' | 'EXTENSION_NEXT' | 'EXTENSION_ERROR' }
+  | { readonly kind: 'EXTEND'; /** NaN if the request names none. */ readonly ms: number }
   | { readonly kind: 'STUB'; readonly name: 'Logs' | 'Telemetry' }
   | { readonly kind: 'NO_SUCH_METHOD' | 'NO_SUCH_PATH' };
 
@@ -25,6 +26,8 @@ const FIXED: Readonly<Record<string, readonly [method: string, route: Route]>> =
 export function routeOf(method: string, url: string): Route {
   const path = url.split('?', 1)[0] ?? '';
   const fixed = Object.hasOwn(FIXED, path) ? FIXED[path] : undefined;
+  // The platform's own: a function that is being stopped asks for more time.
+  if (path === '/evenfall/v1/extend') return method === 'POST' ? { kind: 'EXTEND', ms: msIn(url) } : { kind: 'NO_SUCH_METHOD' };
   if (fixed) return fixed[0] === method ? fixed[1] : { kind: 'NO_SUCH_METHOD' };
   const root = Object.keys(ROOTS).find((each) => path.startsWith(each));
   const dialect = root === undefined ? undefined : ROOTS[root];
@@ -37,4 +40,10 @@ export function routeOf(method: string, url: string): Route {
   const named = (dialect === 'SCF' ? /^invocation\/()(response|error)$/ : /^invocation\/([^/]{1,128})\/(response|error)$/).exec(rest);
   if (!named) return { kind: 'NO_SUCH_PATH' };
   return of('POST', named[2] === 'response' ? 'RESPONSE' : 'ERROR', dialect === 'SCF' ? undefined : named[1]);
+}
+
+/** Milliseconds in the query, as in `?ms=5000`. */
+function msIn(url: string): number {
+  const text = new URLSearchParams(url.split('?', 2)[1] ?? '').get('ms') ?? '';
+  return /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
 }

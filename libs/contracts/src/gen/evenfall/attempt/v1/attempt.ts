@@ -10,9 +10,12 @@ import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Attempt_Outcome, ColdStart } from "../../v1/event.ts";
 import {
+  Containment,
+  GraceExtension,
   Termination_Cause,
   Termination_Mode,
   Termination_Outcome,
+  TerminationChange,
   TerminationPolicy,
   TerminationStep,
 } from "../../v1/termination.ts";
@@ -169,6 +172,20 @@ export interface StopReceipt {
   exitCode: number;
   /** Signal, for DIED_OF and FORCE_KILLED. */
   signal: string;
+  /** Why it was stopped. Unset means USER. */
+  cause: Termination_Cause;
+  /** How it was stopped, in the end. Unset means as was asked. */
+  mode: Termination_Mode;
+  /** When its agent began. */
+  requestTime:
+    | Date
+    | undefined;
+  /** How it was made sure that nothing is left. */
+  containment: Containment;
+  /** Requests of the function for more time. */
+  extensions: GraceExtension[];
+  /** Further requests to stop it. */
+  changes: TerminationChange[];
 }
 
 /** A signal that was sent. */
@@ -178,7 +195,11 @@ export interface SignalSent {
     | TerminationPolicy
     | undefined;
   /** The signal. */
-  step: TerminationStep | undefined;
+  step:
+    | TerminationStep
+    | undefined;
+  /** Why it was sent. Unset means USER. */
+  cause: Termination_Cause;
 }
 
 /** An attempt that never ran. */
@@ -1051,7 +1072,21 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
 };
 
 function createBaseStopReceipt(): StopReceipt {
-  return { policy: undefined, steps: [], outcome: 0, sweptProcessCount: 0, durationMs: 0, exitCode: 0, signal: "" };
+  return {
+    policy: undefined,
+    steps: [],
+    outcome: 0,
+    sweptProcessCount: 0,
+    durationMs: 0,
+    exitCode: 0,
+    signal: "",
+    cause: 0,
+    mode: 0,
+    requestTime: undefined,
+    containment: 0,
+    extensions: [],
+    changes: [],
+  };
 }
 
 export const StopReceipt: MessageFns<StopReceipt> = {
@@ -1076,6 +1111,24 @@ export const StopReceipt: MessageFns<StopReceipt> = {
     }
     if (message.signal !== "") {
       writer.uint32(58).string(message.signal);
+    }
+    if (message.cause !== 0) {
+      writer.uint32(64).int32(message.cause);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(72).int32(message.mode);
+    }
+    if (message.requestTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.requestTime), writer.uint32(82).fork()).join();
+    }
+    if (message.containment !== 0) {
+      writer.uint32(88).int32(message.containment);
+    }
+    for (const v of message.extensions) {
+      GraceExtension.encode(v!, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.changes) {
+      TerminationChange.encode(v!, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -1149,6 +1202,54 @@ export const StopReceipt: MessageFns<StopReceipt> = {
             message.signal = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.cause = reader.int32() as any;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.mode = reader.int32() as any;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.requestTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.containment = reader.int32() as any;
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.extensions.push(GraceExtension.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.changes.push(TerminationChange.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1175,12 +1276,18 @@ export const StopReceipt: MessageFns<StopReceipt> = {
     message.durationMs = object.durationMs ?? 0;
     message.exitCode = object.exitCode ?? 0;
     message.signal = object.signal ?? "";
+    message.cause = object.cause ?? 0;
+    message.mode = object.mode ?? 0;
+    message.requestTime = object.requestTime ?? undefined;
+    message.containment = object.containment ?? 0;
+    message.extensions = object.extensions?.map((e) => GraceExtension.fromPartial(e)) || [];
+    message.changes = object.changes?.map((e) => TerminationChange.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseSignalSent(): SignalSent {
-  return { policy: undefined, step: undefined };
+  return { policy: undefined, step: undefined, cause: 0 };
 }
 
 export const SignalSent: MessageFns<SignalSent> = {
@@ -1190,6 +1297,9 @@ export const SignalSent: MessageFns<SignalSent> = {
     }
     if (message.step !== undefined) {
       TerminationStep.encode(message.step, writer.uint32(18).fork()).join();
+    }
+    if (message.cause !== 0) {
+      writer.uint32(24).int32(message.cause);
     }
     return writer;
   },
@@ -1223,6 +1333,14 @@ export const SignalSent: MessageFns<SignalSent> = {
             message.step = TerminationStep.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cause = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1246,6 +1364,7 @@ export const SignalSent: MessageFns<SignalSent> = {
     message.step = (object.step !== undefined && object.step !== null)
       ? TerminationStep.fromPartial(object.step)
       : undefined;
+    message.cause = object.cause ?? 0;
     return message;
   },
 };

@@ -101,7 +101,11 @@ export interface AttachRequest {
   /** What became of its instances. */
   instanceChanges: InstanceChange[];
   /** Share of the host's processors that is busy, from 0 to 1; set when it has changed. */
-  cpuBusy?: number | undefined;
+  cpuBusy?:
+    | number
+    | undefined;
+  /** Set where it says that it drains. */
+  drain: Drain | undefined;
 }
 
 /** The first words of an agent. */
@@ -132,6 +136,12 @@ export interface InstanceReport {
     | undefined;
   /** Attempt it runs; unset when idle. */
   attempt: AttemptKey | undefined;
+}
+
+/** Says that an agent drains, or is to drain. */
+export interface Drain {
+  /** How long what runs may still go on; unset leaves it to the agent. */
+  deadline: Duration | undefined;
 }
 
 /** A sign of life. */
@@ -189,6 +199,8 @@ export interface AttachResponse {
   stopInstances: StopInstance[];
   /** Outcomes that need not be kept any longer. */
   acks: AttemptKey[];
+  /** Set to have the agent drain. */
+  drain: Drain | undefined;
 }
 
 /** The terms of an attachment. */
@@ -233,6 +245,20 @@ export interface ListAgentsRequest {
 export interface ListAgentsResponse {
   /** The agents, by id. */
   agents: Agent[];
+}
+
+/** Asks for an agent to be drained. */
+export interface DrainAgentRequest {
+  /** Its id. */
+  agentId: string;
+  /** How long what runs may go on; unset leaves it to the agent. */
+  deadline: Duration | undefined;
+}
+
+/** Answers with the agent. */
+export interface DrainAgentResponse {
+  /** The agent. */
+  agent: Agent | undefined;
 }
 
 /** Asks for the instances. */
@@ -618,7 +644,14 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
 };
 
 function createBaseAttachRequest(): AttachRequest {
-  return { hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy: undefined };
+  return {
+    hello: undefined,
+    heartbeat: undefined,
+    reports: [],
+    instanceChanges: [],
+    cpuBusy: undefined,
+    drain: undefined,
+  };
 }
 
 export const AttachRequest: MessageFns<AttachRequest> = {
@@ -637,6 +670,9 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     }
     if (message.cpuBusy !== undefined) {
       writer.uint32(41).double(message.cpuBusy);
+    }
+    if (message.drain !== undefined) {
+      Drain.encode(message.drain, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -694,6 +730,14 @@ export const AttachRequest: MessageFns<AttachRequest> = {
             message.cpuBusy = reader.double();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.drain = Drain.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -718,6 +762,7 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     message.reports = object.reports?.map((e) => AttemptReport.fromPartial(e)) || [];
     message.instanceChanges = object.instanceChanges?.map((e) => InstanceChange.fromPartial(e)) || [];
     message.cpuBusy = object.cpuBusy ?? undefined;
+    message.drain = (object.drain !== undefined && object.drain !== null) ? Drain.fromPartial(object.drain) : undefined;
     return message;
   },
 };
@@ -927,6 +972,63 @@ export const InstanceReport: MessageFns<InstanceReport> = {
       : undefined;
     message.attempt = (object.attempt !== undefined && object.attempt !== null)
       ? AttemptKey.fromPartial(object.attempt)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDrain(): Drain {
+  return { deadline: undefined };
+}
+
+export const Drain: MessageFns<Drain> = {
+  encode(message: Drain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deadline !== undefined) {
+      Duration.encode(message.deadline, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Drain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deadline = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Drain>): Drain {
+    return Drain.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Drain>): Drain {
+    const message = createBaseDrain();
+    message.deadline = (object.deadline !== undefined && object.deadline !== null)
+      ? Duration.fromPartial(object.deadline)
       : undefined;
     return message;
   },
@@ -1211,6 +1313,7 @@ function createBaseAttachResponse(): AttachResponse {
     stops: [],
     stopInstances: [],
     acks: [],
+    drain: undefined,
   };
 }
 
@@ -1236,6 +1339,9 @@ export const AttachResponse: MessageFns<AttachResponse> = {
     }
     for (const v of message.acks) {
       AttemptKey.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.drain !== undefined) {
+      Drain.encode(message.drain, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1309,6 +1415,14 @@ export const AttachResponse: MessageFns<AttachResponse> = {
             message.acks.push(AttemptKey.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.drain = Drain.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1337,6 +1451,7 @@ export const AttachResponse: MessageFns<AttachResponse> = {
     message.stops = object.stops?.map((e) => StopAttempt.fromPartial(e)) || [];
     message.stopInstances = object.stopInstances?.map((e) => StopInstance.fromPartial(e)) || [];
     message.acks = object.acks?.map((e) => AttemptKey.fromPartial(e)) || [];
+    message.drain = (object.drain !== undefined && object.drain !== null) ? Drain.fromPartial(object.drain) : undefined;
     return message;
   },
 };
@@ -1715,6 +1830,130 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   },
 };
 
+function createBaseDrainAgentRequest(): DrainAgentRequest {
+  return { agentId: "", deadline: undefined };
+}
+
+export const DrainAgentRequest: MessageFns<DrainAgentRequest> = {
+  encode(message: DrainAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agentId !== "") {
+      writer.uint32(10).string(message.agentId);
+    }
+    if (message.deadline !== undefined) {
+      Duration.encode(message.deadline, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.deadline = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainAgentRequest>): DrainAgentRequest {
+    return DrainAgentRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainAgentRequest>): DrainAgentRequest {
+    const message = createBaseDrainAgentRequest();
+    message.agentId = object.agentId ?? "";
+    message.deadline = (object.deadline !== undefined && object.deadline !== null)
+      ? Duration.fromPartial(object.deadline)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDrainAgentResponse(): DrainAgentResponse {
+  return { agent: undefined };
+}
+
+export const DrainAgentResponse: MessageFns<DrainAgentResponse> = {
+  encode(message: DrainAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== undefined) {
+      Agent.encode(message.agent, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = Agent.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainAgentResponse>): DrainAgentResponse {
+    return DrainAgentResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainAgentResponse>): DrainAgentResponse {
+    const message = createBaseDrainAgentResponse();
+    message.agent = (object.agent !== undefined && object.agent !== null) ? Agent.fromPartial(object.agent) : undefined;
+    return message;
+  },
+};
+
 function createBaseListInstancesRequest(): ListInstancesRequest {
   return { agentId: "" };
 }
@@ -1882,6 +2121,16 @@ export const SchedulerServiceService = {
       Buffer.from(ListInstancesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListInstancesResponse => ListInstancesResponse.decode(value),
   },
+  /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
+  drainAgent: {
+    path: "/evenfall.scheduler.v1.SchedulerService/DrainAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainAgentRequest): Buffer => Buffer.from(DrainAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainAgentRequest => DrainAgentRequest.decode(value),
+    responseSerialize: (value: DrainAgentResponse): Buffer => Buffer.from(DrainAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
+  },
 } as const;
 
 export interface SchedulerServiceServer extends UntypedServiceImplementation {
@@ -1898,6 +2147,8 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** Lists the instances they hold. */
   listInstances: handleUnaryCall<ListInstancesRequest, ListInstancesResponse>;
+  /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
+  drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
 }
 
 export interface SchedulerServiceClient extends Client {
@@ -1959,6 +2210,22 @@ export interface SchedulerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListInstancesResponse) => void,
+  ): ClientUnaryCall;
+  /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
+  drainAgent(
+    request: DrainAgentRequest,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  drainAgent(
+    request: DrainAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  drainAgent(
+    request: DrainAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,21 @@
+/** How an instance came to its end, and with it the attempt it ran. */
+export type Ending =
+  /** Its attempt had answered; what it answered is kept beside the state. */
+  | { readonly kind: 'ANSWERED' }
+  | { readonly kind: 'EXITED'; readonly exitCode: number }
+  | { readonly kind: 'DIED_OF'; readonly signal: string }
+  | { readonly kind: 'FORCE_KILLED' }
+  | { readonly kind: 'TIMED_OUT' }
+  | { readonly kind: 'OUT_OF_MEMORY' }
+  | { readonly kind: 'LOST' }
+  | { readonly kind: 'DRAINED' }
+  | { readonly kind: 'START_FAILED'; readonly fault: StartFault }
+  /** It ran nothing and was stopped in order. */
+  | { readonly kind: 'RETIRED' };
+
+/** Why an instance never became ready. */
+export type StartFault = {
+  readonly statusCode: number;
+  readonly message: string;
+  /** JSON text, where the runtime wrote it. */ readonly error?: Buffer;
+};

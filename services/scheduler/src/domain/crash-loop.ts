@@ -1,0 +1,26 @@
+import type { Instance, Pool } from './types.ts';
+
+/** An instance that is gone sooner than this, and nothing came of it, has crashed. */
+const YOUNG_MS = 5_000;
+/** So many may crash in a row before anything waits: a few bad events are no crash loop. */
+const FREE_CRASHES = 3;
+const FIRST_PAUSE_MS = 200;
+const MAX_PAUSE_MS = 30_000;
+
+/**
+ * Notes the end of an instance. A function whose instances crash one after the other gets a new one only after a pause, which doubles from
+ * 0.2 s to 30 s: it burns its own time, not the hosts'. One instance on which anything comes to an answer ends that.
+ */
+export function noteGone(instance: Instance, startFailed: boolean, nowMs: number): void {
+  const { pool } = instance;
+  if (instance.proven) return noteProven(pool);
+  if (!startFailed && nowMs - instance.startMs > YOUNG_MS) return;
+  pool.crashes += 1;
+  const over = pool.crashes - FREE_CRASHES;
+  if (over >= 0) pool.startsAfterMs = nowMs + Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(over, 20));
+}
+
+export function noteProven(pool: Pool): void {
+  pool.crashes = 0;
+  pool.startsAfterMs = 0;
+}

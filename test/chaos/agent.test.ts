@@ -1,0 +1,96 @@
+// At most one attempt of an event runs, and none is forgotten: an agent that stands still for longer than its lease, and one that is killed.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '@evenfall/testkit';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { isAlive } from '../support/processes.ts';
+
+const CODE = `import os, time
+def handler(event, context):
+    print("pid", os.getpid())
+    time.sleep(event["seconds"])
+    return os.getpid()
+`;
+
+const begin = async (cluster: TestCluster, seconds: number): Promise<{ id: string; agent: string; pid: number }> => {
+  const { rest } = cluster;
+  const { id } = await rest.send('sleeps', { seconds });
+  await rest.reaches(id, 'RUNNING', 30_000);
+  const pidOf = async (): Promise<number | undefined> => {
+    const line = (await rest.logs(id)).find(({ text }) => text.startsWith('pid '));
+    return line && Number(line.text.slice(4));
+  };
+  await eventually(async () => (await pidOf()) !== undefined, 15_000);
+  return { id, agent: (await rest.get(id)).attempts[0]?.agent_id ?? '', pid: (await pidOf()) ?? 0 };
+};
+const deploy = (cluster: TestCluster): Promise<void> =>
+  cluster.rest.deploy({ name: 'sleeps', runtime: 'python3', handler: 'index.handler', timeout: '120s' }, { 'index.py': CODE });
+
+describe('An agent that stands still for longer than its lease', { timeout: 180_000 }, () => {
+  let cluster: TestCluster;
+  before(async () => {
+    cluster = await startTestCluster({ envOf: { scheduler: { EVENFALL_LEASE: '2s' } } });
+    await deploy(cluster);
+  });
+  after(() => cluster.dispose());
+
+  it('ends what another may run before it says or takes anything', async () => {
+    const { rest } = cluster;
+    const { id, agent, pid } = await begin(cluster, 20);
+    cluster.process(agent).pause();
+    // Its event goes to the other one.
+    await eventually(async () => (await rest.get(id)).attempts.length === 2, 60_000);
+    cluster.process(agent).resume();
+    await eventually(() => !isAlive(pid), 10_000);
+    const event = await rest.ended(id, 60_000);
+    assert.equal(event.state, 'SUCCEEDED');
+    assert.deepEqual(
+      event.attempts.map(({ outcome }) => outcome),
+      ['LOST', 'RETURNED'],
+    );
+    assert.notEqual(event.result, pid);
+    await eventually(async () => {
+      const { body } = await rest.call<{ agents: { id: string }[] }>('GET', '/v1/agents');
+      return body.agents.length === 2;
+    }, 30_000);
+  });
+});
+
+describe('An agent that is killed', { timeout: 180_000 }, () => {
+  let cluster: TestCluster;
+  before(async () => {
+    // A lease nobody could wait for: what is known sooner was told.
+    cluster = await startTestCluster({ agents: 1, envOf: { scheduler: { EVENFALL_LEASE: '600s' } } });
+    await deploy(cluster);
+  });
+  after(() => cluster.dispose());
+
+  it('tells at its next start that what it ran has ended, and it is run again', async () => {
+    const { rest } = cluster;
+    const { id, agent, pid } = await begin(cluster, 5);
+    await cluster.process(agent).kill9();
+    await eventually(() => !isAlive(pid), 10_000);
+    cluster.process(agent).start();
+    const event = await rest.ended(id, 60_000);
+    assert.deepEqual(
+      event.attempts.map(({ outcome }) => outcome),
+      ['LOST', 'RETURNED'],
+    );
+    assert.equal(event.state, 'SUCCEEDED');
+  });
+
+  it('tells the outcomes that nobody had taken', async () => {
+    const { rest } = cluster;
+    const { id, agent } = await begin(cluster, 3);
+    const scheduler = cluster.process('scheduler');
+    // The stream stands, and nobody reads it: the outcome is told and not taken.
+    scheduler.pause();
+    await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_kept')) === 1, 30_000);
+    await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_spooled')) === 1, 15_000);
+    await cluster.process(agent).kill9();
+    scheduler.resume();
+    cluster.process(agent).start();
+    const event = await rest.ended(id, 60_000);
+    assert.deepEqual([event.state, event.attempts.length], ['SUCCEEDED', 1]);
+  });
+});

@@ -1,0 +1,5 @@
+from behaviour import behave
+
+
+def handler(event, context):
+    return behave(event)
