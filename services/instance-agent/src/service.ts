@@ -78,6 +78,7 @@ export type RunningInstanceAgent = {
 
 const TICK_MS = 250;
 const DEFAULT_LOG_SPOOL_MB = 256;
+const DEFAULT_CODE_CACHE_MB = 4096;
 const LOAD_TICK_MS = 100;
 const STOP_WITHIN_MS = 5_000;
 const DRAIN_DEADLINE_MS = 25_000;
@@ -153,7 +154,12 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const logs = shipLogs(ports.eventStore, logSpool, systemClock, log, counters);
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => takeDue(agent, instance, nowMs));
   const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
-  const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
+  const code = codeStore(ports.registry, {
+    root: join(dataDir, 'code'),
+    temporaryRoot: join(dataDir, 'tmp'),
+    maxBytes: (settings.codeCacheMb ?? DEFAULT_CODE_CACHE_MB) * 1024 * 1024,
+    inUse: () => new Set([...instances.values()].map(({ fn }) => fn.codeSha256)),
+  });
   const agent: Agent = {
     agentId,
     clock: systemClock,

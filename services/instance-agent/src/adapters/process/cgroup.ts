@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { anonymousBytes, type Controller, type Limits, oomKills, openControllers, pidsOf, quietly, setLimits } from './controllers.ts';
+import { anonymousBytes, type Controller, type Limits, oomKills, openControllers, pidsOf, setLimits, tried } from './controllers.ts';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
@@ -43,7 +43,7 @@ export function openCgroups(name: string): Cgroups | undefined {
     pids: controllers.some(({ pids }) => pids),
     kills: controllers[0]?.version === 2,
     close() {
-      for (const { root } of controllers) quietly(() => rmdirSync(root));
+      for (const { root } of controllers) tried(() => rmdirSync(root));
     },
     create: (instance, limits) => createIn(controllers, instance, limits),
   };
@@ -52,7 +52,7 @@ export function openCgroups(name: string): Cgroups | undefined {
 function createIn(controllers: readonly Controller[], name: string, limits: Limits): ReturnType<Cgroups['create']> {
   const groups = controllers.flatMap((controller) => {
     const path = join(controller.root, name);
-    if (quietly(() => mkdirSync(path) ?? path) === undefined) return [];
+    if (!tried(() => mkdirSync(path))) return [];
     setLimits(controller, path, limits);
     return [{ controller, path }];
   });
@@ -67,8 +67,12 @@ function createIn(controllers: readonly Controller[], name: string, limits: Limi
       return anonymousBytes(counting.controller, counting.path);
     },
     ranOutOfMemory: () => groups.some(({ controller, path }) => oomKills(controller, path) > 0),
-    kill: () => void (first.controller.version === 2 && quietly(() => writeFileSync(join(first.path, 'cgroup.kill'), '1'))),
-    remove: () => groups.forEach(({ path }) => quietly(() => rmdirSync(path))),
+    kill() {
+      if (first.controller.version === 2) tried(() => writeFileSync(join(first.path, 'cgroup.kill'), '1'));
+    },
+    remove() {
+      for (const { path } of groups) tried(() => rmdirSync(path));
+    },
   };
   const enter = async (path: string, pids: readonly number[]): Promise<boolean> => {
     try {

@@ -20,6 +20,16 @@ export const quietly = <T>(action: () => T): T | undefined => {
   }
 };
 
+/** Whether it could be done. */
+export function tried(action: () => unknown): boolean {
+  try {
+    action();
+    return true;
+  } catch {
+    return false; // as above
+  }
+}
+
 /** The hierarchies of this host in which the agent can make groups of its own: v2 with `cgroup.kill` (Linux 5.14), and v1's memory and pids. */
 export function openControllers(name: string): Controller[] {
   const mounts = (quietly(() => readFileSync('/proc/mounts', 'utf8')) ?? '').split('\n').map((line) => line.split(' '));
@@ -27,8 +37,8 @@ export function openControllers(name: string): Controller[] {
     const has = (controller: string): boolean => type === 'cgroup' && options.split(',').includes(controller);
     if (type !== 'cgroup2' && !has('memory') && !has('pids')) return [];
     const root = join(path, 'evenfall', name);
-    if (quietly(() => mkdirSync(root, { recursive: true }) ?? root) === undefined) return [];
-    if (quietly(() => readFileSync(join(root, 'cgroup.procs'))) === undefined) return [];
+    if (!tried(() => mkdirSync(root, { recursive: true }))) return [];
+    if (!tried(() => readFileSync(join(root, 'cgroup.procs')))) return [];
     removeLeftovers(root);
     if (type !== 'cgroup2') return [{ version: 1, root, memory: has('memory'), pids: has('pids') } as const];
     if (!quietly(() => readdirSync(root))?.includes('cgroup.kill')) return [];
@@ -39,12 +49,15 @@ export function openControllers(name: string): Controller[] {
 
 /** Writes the limits of a new group. A number the kernel refuses is left out: it is one bound of several. */
 export function setLimits(controller: Controller, group: string, { memoryBytes, processes }: Limits): void {
-  const write = (file: string, text: string): void => void quietly(() => writeFileSync(join(group, file), text));
+  const write = (file: string, text: string): boolean => tried(() => writeFileSync(join(group, file), text));
   if (controller.pids) write('pids.max', String(processes));
   if (!controller.memory) return;
-  if (controller.version === 1) return write('memory.limit_in_bytes', String(memoryBytes));
-  write('memory.max', String(memoryBytes));
-  write('memory.oom.group', '1');
+  if (controller.version === 1) {
+    write('memory.limit_in_bytes', String(memoryBytes));
+  } else {
+    write('memory.max', String(memoryBytes));
+    write('memory.oom.group', '1');
+  }
 }
 
 /** Processes the kernel has killed in a group because its memory was full. */
@@ -71,8 +84,7 @@ export function pidsOf(group: string): number[] {
 function delegate(folders: readonly string[], controller: string): boolean {
   for (const folder of folders) {
     const isThere = (quietly(() => readFileSync(join(folder, 'cgroup.controllers'), 'utf8')) ?? '').split(/\s+/).includes(controller);
-    if (!isThere || quietly(() => writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`) ?? true) === undefined)
-      return false;
+    if (!isThere || !tried(() => writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`))) return false;
   }
   return true;
 }
@@ -82,8 +94,8 @@ function removeLeftovers(root: string): void {
   for (const entry of quietly(() => readdirSync(root, { withFileTypes: true })) ?? []) {
     if (!entry.isDirectory()) continue;
     const group = join(root, entry.name);
-    if (quietly(() => writeFileSync(join(group, 'cgroup.kill'), '1') ?? true) === undefined)
-      for (const pid of pidsOf(group)) quietly(() => process.kill(pid, 'SIGKILL'));
-    quietly(() => rmdirSync(group));
+    if (!tried(() => writeFileSync(join(group, 'cgroup.kill'), '1')))
+      for (const pid of pidsOf(group)) tried(() => process.kill(pid, 'SIGKILL'));
+    tried(() => rmdirSync(group));
   }
 }

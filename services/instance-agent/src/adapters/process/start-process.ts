@@ -10,7 +10,8 @@ import type { InstanceCgroup } from './cgroup.ts';
 import { environmentOf } from './environment.ts';
 import { exitOf } from './exit-of.ts';
 import { innerLeader } from './inner-leader.ts';
-import { hasPrivateTmp, type Launch, launchWords, TMP_BYTES } from './launcher.ts';
+import { killUser } from './kill-user.ts';
+import { hasPrivateTmp, launchWords, TMP_BYTES } from './launcher.ts';
 import type { DriverHost } from './process-driver.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { MAX_PROCESSES, releaseLine } from './stage.ts';
@@ -143,7 +144,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       for (let tries = 0; inner && isThere(inner.initPid()) && tries < 200; tries++) await pause(2);
       const leaderStart = inner ? inner.initStart() : startTicks;
       const target = { instanceId: spec.instanceId, leaderPid: groupId(), leaderStart, uid, cgroup, descendants };
-      const swept = await sweepInstance({ ...target, killUser: (user) => killUser(launch, user) });
+      const swept = await sweepInstance({ ...target, killUser: (user) => killUser(launch.setpriv, user) });
       // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
       if (openOutputs > 0) await within(OUTPUT_WITHIN_MS, (done) => (onOutputEnd = done));
       for (const stream of [stdout, stderr, channel]) stream?.destroy();
@@ -157,17 +158,6 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
 function isThere(pid: number): boolean {
   const state = pid === 0 ? undefined : readStat(pid)?.state;
   return state !== undefined && state !== 'Z';
-}
-
-/** As that user itself, so that one call takes all there are (kill(2), -1). */
-function killUser({ setpriv }: Launch, uid: number): Promise<void> {
-  const words = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--', '/bin/sh', '-c', 'kill -9 -1'];
-  return new Promise((resolve) => {
-    if (setpriv === undefined) return resolve();
-    const killer = spawn(setpriv, words, { stdio: 'ignore', env: {} });
-    killer.on('error', () => resolve()); // the rounds go on one by one
-    killer.on('exit', () => resolve());
-  });
 }
 
 function within(ms: number, start: (done: () => void) => void): Promise<void> {
