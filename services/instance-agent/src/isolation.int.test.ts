@@ -6,6 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import {
+  KillSignal,
+  TerminationStep_Delivery as Delivery,
+  TerminationStep_Disposition as Disposition,
+} from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
 import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
@@ -232,6 +237,27 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
       );
       assert.match(String(await resultOf(attack, address)), /^(ConnectionResetError|RemoteDisconnected|URLError)$/);
       assert.equal((await host.ended(host.run(victim))).result.toString(), JSON.stringify(address));
+    });
+
+    it('hears its signal, and dies of it if it does not listen', async () => {
+      const listens = python(
+        'signal.signal(signal.SIGTERM, lambda *_: sys.stdout.write("heard\\n"))\nprint("up", flush=True)\nsignal.pause()\nreturn "END"',
+      );
+      const stopped = async (files: Record<string, string>) => {
+        const id = host.run(await host.start(PYTHON, files));
+        await host.line(id, 'up');
+        host.stop(id, 'GRACEFUL', { killSignal: KillSignal.SIGTERM, gracePeriod: durationOfMs(30_000) });
+        return host.ended(id);
+      };
+      const heard = await stopped(listens);
+      assert.deepEqual([heard.outcome, heard.result.toString()], [Outcome.RETURNED, '"END"']);
+      assert.deepEqual(
+        heard.stop?.steps.map(({ disposition, delivery }) => [disposition, delivery]),
+        [[Disposition.CAUGHT, Delivery.DELIVERED]],
+      );
+      const deaf = await stopped(python('print("up", flush=True)\ntime.sleep(60)'));
+      assert.deepEqual([deaf.outcome, deaf.signal], [Outcome.DIED_OF, 'SIGTERM']);
+      assert.equal(deaf.stop?.steps[0]?.disposition, Disposition.DEFAULT);
     });
 
     it('has rules where its host has them', () => {
