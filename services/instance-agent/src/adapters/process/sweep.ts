@@ -8,8 +8,6 @@ export const AGENT_MARKER = 'EVENFALL_AGENT_ID';
 /** Folder of the agent: of two clusters on one host each has an agent of the same name, and neither may touch what is the other's. */
 export const HOME_MARKER = 'EVENFALL_AGENT_HOME';
 
-const ROUNDS_ONE_BY_ONE = 2;
-
 export type SweepTarget = {
   readonly instanceId: string;
   /** The leader, which is gone; 0 for none. */
@@ -28,14 +26,21 @@ export type SweepTarget = {
 /** Kills whatever is left of an instance until nothing is; returns how many processes that took. Bounded: about 2 s. */
 export async function sweepInstance(target: SweepTarget): Promise<number> {
   const killed = new Set<string>();
+  const { uid, killUser } = target;
+  const bySelf = uid === undefined || killUser === undefined || target.cgroup?.complete ? undefined : () => killUser(uid);
+  // What forks and exits without end may be nowhere in a list of processes: a look that finds nobody is no proof before all of the user was killed.
+  let isSure = bySelf === undefined;
   for (let round = 0, waitMs = 1; round < 50; round++, waitMs = Math.min(waitMs * 2, 50)) {
     const left = findStrays(target);
-    if (left.length === 0) break;
+    if (left.length === 0 && isSure) break;
     for (const stat of left) killed.add(`${stat.pid}/${stat.startTicks}`);
     target.cgroup?.kill();
     // The kernel kills a cgroup as one, by no number; what may be elsewhere is killed one by one.
     if (!target.cgroup?.complete) left.forEach(sendKill);
-    if (round >= ROUNDS_ONE_BY_ONE && target.uid !== undefined) await target.killUser?.(target.uid);
+    if (bySelf !== undefined) {
+      await bySelf();
+      isSure = true;
+    }
     await pause(waitMs);
   }
   target.cgroup?.remove();
