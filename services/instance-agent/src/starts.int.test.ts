@@ -48,8 +48,8 @@ describe('An instance that cannot start', () => {
     ['no such code', { ...PYTHON, codeSha256: 'f'.repeat(64) }, {}, 500, /could not be started/],
   ] as const) {
     it(`(${name}) ends what waits for it with ${statusCode}`, async () => {
-      const instance = await host.start(fn, files);
-      const ended = await host.ended(host.run(instance));
+      const { instance, eventId } = await host.startWith(fn, files);
+      const ended = await host.ended(eventId);
       assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.START_FAILED, statusCode]);
       assert.match(errorOf(ended).errorMessage, text);
       assert.equal(await host.gone(instance), true);
