@@ -35,7 +35,17 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/main.ts', 'tools/**', 'bench/**', 'libs/testkit/**', 'test/**', '**/*.test.ts', '**/*.contract.ts', '**/testing/**'],
+    files: [
+      '**/main.ts',
+      'services/instance-agent/src/doctor.ts',
+      'tools/**',
+      'bench/**',
+      'libs/testkit/**',
+      'test/**',
+      '**/*.test.ts',
+      '**/*.contract.ts',
+      '**/testing/**',
+    ],
     rules: { 'no-restricted-properties': 'off' },
   },
   {

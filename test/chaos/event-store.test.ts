@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPool } from '@evenfall/postgres';
 import { eventually, tempDir } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
@@ -94,6 +95,33 @@ describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () =
       assert.equal(cluster.process(victim).isRunning, false);
     });
   }
+
+  it('are both away while a function writes, which goes on, and none of its lines is lost', async () => {
+    const { rest } = cluster;
+    const code =
+      'import time\ndef handler(event, context):\n  for n in range(120):\n    print("line", n)\n    time.sleep(0.05)\n  return "said"\n';
+    await rest.deploy({ name: 'talks', runtime: 'python3', handler: 'index.handler', timeout: '60s' }, { 'index.py': code });
+    const { id } = await rest.send('talks', {});
+    await eventually(async () => (await rest.logs(id)).some(({ text }) => text === 'line 3'), 30_000);
+    for (const name of STORES) await cluster.process(name).kill9();
+    assert.equal((await rest.call('GET', `/v1/events/${id}`)).status, 503);
+    await sleep(4_000); // the function writes on
+    for (const name of STORES) cluster.process(name).start();
+    for (const name of STORES) await cluster.process(name).ready();
+    const event = await eventually(async () => {
+      const { status, body } = await rest.call<EventAnswer>('GET', `/v1/events/${id}`);
+      return status === 200 && body.state === 'SUCCEEDED' ? body : undefined;
+    }, 60_000);
+    assert.deepEqual([event.attempts.length, event.result], [1, 'said'], 'it was not disturbed');
+    await eventually(async () => {
+      const lines = (await rest.logs(id)).filter(({ stream }) => stream === 'STDOUT').map(({ text }) => text);
+      assert.deepEqual(
+        lines,
+        Array.from({ length: 120 }, (_, n) => `line ${n}`),
+      );
+      return true;
+    }, 30_000);
+  });
 
   it('make the same view again from the log when it is lost', async () => {
     await settled(20_000);

@@ -134,6 +134,10 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           capacityMb: config.agentCapacityMb,
           logSpoolMb: config.agentLogSpoolMb,
           parallelStarts: config.agentParallelStarts,
+          sandbox: config.agentSandbox,
+          network: config.agentNetwork,
+          uids: config.agentUids,
+          codeCacheMb: config.agentCodeCacheMb,
           pythonPath: config.agentPythonPath,
           searchPath: config.agentSearchPath,
           drainDeadlineMs: 0, // Ctrl-C is quick: what runs is tried again at the next start

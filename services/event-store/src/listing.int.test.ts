@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import {
   ListEventsRequest,
@@ -7,24 +7,14 @@ import {
   ListEventsRequest_OrderBy as OrderBy,
 } from '@evenfall/contracts/v1/event_service';
 import { isRefusal } from '@evenfall/errors';
-import { migrate } from '@evenfall/postgres';
-import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { countEvents, listEvents, listEventsByOffset } from './flows/list-events.ts';
 import { historyOf, idOf as idAt } from './testing/history.ts';
-import { HOUR, MIGRATIONS, openView as openViewOf, RETENTION, type View } from './testing/view.ts';
+import { HOUR, eachOnAnEmptySchema, RETENTION, type View } from './testing/view.ts';
 
 const NOW = Date.now();
 const idOf = (n: number, atMs = NOW): string => idAt(n, atMs);
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
-after(() => db.drop());
-beforeEach(() => migrate(db.sql, { schema: 'events', dir: MIGRATIONS }));
-afterEach(() => db.sql`DROP SCHEMA events CASCADE`);
-
-const openView = (): Promise<View> => openViewOf(db.sql);
+const { db, openView } = eachOnAnEmptySchema();
 
 describe('listing', () => {
   const query = (more: Partial<ListEventsRequest> = {}): ListEventsRequest => ({
@@ -159,6 +149,7 @@ describe('listing', () => {
 
   it('estimates what is too much to count, honestly', async () => {
     const view = await openView();
+    await view.partitions.ensure([NOW - HOUR]);
     const [first] = await makeMany(12_000);
     const asked = query({ function: 'many', trigger: 'api', showTotalSize: true, pageSize: 1 });
     const { totalSize, totalSizeIsEstimate } = await listEvents(view, asked);
@@ -183,6 +174,7 @@ describe('listing', () => {
     await spread(view);
     const past = NOW - RETENTION - 60_000; // in the oldest partition there is, half of which is hidden
     const near = NOW - RETENTION + 60_000;
+    await view.partitions.ensure([past]);
     await view.fold(0, historyOf(idOf(901, near), { atMs: near }), 1);
     await db.sql`
       INSERT INTO events.ended_event SELECT ${idOf(900, past)}::uuid, namespace, function, version, trigger, state, to_timestamp(${past}::float8 / 1000),

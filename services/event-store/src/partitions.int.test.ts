@@ -1,29 +1,19 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import { isRefusal } from '@evenfall/errors';
 import { fakeClock } from '@evenfall/time';
-import { migrate } from '@evenfall/postgres';
-import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { createPartitions } from './adapters/postgres/partitions.ts';
 import { listEvents } from './flows/list-events.ts';
 import { createKeeper } from './flows/purge.ts';
 import { historyOf, idOf as idAt } from './testing/history.ts';
-import { HOUR, KEPT, MIGRATIONS, openView as openViewOf, RETENTION, type View } from './testing/view.ts';
+import { HOUR, KEPT, eachOnAnEmptySchema, RETENTION } from './testing/view.ts';
 
 const NOW = Date.now();
 const idOf = (n: number, atMs = NOW): string => idAt(n, atMs);
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
-after(() => db.drop());
-beforeEach(() => migrate(db.sql, { schema: 'events', dir: MIGRATIONS }));
-afterEach(() => db.sql`DROP SCHEMA events CASCADE`);
-
-const openView = (): Promise<View> => openViewOf(db.sql);
+const { db, openView } = eachOnAnEmptySchema();
 
 describe('partitions', () => {
   const names = async (): Promise<string[]> => {

@@ -1,27 +1,18 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Delivery_State as Delivery, Event_State as State } from '@evenfall/contracts/v1/event';
 import { destinationKey } from '@evenfall/event-model';
 import { migrate } from '@evenfall/postgres';
-import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import type { createEventTable } from './adapters/postgres/event-table.ts';
 import { historyOf, idOf as idAt } from './testing/history.ts';
-import { HOUR, MIGRATIONS, openView as openViewOf, type View } from './testing/view.ts';
+import { HOUR, MIGRATIONS, eachOnAnEmptySchema } from './testing/view.ts';
 
 const NOW = Date.now();
 const idOf = (n: number, atMs = NOW): string => idAt(n, atMs);
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
-after(() => db.drop());
-beforeEach(() => migrate(db.sql, { schema: 'events', dir: MIGRATIONS }));
-afterEach(() => db.sql`DROP SCHEMA events CASCADE`);
-
-const openView = (): Promise<View> => openViewOf(db.sql);
+const { db, openView } = eachOnAnEmptySchema();
 
 type Snapshot = ReturnType<ReturnType<typeof createEventTable>['snapshot']> extends AsyncIterable<infer Part> ? Part : never;
 

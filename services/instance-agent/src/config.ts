@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { duration, integer, readSettings, text } from '@evenfall/config';
+import { choice, duration, integer, readSettings, text } from '@evenfall/config';
 import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings } from '@evenfall/service-main/settings';
 
 /** Settings of the instance agent. */
@@ -36,6 +36,32 @@ export const agentSettings = {
     fallback: '256',
     min: 0,
     max: 1_048_576,
+  }),
+  sandbox: choice({
+    name: 'EVENFALL_AGENT_SANDBOX',
+    doc: 'How instances are kept apart: `process` (a user and a `/tmp` for each where the agent is root), `bubblewrap` (namespaces), or `auto`: `process` as root, else `bubblewrap` if it works, else `process`.',
+    fallback: 'auto',
+    choices: ['auto', 'process', 'bubblewrap'],
+  }),
+  network: choice({
+    name: 'EVENFALL_AGENT_NETWORK',
+    doc: 'Network of functions: `host`, or `none`, for which bubblewrap is needed and with which only runtimes `python3` and `nodejs` run.',
+    fallback: 'host',
+    choices: ['host', 'none'],
+  }),
+  uids: text({
+    name: 'EVENFALL_AGENT_UIDS',
+    doc: 'User ids that belong to nobody, for instances to have one each where the agent is root. Agents of one host that have the same range share it.',
+    fallback: '900000-909999',
+    pattern: /^[1-9]\d{3,8}-[1-9]\d{3,8}$/,
+    form: 'two numbers of at least 1000 with "-" between them, 20 ids or more',
+  }),
+  codeCacheMb: integer({
+    name: 'EVENFALL_AGENT_CODE_CACHE_MB',
+    doc: 'Unpacked code packages that are kept, in megabytes; beyond it those that have not been used for longest go. What instances use stays.',
+    fallback: '4096',
+    min: 0,
+    max: 16_777_216,
   }),
   pythonPath: text({
     name: 'EVENFALL_AGENT_PYTHON',

@@ -2,6 +2,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
+import type { Ability } from './domain/ability.ts';
 import type { ProcStatus } from './domain/disposition.ts';
 import type { StartFault } from './domain/instance-life.ts';
 
@@ -25,8 +26,8 @@ export type ProcessEvents = {
 
 /** One process group. */
 export type InstanceProcess = {
-  /** Of the leader. */
-  readonly pid: number;
+  /** User it runs as; undefined if it shares the agent's. */
+  readonly uid: number | undefined;
   /** Resolves once nothing it starts can escape the sweep: no code of the function's may run before. undefined if it can be loaded at once. */
   readonly contained: Promise<void> | undefined;
   write(bytes: Buffer): void;
@@ -37,12 +38,17 @@ export type InstanceProcess = {
   killGroup(): void;
   /** undefined once it has gone. */
   status(): ProcStatus | undefined;
+  /** Of all its processes. */
   residentBytes(): number;
+  /** Whether the kernel has killed something of it for want of memory. */
+  ranOutOfMemory(): boolean;
   /** Removes whatever outlived the leader, reads its output to the end, and lets go of everything; returns how many processes that took. */
   sweep(): Promise<number>;
 };
 
 export type ProcessDriver = {
+  /** What this host can do to keep instances apart. */
+  readonly abilities: readonly Ability[];
   /** Starts the process of an instance; or says why there can be none: the host has no such runtime, the package no such program. */
   start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | StartFault;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
@@ -127,8 +133,8 @@ export type Conversation = {
   readonly logsHooks: boolean;
   /** Why it is not ready when the init timeout is over; undefined where there is nothing more to say than that. */
   readonly lateFault: StartFault | undefined;
-  /** The process has been started; `write` is its channel. */
-  greet(write: (bytes: Buffer) => void): void;
+  /** The process has been started; `write` is its channel, `uid` the user it runs as, if that is its own. */
+  greet(write: (bytes: Buffer) => void, uid: number | undefined): void;
   /** Bytes of its channel. */
   onChannel(chunk: Buffer): void;
   /** Lets it load the function; it has greeted. */

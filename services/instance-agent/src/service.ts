@@ -1,7 +1,7 @@
 import type { AttachResponse, Hello, InstanceChange, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
@@ -11,9 +11,12 @@ import { outcomeSpool } from './adapters/spool/outcome-spool.ts';
 import { codeStore } from './adapters/code/code-store.ts';
 import { conversations } from './adapters/conversation/conversations.ts';
 import { createCpuLoad } from './adapters/process/cpu-load.ts';
-import { findInterpreters } from './adapters/process/interpreters.ts';
+import { findInterpreters, type Interpreters } from './adapters/process/interpreters.ts';
 import { openLogSpool } from './adapters/spool/log-spool.ts';
+import { closeInherited } from './adapters/process/close-inherited.ts';
+import { examineHost } from './adapters/process/examine-host.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
+import type { Ability } from './domain/ability.ts';
 import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
 import { drainHost, tendDrain } from './flows/drain-host.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
@@ -29,6 +32,7 @@ import { watchDeadlines } from './loops/deadlines.ts';
 import { shipLogs } from './loops/ship-logs.ts';
 import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
+import type { ProcessDriver } from './ports.ts';
 
 export type InstanceAgentPorts = {
   readonly scheduler: ClientOf<typeof SchedulerServiceService>;
@@ -48,6 +52,12 @@ export type InstanceAgentSettings = {
   readonly capacityMb?: number | undefined;
   /** Two per core if it is not given. */
   readonly parallelStarts?: number | undefined;
+  /** How instances are kept apart, their network, and the user ids they may have; as in `config.ts`. */
+  readonly sandbox?: 'auto' | 'process' | 'bubblewrap' | undefined;
+  readonly network?: 'host' | 'none' | undefined;
+  readonly uids?: string | undefined;
+  /** Megabytes of unpacked packages that are kept. Default 4096. */
+  readonly codeCacheMb?: number | undefined;
   /** The python3 to use; looked up in the search path if it is not given. */
   readonly pythonPath?: string | undefined;
   /** Where interpreters are looked for, as in PATH. */
@@ -58,6 +68,8 @@ export type InstanceAgentSettings = {
 
 export type RunningInstanceAgent = {
   readonly agentId: string;
+  /** What its host can do, as found when it started. */
+  readonly abilities: readonly Ability[];
   /** Whether the scheduler knows of it now. */
   isAttached(): boolean;
   /** Drains the host, and leaves nothing behind. */
@@ -66,6 +78,7 @@ export type RunningInstanceAgent = {
 
 const TICK_MS = 250;
 const DEFAULT_LOG_SPOOL_MB = 256;
+const DEFAULT_CODE_CACHE_MB = 4096;
 const LOAD_TICK_MS = 100;
 const STOP_WITHIN_MS = 5_000;
 const DRAIN_DEADLINE_MS = 25_000;
@@ -77,14 +90,17 @@ const LOST = { kind: 'LOST' } as const;
 /** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what it is given until stopped. */
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
   const { log } = ports;
-  const dataDir = resolve(settings.dataDir);
   const capacityMb = settings.capacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75);
   const parallelStarts = settings.parallelStarts ?? availableParallelism() * 2;
   const drainDeadlineMs = settings.drainDeadlineMs ?? DRAIN_DEADLINE_MS;
-  await mkdir(dataDir, { recursive: true });
+  await mkdir(resolve(settings.dataDir), { recursive: true });
+  const dataDir = await realpath(settings.dataDir); // mounts know no links
   const agentId = settings.agentId ?? (await keptId(join(dataDir, 'agent-id')));
   const interpreters = findInterpreters(settings.searchPath ?? DEFAULT_SEARCH_PATH, settings.pythonPath);
-  const driver = processDriver({ agentId, temporaryRoot: join(dataDir, 'tmp'), interpreters });
+  const closed = closeInherited();
+  if (closed > 0)
+    log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
+  const { driver, releaseUids } = await openDriver(agentId, dataDir, interpreters, settings, log);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
 
@@ -101,6 +117,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       function: fn,
       attempt: current && { eventId: current.eventId, attempt: current.number },
     })),
+    abilities: [...driver.abilities],
     running: [...attempts.values()].filter(({ phase }) => phase !== 'ENDED').map(({ eventId, number }) => ({ eventId, attempt: number })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
@@ -137,7 +154,12 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const logs = shipLogs(ports.eventStore, logSpool, systemClock, log, counters);
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => takeDue(agent, instance, nowMs));
   const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
-  const code = codeStore(ports.registry, join(dataDir, 'code'), join(dataDir, 'tmp'));
+  const code = codeStore(ports.registry, {
+    root: join(dataDir, 'code'),
+    temporaryRoot: join(dataDir, 'tmp'),
+    maxBytes: (settings.codeCacheMb ?? DEFAULT_CODE_CACHE_MB) * 1024 * 1024,
+    inUse: () => new Set([...instances.values()].map(({ fn }) => fn.codeSha256)),
+  });
   const agent: Agent = {
     agentId,
     clock: systemClock,
@@ -187,8 +209,24 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     stopped.abort();
     await attaching;
     driver.close();
+    releaseUids();
   };
-  return { agentId, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
+  return { agentId, abilities: driver.abilities, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
+}
+
+async function openDriver(
+  agentId: string,
+  dataDir: string,
+  interpreters: Interpreters,
+  settings: InstanceAgentSettings,
+  log: Log,
+): Promise<{ readonly driver: ProcessDriver; releaseUids(): void }> {
+  const examined = await examineHost(dataDir, interpreters, settings);
+  const driver = processDriver({ agentId, ...examined });
+  for (const { name, available, detail } of driver.abilities) {
+    if (name === 'sandbox') log[available ? 'info' : 'warn']('Functions are kept apart so far', { sandbox: detail });
+  }
+  return { driver, releaseUids: examined.release };
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */

@@ -145,6 +145,7 @@ export type AgentAnswer = {
   readonly attach_time: string | null;
   readonly state: string;
   readonly drain_deadline_time: string | null;
+  readonly abilities: readonly { readonly name: string; readonly available: boolean; readonly detail: string }[];
 };
 
 export type InstanceAnswer = {

@@ -23,7 +23,7 @@ import { deleteFunction, getFunction, listFunctions, listVersions, publishFuncti
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
 import { type LogOptions, showLog } from './commands/logs.ts';
 import { purge, type PurgeOptions } from './commands/purge.ts';
-import { drainAgent, type DrainOptions, listAgents, listInstances } from './commands/workers.ts';
+import { drainAgent, type DrainOptions, examineAgents, listAgents, listInstances } from './commands/workers.ts';
 import type { Context } from './context.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -179,6 +179,10 @@ export function createProgram(world: Surroundings): Command {
     .option('--deadline <duration>', 'kill what still runs after so long')
     .option('--wait', 'wait until nothing is left there')
     .action(run((context, id: string, options: DrainOptions) => drainAgent(context, id, options)));
+  program
+    .command('doctor')
+    .description('what worker hosts can do to keep functions apart')
+    .action(run((context) => examineAgents(context)));
   program
     .command('instances')
     .description('instances')

@@ -1,6 +1,8 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { EventLog, Subscriber } from '@evenfall/event-log';
-import type { Sql } from '@evenfall/postgres';
+import { after, afterEach, before, beforeEach } from 'node:test';
+import { migrate, type Sql } from '@evenfall/postgres';
+import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { systemClock } from '@evenfall/time';
 import { createEventTable } from '../adapters/postgres/event-table.ts';
 import { createPartitions } from '../adapters/postgres/partitions.ts';
@@ -56,5 +58,25 @@ export async function openView(sql: Sql) {
       await subscriber?.apply([{ partition, firstOffset, records }]);
       ends.set(partition, firstOffset + records.length);
     },
+  };
+}
+
+/** A database for the tests of a file, and an empty schema for each of them. */
+export function eachOnAnEmptySchema() {
+  let made: TestDatabase;
+  before(async () => {
+    made = await testDatabase();
+  });
+  after(() => made.drop());
+  beforeEach(() => migrate(made.sql, { schema: 'events', dir: MIGRATIONS }));
+  afterEach(() => made.sql`DROP SCHEMA events CASCADE`);
+  return {
+    /** Not before the tests have begun. */
+    db: {
+      get sql(): Sql {
+        return made.sql;
+      },
+    },
+    openView: (): Promise<View> => openView(made.sql),
   };
 }

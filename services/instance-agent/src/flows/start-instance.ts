@@ -47,13 +47,14 @@ function startProcess(agent: Agent, instance: Instance, conversation: Conversati
   );
   if ('statusCode' in started) return fail(agent, instance, started);
   instance.process = started;
-  conversation.greet((bytes) => started.write(bytes));
+  conversation.greet((bytes) => started.write(bytes), started.uid);
 }
 
 function onExit(agent: Agent, instance: Instance, exitCode: number | null, signal: string | null, spawnFault: string | undefined): void {
   const starting = instance.life.kind === 'STARTING';
   if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
   else if (starting && instance.conversation?.ofPackage) fail(agent, instance, exitBeforeReady(exitCode, signal));
+  if (instance.process?.ranOutOfMemory()) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
   agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
 }
 

@@ -7,6 +7,7 @@ export function watchMemory(agent: Agent): void {
     if (!instance.process || (kind !== 'BUSY' && kind !== 'STARTING' && kind !== 'TERMINATING')) continue;
     const bytes = instance.process.residentBytes();
     if (bytes > instance.peakBytes) instance.peakBytes = bytes;
-    if (bytes > instance.fn.memoryMb * 1_048_576) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
+    if (bytes > instance.fn.memoryMb * 1_048_576 || instance.process.ranOutOfMemory())
+      agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
   }
 }

@@ -6,6 +6,7 @@ import {
   AttachResponse,
   type InstanceChange,
   SchedulerServiceService,
+  StartInstance,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
@@ -27,7 +28,7 @@ import { createLog, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
 import { readStat } from '../adapters/process/proc-fs.ts';
-import { type InstanceAgentPorts, type RunningInstanceAgent, startInstanceAgent } from '../service.ts';
+import { type InstanceAgentPorts, type InstanceAgentSettings, type RunningInstanceAgent, startInstanceAgent } from '../service.ts';
 
 /** An agent with everything it talks to played by this test: what it says is kept as facts, and tests wait for facts. */
 export type Host = {
@@ -41,6 +42,11 @@ export type Host = {
   readonly drains: AttachRequest[];
   /** Asks for an instance of a function made of these files; returns its id. */
   start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>, ahead?: boolean): Promise<string>;
+  /** Starts one that has an event waiting from the first moment on: one that fails at once would otherwise be gone before it came. */
+  startWith(
+    fn: Partial<FunctionMessage>,
+    files: Readonly<Record<string, string | Buffer>>,
+  ): Promise<{ readonly instance: string; readonly eventId: string }>;
   /** Assigns an event to an instance; returns its id. */
   run(instanceId: string, payload?: unknown, more?: Partial<Assignment>): string;
   stop(eventId: string, mode: 'FORCE' | 'GRACEFUL', policy?: Partial<TerminationPolicy>): void;
@@ -64,7 +70,7 @@ export type Host = {
 };
 
 export async function startHost(
-  given: {
+  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb'> & {
     leaseMs?: number;
     dataDir?: string;
     agentId?: string;
@@ -156,6 +162,33 @@ export async function startHost(
     });
   const send = (response: Partial<AttachResponse>): void => stream?.push({ ...AttachResponse.create(), ...response });
 
+  const instanceOf = async (fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>) => {
+    const zip = await zipOf(files);
+    const codeSha256 = createHash('sha256').update(zip).digest('hex');
+    packages.set(codeSha256, zip);
+    const whole = {
+      ...FunctionMessage.create(),
+      namespace: 'default',
+      name: 'f',
+      version: '$LATEST',
+      memoryMb: 128,
+      timeout: durationOfMs(30_000),
+      codeSha256,
+      ...fn,
+    };
+    return { ...StartInstance.create(), instanceId: newUuidV7(), function: whole };
+  };
+  const assignmentOf = (payload: unknown, more: Partial<Assignment>): Assignment => ({
+    ...Assignment.create(),
+    eventId: newUuidV7(),
+    attempt: 1,
+    namespace: 'default',
+    function: 'f',
+    version: '$LATEST',
+    payload: Buffer.from(JSON.stringify(payload)),
+    ...more,
+  });
+
   const host: Host = {
     agent: undefined as unknown as RunningInstanceAgent, // set below, before anybody sees it
     agentId: '',
@@ -171,37 +204,20 @@ export async function startHost(
     until,
     send,
     async start(fn, files, ahead = false) {
-      const zip = await zipOf(files);
-      const codeSha256 = createHash('sha256').update(zip).digest('hex');
-      packages.set(codeSha256, zip);
-      const instanceId = newUuidV7();
-      const whole = {
-        ...FunctionMessage.create(),
-        namespace: 'default',
-        name: 'f',
-        version: '$LATEST',
-        memoryMb: 128,
-        timeout: durationOfMs(30_000),
-        codeSha256,
-        ...fn,
-      };
-      send({ startInstances: [{ instanceId, function: whole, ahead }] });
-      return instanceId;
+      const instance = await instanceOf(fn, files);
+      send({ startInstances: [{ ...instance, ahead }] });
+      return instance.instanceId;
+    },
+    async startWith(fn, files) {
+      const instance = await instanceOf(fn, files);
+      const assignment = assignmentOf({}, {});
+      send({ startInstances: [instance], assignments: [{ instanceId: instance.instanceId, assignment }] });
+      return { instance: instance.instanceId, eventId: assignment.eventId };
     },
     run(instanceId, payload = {}, more = {}) {
-      const eventId = more.eventId ?? newUuidV7();
-      const assignment = {
-        ...Assignment.create(),
-        eventId,
-        attempt: 1,
-        namespace: 'default',
-        function: 'f',
-        version: '$LATEST',
-        payload: Buffer.from(JSON.stringify(payload)),
-        ...more,
-      };
+      const assignment = assignmentOf(payload, more);
       send({ assignments: [{ instanceId, assignment }] });
-      return eventId;
+      return assignment.eventId;
     },
     stop(eventId, mode, policy) {
       const stop: StopAttempt = {
@@ -246,8 +262,10 @@ export async function startHost(
     },
   };
   const agent = await startInstanceAgent(ports, {
+    ...given,
+    // What functions say of their pids is not what this host calls them behind bubblewrap: who tests that asks for it.
+    sandbox: given.sandbox ?? 'process',
     dataDir,
-    agentId: given.agentId,
     capacityMb: 4096,
     parallelStarts: 2,
     searchPath: process.env['PATH'],

@@ -2,6 +2,7 @@ import type { Assignment, AttemptEnded, AttemptReport, AttemptStarted, StopAttem
 import type { AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Account } from './account.ts';
+import type { Ability } from '@evenfall/contracts/v1/operator_service';
 
 /** Where the reports of an attempt go: a queue replica's stream, or a caller that waits. */
 export type ReportSink = {
@@ -22,6 +23,8 @@ export type Agent = {
   /** Share of its processors that is busy, as it last said. */
   cpuBusy: number;
   starting: number;
+  /** What its host can do, as it said. */
+  abilities: readonly Ability[];
   attachTimeMs: number;
   /** The next batch for it; undefined when there is nothing to say. */
   outgoing: AttachResponse | undefined;

@@ -47,6 +47,7 @@ export function attachAgent(
     parallelStarts: 1,
     cpuBusy: 0,
     starting: 0,
+    abilities: [],
     attachTimeMs: ports.clock.now(),
     outgoing: undefined,
     send: undefined,
@@ -60,6 +61,7 @@ export function attachAgent(
   agent.sessionId = hello.sessionId;
   agent.capacityMb = hello.capacityMb;
   agent.parallelStarts = hello.parallelStarts;
+  agent.abilities = hello.abilities;
   agent.attachTimeMs = ports.clock.now();
   agent.outgoing = undefined;
   agent.send = send;

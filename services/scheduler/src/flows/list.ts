@@ -21,6 +21,7 @@ export function agentMessage(agent: Agent): AgentMessage {
     attachTime: new Date(agent.attachTimeMs),
     state: drain ? AgentState.DRAINING : AgentState.ATTACHED,
     drainDeadlineTime: drain?.deadlineTimeMs === undefined ? undefined : new Date(drain.deadlineTimeMs),
+    abilities: [...agent.abilities],
   };
 }
 

@@ -42,6 +42,21 @@ export async function drainAgent(context: Context, id: string, options: DrainOpt
   });
 }
 
+/** What the hosts of all attached agents can do to keep functions apart. */
+export async function examineAgents(context: Context): Promise<void> {
+  const answer = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+  const { color } = context.terminal;
+  context.terminal.show(answer, () => {
+    if (answer.agents.length === 0) return 'No agents are attached.';
+    const parts = answer.agents.map(({ id, abilities }) => {
+      const rows = abilities.map(({ name, available, detail }) => [available ? color.green('✓') : color.yellow('✗'), name, detail]);
+      return `${color.bold(`Agent ${id}`)}\n${table(['', 'ABILITY', 'FINDING'], rows, color)}`;
+    });
+    const advice = 'What to do about what is missing: node services/instance-agent/src/doctor.ts on the host, and docs/guides/isolation.md';
+    return `${parts.join('\n\n')}\n\n${color.dim(advice)}`;
+  });
+}
+
 export async function listInstances(context: Context, options: { readonly agent?: string }): Promise<void> {
   const answer = await context.api.call<{ instances: InstanceAnswer[] }>('GET', '/v1/instances', { query: { agent_id: options.agent } });
   const { color } = context.terminal;

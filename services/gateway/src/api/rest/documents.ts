@@ -225,6 +225,9 @@ export const DOCUMENTS: readonly TSchema[] = [
       attach_time: orNull(Moment),
       state: enumOf(Agent_State),
       drain_deadline_time: orNull(Moment),
+      abilities: Type.Array(Type.Object({ name: Type.String(), available: Type.Boolean(), detail: Type.String() }), {
+        description: 'What its host can do to keep functions apart and in bounds.',
+      }),
     }),
   ),
   named(

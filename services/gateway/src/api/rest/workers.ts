@@ -110,6 +110,7 @@ function agentJson(agent: Agent): object {
     attach_time: agent.attachTime ?? null,
     state: nameOf(Agent_State, agent.state) ?? null,
     drain_deadline_time: agent.drainDeadlineTime ?? null,
+    abilities: agent.abilities.map(({ name, available, detail }) => ({ name, available, detail })),
   };
 }
 

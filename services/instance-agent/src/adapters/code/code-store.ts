@@ -1,25 +1,38 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { CodeStore } from '../../ports.ts';
+import { openCodeCache } from './cache.ts';
 import { unpack } from './unpack.ts';
 
-/**
- * Keeps every package it was asked for, unpacked, under its digest. Two that ask at the same time wait for one pull. `temporaryRoot` is on
- * the same file system, and emptied when the agent starts.
- */
-export function codeStore(registry: ClientOf<typeof RegistryServiceService>, root: string, temporaryRoot: string): CodeStore {
+export type CodeStoreTerms = {
+  /** Folder of the packages. */
+  readonly root: string;
+  /** On the same file system, and emptied when the agent starts. */
+  readonly temporaryRoot: string;
+  readonly maxBytes: number;
+  /** Digests of packages that instances have. */
+  inUse(): ReadonlySet<string>;
+};
+
+/** Keeps packages it was asked for, unpacked, under their digests, as long as there is room. Two that ask at the same time wait for one pull. */
+export function codeStore(registry: ClientOf<typeof RegistryServiceService>, terms: CodeStoreTerms): CodeStore {
+  const { root, temporaryRoot } = terms;
   const pulls = new Map<string, Promise<void>>();
+  const cache = openCodeCache(root, terms.maxBytes);
   return {
     async folderOf(codeSha256) {
       if (!/^[0-9a-f]{64}$/.test(codeSha256)) throw new Error('The function has no code package');
       const folder = join(root, codeSha256);
-      if (await exists(folder)) return { folder, pulledMs: 0 };
+      if (cache.has(codeSha256)) {
+        cache.touch(codeSha256);
+        return { folder, pulledMs: 0 };
+      }
       const startMs = performance.now();
       let pull = pulls.get(codeSha256);
       if (!pull) {
@@ -27,6 +40,8 @@ export function codeStore(registry: ClientOf<typeof RegistryServiceService>, roo
         pulls.set(codeSha256, pull);
       }
       await pull;
+      cache.touch(codeSha256);
+      await cache.shrink(new Set([...terms.inUse(), ...pulls.keys(), codeSha256]));
       return { folder, pulledMs: performance.now() - startMs };
     },
   };
@@ -55,16 +70,11 @@ async function pullPackage(
     const unpacked = join(work, 'code');
     await mkdir(unpacked);
     await unpack(zipFile, unpacked);
+    await chmod(unpacked, 0o755); // whatever the umask: functions have users of their own
     // A rename is all or nothing: a folder under its digest is complete.
+    await rm(join(root, codeSha256), { recursive: true, force: true }); // what is there is not ours, or the cache would have it
     await rename(unpacked, join(root, codeSha256));
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

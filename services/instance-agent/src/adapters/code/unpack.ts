@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { openPromise, type Entry } from 'yauzl';
@@ -28,6 +28,7 @@ export async function unpack(zipFile: string, folder: string): Promise<void> {
   try {
     if (zip.entryCount > MAX_ENTRIES) throw new Error(`The package has ${zip.entryCount} entries, at most ${MAX_ENTRIES} are taken`);
     let bytes = 0;
+    const hides = (umask() & 0o055) !== 0;
     for await (const entry of zip.eachEntry()) {
       const mode = modeOf(entry);
       const fault = faultOfEntry(entry.fileName, mode);
@@ -36,16 +37,28 @@ export async function unpack(zipFile: string, folder: string): Promise<void> {
       if (bytes > MAX_UNPACKED_BYTES) throw new Error(`The package is larger than ${MAX_UNPACKED_BYTES} bytes unpacked`);
       const path = join(folder, entry.fileName);
       if (entry.fileName.endsWith('/')) {
-        await mkdir(path, { recursive: true });
+        await makeFolder(path, folder, hides);
         continue;
       }
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path), folder, hides);
       const permissions = (mode & 0o111) !== 0 ? 0o755 : 0o644;
       await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path, { mode: permissions, flags: 'wx' }));
+      if (hides) await chmod(path, permissions);
     }
   } finally {
     zip.close();
   }
+}
+
+/** Of this process; asking Node for it would set it for a moment. */
+function umask(): number {
+  return Number.parseInt(/^Umask:\s+(\d+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '77', 8);
+}
+
+/** Makes a folder and those above it, which others can enter whatever the umask is: functions have users of their own. */
+async function makeFolder(path: string, root: string, hides: boolean): Promise<void> {
+  await mkdir(path, { recursive: true });
+  for (let at = path; hides && at.length > root.length; at = dirname(at)) await chmod(at, 0o755);
 }
 
 /** Unix modes are in the upper half of the external attributes, where the archive was made on one (APPNOTE.TXT 4.4.15). */

@@ -22,6 +22,7 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
   const reader = gobReader();
   let socket: Socket | undefined;
   let stop: () => void = () => undefined;
+  let uid: number | undefined;
   let closed = false;
   let brokenTimer: NodeJS.Timeout | undefined;
   let head: ReplyHead | undefined;
@@ -72,10 +73,13 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
       statusCode: 450,
       message: 'The function did not answer a ping on the port in _LAMBDA_SERVER_PORT within its init timeout',
     },
-    greet: () => events.onGreeted(false),
+    greet(_, user) {
+      uid = user;
+      events.onGreeted(false);
+    },
     onChannel: () => undefined,
     load() {
-      stop = knock(port, (open) => {
+      stop = knock(port, uid, (open) => {
         socket = open;
         open.on('data', (chunk: Buffer) => {
           try {

@@ -1,10 +1,14 @@
 import { connect, type Socket } from 'node:net';
+import { uidOfListener } from './peer-uid.ts';
 
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
-/** Tries to connect to a port of this host until somebody answers; hands the connection over. Returns what stops it. */
-export function knock(port: number, onOpen: (socket: Socket) => void): () => void {
+/**
+ * Tries to connect to a port of this host until somebody answers; hands the connection over. Returns what stops it. With a `uid`, only that
+ * user counts: another instance that listens there is not the one that is meant.
+ */
+export function knock(port: number, uid: number | undefined, onOpen: (socket: Socket) => void): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   let trying: Socket | undefined;
@@ -20,7 +24,7 @@ export function knock(port: number, onOpen: (socket: Socket) => void): () => voi
       socket.off('error', again);
       trying = undefined;
       // A port of the ephemeral range can be connected to from itself while nobody listens (simultaneous open, RFC 9293 3.5).
-      if (socket.localPort === port) again();
+      if (socket.localPort === port || (uid !== undefined && uidOfListener(port) !== uid)) again();
       else if (stopped) socket.destroy();
       else onOpen(socket);
     });

@@ -23,6 +23,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
   const port = await ports.take(wanted);
   const connections = new Connections({ keepAlive: true, maxSockets: 4, timeout: IDLE_CONNECTION_MS });
   let stop: () => void = () => undefined;
+  let uid: number | undefined;
   let closed = false;
   const timers = new Set<NodeJS.Timeout>();
 
@@ -87,10 +88,13 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       statusCode: 446,
       message: `The request timed out in ${seconds}ms.Please confirm your http server have enabled listening on port ${where}.`,
     },
-    greet: () => events.onGreeted(false),
+    greet(_, user) {
+      uid = user;
+      events.onGreeted(false);
+    },
     onChannel: () => undefined,
     load() {
-      stop = knock(port, (socket) => {
+      stop = knock(port, uid, (socket) => {
         socket.on('error', () => undefined); // it was only to see whether somebody is there
         socket.destroy();
         events.onLoaded();

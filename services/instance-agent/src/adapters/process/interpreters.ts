@@ -1,42 +1,39 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, realpathSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { StartFault } from '../../domain/instance-life.ts';
+import { findProgram } from './find-program.ts';
 import { programOf } from './package-program.ts';
 
-/** How a runtime's process is started: the program and what comes before anything else. */
+/** How a runtime's process is started. */
 export type Command = {
-  readonly program: string;
-  readonly args: readonly string[];
-  /** Whether it waits for a line on its channel before it runs any code of the package. */
+  readonly words: readonly string[];
+  /** Whether it is the package's own program: none of its code may run before it is contained, and the channel is not for it. */
   readonly gated: boolean;
 };
 
 /** What the host offers, looked up once at the start of the agent. */
 export type Interpreters = {
   /** The command of a function whose package is unpacked in `codeDir`; or why there is none. */
+  /** Folders that functions must be able to read, whatever else is kept from them. */
+  readonly needs: readonly string[];
+  /** The python3 that is used; undefined if there is none. */
+  readonly python: string | undefined;
   commandOf(fn: Pick<FunctionMessage, 'runtime' | 'handler' | 'memoryMb'>, codeDir: string): Command | StartFault;
 };
-
-/** Waits for a line, then becomes the program: the same process, without the channel. */
-const GATE = 'read -r _ <&3 || exit 125; exec "$@" 3<&-';
 
 const RUNTIMES = fileURLToPath(new URL('../../../../../runtimes/', import.meta.url));
 
 export function findInterpreters(searchPath: string, pythonPath: string | undefined): Interpreters {
   const python = findPython(searchPath, pythonPath);
-  const setpriv = findProgram(searchPath, 'setpriv');
-  // The function must not outlive the agent, even one that was killed: the kernel sends the signal (prctl(2), PR_SET_PDEATHSIG).
-  const prefix = setpriv && worksWithParentDeath(setpriv) ? [setpriv, '--pdeathsig', 'KILL', '--'] : [];
-  const wrap = (...words: string[]): Command => {
-    const [program = '', ...args] = [...prefix, ...words];
-    return { program, args, gated: false };
-  };
+  const wrap = (...words: string[]): Command => ({ words, gated: false });
   return {
+    needs: [dirname(process.execPath), RUNTIMES.replace(/\/$/, ''), ...(python?.folders ?? [])],
+    python: python?.program,
     commandOf({ runtime, handler, memoryMb }, codeDir) {
-      if (runtime === 'python3' && python) return wrap(python, join(RUNTIMES, 'python3/bootstrap.py'));
+      if (runtime === 'python3' && python) return wrap(python.program, join(RUNTIMES, 'python3/bootstrap.py'));
       if (runtime === 'nodejs') {
         // Memory is watched from outside, so that every runtime ends 434. V8's own limit stands well above: it would end in SIGABRT, 439.
         return wrap(process.execPath, `--max-old-space-size=${memoryMb + 512}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
@@ -44,42 +41,25 @@ export function findInterpreters(searchPath: string, pythonPath: string | undefi
       if (runtime !== 'custom' && runtime !== 'go1' && runtime !== 'web')
         return { statusCode: 445, message: `This host has no runtime "${runtime}"` };
       const program = programOf(runtime, handler, codeDir);
-      return typeof program === 'string' ? { ...wrap('/bin/sh', '-c', GATE, 'sh', program), gated: true } : program;
+      return typeof program === 'string' ? { words: [program], gated: true } : program;
     },
   };
 }
 
 /** The interpreter itself: a pyenv shim in front of it would cost 50 ms at every start. */
-function findPython(searchPath: string, given: string | undefined): string | undefined {
+function findPython(
+  searchPath: string,
+  given: string | undefined,
+): { readonly program: string; readonly folders: readonly string[] } | undefined {
   const candidate = given ?? findProgram(searchPath, 'python3');
   if (!candidate) return undefined;
   try {
-    const script = 'import sys; print(sys.executable)';
-    return realpathSync(execFileSync(candidate, ['-I', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim());
+    const script = 'import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep="\\n")';
+    const said = execFileSync(candidate, ['-I', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const [executable = '', ...prefixes] = said.trim().split('\n');
+    const program = realpathSync(executable);
+    return { program, folders: [dirname(program), ...prefixes.map((each) => realpathSync(each))] };
   } catch {
     return undefined;
-  }
-}
-
-function findProgram(searchPath: string, name: string): string | undefined {
-  for (const folder of searchPath.split(delimiter)) {
-    if (folder === '') continue;
-    const path = join(folder, name);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // not here
-    }
-  }
-  return undefined;
-}
-
-function worksWithParentDeath(setpriv: string): boolean {
-  try {
-    execFileSync(setpriv, ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false; // too old (before util-linux 2.33), or not the one we mean
   }
 }

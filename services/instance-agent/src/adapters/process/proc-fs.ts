@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { parseProcStatus, type ProcStatus } from '../../domain/disposition.ts';
 
 /** What `/proc/PID/stat` says of a process (proc_pid_stat(5)). */
@@ -40,6 +40,26 @@ export function readStatus(pid: number): ProcStatus | undefined {
   return text ? parseProcStatus(text) : undefined;
 }
 
+/** Its living children; complete only while nobody forks. Cheap: no other process is looked at. */
+export function childrenOf(pid: number): number[] {
+  return listNumbers(`/proc/${pid}/task`).flatMap((task) =>
+    (read(`/proc/${pid}/task/${task}/children`) ?? '').split(' ').filter(Boolean).map(Number),
+  );
+}
+
+/** Itself and all that descends from it by living parents. */
+export function familyOf(pid: number): number[] {
+  const family = [pid];
+  for (let at = 0; at < family.length && family.length < MAX_FAMILY; at++) family.push(...childrenOf(family[at] ?? 0));
+  return family;
+}
+
+/** The user a process runs as; undefined once it has gone. */
+export function readUid(pid: number): number | undefined {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+}
+
+const MAX_FAMILY = 4096;
 const PAGE_BYTES = 4096;
 
 /** Resident bytes now; 0 if it is gone. One short read, cheaper than the whole status. */
@@ -53,7 +73,15 @@ export function readEnvironment(pid: number): string {
 }
 
 export function listPids(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => name >= '0' && name <= '9999999999' && /^\d+$/.test(name))
-    .map(Number);
+  return listNumbers('/proc');
+}
+
+function listNumbers(folder: string): number[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name >= '0' && name <= '9999999999' && /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return []; // it is gone
+  }
 }

@@ -1,139 +1,94 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, rm } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { rm as removeFolder } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
-import type { InstanceProcess, ProcessDriver, ProcessEvents, ProcessSpec } from '../../ports.ts';
+import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
+import type { Ability } from '../../domain/ability.ts';
+import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
-import type { StartFault } from '../../domain/instance-life.ts';
-import { environmentOf } from './environment.ts';
+import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
-import { readResidentBytes, readStat, readStatus } from './proc-fs.ts';
-import { continueStopped, descendantsOf, isStopped, sweepAgent, sweepInstance } from './sweep.ts';
+import type { Launch } from './launcher.ts';
+import { MAX_PROCESSES } from './stage.ts';
+import { startProcess } from './start-process.ts';
+import { sweepAgent } from './sweep.ts';
 
-export type ProcessDriverOptions = { readonly agentId: string; readonly temporaryRoot: string; readonly interpreters: Interpreters };
+export type ProcessDriverOptions = {
+  readonly agentId: string;
+  /** Exists; its parent is the agent's folder. */
+  readonly temporaryRoot: string;
+  readonly interpreters: Interpreters;
+  /** What is known of the host besides. */
+  readonly abilities: readonly Ability[];
+  readonly choice: LaunchChoice;
+  readonly uids: SandboxWish['uids'];
+};
 
-const SIGCONT = 18;
+/** What every start works with. */
+export type DriverHost = {
+  readonly agentId: string;
+  readonly temporaryRoot: string;
+  readonly interpreters: Interpreters;
+  readonly launch: Launch;
+  readonly cgroups: Cgroups | undefined;
+  /** undefined where all run as the agent's user. */
+  readonly uids: UidPool | undefined;
+};
 
-/** Runs every instance as a process group of its own on this host. */
-export function processDriver(options: ProcessDriverOptions): ProcessDriver {
-  const cgroups = openCgroups(`${options.agentId}-${createHash('sha256').update(options.temporaryRoot).digest('hex').slice(0, 8)}`);
+/** Runs every instance as processes of this host, as far apart from each other and the agent as its launch goes. */
+export function processDriver({ agentId, temporaryRoot, interpreters, abilities, choice, uids }: ProcessDriverOptions): ProcessDriver {
+  const { launch } = choice;
+  const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
+  const host: DriverHost = {
+    agentId,
+    temporaryRoot,
+    interpreters,
+    launch,
+    cgroups,
+    uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
+  };
   return {
-    start: (spec, events) => startProcess(options, cgroups, spec, events),
+    abilities: [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities],
+    start: (spec, events) => startProcess(host, spec, events),
     async sweepEarlierSessions() {
-      const count = await sweepAgent(options.agentId, options.temporaryRoot);
-      await emptyFolder(options.temporaryRoot); // nobody is left to use it
+      const count = await sweepAgent(agentId, temporaryRoot, launch.ownUsers ? uids : undefined);
+      // Nobody is left to use it.
+      await removeFolder(temporaryRoot, { recursive: true, force: true });
+      mkdirSync(temporaryRoot, { recursive: true });
       return count;
     },
     close: () => cgroups?.close(),
   };
 }
 
-function startProcess(
-  options: ProcessDriverOptions,
-  cgroups: Cgroups | undefined,
-  spec: ProcessSpec,
-  events: ProcessEvents,
-): InstanceProcess | StartFault {
-  const command = options.interpreters.commandOf(spec.fn, spec.codeDir);
-  if ('statusCode' in command) return command;
-  const temporaryDir = join(options.temporaryRoot, spec.instanceId);
-  mkdirSync(temporaryDir, { recursive: true });
-  const environment = environmentOf({ ...spec, agentId: options.agentId, home: options.temporaryRoot, temporaryDir });
-  const child = spawn(command.program, command.args, {
-    cwd: spec.codeDir,
-    env: environment,
-    detached: true, // its own session and group: one kill reaches all of it
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+function cgroupAbilities(cgroups: Cgroups | undefined, { ownUsers, bubblewrap }: Launch): Ability[] {
+  const ability = (name: string, available: boolean, yes: string, no: string): Ability => ({
+    name,
+    available,
+    detail: available ? yes : no,
   });
-  const [, stdout, stderr] = child.stdio;
-  const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
-  const pid = child.pid ?? 0;
-  const contained = pid === 0 ? undefined : cgroups?.create(spec.instanceId, pid);
-  const cgroup = contained?.cgroup;
-  const startTicks = pid === 0 ? '' : (readStat(pid)?.startTicks ?? '');
-  let alive = pid !== 0;
-  let descendants: ReadonlyMap<number, string> = new Map();
-  let openOutputs = 2;
-  let onOutputEnd: (() => void) | undefined;
-
-  // The package's own program waits for a line on its channel: none of its code runs before it is contained.
-  const openGate = (): void => void channel.write('\n');
-  if (command.gated && contained) void contained.joined.then(openGate);
-  else if (command.gated) openGate();
-  channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
-  channel.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
-  const outputEnded = (): void => {
-    openOutputs -= 1;
-    if (openOutputs === 0) onOutputEnd?.();
-  };
-  stdout?.on('data', (chunk: Buffer) => events.onOutput('stdout', chunk));
-  stderr?.on('data', (chunk: Buffer) => events.onOutput('stderr', chunk));
-  for (const stream of [stdout, stderr]) {
-    stream?.on('error', () => undefined);
-    stream?.on('close', outputEnded);
-  }
-  child.on('error', (error) => {
-    if (pid === 0) events.onExit(null, null, error.message);
-  });
-  // Signals cannot hit a stranger: until the child is reaped its number, and that of its group, is not given to anybody else, and libuv
-  // reaps it and calls this in the same breath. From here on nothing is sent to the number; the sweep goes by number and start.
-  child.on('exit', (code, signal) => {
-    alive = false;
-    events.onExit(code, signal, undefined);
-  });
-
-  const deliver = (target: number, signal: number): Delivery => {
-    if (!alive) return Delivery.NO_PROCESS;
-    try {
-      process.kill(target, signal);
-      return Delivery.DELIVERED;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EPERM' ? Delivery.DENIED : Delivery.NO_PROCESS;
-    }
-  };
-  return {
-    pid,
-    contained: command.gated ? undefined : contained?.joined,
-    containment: () => (cgroup?.complete ? 'CGROUP' : 'MARKERS'),
-    write: (bytes) => channel.write(bytes),
-    signal(signal, scope) {
-      // A stopped process takes the signal but acts on it only once it runs again. SIGCONT goes to nobody who is not stopped: it can be caught.
-      if (alive && isStopped(readStat(pid))) deliver(-pid, SIGCONT);
-      else if (alive && scope === SignalScope.GROUP) continueStopped(pid);
-      return deliver(scope === SignalScope.GROUP ? -pid : pid, signal);
-    },
-    killGroup() {
-      if (!alive) return;
-      if (!cgroup) descendants = descendantsOf(pid);
-      deliver(-pid, 9);
-    },
-    status: () => (alive ? readStatus(pid) : undefined),
-    residentBytes: () => (cgroup ? cgroup.pids() : [pid]).reduce((sum, each) => sum + readResidentBytes(each), 0),
-    async sweep() {
-      const swept = await sweepInstance({ instanceId: spec.instanceId, leaderPid: pid, leaderStart: startTicks, cgroup, descendants });
-      // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
-      if (openOutputs > 0) await within(200, (done) => (onOutputEnd = done));
-      for (const stream of [stdout, stderr, channel]) stream?.destroy();
-      rm(temporaryDir, { recursive: true, force: true }, () => undefined);
-      return swept;
-    },
-  };
-}
-
-async function emptyFolder(path: string): Promise<void> {
-  await removeFolder(path, { recursive: true, force: true });
-  mkdirSync(path, { recursive: true });
-}
-
-function within(ms: number, start: (done: () => void) => void): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    start(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+  const isBoxed = bubblewrap !== undefined;
+  return [
+    ability(
+      'complete-end',
+      isBoxed || ownUsers || cgroups?.kills === true,
+      isBoxed
+        ? 'an instance is ended with its PID namespace'
+        : cgroups?.kills
+          ? 'an instance is ended with its cgroup'
+          : 'an instance is ended with its user',
+      'no writable cgroup v2: what is left of an instance is found by session, parents and environment',
+    ),
+    ability(
+      'memory-limit',
+      cgroups?.memory === true,
+      'the kernel holds an instance to its memory and room for its /tmp; its resident memory is looked at four times a second',
+      'no writable memory controller: memory is looked at four times a second, and no oftener',
+    ),
+    ability(
+      'process-limit',
+      cgroups?.pids === true || ownUsers || isBoxed,
+      `an instance has ${MAX_PROCESSES} processes at most`,
+      'neither a pids controller nor own users: only the limits of the agent’s user bound a fork bomb',
+    ),
+  ];
 }

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import { readStat } from './proc-fs.ts';
+import { eventually } from '@evenfall/testkit';
+import { killUser } from './kill-user.ts';
+import { listPids, readStat, readUid } from './proc-fs.ts';
 import { descendantsOf, sweepInstance } from './sweep.ts';
 
 /** The sweep as it works on a host without cgroups. */
@@ -27,7 +29,27 @@ describe('The sweep without a cgroup', () => {
     assert.equal(descendants.size, 3);
     leader.kill('SIGKILL');
     await once(leader, 'exit');
-    assert.equal(await sweepInstance({ instanceId: 'sweep-me', leaderPid, leaderStart: '', cgroup: undefined, descendants }), 3);
+    assert.equal(
+      await sweepInstance({ instanceId: 'sweep-me', leaderPid, leaderStart: '', uid: undefined, cgroup: undefined, descendants }),
+      3,
+    );
     for (const pid of descendants.keys()) assert.ok(['Z', undefined].includes(readStat(pid)?.state));
   });
+
+  it(
+    'outruns by its user what forks faster than it is found',
+    { skip: process.getuid?.() === 0 ? false : 'only root can give away users' },
+    async () => {
+      const uid = 909_998; // the default range's last part, which agents take last
+      const comet = 'import os, time\nos.setsid()\nwhile True:\n    if os.fork(): os._exit(0)\n';
+      const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
+      const leader = spawn('setpriv', [...drop, '/usr/bin/python3', '-c', comet], { env: {}, stdio: 'ignore' });
+      await once(leader, 'exit');
+      const ofUser = (): number[] => listPids().filter((pid) => readUid(pid) === uid && readStat(pid)?.state !== 'Z');
+      await eventually(() => ofUser().length > 0, 10_000);
+      const target = { instanceId: 'comet', leaderPid: 0, leaderStart: '', uid, cgroup: undefined, descendants: new Map<number, string>() };
+      await sweepInstance({ ...target, killUser: (user) => killUser('setpriv', user) });
+      assert.deepEqual(ofUser(), []);
+    },
+  );
 });

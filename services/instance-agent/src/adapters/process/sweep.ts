@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { InstanceCgroup } from './cgroup.ts';
-import { listPids, type ProcStat, readEnvironment, readStat } from './proc-fs.ts';
+import { listPids, type ProcStat, readEnvironment, readStat, readUid } from './proc-fs.ts';
 
 /** Names in the environment of every function process, by which the sweep knows them. */
 export const INSTANCE_MARKER = 'EVENFALL_INSTANCE_ID';
@@ -14,6 +14,10 @@ export type SweepTarget = {
   readonly leaderPid: number;
   /** Its start: another process that has its number now is a stranger, and so is that one's group. */
   readonly leaderStart: string;
+  /** User that nothing else of this host runs as; undefined if there is none. */
+  readonly uid: number | undefined;
+  /** Kills all of that user at once: what forks faster than it is found is not outrun one by one. */
+  readonly killUser?: ((uid: number) => Promise<void>) | undefined;
   readonly cgroup: InstanceCgroup | undefined;
   /** Processes that were its descendants while it lived, by pid and start. */
   readonly descendants: ReadonlyMap<number, string>;
@@ -22,26 +26,40 @@ export type SweepTarget = {
 /** Kills whatever is left of an instance until nothing is; returns how many processes that took. Bounded: about 2 s. */
 export async function sweepInstance(target: SweepTarget): Promise<number> {
   const killed = new Set<string>();
+  const { uid, killUser } = target;
+  const bySelf = uid === undefined || killUser === undefined || target.cgroup?.complete ? undefined : () => killUser(uid);
+  // What forks and exits without end may be nowhere in a list of processes: a look that finds nobody is no proof before all of the user was killed.
+  let isSure = bySelf === undefined;
   for (let round = 0, waitMs = 1; round < 50; round++, waitMs = Math.min(waitMs * 2, 50)) {
     const left = findStrays(target);
-    if (left.length === 0) break;
+    if (left.length === 0 && isSure) break;
     for (const stat of left) killed.add(`${stat.pid}/${stat.startTicks}`);
     target.cgroup?.kill();
     // The kernel kills a cgroup as one, by no number; what may be elsewhere is killed one by one.
     if (!target.cgroup?.complete) left.forEach(sendKill);
+    if (bySelf !== undefined) {
+      await bySelf();
+      isSure = true;
+    }
     await pause(waitMs);
   }
   target.cgroup?.remove();
   return killed.size;
 }
 
-/** Kills everything an earlier session of this agent left behind; returns how many processes that took. */
-export async function sweepAgent(agentId: string, home: string): Promise<number> {
+/** Kills everything an earlier session of this agent left behind, by its markers and by the users that only it gives away; returns how many processes that took. */
+export async function sweepAgent(
+  agentId: string,
+  home: string,
+  uids: { readonly first: number; readonly last: number } | undefined,
+): Promise<number> {
   const killed = new Set<number>();
   const marker = `${AGENT_MARKER}=${agentId}\0`;
   for (let round = 0; round < 50; round++) {
     const left = living().filter((stat) => {
       if (stat.pid === process.pid) return false;
+      const uid = uids && readUid(stat.pid);
+      if (uids && uid !== undefined && uid >= uids.first && uid <= uids.last) return true; // nobody else's, by claim
       const environment = `${readEnvironment(stat.pid)}\0`;
       // Both markers: the operator may well have set the agent's id in the agent's own environment.
       const isMarked = environment.includes(marker) && environment.includes(`${INSTANCE_MARKER}=`);
@@ -87,6 +105,7 @@ function findStrays(target: SweepTarget): ProcStat[] {
       inCgroup.has(stat.pid) ||
       (leaderPid !== 0 && !isReused && (stat.groupId === leaderPid || stat.sessionId === leaderPid)) ||
       target.descendants.get(stat.pid) === stat.startTicks ||
+      (target.uid !== undefined && readUid(stat.pid) === target.uid) ||
       `${readEnvironment(stat.pid)}\0`.includes(marker);
     if (ours && stat.pid !== process.pid) strays.add(stat.pid);
   }

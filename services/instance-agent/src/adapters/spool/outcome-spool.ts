@@ -16,7 +16,7 @@ export function outcomeSpool(file: string): OutcomeSpool {
   let bytes = sizeOf(file);
   const write = (records: readonly Buffer[]): void => {
     const whole = Buffer.concat(records);
-    writeFileSync(`${file}.new`, whole);
+    writeFileSync(`${file}.new`, whole, { mode: 0o600 });
     renameSync(`${file}.new`, file);
     bytes = whole.length;
   };
@@ -30,7 +30,7 @@ export function outcomeSpool(file: string): OutcomeSpool {
       const batch = Buffer.concat(reports.map(recordOf));
       if (bytes + batch.length > COMPACT_BYTES) write(kept().map(recordOf));
       if (bytes + batch.length > MAX_BYTES) return false;
-      appendFileSync(file, batch);
+      appendFileSync(file, batch, { mode: 0o600 }); // results are for nobody else's eyes
       bytes += batch.length;
       return true;
     },

@@ -44,7 +44,11 @@ export interface Agent {
   /** Where it stands. */
   state: Agent_State;
   /** When what still runs is killed; set while it drains. */
-  drainDeadlineTime: Date | undefined;
+  drainDeadlineTime:
+    | Date
+    | undefined;
+  /** What its host can do to keep functions apart and in bounds, as found by trying when it started. */
+  abilities: Ability[];
 }
 
 /** Where a worker host stands. */
@@ -65,6 +69,16 @@ export namespace Agent_State {
   export type ATTACHED = typeof Agent_State.ATTACHED;
   export type DRAINING = typeof Agent_State.DRAINING;
   export type UNRECOGNIZED = typeof Agent_State.UNRECOGNIZED;
+}
+
+/** Something a worker host can or cannot do. */
+export interface Ability {
+  /** Its name, in lower case with hyphens. */
+  name: string;
+  /** Whether it can. */
+  available: boolean;
+  /** What that means, or what is missing, in words for an operator. */
+  detail: string;
 }
 
 /** One process group with one runtime, of one function version. */
@@ -222,6 +236,7 @@ function createBaseAgent(): Agent {
     attachTime: undefined,
     state: 0,
     drainDeadlineTime: undefined,
+    abilities: [],
   };
 }
 
@@ -250,6 +265,9 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.drainDeadlineTime !== undefined) {
       Timestamp.encode(toTimestamp(message.drainDeadlineTime), writer.uint32(66).fork()).join();
+    }
+    for (const v of message.abilities) {
+      Ability.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -331,6 +349,14 @@ export const Agent: MessageFns<Agent> = {
             message.drainDeadlineTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.abilities.push(Ability.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -356,6 +382,86 @@ export const Agent: MessageFns<Agent> = {
     message.attachTime = object.attachTime ?? undefined;
     message.state = object.state ?? 0;
     message.drainDeadlineTime = object.drainDeadlineTime ?? undefined;
+    message.abilities = object.abilities?.map((e) => Ability.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAbility(): Ability {
+  return { name: "", available: false, detail: "" };
+}
+
+export const Ability: MessageFns<Ability> = {
+  encode(message: Ability, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.available !== false) {
+      writer.uint32(16).bool(message.available);
+    }
+    if (message.detail !== "") {
+      writer.uint32(26).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Ability {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAbility();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.available = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Ability>): Ability {
+    return Ability.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Ability>): Ability {
+    const message = createBaseAbility();
+    message.name = object.name ?? "";
+    message.available = object.available ?? false;
+    message.detail = object.detail ?? "";
     return message;
   },
 };

@@ -38,6 +38,7 @@ describe('The runtime API of an instance', () => {
     talk = await runtimeApiConversation({ instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000 }, events);
     url = `http://${talk.variables.fixed['AWS_LAMBDA_RUNTIME_API'] ?? ''}`;
     port = Number(talk.variables.fixed['SCF_RUNTIME_API_PORT']);
+    talk.greet(() => undefined, undefined);
     talk.load();
   });
   afterEach(() => talk.close());

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, readRuntimeError, resultOf, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
+import { uidOfPeer } from '../peer-uid.ts';
 import { type Body, readBody } from './body.ts';
 import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
 import { nextHeaders, runtimeVariables } from './headers.ts';
@@ -28,6 +29,8 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
   let mayLoad = false;
   let isLoaded = false;
   let initFailed = false;
+  /** undefined until its process has been started: nobody has a word here before. */
+  let guest: { readonly uid: number | undefined } | undefined;
 
   const tellIfLoaded = (): void => {
     if (!isReady || !mayLoad || isLoaded || initFailed) return;
@@ -133,6 +136,10 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  // Other instances reach this port too. Where each has a user of its own, the kernel knows who is there.
+  server.on('connection', (socket) => {
+    if (!guest || (guest.uid !== undefined && uidOfPeer(socket.remotePort ?? 0, socket.localPort ?? 0) !== guest.uid)) socket.destroy();
+  });
   server.on('clientError', (_, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -146,7 +153,10 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     ofPackage: true,
     logsHooks: true, // the only client that knows hooks writes these lines itself
     lateFault: { statusCode: 450, message: 'The runtime did not ask its API for a first event within the init timeout' },
-    greet: () => events.onGreeted(false),
+    greet(_, uid) {
+      guest = { uid };
+      events.onGreeted(false);
+    },
     onChannel: () => undefined,
     load() {
       mayLoad = true;

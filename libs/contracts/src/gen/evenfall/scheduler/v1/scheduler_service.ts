@@ -32,7 +32,7 @@ import {
 } from "../../attempt/v1/attempt.ts";
 import { FunctionMessage } from "../../v1/function.ts";
 import { ProvisionedConcurrency } from "../../v1/function_service.ts";
-import { Agent, Instance } from "../../v1/operator_service.ts";
+import { Ability, Agent, Instance } from "../../v1/operator_service.ts";
 import { Termination_Cause } from "../../v1/termination.ts";
 
 export const protobufPackage = "evenfall.scheduler.v1";
@@ -123,6 +123,8 @@ export interface Hello {
   instances: InstanceReport[];
   /** Attempts it runs. */
   running: AttemptKey[];
+  /** What its host can do to keep functions apart and in bounds. */
+  abilities: Ability[];
 }
 
 /** An instance an agent already holds. */
@@ -787,7 +789,7 @@ export const AttachRequest: MessageFns<AttachRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { agentId: "", sessionId: "", capacityMb: 0, parallelStarts: 0, instances: [], running: [] };
+  return { agentId: "", sessionId: "", capacityMb: 0, parallelStarts: 0, instances: [], running: [], abilities: [] };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -809,6 +811,9 @@ export const Hello: MessageFns<Hello> = {
     }
     for (const v of message.running) {
       AttemptKey.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.abilities) {
+      Ability.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -874,6 +879,14 @@ export const Hello: MessageFns<Hello> = {
             message.running.push(AttemptKey.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.abilities.push(Ability.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -897,6 +910,7 @@ export const Hello: MessageFns<Hello> = {
     message.parallelStarts = object.parallelStarts ?? 0;
     message.instances = object.instances?.map((e) => InstanceReport.fromPartial(e)) || [];
     message.running = object.running?.map((e) => AttemptKey.fromPartial(e)) || [];
+    message.abilities = object.abilities?.map((e) => Ability.fromPartial(e)) || [];
     return message;
   },
 };

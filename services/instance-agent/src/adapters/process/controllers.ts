@@ -1,0 +1,101 @@
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What bounds one instance and can tell that it did. */
+export type Limits = { readonly memoryBytes: number; readonly processes: number };
+
+/** A folder of a cgroup hierarchy in which instances get one each. */
+export type Controller = {
+  readonly version: 1 | 2;
+  readonly root: string;
+  readonly memory: boolean;
+  readonly pids: boolean;
+};
+
+export const quietly = <T>(action: () => T): T | undefined => {
+  try {
+    return action();
+  } catch {
+    return undefined; // cgroups are a help, not a need: other limits and the marker sweep stand behind them
+  }
+};
+
+/** Whether it could be done. */
+export function tried(action: () => unknown): boolean {
+  try {
+    action();
+    return true;
+  } catch {
+    return false; // as above
+  }
+}
+
+/** The hierarchies of this host in which the agent can make groups of its own: v2 with `cgroup.kill` (Linux 5.14), and v1's memory and pids. */
+export function openControllers(name: string): Controller[] {
+  const mounts = (quietly(() => readFileSync('/proc/mounts', 'utf8')) ?? '').split('\n').map((line) => line.split(' '));
+  return mounts.flatMap(([, path = '', type = '', options = '']): Controller[] => {
+    const has = (controller: string): boolean => type === 'cgroup' && options.split(',').includes(controller);
+    if (type !== 'cgroup2' && !has('memory') && !has('pids')) return [];
+    const root = join(path, 'evenfall', name);
+    if (!tried(() => mkdirSync(root, { recursive: true }))) return [];
+    if (!tried(() => readFileSync(join(root, 'cgroup.procs')))) return [];
+    removeLeftovers(root);
+    if (type !== 'cgroup2') return [{ version: 1, root, memory: has('memory'), pids: has('pids') } as const];
+    if (!quietly(() => readdirSync(root))?.includes('cgroup.kill')) return [];
+    const memory = delegate([path, join(path, 'evenfall'), root], 'memory');
+    return [{ version: 2, root, memory, pids: delegate([path, join(path, 'evenfall'), root], 'pids') } as const];
+  });
+}
+
+/** Writes the limits of a new group. A number the kernel refuses is left out: it is one bound of several. */
+export function setLimits(controller: Controller, group: string, { memoryBytes, processes }: Limits): void {
+  const write = (file: string, text: string): boolean => tried(() => writeFileSync(join(group, file), text));
+  if (controller.pids) write('pids.max', String(processes));
+  if (!controller.memory) return;
+  if (controller.version === 1) {
+    write('memory.limit_in_bytes', String(memoryBytes));
+  } else {
+    write('memory.max', String(memoryBytes));
+    write('memory.oom.group', '1');
+  }
+}
+
+/** Processes the kernel has killed in a group because its memory was full. */
+export function oomKills(controller: Controller, group: string): number {
+  if (!controller.memory) return 0;
+  const file = controller.version === 1 ? 'memory.oom_control' : 'memory.events';
+  const text = quietly(() => readFileSync(join(group, file), 'latin1')) ?? '';
+  return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
+}
+
+/** Memory of a group that is nothing but its processes', each page once: not what files have in the cache. undefined without the controller. */
+export function anonymousBytes(controller: Controller, group: string): number | undefined {
+  if (!controller.memory) return undefined;
+  const text = quietly(() => readFileSync(join(group, 'memory.stat'), 'latin1')) ?? '';
+  const found = (controller.version === 1 ? /^total_rss (\d+)$/m : /^anon (\d+)$/m).exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+export function pidsOf(group: string): number[] {
+  return (quietly(() => readFileSync(join(group, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number);
+}
+
+/** Makes a controller of v2 available to the last folder's children: every folder above must pass it on. */
+function delegate(folders: readonly string[], controller: string): boolean {
+  for (const folder of folders) {
+    const isThere = (quietly(() => readFileSync(join(folder, 'cgroup.controllers'), 'utf8')) ?? '').split(/\s+/).includes(controller);
+    if (!isThere || !tried(() => writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`))) return false;
+  }
+  return true;
+}
+
+/** What an earlier session left. */
+function removeLeftovers(root: string): void {
+  for (const entry of quietly(() => readdirSync(root, { withFileTypes: true })) ?? []) {
+    if (!entry.isDirectory()) continue;
+    const group = join(root, entry.name);
+    if (!tried(() => writeFileSync(join(group, 'cgroup.kill'), '1')))
+      for (const pid of pidsOf(group)) tried(() => process.kill(pid, 'SIGKILL'));
+    tried(() => rmdirSync(group));
+  }
+}

@@ -1,0 +1,30 @@
+import type { Ability } from './ability.ts';
+
+/** What an operator can do about what a host cannot. */
+const ADVICE: Readonly<Record<string, string>> = {
+  sandbox: 'Run the agent as root, or install bubblewrap and allow user namespaces; until then run only code you trust.',
+  'own-users':
+    'Run the agent as root (in a container: with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE) and install util-linux.',
+  'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN), or use bubblewrap.',
+  bubblewrap:
+    'Install bubblewrap; as an ordinary user also allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0).',
+  'own-network': 'EVENFALL_AGENT_NETWORK=none takes the network away, for runtimes python3 and nodejs; it needs bubblewrap.',
+  'parent-death': 'Install util-linux 2.33 or newer (setpriv).',
+  'complete-end': 'Linux 5.14 or newer with cgroup v2 mounted, and a tree the agent may write to (systemd: Delegate=yes).',
+  'memory-limit': 'Give the agent a writable cgroup with the memory controller (systemd: Delegate=memory pids).',
+  'process-limit': 'Give the agent a writable cgroup with the pids controller, or run it as root.',
+  python3: 'Install python3, or name one with EVENFALL_AGENT_PYTHON.',
+  disk: 'Make room: code, logs that wait, and without a private /tmp the functions’ files lie here.',
+};
+
+/** The findings in words, for a terminal: what is there, what is not, and what to do about it. */
+export function examinationText(abilities: readonly Ability[]): string {
+  const width = Math.max(...abilities.map(({ name }) => name.length));
+  return abilities
+    .map(({ name, available, detail }) => {
+      const line = `${available ? '✓' : '✗'} ${name.padEnd(width)}  ${detail.replaceAll('\n', '; ')}`;
+      const advice = available ? undefined : ADVICE[name];
+      return advice === undefined ? line : `${line}\n  ${' '.repeat(width)}  → ${advice}`;
+    })
+    .join('\n');
+}
