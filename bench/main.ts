@@ -52,7 +52,7 @@ await part?.(rounds, print);
 if (found) {
   const stack = await startStack();
   try {
-    await found({ stack, rounds, runtime, print });
+    await found({ stack, rounds, runtime, option, print });
   } finally {
     await stack.stop();
   }

@@ -22,7 +22,7 @@ export type Stack = {
   readonly pid: number;
   deploy(name: string, runtime: 'nodejs' | 'python3', files: Readonly<Record<string, string>>): Promise<void>;
   /** A pool on its database; to be ended before the stack is stopped. */
-  sql(): Sql;
+  sql(max?: number): Sql;
   deployEcho(name: string, runtime: 'nodejs' | 'python3'): Promise<void>;
   /** Megabytes the stack's process holds. */
   residentMb(): number;
@@ -66,7 +66,7 @@ export async function startStack(): Promise<Stack> {
     functions: functions.client,
     operators: operators.client,
     pid,
-    sql: () => sqlOf(dir.path),
+    sql: (max) => sqlOf(dir.path, max),
     deploy,
     deployEcho: (name, runtime) => deploy(name, runtime, ECHO[runtime]),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
@@ -83,11 +83,11 @@ export async function startStack(): Promise<Stack> {
   };
 }
 
-function sqlOf(dataDir: string): Sql {
+function sqlOf(dataDir: string, max = 2): Sql {
   const dir = join(dataDir, 'postgres');
   const socketDir = readFileSync(join(dir, 'cluster', 'postmaster.pid'), 'utf8').split('\n')[4] ?? '';
   const password = readFileSync(join(dir, 'password'), 'utf8').trim();
-  return createPool({ kind: 'socket', socketDir, port: 5432, user: 'evenfall', password, database: 'postgres' }, { name: 'bench', max: 2 });
+  return createPool({ kind: 'socket', socketDir, port: 5432, user: 'evenfall', password, database: 'postgres' }, { name: 'bench', max });
 }
 
 function readyAddress(child: ChildProcess): Promise<string> {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import kafkajs from 'kafkajs';
 import { eventually, tempDir } from '@evenfall/testkit';
-import { testKafka, type TestKafka } from '@evenfall/testkit/kafka';
+import { madeTopic, testKafka, type TestKafka } from '@evenfall/testkit/kafka';
 import type { ErrorAnswer, EventAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -215,7 +215,7 @@ describe('a topic', async () => {
     const client = new kafkajs.Kafka({ brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING });
     const admin = client.admin();
     await admin.connect();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 3 }] });
+    await madeTopic(admin, { topic, numPartitions: 3 });
     await admin.disconnect();
     const env = { EVENFALL_KAFKA_BROKERS: brokers, EVENFALL_KAFKA_TOPIC: `log-${Date.now()}`, EVENFALL_KAFKA_PARTITIONS: '4' };
     stack = await startStack({ env });

@@ -4,7 +4,7 @@ import kafkajs from 'kafkajs';
 import { OperatorError } from '@evenfall/errors';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
-import { testKafka } from '@evenfall/testkit/kafka';
+import { madeTopic, testKafka } from '@evenfall/testkit/kafka';
 import { eventLogContract, records } from '../event-log.contract.ts';
 import { createClient } from './client.ts';
 import { closeLogs, newTopic, readAll, testLog } from './testing/open.ts';
@@ -35,7 +35,7 @@ describe('Opening the log in Kafka', { skip: kafka === undefined }, () => {
   const make = async (configEntries: Readonly<Record<string, string>>, numPartitions = 4): Promise<string> => {
     const topic = newTopic();
     const entries = Object.entries({ 'max.message.bytes': '8388608', ...configEntries }).map(([name, value]) => ({ name, value }));
-    await admin.createTopics({ topics: [{ topic, numPartitions, configEntries: entries }], waitForLeaders: true });
+    await madeTopic(admin, { topic, numPartitions, configEntries: entries });
     return topic;
   };
   const assertFault = (topic: string, sentence: RegExp): Promise<void> =>

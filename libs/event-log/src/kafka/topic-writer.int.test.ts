@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import kafkajs from 'kafkajs';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
-import { testKafka, type TestKafka } from '@evenfall/testkit/kafka';
+import { madeTopic, testKafka, type TestKafka } from '@evenfall/testkit/kafka';
 import { MessageRefused, openTopicWriter, type TopicMessage, type TopicWriter } from './index.ts';
 import { newTopic } from './testing/open.ts';
 
@@ -34,7 +34,7 @@ describe('A writer for other topics, in a real Kafka', async () => {
 
   it('writes key, value and headers', { skip }, async () => {
     const topic = newTopic();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });
+    await madeTopic(admin, { topic, numPartitions: 1 });
     await writer.send(message(topic, { headers: { traceparent: '00-a-b-01' } }));
     const consumer = client.consumer({ groupId: topic });
     const found: { key: string; value: string; trace: string }[] = [];
@@ -51,17 +51,14 @@ describe('A writer for other topics, in a real Kafka', async () => {
 
   it('says what never will be taken, and may be asked again about the rest', { skip }, async () => {
     const small = newTopic();
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: [{ topic: small, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: '1000' }] }],
-    });
+    await madeTopic(admin, { topic: small, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: '1000' }] });
     await assert.rejects(writer.send(message(small, { value: Buffer.alloc(5_000) })), MessageRefused);
     await assert.rejects(writer.send(message('the-log')), MessageRefused);
     const missing = newTopic();
     await assert.rejects(writer.send(message(missing)), (error) => !(error instanceof MessageRefused));
     assert.ok(!(await admin.listTopics()).includes(missing), 'it makes no topic');
     await writer.send(message(small));
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: missing, numPartitions: 1 }] });
+    await madeTopic(admin, { topic: missing, numPartitions: 1 });
     await eventually(async () => {
       await writer.send(message(missing));
       return true;

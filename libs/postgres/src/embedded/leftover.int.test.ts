@@ -33,8 +33,8 @@ describe('a server that starts where one was killed', () => {
   });
 
   it('takes no notice of a dead one that nobody has buried', async () => {
-    // The shell starts a child and becomes a program that never waits for it.
-    const keeper = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // The shell starts a child and becomes a program that never waits for it, before the child ends.
+    const keeper = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       const pid = Number(await new Promise<string>((resolve) => keeper.stdout.once('data', (data: Buffer) => resolve(data.toString()))));
       while (!/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) spawnSync('true');
