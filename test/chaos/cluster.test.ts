@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, tempDir } from '@evenfall/testkit';
+import { eventually } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { type Load, startLoad } from '../support/load.ts';
-import { openWitness, WITNESS, witnessSpec } from '../support/witness.ts';
+import { witnessDir, SEES_FILES, WITNESS, witnessSpec } from '../support/witness.ts';
 
 const EVENTS = 20_000;
 const AWAY_MS = 30_000;
@@ -17,12 +17,11 @@ const why = whyNoKafka();
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why !== undefined }, () => {
-  const dir = tempDir('witness');
+  const dir = witnessDir();
   const accepted: string[] = [];
   let cluster: TestCluster;
   before(async () => {
-    openWitness(dir.path);
-    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2 });
+    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: SEES_FILES });
     await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
   });
   after(async () => {

@@ -4,13 +4,13 @@ import { createHash } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPool } from '@evenfall/postgres';
-import { eventually, tempDir } from '@evenfall/testkit';
+import { eventually } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import type { EventAnswer } from '../support/rest-client.ts';
-import { openWitness, WITNESS, witnessSpec } from '../support/witness.ts';
+import { witnessDir, SEES_FILES, WITNESS, witnessSpec } from '../support/witness.ts';
 
 const STORES = ['event-store', 'event-store-2'] as const;
 
@@ -18,13 +18,12 @@ const why = whyNoKafka();
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () => {
-  const dir = tempDir('witness');
+  const dir = witnessDir();
   const accepted: string[] = [];
   const loads: Load[] = [];
   let cluster: TestCluster;
   before(async () => {
-    openWitness(dir.path);
-    cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1 });
+    cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1, env: SEES_FILES });
     await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
   });
   after(async () => {

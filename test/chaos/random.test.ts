@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, tempDir } from '@evenfall/testkit';
+import { eventually } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { startLoad } from '../support/load.ts';
 import { checkProbed, startProber } from '../support/prober.ts';
-import { openWitness, runsOf, WITNESS, witnessSpec } from '../support/witness.ts';
+import { witnessDir, SEES_FILES, runsOf, WITNESS, witnessSpec } from '../support/witness.ts';
 
 const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
 const SEED = Number(process.env['EVENFALL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
@@ -31,11 +31,10 @@ const why = whyNoKafka();
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) * 1_000, skip: why !== undefined }, () => {
-  const dir = tempDir('chaos');
+  const dir = witnessDir();
   let cluster: TestCluster;
   before(async () => {
-    openWitness(dir.path);
-    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: { EVENFALL_LEASE: LEASE } });
+    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: { EVENFALL_LEASE: LEASE, ...SEES_FILES } });
     await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
   });
   after(async () => {

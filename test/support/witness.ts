@@ -1,4 +1,5 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
@@ -44,7 +45,19 @@ export function runsOf(dir: string): Map<string, Run[]> {
   return runs;
 }
 
-/** Makes the file, so that functions of another user can write to it. */
-export function openWitness(dir: string): void {
-  appendFileSync(join(dir, 'witness.log'), '', { mode: 0o666 });
+/**
+ * Makes the folder and the file, so that functions of another user can write to it: as root not in a temporary folder, of which every instance has
+ * one of its own. What runs it has to see the host's files (`SEES_FILES`).
+ */
+export function witnessDir(): { readonly path: string; remove(): void } {
+  const base = process.getuid?.() === 0 ? '/var/lib' : tmpdir();
+  const path = mkdtempSync(join(base, 'evenfall-witness-'));
+  chmodSync(path, 0o711);
+  const file = join(path, 'witness.log');
+  writeFileSync(file, '');
+  chmodSync(file, 0o666); // whatever the umask
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
+
+/** Settings of a platform whose functions write to the witness: bubblewrap would give an ordinary user's a root that is read only. */
+export const SEES_FILES = { EVENFALL_AGENT_SANDBOX: 'process' } as const;
