@@ -49,6 +49,7 @@ export async function startStack(): Promise<Stack> {
       EVENFALL_GRPC_PORT: '0',
       EVENFALL_METRICS_PORT: '0',
       EVENFALL_LOG_LEVEL: 'warn',
+      EVENFALL_AGENT_SANDBOX: 'process', // what a function writes has to be seen here
     },
   });
   const address = await readyAddress(child);

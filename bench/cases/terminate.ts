@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -67,7 +67,9 @@ type Running = { readonly id: string; readonly pid: number };
 
 /** Call → signal handler runs; call → process gone: forced, graceful, a busy loop; and 100 graceful ones at once, each with its own grace period. */
 export const terminateCase: BenchCase = async ({ stack, rounds, runtime, print }) => {
-  const dir = mkdtempSync(join(tmpdir(), 'evenfall-bench-terminate-'));
+  // Functions of a user of their own write here, and have a /tmp of their own.
+  const dir = mkdtempSync(join(process.getuid?.() === 0 ? '/var/lib' : tmpdir(), 'evenfall-bench-terminate-'));
+  chmodSync(dir, 0o777);
   let files = 0;
   const begin = async (name: string): Promise<Running> => {
     const file = join(dir, String(files++));
