@@ -55,6 +55,7 @@ export function startFold(ports: FoldPorts): Folding {
   let held: LogBatch[] = [];
   let holding: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  let hasFailed = false; // what was held is not written: nothing after it may be, until it has been read again
 
   const forget = (): void => {
     open.clear();
@@ -112,7 +113,10 @@ export function startFold(ports: FoldPorts): Folding {
   };
   /** Folds what is held without having been told of more; what fails is read again. */
   const writeNow = (): void => {
-    holding = holding.then(writeHeld).catch(() => subscription.again());
+    holding = holding.then(writeHeld).catch(() => {
+      hasFailed = true;
+      subscription.again();
+    });
   };
 
   const subscription = log.subscribe({
@@ -120,6 +124,7 @@ export function startFold(ports: FoldPorts): Folding {
     async owned(owned) {
       forget();
       await holding;
+      hasFailed = false;
       const offsets = new Map<number, number>();
       for (const { partition, endOffset, owner } of await events.positions(owned)) {
         offsets.set(partition, endOffset);
@@ -132,6 +137,7 @@ export function startFold(ports: FoldPorts): Folding {
     async apply(batches) {
       await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
       await holding;
+      if (hasFailed) throw new Error('The records before these could not be folded');
       held.push(...batches);
       if (mayWait(held) && !ports.isAwaited()) timer ??= setTimeout(writeNow, HOLD_MS);
       else await writeHeld();
