@@ -11,7 +11,14 @@ it('folds nothing past accepts that were held and could not be written, until th
   let isAway = true;
   let again = 0;
   const written: number[] = [];
-  const subscription = { applied: () => undefined, standing: () => true, again: () => void again++, stop: async () => undefined };
+  const subscription = {
+    applied: () => undefined,
+    standing: () => true,
+    again: () => {
+      again++;
+    },
+    stop: async () => undefined,
+  };
   const log = { subscribe: (given: Subscriber) => ((subscriber = given), subscription) } as unknown as EventLog; // a fold asks no more of it
   const events = {
     positions: async () => [{ partition: 0, endOffset: 0, owner: '' }],
