@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -69,6 +69,12 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
         [0, 0],
       ]);
       assert.deepEqual(one.fds, ['0', '1', '2', '3']);
+    });
+
+    it('leaves no note of its mounts with the host, whose list would grow for ever', async () => {
+      await resultOf(ECHO);
+      const noted = existsSync('/run/mount/utab') ? readFileSync('/run/mount/utab', 'utf8') : '';
+      assert.equal(noted.includes(host.dataDir), false);
     });
 
     it('gets its variables whole, and gives no orders to what starts it', async () => {
