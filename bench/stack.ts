@@ -24,6 +24,8 @@ export type Stack = {
   /** A pool on its database; to be ended before the stack is stopped. */
   sql(max?: number): Sql;
   deployEcho(name: string, runtime: 'nodejs' | 'python3'): Promise<void>;
+  /** What its metrics port says. */
+  metrics(): Promise<string>;
   /** Megabytes the stack's process holds. */
   residentMb(): number;
   /** Seconds of processor time used so far: by the platform's process, by Postgres, by the functions that are alive. */
@@ -37,7 +39,7 @@ const ECHO = {
   python3: { 'index.py': 'def handler(event, context):\n    return event\n' },
 } as const;
 
-export async function startStack(): Promise<Stack> {
+export async function startStack(settings: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const dir = tempDir('bench');
   const child = spawn(process.execPath, ['--max-semi-space-size=32', ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -49,10 +51,11 @@ export async function startStack(): Promise<Stack> {
       EVENFALL_GRPC_PORT: '0',
       EVENFALL_METRICS_PORT: '0',
       EVENFALL_LOG_LEVEL: 'warn',
+      ...settings,
       EVENFALL_AGENT_SANDBOX: 'process', // what a function writes has to be seen here
     },
   });
-  const address = await readyAddress(child);
+  const { address, metricsAddress } = await readyAddresses(child);
   const events = grpcClient(EventServiceService, address);
   const functions = grpcClient(FunctionServiceService, address);
   const operators = grpcClient(OperatorServiceService, address);
@@ -70,6 +73,7 @@ export async function startStack(): Promise<Stack> {
     sql: (max) => sqlOf(dir.path, max),
     deploy,
     deployEcho: (name, runtime) => deploy(name, runtime, ECHO[runtime]),
+    metrics: async () => (await fetch(`http://${metricsAddress}/metrics`)).text(),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     cpuSeconds: () => cpuSecondsOf(pid),
     async stop() {
@@ -91,13 +95,13 @@ function sqlOf(dataDir: string, max = 2): Sql {
   return createPool({ kind: 'socket', socketDir, port: 5432, user: 'evenfall', password, database: 'postgres' }, { name: 'bench', max });
 }
 
-function readyAddress(child: ChildProcess): Promise<string> {
+function readyAddresses(child: ChildProcess): Promise<{ readonly address: string; readonly metricsAddress: string }> {
   return new Promise((resolve, reject) => {
     let text = '';
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString('utf8');
-      const match = /ready .*grpc=(\S+)/.exec(text);
-      if (match?.[1]) resolve(match[1]);
+      const [, address, metricsAddress] = /ready .*grpc=(\S+) metrics=(\S+)/.exec(text) ?? [];
+      if (address && metricsAddress) resolve({ address, metricsAddress });
     });
     child.once('exit', (code) => reject(new Error(`The stack ended with ${code} before it was ready`)));
   });

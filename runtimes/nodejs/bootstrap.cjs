@@ -9,11 +9,12 @@
 const net = require('node:net');
 const path = require('node:path');
 const fs = require('node:fs');
+const Module = require('node:module');
 const { pathToFileURL } = require('node:url');
 const signalNumbers = require('node:os').constants.signals;
 
 const MAX_RESULT_BYTES = 6 * 1024 * 1024;
-const [LOAD, INVOKE, HOOK, EXTENDED] = [1, 2, 3, 4];
+const [LOAD, INVOKE, HOOK, EXTENDED, BECOME] = [1, 2, 3, 4, 5];
 const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND] = [17, 18, 19, 20, 21, 22, 23, 24];
 
 const channel = new net.Socket({ fd: 3, readable: true, writable: true });
@@ -144,6 +145,16 @@ async function resolve(name) {
   return found;
 }
 
+/** Started before anybody knew for whom: takes over the folder and the variables of an instance, before any code of it. */
+function become(body) {
+  const { folder, variables } = JSON.parse(body.toString());
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, variables);
+  process.chdir(folder);
+  Module._initPaths(); // NODE_PATH was read at the start, and is another one now
+  writeFrame(HELLO, NOTHING);
+}
+
 async function load(body) {
   const terms = JSON.parse(body.toString());
   staticContext = terms.context;
@@ -260,6 +271,7 @@ channel.on('data', (chunk) => {
     if (kind === INVOKE) invoke(body);
     else if (kind === LOAD) void load(body);
     else if (kind === HOOK) void runHook(body);
+    else if (kind === BECOME) become(body);
     else if (kind === EXTENDED) tellExtension(body);
   }
   pending = at === pending.length ? NOTHING : pending.subarray(at);

@@ -14,7 +14,7 @@ from time import perf_counter
 CHANNEL = 3
 MAX_RESULT_BYTES = 6 * 1024 * 1024
 
-LOAD, INVOKE, HOOK, EXTENDED = 1, 2, 3, 4
+LOAD, INVOKE, HOOK, EXTENDED, BECOME = 1, 2, 3, 4, 5
 HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HOOK_ENDED, EXTEND = 17, 18, 19, 20, 21, 23, 24
 
 _pending = bytearray()
@@ -252,13 +252,27 @@ def run_hook(static_context, body):
     write_frame(HOOK_ENDED, seq + b"\x01")
 
 
+def enter_folder():
+    sys.path[0] = os.getcwd()
+    # For what the function starts. Set earlier, a json.py of the function's would have been taken for Python's, above.
+    os.environ.setdefault("PYTHONPATH", os.getcwd())
+
+
+def become(body):
+    """Started before anybody knew for whom: takes over the folder and the variables of an instance, before any code of it."""
+    terms = json.loads(body)
+    os.environ.clear()
+    os.environ.update(terms["variables"])
+    os.chdir(terms["folder"])
+    enter_folder()
+    write_frame(HELLO, b"")
+
+
 def main():
     os.set_inheritable(CHANNEL, False)
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     sys.stdout.reconfigure(line_buffering=True, errors="replace")
-    sys.path[0] = os.getcwd()
-    # For what the function starts. Set earlier, a json.py of the function's would have been taken for Python's, above.
-    os.environ.setdefault("PYTHONPATH", os.getcwd())
+    enter_folder()
     offer_module()
     write_frame(HELLO, b"")
     handler, context = None, {}
@@ -270,6 +284,8 @@ def main():
             handler, context = load(body)
         elif kind == HOOK:
             run_hook(context, body)
+        elif kind == BECOME:
+            become(body)
 
 
 main()

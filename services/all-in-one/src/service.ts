@@ -138,6 +138,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           network: config.agentNetwork,
           uids: config.agentUids,
           codeCacheMb: config.agentCodeCacheMb,
+          ready: config.agentReady,
           pythonPath: config.agentPythonPath,
           searchPath: config.agentSearchPath,
           drainDeadlineMs: 0, // Ctrl-C is quick: what runs is tried again at the next start

@@ -56,6 +56,13 @@ export const agentSettings = {
     pattern: /^[1-9]\d{3,8}-[1-9]\d{3,8}$/,
     form: 'two numbers of at least 1000 with "-" between them, 20 ids or more',
   }),
+  ready: integer({
+    name: 'EVENFALL_AGENT_READY',
+    doc: 'Processes that are kept ready, their runtime loaded, for each runtime (`nodejs`, `python3`) and memory size used in the last 10 minutes; at most 4 in all, in memory that instances leave free. 0 keeps none.',
+    fallback: '1',
+    min: 0,
+    max: 4,
+  }),
   codeCacheMb: integer({
     name: 'EVENFALL_AGENT_CODE_CACHE_MB',
     doc: 'Unpacked code packages that are kept, in megabytes; beyond it those that have not been used for longest go. What instances use stays.',

@@ -11,6 +11,7 @@ mkdirSync(config.dataDir, { recursive: true });
 const dataDir = realpathSync(config.dataDir);
 const examined = await examineHost(dataDir, findInterpreters(config.searchPath, config.pythonPath), config);
 const driver = processDriver({ agentId: `doctor-${process.pid}`, ...examined });
+await driver.prepareReady(config.ready);
 process.stdout.write(`${examinationText(driver.abilities)}\n`);
 driver.close();
 examined.release();

@@ -4,6 +4,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { Ability } from './domain/ability.ts';
 import type { ProcStatus } from './domain/disposition.ts';
+import type { ReadyKind } from './domain/ready-pool.ts';
 import type { StartFault } from './domain/instance-life.ts';
 
 /** What an instance's process is started from. */
@@ -46,11 +47,34 @@ export type InstanceProcess = {
   sweep(): Promise<number>;
 };
 
+/** A process that was started before anybody knew for which instance. */
+export type ReadyProcess = {
+  readonly id: string;
+  readonly kind: ReadyKind;
+  isUp(): boolean;
+  /** Makes it the process of an instance; undefined if it has gone or does not answer within half a second, and then it is ended. Once only. */
+  become(spec: ProcessSpec, events: ProcessEvents): Promise<ClaimedProcess | undefined>;
+  /** Kills it, and resolves when nothing of it is left. */
+  end(): Promise<void>;
+};
+
+export type ClaimedProcess = {
+  readonly process: InstanceProcess;
+  /** Tells the events that were kept until now: its greeting is the first. */
+  begin(): void;
+  /** Where the instance has ended meanwhile. */
+  end(): Promise<void>;
+};
+
 export type ProcessDriver = {
   /** What this host can do to keep instances apart. */
   readonly abilities: readonly Ability[];
   /** Starts the process of an instance; or says why there can be none: the host has no such runtime, the package no such program. */
   start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | StartFault;
+  /** Finds out whether processes can be started ahead here, adds to `abilities` what it found, and answers that. After the sweep. */
+  prepareReady(perKind: number): Promise<boolean>;
+  /** Starts one ahead; undefined if that cannot be. */
+  startReady(kind: ReadyKind, onUp: () => void, onGone: () => void): ReadyProcess | undefined;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
   sweepEarlierSessions(): Promise<number>;
   /** Lets go of what the host keeps for the agent; no instance is left. */

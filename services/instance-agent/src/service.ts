@@ -29,6 +29,7 @@ import { takeDue } from './flows/take-due.ts';
 import { attachment } from './loops/attach.ts';
 import { startConcluder } from './loops/conclude.ts';
 import { watchDeadlines } from './loops/deadlines.ts';
+import { keepReady } from './loops/keep-ready.ts';
 import { shipLogs } from './loops/ship-logs.ts';
 import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
@@ -64,6 +65,8 @@ export type InstanceAgentSettings = {
   readonly searchPath?: string | undefined;
   /** How long what runs may go on when the agent is stopped, or drained without a word about it; 25 s if it is not given. 0 kills at once. */
   readonly drainDeadlineMs?: number | undefined;
+  /** Processes kept ready for each runtime and memory size that was used lately. Default 1; 0 keeps none. */
+  readonly ready?: number | undefined;
 };
 
 export type RunningInstanceAgent = {
@@ -72,11 +75,14 @@ export type RunningInstanceAgent = {
   readonly abilities: readonly Ability[];
   /** Whether the scheduler knows of it now. */
   isAttached(): boolean;
+  /** Processes that wait for an instance to become, and how many have become one. */
+  readyCounts(): { readonly ready: number; readonly claimed: number };
   /** Drains the host, and leaves nothing behind. */
   stop(): Promise<void>;
 };
 
 const TICK_MS = 250;
+const DEFAULT_READY = 1;
 const DEFAULT_LOG_SPOOL_MB = 256;
 const DEFAULT_CODE_CACHE_MB = 4096;
 const LOAD_TICK_MS = 100;
@@ -100,9 +106,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const closed = closeInherited();
   if (closed > 0)
     log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
+  const perKind = settings.ready ?? DEFAULT_READY;
   const { driver, releaseUids } = await openDriver(agentId, dataDir, interpreters, settings, log);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
+  const mayBeReady = await driver.prepareReady(perKind);
 
   const sessionId = newUuidV7();
   const instances = new Map<string, Instance>();
@@ -127,6 +135,12 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     receive: (response) => receive(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS, (attempt) => spool.forgotten(attempt)),
     leaseLost: () => loseAll(agent),
   });
+  const pool = keepReady({
+    perKind: mayBeReady ? perKind : 0,
+    capacityMb,
+    now: () => systemClock.monotonic(),
+    onFault: (error) => log.error('A process could not be kept ready', error),
+  });
   const counters = countable('instance_agent', {
     log_lines_stored_total: { doc: 'Log lines the event-store has taken.', kind: 'counter' },
     log_lines_dropped_total: { doc: 'Log lines lost because the event-store was away for too long.', kind: 'counter' },
@@ -148,6 +162,12 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       kind: 'gauge',
       read: () => [...attempts.values()].reduce((count, { spooled }) => count + (spooled ? 1 : 0), 0),
     },
+    ready_processes: { doc: 'Processes that wait, their runtime loaded, for an instance to become.', kind: 'gauge', read: () => pool.counts.ready },
+    starts_from_ready_total: {
+      doc: 'Instances that took such a process instead of starting one.',
+      kind: 'counter',
+      read: () => pool.counts.claimed,
+    },
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
   const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
@@ -167,6 +187,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     driver,
     code,
     conversations: conversations(),
+    ready: pool,
     outbox: attached,
     logs,
     deadlines,
@@ -181,6 +202,8 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     watchMemory(agent);
     attached.checkLease();
     tendDrain(agent);
+    if (agent.drain) void pool.close();
+    else pool.round(agent);
   }, TICK_MS);
   const cpuLoad = createCpuLoad();
   const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
@@ -192,11 +215,13 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const attaching = attached.run(stopped.signal);
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
+    const emptied = pool.close();
     drainHost(agent, drainDeadlineMs);
     await untilSo(
       () => instances.size === 0,
       () => (agent.drain?.deadlineMs ?? 0) + STOP_WITHIN_MS,
     );
+    await emptied;
     await logs.stop();
     attached.flush();
     await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
@@ -211,7 +236,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     driver.close();
     releaseUids();
   };
-  return { agentId, abilities: driver.abilities, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
+  return { agentId, abilities: driver.abilities, isAttached: attached.isAttached, readyCounts: () => pool.counts, stop: () => (stopping ??= stop()) };
 }
 
 async function openDriver(

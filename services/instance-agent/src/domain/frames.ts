@@ -4,6 +4,7 @@ export const Frame = {
   INVOKE: 2,
   HOOK: 3,
   EXTENDED: 4,
+  BECOME: 5,
   HELLO: 17,
   LOADED: 18,
   LOAD_FAILED: 19,
@@ -37,6 +38,11 @@ export function encodeInvokeHead(seq: number, requestId: string, payloadBytes: n
   bytes.writeUInt16LE(idBytes, 9);
   bytes.write(requestId, 11, 'latin1');
   return bytes;
+}
+
+/** Has a process that was started ahead become an instance: its folder, and its whole environment. It answers with another HELLO. */
+export function encodeBecome(folder: string, variables: Readonly<Record<string, string>>): Buffer {
+  return encodeFrame(Frame.BECOME, Buffer.from(JSON.stringify({ folder, variables })));
 }
 
 export function encodeHook(seq: number, handler: string): Buffer {

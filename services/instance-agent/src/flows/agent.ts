@@ -16,7 +16,16 @@ import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
 import type { ResolvedPolicy } from '../domain/termination-plan.ts';
-import type { CodeStore, Conversation, Conversations, InstanceProcess, ProcessDriver } from '../ports.ts';
+import type {
+  ClaimedProcess,
+  CodeStore,
+  Conversation,
+  Conversations,
+  InstanceProcess,
+  ProcessDriver,
+  ProcessEvents,
+  ProcessSpec,
+} from '../ports.ts';
 
 /** Everything the flows work on. */
 export type Agent = {
@@ -26,6 +35,7 @@ export type Agent = {
   readonly driver: ProcessDriver;
   readonly code: CodeStore;
   readonly conversations: Conversations;
+  readonly ready: ReadyProcesses;
   readonly outbox: Outbox;
   readonly logs: LogShipper;
   readonly deadlines: { set(instance: Instance, dueMs: number): void };
@@ -41,6 +51,12 @@ export type Agent = {
 
 /** How far a drain is. Monotonic. */
 export type DrainState = { readonly startMs: number; deadlineMs: number };
+
+/** Processes that were started ahead. */
+export type ReadyProcesses = {
+  /** One that is now the process of this instance; undefined if none fits, and then it has to be started. Notes that such a one was wanted. */
+  claim(spec: ProcessSpec, events: ProcessEvents): Promise<ClaimedProcess | undefined>;
+};
 
 /** What goes to the scheduler: collected, and sent once per turn of the event loop. */
 export type Outbox = {

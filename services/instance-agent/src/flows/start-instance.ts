@@ -3,7 +3,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
-import type { Conversation, ConversationEvents } from '../ports.ts';
+import type { Conversation, ConversationEvents, ProcessEvents, ProcessSpec } from '../ports.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { collectOutput } from './collect-output.ts';
 import { extendGrace } from './extend-grace.ts';
@@ -25,7 +25,7 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
     const { id, fn, timeoutMs } = instance;
     const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn) };
     const conversation = await agent.conversations.open(spec, listenTo(agent, instance));
-    if (isStarting(instance)) startProcess(agent, instance, conversation, folder);
+    if (isStarting(instance)) await startProcess(agent, instance, conversation, folder);
     else conversation.close();
   } catch (error) {
     agent.log.error('An instance could not be started', error, { instance: instance.id, function: instance.fn.name });
@@ -34,20 +34,26 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
   }
 }
 
-function startProcess(agent: Agent, instance: Instance, conversation: Conversation, codeDir: string): void {
+/** Takes a process that was started ahead, if there is one that fits; else starts one. */
+async function startProcess(agent: Agent, instance: Instance, conversation: Conversation, codeDir: string): Promise<void> {
   instance.conversation = conversation;
   instance.spawnMs = agent.clock.monotonic();
-  const started = agent.driver.start(
-    { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables },
-    {
-      onChannel: (chunk) => conversation.onChannel(chunk),
-      onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
-      onExit: (exitCode, signal, spawnFault) => onExit(agent, instance, exitCode, signal, spawnFault),
-    },
-  );
+  const spec: ProcessSpec = { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables };
+  const events: ProcessEvents = {
+    onChannel: (chunk) => conversation.onChannel(chunk),
+    onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
+    onExit: (exitCode, signal, spawnFault) => onExit(agent, instance, exitCode, signal, spawnFault),
+  };
+  const claimed = await agent.ready.claim(spec, events);
+  if (!isStarting(instance)) {
+    conversation.close();
+    return claimed?.end();
+  }
+  const started = claimed?.process ?? agent.driver.start(spec, events);
   if ('statusCode' in started) return fail(agent, instance, started);
   instance.process = started;
   conversation.greet((bytes) => started.write(bytes), started.uid);
+  claimed?.begin();
 }
 
 function onExit(agent: Agent, instance: Instance, exitCode: number | null, signal: string | null, spawnFault: string | undefined): void {

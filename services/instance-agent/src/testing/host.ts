@@ -70,7 +70,7 @@ export type Host = {
 };
 
 export async function startHost(
-  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb'> & {
+  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb' | 'ready'> & {
     leaseMs?: number;
     dataDir?: string;
     agentId?: string;
@@ -266,6 +266,8 @@ export async function startHost(
     // What functions say of their pids is not what this host calls them behind bubblewrap: who tests that asks for it.
     sandbox: given.sandbox ?? 'process',
     dataDir,
+    // Which process an instance gets is to be the same at every run: who tests that asks for it.
+    ready: given.ready ?? Number(process.env['EVENFALL_TEST_READY'] ?? 0),
     capacityMb: 4096,
     parallelStarts: 2,
     searchPath: process.env['PATH'],

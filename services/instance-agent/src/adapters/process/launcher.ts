@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cover, coversOf, foldersDownTo, isWithin } from '../../domain/mount-plan.ts';
+import type { CodeSlots } from './code-slots.ts';
 import { MAX_PROCESSES, staged } from './stage.ts';
 
 /** Room of a private `/tmp` (semantics §5); more is ENOSPC. */
@@ -34,6 +35,8 @@ export type LaunchTerms = {
   /** An empty folder of the instance, its parent closed to others. */
   readonly folder: string;
   readonly keepsChannel: boolean;
+  /** Where `codeDir`, then the folder of all packages, shows nothing but what is put into this slot. Only where mounts are private. */
+  readonly slot?: { readonly slots: CodeSlots; readonly name: string } | undefined;
 };
 
 /** Whether an instance has a `/tmp` of its own. */
@@ -85,6 +88,7 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
   const covers = coversFor(launch, terms);
   // Everything is put together out of sight and then laid over its place; what covers the workshop itself comes last.
   const bottomUp = [...covers].sort((a, b) => Number(isWithin(terms.folder, a.path)) - Number(isWithin(terms.folder, b.path)));
+  const slotAt = join(terms.folder, 'slot');
   const shop = (cover: Cover): string => join(terms.folder, String(covers.indexOf(cover)));
   const lines = covers.flatMap((cover) => {
     const isShared = SHARED.includes(cover.path);
@@ -93,7 +97,8 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
     return [
       `tmpfs ${escaped(shop(cover))} tmpfs ${form},nosuid,nodev 0 0`,
       ...cover.kept.map(
-        (path) => `${escaped(path)} ${escaped(shop(cover) + path.slice(cover.path.length))} none bind,x-mount.mkdir=0755 0 0`,
+        (path) =>
+          `${escaped(terms.slot && path === terms.codeDir ? slotAt : path)} ${escaped(shop(cover) + path.slice(cover.path.length))} none bind,x-mount.mkdir=0755 0 0`,
       ),
     ];
   });
@@ -102,7 +107,8 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
   writeFileSync(table, `${[...lines, ...laid].join('\n')}\n`);
   // Without --no-mtab every mount is noted in the host's /run/mount/utab for ever, and every start reads all of it: 250 ms after a few thousand.
   const script = '"$1" --no-mtab --all --fstab "$2" || exit 125; shift 2; exec "$@"';
-  return [tools.unshare, '--mount', '--propagation', 'private', '--', '/bin/sh', '-c', script, 'sh', tools.mount, table];
+  const entered = terms.slot?.slots.words(terms.slot.name, slotAt) ?? [tools.unshare, '--mount', '--propagation', 'private', '--'];
+  return [...entered, '/bin/sh', '-c', script, 'sh', tools.mount, table];
 }
 
 function coversFor(launch: Launch, { codeDir }: LaunchTerms): Cover[] {

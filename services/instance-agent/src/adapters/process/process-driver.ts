@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm as removeFolder } from 'node:fs/promises';
+import { newUuidV7 } from '@evenfall/time';
 import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
 import type { Ability } from '../../domain/ability.ts';
 import type { ProcessDriver } from '../../ports.ts';
@@ -8,6 +9,8 @@ import { type Cgroups, openCgroups } from './cgroup.ts';
 import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
 import type { Launch } from './launcher.ts';
+import { openReadyPlace } from './ready-place.ts';
+import { type ReadyPlace, startReady } from './ready-process.ts';
 import { MAX_PROCESSES } from './stage.ts';
 import { startProcess } from './start-process.ts';
 import { sweepAgent } from './sweep.ts';
@@ -46,8 +49,10 @@ export function processDriver({ agentId, temporaryRoot, interpreters, abilities,
     cgroups,
     uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
   };
+  const known: Ability[] = [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities];
+  let place: ReadyPlace | undefined;
   return {
-    abilities: [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities],
+    abilities: known,
     start: (spec, events) => startProcess(host, spec, events),
     async sweepEarlierSessions() {
       const count = await sweepAgent(agentId, temporaryRoot, launch.ownUsers ? uids : undefined);
@@ -56,7 +61,17 @@ export function processDriver({ agentId, temporaryRoot, interpreters, abilities,
       mkdirSync(temporaryRoot, { recursive: true });
       return count;
     },
-    close: () => cgroups?.close(),
+    async prepareReady(perKind) {
+      const found = await openReadyPlace(host, perKind);
+      known.push(found.ability);
+      place = found.place;
+      return place !== undefined;
+    },
+    startReady: (kind, onUp, onGone) => place && startReady(host, place, kind, `ready-${newUuidV7()}`, { onUp, onGone }),
+    close() {
+      place?.slots?.close();
+      cgroups?.close();
+    },
   };
 }
 

@@ -13,6 +13,7 @@ const STAGE = [
   '[ "$2" = 0 ] || ulimit -u "$2" 2>/dev/null || ulimit -p "$2" 2>/dev/null',
   'if [ -n "$3" ]; then cd -- "$3" || exit 125; fi',
   'IFS= read -r evenfall_line <&3 || exit 125',
+  'unset OLDPWD', // of the cd above: no variable of the function's
   "evenfall_break='\n'",
   'if [ "$1" = drop ]; then exec 3<&-; fi',
   'shift 3',

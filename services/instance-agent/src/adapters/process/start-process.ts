@@ -11,7 +11,7 @@ import { environmentOf } from './environment.ts';
 import { exitOf } from './exit-of.ts';
 import { innerLeader } from './inner-leader.ts';
 import { killUser } from './kill-user.ts';
-import { hasPrivateTmp, launchWords, TMP_BYTES } from './launcher.ts';
+import { hasPrivateTmp, type LaunchTerms, launchWords, TMP_BYTES } from './launcher.ts';
 import type { DriverHost } from './process-driver.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { MAX_PROCESSES, releaseLine } from './stage.ts';
@@ -23,8 +23,15 @@ const MEMORY_MARGIN_BYTES = 64 * MB;
 const SIGCONT = 18;
 const OUTPUT_WITHIN_MS = 200;
 
+/** Of a process that is started before its instance is known, with `spec.codeDir` the folder of all packages. */
+export type StartAhead = {
+  readonly slot: LaunchTerms['slot'];
+  /** Id of the instance it became; undefined until then. */
+  becameId(): string | undefined;
+};
+
 /** Starts the process of one instance. Its program waits until it is told its variables, and that is not before it is contained if it is the package's own. */
-export function startProcess(host: DriverHost, spec: ProcessSpec, events: ProcessEvents): InstanceProcess | StartFault {
+export function startProcess(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, ahead?: StartAhead): InstanceProcess | StartFault {
   const { launch, cgroups, uids } = host;
   const command = host.interpreters.commandOf(spec.fn, spec.codeDir);
   if ('statusCode' in command) return command;
@@ -42,7 +49,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   // The function's own variables come last, to the program alone: before it, root may be at work.
   const platform = environmentOf({ ...of, fn: { ...spec.fn, environment: {} } });
   const own = Object.fromEntries(Object.entries(whole).filter(([name, value]) => platform[name] !== value));
-  const terms = { uid, codeDir: spec.codeDir, folder, keepsChannel: !command.gated };
+  const terms = { uid, codeDir: spec.codeDir, folder, keepsChannel: !command.gated, slot: ahead?.slot };
   const [program = '', ...args] = launchWords(launch, command.words, terms);
   const isBoxed = launch.bubblewrap !== undefined;
   const child = spawn(program, args, {
@@ -143,7 +150,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       // With init the kernel kills all that is in its namespace: what is seen of it meanwhile is no stray.
       for (let tries = 0; inner && isThere(inner.initPid()) && tries < 200; tries++) await pause(2);
       const leaderStart = inner ? inner.initStart() : startTicks;
-      const target = { instanceId: spec.instanceId, leaderPid: groupId(), leaderStart, uid, cgroup, descendants };
+      const target = { instanceId: spec.instanceId, becameId: ahead?.becameId(), leaderPid: groupId(), leaderStart, uid, cgroup, descendants };
       const swept = await sweepInstance({ ...target, killUser: (user) => killUser(launch.setpriv, user) });
       // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
       if (openOutputs > 0) await within(OUTPUT_WITHIN_MS, (done) => (onOutputEnd = done));

@@ -10,6 +10,8 @@ export const HOME_MARKER = 'EVENFALL_AGENT_HOME';
 
 export type SweepTarget = {
   readonly instanceId: string;
+  /** The id it got later, if it was started before its instance was known: what it started carries this one. */
+  readonly becameId?: string | undefined;
   /** The leader, which is gone; 0 for none. */
   readonly leaderPid: number;
   /** Its start: another process that has its number now is a stranger, and so is that one's group. */
@@ -95,7 +97,7 @@ function findStrays(target: SweepTarget): ProcStat[] {
   // Nothing leaves a cgroup by itself: where there is one, the other processes of the host need not be looked at (2 ms for a hundred).
   if (target.cgroup?.complete) return target.cgroup.pids().flatMap((pid) => livingStat(pid) ?? []);
   const inCgroup = new Set(target.cgroup?.pids());
-  const marker = `${INSTANCE_MARKER}=${target.instanceId}\0`;
+  const markers = [target.instanceId, target.becameId].flatMap((id) => (id === undefined ? [] : [`${INSTANCE_MARKER}=${id}\0`]));
   const strays = new Set<number>();
   const all = living();
   const { leaderPid } = target;
@@ -106,7 +108,7 @@ function findStrays(target: SweepTarget): ProcStat[] {
       (leaderPid !== 0 && !isReused && (stat.groupId === leaderPid || stat.sessionId === leaderPid)) ||
       target.descendants.get(stat.pid) === stat.startTicks ||
       (target.uid !== undefined && readUid(stat.pid) === target.uid) ||
-      `${readEnvironment(stat.pid)}\0`.includes(marker);
+      isMarked(stat.pid, markers);
     if (ours && stat.pid !== process.pid) strays.add(stat.pid);
   }
   for (let before = -1; before !== strays.size;) {
@@ -114,6 +116,11 @@ function findStrays(target: SweepTarget): ProcStat[] {
     for (const stat of all) if (strays.has(stat.parentPid)) strays.add(stat.pid);
   }
   return all.filter((stat) => strays.has(stat.pid));
+}
+
+function isMarked(pid: number, markers: readonly string[]): boolean {
+  const environment = `${readEnvironment(pid)}\0`;
+  return markers.some((marker) => environment.includes(marker));
 }
 
 /** Every process but the dead ones nobody has buried yet. */

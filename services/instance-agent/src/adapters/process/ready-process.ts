@@ -1,0 +1,122 @@
+import { basename, join } from 'node:path';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { encodeBecome } from '../../domain/frames.ts';
+import type { ReadyKind } from '../../domain/ready-pool.ts';
+import type { InstanceProcess, ProcessEvents, ReadyProcess } from '../../ports.ts';
+import type { CodeSlots } from './code-slots.ts';
+import { environmentOf } from './environment.ts';
+import { hasPrivateTmp } from './launcher.ts';
+import type { DriverHost } from './process-driver.ts';
+import { startProcess } from './start-process.ts';
+
+/** One that takes longer has lost: to start another takes less. */
+const ANSWERS_WITHIN_MS = 500;
+
+export type ReadyPlace = { readonly codeRoot: string; /** undefined where the packages are in sight anyway. */ readonly slots: CodeSlots | undefined };
+
+/**
+ * Starts a process of a kind through the same launch as every instance's, its runtime loaded, knowing no function. `onUp` says that it waits,
+ * `onGone` that it ended unclaimed. undefined if it cannot be started.
+ */
+export function startReady(
+  host: DriverHost,
+  { codeRoot, slots }: ReadyPlace,
+  kind: ReadyKind,
+  id: string,
+  { onUp, onGone }: { onUp(): void; onGone(): void },
+): ReadyProcess | undefined {
+  let state: 'BOOTING' | 'UP' | 'CLAIMED' | 'GONE' = 'BOOTING';
+  let instance: { readonly id: string; readonly codeName: string } | undefined;
+  let heard: ((answered: boolean) => void) | undefined;
+  let listener: ProcessEvents | undefined;
+  let ending: Promise<void> | undefined;
+  /** What it says before somebody listens: a warning of its interpreter belongs to the instance that it becomes. */
+  const held: ((events: ProcessEvents) => void)[] = [];
+  const tell = (what: (events: ProcessEvents) => void): void => void (listener ? what(listener) : held.push(what));
+
+  if (slots) slots.make(id);
+  const letGo = (): void => slots?.remove(id, instance?.codeName);
+  const spec = { instanceId: id, fn: { ...FunctionMessage.create(), ...kind }, codeDir: codeRoot, variables: { defaults: {}, fixed: {} } };
+  const events: ProcessEvents = {
+    onChannel(chunk) {
+      if (state === 'BOOTING') {
+        state = 'UP';
+        return onUp();
+      }
+      tell((to) => to.onChannel(chunk));
+      heard?.(true);
+    },
+    onOutput: (stream, chunk) => tell((to) => to.onOutput(stream, chunk)),
+    onExit(exitCode, signal, spawnFault) {
+      const wasClaimed = state === 'CLAIMED';
+      state = 'GONE';
+      tell((to) => to.onExit(exitCode, signal, spawnFault));
+      heard?.(false);
+      if (!wasClaimed) void end();
+    },
+  };
+  const slot = slots && { slots, name: id };
+  const started = startProcess(host, spec, events, { slot, becameId: () => instance?.id });
+  if ('statusCode' in started) {
+    letGo();
+    return undefined;
+  }
+  const end = (): Promise<void> => {
+    ending ??= (async () => {
+      state = 'GONE';
+      started.killGroup();
+      await started.sweep();
+      letGo();
+      onGone();
+    })();
+    return ending;
+  };
+  const process: InstanceProcess = {
+    ...started,
+    async sweep() {
+      const count = await started.sweep();
+      letGo();
+      return count;
+    },
+  };
+  return {
+    kind,
+    id,
+    isUp: () => state === 'UP',
+    end,
+    async become(of, to) {
+      if (state !== 'UP') return undefined;
+      state = 'CLAIMED';
+      instance = { id: of.instanceId, codeName: basename(of.codeDir) };
+      const temporaryDir = hasPrivateTmp(host.launch) ? '/tmp' : join(host.temporaryRoot, id);
+      const variables = environmentOf({ ...of, agentId: host.agentId, home: host.temporaryRoot, temporaryDir });
+      const answered = new Promise<boolean>((resolve) => {
+        heard = resolve;
+        const late = setTimeout(() => resolve(false), ANSWERS_WITHIN_MS);
+        heard = (yes) => {
+          clearTimeout(late);
+          resolve(yes);
+        };
+      });
+      const shown = slots ? await Promise.race([slots.show(id, instance.codeName), answered]) : true;
+      if (shown) started.write(encodeBecome(of.codeDir, variables));
+      if (!shown || !(await answered) || isGone()) {
+        void end();
+        return undefined;
+      }
+      return {
+        process,
+        begin() {
+          listener = to;
+          for (const what of held.splice(0)) what(to);
+        },
+        end,
+      };
+    },
+  };
+
+  /** In a function of its own, because it may have changed behind an await. */
+  function isGone(): boolean {
+    return state === 'GONE';
+  }
+}

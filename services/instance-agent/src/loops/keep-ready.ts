@@ -1,0 +1,92 @@
+import { claimable, nameOf, type ReadyKind, readyKindOf, type ReadyState, stepOf, UNUSED_AFTER_MS } from '../domain/ready-pool.ts';
+import type { Agent, ReadyProcesses } from '../flows/agent.ts';
+import type { ReadyProcess } from '../ports.ts';
+
+export type ReadyPool = ReadyProcesses & {
+  /** One look: ends what is not wanted, starts at most one. */
+  round(agent: Agent): void;
+  /** Ends all, and keeps none from here on; resolves when nothing is left of them. */
+  close(): Promise<void>;
+  readonly counts: { readonly ready: number; readonly claimed: number };
+};
+
+export type ReadyTerms = {
+  /** How many of each kind; 0 for none at all. */
+  readonly perKind: number;
+  readonly capacityMb: number;
+  readonly now: () => number;
+  readonly onFault: (error: unknown) => void;
+};
+
+/** A host where nobody has started an instance for so long has calmed down. */
+const CALM_AFTER_MS = 200;
+
+/** After one that ended by itself: it may do so every time. */
+const PAUSE_MS = 5_000;
+
+/** Keeps processes ready for kinds of versions that were started lately. */
+export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): ReadyPool {
+  const uses = new Map<string, { readonly kind: ReadyKind; readonly usedMs: number }>();
+  /** In the order of their starts. */
+  const ready = new Map<string, ReadyProcess>();
+  const endings = new Set<Promise<void>>();
+  let [isClosed, claimedCount, lastStartMs, pausedUntilMs] = [perKind === 0, 0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+  const states = (): ReadyState[] => [...ready.values()].map((each) => ({ id: each.id, kind: each.kind, isUp: each.isUp() }));
+  const end = (id: string): void => {
+    const process = ready.get(id);
+    ready.delete(id);
+    if (!process) return;
+    const ending = process.end().catch(onFault);
+    endings.add(ending);
+    void ending.then(() => endings.delete(ending));
+  };
+  const start = (agent: Agent, kind: ReadyKind): void => {
+    try {
+      const started: ReadyProcess | undefined = agent.driver.startReady(
+        kind,
+        () => undefined, // it is asked whether it is up
+        () => {
+          if (started && ready.delete(started.id)) pausedUntilMs = now() + PAUSE_MS; // nobody ended it
+        },
+      );
+      if (started) ready.set(started.id, started);
+    } catch (error) {
+      onFault(error);
+    }
+  };
+  return {
+    async claim(spec, events) {
+      lastStartMs = now();
+      const kind = isClosed ? undefined : readyKindOf(spec.fn);
+      if (!kind) return undefined;
+      uses.set(nameOf(kind), { kind, usedMs: now() });
+      const found = claimable(states(), kind);
+      const process = found && ready.get(found.id);
+      if (!process) return undefined;
+      ready.delete(process.id); // before anything is waited for: nobody claims it twice
+      const claimed = await process.become(spec, events);
+      if (claimed) claimedCount += 1;
+      return claimed;
+    },
+    round(agent) {
+      if (isClosed) return;
+      const nowMs = now();
+      for (const [name, { usedMs }] of uses) if (nowMs - usedMs >= UNUSED_AFTER_MS) uses.delete(name);
+      const instances = [...agent.instances.values()];
+      const usedMb = instances.reduce((sum, { fn }) => sum + fn.memoryMb, 0);
+      const isCalm = nowMs - lastStartMs >= CALM_AFTER_MS && instances.every(({ life }) => life.kind !== 'STARTING');
+      const step = stepOf({ nowMs, uses, ready: states(), perKind, freeMb: capacityMb - usedMb, isCalm });
+      for (const id of step.end) end(id);
+      if (step.start && nowMs >= pausedUntilMs) start(agent, step.start);
+    },
+    async close() {
+      isClosed = true;
+      for (const id of [...ready.keys()]) end(id);
+      while (endings.size > 0) await Promise.all(endings);
+    },
+    get counts() {
+      return { ready: states().filter(({ isUp }) => isUp).length, claimed: claimedCount };
+    },
+  };
+}
