@@ -73,7 +73,7 @@ export async function startStack(settings: Readonly<Record<string, string>> = {}
     sql: (max) => sqlOf(dir.path, max),
     deploy,
     deployEcho: (name, runtime) => deploy(name, runtime, ECHO[runtime]),
-    metrics: async () => (await fetch(`http://${metricsAddress}/metrics`)).text(),
+    metrics: async () => (await fetch(`${metricsAddress}/metrics`)).text(),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     cpuSeconds: () => cpuSecondsOf(pid),
     async stop() {

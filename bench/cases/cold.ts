@@ -17,7 +17,7 @@ const TELLS = {
  */
 export const coldCase: BenchCase = async ({ stack, rounds, runtime, option, print }) => {
   const ready = option('ready') !== '0';
-  const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(await stack.metrics())?.[1] ?? 0);
+  const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)`, 'm').exec(await stack.metrics())?.[1] ?? 0);
   let functions = 0;
   const once = async (): Promise<number> => {
     const name = `cold-${functions++}`;
