@@ -17,7 +17,8 @@ const TELLS = {
  */
 export const coldCase: BenchCase = async ({ stack, rounds, runtime, option, print }) => {
   const ready = option('ready') !== '0';
-  const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)`, 'm').exec(await stack.metrics())?.[1] ?? 0);
+  const metric = async (name: string): Promise<number> =>
+    Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)`, 'm').exec(await stack.metrics())?.[1] ?? 0);
   let functions = 0;
   const once = async (): Promise<number> => {
     const name = `cold-${functions++}`;
@@ -52,6 +53,7 @@ export const coldCase: BenchCase = async ({ stack, rounds, runtime, option, prin
     print({ case: 'cold', round, runtime, ready, p50_ms: percentile(times, 0.5), p99_ms: percentile(times, 0.99) });
   }
   const fromReady = (await metric(claimed)) - before;
-  if (fromReady !== (ready ? rounds * FUNCTIONS : 0)) throw new Error(`${fromReady} starts of ${rounds * FUNCTIONS} were from ready processes`);
+  if (fromReady !== (ready ? rounds * FUNCTIONS : 0))
+    throw new Error(`${fromReady} starts of ${rounds * FUNCTIONS} were from ready processes`);
   print({ case: 'cold', runtime, ready, functions: FUNCTIONS, median_p50_ms: percentile(medians, 0.5) });
 };

@@ -162,7 +162,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       kind: 'gauge',
       read: () => [...attempts.values()].reduce((count, { spooled }) => count + (spooled ? 1 : 0), 0),
     },
-    ready_processes: { doc: 'Processes that wait, their runtime loaded, for an instance to become.', kind: 'gauge', read: () => pool.counts.ready },
+    ready_processes: {
+      doc: 'Processes that wait, their runtime loaded, for an instance to become.',
+      kind: 'gauge',
+      read: () => pool.counts.ready,
+    },
     starts_from_ready_total: {
       doc: 'Instances that took such a process instead of starting one.',
       kind: 'counter',
@@ -236,7 +240,13 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     driver.close();
     releaseUids();
   };
-  return { agentId, abilities: driver.abilities, isAttached: attached.isAttached, readyCounts: () => pool.counts, stop: () => (stopping ??= stop()) };
+  return {
+    agentId,
+    abilities: driver.abilities,
+    isAttached: attached.isAttached,
+    readyCounts: () => pool.counts,
+    stop: () => (stopping ??= stop()),
+  };
 }
 
 async function openDriver(

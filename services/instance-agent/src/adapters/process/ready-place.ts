@@ -54,7 +54,12 @@ async function slotFault({ launch, temporaryRoot, uids }: DriverHost, slots: Cod
     const look = 'echo up; read -r line <&3; test -r "$0/code" || { echo "it does not see the package"; exit 9; }';
     const terms = { uid, codeDir: slots.codeRoot, folder: join(folder, 'work'), keepsChannel: true, slot: { slots, name } };
     const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', look, codeDir], terms);
-    const child = spawn(program, args, { cwd: '/', env: { PATH: SYSTEM_PATH }, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], timeout: WITHIN_MS });
+    const child = spawn(program, args, {
+      cwd: '/',
+      env: { PATH: SYSTEM_PATH },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      timeout: WITHIN_MS,
+    });
     let said = '';
     const up = new Promise<void>((resolve) => child.stdout?.once('data', () => resolve()));
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));

@@ -12,7 +12,10 @@ import { startProcess } from './start-process.ts';
 /** One that takes longer has lost: to start another takes less. */
 const ANSWERS_WITHIN_MS = 500;
 
-export type ReadyPlace = { readonly codeRoot: string; /** undefined where the packages are in sight anyway. */ readonly slots: CodeSlots | undefined };
+export type ReadyPlace = {
+  readonly codeRoot: string;
+  /** undefined where the packages are in sight anyway. */ readonly slots: CodeSlots | undefined;
+};
 
 /**
  * Starts a process of a kind through the same launch as every instance's, its runtime loaded, knowing no function. `onUp` says that it waits,

@@ -150,7 +150,15 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       // With init the kernel kills all that is in its namespace: what is seen of it meanwhile is no stray.
       for (let tries = 0; inner && isThere(inner.initPid()) && tries < 200; tries++) await pause(2);
       const leaderStart = inner ? inner.initStart() : startTicks;
-      const target = { instanceId: spec.instanceId, becameId: ahead?.becameId(), leaderPid: groupId(), leaderStart, uid, cgroup, descendants };
+      const target = {
+        instanceId: spec.instanceId,
+        becameId: ahead?.becameId(),
+        leaderPid: groupId(),
+        leaderStart,
+        uid,
+        cgroup,
+        descendants,
+      };
       const swept = await sweepInstance({ ...target, killUser: (user) => killUser(launch.setpriv, user) });
       // Nothing can write any more: what the pipes still hold ends with their end. Bounded, should a stranger hold one open.
       if (openOutputs > 0) await within(OUTPUT_WITHIN_MS, (done) => (onOutputEnd = done));
