@@ -13,6 +13,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   'complete-end': 'Linux 5.14 or newer with cgroup v2 mounted, and a tree the agent may write to (systemd: Delegate=yes).',
   'memory-limit': 'Give the agent a writable cgroup with the memory controller (systemd: Delegate=memory pids).',
   'process-limit': 'Give the agent a writable cgroup with the pids controller, or run it as root.',
+  'ready-processes': 'Install util-linux; behind bubblewrap they need root. Instances start without them, only later.',
   python3: 'Install python3, or name one with EVENFALL_AGENT_PYTHON.',
   disk: 'Make room: code, logs that wait, and without a private /tmp the functions’ files lie here.',
 };

@@ -24,6 +24,7 @@ export type SlotTools = {
   readonly dyingWithAgent: readonly string[];
 };
 
+const OPENS_WITHIN_MS = 20_000;
 const NAME = /^[A-Za-z0-9-]{1,80}$/;
 
 /*
@@ -32,7 +33,7 @@ const NAME = /^[A-Za-z0-9-]{1,80}$/;
  */
 const KEEPER = [
   'mount=$1 umount=$2 code=$3 slots=$4',
-  '"$mount" --no-mtab --bind "$code" "$code" && "$mount" --no-mtab -o remount,bind,ro "$code" || exit 125',
+  '"$mount" --no-mtab --bind "$code" "$code" && "$mount" --no-mtab -o remount,bind,ro,nosuid,nodev "$code" || exit 125',
   '"$mount" --no-mtab --bind "$slots" "$slots" && "$mount" --no-mtab --make-shared "$slots" || exit 125',
   'echo yes',
   'while read -r what slot name; do',
@@ -76,7 +77,10 @@ export async function openCodeSlots(temporaryRoot: string, codeRoot: string, too
     keeper.stdin.end();
     rmSync(root, { recursive: true, force: true });
   };
-  if (!(await ask(''))) {
+  const late = setTimeout(() => keeper.kill('SIGKILL'), OPENS_WITHIN_MS);
+  const isOpen = await ask('');
+  clearTimeout(late);
+  if (!isOpen) {
     close();
     return `mounts cannot be shared: ${said.trim() || 'the process that holds them ended'}`;
   }

@@ -53,7 +53,10 @@ export function launchWords(launch: Launch, words: readonly string[], terms: Lau
     folder: hasPrivateTmp(launch) ? terms.codeDir : '',
   });
   const inner = [...credentials(launch, terms.uid), ...last];
-  if (launch.bubblewrap !== undefined) return [launch.bubblewrap, ...bubblewrapWords(launch, terms), '--', ...inner];
+  if (launch.bubblewrap !== undefined) {
+    const entered = terms.slot?.slots.words(terms.slot.name, slotAt(terms)) ?? [];
+    return [...entered, launch.bubblewrap, ...bubblewrapWords(launch, terms), '--', ...inner];
+  }
   if (launch.mounts) return [...mountWords(launch, launch.mounts, terms), ...inner];
   return inner;
 }
@@ -78,7 +81,7 @@ function bubblewrapWords(launch: Launch, terms: LaunchTerms): string[] {
     // Folders on the way are made for the agent's user alone if nobody says otherwise.
     const onTheWay = new Set(kept.flatMap((each) => foldersDownTo(each).filter((folder) => folder !== path && isWithin(folder, path))));
     for (const folder of onTheWay) words.push('--perms', '0755', '--dir', folder);
-    for (const each of kept) words.push('--ro-bind', each, each);
+    for (const each of kept) words.push('--ro-bind', sourceOf(each, terms), each);
     if (!SHARED.includes(path)) words.push('--remount-ro', path);
   }
   return words;
@@ -88,7 +91,6 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
   const covers = coversFor(launch, terms);
   // Everything is put together out of sight and then laid over its place; what covers the workshop itself comes last.
   const bottomUp = [...covers].sort((a, b) => Number(isWithin(terms.folder, a.path)) - Number(isWithin(terms.folder, b.path)));
-  const slotAt = join(terms.folder, 'slot');
   const shop = (cover: Cover): string => join(terms.folder, String(covers.indexOf(cover)));
   const lines = covers.flatMap((cover) => {
     const isShared = SHARED.includes(cover.path);
@@ -98,7 +100,7 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
       `tmpfs ${escaped(shop(cover))} tmpfs ${form},nosuid,nodev 0 0`,
       ...cover.kept.map(
         (path) =>
-          `${escaped(terms.slot && path === terms.codeDir ? slotAt : path)} ${escaped(shop(cover) + path.slice(cover.path.length))} none bind,x-mount.mkdir=0755 0 0`,
+          `${escaped(sourceOf(path, terms))} ${escaped(shop(cover) + path.slice(cover.path.length))} none bind,x-mount.mkdir=0755 0 0`,
       ),
     ];
   });
@@ -107,12 +109,22 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
   writeFileSync(table, `${[...lines, ...laid].join('\n')}\n`);
   // Without --no-mtab every mount is noted in the host's /run/mount/utab for ever, and every start reads all of it: 250 ms after a few thousand.
   const script = '"$1" --no-mtab --all --fstab "$2" || exit 125; shift 2; exec "$@"';
-  const entered = terms.slot?.slots.words(terms.slot.name, slotAt) ?? [tools.unshare, '--mount', '--propagation', 'private', '--'];
+  const entered = terms.slot?.slots.words(terms.slot.name, slotAt(terms)) ?? [tools.unshare, '--mount', '--propagation', 'private', '--'];
   return [...entered, '/bin/sh', '-c', script, 'sh', tools.mount, table];
 }
 
 function coversFor(launch: Launch, { codeDir }: LaunchTerms): Cover[] {
   return coversOf(launch.hidden, [...launch.needs, codeDir]);
+}
+
+/** Where a process finds its slot while its mounts are put together. */
+function slotAt({ folder }: LaunchTerms): string {
+  return join(folder, 'slot');
+}
+
+/** What is seen at a path that is put back. */
+function sourceOf(path: string, terms: LaunchTerms): string {
+  return terms.slot && path === terms.codeDir ? slotAt(terms) : path;
 }
 
 function sizeOf(path: string): number {
