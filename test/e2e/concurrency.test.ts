@@ -34,7 +34,12 @@ describe('Concurrency', { timeout: 400_000 }, () => {
   const start = (): Promise<Stack> =>
     startStack({
       dataDir: dataDir.path,
-      env: { EVENFALL_AGENT_CAPACITY_MB: '2560', EVENFALL_CONCURRENCY_MB: '12800', EVENFALL_INSTANCE_IDLE: '1s' },
+      env: {
+        EVENFALL_AGENT_CAPACITY_MB: '2560',
+        EVENFALL_CONCURRENCY_MB: '12800',
+        EVENFALL_INSTANCE_IDLE: '1s',
+        EVENFALL_AGENT_READY: '0',
+      },
     });
   before(async () => {
     stack = await start();

@@ -100,7 +100,7 @@ describe('Every ending', { timeout: 600_000 }, () => {
   let stack: Stack;
   const packages = packagesOf();
   before(async () => {
-    stack = await startStack({ env: { EVENFALL_INSTANCE_IDLE: '3s' } });
+    stack = await startStack({ env: { EVENFALL_INSTANCE_IDLE: '3s', EVENFALL_AGENT_READY: '0' } }); // in the end there is to be nobody
     for (const runtime of RUNTIMES) {
       const files = packages[runtime];
       if (!files) continue;

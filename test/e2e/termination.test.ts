@@ -205,7 +205,9 @@ describe('terminating an event', () => {
   it('has no process of a function left when every event has ended', async () => {
     await eventually(async () => {
       const { body } = await stack.rest.call<{ instances: { state: string }[] }>('GET', '/v1/instances');
-      return body.instances.every(({ state }) => state === 'IDLE') && stack.functionPids().length <= body.instances.length;
+      const metrics = await (await fetch(`${stack.metrics}/metrics`)).text();
+      const ready = Number(/^evenfall_instance_agent_ready_processes(?:\{.*\})? (\d+)/m.exec(metrics)?.[1]);
+      return body.instances.every(({ state }) => state === 'IDLE') && stack.functionPids().length <= body.instances.length + ready;
     }, 10_000);
   });
 });

@@ -47,10 +47,14 @@ async function startProcess(agent: Agent, instance: Instance, conversation: Conv
   const claimed = await agent.ready.claim(spec, events);
   if (!isStarting(instance)) {
     conversation.close();
-    return claimed?.end();
+    await claimed?.end();
+    return;
   }
   const started = claimed?.process ?? agent.driver.start(spec, events);
-  if ('statusCode' in started) return fail(agent, instance, started);
+  if ('statusCode' in started) {
+    fail(agent, instance, started);
+    return;
+  }
   instance.process = started;
   conversation.greet((bytes) => started.write(bytes), started.uid);
   claimed?.begin();

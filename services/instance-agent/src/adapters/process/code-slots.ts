@@ -49,10 +49,12 @@ const ENTER = '"$1" --no-mtab --bind "$3" "$4" && "$2" --no-mtab -l "$5" || exit
 export async function openCodeSlots(temporaryRoot: string, codeRoot: string, tools: SlotTools): Promise<CodeSlots | string> {
   const root = mkdtempSync(join(temporaryRoot, 'slots-'));
   const { unshare, mount, umount, nsenter, dyingWithAgent } = tools;
-  const words = [...dyingWithAgent, unshare, '--mount', '--propagation', 'private', '--', '/bin/sh', '-c', KEEPER, 'sh'];
-  const [program = '', ...args] = [...words, mount, umount, codeRoot, root];
+  const words = [unshare, '--mount', '--propagation', 'private', '--', '/bin/sh', '-c', KEEPER, 'sh', mount, umount, codeRoot, root];
+  const [program = '', ...args]: readonly string[] = [...dyingWithAgent, ...words];
   const keeper = spawn(program, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  let [isOver, said, rest] = [false, '', ''];
+  let isOver = false;
+  let said = '';
+  let rest = '';
   const waiting: ((yes: boolean) => void)[] = [];
   const over = (): void => {
     isOver = true;

@@ -35,7 +35,10 @@ export function startReady(
   let ending: Promise<void> | undefined;
   /** What it says before somebody listens: a warning of its interpreter belongs to the instance that it becomes. */
   const held: ((events: ProcessEvents) => void)[] = [];
-  const tell = (what: (events: ProcessEvents) => void): void => void (listener ? what(listener) : held.push(what));
+  const tell = (what: (events: ProcessEvents) => void): void => {
+    if (listener) what(listener);
+    else held.push(what);
+  };
 
   if (slots) slots.make(id);
   const letGo = (): void => slots?.remove(id, instance?.codeName);
@@ -44,7 +47,8 @@ export function startReady(
     onChannel(chunk) {
       if (state === 'BOOTING') {
         state = 'UP';
-        return onUp();
+        onUp();
+        return;
       }
       tell((to) => to.onChannel(chunk));
       heard?.(true);
