@@ -136,6 +136,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           parallelStarts: config.agentParallelStarts,
           sandbox: config.agentSandbox,
           network: config.agentNetwork,
+          subnet: config.agentSubnet,
           uids: config.agentUids,
           codeCacheMb: config.agentCodeCacheMb,
           pythonPath: config.agentPythonPath,

@@ -32,7 +32,7 @@ import { watchDeadlines } from './loops/deadlines.ts';
 import { shipLogs } from './loops/ship-logs.ts';
 import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
-import type { ProcessDriver } from './ports.ts';
+import type { Networks, ProcessDriver } from './ports.ts';
 
 export type InstanceAgentPorts = {
   readonly scheduler: ClientOf<typeof SchedulerServiceService>;
@@ -52,9 +52,10 @@ export type InstanceAgentSettings = {
   readonly capacityMb?: number | undefined;
   /** Two per core if it is not given. */
   readonly parallelStarts?: number | undefined;
-  /** How instances are kept apart, their network, and the user ids they may have; as in `config.ts`. */
+  /** How instances are kept apart, their networks and addresses, and the user ids they may have; as in `config.ts`. */
   readonly sandbox?: 'auto' | 'process' | 'bubblewrap' | undefined;
-  readonly network?: 'host' | 'none' | undefined;
+  readonly network?: 'host' | 'private' | 'none' | undefined;
+  readonly subnet?: string | undefined;
   readonly uids?: string | undefined;
   /** Megabytes of unpacked packages that are kept. Default 4096. */
   readonly codeCacheMb?: number | undefined;
@@ -100,7 +101,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const closed = closeInherited();
   if (closed > 0)
     log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
-  const { driver, releaseUids } = await openDriver(agentId, dataDir, interpreters, settings, log);
+  const { driver, networks, release } = await openDriver(agentId, dataDir, interpreters, settings, log);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
 
@@ -167,6 +168,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     driver,
     code,
     conversations: conversations(),
+    networks,
     outbox: attached,
     logs,
     deadlines,
@@ -209,7 +211,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     stopped.abort();
     await attaching;
     driver.close();
-    releaseUids();
+    await release();
   };
   return { agentId, abilities: driver.abilities, isAttached: attached.isAttached, stop: () => (stopping ??= stop()) };
 }
@@ -220,13 +222,14 @@ async function openDriver(
   interpreters: Interpreters,
   settings: InstanceAgentSettings,
   log: Log,
-): Promise<{ readonly driver: ProcessDriver; releaseUids(): void }> {
+): Promise<{ readonly driver: ProcessDriver; readonly networks: Networks; release(): Promise<void> }> {
   const examined = await examineHost(dataDir, interpreters, settings);
   const driver = processDriver({ agentId, ...examined });
   for (const { name, available, detail } of driver.abilities) {
     if (name === 'sandbox') log[available ? 'info' : 'warn']('Functions are kept apart so far', { sandbox: detail });
   }
-  return { driver, releaseUids: examined.release };
+  for (const note of examined.notes) log.warn(note);
+  return { driver, networks: examined.networks, release: examined.release };
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */

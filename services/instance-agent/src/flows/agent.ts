@@ -16,7 +16,7 @@ import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
 import type { ResolvedPolicy } from '../domain/termination-plan.ts';
-import type { CodeStore, Conversation, Conversations, InstanceProcess, ProcessDriver } from '../ports.ts';
+import type { CodeStore, Conversation, Conversations, InstanceNetwork, InstanceProcess, Networks, ProcessDriver } from '../ports.ts';
 
 /** Everything the flows work on. */
 export type Agent = {
@@ -26,6 +26,7 @@ export type Agent = {
   readonly driver: ProcessDriver;
   readonly code: CodeStore;
   readonly conversations: Conversations;
+  readonly networks: Networks;
   readonly outbox: Outbox;
   readonly logs: LogShipper;
   readonly deadlines: { set(instance: Instance, dueMs: number): void };
@@ -70,6 +71,7 @@ export type Instance = {
   ready: boolean;
   process: InstanceProcess | undefined;
   conversation: Conversation | undefined;
+  network: InstanceNetwork | undefined;
   /** Whether the function is loaded; its Initializer may not have run yet. */
   loaded: boolean;
   current: Attempt | undefined;

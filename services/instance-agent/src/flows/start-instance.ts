@@ -3,7 +3,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
-import type { Conversation, ConversationEvents } from '../ports.ts';
+import type { Conversation, ConversationEvents, InstanceNetwork } from '../ports.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { collectOutput } from './collect-output.ts';
 import { extendGrace } from './extend-grace.ts';
@@ -22,10 +22,14 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
     const { folder, pulledMs } = await agent.code.folderOf(instance.fn.codeSha256);
     instance.pulledMs = pulledMs;
     if (instance.life.kind !== 'STARTING') return;
+    const network = await agent.networks.open();
+    if ('statusCode' in network) return fail(agent, instance, network);
+    if (!isStarting(instance)) return network.close();
+    instance.network = network;
     const { id, fn, timeoutMs } = instance;
-    const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn) };
+    const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn), network };
     const conversation = await agent.conversations.open(spec, listenTo(agent, instance));
-    if (isStarting(instance)) startProcess(agent, instance, conversation, folder);
+    if (isStarting(instance)) startProcess(agent, instance, conversation, network, folder);
     else conversation.close();
   } catch (error) {
     agent.log.error('An instance could not be started', error, { instance: instance.id, function: instance.fn.name });
@@ -34,11 +38,11 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
   }
 }
 
-function startProcess(agent: Agent, instance: Instance, conversation: Conversation, codeDir: string): void {
+function startProcess(agent: Agent, instance: Instance, conversation: Conversation, network: InstanceNetwork, codeDir: string): void {
   instance.conversation = conversation;
   instance.spawnMs = agent.clock.monotonic();
   const started = agent.driver.start(
-    { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables },
+    { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables, network },
     {
       onChannel: (chunk) => conversation.onChannel(chunk),
       onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
@@ -167,6 +171,7 @@ function newInstance({ instanceId, ahead }: StartInstance, fn: FunctionMessage, 
     ready: false,
     process: undefined,
     conversation: undefined,
+    network: undefined,
     loaded: false,
     current: undefined,
     waiting: [],
