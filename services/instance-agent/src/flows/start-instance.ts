@@ -23,8 +23,14 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
     instance.pulledMs = pulledMs;
     if (instance.life.kind !== 'STARTING') return;
     const network = await agent.networks.open();
-    if ('statusCode' in network) return fail(agent, instance, network);
-    if (!isStarting(instance)) return network.close();
+    if ('statusCode' in network) {
+      fail(agent, instance, network);
+      return;
+    }
+    if (!isStarting(instance)) {
+      network.close();
+      return;
+    }
     instance.network = network;
     const { id, fn, timeoutMs } = instance;
     const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn), network };

@@ -3,7 +3,7 @@ import { type Link, linkPool, rangeText } from '../../domain/subnet.ts';
 import type { Networks } from '../../ports.ts';
 import { claimSubnet } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
-import { openNamespaces } from './namespaces.ts';
+import { type Namespace, openNamespaces } from './namespaces.ts';
 import { tryLink, tryLoopback } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
@@ -79,16 +79,15 @@ async function open(undo: Undo) {
   const libc = await openLibc();
   const spaces = openNamespaces(libc);
   undo.push(spaces.close);
+  try {
+    spaces.make().close();
+  } catch (error) {
+    throw new Error(`the agent may not make networks and enter them (root, CAP_SYS_ADMIN): ${textOf(error)}`, { cause: error });
+  }
   return { libc, spaces };
 }
 
-async function tryPrivate(
-  libc: Libc,
-  link: Link | undefined,
-  tied: (
-    link: Link,
-  ) => ReturnType<ReturnType<typeof openNamespaces>['make']> | Promise<ReturnType<ReturnType<typeof openNamespaces>['make']>>,
-): Promise<void> {
+async function tryPrivate(libc: Libc, link: Link | undefined, tied: (link: Link) => Promise<Namespace>): Promise<void> {
   if (!link) throw new Error('devices of another agent have all its addresses');
   const space = await tied(link);
   const network = ownNetwork(libc, space, link.release);
@@ -138,4 +137,8 @@ function namesFault(): string {
   const reachable = servers.filter((server) => !server.startsWith('127.') && !server.includes(':'));
   if (reachable.length > 0) return '';
   return `; names cannot be looked up in it: /etc/resolv.conf names ${servers.join(', ') || 'no server'}, which it cannot reach`;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

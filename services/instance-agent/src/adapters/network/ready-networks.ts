@@ -39,6 +39,7 @@ export function readyNetworks(make: () => Promise<Made>): { open(): Promise<Made
       filling ??= fill().finally(() => (filling = undefined));
     }, REFILL_AFTER_MS).unref();
   };
+  fillSoon();
   return {
     open() {
       fillSoon();

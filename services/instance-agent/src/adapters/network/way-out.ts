@@ -27,8 +27,8 @@ export function openWayOut(nft: string, share: AddressRange, mayForward: boolean
     `${removal}table ip ${name} {
   chain passing {
     type filter hook forward priority filter; policy accept;
-    iifname ${devices} oifname ${devices} drop
-    oifname ${devices} ct state new drop
+    iifname ${devices} oifname ${devices} counter drop
+    oifname ${devices} ct state new counter drop
   }
   chain leaving {
     type nat hook postrouting priority srcnat; policy accept;
@@ -54,5 +54,7 @@ function forward(mayForward: boolean): void {
 /** All of it is done, or nothing. */
 function tell(nft: string, commands: string): void {
   const done = spawnSync(nft, ['-f', '-'], { input: commands, encoding: 'utf8', timeout: WITHIN_MS, env: {} });
-  if (done.status !== 0) throw new Error(`nft: ${done.stderr?.trim().split('\n')[0] || (done.error?.message ?? 'it was killed')}`);
+  if (done.status === 0) return;
+  const said = done.stderr?.trim().split('\n')[0] || (done.error?.message ?? 'it was killed');
+  throw new Error(`nft does not take the rules (root, CAP_NET_ADMIN): ${said}`);
 }

@@ -1,4 +1,5 @@
 import { lstatSync, realpathSync } from 'node:fs';
+import { OperatorError } from '@evenfall/errors';
 import { foldersDownTo } from '../../domain/mount-plan.ts';
 import type { Ability } from '../../domain/ability.ts';
 import { findProgram } from './find-program.ts';
@@ -82,12 +83,12 @@ export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): Launch
   const best = mountsFault === undefined ? mounted : usersFault === undefined ? users : base;
   const boxWorks = boxFault === undefined;
   if (wish.sandbox === 'bubblewrap' && !boxWorks)
-    throw new Error(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
+    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
   // As root users of their own are walls enough, and endings are told more exactly without a namespace. Another user has no other wall.
   const wantsBox = wish.sandbox === 'bubblewrap' || (wish.sandbox === 'auto' && (wish.cutsNetwork !== undefined || !best.ownUsers));
   const launch = wantsBox && boxWorks ? boxed : best;
   if (wish.cutsNetwork !== undefined && launch.bubblewrap === undefined)
-    throw new Error(
+    throw new OperatorError(
       `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${wish.cutsNetwork}) nor bubblewrap take it away: ${boxFault ?? 'EVENFALL_AGENT_SANDBOX is process'}`,
     );
   const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
