@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { type Link, LINK_BITS } from '../../domain/subnet.ts';
 import type { Namespace } from './namespaces.ts';
 
@@ -8,7 +8,7 @@ const OWN_DEVICE = 'eth0';
 
 /** Whether a device of the host has gone: it goes by itself a moment after its network, and its name can be given again only then. */
 export function isDeviceGone(device: string): boolean {
-  return !existsSync(`/sys/class/net/${device}`);
+  return !readFileSync('/proc/net/dev', 'latin1').includes(`${device}:`);
 }
 
 /**
