@@ -14,6 +14,7 @@ import { openLibc } from './adapters/network/libc.ts';
 import { openNamespaces } from './adapters/network/namespaces.ts';
 import { listenIn } from './adapters/network/own-network.ts';
 import { tieToHost } from './adapters/network/veth.ts';
+import { findProgram } from './adapters/process/find-program.ts';
 import { type Host, startHost } from './testing/host.ts';
 
 const LEAVES_WITHIN_MS = 60_000;
@@ -193,7 +194,7 @@ describe('A way out', { skip: await reasonToSkip('private', 'process') }, () => 
     const spaces = openNamespaces(libc);
     const outside = spaces.make();
     const link = { device: 'evtest0', hostAddress: '192.168.77.1', ownAddress: '192.168.77.2', release: () => undefined };
-    assert.equal(await tieToHost('/usr/sbin/ip', outside, link), undefined);
+    await tieToHost(findProgram('/usr/sbin:/usr/bin:/sbin:/bin', 'ip') ?? '', outside, link);
     const callers: (string | undefined)[] = [];
     const server = createServer((socket) => {
       callers.push(socket.remoteAddress);

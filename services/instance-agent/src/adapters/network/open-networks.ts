@@ -53,12 +53,16 @@ export function openPrivateNetworks({ subnet, find, mayForward }: NetworkTerms):
     const wayOut = openWayOut(nft, share, mayForward);
     undo.push(wayOut.close);
     const tied = async (link: Link) => {
-      const space = spaces.make();
-      const fault = await tieToHost(ip, space, link);
-      if (fault === undefined) return space;
-      space.close();
-      link.release();
-      throw new Error(fault);
+      let space: Namespace | undefined;
+      try {
+        space = spaces.make();
+        await tieToHost(ip, space, link);
+        return space;
+      } catch (error) {
+        space?.close();
+        link.release();
+        throw error;
+      }
     };
     const make = async () => {
       const link = links.take(isDeviceGone);
@@ -121,8 +125,17 @@ async function undoing<T>(action: (undo: Undo) => Promise<T>): Promise<T> {
   }
 }
 
+/** All of it, whatever comes of each; throws what the first one said that could not be undone. */
 async function undoAll(undo: Undo): Promise<void> {
-  for (const each of undo.splice(0).reverse()) await each();
+  const faults: unknown[] = [];
+  for (const each of undo.splice(0).reverse()) {
+    try {
+      await each();
+    } catch (error) {
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
 }
 
 /** A name server on the host's loopback is not there in another network. */
@@ -136,7 +149,8 @@ function namesFault(): string {
   const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server]) => server ?? '');
   const reachable = servers.filter((server) => !server.startsWith('127.') && !server.includes(':'));
   if (reachable.length > 0) return '';
-  return `; names cannot be looked up in it: /etc/resolv.conf names ${servers.join(', ') || 'no server'}, which it cannot reach`;
+  const what = servers.length === 0 ? 'no server' : `${servers.join(', ')}, which it cannot reach`;
+  return `; names cannot be looked up in it: /etc/resolv.conf names ${what}`;
 }
 
 function textOf(error: unknown): string {

@@ -13,9 +13,9 @@ export function isDeviceGone(device: string): boolean {
 
 /**
  * Ties a new network to the host by a pair of devices, with a default route through the host. Without addresses of IPv6: by them the host would
- * be reached past its rules. Answers in words what went wrong. The host's end goes with the network.
+ * be reached past its rules. Throws what `ip` says. The host's end goes with the network.
  */
-export async function tieToHost(ip: string, space: Namespace, link: Link): Promise<string | undefined> {
+export async function tieToHost(ip: string, space: Namespace, link: Link): Promise<void> {
   const { device, hostAddress, ownAddress } = link;
   const ofHost = [
     `link add dev ${device} type veth peer name ${OWN_DEVICE} netns ${space.path}`,
@@ -29,19 +29,23 @@ export async function tieToHost(ip: string, space: Namespace, link: Link): Promi
     `link set dev ${OWN_DEVICE} up`,
     `route add default via ${hostAddress}`,
   ];
-  return (await run(ip, ofHost, (begin) => begin())) ?? (await run(ip, ofInstance, (begin) => space.enter(begin)));
+  await run(ip, ofHost, (start) => start());
+  await run(ip, ofInstance, (start) => space.enter(start));
 }
 
 type Child = ReturnType<typeof begin>;
 
-function run(ip: string, lines: readonly string[], where: (action: () => Child) => Child): Promise<string | undefined> {
-  return new Promise((resolve) => {
+function run(ip: string, lines: readonly string[], where: (start: () => Child) => Child): Promise<void> {
+  return new Promise((resolve, reject) => {
     const child = where(() => begin(ip));
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
     child.stdin.on('error', () => undefined); // its exit is the news
-    child.on('error', (error) => resolve(error.message));
-    child.on('close', (code) => resolve(code === 0 ? undefined : `ip: ${said.trim() || `it ended with ${code ?? 'a signal'}`}`));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`ip: ${said.trim() || `it ended with ${code ?? 'a signal'}`}`));
+    });
     child.stdin.end(`${lines.join('\n')}\n`);
   });
 }
