@@ -50,7 +50,7 @@ print({
 const rounds = Number(option('rounds') ?? 5);
 await part?.(rounds, print);
 if (found) {
-  const stack = await startStack();
+  const stack = await startStack(option('data'));
   try {
     await found({ stack, rounds, runtime, option, print });
   } finally {
