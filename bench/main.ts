@@ -28,7 +28,7 @@ const found = CASES[name];
 const part = PARTS[name];
 if (!found && !part) {
   process.stderr.write(
-    `usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3]\ncases: ${Object.keys({ ...CASES, ...PARTS }).join(', ')}\n`,
+    `usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3] [--data DIR]\ncases: ${Object.keys({ ...CASES, ...PARTS }).join(', ')}\n`,
   );
   process.exit(2);
 }
@@ -50,7 +50,7 @@ print({
 const rounds = Number(option('rounds') ?? 5);
 await part?.(rounds, print);
 if (found) {
-  const stack = await startStack();
+  const stack = await startStack(option('data'));
   try {
     await found({ stack, rounds, runtime, option, print });
   } finally {
