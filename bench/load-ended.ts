@@ -52,8 +52,10 @@ export async function loadEnded(sql: Sql, { from, to, hours, hoursAgo = 0, onLoa
       ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events`;
     onLoaded?.(Math.min(n + CHUNK, to));
   }
-  await sql`VACUUM (ANALYZE) events.ended_event`;
-  await sql`CHECKPOINT`;
+  if (from < to) {
+    await sql`VACUUM (ANALYZE) events.ended_event`;
+    await sql`CHECKPOINT`;
+  }
   const rows = await sql<{ id: string }[]>`SELECT id FROM events.ended_event TABLESAMPLE SYSTEM (1) LIMIT 5000`;
   return rows.map(({ id }) => id);
 }
