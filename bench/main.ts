@@ -28,7 +28,7 @@ const found = CASES[name];
 const part = PARTS[name];
 if (!found && !part) {
   process.stderr.write(
-    `usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3]\ncases: ${Object.keys({ ...CASES, ...PARTS }).join(', ')}\n`,
+    `usage: npm run bench -- <case> [--rounds N] [--runtime nodejs|python3] [--data DIR]\ncases: ${Object.keys({ ...CASES, ...PARTS }).join(', ')}\n`,
   );
   process.exit(2);
 }
@@ -51,7 +51,7 @@ const rounds = Number(option('rounds') ?? 5);
 await part?.(rounds, print);
 if (found) {
   // A pool is for the case that measures it: elsewhere its processes would only take time from what is measured.
-  const stack = await startStack({ EVENFALL_AGENT_READY: name === 'cold' ? (option('ready') ?? '1') : '0' });
+  const stack = await startStack(option('data'), { EVENFALL_AGENT_READY: name === 'cold' ? (option('ready') ?? '1') : '0' });
   try {
     await found({ stack, rounds, runtime, option, print });
   } finally {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -39,8 +39,9 @@ const ECHO = {
   python3: { 'index.py': 'def handler(event, context):\n    return event\n' },
 } as const;
 
-export async function startStack(settings: Readonly<Record<string, string>> = {}): Promise<Stack> {
-  const dir = tempDir('bench');
+/** With data of its own, or in a folder that may have been used before and is left as it is. */
+export async function startStack(dataDir?: string, settings: Readonly<Record<string, string>> = {}): Promise<Stack> {
+  const dir = dataDir === undefined ? tempDir('bench') : { path: resolve(dataDir), remove: () => undefined };
   const child = spawn(process.execPath, ['--max-semi-space-size=32', ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {

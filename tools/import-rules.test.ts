@@ -33,6 +33,7 @@ const CASES: readonly Case[] = [
   { rule: 'owner-of-grpc', file: 'services/queue/src/adapters/wire.ts', imports: '@grpc/grpc-js' },
   { rule: 'owner-of-kafkajs', file: 'services/queue/src/adapters/broker.ts', imports: 'kafkajs' },
   { rule: 'owner-of-postgres', file: 'services/registry/src/adapters/table.ts', imports: 'postgres' },
+  { rule: 'owner-of-foreign-functions', file: 'services/instance-agent/src/adapters/process/calls.ts', imports: 'koffi' },
   { rule: 'owner-of-processes', file: 'services/queue/src/adapters/shell.ts', imports: 'node:child_process' },
 ];
 
@@ -50,6 +51,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'services/gateway/src/adapters/cache.ts': ['../domain/names.ts'],
   'services/gateway/src/config.ts': ['./api/access.ts', '../../../libs/config/src/index.ts'],
   'services/instance-agent/src/adapters/process/driver.ts': ['node:child_process'],
+  'services/instance-agent/src/adapters/network/libc.ts': ['koffi'],
   'services/all-in-one/src/service.ts': ['../../queue/src/flows/accept.ts', '../../registry/src/domain/names.ts'],
   'libs/time/src/two.ts': ['./one.ts'], // a circle is told once
   'libs/time/src/shape.ts': ['type ./form.ts'],
@@ -63,7 +65,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'tools/run.ts': ['node:child_process'],
 };
 
-const PACKAGES = ['@grpc/grpc-js', 'kafkajs', 'postgres'];
+const PACKAGES = ['@grpc/grpc-js', 'kafkajs', 'postgres', 'koffi'];
 
 const rulesOfConfig = rules.forbidden.map(({ name }) => name);
 

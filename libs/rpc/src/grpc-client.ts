@@ -4,6 +4,7 @@ import type { CallOptions, ClientOf, MethodDefinition, ServiceDefinition } from 
 import { decodeStatus, DETAILS_TRAILER } from './error-info.ts';
 import { refusalOfCode } from './failures.ts';
 import { pushable } from './pushable.ts';
+import { releaseStreams } from './release-streams.ts';
 
 export type PeerOptions = {
   /** Sent with every call, e.g. the key. */
@@ -48,6 +49,7 @@ const SPREAD = JSON.stringify({
  * IPv4, are separated by commas.
  */
 export function openPeer(address: string, options: PeerOptions = {}): Peer {
+  releaseStreams();
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
   const target = address.includes(',') ? `ipv4:${address}` : address;
   const channel = new grpc.Client(target, grpc.credentials.createInsecure(), {

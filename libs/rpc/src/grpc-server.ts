@@ -8,6 +8,7 @@ import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
 import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
 import { pushable } from './pushable.ts';
+import { releaseStreams } from './release-streams.ts';
 
 /** A service and what stands behind it. */
 export type BoundService = { readonly service: ServiceDefinition; readonly implementation: Readonly<Record<string, unknown>> };
@@ -43,6 +44,7 @@ export type GrpcServer = {
 
 /** Starts a gRPC server with health checks, and reflection where an image is given. Rejects if the port is taken. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  releaseStreams();
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
   const server = new grpc.Server({
     'grpc.max_receive_message_length': max,

@@ -108,7 +108,10 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'event-store',
       async start() {
-        eventStoreStarted = eventStore = await startEventStore({ sql, foldSql, eventLog, log: log('event-store') }, config);
+        eventStoreStarted = eventStore = await startEventStore(
+          { sql, foldSql, eventLog, log: log('event-store'), isShared: false },
+          config,
+        );
         return eventStore.stop;
       },
     },
@@ -136,6 +139,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           parallelStarts: config.agentParallelStarts,
           sandbox: config.agentSandbox,
           network: config.agentNetwork,
+          subnet: config.agentSubnet,
           uids: config.agentUids,
           codeCacheMb: config.agentCodeCacheMb,
           ready: config.agentReady,

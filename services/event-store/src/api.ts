@@ -27,6 +27,8 @@ export type ApiPorts = {
   readonly watchers: Watchers;
   /** Whether the fold holds the accept of this event. */
   readonly isHeld: (id: string) => boolean;
+  /** When what is being written of this event has been; those who watch may know of it already. */
+  readonly written: (id: string) => Promise<void> | undefined;
 };
 
 /** What others may ask of the event-store. A lost database is VIEW_UNAVAILABLE. */

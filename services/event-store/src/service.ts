@@ -1,5 +1,6 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { EventLog } from '@evenfall/event-log';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { isFinal } from '@evenfall/event-model';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
@@ -25,6 +26,11 @@ export type EventStorePorts = {
   readonly foldSql: Sql;
   readonly eventLog: EventLog;
   readonly log: Log;
+  /**
+   * Whether others read the tables too; true unless it is said. Where nobody does, a change is told to those who watch while it is being written,
+   * since reads here wait for that; others could read less than somebody has been told.
+   */
+  readonly isShared?: boolean;
 };
 export type EventStoreSettings = { readonly retentionMs: number; readonly deadLetterRetentionMs: number };
 export type EventStore = {
@@ -36,7 +42,7 @@ export type EventStore = {
 
 /** Starts the event-store: brings its schema up to date, folds the log, keeps its partitions, and answers. */
 export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
-  const { sql, eventLog, log } = ports;
+  const { sql, eventLog, log, isShared = true } = ports;
   await migrate(sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) });
   const counters = countable('event_store', {
     records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
@@ -72,6 +78,11 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
   const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
+  const tellWatchers = (touched: ReadonlyMap<string, StoredEvent>): void => {
+    for (const [id, { event, foldCount }] of touched) {
+      if (event && watchers.has(id)) watchers.tell(id, { event, version: isFinal(event.state) ? ENDED_VERSION : foldCount });
+    }
+  };
   let owned = 0; // partitions that are folded here
   const folding = startFold({
     log: eventLog,
@@ -86,11 +97,13 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       applied.startOver(offsets);
       startOver();
     },
+    onFolding(touched) {
+      if (!isShared) tellWatchers(touched);
+    },
+    onNotFolded: startOver,
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
-      for (const [id, { event, foldCount }] of touched) {
-        if (event && watchers.has(id)) watchers.tell(id, { event, version: isFinal(event.state) ? ENDED_VERSION : foldCount });
-      }
+      tellWatchers(touched); // also of what they know: somebody may have come in between
     },
   });
   const looking = lookForChanges({ events, watchers, isNeeded: () => owned < eventLog.partitionCount }, stopping.signal);
@@ -106,6 +119,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       barrier,
       watchers,
       isHeld: (id) => folding.holds(id),
+      written: (id) => folding.written(id),
     }),
     foldLost() {
       if (stopping.signal.aborted) return;

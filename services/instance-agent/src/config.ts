@@ -45,9 +45,16 @@ export const agentSettings = {
   }),
   network: choice({
     name: 'EVENFALL_AGENT_NETWORK',
-    doc: 'Network of functions: `host`, or `none`, for which bubblewrap is needed and with which only runtimes `python3` and `nodejs` run.',
+    doc: 'Network of functions: `host`, the one of all; `private`, one for each instance with a way out through the host; or `none`, one for each with nothing in it. Both take root with CAP_SYS_ADMIN; `private` also CAP_NET_ADMIN, `ip` and `nft`.',
     fallback: 'host',
-    choices: ['host', 'none'],
+    choices: ['host', 'private', 'none'],
+  }),
+  subnet: text({
+    name: 'EVENFALL_AGENT_SUBNET',
+    doc: 'Addresses for instances with a `private` network, four for each, in a range that nobody else uses here. Agents of one host that have the same one share it: each takes a sixteenth.',
+    fallback: '10.213.0.0/16',
+    pattern: /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
+    form: 'the first address of a private range, "/" and its bits, from 8 to 22',
   }),
   uids: text({
     name: 'EVENFALL_AGENT_UIDS',

@@ -272,24 +272,6 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
   });
 }
 
-describe('A host that gives functions no network', { skip: await reasonToSkip('bubblewrap') }, () => {
-  it('runs what talks over a pipe, and says of the rest that it cannot', async () => {
-    const host = await startHost({ sandbox: 'bubblewrap', network: 'none' });
-    const dial =
-      'import socket\ntry:\n    socket.create_connection(("192.0.2.1", 80), 5)\nexcept OSError as error:\n    return errno.errorcode[error.errno]';
-    const cut = await host.start(PYTHON, python(dial));
-    assert.equal((await host.ended(host.run(cut))).result.toString(), '"ENETUNREACH"');
-    const custom = await host.start({ runtime: 'custom', handler: 'h' }, { bootstrap: '#!/bin/sh\nsleep 60\n' });
-    const ended = await host.ended(host.run(custom));
-    assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.START_FAILED, 445]);
-    await host.dispose();
-  });
-
-  it('does not start where it could not keep that', async () => {
-    await assert.rejects(startHost({ sandbox: 'process', network: 'none' }), /EVENFALL_AGENT_NETWORK is none/);
-  });
-});
-
 describe('A host whose disk is full', { skip: mayMount() ? false : 'only who may mount can try' }, () => {
   it('fails the start that has no room, and runs what has', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'evenfall-small-'));

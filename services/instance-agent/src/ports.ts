@@ -1,11 +1,40 @@
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { Server, Socket } from 'node:net';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { Ability } from './domain/ability.ts';
 import type { ProcStatus } from './domain/disposition.ts';
 import type { ReadyKind } from './domain/ready-pool.ts';
 import type { StartFault } from './domain/instance-life.ts';
+
+/** Where one instance listens and is talked to: the host's network, or one of its own. Nobody who uses it knows which. */
+export type InstanceNetwork = {
+  /** A port of it, the wanted one if nobody else has been given it or listens there. Given until it is released. */
+  takePort(wanted: number | undefined): Promise<number>;
+  releasePort(port: number): void;
+  /** Connects to a port of its loopback; tells the socket or the error, later and once. Returns what breaks it off: nothing is told after that. */
+  connect(port: number, done: (result: Socket | Error) => void): () => void;
+  /** Has a server of the agent's listen on any port of its loopback, and answers which. */
+  listen(server: Server): Promise<number>;
+  /** The user at the other end of a connection within it; undefined if there is none. */
+  uidOfPeer(peerPort: number, ownPort: number): number | undefined;
+  /** The user that listens on a port of it; undefined if nobody does. */
+  uidOfListener(port: number): number | undefined;
+  /** Runs what begins a process: one that is forked before this returns is born in this network. */
+  enter<T>(action: () => T): T;
+  /** Lets go of it. It is gone when the last process in it is. */
+  close(): void;
+};
+
+export type Networks = {
+  /** What instances have, in words. */
+  readonly ability: Ability;
+  /** One for an instance; or says why there can be none. */
+  open(): Promise<InstanceNetwork | StartFault>;
+  /** Lets go of what is kept ready; no instance is left. */
+  close(): Promise<void>;
+};
 
 /** What an instance's process is started from. */
 export type ProcessSpec = {
@@ -14,6 +43,7 @@ export type ProcessSpec = {
   readonly codeDir: string;
   /** Variables that say where the runtime is expected to talk. */
   readonly variables: RuntimeVariables;
+  readonly network: InstanceNetwork;
 };
 
 /** What a process tells. */
@@ -60,6 +90,8 @@ export type ReadyProcess = {
 
 export type ClaimedProcess = {
   readonly process: InstanceProcess;
+  /** The one it was born in; the instance's from here on, to be closed with it. */
+  readonly network: InstanceNetwork;
   /** Tells the events that were kept until now: its greeting is the first. */
   begin(): void;
   /** Where the instance has ended meanwhile. */
@@ -73,8 +105,8 @@ export type ProcessDriver = {
   start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | StartFault;
   /** Finds out whether processes can be started ahead here, adds to `abilities` what it found, and answers that. After the sweep. */
   prepareReady(perKind: number): Promise<boolean>;
-  /** Starts one ahead; undefined if that cannot be. */
-  startReady(kind: ReadyKind, onUp: () => void, onGone: () => void): ReadyProcess | undefined;
+  /** Starts one ahead, in a network that it closes unless it is claimed; undefined if that cannot be. */
+  startReady(kind: ReadyKind, network: InstanceNetwork, onUp: () => void, onGone: () => void): ReadyProcess | undefined;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
   sweepEarlierSessions(): Promise<number>;
   /** Lets go of what the host keeps for the agent; no instance is left. */
@@ -175,6 +207,7 @@ export type ConversationSpec = {
   readonly codeDir: string;
   readonly timeoutMs: number;
   readonly initTimeoutMs: number;
+  readonly network: InstanceNetwork;
 };
 
 export type Conversations = {

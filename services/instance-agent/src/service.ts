@@ -33,7 +33,7 @@ import { keepReady } from './loops/keep-ready.ts';
 import { shipLogs } from './loops/ship-logs.ts';
 import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
-import type { ProcessDriver } from './ports.ts';
+import type { Networks, ProcessDriver } from './ports.ts';
 
 export type InstanceAgentPorts = {
   readonly scheduler: ClientOf<typeof SchedulerServiceService>;
@@ -53,9 +53,10 @@ export type InstanceAgentSettings = {
   readonly capacityMb?: number | undefined;
   /** Two per core if it is not given. */
   readonly parallelStarts?: number | undefined;
-  /** How instances are kept apart, their network, and the user ids they may have; as in `config.ts`. */
+  /** How instances are kept apart, their networks and addresses, and the user ids they may have; as in `config.ts`. */
   readonly sandbox?: 'auto' | 'process' | 'bubblewrap' | undefined;
-  readonly network?: 'host' | 'none' | undefined;
+  readonly network?: 'host' | 'private' | 'none' | undefined;
+  readonly subnet?: string | undefined;
   readonly uids?: string | undefined;
   /** Megabytes of unpacked packages that are kept. Default 4096. */
   readonly codeCacheMb?: number | undefined;
@@ -107,7 +108,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   if (closed > 0)
     log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
   const perKind = settings.ready ?? DEFAULT_READY;
-  const { driver, releaseUids } = await openDriver(agentId, dataDir, interpreters, settings, log);
+  const { driver, networks, release } = await openDriver(agentId, dataDir, interpreters, settings, log);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
   const mayBeReady = await driver.prepareReady(perKind);
@@ -192,6 +193,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     code,
     conversations: conversations(),
     ready: pool,
+    networks,
     outbox: attached,
     logs,
     deadlines,
@@ -238,7 +240,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     stopped.abort();
     await attaching;
     driver.close();
-    releaseUids();
+    await release();
   };
   return {
     agentId,
@@ -255,13 +257,14 @@ async function openDriver(
   interpreters: Interpreters,
   settings: InstanceAgentSettings,
   log: Log,
-): Promise<{ readonly driver: ProcessDriver; releaseUids(): void }> {
+): Promise<{ readonly driver: ProcessDriver; readonly networks: Networks; release(): Promise<void> }> {
   const examined = await examineHost(dataDir, interpreters, settings);
   const driver = processDriver({ agentId, ...examined });
   for (const { name, available, detail } of driver.abilities) {
     if (name === 'sandbox') log[available ? 'info' : 'warn']('Functions are kept apart so far', { sandbox: detail });
   }
-  return { driver, releaseUids: examined.release };
+  for (const note of examined.notes) log.warn(note);
+  return { driver, networks: examined.networks, release: examined.release };
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */

@@ -5,17 +5,24 @@ import type { GetEventRequest, GetEventResponse } from '@evenfall/contracts/even
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
+export type GetPorts = {
+  readonly events: EventTable;
+  readonly barrier: ReadBarrier;
+  readonly written: (id: string) => Promise<void> | undefined;
+};
+
 /** Gets one event; a miss is believed only once the view has caught up with the log. */
-export async function getEvent(ports: { events: EventTable; barrier: ReadBarrier }, request: GetEventRequest): Promise<GetEventResponse> {
+export async function getEvent(ports: GetPorts, request: GetEventRequest): Promise<GetEventResponse> {
   const event = await findEvent(ports, request);
   if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.id });
   return { event };
 }
 
 /** The same, but a miss is no refusal. */
-export async function findEvent(ports: { events: EventTable; barrier: ReadBarrier }, request: GetEventRequest): Promise<Event | undefined> {
+export async function findEvent(ports: GetPorts, request: GetEventRequest): Promise<Event | undefined> {
   const { id, after } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
+  await ports.written(id);
   await ports.barrier.steady();
   if (after.length > 0) await ports.barrier.reached(new Map(after.map((position) => [position.partition, Number(position.endOffset)])));
   const found = await ports.events.getEvent(id);

@@ -4,10 +4,9 @@ import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine, ListLogLinesRequest, ListLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import { passes, readLogToken, writeLogToken } from '../domain/log-filter.ts';
 import type { Watchers } from '../domain/watchers.ts';
-import type { EventTable, LogTable } from '../ports.ts';
+import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
-import { findEvent } from './get-event.ts';
-import type { ReadBarrier } from './read-barrier.ts';
+import { findEvent, type GetPorts } from './get-event.ts';
 
 const MOST = 1_000;
 /** Lines of one event that are read at the most; agents cut an attempt at 10,000. */
@@ -15,7 +14,7 @@ const READ_MOST = 200_000;
 
 /** Lists the log of one event, or of one synchronous call. A token is the number of lines before the page: a log only grows at its end. */
 export async function listLogLines(
-  ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier; watchers: Watchers },
+  ports: GetPorts & { logs: LogTable; watchers: Watchers },
   request: ListLogLinesRequest,
   signal: AbortSignal,
 ): Promise<ListLogLinesResponse> {

@@ -8,10 +8,9 @@ import {
 } from '@evenfall/contracts/v1/log_service';
 import { passes } from '../domain/log-filter.ts';
 import type { Watchers } from '../domain/watchers.ts';
-import type { EventTable, LogTable } from '../ports.ts';
+import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
-import { findEvent } from './get-event.ts';
-import type { ReadBarrier } from './read-barrier.ts';
+import { findEvent, type GetPorts } from './get-event.ts';
 import { wakeable } from './wakeable.ts';
 
 const LOOK_MS = 1_000;
@@ -19,7 +18,7 @@ const BATCH = 1_000;
 
 /** Sends the log of one event, or of one synchronous call, as it grows, and ends with it. Platform lines come where they happen. */
 export async function* tailLogLines(
-  ports: { events: EventTable; logs: LogTable; barrier: ReadBarrier; watchers: Watchers },
+  ports: GetPorts & { logs: LogTable; watchers: Watchers },
   { eventId, filter }: TailLogLinesRequest,
   signal: AbortSignal,
 ): AsyncGenerator<TailLogLinesResponse> {

@@ -10,12 +10,16 @@ import { wakeable } from './wakeable.ts';
 /** How often an event is looked at should a change have been folded by another replica. */
 const LOOK_MS = 1_000;
 
+type WatchPorts = {
+  readonly events: EventTable;
+  readonly barrier: ReadBarrier;
+  readonly watchers: Watchers;
+  readonly isHeld: (id: string) => boolean;
+  readonly written: (id: string) => Promise<void> | undefined;
+};
+
 /** Sends the event as it stands and after every change; ends with its final state. Changes that come faster than they are sent are sent as one. */
-export async function* watchEvent(
-  ports: { events: EventTable; barrier: ReadBarrier; watchers: Watchers; isHeld: (id: string) => boolean },
-  request: WatchEventRequest,
-  signal: AbortSignal,
-): AsyncGenerator<WatchEventResponse> {
+export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest, signal: AbortSignal): AsyncGenerator<WatchEventResponse> {
   const { id } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
   await ports.barrier.steady();
@@ -35,7 +39,7 @@ export async function* watchEvent(
         await wake.next(LOOK_MS);
         continue;
       }
-      const found: VersionedEvent | undefined = newest ?? (await ports.events.getVersioned(id));
+      const found: VersionedEvent | undefined = newest ?? (await stored(ports, id));
       newest = undefined;
       if (!found) {
         if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
@@ -54,4 +58,11 @@ export async function* watchEvent(
     leave();
     wake.close();
   }
+}
+
+async function stored(ports: Pick<WatchPorts, 'events' | 'barrier' | 'written'>, id: string): Promise<VersionedEvent | undefined> {
+  // Somebody else may have been told of what is being written.
+  await ports.written(id);
+  await ports.barrier.steady();
+  return ports.events.getVersioned(id);
 }

@@ -30,7 +30,14 @@ it('folds nothing past accepts that were held and could not be written, until th
   } as unknown as EventTable; // nor of these
   const partitions = { ensure: async () => undefined } as unknown as Partitions;
   const nothing = (): void => undefined;
-  const ports = { onOwned: nothing, onStartOver: nothing, onFolded: nothing, isAwaited: () => false };
+  const ports = {
+    onOwned: nothing,
+    onStartOver: nothing,
+    onFolding: nothing,
+    onNotFolded: nothing,
+    onFolded: nothing,
+    isAwaited: () => false,
+  };
   const folding = startFold({ log, events, partitions, ...ports, keptSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }) });
   const accept = (n: number) => ({
     partition: 0,
@@ -49,5 +56,48 @@ it('folds nothing past accepts that were held and could not be written, until th
   folding.hurry();
   for (let i = 0; written.length === 0 && i < 500; i++) await sleep(2);
   assert.deepEqual(written, [2]);
+  await folding.stop();
+});
+
+it('tells of what it writes while it writes it, and lets those who read wait for that', async () => {
+  let subscriber: Subscriber | undefined;
+  const order: string[] = [];
+  const subscription = { applied: () => undefined, standing: () => true, again: () => undefined, stop: async () => undefined };
+  const log = { subscribe: (given: Subscriber) => ((subscriber = given), subscription) } as unknown as EventLog; // a fold asks no more of it
+  const writes: ((isWritten: boolean) => void)[] = [];
+  const events = {
+    positions: async () => [{ partition: 0, endOffset: 0, owner: '' }],
+    writeFold: () => new Promise<boolean>((resolve) => void writes.push(resolve)),
+  } as unknown as EventTable; // nor of these
+  const partitions = { ensure: async () => undefined } as unknown as Partitions;
+  const folding = startFold({
+    log,
+    events,
+    partitions,
+    onOwned: () => undefined,
+    onStartOver: () => undefined,
+    onFolding: (touched) => void order.push(`writing ${touched.size}`),
+    onNotFolded: () => void order.push('not written'),
+    onFolded: () => void order.push('written'),
+    isAwaited: () => true,
+    keptSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }),
+  });
+  const id = idOf(1, Date.now());
+  const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };
+  for (const isWritten of [false, true]) {
+    await subscriber?.owned([0]);
+    const applied = subscriber?.apply([batch]) ?? Promise.resolve();
+    for (let i = 0; writes.length === 0 && i < 500; i++) await sleep(2);
+    assert.equal(folding.written(idOf(2, Date.now())), undefined, 'of others nothing is written');
+    const read = folding.written(id)?.then(() => order.push('read'));
+    assert.ok(read);
+    writes.pop()?.(isWritten);
+    await read;
+    if (isWritten) await applied;
+    else await assert.rejects(applied, /Another event-store/);
+    assert.equal(folding.written(id), undefined);
+  }
+  assert.deepEqual(order.slice(0, 4), ['writing 1', 'not written', 'read', 'writing 1']);
+  assert.deepEqual(order.slice(4).sort(), ['read', 'written']);
   await folding.stop();
 });

@@ -2,7 +2,7 @@ import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { fold, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
+import { fold, type FoldChanges, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
 import type { EventTable, Partitions } from '../ports.ts';
 
 export type FoldPorts = {
@@ -11,6 +11,10 @@ export type FoldPorts = {
   readonly partitions: Partitions;
   /** Told that the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
   readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
+  /** Told what is about to be written: the log says so, and the tables will within milliseconds. */
+  readonly onFolding: (touched: ReadonlyMap<string, StoredEvent>) => void;
+  /** Told that what was about to be written was not: it will be read again, and written then. */
+  readonly onNotFolded: () => void;
   /** Told after every fold that is in the database. */
   readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
   /** Told which partitions are folded here from now on, by nobody else. */
@@ -26,6 +30,8 @@ export type Folding = Subscription & {
   hurry(): void;
   /** Whether it holds the accept of this event: it is there, and is told of soon. */
   holds(id: string): boolean;
+  /** When what is being written of this event has been, or has failed; nothing if nothing is. Never rejects. */
+  written(id: string): Promise<void> | undefined;
 };
 
 /**
@@ -55,6 +61,7 @@ export function startFold(ports: FoldPorts): Folding {
   let held: LogBatch[] = [];
   let holding: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  let writing: { readonly touched: ReadonlyMap<string, StoredEvent>; readonly done: Promise<void> } | undefined;
   let hasFailed = false; // what was held is not written: nothing after it may be, until it has been read again
 
   const forget = (): void => {
@@ -70,6 +77,22 @@ export function startFold(ports: FoldPorts): Folding {
     const stored = await events.loadOpen(ids);
     for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, acceptOffset: 0, persisted: true });
     return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, owing };
+  };
+
+  /** Writes a fold. Those who watch are told first, and those who read wait for it. */
+  const write = async (changes: FoldChanges): Promise<void> => {
+    const done = Promise.withResolvers<undefined>();
+    writing = { touched: changes.touched, done: done.promise };
+    let isWritten = false;
+    try {
+      ports.onFolding(changes.touched);
+      if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
+      isWritten = true;
+    } finally {
+      if (!isWritten) ports.onNotFolded();
+      writing = undefined;
+      done.resolve(undefined);
+    }
   };
 
   /** Folds what is held. */
@@ -93,7 +116,7 @@ export function startFold(ports: FoldPorts): Folding {
       ports.keptSinceMs(),
     );
     await partitions.ensure([...changes.ended, ...changes.dead.map(({ event }) => event)].map((event) => event.endTime?.getTime() ?? 0));
-    if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
+    await write(changes);
     for (const [id, stored] of changes.touched) {
       if (!stored.event || isFinal(stored.event.state)) open.delete(id);
     }
@@ -152,6 +175,7 @@ export function startFold(ports: FoldPorts): Folding {
     hurry() {
       if (held.length > 0) writeNow();
     },
+    written: (id) => (writing?.touched.has(id) ? writing.done : undefined),
     holds: (id) => held.some(({ records }) => records.some(({ eventId }) => eventId === id)),
     async stop() {
       await subscription.stop();

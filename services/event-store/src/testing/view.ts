@@ -43,6 +43,8 @@ export async function openView(sql: Sql) {
     partitions,
     onOwned: () => undefined,
     isAwaited: () => true,
+    onFolding: () => undefined,
+    onNotFolded: () => undefined,
     keptSinceMs: () => ({ eventsMs: Date.now() - KEPT.eventsMs, deadLettersMs: Date.now() - KEPT.deadLettersMs }),
     onStartOver: applied.startOver,
     onFolded: (_touched, endOffsets) => applied.moved(endOffsets),

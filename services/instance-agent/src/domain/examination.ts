@@ -8,7 +8,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN), or use bubblewrap.',
   bubblewrap:
     'Install bubblewrap; as an ordinary user also allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0).',
-  'own-network': 'EVENFALL_AGENT_NETWORK=none takes the network away, for runtimes python3 and nodejs; it needs bubblewrap.',
+  'own-network':
+    'EVENFALL_AGENT_NETWORK=none gives every instance a network of its own (CAP_SYS_ADMIN), private one with a way out as well (CAP_NET_ADMIN, iproute2 and nftables): then every web function has the port it wants.',
   'parent-death': 'Install util-linux 2.33 or newer (setpriv).',
   'complete-end': 'Linux 5.14 or newer with cgroup v2 mounted, and a tree the agent may write to (systemd: Delegate=yes).',
   'memory-limit': 'Give the agent a writable cgroup with the memory controller (systemd: Delegate=memory pids).',

@@ -21,7 +21,9 @@ import type {
   CodeStore,
   Conversation,
   Conversations,
+  InstanceNetwork,
   InstanceProcess,
+  Networks,
   ProcessDriver,
   ProcessEvents,
   ProcessSpec,
@@ -36,6 +38,7 @@ export type Agent = {
   readonly code: CodeStore;
   readonly conversations: Conversations;
   readonly ready: ReadyProcesses;
+  readonly networks: Networks;
   readonly outbox: Outbox;
   readonly logs: LogShipper;
   readonly deadlines: { set(instance: Instance, dueMs: number): void };
@@ -86,6 +89,7 @@ export type Instance = {
   ready: boolean;
   process: InstanceProcess | undefined;
   conversation: Conversation | undefined;
+  network: InstanceNetwork | undefined;
   /** Whether the function is loaded; its Initializer may not have run yet. */
   loaded: boolean;
   current: Attempt | undefined;

@@ -52,6 +52,7 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
       return sweep(agent, instance);
     case 'FINISH':
       instance.conversation?.close();
+      instance.network?.close();
       endInstanceLog(agent, instance);
       return finishInstance(agent, instance, effect.ending);
   }

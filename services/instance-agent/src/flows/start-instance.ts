@@ -3,7 +3,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
-import type { Conversation, ConversationEvents, ProcessEvents, ProcessSpec } from '../ports.ts';
+import type { Conversation, ConversationEvents, InstanceNetwork, ProcessEvents, ProcessSpec } from '../ports.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { collectOutput } from './collect-output.ts';
 import { extendGrace } from './extend-grace.ts';
@@ -22,10 +22,20 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
     const { folder, pulledMs } = await agent.code.folderOf(instance.fn.codeSha256);
     instance.pulledMs = pulledMs;
     if (instance.life.kind !== 'STARTING') return;
+    const network = await agent.networks.open();
+    if ('statusCode' in network) {
+      fail(agent, instance, network);
+      return;
+    }
+    if (!isStarting(instance)) {
+      network.close();
+      return;
+    }
+    instance.network = network;
     const { id, fn, timeoutMs } = instance;
-    const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn) };
+    const spec = { instanceId: id, fn, codeDir: folder, timeoutMs, initTimeoutMs: initTimeoutOf(fn), network };
     const conversation = await agent.conversations.open(spec, listenTo(agent, instance));
-    if (isStarting(instance)) await startProcess(agent, instance, conversation, folder);
+    if (isStarting(instance)) await startProcess(agent, instance, conversation, network, folder);
     else conversation.close();
   } catch (error) {
     agent.log.error('An instance could not be started', error, { instance: instance.id, function: instance.fn.name });
@@ -35,10 +45,16 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
 }
 
 /** Takes a process that was started ahead, if there is one that fits; else starts one. */
-async function startProcess(agent: Agent, instance: Instance, conversation: Conversation, codeDir: string): Promise<void> {
+async function startProcess(
+  agent: Agent,
+  instance: Instance,
+  conversation: Conversation,
+  network: InstanceNetwork,
+  codeDir: string,
+): Promise<void> {
   instance.conversation = conversation;
   instance.spawnMs = agent.clock.monotonic();
-  const spec: ProcessSpec = { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables };
+  const spec: ProcessSpec = { instanceId: instance.id, fn: instance.fn, codeDir, variables: conversation.variables, network };
   const events: ProcessEvents = {
     onChannel: (chunk) => conversation.onChannel(chunk),
     onOutput: (stream, chunk) => collectOutput(agent, instance, stream, chunk),
@@ -49,6 +65,10 @@ async function startProcess(agent: Agent, instance: Instance, conversation: Conv
     conversation.close();
     await claimed?.end();
     return;
+  }
+  if (claimed) {
+    network.close(); // it was born in another one
+    instance.network = claimed.network;
   }
   const started = claimed?.process ?? agent.driver.start(spec, events);
   if ('statusCode' in started) {
@@ -177,6 +197,7 @@ function newInstance({ instanceId, ahead }: StartInstance, fn: FunctionMessage, 
     ready: false,
     process: undefined,
     conversation: undefined,
+    network: undefined,
     loaded: false,
     current: undefined,
     waiting: [],

@@ -30,6 +30,7 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
   /** In the order of their starts. */
   const ready = new Map<string, ReadyProcess>();
   const endings = new Set<Promise<void>>();
+  let isStarting = false;
   let [isClosed, claimedCount, lastStartMs, pausedUntilMs] = [perKind === 0, 0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
   const states = (): ReadyState[] => [...ready.values()].map((each) => ({ id: each.id, kind: each.kind, isUp: each.isUp() }));
@@ -41,10 +42,18 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
     endings.add(ending);
     void ending.then(() => endings.delete(ending));
   };
-  const start = (agent: Agent, kind: ReadyKind): void => {
+  const start = async (agent: Agent, kind: ReadyKind): Promise<void> => {
+    isStarting = true;
     try {
+      const network = await agent.networks.open();
+      if ('statusCode' in network) throw new Error(network.message);
+      if (isClosed) {
+        network.close();
+        return;
+      }
       const started: ReadyProcess | undefined = agent.driver.startReady(
         kind,
+        network,
         () => undefined, // it is asked whether it is up
         () => {
           if (started && ready.delete(started.id)) pausedUntilMs = now() + PAUSE_MS; // nobody ended it
@@ -52,7 +61,10 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       );
       if (started) ready.set(started.id, started);
     } catch (error) {
+      pausedUntilMs = now() + PAUSE_MS;
       onFault(error);
+    } finally {
+      isStarting = false;
     }
   };
   return {
@@ -78,7 +90,7 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       const isCalm = nowMs - lastStartMs >= CALM_AFTER_MS && instances.every(({ life }) => life.kind !== 'STARTING');
       const step = stepOf({ nowMs, uses, ready: states(), perKind, freeMb: capacityMb - usedMb, isCalm });
       for (const id of step.end) end(id);
-      if (step.start && nowMs >= pausedUntilMs) start(agent, step.start);
+      if (step.start && !isStarting && nowMs >= pausedUntilMs) void start(agent, step.start);
     },
     async close() {
       isClosed = true;

@@ -70,7 +70,7 @@ export type Host = {
 };
 
 export async function startHost(
-  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'uids' | 'codeCacheMb' | 'ready'> & {
+  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'subnet' | 'uids' | 'codeCacheMb' | 'ready'> & {
     leaseMs?: number;
     dataDir?: string;
     agentId?: string;

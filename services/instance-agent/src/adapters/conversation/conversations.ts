@@ -1,22 +1,20 @@
 import type { Conversations } from '../../ports.ts';
 import { framesConversation } from './frames.ts';
 import { gobRpcConversation } from './gob-rpc.ts';
-import { hostPorts } from './host-ports.ts';
 import { runtimeApiConversation } from './runtime-api/conversation.ts';
 import { webConversation } from './web.ts';
 
 /** Opens the conversation that a function's runtime understands. One that nobody here knows is refused where its process is started. */
 export function conversations(): Conversations {
-  const ports = hostPorts();
   return {
     async open(spec, events) {
       switch (spec.fn.runtime) {
         case 'custom':
           return runtimeApiConversation(spec, events);
         case 'go1':
-          return gobRpcConversation(spec, events, ports);
+          return gobRpcConversation(spec, events);
         case 'web':
-          return webConversation(spec, events, ports);
+          return webConversation(spec, events);
         default:
           return framesConversation(spec, events);
       }

@@ -5,7 +5,6 @@ import { GobFault, gobReader, type GobRead } from '../../domain/gob/read.ts';
 import { gobSplitter } from '../../domain/gob/split.ts';
 import { failureJson, MAX_RESULT_BYTES, resultOf, tooLargeMessage } from '../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, Invocation } from '../../ports.ts';
-import type { HostPorts } from './host-ports.ts';
 import { knock } from './knock.ts';
 
 /** Of one message: the largest result that can be told to be too large, and what is around it. */
@@ -14,9 +13,9 @@ const MAX_MESSAGE_BYTES = MAX_RESULT_BYTES + 1024 * 1024;
 const EXIT_WITHIN_MS = 500;
 
 /** Talks to a function built with scf-go-lib: net/rpc over encoding/gob on a port the function listens on. It is ready when it answers a ping. */
-export async function gobRpcConversation(spec: ConversationSpec, events: ConversationEvents, ports: HostPorts): Promise<Conversation> {
-  const port = await ports.take(undefined);
-  const { fn, timeoutMs } = spec;
+export async function gobRpcConversation(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation> {
+  const { fn, timeoutMs, network } = spec;
+  const port = await network.takePort(undefined);
   const context = staticContextOf(fn, timeoutMs);
   const calls = callWriter();
   const reader = gobReader();
@@ -79,7 +78,7 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
     },
     onChannel: () => undefined,
     load() {
-      stop = knock(port, uid, (open) => {
+      stop = knock(network, port, uid, (open) => {
         socket = open;
         open.on('data', (chunk: Buffer) => {
           try {
@@ -121,7 +120,7 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
       clearTimeout(brokenTimer);
       stop();
       socket?.destroy();
-      ports.release(port);
+      network.releasePort(port);
     },
   };
 }

@@ -1,8 +1,8 @@
 import { Agent as Connections, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, resultOf, tooLargeMessage } from '../../domain/runtime-answer.ts';
 import { webHeaders } from '../../domain/web-headers.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../ports.ts';
-import type { HostPorts } from './host-ports.ts';
 import { knock } from './knock.ts';
 
 const DEFAULT_PORT = 9000;
@@ -17,11 +17,22 @@ const HOOK_PATHS = { INITIALIZER: ['POST', '/initialize'], PRE_STOP: ['GET', '/p
 type Answer = { readonly status: number; readonly fcStatus: number; readonly body: Buffer; readonly bytes: number };
 
 /** Talks to a web function: an HTTP server of the package's own. An event is `POST /event-invoke`; the instance is ready once the port answers. */
-export async function webConversation(spec: ConversationSpec, events: ConversationEvents, ports: HostPorts): Promise<Conversation> {
-  const { fn, timeoutMs, initTimeoutMs } = spec;
+export async function webConversation(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation> {
+  const { fn, timeoutMs, initTimeoutMs, network } = spec;
   const wanted = fn.port > 0 ? fn.port : DEFAULT_PORT;
-  const port = await ports.take(wanted);
+  const port = await network.takePort(wanted);
   const connections = new Connections({ keepAlive: true, maxSockets: 4, timeout: IDLE_CONNECTION_MS });
+  const connecting = new Set<() => void>();
+  connections.createConnection = (_, done) => {
+    const tell = done as (error: Error | null, socket?: Socket) => void; // it asks for a socket only where there is no error
+    const breakOff = network.connect(port, (result) => {
+      connecting.delete(breakOff);
+      if (result instanceof Error) tell(result);
+      else tell(null, result);
+    });
+    connecting.add(breakOff);
+    return undefined;
+  };
   let stop: () => void = () => undefined;
   let uid: number | undefined;
   let closed = false;
@@ -94,7 +105,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
     },
     onChannel: () => undefined,
     load() {
-      stop = knock(port, uid, (socket) => {
+      stop = knock(network, port, uid, (socket) => {
         socket.on('error', () => undefined); // it was only to see whether somebody is there
         socket.destroy();
         events.onLoaded();
@@ -106,8 +117,9 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       closed = true;
       stop();
       for (const timer of timers) clearTimeout(timer);
+      for (const breakOff of connecting) breakOff();
       connections.destroy();
-      ports.release(port);
+      network.releasePort(port);
     },
   };
 }

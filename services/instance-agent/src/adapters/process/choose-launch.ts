@@ -1,14 +1,16 @@
 import { lstatSync, realpathSync } from 'node:fs';
+import { OperatorError } from '@evenfall/errors';
 import { foldersDownTo } from '../../domain/mount-plan.ts';
 import type { Ability } from '../../domain/ability.ts';
 import { findProgram } from './find-program.ts';
 import type { Interpreters } from './interpreters.ts';
-import { hasPrivateTmp, type Launch, type Network } from './launcher.ts';
+import { hasPrivateTmp, type Launch } from './launcher.ts';
 import { trialFault } from './trial.ts';
 
 export type SandboxWish = {
   readonly sandbox: 'auto' | 'process' | 'bubblewrap';
-  readonly network: Network;
+  /** Set if the launch is to take the network away, since the agent cannot give instances one of their own: why it cannot. */
+  readonly cutsNetwork: string | undefined;
   /** User ids that are this agent's alone to give away; undefined if it is not root, or others have them all. */
   readonly uids: { readonly first: number; readonly last: number } | undefined;
 };
@@ -64,7 +66,13 @@ export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): Launch
   const base: Launch = parentDeath ? plain : { ...plain, setpriv: undefined, parentDeath: false };
   const users: Launch = { ...base, ownUsers: true };
   const mounted: Launch = { ...users, mounts: unshare && mount ? { unshare, mount } : undefined, hidden: hidden() };
-  const boxed: Launch = { ...base, bubblewrap: bwrap, network: wish.network, ownUsers: wish.uids !== undefined, hidden: hidden(...homes) };
+  const boxed: Launch = {
+    ...base,
+    bubblewrap: bwrap,
+    network: wish.cutsNetwork === undefined ? 'host' : 'none',
+    ownUsers: wish.uids !== undefined,
+    hidden: hidden(...homes),
+  };
 
   const needsRoot = isRoot ? 'all ids of EVENFALL_AGENT_UIDS are taken by other agents of this host' : 'the agent is not root';
   const usersFault = !wish.uids ? needsRoot : (death ?? fault(users));
@@ -75,12 +83,14 @@ export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): Launch
   const best = mountsFault === undefined ? mounted : usersFault === undefined ? users : base;
   const boxWorks = boxFault === undefined;
   if (wish.sandbox === 'bubblewrap' && !boxWorks)
-    throw new Error(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
+    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
   // As root users of their own are walls enough, and endings are told more exactly without a namespace. Another user has no other wall.
-  const wantsBox = wish.sandbox === 'bubblewrap' || (wish.sandbox === 'auto' && (wish.network === 'none' || !best.ownUsers));
+  const wantsBox = wish.sandbox === 'bubblewrap' || (wish.sandbox === 'auto' && (wish.cutsNetwork !== undefined || !best.ownUsers));
   const launch = wantsBox && boxWorks ? boxed : best;
-  if (wish.network === 'none' && launch.bubblewrap === undefined)
-    throw new Error(`EVENFALL_AGENT_NETWORK is none, which only bubblewrap can do: ${boxFault ?? 'EVENFALL_AGENT_SANDBOX is process'}`);
+  if (wish.cutsNetwork !== undefined && launch.bubblewrap === undefined)
+    throw new OperatorError(
+      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${wish.cutsNetwork}) nor bubblewrap take it away: ${boxFault ?? 'EVENFALL_AGENT_SANDBOX is process'}`,
+    );
   const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
   const own = launch.ownUsers ? undefined : (usersFault ?? 'not used');
   const tmp = hasPrivateTmp(launch) ? undefined : (mountsFault ?? 'not used');
@@ -95,11 +105,6 @@ export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): Launch
       ),
       ability('private-tmp', tmp === undefined, tmp ?? 'every instance has a /tmp of its own, of 512 MB'),
       ability('bubblewrap', boxWorks, boxFault ?? (launch.bubblewrap ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it')),
-      ability(
-        'own-network',
-        launch.network === 'none',
-        launch.network === 'none' ? 'functions have no network' : 'functions share the host’s network',
-      ),
       ability('parent-death', parentDeath, death ?? 'functions die with the agent, even one that is killed'),
     ],
   };

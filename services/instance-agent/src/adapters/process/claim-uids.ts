@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { holdName } from './hold-name.ts';
 
 type Range = { readonly first: number; readonly last: number };
 
@@ -14,17 +14,8 @@ const PARTS = 10;
 export async function claimUids(range: Range): Promise<ClaimedUids | undefined> {
   const size = Math.max(1, Math.floor((range.last - range.first + 1) / PARTS));
   for (let first = range.first; first + size - 1 <= range.last; first += size) {
-    const release = await hold(`\0evenfall-agent-uids-${first}`);
+    const release = await holdName(`\0evenfall-agent-uids-${first}`);
     if (release) return { first, last: first + size - 1, release };
   }
   return undefined;
-}
-
-function hold(name: string): Promise<(() => void) | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer((socket) => socket.destroy());
-    server.unref();
-    server.once('error', () => resolve(undefined));
-    server.listen(name, () => resolve(() => void server.close()));
-  });
 }

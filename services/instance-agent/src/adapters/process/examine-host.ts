@@ -2,14 +2,19 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ability } from '../../domain/ability.ts';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
+import type { Networks } from '../../ports.ts';
+import { chooseNetworks, type NetworkSetting } from '../network/choose-networks.ts';
+import type { NetworkTerms } from '../network/open-networks.ts';
 import { chooseLaunch, type LaunchChoice, type SandboxWish } from './choose-launch.ts';
 import { claimUids } from './claim-uids.ts';
+import { findProgram } from './find-program.ts';
 import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from './interpreters.ts';
 
 export type HostSettings = {
   readonly sandbox?: SandboxWish['sandbox'] | undefined;
-  readonly network?: SandboxWish['network'] | undefined;
+  readonly network?: NetworkSetting | undefined;
+  readonly subnet?: string | undefined;
   readonly uids?: string | undefined;
   readonly searchPath?: string | undefined;
 };
@@ -20,11 +25,15 @@ export type ExaminedHost = {
   readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
   readonly uids: SandboxWish['uids'] | undefined;
-  /** Gives the user ids back. */
-  release(): void;
+  readonly networks: Networks;
+  /** What was changed on this host, for its operator. */
+  readonly notes: readonly string[];
+  /** Gives the user ids back, and the networks. */
+  release(): Promise<void>;
 };
 
 const DEFAULT_UIDS = '900000-909999';
+const DEFAULT_SUBNET = '10.213.0.0/16';
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Makes the agent's folders and finds out by trying what this host can do; takes about five short processes. `dataDir` exists and is without links. */
@@ -33,20 +42,26 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   for (const folder of [temporaryRoot, codeRoot]) mkdirSync(folder, { recursive: true });
   const range = uidRangeOf(settings.uids ?? DEFAULT_UIDS);
   const claimed = process.getuid?.() === 0 ? await claimUids(range) : undefined;
-  const wish = { sandbox: settings.sandbox ?? 'auto', network: settings.network ?? 'host', uids: claimed } as const;
-  const host = { dataDir, temporaryRoot, codeRoot, searchPath: settings.searchPath ?? DEFAULT_SEARCH_PATH, interpreters };
-  try {
-    const choice = chooseLaunch(wish, host);
-    return {
-      temporaryRoot,
-      interpreters,
-      abilities: hostAbilities(dataDir, interpreters),
-      choice,
-      uids: claimed,
-      release: () => claimed?.release(),
-    };
-  } catch (error) {
+  const searchPath = settings.searchPath ?? DEFAULT_SEARCH_PATH;
+  let networks: Networks | undefined;
+  const release = async (): Promise<void> => {
+    await networks?.close();
     claimed?.release();
+  };
+  try {
+    const chosen = await chooseNetworks(settings.network ?? 'host', networkTermsOf(settings, true));
+    networks = chosen.networks;
+    const wish = { sandbox: settings.sandbox ?? 'auto', cutsNetwork: chosen.launchCuts, uids: claimed } as const;
+    const choice = chooseLaunch(wish, { dataDir, temporaryRoot, codeRoot, searchPath, interpreters });
+    const abilities = [networks.ability, ...hostAbilities(dataDir, interpreters)];
+    return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, notes: chosen.notes, release };
+  } catch (error) {
+    await release();
     throw error;
   }
+}
+
+export function networkTermsOf({ subnet, searchPath }: HostSettings, mayForward: boolean): NetworkTerms {
+  const path = `${searchPath ?? DEFAULT_SEARCH_PATH}:/usr/sbin:/usr/bin:/sbin:/bin`;
+  return { subnet: subnet ?? DEFAULT_SUBNET, find: (name) => findProgram(path, name), mayForward };
 }

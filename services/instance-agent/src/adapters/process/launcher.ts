@@ -9,6 +9,7 @@ export const TMP_BYTES = 512 * 1024 * 1024;
 const SHM_BYTES = 64 * 1024 * 1024;
 const SHARED = ['/tmp', '/var/tmp', '/dev/shm'];
 
+/** What the launch does about it: leaves a process in the network it was born in, or takes that away. */
 export type Network = 'host' | 'none';
 
 /** How processes are put apart on this host. */

@@ -67,7 +67,8 @@ export function processDriver({ agentId, temporaryRoot, interpreters, abilities,
       place = found.place;
       return place !== undefined;
     },
-    startReady: (kind, onUp, onGone) => place && startReady(host, place, kind, `ready-${newUuidV7()}`, { onUp, onGone }),
+    startReady: (kind, network, onUp, onGone) =>
+      place && startReady(host, place, kind, { id: `ready-${newUuidV7()}`, network, onUp, onGone }),
     close() {
       place?.slots?.close();
       cgroups?.close();

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { encodeBecome } from '../../domain/frames.ts';
 import type { ReadyKind } from '../../domain/ready-pool.ts';
-import type { InstanceProcess, ProcessEvents, ReadyProcess } from '../../ports.ts';
+import type { InstanceNetwork, InstanceProcess, ProcessEvents, ReadyProcess } from '../../ports.ts';
 import type { CodeSlots } from './code-slots.ts';
 import { environmentOf } from './environment.ts';
 import { hasPrivateTmp } from './launcher.ts';
@@ -17,6 +17,14 @@ export type ReadyPlace = {
   /** undefined where the packages are in sight anyway. */ readonly slots: CodeSlots | undefined;
 };
 
+export type ReadyTerms = {
+  readonly id: string;
+  /** Closed with the process, unless an instance has taken both. */
+  readonly network: InstanceNetwork;
+  onUp(): void;
+  onGone(): void;
+};
+
 /**
  * Starts a process of a kind through the same launch as every instance's, its runtime loaded, knowing no function. `onUp` says that it waits,
  * `onGone` that it ended unclaimed. undefined if it cannot be started.
@@ -25,8 +33,7 @@ export function startReady(
   host: DriverHost,
   { codeRoot, slots }: ReadyPlace,
   kind: ReadyKind,
-  id: string,
-  { onUp, onGone }: { onUp(): void; onGone(): void },
+  { id, network, onUp, onGone }: ReadyTerms,
 ): ReadyProcess | undefined {
   let state: 'BOOTING' | 'UP' | 'CLAIMED' | 'GONE' = 'BOOTING';
   let instance: { readonly id: string; readonly codeName: string } | undefined;
@@ -42,7 +49,8 @@ export function startReady(
 
   if (slots) slots.make(id);
   const letGo = (): void => slots?.remove(id, instance?.codeName);
-  const spec = { instanceId: id, fn: { ...FunctionMessage.create(), ...kind }, codeDir: codeRoot, variables: { defaults: {}, fixed: {} } };
+  const fn = { ...FunctionMessage.create(), ...kind };
+  const spec = { instanceId: id, fn, codeDir: codeRoot, variables: { defaults: {}, fixed: {} }, network };
   const events: ProcessEvents = {
     onChannel(chunk) {
       if (state === 'BOOTING') {
@@ -66,6 +74,7 @@ export function startReady(
   const started = startProcess(host, spec, events, { slot, becameId: () => instance?.id });
   if ('statusCode' in started) {
     letGo();
+    network.close();
     return undefined;
   }
   const end = (): Promise<void> => {
@@ -74,6 +83,7 @@ export function startReady(
       started.killGroup();
       await started.sweep();
       letGo();
+      network.close();
       onGone();
     })();
     return ending;
@@ -113,6 +123,7 @@ export function startReady(
       }
       return {
         process,
+        network,
         begin() {
           listener = to;
           for (const what of held.splice(0)) what(to);

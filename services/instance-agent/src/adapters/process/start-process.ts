@@ -36,7 +36,10 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   const command = host.interpreters.commandOf(spec.fn, spec.codeDir);
   if ('statusCode' in command) return command;
   if (launch.network === 'none' && command.gated)
-    return { statusCode: 445, message: `Runtime ${spec.fn.runtime} talks over the network, and functions have none on this host` };
+    return {
+      statusCode: 445,
+      message: `Runtime ${spec.fn.runtime} talks over the network, and functions have none that this host’s agent may enter`,
+    };
   const uid = uids?.take();
   if (uids && uid === undefined) return { statusCode: 449, message: 'Every user id of this host’s agent is taken: EVENFALL_AGENT_UIDS' };
   const folder = join(host.temporaryRoot, spec.instanceId);
@@ -52,12 +55,14 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   const terms = { uid, codeDir: spec.codeDir, folder, keepsChannel: !command.gated, slot: ahead?.slot };
   const [program = '', ...args] = launchWords(launch, command.words, terms);
   const isBoxed = launch.bubblewrap !== undefined;
-  const child = spawn(program, args, {
-    cwd: spec.codeDir,
-    env: platform,
-    detached: true, // its own session and group: one kill reaches all of it
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : [])],
-  });
+  const child = spec.network.enter(() =>
+    spawn(program, args, {
+      cwd: spec.codeDir,
+      env: platform,
+      detached: true, // its own session and group: one kill reaches all of it
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : [])],
+    }),
+  );
   const [, stdout, stderr] = child.stdio;
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const childPid = child.pid ?? 0;

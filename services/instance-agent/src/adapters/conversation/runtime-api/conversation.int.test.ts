@@ -6,6 +6,7 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { MAX_RESULT_BYTES } from '../../../domain/runtime-answer.ts';
 import { eventually } from '@evenfall/testkit';
 import type { Conversation, ConversationEvents } from '../../../ports.ts';
+import { hostNetwork } from '../../network/host-network.ts';
 import { runtimeApiConversation } from './conversation.ts';
 
 type Told = readonly [name: string, ...rest: unknown[]];
@@ -35,7 +36,10 @@ describe('The runtime API of an instance', () => {
       onBroken: (text) => void told.push(['broken', text]),
     };
     const fn = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, handler: 'h' };
-    talk = await runtimeApiConversation({ instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000 }, events);
+    talk = await runtimeApiConversation(
+      { instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000, network: hostNetwork() },
+      events,
+    );
     url = `http://${talk.variables.fixed['AWS_LAMBDA_RUNTIME_API'] ?? ''}`;
     port = Number(talk.variables.fixed['SCF_RUNTIME_API_PORT']);
     talk.greet(() => undefined, undefined);

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, readRuntimeError, resultOf, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
-import { uidOfPeer } from '../peer-uid.ts';
 import { type Body, readBody } from './body.ts';
 import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
 import { nextHeaders, runtimeVariables } from './headers.ts';
@@ -20,11 +18,10 @@ const NO_BODY: Body = { bytes: 0, data: Buffer.alloc(0), tooLarge: false };
 const ERROR_TYPE = /(Runtime|Function)\.[A-Z][a-zA-Z]+/;
 
 /**
- * Serves the runtime APIs of Lambda, FC and SCF to one instance, on a port of its own that only this host can reach and that goes with the
- * instance. Ready is the first request for a call, or SCF's `init/ready`.
+ * Serves the runtime APIs of Lambda, FC and SCF to one instance, on a loopback port of its own that goes with the instance. Ready is the first request for a call, or SCF's `init/ready`.
  */
 export async function runtimeApiConversation(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation> {
-  const { fn, timeoutMs } = spec;
+  const { fn, timeoutMs, network } = spec;
   let isReady = false;
   let mayLoad = false;
   let isLoaded = false;
@@ -136,16 +133,13 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
-  // Other instances reach this port too. Where each has a user of its own, the kernel knows who is there.
+  // In the host's network other instances reach this port too. Where each has a user of its own, the kernel knows who is there.
   server.on('connection', (socket) => {
-    if (!guest || (guest.uid !== undefined && uidOfPeer(socket.remotePort ?? 0, socket.localPort ?? 0) !== guest.uid)) socket.destroy();
+    if (!guest || (guest.uid !== undefined && network.uidOfPeer(socket.remotePort ?? 0, socket.localPort ?? 0) !== guest.uid))
+      socket.destroy();
   });
   server.on('clientError', (_, socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: 0 }, resolve);
-  });
-  const { port } = server.address() as AddressInfo; // it listens on a port
+  const port = await network.listen(server);
 
   const put = (call: Invocation | HookCall, isHook: boolean): void => desk.put({ call, isHook, fetched: false });
   return {

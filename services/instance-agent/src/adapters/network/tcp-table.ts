@@ -4,12 +4,15 @@ const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 const ESTABLISHED = '01';
 const LISTEN = '0A';
 
-/** The user at the other end of a connection within this host; undefined if there is none of that kind. A read of the kernel's tables: once per connection, not more. */
+/**
+ * The user at the other end of a connection within the network this thread is in; undefined if there is none of that kind. A read of the
+ * kernel's tables: once per connection, not more.
+ */
 export function uidOfPeer(peerPort: number, ownPort: number): number | undefined {
   return find((row) => row.state === ESTABLISHED && row.localPort === peerPort && row.remotePort === ownPort);
 }
 
-/** The user that listens on a port of this host; undefined if nobody does. */
+/** The user that listens on a port of the network this thread is in; undefined if nobody does. */
 export function uidOfListener(port: number): number | undefined {
   return find((row) => row.state === LISTEN && row.localPort === port);
 }

@@ -1,0 +1,40 @@
+import { connect, type AddressInfo } from 'node:net';
+import type { InstanceNetwork } from '../../ports.ts';
+import { type HostPorts, hostPorts } from './host-ports.ts';
+import { uidOfListener, uidOfPeer } from './tcp-table.ts';
+
+const LOOPBACK = '127.0.0.1';
+
+/** The host's network, which all instances share: ports are given to one at a time. */
+export function hostNetwork(ports: HostPorts = hostPorts()): InstanceNetwork {
+  return {
+    takePort: ports.take,
+    releasePort: ports.release,
+    connect(port, done) {
+      const socket = connect({ port, host: LOOPBACK, noDelay: true });
+      const fail = (error: Error): void => done(error);
+      socket.once('error', fail);
+      socket.once('connect', () => {
+        socket.off('error', fail);
+        done(socket);
+      });
+      return () => {
+        if (socket.connecting) socket.destroy();
+      };
+    },
+    async listen(server) {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host: LOOPBACK, port: 0 }, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      });
+      return (server.address() as AddressInfo).port; // it listens on a port
+    },
+    uidOfPeer,
+    uidOfListener,
+    enter: (action) => action(),
+    close: () => undefined,
+  };
+}

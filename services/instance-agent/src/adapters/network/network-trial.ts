@@ -1,0 +1,54 @@
+import { connect, createServer, type Socket } from 'node:net';
+import type { InstanceNetwork } from '../../ports.ts';
+import type { Libc } from './libc.ts';
+import type { Namespace } from './namespaces.ts';
+import { listenIn } from './own-network.ts';
+
+const WITHIN_MS = 10_000;
+
+/** Listens in a network and connects through it, as conversations do. Throws if that does not work. */
+export async function tryLoopback(network: InstanceNetwork): Promise<void> {
+  await reach(
+    (server) => network.listen(server),
+    (port, done) => void network.connect(port, done),
+  );
+}
+
+/** Connects from the host to an instance's end of its link: its packets and their answers find their way. Throws if they do not. */
+export async function tryLink(libc: Libc, space: Namespace, address: string): Promise<void> {
+  await reach(
+    (server) => listenIn(libc, space, address, server),
+    (port, done) => {
+      const socket = connect({ host: address, port });
+      socket.once('error', done);
+      socket.once('connect', () => done(socket));
+    },
+  );
+}
+
+type Server = ReturnType<typeof createServer>;
+
+async function reach(
+  listen: (server: Server) => Promise<number>,
+  connectTo: (port: number, done: (result: Socket | Error) => void) => void,
+): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.end();
+  });
+  try {
+    const port = await listen(server);
+    await new Promise<void>((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`nobody answers in it within ${WITHIN_MS / 1000} s`)), WITHIN_MS);
+      connectTo(port, (result) => {
+        clearTimeout(late);
+        if (result instanceof Error) return reject(result);
+        result.on('error', () => undefined);
+        result.destroy();
+        resolve();
+      });
+    });
+  } finally {
+    server.close();
+  }
+}
