@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { StopInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { yieldToLoop } from '@evenfall/time';
 import { type Host, isAlive, startHost } from './testing/host.ts';
 import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
@@ -250,3 +251,41 @@ function commandOf(pid: number): string {
     return ''; // it has gone
   }
 }
+
+it(
+  'is born in a network that is its instance’s alone, and that ends with it',
+  { skip: process.getuid?.() !== 0 && 'only root makes networks' },
+  async () => {
+    const networkOf = (pid: number | 'self'): string => readlinkSync(`/proc/${pid}/ns/net`);
+    const code = { 'index.py': 'import os\ndef handler(e, c):\n    return os.readlink("/proc/self/ns/net")\n' };
+    const host = await startHost({ ready: 1, network: 'none' });
+    const descriptors = (): number => readdirSync('/proc/self/fd').length;
+    try {
+      const seen: unknown[] = [networkOf('self'), await resultOf(host, await host.start(PYTHON, code))];
+      await up(host);
+      const [waiting] = readyPids(host);
+      assert.ok(waiting);
+      const itsNetwork = networkOf(waiting);
+      const before = descriptors();
+      const claimed = await host.start(PYTHON, code);
+      const result = await resultOf(host, claimed);
+      assert.equal(claimedOf(host), 1);
+      assert.equal(result, itsNetwork);
+      seen.push(result);
+      assert.equal(new Set(seen).size, 3);
+      await up(host);
+      for (let n = 0; n < 3; n++) {
+        const instance = await host.start(PYTHON, code);
+        await resultOf(host, instance);
+        host.send({ stopInstances: [{ ...StopInstance.create(), instanceId: instance }] });
+        await host.gone(instance);
+        await up(host);
+      }
+      assert.equal(claimedOf(host), 4);
+      // Those of the claimed instance that is still there: its channel, its outputs, its network.
+      assert.ok(descriptors() <= before + 10, `${descriptors()} descriptors, ${before} before`);
+    } finally {
+      await host.dispose();
+    }
+  },
+);
