@@ -4,6 +4,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Refusal } from '@evenfall/errors';
 import type { CallContext, Implementation, ServiceDefinition } from './contract.ts';
+import { serializing } from './encoded.ts';
 import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
 import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
@@ -59,7 +60,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     for (const [name, method] of Object.entries(service)) {
       handlers[name] = handlerOf(implementation[name] as AnyHandler, method.path, method, options);
     }
-    server.addService(service as unknown as grpc.ServiceDefinition, handlers);
+    const sent = Object.entries(service).map(([name, method]) => [
+      name,
+      { ...method, responseSerialize: serializing(method.responseSerialize) },
+    ]);
+    server.addService(Object.fromEntries(sent) as grpc.ServiceDefinition, handlers);
   }
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);

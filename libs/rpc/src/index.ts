@@ -1,5 +1,6 @@
 export type { CallContext, CallOptions, ClientOf, Implementation, MethodDefinition, ServiceDefinition } from './contract.ts';
 export { pushable, type Pushable } from './pushable.ts';
+export { encodedMessage } from './encoded.ts';
 export { inProcessClient } from './in-process.ts';
 export { grpcClient, openPeer, type GrpcClient, type Peer, type PeerOptions } from './grpc-client.ts';
 export { startGrpcServer, bind, type GrpcServer, type GrpcServerOptions, type BoundService } from './grpc-server.ts';

@@ -60,8 +60,8 @@ export type EventTable = {
   listOwed(query: OwedQuery): Promise<{ readonly owed: readonly StoredEvent[]; readonly hasMore: boolean }>;
 };
 
-/** An event of a list, and the time it is ordered by; null for an end that has not come. */
-export type FoundEvent = { readonly event: Event; readonly timeMs: number | null };
+/** An event of a list, encoded, and the time it is ordered by; null for an end that has not come. */
+export type FoundEvent = { readonly id: string; readonly data: Buffer; readonly timeMs: number | null };
 
 export type TotalSize = { readonly size: number; readonly isEstimate: boolean };
 

@@ -1,11 +1,16 @@
 import { refuse } from '@evenfall/errors';
-import type { ListEventsByOffsetRequest, ListEventsByOffsetResponse } from '@evenfall/contracts/event_store/v1/event_store_service';
+import {
+  EncodedListEventsResponse,
+  type ListEventsByOffsetRequest,
+  type ListEventsByOffsetResponse,
+} from '@evenfall/contracts/event_store/v1/event_store_service';
 import {
   type CountEventsRequest,
   type CountEventsResponse,
   ListEventsRequest,
-  type ListEventsResponse,
+  ListEventsResponse,
 } from '@evenfall/contracts/v1/event_service';
+import { encodedMessage } from '@evenfall/rpc';
 import { isUuid } from '@evenfall/time';
 import { readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable } from '../ports.ts';
@@ -31,12 +36,14 @@ export async function listEvents(
     request.showTotalSize ? ports.events.totalSize(request) : undefined,
   ]);
   const last = found.length > size ? found[size - 1] : undefined;
-  return {
-    events: found.slice(0, size).map(({ event }) => event),
-    nextPageToken: last ? writePageToken(request, { timeMs: last.timeMs, id: last.event.id }) : '',
+  const response = EncodedListEventsResponse.encode({
+    events: found.slice(0, size).map(({ data }) => data),
+    nextPageToken: last ? writePageToken(request, { timeMs: last.timeMs, id: last.id }) : '',
     totalSize: total && BigInt(total.size),
     totalSizeIsEstimate: total?.isEstimate ?? false,
-  };
+  });
+  // Most lists are passed on as they are.
+  return encodedMessage(response.finish(), (bytes) => ListEventsResponse.decode(bytes));
 }
 
 /** Counts the events of one function, or of every one of a namespace, by state. */

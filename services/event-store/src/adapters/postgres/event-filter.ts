@@ -83,6 +83,11 @@ export function eventOf(row: EventRow): Event {
   return row.is_open ? (StoredEvent.decode(row.data).event as Event) : Event.decode(row.data); // a stored event has one
 }
 
+/** The same as it is stored: that of an event that has ended need not be decoded. */
+export function encodedEventOf(row: EventRow): Buffer {
+  return row.is_open ? Buffer.from(Event.encode(eventOf(row)).finish()) : row.data;
+}
+
 /** Joins what is there with UNION ALL. */
 export function unionOf<T>(sql: Sql, parts: readonly T[]) {
   return parts.slice(1).reduce((all, part) => sql`${all as never} UNION ALL ${part as never}`, sql`${parts[0] as never}`);

@@ -6,7 +6,7 @@ import type { FoundEvent } from '../../ports.ts';
 import {
   endedStates,
   endRangeOf,
-  eventOf,
+  encodedEventOf,
   type EventRow,
   filterOf,
   type Moment,
@@ -40,7 +40,7 @@ export async function listEvents(
     const last = found[limit - 1];
     if (last && (last.key_ms ?? 0) >= piece.fromMs) break;
   }
-  return found.map((row) => ({ event: eventOf(row), timeMs: row.key_ms }));
+  return found.map((row) => ({ id: row.id, data: encodedEventOf(row), timeMs: row.key_ms }));
 }
 
 function newerFirst(a: KeyedRow, b: KeyedRow): number {

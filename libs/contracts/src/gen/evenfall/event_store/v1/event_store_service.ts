@@ -74,6 +74,20 @@ export interface ListEventsByOffsetRequest {
   eventId: string;
 }
 
+/** An evenfall.v1.ListEventsResponse whose events are encoded already, as they are stored. On the wire it is the same. */
+export interface EncodedListEventsResponse {
+  /** The events, each an encoded evenfall.v1.Event. */
+  events: Buffer[];
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
+  /** How many events match; unset unless it was asked for. */
+  totalSize?:
+    | bigint
+    | undefined;
+  /** Whether the total is an estimate. */
+  totalSizeIsEstimate: boolean;
+}
+
 /** Answers with events and the number of all that match. */
 export interface ListEventsByOffsetResponse {
   /** The events. */
@@ -387,6 +401,102 @@ export const ListEventsByOffsetRequest: MessageFns<ListEventsByOffsetRequest> = 
       : undefined;
     message.offset = object.offset ?? 0;
     message.eventId = object.eventId ?? "";
+    return message;
+  },
+};
+
+function createBaseEncodedListEventsResponse(): EncodedListEventsResponse {
+  return { events: [], nextPageToken: "", totalSize: undefined, totalSizeIsEstimate: false };
+}
+
+export const EncodedListEventsResponse: MessageFns<EncodedListEventsResponse> = {
+  encode(message: EncodedListEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      writer.uint32(10).bytes(v!);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.totalSize !== undefined) {
+      if (BigInt.asIntN(64, message.totalSize) !== message.totalSize) {
+        throw new globalThis.Error("value provided for field message.totalSize of type int64 too large");
+      }
+      writer.uint32(24).int64(message.totalSize);
+    }
+    if (message.totalSizeIsEstimate !== false) {
+      writer.uint32(32).bool(message.totalSizeIsEstimate);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EncodedListEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEncodedListEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.events.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.totalSize = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.totalSizeIsEstimate = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EncodedListEventsResponse>): EncodedListEventsResponse {
+    return EncodedListEventsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EncodedListEventsResponse>): EncodedListEventsResponse {
+    const message = createBaseEncodedListEventsResponse();
+    message.events = object.events?.map((e) => e) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    message.totalSize = (object.totalSize !== undefined && object.totalSize !== null)
+      ? BigInt(object.totalSize)
+      : undefined;
+    message.totalSizeIsEstimate = object.totalSizeIsEstimate ?? false;
     return message;
   },
 };
