@@ -58,7 +58,7 @@ def handler(event, context):
 `,
 } as const;
 
-const EVENTS = 20;
+const EVENTS = 50;
 const AT_ONCE = 100;
 const FIRST_GRACE_MS = 500;
 const GRACE_STEP_MS = 10;
@@ -89,6 +89,8 @@ export const terminateCase: BenchCase = async ({ stack, rounds, runtime, print }
     await (async () => {
       for (const name of ['waits', 'spins', 'deaf']) await terminate(stack, await begin(name), false);
     })();
+    const all = new Map<string, number[]>();
+    const keep = (figure: string, ms: readonly number[]): void => void all.set(figure, [...(all.get(figure) ?? []), ...ms]);
     for (let round = 1; round <= rounds; round++) {
       for (const { kind, name, graceful } of [
         { kind: 'forced', name: 'waits', graceful: false },
@@ -102,6 +104,8 @@ export const terminateCase: BenchCase = async ({ stack, rounds, runtime, print }
           goneMs.push(took.goneMs);
           if (graceful) signalMs.push(took.signalMs);
         }
+        keep(`${kind}: gone`, goneMs);
+        if (graceful) keep(`${kind}: signal`, signalMs);
         print({
           case: 'terminate',
           round,
@@ -125,7 +129,18 @@ export const terminateCase: BenchCase = async ({ stack, rounds, runtime, print }
         grace_error_min_ms: Math.min(...errors),
         grace_error_max_ms: Math.max(...errors),
       });
+      keep(`${AT_ONCE} at once: error of the grace period`, errors);
     }
+    for (const [figure, ms] of all)
+      print({
+        case: 'terminate',
+        runtime,
+        figure,
+        of: ms.length,
+        p50_ms: percentile(ms, 0.5),
+        p99_ms: percentile(ms, 0.99),
+        max_ms: percentile(ms, 1),
+      });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
