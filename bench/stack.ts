@@ -19,6 +19,8 @@ export type Stack = {
   readonly events: ClientOf<EventServiceService>;
   readonly functions: ClientOf<FunctionServiceService>;
   readonly operators: ClientOf<OperatorServiceService>;
+  /** Of its gRPC door. */
+  readonly address: string;
   readonly pid: number;
   deploy(name: string, runtime: 'nodejs' | 'python3', files: Readonly<Record<string, string>>): Promise<void>;
   /** A pool on its database; to be ended before the stack is stopped. */
@@ -70,6 +72,7 @@ export async function startStack(dataDir?: string, settings: Readonly<Record<str
     events: events.client,
     functions: functions.client,
     operators: operators.client,
+    address,
     pid,
     sql: (max) => sqlOf(dir.path, max),
     deploy,
