@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Link, linkPool, rangeText } from '../../domain/subnet.ts';
+import { type Link, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
 import type { Networks } from '../../ports.ts';
 import { claimSubnet } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
@@ -43,6 +43,7 @@ export function openClosedNetworks(): Promise<OpenedNetworks> {
 /** Networks with a way out through this host, one for each instance. Throws in words where they cannot be made. */
 export function openPrivateNetworks({ subnet, find, mayForward }: NetworkTerms): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
+    subnetOf(subnet); // what cannot be read is said first, whatever else is missing
     const [ip, nft] = [find('ip'), find('nft')];
     if (ip === undefined) throw new Error('ip (iproute2) is not installed');
     if (nft === undefined) throw new Error('nft (nftables) is not installed');
