@@ -10,6 +10,14 @@ import { yieldToLoop } from '@evenfall/time';
 import { type Host, isAlive, startHost } from './testing/host.ts';
 import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
 
+const readCommand = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return ''; // it has just ended
+  }
+};
+
 /** Of the agent's processes that wait for an instance, or once did. */
 const readyPids = (host: Pick<Host, 'dataDir'>): number[] =>
   listPids().filter((pid) => {
@@ -26,6 +34,8 @@ const same = (dump: Record<string, unknown>): unknown =>
       .replaceAll(/90\d{4}|0x[0-9a-f]{9,}/g, '0'),
   );
 
+// V8's limit is in execArgv. What Node answers has its young generation in it, which goes by the memory that it saw when it began: the cgroup's or
+// the host's, since an interpreter starts while its process is put into its cgroup.
 const DUMPS = {
   python3: {
     'index.py': `import json, os, resource, subprocess, sys, locale, time, tempfile
@@ -59,7 +69,7 @@ const seen = () => ({
   cwd: process.cwd(), pwd: execFileSync('/bin/pwd').toString(), argv: process.argv, execArgv: process.execArgv, exec: process.execPath,
   paths: require('node:module').globalPaths, resolve: require.resolve.paths('x'), file: __filename, tmp: require('node:os').tmpdir(),
   home: require('node:os').homedir(), umask: process.umask(), title: process.title, groups: process.getgroups(), uid: process.getuid(),
-  heap: require('node:v8').getHeapStatistics().heap_size_limit, limits: fs.readFileSync('/proc/self/limits', 'utf8'),
+  limits: fs.readFileSync('/proc/self/limits', 'utf8'),
   cmdline: fs.readFileSync('/proc/self/cmdline', 'utf8'), code: fs.readdirSync('.'), codes: process.env.TMPDIR === '/tmp' ? fs.readdirSync('..') : [],
   status: ['Uid', 'Gid', 'CapEff', 'CapBnd', 'NoNewPrivs', 'SigIgn', 'SigCgt', 'SigBlk'].map((n) => [n, status[n]]),
   tmpfiles: process.env.TMPDIR === '/tmp' ? fs.readdirSync('/tmp') : [], listeners: process.eventNames().map(String),
@@ -207,6 +217,25 @@ for (const sandbox of ['process', 'bubblewrap'] as const)
         if (sandbox !== 'process') return; // the kernel ended it with its name space, and its number is none of this host
         assert.deepEqual([isAlive(stray), ended.stop?.sweptProcessCount], [false, 1]);
       }));
+
+    it(
+      'is done without where the process that holds the mounts of packages was killed',
+      { skip: process.getuid?.() !== 0 && 'only root has one' },
+      () =>
+        withHost(async (host) => {
+          const ordinary = await host.start(PYTHON, ONE);
+          assert.equal(await resultOf(host, ordinary), 1);
+          await up(host);
+          const keepers = listPids().filter(
+            (pid) => readCommand(pid).includes(`${host.dataDir}/tmp/slots-`) && readCommand(pid).includes('while read'),
+          );
+          assert.ok(keepers.length > 0);
+          for (const pid of keepers) process.kill(pid, 'SIGKILL');
+          await host.until(() => !keepers.some(isAlive), 'its end');
+          for (let n = 0; n < 2; n++) assert.equal(await resultOf(host, await host.start(PYTHON, ONE)), 1);
+          assert.equal(claimedOf(host), 0);
+        }),
+    );
 
     it('ends when its host drains', () =>
       withHost(async (host) => {

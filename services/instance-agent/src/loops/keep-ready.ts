@@ -1,6 +1,6 @@
 import { claimable, nameOf, type ReadyKind, readyKindOf, type ReadyState, stepOf, UNUSED_AFTER_MS } from '../domain/ready-pool.ts';
 import type { Agent, ReadyProcesses } from '../flows/agent.ts';
-import type { ReadyProcess } from '../ports.ts';
+import type { InstanceNetwork, ReadyProcess } from '../ports.ts';
 
 export type ReadyPool = ReadyProcesses & {
   /** One look: ends what is not wanted, starts at most one. */
@@ -21,14 +21,18 @@ export type ReadyTerms = {
 /** A host where nobody has started an instance for so long has calmed down. */
 const CALM_AFTER_MS = 200;
 
-/** After one that ended by itself: it may do so every time. */
+/** After one that ended by itself, or could not be started: the next may fare no better. */
 const PAUSE_MS = 5_000;
+
+/** One that takes longer to wait for an instance will never do so, and would keep others from being started. */
+const BOOTS_WITHIN_MS = 20_000;
 
 /** Keeps processes ready for kinds of versions that were started lately. */
 export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): ReadyPool {
   const uses = new Map<string, { readonly kind: ReadyKind; readonly usedMs: number }>();
   /** In the order of their starts. */
   const ready = new Map<string, ReadyProcess>();
+  const startedMs = new WeakMap<ReadyProcess, number>();
   const endings = new Set<Promise<void>>();
   let isStarting = false;
   let [isClosed, claimedCount, lastStartMs, pausedUntilMs] = [perKind === 0, 0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
@@ -44,9 +48,11 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
   };
   const start = async (agent: Agent, kind: ReadyKind): Promise<void> => {
     isStarting = true;
+    let network: InstanceNetwork | undefined;
     try {
-      const network = await agent.networks.open();
-      if ('statusCode' in network) throw new Error(network.message);
+      const opened = await agent.networks.open();
+      if ('statusCode' in opened) throw new Error(opened.message);
+      network = opened;
       if (isClosed) {
         network.close();
         return;
@@ -60,7 +66,10 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
         },
       );
       if (started) ready.set(started.id, started);
+      if (started) startedMs.set(started, now());
+      else pausedUntilMs = now() + PAUSE_MS;
     } catch (error) {
+      network?.close();
       pausedUntilMs = now() + PAUSE_MS;
       onFault(error);
     } finally {
@@ -85,6 +94,11 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       if (isClosed) return;
       const nowMs = now();
       for (const [name, { usedMs }] of uses) if (nowMs - usedMs >= UNUSED_AFTER_MS) uses.delete(name);
+      for (const [id, process] of ready) {
+        if (process.isUp() || nowMs - (startedMs.get(process) ?? nowMs) < BOOTS_WITHIN_MS) continue;
+        end(id);
+        pausedUntilMs = nowMs + PAUSE_MS;
+      }
       const instances = [...agent.instances.values()];
       const usedMb = instances.reduce((sum, { fn }) => sum + fn.memoryMb, 0);
       const isCalm = nowMs - lastStartMs >= CALM_AFTER_MS && instances.every(({ life }) => life.kind !== 'STARTING');

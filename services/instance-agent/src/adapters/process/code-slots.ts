@@ -12,6 +12,8 @@ export type CodeSlots = {
   /** Puts a package into a slot; answers whether it worked. Names without anything a shell or a path would read. */
   show(slot: string, codeName: string): Promise<boolean>;
   remove(slot: string, codeName: string | undefined): void;
+  /** Whether the process that holds the mounts is there: its number may be somebody else's otherwise, and nothing is started by it. */
+  isOpen(): boolean;
   close(): void;
 };
 
@@ -103,6 +105,7 @@ export async function openCodeSlots(temporaryRoot: string, codeRoot: string, too
       const removed = codeName === undefined ? Promise.resolve(true) : ask(`hide ${slot} ${codeName}`);
       void removed.then(() => rmSync(join(root, slot), { recursive: true, force: true }));
     },
+    isOpen: () => !isOver,
     close,
   };
 }

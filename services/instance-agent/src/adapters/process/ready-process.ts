@@ -47,7 +47,11 @@ export function startReady(
     else held.push(what);
   };
 
-  if (slots) slots.make(id);
+  if (slots && !slots.isOpen()) {
+    network.close();
+    return undefined;
+  }
+  slots?.make(id);
   const letGo = (): void => slots?.remove(id, instance?.codeName);
   const fn = { ...FunctionMessage.create(), ...kind };
   const spec = { instanceId: id, fn, codeDir: codeRoot, variables: { defaults: {}, fixed: {} }, network };
