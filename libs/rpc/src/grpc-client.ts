@@ -55,6 +55,7 @@ export function openPeer(address: string, options: PeerOptions = {}): Peer {
   const channel = new grpc.Client(target, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
+    'grpc.enable_channelz': 0,
     ...(options.spread ? { 'grpc.service_config': SPREAD } : {}),
     // A peer that stands still, or whose machine is gone, says nothing: it is given up after 15 s.
     'grpc.keepalive_time_ms': 10_000,

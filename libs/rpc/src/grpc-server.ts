@@ -51,6 +51,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
     'grpc.so_reuseport': 0,
+    'grpc.enable_channelz': 0,
     // A caller that stands still, or whose machine is gone, is let go of.
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,

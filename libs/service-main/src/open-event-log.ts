@@ -5,8 +5,8 @@ import type { Log } from '@evenfall/telemetry';
 
 /** What opening the log may need. */
 export type EventLogDeps = {
-  /** The pool the embedded log is kept with; asked for only if it is the embedded one. */
-  readonly pool: () => Sql | Promise<Sql>;
+  /** The pools the embedded log is kept with, for appending one of a single connection; asked for only if it is the embedded one. */
+  readonly pool: (use: 'reading' | 'appending') => Sql | Promise<Sql>;
   readonly log: Log;
   /** Whether other processes read the embedded log. Default true. */
   readonly isShared?: boolean;
@@ -29,7 +29,8 @@ export async function openEventLog(settings: KafkaSettings, deps: EventLogDeps):
   };
   const kafka = kafkaOptions(settings);
   if (kafka) return openKafkaLog({ ...kafka, log, onFailure, ...(openWithinMs === undefined ? {} : { openWithinMs }) });
-  return openEmbeddedLog({ sql: await deps.pool(), onFailure, isShared: deps.isShared ?? true });
+  const [sql, appendSql] = [await deps.pool('reading'), await deps.pool('appending')];
+  return openEmbeddedLog({ sql, appendSql, onFailure, isShared: deps.isShared ?? true });
 }
 
 /** Opens a writer for topics other than the log's; undefined where there is no Kafka. */

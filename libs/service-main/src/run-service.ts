@@ -6,7 +6,7 @@ import { type BoundService, openPeer, type Peer, type PeerOptions, startGrpcServ
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
 import { type Dependency, readinessOf, watchDependencies } from './dependencies.ts';
 import { internalGuard, internalHeaders } from './internal-key.ts';
-import { openEventLog } from './open-event-log.ts';
+import { type EventLogDeps, openEventLog } from './open-event-log.ts';
 import { openPool } from './open-pool.ts';
 import type { ProcessConfig, ServiceName } from './settings.ts';
 
@@ -131,7 +131,8 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
         let opened: EventLog | undefined;
         const answers = async (): Promise<boolean> => (opened ? (await opened.endOffsets()).size > 0 : false);
         dependencies.add({ name: 'event log', answers });
-        const open = openEventLog(settings, { pool: () => pool({ name: 'event log' }), log, openWithinMs: FOR_EVER_MS });
+        const logPool: EventLogDeps['pool'] = (use) => pool(use === 'reading' ? { name: 'event log' } : { name: 'event log appends', max: 1 });
+        const open = openEventLog(settings, { pool: logPool, log, openWithinMs: FOR_EVER_MS });
         return part(
           'event log',
           async () => (opened = await Promise.race([open, stopOf(signal)])),

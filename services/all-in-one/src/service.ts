@@ -35,6 +35,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   // Filled in start order; what is used before it was started is a fault of this file.
   let target: PostgresTarget;
   let sql: Sql;
+  let appendSql: Sql;
   let foldSql: Sql;
   let eventStoreStarted: EventStore | undefined;
   let eventLog: EventLog;
@@ -85,16 +86,21 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       name: 'database pool',
       async start() {
         sql = await openPool(target, { name: 'all-in-one', max: 8 });
+        appendSql = await openPool(target, { name: 'event log appends', max: 1 });
         foldSql = await openPool(target, { name: 'fold', max: 1, asyncCommit: true, onClose: () => eventStoreStarted?.foldLost() });
         return async () => {
-          await Promise.all([sql.end({ timeout: 5 }), foldSql.end({ timeout: 5 })]);
+          await Promise.all([sql, appendSql, foldSql].map((pool) => pool.end({ timeout: 5 })));
         };
       },
     },
     {
       name: 'event log',
       async start() {
-        eventLog = await openEventLog(config, { pool: () => sql, log: log('event-log'), isShared: false });
+        eventLog = await openEventLog(config, {
+          pool: (use) => (use === 'reading' ? sql : appendSql),
+          log: log('event-log'),
+          isShared: false,
+        });
         return eventLog.close;
       },
     },

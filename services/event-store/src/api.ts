@@ -3,7 +3,7 @@ import type { LogPosition } from '@evenfall/contracts/queue/v1/queue_service';
 import { refuse } from '@evenfall/errors';
 import { postgresRefusal } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
-import type { Watchers } from './domain/watchers.ts';
+import type { Pending, Watchers } from './domain/watchers.ts';
 import { appendLogLines } from './flows/append-log-lines.ts';
 import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
 import { getEvent } from './flows/get-event.ts';
@@ -25,10 +25,8 @@ export type ApiPorts = {
   readonly retentionMs: number;
   readonly barrier: ReadBarrier;
   readonly watchers: Watchers;
-  /** Whether the fold holds the accept of this event. */
-  readonly isHeld: (id: string) => boolean;
-  /** When what is being written of this event has been; those who watch may know of it already. */
-  readonly written: (id: string) => Promise<void> | undefined;
+  /** What is about to be written of an event; those who watch may know of it already. */
+  readonly pending: (id: string) => Pending | undefined;
 };
 
 /** What others may ask of the event-store. A lost database is VIEW_UNAVAILABLE. */

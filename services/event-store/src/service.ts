@@ -1,7 +1,6 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { EventLog } from '@evenfall/event-log';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { isFinal } from '@evenfall/event-model';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
@@ -12,7 +11,7 @@ import { createLogTable } from './adapters/postgres/log-table.ts';
 import { createPartitions } from './adapters/postgres/partitions.ts';
 import { createApi } from './api.ts';
 import { createApplied, recordsBehind } from './domain/applied.ts';
-import { createWatchers, ENDED_VERSION } from './domain/watchers.ts';
+import { createWatchers, versionedOf } from './domain/watchers.ts';
 import { createKeeper } from './flows/purge.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
@@ -27,7 +26,7 @@ export type EventStorePorts = {
   readonly eventLog: EventLog;
   readonly log: Log;
   /**
-   * Whether others read the tables too; true unless it is said. Where nobody does, a change is told to those who watch while it is being written,
+   * Whether others read the tables too; true unless it is said. Where nobody does, a change is told to those who watch before it is written,
    * since reads here wait for that; others could read less than somebody has been told.
    */
   readonly isShared?: boolean;
@@ -79,9 +78,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
   const tellWatchers = (touched: ReadonlyMap<string, StoredEvent>): void => {
-    for (const [id, { event, foldCount }] of touched) {
-      if (event && watchers.has(id)) watchers.tell(id, { event, version: isFinal(event.state) ? ENDED_VERSION : foldCount });
-    }
+    for (const [id, stored] of touched) if (watchers.has(id)) watchers.tell(id, versionedOf(stored));
   };
   let owned = 0; // partitions that are folded here
   const folding = startFold({
@@ -97,9 +94,8 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       applied.startOver(offsets);
       startOver();
     },
-    onFolding(touched) {
-      if (!isShared) tellWatchers(touched);
-    },
+    tellsAhead: !isShared,
+    onFolding: tellWatchers,
     onNotFolded: startOver,
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
@@ -118,8 +114,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       retentionMs: retention.eventsMs,
       barrier,
       watchers,
-      isHeld: (id) => folding.holds(id),
-      written: (id) => folding.written(id),
+      pending: (id) => folding.pending(id),
     }),
     foldLost() {
       if (stopping.signal.aborted) return;

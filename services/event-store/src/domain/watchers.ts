@@ -1,3 +1,5 @@
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { isFinal } from '@evenfall/event-model';
 import type { Event } from '@evenfall/contracts/v1/event';
 
 /** An event, and how often it has changed. */
@@ -5,6 +7,19 @@ export type VersionedEvent = { readonly event: Event; readonly version: number }
 
 /** The version of an event that has ended: above every other, and the last. */
 export const ENDED_VERSION = 0x7fffffff;
+
+/** An event as the fold knows it, with its version; nothing where the record lacks the event. */
+export function versionedOf({ event, foldCount }: StoredEvent): VersionedEvent | undefined {
+  return event && { event, version: isFinal(event.state) ? ENDED_VERSION : foldCount };
+}
+
+/** An event that is in the log, and in the tables within milliseconds. */
+export type Pending = {
+  /** As it will stand there; nothing where that may not be told before. */
+  readonly told: VersionedEvent | undefined;
+  /** When it is in the tables, or could not be written; it is seen to that this is soon. Never rejects. */
+  written(): Promise<void>;
+};
 
 /** Who wants to be told about which event. */
 export type Watchers = {

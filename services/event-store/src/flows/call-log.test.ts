@@ -28,7 +28,7 @@ function world() {
     caughtUpSoon: async () => undefined,
     reached: async () => undefined,
   };
-  const ports = { events, logs, barrier, watchers, written: () => undefined };
+  const ports = { events, logs, barrier, watchers, pending: () => undefined };
   const signal = new AbortController().signal;
   return {
     id,

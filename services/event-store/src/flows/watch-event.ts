@@ -2,7 +2,7 @@ import { isFinal } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import { isUuid } from '@evenfall/time';
 import type { WatchEventRequest, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
-import type { VersionedEvent, Watchers } from '../domain/watchers.ts';
+import type { Pending, VersionedEvent, Watchers } from '../domain/watchers.ts';
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 import { wakeable } from './wakeable.ts';
@@ -14,8 +14,7 @@ type WatchPorts = {
   readonly events: EventTable;
   readonly barrier: ReadBarrier;
   readonly watchers: Watchers;
-  readonly isHeld: (id: string) => boolean;
-  readonly written: (id: string) => Promise<void> | undefined;
+  readonly pending: (id: string) => Pending | undefined;
 };
 
 /** Sends the event as it stands and after every change; ends with its final state. Changes that come faster than they are sent are sent as one. */
@@ -34,12 +33,13 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
     let sent = request.afterVersion;
     let believed = false;
     for (; !signal.aborted;) {
-      // One that is held is there, and its next state is told within milliseconds: nothing needs to be asked.
-      if (!newest && ports.isHeld(id)) {
+      // One that is about to be written is there, and told of within milliseconds at the latest: nothing needs to be asked.
+      const pending = newest ? undefined : ports.pending(id);
+      if (pending && !pending.told) {
         await wake.next(LOOK_MS);
         continue;
       }
-      const found: VersionedEvent | undefined = newest ?? (await stored(ports, id));
+      const found: VersionedEvent | undefined = newest ?? pending?.told ?? (await stored(ports, id));
       newest = undefined;
       if (!found) {
         if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
@@ -60,9 +60,7 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
   }
 }
 
-async function stored(ports: Pick<WatchPorts, 'events' | 'barrier' | 'written'>, id: string): Promise<VersionedEvent | undefined> {
-  // Somebody else may have been told of what is being written.
-  await ports.written(id);
+async function stored(ports: Pick<WatchPorts, 'events' | 'barrier'>, id: string): Promise<VersionedEvent | undefined> {
   await ports.barrier.steady();
   return ports.events.getVersioned(id);
 }

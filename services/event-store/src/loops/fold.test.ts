@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EventLog, Subscriber } from '@evenfall/event-log';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+import type { EventLog, LogBatch, Subscriber } from '@evenfall/event-log';
+import type { FoldChanges } from '../domain/fold.ts';
 import type { EventTable, Partitions } from '../ports.ts';
 import { historyOf, idOf } from '../testing/history.ts';
 import { startFold } from './fold.ts';
@@ -32,6 +34,7 @@ it('folds nothing past accepts that were held and could not be written, until th
   const nothing = (): void => undefined;
   const ports = {
     onOwned: nothing,
+    tellsAhead: false,
     onStartOver: nothing,
     onFolding: nothing,
     onNotFolded: nothing,
@@ -59,15 +62,20 @@ it('folds nothing past accepts that were held and could not be written, until th
   await folding.stop();
 });
 
-it('tells of what it writes while it writes it, and lets those who read wait for that', async () => {
+/** A fold that tells ahead, of a log and tables that do what the test says. */
+function foldTellingAhead(isAwaited: boolean) {
   let subscriber: Subscriber | undefined;
+  let again = 0;
   const order: string[] = [];
-  const subscription = { applied: () => undefined, standing: () => true, again: () => undefined, stop: async () => undefined };
+  const subscription = { applied: () => undefined, standing: () => true, again: () => void again++, stop: async () => undefined };
   const log = { subscribe: (given: Subscriber) => ((subscriber = given), subscription) } as unknown as EventLog; // a fold asks no more of it
   const writes: ((isWritten: boolean) => void)[] = [];
   const events = {
     positions: async () => [{ partition: 0, endOffset: 0, owner: '' }],
-    writeFold: () => new Promise<boolean>((resolve) => void writes.push(resolve)),
+    writeFold: ({ ended, open }: FoldChanges) => {
+      order.push(`writing ${open.length} open, ${ended.length} ended`);
+      return new Promise<boolean>((resolve) => void writes.push(resolve));
+    },
   } as unknown as EventTable; // nor of these
   const partitions = { ensure: async () => undefined } as unknown as Partitions;
   const folding = startFold({
@@ -76,28 +84,82 @@ it('tells of what it writes while it writes it, and lets those who read wait for
     partitions,
     onOwned: () => undefined,
     onStartOver: () => undefined,
-    onFolding: (touched) => void order.push(`writing ${touched.size}`),
+    tellsAhead: true,
+    onFolding: (touched) => void order.push(...[...touched.values()].map(({ event }) => `told ${event?.state}`)),
     onNotFolded: () => void order.push('not written'),
     onFolded: () => void order.push('written'),
-    isAwaited: () => true,
+    isAwaited: () => isAwaited,
     keptSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }),
   });
+  return {
+    folding,
+    order,
+    again: () => again,
+    own: async () => subscriber?.owned([0]),
+    apply: (batch: LogBatch): Promise<void> => Promise.resolve(subscriber?.apply([batch])),
+    lose: () => subscriber?.lost([0]),
+    /** Lets the next write end. */
+    async end(isWritten: boolean): Promise<void> {
+      for (let i = 0; writes.length === 0 && i < 500; i++) await sleep(2);
+      writes.shift()?.(isWritten);
+    },
+  };
+}
+
+it('tells of what it will write before it is written, and lets those who read wait for that', async () => {
+  const { folding, order, own, apply, end } = foldTellingAhead(true);
   const id = idOf(1, Date.now());
   const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };
   for (const isWritten of [false, true]) {
-    await subscriber?.owned([0]);
-    const applied = subscriber?.apply([batch]) ?? Promise.resolve();
-    for (let i = 0; writes.length === 0 && i < 500; i++) await sleep(2);
-    assert.equal(folding.written(idOf(2, Date.now())), undefined, 'of others nothing is written');
-    const read = folding.written(id)?.then(() => order.push('read'));
+    await own();
+    const applied = apply(batch);
+    for (let i = 0; !folding.pending(id) && i < 500; i++) await sleep(2);
+    assert.equal(folding.pending(idOf(2, Date.now())), undefined, 'of others nothing is to be written');
+    assert.equal(folding.pending(id)?.told?.event.state, State.SUCCEEDED);
+    const read = folding
+      .pending(id)
+      ?.written()
+      .then(() => order.push('read'));
     assert.ok(read);
-    writes.pop()?.(isWritten);
-    await read;
+    await end(isWritten);
     if (isWritten) await applied;
     else await assert.rejects(applied, /Another event-store/);
-    assert.equal(folding.written(id), undefined);
+    await read;
+    assert.equal(folding.pending(id), undefined);
   }
-  assert.deepEqual(order.slice(0, 4), ['writing 1', 'not written', 'read', 'writing 1']);
-  assert.deepEqual(order.slice(4).sort(), ['read', 'written']);
+  const told = [`told ${State.SUCCEEDED}`, 'writing 0 open, 1 ended'];
+  assert.deepEqual(order, [...told, 'not written', 'read', ...told, 'written', 'read']);
+  await folding.stop();
+});
+
+it('holds a few ends too where they are told ahead, and writes them in one statement', async () => {
+  const { folding, order, own, apply, end } = foldTellingAhead(false);
+  const atMs = Date.now();
+  await own();
+  for (const n of [1, 2]) {
+    const records = historyOf(idOf(n, atMs), { atMs });
+    await apply({ partition: 0, firstOffset: (n - 1) * records.length, records });
+  }
+  await end(true);
+  for (let i = 0; !order.includes('written') && i < 500; i++) await sleep(2);
+  assert.deepEqual(order.slice(-2), ['writing 0 open, 2 ended', 'written']);
+  await folding.stop();
+});
+
+it('writes what it holds at once for somebody who reads it, and says so where it never is', async () => {
+  const { folding, order, own, apply, end, lose } = foldTellingAhead(false);
+  const id = idOf(1, Date.now());
+  const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };
+  await own();
+  await apply(batch);
+  lose();
+  assert.equal(order.pop(), 'not written');
+  assert.equal(folding.pending(id), undefined);
+  await own();
+  await apply(batch);
+  const read = folding.pending(id)?.written();
+  await end(true);
+  await read;
+  assert.equal(order.at(-1), 'written');
   await folding.stop();
 });

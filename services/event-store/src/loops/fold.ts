@@ -3,6 +3,7 @@ import { isFinal } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { fold, type FoldChanges, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
+import { type Pending, versionedOf } from '../domain/watchers.ts';
 import type { EventTable, Partitions } from '../ports.ts';
 
 export type FoldPorts = {
@@ -11,9 +12,11 @@ export type FoldPorts = {
   readonly partitions: Partitions;
   /** Told that the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
   readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
-  /** Told what is about to be written: the log says so, and the tables will within milliseconds. */
+  /** Whether those who watch may know what is not in the tables yet: where nobody else reads them. */
+  readonly tellsAhead: boolean;
+  /** Told, if so, what will be in the tables within milliseconds. */
   readonly onFolding: (touched: ReadonlyMap<string, StoredEvent>) => void;
-  /** Told that what was about to be written was not: it will be read again, and written then. */
+  /** Told that what was to be written was not: it will be read again, and written then. */
   readonly onNotFolded: () => void;
   /** Told after every fold that is in the database. */
   readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
@@ -28,14 +31,12 @@ export type FoldPorts = {
 export type Folding = Subscription & {
   /** Has it write at once what it holds. */
   hurry(): void;
-  /** Whether it holds the accept of this event: it is there, and is told of soon. */
-  holds(id: string): boolean;
-  /** When what is being written of this event has been, or has failed; nothing if nothing is. Never rejects. */
-  written(id: string): Promise<void> | undefined;
+  /** The event as it will be written; nothing if there is nothing to write of it. */
+  pending(id: string): Pending | undefined;
 };
 
 /**
- * A few accepts are held for so long: most events have ended by then, and come and go in one row, in one statement instead of two. It costs those
+ * A few records are held for so long: an event that ends meanwhile comes and goes in one row, and several share one statement. It costs those
  * nothing who wait, since then nothing is held.
  */
 const HOLD_MS = 5;
@@ -59,16 +60,36 @@ export function startFold(ports: FoldPorts): Folding {
   const open = new Map<string, OpenEntry>();
   const places = new Map<number, FoldedPlace>();
   let held: LogBatch[] = [];
-  let holding: Promise<void> = Promise.resolve();
+  let changes: FoldChanges | undefined; // what is held amounts to, or is being written
+  let turn: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
-  let writing: { readonly touched: ReadonlyMap<string, StoredEvent>; readonly done: Promise<void> } | undefined;
   let hasFailed = false; // what was held is not written: nothing after it may be, until it has been read again
 
-  const forget = (): void => {
-    open.clear();
+  const mayHold = (): boolean => {
+    let count = 0;
+    for (const { records } of held) {
+      count += records.length;
+      // Who is told of an end only when it is written would wait for it.
+      if (count > HOLD_RECORDS || (!ports.tellsAhead && records.some(({ change }) => change?.$case !== 'accepted'))) return false;
+    }
+    return true;
+  };
+  const letGo = (): void => {
     held = [];
     clearTimeout(timer);
     timer = undefined;
+    if (changes && ports.tellsAhead) ports.onNotFolded();
+    changes = undefined;
+  };
+  const forget = (): void => {
+    open.clear();
+    letGo();
+  };
+  /** One thing at a time. */
+  const inTurn = (task: () => Promise<void>): Promise<void> => {
+    const done = turn.then(task);
+    turn = done.catch(() => undefined);
+    return done;
   };
   const load = async (batches: readonly LogBatch[]): Promise<Loaded> => {
     const { ids, keyed, owed } = idsToLoad(batches, (id) => open.has(id));
@@ -79,35 +100,16 @@ export function startFold(ports: FoldPorts): Folding {
     return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, owing };
   };
 
-  /** Writes a fold. Those who watch are told first, and those who read wait for it. */
-  const write = async (changes: FoldChanges): Promise<void> => {
-    const done = Promise.withResolvers<undefined>();
-    writing = { touched: changes.touched, done: done.promise };
-    let isWritten = false;
-    try {
-      ports.onFolding(changes.touched);
-      if (!(await events.writeFold(changes))) throw new FoldedElsewhere('Another event-store has folded these records');
-      isWritten = true;
-    } finally {
-      if (!isWritten) ports.onNotFolded();
-      writing = undefined;
-      done.resolve(undefined);
-    }
-  };
-
-  /** Folds what is held. */
-  const writeHeld = async (): Promise<void> => {
-    clearTimeout(timer);
-    timer = undefined;
-    const batches = held;
-    held = [];
-    if (batches.length === 0) return;
+  /** Makes out what these batches, after those that are held, change; whoever watches is told. */
+  const take = async (batches: readonly LogBatch[]): Promise<void> => {
+    if (hasFailed) throw new Error('The records before these could not be folded');
     for (const { partition, firstOffset } of batches)
       if (firstOffset < (places.get(partition)?.endOffset ?? 0)) throw new FoldedElsewhere('These records have been folded before');
-    const { ended, owing } = await load(batches);
-    const changes = withoutPast(
+    held.push(...batches);
+    const { ended, owing } = await load(held);
+    changes = withoutPast(
       fold(
-        batches,
+        held,
         (id) => open.get(id),
         (id) => ended.has(id),
         (partition) => places.get(partition),
@@ -115,12 +117,29 @@ export function startFold(ports: FoldPorts): Folding {
       ),
       ports.keptSinceMs(),
     );
-    await partitions.ensure([...changes.ended, ...changes.dead.map(({ event }) => event)].map((event) => event.endTime?.getTime() ?? 0));
-    await write(changes);
-    for (const [id, stored] of changes.touched) {
+    if (ports.tellsAhead) ports.onFolding(changes.touched);
+  };
+
+  /** Writes what is held. */
+  const write = async (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (!changes) return;
+    const written = changes;
+    held = [];
+    const ends = [...written.ended, ...written.dead.map(({ event }) => event)].map((event) => event.endTime?.getTime() ?? 0);
+    try {
+      await partitions.ensure(ends);
+      if (!(await events.writeFold(written))) throw new FoldedElsewhere('Another event-store has folded these records');
+    } catch (error) {
+      letGo();
+      throw error;
+    }
+    changes = undefined;
+    for (const [id, stored] of written.touched) {
       if (!stored.event || isFinal(stored.event.state)) open.delete(id);
     }
-    for (const entry of changes.open) {
+    for (const entry of written.open) {
       const id = entry.stored.event?.id;
       // The row has the payload now; the fold never looks at it.
       if (id !== undefined) open.set(id, { ...entry, stored: { ...entry.stored, payload: NOTHING }, persisted: true });
@@ -129,24 +148,23 @@ export function startFold(ports: FoldPorts): Folding {
       if (open.size <= KEPT) break;
       open.delete(id);
     }
-    for (const { partition, to, owner } of changes.moves) places.set(partition, { endOffset: to, owner });
-    const endOffsets = new Map(changes.moves.map((move) => [move.partition, move.to]));
+    for (const { partition, to, owner } of written.moves) places.set(partition, { endOffset: to, owner });
+    const endOffsets = new Map(written.moves.map((move) => [move.partition, move.to]));
     subscription.applied(endOffsets);
-    ports.onFolded(changes.touched, endOffsets);
+    ports.onFolded(written.touched, endOffsets);
   };
-  /** Folds what is held without having been told of more; what fails is read again. */
-  const writeNow = (): void => {
-    holding = holding.then(writeHeld).catch(() => {
+  /** Writes what is held without having been told of more; what fails is read again. */
+  const writeNow = (): Promise<void> =>
+    inTurn(write).catch(() => {
       hasFailed = true;
       subscription.again();
     });
-  };
 
   const subscription = log.subscribe({
     name: 'event-store',
     async owned(owned) {
+      await turn;
       forget();
-      await holding;
       hasFailed = false;
       const offsets = new Map<number, number>();
       for (const { partition, endOffset, owner } of await events.positions(owned)) {
@@ -159,11 +177,9 @@ export function startFold(ports: FoldPorts): Folding {
     },
     async apply(batches) {
       await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
-      await holding;
-      if (hasFailed) throw new Error('The records before these could not be folded');
-      held.push(...batches);
-      if (mayWait(held) && !ports.isAwaited()) timer ??= setTimeout(writeNow, HOLD_MS);
-      else await writeHeld();
+      await inTurn(() => take(batches));
+      if (mayHold() && !ports.isAwaited()) timer ??= setTimeout(() => void writeNow(), HOLD_MS);
+      else await inTurn(write);
     },
     lost() {
       forget();
@@ -173,23 +189,16 @@ export function startFold(ports: FoldPorts): Folding {
   return {
     ...subscription,
     hurry() {
-      if (held.length > 0) writeNow();
+      if (changes) void writeNow();
     },
-    written: (id) => (writing?.touched.has(id) ? writing.done : undefined),
-    holds: (id) => held.some(({ records }) => records.some(({ eventId }) => eventId === id)),
+    pending(id) {
+      const stored = changes?.touched.get(id);
+      return stored && { told: ports.tellsAhead ? versionedOf(stored) : undefined, written: writeNow };
+    },
     async stop() {
       await subscription.stop();
       forget(); // the log has it
-      await holding;
+      await turn;
     },
   };
-}
-
-function mayWait(batches: readonly LogBatch[]): boolean {
-  let count = 0;
-  for (const { records } of batches) {
-    count += records.length;
-    if (count > HOLD_RECORDS || records.some(({ change }) => change?.$case !== 'accepted')) return false;
-  }
-  return true;
 }

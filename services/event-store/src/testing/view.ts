@@ -43,6 +43,7 @@ export async function openView(sql: Sql) {
     partitions,
     onOwned: () => undefined,
     isAwaited: () => true,
+    tellsAhead: false,
     onFolding: () => undefined,
     onNotFolded: () => undefined,
     keptSinceMs: () => ({ eventsMs: Date.now() - KEPT.eventsMs, deadLettersMs: Date.now() - KEPT.deadLettersMs }),

@@ -26,7 +26,7 @@ export type Writer = {
 export type OnRecorded = (entry: Subject, record: EventRecord) => void;
 
 /** A start that is alone waits so long for its end: most attempts are over sooner, and then one record says both. */
-const START_WAITS_MS = 1;
+const START_WAITS_MS = 5;
 /**
  * While much is on its way, records gather for so long, or until they are so many: one commit for hundreds of them, here and in the view.
  * Nobody waits for them meanwhile but the event itself; its instance has the next one already.

@@ -3,7 +3,7 @@ import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { timeOfUuidV7 } from '@evenfall/time';
 import type { Sql } from '@evenfall/postgres';
-import { ENDED_VERSION, type VersionedEvent } from '../../domain/watchers.ts';
+import { ENDED_VERSION, type VersionedEvent, versionedOf } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
 import { countEvents, totalSizeOf } from './count-events.ts';
 import { listByOffset } from './list-by-offset.ts';
@@ -48,13 +48,13 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         SELECT true AS is_open, data FROM events.open_event WHERE id = ${id}
         UNION ALL SELECT false, data FROM events.ended_event WHERE id = ${id} AND end_time > ${from}
         LIMIT 1`;
-      return row && versionedOf(row);
+      return row && versionedOfRow(row);
     },
     async getManyVersioned(ids) {
       const rows = await sql<VersionedRow[]>`
         SELECT true AS is_open, data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])
         UNION ALL SELECT false, data FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
-      return rows.map(versionedOf).filter((one) => one !== undefined);
+      return rows.map(versionedOfRow).filter((one) => one !== undefined);
     },
     listEvents: (query, after, limit) => listEvents(sql, query, after, limit, moment()),
     listByOffset: (query, page) => listByOffset(sql, query, page, moment()),
@@ -82,10 +82,9 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
 
 type VersionedRow = { readonly is_open: boolean; readonly data: Buffer };
 
-function versionedOf(row: VersionedRow): VersionedEvent | undefined {
+function versionedOfRow(row: VersionedRow): VersionedEvent | undefined {
   if (!row.is_open) return { event: Event.decode(row.data), version: ENDED_VERSION };
-  const { event, foldCount } = StoredEvent.decode(row.data);
-  return event && { event, version: foldCount };
+  return versionedOf(StoredEvent.decode(row.data));
 }
 
 /** One statement, so one moment: offsets and rows cannot disagree. */
