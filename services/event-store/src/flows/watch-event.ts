@@ -9,6 +9,8 @@ import { wakeable } from './wakeable.ts';
 
 /** How often an event is looked at should a change have been folded by another replica. */
 const LOOK_MS = 1_000;
+/** How long the first state of an event that has just begun is kept back: most have ended by then, and their watchers are told once. */
+const SOON_MS = 5;
 
 type WatchPorts = {
   readonly events: EventTable;
@@ -32,11 +34,14 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
   try {
     let sent = request.afterVersion;
     let believed = false;
+    let hasWaited = false;
     for (; !signal.aborted;) {
-      // One that is about to be written is there, and told of within milliseconds at the latest: nothing needs to be asked.
+      // One that is about to be written is there, and told of within milliseconds at the latest: nothing needs to be asked. If it has not ended
+      // yet it may well have by then.
       const pending = newest ? undefined : ports.pending(id);
-      if (pending && !pending.told) {
-        await wake.next(LOOK_MS);
+      if (pending && (!pending.told || (!isFinal(pending.told.event.state) && !hasWaited))) {
+        await wake.next(pending.told ? SOON_MS : LOOK_MS);
+        hasWaited = true;
         continue;
       }
       const found: VersionedEvent | undefined = newest ?? pending?.told ?? (await stored(ports, id));

@@ -1,6 +1,7 @@
 import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { fold, type FoldChanges, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
 import { type Pending, versionedOf } from '../domain/watchers.ts';
@@ -37,9 +38,10 @@ export type Folding = Subscription & {
 
 /**
  * A few records are held for so long: an event that ends meanwhile comes and goes in one row, and several share one statement. It costs those
- * nothing who wait, since then nothing is held.
+ * nothing who wait, since then nothing is held. Where others read the tables they see no more than is in them.
  */
-const HOLD_MS = 5;
+const HOLD_MS = 20;
+const HOLD_SHARED_MS = 5;
 const HOLD_RECORDS = 64;
 
 /** Open events kept in memory; others are read back when a record comes for them. */
@@ -70,7 +72,7 @@ export function startFold(ports: FoldPorts): Folding {
     for (const { records } of held) {
       count += records.length;
       // Who is told of an end only when it is written would wait for it.
-      if (count > HOLD_RECORDS || (!ports.tellsAhead && records.some(({ change }) => change?.$case !== 'accepted'))) return false;
+      if (count > HOLD_RECORDS || (!ports.tellsAhead && !records.every(isAccept))) return false;
     }
     return true;
   };
@@ -176,9 +178,10 @@ export function startFold(ports: FoldPorts): Folding {
       return offsets;
     },
     async apply(batches) {
-      await yieldToLoop(); // the queue follows the same log: what it sends to run goes first, and more gathers here meanwhile
+      // The queue follows the same log: what it sends to run goes first, and more gathers here meanwhile.
+      if (batches.some(({ records }) => records.some(isAccept))) await yieldToLoop();
       await inTurn(() => take(batches));
-      if (mayHold() && !ports.isAwaited()) timer ??= setTimeout(() => void writeNow(), HOLD_MS);
+      if (mayHold() && !ports.isAwaited()) timer ??= setTimeout(() => void writeNow(), ports.tellsAhead ? HOLD_MS : HOLD_SHARED_MS);
       else await inTurn(write);
     },
     lost() {
@@ -201,4 +204,8 @@ export function startFold(ports: FoldPorts): Folding {
       await turn;
     },
   };
+}
+
+function isAccept({ change }: EventRecord): boolean {
+  return change?.$case === 'accepted';
 }
