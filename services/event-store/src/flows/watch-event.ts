@@ -46,6 +46,11 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
       }
       const found: VersionedEvent | undefined = newest ?? pending?.told ?? (await stored(ports, id));
       newest = undefined;
+      if (!found && !hasWaited) {
+        hasWaited = true; // it may have been accepted just now: it is told of before it is written
+        await wake.next(SOON_MS);
+        continue;
+      }
       if (!found) {
         if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
         await ports.barrier.caughtUpSoon();
