@@ -16,34 +16,30 @@ export function pushable<T>(onLeave?: () => void): Pushable<T> {
   let head = 0;
   let closed = false;
   let failure: { error: unknown } | undefined;
-  let wake: (() => void) | undefined;
+  let waiting: PromiseWithResolvers<IteratorResult<T, undefined>> | undefined;
 
-  const rouse = (): void => {
-    const waiter = wake;
-    wake = undefined;
-    waiter?.();
+  /** What is next, if it is known already. */
+  const settle = (): Promise<IteratorResult<T, undefined>> | undefined => {
+    if (head < items.length) {
+      const value = items[head++] as T; // head < length: there is one
+      if (head === items.length) {
+        items = [];
+        head = 0;
+      }
+      return Promise.resolve({ done: false, value });
+    }
+    if (failure) return Promise.reject(failure.error as Error);
+    return closed ? Promise.resolve({ done: true, value: undefined }) : undefined;
   };
   const close = (): void => {
     closed = true;
-    rouse();
+    const reader = waiting;
+    waiting = undefined;
+    if (failure) reader?.reject(failure.error);
+    else reader?.resolve({ done: true, value: undefined });
   };
-  const next = async (): Promise<IteratorResult<T, undefined>> => {
-    for (;;) {
-      if (head < items.length) {
-        const value = items[head++] as T; // head < length: there is one
-        if (head === items.length) {
-          items = [];
-          head = 0;
-        }
-        return { done: false, value };
-      }
-      if (failure) throw failure.error;
-      if (closed) return { done: true, value: undefined };
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-  };
+  // Hot, every message between services passes here: one promise each, and an item goes straight to a reader that waits.
+  const next = (): Promise<IteratorResult<T, undefined>> => settle() ?? (waiting = Promise.withResolvers()).promise;
 
   return {
     get size() {
@@ -54,8 +50,10 @@ export function pushable<T>(onLeave?: () => void): Pushable<T> {
     },
     push(item) {
       if (closed) return;
-      items.push(item);
-      if (wake) rouse();
+      const reader = waiting;
+      waiting = undefined;
+      if (reader) reader.resolve({ done: false, value: item });
+      else items.push(item);
     },
     end: close,
     fail(error) {

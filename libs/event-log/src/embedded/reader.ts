@@ -88,7 +88,7 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
           await new Promise<void>((resolve) => {
             wake = resolve;
             // It may have moved, or been stopped, between the look and the wait.
-            if (signal.aborted || isOver || [...cursors].some(([partition, at]) => tail.knownEnd(partition) > at)) rouse();
+            if (signal.aborted || isOver || isBehind(tail, cursors)) rouse();
           });
           continue;
         }
@@ -139,22 +139,29 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
   };
 }
 
+/** Hot, every flush wakes every reader: nothing is made for partitions that have not moved. */
 async function nextBatches(sql: Sql, tail: Tail, cursors: ReadonlyMap<number, number>): Promise<readonly LogBatch[]> {
   const found: LogBatch[] = [];
   let records = 0;
-  const behind: [number, number][] = [];
-  for (const [partition, at] of cursors) {
+  let behind: number | undefined;
+  for (const partition of cursors.keys()) {
+    const at = cursors.get(partition) ?? 0;
     if (tail.knownEnd(partition) <= at || records >= APPLY_RECORDS) continue;
     const batches = tail.from(partition, at, APPLY_RECORDS - records);
-    if (batches.length === 0) behind.push([partition, at]);
+    if (batches.length === 0) behind ??= partition;
     for (const batch of batches) {
       found.push(batch);
       records += batch.records.length;
     }
   }
   if (found.length > 0) return found;
-  const [oldest] = behind;
-  return oldest ? readStored(sql, oldest[0], oldest[1]) : [];
+  return behind === undefined ? [] : readStored(sql, behind, cursors.get(behind) ?? 0);
+}
+
+/** Whether the log is known to go on behind one of the cursors. */
+function isBehind(tail: Tail, cursors: ReadonlyMap<number, number>): boolean {
+  for (const partition of cursors.keys()) if (tail.knownEnd(partition) > (cursors.get(partition) ?? 0)) return true;
+  return false;
 }
 
 async function readStored(sql: Sql, partition: number, from: number): Promise<readonly LogBatch[]> {
