@@ -14,7 +14,7 @@ export type EmbeddedLogOptions = {
   readonly appendSql?: Sql;
   /** Fixed when the log is made; opening it with another number fails. Default 12. */
   readonly partitionCount?: number;
-  /** Whether other processes read it, and are told of what is written. Default true. */
+  /** Whether other processes read or write it, and are told of what is written. Default true. */
   readonly isShared?: boolean;
   /** A new segment is begun once the newest holds so much. Default 64 MiB. */
   readonly segmentBytes?: number;
@@ -37,9 +37,10 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
   const total = row?.total ?? 0;
   if (total !== partitionCount) throw new Error(`The event log was made with ${total} partitions, not ${partitionCount}`);
 
+  const isShared = options.isShared ?? true;
   const tail = createTail(partitionCount);
-  const appender = createAppender(options.appendSql ?? sql, tail, options.isShared ?? true);
-  const reader = await createReader(sql, tail, options.onFailure);
+  const appender = createAppender(options.appendSql ?? sql, tail, isShared);
+  const reader = await createReader(sql, tail, { isShared, onFailure: options.onFailure });
   const segments = startSegments(sql, {
     maxBytes: options.segmentBytes ?? 64 * 1024 * 1024,
     checkMs: options.segmentCheckMs ?? 10_000,

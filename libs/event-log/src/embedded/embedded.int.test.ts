@@ -57,6 +57,22 @@ test('a log cannot be opened with another number of partitions', async () => {
   await assert.rejects(openEmbeddedLog({ sql: database.sql, partitionCount: 5, onFailure: fail }), /made with 4 partitions, not 5/);
 });
 
+test('a log of one process knows its ends without asking, from before it was opened too', async () => {
+  const open = () => openEmbeddedLog({ sql: database.sql, partitionCount: 4, isShared: false, onFailure: fail });
+  const log = await open();
+  const end = await log.append(1, records('mine', 3));
+  await database.sql`ALTER TABLE event_log.partition RENAME TO away`;
+  try {
+    assert.equal((await log.endOffsets()).get(1), end);
+  } finally {
+    await database.sql`ALTER TABLE event_log.away RENAME TO partition`;
+  }
+  await log.close();
+  const again = await open();
+  assert.equal((await again.endOffsets()).get(1), end);
+  await again.close();
+});
+
 test('what was acknowledged is there after the server is killed', async () => {
   const sql = createPool(database.target, { name: 'killed' });
   const log = await openEmbeddedLog({ sql, partitionCount: 4, onFailure: () => undefined });

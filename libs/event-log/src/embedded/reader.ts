@@ -13,8 +13,11 @@ const NOTE_MS = 1_000;
 
 type OnFailure = (error: unknown, doing: string) => void;
 
-/** Follows the log: from the tail where it can, from the table where it must. One process owns all partitions of the embedded log. */
-export async function createReader(sql: Sql, tail: Tail, onFailure: OnFailure) {
+/**
+ * Follows the log: from the tail where it can, from the table where it must. One process owns all partitions of the embedded log. Where no other
+ * writes it, nobody needs to be asked where it ends.
+ */
+export async function createReader(sql: Sql, tail: Tail, { isShared, onFailure }: { readonly isShared: boolean; readonly onFailure: OnFailure }) {
   const ask = async (): Promise<ReadonlyMap<number, number>> => {
     try {
       const rows = await sql<{ partition: number; next_offset: bigint }[]>`SELECT partition, next_offset FROM event_log.partition`;
@@ -28,6 +31,7 @@ export async function createReader(sql: Sql, tail: Tail, onFailure: OnFailure) {
   // One question answers everybody who asked before it was sent.
   let asking: Promise<ReadonlyMap<number, number>> | undefined;
   const endOffsets: EventLog['endOffsets'] = () => {
+    if (!isShared) return Promise.resolve(tail.knownEnds());
     asking ??= Promise.resolve().then(() => {
       asking = undefined;
       return ask();

@@ -7,6 +7,8 @@ import type { LogBatch } from '../port.ts';
 export type Tail = {
   /** The highest end offset heard of. */
   knownEnd(partition: number): number;
+  /** The same of every partition. */
+  knownEnds(): ReadonlyMap<number, number>;
   /** Takes note of a written batch. */
   wrote(batch: LogBatch): void;
   /** Takes note that somebody wrote up to here. */
@@ -29,6 +31,7 @@ export function createTail(partitionCount: number): Tail {
 
   return {
     knownEnd: (partition) => of(partition).end,
+    knownEnds: () => new Map(kept.map(({ end }, partition) => [partition, end])),
     wrote(batch) {
       const part = of(batch.partition);
       const end = batch.firstOffset + batch.records.length;
