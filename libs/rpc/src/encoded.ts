@@ -8,7 +8,11 @@ export function encodedMessage<T extends object>(bytes: Uint8Array, decode: (byt
   let message: T | undefined;
   const decoded = (): T => (message ??= decode(bytes));
   return new Proxy<T>({} as T, {
-    get: (_, name) => (name === BYTES ? bytes : Reflect.get(decoded(), name)),
+    get(_, name) {
+      if (name === BYTES) return bytes;
+      // Every promise it goes through asks whether it is one; no message has such a field.
+      return name === 'then' ? undefined : Reflect.get(decoded(), name);
+    },
     has: (_, name) => name in decoded(),
     ownKeys: () => Reflect.ownKeys(decoded()),
     getOwnPropertyDescriptor: (_, name) => {
