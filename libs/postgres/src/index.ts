@@ -1,4 +1,5 @@
 export { createPool, socketUrl, type PoolOptions, type PostgresTarget, type Sql } from './pool.ts';
+export { taken } from './taken.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
 export { postgresRefusal, isConnectionFailure } from './failures.ts';
 export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded/server.ts';

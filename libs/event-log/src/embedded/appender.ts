@@ -1,7 +1,7 @@
 import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
 import type { Sql } from '@evenfall/postgres';
-import { postgresRefusal } from '@evenfall/postgres';
+import { postgresRefusal, taken } from '@evenfall/postgres';
 import { appendCounters } from '../counters.ts';
 import type { Tail } from './tail.ts';
 
@@ -31,15 +31,15 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
   const flushAll = async (): Promise<void> => {
     await Promise.resolve(); // appends of the same turn go together
     while (waiting.length > 0) {
-      const taken = take();
+      const batch = take();
       try {
-        await flush(sql, tail, taken, isShared);
+        await flush(sql, tail, batch, isShared);
         counters.flushes_total++;
-        counters.appends_total += taken.length;
-        for (const { records } of taken) counters.records_total += records.length;
+        counters.appends_total += batch.length;
+        for (const { records } of batch) counters.records_total += records.length;
       } catch (error) {
         const failure = postgresRefusal(error, 'LOG_UNAVAILABLE');
-        for (const one of taken) one.reject(failure);
+        for (const one of batch) one.reject(failure);
       }
     }
     flushing = undefined;
@@ -48,10 +48,10 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
     let count = 0;
     let records = 0;
     while (count < waiting.length && records < FLUSH_RECORDS) records += (waiting[count++] as Waiting).records.length;
-    const taken = count === waiting.length ? waiting : waiting.slice(0, count);
+    const batch = count === waiting.length ? waiting : waiting.slice(0, count);
     waiting = count === waiting.length ? [] : waiting.slice(count);
     waitingRecords -= records;
-    return taken;
+    return batch;
   };
 
   return {
@@ -74,7 +74,7 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
 type StoredRow = { readonly partition: number; readonly first_offset: bigint };
 
 /** The same for one partition, which is what a quiet platform writes: half the time of the statement for many. */
-function storeOne(sql: Sql, partition: number, count: number, data: Buffer, isShared: boolean): Promise<readonly StoredRow[]> {
+function storeOne(sql: Sql, partition: number, count: number, data: Buffer, isShared: boolean) {
   return sql<StoredRow[]>`
     WITH moved AS (
       UPDATE event_log.partition SET next_offset = next_offset + ${count}::int WHERE partition = ${partition}::int
@@ -86,13 +86,13 @@ function storeOne(sql: Sql, partition: number, count: number, data: Buffer, isSh
     SELECT partition, first_offset ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + ${count}::int)` : sql``} FROM moved`;
 }
 
-async function flush(sql: Sql, tail: Tail, taken: readonly Waiting[], isShared: boolean): Promise<void> {
-  const byPartition = new Map<number, { records: EventRecord[]; appends: { waiting: Waiting; end: number }[] }>();
-  for (const one of taken) {
+async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared: boolean): Promise<void> {
+  const byPartition = new Map<number, { records: EventRecord[]; appends: { one: Waiting; end: number }[] }>();
+  for (const one of waiting) {
     let part = byPartition.get(one.partition);
     if (!part) byPartition.set(one.partition, (part = { records: [], appends: [] }));
     for (const record of one.records) part.records.push(record);
-    part.appends.push({ waiting: one, end: part.records.length });
+    part.appends.push({ one, end: part.records.length });
   }
   // One blob, cut up by the server: postgres.js would escape an array of bytea byte by byte.
   const encoded = [...byPartition.values()].map((part) => RecordBatch.encode({ records: part.records }).finish());
@@ -119,13 +119,13 @@ async function flush(sql: Sql, tail: Tail, taken: readonly Waiting[], isShared: 
       SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, count, substring(${blob}::bytea FROM start FOR length) FROM moved
     )
     SELECT partition, first_offset ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + count)` : sql``} FROM moved`;
-  const rows = encoded.length === 1 ? await storeOne(sql, taken[0]?.partition ?? 0, counts[0] ?? 0, blob, isShared) : await storeMany();
+  const rows = await taken(encoded.length === 1 ? storeOne(sql, waiting[0]?.partition ?? 0, counts[0] ?? 0, blob, isShared) : storeMany());
   if (rows.length !== byPartition.size) throw new Error('The event log lacks a partition');
   for (const row of rows) {
     const part = byPartition.get(row.partition);
     if (!part) continue;
     const firstOffset = Number(row.first_offset);
-    for (const { waiting, end } of part.appends) waiting.resolve(firstOffset + end);
+    for (const { one, end } of part.appends) one.resolve(firstOffset + end);
     tail.wrote({ partition: row.partition, firstOffset, records: part.records });
   }
 }

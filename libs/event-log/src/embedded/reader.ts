@@ -17,7 +17,11 @@ type OnFailure = (error: unknown, doing: string) => void;
  * Follows the log: from the tail where it can, from the table where it must. One process owns all partitions of the embedded log. Where no other
  * writes it, nobody needs to be asked where it ends.
  */
-export async function createReader(sql: Sql, tail: Tail, { isShared, onFailure }: { readonly isShared: boolean; readonly onFailure: OnFailure }) {
+export async function createReader(
+  sql: Sql,
+  tail: Tail,
+  { isShared, onFailure }: { readonly isShared: boolean; readonly onFailure: OnFailure },
+) {
   const ask = async (): Promise<ReadonlyMap<number, number>> => {
     try {
       const rows = await sql<{ partition: number; next_offset: bigint }[]>`SELECT partition, next_offset FROM event_log.partition`;

@@ -2,7 +2,7 @@ import type { OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_s
 import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { timeOfUuidV7 } from '@evenfall/time';
-import type { Sql } from '@evenfall/postgres';
+import { type Sql, taken } from '@evenfall/postgres';
 import { ENDED_VERSION, type VersionedEvent, versionedOf } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
 import { countEvents, totalSizeOf } from './count-events.ts';
@@ -44,10 +44,12 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       // An event ends after it was made: older partitions need not be looked at.
       const made = timeOfUuidV7(id);
       const from = made === undefined ? since() : new Date(Math.max(made - 60_000, Date.now() - retentionMs)).toISOString();
-      const [row] = await sql<VersionedRow[]>`
+      const [row] = await taken(
+        sql<VersionedRow[]>`
         SELECT true AS is_open, data FROM events.open_event WHERE id = ${id}
         UNION ALL SELECT false, data FROM events.ended_event WHERE id = ${id} AND end_time > ${from}
-        LIMIT 1`;
+        LIMIT 1`,
+      );
       return row && versionedOfRow(row);
     },
     async getManyVersioned(ids) {

@@ -1,5 +1,5 @@
 import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
-import type { Sql } from '@evenfall/postgres';
+import { type Sql, taken } from '@evenfall/postgres';
 import type { PageKey } from '../../domain/page-token.ts';
 import { type EndRange, newestFirst } from '../../domain/spans.ts';
 import type { FoundEvent } from '../../ports.ts';
@@ -85,13 +85,15 @@ async function pageOf(
   const parts = [...open, ...ended];
   if (parts.length === 0) return [];
   // Aggregates take the rows as a sorted subquery hands them over.
-  const [page] = await sql<PackedPage[]>`
+  const [page] = await taken(
+    sql<PackedPage[]>`
     SELECT string_agg(data, ''::bytea) AS data, string_agg(length(data)::text, ',') AS lengths, string_agg(id::text, ',') AS ids,
       string_agg(CASE WHEN isfinite(key) THEN (extract(epoch FROM key) * 1000)::float8::text ELSE '' END, ',') AS keys_ms,
       string_agg(CASE WHEN is_open THEN '1' ELSE '0' END, ',') AS are_open
     FROM (
       SELECT is_open, id, data, key FROM (${unionOf(sql, parts)}) AS every ORDER BY key ${direction}, id ${direction} LIMIT ${limit}
-    ) AS page`;
+    ) AS page`,
+  );
   return page ? unpacked(page) : [];
 }
 

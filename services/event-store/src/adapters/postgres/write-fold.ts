@@ -1,6 +1,6 @@
 import { Event } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import type { Sql } from '@evenfall/postgres';
+import { type Sql, taken } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { deliveryParts } from './fold-deliveries.ts';
 import { sortTimeOf } from '../../domain/sort-time.ts';
@@ -113,7 +113,8 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
       ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events
     )`;
   const [owedPart, settledPart, amendedPart] = deliveryParts(sql, changes, blob);
-  const [row] = await sql<{ ok: boolean }[]>`
+  const [row] = await taken(
+    sql<{ ok: boolean }[]>`
     WITH blob AS MATERIALIZED ( -- looked at by a subquery: joined, it would be copied for every row
       SELECT ${blob.bytes()}::bytea AS bytes
     ), words AS MATERIALIZED (
@@ -130,6 +131,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
     ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${owedPart} ${settledPart} ${amendedPart}
-    SELECT ok FROM checked`;
+    SELECT ok FROM checked`,
+  );
   return row?.ok ?? false;
 }
