@@ -5,7 +5,7 @@ import {
   type ListEventsRequest,
 } from '@evenfall/contracts/v1/event_service';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import type { Sql } from '@evenfall/postgres';
+import { type Part, part, raw } from '@evenfall/postgres';
 import { type EndRange, noEndFrom, spanFrom, spanOf } from '../../domain/spans.ts';
 
 const ALL = Object.values(State).filter((state) => state > 0);
@@ -40,13 +40,13 @@ export function endRangeOf(query: ListEventsRequest, { nowMs, sinceMs }: Moment)
 }
 
 /** Conditions of both tables. The state is one, and stands in the text: a plan is then made for it, with the index that has it. */
-export function filterOf(sql: Sql, query: ListEventsRequest, state: State) {
-  return sql`
-    namespace = ${query.namespace} AND function = ${query.function} AND state = ${sql.unsafe(String(state))}
-    ${query.qualifier === '' ? sql`` : sql`AND version = ${query.qualifier}`}
-    ${query.trigger === '' ? sql`` : sql`AND trigger = ${query.trigger}`}
-    ${query.startTimeAfter ? sql`AND sort_time >= ${query.startTimeAfter.toISOString()}` : sql``}
-    ${query.startTimeBefore ? sql`AND sort_time < ${query.startTimeBefore.toISOString()}` : sql``}`;
+export function filterOf(query: ListEventsRequest, state: State) {
+  return part`
+    namespace = ${query.namespace} AND function = ${query.function} AND state = ${raw(String(state))}
+    ${query.qualifier === '' ? part`` : part`AND version = ${query.qualifier}`}
+    ${query.trigger === '' ? part`` : part`AND trigger = ${query.trigger}`}
+    ${query.startTimeAfter ? part`AND sort_time >= ${query.startTimeAfter.toISOString()}` : part``}
+    ${query.startTimeBefore ? part`AND sort_time < ${query.startTimeBefore.toISOString()}` : part``}`;
 }
 
 /**
@@ -54,26 +54,26 @@ export function filterOf(sql: Sql, query: ListEventsRequest, state: State) {
  * that nearly all rows of the others match. Times between are parameters, one by one: as a pair of bounds that are not known the planner takes
  * them for a narrow range, and sorts thousands of rows instead of following an index in its order.
  */
-export function within(sql: Sql, { fromMs, toMs }: EndRange) {
-  const edge = (ms: number) => sql.unsafe(`'${new Date(ms).toISOString()}'`);
-  return sql`
-    AND end_time >= ${edge(spanOf(fromMs))} ${spanOf(fromMs) === fromMs ? sql`` : sql`AND (end_time >= ${new Date(fromMs).toISOString()}) IS TRUE`}
-    AND end_time < ${edge(spanFrom(toMs))} ${spanFrom(toMs) === toMs ? sql`` : sql`AND (end_time < ${new Date(toMs).toISOString()}) IS TRUE`}`;
+export function within({ fromMs, toMs }: EndRange) {
+  const edge = (ms: number) => raw(`'${new Date(ms).toISOString()}'`);
+  return part`
+    AND end_time >= ${edge(spanOf(fromMs))} ${spanOf(fromMs) === fromMs ? part`` : part`AND (end_time >= ${new Date(fromMs).toISOString()}) IS TRUE`}
+    AND end_time < ${edge(spanFrom(toMs))} ${spanFrom(toMs) === toMs ? part`` : part`AND (end_time < ${new Date(toMs).toISOString()}) IS TRUE`}`;
 }
 
 /** How a list is ordered. */
-export function orderOf(sql: Sql, query: ListEventsRequest) {
+export function orderOf(query: ListEventsRequest) {
   const isDescending = query.order !== Order.ASC;
   const byEnd = query.orderBy === OrderBy.END_TIME;
   return {
     byEnd,
     isDescending,
-    direction: isDescending ? sql`DESC` : sql`ASC`,
-    beyond: isDescending ? sql`<` : sql`>`,
+    direction: isDescending ? part`DESC` : part`ASC`,
+    beyond: isDescending ? part`<` : part`>`,
     // Open events have no end: they order as if it were infinitely late.
-    openKey: byEnd ? sql`'infinity'::timestamptz` : sql`sort_time`,
-    openOrder: byEnd ? sql`id` : sql`sort_time ${isDescending ? sql`DESC` : sql`ASC`}, id`,
-    endedKey: byEnd ? sql`end_time` : sql`sort_time`,
+    openKey: byEnd ? part`'infinity'::timestamptz` : part`sort_time`,
+    openOrder: byEnd ? part`id` : part`sort_time ${isDescending ? part`DESC` : part`ASC`}, id`,
+    endedKey: byEnd ? part`end_time` : part`sort_time`,
   };
 }
 
@@ -89,6 +89,6 @@ export function encodedEventOf(row: EventRow): Buffer {
 }
 
 /** Joins what is there with UNION ALL. */
-export function unionOf<T>(sql: Sql, parts: readonly T[]) {
-  return parts.slice(1).reduce((all, part) => sql`${all as never} UNION ALL ${part as never}`, sql`${parts[0] as never}`);
+export function unionOf(parts: readonly Part[]): Part {
+  return parts.reduce((all, one) => part`${all} UNION ALL ${one}`);
 }

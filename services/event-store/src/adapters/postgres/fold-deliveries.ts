@@ -1,7 +1,7 @@
 import { Event } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { destinationKey, owedDestination } from '@evenfall/event-model';
-import type { Sql } from '@evenfall/postgres';
+import { part } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { type Blob, createColumns, literalOf } from './row-encoding.ts';
 
@@ -11,20 +11,20 @@ const NOTHING = Buffer.alloc(0);
  * The parts of the fold's statement that are about destinations; empty texts, and no work, for a fold of events without any. They read the
  * statement's `blob`, `checked` and, where open rows go, `closed`.
  */
-export function deliveryParts(sql: Sql, { owed, settled, amended, closed, purged }: FoldChanges, blob: Blob) {
+export function deliveryParts({ owed, settled, amended, closed, purged }: FoldChanges, blob: Blob) {
   return [
-    owed.length === 0 ? sql`` : owedPart(sql, owed, closed.length > 0, blob),
+    owed.length === 0 ? part`` : owedPart(owed, closed.length > 0, blob),
     settled.length === 0
-      ? sql``
-      : sql`, settled AS (
+      ? part``
+      : part`, settled AS (
       DELETE FROM events.delivery WHERE id = ANY(${literalOf(settled)}::uuid[]) AND (SELECT ok FROM checked)
     )`,
-    amended.length === 0 ? sql`` : amendedPart(sql, amended, purged, blob),
+    amended.length === 0 ? part`` : amendedPart(amended, purged, blob),
   ] as const;
 }
 
 /** The payload of a row that is there already stays as it is. */
-function owedPart(sql: Sql, owed: FoldChanges['owed'], hasClosed: boolean, blob: Blob) {
+function owedPart(owed: FoldChanges['owed'], hasClosed: boolean, blob: Blob) {
   const rows = createColumns(8);
   for (const { stored, partition } of owed) {
     const target = owedDestination(stored);
@@ -34,11 +34,11 @@ function owedPart(sql: Sql, owed: FoldChanges['owed'], hasClosed: boolean, blob:
     const endMs = stored.event.endTime?.getTime() ?? 0;
     rows.add(stored.event.id, partition, destinationKey(target), endMs, data, payload - data, payload, blob.end - payload);
   }
-  return sql`, owed AS (
+  return part`, owed AS (
       INSERT INTO events.delivery (id, partition, destination, end_time, data, payload)
       SELECT d.id, d.partition, d.destination, to_timestamp(d.end_ms / 1000.0), substring((SELECT bytes FROM blob) FROM d.data_at FOR d.data_length),
-        ${hasClosed ? sql`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),` : sql``}
-        substring((SELECT bytes FROM blob) FROM d.payload_at FOR d.payload_length)${hasClosed ? sql`)` : sql``}
+        ${hasClosed ? part`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),` : part``}
+        substring((SELECT bytes FROM blob) FROM d.payload_at FOR d.payload_length)${hasClosed ? part`)` : part``}
       FROM unnest(${rows.column(0)}::uuid[], ${rows.column(1)}::int[], ${rows.column(2)}::uuid[], ${rows.column(3)}::float8[], ${rows.column(4)}::int[],
         ${rows.column(5)}::int[], ${rows.column(6)}::int[], ${rows.column(7)}::int[]
       ) AS d (id, partition, destination, end_ms, data_at, data_length, payload_at, payload_length)
@@ -48,7 +48,7 @@ function owedPart(sql: Sql, owed: FoldChanges['owed'], hasClosed: boolean, blob:
 }
 
 /** Rows of events that have ended, and their dead letters. The range of their times keeps the update to the partitions they are in. */
-function amendedPart(sql: Sql, amended: readonly Event[], purged: readonly string[], blob: Blob) {
+function amendedPart(amended: readonly Event[], purged: readonly string[], blob: Blob) {
   const rows = createColumns(4);
   let [from, to] = [Infinity, -Infinity];
   for (const event of amended) {
@@ -57,8 +57,8 @@ function amendedPart(sql: Sql, amended: readonly Event[], purged: readonly strin
     [from, to] = [Math.min(from, endMs), Math.max(to, endMs)];
     rows.add(event.id, endMs, data, blob.end - data);
   }
-  const range = sql`BETWEEN to_timestamp(${from}::float8 / 1000.0) AND to_timestamp(${to}::float8 / 1000.0) AND (SELECT ok FROM checked)`;
-  return sql`, amendment AS MATERIALIZED (
+  const range = part`BETWEEN to_timestamp(${from}::float8 / 1000.0) AND to_timestamp(${to}::float8 / 1000.0) AND (SELECT ok FROM checked)`;
+  return part`, amendment AS MATERIALIZED (
       SELECT a.id, to_timestamp(a.end_ms / 1000.0) AS end_time, substring((SELECT bytes FROM blob) FROM a.data_at FOR a.data_length) AS data
       FROM unnest(${rows.column(0)}::uuid[], ${rows.column(1)}::float8[], ${rows.column(2)}::int[], ${rows.column(3)}::int[]) AS a (id, end_ms, data_at, data_length)
     ), amended AS (

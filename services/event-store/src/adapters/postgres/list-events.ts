@@ -1,5 +1,5 @@
 import type { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
-import { type Sql, taken } from '@evenfall/postgres';
+import { ask, part, type Sql } from '@evenfall/postgres';
 import type { PageKey } from '../../domain/page-token.ts';
 import { type EndRange, newestFirst } from '../../domain/spans.ts';
 import type { FoundEvent } from '../../ports.ts';
@@ -40,7 +40,7 @@ export async function listEvents(
   limit: number,
   moment: Moment,
 ): Promise<readonly FoundEvent[]> {
-  const { byEnd, isDescending } = orderOf(sql, query);
+  const { byEnd, isDescending } = orderOf(query);
   const all = endRangeOf(query, moment);
   const pieces = byEnd || !isDescending ? [all] : newestFirst(all, moment.nowMs);
   let found: KeyedRow[] = [];
@@ -68,30 +68,31 @@ async function pageOf(
   piece: EndRange,
   withOpen: boolean,
 ): Promise<readonly KeyedRow[]> {
-  const { direction, beyond, openKey, openOrder, endedKey } = orderOf(sql, query);
+  const { direction, beyond, openKey, openOrder, endedKey } = orderOf(query);
   const afterTime = after && (after.timeMs === null ? 'infinity' : new Date(after.timeMs).toISOString());
   // By way of text: as a timestamptz the driver would make a Date of it, and there is none of infinity.
-  const last = after && afterTime ? sql`(${afterTime}::text::timestamptz, ${after.id}::uuid)` : undefined;
+  const last = after && afterTime ? part`(${afterTime}::text::timestamptz, ${after.id}::uuid)` : undefined;
   const open = (withOpen ? openStates(query) : []).map(
-    (state) => sql`
-      (SELECT true AS is_open, ${openKey} AS key, id, data FROM events.open_event WHERE ${filterOf(sql, query, state)}
-       ${last ? sql`AND (${openKey}, id) ${beyond} ${last}` : sql``} ORDER BY ${openOrder} ${direction} LIMIT ${limit})`,
+    (state) => part`
+      (SELECT true AS is_open, ${openKey} AS key, id, data FROM events.open_event WHERE ${filterOf(query, state)}
+       ${last ? part`AND (${openKey}, id) ${beyond} ${last}` : part``} ORDER BY ${openOrder} ${direction} LIMIT ${limit})`,
   );
   const ended = endedStates(query).map(
-    (state) => sql`
-      (SELECT false AS is_open, ${endedKey} AS key, id, data FROM events.ended_event WHERE ${filterOf(sql, query, state)} ${within(sql, piece)}
-       ${last ? sql`AND (${endedKey}, id) ${beyond} ${last}` : sql``} ORDER BY ${endedKey} ${direction}, id ${direction} LIMIT ${limit})`,
+    (state) => part`
+      (SELECT false AS is_open, ${endedKey} AS key, id, data FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
+       ${last ? part`AND (${endedKey}, id) ${beyond} ${last}` : part``} ORDER BY ${endedKey} ${direction}, id ${direction} LIMIT ${limit})`,
   );
   const parts = [...open, ...ended];
   if (parts.length === 0) return [];
   // Aggregates take the rows as a sorted subquery hands them over.
-  const [page] = await taken(
-    sql<PackedPage[]>`
+  const [page] = await ask<PackedPage>(
+    sql,
+    part`
     SELECT string_agg(data, ''::bytea) AS data, string_agg(length(data)::text, ',') AS lengths, string_agg(id::text, ',') AS ids,
       string_agg(CASE WHEN isfinite(key) THEN (extract(epoch FROM key) * 1000)::float8::text ELSE '' END, ',') AS keys_ms,
       string_agg(CASE WHEN is_open THEN '1' ELSE '0' END, ',') AS are_open
     FROM (
-      SELECT is_open, id, data, key FROM (${unionOf(sql, parts)}) AS every ORDER BY key ${direction}, id ${direction} LIMIT ${limit}
+      SELECT is_open, id, data, key FROM (${unionOf(parts)}) AS every ORDER BY key ${direction}, id ${direction} LIMIT ${limit}
     ) AS page`,
   );
   return page ? unpacked(page) : [];

@@ -1,6 +1,6 @@
 import { Event } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { type Sql, taken } from '@evenfall/postgres';
+import { ask, part, type Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { deliveryParts } from './fold-deliveries.ts';
 import { sortTimeOf } from '../../domain/sort-time.ts';
@@ -53,8 +53,8 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
   // Each part costs its share of every statement it stands in, also with nothing to do: it stands there only when there is something.
   const openedPart =
     open.length === 0
-      ? sql``
-      : sql`, opened AS (
+      ? part``
+      : part`, opened AS (
       INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload, accept_offset)
       SELECT o.id, o.partition, w.namespace, w.function, w.version, w.trigger, o.state, to_timestamp(o.sort_ms / 1000.0),
         substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length),
@@ -68,19 +68,19 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     )`;
   const closedPart =
     closed.length === 0
-      ? sql``
-      : sql`, closed AS (
+      ? part``
+      : part`, closed AS (
       DELETE FROM events.open_event WHERE id = ANY(${literalOf(closed)}::uuid[]) AND (SELECT ok FROM checked)
       RETURNING id, payload
     )`;
   const deadPart =
     dead.length === 0
-      ? sql``
-      : sql`, dead AS (
+      ? part``
+      : part`, dead AS (
       INSERT INTO events.dead_letter (id, namespace, function, end_time, data, payload)
       SELECT d.id, w.namespace, w.function, to_timestamp(d.end_ms / 1000.0), substring((SELECT bytes FROM blob) FROM d.data_at FOR d.data_length),
-        ${closed.length === 0 ? sql`` : sql`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),`}
-        substring((SELECT bytes FROM blob) FROM d.payload_at FOR d.payload_length)${closed.length === 0 ? sql`` : sql`)`}
+        ${closed.length === 0 ? part`` : part`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),`}
+        substring((SELECT bytes FROM blob) FROM d.payload_at FOR d.payload_length)${closed.length === 0 ? part`` : part`)`}
       FROM unnest(${buried.column(0)}::uuid[], ${buried.column(1)}::int[], ${buried.column(2)}::float8[], ${buried.column(3)}::int[], ${buried.column(4)}::int[],
         ${buried.column(5)}::int[], ${buried.column(6)}::int[]
       ) AS d (id, word, end_ms, data_at, data_length, payload_at, payload_length) JOIN words w ON w.index = d.word
@@ -89,14 +89,14 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     )`;
   const purgedPart =
     purged.length === 0
-      ? sql``
-      : sql`, purged AS (
+      ? part``
+      : part`, purged AS (
       DELETE FROM events.dead_letter WHERE id = ANY(${literalOf(purged)}::uuid[]) AND (SELECT ok FROM checked)
     )`;
   const endedPart =
     ended.length === 0
-      ? sql``
-      : sql`, ended AS (
+      ? part``
+      : part`, ended AS (
       INSERT INTO events.ended_event (id, namespace, function, version, trigger, state, sort_time, end_time, data)
       SELECT e.id, w.namespace, w.function, w.version, w.trigger, e.state, to_timestamp(e.sort_ms / 1000.0), to_timestamp(e.end_ms / 1000.0),
         substring((SELECT bytes FROM blob) FROM e.data_at FOR e.data_length)
@@ -112,9 +112,10 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
       GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
       ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events
     )`;
-  const [owedPart, settledPart, amendedPart] = deliveryParts(sql, changes, blob);
-  const [row] = await taken(
-    sql<{ ok: boolean }[]>`
+  const [owedPart, settledPart, amendedPart] = deliveryParts(changes, blob);
+  const [row] = await ask<{ ok: boolean }>(
+    sql,
+    part`
     WITH blob AS MATERIALIZED ( -- looked at by a subquery: joined, it would be copied for every row
       SELECT ${blob.bytes()}::bytea AS bytes
     ), words AS MATERIALIZED (
