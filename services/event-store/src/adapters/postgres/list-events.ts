@@ -20,8 +20,8 @@ type KeyedRow = EventRow & { readonly id: string; /** null for an end that has n
 
 /** A page in one row: to take a hundred rows apart, each with a blob of its own in hexadecimal, took as long as to find them. */
 type PackedPage = {
-  /** Of all events, one after the other; null for no event. */
-  readonly data: Buffer | null;
+  /** Of all events, one after the other, in base64: a third less to carry than the hexadecimal of a bytea. Null for no event. */
+  readonly data: string | null;
   /** A number, an id, a time or nothing, and 1 or 0 for each event, with commas between. */
   readonly lengths: string;
   readonly ids: string;
@@ -88,7 +88,7 @@ async function pageOf(
   const [page] = await ask<PackedPage>(
     sql,
     part`
-    SELECT string_agg(data, ''::bytea) AS data, string_agg(length(data)::text, ',') AS lengths, string_agg(id::text, ',') AS ids,
+    SELECT encode(string_agg(data, ''::bytea), 'base64') AS data, string_agg(length(data)::text, ',') AS lengths, string_agg(id::text, ',') AS ids,
       string_agg(CASE WHEN isfinite(key) THEN (extract(epoch FROM key) * 1000)::float8::text ELSE '' END, ',') AS keys_ms,
       string_agg(CASE WHEN is_open THEN '1' ELSE '0' END, ',') AS are_open
     FROM (
@@ -100,11 +100,12 @@ async function pageOf(
 
 function unpacked({ data, lengths, ids, keys_ms, are_open }: PackedPage): KeyedRow[] {
   if (!data) return [];
+  const bytes = Buffer.from(data, 'base64');
   const [sizes, keys, open] = [lengths.split(','), keys_ms.split(','), are_open.split(',')];
   let at = 0;
   return ids.split(',').map((id, n) => {
     const from = at;
     at += Number(sizes[n]);
-    return { id, data: data.subarray(from, at), key_ms: keys[n] === '' ? null : Number(keys[n]), is_open: open[n] === '1' };
+    return { id, data: bytes.subarray(from, at), key_ms: keys[n] === '' ? null : Number(keys[n]), is_open: open[n] === '1' };
   });
 }
