@@ -44,7 +44,7 @@ const ECHO = {
 /** With data of its own, or in a folder that may have been used before and is left as it is. */
 export async function startStack(dataDir?: string, settings: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const dir = dataDir === undefined ? tempDir('bench') : { path: resolve(dataDir), remove: () => undefined };
-  const child = spawn(process.execPath, ['--max-semi-space-size=32', ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=16', ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,

@@ -131,7 +131,8 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
         let opened: EventLog | undefined;
         const answers = async (): Promise<boolean> => (opened ? (await opened.endOffsets()).size > 0 : false);
         dependencies.add({ name: 'event log', answers });
-        const logPool: EventLogDeps['pool'] = (use) => pool(use === 'reading' ? { name: 'event log' } : { name: 'event log appends', max: 1 });
+        const logPool: EventLogDeps['pool'] = (use) =>
+          pool(use === 'reading' ? { name: 'event log' } : { name: 'event log appends', max: 1 });
         const open = openEventLog(settings, { pool: logPool, log, openWithinMs: FOR_EVER_MS });
         return part(
           'event log',
