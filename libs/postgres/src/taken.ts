@@ -14,6 +14,6 @@ export async function taken<T extends Row>(query: PendingQuery<T[]>): Promise<T[
   const rows = result.slice();
   result.length = 0;
   const carried: Carried = { args: undefined, parameters: undefined, string: undefined, signature: undefined };
-  Object.assign(query, carried);
+  void Object.assign(query, carried);
   return rows;
 }

@@ -28,7 +28,7 @@ export function pushable<T>(onLeave?: () => void): Pushable<T> {
       }
       return Promise.resolve({ done: false, value });
     }
-    if (failure) return Promise.reject(failure.error as Error);
+    if (failure) return Promise.reject(failure.error);
     return closed ? Promise.resolve({ done: true, value: undefined }) : undefined;
   };
   const close = (): void => {

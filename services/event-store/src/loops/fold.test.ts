@@ -65,9 +65,8 @@ it('folds nothing past accepts that were held and could not be written, until th
 /** A fold that tells ahead, of a log and tables that do what the test says. */
 function foldTellingAhead(isAwaited: boolean) {
   let subscriber: Subscriber | undefined;
-  let again = 0;
   const order: string[] = [];
-  const subscription = { applied: () => undefined, standing: () => true, again: () => void again++, stop: async () => undefined };
+  const subscription = { applied: () => undefined, standing: () => true, again: () => undefined, stop: async () => undefined };
   const log = { subscribe: (given: Subscriber) => ((subscriber = given), subscription) } as unknown as EventLog; // a fold asks no more of it
   const writes: ((isWritten: boolean) => void)[] = [];
   const events = {
@@ -94,7 +93,6 @@ function foldTellingAhead(isAwaited: boolean) {
   return {
     folding,
     order,
-    again: () => again,
     own: async () => subscriber?.owned([0]),
     apply: (batch: LogBatch): Promise<void> => Promise.resolve(subscriber?.apply([batch])),
     lose: () => subscriber?.lost([0]),
