@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { EventServiceService } from '@evenfall/contracts/v1/event_service';
+import { grpcClient } from '@evenfall/rpc';
 import { eventually, tempDir } from '@evenfall/testkit';
 import { isAlive } from '../support/processes.ts';
 import { checkHistory } from '../support/invariants.ts';
@@ -64,6 +67,23 @@ describe('a stack that is started again', () => {
     const second = await start(dataDir);
     assert.equal(isAlive(postgres), false, 'the old server does not run beside the new one');
     await settled(second, ids);
+  });
+
+  it('says after kill -9 what a watcher was told before: the end was told, and perhaps not in the view yet', async () => {
+    const dataDir = folder();
+    const first = await start(dataDir);
+    await first.rest.deploy({ name: 'naps', runtime: 'nodejs', handler: 'index.handler', timeout: '10s' }, { 'index.js': NAP });
+    const { client, close } = grpcClient(EventServiceService, first.grpc);
+    const told: string[] = [];
+    for (let n = 0; n < 30; n++) {
+      const { id } = await first.rest.send('naps', n);
+      for await (const { event } of client.watchEvent({ id, afterVersion: 0 })) if (event?.state === State.SUCCEEDED) told.push(id);
+    }
+    await first.kill9();
+    close();
+    assert.equal(told.length, 30);
+    const second = await start(dataDir);
+    for (const id of told) assert.equal((await second.rest.get(id)).state, 'SUCCEEDED');
   });
 
   it('leaves with code 1 when its Postgres is killed, and loses nothing', async () => {
