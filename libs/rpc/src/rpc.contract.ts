@@ -64,7 +64,7 @@ const events: Implementation<EventServiceService> = {
 const scheduler: Implementation<SchedulerServiceService> = {
   async *dispatch(requests) {
     for await (const { acks } of requests) {
-      yield { reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })), claims: [] };
+      yield { reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })), claims: [], agents: undefined };
     }
   },
   attach: unimplemented,
@@ -182,7 +182,8 @@ export function rpcContract(
       const reading = (async () => {
         for await (const { reports } of wiring.scheduler.dispatch(requests)) got.push(...reports.map((one) => one.attempt));
       })();
-      for (let i = 0; i < 2_000; i++) requests.push({ assignments: [], stops: [], acks: [{ eventId: 'e', attempt: i }], claims: [] });
+      const nothing = { assignments: [], stops: [], claims: [], agents: undefined };
+      for (let i = 0; i < 2_000; i++) requests.push({ ...nothing, acks: [{ eventId: 'e', attempt: i }] });
       await eventually(() => got.length === 2_000);
       requests.end();
       await reading;

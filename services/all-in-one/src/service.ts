@@ -124,7 +124,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'scheduler',
       start() {
-        scheduler = startScheduler({ registry: clients.registry(), log: log('scheduler') }, config);
+        scheduler = startScheduler({ registry: clients.registry(), log: log('scheduler'), isShared: false }, config);
         return Promise.resolve(scheduler.stop);
       },
     },

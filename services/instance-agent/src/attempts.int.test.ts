@@ -239,7 +239,11 @@ describe('An attempt', () => {
     const before = host.hellos.length;
     host.breakStream();
     const hello = await host.until(() => host.hellos[before]?.hello, 'a new hello');
-    assert.deepEqual(hello.running, [{ eventId: running, attempt: 1 }]);
+    assert.deepEqual(
+      hello.held,
+      [done, running].map((eventId) => ({ eventId, attempt: 1 })),
+      'what runs, and what has an outcome',
+    );
     assert.equal(hello.sessionId, host.hellos[0]?.hello?.sessionId);
     assert.ok(hello.instances.some((each) => each.instanceId === instance));
     await host.ended(done, 2);

@@ -127,7 +127,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       attempt: current && { eventId: current.eventId, attempt: current.number },
     })),
     abilities: [...driver.abilities],
-    running: [...attempts.values()].filter(({ phase }) => phase !== 'ENDED').map(({ eventId, number }) => ({ eventId, attempt: number })),
+    held: [...attempts.values()].map(({ eventId, number }) => ({ eventId, attempt: number })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     hello,

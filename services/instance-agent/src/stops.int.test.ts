@@ -284,6 +284,22 @@ describe('Stopping an instance', () => {
     await host.dispose();
   });
 
+  it('takes nothing more by a stream whose lease ran out', async () => {
+    const host = await startHost({ leaseMs: 600 });
+    const instance = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 1\n' });
+    await host.ended(host.run(instance));
+    const hellos = host.hellos.length;
+    host.deaf = true; // the stream stands, and nobody answers: a scheduler that stands still
+    await host.until(() => !host.agent.isAttached(), 'the stream ended');
+    const late = host.run(instance); // said by the old stream, as by a scheduler that woke up
+    host.deaf = false;
+    await host.until(() => host.hellos.length > hellos, 'a new hello');
+    const next = host.run(instance);
+    await host.ended(next);
+    assert.deepEqual(host.reports.filter(({ eventId }) => eventId === late), []);
+    await host.dispose();
+  });
+
   it('of the agent ends every attempt', async () => {
     const host = await startHost();
     const id = host.run(

@@ -120,6 +120,30 @@ describe('dispatching', () => {
     );
   });
 
+  it('says which attempts an agent may have already, and of whom it has heard', async () => {
+    const rig = start();
+    const set = { agentIds: ['a', 'b'], isAll: true };
+    const id = await rig.accept();
+    assert.equal((await assignmentOf(rig, id)).perhapsGiven, false);
+    rig.tellAgents(set);
+    await eventually(() => rig.agentWords[0]?.length === 2);
+    rig.breakStream();
+    await eventually(() => rig.sent.assignments.length === 2, 10_000);
+    assert.equal(rig.sent.assignments[1]?.perhapsGiven, true);
+    assert.deepEqual(rig.agentWords, [[undefined, set], [set]]);
+    rig.breakStream(); // by a scheduler that had told nothing
+    await eventually(() => rig.sent.assignments.length === 3, 10_000);
+    assert.deepEqual(rig.agentWords[2], [undefined]);
+    rig.tellAgents({ ...set, isAll: false });
+    await eventually(() => rig.agentWords[2]?.length === 2);
+    rig.report({ eventId: id, attempt: 1, report: { $case: 'revoked', value: {} } });
+    await eventually(() => rig.sent.assignments.length === 4);
+    assert.equal(rig.sent.assignments[3]?.perhapsGiven, false, 'it is certain that nobody has it');
+    rig.breakStream();
+    await eventually(() => rig.sent.assignments.length === 5, 10_000);
+    assert.deepEqual(rig.agentWords[3], [undefined], 'those were not all');
+  });
+
   it('lets a throttled lane wait as long as it was told, others not, and counts no attempt', async () => {
     const clock = fakeClock();
     const rig = start({ clock });

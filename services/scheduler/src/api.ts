@@ -12,6 +12,7 @@ import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
 import { getProvisioned } from './flows/get-provisioned.ts';
 import { invoke } from './flows/invoke.ts';
+import { closeStream, openStream } from './flows/know-agents.ts';
 import { listAgents, listInstances } from './flows/list.ts';
 import type { SchedulerPorts } from './ports.ts';
 
@@ -21,7 +22,11 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
     dispatch(requests, { signal }) {
       const responses = pushable<DispatchResponse>();
       const sink = createReportSink((batch) => responses.push(batch));
-      void readAll<DispatchRequest>(requests, signal, (batch) => takeDispatch(ports, batch, sink)).finally(() => responses.end());
+      openStream(ports, sink, () => responses.fail(new Error('it does not say that it has heard of the agents')));
+      void readAll<DispatchRequest>(requests, signal, (batch) => takeDispatch(ports, batch, sink)).finally(() => {
+        closeStream(ports, sink);
+        responses.end();
+      });
       return responses;
     },
     invoke: (request, { signal }) => invoke(ports, request, signal),

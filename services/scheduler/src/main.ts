@@ -12,7 +12,7 @@ await runService({
     const registry = await peer('registry', config.registryAddress);
     const scheduler = await part(
       'scheduler',
-      () => startScheduler({ registry: registry.client(RegistryServiceService), log }, config),
+      () => startScheduler({ registry: registry.client(RegistryServiceService), log, isShared: true }, config),
       (started) => started.stop(),
     );
     return { grpc: await serve([bind(SchedulerServiceService, scheduler.api)]) };

@@ -15,6 +15,8 @@ export type SchedulerPorts = {
   readonly leaseMs: number;
   /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
   readonly startedMs: number;
+  /** Whether agents outlive it. In the shape of one process they do not: nobody has anything of an earlier scheduler. */
+  readonly isShared: boolean;
   /** Monotonic time of the last look at everything. */
   lastTendMs: number;
   readonly newId: () => string;

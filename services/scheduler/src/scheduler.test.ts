@@ -266,7 +266,7 @@ describe('agents that come and go', () => {
     (await running(rig)).leaves();
     rig.clock.advance(LEASE_MS - 1_000);
     const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
-    const back = rig.attach({ instances: [held], running: [{ eventId: 'a', attempt: 1 }] });
+    const back = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     rig.clock.advance(2_000);
     rig.tend();
     assert.deepEqual(told(rig), []);
@@ -293,7 +293,7 @@ describe('agents that come and go', () => {
     agent.leaves();
     await rig.dispatch({ stops: [forceStop('a')] });
     const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
-    const back = rig.attach({ instances: [held], running: [{ eventId: 'a', attempt: 1 }] });
+    const back = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     assert.deepEqual(
       back.all('stops').map(({ eventId }) => eventId),
       ['a'],
@@ -327,7 +327,7 @@ describe('agents that come and go', () => {
   it('does not start again what an agent it has just met already runs', async () => {
     const rig = startRig();
     const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
-    const agent = rig.attach({ instances: [held], running: [{ eventId: 'a', attempt: 1 }] });
+    const agent = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     assert.deepEqual(agent.all('startInstances'), []);
     agent.says({ reports: [endedReport('a')] });

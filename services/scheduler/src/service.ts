@@ -19,7 +19,12 @@ import { runFollowConcurrency } from './loops/follow-concurrency.ts';
 import { runTend } from './loops/tend.ts';
 import type { SchedulerPorts } from './ports.ts';
 
-export type SchedulerDeps = { readonly registry: ClientOf<RegistryServiceService>; readonly log: Log };
+export type SchedulerDeps = {
+  readonly registry: ClientOf<RegistryServiceService>;
+  readonly log: Log;
+  /** Whether agents outlive it, as they do in processes of their own. */
+  readonly isShared: boolean;
+};
 export type SchedulerSettings = { readonly leaseMs: number; readonly idleMs: number; readonly startsPerMinute: number };
 export type Scheduler = { readonly api: Implementation<SchedulerServiceService>; stop(): Promise<void> };
 
@@ -39,6 +44,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
     }),
     leaseMs: settings.leaseMs,
+    isShared: deps.isShared,
     startedMs: systemClock.monotonic(),
     lastTendMs: systemClock.monotonic(),
     newId: newUuidV7,
@@ -55,6 +61,11 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     agents: { doc: 'Agents that are attached.', kind: 'gauge', read: () => attachedAgents(cluster) },
     instances: { doc: 'Instances on all agents, by state.', kind: 'gauge', label: 'state', readEach: () => instancesByState(cluster) },
     attempts_waiting: { doc: 'Attempts that wait for an instance.', kind: 'gauge', read: () => attemptsWaiting(cluster) },
+    attempts_held: {
+      doc: 'Attempts an agent may have from an earlier scheduler: they wait until it is certain that none has.',
+      kind: 'gauge',
+      read: () => cluster.held.size,
+    },
     functions_backing_off: {
       doc: 'Function versions that start no instance for a while, because theirs crashed one after the other.',
       kind: 'gauge',

@@ -28,7 +28,7 @@ describe('partitions that move between queue replicas', () => {
     agent.says({ reports: [started] });
     const heard: AttemptReport[] = [];
     const successor: ReportSink = { report: (report) => void heard.push(report), claims: new Map() };
-    const batch = { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }] };
+    const batch = { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }], agents: undefined };
     takeDispatch(rig.ports, batch, successor);
     assert.deepEqual(
       heard.map(({ eventId, report, partition }) => [eventId, report?.$case, partition]),
@@ -58,7 +58,7 @@ describe('partitions that move between queue replicas', () => {
     const leaving = new AbortController();
     const call = invoke(rig.ports, { assignment: assignmentOf('call', { synchronous: true }), queueTimeout: undefined }, leaving.signal);
     const successor: ReportSink = { report: () => undefined, claims: new Map() };
-    takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }] }, successor);
+    takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }], agents: undefined }, successor);
     assert.deepEqual([...rig.ports.cluster.attempts.keys()].sort(), ['call', 'other']);
     leaving.abort();
     await assert.rejects(call);

@@ -27,7 +27,8 @@ export async function invokeFunction(gateway: Gateway, caller: Caller, request: 
         payload,
         runningOnAgentId: '',
         synchronous: true,
-        partition: 0, // of the log, which it is not in
+        partition: 0,
+      perhapsGiven: false, // of the log, which it is not in
       },
       queueTimeout: durationOfMs(queueMs),
     },

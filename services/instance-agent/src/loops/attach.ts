@@ -70,6 +70,7 @@ export function attachment(
   let isAttached = false;
   let welcomed = 0;
   let pauseMs = MIN_PAUSE_MS;
+  let endStream = (): void => undefined;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
     const batch = { hello, heartbeat, reports, instanceChanges: changes, cpuBusy: hello ? cpuBusyTold : undefined, drain };
@@ -129,11 +130,14 @@ export function attachment(
     held = false;
     log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
     hooks.leaseLost();
+    endStream(); // what comes by it counts on the lease: a new hello says what is left
   };
 
   const attachOnce = async (signal: AbortSignal): Promise<void> => {
     checkLease(); // a host that stood still for long takes up nothing that somebody else may run by now
     const mine = pushable<AttachRequest>();
+    const ended = new AbortController();
+    endStream = () => ended.abort(new Error('the lease ran out'));
     const helloMs = clock.monotonic();
     requests = mine;
     reports = [];
@@ -143,8 +147,9 @@ export function attachment(
     drain = leftMs === undefined ? undefined : drainOf(leftMs);
     push(hooks.hello(), undefined);
     try {
-      for await (const response of scheduler.attach(mine, { signal })) {
+      for await (const response of scheduler.attach(mine, { signal: AbortSignal.any([signal, ended.signal]) })) {
         checkLease();
+        ended.signal.throwIfAborted();
         if (response.welcome) {
           leaseMs = msOfDuration(response.welcome.lease) ?? DEFAULT_LEASE_MS;
           heartbeatMs = msOfDuration(response.welcome.heartbeatInterval) ?? DEFAULT_HEARTBEAT_MS;
@@ -160,6 +165,9 @@ export function attachment(
         if (response.heartbeat) onEcho(response.heartbeat);
         hooks.receive(response);
       }
+    } catch (error) {
+      ended.signal.throwIfAborted(); // says why it was cancelled
+      throw error;
     } finally {
       isAttached = false;
       clearInterval(beatTimer);

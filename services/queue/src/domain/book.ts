@@ -13,6 +13,8 @@ export type Entry = {
   readyBytes: number;
   /** Number of the attempt that was dispatched and of which no end is known; 0 for none. */
   dispatched: number;
+  /** Whether a former owner, or this one by an earlier stream, may have dispatched its next attempt. */
+  perhapsGiven: boolean;
   /** Whether it counts as waiting in its lane. */
   counted: boolean;
   /** Calls that wait for something to become known about it. */

@@ -1,7 +1,7 @@
 import { Attempt_Outcome as Outcome, type Attempt } from '@evenfall/contracts/v1/event';
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { isFinal } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
@@ -20,6 +20,8 @@ export type Dispatcher = {
   recorded(entry: Entry, record: EventRecord): void;
   /** Speaks for a partition from now on: the scheduler tells what it knows of its attempts. */
   claim(partition: number): void;
+  /** Told which agents there are; the scheduler is told that it was heard, and the next one whom this one had. */
+  knows(agents: AgentSet): void;
   /** Has a new stream; says everything again that may not have arrived. */
   connected(send: (batch: DispatchRequest) => void): void;
   disconnected(): void;
@@ -34,10 +36,11 @@ export type Dispatcher = {
 export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner: Owner, isStanding: () => boolean): Dispatcher {
   let send: ((batch: DispatchRequest) => void) | undefined;
   let outgoing: DispatchRequest | undefined;
+  let agents: AgentSet | undefined;
 
   const batch = (): DispatchRequest => {
     if (!outgoing) {
-      outgoing = { assignments: [], stops: [], acks: [], claims: [] };
+      outgoing = { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
       queueMicrotask(flush);
     }
     return outgoing;
@@ -64,6 +67,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
       runningOnAgentId: runningOn,
       synchronous: false,
       partition: entry.partition,
+      perhapsGiven: entry.perhapsGiven,
     });
   };
   const stop = (entry: Entry): void => {
@@ -81,17 +85,21 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
     stop(entry);
   };
 
+  const notDispatched = (entry: Entry): void => {
+    entry.dispatched = 0;
+    entry.perhapsGiven = false;
+  };
   const ended = (entry: Entry, attempt: number, report: Extract<NonNullable<AttemptReport['report']>, { $case: 'ended' }>): void => {
     owner.lanes.left(entry);
     const refusal = owner.command(entry, attempt, { kind: 'ATTEMPT_ENDED', attempt, ended: report.value, random: ports.random() });
     if (refusal)
       batch().acks.push({ eventId: entry.id, attempt }); // of the past: nobody needs it
-    else if (attempt === entry.dispatched) entry.dispatched = 0;
+    else if (attempt === entry.dispatched) notDispatched(entry);
   };
   const back = (entry: Entry, attempt: number, atHead = false): void => {
     if (attempt !== entry.dispatched) return;
     owner.lanes.left(entry);
-    entry.dispatched = 0;
+    notDispatched(entry);
     owner.command(entry, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
     owner.command(entry, 0, { kind: 'EXPIRE' });
     owner.settle(entry, atHead);
@@ -168,8 +176,18 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
     connected(sender) {
       send = sender;
       outgoing = undefined;
+      batch().agents = agents; // the first batch goes in any case, and says whom the last scheduler told of
+      agents = undefined;
       for (const partition of ownership.live().keys()) claim(partition);
-      for (const entry of owner.book.values()) if (entry.dispatched > 0) resume(entry);
+      for (const entry of owner.book.values()) {
+        if (entry.dispatched === 0) continue;
+        entry.perhapsGiven = true;
+        resume(entry);
+      }
+    },
+    knows(told) {
+      agents = told.isAll ? told : undefined;
+      batch().agents = told;
     },
     claim,
     disconnected() {

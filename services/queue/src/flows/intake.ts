@@ -67,7 +67,7 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       if (!stored.event) return;
       // The first of a lane may be on their way already: what is reported of them must find them, whatever room they take.
       const mayBeSent = owner.lanes.get(stored.event, partition).readyCount < LANE_WINDOW;
-      const entry = !mayBeSent && park(stored, partition, acceptOffset) ? undefined : owner.admit(stored, partition);
+      const entry = !mayBeSent && park(stored, partition, acceptOffset) ? undefined : owner.admit(stored, partition, true);
       if (entry) {
         entry.lane.pausedUntilMs = Infinity; // it takes its place; nothing of it goes before the tenure is known to all
         owner.settle(entry);
@@ -82,7 +82,7 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
         tally.accepted();
         return;
       }
-      const entry = owner.admit(stored, partition);
+      const entry = owner.admit(stored, partition, false);
       if (!entry) return;
       if (mayBeKnown(record)) void verify(entry, offset + 1);
       else {

@@ -17,8 +17,8 @@ import type { Writer } from './writer.ts';
 export type Owner = {
   readonly book: Book;
   readonly lanes: Lanes;
-  /** Takes an open event in. It is not dispatched before `settle`. */
-  admit(stored: StoredEvent, partition: number): Entry | undefined;
+  /** Takes an open event in: a new one, or one a former owner may have dispatched already. It is not dispatched before `settle`. */
+  admit(stored: StoredEvent, partition: number, perhapsGiven: boolean): Entry | undefined;
   /** Finds an entry its place: ready, at the head of its lane if it comes back there, or due later. Running ones are left to the dispatcher. */
   settle(entry: Entry, atHead?: boolean): void;
   /** Carries out a command; answers the refusal if it was one. */
@@ -56,7 +56,7 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
     lanes,
     forget,
     settle,
-    admit(stored, partition) {
+    admit(stored, partition, perhapsGiven) {
       const { event } = stored;
       if (!event || book.has(event.id)) return undefined;
       const lane = lanes.get(event, partition);
@@ -68,6 +68,7 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
         ready: false,
         readyBytes: 0,
         dispatched: 0,
+        perhapsGiven,
         counted: false,
         waiters: undefined,
       };

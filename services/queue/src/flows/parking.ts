@@ -46,7 +46,7 @@ async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally 
       if (beyond) break;
       parked.afterOffset = acceptOffset;
       const id = stored.event?.id ?? '';
-      const entry = parked.taken.delete(id) ? undefined : owner.admit(stored, partition);
+      const entry = parked.taken.delete(id) ? undefined : owner.admit(stored, partition, true);
       if (!entry) continue; // asked for by its id before it was its turn
       owner.lanes.unpark(lane, 1);
       owner.settle(entry);
@@ -78,7 +78,7 @@ export async function takeParked(
   if (!found || ownership.tenureOf(partition) !== tenure || owner.book.has(id)) return false;
   if (found.acceptOffset <= parked.afterOffset || found.acceptOffset > parked.lastOffset) return false; // fetched meanwhile, or not counted yet
   parked.taken.add(id);
-  const entry = owner.admit(found.stored, partition);
+  const entry = owner.admit(found.stored, partition, true);
   if (!entry) return false;
   owner.lanes.unpark(lane, 1);
   owner.settle(entry);

@@ -18,7 +18,8 @@ export function runDispatch(
     dispatcher.connected((batch) => requests.push(batch));
     dispatcher.pump();
     try {
-      for await (const { reports, claims } of responses) {
+      for await (const { reports, claims, agents } of responses) {
+        if (agents) dispatcher.knows(agents);
         dispatcher.take(reports);
         for (const { partition, epoch } of claims) dispatcher.claimed(partition, Number(epoch));
         dispatcher.pump();

@@ -11,7 +11,7 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Accepted, EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
-import { type DispatchRequest, type DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { type AgentSet, type DispatchRequest, type DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
@@ -38,6 +38,10 @@ export type Rig = {
   assigned(): string[];
   /** Says something as the scheduler. */
   report(...reports: AttemptReport[]): void;
+  /** What was said of agents, by stream: in its first batch, and whenever it was said again. */
+  readonly agentWords: DispatchRequest['agents'][][];
+  /** Says as the scheduler which agents there are. */
+  tellAgents(agents: AgentSet): void;
   /** Answers the claims, where the rig was told not to. */
   confirm(): void;
   /** Breaks the stream; the queue dials again. */
@@ -78,9 +82,10 @@ const never = new AbortController().signal;
 
 export function startRig(options: RigOptions = {}): Rig {
   const log = options.log ?? memoryLog();
-  const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [] };
+  const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
+  const agentWords: DispatchRequest['agents'][][] = [];
   let reads = 0;
   let frozen: readonly EventRecord[] | undefined;
   let viewFailures = options.viewFailures ?? 0;
@@ -133,12 +138,15 @@ export function startRig(options: RigOptions = {}): Rig {
             const responses = pushable<DispatchResponse>();
             stream = responses;
             void (async () => {
-              for await (const { assignments, stops, acks, claims } of requests) {
+              const words: DispatchRequest['agents'][] = [];
+              agentWords.push(words);
+              for await (const { assignments, stops, acks, claims, agents } of requests) {
+                if (agents || words.length === 0) words.push(agents);
                 sent.assignments.push(...assignments);
                 sent.stops.push(...stops);
                 sent.acks.push(...acks);
                 sent.claims.push(...claims);
-                if (claims.length > 0 && !options.deafToClaims) responses.push({ reports: [], claims });
+                if (claims.length > 0 && !options.deafToClaims) responses.push({ reports: [], claims, agents: undefined });
               }
             })();
             return responses;
@@ -171,8 +179,10 @@ export function startRig(options: RigOptions = {}): Rig {
     freezeQueued: () => (frozen = allRecords(log)),
     readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
-    report: (...reports) => stream?.push({ reports, claims: [] }),
-    confirm: () => stream?.push({ reports: [], claims: sent.claims }),
+    report: (...reports) => stream?.push({ reports, claims: [], agents: undefined }),
+    agentWords,
+    tellAgents: (agents) => stream?.push({ reports: [], claims: [], agents }),
+    confirm: () => stream?.push({ reports: [], claims: sent.claims, agents: undefined }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
     async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0, depth = 0 } = {}) {
       const accepted = acceptedOf({ fn, keyed, policy, payloadBytes, depth });

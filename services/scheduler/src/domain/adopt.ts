@@ -1,5 +1,7 @@
 import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
-import type { Cluster } from './cluster.ts';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { type Cluster, takeOut } from './cluster.ts';
+import { outgoingOf } from './messages.ts';
 import type { Agent, LiveAttempt, ReportSink } from './types.ts';
 
 /** Takes the reports of an attempt no queue replica has asked for yet: they are told to the one that does. */
@@ -22,4 +24,23 @@ export function adoptAttempt(cluster: Cluster, agent: Agent, eventId: string, nu
   };
   cluster.attempts.set(eventId, attempt);
   return attempt;
+}
+
+/** Whether an agent speaks for this very attempt: it was given to it, or, so far as is known, to nobody. */
+export function isHolder({ instance, assignment }: LiveAttempt, agent: Agent, number: number): boolean {
+  if (assignment.attempt !== number) return false;
+  const holder = instance?.agent.id ?? assignment.runningOnAgentId;
+  return holder === '' || holder === agent.id;
+}
+
+/** Takes in where an attempt is that was about to be given to an agent: it has one already. */
+export function foundAt(cluster: Cluster, attempt: LiveAttempt, agent: Agent): void {
+  if (takeOut(cluster, attempt)) attempt.assignment = { ...attempt.assignment, runningOnAgentId: agent.id };
+}
+
+/** Has an agent stop an attempt whose event went on without it. */
+export function stopStale({ assignment }: LiveAttempt, agent: Agent, number: number): void {
+  if (number > assignment.attempt) return; // whoever asked for the older one does not know yet
+  const { eventId, partition } = assignment;
+  outgoingOf(agent).stops.push({ eventId, attempt: number, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
 }

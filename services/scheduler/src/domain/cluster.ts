@@ -1,7 +1,7 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import { type Account, countMemory, createAccount, dropShareIfEmpty, missingOf, shareOf } from './account.ts';
 import { createAttemptQueue } from './attempt-queue.ts';
-import type { Agent, Instance, LiveAttempt, Pool } from './types.ts';
+import type { Agent, Instance, LiveAttempt, Pool, ReportSink, Stream } from './types.ts';
 
 /** All the scheduler knows. Soft: rebuilt from what agents and queue replicas say. */
 export type Cluster = {
@@ -11,11 +11,29 @@ export type Cluster = {
   readonly attempts: Map<string, LiveAttempt>;
   /** The newest claim to each partition of the event log that was heard of. */
   readonly epochs: Map<number, bigint>;
+  /** Streams of queue replicas. */
+  readonly streams: Map<ReportSink, Stream>;
+  /** Agents that have said what they hold, ever. */
+  readonly metAgents: Set<string>;
+  /** Attempts an agent may have that has not come back yet, in order, and where they wait once that is certain not to be so. */
+  readonly held: Map<LiveAttempt, Pool>;
+  /** Whether it was told that the agents of an earlier scheduler have had their time. */
+  isGrown: boolean;
   readonly account: Account;
 };
 
 export function createCluster(): Cluster {
-  return { agents: new Map(), pools: new Map(), attempts: new Map(), epochs: new Map(), account: createAccount() };
+  return {
+    agents: new Map(),
+    pools: new Map(),
+    attempts: new Map(),
+    epochs: new Map(),
+    streams: new Map(),
+    metAgents: new Set(),
+    held: new Map(),
+    isGrown: false,
+    account: createAccount(),
+  };
 }
 
 export function poolOf(cluster: Cluster, namespace: string, fn: string, version: string): Pool {
@@ -119,6 +137,13 @@ export function removeInstance(instance: Instance, nowMs: number): void {
 /** Notes that a pool may have too few instances now. */
 export function noteShort(pool: Pool): void {
   if (pool.provisioned > 0) pool.share.account.short.add(pool);
+}
+
+/** Takes an attempt out of those that are to be given to an agent. Answers whether it was one. */
+export function takeOut(cluster: Cluster, attempt: LiveAttempt): boolean {
+  if (attempt.instance) return false;
+  const { namespace, function: fn, version } = attempt.assignment;
+  return cluster.held.delete(attempt) || cluster.pools.get(`${namespace}/${fn}/${version}`)?.waiting.remove(attempt) === true;
 }
 
 /** Forgets an attempt, if it is still this one that is known. */

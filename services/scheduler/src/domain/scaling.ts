@@ -44,11 +44,16 @@ export function startsWanted(pool: Pool, usable: number, nowMs: number): StartsW
   return { count: Math.max(0, Math.min(waiting, Math.floor(needed))), pressing: !flowing };
 }
 
+/** Whether an agent may be given something: one that is away, drains, or that not every queue replica has heard of takes nothing. */
+export function takesWork({ send, drain, isKnown }: Agent): boolean {
+  return send !== undefined && !drain && isKnown;
+}
+
 /** The agent with the most room for an instance of this size; undefined if none has room, or all are busy, or busy starting others. */
 export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressing: boolean): Agent | undefined {
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
+    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
     if (agent.cpuBusy > FULL && !pressing) continue;
     if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
   }
@@ -63,7 +68,7 @@ export function placeAhead(agents: Iterable<Agent>, pool: Pool, memoryMb: number
   const countOf = (agent: Agent): number => counts.get(agent) ?? 0;
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || freeMb(agent) < memoryMb) continue;
+    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) < memoryMb) continue;
     const isBetter = !best || countOf(agent) < countOf(best) || (countOf(agent) === countOf(best) && freeMb(agent) > freeMb(best));
     if (isBetter) best = agent;
   }

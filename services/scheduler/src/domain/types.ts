@@ -1,5 +1,5 @@
 import type { Assignment, AttemptEnded, AttemptReport, AttemptStarted, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
-import type { AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { AgentSet, AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Account } from './account.ts';
 import type { Ability } from '@evenfall/contracts/v1/operator_service';
@@ -11,6 +11,22 @@ export type ReportSink = {
   readonly claims: Map<number, bigint> | undefined;
   /** Says, behind everything that was reported, that a claim was taken in. */
   claimed?(partition: number, epoch: bigint): void;
+  /** Says which agents there are. */
+  agents?(agents: AgentSet): void;
+};
+
+/** What a queue replica knows of the agents, by its stream; see `flows/know-agents.ts`. */
+export type Stream = {
+  /** Ends it; the replica dials again. */
+  readonly close: () => void;
+  /** Whether its first batch has come. */
+  hasSpoken: boolean;
+  /** Those it knew of before and that have not come yet; undefined if it did not know of all. */
+  awaited: Set<string> | undefined;
+  /** Those it said that it has heard of. */
+  heard: ReadonlySet<string>;
+  /** Since when it owes such a word, monotonic. */
+  owesSinceMs: number | undefined;
 };
 
 /** One worker host. */
@@ -33,6 +49,8 @@ export type Agent = {
   /** Monotonic time of its last sign of life. */
   lastSeenMs: number;
   readonly instances: Map<string, Instance>;
+  /** Whether all queue replicas know of it: it is given nothing before. */
+  isKnown: boolean;
   /** Set once it drains: nothing new goes to it. Wall clock; undefined until it has said when. */
   drain: { deadlineTimeMs: number | undefined } | undefined;
   /** Ends its stream; undefined while it is detached. */

@@ -1,13 +1,15 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
-import { adoptAttempt } from '../domain/adopt.ts';
+import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
 import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
 import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
+import { isYoung, meetAgent, releaseHeld } from './know-agents.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { askAgent } from './take-assignment.ts';
 import { takeInstanceChange, takeReport } from './take-report.ts';
@@ -53,6 +55,7 @@ export function attachAgent(
     send: undefined,
     lastSeenMs: nowMs,
     instances: new Map(),
+    isKnown: false,
     drain: undefined,
     close: undefined,
   };
@@ -70,23 +73,44 @@ export function attachAgent(
 
   if (agent.drain && !first.drain) outgoingOf(agent).drain = { deadline: undefined }; // it may not have heard
 
+  const held = takeHeld(ports, agent, hello);
   const attempts = reconcileInstances(ports, agent, hello);
   takeBatch(ports, agent, first);
-  const running = new Set(hello.running.map((key) => `${key.eventId} ${key.attempt}`));
   for (const attempt of attempts) {
-    const { eventId, attempt: number } = attempt.assignment;
-    if (attempt.ended || running.has(`${eventId} ${number}`)) continue;
-    // It may have kept the outcome; else it answers that it knows nothing, and the attempt is lost.
+    if (attempt.ended || held.has(attempt)) continue;
+    // It answers that it knows nothing, and the attempt is lost.
     outgoingOf(agent).assignments.push({ instanceId: '', assignment: { ...attempt.assignment, runningOnAgentId: agent.id } });
   }
   for (const attempt of ports.cluster.attempts.values()) {
     if (attempt.ended) continue;
-    if (attempt.assignment.runningOnAgentId === agent.id) askAgent(ports, attempt);
-    if (attempt.stop && attempt.instance?.agent === agent) outgoingOf(agent).stops.push(attempt.stop);
+    if (attempt.assignment.runningOnAgentId === agent.id && !held.has(attempt)) askAgent(ports, attempt);
+    if (attempt.stop && attempt.stop.mode !== Mode.UNSPECIFIED && (attempt.instance?.agent === agent || held.has(attempt)))
+      outgoingOf(agent).stops.push(attempt.stop);
   }
+  meetAgent(ports, agent);
+  releaseHeld(ports);
   for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) placeAttempts(ports, pool);
   flushAgents(ports);
   return agent;
+}
+
+/**
+ * Takes in which attempts an agent has, or has the outcome of: they are given to nobody else. What went on without it meanwhile it has to stop.
+ * Answers those that are its own.
+ */
+function takeHeld(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySet<LiveAttempt> {
+  const { cluster, clock } = ports;
+  const held = new Set<LiveAttempt>();
+  for (const key of hello.held) {
+    const known = cluster.attempts.get(key.eventId);
+    if (!known) {
+      if (isYoung(ports)) held.add(adoptAttempt(cluster, agent, key.eventId, key.attempt, clock.monotonic()));
+    } else if (isHolder(known, agent, key.attempt)) {
+      foundAt(cluster, known, agent);
+      held.add(known);
+    } else stopStale(known, agent, key.attempt);
+  }
+  return held;
 }
 
 /** Makes the scheduler's picture of an agent what the agent says it is. Answers the attempts that were thought to be on it. */
@@ -99,11 +123,8 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
     if (!report.function) continue;
     const { namespace, name, version } = report.function;
     const key = report.attempt;
-    const isYoung = nowMs - ports.startedMs < ports.leaseMs;
-    const attempt =
-      key &&
-      (ports.cluster.attempts.get(key.eventId) ??
-        (isYoung ? adoptAttempt(ports.cluster, agent, key.eventId, key.attempt, nowMs) : undefined));
+    const found = key && ports.cluster.attempts.get(key.eventId);
+    const attempt = found && isHolder(found, agent, key.attempt) ? found : undefined;
     const known =
       agent.instances.get(id) ??
       addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);

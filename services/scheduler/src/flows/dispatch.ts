@@ -4,6 +4,7 @@ import { outgoingOf } from '../domain/messages.ts';
 import type { Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
+import { takeAgents } from './know-agents.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { takeAssignment, takeStop } from './take-assignment.ts';
 import { speaksFor, takeClaim } from './take-claim.ts';
@@ -13,10 +14,11 @@ export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink
   for (const { eventId, attempt } of batch.acks) {
     const live = ports.cluster.attempts.get(eventId);
     if (!live || live.assignment.attempt !== attempt) continue;
-    const agent = live.instance?.agent ?? ports.cluster.agents.get(live.assignment.runningOnAgentId);
+    const agent = ports.cluster.agents.get(live.instance?.agent.id ?? live.assignment.runningOnAgentId);
     if (agent?.send) outgoingOf(agent).acks.push({ eventId, attempt });
     forgetAttempt(ports.cluster, live);
   }
+  takeAgents(ports, sink, batch);
   const pools = new Set<Pool>();
   for (const { partition, epoch } of batch.claims) takeClaim(ports, partition, epoch, sink);
   for (const assignment of batch.assignments) {
@@ -25,6 +27,8 @@ export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink
     if (pool) pools.add(pool);
   }
   for (const stop of batch.stops) if (speaksFor(ports.cluster, sink, stop.partition ?? 0)) takeStop(ports, stop, sink);
+  // An agent all replicas know of now is room for everybody who waits.
+  if (batch.agents) for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
   for (const pool of pools) placeAttempts(ports, pool);
   flushAgents(ports);
 }
@@ -34,7 +38,7 @@ export function createReportSink(send: (batch: DispatchResponse) => void): Repor
   let batch: DispatchResponse | undefined;
   const open = (): DispatchResponse => {
     if (!batch) {
-      batch = { reports: [], claims: [] };
+      batch = { reports: [], claims: [], agents: undefined };
       queueMicrotask(() => {
         const ready = batch;
         batch = undefined;
@@ -47,5 +51,6 @@ export function createReportSink(send: (batch: DispatchResponse) => void): Repor
     claims: new Map(),
     report: (report) => void open().reports.push(report),
     claimed: (partition, epoch) => void open().claims.push({ partition, epoch }),
+    agents: (agents) => void (open().agents = agents),
   };
 }

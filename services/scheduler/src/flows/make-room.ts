@@ -1,5 +1,6 @@
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { type Block, canSpare, isOverReserved } from '../domain/account.ts';
+import { takesWork } from '../domain/scaling.ts';
 import type { Instance, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { stopInstance } from './stop-instance.ts';
@@ -15,7 +16,7 @@ const LAST_WARM_MS = 1_000;
 export function makeRoom(ports: SchedulerPorts, pool: Pool, memoryMb: number, nowMs: number): void {
   let oldest: Instance | undefined;
   for (const agent of ports.cluster.agents.values()) {
-    if (!agent.send || agent.drain || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
+    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
     let freeableMb = agent.capacityMb - agent.usedMb;
     let candidate: Instance | undefined;
     for (const instance of agent.instances.values()) {

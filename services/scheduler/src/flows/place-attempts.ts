@@ -5,7 +5,7 @@ import { isRefusal } from '@evenfall/errors';
 import { blockOf } from '../domain/account.ts';
 import { addInstance, forgetAttempt, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
-import { placeInstance, startsWanted, usableInstances } from '../domain/scaling.ts';
+import { placeInstance, startsWanted, takesWork, usableInstances } from '../domain/scaling.ts';
 import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
@@ -20,7 +20,7 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
   const nowMs = ports.clock.monotonic();
   shedOverReserved(ports, pool);
   while (pool.waiting.size > 0) {
-    const instance = pool.idle.findLast(({ agent }) => agent.send !== undefined && !agent.drain); // a host that is away, or drains, takes nothing
+    const instance = pool.idle.findLast(({ agent }) => takesWork(agent));
     if (!instance) break;
     const attempt = pool.waiting.shift();
     if (attempt) handOver(instance, attempt, nowMs);

@@ -2,10 +2,11 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { NOBODY } from '../domain/adopt.ts';
-import { forgetAttempt, poolOf } from '../domain/cluster.ts';
+import { forgetAttempt, poolOf, takeOut } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
 import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
+import { isAccountedFor } from './know-agents.ts';
 import { resolvePool } from './place-attempts.ts';
 
 /** Takes an attempt in, or tells again what is known of it. Answers the pool that has something new to place. */
@@ -27,6 +28,10 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
     return undefined;
   }
   const pool = poolOf(cluster, assignment.namespace, assignment.function, assignment.version);
+  if (!isAccountedFor(ports, attempt)) {
+    cluster.held.set(attempt, pool);
+    return undefined;
+  }
   if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
   pool.waiting.push(attempt);
   if (pool.spec && pool.spec.revision < assignment.revision) resolvePool(ports, pool);
@@ -51,8 +56,11 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
   attempt.sink = sink;
   if (attempt.ended) return sink.report(endedReport(attempt.assignment, attempt.ended));
   const { assignment } = attempt;
-  const pool = ports.cluster.pools.get(`${assignment.namespace}/${assignment.function}/${assignment.version}`);
-  if (!attempt.instance && pool?.waiting.remove(attempt)) {
+  if (ports.cluster.held.has(attempt)) {
+    attempt.stop = stop; // an agent may have it: it is asked, or the attempt revoked once none has
+    return;
+  }
+  if (takeOut(ports.cluster, attempt)) {
     forgetAttempt(ports.cluster, attempt);
     return sink.report(revokedReport(stop));
   }

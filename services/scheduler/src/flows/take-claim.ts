@@ -1,4 +1,4 @@
-import { type Cluster, forgetAttempt } from '../domain/cluster.ts';
+import { type Cluster, forgetAttempt, takeOut } from '../domain/cluster.ts';
 import { endedReport, startedReport } from '../domain/messages.ts';
 import type { ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -22,8 +22,7 @@ export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigin
     const { assignment } = attempt;
     // A caller's attempt is in no partition, and an adopted one's is not known yet.
     if (attempt.sink === sink || !attempt.sink.claims || assignment.partition !== partition) continue;
-    const pool = cluster.pools.get(`${assignment.namespace}/${assignment.function}/${assignment.version}`);
-    if (!attempt.instance && pool?.waiting.remove(attempt)) {
+    if (takeOut(cluster, attempt)) {
       forgetAttempt(cluster, attempt);
       continue;
     }

@@ -2,13 +2,14 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
-import { adoptAttempt, NOBODY } from '../domain/adopt.ts';
+import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import { noteGone, noteProven } from '../domain/crash-loop.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
 import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
+import { isYoung } from './know-agents.ts';
 import { stopInstance } from './stop-instance.ts';
 
 /** How much the newest attempt counts in the average. */
@@ -17,13 +18,14 @@ const NEWEST = 0.05;
 /** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
 export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptReport): Pool | undefined {
   const nowMs = ports.clock.monotonic();
-  const isYoung = nowMs - ports.startedMs < ports.leaseMs;
+  const { cluster } = ports;
   const attempt =
-    ports.cluster.attempts.get(report.eventId) ??
-    (isYoung ? adoptAttempt(ports.cluster, agent, report.eventId, report.attempt, nowMs) : undefined);
-  if (!attempt || attempt.assignment.attempt !== report.attempt) {
+    cluster.attempts.get(report.eventId) ??
+    (isYoung(ports) ? adoptAttempt(cluster, agent, report.eventId, report.attempt, nowMs) : undefined);
+  if (!attempt || !isHolder(attempt, agent, report.attempt)) {
     // Nobody waits for it any more: its event has ended, or went on without it.
     if (report.report?.$case === 'ended') outgoingOf(agent).acks.push({ eventId: report.eventId, attempt: report.attempt });
+    if (report.report?.$case === 'started' && attempt) stopStale(attempt, agent, report.attempt);
     return undefined;
   }
   const said = report.report;
@@ -31,7 +33,8 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
   switch (said?.$case) {
     case 'started':
       attempt.started = said.value;
-      if (attempt.sink === NOBODY) link(attempt, agent.instances.get(said.value.instanceId), nowMs);
+      foundAt(cluster, attempt, agent);
+      if (!attempt.instance) link(attempt, agent.instances.get(said.value.instanceId), nowMs);
       attempt.sink.report(report);
       return undefined;
     case 'signalSent':
@@ -59,6 +62,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
     case 'ended': {
       if (attempt.ended) return undefined;
       attempt.ended = said.value;
+      foundAt(cluster, attempt, agent);
       const { instance } = attempt;
       if (instance) {
         // The function's own time: what the way to it costs does not get less with more instances.
@@ -81,7 +85,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
   }
 }
 
-/** Says that an adopted attempt runs on an instance. */
+/** Says that an attempt that was given out by somebody else runs on an instance. */
 function link(attempt: LiveAttempt, instance: Instance | undefined, nowMs: number): void {
   if (!instance || instance.attempt) return;
   attempt.instance = instance;

@@ -9,6 +9,7 @@ import type { Pool } from '../domain/types.ts';
 import { detachAgent, loseAttempt } from '../flows/attach-agent.ts';
 import { flushAgents } from '../flows/flush.ts';
 import { giveBack } from '../flows/give-back.ts';
+import { releaseHeld, tellAgents, tendStreams } from '../flows/know-agents.ts';
 import { keepProvisioned } from '../flows/keep-provisioned.ts';
 import { shedOverReserved } from '../flows/make-room.ts';
 import { placeAttempts } from '../flows/place-attempts.ts';
@@ -54,7 +55,10 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
       if (attempt.instance?.agent === agent && !attempt.ended) loseAttempt(ports, attempt);
     for (const instance of [...agent.instances.values()]) removeInstance(instance, nowMs);
     cluster.agents.delete(agent.id);
+    tellAgents(ports);
   }
+  tendStreams(ports);
+  for (const pool of releaseHeld(ports)) placeAttempts(ports, pool);
   // Attempts whose agent never came back: a scheduler that has just started waits a lease for it.
   if (nowMs - startedMs >= leaseMs) {
     for (const attempt of cluster.attempts.values()) {

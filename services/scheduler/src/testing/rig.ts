@@ -50,9 +50,12 @@ export function assignmentOf(eventId: string, more: Partial<Assignment> = {}): A
   return { ...Assignment.create({ namespace: 'default', function: 'f', version: '$LATEST', revision: 1, attempt: 1 }), eventId, ...more };
 }
 
-export function startRig(options: { readonly startsPerMinute?: number } = {}): Rig {
+export function startRig(options: { readonly startsPerMinute?: number; readonly isShared?: boolean } = {}): Rig {
   const clock = fakeClock();
-  const registry = new Map([['f', fnOf()]]);
+  const registry = new Map([
+    ['f', fnOf()],
+    ['g', fnOf({ name: 'g' })],
+  ]);
   const reports: AttemptReport[] = [];
   // A stream that speaks for partition 0, where all of the tests' events are.
   const sink: ReportSink = { report: (report) => void reports.push(report), claims: new Map([[0, 1n]]) };
@@ -64,6 +67,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
     counters: { instance_starts_total: 0, instance_start_failures_total: 0, attempts_throttled_total: 0 },
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     leaseMs: LEASE_MS,
+    isShared: options.isShared ?? true,
     startedMs: clock.monotonic(),
     lastTendMs: clock.monotonic(),
     newId: () => `i-${++ids}`,
@@ -99,7 +103,7 @@ export function startRig(options: { readonly startsPerMinute?: number } = {}): R
       };
     },
     async dispatch(batch) {
-      takeDispatch(ports, { assignments: [], stops: [], acks: [], claims: [], ...batch }, sink);
+      takeDispatch(ports, { assignments: [], stops: [], acks: [], claims: [], agents: undefined, ...batch }, sink);
       await new Promise((resolve) => setImmediate(resolve)); // the registry answers
     },
     tend: () => tend(ports, IDLE_MS),

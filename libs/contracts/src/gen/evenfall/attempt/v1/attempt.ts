@@ -54,6 +54,11 @@ export interface Assignment {
   synchronous: boolean;
   /** Partition of the event, for an asynchronous one. */
   partition: number;
+  /**
+   * Whether an earlier scheduler may have given it to an agent, for all its queue replica knows. One that has just started waits for the
+   * agents there were before it gives it to another.
+   */
+  perhapsGiven: boolean;
 }
 
 /** Asks for an attempt to be stopped. A second one may shorten, never stretch; force always wins. */
@@ -293,6 +298,7 @@ function createBaseAssignment(): Assignment {
     runningOnAgentId: "",
     synchronous: false,
     partition: 0,
+    perhapsGiven: false,
   };
 }
 
@@ -327,6 +333,9 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.partition !== 0) {
       writer.uint32(80).int32(message.partition);
+    }
+    if (message.perhapsGiven !== false) {
+      writer.uint32(88).bool(message.perhapsGiven);
     }
     return writer;
   },
@@ -424,6 +433,14 @@ export const Assignment: MessageFns<Assignment> = {
             message.partition = reader.int32();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.perhapsGiven = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -451,6 +468,7 @@ export const Assignment: MessageFns<Assignment> = {
     message.runningOnAgentId = object.runningOnAgentId ?? "";
     message.synchronous = object.synchronous ?? false;
     message.partition = object.partition ?? 0;
+    message.perhapsGiven = object.perhapsGiven ?? false;
     return message;
   },
 };

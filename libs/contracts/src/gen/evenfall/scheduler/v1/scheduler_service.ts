@@ -49,6 +49,16 @@ export interface DispatchRequest {
   acks: AttemptKey[];
   /** Partitions this stream speaks for from now on. What a stream with an older claim says about their events is ignored. */
   claims: PartitionClaim[];
+  /** In the first batch the agents the last scheduler told of; unset if none told all of them. Later the scheduler's own word, said back. */
+  agents: AgentSet | undefined;
+}
+
+/** The agents an attempt may be with. */
+export interface AgentSet {
+  /** Their ids. */
+  agentIds: string[];
+  /** Whether these are all: a scheduler that has just started may not know yet whom the one before it had. */
+  isAll: boolean;
 }
 
 /** The claim of an owner to a partition. */
@@ -65,6 +75,8 @@ export interface DispatchResponse {
   reports: AttemptReport[];
   /** Claims that were taken in: all that is known of the attempts of these partitions has been reported. */
   claims: PartitionClaim[];
+  /** Set when the agents have changed. No attempt goes to an agent before every replica has said back that it knows of it. */
+  agents: AgentSet | undefined;
 }
 
 /** Asks for one call. */
@@ -121,8 +133,8 @@ export interface Hello {
   parallelStarts: number;
   /** Instances it holds. */
   instances: InstanceReport[];
-  /** Attempts it runs. */
-  running: AttemptKey[];
+  /** Attempts it has taken, and those whose outcome it keeps. What became of them follows the welcome. */
+  held: AttemptKey[];
   /** What its host can do to keep functions apart and in bounds. */
   abilities: Ability[];
 }
@@ -295,7 +307,7 @@ export interface ListInstancesResponse {
 }
 
 function createBaseDispatchRequest(): DispatchRequest {
-  return { assignments: [], stops: [], acks: [], claims: [] };
+  return { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
 }
 
 export const DispatchRequest: MessageFns<DispatchRequest> = {
@@ -311,6 +323,9 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
     }
     for (const v of message.claims) {
       PartitionClaim.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.agents !== undefined) {
+      AgentSet.encode(message.agents, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -360,6 +375,14 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
             message.claims.push(PartitionClaim.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.agents = AgentSet.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -381,6 +404,76 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
     message.stops = object.stops?.map((e) => StopAttempt.fromPartial(e)) || [];
     message.acks = object.acks?.map((e) => AttemptKey.fromPartial(e)) || [];
     message.claims = object.claims?.map((e) => PartitionClaim.fromPartial(e)) || [];
+    message.agents = (object.agents !== undefined && object.agents !== null)
+      ? AgentSet.fromPartial(object.agents)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAgentSet(): AgentSet {
+  return { agentIds: [], isAll: false };
+}
+
+export const AgentSet: MessageFns<AgentSet> = {
+  encode(message: AgentSet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.agentIds) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.isAll !== false) {
+      writer.uint32(16).bool(message.isAll);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentSet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentSet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentIds.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isAll = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AgentSet>): AgentSet {
+    return AgentSet.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AgentSet>): AgentSet {
+    const message = createBaseAgentSet();
+    message.agentIds = object.agentIds?.map((e) => e) || [];
+    message.isAll = object.isAll ?? false;
     return message;
   },
 };
@@ -456,7 +549,7 @@ export const PartitionClaim: MessageFns<PartitionClaim> = {
 };
 
 function createBaseDispatchResponse(): DispatchResponse {
-  return { reports: [], claims: [] };
+  return { reports: [], claims: [], agents: undefined };
 }
 
 export const DispatchResponse: MessageFns<DispatchResponse> = {
@@ -466,6 +559,9 @@ export const DispatchResponse: MessageFns<DispatchResponse> = {
     }
     for (const v of message.claims) {
       PartitionClaim.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.agents !== undefined) {
+      AgentSet.encode(message.agents, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -499,6 +595,14 @@ export const DispatchResponse: MessageFns<DispatchResponse> = {
             message.claims.push(PartitionClaim.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.agents = AgentSet.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -518,6 +622,9 @@ export const DispatchResponse: MessageFns<DispatchResponse> = {
     const message = createBaseDispatchResponse();
     message.reports = object.reports?.map((e) => AttemptReport.fromPartial(e)) || [];
     message.claims = object.claims?.map((e) => PartitionClaim.fromPartial(e)) || [];
+    message.agents = (object.agents !== undefined && object.agents !== null)
+      ? AgentSet.fromPartial(object.agents)
+      : undefined;
     return message;
   },
 };
@@ -789,7 +896,7 @@ export const AttachRequest: MessageFns<AttachRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { agentId: "", sessionId: "", capacityMb: 0, parallelStarts: 0, instances: [], running: [], abilities: [] };
+  return { agentId: "", sessionId: "", capacityMb: 0, parallelStarts: 0, instances: [], held: [], abilities: [] };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -809,7 +916,7 @@ export const Hello: MessageFns<Hello> = {
     for (const v of message.instances) {
       InstanceReport.encode(v!, writer.uint32(42).fork()).join();
     }
-    for (const v of message.running) {
+    for (const v of message.held) {
       AttemptKey.encode(v!, writer.uint32(50).fork()).join();
     }
     for (const v of message.abilities) {
@@ -876,7 +983,7 @@ export const Hello: MessageFns<Hello> = {
               break;
             }
 
-            message.running.push(AttemptKey.decode(reader, reader.uint32()));
+            message.held.push(AttemptKey.decode(reader, reader.uint32()));
             continue;
           }
           case 7: {
@@ -909,7 +1016,7 @@ export const Hello: MessageFns<Hello> = {
     message.capacityMb = object.capacityMb ?? 0;
     message.parallelStarts = object.parallelStarts ?? 0;
     message.instances = object.instances?.map((e) => InstanceReport.fromPartial(e)) || [];
-    message.running = object.running?.map((e) => AttemptKey.fromPartial(e)) || [];
+    message.held = object.held?.map((e) => AttemptKey.fromPartial(e)) || [];
     message.abilities = object.abilities?.map((e) => Ability.fromPartial(e)) || [];
     return message;
   },

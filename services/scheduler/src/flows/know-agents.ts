@@ -1,0 +1,120 @@
+import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { forgetAttempt, takeOut } from '../domain/cluster.ts';
+import { revokedReport } from '../domain/messages.ts';
+import type { Agent, LiveAttempt, Pool, ReportSink, Stream } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+
+// What a scheduler forgets when it dies, its agents go on holding. The next one may give an attempt that the one before it may have given away
+// only once every agent there was has said what it holds, or has had a lease to say it. Who there was, the queue replicas know: they are told, and
+// no agent is given anything before all of them have said that they heard of it.
+
+/** Whether this scheduler may still hear of what it does not know. */
+export function isYoung({ clock, startedMs, leaseMs }: SchedulerPorts): boolean {
+  return clock.monotonic() - startedMs < leaseMs;
+}
+
+/** Whether it is certain that no agent holds an attempt that this scheduler has just been asked for. */
+export function isAccountedFor(ports: SchedulerPorts, { assignment, sink }: Pick<LiveAttempt, 'assignment' | 'sink'>): boolean {
+  if (!assignment.perhapsGiven || isGrown(ports)) return true;
+  return ports.cluster.streams.get(sink)?.awaited?.size === 0;
+}
+
+/** Takes a queue replica's stream in. */
+export function openStream({ cluster }: SchedulerPorts, sink: ReportSink, close: () => void): void {
+  cluster.streams.set(sink, { close, hasSpoken: false, awaited: undefined, heard: new Set(), owesSinceMs: undefined });
+}
+
+/** Lets a stream go, and what waits for an agent with it: the next stream asks for it again, and may know of other agents by then. */
+export function closeStream(ports: SchedulerPorts, sink: ReportSink): void {
+  const { cluster } = ports;
+  if (!cluster.streams.delete(sink)) return;
+  for (const attempt of [...cluster.attempts.values()])
+    if (attempt.sink === sink && takeOut(cluster, attempt)) forgetAttempt(cluster, attempt);
+  noteKnown(ports);
+}
+
+/** Takes what a replica says of the agents: at first whom it knew of before, later that it has heard what it was told. */
+export function takeAgents(ports: SchedulerPorts, sink: ReportSink, { agents }: DispatchRequest): void {
+  const { cluster } = ports;
+  const stream = cluster.streams.get(sink);
+  if (!stream) return;
+  if (!stream.hasSpoken) {
+    stream.hasSpoken = true;
+    if (agents?.isAll) stream.awaited = new Set(agents.agentIds.filter((id) => !cluster.metAgents.has(id)));
+    const agentIds = [...(stream.awaited ?? [])];
+    if (agentIds.length > 0) ports.log.info('waits for agents of the scheduler before', { agent_ids: agentIds.join(' ') });
+    tellAgents(ports);
+  } else if (agents) {
+    stream.heard = new Set(agents.agentIds);
+    if (hasHeardAll(ports, stream)) stream.owesSinceMs = undefined;
+    noteKnown(ports);
+  }
+}
+
+/** Takes in that an agent has said what it holds. */
+export function meetAgent(ports: SchedulerPorts, agent: Agent): void {
+  const { cluster } = ports;
+  if (cluster.metAgents.has(agent.id) && cluster.agents.get(agent.id)?.isKnown) return;
+  cluster.metAgents.add(agent.id);
+  for (const { awaited } of cluster.streams.values()) awaited?.delete(agent.id);
+  tellAgents(ports);
+  noteKnown(ports);
+}
+
+/** Tells every replica which agents there are. */
+export function tellAgents(ports: SchedulerPorts): void {
+  const { cluster } = ports;
+  const agentIds = new Set(cluster.agents.keys());
+  if (!isGrown(ports)) for (const { awaited } of cluster.streams.values()) for (const id of awaited ?? []) agentIds.add(id);
+  for (const [sink, stream] of cluster.streams) {
+    if (!stream.hasSpoken) continue;
+    const told: AgentSet = { agentIds: [...agentIds], isAll: stream.awaited !== undefined || isGrown(ports) };
+    sink.agents?.(told);
+    if (!hasHeardAll(ports, stream)) stream.owesSinceMs ??= ports.clock.monotonic();
+  }
+}
+
+/** Lets go what was held back and need not be any longer. Answers the pools that have something new to place. */
+export function releaseHeld(ports: SchedulerPorts): Set<Pool> {
+  const { cluster } = ports;
+  const pools = new Set<Pool>();
+  for (const [attempt, pool] of cluster.held) {
+    if (!isAccountedFor(ports, attempt)) continue;
+    cluster.held.delete(attempt);
+    if (attempt.stop) {
+      forgetAttempt(cluster, attempt);
+      attempt.sink.report(revokedReport(attempt.assignment));
+      continue;
+    }
+    pool.waiting.push(attempt);
+    pools.add(pool);
+  }
+  return pools;
+}
+
+/** One look: a scheduler grows up, and a replica that does not answer must not keep agents from being used. */
+export function tendStreams(ports: SchedulerPorts): void {
+  const { cluster, clock, leaseMs } = ports;
+  if (!cluster.isGrown && isGrown(ports)) {
+    cluster.isGrown = true;
+    tellAgents(ports);
+  }
+  for (const { owesSinceMs, close } of [...cluster.streams.values()])
+    if (owesSinceMs !== undefined && clock.monotonic() - owesSinceMs > leaseMs / 3) close();
+}
+
+/** Whether nobody can come back with something of an earlier scheduler: those who had it have lost their lease, or ended with it. */
+function isGrown(ports: SchedulerPorts): boolean {
+  return !ports.isShared || !isYoung(ports);
+}
+
+function hasHeardAll({ cluster }: SchedulerPorts, { heard }: Stream): boolean {
+  for (const id of cluster.agents.keys()) if (!heard.has(id)) return false;
+  return true;
+}
+
+/** Works out which agents all replicas know of. */
+function noteKnown({ cluster }: SchedulerPorts): void {
+  const streams = [...cluster.streams.values()];
+  for (const agent of cluster.agents.values()) agent.isKnown = streams.every(({ heard }) => heard.has(agent.id));
+}

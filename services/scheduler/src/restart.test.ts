@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import type { ReportSink } from './domain/types.ts';
+import { takeDispatch } from './flows/dispatch.ts';
+import { closeStream, openStream } from './flows/know-agents.ts';
+import { assignmentOf, fnOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
+
+const key = { eventId: 'a', attempt: 1 };
+const perhaps = assignmentOf('a', { perhapsGiven: true });
+const startedOn = (agentId: string): AttemptReport => ({
+  ...key,
+  report: {
+    $case: 'started',
+    value: { instanceId: 'old', agentId, coldStart: false, coldStartDetail: undefined, startTime: new Date(0), memoryMb: 128 },
+  },
+});
+const ended = (how: 'returned' | 'lost'): AttemptReport => ({ ...key, report: { $case: 'ended', value: endedAs(how, 0) } });
+const stopOf = (mode: Mode): DispatchRequest['stops'][number] => ({ ...key, cause: Cause.USER, mode, policy: undefined, partition: 0 });
+const given = (agent: PlayedAgent): string[] => agent.all('assignments').map(({ assignment }) => assignment?.eventId ?? '');
+
+/** Lets the registry answer, too. */
+async function tended(rig: Rig): Promise<void> {
+  rig.tend();
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A queue replica with a stream of its own. */
+type Replica = {
+  readonly sink: ReportSink;
+  readonly told: AgentSet[];
+  readonly reports: AttemptReport[];
+  closed: boolean;
+  says(batch: Partial<DispatchRequest>): Promise<void>;
+  /** Says back what it was told last. */
+  echoes(): Promise<void>;
+};
+
+/** A replica that knew of these agents before, or of none in particular. */
+async function replicaOf(rig: Rig, before: readonly string[] | undefined, partition = 0): Promise<Replica> {
+  const told: AgentSet[] = [];
+  const reports: AttemptReport[] = [];
+  const sink: ReportSink = {
+    report: (report) => void reports.push(report),
+    claims: new Map([[partition, 1n]]),
+    agents: (agents) => void told.push(agents),
+  };
+  rig.ports.cluster.epochs.set(partition, 1n);
+  const says = async (batch: Partial<DispatchRequest>): Promise<void> => {
+    takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [], agents: undefined, ...batch }, sink);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const replica: Replica = { sink, told, reports, closed: false, says, echoes: () => says({ agents: told.at(-1) }) };
+  openStream(rig.ports, sink, () => {
+    replica.closed = true;
+    closeStream(rig.ports, sink);
+  });
+  await says({ agents: before && { agentIds: [...before], isAll: true } });
+  return replica;
+}
+
+describe('a scheduler that takes the place of another', () => {
+  it('waits for the agents there were before it gives away what they may have', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, ['a', 'b']);
+    const first = rig.attach({ agentId: 'a' });
+    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps, assignmentOf('new', { function: 'g' })] });
+    assert.deepEqual(given(first), ['new'], 'what is new need not wait');
+    const second = rig.attach({ agentId: 'b' });
+    await replica.echoes();
+    assert.deepEqual([...given(first), ...given(second)].sort(), ['a', 'new'], 'nobody had it');
+  });
+
+  it('does not give away what an agent runs, however late it comes back', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, ['a', 'b']);
+    const first = rig.attach({ agentId: 'a' });
+    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+    rig.clock.advance(LEASE_MS - 1);
+    rig.tend();
+    const held = { instanceId: 'old', function: fnOf(), attempt: key };
+    const second = rig.attach({ agentId: 'b', instances: [held], held: [key] }, { reports: [startedOn('b')] });
+    await replica.echoes();
+    rig.clock.advance(1);
+    rig.tend();
+    assert.deepEqual([given(first), given(second)], [[], []]);
+    second.says({ reports: [ended('returned')] });
+    assert.deepEqual(
+      replica.reports.map(({ report }) => report?.$case),
+      ['started', 'ended'],
+    );
+    assert.equal(second.agent.instances.get('old')?.state, 'IDLE');
+  });
+
+  it('takes the outcome an agent has kept, though the attempt waits for an instance already', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, ['a']);
+    await replica.says({ assignments: [assignmentOf('a')] }); // not marked: an old replica, say
+    const agent = rig.attach({ agentId: 'a', held: [key] });
+    await replica.echoes();
+    agent.says({ reports: [ended('returned')] });
+    assert.deepEqual([given(agent), agent.all('startInstances')], [[], []]);
+    assert.deepEqual(
+      replica.reports.map(({ report }) => report?.$case),
+      ['ended'],
+    );
+  });
+
+  it('waits a lease where an agent does not come back, or nobody knows who there was', async () => {
+    for (const before of [['a', 'gone'], undefined]) {
+      const rig = startRig();
+      const replica = await replicaOf(rig, before);
+      const agent = rig.attach({ agentId: 'a' });
+      await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+      rig.clock.advance(LEASE_MS - 1);
+      rig.tend();
+      assert.deepEqual(given(agent), []);
+      rig.clock.advance(1);
+      await tended(rig);
+      assert.deepEqual(given(agent), ['a']);
+    }
+  });
+
+  it('does not wait where nothing outlives it', async () => {
+    const rig = startRig({ isShared: false });
+    const replica = await replicaOf(rig, undefined);
+    const agent = rig.attach({ agentId: 'a' });
+    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+    assert.deepEqual(given(agent), ['a']);
+  });
+
+  it('has an agent stop what went on without it', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, ['b']);
+    const agent = rig.attach({ agentId: 'a' });
+    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+    rig.clock.advance(LEASE_MS);
+    await tended(rig);
+    assert.deepEqual(given(agent), ['a'], 'the other one had a lease');
+    const late = rig.attach({ agentId: 'b', held: [key] }, { reports: [ended('lost')] });
+    assert.deepEqual(
+      late.all('stops').map(({ mode }) => mode),
+      [Mode.FORCE],
+    );
+    assert.deepEqual(late.all('acks'), [key]);
+    assert.deepEqual(replica.reports, [], 'the end of one is not the end of the other');
+  });
+
+  it('ends what was to be stopped once it is certain that nobody has it, and asks who has it', async () => {
+    for (const hasIt of [false, true]) {
+      const rig = startRig();
+      const replica = await replicaOf(rig, ['a']);
+      await replica.says({ assignments: [perhaps], stops: [stopOf(Mode.FORCE)] });
+      assert.equal(replica.reports.length, 0);
+      const agent = rig.attach({ agentId: 'a', held: hasIt ? [key] : [] });
+      assert.equal(agent.all('stops').length, hasIt ? 1 : 0);
+      assert.deepEqual(
+        replica.reports.map(({ report }) => report?.$case),
+        hasIt ? [] : ['revoked'],
+      );
+    }
+  });
+});
+
+describe('who knows of which agents', () => {
+  it('gives an agent nothing before every replica has heard of it', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, []);
+    const other = await replicaOf(rig, [], 1);
+    const agent = rig.attach({ agentId: 'a' });
+    await replica.says({ assignments: [assignmentOf('new', { function: 'g' })] });
+    await replica.echoes();
+    assert.deepEqual(given(agent), []);
+    await other.echoes();
+    assert.deepEqual(given(agent), ['new']);
+    assert.deepEqual(replica.told.at(-1), { agentIds: ['a'], isAll: true });
+  });
+
+  it('tells of those it waits for, and says when it does not know of all', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, ['gone']);
+    const unknowing = await replicaOf(rig, undefined, 1);
+    rig.attach({ agentId: 'a' });
+    assert.deepEqual(new Set(replica.told.at(-1)?.agentIds), new Set(['a', 'gone']));
+    assert.deepEqual([replica.told.at(-1)?.isAll, unknowing.told.at(-1)?.isAll], [true, false]);
+    await Promise.all([replica.echoes(), unknowing.echoes()]);
+    rig.clock.advance(LEASE_MS - 1);
+    rig.attach({ agentId: 'a' }); // a sign of life
+    rig.clock.advance(1);
+    rig.tend();
+    assert.deepEqual(unknowing.told.at(-1), { agentIds: ['a'], isAll: true });
+  });
+
+  it('ends the stream of a replica that does not answer, and forgets what waited by it', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, []);
+    const deaf = await replicaOf(rig, [], 1);
+    await deaf.says({ assignments: [assignmentOf('waits', { partition: 1 })] });
+    const agent = rig.attach({ agentId: 'a' });
+    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'g' })] });
+    rig.clock.advance(LEASE_MS / 3);
+    rig.tend();
+    assert.equal(deaf.closed, false);
+    rig.clock.advance(1);
+    rig.tend();
+    assert.deepEqual([deaf.closed, replica.closed], [true, false]);
+    await tended(rig);
+    assert.deepEqual(given(agent), ['new']);
+    assert.equal(rig.ports.cluster.attempts.has('waits'), false);
+  });
+});
