@@ -179,6 +179,17 @@ describe('who knows of which agents', () => {
     assert.deepEqual(replica.told.at(-1), { agentIds: ['a'], isAll: true });
   });
 
+  it('goes on using those it has while a replica that came later has not heard of them', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, []);
+    const agent = rig.attach({ agentId: 'a' });
+    await replica.echoes();
+    await replicaOf(rig, [], 1);
+    const other = rig.attach({ agentId: 'b' });
+    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'g' })] });
+    assert.deepEqual([given(agent), given(other)], [['new'], []]);
+  });
+
   it('tells of those it waits for, and says when it does not know of all', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['gone']);

@@ -113,8 +113,8 @@ function hasHeardAll({ cluster }: SchedulerPorts, { heard }: Stream): boolean {
   return true;
 }
 
-/** Works out which agents all replicas know of. */
+/** Works out which agents all replicas know of. A replica that comes later knows nothing until it is told, and says so: it makes none unknown. */
 function noteKnown({ cluster }: SchedulerPorts): void {
   const streams = [...cluster.streams.values()];
-  for (const agent of cluster.agents.values()) agent.isKnown = streams.every(({ heard }) => heard.has(agent.id));
+  for (const agent of cluster.agents.values()) agent.isKnown ||= streams.every(({ heard }) => heard.has(agent.id));
 }
