@@ -1,6 +1,9 @@
 // Whatever may go away, goes away, one after another, for as long as it is told: EVENFALL_CHAOS_SECONDS, 100 by default. The order is random;
 // EVENFALL_CHAOS_SEED makes it again.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@evenfall/testkit';
@@ -52,7 +55,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
         const victim = cluster.process(VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'queue-1');
         const standsStill = random() < 0.5;
         const forMs = standsStill ? 1_000 + random() * 13_000 : random() * 4_000;
-        told.push(`${standsStill ? 'pause' : 'kill -9'} ${victim.name} for ${Math.round(forMs)} ms`);
+        told.push(`${new Date().toISOString()} ${standsStill ? 'pause' : 'kill -9'} ${victim.name} for ${Math.round(forMs)} ms`);
         if (standsStill) victim.pause();
         else await victim.kill9();
         await sleep(forMs);
@@ -76,7 +79,9 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
         return true;
       }, 10_000);
     } catch (error) {
-      throw new Error(`EVENFALL_CHAOS_SEED=${SEED}\n${told.join('\n')}\n${cluster.lines().slice(-40).join('\n')}`, { cause: error });
+      const log = join(tmpdir(), `evenfall-chaos-${SEED}.log`);
+      writeFileSync(log, cluster.lines().join('\n'));
+      throw new Error(`EVENFALL_CHAOS_SEED=${SEED}, logs in ${log}\n${told.join('\n')}`, { cause: error });
     } finally {
       await Promise.all([load.stop(), prober.stop()]);
     }

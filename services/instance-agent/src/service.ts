@@ -127,7 +127,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       attempt: current && { eventId: current.eventId, attempt: current.number },
     })),
     abilities: [...driver.abilities],
-    held: [...attempts.values()].map(({ eventId, number }) => ({ eventId, attempt: number })),
+    held: [...attempts.values()].map(({ eventId, number, partition }) => ({ eventId, attempt: number, partition })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     hello,

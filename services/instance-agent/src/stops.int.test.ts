@@ -296,7 +296,10 @@ describe('Stopping an instance', () => {
     await host.until(() => host.hellos.length > hellos, 'a new hello');
     const next = host.run(instance);
     await host.ended(next);
-    assert.deepEqual(host.reports.filter(({ eventId }) => eventId === late), []);
+    assert.deepEqual(
+      host.reports.filter(({ eventId }) => eventId === late),
+      [],
+    );
     await host.dispose();
   });
 

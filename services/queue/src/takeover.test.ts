@@ -6,6 +6,7 @@ import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { eventually } from '@evenfall/testkit';
+import { durationOfMs } from '@evenfall/time';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import { type MemoryLog, memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import { partitionOf, type Rig, startedReport, startRig } from './testing/rig.ts';
@@ -47,6 +48,23 @@ describe('a partition that moves', () => {
     assert.equal((await assignmentOf(second, id)).perhapsGiven, true, 'an agent may have it from the former owner');
     const [later] = second.sent.claims.filter((one) => one.partition === partition);
     assert.ok(claim && later && later.epoch > claim.epoch, `${claim?.epoch} ${later?.epoch}`);
+  });
+
+  it('hears what became of events that wait, which a former owner had dispatched', async () => {
+    const first = takeOver(memoryLog());
+    const throttled = await first.accept();
+    const value = { statusCode: 432, retryAfter: durationOfMs(1_000) };
+    first.report({ ...(await assignmentOf(first, throttled)), report: { $case: 'throttled', value } });
+    await eventually(() => first.changes(throttled).length === 1);
+    const waits = await first.accept();
+    const named = { eventId: waits, attempt: 1, partition: partitionOf(first.log) };
+    first.report(startedReport({ ...(await assignmentOf(first, throttled)), ...named }));
+    await eventually(() => first.event(waits)?.state === State.RUNNING);
+    first.report(returned({ ...(await assignmentOf(first, throttled)), ...named }));
+    await eventually(() => first.event(waits)?.state === State.SUCCEEDED);
+    await eventually(() => first.assigned().length === 2);
+    assert.deepEqual(first.assigned(), [throttled, throttled], 'it runs no more');
+    assert.ok(acked(first, waits));
   });
 
   it('is given up by a replica that reads that another has it', async () => {

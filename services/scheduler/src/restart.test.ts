@@ -109,6 +109,31 @@ describe('a scheduler that takes the place of another', () => {
     );
   });
 
+  it('keeps what agents have told until the owner of its partition has it, or wants it no more', async () => {
+    const rig = startRig();
+    const kept = ['a', 'old'].map((eventId) => ({ ...ended('returned'), eventId, partition: 7 }));
+    const agent = rig.attach({ agentId: 'a', held: kept.map(({ eventId }) => ({ eventId, attempt: 1, partition: 7 })) }, { reports: kept });
+    rig.clock.advance(LEASE_MS - 1);
+    agent.says({ cpuBusy: 0 }); // a sign of life
+    rig.clock.advance(LEASE_MS - 1);
+    rig.tend();
+    assert.deepEqual(agent.all('acks'), [], 'whoever owns it may be on its way');
+    const replica = await replicaOf(rig, undefined, 8);
+    const told = (): unknown => replica.reports.map(({ eventId, partition, report }) => [eventId, partition, report?.$case]);
+    await replica.says({ claims: [{ partition: 7, epoch: 2n }] });
+    assert.deepEqual(told(), [
+      ['a', 7, 'ended'],
+      ['old', 7, 'ended'],
+    ]);
+    agent.says({ reports: [{ ...ended('returned'), eventId: 'older', partition: 7 }] });
+    assert.equal(replica.reports.length, 3, 'and what comes later at once');
+    await replica.says({ assignments: [{ ...perhaps, partition: 7 }] });
+    assert.deepEqual(given(agent), [], 'it has ended');
+    await replica.says({ acks: ['a', 'old', 'older'].map((eventId) => ({ eventId, attempt: 1, partition: undefined })) });
+    assert.equal(agent.all('acks').length, 3);
+    assert.equal(rig.ports.cluster.attempts.size, 0);
+  });
+
   it('waits a lease where an agent does not come back, or nobody knows who there was', async () => {
     for (const before of [['a', 'gone'], undefined]) {
       const rig = startRig();

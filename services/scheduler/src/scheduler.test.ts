@@ -300,10 +300,11 @@ describe('agents that come and go', () => {
     );
   });
 
-  it('acknowledges an outcome nobody waits for', () => {
+  it('acknowledges an outcome whose caller is gone', () => {
     const rig = startRig();
     rig.clock.advance(LEASE_MS);
     const agent = rig.attach({}, { reports: [endedReport('old')] });
+    rig.tend();
     assert.deepEqual(agent.all('acks'), [{ eventId: 'old', attempt: 1 }]);
   });
 

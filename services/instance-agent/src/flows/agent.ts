@@ -139,6 +139,8 @@ export type Attempt = {
   readonly key: string;
   readonly eventId: string;
   readonly number: number;
+  /** Partition of its event; undefined for a synchronous one. */
+  readonly partition: number | undefined;
   readonly synchronous: boolean;
   payload: Buffer;
   /** WAITING for its instance · RUNNING · REPORTING: over, its last lines are being stored · ENDED: kept until acknowledged. */

@@ -83,7 +83,8 @@ function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void 
   const step = { signal, sentTime, disposition, delivery };
   stop.steps.push(step);
   const value = { policy: stop.policyMessage, step, cause: stop.cause };
-  agent.outbox.report({ eventId: current.eventId, attempt: current.number, report: { $case: 'signalSent', value } });
+  const { eventId, number, partition } = current;
+  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'signalSent', value } });
 }
 
 function killGroup(agent: Agent, instance: Instance): void {

@@ -16,7 +16,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 export function giveBack(agent: Agent, attempt: Attempt): void {
   agent.attempts.delete(attempt.key);
   const report: AttemptReport['report'] = { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } };
-  agent.outbox.report({ eventId: attempt.eventId, attempt: attempt.number, report });
+  const { eventId, number, partition } = attempt;
+  agent.outbox.report({ eventId, attempt: number, partition, report });
 }
 
 /** Ends the attempt of an instance that answered and lives on. */
@@ -92,6 +93,7 @@ function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefin
   return {
     eventId: attempt.eventId,
     attempt: attempt.number,
+    partition: attempt.partition,
     report: {
       $case: 'ended',
       value: {

@@ -1,4 +1,4 @@
-import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptKey, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { Ending } from '../domain/instance-life.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
@@ -17,7 +17,7 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
   const key = keyOf(assignment.eventId, assignment.attempt);
   const known = agent.attempts.get(key);
   if (known) return reportAgain(agent, known);
-  const attempt = newAttempt(key, assignment.eventId, assignment.attempt, assignment.synchronous, assignment.payload);
+  const attempt = newAttempt(assignment, assignment.payload);
   agent.attempts.set(key, attempt);
   // It ran here, and neither it nor its outcome is here any more: only that can be said.
   if (assignment.runningOnAgentId !== '') return endAttempt(agent, attempt, LOST);
@@ -31,8 +31,8 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
 }
 
 /** Ends an attempt nobody here has heard of. It is kept like any other until it is acknowledged. */
-export function reportUnknownAttempt(agent: Agent, eventId: string, number: number): void {
-  const attempt = newAttempt(keyOf(eventId, number), eventId, number, false, NO_BYTES);
+export function reportUnknownAttempt(agent: Agent, named: AttemptKey): void {
+  const attempt = newAttempt({ ...named, synchronous: false }, NO_BYTES);
   agent.attempts.set(attempt.key, attempt);
   endAttempt(agent, attempt, LOST);
 }
@@ -66,6 +66,7 @@ function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
   return {
     eventId: attempt.eventId,
     attempt: attempt.number,
+    partition: attempt.partition,
     report: {
       $case: 'started',
       value: {
@@ -81,11 +82,13 @@ function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
 }
 
 /** An attempt of which nothing has happened. */
-export function newAttempt(key: string, eventId: string, number: number, synchronous: boolean, payload: Buffer): Attempt {
+export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, payload: Buffer): Attempt {
+  const { eventId, attempt: number, partition, synchronous } = named;
   return {
-    key,
+    key: keyOf(eventId, number),
     eventId,
     number,
+    partition: synchronous ? undefined : partition,
     synchronous,
     payload,
     phase: 'WAITING',

@@ -8,7 +8,7 @@ import { reportAgain, reportUnknownAttempt } from './run-attempt.ts';
 /** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
 export function stopAttempt(agent: Agent, request: StopAttempt): void {
   const attempt = agent.attempts.get(keyOf(request.eventId, request.attempt));
-  if (!attempt) return reportUnknownAttempt(agent, request.eventId, request.attempt);
+  if (!attempt) return reportUnknownAttempt(agent, request);
   switch (attempt.phase) {
     case 'WAITING':
       return revoke(agent, attempt);
@@ -28,7 +28,8 @@ function revoke(agent: Agent, attempt: Attempt): void {
   const at = waiting?.indexOf(attempt) ?? -1;
   if (at >= 0) waiting?.splice(at, 1);
   agent.attempts.delete(attempt.key);
-  agent.outbox.report({ eventId: attempt.eventId, attempt: attempt.number, report: { $case: 'revoked', value: {} } });
+  const { eventId, number, partition } = attempt;
+  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'revoked', value: {} } });
 }
 
 function stopRunning(agent: Agent, instance: Instance, attempt: Attempt, request: StopAttempt): void {

@@ -37,7 +37,7 @@ export function spoolOutcomes(agent: Agent, spool: OutcomeSpool): RunningSpool {
     for (const report of spool.read()) {
       const key = keyOf(report.eventId, report.attempt);
       if (agent.attempts.has(key)) continue;
-      const attempt = newAttempt(key, report.eventId, report.attempt, false, Buffer.alloc(0));
+      const attempt = newAttempt({ ...report, synchronous: false }, Buffer.alloc(0));
       Object.assign(attempt, { phase: 'ENDED', ended: report, spooled: true });
       agent.attempts.set(key, attempt);
       spooled += 1;

@@ -14,8 +14,18 @@ const nameOf = (fn: string) => ({ namespace: 'default', function: fn, trigger: '
 
 function entryOf(lane: Lane, id: string, payloadBytes = 0): Entry {
   const stored = { ...StoredEvent.create(), payload: Buffer.alloc(payloadBytes) };
-  return { id, partition: 0, lane, stored, ready: false, readyBytes: 0, dispatched: 0,
-    perhapsGiven: false, counted: false, waiters: undefined };
+  return {
+    id,
+    partition: 0,
+    lane,
+    stored,
+    ready: false,
+    readyBytes: 0,
+    dispatched: 0,
+    perhapsGiven: false,
+    counted: false,
+    waiters: undefined,
+  };
 }
 
 const idsOf = (entries: readonly Entry[]): string[] => entries.map(({ id }) => id);

@@ -85,6 +85,13 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
     stop(entry);
   };
 
+  /** A former owner had dispatched what waits here: it does not wait any more. */
+  const found = (entry: Entry, attempt: number): void => {
+    const event = eventOf(entry);
+    if (entry.dispatched > 0 || event.state !== 1 || attempt !== event.attempts.length + 1) return; // 1: QUEUED
+    owner.lanes.unready(entry);
+    entry.dispatched = attempt;
+  };
   const notDispatched = (entry: Entry): void => {
     entry.dispatched = 0;
     entry.perhapsGiven = false;
@@ -133,6 +140,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
             batch().stops.push({ eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
           continue;
         }
+        if (report?.$case === 'started' || report?.$case === 'ended') found(entry, attempt);
         switch (report?.$case) {
           case 'started':
             owner.lanes.left(entry);

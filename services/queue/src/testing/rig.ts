@@ -11,7 +11,12 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Accepted, EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
-import { type AgentSet, type DispatchRequest, type DispatchResponse, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import {
+  type AgentSet,
+  type DispatchRequest,
+  type DispatchResponse,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';

@@ -1,21 +1,24 @@
-import { Assignment } from '@evenfall/contracts/attempt/v1/attempt';
+import { Assignment, type AttemptKey } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { type Cluster, takeOut } from './cluster.ts';
 import { outgoingOf } from './messages.ts';
 import type { Agent, LiveAttempt, ReportSink } from './types.ts';
 
-/** Takes the reports of an attempt no queue replica has asked for yet: they are told to the one that does. */
+/** Takes the reports of an attempt whose partition nobody owns just now: they are told to who claims it. */
 export const NOBODY: ReportSink = { report: () => undefined, claims: undefined };
 
 /**
  * Takes in an attempt that an agent speaks of and no queue replica has. A scheduler that has just started hears of agents and of queue
- * replicas in any order: what it forgot, or acknowledged, before the queue asked for it would be run again.
+ * replicas in any order: what it forgot, or acknowledged, before the queue asked for it would be run again. Whether it is still wanted, the
+ * owner of its partition knows, whenever there is one; a caller that waited went with the scheduler it had asked.
  */
-export function adoptAttempt(cluster: Cluster, agent: Agent, eventId: string, number: number, nowMs: number): LiveAttempt {
-  const assignment = Assignment.create({ eventId, attempt: number, runningOnAgentId: agent.id });
+export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, nowMs: number): LiveAttempt {
+  const { eventId, attempt: number, partition } = key;
+  const synchronous = partition === undefined;
+  const assignment = Assignment.create({ eventId, attempt: number, runningOnAgentId: agent.id, partition: partition ?? 0, synchronous });
   const attempt: LiveAttempt = {
     assignment,
-    sink: NOBODY,
+    sink: (synchronous ? undefined : cluster.owners.get(partition)) ?? NOBODY,
     instance: undefined,
     started: undefined,
     ended: undefined,
@@ -43,4 +46,9 @@ export function stopStale({ assignment }: LiveAttempt, agent: Agent, number: num
   if (number > assignment.attempt) return; // whoever asked for the older one does not know yet
   const { eventId, partition } = assignment;
   outgoingOf(agent).stops.push({ eventId, attempt: number, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
+}
+
+/** Whether only an agent has spoken of an attempt so far: what it is an attempt of, is not known. */
+export function isAdopted({ assignment }: LiveAttempt): boolean {
+  return assignment.function === '';
 }

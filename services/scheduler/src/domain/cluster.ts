@@ -11,6 +11,8 @@ export type Cluster = {
   readonly attempts: Map<string, LiveAttempt>;
   /** The newest claim to each partition of the event log that was heard of. */
   readonly epochs: Map<number, bigint>;
+  /** Who made that claim, as long as its stream stands. */
+  readonly owners: Map<number, ReportSink>;
   /** Streams of queue replicas. */
   readonly streams: Map<ReportSink, Stream>;
   /** Agents that have said what they hold, ever. */
@@ -28,6 +30,7 @@ export function createCluster(): Cluster {
     pools: new Map(),
     attempts: new Map(),
     epochs: new Map(),
+    owners: new Map(),
     streams: new Map(),
     metAgents: new Set(),
     held: new Map(),

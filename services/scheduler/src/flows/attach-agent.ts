@@ -9,7 +9,7 @@ import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
-import { isYoung, meetAgent, releaseHeld } from './know-agents.ts';
+import { meetAgent, releaseHeld } from './know-agents.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { askAgent } from './take-assignment.ts';
 import { takeInstanceChange, takeReport } from './take-report.ts';
@@ -103,9 +103,8 @@ function takeHeld(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySe
   const held = new Set<LiveAttempt>();
   for (const key of hello.held) {
     const known = cluster.attempts.get(key.eventId);
-    if (!known) {
-      if (isYoung(ports)) held.add(adoptAttempt(cluster, agent, key.eventId, key.attempt, clock.monotonic()));
-    } else if (isHolder(known, agent, key.attempt)) {
+    if (!known) held.add(adoptAttempt(cluster, agent, key, clock.monotonic()));
+    else if (isHolder(known, agent, key.attempt)) {
       foundAt(cluster, known, agent);
       held.add(known);
     } else stopStale(known, agent, key.attempt);

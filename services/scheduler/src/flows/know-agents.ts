@@ -9,7 +9,7 @@ import type { SchedulerPorts } from '../ports.ts';
 // no agent is given anything before all of them have said that they heard of it.
 
 /** Whether this scheduler may still hear of what it does not know. */
-export function isYoung({ clock, startedMs, leaseMs }: SchedulerPorts): boolean {
+function isYoung({ clock, startedMs, leaseMs }: SchedulerPorts): boolean {
   return clock.monotonic() - startedMs < leaseMs;
 }
 
@@ -28,6 +28,7 @@ export function openStream({ cluster }: SchedulerPorts, sink: ReportSink, close:
 export function closeStream(ports: SchedulerPorts, sink: ReportSink): void {
   const { cluster } = ports;
   if (!cluster.streams.delete(sink)) return;
+  for (const [partition, owner] of cluster.owners) if (owner === sink) cluster.owners.delete(partition);
   for (const attempt of [...cluster.attempts.values()])
     if (attempt.sink === sink && takeOut(cluster, attempt)) forgetAttempt(cluster, attempt);
   noteKnown(ports);

@@ -1,7 +1,7 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
-import { NOBODY } from '../domain/adopt.ts';
+import { isAdopted } from '../domain/adopt.ts';
 import { forgetAttempt, poolOf, takeOut } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
 import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
@@ -15,7 +15,7 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   const known = cluster.attempts.get(assignment.eventId);
   if (known && known.assignment.attempt === assignment.attempt) {
     // An adopted one was taken in without: only where it runs was known.
-    if (known.sink === NOBODY) known.assignment = { ...assignment, runningOnAgentId: known.assignment.runningOnAgentId };
+    if (isAdopted(known)) known.assignment = { ...assignment, runningOnAgentId: known.assignment.runningOnAgentId };
     known.sink = sink;
     if (known.started) sink.report(startedReport(assignment, known.started));
     if (known.ended) sink.report(endedReport(assignment, known.ended));

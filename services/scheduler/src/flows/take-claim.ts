@@ -18,10 +18,10 @@ export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigin
   if (epoch < (cluster.epochs.get(partition) ?? -1n)) return;
   cluster.epochs.set(partition, epoch);
   sink.claims?.set(partition, epoch);
+  cluster.owners.set(partition, sink);
   for (const attempt of [...cluster.attempts.values()]) {
     const { assignment } = attempt;
-    // A caller's attempt is in no partition, and an adopted one's is not known yet.
-    if (attempt.sink === sink || !attempt.sink.claims || assignment.partition !== partition) continue;
+    if (attempt.sink === sink || assignment.synchronous || assignment.partition !== partition) continue; // a caller's is in no partition
     if (takeOut(cluster, attempt)) {
       forgetAttempt(cluster, attempt);
       continue;

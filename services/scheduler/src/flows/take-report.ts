@@ -9,9 +9,10 @@ import { noteGone, noteProven } from '../domain/crash-loop.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
 import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
-import { isYoung } from './know-agents.ts';
 import { stopInstance } from './stop-instance.ts';
 
+/** What is worth being told to somebody who has not asked yet. */
+const TELLING: ReadonlySet<string | undefined> = new Set(['started', 'ended']);
 /** How much the newest attempt counts in the average. */
 const NEWEST = 0.05;
 
@@ -20,8 +21,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
   const attempt =
-    cluster.attempts.get(report.eventId) ??
-    (isYoung(ports) ? adoptAttempt(cluster, agent, report.eventId, report.attempt, nowMs) : undefined);
+    cluster.attempts.get(report.eventId) ?? (TELLING.has(report.report?.$case) ? adoptAttempt(cluster, agent, report, nowMs) : undefined);
   if (!attempt || !isHolder(attempt, agent, report.attempt)) {
     // Nobody waits for it any more: its event has ended, or went on without it.
     if (report.report?.$case === 'ended') outgoingOf(agent).acks.push({ eventId: report.eventId, attempt: report.attempt });
@@ -29,7 +29,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
     return undefined;
   }
   const said = report.report;
-  report.partition = attempt.assignment.partition; // agents know nothing of partitions
+  report.partition = attempt.assignment.partition; // an agent of before does not say it
   switch (said?.$case) {
     case 'started':
       attempt.started = said.value;

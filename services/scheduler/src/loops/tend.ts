@@ -62,9 +62,9 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
   // Attempts whose agent never came back: a scheduler that has just started waits a lease for it.
   if (nowMs - startedMs >= leaseMs) {
     for (const attempt of cluster.attempts.values()) {
-      const { eventId, attempt: number, runningOnAgentId } = attempt.assignment;
-      if (attempt.ended && attempt.sink === NOBODY) {
-        // Nobody has asked in a whole lease: its event has ended, or went on without it.
+      const { eventId, attempt: number, runningOnAgentId, synchronous } = attempt.assignment;
+      if (attempt.ended && attempt.sink === NOBODY && synchronous) {
+        // Its caller asked another scheduler, and is gone.
         const agent = cluster.agents.get(runningOnAgentId);
         if (agent?.send) outgoingOf(agent).acks.push({ eventId, attempt: number });
         forgetAttempt(cluster, attempt);

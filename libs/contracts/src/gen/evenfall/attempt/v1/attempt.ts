@@ -30,6 +30,8 @@ export interface AttemptKey {
   eventId: string;
   /** Number of the attempt, from 1. */
   attempt: number;
+  /** Partition of the event, for an asynchronous one, where an agent says what it holds: its owner knows whether it is still wanted. */
+  partition?: number | undefined;
 }
 
 /** Asks for one attempt to be run. */
@@ -103,7 +105,7 @@ export interface AttemptReport {
     /** It was not started: concurrency is used up, or its instance was gone when it came. It may be offered again. */
     { $case: "throttled"; value: AttemptThrottled }
     | undefined;
-  /** Partition of the event, as its assignment said. Filled in by the scheduler. */
+  /** Partition of the event, as its assignment said, for an asynchronous one. */
   partition?: number | undefined;
 }
 
@@ -220,7 +222,7 @@ export interface AttemptThrottled {
 }
 
 function createBaseAttemptKey(): AttemptKey {
-  return { eventId: "", attempt: 0 };
+  return { eventId: "", attempt: 0, partition: undefined };
 }
 
 export const AttemptKey: MessageFns<AttemptKey> = {
@@ -230,6 +232,9 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     }
     if (message.attempt !== 0) {
       writer.uint32(16).int32(message.attempt);
+    }
+    if (message.partition !== undefined) {
+      writer.uint32(24).int32(message.partition);
     }
     return writer;
   },
@@ -263,6 +268,14 @@ export const AttemptKey: MessageFns<AttemptKey> = {
             message.attempt = reader.int32();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -282,6 +295,7 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     const message = createBaseAttemptKey();
     message.eventId = object.eventId ?? "";
     message.attempt = object.attempt ?? 0;
+    message.partition = object.partition ?? undefined;
     return message;
   },
 };
