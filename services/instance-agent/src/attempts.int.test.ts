@@ -241,7 +241,7 @@ describe('An attempt', () => {
     const hello = await host.until(() => host.hellos[before]?.hello, 'a new hello');
     assert.deepEqual(
       hello.held.slice(-2),
-      [done, running].map((eventId) => ({ eventId, attempt: 1 })),
+      [done, running].map((eventId) => ({ eventId, attempt: 1, partition: 0 })),
       'what runs, and what has an outcome',
     );
     assert.equal(hello.sessionId, host.hellos[0]?.hello?.sessionId);
