@@ -40,7 +40,7 @@ export function checkHistory(
     attempts.slice(1).forEach((attempt, index) => {
       const began = Date.parse(attempt.start_time ?? '');
       const ended = Date.parse(attempts[index]?.end_time ?? '');
-      assert.ok(began >= ended, `${id}: attempt ${attempt.number} began before the one before it had ended`);
+      assert.ok(began >= ended, `${id}: attempt ${attempt.number} began before the one before it had ended: ${JSON.stringify(event)}`);
     });
   }
   return byId;
