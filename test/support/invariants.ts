@@ -5,6 +5,9 @@ import { runsOf } from './witness.ts';
 
 const OPEN = 'state=QUEUED&state=RUNNING&state=TERMINATING';
 
+/** How an attempt may end that never began. */
+const UNBEGUN = ['LOST', 'START_FAILED', 'DRAINED'];
+
 /** Waits until nothing of a function is open; reads may be refused meanwhile. */
 export function nothingOpen(rest: RestClient, fn: string, withinMs: number): Promise<unknown> {
   const path = `/v1/namespaces/default/functions/${fn}/events?page_size=1&${OPEN}`;
@@ -38,7 +41,11 @@ export function checkHistory(
       `${id}: attempt numbers rise by one`,
     );
     attempts.slice(1).forEach((attempt, index) => {
-      const began = Date.parse(attempt.start_time ?? '');
+      if (attempt.start_time === null) {
+        assert.ok(UNBEGUN.includes(attempt.outcome), `${id}: attempt ${attempt.number} never began, and ${attempt.outcome}`);
+        return;
+      }
+      const began = Date.parse(attempt.start_time);
       const ended = Date.parse(attempts[index]?.end_time ?? '');
       assert.ok(began >= ended, `${id}: attempt ${attempt.number} began before the one before it had ended: ${JSON.stringify(event)}`);
     });
