@@ -6,7 +6,7 @@ import { runsOf } from './witness.ts';
 const OPEN = 'state=QUEUED&state=RUNNING&state=TERMINATING';
 
 /** How an attempt may end that never began. */
-const UNBEGUN = ['LOST', 'START_FAILED', 'DRAINED'];
+const UNBEGUN: readonly unknown[] = ['LOST', 'START_FAILED', 'DRAINED'];
 
 /** Waits until nothing of a function is open; reads may be refused meanwhile. */
 export function nothingOpen(rest: RestClient, fn: string, withinMs: number): Promise<unknown> {
@@ -62,7 +62,10 @@ export function checkRuns(dir: string, events: ReadonlyMap<string, EventAnswer>)
     assert.ok(event, `${id} ran, and nobody knows of it`);
     // One that was ended while a new owner did not know yet that it had been sent has no attempt on record.
     const most = event.attempts.length + (event.state === 'TERMINATED' ? 1 : 0);
-    assert.ok(runs.length <= most, `${id} ran ${runs.length} times in ${event.attempts.length} attempts: ${JSON.stringify({ runs, event })}`);
+    assert.ok(
+      runs.length <= most,
+      `${id} ran ${runs.length} times in ${event.attempts.length} attempts: ${JSON.stringify({ runs, event })}`,
+    );
     runs.slice(1).forEach(({ beginMs }, index) => {
       const before = runs[index]?.endMs;
       assert.ok(before === undefined || beginMs >= before, `${id} ran twice at a time`);

@@ -303,6 +303,18 @@ describe('Stopping an instance', () => {
     await host.dispose();
   });
 
+  it('says hello anew where nobody answers in time: its lease would be over as soon as it began', async () => {
+    const host = await startHost({ leaseMs: 600 });
+    host.silent = true;
+    host.breakStream();
+    const { length } = host.hellos;
+    await host.until(() => host.hellos.length >= length + 3, 'hellos');
+    assert.equal(host.agent.isAttached(), false);
+    host.silent = false;
+    await host.until(() => host.agent.isAttached(), 'the agent attached');
+    await host.dispose();
+  });
+
   it('of the agent ends every attempt', async () => {
     const host = await startHost();
     const id = host.run(

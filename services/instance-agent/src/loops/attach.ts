@@ -146,6 +146,8 @@ export function attachment(
     const leftMs = hooks.drainLeftMs();
     drain = leftMs === undefined ? undefined : drainOf(leftMs);
     push(hooks.hello(), undefined);
+    // A hello that is taken in late begins a lease that is over as soon: a new one is better.
+    const unwelcome = setTimeout(() => ended.abort(new Error('the scheduler gave no welcome')), leaseMs / 3);
     try {
       for await (const response of scheduler.attach(mine, { signal: AbortSignal.any([signal, ended.signal]) })) {
         checkLease();
@@ -157,6 +159,7 @@ export function attachment(
           isAttached = true;
           welcomed += 1;
           pauseMs = MIN_PAUSE_MS;
+          clearTimeout(unwelcome);
           clearInterval(beatTimer);
           beatTimer = setInterval(beat, heartbeatMs);
           log.info('Attached to the scheduler', { lease_ms: leaseMs });
@@ -170,6 +173,7 @@ export function attachment(
       throw error;
     } finally {
       isAttached = false;
+      clearTimeout(unwelcome);
       clearInterval(beatTimer);
       if (requests === mine) requests = undefined;
       mine.end();

@@ -63,6 +63,8 @@ export type Host = {
   breakStream(): void;
   /** Stops or starts echoing heartbeats and taking streams. */
   deaf: boolean;
+  /** Takes streams and does not welcome, as a scheduler that stands still. */
+  silent: boolean;
   /** Whether the event store takes lines. */
   storing: boolean;
   leaseMs: number;
@@ -94,7 +96,7 @@ export async function startHost(
           if (request.hello) {
             host.hellos.push(request);
             const welcome = { lease: durationOfMs(host.leaseMs), heartbeatInterval: durationOfMs(host.leaseMs / 6) };
-            mine.push({ ...AttachResponse.create(), welcome });
+            if (!host.silent) mine.push({ ...AttachResponse.create(), welcome });
           }
           if (request.heartbeat && !host.deaf) mine.push({ ...AttachResponse.create(), heartbeat: request.heartbeat });
           if (request.drain) host.drains.push(request);
@@ -199,6 +201,7 @@ export async function startHost(
     hellos: [],
     drains: [],
     deaf: false,
+    silent: false,
     storing: true,
     leaseMs: given.leaseMs ?? 30_000,
     until,
