@@ -64,7 +64,11 @@ const events: Implementation<EventServiceService> = {
 const scheduler: Implementation<SchedulerServiceService> = {
   async *dispatch(requests) {
     for await (const { acks } of requests) {
-      yield { reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })), claims: [], agents: undefined };
+      yield {
+        reports: acks.map((ack): AttemptReport => ({ ...ack, report: { $case: 'revoked', value: {} } })),
+        claims: [],
+        agents: undefined,
+      };
     }
   },
   attach: unimplemented,
