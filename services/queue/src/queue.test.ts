@@ -122,7 +122,7 @@ describe('dispatching', () => {
 
   it('says which attempts an agent may have already, and of whom it has heard', async () => {
     const rig = start();
-    const set = { agentIds: ['a', 'b'], isAll: true };
+    const set = { agentIds: ['a', 'b'], isAll: true, version: 1 };
     const id = await rig.accept();
     assert.equal((await assignmentOf(rig, id)).perhapsGiven, false);
     rig.tellAgents(set);

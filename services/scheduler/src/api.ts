@@ -22,8 +22,13 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
     dispatch(requests, { signal }) {
       const responses = pushable<DispatchResponse>();
       const sink = createReportSink((batch) => responses.push(batch));
-      openStream(ports, sink, () => responses.fail(new Error('it does not say that it has heard of the agents')));
-      void readAll<DispatchRequest>(requests, signal, (batch) => takeDispatch(ports, batch, sink)).finally(() => {
+      openStream(ports, sink, () => {
+        closeStream(ports, sink);
+        responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'the replica did not say in time that it has heard of the agents' }));
+      });
+      void readAll<DispatchRequest>(requests, signal, (batch) => {
+        if (ports.cluster.streams.has(sink)) takeDispatch(ports, batch, sink); // else it was closed, and may not have heard yet
+      }).finally(() => {
         closeStream(ports, sink);
         responses.end();
       });
@@ -38,7 +43,9 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         if (agent) {
           if (agent.send === send) takeBatch(ports, agent, batch); // else a newer stream speaks for it
         } else if (batch.hello) {
-          agent = attachAgent(ports, batch, batch.hello, send, () => responses.fail(new Error('no sign of life for a whole lease')));
+          agent = attachAgent(ports, batch, batch.hello, send, () =>
+            responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' })),
+          );
           ports.log.info('an agent attached', { agent_id: agent.id, capacity_mb: agent.capacityMb });
         } else {
           throw refuse('INVALID_FIELD', { field: 'hello', rule: 'the first batch must carry it' });

@@ -55,10 +55,10 @@ async function replicaOf(rig: Rig, before: readonly string[] | undefined, partit
   };
   const replica: Replica = { sink, told, reports, closed: false, says, echoes: () => says({ agents: told.at(-1) }) };
   openStream(rig.ports, sink, () => {
-    replica.closed = true;
     closeStream(rig.ports, sink);
+    replica.closed = true;
   });
-  await says({ agents: before && { agentIds: [...before], isAll: true } });
+  await says({ agents: before && { agentIds: [...before], isAll: true, version: 9 } });
   return replica;
 }
 
@@ -201,7 +201,24 @@ describe('who knows of which agents', () => {
     assert.deepEqual(given(agent), []);
     await other.echoes();
     assert.deepEqual(given(agent), ['new']);
-    assert.deepEqual(replica.told.at(-1), { agentIds: ['a'], isAll: true });
+    const { agentIds, isAll } = replica.told.at(-1) ?? {};
+    assert.deepEqual([agentIds, isAll], [['a'], true]);
+  });
+
+  it('asks anew about one that was lost and comes back', async () => {
+    const rig = startRig();
+    const replica = await replicaOf(rig, []);
+    const agent = rig.attach({ agentId: 'a' });
+    await replica.echoes();
+    const before = replica.told.at(-1);
+    agent.leaves();
+    rig.clock.advance(LEASE_MS);
+    rig.tend();
+    const back = rig.attach({ agentId: 'a', sessionId: 's2' });
+    await replica.says({ agents: before, assignments: [assignmentOf('new')] });
+    assert.deepEqual(given(back), [], 'what it says is of before');
+    await replica.echoes();
+    assert.deepEqual(given(back), ['new']);
   });
 
   it('goes on using those it has while a replica that came later has not heard of them', async () => {
@@ -227,7 +244,8 @@ describe('who knows of which agents', () => {
     rig.attach({ agentId: 'a' }); // a sign of life
     rig.clock.advance(1);
     rig.tend();
-    assert.deepEqual(unknowing.told.at(-1), { agentIds: ['a'], isAll: true });
+    const { agentIds, isAll } = unknowing.told.at(-1) ?? {};
+    assert.deepEqual([agentIds, isAll], [['a'], true]);
   });
 
   it('ends the stream of a replica that does not answer, and forgets what waited by it', async () => {

@@ -17,8 +17,8 @@ export type Cluster = {
   readonly streams: Map<ReportSink, Stream>;
   /** Agents that have said what they hold, ever. */
   readonly metAgents: Set<string>;
-  /** Attempts an agent may have that has not come back yet, in order, and where they wait once that is certain not to be so. */
-  readonly held: Map<LiveAttempt, Pool>;
+  /** Attempts an agent may have that has not come back yet, in order. */
+  readonly held: Set<LiveAttempt>;
   /** Whether it was told that the agents of an earlier scheduler have had their time. */
   isGrown: boolean;
   readonly account: Account;
@@ -33,7 +33,7 @@ export function createCluster(): Cluster {
     owners: new Map(),
     streams: new Map(),
     metAgents: new Set(),
-    held: new Map(),
+    held: new Set(),
     isGrown: false,
     account: createAccount(),
   };

@@ -23,8 +23,9 @@ export type Stream = {
   hasSpoken: boolean;
   /** Those it knew of before and that have not come yet; undefined if it did not know of all. */
   awaited: Set<string> | undefined;
-  /** Those it said that it has heard of. */
-  heard: ReadonlySet<string>;
+  /** Number of the last word it was told, and of the last it said back. */
+  told: number;
+  heard: number;
   /** Since when it owes such a word, monotonic. */
   owesSinceMs: number | undefined;
 };

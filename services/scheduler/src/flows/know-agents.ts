@@ -1,7 +1,7 @@
 import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { forgetAttempt, takeOut } from '../domain/cluster.ts';
+import { forgetAttempt, poolOf, takeOut } from '../domain/cluster.ts';
 import { revokedReport } from '../domain/messages.ts';
-import type { Agent, LiveAttempt, Pool, ReportSink, Stream } from '../domain/types.ts';
+import type { Agent, LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
 // What a scheduler forgets when it dies, its agents go on holding. The next one may give an attempt that the one before it may have given away
@@ -21,7 +21,7 @@ export function isAccountedFor(ports: SchedulerPorts, { assignment, sink }: Pick
 
 /** Takes a queue replica's stream in. */
 export function openStream({ cluster }: SchedulerPorts, sink: ReportSink, close: () => void): void {
-  cluster.streams.set(sink, { close, hasSpoken: false, awaited: undefined, heard: new Set(), owesSinceMs: undefined });
+  cluster.streams.set(sink, { close, hasSpoken: false, awaited: undefined, told: 0, heard: 0, owesSinceMs: undefined });
 }
 
 /** Lets a stream go, and what waits for an agent with it: the next stream asks for it again, and may know of other agents by then. */
@@ -45,9 +45,9 @@ export function takeAgents(ports: SchedulerPorts, sink: ReportSink, { agents }: 
     const agentIds = [...(stream.awaited ?? [])];
     if (agentIds.length > 0) ports.log.info('waits for agents of the scheduler before', { agent_ids: agentIds.join(' ') });
     tellAgents(ports);
-  } else if (agents) {
-    stream.heard = new Set(agents.agentIds);
-    if (hasHeardAll(ports, stream)) stream.owesSinceMs = undefined;
+  } else if (agents?.version === stream.told) {
+    stream.heard = stream.told;
+    stream.owesSinceMs = undefined;
     noteKnown(ports);
   }
 }
@@ -69,9 +69,9 @@ export function tellAgents(ports: SchedulerPorts): void {
   if (!isGrown(ports)) for (const { awaited } of cluster.streams.values()) for (const id of awaited ?? []) agentIds.add(id);
   for (const [sink, stream] of cluster.streams) {
     if (!stream.hasSpoken) continue;
-    const told: AgentSet = { agentIds: [...agentIds], isAll: stream.awaited !== undefined || isGrown(ports) };
+    const told: AgentSet = { agentIds: [...agentIds], isAll: stream.awaited !== undefined || isGrown(ports), version: ++stream.told };
     sink.agents?.(told);
-    if (!hasHeardAll(ports, stream)) stream.owesSinceMs ??= ports.clock.monotonic();
+    stream.owesSinceMs ??= ports.clock.monotonic();
   }
 }
 
@@ -79,7 +79,7 @@ export function tellAgents(ports: SchedulerPorts): void {
 export function releaseHeld(ports: SchedulerPorts): Set<Pool> {
   const { cluster } = ports;
   const pools = new Set<Pool>();
-  for (const [attempt, pool] of cluster.held) {
+  for (const attempt of cluster.held) {
     if (!isAccountedFor(ports, attempt)) continue;
     cluster.held.delete(attempt);
     if (attempt.stop) {
@@ -87,6 +87,9 @@ export function releaseHeld(ports: SchedulerPorts): Set<Pool> {
       attempt.sink.report(revokedReport(attempt.assignment));
       continue;
     }
+    const { namespace, function: fn, version } = attempt.assignment;
+    const pool = poolOf(cluster, namespace, fn, version);
+    if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
     pool.waiting.push(attempt);
     pools.add(pool);
   }
@@ -109,13 +112,8 @@ function isGrown(ports: SchedulerPorts): boolean {
   return !ports.isShared || !isYoung(ports);
 }
 
-function hasHeardAll({ cluster }: SchedulerPorts, { heard }: Stream): boolean {
-  for (const id of cluster.agents.keys()) if (!heard.has(id)) return false;
-  return true;
-}
-
 /** Works out which agents all replicas know of. A replica that comes later knows nothing until it is told, and says so: it makes none unknown. */
 function noteKnown({ cluster }: SchedulerPorts): void {
-  const streams = [...cluster.streams.values()];
-  for (const agent of cluster.agents.values()) agent.isKnown ||= streams.every(({ heard }) => heard.has(agent.id));
+  for (const { told, heard } of cluster.streams.values()) if (told !== heard) return;
+  for (const agent of cluster.agents.values()) agent.isKnown = true;
 }

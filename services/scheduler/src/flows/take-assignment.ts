@@ -27,11 +27,11 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
     askAgent(ports, attempt);
     return undefined;
   }
-  const pool = poolOf(cluster, assignment.namespace, assignment.function, assignment.version);
   if (!isAccountedFor(ports, attempt)) {
-    cluster.held.set(attempt, pool);
+    cluster.held.add(attempt);
     return undefined;
   }
+  const pool = poolOf(cluster, assignment.namespace, assignment.function, assignment.version);
   if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
   pool.waiting.push(attempt);
   if (pool.spec && pool.spec.revision < assignment.revision) resolvePool(ports, pool);

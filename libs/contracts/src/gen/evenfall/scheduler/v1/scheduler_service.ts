@@ -59,6 +59,8 @@ export interface AgentSet {
   agentIds: string[];
   /** Whether these are all: a scheduler that has just started may not know yet whom the one before it had. */
   isAll: boolean;
+  /** Number of this word on its stream: only the newest one counts as heard. */
+  version: number;
 }
 
 /** The claim of an owner to a partition. */
@@ -412,7 +414,7 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
 };
 
 function createBaseAgentSet(): AgentSet {
-  return { agentIds: [], isAll: false };
+  return { agentIds: [], isAll: false, version: 0 };
 }
 
 export const AgentSet: MessageFns<AgentSet> = {
@@ -422,6 +424,9 @@ export const AgentSet: MessageFns<AgentSet> = {
     }
     if (message.isAll !== false) {
       writer.uint32(16).bool(message.isAll);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).int32(message.version);
     }
     return writer;
   },
@@ -455,6 +460,14 @@ export const AgentSet: MessageFns<AgentSet> = {
             message.isAll = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -474,6 +487,7 @@ export const AgentSet: MessageFns<AgentSet> = {
     const message = createBaseAgentSet();
     message.agentIds = object.agentIds?.map((e) => e) || [];
     message.isAll = object.isAll ?? false;
+    message.version = object.version ?? 0;
     return message;
   },
 };
