@@ -81,7 +81,8 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
     } catch (error) {
       const log = join(tmpdir(), `evenfall-chaos-${SEED}.log`);
       writeFileSync(log, cluster.lines().join('\n'));
-      throw new Error(`EVENFALL_CHAOS_SEED=${SEED}, logs in ${log}\n${told.join('\n')}`, { cause: error });
+      const last = cluster.lines().slice(-40).join('\n'); // the file may be out of reach, as in CI
+      throw new Error(`EVENFALL_CHAOS_SEED=${SEED}, all logs in ${log}\n${told.join('\n')}\n${last}`, { cause: error });
     } finally {
       await Promise.all([load.stop(), prober.stop()]);
     }

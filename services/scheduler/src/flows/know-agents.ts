@@ -41,8 +41,8 @@ export function takeAgents(ports: SchedulerPorts, sink: ReportSink, { agents }: 
   if (!stream) return;
   if (!stream.hasSpoken) {
     stream.hasSpoken = true;
-    if (agents?.isAll) stream.awaited = new Set(agents.agentIds.filter((id) => !cluster.metAgents.has(id)));
-    const agentIds = [...(stream.awaited ?? [])];
+    const agentIds = isGrown(ports) ? [] : (agents?.agentIds ?? []).filter((id) => !cluster.metAgents.has(id));
+    if (agents?.isAll) stream.awaited = new Set(agentIds);
     if (agentIds.length > 0) ports.log.info('waits for agents of the scheduler before', { agent_ids: agentIds.join(' ') });
     tellAgents(ports);
   } else if (agents?.version === stream.told) {
