@@ -95,14 +95,17 @@ function terminate(stored: StoredEvent, event: Event, request: TerminationReques
   return [asked, { $case: 'endedUnstarted', value: { state: State.TERMINATED } }];
 }
 
-function conclude(stored: StoredEvent, event: Event, ended: AttemptEnded, random: number, nowMs: number): AttemptConcluded {
-  const final = (state: State): AttemptConcluded => ({ started: undefined, ended, state, retryTime: undefined });
+function conclude(stored: StoredEvent, event: Event, report: AttemptEnded, random: number, nowMs: number): AttemptConcluded {
+  const { started: repeated, ...ended } = report;
+  // The log has every start once: with the end if no record of its own came before it.
+  const started = event.state === State.QUEUED ? repeated : undefined;
+  const final = (state: State): AttemptConcluded => ({ started, ended, state, retryTime: undefined });
   if (stored.terminationRequest) return final(stateAfterTermination(ended));
   const waitMs = retryDelayMs(stored, ended.statusCode, random);
   if (waitMs === 'NONE') return final(State.SUCCEEDED);
   // A retry that could not start within the event's age would only hide the error behind EXPIRED.
   if (waitMs === 'NEVER' || nowMs + waitMs >= expiryMs(stored, event)) return final(State.FAILED);
-  return { started: undefined, ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
+  return { started, ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
 }
 
 function retryDelayMs(stored: StoredEvent, statusCode: number, random: number): number | 'NONE' | 'NEVER' {

@@ -88,6 +88,41 @@ test('folding the log again gives the same event, however often each record is s
 });
 const REPEATABLE = new Set(['accepted', 'attemptStarted', 'attemptConcluded', 'endedUnstarted', 'deliveryConcluded']);
 
+test('an attempt that began has its start, whether or not the report of the start came, and the log has it once', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const life = newLife();
+      const expected = new Map<number, string>();
+      for (const { command, advanceMs } of steps) {
+        life.nowMs += advanceMs;
+        const given = command.command;
+        const [said, instanceId] = withStart(given, life.records.length);
+        if (life.run(command.attempt, said).length === 0) continue;
+        const isNew = (life.stored?.event?.attempts.length ?? 0) > expected.size;
+        if (isNew) expected.set(command.attempt, instanceId);
+      }
+      const attempts = life.stored?.event?.attempts ?? [];
+      assert.deepEqual(new Map(attempts.map(({ number, instanceId }) => [number, instanceId])), expected);
+      assert.ok(attempts.every(({ startTime }) => startTime));
+      if (attempts.length > 0) assert.ok(life.stored?.event?.startTime);
+      const starts = life.records.flatMap(({ attempt: number, change }) => {
+        if (change?.$case === 'attemptStarted') return [number];
+        if (change?.$case !== 'attemptConcluded') return [];
+        assert.equal(change.value.ended?.started, undefined, 'the record of the end has it beside the end');
+        return change.value.started ? [number] : [];
+      });
+      assert.deepEqual(starts, [...expected.keys()]);
+    }),
+  );
+});
+/** Every start and every end names an instance of its own, so that it can be told whose was taken. */
+function withStart(command: Command, serial: number): [Command, string] {
+  const own = { ...started, instanceId: `i-${serial}` };
+  if (command.kind === 'ATTEMPT_STARTED') return [{ ...command, started: own }, own.instanceId];
+  if (command.kind === 'ATTEMPT_ENDED') return [{ ...command, ended: { ...command.ended, started: own } }, own.instanceId];
+  return [command, ''];
+}
+
 test('a stale attempt changes nothing', () => {
   const life = newLife();
   life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });

@@ -159,6 +159,11 @@ export interface AttemptEnded {
     | undefined;
   /** The last 4 KB of the log, for a synchronous call. */
   logTail: string;
+  /**
+   * Its start, repeated: the report of the start may have been lost. Unset for an attempt that never began, and in the log, where the record
+   * of the end has it beside this.
+   */
+  started?: AttemptStarted | undefined;
 }
 
 /** The agent's part of a receipt. */
@@ -910,6 +915,7 @@ function createBaseAttemptEnded(): AttemptEnded {
     signal: "",
     stop: undefined,
     logTail: "",
+    started: undefined,
   };
 }
 
@@ -953,6 +959,9 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     }
     if (message.logTail !== "") {
       writer.uint32(98).string(message.logTail);
+    }
+    if (message.started !== undefined) {
+      AttemptStarted.encode(message.started, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -1066,6 +1075,14 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
             message.logTail = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.started = AttemptStarted.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1099,6 +1116,9 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
       ? StopReceipt.fromPartial(object.stop)
       : undefined;
     message.logTail = object.logTail ?? "";
+    message.started = (object.started !== undefined && object.started !== null)
+      ? AttemptStarted.fromPartial(object.started)
+      : undefined;
     return message;
   },
 };
