@@ -1,4 +1,4 @@
-import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { ColdStart } from '@evenfall/contracts/v1/event';
@@ -152,6 +152,8 @@ export type Attempt = {
   /** Wall clock and monotonic. */
   startTimeMs: number;
   startMs: number;
+  /** What is reported of its start, and again with its end: the first report may be lost. Undefined if it never began. */
+  started: AttemptStarted | undefined;
   /** Monotonic; 0 until there is one. */
   tookMs: number;
   answer: { readonly returned: boolean; readonly statusCode: number; readonly body: Buffer } | undefined;

@@ -109,6 +109,7 @@ function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefin
         signal: verdict.signal,
         stop: attempt.stop && receiptOf(attempt, verdict, endMs),
         logTail: '',
+        started: attempt.started,
       },
     },
   };

@@ -1,4 +1,4 @@
-import type { AttemptKey, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptKey, AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { Ending } from '../domain/instance-life.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
@@ -39,7 +39,7 @@ export function reportUnknownAttempt(agent: Agent, named: AttemptKey): void {
 
 export function reportAgain(agent: Agent, attempt: Attempt): void {
   if (attempt.phase === 'ENDED' && attempt.ended) agent.outbox.report(attempt.ended);
-  else if (attempt.phase === 'RUNNING' || attempt.phase === 'REPORTING') agent.outbox.report(startedReport(agent, attempt));
+  else if (attempt.started) agent.outbox.report(startedReport(attempt, attempt.started));
 }
 
 /** Hands an event to an idle instance. Hot: its parts are measured in `bench/`, see the README. */
@@ -53,32 +53,29 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
   attempt.coldStart = instance.coldStart;
   attempt.ahead = instance.ahead;
   instance.coldStart = undefined;
+  attempt.started = startOf(agent, instance, attempt);
   instance.current = attempt;
   agent.feed(instance, { kind: 'HANDED_OVER' });
   agent.deadlines.set(instance, firstDueMs(instance, attempt));
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
   const deadlineTimeMs = attempt.startTimeMs + timeLimitMs(instance.timeoutMs, attempt.synchronous);
   instance.conversation?.invoke({ seq: ++instance.seq, requestId: attempt.eventId, payload, deadlineTimeMs });
-  agent.outbox.report(startedReport(agent, attempt));
+  agent.outbox.report(startedReport(attempt, attempt.started));
 }
 
-function startedReport(agent: Agent, attempt: Attempt): AttemptReport {
+function startOf(agent: Agent, instance: Instance, attempt: Attempt): AttemptStarted {
   return {
-    eventId: attempt.eventId,
-    attempt: attempt.number,
-    partition: attempt.partition,
-    report: {
-      $case: 'started',
-      value: {
-        instanceId: attempt.instance?.id ?? '',
-        agentId: agent.agentId,
-        coldStart: attempt.coldStart !== undefined && !attempt.ahead,
-        coldStartDetail: attempt.coldStart,
-        startTime: new Date(attempt.startTimeMs),
-        memoryMb: attempt.instance?.fn.memoryMb ?? 0,
-      },
-    },
+    instanceId: instance.id,
+    agentId: agent.agentId,
+    coldStart: attempt.coldStart !== undefined && !attempt.ahead,
+    coldStartDetail: attempt.coldStart,
+    startTime: new Date(attempt.startTimeMs),
+    memoryMb: instance.fn.memoryMb,
   };
+}
+
+function startedReport({ eventId, number, partition }: Attempt, started: AttemptStarted): AttemptReport {
+  return { eventId, attempt: number, partition, report: { $case: 'started', value: started } };
 }
 
 /** An attempt of which nothing has happened. */
@@ -97,6 +94,7 @@ export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, pay
     ahead: false,
     startTimeMs: 0,
     startMs: 0,
+    started: undefined,
     tookMs: 0,
     answer: undefined,
     stop: undefined,
