@@ -109,6 +109,30 @@ describe('a scheduler that takes the place of another', () => {
     );
   });
 
+  it('passes the start on that comes with the outcome, however the queue hears of it', async () => {
+    const start = startedOn('a').report;
+    assert.ok(start?.$case === 'started');
+    const kept: AttemptReport = {
+      ...key,
+      partition: 0,
+      report: { $case: 'ended', value: { ...endedAs('returned', 0), started: start.value } },
+    };
+    const asks: Partial<DispatchRequest>[] = [
+      { claims: [{ partition: 0, epoch: 2n }] },
+      { assignments: [perhaps] },
+      { stops: [stopOf(Mode.FORCE)] },
+    ];
+    for (const ask of asks) {
+      const rig = startRig();
+      rig.attach({ agentId: 'a', held: [{ ...key, partition: 0 }] }, { reports: [kept] });
+      const replica = await replicaOf(rig, ['a']);
+      await replica.says(ask);
+      const [heard, ...more] = replica.reports;
+      assert.ok(heard?.report?.$case === 'ended' && more.length === 0);
+      assert.deepEqual(heard.report.value.started, start.value);
+    }
+  });
+
   it('keeps what agents have told until the owner of its partition has it, or wants it no more', async () => {
     const rig = startRig();
     const kept = ['a', 'old'].map((eventId) => ({ ...ended('returned'), eventId, partition: 7 }));

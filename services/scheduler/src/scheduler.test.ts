@@ -255,6 +255,7 @@ describe('agents that come and go', () => {
     rig.clock.advance(1);
     rig.tend();
     assert.deepEqual(told(rig), ['a/1 ended LOST']);
+    assert.ok(rig.reports.every(({ report }) => report?.$case === 'ended' && report.value.started?.instanceId === 'i-1'));
     assert.equal(rig.ports.cluster.agents.size, 0);
     const next = rig.attach({ agentId: 'b' });
     await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }], assignments: [assignmentOf('a', { attempt: 2 })] });

@@ -49,6 +49,28 @@ describe('partitions that move between queue replicas', () => {
     assert.ok(rig.ports.cluster.attempts.has('waits'));
   });
 
+  it('that are taken over by the replica that had them: it forgot what it was told meanwhile', async () => {
+    const rig = startRig();
+    const agent = rig.attach({ capacityMb: 128 });
+    await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
+    agent.ready('i-1');
+    agent.says({ reports: [started] });
+    const said = (): unknown[] => rig.reports.splice(0).map(({ eventId, report }) => [eventId, report?.$case]);
+    said();
+    await rig.dispatch({ claims: [{ partition: 0, epoch: 1n }] });
+    assert.deepEqual([said(), rig.ports.cluster.attempts.size], [[], 2], 'the same claim changes nothing');
+    await rig.dispatch({ claims: [{ partition: 0, epoch: 2n }] });
+    assert.deepEqual(said(), [['runs', 'started']]);
+    assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs'], 'what waits is its to dispatch again');
+    agent.says({ reports: [ended] });
+    said();
+    await rig.dispatch({ claims: [{ partition: 0, epoch: 3n }] });
+    assert.deepEqual(said(), [
+      ['runs', 'started'],
+      ['runs', 'ended'],
+    ]);
+  });
+
   it('leaves other partitions and waiting callers alone', async () => {
     const rig = startRig();
     rig.attach();

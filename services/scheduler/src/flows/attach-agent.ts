@@ -136,7 +136,8 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
 
 /** Declares an attempt lost: its host is gone, or came back without it. */
 export function loseAttempt(ports: SchedulerPorts, attempt: LiveAttempt): void {
-  attempt.ended = declaredEnd(Outcome.LOST, 500, 'The host of the attempt was lost', ports.clock.now());
+  const lost = declaredEnd(Outcome.LOST, 500, 'The host of the attempt was lost', ports.clock.now());
+  attempt.ended = { ...lost, started: attempt.started };
   attempt.sink.report(endedReport(attempt.assignment, attempt.ended));
 }
 

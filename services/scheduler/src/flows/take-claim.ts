@@ -11,17 +11,20 @@ export function speaksFor(cluster: Cluster, sink: ReportSink, partition: number)
 
 /**
  * Takes a queue replica's claim to a partition in. What its predecessor dispatched and what has not gone to an instance is forgotten: the new
- * owner dispatches it again where it still wants it. What has gone is the new owner's from now on: it is told all that is known.
+ * owner dispatches it again where it still wants it. What has gone is the new owner's from now on: it is told all that is known. So is a replica
+ * that follows itself: between two ownerships it takes no reports, and in the second it knows no more than the log.
  */
 export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigint, sink: ReportSink): void {
   const { cluster } = ports;
-  if (epoch < (cluster.epochs.get(partition) ?? -1n)) return;
+  const newest = cluster.epochs.get(partition) ?? -1n;
+  if (epoch < newest) return;
   cluster.epochs.set(partition, epoch);
   sink.claims?.set(partition, epoch);
   cluster.owners.set(partition, sink);
   for (const attempt of [...cluster.attempts.values()]) {
     const { assignment } = attempt;
-    if (attempt.sink === sink || assignment.synchronous || assignment.partition !== partition) continue; // a caller's is in no partition
+    if (assignment.synchronous || assignment.partition !== partition) continue; // a caller's is in no partition
+    if (attempt.sink === sink && epoch === newest) continue; // it has been told
     if (takeOut(cluster, attempt)) {
       forgetAttempt(cluster, attempt);
       continue;
