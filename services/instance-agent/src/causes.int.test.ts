@@ -243,7 +243,9 @@ describe('An outcome nobody has acknowledged', () => {
     await first.until(() => statSync(join(dataDir, 'outcomes.spool'), { throwIfNoEntry: false })?.size, 'it is on disk');
     await first.dispose();
     const second = await startHost({ dataDir });
-    assert.equal((await second.ended(id)).result.toString(), '"kept"');
+    const { result, started } = await second.ended(id);
+    assert.equal(result.toString(), '"kept"');
+    assert.ok(started?.startTime && started.instanceId !== '', 'with the start, whose own report nobody may have taken');
     second.send({ acks: [{ eventId: id, attempt: 1 }] });
     await second.until(() => statSync(join(dataDir, 'outcomes.spool')).size === 0, 'it is gone from the disk');
     await second.dispose();
