@@ -40,13 +40,15 @@ export function checkHistory(
       attempts.map((_, index) => index + 1),
       `${id}: attempt numbers rise by one`,
     );
-    attempts.slice(1).forEach((attempt, index) => {
+    attempts.forEach((attempt, index) => {
       if (attempt.start_time === null) {
-        assert.ok(UNBEGUN.includes(attempt.outcome), `${id}: attempt ${attempt.number} never began, and ${attempt.outcome}`);
+        const what = `${id}: attempt ${attempt.number} never began, and ${attempt.outcome}: ${JSON.stringify(event)}`;
+        assert.ok(UNBEGUN.includes(attempt.outcome), what);
         return;
       }
+      if (index === 0) return;
       const began = Date.parse(attempt.start_time);
-      const ended = Date.parse(attempts[index]?.end_time ?? '');
+      const ended = Date.parse(attempts[index - 1]?.end_time ?? '');
       assert.ok(began >= ended, `${id}: attempt ${attempt.number} began before the one before it had ended: ${JSON.stringify(event)}`);
     });
   }
