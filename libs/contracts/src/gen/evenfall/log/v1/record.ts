@@ -118,7 +118,10 @@ export interface EventPolicy {
 
 /** The end of an attempt and what follows from it. */
 export interface AttemptConcluded {
-  /** Its start, where that was not recorded by itself: an attempt that starts and ends within one flush is one record. */
+  /**
+   * Its start, where that was not recorded by itself: an attempt that starts and ends within one flush is one record, and the report of a start
+   * may be lost. Unset for an attempt that never began.
+   */
   started:
     | AttemptStarted
     | undefined;
