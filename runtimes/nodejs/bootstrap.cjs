@@ -14,8 +14,8 @@ const { pathToFileURL } = require('node:url');
 const signalNumbers = require('node:os').constants.signals;
 
 const MAX_RESULT_BYTES = 6 * 1024 * 1024;
-const [LOAD, INVOKE, HOOK, EXTENDED, BECOME] = [1, 2, 3, 4, 5];
-const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND] = [17, 18, 19, 20, 21, 22, 23, 24];
+const [LOAD, INVOKE, HOOK, EXTENDED, BECOME, LEAVE] = [1, 2, 3, 4, 5, 6];
+const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND, FREE, TAKEN] = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26];
 
 const channel = new net.Socket({ fd: 3, readable: true, writable: true });
 /** The event that runs: its number, its id, and the one way to end it. */
@@ -80,11 +80,25 @@ function safeText(value) {
     return String(value);
   }
 }
-/** Takes the event off the bench: whoever comes first answers it, whoever comes later is not heard. */
+/** Ends the event for the runtime: its first answer counts, later ones are dropped. */
 function settle() {
   if (current.idle) channel.ref();
   current = undefined;
+  setImmediate(sayFree);
 }
+
+// Whether nothing of the function's own is alive that could run before the next event: timers, sockets, children. Then an event is taken at
+// once; else it is said when it is taken, for its time counts from there.
+let isQuiet = false;
+/** Says that the loop has turned since the answer, so that the next event can be taken. */
+function sayFree() {
+  const alive = process.getActiveResourcesInfo().length;
+  isQuiet = alive <= ownResources;
+  writeFrame(FREE, isQuiet ? YES : NO);
+}
+const [NO, YES] = [Buffer.from([0]), Buffer.from([1])];
+/** Active resources of the platform's own while an immediate runs. */
+let ownResources = 0;
 function fail(run, status, message, stack) {
   if (current !== run) return;
   settle();
@@ -157,6 +171,7 @@ function become(body) {
 
 async function load(body) {
   const terms = JSON.parse(body.toString());
+  await new Promise((resolve) => setImmediate(() => resolve((ownResources = process.getActiveResourcesInfo().length))));
   staticContext = terms.context;
   try {
     handler = await resolve(terms.handler);
@@ -225,6 +240,7 @@ function invoke(body) {
   const idEnd = 6 + body.readUInt16LE(4);
   const run = { seq: body.subarray(0, 4), requestId: body.latin1Slice(6, idEnd), idle: false, startMs: performance.now() };
   current = run;
+  if (!isQuiet) writeFrame(TAKEN, run.seq);
   const callback = (error, value) => {
     if (error === null || error === undefined) succeed(run, value);
     else threw(run, error);
@@ -247,6 +263,11 @@ function invoke(body) {
   } catch (error) {
     threw(run, error);
   }
+}
+
+/** No other event comes: what the function has going on may finish, and then the process exits by itself. */
+function leave() {
+  channel.unref();
 }
 
 process.on('beforeExit', () => {
@@ -273,6 +294,7 @@ channel.on('data', (chunk) => {
     else if (kind === HOOK) void runHook(body);
     else if (kind === BECOME) become(body);
     else if (kind === EXTENDED) tellExtension(body);
+    else if (kind === LEAVE) leave();
   }
   pending = at === pending.length ? NOTHING : pending.subarray(at);
 });

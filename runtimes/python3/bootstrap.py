@@ -14,7 +14,7 @@ from time import perf_counter
 CHANNEL = 3
 MAX_RESULT_BYTES = 6 * 1024 * 1024
 
-LOAD, INVOKE, HOOK, EXTENDED, BECOME = 1, 2, 3, 4, 5
+LOAD, INVOKE, HOOK, EXTENDED, BECOME, LEAVE = 1, 2, 3, 4, 5, 6
 HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HOOK_ENDED, EXTEND = 17, 18, 19, 20, 21, 23, 24
 
 _pending = bytearray()
@@ -286,6 +286,8 @@ def main():
             run_hook(context, body)
         elif kind == BECOME:
             become(body)
+        elif kind == LEAVE:
+            return  # through the interpreter's own shutdown: threads are joined, atexit runs
 
 
 main()

@@ -3,6 +3,7 @@ import { type LogLine, LogLine_Stream as Stream } from '@evenfall/contracts/v1/l
 import {
   TerminationStep_Delivery as Delivery,
   TerminationStep_Disposition as Disposition,
+  TerminationStep_Reception as Reception,
   type TerminationStep,
 } from '@evenfall/contracts/v1/termination';
 
@@ -41,8 +42,8 @@ export function signalsOf(event: Event, attempt: Attempt): readonly TerminationS
 /** What the log says once a signal was sent; undefined for SIGKILL, which no function receives. */
 export function signalLine(step: TerminationStep): PlatformLine | undefined {
   if (step.signal === 9) return undefined;
-  const deaf = step.disposition === Disposition.BLOCKED || step.disposition === Disposition.IGNORED;
-  const received = step.delivery === Delivery.DELIVERED && !deaf;
+  const isBlocked = step.disposition === Disposition.BLOCKED && step.reception !== Reception.TAKEN;
+  const received = step.delivery === Delivery.DELIVERED && !isBlocked && step.disposition !== Disposition.IGNORED;
   return {
     timeMs: step.sentTime?.getTime() ?? 0,
     text: received ? '[PLATFORM] Signal received successfully' : '[PLATFORM] Signal reception failed',

@@ -32,6 +32,7 @@ export function newReceipt({ cause, mode, requester = '', reason = '', requestTi
     containment: Containment.UNSPECIFIED,
     extensions: [],
     changes: [],
+    exit: undefined,
   };
 }
 
@@ -64,5 +65,6 @@ export function withReceipt(receipt: Termination, { stop, endTime }: AttemptEnde
     containment: stop.containment,
     extensions: stop.extensions,
     changes: stop.changes,
+    exit: stop.exit,
   };
 }

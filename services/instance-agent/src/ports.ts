@@ -67,6 +67,14 @@ export type InstanceProcess = {
   /** Sends a signal by its number; a stopped process is continued first. */
   signal(signal: number, scope: SignalScope): Delivery;
   killGroup(): void;
+  /** Whether other processes of its group live. False where all of them go with the leader. */
+  isGroupLeft(): boolean;
+  /** Resolves when none is left, or nothing is looked at any more. */
+  groupEnded(): Promise<void>;
+  /** Signals that every thread of the leader blocks. */
+  blockedByAll(): bigint;
+  /** Whether the leader has taken a signal that was just sent to it, as it shows within 50 ms; GONE if it has ended by then. */
+  reception(signal: number): Promise<'TAKEN' | 'PENDING' | 'GONE'>;
   /** undefined once it has gone. */
   status(): ProcStatus | undefined;
   /** Of all its processes. */
@@ -162,6 +170,12 @@ export type ConversationEvents = {
   /** The function returned: JSON text, and how long it took by the runtime's own clock (Infinity if it does not tell). */
   onAnswered(seq: number, body: Buffer, tookMs: number): void;
   onFailed(seq: number, failure: RuntimeFailure): void;
+  /** The runtime has taken the event that it was given: it starts now. Only where `invoke` did not answer true. */
+  onTaken(seq: number): void;
+  /** It is free for the next one. */
+  onFree(): void;
+  /** It was asked to exit, and has done all it had to do. */
+  onFinished(): void;
   /** Signals with a listener, as bits. */
   onHandlers(signals: number): void;
   onHookEnded(seq: number, ok: boolean, text: string): void;
@@ -195,8 +209,11 @@ export type Conversation = {
   onChannel(chunk: Buffer): void;
   /** Lets it load the function; it has greeted. */
   load(): void;
-  invoke(invocation: Invocation): void;
+  /** Gives it an event. Answers whether it takes it at once; else it says when it does. */
+  invoke(invocation: Invocation): boolean;
   hook(call: HookCall): void;
+  /** Has it exit, after its last answer. */
+  leave(): void;
   /** Lets go of everything; nothing is told after it. */
   close(): void;
 };

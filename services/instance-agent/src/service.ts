@@ -1,4 +1,10 @@
-import type { AttachResponse, Hello, InstanceChange, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type {
+  AttachResponse,
+  Hello,
+  InstanceChange,
+  InstanceReport,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
@@ -121,11 +127,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     sessionId,
     capacityMb,
     parallelStarts,
-    instances: [...instances.values()].map(({ id, fn, current }) => ({
-      instanceId: id,
-      function: fn,
-      attempt: current && { eventId: current.eventId, attempt: current.number },
-    })),
+    instances: [...instances.values()].map(reportOf),
     abilities: [...driver.abilities],
     held: [...attempts.values()].map(({ eventId, number, partition }) => ({ eventId, attempt: number, partition })),
   });
@@ -294,10 +296,25 @@ function goneOf(instanceId: string, startFailed: boolean, reason: string): Insta
   return { instanceId, change: { $case: 'gone', value: { startFailed, reason } } };
 }
 
+/** An instance as a hello says it. */
+function reportOf(instance: Instance): InstanceReport {
+  const { id, fn, life } = instance;
+  const current = instance.current ?? instance.failed;
+  const busy = life.kind === 'SETTLING';
+  if (busy) instance.isToldBusy = true;
+  return {
+    instanceId: id,
+    function: fn,
+    attempt: current && { eventId: current.eventId, attempt: current.number, partition: undefined },
+    busy,
+  };
+}
+
 /** Says everything again that a scheduler may have missed. */
 function repeat(agent: Agent, outbox: Outbox): void {
   for (const instance of agent.instances.values()) {
-    if (instance.ready) outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: 0 } } });
+    if (instance.ready && instance.life.kind !== 'SETTLING')
+      outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: 0 } } });
   }
   for (const attempt of agent.attempts.values()) reportAgain(agent, attempt);
 }
@@ -306,7 +323,7 @@ function repeat(agent: Agent, outbox: Outbox): void {
 function loseAll(agent: Agent): void {
   for (const instance of [...agent.instances.values()]) {
     for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, LOST);
-    if (instance.current) feed(agent, instance, { kind: 'KILL_ORDERED', ending: LOST });
+    if (instance.current ?? instance.failed) feed(agent, instance, { kind: 'KILL_ORDERED', ending: LOST });
   }
 }
 

@@ -55,7 +55,12 @@ describe('who may start an instance of 128 MB', () => {
       const agent = rig.attach();
       tell(rig, settings);
       const says = Object.entries(there).flatMap(([fn, count]) =>
-        Array.from({ length: count }, (_, i) => ({ instanceId: `${fn}${i}`, function: fnOf({ name: fn }), attempt: undefined })),
+        Array.from({ length: count }, (_, i) => ({
+          instanceId: `${fn}${i}`,
+          function: fnOf({ name: fn }),
+          attempt: undefined,
+          busy: false,
+        })),
       );
       rig.attach({ instances: says, capacityMb: settings.hostMb ?? 1_024 });
       assert.equal(agent.agent.instances.size, says.length);
@@ -95,7 +100,7 @@ describe('provisioned instances', () => {
     const agent = rig.attach();
     useConcurrency(rig.ports, { totalMb: 128_000, reservations: [], provisions: [{ function: fnOf({ version: '1' }), instances: 1 }] });
     assert.deepEqual(started(agent), []);
-    rig.attach({ instances: [{ instanceId: 'was-there', function: fnOf({ version: '1' }), attempt: undefined }] });
+    rig.attach({ instances: [{ instanceId: 'was-there', function: fnOf({ version: '1' }), attempt: undefined, busy: false }] });
     rig.clock.advance(2_000);
     rig.tend();
     assert.deepEqual(started(agent), []);
@@ -259,7 +264,11 @@ describe('reserved concurrency', () => {
     rig.tend();
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
     agent.gone('i-1');
-    const call = invoke(rig.ports, { assignment: assignmentOf('call'), queueTimeout: undefined }, new AbortController().signal);
+    const call = invoke(
+      rig.ports,
+      { assignment: assignmentOf('call'), queueTimeout: undefined, cancelOnDisconnect: false },
+      new AbortController().signal,
+    );
     await assert.rejects(call, (error) => isRefusal(error) && error.reason === 'RESERVED_EXHAUSTED');
 
     rig.reports.splice(0);

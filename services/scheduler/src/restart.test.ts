@@ -81,7 +81,7 @@ describe('a scheduler that takes the place of another', () => {
     await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
     rig.clock.advance(LEASE_MS - 1);
     rig.tend();
-    const held = { instanceId: 'old', function: fnOf(), attempt: key };
+    const held = { instanceId: 'old', function: fnOf(), attempt: key, busy: false };
     const second = rig.attach({ agentId: 'b', instances: [held], held: [key] }, { reports: [startedOn('b')] });
     await replica.echoes();
     rig.clock.advance(1);

@@ -191,7 +191,7 @@ describe('placing attempts', () => {
     rig.clock.advance(1_000);
     rig.tend();
     assert.deepEqual(given(here), ['second@i-2']);
-    const back = rig.attach({ agentId: 'away', instances: [{ instanceId: 'i-1', function: fnOf(), attempt: undefined }] });
+    const back = rig.attach({ agentId: 'away', instances: [{ instanceId: 'i-1', function: fnOf(), attempt: undefined, busy: false }] });
     await rig.dispatch({ assignments: [assignmentOf('third')] });
     assert.deepEqual(given(back), ['third@i-1'], 'and uses it again when it is back');
   });
@@ -266,7 +266,7 @@ describe('agents that come and go', () => {
     const rig = startRig();
     (await running(rig)).leaves();
     rig.clock.advance(LEASE_MS - 1_000);
-    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
+    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 }, busy: false };
     const back = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     rig.clock.advance(2_000);
     rig.tend();
@@ -293,7 +293,7 @@ describe('agents that come and go', () => {
     const agent = await running(rig);
     agent.leaves();
     await rig.dispatch({ stops: [forceStop('a')] });
-    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
+    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 }, busy: false };
     const back = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     assert.deepEqual(
       back.all('stops').map(({ eventId }) => eventId),
@@ -328,7 +328,7 @@ describe('agents that come and go', () => {
 
   it('does not start again what an agent it has just met already runs', async () => {
     const rig = startRig();
-    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 } };
+    const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 }, busy: false };
     const agent = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     assert.deepEqual(agent.all('startInstances'), []);
@@ -351,8 +351,16 @@ describe('agents that come and go', () => {
 });
 
 describe('a synchronous call', () => {
-  const call = (rig: Rig, eventId: string, queueTimeoutMs = 10_000, signal = new AbortController().signal) =>
-    invoke(rig.ports, { assignment: assignmentOf(eventId, { synchronous: true }), queueTimeout: durationOfMs(queueTimeoutMs) }, signal);
+  const call = (rig: Rig, eventId: string, queueTimeoutMs = 10_000, leaving?: { signal: AbortSignal; cancels: boolean }) =>
+    invoke(
+      rig.ports,
+      {
+        assignment: assignmentOf(eventId, { synchronous: true }),
+        queueTimeout: durationOfMs(queueTimeoutMs),
+        cancelOnDisconnect: leaving?.cancels ?? false,
+      },
+      leaving?.signal ?? new AbortController().signal,
+    );
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
   it('answers with its end, and leaves nothing in memory', async () => {
@@ -380,20 +388,48 @@ describe('a synchronous call', () => {
     assert.deepEqual(given(agent), [], 'and does not run later');
   });
 
-  it('is stopped when its caller goes away', async () => {
+  for (const cancels of [false, true])
+    it(
+      cancels ? 'is stopped by its own policy when its caller leaves, if it asked for that' : 'runs on when its caller leaves',
+      async () => {
+        const rig = startRig();
+        const agent = rig.attach();
+        const leaving = new AbortController();
+        const answer = call(rig, 'a', 10_000, { signal: leaving.signal, cancels });
+        await turn();
+        agent.ready('i-1');
+        agent.says({ reports: [startedReport('a', 'i-1')] });
+        leaving.abort();
+        assert.deepEqual(
+          agent.all('stops').map(({ eventId, mode, policy }) => [eventId, mode, policy]),
+          cancels ? [['a', Mode.GRACEFUL, undefined]] : [],
+        );
+        agent.says({ reports: [endedReport('a', cancels ? 'killed' : 'returned')] });
+        assert.equal((await answer).ended?.statusCode, cancels ? 499 : 200);
+        assert.equal(rig.ports.cluster.attempts.size, 0, 'nothing of it stays');
+      },
+    );
+
+  it('gives an instance nothing while what its function left behind goes on', async () => {
     const rig = startRig();
     const agent = rig.attach();
-    const leaving = new AbortController();
-    const answer = call(rig, 'a', 10_000, leaving.signal);
+    const first = call(rig, 'a');
     await turn();
     agent.ready('i-1');
-    agent.says({ reports: [startedReport('a', 'i-1')] });
-    leaving.abort();
-    assert.deepEqual(
-      agent.all('stops').map(({ eventId, mode }) => [eventId, mode]),
-      [['a', Mode.FORCE]],
-    );
-    agent.says({ reports: [endedReport('a', 'killed')] });
-    assert.equal((await answer).ended?.statusCode, 499);
+    const end = endedReport('a');
+    if (end.report?.$case === 'ended') end.report.value.instanceBusy = true;
+    agent.says({ reports: [startedReport('a', 'i-1'), end] });
+    await first;
+    const second = call(rig, 'b');
+    await turn();
+    assert.deepEqual(given(agent), ['a@i-1', 'b@i-2'], 'another instance takes it');
+    agent.says({ reports: [startedReport('b', 'i-2'), endedReport('b')] });
+    await second;
+    agent.ready('i-1');
+    const third = call(rig, 'c');
+    await turn();
+    assert.equal(given(agent).at(-1), 'c@i-1', 'free again');
+    agent.says({ reports: [endedReport('c')] });
+    await third;
   });
 });

@@ -78,7 +78,11 @@ describe('partitions that move between queue replicas', () => {
     rig.sink.claims?.set(7, 1n);
     await rig.dispatch({ assignments: [assignmentOf('other', { partition: 7 })] });
     const leaving = new AbortController();
-    const call = invoke(rig.ports, { assignment: assignmentOf('call', { synchronous: true }), queueTimeout: undefined }, leaving.signal);
+    const call = invoke(
+      rig.ports,
+      { assignment: assignmentOf('call', { synchronous: true }), queueTimeout: undefined, cancelOnDisconnect: true },
+      leaving.signal,
+    );
     const successor: ReportSink = { report: () => undefined, claims: new Map() };
     takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }], agents: undefined }, successor);
     assert.deepEqual([...rig.ports.cluster.attempts.keys()].sort(), ['call', 'other']);

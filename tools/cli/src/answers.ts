@@ -52,6 +52,7 @@ export type TerminationAnswer = {
     readonly sent_time: string | null;
     readonly disposition: string;
     readonly delivery: string;
+    readonly reception: string | null;
   }[];
   readonly outcome: string | null;
   readonly end_time: string | null;
@@ -60,6 +61,14 @@ export type TerminationAnswer = {
   readonly containment: string | null;
   readonly extensions: readonly { readonly requested: string; readonly granted: string; readonly reason?: string }[];
   readonly changes: readonly { readonly cause: string; readonly mode: string; readonly grace_period: string; readonly effect: string }[];
+  /** How its processes ended after it had answered. */
+  readonly exit: {
+    readonly kind: string;
+    readonly exit_code?: number;
+    readonly signal?: string;
+    readonly answer_time: string | null;
+    readonly duration_ms: number;
+  } | null;
 };
 
 export type DeliveryAnswer = {

@@ -7,6 +7,7 @@ import {
   Termination_Mode as Mode,
   Termination_Outcome as StopOutcome,
   TerminationStep,
+  TerminationPolicy,
 } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { type Command, decide, evolve } from '../index.ts';
@@ -119,7 +120,7 @@ export function terminateCommand(graceful: boolean, dispatched: boolean, graceMs
   const request = {
     cause: Cause.USER,
     mode: graceful ? Mode.GRACEFUL : Mode.FORCE,
-    policy: policy && { ...policy, escalation: [] },
+    policy: policy && TerminationPolicy.create({ ...policy, escalation: [] }),
     requester: 'anonymous',
     reason: '',
   };

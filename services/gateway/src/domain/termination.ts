@@ -13,6 +13,7 @@ export function checkCallPolicy(graceful: boolean, policy: TerminationPolicy | u
   checkSignal('kill_signal', policy.killSignal, true);
   boundedMs('grace_period', policy.gracePeriod, 0, MAX_GRACE_MS);
   if (policy.maxGracePeriod) throw refuse('INVALID_FIELD', { field: 'max_grace_period', rule: 'only a function may set it' });
+  boundedMs('exit_grace', policy.exitGrace, 0, MAX_GRACE_MS);
   checkEnum('signal_scope', policy.signalScope, SignalScope);
   if (policy.escalation.length > MAX_STEPS) throw refuse('INVALID_FIELD', { field: 'escalation', rule: `at most ${MAX_STEPS} steps` });
   policy.escalation.forEach((step, index) => {

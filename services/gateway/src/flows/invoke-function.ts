@@ -31,6 +31,7 @@ export async function invokeFunction(gateway: Gateway, caller: Caller, request: 
         perhapsGiven: false, // of the log, which it is not in
       },
       queueTimeout: durationOfMs(queueMs),
+      cancelOnDisconnect: request.cancelOnDisconnect,
     },
     { timeoutMs, signal: caller.signal },
   );

@@ -9,6 +9,8 @@ export type ProcStatus = {
   readonly caught: bigint;
   readonly ignored: bigint;
   readonly blocked: bigint;
+  /** Signals that wait for the process or for this thread of it. */
+  readonly pending: bigint;
 };
 
 export function parseProcStatus(text: string): ProcStatus {
@@ -21,16 +23,32 @@ export function parseProcStatus(text: string): ProcStatus {
     caught: mask('SigCgt'),
     ignored: mask('SigIgn'),
     blocked: mask('SigBlk'),
+    pending: mask('ShdPnd') | mask('SigPnd'),
   };
+}
+
+/** Whether the thread of a status blocks a signal. */
+export function blocks({ blocked }: ProcStatus, signal: number): boolean {
+  return (blocked & bitOf(signal)) !== 0n;
+}
+
+/** Whether a signal is pending for the thread of a status or its process. */
+export function isPending({ pending }: ProcStatus, signal: number): boolean {
+  return (pending & bitOf(signal)) !== 0n;
+}
+
+function bitOf(signal: number): bigint {
+  return 1n << BigInt(signal - 1);
 }
 
 /**
  * What the process would do with the signal. `reported` is the runtime's own list of signals with a listener, where it tells one: Node catches
- * SIGTERM and SIGINT for itself, so the kernel's view says nothing about the function. SigBlk is the main thread's: that is where handlers run.
+ * SIGTERM and SIGINT for itself, so the kernel's view says nothing about the function. `status.blocked` is what
+ * every thread of it blocks: any other takes the signal.
  */
 export function dispositionOf(signal: number, status: ProcStatus | undefined, reported: number | undefined): Disposition {
   if (!status) return Disposition.UNKNOWN;
-  const bit = 1n << BigInt(signal - 1);
+  const bit = bitOf(signal);
   if (status.ignored & bit) return Disposition.IGNORED;
   if (status.blocked & bit) return Disposition.BLOCKED;
   if (reported !== undefined) return (reported & (1 << (signal - 1))) !== 0 ? Disposition.CAUGHT : Disposition.DEFAULT;

@@ -22,6 +22,7 @@ describe('A termination policy', () => {
       maxGraceMs: 600_000,
       escalation: [],
       scope: SignalScope.MAIN,
+      exitMs: 10_000,
     });
     assert.equal(resolvePolicy(undefined, undefined, 3_600_000).graceMs, 600_000);
   });
@@ -51,7 +52,20 @@ describe('A termination policy', () => {
       ending: { kind: 'FORCE_KILLED' },
       limitMs: 601_000,
       limit: 'MAX_GRACE',
+      scope: SignalScope.MAIN,
+      exitMs: 10_000,
     });
+  });
+
+  it('says how long processes may take to exit after the answer: the call first, then the function, then 10 s', () => {
+    const exitOf = (call: Partial<TerminationPolicy> | undefined, own: Partial<TerminationPolicy> | undefined): number =>
+      resolvePolicy(call && policy(call), own && policy(own), 1).exitMs;
+    assert.equal(exitOf(undefined, undefined), 10_000);
+    assert.equal(exitOf(undefined, { exitGrace: durationOfMs(2_000) }), 2_000);
+    assert.equal(exitOf({ exitGrace: durationOfMs(500) }, { exitAfterAnswer: true }), 500);
+    assert.equal(exitOf(undefined, { exitAfterAnswer: true, exitGrace: durationOfMs(2_000) }), 0);
+    assert.equal(exitOf({ exitAfterAnswer: false }, { exitAfterAnswer: true }), 10_000);
+    assert.equal(exitOf({ exitAfterAnswer: true }, undefined), 0);
   });
 });
 

@@ -1,7 +1,7 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
 import type { Ending } from './ending.ts';
-import { endBy, planOf, type ResolvedPolicy, resolvePolicy, type TerminationPlan } from './termination-plan.ts';
+import { DEFAULT_EXIT_MS, endBy, planOf, type ResolvedPolicy, resolvePolicy, type TerminationPlan } from './termination-plan.ts';
 
 /** A function is long-lived, and has time left that is worth a notice, above this; and this is what it gets (Yandex Cloud Functions). */
 export const NOTICE_MS = 600_000;
@@ -38,6 +38,7 @@ function noticePolicy(environment: FunctionMessage['environment']): ResolvedPoli
     maxGraceMs: NOTICE_MS,
     escalation: [],
     scope: SignalScope.MAIN,
+    exitMs: DEFAULT_EXIT_MS,
   };
 }
 

@@ -5,6 +5,7 @@ export const Frame = {
   HOOK: 3,
   EXTENDED: 4,
   BECOME: 5,
+  LEAVE: 6,
   HELLO: 17,
   LOADED: 18,
   LOAD_FAILED: 19,
@@ -13,6 +14,8 @@ export const Frame = {
   HANDLERS: 22,
   HOOK_ENDED: 23,
   EXTEND: 24,
+  FREE: 25,
+  TAKEN: 26,
 } as const;
 
 /** A frame larger than this is no frame: the function has written to the channel itself. */

@@ -12,6 +12,8 @@ const plan = (nowMs: number, graceMs: number): TerminationPlan => ({
   ending: { kind: 'FORCE_KILLED' },
   limitMs: nowMs + 2_000,
   limit: 'MAX_GRACE',
+  scope: SignalScope.MAIN,
+  exitMs: 10_000,
 });
 
 /** Runs inputs through the table; returns the last state and every effect. */
@@ -33,22 +35,76 @@ describe('The life of an instance', () => {
       { kind: 'STARTING' },
       { kind: 'LOADED' },
       { kind: 'HANDED_OVER' },
-      { kind: 'ANSWERED', retire: false },
-      { kind: 'CONCLUDED' },
+      { kind: 'ANSWERED', nowMs: 0 },
+      { kind: 'CONCLUDED', nowMs: 0, isFree: true },
     );
     assert.equal(state.kind, 'IDLE');
     assert.deepEqual(kinds(effects), ['ANNOUNCE_READY', 'CONCLUDE']);
   });
 
-  it('ends after a failure: killed, swept, reported', () => {
+  it('is free for the next event when its runtime is, not before', () => {
+    const answered = run(BUSY, { kind: 'ANSWERED', nowMs: 0 }, { kind: 'CONCLUDED', nowMs: 0, isFree: false });
+    assert.deepEqual([answered.state.kind, kinds(answered.effects)], ['SETTLING', ['CONCLUDE']]);
+    const free = run(answered.state, { kind: 'FREE' });
+    assert.deepEqual([free.state.kind, kinds(free.effects)], ['IDLE', ['ANNOUNCE_FREE']]);
+    const stopped = run(answered.state, { kind: 'STOP_INSTANCE', nowMs: 0, hookTimeoutMs: 0 });
+    assert.deepEqual(kinds(stopped.effects), ['SEND_LEAVE', 'ARM'], 'it need not be free to be stopped');
+  });
+
+  it('ends after a failure by its hook, SIGTERM and 50 ms, and reports the attempt last', () => {
+    const failed = run(BUSY, { kind: 'ANSWERED', nowMs: 0, retireHookMs: 100 }, { kind: 'CONCLUDED', nowMs: 1, isFree: true });
+    assert.deepEqual(kinds(failed.effects), ['SET_ASIDE', 'RUN_PRE_STOP', 'ARM']);
     const { state, effects } = run(
-      BUSY,
-      { kind: 'ANSWERED', retire: true },
-      { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' },
+      failed.state,
+      { kind: 'HOOK_ENDED', nowMs: 5 },
+      { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGTERM' },
       { kind: 'SWEPT' },
     );
     assert.deepEqual(state, { kind: 'GONE', ending: { kind: 'ANSWERED' } });
-    assert.deepEqual(kinds(effects), ['KILL_GROUP', 'SWEEP', 'FINISH']);
+    assert.deepEqual(kinds(effects), ['SEND_LEAVE', 'ARM', 'SWEEP', 'FINISH']);
+    const forced = run(failed.state, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(forced.state, { kind: 'KILLING', ending: { kind: 'ANSWERED' } }, 'what happened wins');
+  });
+
+  it('has the rest of its grace, at most 10 s, to exit by itself after it has answered a stop', () => {
+    const stopped = run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(0, 30_000) }).state;
+    const exiting = run(stopped, { kind: 'ANSWERED', nowMs: 100 });
+    assert.deepEqual(exiting.effects, [{ kind: 'ARM', dueMs: 10_100 }, { kind: 'ASK_TO_EXIT' }]);
+    const byItself = run(exiting.state, { kind: 'LEADER_EXITED', exitCode: 0, signal: null });
+    assert.deepEqual(byItself.state, { kind: 'SWEEPING', ending: { kind: 'ANSWERED' } });
+    assert.deepEqual(kinds(run(exiting.state, { kind: 'DUE', nowMs: 10_100 }).effects), ['KILL_GROUP']);
+    assert.deepEqual(kinds(run(exiting.state, { kind: 'FINISHED' }).effects), ['KILL_GROUP'], 'it waits for another event in vain');
+    assert.deepEqual(kinds(run(exiting.state, { kind: 'KILL_ORDERED', ending: { kind: 'LOST' } }).effects), ['KILL_GROUP']);
+    const shortened = run(exiting.state, { kind: 'STOP_GRACEFUL', plan: plan(200, 300) });
+    assert.deepEqual(shortened.effects, [{ kind: 'ARM', dueMs: 500 }]);
+    const late = run(run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(0, 1_000) }).state, { kind: 'ANSWERED', nowMs: 900 });
+    assert.deepEqual(late.effects[0], { kind: 'ARM', dueMs: 1_000 }, 'never longer than the policy');
+    const atOnce = run(BUSY, { kind: 'STOP_GRACEFUL', plan: { ...plan(0, 1_000), exitMs: 0 } }, { kind: 'ANSWERED', nowMs: 1 });
+    assert.equal(atOnce.state.kind, 'KILLING');
+  });
+
+  it('with scope GROUP, has its grace until the last of the group has ended', () => {
+    const group = { ...plan(0, 1_000), scope: SignalScope.GROUP };
+    const leaderGone = run(
+      BUSY,
+      { kind: 'STOP_GRACEFUL', plan: group },
+      { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGTERM', groupLeft: true },
+    );
+    assert.deepEqual(kinds(leaderGone.effects), ['SEND_SIGNAL', 'ARM', 'WATCH_GROUP']);
+    const ended = run(leaderGone.state, { kind: 'GROUP_ENDED' });
+    assert.deepEqual(ended.state, { kind: 'SWEEPING', ending: { kind: 'DIED_OF', signal: 'SIGTERM' } });
+    const answered = run(leaderGone.state, { kind: 'ANSWERED', nowMs: 500 });
+    assert.deepEqual(answered.effects[0], { kind: 'ARM', dueMs: 1_000 });
+    assert.deepEqual(run(answered.state, { kind: 'GROUP_ENDED' }).state, { kind: 'SWEEPING', ending: { kind: 'ANSWERED' } });
+    const overdue = run(leaderGone.state, { kind: 'DUE', nowMs: 1_000 });
+    assert.deepEqual(overdue.state, { kind: 'SWEEPING', ending: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(kinds(overdue.effects), ['KILL_GROUP', 'SWEEP']);
+    const main = run(
+      BUSY,
+      { kind: 'STOP_GRACEFUL', plan: plan(0, 1_000) },
+      { kind: 'LEADER_EXITED', exitCode: 0, signal: null, groupLeft: true },
+    );
+    assert.equal(main.state.kind, 'SWEEPING', 'with scope MAIN the leader is what counts');
   });
 
   it('gives a signal, then its grace, then SIGKILL', () => {
@@ -139,7 +195,14 @@ describe('The life of an instance', () => {
   });
 
   it('idle, may be replaced by a policy of its own', () => {
-    const policy = { killSignal: KillSignal.SIGHUP, graceMs: 1_000, maxGraceMs: 1_000, escalation: [], scope: SignalScope.MAIN } as const;
+    const policy = {
+      killSignal: KillSignal.SIGHUP,
+      graceMs: 1_000,
+      maxGraceMs: 1_000,
+      escalation: [],
+      scope: SignalScope.MAIN,
+      exitMs: 0,
+    } as const;
     const { effects } = run({ kind: 'IDLE' }, { kind: 'STOP_INSTANCE', nowMs: 0, hookTimeoutMs: 0, policy }, { kind: 'DUE', nowMs: 999 });
     assert.deepEqual(effects[0], { kind: 'SEND_LEAVE', signal: KillSignal.SIGHUP });
     assert.deepEqual(kinds(effects), ['SEND_LEAVE', 'ARM', 'ARM'], 'it has its second');
@@ -160,7 +223,7 @@ describe('The life of an instance', () => {
   });
 
   it('is not touched by a stop once it has answered', () => {
-    const answered = run(BUSY, { kind: 'ANSWERED', retire: false }).state;
+    const answered = run(BUSY, { kind: 'ANSWERED', nowMs: 0 }).state;
     const stopped = run(answered, { kind: 'STOP_GRACEFUL', plan: plan(0, 10) }, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
     assert.deepEqual(stopped, { state: answered, effects: [] });
   });
@@ -178,20 +241,32 @@ describe('The life of an instance', () => {
   it('always comes to one end, whatever happens in whatever order', () => {
     const ms = fc.nat(2000);
     const input: fc.Arbitrary<LifeInput> = fc.oneof(
-      fc.constantFrom<LifeInput>({ kind: 'LOADED' }, { kind: 'HANDED_OVER' }, { kind: 'CONCLUDED' }, { kind: 'SWEPT' }),
+      fc.constantFrom<LifeInput>(
+        { kind: 'LOADED' },
+        { kind: 'HANDED_OVER' },
+        { kind: 'FREE' },
+        { kind: 'FINISHED' },
+        { kind: 'GROUP_ENDED' },
+        { kind: 'SWEPT' },
+      ),
       fc.constant<LifeInput>({ kind: 'START_FAILED', fault: { statusCode: 443, message: 'x' } }),
       fc.constantFrom<LifeInput>(
         { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } },
         { kind: 'KILL_ORDERED', ending: { kind: 'LOST' } },
       ),
-      fc.record({ kind: fc.constant('ANSWERED' as const), retire: fc.boolean() }),
-      fc.tuple(ms, ms).map(([nowMs, graceMs]): LifeInput => ({ kind: 'STOP_GRACEFUL', plan: plan(nowMs, graceMs) })),
+      fc.tuple(ms, fc.boolean()).map(([nowMs, isFree]): LifeInput => ({ kind: 'CONCLUDED', nowMs, isFree })),
+      ms.map((nowMs): LifeInput => ({ kind: 'ANSWERED', nowMs })),
+      fc.tuple(ms, ms).map(([nowMs, retireHookMs]): LifeInput => ({ kind: 'ANSWERED', nowMs, retireHookMs })),
+      fc
+        .tuple(ms, ms, ms, fc.constantFrom(SignalScope.MAIN, SignalScope.GROUP))
+        .map(([nowMs, graceMs, exitMs, scope]): LifeInput => ({ kind: 'STOP_GRACEFUL', plan: { ...plan(nowMs, graceMs), exitMs, scope } })),
       fc.tuple(ms, ms).map(([nowMs, hookTimeoutMs]): LifeInput => ({ kind: 'STOP_INSTANCE', nowMs, hookTimeoutMs })),
       ms.map((nowMs): LifeInput => ({ kind: 'HOOK_ENDED', nowMs })),
       ms.map((nowMs): LifeInput => ({ kind: 'DUE', nowMs })),
       fc.tuple(ms, ms).map(([nowMs, extraMs]): LifeInput => ({ kind: 'EXTEND', nowMs, ms: extraMs })),
       fc.constantFrom<LifeInput>(
         { kind: 'LEADER_EXITED', exitCode: 1, signal: null },
+        { kind: 'LEADER_EXITED', exitCode: 1, signal: null, groupLeft: true },
         { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' },
       ),
     );

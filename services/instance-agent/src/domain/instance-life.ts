@@ -1,4 +1,4 @@
-import type { KillSignal } from '@evenfall/contracts/v1/termination';
+import { type KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
 import type { Ending, StartFault } from './ending.ts';
 import { extendPlan, LEAVE_POLICY, planOf, type ResolvedPolicy, shortenPlan, type TerminationPlan } from './termination-plan.ts';
 
@@ -11,12 +11,18 @@ export type LifeState =
   | { readonly kind: 'BUSY' }
   /** The answer is there; the last lines written before it may not be. */
   | { readonly kind: 'ANSWERED' }
-  /** Asked to stop, with time to do so. */
-  | { readonly kind: 'TERMINATING'; readonly plan: TerminationPlan }
-  /** Idle and about to be stopped: its PreStop hook runs. */
-  | { readonly kind: 'HOOKING'; readonly policy: ResolvedPolicy }
-  /** Was idle, was sent a signal. */
-  | { readonly kind: 'LEAVING'; readonly plan: TerminationPlan }
+  /** The same for an answer after which the instance is retired. */
+  | { readonly kind: 'FAILED'; readonly hookTimeoutMs: number }
+  /** Its attempt is over; its runtime is not free for the next one yet. */
+  | { readonly kind: 'SETTLING' }
+  /** Asked to stop, with time to do so. `left` is how the leader ended where the rest of its group still has that time. */
+  | { readonly kind: 'TERMINATING'; readonly plan: TerminationPlan; readonly left?: Ending }
+  /** Answered while it was asked to stop: it has time to exit by itself. `isLeft`: its leader has, the rest of the group has not. */
+  | { readonly kind: 'EXITING'; readonly dueMs: number; readonly scope: SignalScope; readonly isLeft: boolean }
+  /** About to be stopped with nothing left to run: its PreStop hook runs. `ending`: of an attempt that failed on it, else RETIRED. */
+  | { readonly kind: 'HOOKING'; readonly policy: ResolvedPolicy; readonly ending: Ending }
+  /** Runs nothing, was sent a signal. */
+  | { readonly kind: 'LEAVING'; readonly plan: TerminationPlan; readonly ending: Ending }
   /** SIGKILL is out; the leader is not gone yet. */
   | { readonly kind: 'KILLING'; readonly ending: Ending }
   /** The leader is gone, the group may not be: a grandchild can have a session of its own. */
@@ -27,9 +33,14 @@ export type LifeInput =
   | { readonly kind: 'LOADED' }
   | { readonly kind: 'START_FAILED'; readonly fault: StartFault }
   | { readonly kind: 'HANDED_OVER' }
-  /** `retire`: the instance may not be used again. */
-  | { readonly kind: 'ANSWERED'; readonly retire: boolean }
-  | { readonly kind: 'CONCLUDED' }
+  /** `retireHookMs`: set if the instance may not be used again; the timeout of its PreStop hook, 0 without one. */
+  | { readonly kind: 'ANSWERED'; readonly nowMs: number; readonly retireHookMs?: number }
+  /** All that was written before the answer has been read. */
+  | { readonly kind: 'CONCLUDED'; readonly nowMs: number; readonly isFree: boolean }
+  /** The runtime is free for the next event. */
+  | { readonly kind: 'FREE' }
+  /** The runtime has finished with the event it answered and waits for another. */
+  | { readonly kind: 'FINISHED' }
   | { readonly kind: 'STOP_GRACEFUL'; readonly plan: TerminationPlan }
   /** Kill now: forced, out of memory, lost, drained. */
   | { readonly kind: 'KILL_ORDERED'; readonly ending: Ending }
@@ -47,13 +58,25 @@ export type LifeInput =
   | { readonly kind: 'HOOK_ENDED'; readonly nowMs: number }
   /** The instance's one deadline has passed: what that means depends on the state. */
   | { readonly kind: 'DUE'; readonly nowMs: number }
-  | { readonly kind: 'LEADER_EXITED'; readonly exitCode: number | null; readonly signal: string | null }
+  /** `groupLeft`: other processes of its group live. */
+  | { readonly kind: 'LEADER_EXITED'; readonly exitCode: number | null; readonly signal: string | null; readonly groupLeft?: boolean }
+  /** The last process of the group has ended, after the leader. */
+  | { readonly kind: 'GROUP_ENDED' }
   | { readonly kind: 'SWEPT' };
 
 export type LifeEffect =
   | { readonly kind: 'ARM'; readonly dueMs: number }
   | { readonly kind: 'ANNOUNCE_READY' }
+  /** Reports the attempt. */
   | { readonly kind: 'CONCLUDE' }
+  /** The runtime is free after the attempt was reported. */
+  | { readonly kind: 'ANNOUNCE_FREE' }
+  /** Keeps the attempt, which has answered, for its report when the instance is gone. */
+  | { readonly kind: 'SET_ASIDE' }
+  /** Has the runtime exit: no other event comes. */
+  | { readonly kind: 'ASK_TO_EXIT' }
+  /** Wants GROUP_ENDED. */
+  | { readonly kind: 'WATCH_GROUP' }
   | { readonly kind: 'RUN_PRE_STOP' }
   | { readonly kind: 'SEND_SIGNAL'; readonly signal: KillSignal }
   /** To an idle instance: no receipt is written. */
@@ -75,7 +98,9 @@ const to = (state: LifeState, ...effects: readonly LifeEffect[]): LifeStep => ({
 const stay = (state: LifeState): LifeStep => ({ state, effects: NO_EFFECTS });
 const kill = (ending: Ending): LifeStep => to({ kind: 'KILLING', ending }, { kind: 'KILL_GROUP' });
 const sweep = (ending: Ending): LifeStep => to({ kind: 'SWEEPING', ending }, { kind: 'SWEEP' });
-const leave = (policy: ResolvedPolicy, nowMs: number): LifeStep => followLeave(planOf(policy, nowMs), nowMs);
+const leave = (policy: ResolvedPolicy, nowMs: number, ending: Ending): LifeStep => followLeave(planOf(policy, nowMs), nowMs, ending);
+/** Kills what is left of a group whose leader is gone. */
+const killRest = (ending: Ending): LifeStep => to({ kind: 'SWEEPING', ending }, { kind: 'KILL_GROUP' }, { kind: 'SWEEP' });
 const exited = (input: { exitCode: number | null; signal: string | null }): Ending =>
   input.signal === null ? { kind: 'EXITED', exitCode: input.exitCode ?? 0 } : { kind: 'DIED_OF', signal: input.signal };
 
@@ -83,21 +108,23 @@ const exited = (input: { exitCode: number | null; signal: string | null }): Endi
 const BUSY: LifeStep = to({ kind: 'BUSY' });
 const ANSWERED: LifeStep = to({ kind: 'ANSWERED' });
 const CONCLUDED: LifeStep = to({ kind: 'IDLE' }, { kind: 'CONCLUDE' });
+const SETTLING: LifeStep = to({ kind: 'SETTLING' }, { kind: 'CONCLUDE' });
 const RETIRED: Ending = { kind: 'RETIRED' };
+const HAS_ANSWERED: Ending = { kind: 'ANSWERED' };
 
 /** Carries a plan on: sends the step that is due, or kills. */
-function follow(plan: TerminationPlan, nowMs: number): LifeStep {
-  if (nowMs >= plan.killAtMs) return kill(plan.ending);
+function follow(plan: TerminationPlan, nowMs: number, left?: Ending): LifeStep {
+  if (nowMs >= plan.killAtMs) return left ? killRest(plan.ending) : kill(plan.ending);
   const { rest, signal, dueMs } = next(plan, nowMs);
-  const state: LifeState = { kind: 'TERMINATING', plan: rest };
+  const state: LifeState = { kind: 'TERMINATING', plan: rest, ...(left ? { left } : {}) };
   return signal === undefined ? to(state, { kind: 'ARM', dueMs }) : to(state, { kind: 'SEND_SIGNAL', signal }, { kind: 'ARM', dueMs });
 }
 
 /** The same for an instance that runs nothing. */
-function followLeave(plan: TerminationPlan, nowMs: number): LifeStep {
-  if (nowMs >= plan.killAtMs) return kill(RETIRED);
+function followLeave(plan: TerminationPlan, nowMs: number, ending: Ending): LifeStep {
+  if (nowMs >= plan.killAtMs) return kill(ending);
   const { rest, signal, dueMs } = next(plan, nowMs);
-  const state: LifeState = { kind: 'LEAVING', plan: rest };
+  const state: LifeState = { kind: 'LEAVING', plan: rest, ending };
   return signal === undefined ? to(state, { kind: 'ARM', dueMs }) : to(state, { kind: 'SEND_LEAVE', signal }, { kind: 'ARM', dueMs });
 }
 
@@ -112,11 +139,38 @@ function next(plan: TerminationPlan, nowMs: number): { rest: TerminationPlan; si
 const notStopping = (state: LifeState, { ms }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep =>
   to(state, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event is not being stopped gracefully' });
 
-function extend(planned: TerminationPlan, { ms, nowMs }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep {
-  const { plan, grantedMs, reason } = extendPlan(planned, nowMs, ms);
+function extend(state: Extract<LifeState, { kind: 'TERMINATING' }>, { ms, nowMs }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep {
+  const { plan, grantedMs, reason } = extendPlan(state.plan, nowMs, ms);
   const dueMs = Math.min(plan.steps[0]?.atMs ?? plan.killAtMs, plan.killAtMs);
-  return to({ kind: 'TERMINATING', plan }, { kind: 'ARM', dueMs }, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs, reason });
+  return to({ ...state, plan }, { kind: 'ARM', dueMs }, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs, reason });
 }
+
+/** Stops an instance that runs nothing: its hook, then its signal. */
+function retire(ending: Ending, policy: ResolvedPolicy, hookTimeoutMs: number, nowMs: number): LifeStep {
+  if (hookTimeoutMs <= 0) return leave(policy, nowMs, ending);
+  return to({ kind: 'HOOKING', policy, ending }, { kind: 'RUN_PRE_STOP' }, { kind: 'ARM', dueMs: nowMs + hookTimeoutMs });
+}
+
+const stopIdle = (_: LifeState, { policy, hookTimeoutMs, nowMs }: Extract<LifeInput, { kind: 'STOP_INSTANCE' }>): LifeStep =>
+  retire(RETIRED, policy ?? LEAVE_POLICY, hookTimeoutMs, nowMs);
+
+/** The answer to a graceful stop is there. It is never used again: a flag its handler set would end the next event too. */
+function answerStop({ plan, left }: Extract<LifeState, { kind: 'TERMINATING' }>, nowMs: number): LifeStep {
+  const dueMs = Math.min(nowMs + plan.exitMs, plan.killAtMs);
+  if (dueMs <= nowMs) return left ? killRest(HAS_ANSWERED) : kill(HAS_ANSWERED);
+  const isLeft = left !== undefined;
+  return to({ kind: 'EXITING', dueMs, scope: plan.scope, isLeft }, { kind: 'ARM', dueMs }, { kind: 'ASK_TO_EXIT' });
+}
+
+/** Time to exit may be cut short, never stretched. */
+function shortenExit(state: Extract<LifeState, { kind: 'EXITING' }>, plan: TerminationPlan): LifeStep {
+  const dueMs = Math.min(state.dueMs, Math.max(plan.nowMs, plan.killAtMs));
+  return to({ ...state, dueMs }, { kind: 'ARM', dueMs });
+}
+
+const endExit = ({ isLeft }: Extract<LifeState, { kind: 'EXITING' }>): LifeStep => (isLeft ? killRest(HAS_ANSWERED) : kill(HAS_ANSWERED));
+const hasAnswered = (state: LifeState, { ms }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep =>
+  to(state, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event has been answered' });
 
 const table: Table = {
   STARTING: {
@@ -125,6 +179,8 @@ const table: Table = {
     HANDED_OVER: stay,
     ANSWERED: stay,
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: (_, i) => kill(i.ending),
     STOP_INSTANCE: () => kill(RETIRED),
@@ -132,6 +188,7 @@ const table: Table = {
     HOOK_ENDED: stay,
     DUE: () => kill({ kind: 'START_FAILED', fault: { statusCode: 450, message: 'The instance did not start within its init timeout' } }),
     LEADER_EXITED: (_, i) => sweep(exited(i)),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   IDLE: {
@@ -140,25 +197,26 @@ const table: Table = {
     HANDED_OVER: () => BUSY,
     ANSWERED: stay,
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: () => kill(RETIRED),
-    STOP_INSTANCE: (_, i) => {
-      const policy = i.policy ?? LEAVE_POLICY;
-      if (i.hookTimeoutMs <= 0) return leave(policy, i.nowMs);
-      return to({ kind: 'HOOKING', policy }, { kind: 'RUN_PRE_STOP' }, { kind: 'ARM', dueMs: i.nowMs + i.hookTimeoutMs });
-    },
+    STOP_INSTANCE: stopIdle,
     EXTEND: notStopping,
     HOOK_ENDED: stay,
     DUE: stay, // an old deadline of an event that has ended
     LEADER_EXITED: (_, i) => sweep(exited(i)),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   BUSY: {
     LOADED: stay,
     START_FAILED: stay,
     HANDED_OVER: stay,
-    ANSWERED: (_, i) => (i.retire ? kill({ kind: 'ANSWERED' }) : ANSWERED),
+    ANSWERED: (_, i) => (i.retireHookMs === undefined ? ANSWERED : to({ kind: 'FAILED', hookTimeoutMs: i.retireHookMs })),
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: (_, i) => follow(i.plan, i.plan.nowMs),
     KILL_ORDERED: (_, i) => kill(i.ending),
     STOP_INSTANCE: stay, // only what runs nothing is stopped this way
@@ -166,6 +224,7 @@ const table: Table = {
     HOOK_ENDED: stay,
     DUE: () => kill({ kind: 'TIMED_OUT' }),
     LEADER_EXITED: (_, i) => sweep(exited(i)),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   ANSWERED: {
@@ -173,7 +232,9 @@ const table: Table = {
     START_FAILED: stay,
     HANDED_OVER: stay,
     ANSWERED: stay,
-    CONCLUDED: () => CONCLUDED,
+    CONCLUDED: (_, i) => (i.isFree ? CONCLUDED : SETTLING),
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay, // what happened wins over what is asked
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
@@ -181,21 +242,84 @@ const table: Table = {
     HOOK_ENDED: stay,
     DUE: stay, // it answered in time
     LEADER_EXITED: () => sweep({ kind: 'ANSWERED' }),
+    GROUP_ENDED: stay,
+    SWEPT: stay,
+  },
+  FAILED: {
+    LOADED: stay,
+    START_FAILED: stay,
+    HANDED_OVER: stay,
+    ANSWERED: stay,
+    CONCLUDED: (s, i) => {
+      const step = retire(HAS_ANSWERED, LEAVE_POLICY, s.hookTimeoutMs, i.nowMs);
+      return { ...step, effects: [{ kind: 'SET_ASIDE' }, ...step.effects] };
+    },
+    FREE: stay,
+    FINISHED: stay,
+    STOP_GRACEFUL: stay,
+    KILL_ORDERED: () => kill(HAS_ANSWERED),
+    STOP_INSTANCE: stay,
+    EXTEND: notStopping,
+    HOOK_ENDED: stay,
+    DUE: stay,
+    LEADER_EXITED: () => sweep({ kind: 'ANSWERED' }),
+    GROUP_ENDED: stay,
+    SWEPT: stay,
+  },
+  SETTLING: {
+    LOADED: stay,
+    START_FAILED: stay,
+    HANDED_OVER: stay,
+    ANSWERED: stay,
+    CONCLUDED: stay,
+    FREE: () => to({ kind: 'IDLE' }, { kind: 'ANNOUNCE_FREE' }),
+    FINISHED: stay,
+    STOP_GRACEFUL: stay,
+    KILL_ORDERED: () => kill(RETIRED),
+    STOP_INSTANCE: stopIdle,
+    EXTEND: notStopping,
+    HOOK_ENDED: stay,
+    DUE: stay,
+    LEADER_EXITED: (_, i) => sweep(exited(i)),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   TERMINATING: {
     LOADED: stay,
     START_FAILED: stay,
     HANDED_OVER: stay,
-    ANSWERED: () => kill({ kind: 'ANSWERED' }), // never used again: a flag its handler set would end the next event too
+    ANSWERED: (s, i) => answerStop(s, i.nowMs),
     CONCLUDED: stay,
-    STOP_GRACEFUL: (s, i) => follow(shortenPlan(s.plan, i.plan), i.plan.nowMs),
-    KILL_ORDERED: (_, i) => kill(i.ending),
+    FREE: stay,
+    FINISHED: stay,
+    STOP_GRACEFUL: (s, i) => follow(shortenPlan(s.plan, i.plan), i.plan.nowMs, s.left),
+    KILL_ORDERED: (s, i) => (s.left ? killRest(i.ending) : kill(i.ending)),
     STOP_INSTANCE: stay,
-    EXTEND: (s, i) => extend(s.plan, i),
+    EXTEND: extend,
     HOOK_ENDED: stay,
-    DUE: (s, i) => follow(s.plan, i.nowMs),
-    LEADER_EXITED: (_, i) => sweep(exited(i)),
+    DUE: (s, i) => follow(s.plan, i.nowMs, s.left),
+    LEADER_EXITED: (s, i) =>
+      s.plan.scope === SignalScope.GROUP && i.groupLeft ? to({ ...s, left: exited(i) }, { kind: 'WATCH_GROUP' }) : sweep(exited(i)),
+    GROUP_ENDED: (s) => (s.left ? sweep(s.left) : stay(s)),
+    SWEPT: stay,
+  },
+  EXITING: {
+    LOADED: stay,
+    START_FAILED: stay,
+    HANDED_OVER: stay,
+    ANSWERED: stay,
+    CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: endExit,
+    STOP_GRACEFUL: (s, i) => shortenExit(s, i.plan),
+    KILL_ORDERED: endExit, // what happened wins over what was asked
+    STOP_INSTANCE: stay,
+    EXTEND: hasAnswered,
+    HOOK_ENDED: stay,
+    DUE: (s, i) => (i.nowMs >= s.dueMs ? endExit(s) : to(s, { kind: 'ARM', dueMs: s.dueMs })),
+    LEADER_EXITED: (s, i) =>
+      s.scope === SignalScope.GROUP && i.groupLeft ? to({ ...s, isLeft: true }, { kind: 'WATCH_GROUP' }) : sweep(HAS_ANSWERED),
+    GROUP_ENDED: (s) => (s.isLeft ? sweep(HAS_ANSWERED) : stay(s)),
     SWEPT: stay,
   },
   HOOKING: {
@@ -204,13 +328,16 @@ const table: Table = {
     HANDED_OVER: stay,
     ANSWERED: stay,
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
-    KILL_ORDERED: () => kill(RETIRED),
+    KILL_ORDERED: (s) => kill(s.ending),
     STOP_INSTANCE: stay,
     EXTEND: notStopping,
-    HOOK_ENDED: (s, i) => leave(s.policy, i.nowMs),
-    DUE: (s, i) => leave(s.policy, i.nowMs), // its failure never blocks the stop
-    LEADER_EXITED: () => sweep(RETIRED),
+    HOOK_ENDED: (s, i) => leave(s.policy, i.nowMs, s.ending),
+    DUE: (s, i) => leave(s.policy, i.nowMs, s.ending), // its failure never blocks the stop
+    LEADER_EXITED: (s) => sweep(s.ending),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   LEAVING: {
@@ -219,13 +346,16 @@ const table: Table = {
     HANDED_OVER: stay,
     ANSWERED: stay,
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
-    KILL_ORDERED: () => kill(RETIRED),
+    KILL_ORDERED: (s) => kill(s.ending),
     STOP_INSTANCE: stay,
     EXTEND: notStopping,
     HOOK_ENDED: stay,
-    DUE: (s, i) => followLeave(s.plan, i.nowMs),
-    LEADER_EXITED: () => sweep(RETIRED),
+    DUE: (s, i) => followLeave(s.plan, i.nowMs, s.ending),
+    LEADER_EXITED: (s) => sweep(s.ending),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   KILLING: {
@@ -234,6 +364,8 @@ const table: Table = {
     HANDED_OVER: stay,
     ANSWERED: stay, // too late: SIGKILL was out before it was read
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay, // the first reason wins
     STOP_INSTANCE: stay,
@@ -242,6 +374,7 @@ const table: Table = {
     DUE: stay,
     // What happened wins over what was asked: it may have left by itself just before.
     LEADER_EXITED: (s, i) => sweep(s.ending.kind === 'FORCE_KILLED' && i.signal !== 'SIGKILL' ? exited(i) : s.ending),
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
   SWEEPING: {
@@ -251,6 +384,8 @@ const table: Table = {
     ANSWERED: (s) =>
       s.ending.kind === 'EXITED' || s.ending.kind === 'DIED_OF' ? to({ kind: 'SWEEPING', ending: { kind: 'ANSWERED' } }) : stay(s),
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
@@ -258,6 +393,7 @@ const table: Table = {
     HOOK_ENDED: stay,
     DUE: stay,
     LEADER_EXITED: stay,
+    GROUP_ENDED: stay,
     SWEPT: (s) => to({ kind: 'GONE', ending: s.ending }, { kind: 'FINISH', ending: s.ending }),
   },
   GONE: {
@@ -266,6 +402,8 @@ const table: Table = {
     HANDED_OVER: stay,
     ANSWERED: stay,
     CONCLUDED: stay,
+    FREE: stay,
+    FINISHED: stay,
     STOP_GRACEFUL: stay,
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
@@ -273,6 +411,7 @@ const table: Table = {
     HOOK_ENDED: stay,
     DUE: stay,
     LEADER_EXITED: stay,
+    GROUP_ENDED: stay,
     SWEPT: stay,
   },
 };

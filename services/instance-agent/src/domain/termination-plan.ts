@@ -9,6 +9,8 @@ export type ResolvedPolicy = {
   readonly maxGraceMs: number;
   readonly escalation: readonly { readonly signal: KillSignal; readonly waitMs: number }[];
   readonly scope: SignalScope;
+  /** How long the processes have to exit by themselves once the handler has answered; never beyond the end of the plan. */
+  readonly exitMs: number;
 };
 
 /** What will be sent when, by the agent's monotonic clock; then SIGKILL. */
@@ -18,6 +20,8 @@ export type TerminationPlan = {
   readonly killAtMs: number;
   /** What it comes to if it has to be killed. */
   readonly ending: Ending;
+  readonly scope: SignalScope;
+  readonly exitMs: number;
   /** What is next may not be put off beyond this, and why. */
   readonly limitMs: number;
   readonly limit: keyof typeof LIMITS;
@@ -32,6 +36,8 @@ const LIMITS = {
 } as const;
 
 const DEFAULT_MAX_GRACE_MS = 600_000;
+/** What is left of a plan when the handler answers, but not more than this, unless the policy says otherwise. */
+export const DEFAULT_EXIT_MS = 10_000;
 
 /**
  * Resolves the policy of one call: the call's fields over the function's over the defaults. A call may shorten the function's grace period, or
@@ -51,14 +57,21 @@ export function resolvePolicy(
     maxGraceMs,
     escalation: escalation.map((step) => ({ signal: step.signal, waitMs: msOfDuration(step.wait) ?? 0 })),
     scope: call?.signalScope || own?.signalScope || SignalScope.MAIN,
+    exitMs: exitMsOf(call, own),
   };
+}
+
+function exitMsOf(call: TerminationPolicy | undefined, own: TerminationPolicy | undefined): number {
+  if (call?.exitAfterAnswer ?? (call?.exitGrace ? false : own?.exitAfterAnswer)) return 0;
+  return msOfDuration(call?.exitGrace) ?? msOfDuration(own?.exitGrace) ?? DEFAULT_EXIT_MS;
 }
 
 const KILLED: Ending = { kind: 'FORCE_KILLED' };
 
 /** Lays a policy out in time. A grace period of 0 kills at once: nothing is sent before. */
 export function planOf(policy: ResolvedPolicy, nowMs: number, ending: Ending = KILLED): TerminationPlan {
-  const bounds = { nowMs, ending, limitMs: nowMs + policy.maxGraceMs, limit: 'MAX_GRACE' } as const;
+  const { scope, exitMs } = policy;
+  const bounds = { nowMs, ending, scope, exitMs, limitMs: nowMs + policy.maxGraceMs, limit: 'MAX_GRACE' } as const;
   if (policy.graceMs === 0) return { ...bounds, steps: [], killAtMs: nowMs };
   const steps = [{ signal: policy.killSignal, atMs: nowMs }];
   let atMs = nowMs + policy.graceMs;
@@ -121,12 +134,14 @@ export function policyMessage(policy: ResolvedPolicy): TerminationPolicy {
     maxGracePeriod: durationOfMs(policy.maxGraceMs),
     escalation: policy.escalation.map((step) => ({ signal: step.signal, wait: durationOfMs(step.waitMs) })),
     signalScope: policy.scope,
+    exitGrace: durationOfMs(policy.exitMs),
+    exitAfterAnswer: policy.exitMs === 0,
   };
 }
 
 /** A forced stop as a policy: SIGKILL, no grace, the whole group. */
 export function forcedPolicy(): ResolvedPolicy {
-  return { killSignal: KillSignal.SIGKILL, graceMs: 0, maxGraceMs: 0, escalation: [], scope: SignalScope.GROUP };
+  return { killSignal: KillSignal.SIGKILL, graceMs: 0, maxGraceMs: 0, escalation: [], scope: SignalScope.GROUP, exitMs: 0 };
 }
 
 /** What an instance that runs nothing gets: SIGTERM and 50 ms (SCF: unconditional, not configurable). */
@@ -136,4 +151,5 @@ export const LEAVE_POLICY: ResolvedPolicy = {
   maxGraceMs: 50,
   escalation: [],
   scope: SignalScope.MAIN,
+  exitMs: 0,
 };

@@ -92,7 +92,15 @@ export type Instance = {
   network: InstanceNetwork | undefined;
   /** Whether the function is loaded; its Initializer may not have run yet. */
   loaded: boolean;
+  /** The attempt that was handed to it last, until that is reported. Its runtime may not have taken it yet. */
   current: Attempt | undefined;
+  /** An attempt that failed on it: it has answered, and is reported when the instance is gone. */
+  failed: Attempt | undefined;
+  /** Whether its runtime is free for an event; whether the scheduler was told that it is not. */
+  isFree: boolean;
+  isToldBusy: boolean;
+  /** How its process ended, once it has. `endMs` is monotonic. */
+  exit: ProcessEnd | undefined;
   /** Attempts for which it is not free yet: it still starts. */
   readonly waiting: Attempt[];
   /** Number of the last frame that wants an answer. */
@@ -131,6 +139,9 @@ export type Instance = {
   extension: { readonly grantedMs: number; readonly reason: string } | undefined;
 };
 
+/** How the leader of an instance's group ended. */
+export type ProcessEnd = { readonly exitCode: number | null; readonly signal: string | null; readonly byPlatform: boolean };
+
 export type RunningHook = { readonly requestId: string; readonly end: (ok: boolean, text: string) => void };
 
 export type IdleLine = { readonly stream: 'stdout' | 'stderr' | 'platform'; readonly text: string; readonly timeMs: number };
@@ -143,7 +154,7 @@ export type Attempt = {
   readonly partition: number | undefined;
   readonly synchronous: boolean;
   payload: Buffer;
-  /** WAITING for its instance · RUNNING · REPORTING: over, its last lines are being stored · ENDED: kept until acknowledged. */
+  /** WAITING for its instance, or for the runtime of it to take it · RUNNING · REPORTING: over, its last lines are being stored · ENDED: kept until acknowledged. */
   phase: 'WAITING' | 'RUNNING' | 'REPORTING' | 'ENDED';
   instance: Instance | undefined;
   coldStart: ColdStart | undefined;
@@ -154,8 +165,10 @@ export type Attempt = {
   startMs: number;
   /** What is reported of its start, and again with its end: the first report may be lost. Undefined if it never began. */
   started: AttemptStarted | undefined;
-  /** Monotonic; 0 until there is one. */
+  /** Milliseconds; 0 until there is an answer. When that came: wall clock and monotonic. */
   tookMs: number;
+  answerTimeMs: number;
+  answerMs: number;
   answer: { readonly returned: boolean; readonly statusCode: number; readonly body: Buffer } | undefined;
   stop: StopRecord | undefined;
   /** Lines so far; bytes so far; whether the flood was cut; ordinal of the last one. */
@@ -167,6 +180,8 @@ export type Attempt = {
   head: readonly string[] | undefined;
   tail: string[] | undefined;
   tailBytes: number;
+  /** Whether it was asked back while its runtime had not taken it. */
+  isAskedBack: boolean;
   /** The report of its end, once there is one; since when (monotonic); whether it is on disk too. */
   ended: AttemptReport | undefined;
   endedMs: number;

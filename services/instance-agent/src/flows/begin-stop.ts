@@ -3,7 +3,7 @@ import {
   Termination_Mode as Mode,
   TerminationChange_Effect as Effect,
 } from '@evenfall/contracts/v1/termination';
-import { durationOfMs } from '@evenfall/time';
+import { durationOfMs, msOfDuration } from '@evenfall/time';
 import type { Ending } from '../domain/ending.ts';
 import { forcedPolicy, planOf, policyMessage, type ResolvedPolicy, type TerminationPlan } from '../domain/termination-plan.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
@@ -64,6 +64,12 @@ export function recordOf(agent: Agent, { cause, mode, policy, request }: StopAsk
 /** When the timeout of an attempt passes, by the agent's monotonic clock. */
 export function deadlineOf(instance: Instance, attempt: Attempt): number {
   return attempt.startMs + timeLimitMs(instance.timeoutMs, attempt.synchronous);
+}
+
+/** When something has to happen to an attempt that has just begun: its timeout, or the signal before it. */
+export function firstDueMs(instance: Instance, attempt: Attempt): number {
+  const warning = instance.fn.terminationByCause?.timeout;
+  return deadlineOf(instance, attempt) - (msOfDuration(warning?.gracePeriod) ?? 0);
 }
 
 function noteChange(agent: Agent, stop: StopRecord, { cause, mode, policy }: StopAsked, effect: Effect): void {

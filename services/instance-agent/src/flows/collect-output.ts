@@ -14,14 +14,19 @@ const STREAMS = { stdout: Stream.STDOUT, stderr: Stream.STDERR, platform: Stream
 /** Takes what an instance wrote. Always drains: a flood that is cut costs its own event its lines, and nobody any time. */
 export function collectOutput(agent: Agent, instance: Instance, stream: 'stdout' | 'stderr', chunk: Buffer): void {
   instance.outputTurn = agent.concluder.turn;
-  const attempt = instance.current;
+  const attempt = runningOn(instance);
   if (attempt?.cut) return;
   instance.splitters[stream].push(chunk, (text, bytes) => addLine(agent, instance, attempt, stream, text, bytes));
 }
 
+/** Whose lines an instance writes: not those of an event that its runtime has not taken yet. */
+function runningOn({ current }: Instance): Attempt | undefined {
+  return current?.phase === 'WAITING' ? undefined : current;
+}
+
 /** Ends the lines that were left open. */
 export function flushLines(agent: Agent, instance: Instance): void {
-  const attempt = instance.current ?? instance.waiting[0];
+  const attempt = runningOn(instance) ?? instance.waiting[0];
   for (const stream of ['stdout', 'stderr'] as const) {
     instance.splitters[stream].flush((text, bytes) => addLine(agent, instance, attempt, stream, text, bytes));
   }

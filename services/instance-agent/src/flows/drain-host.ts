@@ -37,7 +37,7 @@ export function tendDrain(agent: Agent): void {
   for (const instance of [...agent.instances.values()]) {
     const { current, life } = instance;
     if (leaves && (life.kind === 'HOOKING' || life.kind === 'LEAVING')) continue;
-    if (current && isStoppable(instance))
+    if (current && current.phase !== 'WAITING' && isStoppable(instance))
       beginStop(agent, instance, current, { ...forcedStop(Cause.DRAIN), request: 'deadline' }, undefined, DRAINED);
     else agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
   }
@@ -46,7 +46,8 @@ export function tendDrain(agent: Agent): void {
 function drainInstance(agent: Agent, instance: Instance, hostDeadlineMs: number): void {
   for (const waiting of instance.waiting.splice(0)) giveBack(agent, waiting);
   const { current } = instance;
-  if (current && isStoppable(instance)) drainAttempt(agent, instance, current, hostDeadlineMs);
+  if (current?.phase === 'WAITING') agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
+  else if (current && isStoppable(instance)) drainAttempt(agent, instance, current, hostDeadlineMs);
   else stopWhenIdle(agent, instance, Cause.DRAIN);
 }
 

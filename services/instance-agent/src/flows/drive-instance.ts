@@ -1,18 +1,18 @@
-import type { KillSignal } from '@evenfall/contracts/v1/termination';
 import {
   Termination_Cause as Cause,
   TerminationStep_Delivery as Delivery,
+  TerminationStep_Reception as Reception,
   SignalScope,
   KillSignal as Signals,
 } from '@evenfall/contracts/v1/termination';
-import { msOfDuration } from '@evenfall/time';
 import { dispositionOf } from '../domain/disposition.ts';
 import { advance, type LifeEffect, type LifeInput } from '../domain/instance-life.ts';
 import { LEAVE_POLICY, resolvePolicy } from '../domain/termination-plan.ts';
 import type { Agent, Instance } from './agent.ts';
-import { concludeAttempt, finishInstance } from './end-attempt.ts';
+import { announceFree, concludeAttempt, finishInstance, setAside } from './end-attempt.ts';
 import { handOver } from './run-attempt.ts';
-import { breakOffHook, endInstanceLog, runPreStop } from './run-hooks.ts';
+import { breakOffHook, endInstanceLog, preStopTimeoutMs, runPreStop } from './run-hooks.ts';
+import { sendSignal } from './send-signal.ts';
 
 /** Tells an instance what happened and does what its life table says must follow. */
 export function feed(agent: Agent, instance: Instance, input: LifeInput): void {
@@ -34,7 +34,19 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
       return takeNext(agent, instance);
     case 'CONCLUDE':
       concludeAttempt(agent, instance);
+      if (instance.life.kind === 'IDLE') return takeNext(agent, instance);
+      if (agent.drain) stopWhenIdle(agent, instance, Cause.DRAIN);
+      return;
+    case 'ANNOUNCE_FREE':
+      announceFree(agent, instance);
       return takeNext(agent, instance);
+    case 'SET_ASIDE':
+      return setAside(agent, instance);
+    case 'ASK_TO_EXIT':
+      return instance.conversation?.leave();
+    case 'WATCH_GROUP':
+      void instance.process?.groupEnded().then(() => agent.feed(instance, { kind: 'GROUP_ENDED' }));
+      return;
     case 'RUN_PRE_STOP':
       return runPreStop(agent, instance);
     case 'SEND_SIGNAL':
@@ -66,25 +78,10 @@ function takeNext(agent: Agent, instance: Instance): void {
 
 /** Stops an instance in order; without effect on one that is busy. Only an update may have a policy of its own: idle is 50 ms. */
 export function stopWhenIdle(agent: Agent, instance: Instance, cause: Cause): void {
-  const hook = instance.fn.preStop;
-  const hookTimeoutMs = hook && hook.handler !== '' ? (msOfDuration(hook.timeout) ?? 3000) : 0;
+  const hookTimeoutMs = preStopTimeoutMs(instance.fn);
   const own = cause === Cause.UPDATE ? instance.fn.terminationByCause?.update : undefined;
   const policy = own && resolvePolicy(undefined, own, LEAVE_POLICY.graceMs);
   agent.feed(instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs, ...(policy ? { policy } : {}) });
-}
-
-function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void {
-  const { current, process } = instance;
-  const stop = current?.stop;
-  if (!current || !stop || !process) return;
-  const disposition = dispositionOf(signal, process.status(), instance.handlers);
-  const sentTime = new Date(agent.clock.now());
-  const delivery = process.signal(signal, stop.policy.scope);
-  const step = { signal, sentTime, disposition, delivery };
-  stop.steps.push(step);
-  const value = { policy: stop.policyMessage, step, cause: stop.cause };
-  const { eventId, number, partition } = current;
-  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'signalSent', value } });
 }
 
 function killGroup(agent: Agent, instance: Instance): void {
@@ -92,8 +89,9 @@ function killGroup(agent: Agent, instance: Instance): void {
   if (!process) return agent.feed(instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
   const status = process.status();
   if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
-  // One that has answered is only tidied away: nobody was killed.
-  const killing = instance.life.kind === 'KILLING' && instance.life.ending.kind !== 'ANSWERED';
+  // One that has answered is only removed: that is no step of its receipt.
+  const { life } = instance;
+  const killing = (life.kind === 'KILLING' || life.kind === 'SWEEPING') && life.ending.kind !== 'ANSWERED';
   if (killing && current?.stop && !current.stop.tooLate) {
     const signal = Signals.SIGKILL;
     const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;
@@ -102,6 +100,7 @@ function killGroup(agent: Agent, instance: Instance): void {
       sentTime: new Date(agent.clock.now()),
       disposition: dispositionOf(signal, status, undefined),
       delivery,
+      reception: Reception.UNSPECIFIED,
     });
   }
   process.killGroup();

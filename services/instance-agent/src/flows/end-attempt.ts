@@ -1,5 +1,10 @@
 import type { AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import { Containment, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
+import {
+  Containment,
+  type ProcessExit,
+  ProcessExit_Kind as Kind,
+  Termination_Outcome as StopOutcome,
+} from '@evenfall/contracts/v1/termination';
 import type { Ending } from '../domain/ending.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
 import { errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
@@ -20,6 +25,13 @@ export function giveBack(agent: Agent, attempt: Attempt): void {
   agent.outbox.report({ eventId, attempt: number, partition, report });
 }
 
+/** Drops an attempt that was asked back before it began. */
+export function revoke(agent: Agent, attempt: Attempt): void {
+  agent.attempts.delete(attempt.key);
+  const { eventId, number, partition } = attempt;
+  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'revoked', value: {} } });
+}
+
 /** Ends the attempt of an instance that answered and lives on. */
 export function concludeAttempt(agent: Agent, instance: Instance): void {
   const attempt = instance.current;
@@ -30,10 +42,25 @@ export function concludeAttempt(agent: Agent, instance: Instance): void {
   report(agent, attempt, attempt.answer?.returned ? RETURNED : verdictOfAnswer(attempt.answer ?? { returned: false, statusCode: 500 }));
 }
 
+/** Keeps an attempt that failed until its instance is gone: its lines are complete, and what the instance writes while it stops is not its. */
+export function setAside(agent: Agent, instance: Instance): void {
+  flushLines(agent, instance);
+  instance.failed = instance.current;
+  instance.current = undefined;
+}
+
+/** Tells the scheduler that an instance is free, if it was told that it is not. */
+export function announceFree(agent: Agent, instance: Instance): void {
+  if (!instance.isToldBusy) return;
+  instance.isToldBusy = false;
+  agent.outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: 0 } } });
+}
+
 /** Ends everything that was on an instance, then says that it is gone. */
 export function finishInstance(agent: Agent, instance: Instance, ending: Ending): void {
   flushLines(agent, instance);
-  const attempt = instance.current;
+  const attempt = instance.failed ?? instance.current;
+  instance.failed = undefined;
   instance.current = undefined;
   agent.deadlines.set(instance, Number.POSITIVE_INFINITY);
   const startFailed = !instance.ready && ending.kind !== 'RETIRED';
@@ -48,8 +75,13 @@ export function finishInstance(agent: Agent, instance: Instance, ending: Ending)
     if (instance.ready && !ofHost) giveBack(agent, waiting);
     else endAttempt(agent, waiting, ending);
   }
-  if (attempt) endAttempt(agent, attempt, ending, gone);
-  else gone();
+  if (attempt && attempt.phase === 'WAITING') {
+    // Its runtime never took it: it has not begun.
+    if (attempt.isAskedBack) revoke(agent, attempt);
+    else if (ofHost) return endAttempt(agent, attempt, ending, gone);
+    else giveBack(agent, attempt);
+  } else if (attempt) return endAttempt(agent, attempt, ending, gone);
+  gone();
 }
 
 /** Ends an attempt the way its instance ended. */
@@ -64,8 +96,12 @@ function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer
   attempt.phase = 'REPORTING';
   const endTime = new Date(agent.clock.now());
   const endMs = agent.clock.monotonic();
+  const { instance } = attempt;
   const send = (): void => {
-    attempt.ended = endedReport(attempt, verdict, error, endTime, endMs);
+    // As it is when the scheduler is told: a runtime may have become free while the last lines were stored.
+    const isBusy = instance?.life.kind === 'SETTLING';
+    if (isBusy) instance.isToldBusy = true;
+    attempt.ended = endedReport(attempt, verdict, error, endTime, endMs, isBusy);
     if (attempt.synchronous) addLogTail(agent, attempt, attempt.ended);
     attempt.phase = 'ENDED';
     attempt.endedMs = agent.clock.monotonic();
@@ -77,7 +113,14 @@ function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer
   else send();
 }
 
-function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefined, endTime: Date, endMs: number): AttemptReport {
+function endedReport(
+  attempt: Attempt,
+  verdict: Verdict,
+  error: Buffer | undefined,
+  endTime: Date,
+  endMs: number,
+  instanceBusy: boolean,
+): AttemptReport {
   const { answer, instance } = attempt;
   const answered = verdict.message === '';
   const returned = answered && answer?.returned === true;
@@ -110,6 +153,7 @@ function endedReport(attempt: Attempt, verdict: Verdict, error: Buffer | undefin
         stop: attempt.stop && receiptOf(attempt, verdict, endMs),
         logTail: '',
         started: attempt.started,
+        instanceBusy,
       },
     },
   };
@@ -137,6 +181,21 @@ function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopRecei
     containment: early ? Containment.UNSPECIFIED : containmentOf(attempt),
     extensions: stop.extensions,
     changes: stop.changes,
+    exit: early ? undefined : processExitOf(attempt, verdict, endMs),
+  };
+}
+
+/** How the processes of an attempt ended after it had answered a graceful stop. */
+function processExitOf({ answer, instance, answerTimeMs, answerMs }: Attempt, verdict: Verdict, endMs: number): ProcessExit | undefined {
+  const exit = instance?.exit;
+  if (!answer || verdict.message !== '' || !exit) return undefined;
+  const kind = exit.byPlatform ? Kind.KILLED : exit.signal === null ? Kind.EXITED : Kind.DIED_OF;
+  return {
+    kind,
+    exitCode: exit.exitCode ?? 0,
+    signal: exit.signal ?? '',
+    answerTime: new Date(answerTimeMs),
+    durationMs: endMs - answerMs,
   };
 }
 

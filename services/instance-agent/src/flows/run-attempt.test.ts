@@ -44,6 +44,8 @@ function play({ timeoutMs = 5_000, synchronous = false } = {}): Played {
     idleLines: [],
     seq: 0,
     fn: { memoryMb: 128 },
+    conversation: { invoke: () => true },
+    life: { kind: 'BUSY' },
     peakBytes: 0,
     splitters: { stdout: { flush: quiet }, stderr: { flush: quiet } },
     coldStart: { pullCodeMs: 1, initRuntimeMs: 2, initFunctionMs: 3 },

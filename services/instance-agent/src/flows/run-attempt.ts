@@ -1,13 +1,17 @@
 import type { AttemptKey, AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import type { Ending } from '../domain/instance-life.ts';
+import type { Ending, LifeState } from '../domain/instance-life.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, giveBack } from './end-attempt.ts';
-import { firstDueMs } from './take-due.ts';
+import { firstDueMs } from './begin-stop.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+/** How long a runtime that said it is free may leave an event untaken. Then its instance is removed, and the event, which has not begun, is given back. */
+const TAKE_WITHIN_MS = 15_000;
+/** Lives in which an instance is free before long, so far as can be known. */
+const WILL_BE_FREE: ReadonlySet<LifeState['kind']> = new Set(['STARTING', 'BUSY', 'ANSWERED', 'SETTLING']);
 const LOST: Ending = { kind: 'LOST' };
 
 /** Takes an assignment. The same (event id, attempt) twice is the same attempt: reported again, never run again. */
@@ -25,7 +29,7 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
   const instance = agent.instances.get(given.instanceId);
   attempt.instance = instance;
   if (instance?.life.kind === 'IDLE') return handOver(agent, instance, attempt);
-  const soon = instance && (instance.life.kind === 'STARTING' || instance.life.kind === 'BUSY' || instance.life.kind === 'ANSWERED');
+  const soon = instance && WILL_BE_FREE.has(instance.life.kind);
   if (soon) instance.waiting.push(attempt);
   else giveBack(agent, attempt);
 }
@@ -42,24 +46,42 @@ export function reportAgain(agent: Agent, attempt: Attempt): void {
   else if (attempt.started) agent.outbox.report(startedReport(attempt, attempt.started));
 }
 
-/** Hands an event to an idle instance. Hot: its parts are measured in `bench/`, see the README. */
+/**
+ * Hands an event to an idle instance. It starts when the runtime takes it, which most do at once; one that is held up by what the function
+ * left behind says when it does. Hot: its parts are measured in `bench/`, see the README.
+ */
 export function handOver(agent: Agent, instance: Instance, attempt: Attempt): void {
   const payload = attempt.payload;
-  attempt.phase = 'RUNNING';
+  const timeMs = agent.clock.now();
+  const nowMs = agent.clock.monotonic();
   attempt.payload = NO_BYTES; // the runtime has it now
   attempt.instance = instance;
-  attempt.startTimeMs = agent.clock.now();
-  attempt.startMs = agent.clock.monotonic();
+  instance.current = attempt;
+  instance.isFree = false;
+  agent.feed(instance, { kind: 'HANDED_OVER' });
+  const deadlineTimeMs = timeMs + timeLimitMs(instance.timeoutMs, attempt.synchronous);
+  const isTaken = instance.conversation?.invoke({ seq: ++instance.seq, requestId: attempt.eventId, payload, deadlineTimeMs });
+  if (isTaken) begin(agent, instance, attempt, timeMs, nowMs);
+  else if (attempt.phase === 'WAITING') agent.deadlines.set(instance, nowMs + TAKE_WITHIN_MS);
+}
+
+/** The runtime of an instance has taken the event that was handed to it. */
+export function onTaken(agent: Agent, instance: Instance, seq: number): void {
+  const attempt = instance.current;
+  if (attempt?.phase === 'WAITING' && seq === instance.seq) begin(agent, instance, attempt, agent.clock.now(), agent.clock.monotonic());
+}
+
+/** Starts an attempt: its time counts from here. */
+function begin(agent: Agent, instance: Instance, attempt: Attempt, timeMs: number, nowMs: number): void {
+  attempt.phase = 'RUNNING';
+  attempt.startTimeMs = timeMs;
+  attempt.startMs = nowMs;
   attempt.coldStart = instance.coldStart;
   attempt.ahead = instance.ahead;
   instance.coldStart = undefined;
   attempt.started = startOf(agent, instance, attempt);
-  instance.current = attempt;
-  agent.feed(instance, { kind: 'HANDED_OVER' });
   agent.deadlines.set(instance, firstDueMs(instance, attempt));
   if (instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
-  const deadlineTimeMs = attempt.startTimeMs + timeLimitMs(instance.timeoutMs, attempt.synchronous);
-  instance.conversation?.invoke({ seq: ++instance.seq, requestId: attempt.eventId, payload, deadlineTimeMs });
   agent.outbox.report(startedReport(attempt, attempt.started));
 }
 
@@ -96,6 +118,8 @@ export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, pay
     startMs: 0,
     started: undefined,
     tookMs: 0,
+    answerTimeMs: 0,
+    answerMs: 0,
     answer: undefined,
     stop: undefined,
     lineCount: 0,
@@ -105,6 +129,7 @@ export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, pay
     head: undefined,
     tail: synchronous ? [] : undefined,
     tailBytes: 0,
+    isAskedBack: false,
     ended: undefined,
     endedMs: 0,
     spooled: false,

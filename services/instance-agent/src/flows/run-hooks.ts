@@ -1,5 +1,5 @@
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
-import type { Hook } from '@evenfall/contracts/v1/function';
+import type { FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import type { HookKind } from '../ports.ts';
@@ -82,7 +82,7 @@ export function onSettled(agent: Agent, instance: Instance): void {
   const then = instance.onSettled;
   instance.onSettled = undefined;
   if (then) then();
-  else agent.feed(instance, { kind: 'CONCLUDED' });
+  else agent.feed(instance, { kind: 'CONCLUDED', nowMs: agent.clock.monotonic(), isFree: instance.isFree });
 }
 
 /** Keeps the lines of a PreStop hook, which belong to no event, as the log of a call with the id of the instance: there they can be read. */
@@ -101,6 +101,11 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
     const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };
     agent.logs.push({ eventId: id, sequence: index + 1, line: stored });
   });
+}
+
+/** How long the PreStop hook of a function may run; 0 without one. */
+export function preStopTimeoutMs({ preStop }: FunctionMessage): number {
+  return preStop && preStop.handler !== '' ? timeoutOf(preStop) : 0;
 }
 
 function timeoutOf(hook: Hook): number {

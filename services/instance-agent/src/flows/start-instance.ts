@@ -7,7 +7,8 @@ import type { Conversation, ConversationEvents, InstanceNetwork, ProcessEvents, 
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { collectOutput } from './collect-output.ts';
 import { extendGrace } from './extend-grace.ts';
-import { endHook, runInitializer } from './run-hooks.ts';
+import { onTaken } from './run-attempt.ts';
+import { endHook, preStopTimeoutMs, runInitializer } from './run-hooks.ts';
 
 const DEFAULT_INIT_TIMEOUT_MS = 65_000;
 const DEFAULT_TIMEOUT_MS = 3_000;
@@ -81,11 +82,13 @@ async function startProcess(
 }
 
 function onExit(agent: Agent, instance: Instance, exitCode: number | null, signal: string | null, spawnFault: string | undefined): void {
+  instance.exit = { exitCode, signal, byPlatform: instance.life.kind === 'KILLING' && signal === 'SIGKILL' };
   const starting = instance.life.kind === 'STARTING';
   if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
   else if (starting && instance.conversation?.ofPackage) fail(agent, instance, exitBeforeReady(exitCode, signal));
   if (instance.process?.ranOutOfMemory()) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
-  agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal });
+  const mayOutlive = instance.life.kind === 'TERMINATING' || instance.life.kind === 'EXITING';
+  agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal, groupLeft: mayOutlive && instance.process?.isGroupLeft() === true });
 }
 
 function exitBeforeReady(exitCode: number | null, signal: string | null): StartFault {
@@ -105,6 +108,12 @@ function listenTo(agent: Agent, instance: Instance): ConversationEvents {
     onAnswered: (seq, body, tookMs) => onAnswer(agent, instance, seq, { returned: true, statusCode: 200, body }, tookMs, false),
     onFailed: (seq, { statusCode, error, tookMs, mustExit }) =>
       onAnswer(agent, instance, seq, { returned: false, statusCode, body: error }, tookMs, mustExit),
+    onTaken: (seq) => onTaken(agent, instance, seq),
+    onFree() {
+      instance.isFree = true;
+      if (instance.life.kind === 'SETTLING') agent.feed(instance, { kind: 'FREE' });
+    },
+    onFinished: () => agent.feed(instance, { kind: 'FINISHED' }),
     onHandlers: (signals) => void (instance.handlers = signals),
     onHookEnded: (seq, ok, text) => {
       if (seq === instance.seq) endHook(agent, instance, ok, text);
@@ -152,12 +161,17 @@ function onAnswer(
   const attempt = instance.current;
   if (!attempt || attempt.answer || seq !== instance.seq) return;
   if (!isRunning(instance)) return;
+  if (attempt.phase === 'WAITING') return; // it answers what it has not taken
   // By the function's own clock, so that a busy agent does not count; never more than has passed here.
-  attempt.tookMs = Math.min(tookMs, agent.clock.monotonic() - attempt.startMs);
+  const nowMs = agent.clock.monotonic();
+  attempt.tookMs = Math.min(tookMs, nowMs - attempt.startMs);
   attempt.answer = answer;
+  attempt.answerTimeMs = agent.clock.now();
+  attempt.answerMs = nowMs;
   // A failed asynchronous event taints its instance; a synchronous caller's may go on.
-  agent.feed(instance, { kind: 'ANSWERED', retire: mustExit || (!answer.returned && !attempt.synchronous) });
-  if (instance.life.kind === 'ANSWERED') agent.concluder.await(instance);
+  const mustRetire = mustExit || (!answer.returned && !attempt.synchronous);
+  agent.feed(instance, mustRetire ? { kind: 'ANSWERED', nowMs, retireHookMs: preStopTimeoutMs(instance.fn) } : { kind: 'ANSWERED', nowMs });
+  if (instance.life.kind === 'ANSWERED' || instance.life.kind === 'FAILED') agent.concluder.await(instance);
 }
 
 /** Whether an answer still counts: SIGKILL may be out already. After an exit it does: it was written before it. */
@@ -200,6 +214,10 @@ function newInstance({ instanceId, ahead }: StartInstance, fn: FunctionMessage, 
     network: undefined,
     loaded: false,
     current: undefined,
+    failed: undefined,
+    isFree: true,
+    isToldBusy: false,
+    exit: undefined,
     waiting: [],
     seq: 0,
     dueMs: Number.POSITIVE_INFINITY,

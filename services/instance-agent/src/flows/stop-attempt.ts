@@ -3,7 +3,10 @@ import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@e
 import { forcedPolicy, resolvePolicy } from '../domain/termination-plan.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
 import { beginStop, deadlineOf, planFromNow, recordOf, type StopAsked } from './begin-stop.ts';
+import { revoke } from './end-attempt.ts';
 import { reportAgain, reportUnknownAttempt } from './run-attempt.ts';
+
+const RETIRED = { kind: 'RETIRED' } as const;
 
 /** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
 export function stopAttempt(agent: Agent, request: StopAttempt): void {
@@ -11,7 +14,7 @@ export function stopAttempt(agent: Agent, request: StopAttempt): void {
   if (!attempt) return reportUnknownAttempt(agent, request);
   switch (attempt.phase) {
     case 'WAITING':
-      return revoke(agent, attempt);
+      return askBack(agent, attempt);
     case 'RUNNING':
       return attempt.instance && stopRunning(agent, attempt.instance, attempt, request);
     case 'REPORTING':
@@ -23,13 +26,16 @@ export function stopAttempt(agent: Agent, request: StopAttempt): void {
   }
 }
 
-function revoke(agent: Agent, attempt: Attempt): void {
-  const waiting = attempt.instance?.waiting;
-  const at = waiting?.indexOf(attempt) ?? -1;
-  if (at >= 0) waiting?.splice(at, 1);
-  agent.attempts.delete(attempt.key);
-  const { eventId, number, partition } = attempt;
-  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'revoked', value: {} } });
+/** Takes an attempt back that has not begun. From a runtime that was given it and has not taken it, that is certain only once it is gone. */
+function askBack(agent: Agent, attempt: Attempt): void {
+  const { instance } = attempt;
+  if (instance && instance.current === attempt) {
+    attempt.isAskedBack = true;
+    return agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
+  }
+  const at = instance?.waiting.indexOf(attempt) ?? -1;
+  if (at >= 0) instance?.waiting.splice(at, 1);
+  revoke(agent, attempt);
 }
 
 function stopRunning(agent: Agent, instance: Instance, attempt: Attempt, request: StopAttempt): void {

@@ -1,21 +1,17 @@
-import { Termination_Cause as Cause, Termination_Mode as Mode, type TerminationPolicy } from '@evenfall/contracts/v1/termination';
-import { msOfDuration } from '@evenfall/time';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { endBy, resolvePolicy } from '../domain/termination-plan.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { onDue } from './start-instance.ts';
 import { beginStop, deadlineOf, forcedStop, planFromNow } from './begin-stop.ts';
 
+const RETIRED = { kind: 'RETIRED' } as const;
 const TIMED_OUT = { kind: 'TIMED_OUT' } as const;
-
-/** When something has to happen to an attempt that has just begun: its timeout, or the signal before it. */
-export function firstDueMs(instance: Instance, attempt: Attempt): number {
-  return deadlineOf(instance, attempt) - warningMs(instance.fn.terminationByCause?.timeout);
-}
 
 /** Takes the deadline of an instance: of an attempt that runs it is its timeout, or the signal before it; else its life says what it is. */
 export function takeDue(agent: Agent, instance: Instance, nowMs: number): void {
   const attempt = instance.current;
   if (!attempt || instance.life.kind !== 'BUSY') return onDue(agent, instance, nowMs);
+  if (attempt.phase === 'WAITING') return removeUntaken(agent, instance, attempt);
   const deadlineMs = deadlineOf(instance, attempt);
   if (nowMs >= deadlineMs) return beginStop(agent, instance, attempt, forcedStop(Cause.TIMEOUT), undefined, TIMED_OUT);
   const policy = resolvePolicy(undefined, instance.fn.terminationByCause?.timeout, deadlineMs - nowMs);
@@ -25,6 +21,8 @@ export function takeDue(agent: Agent, instance: Instance, nowMs: number): void {
   beginStop(agent, instance, attempt, asked, { ...plan, limitMs: deadlineMs, limit: 'TIMEOUT' }, TIMED_OUT);
 }
 
-function warningMs(policy: TerminationPolicy | undefined): number {
-  return policy ? (msOfDuration(policy.gracePeriod) ?? 0) : 0;
+/** Its runtime said that it is free and does not take what it was given: the instance is removed, and what has not begun runs elsewhere. */
+function removeUntaken(agent: Agent, instance: Instance, { eventId }: Attempt): void {
+  agent.log.warn('An instance did not take its event', { instance: instance.id, function: instance.fn.name, event_id: eventId });
+  agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
 }

@@ -32,6 +32,8 @@ export function completePolicy(given: TerminationPolicy | undefined, field = 'te
       return { signal: signalOf(`${at}.signal`, step.signal), wait };
     }),
     signalScope: scopeOf(given?.signalScope ?? SignalScope.UNSPECIFIED, field),
+    exitGrace: optionalDuration(`${field}.exit_grace`, given?.exitGrace, 0, MAX_GRACE_MS),
+    exitAfterAnswer: given?.exitAfterAnswer,
   };
 }
 

@@ -55,6 +55,7 @@ export function poolOf(cluster: Cluster, namespace: string, fn: string, version:
       idle: [],
       instances: new Set(),
       starting: 0,
+      settling: 0,
       waiting: createAttemptQueue(),
       averageMs: undefined,
       crashes: 0,
@@ -121,9 +122,11 @@ export function setInstanceState(instance: Instance, state: Instance['state'], n
     share.leavingMb += instance.memoryMb;
     noteShort(instance.pool);
   }
+  if (instance.state === 'SETTLING') instance.pool.settling--;
+  if (state === 'SETTLING') instance.pool.settling++;
   instance.state = state;
+  if (state === 'IDLE' || state === 'SETTLING') instance.idleSinceMs = nowMs;
   if (state === 'IDLE') {
-    instance.idleSinceMs = nowMs;
     instance.pool.idle.push(instance); // the last in is the first out: the rest can cool down
   }
 }
@@ -160,6 +163,7 @@ export function instancesByState(cluster: Cluster): ReadonlyMap<string, number> 
     ['STARTING', 0],
     ['IDLE', 0],
     ['BUSY', 0],
+    ['SETTLING', 0],
     ['STOPPING', 0],
   ] satisfies [Instance['state'], number][]);
   for (const { instances } of cluster.agents.values())

@@ -61,5 +61,6 @@ export function declaredEnd(
     signal: '',
     stop: undefined,
     logTail: '',
+    instanceBusy: false,
   };
 }

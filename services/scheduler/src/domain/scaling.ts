@@ -13,10 +13,11 @@ const FULL = 0.85;
 /** How many instances to start, and whether also on a host whose processors are busy. */
 export type StartsWanted = { readonly count: number; readonly pressing: boolean };
 
-/** How many instances of a function may still take events: not those on a host that drains. */
+/** How many instances of a function may still take events: not those on a host that drains, nor those of which only leftovers run. */
 export function usableInstances(pool: Pool, agents: Iterable<Agent>): number {
-  for (const { drain } of agents) if (drain) return [...pool.instances].filter((instance) => !instance.agent.drain).length;
-  return pool.instances.size;
+  for (const { drain } of agents)
+    if (drain) return [...pool.instances].filter(({ agent, state }) => !agent.drain && state !== 'SETTLING').length;
+  return pool.instances.size - pool.settling;
 }
 
 /** How many of them will stay: not those either that are being stopped. */

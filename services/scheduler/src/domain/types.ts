@@ -58,7 +58,8 @@ export type Agent = {
   close: (() => void) | undefined;
 };
 
-export type InstanceState = 'STARTING' | 'IDLE' | 'BUSY' | 'STOPPING';
+/** SETTLING: it runs nothing, and what its function left behind goes on: its runtime is not free yet. */
+export type InstanceState = 'STARTING' | 'IDLE' | 'BUSY' | 'SETTLING' | 'STOPPING';
 
 /** One process group of one function version. */
 export type Instance = {
@@ -75,7 +76,7 @@ export type Instance = {
   proven: boolean;
   /** Whether its process ended by itself while an attempt ran. */
   crashed: boolean;
-  /** Monotonic time since when it is idle. */
+  /** Monotonic time since when it has run nothing: IDLE or SETTLING. */
   idleSinceMs: number;
 };
 
@@ -122,6 +123,7 @@ export type Pool = {
   readonly idle: Instance[];
   readonly instances: Set<Instance>;
   starting: number;
+  settling: number;
   /** In order; those taken out are left undefined at the front until compacted. */
   readonly waiting: AttemptQueue;
   /** Smoothed milliseconds an attempt takes an instance; undefined before the first has ended. */

@@ -127,7 +127,7 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
     const known =
       agent.instances.get(id) ??
       addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);
-    setInstanceState(known, report.attempt ? 'BUSY' : 'IDLE', nowMs);
+    setInstanceState(known, report.attempt ? 'BUSY' : report.busy ? 'SETTLING' : 'IDLE', nowMs);
     known.attempt = attempt;
     if (attempt) attempt.instance = known;
   }

@@ -14,7 +14,7 @@ function statusOf({ cluster }: SchedulerPorts, key: string, version: string): Pr
   let starting = 0;
   for (const { agent, state } of pool?.instances ?? []) {
     if (!agent.send || agent.drain) continue;
-    if (state === 'IDLE' || state === 'BUSY') ready++;
+    if (state === 'IDLE' || state === 'BUSY' || state === 'SETTLING') ready++;
     if (state === 'STARTING') starting++;
   }
   const availableInstances = Math.min(instances, ready);

@@ -13,7 +13,10 @@ import { takeAssignment, takeStop } from './take-assignment.ts';
 
 const QUEUE_TIMEOUT_MS = 10_000;
 
-/** Runs one attempt for a caller that waits. A caller that goes away has it stopped: nobody would hear its answer. */
+/**
+ * Runs one attempt for a caller that waits. It runs on when the caller leaves, as at other clouds, unless the call asked to be cancelled then:
+ * that is a graceful stop by the function's own policy.
+ */
 export async function invoke(ports: SchedulerPorts, request: InvokeRequest, signal: AbortSignal): Promise<InvokeResponse> {
   const { assignment } = request;
   if (!assignment) throw refuse('INVALID_FIELD', { field: 'assignment', rule: 'it must be set' });
@@ -28,7 +31,7 @@ export async function invoke(ports: SchedulerPorts, request: InvokeRequest, sign
     let started: InvokeResponse['started'];
     const leave = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
+      signal.removeEventListener('abort', onLeft);
     };
     const sink = {
       claims: undefined,
@@ -48,13 +51,13 @@ export async function invoke(ports: SchedulerPorts, request: InvokeRequest, sign
         }
       },
     };
-    const stop = { eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined };
-    const giveUp = (): void => {
-      takeStop(ports, stop, sink);
+    const giveUp = (mode: Mode): void => {
+      takeStop(ports, { eventId, attempt, cause: Cause.USER, mode, policy: undefined }, sink);
       flushAgents(ports);
     };
-    const timer = setTimeout(giveUp, msOfDuration(request.queueTimeout) ?? QUEUE_TIMEOUT_MS);
-    signal.addEventListener('abort', giveUp, { once: true });
+    const onLeft = (): void => giveUp(Mode.GRACEFUL);
+    const timer = setTimeout(giveUp, msOfDuration(request.queueTimeout) ?? QUEUE_TIMEOUT_MS, Mode.FORCE);
+    if (request.cancelOnDisconnect) signal.addEventListener('abort', onLeft, { once: true });
     const pool = takeAssignment(ports, assignment, sink);
     if (pool) placeAttempts(ports, pool);
     flushAgents(ports);

@@ -75,7 +75,8 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptR
           if (pool.crashes > 0) noteProven(pool);
         }
         if (!said.value.stop && (said.value.outcome === Outcome.EXITED || said.value.outcome === Outcome.DIED_OF)) instance.crashed = true;
-        release(ports, instance, attempt, leavesInstanceReusable(said.value, attempt.assignment.synchronous));
+        const isReusable = leavesInstanceReusable(said.value, attempt.assignment.synchronous);
+        release(ports, instance, attempt, isReusable, said.value.instanceBusy);
       }
       attempt.sink.report(report);
       return instance?.pool;
@@ -94,13 +95,19 @@ function link(attempt: LiveAttempt, instance: Instance | undefined, nowMs: numbe
 }
 
 /** Lets an instance go from an attempt: to the next one, or to its end. */
-function release(ports: SchedulerPorts, instance: Instance, attempt: LiveAttempt, reusable: boolean): void {
+function release(ports: SchedulerPorts, instance: Instance, attempt: LiveAttempt, reusable: boolean, isBusy = false): void {
   if (instance.attempt !== attempt) return;
   instance.attempt = undefined;
   if (instance.state === 'STARTING') return; // it will say when it is ready
   if (instance.state !== 'BUSY') return;
   const nowMs = ports.clock.monotonic();
   if (!reusable) return setInstanceState(instance, 'STOPPING', nowMs);
+  if (isBusy) return setInstanceState(instance, 'SETTLING', nowMs); // it will say when it is free
+  makeIdle(ports, instance, nowMs);
+}
+
+/** An instance is free: for another attempt, or to be stopped if it is of an older revision. */
+function makeIdle(ports: SchedulerPorts, instance: Instance, nowMs: number): void {
   setInstanceState(instance, 'IDLE', nowMs);
   if (instance.revision < (instance.pool.spec?.revision ?? 0)) stopInstance(ports, instance, Cause.UPDATE);
 }
@@ -110,7 +117,9 @@ export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: 
   const instance = agent.instances.get(change.instanceId);
   if (!instance) return undefined;
   if (change.change?.$case === 'ready') {
-    if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', ports.clock.monotonic());
+    const nowMs = ports.clock.monotonic();
+    if (instance.state === 'SETTLING') makeIdle(ports, instance, nowMs);
+    if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', nowMs);
   } else {
     const gone = change.change?.$case === 'gone' ? change.change.value : undefined;
     const startFailed = gone?.startFailed ?? false;

@@ -35,6 +35,9 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
     if (pool.waiting.size > 0) placeAttempts(ports, pool);
     if (pool.waiting.size > 0) giveBack(ports, pool);
     if (pool.idle.length > 0) shedOverReserved(ports, pool);
+    if (pool.settling > 0)
+      for (const instance of [...pool.instances])
+        if (instance.state === 'SETTLING' && nowMs - instance.idleSinceMs > idleMs) stopInstance(ports, instance, Cause.IDLE);
     for (const instance of [...pool.idle])
       if (nowMs - instance.idleSinceMs > idleMs && canSpare(pool)) stopInstance(ports, instance, Cause.IDLE);
     if (isForgotten(pool) && nowMs - pool.lastProgressMs > idleMs) dropPool(cluster, pool);

@@ -41,14 +41,23 @@ export function receiptText(receipt: TerminationAnswer, color: Color): string {
     lines.push(
       `  policy  ${policy.kill_signal ?? 'SIGTERM'}, ${policy.grace_period ?? 'the rest of its timeout'}, ${policy.signal_scope ?? 'MAIN'}`,
     );
-  for (const step of receipt.steps) lines.push(`  ${timeText(step.sent_time)}  ${step.signal}  ${step.disposition}, ${step.delivery}`);
+  for (const step of receipt.steps) {
+    const reception = step.reception === null ? '' : `, ${step.reception}`;
+    lines.push(`  ${timeText(step.sent_time)}  ${step.signal}  ${step.disposition}, ${step.delivery}${reception}`);
+  }
   for (const more of receipt.extensions)
     lines.push(`  asked for ${more.requested} more, got ${more.granted}${more.reason ? `: ${more.reason}` : ''}`);
   for (const change of receipt.changes) lines.push(`  then ${change.cause} ${change.mode} with ${change.grace_period}: ${change.effect}`);
   lines.push(
     `  outcome ${receipt.outcome ?? 'not yet'}${receipt.end_time ? ` after ${receipt.duration_ms.toFixed(1)} ms` : ''}, ${receipt.swept_process_count} swept${receipt.containment ? ` (${receipt.containment})` : ''}`,
   );
+  if (receipt.exit) lines.push(`  exit    ${exitText(receipt.exit)}`);
   return lines.join('\n');
+}
+
+function exitText(exit: NonNullable<TerminationAnswer['exit']>): string {
+  const detail = exit.exit_code === undefined ? (exit.signal ?? '') : String(exit.exit_code);
+  return `${exit.kind} ${detail}`.trimEnd() + `, ${exit.duration_ms.toFixed(1)} ms after the answer`;
 }
 
 /** One line a change, for those who watch. */

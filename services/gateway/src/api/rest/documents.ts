@@ -5,12 +5,14 @@ import { Agent_State, Instance_State, ViewPartition_Kind } from '@evenfall/contr
 import {
   Containment,
   KillSignal,
+  ProcessExit_Kind,
   Termination_Cause,
   Termination_Mode,
   Termination_Outcome,
   TerminationChange_Effect,
   TerminationStep_Delivery,
   TerminationStep_Disposition,
+  TerminationStep_Reception,
 } from '@evenfall/contracts/v1/termination';
 import { type TSchema, Type } from '@sinclair/typebox';
 import { ByCause, Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from './schemas.ts';
@@ -117,6 +119,7 @@ export const DOCUMENTS: readonly TSchema[] = [
           sent_time: Moment,
           disposition: enumOf(TerminationStep_Disposition),
           delivery: enumOf(TerminationStep_Delivery),
+          reception: orNull(enumOf(TerminationStep_Reception)),
         }),
       ),
       outcome: orNull(enumOf(Termination_Outcome)),
@@ -138,6 +141,18 @@ export const DOCUMENTS: readonly TSchema[] = [
           effect: enumOf(TerminationChange_Effect),
         }),
         { description: 'Further requests while it was being stopped.' },
+      ),
+      exit: orNull(
+        Type.Object(
+          {
+            kind: enumOf(ProcessExit_Kind),
+            exit_code: Type.Optional(Type.Integer()),
+            signal: Type.Optional(Type.String()),
+            answer_time: Moment,
+            duration_ms: Type.Number({ description: 'From the answer until no process was left.' }),
+          },
+          { description: 'How the processes ended after the handler had answered a graceful stop.' },
+        ),
       ),
     }),
   ),

@@ -27,7 +27,14 @@ export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
           summary: 'Calls a function and waits for its answer; the body is its payload',
           params: FunctionPath,
           querystring: Query,
-          headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Type.String()) }),
+          headers: Type.Object({
+            'evenfall-qualifier': Type.Optional(Type.String()),
+            'evenfall-cancel': Type.Optional(
+              Type.Literal('on-disconnect', {
+                description: 'Stops the function by its termination policy if the caller leaves; otherwise it runs on.',
+              }),
+            ),
+          }),
           body: Type.Unknown({ description: 'Any JSON value.' }),
           response: { 200: ref('Invocation') },
         },
@@ -45,6 +52,7 @@ export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
           qualifier: qualifier ?? (typeof header === 'string' ? header : ''),
           payload: request.body ?? Buffer.alloc(0),
           queueTimeout: queueMs === undefined ? undefined : durationOfMs(queueMs),
+          cancelOnDisconnect: request.headers['evenfall-cancel'] === 'on-disconnect',
         });
         const outcome = answer.error.length > 0 ? `"error":${rawJson(answer.error)}` : `"result":${rawJson(answer.result)}`;
         const rest = JSON.stringify({

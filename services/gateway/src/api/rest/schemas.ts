@@ -27,6 +27,8 @@ const policyFields = {
   grace_period: Type.Optional(Duration),
   escalation: Type.Optional(Type.Array(Type.Object({ signal: AskedSignal, wait: Duration }, STRICT), { maxItems: 8 })),
   signal_scope: Type.Optional(enumOf(SignalScope)),
+  exit_grace: Type.Optional(Duration),
+  exit_after_answer: Type.Optional(Type.Boolean()),
 };
 export const Policy = Type.Object({ ...policyFields, max_grace_period: Type.Optional(Duration) }, STRICT);
 export type PolicyBody = Static<typeof Policy>;

@@ -2,6 +2,8 @@ import {
   Containment,
   type GraceExtension,
   KillSignal,
+  type ProcessExit,
+  ProcessExit_Kind,
   SignalScope,
   type Termination,
   Termination_Cause,
@@ -14,6 +16,7 @@ import {
   type TerminationStep,
   TerminationStep_Delivery,
   TerminationStep_Disposition,
+  TerminationStep_Reception,
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs, formatDuration, msOfDuration, parseDuration, type ProtoDuration } from '@evenfall/time';
 import { nameOf, valueOf } from './enum-names.ts';
@@ -36,6 +39,8 @@ export function policyJson(policy: TerminationPolicy): object {
     max_grace_period: durationText(policy.maxGracePeriod),
     escalation: policy.escalation.map((step) => ({ signal: nameOf(KillSignal, step.signal), wait: durationText(step.wait) })),
     signal_scope: nameOf(SignalScope, policy.signalScope),
+    exit_grace: durationText(policy.exitGrace),
+    exit_after_answer: policy.exitAfterAnswer,
   };
 }
 
@@ -46,6 +51,8 @@ export function policyFrom(body: PolicyBody): TerminationPolicy {
     maxGracePeriod: durationFrom(body.max_grace_period),
     escalation: (body.escalation ?? []).map((step) => ({ signal: valueOf(KillSignal, step.signal), wait: durationFrom(step.wait) })),
     signalScope: valueOf(SignalScope, body.signal_scope),
+    exitGrace: durationFrom(body.exit_grace),
+    exitAfterAnswer: body.exit_after_answer,
   });
 }
 
@@ -81,11 +88,23 @@ export function terminationJson(termination: Termination): object {
     containment: nameOf(Containment, termination.containment) ?? null,
     extensions: termination.extensions.map(extensionJson),
     changes: termination.changes.map(changeJson),
+    exit: termination.exit ? exitJson(termination.exit) : null,
   };
 }
 
 function extensionJson({ time, requested, granted, reason }: GraceExtension): object {
   return { time: time ?? null, requested: durationText(requested), granted: durationText(granted), ...(reason === '' ? {} : { reason }) };
+}
+
+function exitJson({ kind, exitCode, signal, answerTime, durationMs }: ProcessExit): object {
+  const name = nameOf(ProcessExit_Kind, kind) ?? null;
+  return {
+    kind: name,
+    ...(name === 'EXITED' ? { exit_code: exitCode } : {}),
+    ...(signal === '' ? {} : { signal }),
+    answer_time: answerTime ?? null,
+    duration_ms: durationMs,
+  };
 }
 
 function changeJson({ time, cause, mode, gracePeriod, effect }: TerminationChange): object {
@@ -104,5 +123,6 @@ function stepJson(step: TerminationStep): object {
     sent_time: step.sentTime ?? null,
     disposition: nameOf(TerminationStep_Disposition, step.disposition) ?? 'UNKNOWN',
     delivery: nameOf(TerminationStep_Delivery, step.delivery) ?? null,
+    reception: nameOf(TerminationStep_Reception, step.reception) ?? null,
   };
 }

@@ -69,7 +69,10 @@ async function run(call: ScfCall, input: Shared & { readonly Qualifier: string }
   }
   try {
     return {
-      Result: resultOf(await invokeAndWait(gateway, caller, { ...named, payload, queueTimeout: undefined }), input.LogType === 'Tail'),
+      Result: resultOf(
+        await invokeAndWait(gateway, caller, { ...named, payload, queueTimeout: undefined, cancelOnDisconnect: false }),
+        input.LogType === 'Tail',
+      ),
     };
   } catch (error) {
     if (!isRefusal(error)) throw error;

@@ -4,13 +4,24 @@ import type { Conversation, ConversationEvents, ConversationSpec } from '../../p
 
 /** Larger payloads are not worth a copy to save a write. */
 const JOINED_BYTES = 16_384;
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Talks to the platform's own bootstraps, in frames on file descriptor 3 (`runtimes/python3/README.md`). */
 export function framesConversation(spec: ConversationSpec, events: ConversationEvents): Conversation {
   let write: (bytes: Buffer) => void = () => undefined;
+  // Python's runtime does nothing of the function's between an answer and the next event. Node's says when its loop has turned, and whether
+  // anything of the function's is left that could hold the next event up.
+  const isOrderly = spec.fn.runtime === 'python3';
+  let takesAtOnce = isOrderly;
   const read = frameReader((kind, body) => {
-    if (kind === Frame.EXTEND) extend(body);
-    else onFrame(spec, events, kind, body);
+    if (kind === Frame.FREE) {
+      takesAtOnce = body[0] === 1;
+      events.onFree();
+      return;
+    }
+    if (kind === Frame.EXTEND) return extend(body);
+    onFrame(spec, events, kind, body);
+    if (isOrderly && (kind === Frame.RESULT || kind === Frame.FAILURE)) events.onFree();
   });
   const extend = (body: Buffer): void => {
     if (body.length !== 8) return;
@@ -37,7 +48,9 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
         write(head);
         write(payload);
       } else write(Buffer.concat([head, payload], head.length + payload.length));
+      return takesAtOnce;
     },
+    leave: () => write(encodeFrame(Frame.LEAVE, NO_BYTES)),
     hook: ({ seq, handler }) => write(encodeHook(seq, handler)),
     close: () => undefined, // the channel goes with the process
   };
@@ -57,6 +70,9 @@ function onFrame(spec: ConversationSpec, events: ConversationEvents, kind: numbe
         tookMs: body.readUInt32LE(4) / 1000,
         mustExit: false,
       });
+    case Frame.TAKEN:
+      if (body.length >= 4) events.onTaken(body.readUInt32LE(0));
+      return;
     case Frame.HANDLERS:
       return events.onHandlers(body.length >= 4 ? body.readInt32LE(0) : 0);
     case Frame.HELLO:

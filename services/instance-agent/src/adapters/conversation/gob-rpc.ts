@@ -36,14 +36,17 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
     if (seq !== current?.seq) return;
     const { requestId } = current;
     current = undefined;
-    const failed = (statusCode: number, failure: Parameters<typeof failureJson>[2], mustExit = false): void =>
+    const failed = (statusCode: number, failure: Parameters<typeof failureJson>[2], mustExit = false): void => {
       events.onFailed(seq, { statusCode, error: failureJson(requestId, statusCode, failure), tookMs: Infinity, mustExit });
+      events.onFree();
+    };
     if (error !== '') return failed(430, { message: error });
     const reply = readInvokeReply(body);
     if (reply.error) return failed(430, reply.error, reply.error.shouldExit);
     const result = resultOf(reply.payload);
-    if (result) events.onAnswered(seq, result, Infinity);
-    else failed(407, { message: tooLargeMessage(reply.payload.length) });
+    if (!result) return failed(407, { message: tooLargeMessage(reply.payload.length) });
+    events.onAnswered(seq, result, Infinity);
+    events.onFree();
   };
   const onMessage = (content: Buffer): void => {
     const value = reader.read(content);
@@ -113,7 +116,9 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
           TencentcloudUin: '0',
         }),
       );
+      return true;
     },
+    leave: () => undefined, // it has had its signal
     hook: ({ seq }) => events.onHookEnded(seq, false, 'runtime go1 has no hooks'),
     close() {
       closed = true;

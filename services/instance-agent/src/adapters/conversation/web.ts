@@ -67,16 +67,21 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
     request.on('error', (error) => tell(textOf(error)));
     request.end(body);
   };
-  const invoke = ({ seq, requestId, payload }: Invocation): void =>
+  const invoke = ({ seq, requestId, payload }: Invocation): boolean => {
     call('POST', '/event-invoke', requestId, payload, '/invoke', (answer) => {
-      const fail = (statusCode: number, message: string): void =>
+      const fail = (statusCode: number, message: string): void => {
         events.onFailed(seq, { statusCode, error: failureJson(requestId, statusCode, { message }), tookMs: Infinity, mustExit: false });
+        events.onFree();
+      };
       if (typeof answer === 'string') return fail(430, `The function's server did not answer: ${answer}`);
       if (!isGood(answer)) return fail(430, sentenceOf(answer));
       const result = answer.bytes > MAX_RESULT_BYTES ? undefined : resultOf(answer.body);
-      if (result) events.onAnswered(seq, result, Infinity);
-      else fail(407, tooLargeMessage(answer.bytes));
+      if (!result) return fail(407, tooLargeMessage(answer.bytes));
+      events.onAnswered(seq, result, Infinity);
+      events.onFree();
     });
+    return true;
+  };
   const hook = ({ seq, kind, requestId }: HookCall): void => {
     const [method, path] = HOOK_PATHS[kind];
     call(method, path, requestId, undefined, path, (answer) => {
@@ -113,6 +118,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
     },
     invoke,
     hook,
+    leave: () => undefined, // it has had its signal
     close() {
       closed = true;
       stop();

@@ -8,6 +8,8 @@ export type ProcStat = {
   readonly parentPid: number;
   readonly groupId: number;
   readonly sessionId: number;
+  /** The kernel's PF_… bits. */
+  readonly flags: number;
   /** Clock ticks since boot: with the pid, it names a process for ever. */
   readonly startTicks: string;
 };
@@ -31,6 +33,7 @@ export function readStat(pid: number): ProcStat | undefined {
     parentPid: Number(fields[1]),
     groupId: Number(fields[2]),
     sessionId: Number(fields[3]),
+    flags: Number(fields[6]),
     startTicks: fields[19] ?? '',
   };
 }
@@ -38,6 +41,15 @@ export function readStat(pid: number): ProcStat | undefined {
 export function readStatus(pid: number): ProcStatus | undefined {
   const text = read(`/proc/${pid}/status`);
   return text ? parseProcStatus(text) : undefined;
+}
+
+/** The same for each of its threads; at most so many as may be. */
+export function readThreadStatuses(pid: number): ProcStatus[] {
+  const threads = listNumbers(`/proc/${pid}/task`).slice(0, MAX_THREADS);
+  return threads.flatMap((thread) => {
+    const text = read(`/proc/${pid}/task/${thread}/status`);
+    return text ? [parseProcStatus(text)] : [];
+  });
 }
 
 /** Its living children; complete only while nobody forks. Cheap: no other process is looked at. */
@@ -60,6 +72,7 @@ export function readUid(pid: number): number | undefined {
 }
 
 const MAX_FAMILY = 4096;
+const MAX_THREADS = 1024;
 const PAGE_BYTES = 4096;
 
 /** Resident bytes now; 0 if it is gone. One short read, cheaper than the whole status. */

@@ -13,6 +13,7 @@ import { innerLeader } from './inner-leader.ts';
 import { killUser } from './kill-user.ts';
 import { hasPrivateTmp, type LaunchTerms, launchWords, TMP_BYTES } from './launcher.ts';
 import type { DriverHost } from './process-driver.ts';
+import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { MAX_PROCESSES, releaseLine } from './stage.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
@@ -75,6 +76,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   let descendants: ReadonlyMap<number, string> = new Map();
   let familySize = 0;
   let openOutputs = 2;
+  let isSwept = false;
   let onOutputEnd: (() => void) | undefined;
 
   const limits = { memoryBytes: spec.fn.memoryMb * MB + (isPrivate ? TMP_BYTES : 0) + MEMORY_MARGIN_BYTES, processes: MAX_PROCESSES };
@@ -114,6 +116,9 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
 
   const deliver = (target: number, signal: number): Delivery => {
     if (!alive || target === 0) return Delivery.NO_PROCESS; // 0 is the agent's own group
+    return sendTo(target, signal);
+  };
+  const sendTo = (target: number, signal: number): Delivery => {
     try {
       process.kill(target, signal);
       return Delivery.DELIVERED;
@@ -130,6 +135,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       // A stopped process takes the signal but acts on it only once it runs again. SIGCONT goes to nobody who is not stopped: it can be caught.
       if (alive && isStopped(readStat(leader()))) deliver(-groupId(), SIGCONT);
       else if (alive && scope === SignalScope.GROUP && groupId() !== 0) continueStopped(groupId());
+      if (!alive && scope === SignalScope.GROUP && !isBoxed && childPid !== 0 && isGroupAlive(childPid)) return sendTo(-childPid, signal);
       return deliver(scope === SignalScope.GROUP ? -groupId() : leader(), signal);
     },
     killGroup() {
@@ -143,6 +149,11 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       if (!cgroup) descendants = descendantsOf(childPid);
       deliver(-childPid, 9);
     },
+    // In a PID namespace all of them end with the first.
+    isGroupLeft: () => !isBoxed && childPid !== 0 && isGroupAlive(childPid),
+    groupEnded: () => untilGroupEnds(childPid, () => isSwept),
+    blockedByAll: () => (alive && leader() !== 0 ? blockedByAllThreads(leader()) : 0n),
+    reception: (signal) => receptionOf(leader(), signal, () => alive),
     status: () => (alive && leader() !== 0 ? readStatus(leader()) : undefined),
     residentBytes() {
       const counted = cgroup?.complete ? cgroup.memoryBytes() : undefined;
@@ -152,6 +163,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     },
     ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
     async sweep() {
+      isSwept = true;
       // With init the kernel kills all that is in its namespace: what is seen of it meanwhile is no stray.
       for (let tries = 0; inner && isThere(inner.initPid()) && tries < 200; tries++) await pause(2);
       const leaderStart = inner ? inner.initStart() : startTicks;

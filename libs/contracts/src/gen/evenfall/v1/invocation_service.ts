@@ -35,10 +35,14 @@ export interface InvokeFunctionRequest {
   /** JSON text; empty means null. At most 6 MB. */
   payload: Buffer;
   /**
-   * How long to wait for a free instance before giving up; the function's timeout, of which 900 s count at the most, begins at
-   * hand-over. Default 10 s.
+   * How long to wait for a free instance before giving up; the function's timeout, of which 900 s count at the most, begins when
+   * its runtime takes the call. Default 10 s.
    */
-  queueTimeout: Duration | undefined;
+  queueTimeout:
+    | Duration
+    | undefined;
+  /** Whether a caller that leaves has the function stopped, gracefully and by its own termination policy. Default: it runs on to its end. */
+  cancelOnDisconnect: boolean;
 }
 
 /** Answers with what the call came to. */
@@ -53,7 +57,7 @@ export interface InvokeFunctionResponse {
   error: Buffer;
   /** The last 4 KB of its log. */
   logTail: string;
-  /** Milliseconds from hand-over to answer. */
+  /** Milliseconds the handler ran. */
   durationMs: number;
   /** The same, rounded up to whole milliseconds. */
   billedDurationMs: bigint;
@@ -62,7 +66,14 @@ export interface InvokeFunctionResponse {
 }
 
 function createBaseInvokeFunctionRequest(): InvokeFunctionRequest {
-  return { namespace: "", function: "", qualifier: "", payload: Buffer.alloc(0), queueTimeout: undefined };
+  return {
+    namespace: "",
+    function: "",
+    qualifier: "",
+    payload: Buffer.alloc(0),
+    queueTimeout: undefined,
+    cancelOnDisconnect: false,
+  };
 }
 
 export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
@@ -81,6 +92,9 @@ export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
     }
     if (message.queueTimeout !== undefined) {
       Duration.encode(message.queueTimeout, writer.uint32(42).fork()).join();
+    }
+    if (message.cancelOnDisconnect !== false) {
+      writer.uint32(48).bool(message.cancelOnDisconnect);
     }
     return writer;
   },
@@ -138,6 +152,14 @@ export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
             message.queueTimeout = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cancelOnDisconnect = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -162,6 +184,7 @@ export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
     message.queueTimeout = (object.queueTimeout !== undefined && object.queueTimeout !== null)
       ? Duration.fromPartial(object.queueTimeout)
       : undefined;
+    message.cancelOnDisconnect = object.cancelOnDisconnect ?? false;
     return message;
   },
 };

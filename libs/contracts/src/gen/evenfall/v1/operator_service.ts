@@ -113,6 +113,8 @@ export const Instance_State = {
   BUSY: 3,
   /** STOPPING - It is being stopped. */
   STOPPING: 4,
+  /** SETTLING - It runs none, and what its function left behind goes on: its runtime is not free yet. */
+  SETTLING: 5,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -124,6 +126,7 @@ export namespace Instance_State {
   export type IDLE = typeof Instance_State.IDLE;
   export type BUSY = typeof Instance_State.BUSY;
   export type STOPPING = typeof Instance_State.STOPPING;
+  export type SETTLING = typeof Instance_State.SETTLING;
   export type UNRECOGNIZED = typeof Instance_State.UNRECOGNIZED;
 }
 

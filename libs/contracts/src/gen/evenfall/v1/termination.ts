@@ -105,8 +105,17 @@ export interface TerminationPolicy {
     | undefined;
   /** Further steps after the grace period and before SIGKILL. At most 8. */
   escalation: EscalationStep[];
-  /** Which processes the signals reach. Default MAIN. */
+  /** Which processes the signals reach. Default MAIN. With GROUP the grace period lasts until the last process of the group has ended. */
   signalScope: SignalScope;
+  /**
+   * How long the processes have to exit by themselves once the handler has answered; never beyond the end of the whole policy. Default: what
+   * is left of that, at most 10 seconds.
+   */
+  exitGrace:
+    | Duration
+    | undefined;
+  /** Whether they are killed as soon as the handler has answered. Default false. */
+  exitAfterAnswer?: boolean | undefined;
 }
 
 /** One further step of an escalation. */
@@ -177,6 +186,8 @@ export interface Termination {
   extensions: GraceExtension[];
   /** Every further request that reached the attempt while it was being stopped, in order. At most 100 are kept. */
   changes: TerminationChange[];
+  /** How its processes ended after the handler had answered; unset where it did not answer, or nothing was sent. */
+  exit: ProcessExit | undefined;
 }
 
 /** Says why the attempt was stopped. */
@@ -266,6 +277,45 @@ export namespace Termination_Outcome {
   export type UNRECOGNIZED = typeof Termination_Outcome.UNRECOGNIZED;
 }
 
+/** How the processes of an attempt ended that had answered a graceful stop. */
+export interface ProcessExit {
+  /** How. */
+  kind: ProcessExit_Kind;
+  /** Exit code, for EXITED. */
+  exitCode: number;
+  /** Name of the signal, for DIED_OF and KILLED. */
+  signal: string;
+  /** When the handler answered. */
+  answerTime:
+    | Date
+    | undefined;
+  /** Milliseconds from the answer until no process was left. */
+  durationMs: number;
+}
+
+/** Says how. */
+export const ProcessExit_Kind = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** EXITED - The function's process exited by itself. */
+  EXITED: 1,
+  /** DIED_OF - The function's process died of a signal that was not the platform's SIGKILL. */
+  DIED_OF: 2,
+  /** KILLED - The platform killed what was left: its exit grace was over, the policy leaves none, or its runtime asked for its next event. */
+  KILLED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ProcessExit_Kind = typeof ProcessExit_Kind[keyof typeof ProcessExit_Kind];
+
+export namespace ProcessExit_Kind {
+  export type UNSPECIFIED = typeof ProcessExit_Kind.UNSPECIFIED;
+  export type EXITED = typeof ProcessExit_Kind.EXITED;
+  export type DIED_OF = typeof ProcessExit_Kind.DIED_OF;
+  export type KILLED = typeof ProcessExit_Kind.KILLED;
+  export type UNRECOGNIZED = typeof ProcessExit_Kind.UNRECOGNIZED;
+}
+
 /** A request of the function for more time to stop. */
 export interface GraceExtension {
   /** When it came. */
@@ -337,6 +387,8 @@ export interface TerminationStep {
   disposition: TerminationStep_Disposition;
   /** Whether it arrived. */
   delivery: TerminationStep_Delivery;
+  /** What became of it right afterwards. */
+  reception: TerminationStep_Reception;
 }
 
 /** Says what the process would do with the signal, as known just before it was sent. */
@@ -391,8 +443,36 @@ export namespace TerminationStep_Delivery {
   export type UNRECOGNIZED = typeof TerminationStep_Delivery.UNRECOGNIZED;
 }
 
+/** Says whether the process took a signal that looked as if it would be blocked or deadly. */
+export const TerminationStep_Reception = {
+  /** UNSPECIFIED - Not looked at, or the process was gone when it was. */
+  UNSPECIFIED: 0,
+  /** TAKEN - The process lives and the signal is not pending: it was taken, by a handler, by signalfd or by sigwait. */
+  TAKEN: 1,
+  /** PENDING - The process blocks the signal and nothing in it has taken it. */
+  PENDING: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type TerminationStep_Reception = typeof TerminationStep_Reception[keyof typeof TerminationStep_Reception];
+
+export namespace TerminationStep_Reception {
+  export type UNSPECIFIED = typeof TerminationStep_Reception.UNSPECIFIED;
+  export type TAKEN = typeof TerminationStep_Reception.TAKEN;
+  export type PENDING = typeof TerminationStep_Reception.PENDING;
+  export type UNRECOGNIZED = typeof TerminationStep_Reception.UNRECOGNIZED;
+}
+
 function createBaseTerminationPolicy(): TerminationPolicy {
-  return { killSignal: 0, gracePeriod: undefined, maxGracePeriod: undefined, escalation: [], signalScope: 0 };
+  return {
+    killSignal: 0,
+    gracePeriod: undefined,
+    maxGracePeriod: undefined,
+    escalation: [],
+    signalScope: 0,
+    exitGrace: undefined,
+    exitAfterAnswer: undefined,
+  };
 }
 
 export const TerminationPolicy: MessageFns<TerminationPolicy> = {
@@ -411,6 +491,12 @@ export const TerminationPolicy: MessageFns<TerminationPolicy> = {
     }
     if (message.signalScope !== 0) {
       writer.uint32(40).int32(message.signalScope);
+    }
+    if (message.exitGrace !== undefined) {
+      Duration.encode(message.exitGrace, writer.uint32(50).fork()).join();
+    }
+    if (message.exitAfterAnswer !== undefined) {
+      writer.uint32(56).bool(message.exitAfterAnswer);
     }
     return writer;
   },
@@ -468,6 +554,22 @@ export const TerminationPolicy: MessageFns<TerminationPolicy> = {
             message.signalScope = reader.int32() as any;
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.exitGrace = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.exitAfterAnswer = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -494,6 +596,10 @@ export const TerminationPolicy: MessageFns<TerminationPolicy> = {
       : undefined;
     message.escalation = object.escalation?.map((e) => EscalationStep.fromPartial(e)) || [];
     message.signalScope = object.signalScope ?? 0;
+    message.exitGrace = (object.exitGrace !== undefined && object.exitGrace !== null)
+      ? Duration.fromPartial(object.exitGrace)
+      : undefined;
+    message.exitAfterAnswer = object.exitAfterAnswer ?? undefined;
     return message;
   },
 };
@@ -668,6 +774,7 @@ function createBaseTermination(): Termination {
     containment: 0,
     extensions: [],
     changes: [],
+    exit: undefined,
   };
 }
 
@@ -720,6 +827,9 @@ export const Termination: MessageFns<Termination> = {
     }
     for (const v of message.changes) {
       TerminationChange.encode(v!, writer.uint32(130).fork()).join();
+    }
+    if (message.exit !== undefined) {
+      ProcessExit.encode(message.exit, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -865,6 +975,14 @@ export const Termination: MessageFns<Termination> = {
             message.changes.push(TerminationChange.decode(reader, reader.uint32()));
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.exit = ProcessExit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -900,6 +1018,112 @@ export const Termination: MessageFns<Termination> = {
     message.containment = object.containment ?? 0;
     message.extensions = object.extensions?.map((e) => GraceExtension.fromPartial(e)) || [];
     message.changes = object.changes?.map((e) => TerminationChange.fromPartial(e)) || [];
+    message.exit = (object.exit !== undefined && object.exit !== null)
+      ? ProcessExit.fromPartial(object.exit)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseProcessExit(): ProcessExit {
+  return { kind: 0, exitCode: 0, signal: "", answerTime: undefined, durationMs: 0 };
+}
+
+export const ProcessExit: MessageFns<ProcessExit> = {
+  encode(message: ProcessExit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.exitCode !== 0) {
+      writer.uint32(16).int32(message.exitCode);
+    }
+    if (message.signal !== "") {
+      writer.uint32(26).string(message.signal);
+    }
+    if (message.answerTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.answerTime), writer.uint32(34).fork()).join();
+    }
+    if (message.durationMs !== 0) {
+      writer.uint32(41).double(message.durationMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessExit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessExit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.signal = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.answerTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.durationMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessExit>): ProcessExit {
+    return ProcessExit.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessExit>): ProcessExit {
+    const message = createBaseProcessExit();
+    message.kind = object.kind ?? 0;
+    message.exitCode = object.exitCode ?? 0;
+    message.signal = object.signal ?? "";
+    message.answerTime = object.answerTime ?? undefined;
+    message.durationMs = object.durationMs ?? 0;
     return message;
   },
 };
@@ -1105,7 +1329,7 @@ export const TerminationChange: MessageFns<TerminationChange> = {
 };
 
 function createBaseTerminationStep(): TerminationStep {
-  return { signal: 0, sentTime: undefined, disposition: 0, delivery: 0 };
+  return { signal: 0, sentTime: undefined, disposition: 0, delivery: 0, reception: 0 };
 }
 
 export const TerminationStep: MessageFns<TerminationStep> = {
@@ -1121,6 +1345,9 @@ export const TerminationStep: MessageFns<TerminationStep> = {
     }
     if (message.delivery !== 0) {
       writer.uint32(32).int32(message.delivery);
+    }
+    if (message.reception !== 0) {
+      writer.uint32(40).int32(message.reception);
     }
     return writer;
   },
@@ -1170,6 +1397,14 @@ export const TerminationStep: MessageFns<TerminationStep> = {
             message.delivery = reader.int32() as any;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.reception = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1191,6 +1426,7 @@ export const TerminationStep: MessageFns<TerminationStep> = {
     message.sentTime = object.sentTime ?? undefined;
     message.disposition = object.disposition ?? 0;
     message.delivery = object.delivery ?? 0;
+    message.reception = object.reception ?? 0;
     return message;
   },
 };

@@ -34,16 +34,23 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     isLoaded = true;
     events.onLoaded();
   };
+  let isLeaving = false;
   const serve = (work: Work, { dialect, response }: Fetcher): void => {
+    if (!work.isHook && !work.fetched) events.onTaken(work.call.seq);
+    work.fetched = true;
     response.writeHead(200, nextHeaders(dialect, fn, timeoutMs, work));
     response.end('payload' in work.call ? work.call.payload : undefined);
   };
   const desk = createDesk(serve);
 
   const onNext = (dialect: Dialect, response: ServerResponse): void => {
-    if (initFailed || desk.fetch({ dialect, response }) === 'REFUSED') return refuseState(response);
+    const fetched = initFailed ? 'REFUSED' : desk.fetch({ dialect, response });
+    if (fetched === 'REFUSED') return refuseState(response);
     isReady = true;
     tellIfLoaded();
+    if (fetched !== 'HELD') return;
+    events.onFree();
+    if (isLeaving) events.onFinished();
   };
   const onAnswer = (route: Extract<Route, { dialect: Dialect }>, body: Body, request: IncomingMessage, response: ServerResponse): void => {
     const work = desk.answered(route.requestId);
@@ -64,6 +71,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
       if (result) events.onAnswered(seq, result, Infinity);
       else fail(407, { message: tooLargeMessage(body.bytes), type: 'Function.ResponseSizeTooLarge' });
     }
+    if (desk.isWaiting()) events.onFree(); // FC's client has asked for the next one already
     if (body.tooLarge) {
       const errorMessage = `Exceeded maximum allowed payload size (${MAX_BODY_BYTES} bytes).`;
       return answer(response, 413, { errorMessage, errorType: 'RequestEntityTooLarge' });
@@ -156,7 +164,14 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
       mayLoad = true;
       tellIfLoaded();
     },
-    invoke: (invocation) => put(invocation, false),
+    invoke(invocation) {
+      put(invocation, false);
+      return false; // it is taken when it is fetched
+    },
+    leave() {
+      isLeaving = true;
+      if (desk.isWaiting()) events.onFinished();
+    },
     hook(call) {
       // Only a runtime that speaks FC's dialect can be asked to run one.
       if (desk.hearsHooks()) put(call, true);

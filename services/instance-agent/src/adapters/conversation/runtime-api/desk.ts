@@ -20,10 +20,13 @@ export type Desk = {
   put(work: Work): void;
   /** The call that an answer is for; 'UNKNOWN' for a wrong id, 'DONE' for one that was answered or not fetched. SCF names none. */
   answered(requestId: string | undefined): Work | 'UNKNOWN' | 'DONE';
-  /** Whether somebody waits who could run a hook. */
+  /** Whether a request for the next call is held. */
+  isWaiting(): boolean;
+  /** Whether one is held that could be answered with a hook. */
   hearsHooks(): boolean;
 };
 
+/** `serve` answers a fetcher with the work, and marks it as fetched. */
 export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk {
   let held: Fetcher[] = [];
   let work: Work | undefined;
@@ -31,7 +34,6 @@ export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk 
   const suits = ({ dialect }: Fetcher): boolean => work !== undefined && !work.fetched && (!work.isHook || dialect === 'FC');
   const hand = (fetcher: Fetcher): void => {
     if (!work) return;
-    work.fetched = true;
     serve(work, fetcher);
   };
   return {
@@ -66,6 +68,7 @@ export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk 
       lastId = done.call.requestId;
       return done;
     },
+    isWaiting: () => held.length > 0,
     hearsHooks: () => held.some(({ dialect }) => dialect === 'FC'),
   };
 }

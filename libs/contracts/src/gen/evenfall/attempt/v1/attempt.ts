@@ -12,6 +12,7 @@ import { Attempt_Outcome, ColdStart } from "../../v1/event.ts";
 import {
   Containment,
   GraceExtension,
+  ProcessExit,
   Termination_Cause,
   Termination_Mode,
   Termination_Outcome,
@@ -90,7 +91,7 @@ export interface AttemptReport {
   /** What happened. */
   report:
     | //
-    /** It was handed to an instance. */
+    /** The runtime of its instance has taken it. */
     { $case: "started"; value: AttemptStarted }
     | //
     /** It has ended and nothing of it is left. */
@@ -121,7 +122,7 @@ export interface AttemptStarted {
   coldStartDetail:
     | ColdStart
     | undefined;
-  /** When it was handed over. */
+  /** When the runtime took it: its timeout counts from here. */
   startTime:
     | Date
     | undefined;
@@ -145,7 +146,7 @@ export interface AttemptEnded {
   endTime:
     | Date
     | undefined;
-  /** Milliseconds the handler ran, by its runtime's clock; without an answer, from hand-over to the end of the process. */
+  /** Milliseconds the handler ran, by its runtime's clock; without an answer, from its start to the end of the process. */
   durationMs: number;
   /** Peak resident memory in bytes; 0 if unknown. */
   memoryBytes: bigint;
@@ -163,7 +164,11 @@ export interface AttemptEnded {
    * Its start, repeated: the report of the start may have been lost. Unset for an attempt that never began, and in the log, where the record
    * of the end has it beside this.
    */
-  started?: AttemptStarted | undefined;
+  started?:
+    | AttemptStarted
+    | undefined;
+  /** Whether its instance lives on and its runtime is not free yet: the agent reports the instance ready when it is. */
+  instanceBusy: boolean;
 }
 
 /** The agent's part of a receipt. */
@@ -198,6 +203,8 @@ export interface StopReceipt {
   extensions: GraceExtension[];
   /** Further requests to stop it. */
   changes: TerminationChange[];
+  /** How its processes ended after it had answered. */
+  exit: ProcessExit | undefined;
 }
 
 /** A signal that was sent. */
@@ -916,6 +923,7 @@ function createBaseAttemptEnded(): AttemptEnded {
     stop: undefined,
     logTail: "",
     started: undefined,
+    instanceBusy: false,
   };
 }
 
@@ -962,6 +970,9 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     }
     if (message.started !== undefined) {
       AttemptStarted.encode(message.started, writer.uint32(106).fork()).join();
+    }
+    if (message.instanceBusy !== false) {
+      writer.uint32(112).bool(message.instanceBusy);
     }
     return writer;
   },
@@ -1083,6 +1094,14 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
             message.started = AttemptStarted.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.instanceBusy = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1119,6 +1138,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     message.started = (object.started !== undefined && object.started !== null)
       ? AttemptStarted.fromPartial(object.started)
       : undefined;
+    message.instanceBusy = object.instanceBusy ?? false;
     return message;
   },
 };
@@ -1138,6 +1158,7 @@ function createBaseStopReceipt(): StopReceipt {
     containment: 0,
     extensions: [],
     changes: [],
+    exit: undefined,
   };
 }
 
@@ -1181,6 +1202,9 @@ export const StopReceipt: MessageFns<StopReceipt> = {
     }
     for (const v of message.changes) {
       TerminationChange.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.exit !== undefined) {
+      ProcessExit.encode(message.exit, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -1302,6 +1326,14 @@ export const StopReceipt: MessageFns<StopReceipt> = {
             message.changes.push(TerminationChange.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.exit = ProcessExit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1334,6 +1366,9 @@ export const StopReceipt: MessageFns<StopReceipt> = {
     message.containment = object.containment ?? 0;
     message.extensions = object.extensions?.map((e) => GraceExtension.fromPartial(e)) || [];
     message.changes = object.changes?.map((e) => TerminationChange.fromPartial(e)) || [];
+    message.exit = (object.exit !== undefined && object.exit !== null)
+      ? ProcessExit.fromPartial(object.exit)
+      : undefined;
     return message;
   },
 };

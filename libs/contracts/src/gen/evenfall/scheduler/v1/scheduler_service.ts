@@ -88,7 +88,11 @@ export interface InvokeRequest {
     | Assignment
     | undefined;
   /** How long to wait for an instance. */
-  queueTimeout: Duration | undefined;
+  queueTimeout:
+    | Duration
+    | undefined;
+  /** Whether the attempt is stopped by the function's own policy when the call is cancelled. Default: it runs on. */
+  cancelOnDisconnect: boolean;
 }
 
 /** Answers with what it came to. */
@@ -149,8 +153,12 @@ export interface InstanceReport {
   function:
     | FunctionMessage
     | undefined;
-  /** Attempt it runs; unset when idle. */
-  attempt: AttemptKey | undefined;
+  /** Attempt it runs; unset when it runs none. */
+  attempt:
+    | AttemptKey
+    | undefined;
+  /** Whether it runs none and its runtime is not free yet: the agent reports it ready when it is. */
+  busy: boolean;
 }
 
 /** Says that an agent drains, or is to drain. */
@@ -172,7 +180,7 @@ export interface InstanceChange {
   /** What happened. */
   change:
     | //
-    /** Its runtime is up and its code loaded. */
+    /** Its runtime is up and its code loaded, or it is free again after an attempt that ended with instance_busy. */
     { $case: "ready"; value: InstanceReady }
     | //
     /** Nothing of it is left. */
@@ -644,7 +652,7 @@ export const DispatchResponse: MessageFns<DispatchResponse> = {
 };
 
 function createBaseInvokeRequest(): InvokeRequest {
-  return { assignment: undefined, queueTimeout: undefined };
+  return { assignment: undefined, queueTimeout: undefined, cancelOnDisconnect: false };
 }
 
 export const InvokeRequest: MessageFns<InvokeRequest> = {
@@ -654,6 +662,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.queueTimeout !== undefined) {
       Duration.encode(message.queueTimeout, writer.uint32(18).fork()).join();
+    }
+    if (message.cancelOnDisconnect !== false) {
+      writer.uint32(24).bool(message.cancelOnDisconnect);
     }
     return writer;
   },
@@ -687,6 +698,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             message.queueTimeout = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cancelOnDisconnect = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -710,6 +729,7 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     message.queueTimeout = (object.queueTimeout !== undefined && object.queueTimeout !== null)
       ? Duration.fromPartial(object.queueTimeout)
       : undefined;
+    message.cancelOnDisconnect = object.cancelOnDisconnect ?? false;
     return message;
   },
 };
@@ -1037,7 +1057,7 @@ export const Hello: MessageFns<Hello> = {
 };
 
 function createBaseInstanceReport(): InstanceReport {
-  return { instanceId: "", function: undefined, attempt: undefined };
+  return { instanceId: "", function: undefined, attempt: undefined, busy: false };
 }
 
 export const InstanceReport: MessageFns<InstanceReport> = {
@@ -1050,6 +1070,9 @@ export const InstanceReport: MessageFns<InstanceReport> = {
     }
     if (message.attempt !== undefined) {
       AttemptKey.encode(message.attempt, writer.uint32(26).fork()).join();
+    }
+    if (message.busy !== false) {
+      writer.uint32(32).bool(message.busy);
     }
     return writer;
   },
@@ -1091,6 +1114,14 @@ export const InstanceReport: MessageFns<InstanceReport> = {
             message.attempt = AttemptKey.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.busy = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1115,6 +1146,7 @@ export const InstanceReport: MessageFns<InstanceReport> = {
     message.attempt = (object.attempt !== undefined && object.attempt !== null)
       ? AttemptKey.fromPartial(object.attempt)
       : undefined;
+    message.busy = object.busy ?? false;
     return message;
   },
 };

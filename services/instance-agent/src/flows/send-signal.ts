@@ -1,0 +1,49 @@
+import {
+  TerminationStep_Delivery as Delivery,
+  TerminationStep_Disposition as Disposition,
+  TerminationStep_Reception as Reception,
+  type KillSignal,
+  type TerminationStep,
+} from '@evenfall/contracts/v1/termination';
+import { dispositionOf, blocks } from '../domain/disposition.ts';
+import type { InstanceProcess } from '../ports.ts';
+import type { Agent, Attempt, Instance, StopRecord } from './agent.ts';
+
+/**
+ * Sends a signal of a termination plan and notes it on the receipt. One that looks blocked is reported a moment later, when it is known
+ * whether something in the process has taken it: signalfd, sigwait and sigtimedwait leave no handler behind that could be seen before.
+ */
+export function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void {
+  const { current, process } = instance;
+  const stop = current?.stop;
+  if (!current || !stop || !process) return;
+  const disposition = dispositionNow(process, signal, instance.handlers);
+  const sentTime = new Date(agent.clock.now());
+  const delivery = process.signal(signal, stop.policy.scope);
+  const step: TerminationStep = { signal, sentTime, disposition, delivery, reception: Reception.UNSPECIFIED };
+  stop.steps.push(step);
+  const isCertain = disposition === Disposition.CAUGHT || disposition === Disposition.IGNORED || delivery !== Delivery.DELIVERED;
+  if (disposition !== Disposition.BLOCKED) reportStep(agent, current, stop, step);
+  if (isCertain) return;
+  void process.reception(signal).then((reception) => {
+    const seen = { ...step, reception: RECEPTIONS[reception] };
+    const at = stop.steps.indexOf(step);
+    if (at >= 0) stop.steps[at] = seen;
+    // What has ended meanwhile is reported with its whole receipt.
+    if (disposition === Disposition.BLOCKED && current.phase === 'RUNNING') reportStep(agent, current, stop, seen);
+  });
+}
+
+const RECEPTIONS = { TAKEN: Reception.TAKEN, PENDING: Reception.PENDING, GONE: Reception.UNSPECIFIED } as const;
+
+/** What the process would do with the signal now. One that its first thread blocks may still be taken by another. */
+function dispositionNow(process: InstanceProcess, signal: number, reported: number | undefined): Disposition {
+  const status = process.status();
+  const known = status && blocks(status, signal) ? { ...status, blocked: process.blockedByAll() } : status;
+  return dispositionOf(signal, known, reported);
+}
+
+function reportStep(agent: Agent, { eventId, number, partition }: Attempt, stop: StopRecord, step: TerminationStep): void {
+  const value = { policy: stop.policyMessage, step, cause: stop.cause };
+  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'signalSent', value } });
+}
