@@ -33,7 +33,7 @@ export function beginStop(
   ending: Ending,
 ): void {
   const { life } = instance;
-  const running = life.kind === 'BUSY' || life.kind === 'TERMINATING';
+  const running = life.kind === 'BUSY' || life.kind === 'TERMINATING' || life.kind === 'EXITING';
   if (!attempt.stop) attempt.stop = recordOf(agent, asked, !running);
   else if (attempt.stop.request === asked.request)
     return; // said again after a reconnect

@@ -4,6 +4,8 @@ export type Concluder = { await(instance: Instance): void; readonly turn: number
 
 /** How many turns of the event loop an instance that goes on writing may hold its answer back. */
 const MAX_TURNS = 64;
+/** How many a runtime that answered may take to say that it is free: a few dozen microseconds, and a round trip less for the next event. */
+const FREE_TURNS = 16;
 
 /**
  * Concludes answers once the output written before them has been read. Answer and output come by different pipes: what was written before
@@ -20,7 +22,8 @@ export function startConcluder(conclude: (instance: Instance) => void, afterRoun
     let concluded = false;
     for (const instance of answered) {
       const waitedTurns = turn - instance.answeredTurn;
-      if (waitedTurns < 2 || (instance.outputTurn >= turn - 1 && waitedTurns < MAX_TURNS)) {
+      const isLate = instance.outputTurn >= turn - 1 ? waitedTurns < MAX_TURNS : !instance.isFree && waitedTurns < FREE_TURNS;
+      if (waitedTurns < 2 || isLate) {
         later.push(instance);
         continue;
       }

@@ -47,10 +47,9 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     const fetched = initFailed ? 'REFUSED' : desk.fetch({ dialect, response });
     if (fetched === 'REFUSED') return refuseState(response);
     isReady = true;
+    if (fetched === 'HELD') events.onFree(); // before an event that waits for it is handed over
     tellIfLoaded();
-    if (fetched !== 'HELD') return;
-    events.onFree();
-    if (isLeaving) events.onFinished();
+    if (fetched === 'HELD' && isLeaving) events.onFinished();
   };
   const onAnswer = (route: Extract<Route, { dialect: Dialect }>, body: Body, request: IncomingMessage, response: ServerResponse): void => {
     const work = desk.answered(route.requestId);

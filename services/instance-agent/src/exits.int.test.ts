@@ -1,0 +1,416 @@
+// What a function still does after it has answered: while it is stopped it has time for that, and otherwise it is left in peace until it is free.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import {
+  KillSignal,
+  ProcessExit_Kind as ExitKind,
+  SignalScope,
+  TerminationPolicy,
+  TerminationStep_Disposition as Disposition,
+  TerminationStep_Reception as Reception,
+} from '@evenfall/contracts/v1/termination';
+import { durationOfMs } from '@evenfall/time';
+import { type Host, readStat, startHost } from './testing/host.ts';
+
+const PYTHON = { runtime: 'python3', handler: 'index.handler' };
+const NODE = { runtime: 'nodejs', handler: 'index.handler' };
+const CUSTOM = { runtime: 'custom', handler: 'x' };
+const grace = (ms: number) => ({ gracePeriod: durationOfMs(ms) });
+
+const FLUSHES_IN_PYTHON = `
+import atexit, signal, threading, time
+stop = threading.Event()
+def writer():
+    stop.wait()
+    print("flushing", flush=True); time.sleep(0.3); print("flushed", flush=True)
+atexit.register(lambda: print("atexit ran", flush=True))
+def handler(event, context):
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=writer).start()
+    print("working", flush=True)
+    while not stop.wait(0.02): pass
+    return "END"
+`;
+const FLUSHES_IN_NODE = `
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+exports.handler = async () => {
+  let stopped = false;
+  process.once('SIGTERM', async () => { stopped = true; console.log('flushing'); await pause(300); console.log('flushed'); });
+  process.on('exit', () => console.log('atexit ran'));
+  console.log('working');
+  while (!stopped) await pause(20);
+  return 'END';
+};
+`;
+const FLUSHES_IN_A_SERVER = `#!/usr/bin/env node
+const http = require('node:http');
+const waiting = [];
+const server = http.createServer((request, response) => { console.log('working'); waiting.push(response); });
+process.on('SIGTERM', () => {
+  for (const response of waiting) response.setHeader('Connection', 'close').end('"END"');
+  console.log('flushing');
+  server.close(() => setTimeout(() => { console.log('flushed'); process.exitCode = 3; }, 200));
+});
+process.on('exit', () => console.log('atexit ran'));
+server.listen(process.env.PORT, '0.0.0.0');
+`;
+/** Answers once it has a SIGTERM, tidies up for a while, and then asks for its next event. */
+const ASKS_AGAIN = `#!/usr/bin/env python3
+import os, signal, time, urllib.request
+base = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+stopped = []
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+while True:
+    with urllib.request.urlopen(base + "next") as reply:
+        event = reply.headers["Lambda-Runtime-Aws-Request-Id"]; reply.read()
+    print("working", flush=True)
+    while not stopped: time.sleep(0.02)
+    urllib.request.urlopen(base + event + "/response", b'"END"').read()
+    print("flushing", flush=True); time.sleep(0.3); print("flushed", flush=True)
+`;
+
+const hasBubblewrap = spawnSync('bwrap', ['--ro-bind', '/', '/', 'true']).status === 0;
+for (const sandbox of ['process', 'bubblewrap'] as const) {
+  const skip = sandbox === 'bubblewrap' && !hasBubblewrap && 'there is no bwrap here';
+  describe(`After the answer to a graceful stop, in the sandbox ${sandbox}`, { skip }, () => {
+    let host: Host;
+    before(async () => {
+      host = await startHost({ sandbox });
+    });
+    after(() => host.dispose());
+
+    const stopWorking = async (fn: Parameters<Host['start']>[0], files: Record<string, string>, policy: Partial<TerminationPolicy>) => {
+      const instance = await host.start(fn, files);
+      const id = host.run(instance);
+      await host.line(id, 'working');
+      host.stop(id, 'GRACEFUL', policy);
+      const ended = await host.ended(id);
+      await host.gone(instance);
+      return { id, ended, texts: host.lines.filter(({ eventId }) => eventId === id).map(({ line }) => line?.text) };
+    };
+    const returnedEnd = (ended: AttemptEnded): void =>
+      assert.deepEqual([ended.outcome, ended.statusCode, ended.result.toString()], [Outcome.RETURNED, 200, '"END"']);
+
+    for (const [runtime, fn, files, exitCode] of [
+      ['python3', PYTHON, { 'index.py': FLUSHES_IN_PYTHON }, 0],
+      ['nodejs', NODE, { 'index.js': FLUSHES_IN_NODE }, 0],
+      ['web', { runtime: 'web', handler: 'x' }, { bootstrap: FLUSHES_IN_A_SERVER }, 3],
+    ] as const)
+      it(`${runtime} has the rest of its grace to clean up and exit by itself`, async () => {
+        const { ended, texts } = await stopWorking(fn, files, grace(8_000));
+        returnedEnd(ended);
+        assert.deepEqual(texts, ['working', 'flushing', 'flushed', 'atexit ran']);
+        const exit = ended.stop?.exit;
+        assert.deepEqual([exit?.kind, exit?.exitCode, exit?.signal], [ExitKind.EXITED, exitCode, '']);
+        const tookMs = exit?.durationMs ?? 0;
+        assert.ok(tookMs >= 190 && tookMs < 6_000, `${tookMs}`);
+        assert.ok((exit?.answerTime?.getTime() ?? 0) <= (ended.endTime?.getTime() ?? 0));
+      });
+
+    it('custom has it until it asks for its next event', async () => {
+      const { ended, texts } = await stopWorking(CUSTOM, { bootstrap: ASKS_AGAIN }, grace(8_000));
+      returnedEnd(ended);
+      assert.deepEqual(texts, ['working', 'flushing', 'flushed']);
+      assert.deepEqual([ended.stop?.exit?.kind, ended.stop?.exit?.signal], [ExitKind.KILLED, 'SIGKILL']);
+      assert.ok((ended.stop?.exit?.durationMs ?? 1e9) < 4_000, 'not until its grace is over');
+    });
+
+    it('is killed when its exit grace is over, or at once where the policy says so', async () => {
+      const late = await stopWorking(NODE, { 'index.js': FLUSHES_IN_NODE }, { ...grace(8_000), exitGrace: durationOfMs(100) });
+      returnedEnd(late.ended);
+      assert.deepEqual(late.texts, ['working', 'flushing']);
+      assert.equal(late.ended.stop?.exit?.kind, ExitKind.KILLED);
+      const atOnce = await stopWorking(PYTHON, { 'index.py': FLUSHES_IN_PYTHON }, { ...grace(8_000), exitAfterAnswer: true });
+      returnedEnd(atOnce.ended);
+      assert.equal(atOnce.texts.includes('flushed'), false);
+      assert.ok((atOnce.ended.stop?.exit?.durationMs ?? 1e9) < 200);
+    });
+
+    it('may be ended sooner by force, and has returned all the same', async () => {
+      const instance = await host.start(PYTHON, { 'index.py': FLUSHES_IN_PYTHON.replace('0.3', '30') });
+      const id = host.run(instance);
+      await host.line(id, 'working');
+      host.stop(id, 'GRACEFUL', grace(8_000));
+      await host.line(id, 'flushing');
+      host.stop(id, 'FORCE');
+      const ended = await host.ended(id);
+      returnedEnd(ended);
+      assert.equal(ended.stop?.exit?.kind, ExitKind.KILLED);
+    });
+  });
+}
+
+describe('An instance that is retired after a failure', () => {
+  let host: Host;
+  before(async () => {
+    host = await startHost();
+  });
+  after(() => host.dispose());
+
+  const HOOKED = {
+    python3: [
+      PYTHON,
+      `
+import signal, sys
+def on_term(*_):
+    print("signalled", flush=True); sys.exit(0)
+def handler(event, context):
+    signal.signal(signal.SIGTERM, on_term)
+    raise Exception("boom")
+def pre_stop(context):
+    print("hook ran", flush=True)
+`,
+    ],
+    nodejs: [
+      NODE,
+      `
+process.on('SIGTERM', () => { console.log('signalled'); process.exit(0); });
+exports.handler = async () => { throw new Error('boom'); };
+exports.pre_stop = async () => console.log('hook ran');
+`,
+    ],
+  } as const;
+  for (const runtime of ['python3', 'nodejs'] as const)
+    it(`gets its PreStop hook and its signal: ${runtime}`, async () => {
+      const [fn, code] = HOOKED[runtime];
+      const file = runtime === 'python3' ? 'index.py' : 'index.js';
+      const preStop = { handler: 'index.pre_stop', timeout: durationOfMs(2_000) };
+      const instance = await host.start({ ...fn, preStop }, { [file]: code });
+      const id = host.run(instance);
+      const ended = await host.ended(id);
+      assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.THREW, 430]);
+      await host.gone(instance);
+      await host.line(instance, 'hook ran'); // its lines are the instance's, not the event's
+      await host.line(instance, 'signalled');
+    });
+});
+
+describe('A stop of a whole group', () => {
+  let host: Host;
+  before(async () => {
+    host = await startHost();
+  });
+  after(() => host.dispose());
+
+  const SHELL = '#!/bin/sh\necho "a shell starts the program"\n./program\n';
+  const PROGRAM = ASKS_AGAIN.replace('while True:', 'for _ in range(1):');
+  const begin = async (runtime: string, program: string, policy: Partial<TerminationPolicy>) => {
+    const instance = await host.start({ runtime, handler: 'x' }, { bootstrap: SHELL, program });
+    const id = host.run(instance);
+    await host.line(id, 'working');
+    host.stop(id, 'GRACEFUL', { signalScope: SignalScope.GROUP, ...policy });
+    return { id, instance, ended: await host.ended(id) };
+  };
+
+  for (const [runtime, program] of [
+    ['custom', PROGRAM],
+    ['web', FLUSHES_IN_A_SERVER],
+  ] as const)
+    it(`lasts until its last process has ended: a shell that dies of the signal, ${runtime}`, async () => {
+      const { id, ended } = await begin(runtime, program, grace(8_000));
+      assert.deepEqual([ended.outcome, ended.statusCode, ended.result.toString()], [Outcome.RETURNED, 200, '"END"']);
+      await host.line(id, 'flushed');
+      assert.deepEqual([ended.stop?.exit?.kind, ended.stop?.exit?.signal], [ExitKind.DIED_OF, 'SIGTERM'], 'of the leader');
+      assert.equal(ended.stop?.sweptProcessCount, 0);
+    });
+
+  it('kills what is left of it when the grace is over', async () => {
+    const stubborn = ASKS_AGAIN.replace('lambda *_: stopped.append(1)', 'signal.SIG_IGN');
+    const { ended } = await begin('custom', stubborn, grace(400));
+    assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.FORCE_KILLED, 499]);
+    assert.deepEqual(
+      ended.stop?.steps.map(({ signal }) => signal),
+      [KillSignal.SIGTERM, KillSignal.SIGKILL],
+    );
+    assert.ok((ended.stop?.durationMs ?? 0) >= 400);
+  });
+
+  it('sends what remains of an escalation to those that are left', async () => {
+    const stubborn = ASKS_AGAIN.replace(
+      'signal.signal(signal.SIGTERM,',
+      'signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT,',
+    ).replace('while True:', 'for _ in range(1):');
+    const escalation = [{ signal: KillSignal.SIGINT, wait: durationOfMs(5_000) }];
+    const { ended } = await begin('custom', stubborn, { ...grace(300), escalation });
+    assert.deepEqual([ended.outcome, ended.result.toString()], [Outcome.RETURNED, '"END"']);
+    assert.deepEqual(
+      ended.stop?.steps.map(({ signal }) => signal),
+      [KillSignal.SIGTERM, KillSignal.SIGINT],
+    );
+  });
+});
+
+describe('A signal that no handler shows', () => {
+  let host: Host;
+  before(async () => {
+    host = await startHost();
+  });
+  after(() => host.dispose());
+
+  const BLOCK = 'signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})';
+  const SIGNALFD = `
+import ctypes, os, select, signal
+libc = ctypes.CDLL(None, use_errno=True)
+def handler(event, context):
+    ${BLOCK}
+    mask = ctypes.create_string_buffer((1 << (signal.SIGTERM - 1)).to_bytes(8, "little") + bytes(120))
+    fd = libc.signalfd(-1, mask, 0)
+    print("working", flush=True)
+    select.select([fd], [], [])
+    os.read(fd, 128)
+    return "END"
+`;
+  const SIGWAIT = `
+import signal
+def handler(event, context):
+    ${BLOCK}
+    print("working", flush=True)
+    signal.sigwait({signal.SIGTERM})
+    return "END"
+`;
+  const OTHER_THREAD = `
+import signal, threading, time
+stop = threading.Event()
+def other():
+    while not stop.wait(0.02): pass
+def handler(event, context):
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=other).start()
+    ${BLOCK}
+    print("working", flush=True)
+    while not stop.wait(0.02): pass
+    return "END"
+`;
+  const BLOCKED = `
+import signal, time
+def handler(event, context):
+    ${BLOCK}
+    print("working", flush=True)
+    time.sleep(60)
+`;
+  for (const [name, code, dispositions, reception] of [
+    ['signalfd', SIGNALFD, [Disposition.BLOCKED], Reception.TAKEN],
+    // While a thread waits in sigwait the kernel shows the signal as unblocked.
+    ['sigwait', SIGWAIT, [Disposition.BLOCKED, Disposition.DEFAULT], Reception.TAKEN],
+    ['a thread that does not block it', OTHER_THREAD, [Disposition.CAUGHT], Reception.UNSPECIFIED],
+    ['nothing', BLOCKED, [Disposition.BLOCKED], Reception.PENDING],
+  ] as const)
+    it(`is told as it was: taken by ${name}`, async () => {
+      const instance = await host.start(PYTHON, { 'index.py': code });
+      const id = host.run(instance);
+      await host.line(id, 'working');
+      host.stop(id, 'GRACEFUL', grace(500));
+      const ended = await host.ended(id);
+      const step = ended.stop?.steps[0];
+      assert.ok(step && (dispositions as readonly Disposition[]).includes(step.disposition), String(step?.disposition));
+      assert.equal(step.reception, reception);
+      assert.equal(ended.outcome, name === 'nothing' ? Outcome.FORCE_KILLED : Outcome.RETURNED);
+    });
+});
+
+describe('An instance that has answered', () => {
+  let host: Host;
+  before(async () => {
+    host = await startHost();
+  });
+  after(() => host.dispose());
+
+  const startOf = (id: string) => host.reports.find((each) => each.eventId === id && each.report?.$case === 'started')?.report;
+  const kindsOf = (id: string) => host.reports.filter((each) => each.eventId === id).map(({ report }) => report?.$case);
+
+  it('gets no event that its program has not asked for: one that serves a single event', async () => {
+    const single = ASKS_AGAIN.replace('while True:', 'for _ in range(1):').replace('while not stopped', 'while False');
+    const instance = await host.start(CUSTOM, { bootstrap: single });
+    const first = host.run(instance);
+    await host.line(first, 'working');
+    const second = host.run(instance); // as a scheduler would that does not know yet
+    assert.equal((await host.ended(first)).instanceBusy, true);
+    await host.gone(instance);
+    assert.deepEqual(kindsOf(second), ['throttled'], 'given back, not begun');
+  });
+
+  it('keeps an event waiting while it tidies up, and that time is not the event’s', async () => {
+    const tail = ASKS_AGAIN.replace('while not stopped', 'while False').replace('time.sleep(0.3)', 'time.sleep(0.8)');
+    const instance = await host.start({ ...CUSTOM, timeout: durationOfMs(500) }, { bootstrap: tail });
+    const first = host.run(instance);
+    assert.equal((await host.ended(first)).instanceBusy, true);
+    const second = host.run(instance);
+    const ended = await host.ended(second);
+    assert.equal(ended.statusCode, 200);
+    assert.ok(ended.durationMs < 500, `${ended.durationMs}`);
+  });
+
+  /** Waits until a program computes: its loop cannot be seen otherwise while no event is there to have its lines. */
+  const computing = async (id: string): Promise<void> => {
+    const { line } = await host.line(id, /^pid \d+$/);
+    let looks = 0; // in a row, 10 ms apart: handing an event over takes it a moment too
+    await host.until(() => (looks = readStat(Number(line?.text.slice(4)))?.state === 'R' ? looks + 1 : 0) > 5, 'its loop runs');
+  };
+
+  it('has an event begin when Node takes it, not while an earlier event’s timer holds its loop', async () => {
+    const code = `
+exports.handler = async (event) => {
+  console.log('pid ' + process.pid);
+  if (event.n === 1) setTimeout(() => { const end = Date.now() + 1500; while (Date.now() < end); }, 20);
+  return event.n;
+};`;
+    const instance = await host.start({ ...NODE, timeout: durationOfMs(600) }, { 'index.js': code });
+    const first = host.run(instance, { n: 1 });
+    const { endTime } = await host.ended(first);
+    await computing(first);
+    const second = host.run(instance, { n: 2 });
+    const ended = await host.ended(second);
+    assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '2']);
+    const started = startOf(second);
+    const startMs = started?.$case === 'started' ? (started.value.startTime?.getTime() ?? 0) : 0;
+    assert.ok(startMs - (endTime?.getTime() ?? 0) > 500, 'it started after the loop was over');
+  });
+
+  it('gives an event back that was asked back before it was taken, without running it', async () => {
+    const code = `
+exports.handler = async (event) => {
+  console.log('pid ' + process.pid);
+  console.log('handling ' + event.n);
+  setTimeout(() => { for (;;); }, 20);
+  return event.n;
+};`;
+    const instance = await host.start(NODE, { 'index.js': code });
+    const first = host.run(instance, { n: 1 });
+    await host.ended(first);
+    await computing(first);
+    const second = host.run(instance, { n: 2 });
+    host.stop(second, 'FORCE');
+    await host.gone(instance);
+    assert.deepEqual(kindsOf(second), ['revoked']);
+    assert.equal(
+      host.lines.some(({ line }) => line?.text === 'handling 2'),
+      false,
+    );
+  });
+
+  it('is not free while what it does in the turn of its answer goes on', async () => {
+    const code = `
+exports.handler = async (event) => {
+  if (event.n === 1) setImmediate(() => { const end = Date.now() + 400; while (Date.now() < end); });
+  return event.n;
+};`;
+    const instance = await host.start(NODE, { 'index.js': code });
+    const ended = await host.ended(host.run(instance, { n: 1 }));
+    assert.equal(ended.instanceBusy, true);
+    const readies = () => host.changes.filter((each) => each.instanceId === instance && each.change?.$case === 'ready').length;
+    await host.until(() => readies() === 2, 'it says that it is free');
+    assert.equal((await host.ended(host.run(instance, { n: 2 }))).statusCode, 200);
+  });
+
+  it('is free at once where nothing is left behind', async () => {
+    const instance = await host.start(NODE, { 'index.js': 'exports.handler = async (event) => event.n;' });
+    for (let n = 0; n < 20; n++) {
+      const ended = await host.ended(host.run(instance, { n }));
+      assert.equal(ended.result.toString(), String(n));
+    }
+    await host.ready(instance);
+  });
+});
