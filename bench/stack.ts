@@ -47,6 +47,7 @@ export async function startStack(dataDir?: string, settings: Readonly<Record<str
   const child = spawn(process.execPath, ['--max-semi-space-size=16', ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
+      EVENFALL_AGENT_DRAIN_DEADLINE: '0s',
       ...process.env,
       EVENFALL_DATA_DIR: dir.path,
       EVENFALL_AGENT_DATA_DIR: '',

@@ -15,7 +15,7 @@ const signalNumbers = require('node:os').constants.signals;
 
 const MAX_RESULT_BYTES = 6 * 1024 * 1024;
 const [LOAD, INVOKE, HOOK, EXTENDED, BECOME, LEAVE] = [1, 2, 3, 4, 5, 6];
-const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND, FREE, TAKEN] = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26];
+const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND, FREE, TAKEN, RESULT_FREE] = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27];
 
 const channel = new net.Socket({ fd: 3, readable: true, writable: true });
 /** The event that runs: its number, its id, and the one way to end it. */
@@ -84,7 +84,6 @@ function safeText(value) {
 function settle() {
   if (current.idle) channel.ref();
   current = undefined;
-  setImmediate(sayFree);
 }
 
 // Whether nothing of the function's own is alive that could run before the next event: timers, sockets, children. Then an event is taken at
@@ -92,18 +91,30 @@ function settle() {
 let isQuiet = false;
 /** Says that the loop has turned since the answer, so that the next event can be taken. */
 function sayFree() {
-  const alive = process.getActiveResourcesInfo().length;
-  isQuiet = alive <= ownResources;
+  isQuiet = process.getActiveResourcesInfo().length <= ownResources;
   writeFrame(FREE, isQuiet ? YES : NO);
 }
 const [NO, YES] = [Buffer.from([0]), Buffer.from([1])];
-/** Active resources of the platform's own while an immediate runs. */
+/** Active resources of the platform's own. */
 let ownResources = 0;
+
+/** A result that is written once the callbacks that are due at once have run: if nothing else is alive then, one frame says that too. */
+let unwritten;
+function writeResult() {
+  if (!unwritten) return;
+  const { head, result } = unwritten;
+  unwritten = undefined;
+  isQuiet = process.getActiveResourcesInfo().length <= ownResources;
+  writeFrame(isQuiet ? RESULT_FREE : RESULT, head, result);
+  if (!isQuiet) setImmediate(sayFree);
+}
+process.on('exit', writeResult);
 function fail(run, status, message, stack) {
   if (current !== run) return;
   settle();
   const error = { errorCode: -1, errorMessage: message, requestId: run.requestId, stackTrace: stack, statusCode: status };
   writeFrame(FAILURE, Buffer.concat([answerHead(run), u16(status)]), JSON.stringify(error));
+  setImmediate(sayFree);
 }
 function succeed(run, value) {
   if (current !== run) return;
@@ -117,12 +128,14 @@ function succeed(run, value) {
     return fail(run, 407, `body size is too long: ${Buffer.byteLength(result)} bytes, at most ${MAX_RESULT_BYTES}`, '');
   }
   settle();
-  writeFrame(RESULT, answerHead(run), result);
+  unwritten = { head: answerHead(run), result };
+  process.nextTick(writeResult);
 }
 const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
 
 // What nobody caught ends the event with the function's own error; with no event running it ends the process, as Node would.
 process.on('uncaughtException', (error) => {
+  writeResult();
   if (current) return threw(current, error);
   process.stderr.write(`${stackOf(error)}\n`);
   process.exit(1);

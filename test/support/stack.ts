@@ -64,6 +64,8 @@ export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> 
     EVENFALL_GRPC_PORT: '0',
     EVENFALL_METRICS_PORT: '0',
     EVENFALL_LOG_LEVEL: 'warn',
+    // Tests do not wait for what they left running.
+    EVENFALL_AGENT_DRAIN_DEADLINE: '0s',
     ...env,
   };
 }

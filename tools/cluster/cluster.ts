@@ -51,7 +51,7 @@ export type Cluster = {
 };
 
 /** Longer than a service's own limit: it ends by itself. */
-const STOP_WITHIN_MS = 25_000;
+const STOP_WITHIN_MS = 45_000;
 const RESTART_PAUSE_MS = 500;
 /** The first start fetches the broker. */
 const FETCH_WITHIN_MS = 300_000;

@@ -14,8 +14,9 @@ export type MainOptions = {
 };
 
 /**
- * Runs a program until SIGINT or SIGTERM, then stops it in order. A second signal leaves at once. What nobody caught ends the program: its
- * state is unknown, and whatever starts it again finds the truth in the log.
+ * Runs a program until SIGINT or SIGTERM, then stops it in order. A second signal cuts short what stopping waits for, a further one leaves at
+ * once; so does the second where there is nothing to cut short. An uncaught error ends the program: its state is unknown, and the next start
+ * finds the truth in the log.
  */
 export async function runMain(options: MainOptions): Promise<void> {
   const fatal = (error: unknown): never => {
@@ -26,12 +27,19 @@ export async function runMain(options: MainOptions): Promise<void> {
   process.on('unhandledRejection', fatal);
 
   const stopping = new AbortController();
+  let forced: (() => void) | undefined;
+  const onFurther = (signal: 'SIGINT' | 'SIGTERM'): void => {
+    const force = forced;
+    forced = undefined;
+    if (force) return force();
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
   const stopRequested = new Promise<void>((resolve) => {
     const onStop = (): void => {
       if (stopping.signal.aborted) return;
       stopping.abort();
-      process.once('SIGINT', () => process.exit(130));
-      process.once('SIGTERM', () => process.exit(143));
+      process.on('SIGINT', onFurther);
+      process.on('SIGTERM', onFurther);
       const withinMs = options.stopWithinMs();
       setTimeout(() => fatal(new Error(`Did not stop within ${withinMs} ms`)), withinMs);
       resolve();
@@ -44,6 +52,7 @@ export async function runMain(options: MainOptions): Promise<void> {
     .start(stopping.signal)
     .catch((error: unknown) => (stopping.signal.aborted ? process.exit(0) : fatal(error)));
   await stopRequested;
+  forced = running.force?.bind(running);
   await running.stop().catch(fatal);
   process.exit(0);
 }

@@ -1,7 +1,11 @@
 /** Something that is started and, once, stopped. */
 export type Part = { readonly name: string; start(): Promise<() => Promise<void>> };
 
-export type Running = { stop(): Promise<void> };
+export type Running = {
+  stop(): Promise<void>;
+  /** Cuts short what stopping waits for. Called while it stops, at most once. */
+  force?(): void;
+};
 
 /** Starts a part, and notes how it is stopped. */
 export type StartPart = <T>(name: string, start: () => T | Promise<T>, stop: (started: T) => void | Promise<void>) => Promise<T>;

@@ -32,6 +32,8 @@ export type Building<C> = {
   peers(name: ServiceName, addresses: readonly string[]): Promise<readonly [Peer, ...Peer[]]>;
   /** Names something else without which the process is not ready. */
   dependsOn(dependency: Dependency): void;
+  /** Names what cuts short that stopping waits for something; it is done at the second signal. */
+  onForce(action: () => void): void;
   /** Dependencies that do not answer now. */
   away(): string[];
   /** Opens the private gRPC server; answers its address. */
@@ -93,7 +95,8 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
   let isStarted = false;
   const dependencies = watchDependencies(log);
   const stopping = new AbortController();
-  return startParts(async (part) => {
+  let force: (() => void) | undefined;
+  const running = await startParts(async (part) => {
     await part(
       'dependencies',
       () => dependencies,
@@ -153,6 +156,7 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
         return peers as [Peer, ...Peer[]]; // a list of the settings has at least one part
       },
       dependsOn: dependencies.add,
+      onForce: (action) => void (force = action),
       away: dependencies.away,
       async serve(services) {
         const authorize = internalGuard(config.internalKey);
@@ -188,6 +192,7 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
       },
     );
   });
+  return force ? { ...running, force } : running;
 }
 
 /** Rejects when the process is to stop before it has started. */

@@ -2,10 +2,13 @@ import { runMain } from '@evenfall/lifecycle';
 import { readConfig } from './config.ts';
 import { startAllInOne } from './service.ts';
 
+let stopWithinMs = 30_000;
 await runMain({
-  stopWithinMs: () => 30_000,
+  stopWithinMs: () => stopWithinMs,
   async start() {
-    const running = await startAllInOne(readConfig(process.env));
+    const config = readConfig(process.env);
+    stopWithinMs = config.agentDrainDeadlineMs + 30_000;
+    const running = await startAllInOne(config);
     const { http, grpc, metrics } = running.addresses;
     process.stdout.write(`evenfall ready http=${http} grpc=${grpc} metrics=${metrics}\n`);
     return running;

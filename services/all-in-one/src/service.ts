@@ -22,6 +22,8 @@ import type { readConfig } from './config.ts';
 export type AllInOne = {
   readonly addresses: { readonly http: string; readonly grpc: string; readonly metrics: string };
   stop(): Promise<void>;
+  /** Kills what stopping still waits for. */
+  force(): void;
 };
 
 /** Starts every service in this process, each against the others' clients, as they would be on machines of their own. */
@@ -43,6 +45,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   let eventStore: EventStore;
   let scheduler: ReturnType<typeof startScheduler>;
   let queue: ReturnType<typeof startQueue>;
+  let agent: Awaited<ReturnType<typeof startInstanceAgent>>;
   let ports = { httpPort: 0, grpcPort: 0 };
   let metricsPort = 0;
   const clients = {
@@ -129,34 +132,6 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       },
     },
     {
-      name: 'instance-agent',
-      async start() {
-        const agentPorts = {
-          scheduler: clients.scheduler(),
-          registry: clients.registry(),
-          eventStore: clients.eventStore(),
-          log: log('instance-agent'),
-        };
-        const agent = await startInstanceAgent(agentPorts, {
-          dataDir: config.agentDataDir,
-          agentId: config.agentAgentId,
-          capacityMb: config.agentCapacityMb,
-          logSpoolMb: config.agentLogSpoolMb,
-          parallelStarts: config.agentParallelStarts,
-          sandbox: config.agentSandbox,
-          network: config.agentNetwork,
-          subnet: config.agentSubnet,
-          uids: config.agentUids,
-          codeCacheMb: config.agentCodeCacheMb,
-          ready: config.agentReady,
-          pythonPath: config.agentPythonPath,
-          searchPath: config.agentSearchPath,
-          drainDeadlineMs: 0, // Ctrl-C is quick: what runs is tried again at the next start
-        });
-        return agent.stop;
-      },
-    },
-    {
       name: 'queue',
       start() {
         const topics = openTopics(config, log('topics'));
@@ -175,6 +150,35 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           await queue.stop();
           await topics?.close();
         });
+      },
+    },
+    // Behind the queue: it stops before it, and what ends while it does is recorded.
+    {
+      name: 'instance-agent',
+      async start() {
+        const agentPorts = {
+          scheduler: clients.scheduler(),
+          registry: clients.registry(),
+          eventStore: clients.eventStore(),
+          log: log('instance-agent'),
+        };
+        agent = await startInstanceAgent(agentPorts, {
+          dataDir: config.agentDataDir,
+          agentId: config.agentAgentId,
+          capacityMb: config.agentCapacityMb,
+          logSpoolMb: config.agentLogSpoolMb,
+          parallelStarts: config.agentParallelStarts,
+          sandbox: config.agentSandbox,
+          network: config.agentNetwork,
+          subnet: config.agentSubnet,
+          uids: config.agentUids,
+          codeCacheMb: config.agentCodeCacheMb,
+          ready: config.agentReady,
+          pythonPath: config.agentPythonPath,
+          searchPath: config.agentSearchPath,
+          drainDeadlineMs: config.agentDrainDeadlineMs,
+        });
+        return agent.stop;
       },
     },
     {
@@ -208,5 +212,6 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   return {
     addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
     stop: running.stop,
+    force: () => agent.force(),
   };
 }

@@ -30,6 +30,13 @@ export const agentSettings = {
     min: 1,
     max: 256,
   }),
+  drainDeadlineMs: duration({
+    name: 'EVENFALL_AGENT_DRAIN_DEADLINE',
+    doc: 'How long running attempts have to end, each by its `drain` policy, when the agent is stopped by Ctrl-C or SIGTERM; a second signal kills them. 0s kills at once. What stops the process has to wait a little longer than this.',
+    fallback: '25s',
+    minMs: 0,
+    maxMs: 24 * 3_600_000,
+  }),
   logSpoolMb: integer({
     name: 'EVENFALL_AGENT_LOG_SPOOL_MB',
     doc: 'Log lines kept on disk while the event-store is away, in megabytes; what is more is dropped, and counted.',
@@ -85,20 +92,8 @@ export const agentSettings = {
   searchPath: text({ name: 'PATH', doc: 'Where interpreters are looked for.', fallback: '/usr/local/bin:/usr/bin:/bin' }),
 };
 
-/** How an agent that is a process of its own leaves; where everything stops at once, nothing is waited for. */
-const drainSetting = {
-  drainDeadlineMs: duration({
-    name: 'EVENFALL_AGENT_DRAIN_DEADLINE',
-    doc: 'How long functions may go on when the agent is stopped; whoever stops it has to wait a little longer.',
-    fallback: '25s',
-    minMs: 0,
-    maxMs: 24 * 3_600_000,
-  }),
-};
-
 /** Everything the agent reads as a process of its own. */
 export const agentProcess = {
-  ...drainSetting,
   dataRoot: dataDirSetting,
   ...hostSetting,
   ...processSettings('instance-agent'),

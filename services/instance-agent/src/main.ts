@@ -9,7 +9,7 @@ await runService({
   name: 'instance-agent',
   stopWithinMs: (config) => config.drainDeadlineMs + 15_000,
   readConfig: () => readConfig(process.env),
-  async start({ config, log, part, peer, dependsOn }) {
+  async start({ config, log, part, peer, dependsOn, onForce }) {
     const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
     const eventStore = (await peer('event-store', config.eventStoreAddress, { spread: true })).client(EventStoreServiceService);
     // The lease runs from the moment the stream was asked for: it must not be asked for long before it can stand.
@@ -19,6 +19,7 @@ await runService({
       () => startInstanceAgent({ scheduler, registry, eventStore, log }, config),
       (started) => started.stop(),
     );
+    onForce(agent.force);
     dependsOn({ name: "the scheduler's welcome", answers: () => Promise.resolve(agent.isAttached()) });
     return { agent: agent.agentId };
   },

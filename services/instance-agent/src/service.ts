@@ -86,6 +86,8 @@ export type RunningInstanceAgent = {
   readyCounts(): { readonly ready: number; readonly claimed: number };
   /** Drains the host, and leaves nothing behind. */
   stop(): Promise<void>;
+  /** Has a drain end now: what runs is killed. */
+  force(): void;
 };
 
 const TICK_MS = 250;
@@ -224,6 +226,9 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const emptied = pool.close();
+    const running = inPhase('RUNNING');
+    if (running > 0 && drainDeadlineMs > 0)
+      log.warn('Waiting for running attempts to end before stopping', { attempts: running, at_most_ms: drainDeadlineMs });
     drainHost(agent, drainDeadlineMs);
     await untilSo(
       () => instances.size === 0,
@@ -250,6 +255,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     isAttached: attached.isAttached,
     readyCounts: () => pool.counts,
     stop: () => (stopping ??= stop()),
+    force: () => drainHost(agent, 0),
   };
 }
 

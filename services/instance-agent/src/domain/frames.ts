@@ -16,6 +16,7 @@ export const Frame = {
   EXTEND: 24,
   FREE: 25,
   TAKEN: 26,
+  RESULT_FREE: 27,
 } as const;
 
 /** A frame larger than this is no frame: the function has written to the channel itself. */

@@ -21,7 +21,8 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
     }
     if (kind === Frame.EXTEND) return extend(body);
     onFrame(spec, events, kind, body);
-    if (isOrderly && (kind === Frame.RESULT || kind === Frame.FAILURE)) events.onFree();
+    if (kind === Frame.RESULT_FREE) takesAtOnce = true;
+    if (kind === Frame.RESULT_FREE || (isOrderly && (kind === Frame.RESULT || kind === Frame.FAILURE))) events.onFree();
   });
   const extend = (body: Buffer): void => {
     if (body.length !== 8) return;
@@ -60,6 +61,7 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
 function onFrame(spec: ConversationSpec, events: ConversationEvents, kind: number, body: Buffer): void {
   switch (kind) {
     case Frame.RESULT:
+    case Frame.RESULT_FREE:
       if (body.length >= 8) events.onAnswered(body.readUInt32LE(0), body.subarray(8), body.readUInt32LE(4) / 1000);
       return;
     case Frame.FAILURE:
