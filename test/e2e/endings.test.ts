@@ -2,6 +2,9 @@
 // that no process of it is left.
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventually, filesIn, goPrograms, type PackageFiles } from '@evenfall/testkit';
@@ -29,6 +32,8 @@ const BEHAVIOURS = [
   'blocks',
   'spawns',
   'floods',
+  'cleans',
+  'fosters',
 ] as const;
 const TREATMENTS = ['alone', 'force', 'graceful'] as const;
 type Runtime = (typeof RUNTIMES)[number];
@@ -46,6 +51,8 @@ type Expected = {
   readonly result?: string;
   /** Signals of the receipt, each with what was known of the process before it. */
   readonly steps?: readonly string[];
+  /** What it or a child of it still does after the signal is in its log, and nothing had to be swept. */
+  readonly cleansUp?: boolean;
 };
 
 const succeeded: Expected = { state: 'SUCCEEDED', code: 200, outcome: 'RETURNED', result: 'DONE' };
@@ -63,6 +70,8 @@ const ALONE: Readonly<Record<Behaviour, Expected>> = {
   blocks: succeeded,
   spawns: succeeded,
   floods: succeeded,
+  cleans: succeeded,
+  fosters: succeeded,
 };
 const FORCED: Expected = { state: 'TERMINATED', code: 499, outcome: 'FORCE_KILLED', steps: ['SIGKILL'] };
 const died: Expected = { state: 'TERMINATED', code: 439, outcome: 'DIED_OF', signal: 'SIGTERM', steps: ['SIGTERM DEFAULT'] };
@@ -75,6 +84,8 @@ const outlasted = (disposition: string): Expected => ({
 const ASKED: Readonly<Partial<Record<Behaviour, Expected>>> = {
   ignores: outlasted('IGNORED'),
   tidies: { state: 'TERMINATED', code: 200, outcome: 'RETURNED', result: 'END', steps: ['SIGTERM CAUGHT'] },
+  cleans: { state: 'TERMINATED', code: 200, outcome: 'RETURNED', result: 'END', steps: ['SIGTERM CAUGHT'], cleansUp: true },
+  fosters: { ...died, cleansUp: true },
   leaves: { state: 'TERMINATED', code: 439, outcome: 'EXITED', steps: ['SIGTERM CAUGHT'] },
   blocks: outlasted('BLOCKED'),
 };
@@ -120,7 +131,9 @@ describe('Every ending', { timeout: 600_000 }, () => {
     if (treatment === 'alone') return rest.ended(id, WITHIN_MS);
     const sign = behaviour === 'floods' ? '[PLATFORM] Log cut' : 'begun';
     await eventually(async () => (await textsOf(id)).some((text) => text.startsWith(sign)), WITHIN_MS);
-    const asked = treatment === 'force' ? {} : { graceful: true, grace_period: GRACE };
+    // A child has its grace where the whole group does.
+    const scope = behaviour === 'fosters' ? { signal_scope: 'GROUP' } : {};
+    const asked = treatment === 'force' ? {} : { graceful: true, grace_period: GRACE, ...scope };
     assert.equal((await rest.terminate(id, asked)).status, 200);
     return rest.ended(id, WITHIN_MS);
   };
@@ -156,6 +169,12 @@ describe('Every ending', { timeout: 600_000 }, () => {
       return;
     }
     assert.equal(termination?.outcome, expected.outcome);
+    if (expected.cleansUp) {
+      assert.ok(texts.includes('cleaned up'));
+      assert.equal(termination?.swept_process_count, 0);
+    }
+    // How its processes ended after an answer is on the receipt of a graceful stop, and of no other.
+    assert.equal(termination?.exit !== null, expected.outcome === 'RETURNED');
     const steps = (termination?.steps ?? []).map((step) => (step.signal === 'SIGKILL' ? 'SIGKILL' : `${step.signal} ${step.disposition}`));
     assert.deepEqual(steps, expected.steps);
     assert.ok(termination?.end_time);
@@ -178,6 +197,38 @@ describe('Every ending', { timeout: 600_000 }, () => {
       }
     });
   }
+
+  describe('A synchronous call whose caller leaves', { concurrency: 5 }, () => {
+    const seen: string[] = [];
+    let sink: Server;
+    before(async () => {
+      sink = createServer((request, response) => response.end(void seen.push(request.url ?? '')));
+      await once(sink.listen(0, '127.0.0.1'), 'listening');
+    });
+    after(() => sink.close());
+    for (const runtime of RUNTIMES)
+      for (const cancels of [false, true])
+        it(
+          `${runtime}: ${cancels ? 'is asked to end, where the call says so' : 'runs on to its end'}`,
+          { skip: packages[runtime] === undefined },
+          async () => {
+            const mark = String(randomInt(1e9));
+            const { port } = sink.address() as AddressInfo; // it listens on a port
+            const leaving = new AbortController();
+            const call = stack.rest.call(
+              'POST',
+              `/v1/namespaces/default/functions/ends-${runtime}:invoke`,
+              { do: 'reports', ms: cancels ? 60_000 : 1_000, mark, url: `http://127.0.0.1:${port}/${mark}` },
+              { signal: leaving.signal, headers: cancels ? { 'evenfall-cancel': 'on-disconnect' } : {} },
+            );
+            await Promise.race([call, eventually(() => seen.includes(`/${mark}/begun`), WITHIN_MS)]);
+            leaving.abort();
+            await assert.rejects(call);
+            await eventually(() => seen.includes(`/${mark}/${cancels ? 'signalled' : 'finished'}`), WITHIN_MS);
+            assert.equal(seen.includes(`/${mark}/${cancels ? 'finished' : 'signalled'}`), false);
+          },
+        );
+  });
 
   it('leaves nothing of anybody behind', async () => {
     await eventually(() => stack.functionPids().length === 0, 60_000);

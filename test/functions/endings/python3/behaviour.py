@@ -3,7 +3,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 
 stopped = False
 
@@ -18,6 +20,35 @@ def leave(number, frame):
     os._exit(0)
 
 
+def clean_up():
+    time.sleep(0.2)
+    print("cleaned up", flush=True)
+
+
+cleaner = None
+
+
+def clean_up_later(number, frame):
+    global cleaner
+    on_signal(number, frame)
+    cleaner = threading.Thread(target=clean_up)
+    cleaner.start()
+
+
+def finish():
+    if cleaner is not None:
+        cleaner.join()
+
+
+# A child in the same group that has something to do when it is signalled.
+FOSTER = 'trap "sleep 0.2; echo cleaned up; exit 0" TERM; while :; do sleep 0.05; done'
+
+
+def report(event, what):
+    if "url" in event:
+        urllib.request.urlopen("%s/%s" % (event["url"], what)).read()
+
+
 def behave(event):
     global stopped
     stopped = False
@@ -27,16 +58,21 @@ def behave(event):
     do = event["do"]
     if do == "ignores":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    elif do == "tidies":
+    elif do in ("tidies", "reports"):
         signal.signal(signal.SIGTERM, on_signal)
     elif do == "leaves":
         signal.signal(signal.SIGTERM, leave)
     elif do == "blocks":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    elif do == "cleans":
+        signal.signal(signal.SIGTERM, clean_up_later)
+    elif do == "fosters":
+        subprocess.Popen(["sh", "-c", FOSTER])
     elif do == "spawns":
         for new_session in (False, True):
             subprocess.Popen(["sleep", event["mark"]], start_new_session=new_session, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     print("begun", flush=True)
+    report(event, "begun")
     if do == "floods":
         for n in range(12_000):
             print("line", n)
@@ -44,6 +80,7 @@ def behave(event):
     until = time.monotonic() + event["ms"] / 1000
     while not stopped and (time.monotonic() < until or do == "overstays"):
         time.sleep(0.01)
+    report(event, "signalled" if stopped else "finished")
     if stopped:
         return "END"
     if do == "throws":

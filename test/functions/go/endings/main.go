@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,6 +19,19 @@ type event struct {
 	Do   string `json:"do"`
 	Ms   int    `json:"ms"`
 	Mark string `json:"mark"`
+	URL  string `json:"url"`
+}
+
+// A child in the same group that has something to do when it is signalled.
+const foster = `trap "sleep 0.2; echo cleaned up; exit 0" TERM; while :; do sleep 0.05; done`
+
+func report(e event, what string) {
+	if e.URL == "" {
+		return
+	}
+	if answer, err := http.Get(e.URL + "/" + what); err == nil {
+		_ = answer.Body.Close()
+	}
 }
 
 func handle(ctx context.Context, e event) (any, error) {
@@ -26,8 +40,22 @@ func handle(ctx context.Context, e event) (any, error) {
 	switch e.Do {
 	case "ignores":
 		signal.Ignore(syscall.SIGTERM)
-	case "tidies":
+	case "tidies", "reports":
 		signal.Notify(told, syscall.SIGTERM)
+	case "cleans":
+		first := make(chan os.Signal, 1)
+		signal.Notify(first, syscall.SIGTERM)
+		go func() {
+			number := <-first
+			time.AfterFunc(200*time.Millisecond, func() { fmt.Println("cleaned up") })
+			told <- number
+		}()
+	case "fosters":
+		child := exec.Command("sh", "-c", foster)
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Start(); err != nil {
+			return nil, err
+		}
 	case "leaves":
 		signal.Notify(told, syscall.SIGTERM)
 		go func() {
@@ -44,6 +72,7 @@ func handle(ctx context.Context, e event) (any, error) {
 		}
 	}
 	fmt.Println("begun")
+	report(e, "begun")
 	if e.Do == "floods" {
 		for n := 0; n < 12000; n++ {
 			fmt.Println("line", n)
@@ -59,8 +88,10 @@ func handle(ctx context.Context, e event) (any, error) {
 	}
 	select {
 	case <-told:
+		report(e, "signalled")
 		return "END", nil
 	case <-over:
+		report(e, "finished")
 	}
 	switch e.Do {
 	case "throws":
