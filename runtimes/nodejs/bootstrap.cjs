@@ -15,7 +15,9 @@ const signalNumbers = require('node:os').constants.signals;
 
 const MAX_RESULT_BYTES = 6 * 1024 * 1024;
 const [LOAD, INVOKE, HOOK, EXTENDED, BECOME, LEAVE] = [1, 2, 3, 4, 5, 6];
-const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND, FREE, TAKEN, RESULT_FREE] = [17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27];
+const [HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HANDLERS, HOOK_ENDED, EXTEND, FREE, TAKEN, RESULT_FREE] = [
+  17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+];
 
 const channel = new net.Socket({ fd: 3, readable: true, writable: true });
 /** The event that runs: its number, its id, and the one way to end it. */

@@ -13,7 +13,7 @@ import {
   TerminationStep_Reception as Reception,
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
-import { type Host, readStat, startHost } from './testing/host.ts';
+import { type Host, startHost } from './testing/host.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
@@ -309,108 +309,4 @@ def handler(event, context):
       assert.equal(step.reception, reception);
       assert.equal(ended.outcome, name === 'nothing' ? Outcome.FORCE_KILLED : Outcome.RETURNED);
     });
-});
-
-describe('An instance that has answered', () => {
-  let host: Host;
-  before(async () => {
-    host = await startHost();
-  });
-  after(() => host.dispose());
-
-  const startOf = (id: string) => host.reports.find((each) => each.eventId === id && each.report?.$case === 'started')?.report;
-  const kindsOf = (id: string) => host.reports.filter((each) => each.eventId === id).map(({ report }) => report?.$case);
-
-  it('gets no event that its program has not asked for: one that serves a single event', async () => {
-    const single = ASKS_AGAIN.replace('while True:', 'for _ in range(1):').replace('while not stopped', 'while False');
-    const instance = await host.start(CUSTOM, { bootstrap: single });
-    const first = host.run(instance);
-    await host.line(first, 'working');
-    const second = host.run(instance); // as a scheduler would that does not know yet
-    assert.equal((await host.ended(first)).instanceBusy, true);
-    await host.gone(instance);
-    assert.deepEqual(kindsOf(second), ['throttled'], 'given back, not begun');
-  });
-
-  it('keeps an event waiting while it tidies up, and that time is not the event’s', async () => {
-    const tail = ASKS_AGAIN.replace('while not stopped', 'while False').replace('time.sleep(0.3)', 'time.sleep(0.8)');
-    const instance = await host.start({ ...CUSTOM, timeout: durationOfMs(500) }, { bootstrap: tail });
-    const first = host.run(instance);
-    assert.equal((await host.ended(first)).instanceBusy, true);
-    const second = host.run(instance);
-    const ended = await host.ended(second);
-    assert.equal(ended.statusCode, 200);
-    assert.ok(ended.durationMs < 500, `${ended.durationMs}`);
-  });
-
-  /** Waits until a program computes: its loop cannot be seen otherwise while no event is there to have its lines. */
-  const computing = async (id: string): Promise<void> => {
-    const { line } = await host.line(id, /^pid \d+$/);
-    let looks = 0; // in a row, 10 ms apart: handing an event over takes it a moment too
-    await host.until(() => (looks = readStat(Number(line?.text.slice(4)))?.state === 'R' ? looks + 1 : 0) > 5, 'its loop runs');
-  };
-
-  it('has an event begin when Node takes it, not while an earlier event’s timer holds its loop', async () => {
-    const code = `
-exports.handler = async (event) => {
-  console.log('pid ' + process.pid);
-  if (event.n === 1) setTimeout(() => { const end = Date.now() + 1500; while (Date.now() < end); }, 20);
-  return event.n;
-};`;
-    const instance = await host.start({ ...NODE, timeout: durationOfMs(600) }, { 'index.js': code });
-    const first = host.run(instance, { n: 1 });
-    const { endTime } = await host.ended(first);
-    await computing(first);
-    const second = host.run(instance, { n: 2 });
-    const ended = await host.ended(second);
-    assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '2']);
-    const started = startOf(second);
-    const startMs = started?.$case === 'started' ? (started.value.startTime?.getTime() ?? 0) : 0;
-    assert.ok(startMs - (endTime?.getTime() ?? 0) > 500, 'it started after the loop was over');
-  });
-
-  it('gives an event back that was asked back before it was taken, without running it', async () => {
-    const code = `
-exports.handler = async (event) => {
-  console.log('pid ' + process.pid);
-  console.log('handling ' + event.n);
-  setTimeout(() => { for (;;); }, 20);
-  return event.n;
-};`;
-    const instance = await host.start(NODE, { 'index.js': code });
-    const first = host.run(instance, { n: 1 });
-    await host.ended(first);
-    await computing(first);
-    const second = host.run(instance, { n: 2 });
-    host.stop(second, 'FORCE');
-    await host.gone(instance);
-    assert.deepEqual(kindsOf(second), ['revoked']);
-    assert.equal(
-      host.lines.some(({ line }) => line?.text === 'handling 2'),
-      false,
-    );
-  });
-
-  it('is not free while what it does in the turn of its answer goes on', async () => {
-    const code = `
-exports.handler = async (event) => {
-  if (event.n === 1) setImmediate(() => { const end = Date.now() + 400; while (Date.now() < end); });
-  return event.n;
-};`;
-    const instance = await host.start(NODE, { 'index.js': code });
-    const ended = await host.ended(host.run(instance, { n: 1 }));
-    assert.equal(ended.instanceBusy, true);
-    const readies = () => host.changes.filter((each) => each.instanceId === instance && each.change?.$case === 'ready').length;
-    await host.until(() => readies() === 2, 'it says that it is free');
-    assert.equal((await host.ended(host.run(instance, { n: 2 }))).statusCode, 200);
-  });
-
-  it('is free at once where nothing is left behind', async () => {
-    const instance = await host.start(NODE, { 'index.js': 'exports.handler = async (event) => event.n;' });
-    for (let n = 0; n < 20; n++) {
-      const ended = await host.ended(host.run(instance, { n }));
-      assert.equal(ended.result.toString(), String(n));
-    }
-    await host.ready(instance);
-  });
 });

@@ -1,40 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
-import { isRefusal } from '@evenfall/errors';
-import { durationOfMs } from '@evenfall/time';
-import { type Ending, endedAs } from '../../../libs/event-model/src/testing/life.ts';
-import { invoke } from './flows/invoke.ts';
+import { endedReport, given, startedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, IDLE_MS, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
-const started = (instanceId: string, agentId = 'a'): AttemptStarted => ({
-  instanceId,
-  agentId,
-  coldStart: true,
-  coldStartDetail: undefined,
-  startTime: new Date(0),
-  memoryMb: 128,
-});
-const startedReport = (eventId: string, instanceId: string, attempt = 1): AttemptReport => ({
-  eventId,
-  attempt,
-  report: { $case: 'started', value: started(instanceId) },
-});
-const endedReport = (eventId: string, ending: Ending = 'returned', attempt = 1): AttemptReport => ({
-  eventId,
-  attempt,
-  report: { $case: 'ended', value: endedAs(ending, 0) },
-});
 /** What the queue was told, in short. */
 const told = (rig: Rig): string[] =>
   rig.reports.map(({ eventId, attempt, report }) => {
     const outcome = report?.$case === 'ended' ? ` ${Object.entries(Outcome).find(([, value]) => value === report.value.outcome)?.[0]}` : '';
     return `${eventId}/${attempt} ${report?.$case}${outcome}`;
   });
-const given = (agent: PlayedAgent): string[] =>
-  agent.all('assignments').map(({ instanceId, assignment }) => `${assignment?.eventId}@${instanceId}`);
 const forceStop = (eventId: string) => ({ eventId, attempt: 1, cause: Cause.USER, mode: Mode.FORCE, policy: undefined });
 
 /** An agent with one warm instance, i-1. */
@@ -347,89 +323,5 @@ describe('agents that come and go', () => {
     rig.clock.advance(1);
     rig.tend();
     assert.deepEqual(told(rig), ['a/1 ended LOST']);
-  });
-});
-
-describe('a synchronous call', () => {
-  const call = (rig: Rig, eventId: string, queueTimeoutMs = 10_000, leaving?: { signal: AbortSignal; cancels: boolean }) =>
-    invoke(
-      rig.ports,
-      {
-        assignment: assignmentOf(eventId, { synchronous: true }),
-        queueTimeout: durationOfMs(queueTimeoutMs),
-        cancelOnDisconnect: leaving?.cancels ?? false,
-      },
-      leaving?.signal ?? new AbortController().signal,
-    );
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-  it('answers with its end, and leaves nothing in memory', async () => {
-    const rig = startRig();
-    const agent = rig.attach();
-    const answer = call(rig, 'a');
-    await turn();
-    agent.ready('i-1');
-    agent.says({ reports: [startedReport('a', 'i-1'), endedReport('a', 'threw')] });
-    const { started: start, ended } = await answer;
-    assert.deepEqual([start?.instanceId, ended?.statusCode], ['i-1', 430]);
-    assert.equal(rig.ports.cluster.attempts.size, 0);
-    const again = call(rig, 'b');
-    await turn();
-    assert.equal(given(agent).at(-1), 'b@i-1', 'an exception of a synchronous call does not cost the instance');
-    agent.says({ reports: [endedReport('b')] });
-    await again;
-  });
-
-  it('is refused when no instance became free in time', async () => {
-    const rig = startRig();
-    await assert.rejects(call(rig, 'a', 20), (error) => isRefusal(error) && error.reason === 'CONCURRENCY_EXHAUSTED');
-    assert.equal(rig.ports.cluster.attempts.size, 0);
-    const agent = rig.attach();
-    assert.deepEqual(given(agent), [], 'and does not run later');
-  });
-
-  for (const cancels of [false, true])
-    it(
-      cancels ? 'is stopped by its own policy when its caller leaves, if it asked for that' : 'runs on when its caller leaves',
-      async () => {
-        const rig = startRig();
-        const agent = rig.attach();
-        const leaving = new AbortController();
-        const answer = call(rig, 'a', 10_000, { signal: leaving.signal, cancels });
-        await turn();
-        agent.ready('i-1');
-        agent.says({ reports: [startedReport('a', 'i-1')] });
-        leaving.abort();
-        assert.deepEqual(
-          agent.all('stops').map(({ eventId, mode, policy }) => [eventId, mode, policy]),
-          cancels ? [['a', Mode.GRACEFUL, undefined]] : [],
-        );
-        agent.says({ reports: [endedReport('a', cancels ? 'killed' : 'returned')] });
-        assert.equal((await answer).ended?.statusCode, cancels ? 499 : 200);
-        assert.equal(rig.ports.cluster.attempts.size, 0, 'nothing of it stays');
-      },
-    );
-
-  it('gives an instance nothing while what its function left behind goes on', async () => {
-    const rig = startRig();
-    const agent = rig.attach();
-    const first = call(rig, 'a');
-    await turn();
-    agent.ready('i-1');
-    const end = endedReport('a');
-    if (end.report?.$case === 'ended') end.report.value.instanceBusy = true;
-    agent.says({ reports: [startedReport('a', 'i-1'), end] });
-    await first;
-    const second = call(rig, 'b');
-    await turn();
-    assert.deepEqual(given(agent), ['a@i-1', 'b@i-2'], 'another instance takes it');
-    agent.says({ reports: [startedReport('b', 'i-2'), endedReport('b')] });
-    await second;
-    agent.ready('i-1');
-    const third = call(rig, 'c');
-    await turn();
-    assert.equal(given(agent).at(-1), 'c@i-1', 'free again');
-    agent.says({ reports: [endedReport('c')] });
-    await third;
   });
 });
