@@ -10,7 +10,7 @@ const dir = mkdtempSync(join(tmpdir(), 'evenfall-gen-'));
 try {
   cpSync(join(ROOT, 'buf.gen.yaml'), join(dir, 'buf.gen.yaml'));
   execFileSync('buf', ['generate', '--output', dir], { cwd: ROOT, stdio: 'inherit' });
-  execFileSync('buf', ['build', '-o', join(dir, GEN, 'image.binpb')], { cwd: ROOT, stdio: 'inherit' });
+  execFileSync('buf', ['build', '--as-file-descriptor-set', '-o', join(dir, GEN, 'image.binpb')], { cwd: ROOT, stdio: 'inherit' });
   const different = compare(join(ROOT, GEN), join(dir, GEN));
   for (const file of different) process.stderr.write(`${GEN}/${file} is not what the protos say; run npm run gen\n`);
   process.exitCode = different.length > 0 ? 1 : 0;

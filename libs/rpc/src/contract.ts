@@ -45,3 +45,11 @@ export type Implementation<S> = { readonly [K in keyof S]: Call<S[K], CallContex
 
 /** What a caller holds. Whether a process boundary lies between is nobody's business. Expected failures reject with a `Refusal`. */
 export type ClientOf<S> = { readonly [K in keyof S]: OptionalSecond<Call<S[K], CallOptions>> };
+
+/** A service and what stands behind it. */
+export type BoundService = { readonly service: ServiceDefinition; readonly implementation: Readonly<Record<string, unknown>> };
+
+/** Puts a service and its implementation together, checked against each other. */
+export function bind<S extends ServiceDefinition>(service: S, implementation: Implementation<S>): BoundService {
+  return { service, implementation: implementation };
+}

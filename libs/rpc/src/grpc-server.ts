@@ -1,33 +1,22 @@
 import * as grpc from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Refusal } from '@evenfall/errors';
-import type { CallContext, Implementation, ServiceDefinition } from './contract.ts';
+import type { BoundService, CallContext, ServiceDefinition } from './contract.ts';
 import { serializing } from './encoded.ts';
 import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
 import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
 import { pushable } from './pushable.ts';
+import { reflectionServices } from './reflection.ts';
 import { releaseStreams } from './release-streams.ts';
-
-/** A service and what stands behind it. */
-export type BoundService = { readonly service: ServiceDefinition; readonly implementation: Readonly<Record<string, unknown>> };
-
-/** Puts a service and its implementation together, checked against each other. */
-export function bind<S extends ServiceDefinition>(service: S, implementation: Implementation<S>): BoundService {
-  return { service, implementation: implementation };
-}
 
 export type GrpcServerOptions = {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
   readonly services: readonly BoundService[];
-  /** A file descriptor set: switches reflection on. */
-  readonly reflectionImage?: Buffer;
-  /** Packages that reflection shows, e.g. "evenfall.v1". */
-  readonly reflectedServices?: readonly string[];
+  /** Switches reflection on: a file descriptor set, and full names of the services that are listed. Their packages are shown, and what those import. */
+  readonly reflection?: { readonly image: Uint8Array; readonly services: readonly string[] };
   readonly maxMessageBytes?: number;
   /** Asked before every call; throws a refusal to turn it away. */
   readonly authorize?: (context: CallContext, path: string) => void;
@@ -56,7 +45,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
   });
-  for (const { service, implementation } of options.services) {
+  const { reflection } = options;
+  const reflected = reflection ? reflectionServices(reflection.image, reflection.services) : [];
+  for (const { service, implementation } of [...options.services, ...reflected]) {
     const handlers: Record<string, grpc.UntypedHandleCall> = {};
     for (const [name, method] of Object.entries(service)) {
       handlers[name] = handlerOf(implementation[name] as AnyHandler, method.path, method, options);
@@ -67,13 +58,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     ]);
     server.addService(Object.fromEntries(sent) as grpc.ServiceDefinition, handlers);
   }
-  const health = new HealthImplementation({ '': 'SERVING' });
+  const served = ['', ...options.services.flatMap(({ service }) => serviceNames(service))];
+  const health = new HealthImplementation(Object.fromEntries(served.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
-  if (options.reflectionImage) {
-    const image = loadFileDescriptorSetFromBuffer(options.reflectionImage);
-    const shown = options.reflectedServices;
-    new ReflectionService(image, shown ? { services: [...shown] } : undefined).addToServer(server);
-  }
   const port = await new Promise<number>((resolve, reject) => {
     const host = options.host.includes(':') && !options.host.startsWith('[') ? `[${options.host}]` : options.host;
     server.bindAsync(`${host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
@@ -83,7 +70,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   return {
     port,
     async stop(graceMs) {
-      health.setStatus('', 'NOT_SERVING');
+      for (const name of served) health.setStatus(name, 'NOT_SERVING');
       const quiet = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
@@ -94,6 +81,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       server.forceShutdown();
     },
   };
+}
+
+/** Full name of a service, which its methods' paths ("/package.Service/Method") begin with. */
+function serviceNames(service: ServiceDefinition): string[] {
+  return Object.values(service)
+    .slice(0, 1)
+    .map(({ path }) => path.split('/')[1] ?? '');
 }
 
 type AnyHandler = (request: unknown, context: CallContext) => unknown;

@@ -3,4 +3,5 @@ export { pushable, type Pushable } from './pushable.ts';
 export { encodedMessage } from './encoded.ts';
 export { inProcessClient } from './in-process.ts';
 export { grpcClient, openPeer, type GrpcClient, type Peer, type PeerOptions } from './grpc-client.ts';
-export { startGrpcServer, bind, type GrpcServer, type GrpcServerOptions, type BoundService } from './grpc-server.ts';
+export { bind, type BoundService } from './contract.ts';
+export { startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc-server.ts';

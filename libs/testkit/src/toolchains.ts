@@ -25,6 +25,15 @@ export function goPrograms(dir: string): Readonly<Record<string, Buffer>> | unde
   );
 }
 
+/** A program that is published as a Go module, as "module/path@version"; kept in the user's cache. undefined, loudly, where there is no go. */
+export function goTool(module: string): string | undefined {
+  if (lacks('go', ['version'])) return undefined;
+  const dir = made(`go-tool ${module}`, [], (into) => {
+    run('go', ['install', module], { env: { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOBIN: into } });
+  });
+  return join(dir, /([^/]+)@[^@]*$/.exec(module)?.[1] ?? '');
+}
+
 /**
  * The program of a folder with a Cargo.toml, by the name of its package. It takes a minute to build: only where EVENFALL_TEST_RUST is set, or
  * EVENFALL_TEST_TOOLCHAINS is `required`. undefined otherwise.

@@ -61,14 +61,17 @@ export async function startGateway(
       host: settings.host,
       port: settings.grpcPort,
       services,
-      reflectionImage: readFileSync(new URL(import.meta.resolve('@evenfall/contracts/image.binpb'))),
-      reflectedServices: [
-        'evenfall.v1.FunctionService',
-        'evenfall.v1.EventService',
-        'evenfall.v1.InvocationService',
-        'evenfall.v1.LogService',
-        'evenfall.v1.OperatorService',
-      ],
+      reflection: {
+        image: readFileSync(new URL(import.meta.resolve('@evenfall/contracts/image.binpb'))),
+        services: [
+          'evenfall.v1.FunctionService',
+          'evenfall.v1.EventService',
+          'evenfall.v1.InvocationService',
+          'evenfall.v1.LogService',
+          'evenfall.v1.OperatorService',
+          'grpc.health.v1.Health',
+        ],
+      },
       authorize(context) {
         counts.grpc.request();
         authenticate(context.header('authorization'));
