@@ -90,6 +90,7 @@ export type EventAnswer = {
   readonly trigger: string;
   readonly state: string;
   readonly status_code: number;
+  /** JSON of the function: from the command's client a `RawJson`, or null. So are `error` and the payload of a dead letter. */
   readonly result: unknown;
   readonly error: unknown;
   readonly create_time: string | null;

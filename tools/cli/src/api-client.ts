@@ -1,3 +1,4 @@
+import { parseKeeping } from '@evenfall/json-text';
 import { type ApiError, Failure } from './failure.ts';
 import { readEventStream, type ServerSentEvent } from './event-stream.ts';
 
@@ -14,7 +15,7 @@ export type CallOptions = {
 /** Talks to the REST door. What it refuses is thrown as a `Failure`. */
 export type ApiClient = {
   readonly url: string;
-  /** The answer's JSON; the caller says what it is. */
+  /** The answer's JSON; the caller says what it is. Payloads, results and errors of functions stay text: see `parseAnswer`. */
   call<T>(method: string, path: string, options?: CallOptions): Promise<T>;
   /** The answer's server-sent events. */
   stream(path: string, options?: CallOptions & { readonly signal?: AbortSignal }): AsyncGenerator<ServerSentEvent>;
@@ -51,7 +52,7 @@ export function createApiClient(url: string, accessKey: string | undefined): Api
     async call<T>(method: string, path: string, options: CallOptions = {}) {
       const response = await send(method, path, options);
       const text = await response.text();
-      return (text === '' ? undefined : JSON.parse(text)) as T; // the shape is the door's documented one
+      return (text === '' ? undefined : parseAnswer(text)) as T; // the shape is the door's documented one
     },
     async *stream(path, options = {}) {
       const headers = { accept: 'text/event-stream', ...options.headers };
@@ -59,6 +60,14 @@ export function createApiClient(url: string, accessKey: string | undefined): Api
       if (response.body) yield* readEventStream(response.body);
     },
   };
+}
+
+/** Members that hold JSON of a user: it is shown as the server sent it, not as JavaScript would write it. */
+const OF_USERS: ReadonlySet<string> = new Set(['payload', 'result', 'error']);
+
+/** Parses what the door sent; values of `payload`, `result` and `error` are `RawJson`, or null. */
+export function parseAnswer(text: string): unknown {
+  return parseKeeping(text, OF_USERS);
 }
 
 /** Whether nothing is there: the door may be closed, or be somewhere else. */

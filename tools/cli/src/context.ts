@@ -7,7 +7,7 @@ export type Context = {
   readonly terminal: Terminal;
   readonly namespace: string;
   /** Reads standard input to its end. */
-  readonly readStdin: () => Promise<string>;
+  readonly readStdin: () => Promise<Uint8Array>;
   /** Whether standard input was handed over on purpose: a file, or a shell's pipe. */
   readonly stdinHasPayload: boolean;
 };

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { runCommand } from './run.ts';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -11,7 +11,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
   stdout: (line) => void process.stdout.write(line),
   stderr: (line) => void process.stderr.write(line),
-  readStdin: () => text(process.stdin),
+  readStdin: () => buffer(process.stdin),
   stdinHasPayload: stdinHasPayload(),
   stdoutIsTerminal: process.stdout.isTTY,
 });

@@ -32,7 +32,7 @@ export type Surroundings = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
-  readonly readStdin: () => Promise<string>;
+  readonly readStdin: () => Promise<Uint8Array>;
   readonly stdinHasPayload: boolean;
   readonly stdoutIsTerminal: boolean;
 };

@@ -1,3 +1,4 @@
+import { stringify } from '@evenfall/json-text';
 import Table from 'cli-table3';
 import pico from 'picocolors';
 
@@ -27,7 +28,7 @@ export function createTerminal({ json, color, stdout, stderr }: TerminalOptions)
     say: (line) => {
       if (!json) stdout(`${line}\n`);
     },
-    show: (value, forPeople) => stdout(`${json ? JSON.stringify(value) : forPeople()}\n`),
+    show: (value, forPeople) => stdout(`${json ? stringify(value) : forPeople()}\n`),
     error: (line) => stderr(`${line}\n`),
   };
 }

@@ -1,5 +1,6 @@
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
+import { jsonOrString } from '@evenfall/json-text';
 
 /**
  * What a destination is told: the event as it ended, and its payload. Payload, result and error are JSON text already and are put in as they
@@ -26,22 +27,11 @@ export function deliveryDocument({ event, payload }: StoredEvent): Buffer {
   });
   return Buffer.concat([
     Buffer.from(`{"event":${head.slice(0, -1)},"result":`),
-    valueOf(event.result),
+    Buffer.from(jsonOrString(event.result)),
     Buffer.from(',"error":'),
-    valueOf(event.error),
+    Buffer.from(jsonOrString(event.error)),
     Buffer.from(`,${tail.slice(1)},"payload":`),
-    valueOf(payload),
+    Buffer.from(jsonOrString(payload)),
     Buffer.from('}'),
   ]);
-}
-
-/** JSON text as it is; what was cut on its way is JSON no more, and is told as text. */
-function valueOf(text: Buffer): Buffer {
-  if (text.length === 0) return Buffer.from('null');
-  try {
-    JSON.parse(text.toString('utf8'));
-    return text;
-  } catch {
-    return Buffer.from(JSON.stringify(text.toString('utf8')));
-  }
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { pretty, rawText } from '@evenfall/json-text';
 import type { EventAnswer, InvocationAnswer } from '../answers.ts';
 import { type Context, functionPath } from '../context.ts';
 import { Failure, usage } from '../failure.ts';
@@ -19,7 +20,7 @@ export type InvokeOptions = {
 export async function invoke(context: Context, name: string, options: InvokeOptions): Promise<void> {
   const needsAsync = (['delay', 'idempotencyKey', 'wait'] as const).filter((option) => options[option] !== undefined);
   if (!options.async && needsAsync.length > 0) throw usage('--delay, --idempotency-key and --wait go with --async');
-  const body = { bytes: Buffer.from(await payloadOf(context, options)), type: 'application/json' };
+  const body = { bytes: await payloadOf(context, options), type: 'application/json' };
   const path = functionPath(context.namespace, name);
   if (!options.async) {
     showAnswer(context, await context.api.call('POST', `${path}:invoke`, { body, query: { qualifier: options.qualifier } }));
@@ -37,7 +38,7 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
 
 function showAnswer({ terminal }: Context, answer: InvocationAnswer): void {
   const failed = answer.status_code !== 200;
-  terminal.show(answer, () => JSON.stringify(failed ? answer.error : answer.result, null, 2));
+  terminal.show(answer, () => pretty(rawText(failed ? answer.error : answer.result)));
   if (!terminal.json)
     terminal.error(
       terminal.color.dim(
@@ -47,13 +48,14 @@ function showAnswer({ terminal }: Context, answer: InvocationAnswer): void {
   if (failed) throw new Failure(`The function failed with ${answer.status_code}.`);
 }
 
-async function payloadOf(context: Context, { payload, file }: InvokeOptions): Promise<string> {
+/** The bytes as they are: what is wrong with them the server says. */
+async function payloadOf(context: Context, { payload, file }: InvokeOptions): Promise<Uint8Array> {
   if (payload !== undefined && file !== undefined) throw usage('give --payload or --file, not both');
   if (file !== undefined && file !== '-') {
-    return readFile(file, 'utf8').catch((error: unknown) => {
+    return readFile(file).catch((error: unknown) => {
       throw usage(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     });
   }
-  if (payload !== undefined) return payload;
-  return file === '-' || context.stdinHasPayload ? context.readStdin() : '';
+  if (payload !== undefined) return Buffer.from(payload);
+  return file === '-' || context.stdinHasPayload ? context.readStdin() : new Uint8Array();
 }

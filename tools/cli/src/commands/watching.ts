@@ -1,4 +1,4 @@
-import type { ApiClient } from '../api-client.ts';
+import { type ApiClient, parseAnswer } from '../api-client.ts';
 import { type EventAnswer, hasEnded } from '../answers.ts';
 import { eventPath } from '../context.ts';
 import { type ApiError, Failure } from '../failure.ts';
@@ -9,7 +9,7 @@ export async function* changesOf(api: ApiClient, id: string): AsyncGenerator<Eve
   for (let quietEnds = 0; quietEnds < 5; quietEnds++) {
     for await (const { id: version, event: kind, data } of api.stream(`${eventPath(id)}:watch`, { headers: { 'last-event-id': lastId } })) {
       if (kind === 'error') throw failureOf(data);
-      const event = JSON.parse(data) as EventAnswer; // the door's documented shape
+      const event = parseAnswer(data) as EventAnswer; // the door's documented shape
       yield event;
       if (hasEnded(event)) return;
       lastId = version ?? lastId;

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { rawText } from '@evenfall/json-text';
 import type { ApiClient } from '../api-client.ts';
 import { type EventAnswer, hasEnded, type LogLineAnswer } from '../answers.ts';
 import { deployFolder } from '../commands/deploy.ts';
@@ -38,14 +39,14 @@ export async function playStory(api: ApiClient, tell: (line: string) => void): P
 
 /** Whether the story ended as it should: the function came to its own end after the signal, and its answer was kept. */
 export function endedWell({ event }: Story): boolean {
-  return event.state === 'TERMINATED' && event.status_code === 200 && event.result === 'END';
+  return event.state === 'TERMINATED' && event.status_code === 200 && rawText(event.result) === '"END"';
 }
 
 async function untilRunning(api: ApiClient, id: string): Promise<void> {
   for await (const event of changesOf(api, id)) {
     if (event.state === 'RUNNING') return;
     if (hasEnded(event))
-      throw new Failure(`The event ended ${event.state} with ${event.status_code} before it ran: ${JSON.stringify(event.error)}`);
+      throw new Failure(`The event ended ${event.state} with ${event.status_code} before it ran: ${rawText(event.error)}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { rawText } from '@evenfall/json-text';
 import type { DeadLetterAnswer } from '../answers.ts';
 import { stateText, table, type Terminal, timeText } from '../terminal.ts';
 import { eventText } from './event-text.ts';
@@ -6,7 +7,7 @@ type Color = Terminal['color'];
 
 /** One dead letter: the event as it ended, and what it was accepted with. */
 export function deadLetterText({ event, payload }: DeadLetterAnswer, color: Color): string {
-  return `${eventText(event, color)}\n  payload   ${JSON.stringify(payload)}`;
+  return `${eventText(event, color)}\n  payload   ${rawText(payload)}`;
 }
 
 export function deadLettersText(letters: readonly DeadLetterAnswer[], color: Color): string {
@@ -17,7 +18,7 @@ export function deadLettersText(letters: readonly DeadLetterAnswer[], color: Col
     event.status_code ? String(event.status_code) : '',
     timeText(event.end_time),
     String(event.attempts.length),
-    short(JSON.stringify(payload)),
+    short(rawText(payload)),
   ]);
   return table(['EVENT', 'STATE', 'CODE', 'ENDED', 'ATTEMPTS', 'PAYLOAD'], rows, color);
 }

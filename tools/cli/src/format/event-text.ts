@@ -1,3 +1,4 @@
+import { rawText } from '@evenfall/json-text';
 import type { AttemptAnswer, CountAnswer, DeliveryAnswer, EventAnswer, LogLineAnswer, TerminationAnswer } from '../answers.ts';
 import { stateText, table, type Terminal, timeText } from '../terminal.ts';
 
@@ -15,8 +16,8 @@ export function eventText(event: EventAnswer, color: Color): string {
   if (event.redriven_from !== undefined) lines.push(`  made of   the dead letter of ${event.redriven_from}`);
   if (event.origin_event_id !== undefined) lines.push(`  tells of  ${event.origin_event_id}`);
   if (event.next_attempt_time !== null) lines.push(`  not until ${timeText(event.next_attempt_time)}`);
-  if (event.result !== null) lines.push(`  result    ${JSON.stringify(event.result)}`);
-  if (event.error !== null) lines.push(`  error     ${color.red(JSON.stringify(event.error))}`);
+  if (event.result !== null) lines.push(`  result    ${rawText(event.result)}`);
+  if (event.error !== null) lines.push(`  error     ${color.red(rawText(event.error))}`);
   if (event.attempts.length > 0) lines.push('', indent(attemptsText(event.attempts, color)));
   for (const { number, stop } of event.attempts) if (stop) lines.push('', indent(`attempt ${number}\n${receiptText(stop, color)}`));
   if (event.termination) lines.push('', indent(receiptText(event.termination, color)));

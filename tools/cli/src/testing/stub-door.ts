@@ -1,11 +1,17 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { runCommand } from '../run.ts';
 
 /** One request the door got. */
-export type Asked = { readonly method: string; readonly url: string; readonly headers: IncomingMessage['headers']; readonly body: string };
-/** What it answers: JSON, or server-sent events. */
-export type Answer = { readonly status?: number; readonly json?: unknown; readonly stream?: string };
+export type Asked = {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+  readonly bytes: Buffer;
+};
+/** What it answers: JSON, JSON text, or server-sent events. */
+export type Answer = { readonly status?: number; readonly json?: unknown; readonly text?: string; readonly stream?: string };
 
 /** A REST door that answers as it is told. */
 export type StubDoor = { readonly url: string; readonly asked: Asked[]; close(): void };
@@ -13,13 +19,13 @@ export type StubDoor = { readonly url: string; readonly asked: Asked[]; close():
 export async function stubDoor(answer: (asked: Asked) => Answer): Promise<StubDoor> {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
-      const one = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
+    void buffer(request).then((bytes) => {
+      const one = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body: bytes.toString('utf8'), bytes };
       asked.push(one);
-      const { status = 200, json, stream } = answer(one);
+      const { status = 200, json, stream, text = json === undefined ? undefined : JSON.stringify(json) } = answer(one);
       if (stream !== undefined) response.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream);
-      else if (json === undefined) response.writeHead(204).end();
-      else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+      else if (text === undefined) response.writeHead(204).end();
+      else response.writeHead(status, { 'content-type': 'application/json' }).end(text);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -42,7 +48,7 @@ export type Ran = { readonly code: number; readonly out: string; readonly err: s
 export async function run(
   url: string,
   args: readonly string[],
-  more: { readonly env?: Record<string, string>; readonly stdin?: string } = {},
+  more: { readonly env?: Record<string, string>; readonly stdin?: string | Buffer } = {},
 ): Promise<Ran> {
   let out = '';
   let err = '';
@@ -50,7 +56,7 @@ export async function run(
     env: { EVENFALL_URL: url, ...more.env },
     stdout: (line) => void (out += line),
     stderr: (line) => void (err += line),
-    readStdin: () => Promise.resolve(more.stdin ?? ''),
+    readStdin: () => Promise.resolve(Buffer.from(more.stdin ?? '')),
     stdinHasPayload: more.stdin !== undefined,
     stdoutIsTerminal: false,
   });

@@ -1,10 +1,11 @@
 import type { DeadLetter } from '@evenfall/contracts/v1/event_service';
+import { jsonOrString } from '@evenfall/json-text';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
 import type { Gateway } from '../../ports.ts';
 import { callerOf } from './caller.ts';
-import { eventText, rawJson } from './event-json.ts';
+import { eventText } from './event-json.ts';
 import { EventPath, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
 
 const DEAD_LETTER = '/v1/dead-letters/:event_id([^:/]+)';
@@ -67,5 +68,5 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
 }
 
 function deadLetterText({ event, payload }: DeadLetter): string {
-  return `{"event":${event ? eventText(event) : 'null'},"payload":${rawJson(payload)}}`;
+  return `{"event":${event ? eventText(event) : 'null'},"payload":${jsonOrString(payload)}}`;
 }

@@ -1,11 +1,12 @@
 import { type Attempt, Attempt_Outcome, type Event, Event_State } from '@evenfall/contracts/v1/event';
+import { jsonOrString } from '@evenfall/json-text';
 import { deliveryJson } from './destination-json.ts';
 import { nameOf } from './enum-names.ts';
 import { terminationJson } from './termination-json.ts';
 
 /**
- * Writes an event as JSON text. Result and error are JSON already and are put in as they are: parsing them only to write them again would
- * cost the most where they are largest, and would change numbers that JavaScript cannot hold.
+ * Writes an event as JSON text. Results and errors are JSON already and are put in as they are: writing them again would change numbers that
+ * JavaScript cannot hold. What is no JSON (it was cut, or stored before agents checked it) is shown as a string.
  */
 export function eventText(event: Event): string {
   const head = JSON.stringify({
@@ -24,19 +25,18 @@ export function eventText(event: Event): string {
     start_time: event.startTime ?? null,
     end_time: event.endTime ?? null,
     next_attempt_time: event.nextAttemptTime ?? null,
-    attempts: event.attempts.map(attemptJson),
     termination: event.termination ? terminationJson(event.termination) : null,
     ...(event.redrivenFrom === '' ? {} : { redriven_from: event.redrivenFrom }),
     ...(event.originEventId === '' ? {} : { origin_event_id: event.originEventId }),
     ...(event.deliveries.length === 0 ? {} : { deliveries: event.deliveries.map(deliveryJson) }),
   });
-  const result = event.resultTruncated ? JSON.stringify(event.result.toString('utf8')) : rawJson(event.result); // what was cut is JSON no more
-  return `${head.slice(0, -1)},"result":${result},"error":${rawJson(event.error)},${tail.slice(1)}`;
+  const attempts = `"attempts":[${event.attempts.map(attemptText).join(',')}]`;
+  return `${head.slice(0, -1)},"result":${jsonOrString(event.result)},"error":${jsonOrString(event.error)},${attempts},${tail.slice(1)}`;
 }
 
-/** JSON text as it is; nothing is null. */
-export function rawJson(text: Buffer): string {
-  return text.length === 0 ? 'null' : text.toString('utf8');
+function attemptText(attempt: Attempt): string {
+  const text = JSON.stringify(attemptJson(attempt));
+  return attempt.error.length === 0 ? text : `${text.slice(0, -1)},"error":${jsonOrString(attempt.error)}}`;
 }
 
 function attemptJson(attempt: Attempt): object {
@@ -55,18 +55,9 @@ function attemptJson(attempt: Attempt): object {
     memory_bytes: Number(attempt.memoryBytes),
     ...(outcome === 'EXITED' ? { exit_code: attempt.exitCode } : {}),
     ...(attempt.signal === '' ? {} : { signal: attempt.signal }),
-    ...(attempt.error.length === 0 ? {} : { error: parsed(attempt.error) }),
     ...(cold
       ? { cold_start_detail: { pull_code_ms: cold.pullCodeMs, init_runtime_ms: cold.initRuntimeMs, init_function_ms: cold.initFunctionMs } }
       : {}),
     ...(attempt.stop ? { stop: terminationJson(attempt.stop) } : {}),
   };
-}
-
-function parsed(text: Buffer): unknown {
-  try {
-    return JSON.parse(text.toString('utf8'));
-  } catch {
-    return text.toString('utf8'); // cut on its way: better shown as text than not at all
-  }
 }

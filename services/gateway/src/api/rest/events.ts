@@ -1,12 +1,5 @@
 import { Event_State } from '@evenfall/contracts/v1/event';
-import {
-  type EventSubmission,
-  ListEventsRequest_Order,
-  ListEventsRequest_OrderBy,
-  TerminateEventRequest_Wait,
-} from '@evenfall/contracts/v1/event_service';
-import { refuse } from '@evenfall/errors';
-import { durationOfMs, parseDuration, type ProtoDuration } from '@evenfall/time';
+import { ListEventsRequest_Order, ListEventsRequest_OrderBy, TerminateEventRequest_Wait } from '@evenfall/contracts/v1/event_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
@@ -15,7 +8,8 @@ import { getEvent } from '../../flows/get-event.ts';
 import { countEvents, listEvents } from '../../flows/list-events.ts';
 import { terminateEvent } from '../../flows/terminate-event.ts';
 import type { Gateway } from '../../ports.ts';
-import { parseBody, takeBytes } from './bodies.ts';
+import { delayOf, submissionsOf } from './batch-body.ts';
+import { takeBytes } from './bodies.ts';
 import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { dateOf } from './dates.ts';
@@ -207,49 +201,6 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
   );
 }
 
-function submissionsOf(body: Buffer): EventSubmission[] {
-  const parsed = parseBody(body);
-  const events = isRecord(parsed) ? parsed['events'] : undefined;
-  if (!Array.isArray(events) || Object.keys(parsed as object).length !== 1) {
-    throw refuse('INVALID_FIELD', { field: 'events', rule: 'the body is {"events": [...]} and nothing else' });
-  }
-  if (events.length > MAX_BATCH_EVENTS) throw refuse('INVALID_FIELD', { field: 'events', rule: `1 to ${MAX_BATCH_EVENTS} events` });
-  return events.map(submissionOf);
-}
-
-function submissionOf(item: unknown, index: number): EventSubmission {
-  const fault = (field: string, rule: string) => refuse('INVALID_FIELD', { field: `events[${index}]${field}`, rule });
-  if (!isRecord(item)) throw fault('', 'an object with payload, idempotency_key and delay');
-  for (const key of Object.keys(item)) {
-    if (key !== 'payload' && key !== 'idempotency_key' && key !== 'delay') throw fault(`.${key.slice(0, 40)}`, 'there is no such field');
-  }
-  const { payload = null, idempotency_key: key = '', delay = '' } = item;
-  if (typeof key !== 'string') throw fault('.idempotency_key', 'text');
-  if (typeof delay !== 'string') throw fault('.delay', 'a duration such as "30s"');
-  return { payload: bytesOfJson(payload, index), idempotencyKey: key, delay: delayOf(`events[${index}].delay`, delay) };
-}
-
-/** JSON can be read to a greater depth than it can be written. */
-function bytesOfJson(payload: unknown, index: number): Buffer {
-  try {
-    return Buffer.from(JSON.stringify(payload));
-  } catch (error) {
-    if (error instanceof RangeError) throw refuse('PAYLOAD_NOT_JSON', { detail: 'it is nested too deeply', index });
-    throw error;
-  }
-}
-
-function delayOf(field: string, text: string): ProtoDuration | undefined {
-  if (text === '') return undefined;
-  const ms = parseDuration(text);
-  if (ms === undefined) throw refuse('INVALID_FIELD', { field, rule: 'a duration such as "500ms", "30s", "10m" or "6h"' });
-  return durationOfMs(ms);
-}
-
 function textOf(header: string | string[] | undefined): string {
   return typeof header === 'string' ? header : '';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

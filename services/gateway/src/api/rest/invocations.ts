@@ -1,12 +1,12 @@
 import { refuse } from '@evenfall/errors';
 import { durationOfMs, parseDuration } from '@evenfall/time';
+import { jsonOrString } from '@evenfall/json-text';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { invokeFunction } from '../../flows/invoke-function.ts';
 import type { Gateway } from '../../ports.ts';
 import { takeBytes } from './bodies.ts';
 import { callerOf } from './caller.ts';
-import { rawJson } from './event-json.ts';
 import { FunctionPath, ref } from './schemas.ts';
 
 const Query = Type.Object(
@@ -54,7 +54,7 @@ export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
           queueTimeout: queueMs === undefined ? undefined : durationOfMs(queueMs),
           cancelOnDisconnect: request.headers['evenfall-cancel'] === 'on-disconnect',
         });
-        const outcome = answer.error.length > 0 ? `"error":${rawJson(answer.error)}` : `"result":${rawJson(answer.result)}`;
+        const outcome = answer.error.length > 0 ? `"error":${jsonOrString(answer.error)}` : `"result":${jsonOrString(answer.result)}`;
         const rest = JSON.stringify({
           log_tail: answer.logTail,
           duration_ms: answer.durationMs,
