@@ -1,4 +1,4 @@
-import { parseKeeping } from '@evenfall/json-text';
+import { JsonFault, parseKeeping } from '@evenfall/json-text';
 import { type ApiError, Failure } from './failure.ts';
 import { readEventStream, type ServerSentEvent } from './event-stream.ts';
 
@@ -67,7 +67,12 @@ const OF_USERS: ReadonlySet<string> = new Set(['payload', 'result', 'error']);
 
 /** Parses what the door sent; values of `payload`, `result` and `error` are `RawJson`, or null. */
 export function parseAnswer(text: string): unknown {
-  return parseKeeping(text, OF_USERS);
+  try {
+    return parseKeeping(text, OF_USERS);
+  } catch (error) {
+    if (error instanceof JsonFault) throw new Failure(`The server's answer is not JSON: ${error.message}.`);
+    throw error;
+  }
 }
 
 /** Whether nothing is there: the door may be closed, or be somewhere else. */

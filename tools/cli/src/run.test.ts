@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { compact } from '@evenfall/json-text';
+import { hostileJson } from '@evenfall/json-text/testing';
+import { tempDir } from '@evenfall/testkit';
+import fc from 'fast-check';
 import { type Answer, type Asked, run, stubDoor, type StubDoor } from './testing/stub-door.ts';
 
 const EVENT = {
@@ -88,6 +94,72 @@ describe('the evenfall command', () => {
     assert.equal(ran.code, 0, ran.err);
     assert.deepEqual(ran.out.match(/RUNNING|SUCCEEDED/g), ['RUNNING', 'SUCCEEDED']);
     assert.equal(door.asked.at(-1)?.headers['last-event-id'], '4');
+  });
+
+  it('takes a log up again where it broke, and ends with it', async () => {
+    const line = (n: number): string =>
+      `id: ${n}\nevent: line\ndata: ${JSON.stringify({ time: null, stream: 'STDOUT', attempt: 1, instance_id: 'i', text: `line ${n}` })}\n\n`;
+    answer = ({ headers }) =>
+      headers['last-event-id'] === undefined ? { stream: line(1) } : { stream: `${line(2)}id: end\r\nevent: end\r\ndata: {}\r\n\r\n` };
+    const ran = await run(door.url, ['logs', 'e1', '-f']);
+    assert.equal(ran.code, 0, ran.err);
+    assert.deepEqual(ran.out.match(/line \d/g), ['line 1', 'line 2']);
+    assert.equal(door.asked.at(-1)?.headers['last-event-id'], '1');
+  });
+
+  it('shows JSON of users as the server sent it', async () => {
+    const asText = (name: string, json: string): string =>
+      JSON.stringify({ ...ENDED, result: null, [name]: 'HERE' }).replace('"HERE"', json);
+    const call = (name: string, json: string): string =>
+      `{"event_id":"x","status_code":${name === 'result' ? 200 : 430},"${name}":${json},"log_tail":"","duration_ms":1,"memory_bytes":1}`;
+    const check = async (json: string): Promise<void> => {
+      const shown = compact(json);
+      for (const name of ['result', 'error']) {
+        answer = ({ method, url }) => {
+          const event = asText(name, json);
+          if (url.endsWith(':watch')) return { stream: `id: 1\nevent: change\ndata: ${event.split(/\r?\n/).join('\ndata: ')}\n\n` };
+          if (url.endsWith(':invoke')) return { text: call(name, json) };
+          if (url.includes('dead-letters')) return { text: `{"event":${event},"payload":${json}}` };
+          return { text: method === 'GET' && url.includes('/events?') ? `{"events":[${event}],"next_page_token":""}` : event };
+        };
+        for (const args of [
+          ['invoke', 'f', '--payload', '1'],
+          ['invoke', 'f', '--payload', '1', '--async', '--wait'],
+          ['events', 'get', 'e1'],
+          ['events', 'watch', 'e1'],
+          ['events', 'list', 'f'],
+          ['dead-letters', 'get', 'e1'],
+        ]) {
+          const machine = await run(door.url, [...args, '--json']);
+          assert.ok(machine.out.includes(`"${name}":${shown}`), `${args.join(' ')}: ${machine.out.slice(0, 400)}`);
+          assert.equal(machine.out.trimEnd().split('\n').length, 1);
+          if (args[1] === 'watch' || args[1] === 'list') continue; // for people they show no result
+          if (json === 'null') continue;
+          const people = await run(door.url, args);
+          assert.ok(compact(people.out).includes(shown), `${args.join(' ')}: ${people.out.slice(0, 400)}`);
+        }
+      }
+    };
+    await check('{"n":12345678901234567890,"one":1.0,"minus":-0,"far":1E400,"b":1,"b":2,"2":0,"1":0}');
+    await check('{"answer": 42}\n');
+    await fc.assert(fc.asyncProperty(hostileJson({ isFlat: true }), check), { numRuns: 15 });
+  });
+
+  it('sends the bytes of a file, or of standard input, as they are', async () => {
+    const bytes = Buffer.from('{"v":"caf\xe9", "n": 1.0}\n', 'latin1');
+    const folder = tempDir('invoke');
+    try {
+      const file = join(folder.path, 'payload.json');
+      writeFileSync(file, bytes);
+      answer = () => ({ json: EVENT });
+      for (const more of [{ args: ['--file', file] }, { args: [], stdin: bytes }, { args: ['--file', '-'], stdin: bytes }]) {
+        const ran = await run(door.url, ['invoke', 'f', '--async', ...more.args], 'stdin' in more ? { stdin: more.stdin } : {});
+        assert.equal(ran.code, 0, ran.err);
+        assert.ok(door.asked.at(-1)?.bytes.equals(bytes));
+      }
+    } finally {
+      folder.remove();
+    }
   });
 
   it('terminates as it is told', async () => {

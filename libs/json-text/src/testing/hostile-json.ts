@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
-/** JSON texts that `JSON.parse` and `JSON.stringify` would not give back as they were. */
-export function hostileJson(): fc.Arbitrary<string> {
+/** JSON texts that `JSON.parse` and `JSON.stringify` would not give back as they were; some are nested very deeply, unless `isFlat`. */
+export function hostileJson({ isFlat = false } = {}): fc.Arbitrary<string> {
   const space = fc.constantFrom('', '', '', ' ', '\n', '\r\n', '\t', ' \n ');
   const number = fc.constantFrom('9007199254740993', '12345678901234567890', '1.0', '-0', '-0.0', '1E400', '1e2', '1e-400', '0.1e+1', '7');
   const text = fc.constantFrom(
@@ -32,6 +32,7 @@ export function hostileJson(): fc.Arbitrary<string> {
       ),
     };
   });
+  if (isFlat) return value;
   const deep = fc.integer({ min: 1, max: 3_000 }).map((depth) => `${'['.repeat(depth)}1.0${']'.repeat(depth)}`);
   return fc.oneof({ weight: 20, arbitrary: value }, { weight: 1, arbitrary: deep });
 }

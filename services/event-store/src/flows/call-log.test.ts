@@ -37,7 +37,7 @@ function world() {
       watchers.tell(id);
     },
     list: async (pageSize = 0, pageToken = '') => listLogLines(ports, { eventId: id, pageSize, pageToken, filter: undefined }, signal),
-    tail: () => tailLogLines(ports, { eventId: id, filter: undefined }, signal),
+    tail: (resumeToken = '') => tailLogLines(ports, { eventId: id, filter: undefined, resumeToken }, signal),
   };
 }
 
@@ -75,6 +75,20 @@ describe('The log of a synchronous call', () => {
       if (seen.length === 2) store(PLATFORM, `Report RequestId:${id} Duration:1ms`);
     }
     assert.deepEqual(seen, [`START RequestId: ${id}`, 'hello', `Report RequestId:${id} Duration:1ms`]);
+  });
+
+  it('is followed from any line on', async () => {
+    const { id, store, tail } = world();
+    const all = [`START RequestId: ${id}`, 'one', 'two', `Report RequestId:${id} Duration:1ms`];
+    all.forEach((text) => store(text.length === 3 ? STDOUT : PLATFORM, text));
+    const tokens: string[] = [''];
+    for await (const { resumeTokens } of tail()) tokens.push(...resumeTokens);
+    for (const [i, token] of tokens.entries()) {
+      const seen: string[] = [];
+      for await (const { lines } of tail(token)) seen.push(...texts(lines));
+      assert.deepEqual(seen, all.slice(i), token);
+    }
+    await assert.rejects(tail('1.2').next(), (error) => isRefusal(error) && error.reason === 'INVALID_PAGE_TOKEN');
   });
 
   it('is not found where nothing was written', async () => {

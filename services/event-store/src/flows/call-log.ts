@@ -9,7 +9,10 @@ const LATE_MS = 250;
 /** A log nobody has added to for so long is that of a call whose host has gone: a call may take 900 s. */
 const SILENT_MS = 910_000;
 const BATCH = 1_000;
-const BEGIN = { attempt: 0, sequence: 0 };
+const BEGIN: Place = { attempt: 0, sequence: 0 };
+
+type Place = { readonly attempt: number; readonly sequence: number };
+type StoredLine = Awaited<ReturnType<LogTable['list']>>[number];
 
 type Ports = { readonly logs: LogTable; readonly watchers: Watchers };
 
@@ -18,11 +21,17 @@ type Ports = { readonly logs: LogTable; readonly watchers: Watchers };
  * ends with what is there, within moments of the call's end all of it. Throws EVENT_NOT_FOUND if there is none: a call that wrote
  * nothing has left nothing.
  */
-export async function* readCallLog(ports: Ports, eventId: string, follow: boolean, signal: AbortSignal): AsyncGenerator<LogLine[]> {
+export async function* readCallLog(
+  ports: Ports,
+  eventId: string,
+  follow: boolean,
+  signal: AbortSignal,
+  from: Place = BEGIN,
+): AsyncGenerator<readonly StoredLine[]> {
   const wake = wakeable(signal);
   const leave = ports.watchers.watch(eventId, () => wake.rouse());
-  let place = BEGIN;
-  let begun = false;
+  let place = from;
+  let begun = from.sequence > 0;
   let untilMs = performance.now() + LATE_MS;
   try {
     for (;;) {
@@ -33,7 +42,7 @@ export async function* readCallLog(ports: Ports, eventId: string, follow: boolea
         if (!begun && !isBegin(eventId, found[0]?.line)) break;
         begun = true;
         place = { attempt: end.line.attempt, sequence: end.sequence };
-        yield found.map(({ line }) => line);
+        yield found;
         if (isEnd(eventId, end.line)) return;
         if (follow) untilMs = performance.now() + SILENT_MS;
         if (found.length === BATCH) continue;

@@ -40,6 +40,6 @@ async function eventLog(logs: LogTable, event: Event): Promise<LogLine[]> {
 
 async function callLog(ports: { logs: LogTable; watchers: Watchers }, eventId: string, signal: AbortSignal): Promise<LogLine[]> {
   const lines: LogLine[] = [];
-  for await (const some of readCallLog(ports, eventId, false, signal)) lines.push(...some);
+  for await (const some of readCallLog(ports, eventId, false, signal)) lines.push(...some.map(({ line }) => line));
   return lines;
 }

@@ -1,5 +1,6 @@
+import { refuse } from '@evenfall/errors';
 import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine, signalsOf } from '@evenfall/event-model';
-import type { Attempt } from '@evenfall/contracts/v1/event';
+import type { Attempt, Event } from '@evenfall/contracts/v1/event';
 import {
   type LogLine,
   LogLine_Stream as Stream,
@@ -7,6 +8,7 @@ import {
   type TailLogLinesResponse,
 } from '@evenfall/contracts/v1/log_service';
 import { passes } from '../domain/log-filter.ts';
+import { beginOf, type LogPlace, readPlace, writePlace } from '../domain/log-place.ts';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
@@ -16,55 +18,36 @@ import { wakeable } from './wakeable.ts';
 const LOOK_MS = 1_000;
 const BATCH = 1_000;
 
+type Ports = GetPorts & { readonly logs: LogTable; readonly watchers: Watchers };
+/** A line, and the place after it. */
+type Placed = { readonly line: LogLine; readonly place: LogPlace };
+
 /** Sends the log of one event, or of one synchronous call, as it grows, and ends with it. Platform lines come where they happen. */
 export async function* tailLogLines(
-  ports: GetPorts & { logs: LogTable; watchers: Watchers },
-  { eventId, filter }: TailLogLinesRequest,
+  ports: Ports,
+  { eventId, filter, resumeToken }: TailLogLinesRequest,
   signal: AbortSignal,
 ): AsyncGenerator<TailLogLinesResponse> {
-  const those = (lines: readonly LogLine[]): LogLine[] => lines.filter((line) => passes(line, filter));
+  let place = readPlace(resumeToken);
+  if (!place) throw refuse('INVALID_PAGE_TOKEN');
+  const answer = (lines: readonly Placed[]): TailLogLinesResponse => {
+    const passed = lines.filter(({ line }) => passes(line, filter));
+    return { lines: passed.map(({ line }) => line), resumeTokens: passed.map((one) => writePlace(one.place)) };
+  };
   let event = await findEvent(ports, { id: eventId, after: [] });
   if (!event) {
-    for await (const lines of readCallLog(ports, eventId, true, signal)) yield { lines: those(lines) };
+    for await (const found of readCallLog(ports, eventId, true, signal, place))
+      yield answer(found.map(({ line, sequence }) => ({ line, place: { ...beginOf(line.attempt), sequence } })));
     return;
   }
   const wake = wakeable(signal);
   const leave = ports.watchers.watch(eventId, () => wake.rouse());
-  let attempts = 0; // attempts told to their end
-  let begun = false;
-  let signals = 0;
-  let place = { attempt: 0, sequence: 0 };
   try {
     while (event && !signal.aborted) {
-      const lines: LogLine[] = [];
-      for (const attempt of event.attempts.slice(attempts)) {
-        const last = attempt.number === event.attempts.length;
-        if (!begun) lines.push(...platform(attempt, platformLinesBefore(eventId, attempt)));
-        begun = true;
-        for (;;) {
-          const own = await ports.logs.list(eventId, place, BATCH);
-          const mine = own.filter(({ line }) => line.attempt === attempt.number);
-          lines.push(...mine.map(({ line }) => line));
-          const end = mine[mine.length - 1];
-          if (end) place = { attempt: end.line.attempt, sequence: end.sequence };
-          if (mine.length < BATCH) break;
-        }
-        const steps = signalsOf(event, attempt).slice(signals);
-        signals += steps.length;
-        lines.push(
-          ...platform(
-            attempt,
-            steps.map(signalLine).filter((line) => line !== undefined),
-          ),
-        );
-        if (!attempt.endTime) break;
-        lines.push(...platform(attempt, platformLinesAfter(eventId, attempt, last ? event.result : Buffer.alloc(0))));
-        attempts = attempt.number;
-        signals = 0;
-        begun = false;
-      }
-      const passed = those(lines);
-      if (passed.length > 0) yield { lines: passed };
+      const lines = await newLines(ports.logs, event, place);
+      place = lines.at(-1)?.place ?? place;
+      const passed = answer(lines);
+      if (passed.lines.length > 0) yield passed;
       if (isFinal(event.state)) return;
       await wake.next(LOOK_MS);
       event = await ports.events.getEvent(eventId);
@@ -73,6 +56,41 @@ export async function* tailLogLines(
     leave();
     wake.close();
   }
+}
+
+/** The lines after a place, as far as they are there. */
+async function newLines(logs: LogTable, event: Event, from: LogPlace): Promise<Placed[]> {
+  const lines: Placed[] = [];
+  let place = from;
+  for (const attempt of event.attempts) {
+    if (attempt.number < place.attempt) continue;
+    if (attempt.number > place.attempt) place = beginOf(attempt.number);
+    const put = (line: LogLine, next: Partial<LogPlace>): void => {
+      place = { ...place, ...next };
+      lines.push({ line, place });
+    };
+    for (const line of platform(attempt, platformLinesBefore(event.id, attempt)).slice(place.before))
+      put(line, { before: place.before + 1 });
+    if (place.after === 0) {
+      for (let more = true; more;) {
+        const own = await logs.list(event.id, place, BATCH);
+        const mine = own.filter(({ line }) => line.attempt === attempt.number);
+        for (const { line, sequence } of mine) put(line, { sequence });
+        more = mine.length === BATCH;
+      }
+      for (const step of signalsOf(event, attempt).slice(place.signals)) {
+        const signals = place.signals + 1;
+        const line = signalLine(step);
+        if (line) for (const one of platform(attempt, [line])) put(one, { signals });
+        else place = { ...place, signals };
+      }
+    }
+    if (!attempt.endTime) break;
+    const result = attempt.number === event.attempts.length ? event.result : Buffer.alloc(0);
+    for (const line of platform(attempt, platformLinesAfter(event.id, attempt, result)).slice(place.after))
+      put(line, { after: place.after + 1 });
+  }
+  return lines;
 }
 
 function platform(attempt: Attempt, lines: readonly PlatformLine[]): LogLine[] {

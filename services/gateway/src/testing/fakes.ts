@@ -235,9 +235,11 @@ export function fakeWorld(): World {
             nextPageToken: '',
           };
         },
-        tailLogLines: async function* ({ eventId }) {
+        tailLogLines: async function* ({ eventId, resumeToken }) {
           event(eventId);
-          yield { lines: [LogLine.create({ stream: 1, attempt: 1, text: 'one' }), LogLine.create({ stream: 1, attempt: 1, text: 'two' })] };
+          const texts = ['one', 'two'].slice(resumeToken === '' ? 0 : Number(resumeToken));
+          const resumeTokens = texts.map((text) => (text === 'one' ? '1' : '2'));
+          if (texts.length > 0) yield { lines: texts.map((text) => LogLine.create({ stream: 1, attempt: 1, text })), resumeTokens };
         },
         appendLogLines: notHere,
         getSnapshot: notHere,

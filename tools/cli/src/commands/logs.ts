@@ -2,7 +2,8 @@ import type { CallOptions } from '../api-client.ts';
 import type { LogLineAnswer } from '../answers.ts';
 import { type Context, eventPath } from '../context.ts';
 import { logLineText } from '../format/event-text.ts';
-import { failureOf } from './watching.ts';
+import { Failure } from '../failure.ts';
+import { failureOf, untilBroken } from './watching.ts';
 
 export type LogOptions = {
   readonly follow?: boolean;
@@ -22,13 +23,30 @@ export async function showLog(context: Context, id: string, options: LogOptions)
   };
   const show = (line: LogLineAnswer): void => context.terminal.show(line, () => logLineText(line, context.terminal.color));
   if (options.follow) {
-    for await (const { event, data } of context.api.stream(`${eventPath(id)}/logs`, { query: { ...query, follow: 'true' } })) {
-      if (event === 'error') throw failureOf(data);
-      show(JSON.parse(data) as LogLineAnswer); // the door's documented shape
-    }
+    for await (const line of followLog(context.api, id, query)) show(line);
     return;
   }
   for await (const line of linesOf(context.api, id, query)) show(line);
+}
+
+/** Every line of a log as it comes, until the log ends. A stream that breaks is taken up after the last line that came. */
+export async function* followLog(
+  api: Context['api'],
+  id: string,
+  query: NonNullable<CallOptions['query']> = {},
+): AsyncGenerator<LogLineAnswer> {
+  let lastId: string | undefined;
+  for (let quietEnds = 0; quietEnds < 5; quietEnds++) {
+    const stream = api.stream(`${eventPath(id)}/logs`, { query: { ...query, follow: 'true' }, headers: { 'last-event-id': lastId } });
+    for await (const { id: lineId, event, data } of untilBroken(stream)) {
+      if (event === 'error') throw failureOf(data);
+      if (event === 'end') return;
+      yield JSON.parse(data) as LogLineAnswer; // the door's documented shape
+      lastId = lineId ?? lastId;
+      quietEnds = 0;
+    }
+  }
+  throw new Failure('The log ended again and again before the event did.');
 }
 
 /** All lines there are now, oldest first. */

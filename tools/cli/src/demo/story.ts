@@ -3,7 +3,7 @@ import { rawText } from '@evenfall/json-text';
 import type { ApiClient } from '../api-client.ts';
 import { type EventAnswer, hasEnded, type LogLineAnswer } from '../answers.ts';
 import { deployFolder } from '../commands/deploy.ts';
-import { linesOf } from '../commands/logs.ts';
+import { followLog, linesOf } from '../commands/logs.ts';
 import { changesOf } from '../commands/watching.ts';
 import { eventPath, functionPath } from '../context.ts';
 import { Failure } from '../failure.ts';
@@ -51,11 +51,7 @@ async function untilRunning(api: ApiClient, id: string): Promise<void> {
 }
 
 async function firstOwnLine(api: ApiClient, id: string): Promise<string> {
-  for await (const { event, data } of api.stream(`${eventPath(id)}/logs`, { query: { follow: 'true' } })) {
-    if (event !== 'line') continue;
-    const line = JSON.parse(data) as LogLineAnswer; // the door's documented shape
-    if (line.stream === 'STDOUT') return line.text;
-  }
+  for await (const line of followLog(api, id)) if (line.stream === 'STDOUT') return line.text;
   throw new Failure('The event ended without a line of its own.');
 }
 

@@ -64,8 +64,9 @@ export async function sendEventStream(
 }
 
 function itemText(item: StreamItem): string {
-  // JSON text has no line ends, so one data line holds it.
-  return `${item.id === undefined ? '' : `id: ${item.id}\n`}event: ${item.event}\ndata: ${item.data}\n\n`;
+  // A result may have line ends between its tokens: each line of the data is a line of the stream, and readers put them together again.
+  const data = item.data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
+  return `${item.id === undefined ? '' : `id: ${item.id}\n`}event: ${item.event}\n${data.join('')}\n`;
 }
 
 function pause(ms: number): Promise<undefined> {

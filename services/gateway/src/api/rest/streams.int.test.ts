@@ -83,6 +83,29 @@ describe('streams of the REST door', () => {
       next_page_token: '',
     });
     const followed = await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`)).text();
-    assert.equal(followed.match(/event: line\ndata: /g)?.length, 2);
+    assert.match(followed, /id: 1\nevent: line\ndata: .*\n\nid: 2\nevent: line\ndata: .*\n\nid: end\nevent: end\ndata: \{\}\n\n$/);
+  });
+
+  it('goes on with a log after the line that was read last, and says no more after its end', async () => {
+    const follow = (id: string) => fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`, { headers: { 'last-event-id': id } });
+    const rest = await (await follow('1')).text();
+    assert.deepEqual(rest.match(/^id: .*$/gm), ['id: 2', 'id: end']);
+    assert.deepEqual((await (await follow('2')).text()).match(/^id: .*$/gm), ['id: end']);
+    assert.equal((await follow('end')).status, 204);
+  });
+
+  it('writes a result with line ends as lines of data', async () => {
+    const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: { 'last-event-id': '21' } });
+    const watch = await eventually(() => doors.world.watches.find(({ after }) => after === 21));
+    watch.out.push({ event: Event.create({ id: ID, state: 4, result: Buffer.from('{"answer":\r\n 1.0}\r\n\n') }), version: 22 });
+    watch.out.end();
+    const text = (await (await opened).text()).replace('retry: 1000\n\n', '');
+    const lines = text.trimEnd().split('\n');
+    assert.ok(
+      lines.every((line) => /^(id|event|data): /.test(line) || line === 'data: '),
+      text,
+    );
+    const data = lines.filter((line) => line.startsWith('data: ')).map((line) => line.slice(6));
+    assert.match(data.join('\n'), /"result":\{"answer":\n 1\.0\}\n\n,"error":null/);
   });
 });

@@ -26,6 +26,9 @@ const LogQuery = Type.Object(
 );
 /** Versions are int32 (event_service.proto). */
 const MAX_VERSION = 2 ** 31 - 1;
+/** Id of what says that a log has ended. */
+const END_ID = 'end';
+const Resume = Type.Object({ 'last-event-id': Type.Optional(Type.String({ description: 'Id of the last event that was read.' })) });
 
 type IdPath = { Params: Static<typeof EventPath> };
 
@@ -38,7 +41,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
         tags: ['events'],
         summary: 'Sends every change of one event, until its final state, as server-sent events',
         params: EventPath,
-        headers: Type.Object({ 'last-event-id': Type.Optional(Type.String()) }),
+        headers: Resume,
         produces: ['text/event-stream'],
       },
     },
@@ -58,6 +61,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
         summary: 'Lists or follows log lines',
         params: EventPath,
         querystring: LogQuery,
+        headers: Resume,
         response: { 200: pageOf('lines', 'LogLine') },
       },
     },
@@ -66,8 +70,11 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
       const { follow = false, page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
       const filter = filterOf(request.query);
       if (follow) {
-        const lines = tailLogLines(gateway, callerOf(request, reply, options.closing), { eventId, filter });
-        await sendEventStream(reply, lineItems(lines), options);
+        const resumeToken = textOf(request.headers['last-event-id']);
+        if (resumeToken === END_ID) return reply.code(204).send();
+        const caller = callerOf(request, reply, options.closing);
+        const lines = tailLogLines(gateway, caller, { eventId, filter, resumeToken });
+        await sendEventStream(reply, lineItems(lines, caller.signal), options);
         return reply;
       }
       const page = await listLogLines(gateway, { eventId, pageSize, pageToken, filter });
@@ -88,8 +95,11 @@ async function* changeItems(changes: AsyncIterable<WatchEventResponse>): AsyncGe
   }
 }
 
-async function* lineItems(batches: AsyncIterable<TailLogLinesResponse>): AsyncGenerator<readonly StreamItem[]> {
-  for await (const { lines } of batches) yield lines.map((line) => ({ event: 'line', data: JSON.stringify(lineJson(line)) }));
+/** Each line has the token to go on after it as its id. The end has one too: a reader that comes back with it is answered 204, and rests. */
+async function* lineItems(batches: AsyncIterable<TailLogLinesResponse>, signal: AbortSignal): AsyncGenerator<readonly StreamItem[]> {
+  for await (const { lines, resumeTokens } of batches)
+    yield lines.map((line, i) => ({ id: resumeTokens[i] ?? '', event: 'line', data: JSON.stringify(lineJson(line)) }));
+  if (!signal.aborted) yield [{ id: END_ID, event: 'end', data: '{}' }];
 }
 
 function lineJson(line: LogLine): object {
@@ -100,6 +110,10 @@ function lineJson(line: LogLine): object {
     instance_id: line.instanceId,
     text: line.text,
   };
+}
+
+function textOf(header: string | string[] | undefined): string {
+  return typeof header === 'string' ? header : '';
 }
 
 function versionOf(header: string | string[] | undefined): number {

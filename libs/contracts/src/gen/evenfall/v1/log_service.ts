@@ -102,13 +102,19 @@ export interface TailLogLinesRequest {
   /** Id of the event. */
   eventId: string;
   /** Which of the lines. */
-  filter: LogFilter | undefined;
+  filter:
+    | LogFilter
+    | undefined;
+  /** Token of the last line that was read before: the lines after it are sent. Empty for all. */
+  resumeToken: string;
 }
 
 /** Some new lines. */
 export interface TailLogLinesResponse {
   /** The lines, oldest first. */
   lines: LogLine[];
+  /** A token for each of the lines, to go on after it. */
+  resumeTokens: string[];
 }
 
 function createBaseLogLine(): LogLine {
@@ -480,7 +486,7 @@ export const ListLogLinesResponse: MessageFns<ListLogLinesResponse> = {
 };
 
 function createBaseTailLogLinesRequest(): TailLogLinesRequest {
-  return { eventId: "", filter: undefined };
+  return { eventId: "", filter: undefined, resumeToken: "" };
 }
 
 export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
@@ -490,6 +496,9 @@ export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
     }
     if (message.filter !== undefined) {
       LogFilter.encode(message.filter, writer.uint32(18).fork()).join();
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(26).string(message.resumeToken);
     }
     return writer;
   },
@@ -523,6 +532,14 @@ export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
             message.filter = LogFilter.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -544,18 +561,22 @@ export const TailLogLinesRequest: MessageFns<TailLogLinesRequest> = {
     message.filter = (object.filter !== undefined && object.filter !== null)
       ? LogFilter.fromPartial(object.filter)
       : undefined;
+    message.resumeToken = object.resumeToken ?? "";
     return message;
   },
 };
 
 function createBaseTailLogLinesResponse(): TailLogLinesResponse {
-  return { lines: [] };
+  return { lines: [], resumeTokens: [] };
 }
 
 export const TailLogLinesResponse: MessageFns<TailLogLinesResponse> = {
   encode(message: TailLogLinesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.lines) {
       LogLine.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.resumeTokens) {
+      writer.uint32(18).string(v!);
     }
     return writer;
   },
@@ -581,6 +602,14 @@ export const TailLogLinesResponse: MessageFns<TailLogLinesResponse> = {
             message.lines.push(LogLine.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resumeTokens.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -599,6 +628,7 @@ export const TailLogLinesResponse: MessageFns<TailLogLinesResponse> = {
   fromPartial(object: DeepPartial<TailLogLinesResponse>): TailLogLinesResponse {
     const message = createBaseTailLogLinesResponse();
     message.lines = object.lines?.map((e) => LogLine.fromPartial(e)) || [];
+    message.resumeTokens = object.resumeTokens?.map((e) => e) || [];
     return message;
   },
 };
@@ -617,7 +647,10 @@ export const LogServiceService = {
       Buffer.from(ListLogLinesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListLogLinesResponse => ListLogLinesResponse.decode(value),
   },
-  /** Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /**
+   * Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN).
+   */
   tailLogLines: {
     path: "/evenfall.v1.LogService/TailLogLines" as const,
     requestStream: false as const,
@@ -633,7 +666,10 @@ export const LogServiceService = {
 export interface LogServiceServer extends UntypedServiceImplementation {
   /** Lists the log lines of one event in order. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listLogLines: handleUnaryCall<ListLogLinesRequest, ListLogLinesResponse>;
-  /** Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /**
+   * Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN).
+   */
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
 }
 
@@ -654,7 +690,10 @@ export interface LogServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListLogLinesResponse) => void,
   ): ClientUnaryCall;
-  /** Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /**
+   * Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN).
+   */
   tailLogLines(
     request: TailLogLinesRequest,
     options?: Partial<CallOptions>,
