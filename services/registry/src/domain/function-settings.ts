@@ -5,7 +5,8 @@ import { keepSecrets, storedDestination } from './destinations.ts';
 import { checkEnvironment } from './environment.ts';
 import { boundedDuration, invalid } from './fields.ts';
 import { checkHookHandler, completeHandler, completePort, type Runtime, runtimeOf } from './handler.ts';
-import { completeByCause, completePolicy } from './termination.ts';
+import { applyMask } from './settings-mask.ts';
+import { completeByCause, completePolicy, withoutOwnDefaults } from './termination.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -29,24 +30,6 @@ export type FunctionSettings = Pick<
   | 'terminationByCause'
   | 'port'
 >;
-
-/** Fields an update may name, and what they are called here. */
-export const SETTING_OF_PATH: ReadonlyMap<string, keyof FunctionSettings> = new Map([
-  ['description', 'description'],
-  ['runtime', 'runtime'],
-  ['handler', 'handler'],
-  ['timeout', 'timeout'],
-  ['memory_mb', 'memoryMb'],
-  ['environment', 'environment'],
-  ['termination', 'termination'],
-  ['event_invoke', 'eventInvoke'],
-  ['initializer', 'initializer'],
-  ['pre_stop', 'preStop'],
-  ['init_timeout', 'initTimeout'],
-  ['annotations', 'annotations'],
-  ['termination_by_cause', 'terminationByCause'],
-  ['port', 'port'],
-]);
 
 /** Checks settings, but for destinations, and fills in what was left out (function.proto; limits as in semantics §3). */
 export function completeSettings(given: FunctionSettings): FunctionSettings {
@@ -75,16 +58,11 @@ export function completeSettings(given: FunctionSettings): FunctionSettings {
   };
 }
 
-/** The settings with those replaced that the mask names. */
+/** The settings with those changed that the mask names; secrets of webhooks stay where their URL does. */
 export function mergeSettings(current: FunctionSettings, wanted: FunctionSettings, mask: readonly string[]): FunctionSettings {
-  if (mask.length === 0) throw invalid('update_mask', 'at least one field to change');
-  const merged: Record<string, unknown> = { ...current };
-  for (const path of mask) {
-    const key = SETTING_OF_PATH.get(path);
-    if (!key) throw invalid('update_mask', `of ${[...SETTING_OF_PATH.keys()].join(', ')}; not "${path.slice(0, 60)}"`);
-    merged[key] = key === 'eventInvoke' ? keepSecrets(current.eventInvoke, wanted.eventInvoke) : wanted[key];
-  }
-  return merged as FunctionSettings; // each value was put under the key it had in another FunctionSettings
+  const open = { ...current, terminationByCause: withoutOwnDefaults(current.terminationByCause) };
+  const merged = applyMask(open, wanted, mask);
+  return { ...merged, eventInvoke: keepSecrets(current.eventInvoke, merged.eventInvoke) };
 }
 
 function memoryOf(mb: number): number {

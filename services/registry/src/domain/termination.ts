@@ -44,9 +44,7 @@ export function completeByCause(given: TerminationByCause | undefined, timeoutMs
     const policy = given[name];
     if (!policy) return undefined;
     // A longest grace period that is left out does not stand in the way of the one that is wanted.
-    const wide = policy.maxGracePeriod
-      ? policy
-      : { ...policy, maxGracePeriod: durationOfMs(Math.max(DEFAULT_MAX_GRACE_MS, msOfDuration(policy.gracePeriod) ?? 0)) };
+    const wide = policy.maxGracePeriod ? policy : { ...policy, maxGracePeriod: durationOfMs(ownMaxGraceMs(policy)) };
     return completePolicy(wide, `${FIELD}.${name}`);
   };
   const timeout = own('timeout');
@@ -59,6 +57,18 @@ export function completeByCause(given: TerminationByCause | undefined, timeoutMs
 }
 
 const FIELD = 'termination_by_cause';
+
+/** The longest grace period of a policy that names none. */
+function ownMaxGraceMs({ gracePeriod }: TerminationPolicy): number {
+  return Math.max(DEFAULT_MAX_GRACE_MS, msOfDuration(gracePeriod) ?? 0);
+}
+
+/** Policies with their longest grace period open where it follows from the grace period, so that it follows from a new one too. */
+export function withoutOwnDefaults(policies: TerminationByCause | undefined): TerminationByCause | undefined {
+  const open = (policy: TerminationPolicy | undefined): TerminationPolicy | undefined =>
+    policy && msOfDuration(policy.maxGracePeriod) === ownMaxGraceMs(policy) ? { ...policy, maxGracePeriod: undefined } : policy;
+  return policies && { timeout: open(policies.timeout), drain: open(policies.drain), update: open(policies.update) };
+}
 
 function signalOf(field: string, signal: KillSignal): KillSignal {
   if (SIGNALS.some((name) => KillSignal[name] === signal)) return signal;

@@ -1,4 +1,4 @@
-import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { type EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { UpdateFunctionRequest, UpdateFunctionResponse } from '@evenfall/contracts/v1/function_service';
 import { checkDestinations } from '../domain/destinations.ts';
 import { completeSettings, mergeSettings } from '../domain/function-settings.ts';
@@ -15,11 +15,22 @@ export async function updateFunction(registry: Registry, request: UpdateFunction
     const mask = request.updateMask ?? [];
     const next = { ...current, ...completeSettings(mergeSettings(current, wanted, mask)) };
     // Those that stay are not judged again: what they need may have been there when they were set.
-    if (mask.includes('event_invoke')) checkDestinations(next.eventInvoke, current.namespace, registry.destinations);
+    checkDestinations(changedDestinations(next.eventInvoke, mask), current.namespace, registry.destinations);
     if (isSame(current, next)) return current;
     return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined);
   });
   return { function: updated };
+}
+
+function changedDestinations(config: EventInvokeConfig | undefined, mask: readonly string[]): EventInvokeConfig | undefined {
+  const isNamed = (path: string): boolean => mask.some((one) => one === 'event_invoke' || one === path || one.startsWith(`${path}.`));
+  return (
+    config && {
+      ...config,
+      onSuccess: isNamed('event_invoke.on_success') ? config.onSuccess : undefined,
+      onFailure: isNamed('event_invoke.on_failure') ? config.onFailure : undefined,
+    }
+  );
 }
 
 function isSame(a: FunctionMessage, b: FunctionMessage): boolean {

@@ -5,22 +5,36 @@ import { type Context, functionPath } from '../context.ts';
 import { Failure } from '../failure.ts';
 import { packageFolder } from '../package-folder.ts';
 
-/** Settings a description may leave out: a deploy sets those back to their defaults. */
-const OPTIONAL = [
-  'handler',
-  'description',
-  'timeout',
-  'memory_mb',
-  'environment',
-  'annotations',
-  'termination',
-  'termination_by_cause',
-  'event_invoke',
-  'initializer',
-  'pre_stop',
-  'init_timeout',
-  'port',
-] as const;
+/** A setting, or the fields of one. */
+type Fields = { readonly [name: string]: null | Fields };
+const POLICY: Fields = { kill_signal: null, grace_period: null, max_grace_period: null, escalation: null, signal_scope: null };
+const HOOK: Fields = { handler: null, timeout: null };
+/** What a description may leave out: a deploy sets it back to its default. */
+const OPTIONAL: Fields = {
+  handler: null,
+  description: null,
+  timeout: null,
+  memory_mb: null,
+  environment: null,
+  annotations: null,
+  termination: POLICY,
+  termination_by_cause: { timeout: POLICY, drain: POLICY, update: POLICY },
+  event_invoke: { max_retries: null, retry_interval: null, max_event_age: null, on_success: null, on_failure: null },
+  initializer: HOOK,
+  pre_stop: HOOK,
+  init_timeout: null,
+  port: null,
+};
+
+/** A patch that makes the settings what they are in the description: null for all that it leaves out. */
+function wholePatch(fields: Fields, described: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const left = Object.entries(fields).map(([name, inner]) => {
+    const value = described[name];
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return [name, isObject && inner ? wholePatch(inner, value as Record<string, unknown>) : (value ?? null)]; // an object's keys are text
+  });
+  return { ...described, ...(Object.fromEntries(left) as Record<string, unknown>) };
+}
 
 export type DeployOptions = { readonly publish: boolean; readonly withNodeModules: boolean };
 
@@ -37,8 +51,7 @@ export async function deployFolder(context: Pick<Context, 'api' | 'namespace'>, 
   let fn: FunctionAnswer;
   if (await exists(context, path)) {
     // Settings first: the upload is checked against the handler.
-    const patch = { ...Object.fromEntries(OPTIONAL.map((field) => [field, null])), ...settings };
-    await api.call('PATCH', path, { json: patch });
+    await api.call('PATCH', path, { json: wholePatch(OPTIONAL, settings) });
     fn = await api.call('PUT', `${path}/code`, { body: { bytes: zip, type: 'application/zip' } });
   } else {
     fn = await api.call('POST', functionPath(namespace), { json: { name, ...settings, code_zip: zip.toString('base64') } });

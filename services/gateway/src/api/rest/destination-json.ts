@@ -28,7 +28,7 @@ export function destinationFrom(body: DestinationBody | undefined): Destination 
   }
   if (body?.topic !== undefined) return { target: { $case: 'topic', value: { name: body.topic } } };
   if (body?.webhook === undefined) return undefined;
-  const { url, secret = '' } = body.webhook;
+  const { url = '', secret = '' } = body.webhook;
   return { target: { $case: 'webhook', value: { url, secret, secretSet: false } } };
 }
 

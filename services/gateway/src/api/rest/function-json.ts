@@ -78,5 +78,5 @@ function hookJson(hook: Hook | undefined): object | null {
 }
 
 function hookFrom(body: HookBody | undefined): Hook | undefined {
-  return body && { handler: body.handler, timeout: durationFrom(body.timeout) };
+  return body && { handler: body.handler ?? '', timeout: durationFrom(body.timeout) };
 }

@@ -1,12 +1,14 @@
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
-import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import type { FastifyInstance, FastifySchema, FastifySchemaCompiler } from 'fastify';
 import { bytesOfBase64 } from '../../domain/base64.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import { takeBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
-import { EventInvoke, FunctionCreate, FunctionPatch, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
+import { FunctionPatch, PatchValues, readPatch } from './function-patch.ts';
+import { EventInvoke, FunctionCreate, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
+import { strictValidation } from './validation.ts';
 
 const FUNCTIONS = '/v1/namespaces/:namespace/functions';
 const FUNCTION = `${FUNCTIONS}/:function([^:/]+)`;
@@ -85,33 +87,30 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     },
   );
 
-  app.patch<Path & { Body: Static<typeof FunctionPatch> }>(
+  app.patch<Path & { Body: Static<typeof PatchValues> }>(
     FUNCTION,
     {
       schema: {
         tags: TAGS,
-        summary: 'Changes settings: those that are named; null goes back to the default',
+        summary: 'Changes settings: those that are named, and of those the fields that are named; null goes back to the default',
         params: FunctionPath,
         body: FunctionPatch,
         response: { 200: ref('Function') },
       },
+      validatorCompiler: patchValidation,
       preValidation: async (request) => {
-        const { body } = request;
-        if (typeof body !== 'object' || body === null || Array.isArray(body)) return;
-        request.updateMask = Object.keys(body);
-        request.body = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+        const { mask, values } = readPatch(request.body);
+        request.updateMask = mask;
+        request.body = values as Static<typeof PatchValues>; // which is checked next
       },
     },
     async (request) => {
       const { namespace, function: name } = request.params;
-      const known = Object.keys(FunctionPatch.properties);
-      for (const field of request.updateMask) {
-        if (!known.includes(field)) throw refuse('INVALID_FIELD', { field: field.slice(0, 80), rule: 'there is no such field' });
-      }
-      const { function: fn } = await flows.updateFunction({
-        function: functionFrom(namespace, name, request.body),
-        updateMask: [...request.updateMask],
-      });
+      const updateMask = [...request.updateMask];
+      const { function: fn } =
+        updateMask.length === 0
+          ? await flows.getFunction({ namespace, name, qualifier: '' })
+          : await flows.updateFunction({ function: functionFrom(namespace, name, request.body), updateMask });
       return fn && functionJson(fn);
     },
   );
@@ -223,6 +222,10 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     },
   );
 }
+
+/** The document shows where null may be; what is checked has none left. */
+const patchValidation: FastifySchemaCompiler<FastifySchema> = (route) =>
+  strictValidation({ ...route, schema: route.httpPart === 'body' ? PatchValues : (route.schema as TSchema) }); // one part of the schema
 
 function eventInvokeOf(fn: FunctionMessage | undefined): object {
   return eventInvokeJson((fn ?? FunctionMessage.create()).eventInvoke ?? EventInvokeConfig.create());

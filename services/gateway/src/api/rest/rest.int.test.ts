@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { uuidOfName } from '@evenfall/time';
 import { call, openDoors } from '../../testing/harness.ts';
 
@@ -157,6 +158,55 @@ describe('the REST door', () => {
     const config = await call(`${doors.url}${FUNCTIONS}/killer/event-invoke-config`, 'PUT', { max_retries: 1 });
     assert.equal(config.status, 200, config.text);
     assert.deepEqual((doors.world.updates.at(-1) as Record<string, unknown>)['updateMask'], ['event_invoke']);
+  });
+
+  it('patches fields of what is named, and never their neighbours', async () => {
+    const patched = async (body: object) => {
+      const answer = await call(`${doors.url}${FUNCTIONS}/killer`, 'PATCH', body);
+      assert.equal(answer.status, 200, answer.text);
+      return doors.world.updates.at(-1) as { updateMask: string[]; function: FunctionMessage };
+    };
+    const deep = await patched({
+      event_invoke: { max_retries: 1, on_success: null, on_failure: { webhook: { secret: 'x'.repeat(16), secret_set: true } } },
+      termination: { grace_period: '9s', escalation: [] },
+      termination_by_cause: { drain: { kill_signal: 'SIGINT' }, update: null },
+      pre_stop: { timeout: '5s' },
+      environment: { A: '1' },
+    });
+    assert.deepEqual(deep.updateMask.toSorted(), [
+      'environment',
+      'event_invoke.max_retries',
+      'event_invoke.on_failure.webhook.secret',
+      'event_invoke.on_success',
+      'pre_stop.timeout',
+      'termination.escalation',
+      'termination.grace_period',
+      'termination_by_cause.drain.kill_signal',
+      'termination_by_cause.update',
+    ]);
+    const { eventInvoke } = deep.function;
+    assert.equal(eventInvoke?.onSuccess, undefined);
+    assert.deepEqual(eventInvoke?.onFailure?.target, {
+      $case: 'webhook',
+      value: { url: '', secret: 'x'.repeat(16), secretSet: false },
+    });
+    const before = doors.world.updates.length;
+    for (const nothing of [{}, { termination: {} }, { termination_by_cause: { drain: {} } }]) {
+      assert.equal((await call(`${doors.url}${FUNCTIONS}/killer`, 'PATCH', nothing)).status, 200);
+    }
+    assert.equal(doors.world.updates.length, before, 'a patch that names nothing changes nothing');
+    for (const [field, body] of [
+      ['nonsense', { nonsense: null }],
+      ['termination.nonsense', { termination: { nonsense: null } }],
+      ['event_invoke.on_failure', { event_invoke: { on_failure: {} } }],
+      ['event_invoke.on_failure.topic', { event_invoke: { on_failure: { topic: null } } }],
+      ['event_invoke.on_failure.webhook.secret', { event_invoke: { on_failure: { webhook: { secret: null } } } }],
+      ['__proto__', '{"__proto__": null}'],
+    ] as const) {
+      const refused = await call(`${doors.url}${FUNCTIONS}/killer`, 'PATCH', body);
+      assert.equal(refused.status, 400, refused.text);
+      assert.ok(refused.text.includes(`"field":"${field}"`), refused.text);
+    }
   });
 
   it('has a worker host drained', async () => {

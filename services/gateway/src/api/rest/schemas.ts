@@ -37,7 +37,7 @@ export const ByCause = Type.Object({ timeout: Type.Optional(Policy), drain: Type
 export type ByCauseBody = Static<typeof ByCause>;
 
 /** Exactly one of these; functions as "audit", "other-namespace/audit" or "audit:3". */
-const DestinationSchema = Type.Object(
+export const DestinationSchema = Type.Object(
   {
     function: Type.Optional(
       Type.String({
@@ -60,7 +60,9 @@ const DestinationSchema = Type.Object(
   },
   { ...STRICT, minProperties: 1, maxProperties: 1, 'x-rule': 'one of function, topic and webhook' },
 );
-export type DestinationBody = Static<typeof DestinationSchema>;
+type WholeDestination = Static<typeof DestinationSchema>;
+/** A destination, or what a patch names of one. */
+export type DestinationBody = Omit<WholeDestination, 'webhook'> & { readonly webhook?: Partial<NonNullable<WholeDestination['webhook']>> };
 
 export const EventInvoke = Type.Object(
   {
@@ -72,12 +74,15 @@ export const EventInvoke = Type.Object(
   },
   STRICT,
 );
-export type EventInvokeBody = Static<typeof EventInvoke>;
+export type EventInvokeBody = Omit<Static<typeof EventInvoke>, 'on_success' | 'on_failure'> & {
+  readonly on_success?: DestinationBody;
+  readonly on_failure?: DestinationBody;
+};
 
 export const HookSchema = Type.Object({ handler: Type.String(), timeout: Type.Optional(Duration) }, STRICT);
-export type HookBody = Static<typeof HookSchema>;
+export type HookBody = Partial<Static<typeof HookSchema>>;
 
-const functionFields = {
+export const functionFields = {
   description: Type.Optional(Type.String({ maxLength: 1_000 })),
   runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs', 'custom', 'go1', 'web'] })),
   handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
@@ -93,7 +98,6 @@ const functionFields = {
   init_timeout: Type.Optional(Duration),
   port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Of a web function’s server; 9000 by default.' })),
 };
-export const FunctionPatch = Type.Object(functionFields, STRICT);
 export const FunctionCreate = Type.Object(
   {
     name: Type.String(),
@@ -102,7 +106,11 @@ export const FunctionCreate = Type.Object(
   },
   STRICT,
 );
-export type FunctionBody = Omit<Static<typeof FunctionCreate>, 'code_zip'>;
+export type FunctionBody = Omit<Static<typeof FunctionCreate>, 'code_zip' | 'event_invoke' | 'initializer' | 'pre_stop'> & {
+  readonly event_invoke?: EventInvokeBody;
+  readonly initializer?: HookBody;
+  readonly pre_stop?: HookBody;
+};
 
 export const Terminate = Type.Object(
   {

@@ -83,7 +83,10 @@ export interface UpdateFunctionRequest {
   function:
     | FunctionMessage
     | undefined;
-  /** Top-level fields to take from it; others stay. */
+  /**
+   * Fields to take from it, or fields of them, such as "event_invoke.max_retries" and "event_invoke.on_failure.webhook.secret"; others stay.
+   * One that is named and unset goes back to its default. Maps and lists are taken whole.
+   */
   updateMask: string[] | undefined;
 }
 

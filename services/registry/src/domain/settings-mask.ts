@@ -1,0 +1,109 @@
+import {
+  type Destination,
+  EventInvokeConfig,
+  FunctionDestination,
+  Hook,
+  TopicDestination,
+  WebhookDestination,
+} from '@evenfall/contracts/v1/function';
+import { TerminationByCause, TerminationPolicy } from '@evenfall/contracts/v1/termination';
+import { invalid } from './fields.ts';
+
+/** A message an update may name fields of. */
+type Shape = { readonly empty: () => object; readonly fields: Readonly<Record<string, Field>> };
+type Field = 'value' | 'destination' | Shape;
+
+const POLICY: Shape = {
+  empty: () => TerminationPolicy.create(),
+  fields: { kill_signal: 'value', grace_period: 'value', max_grace_period: 'value', escalation: 'value', signal_scope: 'value' },
+};
+const HOOK: Shape = { empty: () => Hook.create(), fields: { handler: 'value', timeout: 'value' } };
+const TARGETS: Readonly<Record<string, Shape>> = {
+  function: { empty: () => FunctionDestination.create(), fields: { namespace: 'value', name: 'value', qualifier: 'value' } },
+  topic: { empty: () => TopicDestination.create(), fields: { name: 'value' } },
+  webhook: { empty: () => WebhookDestination.create(), fields: { url: 'value', secret: 'value' } },
+};
+const SETTINGS: Shape = {
+  empty: () => ({}),
+  fields: {
+    description: 'value',
+    runtime: 'value',
+    handler: 'value',
+    timeout: 'value',
+    memory_mb: 'value',
+    environment: 'value',
+    termination: POLICY,
+    event_invoke: {
+      empty: () => EventInvokeConfig.create(),
+      fields: {
+        max_retries: 'value',
+        retry_interval: 'value',
+        max_event_age: 'value',
+        on_success: 'destination',
+        on_failure: 'destination',
+      },
+    },
+    initializer: HOOK,
+    pre_stop: HOOK,
+    init_timeout: 'value',
+    annotations: 'value',
+    termination_by_cause: { empty: () => TerminationByCause.create(), fields: { timeout: POLICY, drain: POLICY, update: POLICY } },
+    port: 'value',
+  },
+};
+
+/**
+ * The settings with what the paths name taken from others: whole fields, or fields of them, such as "event_invoke.max_retries". What is unset
+ * there is unset afterwards. Maps and lists are taken whole.
+ */
+export function applyMask<T extends object>(current: T, wanted: T, mask: readonly string[]): T {
+  if (mask.length === 0) throw invalid('update_mask', 'at least one field to change');
+  // A path comes after those below it, and so decides; the URL of a webhook comes before its secret.
+  return mask
+    .toSorted()
+    .reverse()
+    .reduce((merged, path) => put(SETTINGS, merged, wanted, path, path.split('.')), current);
+}
+
+function put<T extends object>(
+  shape: Shape,
+  current: T | undefined,
+  wanted: T | undefined,
+  path: string,
+  [name = '', ...rest]: readonly string[],
+): T {
+  const field = Object.hasOwn(shape.fields, name) ? shape.fields[name] : undefined;
+  if (field === undefined || (field === 'value' && rest.length > 0))
+    throw invalid(
+      'update_mask',
+      `fields such as ${Object.keys(SETTINGS.fields).join(', ')}, or fields of those; not "${path.slice(0, 80)}"`,
+    );
+  const key = name.replace(/_[a-z]/g, ([, letter = '']) => letter.toUpperCase());
+  // Fields of the shapes are fields of the messages, spelt as ts-proto spells them.
+  const [before, after] = [(current as Fields | undefined)?.[key], ((wanted ?? shape.empty()) as Fields)[key]];
+  const value =
+    rest.length === 0 ? after : field === 'destination' ? redirected(before as Destination, after as Destination, path, rest) : before;
+  const merged = rest.length > 0 && typeof field === 'object' ? put(field, before as object, after as object, path, rest) : value;
+  return { ...(current ?? (shape.empty() as T)), [key]: merged };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A destination has one target: naming one, or a field of it, is choosing it. */
+function redirected(
+  current: Destination | undefined,
+  wanted: Destination | undefined,
+  path: string,
+  [kind = '', ...rest]: readonly string[],
+): Destination | undefined {
+  const shape = Object.hasOwn(TARGETS, kind) ? TARGETS[kind] : undefined;
+  if (!shape) throw invalid('update_mask', `of a destination function, topic or webhook; not "${path.slice(0, 80)}"`);
+  const before = current?.target?.$case === kind ? current.target.value : undefined;
+  const after = wanted?.target?.$case === kind ? wanted.target.value : undefined;
+  if (rest.length === 0) return after ? wanted : before ? undefined : current;
+  const value: object = put<object>(shape, before, after, path, rest);
+  // The secret belongs to the URL it was given for.
+  const isElsewhere = rest[0] === 'url' && 'url' in value && before && 'url' in before && before.url !== value.url;
+  const target = { $case: kind, value: isElsewhere ? { ...value, secret: '' } : value };
+  return { target: target as NonNullable<Destination['target']> }; // the shape is that of this kind
+}
