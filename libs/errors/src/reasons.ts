@@ -30,6 +30,9 @@ export const REASONS = {
   INVALID_JSON: row('INVALID_ARGUMENT', 'The request body is not valid JSON: {detail}.'),
   INVALID_PAGE_TOKEN: row('INVALID_ARGUMENT', 'The page token does not belong to this request.'),
   UNSUPPORTED_MEDIA_TYPE: row('INVALID_ARGUMENT', 'A body of type {content_type} is not taken here; send {expected}.', { httpStatus: 415 }),
+  UNSUPPORTED_ENCODING: row('INVALID_ARGUMENT', 'A body encoded as {encoding} is not taken here; send {expected}.', { httpStatus: 415 }),
+  INVALID_REQUEST: row('INVALID_ARGUMENT', 'The request is not valid: {detail}.'),
+  METHOD_NOT_ALLOWED: row('UNIMPLEMENTED', '{path} does not take {method}; it takes {allow}.', { httpStatus: 405 }),
   UNKNOWN_PATH: row('NOT_FOUND', 'There is nothing at {method} {path}.'),
   // Functions
   FUNCTION_NOT_FOUND: row('NOT_FOUND', 'There is no function "{function}" in namespace "{namespace}".'),

@@ -28,7 +28,8 @@ export function refusalsOf(
 ): readonly [Refusal, ...Refusal[]] {
   if (error instanceof InvalidRequest) return error.refusals;
   if (isRefusal(error)) return [error];
-  const known = isFrameworkError(error) ? refusalOfFramework(error, request) : undefined;
+  if (isGone(request)) return [refuse('CANCELLED')];
+  const known = refusalOfFramework(error, request);
   if (known) return [known];
   unexpected(error);
   return [refuse('INTERNAL')];
@@ -48,12 +49,21 @@ export function sendRefusals(reply: FastifyReply, refusals: readonly [Refusal, .
 /** Which size a route's body is limited by, for the refusal. */
 export type BodyKind = 'payload' | 'code' | 'request';
 
-function refusalOfFramework(error: FastifyError, request: FastifyRequest): Refusal | undefined {
+/** Whether the caller went away before its request was whole: nobody reads an answer, and nothing has gone wrong here. */
+export function isGone({ raw }: FastifyRequest): boolean {
+  return raw.destroyed && !raw.complete;
+}
+
+/** What the framework says is the caller's fault stays that. */
+function refusalOfFramework(error: unknown, request: FastifyRequest): Refusal | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code = '', statusCode = 500 } = error as Partial<FastifyError>;
   const { bodyKind = 'request' } = request.routeOptions.config;
   const maxBytes = request.routeOptions.bodyLimit;
-  switch (error.code) {
+  switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE': {
-      const size = request.headers['content-length'] ?? `more than ${maxBytes}`;
+      const isPacked = request.headers['content-encoding'] !== undefined;
+      const size = (isPacked ? undefined : request.headers['content-length']) ?? `more than ${maxBytes}`;
       if (bodyKind === 'payload') return refuse('PAYLOAD_TOO_LARGE', { size_bytes: size, max_bytes: maxBytes });
       if (bodyKind === 'code') return refuse('CODE_PACKAGE_TOO_LARGE', { detail: `${size} bytes zipped; at most ${maxBytes} are taken` });
       return refuse('REQUEST_TOO_LARGE', { max_bytes: maxBytes });
@@ -71,18 +81,18 @@ function refusalOfFramework(error: FastifyError, request: FastifyRequest): Refus
     case 'FST_ERR_MAX_PARAM_LENGTH':
     case 'FST_ERR_NOT_FOUND':
       return unknownPath(request);
+    case 'Z_DATA_ERROR':
+    case 'Z_BUF_ERROR':
+      return refuse('INVALID_REQUEST', { detail: 'the body is not gzip' });
     default:
-      return undefined;
+      if (statusCode === 403 || statusCode === 404) return unknownPath(request); // 403: a path out of the folder of /docs
+      return statusCode >= 400 && statusCode < 500 ? refuse('INVALID_REQUEST', { detail: error.message.slice(0, 200) }) : undefined;
   }
 }
 
 /** The answer to a path that nothing is at. */
 export function unknownPath(request: FastifyRequest): Refusal {
   return refuse('UNKNOWN_PATH', { method: request.method, path: (request.url.split('?')[0] ?? '').slice(0, 200) });
-}
-
-function isFrameworkError(error: unknown): error is FastifyError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string';
 }
 
 /** What is written to a connection that sent no request to answer: not HTTP, too much of it, or too slowly. */

@@ -11,6 +11,7 @@ export type StreamOptions = {
   readonly unexpected: (error: unknown) => void;
 };
 
+const STREAM_TYPE = 'text/event-stream; charset=utf-8';
 /** Comments that keep proxies from closing a quiet stream. */
 const HEARTBEAT_MS = 15_000;
 /** How long the first item is waited for before the stream is opened without it: a refusal that comes sooner is an HTTP error. */
@@ -36,9 +37,14 @@ export async function sendEventStream(
     await reply.code(204).send();
     return;
   }
+  if (reply.request.method === 'HEAD') {
+    void iterator.return?.();
+    await reply.code(200).header('content-type', STREAM_TYPE).send();
+    return;
+  }
   reply.hijack();
   response.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
+    'content-type': STREAM_TYPE,
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
   });

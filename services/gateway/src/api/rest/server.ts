@@ -9,12 +9,14 @@ import { refusesGet, type ScfOptions, scfRoute } from '../scf/door.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { DOCUMENTS } from './documents.ts';
-import { connectionAnswer, refusalsOf, sendRefusals, unknownPath } from './errors.ts';
+import { takeEncodings } from './encodings.ts';
+import { connectionAnswer, refusalsOf, sendRefusals } from './errors.ts';
 import { concurrencyRoutes } from './concurrency.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
+import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
 import { streamRoutes } from './streams.ts';
 import { strictValidation } from './validation.ts';
 import { workerRoutes } from './workers.ts';
@@ -42,7 +44,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   const unexpected = (error: unknown): void => gateway.log.error('REST call failed', error);
   const app = fastify({
     bodyLimit: BODY_BYTES,
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
@@ -58,6 +60,8 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   app.decorateRequest('requester', '');
   app.decorateRequest('updateMask');
   takeJson(app);
+  takeEncodings(app);
+  const routing = noteRoutes(app);
 
   // Streams would keep the door open for ever; what else is under way may finish, but not for ever either.
   const closing = new AbortController();
@@ -76,8 +80,14 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     options.count.refusal(refusals[0]);
     return sendRefusals(reply, refusals);
   };
-  app.setErrorHandler((error, request, reply) => refuseAll(reply, refusalsOf(error, request, unexpected)));
-  app.setNotFoundHandler((request, reply) => refuseAll(reply, [unknownPath(request)]));
+  app.setErrorHandler((error, request, reply) => {
+    // Without a route what is wrong with the body does not matter; who calls still does.
+    const refusals = refusalsOf(error, request, unexpected);
+    return refuseAll(reply, request.is404 && refusals[0].status !== 'UNAUTHENTICATED' ? [unrouted(request, reply, routing)] : refusals);
+  });
+  app.setNotFoundHandler(
+    (request, reply) => optionsAnswer(request, reply, routing) ?? refuseAll(reply, [unrouted(request, reply, routing)]),
+  );
 
   for (const document of DOCUMENTS) app.addSchema(document);
   await app.register(swagger, {

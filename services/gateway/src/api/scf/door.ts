@@ -8,6 +8,7 @@ import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { AccessKey } from '../access.ts';
 import { callerOf } from '../rest/caller.ts';
+import { isGone } from '../rest/errors.ts';
 import type { Action, ScfAnswer, ScfCall } from './action.ts';
 import { ACTIONS } from './actions.ts';
 import { missing, type ScfError, scfError } from './codes.ts';
@@ -70,6 +71,7 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
     });
     scf.setErrorHandler((error, request, reply) => {
       if (isRefusal(error)) door.count.refusal(error);
+      if (isGone(request)) return sendError(request, reply, scfError('InternalError'));
       const head = heads.get(request);
       const codes = head?.kind === 'json' ? head.action.codes : {};
       return sendError(request, reply, scfErrorOf(error, codes, door.unexpected));

@@ -17,6 +17,7 @@ const CODE_OF_REASON: ActionCodes = {
   PAYLOAD_NOT_JSON: 'InvalidParameterValue.Param',
   PAYLOAD_TOO_LARGE: 'InvalidParameter.RequestTooLarge',
   REQUEST_TOO_LARGE: 'RequestSizeLimitExceeded',
+  UNSUPPORTED_ENCODING: 'InvalidRequest',
   LANE_FULL: 'RequestLimitExceeded',
   CONCURRENCY_EXHAUSTED: 'RequestLimitExceeded',
   RESERVED_EXHAUSTED: 'RequestLimitExceeded',
