@@ -11,6 +11,7 @@ runSteps([
   { name: 'proto format', command: ['buf', 'format', '-d', '--exit-code'] },
   { name: 'generated files', command: ['node', 'tools/check-generated.ts'] },
   { name: 'docs', command: ['node', 'tools/docs.ts', '--check'] },
+  { name: 'openapi', command: ['node', 'tools/openapi/check.ts'] },
   { name: 'deploy', command: ['node', 'tools/deploy/check.ts'] },
   { name: 'tests of the tools', command: ['node', '--test', 'tools/*.test.ts'] },
   { name: 'unit tests', command: ['nx', 'run-many', '-t', 'test:unit', '--parallel=2', '--output-style=static'], env: NX_ENV },

@@ -1,4 +1,4 @@
 export { testDatabase, type TestDatabase } from './test-database.ts';
 export { eventually } from './eventually.ts';
 export { tempDir } from './temp-dir.ts';
-export { filesIn, goPrograms, goTool, nodePackage, type PackageFiles, pythonPackages, rustProgram } from './toolchains.ts';
+export { filesIn, goPrograms, goTool, nodePackage, type PackageFiles, pythonPackages, pythonTools, rustProgram } from './toolchains.ts';

@@ -67,6 +67,25 @@ export function pythonPackages(requirements: string): { readonly python: string;
   return { python: python.split(' ')[0] ?? '', files: filesIn(dir) };
 }
 
+/**
+ * A Python environment with what a requirements.txt names, made once in the user's cache; its modules are run with `-m`. undefined, loudly, where
+ * it cannot be made: without python3 with venv, or without a package index. With CI set that is a failure.
+ */
+export function pythonTools(requirements: string): { readonly python: string; readonly bin: string } | undefined {
+  try {
+    if (spawnSync('python3', ['-c', 'import ensurepip, venv'], { stdio: 'ignore' }).status !== 0) throw new Error('python3 has no venv');
+    const dir = made('python-tools', [requirements], (into) => {
+      run('python3', ['-m', 'venv', into], {});
+      run(join(into, 'bin/python'), ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '-r', requirements], {});
+    });
+    return { python: join(dir, 'bin/python'), bin: join(dir, 'bin') };
+  } catch (error) {
+    if (process.env['CI']) throw error;
+    process.stderr.write(`\n!!! SKIPPED: what needs the Python packages of ${requirements}. ${String(error).slice(0, 500)}\n\n`);
+    return undefined;
+  }
+}
+
 /** A folder with a package.json, with its dependencies installed. */
 export function nodePackage(dir: string): PackageFiles {
   return filesIn(

@@ -34,6 +34,7 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
     {
       schema: {
         tags: TAGS,
+        operationId: 'putReservedConcurrency',
         summary: 'Reserves memory for a function: it gets no more, and nobody else gets any of it',
         params: FunctionPath,
         body: Reserved,
@@ -51,6 +52,7 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
     {
       schema: {
         tags: TAGS,
+        operationId: 'getReservedConcurrency',
         summary: 'Says what is reserved for a function',
         params: FunctionPath,
         response: { 200: ref('ReservedConcurrency') },
@@ -65,7 +67,13 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
   app.delete<Path>(
     `${FUNCTION}/reserved-concurrency`,
     {
-      schema: { tags: TAGS, summary: 'Lets a function share with all others again', params: FunctionPath, response: { 204: Type.Null() } },
+      schema: {
+        tags: TAGS,
+        operationId: 'deleteReservedConcurrency',
+        summary: 'Lets a function share with all others again',
+        params: FunctionPath,
+        response: { 204: Type.Null() },
+      },
     },
     async ({ params }, reply) => {
       await flows.deleteReservedConcurrency(named(params));
@@ -78,6 +86,7 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
     {
       schema: {
         tags: TAGS,
+        operationId: 'putProvisionedConcurrency',
         summary: 'Has instances of a published version kept ready',
         params: FunctionPath,
         querystring: OneVersion,
@@ -96,6 +105,7 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
     {
       schema: {
         tags: TAGS,
+        operationId: 'getProvisionedConcurrency',
         summary: 'Says what is provisioned, how much of it is there, and why not all of it is',
         params: FunctionPath,
         querystring: AnyVersion,
@@ -113,6 +123,7 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
     {
       schema: {
         tags: TAGS,
+        operationId: 'deleteProvisionedConcurrency',
         summary: 'Has instances of a version come and go with its events again',
         params: FunctionPath,
         querystring: OneVersion,

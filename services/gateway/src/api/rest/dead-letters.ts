@@ -21,6 +21,7 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'listDeadLetters',
         summary: 'Lists dead letters of one function, newest first',
         params: FunctionPath,
         querystring: Paging,
@@ -37,7 +38,15 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
   );
   app.get<IdPath>(
     DEAD_LETTER,
-    { schema: { tags: TAGS, summary: 'Gets one dead letter', params: EventPath, response: { 200: ref('DeadLetter') } } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'getDeadLetter',
+        summary: 'Gets one dead letter',
+        params: EventPath,
+        response: { 200: ref('DeadLetter') },
+      },
+    },
     async (request, reply) =>
       reply.header('content-type', JSON_TYPE).send(deadLetterText(await getDeadLetter(gateway, request.params.event_id))),
   );
@@ -46,6 +55,7 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'redriveDeadLetter',
         summary: 'Accepts a new event with the payload of a dead letter, which is none any more',
         params: EventPath,
         response: { 202: ref('Event') },
@@ -59,7 +69,15 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
   );
   app.delete<IdPath>(
     DEAD_LETTER,
-    { schema: { tags: TAGS, summary: 'Throws a dead letter away', params: EventPath, response: { 204: Type.Null() } } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'purgeDeadLetter',
+        summary: 'Throws a dead letter away',
+        params: EventPath,
+        response: { 204: Type.Null() },
+      },
+    },
     async (request, reply) => {
       await purgeDeadLetter(gateway, { id: request.params.event_id });
       return reply.code(204).send();

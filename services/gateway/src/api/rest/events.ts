@@ -14,8 +14,9 @@ import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { dateOf } from './dates.ts';
 import { eventText } from './event-json.ts';
-import { enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, ref, Terminate } from './schemas.ts';
+import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, ref, Terminate } from './schemas.ts';
 import { policyFrom } from './termination-json.ts';
+import { bodyUnchecked } from './validation.ts';
 
 const EVENTS = '/v1/namespaces/:namespace/functions/:function/events';
 const EVENT = '/v1/events/:event_id([^:/]+)';
@@ -34,6 +35,25 @@ const Counts = Type.Object({
   counts: Type.Array(Type.Object({ function: Type.String(), state: enumOf(Event_State), count: Type.Integer() })),
 });
 
+const Batch = Type.Unsafe<Buffer | undefined>(
+  Type.Object(
+    {
+      events: Type.Array(
+        Type.Object(
+          {
+            payload: Type.Optional(Type.Unknown({ description: 'Any JSON value; null by default. Kept as the bytes it is written as.' })),
+            idempotency_key: Type.Optional(Type.String({ maxLength: 128 })),
+            delay: Type.Optional(Duration),
+          },
+          { additionalProperties: false },
+        ),
+        { minItems: 1, maxItems: MAX_BATCH_EVENTS },
+      ),
+    },
+    { additionalProperties: false },
+  ),
+);
+
 type Path = { Params: Static<typeof FunctionPath> };
 type IdPath = { Params: Static<typeof EventPath> };
 
@@ -49,6 +69,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'listEvents',
         summary: 'Lists events of one function',
         params: FunctionPath,
         querystring: EventQuery,
@@ -86,7 +107,15 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
   };
   app.get<Path>(
     `${EVENTS}::count`,
-    { schema: { tags: TAGS, summary: 'Counts the events of one function by state', params: FunctionPath, response: { 200: Counts } } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'countFunctionEvents',
+        summary: 'Counts the events of one function by state',
+        params: FunctionPath,
+        response: { 200: Counts },
+      },
+    },
     (request) => count(request.params.namespace, request.params.function),
   );
   app.get<{ Params: Static<typeof NamespacePath> }>(
@@ -94,6 +123,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'countEvents',
         summary: 'Counts the events of a namespace by function and state',
         params: NamespacePath,
         response: { 200: Counts },
@@ -104,14 +134,21 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
 
   app.get<IdPath>(
     EVENT,
-    { schema: { tags: TAGS, summary: 'Gets one event', params: EventPath, response: { 200: ref('Event') } } },
+    { schema: { tags: TAGS, operationId: 'getEvent', summary: 'Gets one event', params: EventPath, response: { 200: ref('Event') } } },
     async (request, reply) => reply.header('content-type', JSON_TYPE).send(eventText(await getEvent(gateway, request.params.event_id))),
   );
 
   app.post<IdPath & { Body: Static<typeof Terminate> }>(
     `${EVENT}::terminate`,
     {
-      schema: { tags: TAGS, summary: 'Terminates one event', params: EventPath, body: Terminate, response: { 200: ref('Event') } },
+      schema: {
+        tags: TAGS,
+        operationId: 'terminateEvent',
+        summary: 'Terminates one event',
+        params: EventPath,
+        body: Terminate,
+        response: { 200: ref('Event') },
+      },
       preValidation: async (request) => {
         request.body ??= {};
       },
@@ -139,6 +176,7 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
       config: { bodyKind: 'payload' },
       schema: {
         tags: TAGS,
+        operationId: 'createEvent',
         summary: 'Accepts one event; the body is its payload',
         params: FunctionPath,
         headers: Type.Object({
@@ -174,15 +212,14 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
     `${EVENTS}::batchCreate`,
     {
       bodyLimit: BATCH_BODY_BYTES,
+      validatorCompiler: bodyUnchecked,
       schema: {
         tags: TAGS,
+        operationId: 'batchCreateEvents',
         summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none`,
         params: FunctionPath,
         headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Type.String()), traceparent: Type.Optional(Type.String()) }),
-        // Shown, not checked: the body comes as bytes, and a hand check of a thousand small objects is the faster one.
-        body: Type.Unsafe<Buffer | undefined>({
-          ...Type.Unknown({ description: '{"events": [{"payload", "idempotency_key", "delay"}]}' }),
-        }),
+        body: Batch,
         response: { 202: Type.Object({ events: Type.Array(Type.Object({ id: Type.String() })) }) },
       },
     },

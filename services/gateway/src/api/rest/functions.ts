@@ -8,7 +8,7 @@ import { takeBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
 import { FunctionPatch, PatchValues, readPatch } from './function-patch.ts';
 import { EventInvoke, FunctionCreate, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
-import { strictValidation } from './validation.ts';
+import { bodyUnchecked, strictValidation } from './validation.ts';
 
 const FUNCTIONS = '/v1/namespaces/:namespace/functions';
 const FUNCTION = `${FUNCTIONS}/:function([^:/]+)`;
@@ -22,6 +22,7 @@ const STRICT = { additionalProperties: false } as const;
 const ListQuery = Type.Object({ ...PageQuery, filter: Type.Optional(Type.String({ maxLength: 60 })) }, STRICT);
 const VersionQuery = Type.Object(PageQuery, STRICT);
 const GetQuery = Type.Object({ qualifier: Type.Optional(Type.String()) }, STRICT);
+const Zip = Type.Unsafe<Buffer | undefined>({ type: 'string', format: 'binary', description: 'A zip file of at most 50 MB.' });
 const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength: 1_000 })) }, STRICT);
 
 type Path = { Params: Static<typeof FunctionPath> };
@@ -33,6 +34,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
       bodyLimit: CREATE_BODY_BYTES,
       schema: {
         tags: TAGS,
+        operationId: 'createFunction',
         summary: 'Creates a function',
         params: NamespacePath,
         body: FunctionCreate,
@@ -56,6 +58,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'listFunctions',
         summary: 'Lists functions by name',
         params: NamespacePath,
         querystring: ListQuery,
@@ -74,6 +77,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'getFunction',
         summary: 'Gets a function or a version of it',
         params: FunctionPath,
         querystring: GetQuery,
@@ -92,6 +96,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'updateFunction',
         summary: 'Changes settings: those that are named, and of those the fields that are named; null goes back to the default',
         params: FunctionPath,
         body: FunctionPatch,
@@ -117,7 +122,15 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
 
   app.delete<Path>(
     FUNCTION,
-    { schema: { tags: TAGS, summary: 'Deletes a function and its versions', params: FunctionPath, response: { 204: Type.Null() } } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'deleteFunction',
+        summary: 'Deletes a function and its versions',
+        params: FunctionPath,
+        response: { 204: Type.Null() },
+      },
+    },
     async (request, reply) => {
       await flows.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
       return reply.code(204).send();
@@ -131,11 +144,13 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
       {
         bodyLimit: MAX_CODE_BYTES,
         config: { bodyKind: 'code' },
+        validatorCompiler: bodyUnchecked,
         schema: {
           tags: TAGS,
+          operationId: 'updateFunctionCode',
           summary: 'Replaces the code; the body is a zip file',
-          consumes: ['application/zip'],
           params: FunctionPath,
+          body: { content: { 'application/zip': { schema: Zip } } },
           response: { 200: ref('Function') },
         },
       },
@@ -152,6 +167,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'putEventInvokeConfig',
         summary: 'Sets how events are retried and aged, and who is told of their end',
         params: FunctionPath,
         body: EventInvoke,
@@ -171,6 +187,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'getEventInvokeConfig',
         summary: 'Says how events are retried and aged, and who is told of their end',
         params: FunctionPath,
         response: { 200: EventInvoke },
@@ -187,6 +204,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'publishFunctionVersion',
         summary: 'Publishes $LATEST as the next version',
         params: FunctionPath,
         body: Publish,
@@ -208,6 +226,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
     {
       schema: {
         tags: TAGS,
+        operationId: 'listFunctionVersions',
         summary: 'Lists versions, newest first',
         params: FunctionPath,
         querystring: VersionQuery,

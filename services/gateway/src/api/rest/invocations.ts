@@ -24,6 +24,7 @@ export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
         config: { bodyKind: 'payload' },
         schema: {
           tags: ['invocations'],
+          operationId: 'invokeFunction',
           summary: 'Calls a function and waits for its answer; the body is its payload',
           params: FunctionPath,
           querystring: Query,

@@ -24,7 +24,7 @@ type Row = readonly [
 const ROWS: readonly Row[] = [
   ['an unknown path', 'GET', '/v2', undefined, {}, 404, 'UNKNOWN_PATH'],
   ['an unknown verb', 'POST', `/v1/events/${ID}:redrive`, undefined, {}, 404, 'UNKNOWN_PATH'],
-  ['a method that is not there', 'PUT', `/v1/events/${ID}`, {}, {}, 404, 'UNKNOWN_PATH'],
+  ['a method that is not there', 'PUT', `/v1/events/${ID}`, {}, {}, 405, 'METHOD_NOT_ALLOWED'],
   ['a path that is not percent-encoded text', 'GET', '/v1/events/%E0%A4%A', undefined, {}, 400, 'INVALID_FIELD', 'path'],
   ['an unknown function', 'POST', `${F}/nobody/events`, {}, {}, 404, 'FUNCTION_NOT_FOUND'],
   ['an unknown qualifier', 'POST', `${K}/events`, {}, { 'evenfall-qualifier': 'nowhere' }, 404, 'QUALIFIER_NOT_FOUND'],

@@ -117,7 +117,8 @@ export const Terminate = Type.Object(
     graceful: Type.Optional(Type.Boolean({ default: false })),
     ...policyFields,
     reason: Type.Optional(Type.String({ maxLength: 256 })),
-    wait: Type.Optional(choiceOf(['DELIVERED', 'ENDED', 'delivered', 'ended'])),
+    // In small letters too; generators of clients would make the same name of both.
+    wait: Type.Optional(Type.String({ ...choiceOf(['DELIVERED', 'ENDED']), pattern: '^(DELIVERED|ENDED|delivered|ended)$' })),
   },
   STRICT,
 );

@@ -1,4 +1,3 @@
-import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { Refusal } from '@evenfall/errors';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
@@ -8,10 +7,10 @@ import type { Authenticate } from '../access.ts';
 import { refusesGet, type ScfOptions, scfRoute } from '../scf/door.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
-import { DOCUMENTS } from './documents.ts';
 import { takeEncodings } from './encodings.ts';
 import { connectionAnswer, refusalsOf, sendRefusals } from './errors.ts';
 import { concurrencyRoutes } from './concurrency.ts';
+import { describeApi } from './openapi.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
@@ -89,20 +88,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     (request, reply) => optionsAnswer(request, reply, routing) ?? refuseAll(reply, [unrouted(request, reply, routing)]),
   );
 
-  for (const document of DOCUMENTS) app.addSchema(document);
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Evenfall', version: 'v1', description: 'Runs functions asynchronously and ends them well.' },
-      components: {
-        securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`, where the server asks for one.' },
-        },
-      },
-      security: [{}, { key: [] }],
-    },
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => (typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`) },
-  });
+  await describeApi(app);
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     theme: { title: 'Evenfall', css: [{ filename: 'evenfall.css', content: '.swagger-ui .topbar { display: none }' }] },

@@ -24,6 +24,8 @@ const LogQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+const STREAM = 'text/event-stream';
+const NothingMore = Type.Null({ description: 'The reader has had all of it: there is no more to come back for.' });
 /** Versions are int32 (event_service.proto). */
 const MAX_VERSION = 2 ** 31 - 1;
 /** Id of what says that a log has ended. */
@@ -39,10 +41,14 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
     {
       schema: {
         tags: ['events'],
+        operationId: 'watchEvent',
         summary: 'Sends every change of one event, until its final state, as server-sent events',
         params: EventPath,
         headers: Resume,
-        produces: ['text/event-stream'],
+        response: {
+          200: { description: 'A `change` for every change; its data is an event.', content: { [STREAM]: { schema: Type.String() } } },
+          204: NothingMore,
+        },
       },
     },
     async (request, reply) => {
@@ -58,11 +64,18 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
     {
       schema: {
         tags: ['logs'],
+        operationId: 'listLogLines',
         summary: 'Lists or follows log lines',
         params: EventPath,
         querystring: LogQuery,
         headers: Resume,
-        response: { 200: pageOf('lines', 'LogLine') },
+        response: {
+          200: {
+            description: 'A page of lines. With `follow`: a `line` for every line; its data is a line. Then an `end`.',
+            content: { 'application/json': { schema: pageOf('lines', 'LogLine') }, [STREAM]: { schema: Type.String() } },
+          },
+          204: NothingMore,
+        },
       },
     },
     async (request, reply) => {

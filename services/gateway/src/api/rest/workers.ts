@@ -30,7 +30,14 @@ const Query = Type.Object({ agent_id: Type.Optional(Type.String()) }, { addition
 export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get(
     '/v1/agents',
-    { schema: { tags: TAGS, summary: 'Lists worker hosts', response: { 200: Type.Object({ agents: Type.Array(ref('Agent')) }) } } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'listAgents',
+        summary: 'Lists worker hosts',
+        response: { 200: Type.Object({ agents: Type.Array(ref('Agent')) }) },
+      },
+    },
     async () => ({ agents: (await listAgents(gateway)).agents.map(agentJson) }),
   );
   app.post<{ Params: { agent_id: string }; Body: Static<typeof DrainBody> }>(
@@ -38,6 +45,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'drainAgent',
         summary: 'Drains a worker host: nothing new goes there, and what runs has until the deadline',
         params: Type.Object({ agent_id: Type.String() }),
         body: DrainBody,
@@ -58,6 +66,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'listInstances',
         summary: 'Lists instances',
         querystring: Query,
         response: { 200: Type.Object({ instances: Type.Array(ref('Instance')) }) },
@@ -72,6 +81,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'purge',
         summary: 'Drops what is past its retention now, or shows what a purge would drop',
         body: PurgeBody,
         response: { 200: Type.Object({ partitions: Type.Array(ref('ViewPartition')), held_back: Type.String() }) },

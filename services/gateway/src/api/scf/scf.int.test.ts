@@ -96,8 +96,8 @@ describe('the SCF door', () => {
       const { status, json } = await call(`${doors.url}${path}`, 'GET', undefined, headers);
       assert.deepEqual([status, (json as { Response: Response }).Response.Error?.Code], [200, 'UnsupportedProtocol']);
     }
-    assert.equal((await call(`${doors.url}/`, 'GET')).status, 404);
-    assert.equal((await call(`${doors.url}/?Action=x`, 'PUT')).status, 404);
+    assert.equal((await call(`${doors.url}/`, 'GET')).status, 405);
+    assert.equal((await call(`${doors.url}/?Action=x`, 'PUT')).status, 405);
   });
 
   it('gives back the id a client follows its calls by, if it is one', async () => {

@@ -1,0 +1,59 @@
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { DOCUMENTS } from './documents.ts';
+import { ref } from './schemas.ts';
+
+/** Operations that take no body for an empty one. */
+const BODY_IS_OPTIONAL = new Set(['createEvent', 'invokeFunction', 'terminateEvent', 'publishFunctionVersion', 'drainAgent', 'purge']);
+const TAGS = [
+  { name: 'functions', description: 'Functions, versions, code, concurrency.' },
+  { name: 'events', description: 'Asynchronous events: accept, read, watch, terminate.' },
+  { name: 'dead letters', description: 'Events that failed for good.' },
+  { name: 'invocations', description: 'Synchronous calls.' },
+  { name: 'logs', description: 'What functions wrote.' },
+  { name: 'operators', description: 'Worker hosts, instances, retention.' },
+];
+
+type Operation = { readonly operationId?: string; requestBody?: { required?: boolean } };
+
+/** Keeps the OpenAPI document of all routes that are added from now on: their schemas, and the error that every one of them may answer. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  for (const document of DOCUMENTS) app.addSchema(document);
+  app.addHook('onRoute', (route) => {
+    const { schema } = route;
+    if (!schema || schema.hide) return;
+    const refused = { description: 'A refusal, with its reasons.', content: { 'application/json': { schema: ref('Error') } } };
+    const failed = { description: 'It cannot be answered now, or a failure of the platform.', content: refused.content };
+    route.schema = { ...schema, response: { ...(schema.response as object), '4xx': refused, '5xx': failed } }; // by status
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Evenfall',
+        version: 'v1',
+        description: 'Runs functions asynchronously and ends them well.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: '/', description: 'The server that this document comes from.' }],
+      tags: TAGS,
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`, where the server asks for one.' },
+        },
+      },
+      security: [{}, { key: [] }],
+    },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => (typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`) },
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) return document.swaggerObject;
+      for (const path of Object.values(document.openapiObject.paths ?? {})) {
+        for (const operation of Object.values(path ?? {}) as Operation[]) {
+          // The plugin calls every body required.
+          if (operation.requestBody && BODY_IS_OPTIONAL.has(operation.operationId ?? '')) operation.requestBody.required = false;
+        }
+      }
+      return document.openapiObject;
+    },
+  });
+}
