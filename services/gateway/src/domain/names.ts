@@ -1,8 +1,11 @@
 import { refuse } from '@evenfall/errors';
 
-const NAME = /^[a-zA-Z](?:[a-zA-Z0-9_-]{0,58}[a-zA-Z0-9])$/;
-const NAME_RULE = '2 to 60 letters, digits, "-" and "_", starting with a letter and ending in a letter or digit';
-const QUALIFIER = /^(?:\$LATEST|\$DEFAULT|[0-9]{1,9}|[a-zA-Z](?:[a-zA-Z0-9_-]{0,62}[a-zA-Z0-9])?)$/;
+/** What a namespace or a function may be called. */
+export const NAME = /^[a-zA-Z](?:[a-zA-Z0-9_-]{0,58}[a-zA-Z0-9])$/;
+export const NAME_RULE = '2 to 60 letters, digits, "-" and "_", starting with a letter and ending in a letter or digit';
+export const QUALIFIER = /^(?:\$LATEST|\$DEFAULT|[0-9]{1,9}|[a-zA-Z](?:[a-zA-Z0-9_-]{0,62}[a-zA-Z0-9])?)$/;
+
+export const QUALIFIER_RULE = '"$LATEST", "$DEFAULT", a version number or the name of an alias';
 
 /** The qualifier that is meant when none is given. */
 export const LATEST = '$LATEST';
@@ -25,7 +28,7 @@ export function qualifierOf(text: string): string {
     throw refuse('INVALID_NAME', {
       field: 'qualifier',
       value: shown(text),
-      rule: '"$LATEST", "$DEFAULT", a version number or the name of an alias',
+      rule: QUALIFIER_RULE,
     });
   }
   return text;

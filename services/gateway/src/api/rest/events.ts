@@ -16,7 +16,7 @@ import { dateOf } from './dates.ts';
 import { eventText } from './event-json.ts';
 import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, ref, Terminate } from './schemas.ts';
 import { policyFrom } from './termination-json.ts';
-import { bodyUnchecked } from './validation.ts';
+import { bodyUnchecked, emptyIsObject } from './validation.ts';
 
 const EVENTS = '/v1/namespaces/:namespace/functions/:function/events';
 const EVENT = '/v1/events/:event_id([^:/]+)';
@@ -149,9 +149,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
         body: Terminate,
         response: { 200: ref('Event') },
       },
-      preValidation: async (request) => {
-        request.body ??= {};
-      },
+      preValidation: emptyIsObject,
     },
     async (request, reply) => {
       const { graceful = false, reason = '', wait, ...policy } = request.body;

@@ -7,8 +7,8 @@ import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import { takeBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
 import { FunctionPatch, PatchValues, readPatch } from './function-patch.ts';
-import { EventInvoke, FunctionCreate, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
-import { bodyUnchecked, strictValidation } from './validation.ts';
+import { EventInvoke, FunctionCreate, FunctionPath, NamespacePath, PageQuery, pageOf, Qualifier, ref } from './schemas.ts';
+import { bodyUnchecked, emptyIsObject, strictValidation } from './validation.ts';
 
 const FUNCTIONS = '/v1/namespaces/:namespace/functions';
 const FUNCTION = `${FUNCTIONS}/:function([^:/]+)`;
@@ -17,11 +17,10 @@ export const MAX_CODE_BYTES = 50 * 1024 * 1024;
 /** The same in base64, and the rest of the body. */
 const CREATE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
 const TAGS = ['functions'];
-const NamespacePath = Type.Object({ namespace: Type.String() });
 const STRICT = { additionalProperties: false } as const;
 const ListQuery = Type.Object({ ...PageQuery, filter: Type.Optional(Type.String({ maxLength: 60 })) }, STRICT);
 const VersionQuery = Type.Object(PageQuery, STRICT);
-const GetQuery = Type.Object({ qualifier: Type.Optional(Type.String()) }, STRICT);
+const GetQuery = Type.Object({ qualifier: Type.Optional(Qualifier) }, STRICT);
 const Zip = Type.Unsafe<Buffer | undefined>({ type: 'string', format: 'binary', description: 'A zip file of at most 50 MB.' });
 const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength: 1_000 })) }, STRICT);
 
@@ -210,9 +209,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void
         body: Publish,
         response: { 201: ref('Function') },
       },
-      preValidation: async (request) => {
-        request.body ??= {};
-      },
+      preValidation: emptyIsObject,
     },
     async (request, reply) => {
       const { namespace, function: name } = request.params;

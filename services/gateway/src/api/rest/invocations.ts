@@ -7,12 +7,9 @@ import { invokeFunction } from '../../flows/invoke-function.ts';
 import type { Gateway } from '../../ports.ts';
 import { takeBytes } from './bodies.ts';
 import { callerOf } from './caller.ts';
-import { FunctionPath, ref } from './schemas.ts';
+import { Duration, FunctionPath, Qualifier, ref } from './schemas.ts';
 
-const Query = Type.Object(
-  { qualifier: Type.Optional(Type.String()), queue_timeout: Type.Optional(Type.String()) },
-  { additionalProperties: false },
-);
+const Query = Type.Object({ qualifier: Type.Optional(Qualifier), queue_timeout: Type.Optional(Duration) }, { additionalProperties: false });
 
 export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
   void app.register(async (raw) => {
@@ -29,7 +26,7 @@ export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
           params: FunctionPath,
           querystring: Query,
           headers: Type.Object({
-            'evenfall-qualifier': Type.Optional(Type.String()),
+            'evenfall-qualifier': Type.Optional(Qualifier),
             'evenfall-cancel': Type.Optional(
               Type.Literal('on-disconnect', {
                 description: 'Stops the function by its termination policy if the caller leaves; otherwise it runs on.',

@@ -40,7 +40,8 @@ export function optionsAnswer(request: FastifyRequest, reply: FastifyReply, rout
 export function unrouted(request: FastifyRequest, reply: FastifyReply, routing: Routing): Refusal {
   const path = (request.url.split('?', 1)[0] ?? '').slice(0, 200);
   const allowed = routing.allowed(request.url);
-  if (allowed.length === 0) return refuse('UNKNOWN_PATH', { method: request.method, path });
+  // A method that is among them did not find the route: the router looks at a path once it is decoded.
+  if (allowed.length === 0 || allowed.includes(request.method)) return refuse('UNKNOWN_PATH', { method: request.method, path });
   reply.header('allow', allowed.join(', '));
   return refuse('METHOD_NOT_ALLOWED', { method: request.method, path, allow: allowed.join(', ') });
 }

@@ -1,16 +1,26 @@
 import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
 import { Event_State } from '@evenfall/contracts/v1/event';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { NAME, NAME_RULE, QUALIFIER, QUALIFIER_RULE } from '../../domain/names.ts';
 import { namesIn, type ProtoEnum } from './enum-names.ts';
 
 const STRICT = { additionalProperties: false } as const;
 const DURATION_RULE = 'a duration such as "500ms", "30s", "10m" or "6h"';
-const TIME_RULE = 'a time in RFC 3339, such as "2026-01-31T12:00:00.000Z"';
+const TIME_RULE = 'a time that exists, in RFC 3339, such as "2026-01-31T12:00:00.000Z"; in a query the plus of an offset is written %2B';
 
 export const Duration = Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?(ms|s|m|h)$', examples: ['5s'], 'x-rule': DURATION_RULE });
 export const Time = Type.String({
-  pattern: '^\\d{4}-\\d{2}-\\d{2}[Tt]\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?([Zz]|[+-]\\d{2}:\\d{2})$',
+  pattern:
+    '^(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$',
   'x-rule': TIME_RULE,
+});
+/** A name that cannot be is refused as INVALID_NAME, as at the other doors. */
+export const Name = Type.String({ pattern: NAME.source, 'x-rule': NAME_RULE, 'x-reason': 'INVALID_NAME', examples: ['default'] });
+export const Qualifier = Type.String({
+  pattern: `^$|${QUALIFIER.source}`,
+  'x-rule': QUALIFIER_RULE,
+  'x-reason': 'INVALID_NAME',
+  examples: ['$LATEST', '1'],
 });
 /** One of some words. */
 export const choiceOf = (names: readonly string[]) =>
@@ -100,7 +110,7 @@ export const functionFields = {
 };
 export const FunctionCreate = Type.Object(
   {
-    name: Type.String(),
+    name: Name,
     ...functionFields,
     code_zip: Type.Optional(Type.String({ contentEncoding: 'base64', description: 'The code package: a zip file in base64.' })),
   },
@@ -128,7 +138,7 @@ export const EventQuery = Type.Object(
   {
     ...PageQuery,
     state: Type.Optional(Type.Array(enumOf(Event_State))),
-    qualifier: Type.Optional(Type.String()),
+    qualifier: Type.Optional(Qualifier),
     trigger: Type.Optional(Type.String()),
     start_time_after: Type.Optional(Time),
     start_time_before: Type.Optional(Time),
@@ -141,6 +151,6 @@ export const EventQuery = Type.Object(
   STRICT,
 );
 
-export const NamespacePath = Type.Object({ namespace: Type.String() });
-export const FunctionPath = Type.Object({ namespace: Type.String(), function: Type.String() });
+export const NamespacePath = Type.Object({ namespace: Name });
+export const FunctionPath = Type.Object({ namespace: Name, function: Name });
 export const EventPath = Type.Object({ event_id: Type.String() });

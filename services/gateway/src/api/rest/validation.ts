@@ -1,7 +1,7 @@
 import { refuse, type Refusal } from '@evenfall/errors';
 import type { TSchema } from '@sinclair/typebox';
 import { TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler';
-import type { FastifySchema, FastifySchemaCompiler } from 'fastify';
+import type { FastifyRequest, FastifySchema, FastifySchemaCompiler } from 'fastify';
 import { InvalidRequest } from './errors.ts';
 
 const MAX_SHOWN = 10;
@@ -36,7 +36,7 @@ function readQuery(schema: TSchema, data: unknown): unknown {
 function readValue(type: string | undefined, given: unknown): unknown {
   if (type === 'array') return Array.isArray(given) ? given : [given];
   if (typeof given !== 'string') return given;
-  if (type === 'integer' && /^-?\d{1,9}$/.test(given)) return Number(given);
+  if (type === 'integer' && /^-?\d{1,10}$/.test(given)) return Number(given);
   if (type === 'boolean' && (given === 'true' || given === 'false')) return given === 'true';
   return given;
 }
@@ -45,11 +45,22 @@ function faultsOf(errors: readonly ValueError[]): readonly [Refusal, ...Refusal[
   const byField = new Map<string, Refusal>();
   for (const error of errors) {
     const field = error.path === '' ? 'body' : error.path.slice(1).replaceAll('/', '.');
-    if (!byField.has(field) && byField.size < MAX_SHOWN)
-      byField.set(field, refuse('INVALID_FIELD', { field: field.slice(0, 80), rule: ruleOf(error) }));
+    if (!byField.has(field) && byField.size < MAX_SHOWN) byField.set(field, refusalOf(field.slice(0, 80), error));
   }
   const [first = refuse('INVALID_FIELD', { field: 'body', rule: 'as documented' }), ...more] = byField.values();
   return [first, ...more];
+}
+
+function refusalOf(field: string, error: ValueError): Refusal {
+  const rule = ruleOf(error);
+  if (error.schema['x-reason'] !== 'INVALID_NAME' || typeof error.value !== 'string') return refuse('INVALID_FIELD', { field, rule });
+  const value = error.value.length > 80 ? `${error.value.slice(0, 80)}…` : error.value;
+  return refuse('INVALID_NAME', { field, value, rule });
+}
+
+/** An empty body is an empty object; null is not. */
+export async function emptyIsObject(request: FastifyRequest): Promise<void> {
+  if (request.body === undefined) request.body = {};
 }
 
 function ruleOf(error: ValueError): string {

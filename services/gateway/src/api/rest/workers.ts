@@ -15,6 +15,7 @@ import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
 import { Duration, ref, Time } from './schemas.ts';
 import { durationFrom } from './termination-json.ts';
+import { emptyIsObject } from './validation.ts';
 
 const TAGS = ['operators'];
 const DrainBody = Type.Object({ deadline: Type.Optional(Duration) }, { additionalProperties: false });
@@ -51,9 +52,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
         body: DrainBody,
         response: { 200: ref('Agent') },
       },
-      preValidation: async (request) => {
-        request.body ??= {};
-      },
+      preValidation: emptyIsObject,
     },
     async (request) => {
       const deadline = durationFrom(request.body.deadline);
@@ -86,9 +85,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
         body: PurgeBody,
         response: { 200: Type.Object({ partitions: Type.Array(ref('ViewPartition')), held_back: Type.String() }) },
       },
-      preValidation: async (request) => {
-        request.body ??= {};
-      },
+      preValidation: emptyIsObject,
     },
     async ({ body }) => {
       const time = body.time === undefined ? undefined : dateOf('time', body.time);
