@@ -1,6 +1,6 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
-import type { PackageLimits } from './domain/code-package.ts';
+import type { PackageFiles, PackageLimits } from './domain/code-package.ts';
 import type { Concurrency, Named, Provision, Reservation } from './domain/concurrency.ts';
 import type { DestinationRules } from './domain/destinations.ts';
 
@@ -65,5 +65,5 @@ export type Registry = {
   readonly clock: Clock;
   readonly limits: PackageLimits;
   readonly destinations: DestinationRules;
-  readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<ReadonlySet<string>>;
+  readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<PackageFiles>;
 };

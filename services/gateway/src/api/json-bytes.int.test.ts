@@ -42,7 +42,7 @@ describe('JSON of users', () => {
   const ways: Readonly<Record<string, (json: string) => Promise<string>>> = {
     'POST events': async (json) => (await call(`${doors.url}${FUNCTION}/events`, 'POST', json), accepted()),
     'POST events:batchCreate': async (json) => {
-      const body = `{ "events" : [{"payload": 1}, {"idempotency_key":"", "payload" :${json}} ] }`;
+      const body = `{ "events" : [{"payload": 1}, {"delay":"", "payload" :${json}} ] }`;
       const answer = await call(`${doors.url}${FUNCTION}/events:batchCreate`, 'POST', body);
       assert.equal(answer.status, 202, answer.text);
       return accepted();

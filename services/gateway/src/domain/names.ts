@@ -9,6 +9,8 @@ export const QUALIFIER_RULE = '"$LATEST", "$DEFAULT", a version number or the na
 
 /** The qualifier that is meant when none is given. */
 export const LATEST = '$LATEST';
+/** SCF's word for what a function runs where nothing else is said. */
+export const DEFAULT = '$DEFAULT';
 
 /** Refuses what cannot be the name of a function in a namespace (SCF, CreateFunction). */
 export function checkFunctionName(namespace: string, name: string): void {

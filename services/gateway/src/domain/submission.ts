@@ -56,10 +56,10 @@ export function traceparentOf(header: string | undefined): string {
 }
 
 function checkKey(key: string): void {
-  if (key.length > 128 || /[\u0000-\u001f\u007f]/.test(key) || !key.isWellFormed()) {
+  if (key.length > 128 || key.trim() === '' || /[\u0000-\u001f\u007f]/.test(key) || !key.isWellFormed()) {
     throw refuse('INVALID_FIELD', {
       field: 'idempotency_key',
-      rule: 'at most 128 characters, no control characters, no halves of characters',
+      rule: '1 to 128 characters that are not all blank, no control characters, no halves of characters',
     });
   }
 }

@@ -7,7 +7,8 @@ import type {
   RedriveDeadLetterRequest,
   RedriveDeadLetterResponse,
 } from '@evenfall/contracts/v1/event_service';
-import { refuse } from '@evenfall/errors';
+import type { Event } from '@evenfall/contracts/v1/event';
+import { isRefusal, refuse } from '@evenfall/errors';
 import { eventPolicyOf } from '@evenfall/event-model';
 import { durationOfMs, uuidOfName } from '@evenfall/time';
 import { knownEventId, pageSizeOf } from '../domain/fields.ts';
@@ -16,6 +17,7 @@ import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { queuedEvent } from './create-event.ts';
+import { getEvent } from './get-event.ts';
 import { runnableFunction } from './resolve.ts';
 
 /** Lists dead letters of one function. One that does not exist (any more) may still have some. */
@@ -38,14 +40,17 @@ export async function getDeadLetter(
 
 /**
  * Accepts a new event with the payload of a dead letter, by what its qualifier names now. The record that accepts it is also the end of the
- * dead letter, so that there is never both, or neither. Its id follows from the old one: two who redrive at once make one event.
+ * dead letter, so that there is never both, or neither. Its id follows from the old one: two who redrive at once make one event, and who redrives
+ * again is answered that one.
  */
 export async function redriveDeadLetter(
   gateway: Gateway,
   caller: Caller,
   request: RedriveDeadLetterRequest,
 ): Promise<RedriveDeadLetterResponse> {
-  const { event, payload } = await getDeadLetter(gateway, request.id);
+  const found = await findDeadLetter(gateway, request.id);
+  if (!found) return { event: await redrivenEvent(gateway, request.id) };
+  const { event, payload } = found;
   const { namespace, function: name, qualifier, trigger } = event;
   const { fn, qualifier: resolved } = await runnableFunction(gateway, { namespace, function: name, qualifier });
   const submission = { payload, idempotencyKey: '', delay: durationOfMs(0) };
@@ -58,12 +63,36 @@ export async function redriveDeadLetter(
   });
   const created = {
     ...made,
-    eventId: uuidOfName(namespace, name, 'redriven', event.id),
+    eventId: redrivenId(event),
     accepted: made.accepted && { ...made.accepted, trigger, keyed: true, redrivenFrom: event.id },
   };
   const acceptedMs = gateway.clock.now();
   await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
   return { event: queuedEvent(created, acceptedMs) };
+}
+
+async function findDeadLetter(gateway: Gateway, id: string): Promise<Awaited<ReturnType<typeof getDeadLetter>> | undefined> {
+  try {
+    return await getDeadLetter(gateway, id);
+  } catch (error) {
+    if (isRefusal(error) && error.reason === 'DEAD_LETTER_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** The event that was made of a dead letter before; throws DEAD_LETTER_NOT_FOUND if none was. */
+async function redrivenEvent(gateway: Gateway, id: string): Promise<Event> {
+  try {
+    const made = await getEvent(gateway, redrivenId(await getEvent(gateway, id)));
+    if (made.redrivenFrom === knownEventId(id)) return made;
+  } catch (error) {
+    if (!isRefusal(error) || error.reason !== 'EVENT_NOT_FOUND') throw error;
+  }
+  throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: knownEventId(id) });
+}
+
+function redrivenId({ namespace, function: name, id }: Event): string {
+  return uuidOfName(namespace, name, 'redriven', id);
 }
 
 /** Throws a dead letter away; no read shows it any more when this answers. */

@@ -9,7 +9,7 @@ import {
   type ListEventsResponse,
 } from '@evenfall/contracts/v1/event_service';
 import { checkEnum, checkText, checkTime, pageSizeOf } from '../domain/fields.ts';
-import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
+import { checkFunctionName, checkNamespace, DEFAULT, LATEST, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
 
@@ -38,11 +38,12 @@ function checkedQuery(request: ListEventsRequest): ListEventsRequest {
   for (const state of request.states) checkEnum('states', state, Event_State);
   checkEnum('order_by', request.orderBy, ListEventsRequest_OrderBy);
   checkEnum('order', request.order, ListEventsRequest_Order);
-  if (request.qualifier !== '') qualifierOf(request.qualifier);
+  const qualifier = request.qualifier === '' ? '' : qualifierOf(request.qualifier);
   checkText('trigger', request.trigger);
   checkTime('start_time_after', request.startTimeAfter);
   checkTime('start_time_before', request.startTimeBefore);
   checkTime('end_time_after', request.endTimeAfter);
   checkTime('end_time_before', request.endTimeBefore);
-  return { ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) };
+  // Events are found by their version; the default qualifier stands for the newest one.
+  return { ...request, qualifier: qualifier === DEFAULT ? LATEST : qualifier, pageSize: pageSizeOf(request.pageSize, 20, 100) };
 }

@@ -10,7 +10,7 @@ const OK: MadeEntry = { name: 'index.py', data: 'x' };
 describe('inspecting a code package', () => {
   it('names the files of a sound one', async () => {
     const zip = makeZip([OK, { name: 'lib/', mode: 0o040755, method: 0 }, { name: 'lib/a b é.js', data: 'y', method: 0 }]);
-    assert.deepEqual([...(await inspectPackage(zip, PACKAGE_LIMITS))], ['index.py', 'lib/a b é.js']);
+    assert.deepEqual([...(await inspectPackage(zip, PACKAGE_LIMITS)).files], ['index.py', 'lib/a b é.js']);
   });
 
   const refused: readonly (readonly [string, readonly MadeEntry[], RegExp])[] = [
@@ -23,7 +23,12 @@ describe('inspecting a code package', () => {
     ['a backslash', [{ name: 'a\\..\\x' }], /backslash|invalid characters/],
     ['a NUL in a name', [{ name: 'a\0.py' }], /control character/],
     ['an empty part', [{ name: 'a//b' }], /empty part/],
-    ['a long name', [{ name: 'a'.repeat(513) }], /512/],
+    ['a long name', [{ name: 'a/'.repeat(300) + 'b' }], /512/],
+    ['a long part of a name', [{ name: `a/${'b'.repeat(256)}/c` }], /255/],
+    ['a file name that no disk takes', [{ name: 'é'.repeat(128) }], /255/],
+    ['a folder name that no disk takes', [OK, { name: `${'d'.repeat(256)}/`, method: 0 }], /255/],
+    ['a dot', [{ name: './a' }], /empty part/],
+    ['a folder twice, once as a file', [{ name: 'a/b/', method: 0 }, { name: 'a/b' }], /twice/],
     ['a symbolic link', [OK, { name: 'l', data: '/etc', mode: 0o120777 }], /link/],
     ['a device', [{ name: 'd', mode: 0o020666 }], /link or a device/],
     ['an encrypted entry', [{ ...OK, flags: 1 }], /encrypted/],

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { crc32 } from 'node:zlib';
 import { isRefusal, refuse } from '@evenfall/errors';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
-import { badPackage, entryChecker, type PackageLimits } from '../domain/code-package.ts';
+import { badPackage, entryChecker, type PackageFiles, type PackageLimits } from '../domain/code-package.ts';
 
 /**
  * Reads a zip file through without unpacking it: every entry is inflated and counted, because what its directory says of sizes is only
- * what its author says. Returns the names of its files. Refusals: INVALID_CODE_PACKAGE, CODE_PACKAGE_TOO_LARGE.
+ * what its author says. Returns its files. Refusals: INVALID_CODE_PACKAGE, CODE_PACKAGE_TOO_LARGE.
  */
-export async function inspectPackage(zip: Buffer, limits: PackageLimits): Promise<ReadonlySet<string>> {
+export async function inspectPackage(zip: Buffer, limits: PackageLimits): Promise<PackageFiles> {
   if (zip.length > limits.maxZipBytes) throw tooLarge(`${zip.length} bytes zipped; at most ${limits.maxZipBytes} are taken`);
   try {
     return await readThrough(zip, limits);
@@ -18,7 +18,7 @@ export async function inspectPackage(zip: Buffer, limits: PackageLimits): Promis
   }
 }
 
-async function readThrough(zip: Buffer, limits: PackageLimits): Promise<ReadonlySet<string>> {
+async function readThrough(zip: Buffer, limits: PackageLimits): Promise<PackageFiles> {
   const file = await fromBufferPromise(zip, { lazyEntries: true, strictFileNames: true, validateEntrySizes: true });
   const checker = entryChecker(limits);
   let left = limits.maxUnpackedBytes;
@@ -32,8 +32,8 @@ async function readThrough(zip: Buffer, limits: PackageLimits): Promise<Readonly
     if (!isFolder) left -= await inflatedBytes(file, entry, left, limits);
     else if (entry.uncompressedSize > 0) throw badPackage(`the folder "${entry.fileName}" has contents of its own`);
   }
-  if (checker.files.size === 0) throw badPackage('it holds no files');
-  return checker.files;
+  if (checker.found.files.size === 0) throw badPackage('it holds no files');
+  return checker.found;
 }
 
 async function inflatedBytes(file: ZipFile, entry: Entry, left: number, limits: PackageLimits): Promise<number> {

@@ -14,25 +14,32 @@ export const PACKAGE_LIMITS: PackageLimits = { maxZipBytes: 50 * 1024 * 1024, ma
 /** One entry of a zip file, as its directory describes it. */
 export type PackageEntry = { readonly name: string; readonly mode: number; readonly encrypted: boolean; readonly method: number };
 
+/** What is in a package: paths of its files, and which of them may be run. */
+export type PackageFiles = { readonly files: ReadonlySet<string>; readonly programs: ReadonlySet<string> };
+
 export function badPackage(detail: string): Refusal {
   return refuse('INVALID_CODE_PACKAGE', { detail });
 }
 
 const FILE_TYPE = 0o170000;
 const PLAIN_TYPES = [0, 0o100000, 0o040000];
+const ANY_EXECUTE = 0o111;
 const MAX_NAME_BYTES = 512;
+/** Of one part of a path: what Linux takes (limits.h, NAME_MAX). */
+const MAX_PART_BYTES = 255;
 
 /** Takes note of entries one after another; refuses the first that could do harm or be ambiguous when unpacked. */
 export function entryChecker(limits: PackageLimits): {
   add(entry: PackageEntry): { readonly isFolder: boolean };
-  readonly files: ReadonlySet<string>;
+  readonly found: PackageFiles;
 } {
   const files = new Set<string>();
+  const programs = new Set<string>();
   const folders = new Set<string>();
   const explicit = new Set<string>();
   let count = 0;
   return {
-    files,
+    found: { files, programs },
     add(entry) {
       if (++count > limits.maxEntries) throw badPackage(`it has more than ${limits.maxEntries} entries`);
       checkEntry(entry);
@@ -42,6 +49,7 @@ export function entryChecker(limits: PackageLimits): {
       explicit.add(path);
       if (isFolder) folders.add(path);
       else files.add(path);
+      if (!isFolder && (entry.mode & ANY_EXECUTE) !== 0) programs.add(path);
       for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) folders.add(path.slice(0, slash));
       const parts = path.split('/');
       for (let i = 1; i <= parts.length; i++) {
@@ -62,20 +70,25 @@ function checkEntry({ name, mode, encrypted, method }: PackageEntry): void {
   const parts = (name.endsWith('/') ? name.slice(0, -1) : name).split('/');
   if (parts.some((part) => part === '..')) throw bad('leads out of the package');
   if (parts.some((part) => part === '' || part === '.')) throw bad('has an empty part in its path');
+  if (parts.some((part) => Buffer.byteLength(part) > MAX_PART_BYTES))
+    throw bad(`has a part of more than ${MAX_PART_BYTES} bytes in its path`);
   if (!PLAIN_TYPES.includes(mode & FILE_TYPE)) throw bad('is a link or a device; only files and folders are taken');
   if (encrypted) throw bad('is encrypted');
   if (method !== 0 && method !== 8) throw bad(`is compressed by method ${method}; only "stored" and "deflated" are taken`);
 }
 
-/** Refuses a package that does not hold what the function's handlers name. */
-export function checkHandlerFiles(settings: FunctionSettings, files: ReadonlySet<string>): void {
+/** Refuses a package that does not hold what the function's handlers name, or holds a program that cannot be run. */
+export function checkHandlerFiles(settings: FunctionSettings, { files, programs }: PackageFiles): void {
   const runtime = runtimeOf(settings.runtime);
   const handlers = [settings.handler, settings.initializer?.handler, settings.preStop?.handler];
   for (const handler of handlers) {
     if (handler === undefined) continue;
-    const names = filesOfHandler(runtime, handler);
-    if (!names.some((name) => files.has(name)))
+    const { names, isProgram } = filesOfHandler(runtime, handler);
+    const taken = names.find((name) => files.has(name)); // the first is what is run
+    if (taken === undefined)
       throw badPackage(`${handler === '' ? `runtime ${runtime}` : `the handler "${handler}"`} needs ${names.join(' or ')} in it`);
+    if (isProgram && !programs.has(taken))
+      throw badPackage(`"${shown(taken)}" is not executable: "chmod +x" it, and zip it with a tool that keeps file modes`);
   }
 }
 

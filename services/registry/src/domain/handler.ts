@@ -9,7 +9,9 @@ type RuntimeRules = {
   readonly handlerForm: string;
   readonly defaultHandler: string;
   readonly hasHooks: boolean;
-  /** Files any of which must be in the package for a handler. */
+  /** Whether what a handler names is a program that the host runs. */
+  readonly isProgram: boolean;
+  /** Files any of which must be in the package for a handler, in the order in which they are looked for. */
   filesOf(handler: string): string[];
 };
 
@@ -18,16 +20,33 @@ const FUNCTION_OF_FILE = {
   handlerForm: '"file.function", such as "index.main_handler", at most 128 characters',
   defaultHandler: '',
   hasHooks: true,
+  isProgram: false,
 };
 const filesWith = (endings: readonly string[]) => (handler: string) => {
   const file = handler.slice(0, handler.lastIndexOf('.'));
   return endings.map((ending) => `${file}${ending}`);
 };
+/** A module, as Python's import takes it: "file", "folder/file", "package.module"; a package is its __init__.py. */
+const pythonFiles = (handler: string): string[] => {
+  const module = handler.slice(0, handler.lastIndexOf('.')).replaceAll('.', '/');
+  return [`${module}.py`, `${module}/__init__.py`];
+};
 /** The platform makes nothing of it but a variable and a header. */
-const ANYTHING = { isHandler: /^[\x20-\x7e]*$/, handlerForm: 'at most 128 printable ASCII characters', defaultHandler: '', hasHooks: true };
+const ANYTHING = {
+  isHandler: /^[\x20-\x7e]*$/,
+  handlerForm: 'at most 128 printable ASCII characters',
+  defaultHandler: '',
+  hasHooks: true,
+  isProgram: true,
+};
 
 const RULES: Readonly<Record<Runtime, RuntimeRules>> = {
-  python3: { ...FUNCTION_OF_FILE, filesOf: filesWith(['.py']) },
+  python3: {
+    ...FUNCTION_OF_FILE,
+    isHandler: /^[a-zA-Z0-9_][\w-]*(?:[./][\w-]+)*\.[a-zA-Z_]\w*$/,
+    handlerForm: '"module.function", such as "index.main_handler" or "package.module.function", at most 128 characters',
+    filesOf: pythonFiles,
+  },
   nodejs: { ...FUNCTION_OF_FILE, filesOf: filesWith(['.js', '.mjs', '.cjs']) },
   custom: { ...ANYTHING, filesOf: () => ['bootstrap'] },
   go1: {
@@ -35,6 +54,7 @@ const RULES: Readonly<Record<Runtime, RuntimeRules>> = {
     handlerForm: 'the path of the executable in the code package, such as "main", at most 128 characters',
     defaultHandler: 'main',
     hasHooks: false,
+    isProgram: true,
     filesOf: (handler) => [handler],
   },
   web: { ...ANYTHING, filesOf: () => ['scf_bootstrap', 'bootstrap'] },
@@ -77,7 +97,8 @@ export function completePort(runtime: Runtime, given: number): number {
   return given === 0 ? DEFAULT_WEB_PORT : given;
 }
 
-/** The files any of which may hold a handler. */
-export function filesOfHandler(runtime: Runtime, handler: string): string[] {
-  return RULES[runtime].filesOf(handler);
+/** The files any of which may hold a handler, and whether it is run as a program. */
+export function filesOfHandler(runtime: Runtime, handler: string): { readonly names: readonly string[]; readonly isProgram: boolean } {
+  const { filesOf, isProgram } = RULES[runtime];
+  return { names: filesOf(handler), isProgram };
 }

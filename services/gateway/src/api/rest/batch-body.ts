@@ -63,6 +63,7 @@ function readItem(body: Buffer, begin: number, index: number): { readonly submis
     }
     if (key === 'idempotency_key') {
       const text = textAt('.idempotency_key', at, 'text');
+      if (text.value === '') throw fault('.idempotency_key', 'not empty; leave it out for an event without one');
       idempotencyKey = text.value;
       return text.end;
     }

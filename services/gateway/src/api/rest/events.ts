@@ -1,5 +1,6 @@
 import { Event_State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest_Order, ListEventsRequest_OrderBy, TerminateEventRequest_Wait } from '@evenfall/contracts/v1/event_service';
+import { refuse } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
@@ -195,7 +196,7 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
         qualifier: textOf(headers['evenfall-qualifier']),
         submission: {
           payload: request.body ?? Buffer.alloc(0),
-          idempotencyKey: textOf(headers['idempotency-key']),
+          idempotencyKey: keyOf(headers['idempotency-key']),
           delay: delayOf('Evenfall-Delay', textOf(headers['evenfall-delay'])),
         },
       });
@@ -234,6 +235,13 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
         .send(`{"events":[${eventIds.map((id) => `{"id":"${id}"}`).join(',')}]}`);
     },
   );
+}
+
+/** Bytes beyond ASCII have no agreed meaning in a header (RFC 9110 §5.5): two clients would mean different keys by the same bytes. */
+function keyOf(header: string | string[] | undefined): string {
+  const key = textOf(header);
+  if (header === undefined || /^(?=.*[\x21-\x7e])[\x20-\x7e]+$/.test(key)) return key;
+  throw refuse('INVALID_FIELD', { field: 'Idempotency-Key', rule: 'characters of ASCII that are not all blank' });
 }
 
 function textOf(header: string | string[] | undefined): string {

@@ -209,6 +209,37 @@ describe('the REST door', () => {
     }
   });
 
+  it('lists by the default qualifier what it stands for', async () => {
+    for (const [asked, meant] of [
+      ['$DEFAULT', '$LATEST'],
+      ['$LATEST', '$LATEST'],
+      ['7', '7'],
+      ['', ''],
+    ] as const) {
+      await call(`${doors.url}${FUNCTIONS}/killer/events?qualifier=${encodeURIComponent(asked)}`, 'GET');
+      assert.equal((doors.world.lists.at(-1) as { qualifier: string }).qualifier, meant);
+    }
+  });
+
+  it('answers a redrive again with the event that was made of it', async () => {
+    const old = Event.create({ id: ID, namespace: 'default', function: 'killer', qualifier: '$LATEST', state: 5 });
+    doors.world.events.clear();
+    doors.world.events.set(ID, old);
+    doors.world.deadLetters.set(ID, { event: old, payload: Buffer.from('1') });
+    const path = `${doors.url}/v1/dead-letters/${ID}:redrive`;
+    const first = await call(path, 'POST');
+    assert.equal(first.status, 202, first.text);
+    const { id } = first.json as { id: string };
+    doors.world.deadLetters.clear();
+    const tooSoon = await call(path, 'POST');
+    assert.equal(tooSoon.status, 404, 'an event that nobody can see yet is not made up');
+    doors.world.events.set(id, Event.create({ id, redrivenFrom: ID, state: 4 }));
+    const again = await call(path, 'POST');
+    assert.deepEqual([again.status, (again.json as { id: string }).id, again.headers.get('location')], [202, id, `/v1/events/${id}`]);
+    assert.equal((again.json as { state: string }).state, 'SUCCEEDED');
+    assert.equal((await call(`${doors.url}/v1/dead-letters/${id}:redrive`, 'POST')).status, 404, 'it was no dead letter');
+  });
+
   it('has a worker host drained', async () => {
     const drained = await call(`${doors.url}/v1/agents/a1:drain`, 'POST', { deadline: '90s' });
     assert.equal(drained.status, 200);

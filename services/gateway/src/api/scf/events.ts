@@ -50,7 +50,7 @@ export const listAsyncEvents = action(
       namespace: namespaceOf(input),
       function: input.FunctionName,
       states: statesOf(input.Status ?? []),
-      qualifier: qualifier === '$DEFAULT' ? '$LATEST' : qualifier,
+      qualifier,
       startTimeAfter,
       startTimeBefore,
       endTimeAfter,
