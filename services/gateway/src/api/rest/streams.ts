@@ -10,7 +10,7 @@ import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { eventText } from './event-json.ts';
 import { sendEventStream, type StreamItem, type StreamOptions } from './event-stream.ts';
-import { enumOf, EventPath, PageQuery, pageOf } from './schemas.ts';
+import { choiceOf, enumOf, EventPath, PageQuery, pageOf } from './schemas.ts';
 
 const EVENT = '/v1/events/:event_id([^:/]+)';
 const LogQuery = Type.Object(
@@ -25,6 +25,13 @@ const LogQuery = Type.Object(
   { additionalProperties: false },
 );
 const STREAM = 'text/event-stream';
+/** One event of a stream, as it is once its fields have been read. */
+const sent = (...names: readonly string[]) =>
+  Type.Object({
+    id: Type.Optional(Type.String()),
+    event: choiceOf([...names, 'error']),
+    data: Type.String({ contentMediaType: 'application/json' }),
+  });
 const NothingMore = Type.Null({ description: 'The reader has had all of it: there is no more to come back for.' });
 /** Versions are int32 (event_service.proto). */
 const MAX_VERSION = 2 ** 31 - 1;
@@ -46,7 +53,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
         params: EventPath,
         headers: Resume,
         response: {
-          200: { description: 'A `change` for every change; its data is an event.', content: { [STREAM]: { schema: Type.String() } } },
+          200: { description: 'A `change` for every change; its data is an event.', content: { [STREAM]: { schema: sent('change') } } },
           204: NothingMore,
         },
       },
@@ -72,7 +79,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
         response: {
           200: {
             description: 'A page of lines. With `follow`: a `line` for every line; its data is a line. Then an `end`.',
-            content: { 'application/json': { schema: pageOf('lines', 'LogLine') }, [STREAM]: { schema: Type.String() } },
+            content: { 'application/json': { schema: pageOf('lines', 'LogLine') }, [STREAM]: { schema: sent('line', 'end') } },
           },
           204: NothingMore,
         },
