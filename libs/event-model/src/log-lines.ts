@@ -58,11 +58,19 @@ export function platformLinesAfter(eventId: string, attempt: Attempt, result: Bu
   const answer = failed ? attempt.error : result;
   const texts = [
     ...(failed ? [`ERROR RequestId:${eventId} Result:${errorText(attempt.error)}`] : []),
-    `Response RequestId:${eventId} RetMsg:${answer.toString('utf8')}`,
+    `Response RequestId:${eventId} RetMsg:${onOneLine(answer)}`,
     `END RequestId:${eventId}`,
     reportOf(eventId, attempt),
   ];
   return texts.map((text) => ({ timeMs, text }));
+}
+
+/** An answer may be laid out over lines; in JSON a line end is white space, and no more is changed of it. */
+function onOneLine(answer: Buffer): string {
+  return answer
+    .toString('utf8')
+    .replace(/[\r\n]+/g, ' ')
+    .trimEnd();
 }
 
 /** The line that closes an attempt. */

@@ -88,7 +88,7 @@ describe('the evenfall command', () => {
   it('takes a watch up again where it broke', async () => {
     answer = ({ url, headers }) => {
       if (!url.endsWith(':watch')) return { json: EVENT };
-      return headers['last-event-id'] === undefined ? { stream: change(EVENT, 4) } : { stream: change(ENDED, 5) };
+      return headers['last-event-id'] === undefined ? { stream: change(EVENT, 4), broken: true } : { stream: change(ENDED, 5) };
     };
     const ran = await run(door.url, ['events', 'watch', 'e1']);
     assert.equal(ran.code, 0, ran.err);
@@ -100,7 +100,9 @@ describe('the evenfall command', () => {
     const line = (n: number): string =>
       `id: ${n}\nevent: line\ndata: ${JSON.stringify({ time: null, stream: 'STDOUT', attempt: 1, instance_id: 'i', text: `line ${n}` })}\n\n`;
     answer = ({ headers }) =>
-      headers['last-event-id'] === undefined ? { stream: line(1) } : { stream: `${line(2)}id: end\r\nevent: end\r\ndata: {}\r\n\r\n` };
+      headers['last-event-id'] === undefined
+        ? { stream: line(1), broken: true }
+        : { stream: `${line(2)}id: end\r\nevent: end\r\ndata: {}\r\n\r\n` };
     const ran = await run(door.url, ['logs', 'e1', '-f']);
     assert.equal(ran.code, 0, ran.err);
     assert.deepEqual(ran.out.match(/line \d/g), ['line 1', 'line 2']);

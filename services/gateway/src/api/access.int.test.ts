@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { HealthService } from '@evenfall/contracts/grpc/health/v1/health';
+import { ServerReflectionService } from '@evenfall/contracts/grpc/reflection/v1/reflection';
 import { Event } from '@evenfall/contracts/v1/event';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { grpcClient } from '@evenfall/rpc';
@@ -38,6 +40,26 @@ describe('doors with access keys', () => {
     const { event } = await client.getEvent({ id: ID }, { headers });
     assert.equal(event?.id, ID);
     close();
+  });
+
+  it('asks for one before it shows its protos, and not before it says how it is', async () => {
+    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    const reflection = grpcClient(ServerReflectionService, address);
+    const health = grpcClient(HealthService, address);
+    async function* asked() {
+      yield { host: '', messageRequest: { $case: 'listServices' as const, value: '' } };
+    }
+    const listed = async (headers: Record<string, string>): Promise<number> => {
+      let count = 0;
+      for await (const { messageResponse } of reflection.client.serverReflectionInfo(asked(), { headers }))
+        if (messageResponse?.$case === 'listServicesResponse') count += messageResponse.value.service.length;
+      return count;
+    };
+    await assert.rejects(listed({}), { reason: 'UNAUTHENTICATED' });
+    assert.equal(await listed({ authorization: `Bearer ${KEY.id}:${KEY.secret}` }), 6);
+    for (const service of ['', 'evenfall.v1.EventService']) assert.equal((await health.client.check({ service })).status, 1);
+    reflection.close();
+    health.close();
   });
 
   it('answers probes without one', async () => {

@@ -10,8 +10,14 @@ export type Asked = {
   readonly body: string;
   readonly bytes: Buffer;
 };
-/** What it answers: JSON, JSON text, or server-sent events. */
-export type Answer = { readonly status?: number; readonly json?: unknown; readonly text?: string; readonly stream?: string };
+/** What it answers: JSON, JSON text, or server-sent events, after which the connection may break. */
+export type Answer = {
+  readonly status?: number;
+  readonly json?: unknown;
+  readonly text?: string;
+  readonly stream?: string;
+  readonly broken?: boolean;
+};
 
 /** A REST door that answers as it is told. */
 export type StubDoor = { readonly url: string; readonly asked: Asked[]; close(): void };
@@ -22,8 +28,11 @@ export async function stubDoor(answer: (asked: Asked) => Answer): Promise<StubDo
     void buffer(request).then((bytes) => {
       const one = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body: bytes.toString('utf8'), bytes };
       asked.push(one);
-      const { status = 200, json, stream, text = json === undefined ? undefined : JSON.stringify(json) } = answer(one);
-      if (stream !== undefined) response.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream);
+      const { status = 200, json, stream, broken = false, text = json === undefined ? undefined : JSON.stringify(json) } = answer(one);
+      if (stream !== undefined && broken) {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write(stream, () => setImmediate(() => response.destroy()));
+      } else if (stream !== undefined) response.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream);
       else if (text === undefined) response.writeHead(204).end();
       else response.writeHead(status, { 'content-type': 'application/json' }).end(text);
     });
