@@ -1,5 +1,5 @@
 import { createGunzip, type Gunzip } from 'node:zlib';
-import { refuse } from '@evenfall/errors';
+import { refuse, type Refusal } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
 
 /** A body that is being unpacked: fastify compares Content-Length with what was received before it was. */
@@ -7,15 +7,17 @@ type Unpacked = Gunzip & { receivedEncodedLength: number };
 
 /** Unpacks bodies in gzip; size limits hold for what comes out, while it comes. Any other encoding is refused by its name. */
 export function takeEncodings(app: FastifyInstance): void {
-  app.addHook('preParsing', async (request, reply, payload) => {
+  // With a callback: it is on the path of every accept, and has nothing to wait for.
+  app.addHook('preParsing', (request, reply, payload, done) => {
     const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? '';
-    if (encoding === '' || encoding === 'identity') return payload;
-    if (request.routeOptions.config.signed || (encoding !== 'gzip' && encoding !== 'x-gzip')) throw unsupported(request, reply, encoding);
-    return unpacked(payload, reply);
+    if (encoding === '' || encoding === 'identity') done(null, payload);
+    else if (request.routeOptions.config.signed || (encoding !== 'gzip' && encoding !== 'x-gzip'))
+      done(unsupported(request, reply, encoding));
+    else done(null, unpacked(payload, reply));
   });
 }
 
-function unsupported(request: FastifyRequest, reply: FastifyReply, encoding: string): Error {
+function unsupported(request: FastifyRequest, reply: FastifyReply, encoding: string): Refusal {
   const taken = request.routeOptions.config.signed ? 'identity' : 'gzip';
   reply.header('accept-encoding', taken); // RFC 9110 §12.5.3: what would have been taken
   return refuse('UNSUPPORTED_ENCODING', { encoding: encoding.slice(0, 80), expected: taken });

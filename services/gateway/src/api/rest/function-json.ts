@@ -51,7 +51,7 @@ export function eventInvokeFrom(body: EventInvokeBody): EventInvokeConfig {
 }
 
 /** Reads a function; what is left out stays empty, for the registry to fill. */
-export function functionFrom(namespace: string, name: string, body: Omit<FunctionBody, 'name'>): FunctionMessage {
+export function functionFrom(namespace: string, name: string, body: Partial<Omit<FunctionBody, 'name'>>): FunctionMessage {
   return {
     ...FunctionMessage.create(),
     namespace,

@@ -18,7 +18,11 @@ export const MAX_CODE_BYTES = 50 * 1024 * 1024;
 const CREATE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
 const TAGS = ['functions'];
 const STRICT = { additionalProperties: false } as const;
-const ListQuery = Type.Object({ ...PageQuery, filter: Type.Optional(Type.String({ maxLength: 60 })) }, STRICT);
+const FILTER_RULE = 'part of a name: at most 60 letters, digits, "-" and "_"';
+const ListQuery = Type.Object(
+  { ...PageQuery, filter: Type.Optional(Type.String({ pattern: '^[a-zA-Z0-9_-]{0,60}$', 'x-rule': FILTER_RULE })) },
+  STRICT,
+);
 const VersionQuery = Type.Object(PageQuery, STRICT);
 const GetQuery = Type.Object({ qualifier: Type.Optional(Qualifier) }, STRICT);
 const Zip = Type.Unsafe<Buffer | undefined>({ type: 'string', format: 'binary', description: 'A zip file of at most 50 MB.' });

@@ -94,7 +94,7 @@ export type HookBody = Partial<Static<typeof HookSchema>>;
 
 export const functionFields = {
   description: Type.Optional(Type.String({ maxLength: 1_000 })),
-  runtime: Type.Optional(Type.String({ examples: ['python3', 'nodejs', 'custom', 'go1', 'web'] })),
+  runtime: Type.Optional(choiceOf(['python3', 'nodejs', 'custom', 'go1', 'web'])),
   handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
   timeout: Type.Optional(Duration),
   memory_mb: Type.Optional(Type.Integer({ minimum: 64, maximum: 131_072 })),
@@ -112,6 +112,7 @@ export const FunctionCreate = Type.Object(
   {
     name: Name,
     ...functionFields,
+    runtime: Type.Required(Type.Object({ runtime: functionFields.runtime })).properties.runtime,
     code_zip: Type.Optional(Type.String({ contentEncoding: 'base64', description: 'The code package: a zip file in base64.' })),
   },
   STRICT,
@@ -133,7 +134,10 @@ export const Terminate = Type.Object(
   STRICT,
 );
 
-export const PageQuery = { page_size: Type.Optional(Type.Integer({ minimum: 0 })), page_token: Type.Optional(Type.String()) };
+export const PageQuery = {
+  page_size: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })),
+  page_token: Type.Optional(Type.String()),
+};
 export const EventQuery = Type.Object(
   {
     ...PageQuery,
