@@ -1,6 +1,5 @@
 import { Event_State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest_Order, ListEventsRequest_OrderBy, TerminateEventRequest_Wait } from '@evenfall/contracts/v1/event_service';
-import { refuse } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
@@ -36,6 +35,12 @@ const Counts = Type.Object({
   counts: Type.Array(Type.Object({ function: Type.String(), state: enumOf(Event_State), count: Type.Integer() })),
 });
 
+/** Bytes beyond ASCII have no agreed meaning in a header (RFC 9110 §5.5): two clients would mean different keys by the same bytes. */
+const HeaderKey = Type.String({
+  pattern: '^ *[!-~][ -~]*$',
+  'x-rule': 'characters of ASCII that are not all blank',
+  examples: ['order-1'],
+});
 const Batch = Type.Unsafe<Buffer | undefined>(
   Type.Object(
     {
@@ -43,7 +48,7 @@ const Batch = Type.Unsafe<Buffer | undefined>(
         Type.Object(
           {
             payload: Type.Optional(Type.Unknown({ description: 'Any JSON value; null by default. Kept as the bytes it is written as.' })),
-            idempotency_key: Type.Optional(Type.String({ maxLength: 128 })),
+            idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
             delay: Type.Optional(Duration),
           },
           { additionalProperties: false },
@@ -179,7 +184,7 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
         summary: 'Accepts one event; the body is its payload',
         params: FunctionPath,
         headers: Type.Object({
-          'idempotency-key': Type.Optional(Type.String()),
+          'idempotency-key': Type.Optional(HeaderKey),
           'evenfall-qualifier': Type.Optional(Type.String()),
           'evenfall-delay': Type.Optional(Type.String()),
           traceparent: Type.Optional(Type.String()),
@@ -196,7 +201,7 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
         qualifier: textOf(headers['evenfall-qualifier']),
         submission: {
           payload: request.body ?? Buffer.alloc(0),
-          idempotencyKey: keyOf(headers['idempotency-key']),
+          idempotencyKey: textOf(headers['idempotency-key']),
           delay: delayOf('Evenfall-Delay', textOf(headers['evenfall-delay'])),
         },
       });
@@ -235,13 +240,6 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
         .send(`{"events":[${eventIds.map((id) => `{"id":"${id}"}`).join(',')}]}`);
     },
   );
-}
-
-/** Bytes beyond ASCII have no agreed meaning in a header (RFC 9110 §5.5): two clients would mean different keys by the same bytes. */
-function keyOf(header: string | string[] | undefined): string {
-  const key = textOf(header);
-  if (header === undefined || /^(?=.*[\x21-\x7e])[\x20-\x7e]+$/.test(key)) return key;
-  throw refuse('INVALID_FIELD', { field: 'Idempotency-Key', rule: 'characters of ASCII that are not all blank' });
 }
 
 function textOf(header: string | string[] | undefined): string {

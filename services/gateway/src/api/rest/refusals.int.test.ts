@@ -164,8 +164,8 @@ const ROWS: readonly Row[] = [
   ['what the registry sets', 'POST', F, { ...VALID, revision: 3 }, {}, 400, 'INVALID_FIELD', 'revision'],
   ['an unknown field set to null', 'PATCH', K, { tmeout: null }, {}, 400, 'INVALID_FIELD', 'tmeout'],
   ['code as JSON', 'PUT', `${K}/code`, {}, {}, 415, 'UNSUPPORTED_MEDIA_TYPE'],
-  ['a key beyond ASCII', 'POST', `${K}/events`, '1', { 'idempotency-key': 'caf\u00e9' }, 400, 'INVALID_FIELD', 'Idempotency-Key'],
-  ['a key that is empty', 'POST', `${K}/events`, '1', { 'idempotency-key': '' }, 400, 'INVALID_FIELD', 'Idempotency-Key'],
+  ['a key beyond ASCII', 'POST', `${K}/events`, '1', { 'idempotency-key': 'caf\u00e9' }, 400, 'INVALID_FIELD', 'idempotency-key'],
+  ['a key that is empty', 'POST', `${K}/events`, '1', { 'idempotency-key': '' }, 400, 'INVALID_FIELD', 'idempotency-key'],
   [
     'a key that is blank',
     'POST',
