@@ -164,6 +164,36 @@ describe('the evenfall command', () => {
     }
   });
 
+  it('sets back to its default whatever a description leaves out, inside of settings too', async () => {
+    const folder = tempDir('deploy');
+    try {
+      const described = {
+        name: 'f',
+        runtime: 'nodejs',
+        handler: 'index.h',
+        termination: { kill_signal: 'SIGINT' },
+        event_invoke: { max_retries: 0 },
+      };
+      writeFileSync(join(folder.path, 'function.json'), JSON.stringify({ ...described, termination_by_cause: { drain: {} } }));
+      writeFileSync(join(folder.path, 'index.js'), '');
+      answer = () => ({
+        json: { name: 'f', namespace: 'default', version: '$LATEST', runtime: 'nodejs', code_sha256: '', code_size_bytes: 1 },
+      });
+      const ran = await run(door.url, ['deploy', folder.path]);
+      assert.equal(ran.code, 0, ran.err);
+      const patch = JSON.parse(door.asked.find(({ method }) => method === 'PATCH')?.body ?? '{}') as Record<string, unknown>;
+      const gentle = { exit_grace: null, exit_after_answer: null };
+      const policy = { grace_period: null, max_grace_period: null, escalation: null, signal_scope: null, ...gentle };
+      assert.deepEqual(patch['termination'], { kill_signal: 'SIGINT', ...policy });
+      assert.deepEqual(patch['termination_by_cause'], { timeout: null, drain: { kill_signal: null, ...policy }, update: null });
+      const none = { retry_interval: null, max_event_age: null, on_success: null, on_failure: null };
+      assert.deepEqual(patch['event_invoke'], { max_retries: 0, ...none });
+      assert.deepEqual([patch['environment'], patch['pre_stop'], patch['handler']], [null, null, 'index.h']);
+    } finally {
+      folder.remove();
+    }
+  });
+
   it('terminates as it is told', async () => {
     answer = () => ({ json: EVENT });
     const ran = await run(door.url, ['events', 'terminate', 'e1', '--graceful', '--signal', 'int', '--grace', '5s', '--reason', 'enough']);

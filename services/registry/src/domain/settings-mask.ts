@@ -9,21 +9,18 @@ import {
 import { TerminationByCause, TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { invalid } from './fields.ts';
 
-/** A message an update may name fields of. */
-type Shape = { readonly empty: () => object; readonly fields: Readonly<Record<string, Field>> };
+/** A message an update may name fields of: those it has; the ones that are messages themselves are described. */
+type Shape = { readonly empty: () => object; readonly fields?: Readonly<Record<string, Field>> };
 type Field = 'value' | 'destination' | Shape;
 
-const POLICY: Shape = {
-  empty: () => TerminationPolicy.create(),
-  fields: { kill_signal: 'value', grace_period: 'value', max_grace_period: 'value', escalation: 'value', signal_scope: 'value' },
-};
-const HOOK: Shape = { empty: () => Hook.create(), fields: { handler: 'value', timeout: 'value' } };
+const POLICY: Shape = { empty: () => TerminationPolicy.create() };
+const HOOK: Shape = { empty: () => Hook.create() };
 const TARGETS: Readonly<Record<string, Shape>> = {
-  function: { empty: () => FunctionDestination.create(), fields: { namespace: 'value', name: 'value', qualifier: 'value' } },
-  topic: { empty: () => TopicDestination.create(), fields: { name: 'value' } },
-  webhook: { empty: () => WebhookDestination.create(), fields: { url: 'value', secret: 'value' } },
+  function: { empty: () => FunctionDestination.create() },
+  topic: { empty: () => TopicDestination.create() },
+  webhook: { empty: () => WebhookDestination.create() },
 };
-const SETTINGS: Shape = {
+const SETTINGS = {
   empty: () => ({}),
   fields: {
     description: 'value',
@@ -35,13 +32,7 @@ const SETTINGS: Shape = {
     termination: POLICY,
     event_invoke: {
       empty: () => EventInvokeConfig.create(),
-      fields: {
-        max_retries: 'value',
-        retry_interval: 'value',
-        max_event_age: 'value',
-        on_success: 'destination',
-        on_failure: 'destination',
-      },
+      fields: { on_success: 'destination', on_failure: 'destination' },
     },
     initializer: HOOK,
     pre_stop: HOOK,
@@ -50,7 +41,7 @@ const SETTINGS: Shape = {
     termination_by_cause: { empty: () => TerminationByCause.create(), fields: { timeout: POLICY, drain: POLICY, update: POLICY } },
     port: 'value',
   },
-};
+} as const satisfies Shape;
 
 /**
  * The settings with what the paths name taken from others: whole fields, or fields of them, such as "event_invoke.max_retries". What is unset
@@ -72,19 +63,25 @@ function put<T extends object>(
   path: string,
   [name = '', ...rest]: readonly string[],
 ): T {
-  const field = Object.hasOwn(shape.fields, name) ? shape.fields[name] : undefined;
+  const key = name.replace(/_[a-z]/g, ([, letter = '']) => letter.toUpperCase());
+  const field = fieldOf(shape, name, key);
   if (field === undefined || (field === 'value' && rest.length > 0))
     throw invalid(
       'update_mask',
       `fields such as ${Object.keys(SETTINGS.fields).join(', ')}, or fields of those; not "${path.slice(0, 80)}"`,
     );
-  const key = name.replace(/_[a-z]/g, ([, letter = '']) => letter.toUpperCase());
   // Fields of the shapes are fields of the messages, spelt as ts-proto spells them.
   const [before, after] = [(current as Fields | undefined)?.[key], ((wanted ?? shape.empty()) as Fields)[key]];
   const value =
     rest.length === 0 ? after : field === 'destination' ? redirected(before as Destination, after as Destination, path, rest) : before;
   const merged = rest.length > 0 && typeof field === 'object' ? put(field, before as object, after as object, path, rest) : value;
   return { ...(current ?? (shape.empty() as T)), [key]: merged };
+}
+
+/** ts-proto's empty messages have every field, the optional ones too. */
+function fieldOf({ empty, fields = {} }: Shape, name: string, key: string): Field | undefined {
+  if (Object.hasOwn(fields, name)) return fields[name];
+  return /^[a-z_]+$/.test(name) && Object.hasOwn(empty(), key) ? 'value' : undefined;
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -6,11 +6,19 @@ import { Failure } from '../failure.ts';
 import { packageFolder } from '../package-folder.ts';
 
 /** A setting, or the fields of one. */
-type Fields = { readonly [name: string]: null | Fields };
-const POLICY: Fields = { kill_signal: null, grace_period: null, max_grace_period: null, escalation: null, signal_scope: null };
+export type Fields = { readonly [name: string]: null | Fields };
+const POLICY: Fields = {
+  kill_signal: null,
+  grace_period: null,
+  max_grace_period: null,
+  escalation: null,
+  signal_scope: null,
+  exit_grace: null,
+  exit_after_answer: null,
+};
 const HOOK: Fields = { handler: null, timeout: null };
 /** What a description may leave out: a deploy sets it back to its default. */
-const OPTIONAL: Fields = {
+export const OPTIONAL: Fields = {
   handler: null,
   description: null,
   timeout: null,
