@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@evenfall/testkit';
 import type { EventAnswer, LogLineAnswer } from '../../tools/cli/src/answers.ts';
+import { readEventStream } from '../../tools/cli/src/event-stream.ts';
 import { zipOf } from './zip.ts';
 
 /** An answer of the REST door. */
@@ -127,24 +128,10 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
       });
       if (response.status === 204) return;
       assert.equal(response.status, 200, path);
-      let text = '';
-      const decoder = new TextDecoder();
-      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-        text += decoder.decode(chunk, { stream: true });
-        const blocks = text.split('\n\n');
-        text = blocks.pop() ?? '';
-        for (const block of blocks) {
-          const sent = sentOf(block);
-          if (sent) yield sent;
-        }
-      }
+      for await (const sent of readEventStream(response.body as unknown as AsyncIterable<Uint8Array>))
+        // what fetch's body is in Node
+        yield { ...sent, data: JSON.parse(sent.data) as unknown };
     },
   };
   return client;
-}
-
-function sentOf(block: string): Sent | undefined {
-  const field = (name: string): string | undefined => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
-  const event = field('event');
-  return event === undefined ? undefined : { id: field('id'), event, data: JSON.parse(field('data') ?? 'null') };
 }
