@@ -11,6 +11,7 @@ const path = require('node:path');
 const fs = require('node:fs');
 const Module = require('node:module');
 const { pathToFileURL } = require('node:url');
+const { inspect, types } = require('node:util');
 const signalNumbers = require('node:os').constants.signals;
 
 const MAX_RESULT_BYTES = 6 * 1024 * 1024;
@@ -71,9 +72,21 @@ process.on('newListener', (name) => typeof name === 'string' && tellHandlers(nam
 process.on('removeListener', (name) => typeof name === 'string' && tellHandlers(name, process.listenerCount(name)));
 
 // --- answers ---
+/** Of an error's text; what is cut is marked. The agent cuts again, by bytes. */
+const MAX_STACK = 32 * 1024;
+const SHOWN = { depth: 4, maxArrayLength: 20, maxStringLength: 4096, breakLength: 120, customInspect: false };
+/** What Node prints of an error that is not caught: the stack, with its causes, the errors of an aggregate, and properties such as `code`. */
 function stackOf(error) {
-  if (error instanceof Error) return error.stack || String(error);
-  return `${typeof error === 'string' ? error : safeText(error)}(callback err is not instance of Error)`;
+  const text = textOf(error);
+  return text.length <= MAX_STACK ? text : `${text.slice(0, MAX_STACK - 64)}… [cut from ${text.length} characters]`;
+}
+function textOf(error) {
+  try {
+    if (types.isNativeError(error) || error instanceof Error) return inspect(error, SHOWN);
+    return `${typeof error === 'string' ? error : safeText(error)}(callback err is not instance of Error)`;
+  } catch {
+    return 'An error that cannot be shown'; // a proxy, or a getter that throws
+  }
 }
 function safeText(value) {
   try {
@@ -138,6 +151,7 @@ const threw = (run, error) => fail(run, 430, 'user code exception caught', stack
 // What nobody caught ends the event with the function's own error; with no event running it ends the process, as Node would.
 process.on('uncaughtException', (error) => {
   writeResult();
+  if (isLoading) return reportLoadFailure(443, stackOf(error));
   if (current) return threw(current, error);
   process.stderr.write(`${stackOf(error)}\n`);
   process.exit(1);
@@ -188,15 +202,23 @@ async function load(body) {
   const terms = JSON.parse(body.toString());
   await new Promise((resolve) => setImmediate(() => resolve((ownResources = process.getActiveResourcesInfo().length))));
   staticContext = terms.context;
+  isLoading = true;
   try {
     handler = await resolve(terms.handler);
-    writeFrame(LOADED, NOTHING);
+    if (isLoading) writeFrame(LOADED, NOTHING);
+    isLoading = false;
   } catch (error) {
     const missing = error instanceof HandlerNotFound;
-    const statusCode = missing ? 437 : 443;
-    const report = { errorCode: 1, errorMessage: missing ? error.message : stackOf(error), statusCode };
-    writeFrame(LOAD_FAILED, u16(statusCode), JSON.stringify(report));
+    reportLoadFailure(missing ? 437 : 443, missing ? error.message : stackOf(error));
   }
+}
+
+/** Whether the function is being loaded: an error that is not caught then, perhaps beside a load that never ends, is why it cannot be. */
+let isLoading = false;
+function reportLoadFailure(statusCode, errorMessage) {
+  if (!isLoading) return;
+  isLoading = false;
+  writeFrame(LOAD_FAILED, u16(statusCode), JSON.stringify({ errorCode: 1, errorMessage, statusCode }));
 }
 
 async function runHook(body) {
@@ -268,10 +290,11 @@ function invoke(body) {
         (value) => succeed(run, value),
         (error) => threw(run, error),
       );
-    } else if (handler.length < 3 || answer !== undefined) {
+    } else if (answer !== undefined) {
       succeed(run, answer);
     } else if (current === run) {
-      // Callback style. If the loop runs empty without a call, that is the end of the event, with null.
+      // It may answer by its callback or context.succeed, however many parameters it declares: a wrapper has none. If the loop runs empty
+      // without an answer, that is the end of the event, with null.
       run.idle = true;
       channel.unref();
     }

@@ -13,6 +13,8 @@ from time import perf_counter
 
 CHANNEL = 3
 MAX_RESULT_BYTES = 6 * 1024 * 1024
+# Of a stack, in characters; what is cut is marked. The agent cuts again, by bytes.
+MAX_STACK = 32 * 1024
 
 LOAD, INVOKE, HOOK, EXTENDED, BECOME, LEAVE = 1, 2, 3, 4, 5, 6
 HELLO, LOADED, LOAD_FAILED, RESULT, FAILURE, HOOK_ENDED, EXTEND = 17, 18, 19, 20, 21, 23, 24
@@ -33,9 +35,27 @@ def take_frame():
     return None
 
 
+_owner = os.getpid()
+
+
+def leave_if_forked(code=0):
+    """Ends a child that the function forked and that came back to this file: the channel is its parent's."""
+    if os.getpid() != _owner:
+        flush_output()
+        os._exit(code)
+
+
+def close_in_child():
+    """The channel stays with the process the agent started. Its number is filled, so that nothing else of the child gets it."""
+    global _owner
+    _owner = 0
+    os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), CHANNEL, inheritable=False)
+
+
 def read_more():
     """Reads what has come; leaves the program when the agent has gone."""
     global _pending
+    leave_if_forked()
     chunk = os.read(CHANNEL, 262144)
     if not chunk:
         sys.exit(0)
@@ -56,6 +76,7 @@ _writing = False
 
 def write_frame(kind, body):
     global _writing
+    leave_if_forked()
     _writing = True
     try:
         data = memoryview(struct.pack("<IB", len(body) + 1, kind) + body)
@@ -80,8 +101,8 @@ def extend(seconds):
     from types import SimpleNamespace
 
     global _asked
-    if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("evenfall.extend() has to be called on the main thread")
+    if threading.current_thread() is not threading.main_thread() or os.getpid() != _owner:
+        raise RuntimeError("evenfall.extend() has to be called on the main thread of the function's own process")
     if not seconds >= 0:
         raise ValueError("evenfall.extend() takes seconds")
     if _writing or not _running:
@@ -124,6 +145,41 @@ def offer_module():
     sys.meta_path.append(Finder)
 
 
+class LoggingFinder:
+    """Gives the root logger its handler and level when `logging` is imported for the first time: what the function sets then holds.
+
+    Importing it here would cost every function 5 ms, whether it logs or not.
+    """
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "logging":
+            return None
+        sys.meta_path.remove(LoggingFinder)
+        from importlib.util import find_spec
+
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = ConfiguringLoader(spec.loader)
+        return spec
+
+
+class ConfiguringLoader:
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        self._loader.exec_module(module)
+        if hasattr(module, "basicConfig"):  # a package may bring a file of that name
+            module.basicConfig(level=module.DEBUG, stream=sys.stdout, format="%(asctime)s [%(levelname)s] %(message)s")
+
+
 def flush_output():
     """Puts what was printed into the pipes before the answer that follows it."""
     for stream in (sys.stdout, sys.stderr):
@@ -140,7 +196,11 @@ def text_of(error, skip):
     tb = error.__traceback__
     for _ in range(skip):
         tb = tb.tb_next if tb is not None and tb.tb_next is not None else tb
-    return "".join(traceback.format_exception(type(error), error, tb)).rstrip("\n")
+    text = "".join(traceback.format_exception(type(error), error, tb)).rstrip("\n")
+    if len(text) <= MAX_STACK:
+        return text
+    half = MAX_STACK // 2 - 32  # what happened stands at the end of a traceback, where it happened at its beginning
+    return "%s … [cut from %d characters] … %s" % (text[:half], len(text), text[-half:])
 
 
 def failure(request_id, status, message, stack):
@@ -149,28 +209,76 @@ def failure(request_id, status, message, stack):
 
 
 def encode(text):
-    """UTF-8, with lone surrogates replaced: they are no Unicode text."""
-    return text.encode("utf-8", "replace")
+    """JSON as UTF-8. Lone surrogates, which UTF-8 cannot have, become JSON's own escapes: \\ud83d."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 class HandlerNotFound(Exception):
     pass
 
 
+_modules = {}
+
+
+def file_of(module_name):
+    """The file of a module of the package, named by path or by dots; None if there is none."""
+    for stem in (module_name, module_name.replace(".", "/")):
+        for end in (".py", "/__init__.py"):
+            path = os.path.join(os.getcwd(), stem.lstrip("/") + end)
+            if os.path.isfile(path):
+                return path
+    return None
+
+
+def import_file(path, name):
+    """Imports a file as the module `name` where that name leads to this file; else by its path.
+
+    A package of the standard library, or a module that is loaded already, may have taken the name: `email/index.py`, `json.py`.
+    """
+    from importlib import import_module
+    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+
+    try:
+        found = find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if found is not None and found.origin is not None and os.path.realpath(found.origin) == os.path.realpath(path):
+        return import_module(name)
+    own_name = "function_" + name.replace(".", "_")
+    spec = spec_from_file_location(own_name, path)
+    module = module_from_spec(spec)
+    sys.modules[own_name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def import_compiled(name):
+    """Imports a module that has no source, such as an extension; None if the package has none of that name."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    try:
+        found = find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    if found is None or found.origin is None or not os.path.realpath(found.origin).startswith(os.path.realpath(os.getcwd()) + os.sep):
+        return None
+    return import_module(name)
+
+
 def resolve(name):
     """Imports `file.function`; raises HandlerNotFound if there is no such file or function."""
     module_name, _, function_name = name.rpartition(".")
-    path = module_name.replace("/", ".").lstrip(".")
-    if not path or not function_name:
+    dotted = module_name.replace("/", ".").lstrip(".")
+    if not dotted or not function_name:
         raise HandlerNotFound('Handler "%s" is not of the form "file.function"' % name)
-    import importlib
-
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name and (path == error.name or path.startswith(error.name + ".")):
-            raise HandlerNotFound('There is no file "%s.py" in the code package' % module_name) from None
-        raise
+    module = _modules.get(module_name)
+    if module is None:
+        path = file_of(module_name)
+        module = import_file(path, dotted) if path is not None else import_compiled(dotted)
+        if module is None:
+            raise HandlerNotFound('There is no file "%s.py" in the code package' % module_name)
+        _modules[module_name] = module
     function = getattr(module, function_name, None)
     if not callable(function):
         raise HandlerNotFound('There is no function "%s" in "%s.py"' % (function_name, module_name))
@@ -185,13 +293,11 @@ def load(body):
     except HandlerNotFound as error:
         flush_output()
         report = {"errorCode": 1, "errorMessage": str(error), "statusCode": 437}
-    except Exception as error:
+    except BaseException as error:  # SystemExit too: a program that leaves while it is loaded has not been loaded
+        leave_if_forked(1)
         flush_output()
         report = {"errorCode": 1, "errorMessage": text_of(error, 2), "statusCode": 443}
     else:
-        if "logging" in sys.modules:  # importing it costs 5 ms; who does not use it does not pay
-            logging = sys.modules["logging"]
-            logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(asctime)s [%(levelname)s] %(message)s")
         flush_output()
         write_frame(LOADED, b"")
         return handler, terms["context"]
@@ -215,12 +321,16 @@ def invoke(handler, static_context, body):
     _running = True
     try:
         answer = handler(json.loads(body[id_end:] or b"null"), context)
-        result = encode(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        leave_if_forked()
+        result = encode(json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
         _running = False
     except (SystemExit, KeyboardInterrupt):
         flush_output()
         raise  # the function chose to leave: the process ends as any other would
     except BaseException as error:
+        if os.getpid() != _owner:
+            sys.excepthook(type(error), error, error.__traceback__)
+            leave_if_forked(1)
         _running = False
         flush_output()
         stack = text_of(error, 1)
@@ -241,6 +351,7 @@ def run_hook(static_context, body):
         hook = resolve(body[4:].decode())
         code = getattr(hook, "__code__", None)
         hook(*((static_context,) if code is None or code.co_argcount > 0 else ()))
+        leave_if_forked()
     except (SystemExit, KeyboardInterrupt):
         flush_output()
         raise
@@ -270,10 +381,12 @@ def become(body):
 
 def main():
     os.set_inheritable(CHANNEL, False)
+    os.register_at_fork(after_in_child=close_in_child)
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     enter_folder()
     offer_module()
+    sys.meta_path.insert(0, LoggingFinder)
     write_frame(HELLO, b"")
     handler, context = None, {}
     while True:
@@ -290,4 +403,6 @@ def main():
             return  # through the interpreter's own shutdown: threads are joined, atexit runs
 
 
-main()
+# Children that `multiprocessing` spawns run this file once more, under another name.
+if __name__ == "__main__":
+    main()

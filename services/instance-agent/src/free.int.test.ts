@@ -101,6 +101,22 @@ exports.handler = async (event) => {
     );
   });
 
+  it('gets no event for which its server takes no connection: one that leaves after its second answer', async () => {
+    const server = `#!/usr/bin/env node
+let count = 0;
+const server = require('node:http').createServer((request, response) => {
+  if (++count === 2) server.close();
+  response.end(JSON.stringify(count));
+});
+server.listen(process.env.PORT, '0.0.0.0');
+`;
+    const instance = await host.start({ runtime: 'web', handler: 'x' }, { bootstrap: server });
+    for (const result of ['1', '2']) assert.equal((await host.ended(host.run(instance))).result.toString(), result);
+    const third = host.run(instance);
+    await host.gone(instance);
+    assert.deepEqual(kindsOf(third), ['throttled'], 'given back, not begun');
+  });
+
   it('is not free while what it does in the turn of its answer goes on', async () => {
     const code = `
 exports.handler = async (event) => {

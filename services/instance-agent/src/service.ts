@@ -24,6 +24,7 @@ import { examineHost } from './adapters/process/examine-host.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import type { Ability } from './domain/ability.ts';
 import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
+import { showOpenLines } from './flows/collect-output.ts';
 import { drainHost, tendDrain } from './flows/drain-host.ts';
 import { feed, stopWhenIdle } from './flows/drive-instance.ts';
 import { endAttempt } from './flows/end-attempt.ts';
@@ -210,6 +211,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
 
   const tick = setInterval(() => {
     watchMemory(agent);
+    showOpenLines(agent);
     attached.checkLease();
     tendDrain(agent);
     if (agent.drain) void pool.close();

@@ -56,11 +56,12 @@ describe('An instance that cannot start', () => {
     });
   }
 
-  it('and dies in load ends what waits by its exit', async () => {
+  it('and dies in load says how, in what waits', async () => {
     const instance = await host.start(PYTHON, { 'index.py': 'import os\nprint("bye", flush=True)\nos._exit(7)\n' });
     const id = host.run(instance);
     const ended = await host.ended(id);
-    assert.deepEqual([ended.outcome, ended.statusCode, ended.exitCode], [Outcome.EXITED, 439, 7]);
+    assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.START_FAILED, 443]);
+    assert.match(errorOf(ended).errorMessage, /exited with code 7 before it was loaded/);
     await host.line(id, 'bye');
     assert.equal(await host.gone(instance), true);
   });
@@ -94,7 +95,7 @@ describe('An instance', () => {
     });
     const first = host.run(instance, { s: 0 });
     const ended = await host.ended(first);
-    assert.deepEqual([ended.result.toString(), ended.statusCode], ['{"s": 0}', 200]);
+    assert.deepEqual([ended.result.toString(), ended.statusCode], ['{"s":0}', 200]);
     const second = host.run(instance, { s: 60 });
     await host.line(second, 'working');
     host.stop(second, 'GRACEFUL');

@@ -137,18 +137,56 @@ describe('Lines', () => {
         const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
         const splitter = lineSplitter();
         const got: string[] = [];
-        for (let at = 0; at < bytes.length; at += size) splitter.push(bytes.subarray(at, at + size), (text) => got.push(text));
+        for (let at = 0; at < bytes.length; at += size) splitter.push(bytes.subarray(at, at + size), 0, (text) => got.push(text));
         splitter.flush((text) => got.push(text));
         assert.deepEqual(got, lines);
       }),
     );
   });
-  it('are cut at 8 KB', () => {
+  /** Lines of a text that comes in pieces of every size. */
+  const linesOf = (text: string): string[] => {
+    const bytes = Buffer.from(text);
+    const all = [1, 2, 3, 7, bytes.length].map((size) => {
+      const splitter = lineSplitter();
+      const got: string[] = [];
+      for (let at = 0; at < bytes.length; at += size) splitter.push(bytes.subarray(at, at + size), 0, (line) => got.push(line));
+      splitter.flush((line) => got.push(line));
+      return got;
+    });
+    for (const got of all) assert.deepEqual(got, all[0]);
+    return all[0] ?? [];
+  };
+
+  it('are cut at 8 KB, between characters, and say so', () => {
+    const [x, short, open] = linesOf(`${'x'.repeat(20_000)}\nshort\r\nopen`);
+    assert.match(x ?? '', /^x+… \[cut from 20000 bytes\]$/);
+    assert.ok(Buffer.byteLength(x ?? '') <= MAX_LINE_BYTES && Buffer.byteLength(x ?? '') > MAX_LINE_BYTES - 100);
+    assert.deepEqual([short, open], ['short', 'open']);
+    const [umlauts] = linesOf(`.${'é'.repeat(6_000)}\n`);
+    assert.match(umlauts ?? '', /^\.é+… \[cut from 12001 bytes\]$/);
+    assert.deepEqual(linesOf(`${'y'.repeat(MAX_LINE_BYTES)}\n`), ['y'.repeat(MAX_LINE_BYTES)]);
+  });
+
+  it('end where progress begins again', () => {
+    assert.deepEqual(linesOf('\r  0 %\r 50 %\r100 %\ndone\n'), ['  0 %', ' 50 %', '100 %', 'done']);
+    assert.deepEqual(linesOf('one\r\ntwo\r\n\r\n\n\nthree'), ['one', 'two', '', '', '', 'three']);
+    assert.deepEqual(linesOf('old text\rnew text\n'), ['old text', 'new text']);
+    assert.deepEqual(linesOf('a\r\r\r\nb\n'), ['a', 'b']);
+  });
+
+  it('that stand open for long are shown, with the time they were begun', () => {
     const splitter = lineSplitter();
-    const got: string[] = [];
-    splitter.push(Buffer.from(`${'x'.repeat(20_000)}\nshort\r\nopen`), (text) => got.push(text));
-    splitter.flush((text) => got.push(text));
-    assert.deepEqual([got[0]?.length, got[1], got[2]], [MAX_LINE_BYTES, 'short', 'open']);
+    const got: [string, number][] = [];
+    const note = (text: string, _: number, timeMs: number): void => void got.push([text, timeMs]);
+    splitter.push(Buffer.from('name? '), 1_000, note);
+    splitter.flush(note, 1_000);
+    assert.deepEqual(got, []);
+    splitter.flush(note, 1_001);
+    splitter.push(Buffer.from('Ada\n'), 5_000, note);
+    assert.deepEqual(got, [
+      ['name? ', 1_000],
+      ['Ada', 5_000],
+    ]);
   });
 });
 

@@ -1,47 +1,88 @@
-/** The longest line that is kept, in bytes (SCF: 8 KB); what is longer is cut. */
+/** The longest line that is kept, in bytes (SCF: 8 KB); what is longer is cut, and says so. */
 export const MAX_LINE_BYTES = 8 * 1024;
 
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
+/** Room for the mark of a line that is cut. */
+const MARK_BYTES = 64;
+
+/** `timeMs` is when the line was begun. */
+export type OnLine = (text: string, bytes: number, timeMs: number) => void;
 
 export type LineSplitter = {
-  push(chunk: Buffer, onLine: (text: string, bytes: number) => void): void;
-  /** Hands out what stands without a line end. */
-  flush(onLine: (text: string, bytes: number) => void): void;
+  push(chunk: Buffer, nowMs: number, onLine: OnLine): void;
+  /** Hands out what stands without a line end, if it was begun before a time. */
+  flush(onLine: OnLine, beforeMs?: number): void;
 };
 
-/** Cuts one stream of bytes into lines. Holds at most one line of the longest length. */
+/**
+ * Cuts one stream of bytes into lines. A line ends with `\n`, `\r\n`, or a `\r` that has text before it: programs show progress by writing over
+ * their line. Holds at most one line of the longest length.
+ */
 export function lineSplitter(): LineSplitter {
   let held: Buffer[] = [];
   let heldBytes = 0;
+  /** Of the whole line, kept or not. */
+  let lineBytes = 0;
+  let begunMs = 0;
+  /** A `\n` now belongs to the `\r` before it. */
+  let isAfterReturn = false;
 
-  const hold = (bytes: Buffer): void => {
-    const room = MAX_LINE_BYTES - heldBytes;
-    if (room <= 0 || bytes.length === 0) return;
-    const part = bytes.length > room ? bytes.subarray(0, room) : bytes;
+  const hold = (bytes: Buffer, nowMs: number): void => {
+    if (bytes.length === 0) return;
+    if (lineBytes === 0) begunMs = nowMs;
+    lineBytes += bytes.length;
+    isAfterReturn = false;
+    const part = bytes.subarray(0, Math.max(0, MAX_LINE_BYTES - heldBytes));
+    if (part.length === 0) return;
     held.push(part);
     heldBytes += part.length;
   };
-  const take = (onLine: (text: string, bytes: number) => void): void => {
+  const take = (onLine: OnLine): void => {
     const line = held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held, heldBytes); // length 1: there is one
-    const end = line[line.length - 1] === CARRIAGE_RETURN ? line.length - 1 : line.length;
+    const wasBytes = lineBytes;
     held = [];
     heldBytes = 0;
-    onLine(line.toString('utf8', 0, end), end);
+    lineBytes = 0;
+    if (wasBytes <= MAX_LINE_BYTES) return onLine(line.toString('utf8'), wasBytes, begunMs);
+    const text = `${line.toString('utf8', 0, wholeCharacters(line, MAX_LINE_BYTES - MARK_BYTES))}… [cut from ${wasBytes} bytes]`;
+    onLine(text, Buffer.byteLength(text), begunMs);
+  };
+  const endLine = (byte: number, nowMs: number, onLine: OnLine): void => {
+    if (byte === NEWLINE) {
+      if (lineBytes === 0) begunMs = nowMs;
+      if (!isAfterReturn) take(onLine);
+      isAfterReturn = false;
+    } else if (lineBytes > 0) {
+      take(onLine);
+      isAfterReturn = true;
+    }
   };
 
   return {
-    push(chunk, onLine) {
+    push(chunk, nowMs, onLine) {
       let from = 0;
-      for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-        hold(chunk.subarray(from, at));
-        take(onLine);
+      let newline = chunk.indexOf(NEWLINE);
+      let carriage = chunk.indexOf(CARRIAGE_RETURN);
+      while (newline >= 0 || carriage >= 0) {
+        const at = newline < 0 ? carriage : carriage < 0 ? newline : Math.min(newline, carriage);
+        hold(chunk.subarray(from, at), nowMs);
+        endLine(chunk[at] ?? NEWLINE, nowMs, onLine);
         from = at + 1;
+        if (at === newline) newline = chunk.indexOf(NEWLINE, from);
+        else carriage = chunk.indexOf(CARRIAGE_RETURN, from);
       }
-      hold(chunk.subarray(from));
+      hold(chunk.subarray(from), nowMs);
     },
-    flush(onLine) {
-      if (heldBytes > 0) take(onLine);
+    flush(onLine, beforeMs = Number.POSITIVE_INFINITY) {
+      if (lineBytes > 0 && begunMs < beforeMs) take(onLine);
     },
   };
+}
+
+/** So many bytes at most, no character of UTF-8 cut in half. */
+function wholeCharacters(bytes: Buffer, most: number): number {
+  let end = Math.min(bytes.length, most);
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return end;
 }

@@ -135,6 +135,8 @@ export type Instance = {
   peakBytes: number;
   memoryReadMs: number;
   sweptCount: number;
+  /** Whether its runtime has said that its heap is full. */
+  isHeapFull: boolean;
   /** What its function was last told about more time. */
   extension: { readonly grantedMs: number; readonly reason: string } | undefined;
 };

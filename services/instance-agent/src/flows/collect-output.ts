@@ -9,6 +9,9 @@ export const MAX_ATTEMPT_BYTES = 1024 * 1024;
 const MAX_IDLE_LINES = 1000;
 const TAIL_BYTES = 4096;
 
+/** V8's last words. */
+const HEAP_IS_FULL = /^FATAL ERROR: .*(heap out of memory|allocation failed)/i;
+
 const STREAMS = { stdout: Stream.STDOUT, stderr: Stream.STDERR, platform: Stream.PLATFORM } as const;
 
 /** Takes what an instance wrote. Always drains: a flood that is cut costs its own event its lines, and nobody any time. */
@@ -16,7 +19,9 @@ export function collectOutput(agent: Agent, instance: Instance, stream: 'stdout'
   instance.outputTurn = agent.concluder.turn;
   const attempt = runningOn(instance);
   if (attempt?.cut) return;
-  instance.splitters[stream].push(chunk, (text, bytes) => addLine(agent, instance, attempt, stream, text, bytes));
+  instance.splitters[stream].push(chunk, agent.clock.now(), (text, bytes, timeMs) => {
+    addLine(agent, instance, attempt, { stream, text, timeMs }, bytes);
+  });
 }
 
 /** Whose lines an instance writes: not those of an event that its runtime has not taken yet. */
@@ -28,7 +33,7 @@ function runningOn({ current }: Instance): Attempt | undefined {
 export function flushLines(agent: Agent, instance: Instance): void {
   const attempt = runningOn(instance) ?? instance.waiting[0];
   for (const stream of ['stdout', 'stderr'] as const) {
-    instance.splitters[stream].flush((text, bytes) => addLine(agent, instance, attempt, stream, text, bytes));
+    instance.splitters[stream].flush((text, bytes, timeMs) => addLine(agent, instance, attempt, { stream, text, timeMs }, bytes));
   }
   if (attempt && instance.idleLines.length > 0) takeIdleLines(agent, instance, attempt);
 }
@@ -43,15 +48,24 @@ export function addPlatformLine(agent: Agent, instance: Instance, text: string):
   instance.idleLines.push({ stream: 'platform', text, timeMs: agent.clock.now() });
 }
 
-function addLine(
-  agent: Agent,
-  instance: Instance,
-  attempt: Attempt | undefined,
-  stream: 'stdout' | 'stderr',
-  text: string,
-  bytes: number,
-): void {
-  const line: IdleLine = { stream, text, timeMs: agent.clock.now() };
+/** How long a line may stand without its end before it is shown: a prompt, or progress in dots. */
+const OPEN_LINE_MS = 1_000;
+
+/** One round: shows what has stood for long without a line end. Whoever watches an event that is stuck sees what it wrote last. */
+export function showOpenLines(agent: Agent): void {
+  const beforeMs = agent.clock.now() - OPEN_LINE_MS;
+  for (const instance of agent.instances.values()) {
+    const attempt = runningOn(instance);
+    if (!attempt || attempt.cut) continue;
+    for (const stream of ['stdout', 'stderr'] as const)
+      instance.splitters[stream].flush((text, bytes, timeMs) => {
+        addLine(agent, instance, attempt, { stream, text, timeMs }, bytes);
+      }, beforeMs);
+  }
+}
+
+function addLine(agent: Agent, instance: Instance, attempt: Attempt | undefined, line: IdleLine, bytes: number): void {
+  if (line.stream === 'stderr' && HEAP_IS_FULL.test(line.text)) instance.isHeapFull = true;
   if (attempt) store(agent, instance, attempt, line, bytes);
   else if (instance.idleLines.length < MAX_IDLE_LINES) instance.idleLines.push(line);
 }

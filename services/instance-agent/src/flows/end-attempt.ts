@@ -57,8 +57,10 @@ export function announceFree(agent: Agent, instance: Instance): void {
 }
 
 /** Ends everything that was on an instance, then says that it is gone. */
-export function finishInstance(agent: Agent, instance: Instance, ending: Ending): void {
+export function finishInstance(agent: Agent, instance: Instance, died: Ending): void {
   flushLines(agent, instance);
+  // V8 aborts when its heap is full: for the function that is the same as the kernel's verdict.
+  const ending: Ending = instance.isHeapFull && died.kind === 'DIED_OF' && died.signal === 'SIGABRT' ? { kind: 'OUT_OF_MEMORY' } : died;
   const attempt = instance.failed ?? instance.current;
   instance.failed = undefined;
   instance.current = undefined;

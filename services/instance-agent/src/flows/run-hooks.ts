@@ -4,7 +4,7 @@ import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import type { HookKind } from '../ports.ts';
 import { renderLogEnd, renderLogHead } from '../domain/render-log.ts';
-import type { Agent, IdleLine, Instance } from './agent.ts';
+import type { Agent, IdleLine, Instance, ProcessEnd } from './agent.ts';
 import { addPlatformLine } from './collect-output.ts';
 
 const DEFAULT_HOOK_TIMEOUT_MS = 3_000;
@@ -85,15 +85,23 @@ export function onSettled(agent: Agent, instance: Instance): void {
   else agent.feed(instance, { kind: 'CONCLUDED', nowMs: agent.clock.monotonic(), isFree: instance.isFree });
 }
 
-/** Keeps the lines of a PreStop hook, which belong to no event, as the log of a call with the id of the instance: there they can be read. */
+/**
+ * Keeps lines that belong to no event as the log of a call with the id of the instance, where they can be read: those of a PreStop hook, those
+ * written after the last event's answer, and why an instance ended that ran nothing.
+ */
 export function endInstanceLog(agent: Agent, instance: Instance): void {
-  const { id, life, fn, preStopMs } = instance;
-  if (life.kind !== 'GONE' || preStopMs === undefined) return;
+  const { id, life, fn, preStopMs, exit } = instance;
+  if (life.kind !== 'GONE') return;
   breakOffHook(agent, instance, 'its process ended');
-  for (const stream of ['stdout', 'stderr'] as const)
-    instance.splitters[stream].flush((text) => void instance.idleLines.push({ stream, text, timeMs: agent.clock.now() }));
+  const isOfNobody = instance.current === undefined && instance.ready;
+  if (isOfNobody)
+    for (const stream of ['stdout', 'stderr'] as const)
+      instance.splitters[stream].flush((text, _, timeMs) => void instance.idleLines.push({ stream, text, timeMs }));
+  const diedIdle = isOfNobody && (life.ending.kind === 'EXITED' || life.ending.kind === 'DIED_OF') && exit !== undefined;
+  if (preStopMs === undefined && !(isOfNobody && (instance.idleLines.length > 0 || diedIdle))) return;
+  if (diedIdle) addPlatformLine(agent, instance, `[PLATFORM] The instance ${howItEnded(exit)} while no event ran on it`);
   const [memoryMb, memoryBytes] = [fn.memoryMb, instance.peakBytes];
-  const durationMs = agent.clock.monotonic() - preStopMs;
+  const durationMs = agent.clock.monotonic() - (preStopMs ?? instance.startMs);
   const platform = (text: string): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
   const head = renderLogHead({ requestId: id, coldStart: undefined, ahead: false, memoryMb, memoryBytes });
   const end = renderLogEnd({ requestId: id, memoryMb, memoryBytes, durationMs, platformLines: [], result: 'null', error: '' });
@@ -106,6 +114,10 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
 /** How long the PreStop hook of a function may run; 0 without one. */
 export function preStopTimeoutMs({ preStop }: FunctionMessage): number {
   return preStop && preStop.handler !== '' ? timeoutOf(preStop) : 0;
+}
+
+function howItEnded({ exitCode, signal }: ProcessEnd): string {
+  return signal === null ? `exited with code ${exitCode ?? 0}` : `died of ${signal}`;
 }
 
 function timeoutOf(hook: Hook): number {

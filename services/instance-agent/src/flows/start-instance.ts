@@ -84,16 +84,19 @@ async function startProcess(
 function onExit(agent: Agent, instance: Instance, exitCode: number | null, signal: string | null, spawnFault: string | undefined): void {
   instance.exit = { exitCode, signal, byPlatform: instance.life.kind === 'KILLING' && signal === 'SIGKILL' };
   const starting = instance.life.kind === 'STARTING';
+  const isPackage = instance.conversation?.ofPackage === true;
   if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
-  else if (starting && instance.conversation?.ofPackage) fail(agent, instance, exitBeforeReady(exitCode, signal));
+  else if (starting && (isPackage || (instance.process && instance.helloMs > 0 && !instance.loaded)))
+    fail(agent, instance, exitBeforeReady(exitCode, signal, isPackage));
   if (instance.process?.ranOutOfMemory()) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
   const mayOutlive = instance.life.kind === 'TERMINATING' || instance.life.kind === 'EXITING';
   agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal, groupLeft: mayOutlive && instance.process?.isGroupLeft() === true });
 }
 
-function exitBeforeReady(exitCode: number | null, signal: string | null): StartFault {
+function exitBeforeReady(exitCode: number | null, signal: string | null, isPackage: boolean): StartFault {
   const how = signal === null ? `exited with code ${exitCode ?? 0}` : `died of ${signal}`;
-  return { statusCode: 443, message: `The program of the code package ${how} before it was ready` };
+  const what = isPackage ? 'The program of the code package' : 'The process of the function';
+  return { statusCode: 443, message: `${what} ${how} before it was ${isPackage ? 'ready' : 'loaded'}` };
 }
 
 function listenTo(agent: Agent, instance: Instance): ConversationEvents {
@@ -238,6 +241,7 @@ function newInstance({ instanceId, ahead }: StartInstance, fn: FunctionMessage, 
     peakBytes: 0,
     memoryReadMs: Number.NEGATIVE_INFINITY,
     sweptCount: 0,
+    isHeapFull: false,
     extension: undefined,
   };
 }

@@ -6,8 +6,6 @@ import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invo
 import { knock } from './knock.ts';
 
 const DEFAULT_PORT = 9000;
-/** Shorter than what any common server keeps an idle connection for (gunicorn: 2 s): it must not close one that is just being used. */
-const IDLE_CONNECTION_MS = 1_000;
 /** A process that dies closes its connections first: its exit is the better news, and it is waited for this long. */
 const EXIT_WITHIN_MS = 500;
 /** Of an answer that is no result, shown in its error. */
@@ -21,7 +19,9 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
   const { fn, timeoutMs, initTimeoutMs, network } = spec;
   const wanted = fn.port > 0 ? fn.port : DEFAULT_PORT;
   const port = await network.takePort(wanted);
-  const connections = new Connections({ keepAlive: true, maxSockets: 4, timeout: IDLE_CONNECTION_MS });
+  // A connection for each call: one that is kept may be closed by its server just when it is used again, and then nobody knows whether the call
+  // was read. A new one costs 0.1 ms.
+  const connections = new Connections({ keepAlive: false, maxSockets: 4 });
   const connecting = new Set<() => void>();
   connections.createConnection = (_, done) => {
     const tell = done as (error: Error | null, socket?: Socket) => void; // it asks for a socket only where there is no error
@@ -44,16 +44,18 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
     requestId: string,
     body: Buffer | undefined,
     controlPath: string,
-    done: (answer: Answer | string) => void,
+    done: (answer: Answer | string, isSent: boolean) => void,
+    onSent: () => void = () => undefined,
   ): void => {
+    let isSent = false;
     let told = false;
     const tell = (answer: Answer | string): void => {
       if (told || closed) return;
       told = true;
-      if (typeof answer !== 'string') return done(answer);
+      if (typeof answer !== 'string') return done(answer, true);
       const timer = setTimeout(() => {
         timers.delete(timer);
-        done(answer);
+        done(answer, isSent);
       }, EXIT_WITHIN_MS);
       timers.add(timer);
     };
@@ -63,12 +65,17 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       ...(body ? { 'Content-Type': 'application/json' } : {}),
     };
     const request = httpRequest({ agent: connections, host: '127.0.0.1', port, method, path, headers, setHost: true });
+    request.on('socket', () => {
+      isSent = true; // it is connected: the request is on its way
+      onSent();
+    });
     request.on('response', (response) => void collect(response).then(tell, (error: unknown) => tell(textOf(error))));
     request.on('error', (error) => tell(textOf(error)));
     request.end(body);
   };
   const invoke = ({ seq, requestId, payload }: Invocation): boolean => {
-    call('POST', '/event-invoke', requestId, payload, '/invoke', (answer) => {
+    const onAnswer = (answer: Answer | string, isSent: boolean): void => {
+      if (!isSent) return events.onBroken(`its server took no connection: ${typeof answer === 'string' ? answer : ''}`);
       const fail = (statusCode: number, message: string): void => {
         events.onFailed(seq, { statusCode, error: failureJson(requestId, statusCode, { message }), tookMs: Infinity, mustExit: false });
         events.onFree();
@@ -79,8 +86,9 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       if (!result) return fail(407, tooLargeMessage(answer.bytes));
       events.onAnswered(seq, result, Infinity);
       events.onFree();
-    });
-    return true;
+    };
+    call('POST', '/event-invoke', requestId, payload, '/invoke', onAnswer, () => events.onTaken(seq));
+    return false; // it is taken when the server has the connection
   };
   const hook = ({ seq, kind, requestId }: HookCall): void => {
     const [method, path] = HOOK_PATHS[kind];

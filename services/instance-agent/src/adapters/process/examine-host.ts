@@ -10,6 +10,7 @@ import { claimUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
 import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from './interpreters.ts';
+import { findPipes, type OpenPipe } from './pipes.ts';
 
 export type HostSettings = {
   readonly sandbox?: SandboxWish['sandbox'] | undefined;
@@ -26,12 +27,14 @@ export type ExaminedHost = {
   readonly choice: LaunchChoice;
   readonly uids: SandboxWish['uids'] | undefined;
   readonly networks: Networks;
+  readonly openPipe: OpenPipe | undefined;
   /** What was changed on this host, for its operator. */
   readonly notes: readonly string[];
   /** Gives the user ids back, and the networks. */
   release(): Promise<void>;
 };
 
+const NO_PIPES = 'The C library cannot be reached: functions cannot open /dev/stdout and /dev/stderr by name';
 const DEFAULT_UIDS = '900000-909999';
 const DEFAULT_SUBNET = '10.213.0.0/16';
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
@@ -54,7 +57,9 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
     const wish = { sandbox: settings.sandbox ?? 'auto', cutsNetwork: chosen.launchCuts, uids: claimed } as const;
     const choice = chooseLaunch(wish, { dataDir, temporaryRoot, codeRoot, searchPath, interpreters });
     const abilities = [networks.ability, ...hostAbilities(dataDir, interpreters)];
-    return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, notes: chosen.notes, release };
+    const openPipe = await findPipes();
+    const notes = openPipe ? chosen.notes : [...chosen.notes, NO_PIPES];
+    return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, openPipe, notes, release };
   } catch (error) {
     await release();
     throw error;

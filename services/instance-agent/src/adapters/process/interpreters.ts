@@ -35,8 +35,7 @@ export function findInterpreters(searchPath: string, pythonPath: string | undefi
     commandOf({ runtime, handler, memoryMb }, codeDir) {
       if (runtime === 'python3' && python) return wrap(python.program, join(RUNTIMES, 'python3/bootstrap.py'));
       if (runtime === 'nodejs') {
-        // Memory is watched from outside, so that every runtime ends 434. V8's own limit stands well above: it would end in SIGABRT, 439.
-        return wrap(process.execPath, `--max-old-space-size=${memoryMb + 512}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
+        return wrap(process.execPath, `--max-old-space-size=${heapMb(memoryMb)}`, join(RUNTIMES, 'nodejs/bootstrap.cjs'));
       }
       if (runtime !== 'custom' && runtime !== 'go1' && runtime !== 'web')
         return { statusCode: 445, message: `This host has no runtime "${runtime}"` };
@@ -44,6 +43,18 @@ export function findInterpreters(searchPath: string, pythonPath: string | undefi
       return typeof program === 'string' ? { words: [program], gated: true } : program;
     },
   };
+}
+
+/** What Node takes beside its heap. */
+const NODE_MB = 64;
+const LEAST_HEAP_MB = 24;
+
+/**
+ * Megabytes of V8's old generation for a function of so much memory. Memory is watched from outside, where garbage counts like everything else:
+ * V8 has to collect before that limit is reached. What it cannot collect ends in its abort, which is 434 too.
+ */
+function heapMb(memoryMb: number): number {
+  return Math.max(LEAST_HEAP_MB, Math.floor(Math.min(memoryMb - NODE_MB, memoryMb * 0.8)));
 }
 
 /** The interpreter itself: a pyenv shim in front of it would cost 50 ms at every start. */

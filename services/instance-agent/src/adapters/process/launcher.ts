@@ -1,12 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cover, coversOf, foldersDownTo, isWithin } from '../../domain/mount-plan.ts';
+import { writeAccountFiles } from './account-files.ts';
 import type { CodeSlots } from './code-slots.ts';
 import { MAX_PROCESSES, staged } from './stage.ts';
 
 /** Room of a private `/tmp` (semantics §5); more is ENOSPC. */
 export const TMP_BYTES = 512 * 1024 * 1024;
 const SHM_BYTES = 64 * 1024 * 1024;
+/** bwrap cannot show one tmpfs in two places: there `/var/tmp` has a part of the room of `/tmp`. */
+const BOXED_VAR_TMP_BYTES = 64 * 1024 * 1024;
 const SHARED = ['/tmp', '/var/tmp', '/dev/shm'];
 
 /** What the launch does about it: leaves a process in the network it was born in, or takes that away. */
@@ -76,7 +79,7 @@ function bubblewrapWords(launch: Launch, terms: LaunchTerms): string[] {
   if (launch.network === 'none') words.push('--unshare-net');
   words.push('--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc');
   for (const { path, kept } of coversFor(launch, terms)) {
-    if (SHARED.includes(path)) words.push('--perms', '1777', '--size', String(sizeOf(path)));
+    if (SHARED.includes(path)) words.push('--perms', '1777', '--size', String(boxedSizeOf(path)));
     else words.push('--perms', '0755', '--size', '1048576');
     words.push('--tmpfs', path);
     // Folders on the way are made for the agent's user alone if nobody says otherwise.
@@ -85,6 +88,7 @@ function bubblewrapWords(launch: Launch, terms: LaunchTerms): string[] {
     for (const each of kept) words.push('--ro-bind', sourceOf(each, terms), each);
     if (!SHARED.includes(path)) words.push('--remount-ro', path);
   }
+  for (const { source, target } of accountFiles(terms)) words.push('--ro-bind', source, target);
   return words;
 }
 
@@ -92,8 +96,12 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
   const covers = coversFor(launch, terms);
   // Everything is put together out of sight and then laid over its place; what covers the workshop itself comes last.
   const bottomUp = [...covers].sort((a, b) => Number(isWithin(terms.folder, a.path)) - Number(isWithin(terms.folder, b.path)));
-  const shop = (cover: Cover): string => join(terms.folder, String(covers.indexOf(cover)));
+  const temporary = covers.find(({ path }) => path === '/tmp');
+  // One room of 512 MB, in two places.
+  const isSameRoom = ({ path, kept }: Cover): boolean => temporary !== undefined && path === '/var/tmp' && kept.length === 0;
+  const shop = (cover: Cover): string => join(terms.folder, String(covers.indexOf(temporary && isSameRoom(cover) ? temporary : cover)));
   const lines = covers.flatMap((cover) => {
+    if (isSameRoom(cover)) return [];
     const isShared = SHARED.includes(cover.path);
     const form = isShared ? `size=${sizeOf(cover.path)},mode=1777` : 'size=1m,mode=0755';
     mkdirSync(shop(cover));
@@ -105,9 +113,10 @@ function mountWords(launch: Launch, tools: { readonly unshare: string; readonly 
       ),
     ];
   });
+  const accounts = accountFiles(terms).map(({ source, target }) => `${escaped(source)} ${target} none bind,ro 0 0`);
   const laid = bottomUp.map((cover) => `${escaped(shop(cover))} ${escaped(cover.path)} none rbind 0 0`);
   const table = join(terms.folder, 'mounts');
-  writeFileSync(table, `${[...lines, ...laid].join('\n')}\n`);
+  writeFileSync(table, `${[...lines, ...accounts, ...laid].join('\n')}\n`);
   // Without --no-mtab every mount is noted in the host's /run/mount/utab for ever, and every start reads all of it: 250 ms after a few thousand.
   const script = '"$1" --no-mtab --all --fstab "$2" || exit 125; shift 2; exec "$@"';
   const entered = terms.slot?.slots.words(terms.slot.name, slotAt(terms)) ?? [tools.unshare, '--mount', '--propagation', 'private', '--'];
@@ -126,6 +135,15 @@ function slotAt({ folder }: LaunchTerms): string {
 /** What is seen at a path that is put back. */
 function sourceOf(path: string, terms: LaunchTerms): string {
   return terms.slot && path === terms.codeDir ? slotAt(terms) : path;
+}
+
+function accountFiles({ folder, uid }: LaunchTerms): ReturnType<typeof writeAccountFiles> {
+  return uid === undefined ? [] : writeAccountFiles(folder, uid);
+}
+
+function boxedSizeOf(path: string): number {
+  if (path === '/var/tmp') return BOXED_VAR_TMP_BYTES;
+  return path === '/tmp' ? TMP_BYTES - BOXED_VAR_TMP_BYTES : sizeOf(path);
 }
 
 function sizeOf(path: string): number {

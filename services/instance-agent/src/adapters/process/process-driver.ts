@@ -9,6 +9,7 @@ import { type Cgroups, openCgroups } from './cgroup.ts';
 import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
 import type { Launch } from './launcher.ts';
+import type { OpenPipe } from './pipes.ts';
 import { openReadyPlace } from './ready-place.ts';
 import { type ReadyPlace, startReady } from './ready-process.ts';
 import { MAX_PROCESSES } from './stage.ts';
@@ -24,6 +25,7 @@ export type ProcessDriverOptions = {
   readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
   readonly uids: SandboxWish['uids'];
+  readonly openPipe: OpenPipe | undefined;
 };
 
 /** What every start works with. */
@@ -35,10 +37,20 @@ export type DriverHost = {
   readonly cgroups: Cgroups | undefined;
   /** undefined where all run as the agent's user. */
   readonly uids: UidPool | undefined;
+  /** undefined where the outputs of processes have to be sockets. */
+  readonly openPipe: OpenPipe | undefined;
 };
 
 /** Runs every instance as processes of this host, as far apart from each other and the agent as its launch goes. */
-export function processDriver({ agentId, temporaryRoot, interpreters, abilities, choice, uids }: ProcessDriverOptions): ProcessDriver {
+export function processDriver({
+  agentId,
+  temporaryRoot,
+  interpreters,
+  abilities,
+  choice,
+  uids,
+  openPipe,
+}: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
   const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
   const host: DriverHost = {
@@ -48,6 +60,7 @@ export function processDriver({ agentId, temporaryRoot, interpreters, abilities,
     launch,
     cgroups,
     uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
+    openPipe,
   };
   const known: Ability[] = [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities];
   let place: ReadyPlace | undefined;

@@ -14,6 +14,7 @@ import { killUser } from './kill-user.ts';
 import { hasPrivateTmp, type LaunchTerms, launchWords, TMP_BYTES } from './launcher.ts';
 import type { DriverHost } from './process-driver.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
+import { closeSinks } from './pipes.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import { MAX_PROCESSES, releaseLine } from './stage.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
@@ -56,15 +57,18 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   const terms = { uid, codeDir: spec.codeDir, folder, keepsChannel: !command.gated, slot: ahead?.slot };
   const [program = '', ...args] = launchWords(launch, command.words, terms);
   const isBoxed = launch.bubblewrap !== undefined;
+  const pipes = host.openPipe ? [host.openPipe(uid), host.openPipe(uid)] : [];
+  const [out, err] = pipes;
   const child = spec.network.enter(() =>
     spawn(program, args, {
       cwd: spec.codeDir,
       env: platform,
       detached: true, // its own session and group: one kill reaches all of it
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : [])],
+      stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : [])],
     }),
   );
-  const [, stdout, stderr] = child.stdio;
+  closeSinks(pipes);
+  const [stdout, stderr] = [out?.source ?? child.stdout, err?.source ?? child.stderr];
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const childPid = child.pid ?? 0;
   const inner = isBoxed && childPid !== 0 ? innerLeader(child.stdio[4] as Readable) : undefined;
