@@ -230,24 +230,31 @@ def file_of(module_name):
     return None
 
 
+def spec_of(name):
+    """Where importing a name would lead; None if nowhere."""
+    from importlib.util import find_spec
+
+    try:
+        found = find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return found if found is not None and found.origin is not None else None
+
+
 def import_file(path, name):
     """Imports a file as the module `name` where that name leads to this file; else by its path.
 
     A package of the standard library, or a module that is loaded already, may have taken the name: `email/index.py`, `json.py`.
     """
     from importlib import import_module
-    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+    from importlib.util import module_from_spec, spec_from_file_location
 
-    try:
-        found = find_spec(name)
-    except (ImportError, AttributeError, ValueError):
-        found = None
-    if found is not None and found.origin is not None and os.path.realpath(found.origin) == os.path.realpath(path):
+    found = spec_of(name)
+    if found is not None and os.path.realpath(found.origin) == os.path.realpath(path):
         return import_module(name)
     own_name = "function_" + name.replace(".", "_")
     spec = spec_from_file_location(own_name, path)
-    module = module_from_spec(spec)
-    sys.modules[own_name] = module
+    module = sys.modules[own_name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -255,15 +262,10 @@ def import_file(path, name):
 def import_compiled(name):
     """Imports a module that has no source, such as an extension; None if the package has none of that name."""
     from importlib import import_module
-    from importlib.util import find_spec
 
-    try:
-        found = find_spec(name)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    if found is None or found.origin is None or not os.path.realpath(found.origin).startswith(os.path.realpath(os.getcwd()) + os.sep):
-        return None
-    return import_module(name)
+    found = spec_of(name)
+    is_own = found is not None and os.path.realpath(found.origin).startswith(os.path.realpath(os.getcwd()) + os.sep)
+    return import_module(name) if is_own else None
 
 
 def resolve(name):
