@@ -156,10 +156,8 @@ class LoggingFinder:
         if name != "logging":
             return None
         sys.meta_path.remove(LoggingFinder)
-        from importlib.util import find_spec
-
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+        spec = spec_of(name)
+        if hasattr(getattr(spec, "loader", None), "exec_module"):
             spec.loader = ConfiguringLoader(spec.loader)
         return spec
 
@@ -170,9 +168,6 @@ class ConfiguringLoader:
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
-
-    def create_module(self, spec):
-        return self._loader.create_module(spec)
 
     def exec_module(self, module):
         self._loader.exec_module(module)
@@ -261,11 +256,9 @@ def import_file(path, name):
 
 def import_compiled(name):
     """Imports a module that has no source, such as an extension; None if the package has none of that name."""
-    from importlib import import_module
-
     found = spec_of(name)
     is_own = found is not None and os.path.realpath(found.origin).startswith(os.path.realpath(os.getcwd()) + os.sep)
-    return import_module(name) if is_own else None
+    return __import__(name, fromlist=[""]) if is_own else None
 
 
 def resolve(name):
