@@ -1,6 +1,5 @@
-"""Runs one Python function beside the agent.
+"""Runs one Python function beside the agent, which speaks over file descriptor 3 in frames: `README.md` lists them.
 
-The agent speaks over file descriptor 3 in frames: length (u32, little endian, of what follows), kind (u8), body. `README.md` lists them.
 Everything happens on the main thread, so that a handler may call signal.signal. No SIGTERM handler is installed here: without
 the function's own, the default action must happen. Python's own SIGINT handler (KeyboardInterrupt) is taken away for the same reason.
 """
@@ -63,7 +62,7 @@ def read_more():
 
 
 def read_frame():
-    """Returns (kind, body)."""
+    """(kind, body)"""
     while True:
         frame = take_frame()
         if frame is not None:
@@ -165,9 +164,7 @@ class LoggingFinder:
 class ConfiguringLoader:
     def __init__(self, loader):
         self._loader = loader
-
-    def __getattr__(self, name):
-        return getattr(self._loader, name)
+        self.create_module = loader.create_module
 
     def exec_module(self, module):
         self._loader.exec_module(module)
@@ -247,9 +244,8 @@ def import_file(path, name):
     found = spec_of(name)
     if found is not None and os.path.realpath(found.origin) == os.path.realpath(path):
         return import_module(name)
-    own_name = "function_" + name.replace(".", "_")
-    spec = spec_from_file_location(own_name, path)
-    module = sys.modules[own_name] = module_from_spec(spec)
+    spec = spec_from_file_location("function_" + name.replace(".", "_"), path)
+    module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -301,7 +297,7 @@ def load(body):
 
 
 def answer_head(seq, started):
-    """Number of the event and the microseconds it took: what every answer begins with."""
+    """Number of the event and the microseconds it took."""
     return seq + struct.pack("<I", min(0xFFFFFFFF, round((perf_counter() - started) * 1e6)))
 
 
