@@ -7,3 +7,6 @@ export { destinationKey, MAX_DEPTH, owedDestination } from './destination.ts';
 export { errorClassOf, type ErrorClass } from './error-class.ts';
 export { systemBackoffMs } from './backoff.ts';
 export { platformLinesBefore, platformLinesAfter, signalLine, signalsOf, reportOf, mergeLog, type PlatformLine } from './log-lines.ts';
+export { LIMITS, MESSAGE_BYTES } from './limits.ts';
+export { cutBytes, cutMiddle, cutText } from './cut-text.ts';
+export { boundError, boundResult } from './bound-report.ts';
