@@ -25,6 +25,11 @@ export function cutMiddle(text: string, maxBytes: number): string {
   return head + mark + endOf(text, Math.floor(room / 2));
 }
 
+/** Whether a text has so many bytes of UTF-8 at most; costs nothing when it is short. */
+export function fits(text: string, maxBytes: number): boolean {
+  return excessBytes(text, maxBytes) === undefined;
+}
+
 /** Cuts UTF-8 bytes without a mark, so that no character is cut in half; bytes that fit are returned as they are. */
 export function cutBytes(bytes: Buffer, maxBytes: number): Buffer {
   if (bytes.length <= maxBytes) return bytes;

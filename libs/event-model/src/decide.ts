@@ -11,8 +11,10 @@ import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { type Refusal, refuse } from '@evenfall/errors';
 import { formatDuration, msOfDuration } from '@evenfall/time';
 import { systemBackoffMs } from './backoff.ts';
+import { boundEnded, boundSignal, boundStarted } from './bound-ended.ts';
 import { errorClassOf } from './error-class.ts';
 import { isFinal } from './evolve.ts';
+import { LIMITS } from './limits.ts';
 import { isUnasked } from './receipt.ts';
 
 /** What may be asked of, or reported about, an event. */
@@ -31,7 +33,8 @@ export type Command =
 type Change = NonNullable<EventRecord['change']>;
 
 /**
- * Decides what a command does to an event: the changes to record, none if it is said twice or too late, or a refusal.
+ * Decides what a command does to an event: the changes to record, none if it is said twice or too late, or a refusal. What an agent reports is
+ * recorded within the limits, whatever it sent.
  * Pure: time and chance come in. The caller appends the changes, and only then tells anybody.
  */
 export function decide(stored: StoredEvent, command: Command, nowMs: number): readonly Change[] | Refusal {
@@ -43,12 +46,15 @@ export function decide(stored: StoredEvent, command: Command, nowMs: number): re
   }
   switch (command.kind) {
     case 'ATTEMPT_STARTED':
-      return isNext(event, command.attempt) ? [{ $case: 'attemptStarted', value: command.started }] : stale(event, command.attempt);
+      return isNext(event, command.attempt)
+        ? [{ $case: 'attemptStarted', value: boundStarted(command.started) }]
+        : stale(event, command.attempt);
     case 'SIGNAL_SENT':
-      return isRunning(event, command.attempt) ? [{ $case: 'signalSent', value: command.sent }] : stale(event, command.attempt);
+      if (!isRunning(event, command.attempt)) return stale(event, command.attempt);
+      return signalCount(event) < LIMITS.receiptEntries ? [{ $case: 'signalSent', value: boundSignal(command.sent) }] : [];
     case 'ATTEMPT_ENDED':
       if (!isRunning(event, command.attempt) && !isNext(event, command.attempt)) return stale(event, command.attempt);
-      return [{ $case: 'attemptConcluded', value: conclude(stored, event, command.ended, command.random, nowMs) }];
+      return [{ $case: 'attemptConcluded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs) }];
     case 'ATTEMPT_REVOKED':
       if (!isNext(event, command.attempt)) return stale(event, command.attempt);
       return stored.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
@@ -61,6 +67,11 @@ export function decide(stored: StoredEvent, command: Command, nowMs: number): re
     case 'DELIVERY_CONCLUDED':
       return []; // nobody is told before the end
   }
+}
+
+/** Signals on the receipts of the attempt that runs. */
+function signalCount({ termination, attempts }: Event): number {
+  return (termination?.steps.length ?? 0) + (attempts[attempts.length - 1]?.stop?.steps.length ?? 0);
 }
 
 function deliver({ deliveries }: Event, concluded: DeliveryConcluded): readonly Change[] {

@@ -17,11 +17,16 @@ import type {
   TerminationRequested,
 } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { boundAttempts, boundEnded } from './bound-ended.ts';
+import { endedBytes } from './bytes-of.ts';
 import { destinationOf, pendingDelivery } from './destination.ts';
 import { errorClassOf } from './error-class.ts';
+import { LIMITS } from './limits.ts';
 import { isUnasked, newReceipt, openReceipt, withReceipt, withSignal } from './receipt.ts';
 
 const NOTHING = Buffer.alloc(0);
+/** More than this the end of an attempt may not take: something in it is beyond its limit. */
+const LARGE_BYTES = LIMITS.resultBytes + LIMITS.errorBytes;
 const NOBODY: Delivery[] = [];
 
 /** Whether a state is one that never changes again. */
@@ -144,7 +149,8 @@ function started(current: StoredEvent, event: Event, record: EventRecord, value:
 }
 
 function concluded(current: StoredEvent, event: Event, record: EventRecord, value: AttemptConcluded): StoredEvent {
-  const { ended } = value;
+  // Records are made within the limits; a log of before may hold larger ones.
+  const ended = value.ended && endedBytes(value.ended) > LARGE_BYTES ? boundEnded(value.ended) : value.ended;
   const fresh = startsNext(event, record.attempt);
   if (!ended || !(fresh || runs(event, record.attempt))) return current;
   const before = fresh ? attemptOf(record.attempt, value.started) : (event.attempts[event.attempts.length - 1] as Attempt); // runs(): there is one
@@ -175,7 +181,7 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
       startTime: event.startTime ?? before.startTime,
       endTime: final ? record.time : undefined,
       nextAttemptTime: final ? undefined : value.retryTime,
-      attempts: fresh ? [...event.attempts, attempt] : [...event.attempts.slice(0, -1), attempt],
+      attempts: boundAttempts(fresh ? [...event.attempts, attempt] : [...event.attempts.slice(0, -1), attempt]),
       termination: event.termination && receiptOf(event.termination, ended),
       deliveries,
     },

@@ -10,3 +10,7 @@ export { platformLinesBefore, platformLinesAfter, signalLine, signalsOf, reportO
 export { LIMITS, MESSAGE_BYTES } from './limits.ts';
 export { cutBytes, cutMiddle, cutText } from './cut-text.ts';
 export { boundError, boundResult } from './bound-report.ts';
+export { boundAttempts, boundEnded, boundReport } from './bound-ended.ts';
+export { assignmentBytes, eventBytes, lineBytes, recordBytes, reportBytes, storedBytes } from './bytes-of.ts';
+export { inParts } from './in-parts.ts';
+export { reducedRecord } from './reduced-record.ts';
