@@ -22,7 +22,8 @@ export function boundError(error: Buffer): Buffer {
   const fields = error.length <= PARSED_BYTES ? parseObject(error) : undefined;
   if (fields && error.length <= LIMITS.errorTextBytes && isUtf8(error)) return error;
   const bounded = fields ? boundFields(fields) : { errorCode: -1, errorMessage: quoted(error) };
-  return shrink(bounded);
+  const json = shrink(bounded);
+  return json.equals(error) ? error : json; // the same object says that nothing was cut
 }
 
 function boundFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
