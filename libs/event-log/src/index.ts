@@ -1,3 +1,5 @@
-export type { EventLog, LogBatch, Subscriber, Subscription } from './port.ts';
+export type { EventLog, LogBatch, Subscriber, Subscription, Unreadable } from './port.ts';
+export { RECORD_BYTES, RecordsRefused, type RefusedWhy, WRITE_BYTES } from './refused.ts';
+export { from as batchFrom } from './decode.ts';
 export { laneKey, partitionOfLane } from './lane.ts';
 export { openEmbeddedLog, type EmbeddedLogOptions } from './embedded/driver.ts';

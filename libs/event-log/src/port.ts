@@ -1,11 +1,16 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 
+/** A record of the log that cannot be decoded. */
+export type Unreadable = { readonly offset: number; readonly bytes: Uint8Array; readonly error: string };
+
 /** Consecutive records of one partition. */
 export type LogBatch = {
   readonly partition: number;
   /** Offset of the first record; the others follow without gaps. */
   readonly firstOffset: number;
   readonly records: readonly EventRecord[];
+  /** Those among them that cannot be decoded: in `records` there is one about no event instead. Unset without any. */
+  readonly unreadable?: readonly Unreadable[];
 };
 
 /** Somebody who applies the log. Its calls never overlap. */
@@ -40,8 +45,10 @@ export type Subscription = {
 export type EventLog = {
   readonly partitionCount: number;
   /**
-   * Appends records to a partition, together and in order, and resolves with the offset after the last once they are durable.
-   * Rejects with LOG_UNAVAILABLE; then they may, rarely, be in the log all the same: applying a record twice must change nothing.
+   * Appends records to a partition in order, and resolves with the offset after the last once they are durable. Up to `WRITE_BYTES` they are
+   * together and all or none; more are several writes, one after the other.
+   * Rejects with LOG_UNAVAILABLE; then they may, rarely, be in the log all the same: applying a record twice must change nothing. Rejects with
+   * `RecordsRefused` if they never will be: one of them is larger than `RECORD_BYTES`, cannot be encoded, or is refused by the server.
    */
   append(partition: number, records: readonly EventRecord[]): Promise<number>;
   /** The offset after the last durable record of every partition, as of some moment after the call. Rejects with LOG_UNAVAILABLE. */

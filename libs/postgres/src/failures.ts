@@ -27,6 +27,20 @@ export function isConnectionFailure(error: unknown): boolean {
   return typeof code === 'string' && (CONNECTION_CODES.has(code) || code.startsWith('08'));
 }
 
+/** Errors of JavaScript that a parameter causes: it cannot be made a text, or is too long for one. */
+const PARAMETER_CODES = new Set(['ERR_STRING_TOO_LONG', 'ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_BUFFER_TOO_LARGE']);
+
+/**
+ * Whether a statement was refused for the data in it, so that the same data will be refused again: a data exception (22), a constraint (23), a
+ * limit of the server (54), or a parameter that cannot be sent. Not what a lost, full or busy
+ * server answers, nor a missing table.
+ */
+export function isDataRefused(error: unknown): boolean {
+  if (error instanceof RangeError) return true;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && (/^(22|23|54)...$/.test(code) || PARAMETER_CODES.has(code));
+}
+
 /** Turns a lost server into the given refusal; leaves anything else as it is. */
 export function postgresRefusal(error: unknown, reason: 'VIEW_UNAVAILABLE' | 'LOG_UNAVAILABLE' | 'SERVICE_UNAVAILABLE'): unknown {
   if (!isConnectionFailure(error)) return error;

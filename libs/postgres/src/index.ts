@@ -2,5 +2,5 @@ export { createPool, socketUrl, type PoolOptions, type PostgresTarget, type Sql 
 export { ask, part, raw, type Part } from './statement.ts';
 export { taken } from './taken.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
-export { postgresRefusal, isConnectionFailure } from './failures.ts';
+export { postgresRefusal, isConnectionFailure, isDataRefused } from './failures.ts';
 export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded/server.ts';

@@ -1,18 +1,24 @@
 import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
-import { refuse } from '@evenfall/errors';
+import { Refusal, refuse } from '@evenfall/errors';
+import { inParts, recordBytes } from '@evenfall/event-model';
 import type { Sql } from '@evenfall/postgres';
-import { postgresRefusal, taken } from '@evenfall/postgres';
+import { isDataRefused, taken } from '@evenfall/postgres';
 import { appendCounters } from '../counters.ts';
+import { encodeRecord, RECORD_BYTES, RecordsRefused, WRITE_BYTES } from '../refused.ts';
 import type { Tail } from './tail.ts';
 
 /** What one flush takes at most. */
 const FLUSH_RECORDS = 4_000;
+const FLUSH_BYTES = 16 * 1024 * 1024;
 /** What may wait for a flush; beyond it appends are refused rather than kept in memory. */
 const WAITING_RECORDS = 200_000;
+const WAITING_BYTES = 128 * 1024 * 1024;
 
 type Waiting = {
   readonly partition: number;
   readonly records: readonly EventRecord[];
+  /** About. */
+  readonly bytes: number;
   readonly resolve: (endOffset: number) => void;
   readonly reject: (error: unknown) => void;
 };
@@ -24,44 +30,72 @@ type Waiting = {
 export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
   const counters = appendCounters();
   let waiting: Waiting[] = [];
+  let alone: Waiting[] = []; // to be written by themselves
   let waitingRecords = 0;
+  let waitingBytes = 0;
   let flushing: Promise<void> | undefined;
   let closed = false;
 
   const flushAll = async (): Promise<void> => {
     await Promise.resolve(); // appends of the same turn go together
-    while (waiting.length > 0) {
-      const batch = take();
+    while (waiting.length + alone.length > 0) {
+      const batch = alone.length > 0 ? alone.splice(0, 1) : take();
       try {
         await flush(sql, tail, batch, isShared);
         counters.flushes_total++;
         counters.appends_total += batch.length;
         for (const { records } of batch) counters.records_total += records.length;
       } catch (error) {
-        const failure = postgresRefusal(error, 'LOG_UNAVAILABLE');
-        for (const one of batch) one.reject(failure);
+        fail(batch, error);
       }
     }
     flushing = undefined;
   };
+  /** One of several that were refused for good is found by itself, so that its neighbours are written. Everything else may pass. */
+  const fail = (batch: readonly Waiting[], cause: unknown): void => {
+    if (!(cause instanceof RecordsRefused) && !isDataRefused(cause)) {
+      for (const one of batch) one.reject(new Refusal('LOG_UNAVAILABLE', {}, { cause }));
+    } else if (batch.length > 1) alone = [...batch];
+    else batch[0]?.reject(refusedFor(cause));
+  };
   const take = (): Waiting[] => {
     let count = 0;
     let records = 0;
-    while (count < waiting.length && records < FLUSH_RECORDS) records += (waiting[count++] as Waiting).records.length;
+    let bytes = 0;
+    while (count < waiting.length && records < FLUSH_RECORDS) {
+      const next = waiting[count] as Waiting; // count is within the list
+      if (count > 0 && bytes + next.bytes > FLUSH_BYTES) break;
+      records += next.records.length;
+      bytes += next.bytes;
+      count++;
+    }
     const batch = count === waiting.length ? waiting : waiting.slice(0, count);
     waiting = count === waiting.length ? [] : waiting.slice(count);
     waitingRecords -= records;
+    waitingBytes -= bytes;
     return batch;
+  };
+  const enqueue = (partition: number, records: readonly EventRecord[]): Promise<number> => {
+    let bytes = 0;
+    for (const record of records) bytes += recordBytes(record);
+    if (closed || waitingRecords + records.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES)
+      return Promise.reject(refuse('LOG_UNAVAILABLE'));
+    return new Promise((resolve, reject) => {
+      waiting.push({ partition, records, bytes, resolve, reject });
+      waitingRecords += records.length;
+      waitingBytes += bytes;
+      flushing ??= flushAll();
+    });
   };
 
   return {
-    append(partition: number, records: readonly EventRecord[]): Promise<number> {
-      if (closed || waitingRecords + records.length > WAITING_RECORDS) return Promise.reject(refuse('LOG_UNAVAILABLE'));
-      return new Promise((resolve, reject) => {
-        waiting.push({ partition, records, resolve, reject });
-        waitingRecords += records.length;
-        flushing ??= flushAll();
-      });
+    async append(partition: number, records: readonly EventRecord[]): Promise<number> {
+      // What may be too large is encoded to find out; nearly nothing is.
+      for (const record of records) if (recordBytes(record) > RECORD_BYTES / 2) encodeRecord(record);
+      let end = 0;
+      // One after the other: should one fail, nothing behind it is in the log.
+      for (const part of inParts(records, recordBytes, WRITE_BYTES)) end = await enqueue(partition, part);
+      return end;
     },
     /** Waits for what was appended. */
     async close(): Promise<void> {
@@ -69,6 +103,19 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
       await flushing;
     },
   };
+}
+
+function refusedFor(cause: unknown): RecordsRefused {
+  if (cause instanceof RecordsRefused) return cause;
+  return new RecordsRefused('REFUSED', `The database does not take it: ${String(cause)}`, { cause });
+}
+
+function encodeAll(records: EventRecord[]): Uint8Array {
+  try {
+    return RecordBatch.encode({ records }).finish();
+  } catch (cause) {
+    throw new RecordsRefused('NOT_ENCODABLE', `A record cannot be encoded: ${String(cause)}`, { cause });
+  }
 }
 
 type StoredRow = { readonly partition: number; readonly first_offset: bigint };
@@ -87,15 +134,16 @@ function storeOne(sql: Sql, partition: number, count: number, data: Buffer, isSh
 }
 
 async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared: boolean): Promise<void> {
-  const byPartition = new Map<number, { records: EventRecord[]; appends: { one: Waiting; end: number }[] }>();
+  const byPartition = new Map<number, { records: EventRecord[]; bytes: number; appends: { one: Waiting; end: number }[] }>();
   for (const one of waiting) {
     let part = byPartition.get(one.partition);
-    if (!part) byPartition.set(one.partition, (part = { records: [], appends: [] }));
+    if (!part) byPartition.set(one.partition, (part = { records: [], bytes: 0, appends: [] }));
     for (const record of one.records) part.records.push(record);
+    part.bytes += one.bytes;
     part.appends.push({ one, end: part.records.length });
   }
   // One blob, cut up by the server: postgres.js would escape an array of bytea byte by byte.
-  const encoded = [...byPartition.values()].map((part) => RecordBatch.encode({ records: part.records }).finish());
+  const encoded = [...byPartition.values()].map(({ records }) => encodeAll(records));
   const lengths = encoded.map((bytes) => bytes.length);
   let at = 0;
   const starts = lengths.map((length) => (at += length) - length + 1);
@@ -126,6 +174,6 @@ async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared
     if (!part) continue;
     const firstOffset = Number(row.first_offset);
     for (const { one, end } of part.appends) one.resolve(firstOffset + end);
-    tail.wrote({ partition: row.partition, firstOffset, records: part.records });
+    tail.wrote({ partition: row.partition, firstOffset, records: part.records }, part.bytes);
   }
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createPool, type Sql } from '@evenfall/postgres';
 import { eventually, testDatabase, type TestDatabase } from '@evenfall/testkit';
-import { eventLogContract, records } from '../event-log.contract.ts';
-import { openEmbeddedLog } from '../index.ts';
+import { eventLogContract, type LogUnderTest, records } from '../event-log.contract.ts';
+import { logLimitsContract } from '../limits.contract.ts';
+import { type LogBatch, openEmbeddedLog } from '../index.ts';
 import { checkSegments } from './segments.ts';
 
 let database: TestDatabase;
@@ -14,7 +15,7 @@ after(() => database.drop());
 
 const fail = (error: unknown): void => console.error(error);
 
-eventLogContract('embedded', async () => {
+const underTest = async (): Promise<LogUnderTest> => {
   const pools: Sql[] = [];
   return {
     async open() {
@@ -26,6 +27,41 @@ eventLogContract('embedded', async () => {
       for (const sql of pools) await sql.end({ timeout: 1 });
     },
   };
+};
+eventLogContract('embedded', underTest);
+logLimitsContract('embedded', underTest);
+
+test('records that cannot be decoded are handed on beside the others', async () => {
+  const writer = await openEmbeddedLog({ sql: database.sql, partitionCount: 4, onFailure: fail });
+  const end = await writer.append(0, records('decodable', 4));
+  await writer.append(0, records('behind', 1));
+  await writer.close();
+  // The second of four: its length stays, its bytes are no message.
+  const [row] = await database.sql<{ data: Buffer }[]>`SELECT data FROM event_log.batch WHERE partition = 0 AND first_offset = ${end - 4}`;
+  assert.ok(row);
+  const [first = 0, second = 0] = [row.data[1], row.data[3 + (row.data[1] ?? 0)]];
+  row.data.fill(0xff, first + 4, first + 4 + second);
+  await database.sql`UPDATE event_log.batch SET data = ${row.data} WHERE partition = 0 AND first_offset = ${end - 4}`;
+
+  const log = await openEmbeddedLog({ sql: database.sql, partitionCount: 4, onFailure: fail });
+  const batches: LogBatch[] = [];
+  const subscription = log.subscribe({
+    name: 'broken',
+    owned: async (partitions) => new Map(partitions.map((p) => [p, p === 0 ? end - 4 : Number.MAX_SAFE_INTEGER])),
+    apply: async (some) => void batches.push(...some),
+    lost: () => undefined,
+  });
+  await eventually(() => batches.flatMap((batch) => batch.records).length === 5);
+  assert.deepEqual(
+    batches.flatMap((batch) => batch.records.map(({ eventId }) => eventId)),
+    ['decodable-0', '', 'decodable-2', 'decodable-3', 'behind-0'],
+  );
+  assert.deepEqual(
+    batches.flatMap((batch) => batch.unreadable ?? []).map(({ offset, bytes }) => [offset, bytes.length]),
+    [[end - 3, second]],
+  );
+  await subscription.stop();
+  await log.close();
 });
 
 test('segments go whole, once every reader is past them', async () => {

@@ -1,11 +1,13 @@
-import { RecordBatch } from '@evenfall/contracts/log/v1/record';
 import type { Sql } from '@evenfall/postgres';
 import { postgresRefusal } from '@evenfall/postgres';
+import { decodeBatch, from as batchFrom } from '../decode.ts';
 import type { EventLog, LogBatch, Subscriber, Subscription } from '../port.ts';
 import type { Tail } from './tail.ts';
 
 /** What one `apply` gets at most, but for a batch that is larger by itself. */
 const APPLY_RECORDS = 2_000;
+/** Of what is read back from the table. */
+const APPLY_BYTES = 16 * 1024 * 1024;
 /** How often ends are asked for, should a notification have been missed. */
 const POLL_MS = 1_000;
 /** How often applied offsets are written down. */
@@ -173,24 +175,27 @@ function isBehind(tail: Tail, cursors: ReadonlyMap<number, number>): boolean {
 }
 
 async function readStored(sql: Sql, partition: number, from: number): Promise<readonly LogBatch[]> {
-  const rows = await sql<{ first_offset: bigint; data: Buffer }[]>`
-    SELECT first_offset, data FROM event_log.batch
+  const query = sql<{ first_offset: bigint; record_count: number; data: Buffer }[]>`
+    SELECT first_offset, record_count, data FROM event_log.batch
     WHERE partition = ${partition} AND first_offset >= coalesce(
       (SELECT max(first_offset) FROM event_log.batch WHERE partition = ${partition} AND first_offset <= ${String(from)}::bigint), 0)
     ORDER BY first_offset LIMIT 20`;
   const batches: LogBatch[] = [];
   let expected = from;
   let records = 0;
-  for (const row of rows) {
-    const all = RecordBatch.decode(row.data).records;
-    const first = Number(row.first_offset);
-    const skip = Math.max(0, expected - first);
-    if (first > expected) throw new Error(`The event log has lost offsets ${expected} to ${first - 1} of partition ${partition}`);
-    if (skip >= all.length) continue;
-    batches.push({ partition, firstOffset: first + skip, records: skip === 0 ? all : all.slice(skip) });
-    expected = first + all.length;
-    records += all.length - skip;
-    if (records >= APPLY_RECORDS) break;
+  let bytes = 0;
+  for await (const rows of query.cursor(4)) {
+    for (const row of rows) {
+      const first = Number(row.first_offset);
+      if (first > expected) throw new Error(`The event log has lost offsets ${expected} to ${first - 1} of partition ${partition}`);
+      if (first + row.record_count <= expected) continue;
+      const batch = batchFrom(decodeBatch(partition, first, row.record_count, row.data), expected);
+      batches.push(batch);
+      expected = first + row.record_count;
+      records += batch.records.length;
+      bytes += row.data.length;
+      if (records >= APPLY_RECORDS || bytes >= APPLY_BYTES) return batches;
+    }
   }
   return batches;
 }

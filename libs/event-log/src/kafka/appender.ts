@@ -1,17 +1,18 @@
 import type { Message } from 'kafkajs';
-import { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Refusal } from '@evenfall/errors';
+import { inParts } from '@evenfall/event-model';
 import { type Clock, delay } from '@evenfall/time';
 import { appendCounters } from '../counters.ts';
+import { encodeRecord, RecordsRefused, WRITE_BYTES } from '../refused.ts';
 import { within } from './deadline.ts';
+import { isPermanent } from './permanent.ts';
 import type { Producer } from './producer.ts';
 
-/** What one flush takes at most, in all and of one partition; an append is never split, and may be larger. */
+/** What one flush takes at most, in all and of one partition; a write is never split, and one record may be larger. */
 const FLUSH_RECORDS = 4_000;
 const FLUSH_BYTES = 16 * 1024 * 1024;
-const PARTITION_BYTES = 4 * 1024 * 1024;
-/** An append is one batch of a partition: the topic takes 8 MiB. */
-const APPEND_BYTES = 7.5 * 1024 * 1024;
+const PARTITION_BYTES = WRITE_BYTES;
 /** What may wait for a flush; beyond it appends are refused rather than kept in memory. */
 const WAITING_RECORDS = 200_000;
 const WAITING_BYTES = 64 * 1024 * 1024;
@@ -49,6 +50,7 @@ export function createAppender(options: AppenderOptions) {
   let isClosed = false;
   let waiting: Waiting[] = [];
   let inFlight: readonly Waiting[] = [];
+  let alone: Waiting[] = [];
   let waitingRecords = 0;
   let waitingBytes = 0;
   let flushing: Promise<void> | undefined;
@@ -69,17 +71,20 @@ export function createAppender(options: AppenderOptions) {
   const flushAll = async (): Promise<void> => {
     await Promise.resolve(); // appends of the same turn go together
     const expiring = setInterval(expire, EXPIRY_CHECK_MS);
-    while (waiting.length > 0) {
+    while (waiting.length + alone.length > 0) {
       const connected = await producer;
       if (!connected) break;
-      inFlight = take(); // may be empty: what waited for the connection may have been refused meanwhile
+      // One of several was refused for good: each goes by itself, so that its neighbours are written.
+      inFlight = alone.length > 0 ? alone.splice(0, 1) : take(); // may be empty: what waited for the connection may have been refused meanwhile
       try {
         if (inFlight.length > 0) await flush(connected, inFlight);
       } catch (cause) {
         connected.kill();
         producer = connect();
         onFailure(cause, 'writing to the event log');
-        for (const one of inFlight) one.reject(new Refusal('LOG_UNAVAILABLE', {}, { cause }));
+        if (!isPermanent(cause)) for (const one of inFlight) one.reject(new Refusal('LOG_UNAVAILABLE', {}, { cause }));
+        else if (inFlight.length > 1) alone = [...inFlight, ...alone];
+        else inFlight[0]?.reject(new RecordsRefused('REFUSED', `Kafka does not take it: ${String(cause)}`, { cause }));
       }
       inFlight = [];
     }
@@ -133,37 +138,52 @@ export function createAppender(options: AppenderOptions) {
     const late = waiting.findIndex((one) => one.deadline > now);
     const expired = remove(late === -1 ? waiting.length : late);
     for (const one of [...inFlight.filter(({ deadline }) => deadline <= now), ...expired]) one.reject(new Refusal('LOG_UNAVAILABLE'));
+    alone = alone.filter((one) => {
+      if (one.deadline <= now) one.reject(new Refusal('LOG_UNAVAILABLE'));
+      return one.deadline > now;
+    });
+  };
+  const enqueue = (partition: number, messages: readonly Sized[]): Promise<number> => {
+    let bytes = 0;
+    for (const message of messages) bytes += sizeOf(message);
+    if (isClosed || waitingRecords + messages.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES) {
+      return Promise.reject(new Refusal('LOG_UNAVAILABLE'));
+    }
+    return new Promise((resolve, reject) => {
+      waiting.push({ partition, messages, bytes, deadline: clock.monotonic() + deadlineMs, resolve, reject });
+      waitingRecords += messages.length;
+      waitingBytes += bytes;
+      flushing ??= flushAll();
+    });
   };
 
   return {
     async append(partition: number, records: readonly EventRecord[]): Promise<number> {
-      const messages = records.map((record) => ({ key: record.eventId, value: encode(record) }));
-      let bytes = 0;
-      for (const { value } of messages) bytes += value.length + RECORD_OVERHEAD_BYTES;
-      if (bytes > APPEND_BYTES) throw new Error(`An append of ${bytes} bytes is more than the ${APPEND_BYTES} that the event log takes`);
-      if (isClosed || waitingRecords + records.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES) {
-        throw new Refusal('LOG_UNAVAILABLE');
-      }
-      return new Promise((resolve, reject) => {
-        waiting.push({ partition, messages, bytes, deadline: clock.monotonic() + deadlineMs, resolve, reject });
-        waitingRecords += records.length;
-        waitingBytes += bytes;
-        flushing ??= flushAll();
-      });
+      const messages = records.map((record): Sized => ({ key: record.eventId, value: encode(record) }));
+      let end = 0;
+      // One after the other: should one fail, nothing behind it is in the log.
+      for (const part of inParts(messages, sizeOf, WRITE_BYTES)) end = await enqueue(partition, part);
+      return end;
     },
     /** Waits for what was appended, at most until its deadline; what cannot be written by then is refused. */
     async close(): Promise<void> {
       isClosed = true;
       if (flushing) await within(deadlineMs, 'Writing what was appended', flushing).catch(() => undefined); // refused next
       closing.abort();
-      for (const one of remove(waiting.length)) one.reject(new Refusal('LOG_UNAVAILABLE'));
+      for (const one of [...alone.splice(0), ...remove(waiting.length)]) one.reject(new Refusal('LOG_UNAVAILABLE'));
       await (await producer)?.close();
       await flushing;
     },
   };
 }
 
+type Sized = { readonly key: string; readonly value: Buffer };
+
+function sizeOf({ value }: Sized): number {
+  return value.length + RECORD_OVERHEAD_BYTES;
+}
+
 function encode(record: EventRecord): Buffer {
-  const bytes = EventRecord.encode(record).finish();
+  const bytes = encodeRecord(record);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length); // kafkajs takes buffers only
 }

@@ -5,7 +5,9 @@ import { OperatorError } from '@evenfall/errors';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
 import { madeTopic, testKafka } from '@evenfall/testkit/kafka';
-import { eventLogContract, records } from '../event-log.contract.ts';
+import { eventLogContract, type LogUnderTest, records } from '../event-log.contract.ts';
+import { endOf, logLimitsContract } from '../limits.contract.ts';
+import { RecordsRefused } from '../refused.ts';
 import { createClient } from './client.ts';
 import { closeLogs, newTopic, readAll, testLog } from './testing/open.ts';
 
@@ -13,13 +15,15 @@ const kafka = await testKafka();
 after(() => kafka?.stop());
 
 if (kafka) {
-  eventLogContract('kafka', async () => {
+  const underTest = async (): Promise<LogUnderTest> => {
     const topic = newTopic();
     return {
       open: () => testLog(kafka.brokers, topic, { deadlineMs: 5_000 }),
       close: () => Promise.resolve(),
     };
-  });
+  };
+  eventLogContract('kafka', underTest);
+  logLimitsContract('kafka', underTest);
 }
 
 describe('Opening the log in Kafka', { skip: kafka === undefined }, () => {
@@ -81,5 +85,34 @@ describe('Opening the log in Kafka', { skip: kafka === undefined }, () => {
     const told = readAll(log, 'gzip');
     await log.append(1, records('small', 500));
     await eventually(() => told.ids.length === 500, 20_000);
+  });
+
+  test('what the brokers refuse for good is said so, and appends beside it are written', async () => {
+    const topic = await make({});
+    const log = await testLog(brokers, topic);
+    await admin.alterConfigs({
+      validateOnly: false,
+      resources: [
+        { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name: 'max.message.bytes', value: '100000' }] },
+      ],
+    });
+    const appends = [log.append(0, records('a', 2)), log.append(0, [endOf('large', 200_000)]), log.append(1, records('b', 2))];
+    const [before, refused, beside] = await Promise.allSettled(appends);
+    assert.deepEqual([before?.status, beside?.status], ['fulfilled', 'fulfilled']);
+    assert.ok(refused?.status === 'rejected' && refused.reason instanceof RecordsRefused, String(refused));
+  });
+
+  test('a message that is no record is handed on beside the records', async () => {
+    const topic = await make({});
+    const log = await testLog(brokers, topic);
+    await log.append(0, records('before', 1));
+    const producer = client.kafka.producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    await producer.send({ topic, messages: [{ partition: 0, value: Buffer.from('no record at all') }] });
+    await producer.disconnect();
+    await log.append(0, records('after', 1));
+    const read = readAll(log, 'broken');
+    await eventually(() => read.ids.length === 3, 20_000);
+    assert.deepEqual(read.ids, ['before-0', '', 'after-0']);
   });
 });

@@ -1,6 +1,6 @@
 import type { Batch, Consumer } from 'kafkajs';
-import { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Clock, delay } from '@evenfall/time';
+import { decodeRecords } from '../decode.ts';
 import type { Subscriber, Subscription } from '../port.ts';
 import { stickyAssigner } from './assigner.ts';
 import type { Client } from './client.ts';
@@ -9,6 +9,7 @@ import type { Bounds } from './ends.ts';
 import { createMembership } from './membership.ts';
 import { createReader, type Fetching } from './reader.ts';
 
+const EMPTY = new Uint8Array();
 /** How often applied offsets are written down. Only dashboards look at them: a reader says itself where it begins. */
 const NOTE_MS = 1_000;
 
@@ -92,9 +93,15 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
   };
   const take = ({ partition, messages }: Batch): void => {
     const [first, last] = [Number(messages[0]?.offset), Number(messages[messages.length - 1]?.offset)];
-    reader.receive(partition, first, () => {
+    let bytes = 0;
+    for (const { value } of messages) bytes += value?.length ?? 0;
+    reader.receive(partition, first, bytes, () => {
       if (last - first + 1 !== messages.length) throw new Error(`The log has gaps from ${first} to ${last} of partition ${partition}`);
-      return messages.map(({ value }) => EventRecord.decode(value ?? new Uint8Array()));
+      return decodeRecords(
+        partition,
+        first,
+        messages.map(({ value }) => value ?? EMPTY),
+      );
     });
   };
   const note = async (): Promise<void> => {

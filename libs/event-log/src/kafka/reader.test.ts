@@ -32,7 +32,8 @@ function reading() {
     pause: (partitions: readonly number[]) => moves.push(`pause ${partitions.join(' ')}`),
     resume: (partitions: readonly number[]) => moves.push(`resume ${partitions.join(' ')}`),
   };
-  const receive = (partition: number, first: number, count: number): void => reader.receive(partition, first, () => records('r', count));
+  const receive = (partition: number, first: number, count: number): void =>
+    reader.receive(partition, first, count, () => ({ partition, firstOffset: first, records: records('r', count) }));
   return { calls, failures, moves, gate, reader, fetching, receive };
 }
 

@@ -1,12 +1,14 @@
-import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { delay } from '@evenfall/time';
+import { from as batchFrom } from '../decode.ts';
 import type { LogBatch, Subscriber } from '../port.ts';
 import type { Bounds } from './ends.ts';
 
 /** What one `apply` gets at most, but for a batch that is larger by itself. */
 const APPLY_RECORDS = 2_000;
-/** Records of one partition that wait for `apply`; beyond it nothing more is fetched until half of them are gone. */
+const APPLY_BYTES = 16 * 1024 * 1024;
+/** What waits of one partition for `apply`; beyond it nothing more is fetched until half of it is gone. */
 const WAITING_RECORDS = 8_000;
+const WAITING_BYTES = 16 * 1024 * 1024;
 
 /** Where records come from: a consumer, as far as the reader moves it. */
 export type Fetching = {
@@ -27,8 +29,9 @@ export type ReaderOptions = {
 type Held = {
   /** Offset to be fetched next; undefined until the subscriber has said where it begins. */
   next: number | undefined;
-  waiting: LogBatch[];
+  waiting: { readonly batch: LogBatch; readonly bytes: number }[];
   waitingRecords: number;
+  waitingBytes: number;
   isFull: boolean;
 };
 
@@ -53,7 +56,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
   const own = async (partitions: readonly number[]): Promise<void> => {
     const taken = partitions.map((partition): [number, Held] => [
       partition,
-      { next: undefined, waiting: [], waitingRecords: 0, isFull: false },
+      { next: undefined, waiting: [], waitingRecords: 0, waitingBytes: 0, isFull: false },
     ]);
     for (const [partition, one] of taken) held.set(partition, one);
     try {
@@ -88,15 +91,18 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
     const batches: LogBatch[] = [];
     const from = new Map<number, Held>();
     let records = 0;
+    let bytes = 0;
     for (const [partition, one] of held) {
-      while (one.waiting.length > 0 && records < APPLY_RECORDS) {
-        const batch = one.waiting.shift() as LogBatch; // there is one
+      while (one.waiting.length > 0 && records < APPLY_RECORDS && bytes < APPLY_BYTES) {
+        const { batch, bytes: size } = one.waiting.shift() as Held['waiting'][number]; // there is one
         batches.push(batch);
         records += batch.records.length;
+        bytes += size;
         one.waitingRecords -= batch.records.length;
+        one.waitingBytes -= size;
         from.set(partition, one);
       }
-      if (one.isFull && one.waitingRecords <= WAITING_RECORDS / 2 && one.next !== undefined) {
+      if (one.isFull && one.waitingRecords <= WAITING_RECORDS / 2 && one.waitingBytes <= WAITING_BYTES / 2 && one.next !== undefined) {
         one.isFull = false;
         fetching?.seek(partition, one.next);
         fetching?.resume([partition]);
@@ -164,19 +170,20 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
       fetching = undefined;
       lose([...held.keys()]);
     },
-    /** Records of a partition were fetched; the decoder is called only if they are wanted. */
-    receive(partition: number, firstOffset: number, decode: () => readonly EventRecord[]): void {
+    /** Records of a partition were fetched, of so many bytes; the decoder is called only if they are wanted. */
+    receive(partition: number, firstOffset: number, bytes: number, decode: () => LogBatch): void {
       const one = held.get(partition);
       if (one?.next === undefined) return;
       try {
-        const all = decode();
-        const records = firstOffset < one.next ? all.slice(one.next - firstOffset) : all;
+        const batch = batchFrom(decode(), one.next);
         if (firstOffset > one.next) throw new Error(`The log has lost offsets ${one.next} to ${firstOffset - 1} of partition ${partition}`);
-        if (records.length === 0) return;
-        one.waiting.push({ partition, firstOffset: one.next, records });
-        one.waitingRecords += records.length;
-        one.next += records.length;
-        if (one.waitingRecords > WAITING_RECORDS) {
+        const count = batch.records.length;
+        if (count === 0) return;
+        one.waiting.push({ batch, bytes });
+        one.waitingRecords += count;
+        one.waitingBytes += bytes;
+        one.next += count;
+        if (one.waitingRecords > WAITING_RECORDS || one.waitingBytes > WAITING_BYTES) {
           one.isFull = true;
           fetching?.pause([partition]);
         }

@@ -3,6 +3,7 @@ import type { Log } from '@evenfall/telemetry';
 import { type Client, createClient } from './client.ts';
 import { within } from './deadline.ts';
 import type { KafkaConnection } from './options.ts';
+import { isPermanent, rootOf } from './permanent.ts';
 
 /** A message for a topic that is not the event log's. */
 export type TopicMessage = {
@@ -43,8 +44,6 @@ type Producer = ReturnType<Client['kafka']['producer']>;
 type Connected = { readonly client: Client; readonly producer: Producer };
 
 const RETRY = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 };
-/** Answers of a broker that are the same tomorrow (Kafka's protocol, error codes 10, 17 and 87). */
-const FINAL_TYPES = new Set(['MESSAGE_TOO_LARGE', 'INVALID_TOPIC_EXCEPTION', 'INVALID_RECORD']);
 
 /**
  * Opens a writer; it connects with the first message. Not idempotent, as the log's producer is: many messages are on their way at once, and
@@ -86,7 +85,8 @@ export function openTopicWriter({ connection, logTopic, log, deadlineMs = 5_000 
         await within(deadlineMs, `Writing to ${topic}`, producer.send({ topic, acks: -1, timeout: deadlineMs, messages: [message] }));
       } catch (error) {
         const { type, name } = rootOf(error);
-        if (FINAL_TYPES.has(type)) throw new MessageRefused(`Kafka does not take it: ${type}`, { cause: error });
+        if (isPermanent(error) || type === 'INVALID_TOPIC_EXCEPTION')
+          throw new MessageRefused(`Kafka does not take it: ${type}`, { cause: error });
         // Whatever a broker answered, the connection is good. Else it may hang for longer than a new one takes.
         if (name !== 'KafkaJSProtocolError') {
           forget(using);
@@ -103,12 +103,4 @@ export function openTopicWriter({ connection, logTopic, log, deadlineMs = 5_000 
       last.client.kill();
     },
   };
-}
-
-/** What a broker answered lies under what kafkajs says of its tries. */
-function rootOf(error: unknown): { readonly type: string; readonly name: string } {
-  let root = error;
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
-  if (!(root instanceof Error)) return { type: '', name: '' };
-  return { type: 'type' in root && typeof root.type === 'string' ? root.type : '', name: root.name };
 }

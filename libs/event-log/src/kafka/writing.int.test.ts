@@ -86,13 +86,8 @@ describe('Writing to Kafka', () => {
     assert.equal(Math.max(...ends), 10);
     const ids = await idsOf(log, 20);
     assert.equal(new Set(ids).size, 20);
-    await assert.rejects(
-      log.append(
-        0,
-        [...Array(9).keys()].flatMap(() => large('more')),
-      ),
-      /more than the .* that the event log takes/,
-    );
+    const nine = [...Array(9).keys()].flatMap(() => large('more'));
+    assert.equal(await log.append(0, nine), 19, 'an append that is larger than a write is several');
     await log.close();
   });
 

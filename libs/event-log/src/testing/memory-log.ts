@@ -1,6 +1,7 @@
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
+import { encodeRecord, RecordsRefused } from '../refused.ts';
 import type { EventLog, Subscriber } from '../port.ts';
 
 /** An event log that forgets when the test ends, and fails when it is told to. */
@@ -9,6 +10,8 @@ export type MemoryLog = EventLog & {
   records(partition: number): readonly EventRecord[];
   /** Appends that fail from now on; they leave nothing. */
   failNext(count: number): void;
+  /** Refuses for good, from now on, every append that holds such a record. */
+  refuse(isRefused: (record: EventRecord) => boolean): void;
   /** Keeps those who read now from reading on, as a process that is paused; answers how to let them. */
   pauseReaders(): () => void;
   /** Appends that were tried. */
@@ -21,6 +24,7 @@ export function memoryLog(partitionCount = 4): MemoryLog {
   const pauses = new Set<{ paused: boolean }>();
   let failing = 0;
   let appends = 0;
+  let isRefused: (record: EventRecord) => boolean = () => false;
   return {
     partitionCount,
     get appends() {
@@ -29,6 +33,9 @@ export function memoryLog(partitionCount = 4): MemoryLog {
     records: (partition) => partitions[partition] ?? [],
     failNext(count) {
       failing = count;
+    },
+    refuse(those) {
+      isRefused = those;
     },
     pauseReaders() {
       const held = [...pauses];
@@ -42,6 +49,8 @@ export function memoryLog(partitionCount = 4): MemoryLog {
       appends++;
       await turn();
       if (failing-- > 0) throw refuse('LOG_UNAVAILABLE');
+      for (const record of records) encodeRecord(record);
+      if (records.some(isRefused)) throw new RecordsRefused('REFUSED', 'it is played so');
       const kept = partitions[partition] ?? [];
       kept.push(...records);
       for (const one of rouse) one();
