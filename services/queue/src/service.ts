@@ -65,6 +65,11 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     taken_over: { doc: 'Open events this replica took over from before it started or from another, less those it gave up.', kind: 'gauge' },
     ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
     open: { doc: 'Open events this replica owns.', kind: 'gauge' },
+    append_failures_total: { doc: 'Appends to the event log that failed and were tried again.', kind: 'counter' },
+    records_replaced_total: {
+      doc: 'Records the event log refused for good: one that says so was written instead, or nothing where there is none.',
+      kind: 'counter',
+    },
     unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge' },
   });
   const balance = (): void => {
@@ -89,7 +94,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     for (const waiter of entry.waiters) if (ended || (waiter.until === 'DELIVERED' && delivered)) waiter.resolve();
   };
   const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
-  const writer = createWriter(ports, ownership, onRecorded);
+  const writer = createWriter(ports, ownership, onRecorded, counters);
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 

@@ -1,11 +1,15 @@
 import type { AcceptEventsRequest, AcceptEventsResponse } from '@evenfall/contracts/queue/v1/queue_service';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import { laneKey, partitionOfLane } from '@evenfall/event-log';
+import { laneKey, partitionOfLane, RecordsRefused } from '@evenfall/event-log';
+import { inParts, recordBytes } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import { msOfDuration } from '@evenfall/time';
 import type { Lanes } from '../domain/lanes.ts';
 import { recordOf } from '../domain/record.ts';
 import type { QueuePorts } from '../ports.ts';
+
+/** What one append holds, about: appends of one call are written side by side. */
+const PART_BYTES = 2 * 1024 * 1024;
 
 /**
  * Appends the events and answers once the log has them. All of one call are one lane, and all or none are accepted; only of a call with many
@@ -34,28 +38,14 @@ export async function acceptEvents(ports: QueuePorts, lanes: Lanes, request: Acc
   lane.accepting += count;
   try {
     // All at once: they keep their order, and share a flush where there is room for them.
-    const ends = await Promise.all(inBites(records).map((bite) => ports.eventLog.append(partition, bite)));
+    const parts = inParts(records, recordBytes, PART_BYTES);
+    const ends = await Promise.all(parts.map((part) => ports.eventLog.append(partition, part)));
     return { positions: [{ partition, endOffset: BigInt(Math.max(...ends)) }] };
+  } catch (error) {
+    if (error instanceof RecordsRefused) throw refuse('INVALID_FIELD', { field: 'events', rule: error.message });
+    throw error;
   } finally {
     lane.accepting -= count;
     lanes.dropIfEmpty(lane);
   }
-}
-
-/** What one append may hold of payloads: a log takes no larger message. */
-const BITE_BYTES = 2 * 1024 * 1024;
-
-function inBites(records: readonly EventRecord[]): EventRecord[][] {
-  const bites: EventRecord[][] = [[]];
-  let bytes = 0;
-  for (const record of records) {
-    const size = record.change?.$case === 'accepted' ? record.change.value.payload.length : 0;
-    if (bytes > 0 && bytes + size > BITE_BYTES) {
-      bites.push([]);
-      bytes = 0;
-    }
-    bites[bites.length - 1]?.push(record);
-    bytes += size;
-  }
-  return bites;
 }

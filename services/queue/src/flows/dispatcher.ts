@@ -3,7 +3,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
-import { isFinal } from '@evenfall/event-model';
+import { assignmentBytes, isFinal, MESSAGE_BYTES } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
 import type { Entry } from '../domain/book.ts';
 import type { QueuePorts } from '../ports.ts';
@@ -33,12 +33,19 @@ export type Dispatcher = {
   revoke(entry: Entry): void;
 };
 
+/** Of an acknowledgement, a stop or a claim, about. */
+const SMALL_BYTES = 128;
+
 export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner: Owner, isStanding: () => boolean): Dispatcher {
   let send: ((batch: DispatchRequest) => void) | undefined;
   let outgoing: DispatchRequest | undefined;
+  let outgoingBytes = 0;
   let agents: AgentSet | undefined;
 
-  const batch = (): DispatchRequest => {
+  /** The batch that takes so many bytes more; what is full goes at once, the rest once a turn. */
+  const batch = (bytes = SMALL_BYTES): DispatchRequest => {
+    if (outgoing && outgoingBytes > 0 && outgoingBytes + bytes > MESSAGE_BYTES) flush();
+    outgoingBytes += bytes;
     if (!outgoing) {
       outgoing = { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
       queueMicrotask(flush);
@@ -48,6 +55,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
   const flush = (): void => {
     const ready = outgoing;
     outgoing = undefined;
+    outgoingBytes = 0;
     if (ready) send?.(ready); // without a stream it is said again when there is one
   };
   const claim = (partition: number): void => {
@@ -56,7 +64,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
   };
   const assign = (entry: Entry, runningOn: string): void => {
     const event = eventOf(entry);
-    batch().assignments.push({
+    const assignment = {
       eventId: entry.id,
       attempt: entry.dispatched,
       namespace: event.namespace,
@@ -68,7 +76,8 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
       synchronous: false,
       partition: entry.partition,
       perhapsGiven: entry.perhapsGiven,
-    });
+    };
+    batch(assignmentBytes(assignment)).assignments.push(assignment);
   };
   const stop = (entry: Entry): void => {
     const request = entry.stored.terminationRequest;
@@ -184,6 +193,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
     connected(sender) {
       send = sender;
       outgoing = undefined;
+      outgoingBytes = 0;
       batch().agents = agents; // the first batch goes in any case, and says whom the last scheduler told of
       agents = undefined;
       for (const partition of ownership.live().keys()) claim(partition);

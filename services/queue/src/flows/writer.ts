@@ -1,11 +1,16 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { WRITE_BYTES } from '@evenfall/event-log';
 import { createOutbox, type Outgoing, type Subject } from '../domain/outbox.ts';
 import type { QueuePorts } from '../ports.ts';
+import { type Appended, appendRecords } from './append-records.ts';
 import type { Ownership, Tenure } from './ownership.ts';
+
+/** An append that fails, since when by the monotonic clock, and why. */
+export type FailingAppend = { readonly partition: number; readonly sinceMs: number; readonly error: string };
 
 /**
  * Carries the owner's records to the log, in order per partition, and tells about each once it counts. A failed append is tried again until
- * it goes through: what was decided is not taken back. That a record is durable is not enough: a new owner's record may have come before
+ * it goes through, and a record the log refuses for good is replaced: what was decided is not taken back. That a record is durable is not enough: a new owner's record may have come before
  * it, and then it changes nothing. It counts once it was read back without one.
  */
 export type Writer = {
@@ -20,6 +25,8 @@ export type Writer = {
   drop(partition: number): void;
   /** Waits until nothing is on its way. */
   idle(): Promise<void>;
+  /** Appends that failed when they were tried last, by partition. */
+  failing(): readonly FailingAppend[];
 };
 
 /** Told of a record that is in the log and counts. */
@@ -36,17 +43,17 @@ const FULL_RECORDS = 500;
 /** Much: more than so many records in so many milliseconds, 2,000 a second. */
 const BUSY_RECORDS = 40;
 const RATE_MS = 20;
-const RETRY_FIRST_MS = 50;
-const RETRY_MOST_MS = 2_000;
 
-type Flushed = { readonly end: number; readonly taken: readonly Outgoing[] };
+/** Numbers the writer adds to. */
+export type WriterCounts = { append_failures_total: number; records_replaced_total: number };
 
-export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded: OnRecorded): Writer {
+export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded: OnRecorded, counts: WriterCounts): Writer {
   const outbox = createOutbox();
   const busy = new Set<Tenure>();
   const ends = new Map<number, number>();
   const readEnds = new Map<number, number>();
-  const unread = new Map<number, Flushed[]>();
+  const unread = new Map<number, Appended[]>();
+  const failing = new Map<number, FailingAppend>();
   let scheduled = false;
   let timer: NodeJS.Timeout | undefined;
   const idlers: (() => void)[] = [];
@@ -63,38 +70,32 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
   const flushPartition = async (partition: number): Promise<void> => {
     const tenure = ownership.tenureOf(partition);
     if (!tenure || busy.has(tenure)) return;
-    const taken = outbox.take(partition);
+    const taken = outbox.take(partition, WRITE_BYTES);
     if (taken.length === 0) return;
     busy.add(tenure);
-    const end = await append(
+    const appended = await appendRecords(ports, taken, {
       partition,
-      tenure,
-      taken.map(({ record }) => record),
-    );
+      isCurrent: () => ownership.tenureOf(partition) === tenure,
+      onTry: (error) => noteTry(partition, error),
+      onRefused: () => void counts.records_replaced_total++,
+    });
     busy.delete(tenure);
-    if (end !== undefined) {
-      ends.set(partition, end);
-      if (end <= (readEnds.get(partition) ?? 0)) tell(taken);
-      else push(partition, { end, taken });
+    if (appended === undefined) failing.delete(partition);
+    else if (appended.taken.length > 0) {
+      ends.set(partition, appended.end);
+      if (appended.end <= (readEnds.get(partition) ?? 0)) tell(appended.taken);
+      else push(partition, appended);
     }
     if (outbox.size > 0) schedule();
     wakeIdlers();
   };
-  /** Answers the end offset, or nothing when the partition was lost meanwhile. */
-  const append = async (partition: number, tenure: Tenure, records: readonly EventRecord[]): Promise<number | undefined> => {
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MOST_MS)) {
-      try {
-        const end = await ports.eventLog.append(partition, records);
-        return ownership.tenureOf(partition) === tenure ? end : undefined;
-      } catch (error) {
-        if (ownership.tenureOf(partition) !== tenure) return undefined;
-        ports.log.warn('the event log did not take records; trying again', { partition, records: records.length, error: String(error) });
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
-        if (ownership.tenureOf(partition) !== tenure) return undefined;
-      }
-    }
+  const noteTry = (partition: number, error: unknown): void => {
+    if (error === undefined) return void failing.delete(partition);
+    counts.append_failures_total++;
+    const sinceMs = failing.get(partition)?.sinceMs ?? ports.clock.monotonic();
+    failing.set(partition, { partition, sinceMs, error: String(error) });
   };
-  const push = (partition: number, flushed: Flushed): void => {
+  const push = (partition: number, flushed: Appended): void => {
     const waiting = unread.get(partition);
     if (waiting) waiting.push(flushed);
     else unread.set(partition, [flushed]);
@@ -146,10 +147,12 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
     readEnd: (partition) => readEnds.get(partition) ?? 0,
     drop(partition) {
       outbox.take(partition);
+      failing.delete(partition);
       unread.delete(partition);
       readEnds.delete(partition);
       wakeIdlers();
     },
+    failing: () => [...failing.values()],
     async idle() {
       while (!isIdle()) {
         flush();

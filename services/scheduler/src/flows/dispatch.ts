@@ -1,4 +1,5 @@
 import type { DispatchRequest, DispatchResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { MESSAGE_BYTES, reportBytes } from '@evenfall/event-model';
 import { forgetAttempt } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Pool, ReportSink } from '../domain/types.ts';
@@ -33,23 +34,28 @@ export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink
   flushAgents(ports);
 }
 
-/** Collects reports and hands them on once a turn: one batch, whatever their number. */
+/** Collects reports and hands them on once a turn, or as soon as they fill a message. */
 export function createReportSink(send: (batch: DispatchResponse) => void): ReportSink {
   let batch: DispatchResponse | undefined;
-  const open = (): DispatchResponse => {
+  let bytes = 0;
+  const flush = (): void => {
+    const ready = batch;
+    batch = undefined;
+    bytes = 0;
+    if (ready) send(ready);
+  };
+  const open = (more = 0): DispatchResponse => {
+    if (batch && bytes > 0 && bytes + more > MESSAGE_BYTES) flush();
+    bytes += more;
     if (!batch) {
       batch = { reports: [], claims: [], agents: undefined };
-      queueMicrotask(() => {
-        const ready = batch;
-        batch = undefined;
-        if (ready) send(ready);
-      });
+      queueMicrotask(flush);
     }
     return batch;
   };
   return {
     claims: new Map(),
-    report: (report) => void open().reports.push(report),
+    report: (report) => void open(reportBytes(report)).reports.push(report),
     claimed: (partition, epoch) => void open().claims.push({ partition, epoch }),
     agents: (agents) => void (open().agents = agents),
   };

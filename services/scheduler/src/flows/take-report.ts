@@ -2,6 +2,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
+import { boundReport } from '@evenfall/event-model';
 import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
@@ -13,15 +14,20 @@ import { stopInstance } from './stop-instance.ts';
 
 /** What is worth being told to somebody who has not asked yet. */
 const TELLING: ReadonlySet<string | undefined> = new Set(['started', 'ended']);
+/** No id of an event is longer. */
+const ID_LENGTH = 64;
 /** How much the newest attempt counts in the average. */
 const NEWEST = 0.05;
 
 /** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
-export function takeReport(ports: SchedulerPorts, agent: Agent, report: AttemptReport): Pool | undefined {
+export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptReport): Pool | undefined {
+  if (sent.eventId.length > ID_LENGTH) return undefined; // names nothing
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
   const attempt =
-    cluster.attempts.get(report.eventId) ?? (TELLING.has(report.report?.$case) ? adoptAttempt(cluster, agent, report, nowMs) : undefined);
+    cluster.attempts.get(sent.eventId) ?? (TELLING.has(sent.report?.$case) ? adoptAttempt(cluster, agent, sent, nowMs) : undefined);
+  // Within the limits before it goes any further: a report that cannot be sent on would break the stream to the queue again and again.
+  const report = boundReport(sent, attempt?.assignment.synchronous ?? false);
   if (!attempt || !isHolder(attempt, agent, report.attempt)) {
     // Nobody waits for it any more: its event has ended, or went on without it.
     if (report.report?.$case === 'ended') outgoingOf(agent).acks.push({ eventId: report.eventId, attempt: report.attempt });

@@ -1,0 +1,90 @@
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import { RecordsRefused } from '@evenfall/event-log';
+import { reducedRecord } from '@evenfall/event-model';
+import type { Outgoing } from '../domain/outbox.ts';
+import type { QueuePorts } from '../ports.ts';
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MOST_MS = 2_000;
+
+export type AppendTerms = {
+  readonly partition: number;
+  /** Whether the partition is still this writer's: if not, nothing more is written. */
+  readonly isCurrent: () => boolean;
+  /** Told that an append failed and is tried again, or that one went through. */
+  readonly onTry: (error: unknown) => void;
+  /** Told of a record that was replaced, or left out where nothing of it can be written. */
+  readonly onRefused: (isReplaced: boolean) => void;
+};
+
+/** What is in the log now, in order, and the offset after the last. */
+export type Appended = { readonly end: number; readonly taken: readonly Outgoing[] };
+
+/**
+ * Appends records until they are in the log. What may pass is tried again with back-off; of records that are refused for good the one that is
+ * at fault is found by halving, and replaced by one that says so: its event goes on, and so do its neighbours. Undefined once the partition is
+ * somebody else's.
+ */
+export async function appendRecords(ports: QueuePorts, taken: readonly Outgoing[], terms: AppendTerms): Promise<Appended | undefined> {
+  const pieces: (readonly Outgoing[])[] = [taken];
+  const written: Outgoing[] = [];
+  const replacements = new Set<EventRecord>();
+  let end = 0;
+  for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
+    const refused = await appendPiece(ports, piece, terms);
+    if (refused === undefined) return undefined;
+    if (typeof refused === 'number') {
+      end = refused;
+      written.push(...piece);
+      continue;
+    }
+    const [only] = piece;
+    if (only && piece.length === 1) {
+      const replacement = replacements.has(only.record) ? undefined : replaced(ports, only, refused, terms);
+      if (!replacement) continue;
+      replacements.add(replacement.record);
+      pieces.unshift([replacement]);
+    } else {
+      const half = piece.length >> 1;
+      pieces.unshift(piece.slice(0, half), piece.slice(half));
+    }
+  }
+  return { end, taken: written };
+}
+
+/** The offset after the last record, why they are refused for good, or nothing once the partition is somebody else's. */
+async function appendPiece(
+  ports: QueuePorts,
+  piece: readonly Outgoing[],
+  { partition, isCurrent, onTry }: AppendTerms,
+): Promise<number | RecordsRefused | undefined> {
+  const records = piece.map(({ record }) => record);
+  for (let pauseMs = RETRY_FIRST_MS; isCurrent(); pauseMs = Math.min(pauseMs * 2, RETRY_MOST_MS)) {
+    try {
+      const end = await ports.eventLog.append(partition, records);
+      onTry(undefined);
+      return isCurrent() ? end : undefined;
+    } catch (error) {
+      if (error instanceof RecordsRefused) return error;
+      if (!isCurrent()) return undefined;
+      onTry(error);
+      ports.log.warn('the event log did not take records; trying again', { partition, records: records.length, error: String(error) });
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+  return undefined;
+}
+
+/** The record that is written instead; undefined where there is none. Said once for each record. */
+function replaced(ports: QueuePorts, { entry, record }: Outgoing, refused: RecordsRefused, terms: AppendTerms): Outgoing | undefined {
+  const replacement = reducedRecord(record, refused.message);
+  terms.onRefused(replacement !== undefined);
+  ports.log.error('the event log refuses a record for good; one that says so is written instead', refused, {
+    partition: terms.partition,
+    event_id: record.eventId,
+    attempt: record.attempt,
+    change: record.change?.$case ?? '',
+    replaced: replacement !== undefined,
+  });
+  return replacement && { entry, record: replacement };
+}
