@@ -84,9 +84,10 @@ export function watchDependencies(log: Log, unsaidMs = UNSAID_MS): Dependencies 
 
 /**
  * What `/readyz` says. Once a process was ready, it stays so while others are away: it does what it can without them, and taking it out of
- * service would mend nothing.
+ * service would mend nothing. With a fault of its own, accepted events that cannot run or be read, it is not ready until that is over.
  */
-export function readinessOf(isStarted: boolean, dependencies: Dependencies): Readiness {
+export function readinessOf(isStarted: boolean, dependencies: Dependencies, faults: readonly string[] = []): Readiness {
   const unmet = dependencies.unmet();
-  return { isReady: isStarted && unmet.length === 0, waitsFor: [...(isStarted ? [] : ['its own start']), ...dependencies.away()] };
+  const waitsFor = [...(isStarted ? [] : ['its own start']), ...dependencies.away()];
+  return { isReady: isStarted && unmet.length + faults.length === 0, waitsFor, ...(faults.length > 0 ? { faults } : {}) };
 }

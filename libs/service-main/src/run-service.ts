@@ -34,6 +34,8 @@ export type Building<C> = {
   dependsOn(dependency: Dependency): void;
   /** Names what cuts short that stopping waits for something; it is done at the second signal. */
   onForce(action: () => void): void;
+  /** Says what keeps the service from its work, for `/readyz`; asked at every request. */
+  reportsFaults(faults: () => readonly string[]): void;
   /** Dependencies that do not answer now. */
   away(): string[];
   /** Opens the private gRPC server; answers its address. */
@@ -93,6 +95,7 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
     if (port !== undefined) await checkAddress({ host: config.host, port, hostSetting: 'EVENFALL_HOST', portSetting });
 
   let isStarted = false;
+  let faults = (): readonly string[] => [];
   const dependencies = watchDependencies(log);
   const stopping = new AbortController();
   let force: (() => void) | undefined;
@@ -104,7 +107,7 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
     );
     const metrics = await part(
       'metrics',
-      () => startMetricsServer(config.host, config.metricsPort, () => readinessOf(isStarted, dependencies)),
+      () => startMetricsServer(config.host, config.metricsPort, () => readinessOf(isStarted, dependencies, faults())),
       (server) => server.stop(),
     );
     const pool = (options: Partial<PoolOptions> = {}): Promise<Sql> =>
@@ -157,6 +160,9 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
       },
       dependsOn: dependencies.add,
       onForce: (action) => void (force = action),
+      reportsFaults(reported) {
+        faults = reported;
+      },
       away: dependencies.away,
       async serve(services) {
         const authorize = internalGuard(config.internalKey);

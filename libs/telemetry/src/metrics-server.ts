@@ -4,7 +4,12 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 
 /** Whether a process can do its work, and if not, what it waits for. */
-export type Readiness = { readonly isReady: boolean; readonly waitsFor: readonly string[] };
+export type Readiness = {
+  readonly isReady: boolean;
+  readonly waitsFor: readonly string[];
+  /** What it knows to go wrong with its own work. */
+  readonly faults?: readonly string[];
+};
 
 /** The running endpoint. */
 export type MetricsServer = { readonly port: number; stop(): Promise<void> };
@@ -32,8 +37,8 @@ export async function startMetricsServer(
     if (request.url === '/metrics') exporter.getMetricsRequestHandler(request, response);
     else if (request.url === '/healthz') answer(response, 200, { status: 'ok' });
     else if (request.url === '/readyz') {
-      const { isReady, waitsFor } = readiness();
-      answer(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', waits_for: waitsFor });
+      const { isReady, waitsFor, faults = [] } = readiness();
+      answer(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', waits_for: waitsFor, faults });
     } else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => {

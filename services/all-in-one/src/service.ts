@@ -202,7 +202,10 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'metrics',
       async start() {
-        const server = await startMetricsServer(host, config.metricsPort);
+        const server = await startMetricsServer(host, config.metricsPort, () => {
+          const faults = [...eventStore.faults(), ...queue.faults()];
+          return { isReady: faults.length === 0, waitsFor: [], faults };
+        });
         metricsPort = server.port;
         return server.stop;
       },

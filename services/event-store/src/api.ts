@@ -9,17 +9,21 @@ import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
 import { getEvent } from './flows/get-event.ts';
 import { countEvents, listEvents, listEventsByOffset } from './flows/list-events.ts';
 import { listLogLines } from './flows/list-log-lines.ts';
+import { listPutAside } from './flows/list-put-aside.ts';
 import type { Keeper } from './flows/purge.ts';
 import type { ReadBarrier } from './flows/read-barrier.ts';
 import { tailLogLines } from './flows/tail-log-lines.ts';
 import { watchEvent } from './flows/watch-event.ts';
-import type { DeadLetterTable, EventTable, LogTable, Partitions } from './ports.ts';
+import type { DeadLetterTable, EventTable, LogTable, Partitions, PutAsideTable } from './ports.ts';
 
 export type ApiPorts = {
   readonly events: EventTable;
   readonly deadLetters: DeadLetterTable;
   readonly logs: LogTable;
   readonly partitions: Partitions;
+  readonly aside: PutAsideTable;
+  /** What keeps events from being read. */
+  readonly faults: () => readonly string[];
   readonly keeper: Keeper;
   /** How long log lines are kept. */
   readonly retentionMs: number;
@@ -45,6 +49,8 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       return {};
     },
     listDeadLetters: (request) => orUnavailable(listDeadLetters(ports, request)),
+    listPutAsideRecords: () => orUnavailable(listPutAside(ports)),
+    getHealth: () => Promise.resolve({ faults: [...ports.faults()] }),
     getDeadLetter: async ({ id }) => ({ deadLetter: await orUnavailable(getDeadLetter(ports, id)) }),
     async *getSnapshot({ partitions, after }) {
       await foldedUpTo(ports.barrier, after);

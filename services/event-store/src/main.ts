@@ -7,7 +7,7 @@ import { startEventStore } from './service.ts';
 await runService({
   name: 'event-store',
   readConfig: () => readConfig(process.env),
-  async start({ config, log, part, pool, eventLog, serve }) {
+  async start({ config, log, part, pool, eventLog, serve, reportsFaults }) {
     const sql = await pool({ max: 8, statementTimeoutMs: 15_000 });
     let foldLost = (): void => undefined;
     const foldSql = await pool({ name: 'fold', max: 1, asyncCommit: true, onClose: () => foldLost() });
@@ -18,6 +18,7 @@ await runService({
       (started) => started.stop(),
     );
     ({ foldLost } = eventStore);
+    reportsFaults(eventStore.faults);
     return { grpc: await serve([bind(EventStoreServiceService, eventStore.api)]) };
   },
 });

@@ -77,13 +77,38 @@ export type LaneName = { readonly namespace: string; readonly function: string; 
 /** Where dead letters are kept. */
 export type DeadLetterTable = {
   get(id: string): Promise<DeadLetter | undefined>;
-  /** Those of a function, newest first; those that ended before the given one. */
+  /** Those of a function, newest first; those that ended before the given one. Fewer than the limit when they are large. */
   list(
     namespace: string,
     fn: string,
     before: { readonly timeMs: number; readonly id: string } | undefined,
     limit: number,
-  ): Promise<readonly DeadLetter[]>;
+  ): Promise<{ readonly letters: readonly DeadLetter[]; readonly hasMore: boolean }>;
+};
+
+/** A record of the log that could not be folded. */
+export type PutAsideRow = {
+  readonly partition: number;
+  readonly offset: number;
+  /** As far as the record could be read. */
+  readonly eventId: string;
+  readonly attempt: number;
+  readonly change: string;
+  readonly reason: string;
+  /** Whether what was left of it was folded, so that its event goes on. */
+  readonly isReduced: boolean;
+  readonly data: Uint8Array;
+};
+/** One that is listed: without its bytes. */
+export type PutAside = Omit<PutAsideRow, 'data'> & { readonly putTime: Date; readonly dataBytes: number };
+
+/** Where records are kept that could not be folded. */
+export type PutAsideTable = {
+  /** Twice is once; the second time says what became of it. */
+  add(row: PutAsideRow): Promise<void>;
+  remove(partition: number, offset: number): Promise<void>;
+  newest(limit: number): Promise<readonly PutAside[]>;
+  count(): Promise<number>;
 };
 
 /** A stored line and its place within its attempt. */

@@ -9,14 +9,17 @@ import { createDeadLetterTable } from './adapters/postgres/dead-letter-table.ts'
 import { createEventTable } from './adapters/postgres/event-table.ts';
 import { createLogTable } from './adapters/postgres/log-table.ts';
 import { createPartitions } from './adapters/postgres/partitions.ts';
+import { createPutAsideTable } from './adapters/postgres/put-aside-table.ts';
 import { createApi } from './api.ts';
 import { createApplied, recordsBehind } from './domain/applied.ts';
+import { createProgress } from './domain/progress.ts';
 import { createWatchers, versionedOf } from './domain/watchers.ts';
 import { createKeeper } from './flows/purge.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
 import { lookForChanges } from './loops/look-for-changes.ts';
 import { runRetention } from './loops/retention.ts';
+import { watchProgress } from './loops/watch-progress.ts';
 
 export type EventStorePorts = {
   /** For reads, and whatever else must be on disk when it is done. */
@@ -34,10 +37,15 @@ export type EventStorePorts = {
 export type EventStoreSettings = { readonly retentionMs: number; readonly deadLetterRetentionMs: number };
 export type EventStore = {
   readonly api: Implementation<EventStoreServiceService>;
+  /** What keeps events from being read, for people; empty if nothing does. */
+  faults(): readonly string[];
   /** Told that the connection of the fold has gone: the newest folds may be undone. Reads wait until they have been done again. */
   foldLost(): void;
   stop(): Promise<void>;
 };
+
+/** How long the view may stand still, with records to fold, before events count as not to be read. */
+const STALLED_MS = 8_000;
 
 /** Starts the event-store: brings its schema up to date, folds the log, keeps its partitions, and answers. */
 export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
@@ -45,6 +53,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   await migrate(sql, { schema: 'events', dir: new URL('../migrations/', import.meta.url) });
   const counters = countable('event_store', {
     records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
+    records_put_aside_total: { doc: 'Records of the event log this replica could not fold, and put aside.', kind: 'counter' },
     fold_batches_total: { doc: 'Folds written, each of one or more batches of the log.', kind: 'counter' },
   });
   const table = createEventTable(sql, ports.foldSql, settings.retentionMs);
@@ -59,6 +68,8 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   };
   const logs = createLogTable(sql);
   const partitions = createPartitions(sql);
+  const aside = createPutAsideTable(sql);
+  const progress = createProgress(STALLED_MS);
   const retention = { eventsMs: settings.retentionMs, deadLettersMs: settings.deadLetterRetentionMs };
   const keeper = createKeeper(partitions, retention, systemClock);
   await keeper.round();
@@ -69,6 +80,11 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       doc: 'Records of the event log that are not in the view yet.',
       kind: 'gauge',
       read: async () => recordsBehind(await eventLog.endOffsets(), await events.applied()),
+    },
+    records_put_aside: {
+      doc: 'Records of the event log that are put aside: they could not be folded into the view.',
+      kind: 'gauge',
+      read: () => aside.count(),
     },
     open_events: { doc: 'Events in the view that have not ended.', kind: 'gauge', read: () => events.countOpen() },
   });
@@ -85,6 +101,12 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     log: eventLog,
     events,
     partitions,
+    aside,
+    onPutAside(note) {
+      counters.records_put_aside_total++;
+      log.error('a record of the event log could not be folded, and is put aside', undefined, { ...note, event_id: note.eventId });
+    },
+    onTrouble: (error) => progress.note(error),
     onOwned(partitions) {
       owned = partitions.length;
     },
@@ -104,8 +126,13 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   });
   const looking = lookForChanges({ events, watchers, isNeeded: () => owned < eventLog.partitionCount }, stopping.signal);
   const keeping = runRetention(keeper, log, stopping.signal);
+  const watching = watchProgress({ log: eventLog, events, progress, clock: systemClock }, stopping.signal);
+  const faults = (): readonly string[] => progress.faults(systemClock.monotonic());
   return {
+    faults,
     api: createApi({
+      aside,
+      faults,
       events,
       deadLetters: createDeadLetterTable(sql, settings.deadLetterRetentionMs),
       logs,
@@ -125,7 +152,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     async stop() {
       stopping.abort();
       await folding.stop();
-      await Promise.all([keeping, looking]);
+      await Promise.all([keeping, looking, watching]);
     },
   };
 }

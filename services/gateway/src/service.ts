@@ -8,6 +8,7 @@ import { createQueueRouter } from './adapters/queue-router.ts';
 import { authenticator } from './api/access.ts';
 import { publicServices } from './api/grpc/services.ts';
 import { createRestServer } from './api/rest/server.ts';
+import { createHealthWatch } from './loops/watch-health.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
 import type { Gateway, GatewayPorts } from './ports.ts';
 
@@ -47,11 +48,14 @@ export async function startGateway(
   };
   const authenticate = authenticator(settings.accessKeys);
   const counts = countDoors();
-  const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal)]);
+  const health = createHealthWatch(ports);
+  const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal), health.run(stopping.signal)]);
   const rest = await createRestServer(gateway, {
     authenticate,
     scf: { accessKeys: settings.accessKeys, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
+    faults: health.faults,
+    notes: health.notes,
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });

@@ -10,7 +10,7 @@ import { startQueue } from './service.ts';
 await runService({
   name: 'queue',
   readConfig: () => readConfig(process.env),
-  async start({ config, log, part, eventLog, peer, serve }) {
+  async start({ config, log, part, eventLog, peer, serve, reportsFaults }) {
     const eventStore = (await peer('event-store', config.eventStoreAddress, { spread: true })).client(EventStoreServiceService);
     const scheduler = (await peer('scheduler', config.schedulerAddress)).client(SchedulerServiceService);
     const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
@@ -25,6 +25,7 @@ await runService({
       () => startQueue({ eventLog: records, eventStore, scheduler, registry, topics, log }, config),
       (started) => started.stop(),
     );
+    reportsFaults(queue.faults);
     return { grpc: await serve([bind(QueueServiceService, queue.api)]) };
   },
 });

@@ -23,6 +23,7 @@ import { createOwner } from './flows/owner.ts';
 import { createOwnership } from './flows/ownership.ts';
 import { terminateEvent } from './flows/terminate-event.ts';
 import { purgeDeadLetter } from './flows/purge-dead-letter.ts';
+import { createHealth } from './flows/watch-health.ts';
 import { createWriter } from './flows/writer.ts';
 import { runDeliver } from './loops/deliver.ts';
 import { runDispatch } from './loops/dispatch.ts';
@@ -44,7 +45,12 @@ export type QueueDeps = {
   readonly clock?: Clock;
 };
 export type QueueSettings = { readonly laneLimit: number; readonly webhookAllowPrivate: boolean };
-export type Queue = { readonly api: Implementation<QueueServiceService>; stop(): Promise<void> };
+export type Queue = {
+  readonly api: Implementation<QueueServiceService>;
+  /** What keeps accepted events from running, for people; empty if nothing does. */
+  faults(): readonly string[];
+  stop(): Promise<void>;
+};
 
 /** Starts the queue: takes its partitions over, and runs what is in them. */
 export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
@@ -95,6 +101,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   };
   const ownership = createOwnership(deps.eventLog.partitionCount, ports.replicaId);
   const writer = createWriter(ports, ownership, onRecorded, counters);
+  const health = createHealth(ports, writer, ownership);
   const owner = createOwner(ports, ownership, writer);
   const dispatcher = createDispatcher(ports, ownership, owner, () => owning.standing());
 
@@ -125,16 +132,18 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
       balance();
     },
   };
-  const parts = { queue: ports, ownership, owner, writer, dispatcher, deliverer, tally };
+  const parts = { queue: ports, ownership, owner, writer, dispatcher, deliverer, tally, health };
   const owning = ownPartitions(parts, tally);
-  const dispatching = runDispatch(ports, deps.scheduler, dispatcher, stopping.signal);
+  const dispatching = runDispatch({ queue: ports, health }, deps.scheduler, dispatcher, stopping.signal);
   const tending = runTend(parts, stopping.signal);
   const delivering = runDeliver(ports, deliverer, stopping.signal);
   return {
+    faults: health.faults,
     api: {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, ownership, owner, writer }, request, signal),
       purgeDeadLetter: (request) => purgeDeadLetter(ports, request),
+      getHealth: () => Promise.resolve({ faults: [...health.faults()] }),
       watchOwnership: (_request, { signal }) => ownership.watch(signal),
     },
     async stop() {

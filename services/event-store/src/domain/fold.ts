@@ -56,6 +56,7 @@ export function idsToLoad(
   for (const { records } of batches) {
     for (const record of records) {
       const { eventId, change } = record;
+      if (eventId === '') continue; // about none
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
       if (change?.$case === 'deliveryConcluded') {
         owed.add(eventId);

@@ -28,11 +28,10 @@ export async function listDeadLetters({ deadLetters, barrier }: Ports, request: 
   if (pageToken !== '' && before?.timeMs == null) throw refuse('INVALID_PAGE_TOKEN');
   const size = Math.min(pageSize || DEFAULT, MOST);
   await barrier.caughtUp();
-  const found = await deadLetters.list(namespace, fn, before && { timeMs: before.timeMs ?? 0, id: before.id }, size + 1);
-  const page = found.slice(0, size);
-  const last = found.length > size ? page[page.length - 1]?.event : undefined;
+  const { letters, hasMore } = await deadLetters.list(namespace, fn, before && { timeMs: before.timeMs ?? 0, id: before.id }, size);
+  const last = hasMore ? letters[letters.length - 1]?.event : undefined;
   return {
-    deadLetters: page,
+    deadLetters: [...letters],
     nextPageToken: last ? writePageToken(filter, { timeMs: last.endTime?.getTime() ?? null, id: last.id }) : '',
   };
 }

@@ -12,6 +12,7 @@ import {
 } from '@evenfall/contracts/v1/event_service';
 import { encodedMessage } from '@evenfall/rpc';
 import { isUuid } from '@evenfall/time';
+import { countThatFit } from '../domain/page-bytes.ts';
 import { readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
@@ -35,9 +36,13 @@ export async function listEvents(
     ports.events.listEvents(request, after, size + 1),
     request.showTotalSize ? ports.events.totalSize(request) : undefined,
   ]);
-  const last = found.length > size ? found[size - 1] : undefined;
+  const count = Math.min(
+    size,
+    countThatFit(found, ({ data }) => data.length),
+  );
+  const last = found.length > count ? found[count - 1] : undefined;
   const response = EncodedListEventsResponse.encode({
-    events: found.slice(0, size).map(({ data }) => data),
+    events: found.slice(0, count).map(({ data }) => data),
     nextPageToken: last ? writePageToken(request, { timeMs: last.timeMs, id: last.id }) : '',
     totalSize: total && BigInt(total.size),
     totalSizeIsEstimate: total?.isEstimate ?? false,

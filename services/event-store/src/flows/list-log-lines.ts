@@ -1,8 +1,9 @@
-import { mergeLog } from '@evenfall/event-model';
+import { lineBytes, mergeLog } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine, ListLogLinesRequest, ListLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import { passes, readLogToken, writeLogToken } from '../domain/log-filter.ts';
+import { countThatFit } from '../domain/page-bytes.ts';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
@@ -26,8 +27,10 @@ export async function listLogLines(
   const event = await findEvent(ports, { id: request.eventId, after: [] });
   const all = event ? await eventLog(ports.logs, event) : await callLog(ports, request.eventId, signal);
   const lines = filter ? all.filter((line) => passes(line, filter)) : all;
-  const page = lines.slice(skip, skip + size);
-  return { lines: page, nextPageToken: skip + size < lines.length ? writeLogToken(skip + size, filter) : '' };
+  const wanted = lines.slice(skip, skip + size);
+  const page = wanted.slice(0, countThatFit(wanted, lineBytes));
+  const end = skip + page.length;
+  return { lines: page, nextPageToken: end < lines.length ? writeLogToken(end, filter) : '' };
 }
 
 async function eventLog(logs: LogTable, event: Event): Promise<LogLine[]> {

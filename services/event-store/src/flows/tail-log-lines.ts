@@ -1,5 +1,14 @@
 import { refuse } from '@evenfall/errors';
-import { isFinal, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine, signalsOf } from '@evenfall/event-model';
+import {
+  inParts,
+  isFinal,
+  lineBytes,
+  platformLinesAfter,
+  platformLinesBefore,
+  type PlatformLine,
+  signalLine,
+  signalsOf,
+} from '@evenfall/event-model';
 import type { Attempt, Event } from '@evenfall/contracts/v1/event';
 import {
   type LogLine,
@@ -9,6 +18,7 @@ import {
 } from '@evenfall/contracts/v1/log_service';
 import { passes } from '../domain/log-filter.ts';
 import { beginOf, type LogPlace, readPlace, writePlace } from '../domain/log-place.ts';
+import { PAGE_BYTES } from '../domain/page-bytes.ts';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
@@ -17,6 +27,8 @@ import { wakeable } from './wakeable.ts';
 
 const LOOK_MS = 1_000;
 const BATCH = 1_000;
+/** Of a token, about. */
+const TOKEN_BYTES = 96;
 
 type Ports = GetPorts & { readonly logs: LogTable; readonly watchers: Watchers };
 /** A line, and the place after it. */
@@ -30,14 +42,18 @@ export async function* tailLogLines(
 ): AsyncGenerator<TailLogLinesResponse> {
   let place = readPlace(resumeToken);
   if (!place) throw refuse('INVALID_PAGE_TOKEN');
-  const answer = (lines: readonly Placed[]): TailLogLinesResponse => {
+  /** Messages of bounded size; none without lines. */
+  const answers = (lines: readonly Placed[]): TailLogLinesResponse[] => {
     const passed = lines.filter(({ line }) => passes(line, filter));
-    return { lines: passed.map(({ line }) => line), resumeTokens: passed.map((one) => writePlace(one.place)) };
+    return inParts(passed, ({ line }) => lineBytes(line) + TOKEN_BYTES, PAGE_BYTES).map((part) => ({
+      lines: part.map(({ line }) => line),
+      resumeTokens: part.map((one) => writePlace(one.place)),
+    }));
   };
   let event = await findEvent(ports, { id: eventId, after: [] });
   if (!event) {
     for await (const found of readCallLog(ports, eventId, true, signal, place))
-      yield answer(found.map(({ line, sequence }) => ({ line, place: { ...beginOf(line.attempt), sequence } })));
+      yield* answers(found.map(({ line, sequence }) => ({ line, place: { ...beginOf(line.attempt), sequence } })));
     return;
   }
   const wake = wakeable(signal);
@@ -46,8 +62,7 @@ export async function* tailLogLines(
     while (event && !signal.aborted) {
       const lines = await newLines(ports.logs, event, place);
       place = lines.at(-1)?.place ?? place;
-      const passed = answer(lines);
-      if (passed.lines.length > 0) yield passed;
+      yield* answers(lines);
       if (isFinal(event.state)) return;
       await wake.next(LOOK_MS);
       event = await ports.events.getEvent(eventId);

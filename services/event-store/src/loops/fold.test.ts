@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import type { EventLog, LogBatch, Subscriber } from '@evenfall/event-log';
 import type { FoldChanges } from '../domain/fold.ts';
-import type { EventTable, Partitions } from '../ports.ts';
+import type { EventTable, Partitions, PutAsideTable } from '../ports.ts';
 import { historyOf, idOf } from '../testing/history.ts';
 import { startFold } from './fold.ts';
 
@@ -33,6 +33,9 @@ it('folds nothing past accepts that were held and could not be written, until th
   const partitions = { ensure: async () => undefined } as unknown as Partitions;
   const nothing = (): void => undefined;
   const ports = {
+    aside: {} as PutAsideTable, // nothing is refused
+    onPutAside: nothing,
+    onTrouble: nothing,
     onOwned: nothing,
     tellsAhead: false,
     onStartOver: nothing,
@@ -81,6 +84,9 @@ function foldTellingAhead(isAwaited: boolean) {
     log,
     events,
     partitions,
+    aside: {} as PutAsideTable, // nothing is refused
+    onPutAside: () => undefined,
+    onTrouble: () => undefined,
     onOwned: () => undefined,
     onStartOver: () => undefined,
     tellsAhead: true,

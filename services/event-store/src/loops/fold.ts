@@ -1,16 +1,23 @@
 import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
-import { isFinal } from '@evenfall/event-model';
+import { isFinal, recordBytes } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { fold, type FoldChanges, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
 import { type Pending, versionedOf } from '../domain/watchers.ts';
-import type { EventTable, Partitions } from '../ports.ts';
+import { FOLD_BYTES, portionsOf } from '../domain/portions.ts';
+import type { EventTable, Partitions, PutAsideTable } from '../ports.ts';
+import { foldCarefully, isRefused, type PutAsideNote, putUnreadableAside } from './fold-carefully.ts';
 
 export type FoldPorts = {
   readonly log: EventLog;
   readonly events: EventTable;
   readonly partitions: Partitions;
+  readonly aside: PutAsideTable;
+  /** Told of a record that could not be folded, and was put aside. */
+  readonly onPutAside: (note: PutAsideNote) => void;
+  /** Told why nothing could be folded; undefined once something was. */
+  readonly onTrouble: (error: unknown) => void;
   /** Told that the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
   readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
   /** Whether those who watch may know what is not in the tables yet: where nobody else reads them. */
@@ -65,12 +72,16 @@ export function startFold(ports: FoldPorts): Folding {
   let changes: FoldChanges | undefined; // what is held amounts to, or is being written
   let turn: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  let isCareful = false; // a record was refused for good: what is read next is folded with care
   let hasFailed = false; // what was held is not written: nothing after it may be, until it has been read again
 
   const mayHold = (): boolean => {
     let count = 0;
+    let bytes = 0;
     for (const { records } of held) {
       count += records.length;
+      for (const record of records) bytes += recordBytes(record);
+      if (bytes > FOLD_BYTES / 2) return false;
       // Who is told of an end only when it is written would wait for it.
       if (count > HOLD_RECORDS || (!ports.tellsAhead && !records.every(isAccept))) return false;
     }
@@ -138,6 +149,7 @@ export function startFold(ports: FoldPorts): Folding {
       throw error;
     }
     changes = undefined;
+    ports.onTrouble(undefined);
     for (const [id, stored] of written.touched) {
       if (!stored.event || isFinal(stored.event.state)) open.delete(id);
     }
@@ -157,9 +169,38 @@ export function startFold(ports: FoldPorts): Folding {
   };
   /** Writes what is held without having been told of more; what fails is read again. */
   const writeNow = (): Promise<void> =>
-    inTurn(write).catch(() => {
+    inTurn(write).catch((error: unknown) => {
+      noteFailure(error);
       hasFailed = true;
       subscription.again();
+    });
+  const noteFailure = (error: unknown): void => {
+    if (error instanceof FoldedElsewhere) return;
+    isCareful ||= isRefused(error);
+    ports.onTrouble(error);
+  };
+  /** Folds what was read, and may hold the last of it. After a record was refused for good, with care, and nothing is held. */
+  const foldAll = async (batches: readonly LogBatch[]): Promise<void> => {
+    if (batches.some(({ unreadable }) => unreadable)) await putUnreadableAside(ports, batches);
+    const portions = portionsOf(batches);
+    for (const [i, portion] of portions.entries()) {
+      if (isCareful) {
+        await inTurn(() => foldCarefully({ ...ports, steps: { take, write, letGo } }, portion));
+        continue;
+      }
+      await inTurn(() => take(portion));
+      const isLast = i === portions.length - 1;
+      if (isLast && mayHold() && !ports.isAwaited())
+        timer ??= setTimeout(() => void writeNow(), ports.tellsAhead ? HOLD_MS : HOLD_SHARED_MS);
+      else await inTurn(write);
+    }
+    isCareful = false;
+  };
+
+  const positionsOf: EventTable['positions'] = (owned) =>
+    events.positions(owned).catch((error: unknown) => {
+      ports.onTrouble(error);
+      throw error;
     });
 
   const subscription = log.subscribe({
@@ -167,12 +208,12 @@ export function startFold(ports: FoldPorts): Folding {
     async owned(owned) {
       await turn;
       forget();
-      hasFailed = false;
       const offsets = new Map<number, number>();
-      for (const { partition, endOffset, owner } of await events.positions(owned)) {
+      for (const { partition, endOffset, owner } of await positionsOf(owned)) {
         offsets.set(partition, endOffset);
         places.set(partition, { endOffset, owner });
       }
+      hasFailed = false;
       ports.onOwned(owned);
       ports.onStartOver(offsets);
       return offsets;
@@ -180,9 +221,10 @@ export function startFold(ports: FoldPorts): Folding {
     async apply(batches) {
       // The queue follows the same log: what it sends to run goes first, and more gathers here meanwhile.
       if (batches.some(({ records }) => records.some(isAccept))) await yieldToLoop();
-      await inTurn(() => take(batches));
-      if (mayHold() && !ports.isAwaited()) timer ??= setTimeout(() => void writeNow(), ports.tellsAhead ? HOLD_MS : HOLD_SHARED_MS);
-      else await inTurn(write);
+      await foldAll(batches).catch((error: unknown) => {
+        noteFailure(error);
+        throw error; // the same are read again, with care if one of them is at fault
+      });
     },
     lost() {
       forget();

@@ -1,11 +1,12 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { EventLog, Subscriber } from '@evenfall/event-log';
+import type { EventLog, LogBatch, Subscriber } from '@evenfall/event-log';
 import { after, afterEach, before, beforeEach } from 'node:test';
 import { migrate, type Sql } from '@evenfall/postgres';
 import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { systemClock } from '@evenfall/time';
 import { createEventTable } from '../adapters/postgres/event-table.ts';
 import { createPartitions } from '../adapters/postgres/partitions.ts';
+import { createPutAsideTable } from '../adapters/postgres/put-aside-table.ts';
 import { createApplied } from '../domain/applied.ts';
 import { createKeeper } from '../flows/purge.ts';
 import { createReadBarrier } from '../flows/read-barrier.ts';
@@ -22,6 +23,7 @@ export type View = Awaited<ReturnType<typeof openView>>;
 export async function openView(sql: Sql) {
   const events = createEventTable(sql, sql, RETENTION);
   const partitions = createPartitions(sql);
+  const aside = createPutAsideTable(sql);
   await createKeeper(partitions, KEPT, systemClock).round();
   const applied = createApplied();
   let subscriber: Subscriber | undefined;
@@ -41,6 +43,9 @@ export async function openView(sql: Sql) {
     log,
     events,
     partitions,
+    aside,
+    onPutAside: () => undefined,
+    onTrouble: () => undefined,
     onOwned: () => undefined,
     isAwaited: () => true,
     tellsAhead: false,
@@ -54,9 +59,12 @@ export async function openView(sql: Sql) {
   return {
     events,
     partitions,
+    aside,
     barrier,
     ends,
     own: () => subscriber?.owned([0, 1]),
+    /** Hands batches on as a log does. */
+    apply: (batches: readonly LogBatch[]) => subscriber?.apply(batches) ?? Promise.resolve(),
     async fold(firstOffset: number, records: readonly EventRecord[], partition = 0) {
       await subscriber?.apply([{ partition, firstOffset, records }]);
       ends.set(partition, firstOffset + records.length);

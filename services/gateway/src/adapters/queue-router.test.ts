@@ -50,6 +50,7 @@ function replica() {
           played.terminations.push(request);
           return position;
         },
+        getHealth: async () => ({ faults: [] }),
         purgeDeadLetter: async () => position,
         watchOwnership: () => ownership,
       }, // the router calls nothing else

@@ -33,6 +33,8 @@ export type World = {
   readonly codes: Buffer[];
   readonly watches: { readonly after: number; readonly out: Pushable<WatchEventResponse> }[];
   readonly functionWatches: Pushable<WatchFunctionsResponse>[];
+  /** What the queue says of itself. */
+  readonly faults: string[];
   resolveCount: number;
   /** Instances the scheduler has heard of that are provisioned. */
   provisioned: number;
@@ -84,6 +86,7 @@ export function fakeWorld(): World {
     codes: [],
     watches: [],
     functionWatches: [],
+    faults: [],
     resolveCount: 0,
     provisioned: 2,
     reservedMb: undefined,
@@ -161,6 +164,7 @@ export function fakeWorld(): World {
       }),
       queues: [
         inProcessClient(QueueServiceService, {
+          getHealth: async () => ({ faults: [...world.faults] }),
           acceptEvents: async ({ events }) => {
             if (world.queueFailure) throw world.queueFailure;
             world.accepted.push(...events);
@@ -205,6 +209,8 @@ export function fakeWorld(): World {
         listInstances: async ({ agentId }) => ({ instances: [Instance.create({ id: 'i1', agentId: agentId || 'a1', state: 2 })] }),
       }),
       eventStore: inProcessClient(EventStoreServiceService, {
+        getHealth: async () => ({ faults: [] }),
+        listPutAsideRecords: async () => ({ records: [], totalSize: 0n }),
         getEvent: async ({ id }) => ({ event: event(id) }),
         listEvents: async (request) => {
           world.lists.push(request);

@@ -2,11 +2,12 @@ import type { DispatchRequest, SchedulerServiceService } from '@evenfall/contrac
 import { superviseLoop } from '@evenfall/lifecycle';
 import { type ClientOf, pushable } from '@evenfall/rpc';
 import type { Dispatcher } from '../flows/dispatcher.ts';
+import type { Health } from '../flows/watch-health.ts';
 import type { QueuePorts } from '../ports.ts';
 
 /** Keeps one stream to the scheduler: assignments and stops out, reports in. */
 export function runDispatch(
-  ports: QueuePorts,
+  { queue: ports, health }: { readonly queue: QueuePorts; readonly health: Health },
   scheduler: ClientOf<SchedulerServiceService>,
   dispatcher: Dispatcher,
   signal: AbortSignal,
@@ -19,12 +20,14 @@ export function runDispatch(
     dispatcher.pump();
     try {
       for await (const { reports, claims, agents } of responses) {
+        health.heard();
         if (agents) dispatcher.knows(agents);
         dispatcher.take(reports);
         for (const { partition, epoch } of claims) dispatcher.claimed(partition, Number(epoch));
         dispatcher.pump();
       }
     } finally {
+      health.broken();
       dispatcher.disconnected();
       requests.end();
     }

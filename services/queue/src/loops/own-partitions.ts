@@ -6,6 +6,7 @@ import type { Dispatcher } from '../flows/dispatcher.ts';
 import { createIntake, type Tally } from '../flows/intake.ts';
 import type { Owner } from '../flows/owner.ts';
 import type { Ownership } from '../flows/ownership.ts';
+import type { Health } from '../flows/watch-health.ts';
 import type { Writer } from '../flows/writer.ts';
 import type { QueuedEvent, QueuePorts } from '../ports.ts';
 
@@ -16,6 +17,7 @@ export type OwningPorts = {
   readonly writer: Writer;
   readonly dispatcher: Dispatcher;
   readonly deliverer: Deliverer;
+  readonly health: Health;
 };
 
 /**
@@ -24,7 +26,7 @@ export type OwningPorts = {
  * records back, which count once they are read; another owner's word is the end of it.
  */
 export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
-  const { queue, ownership, owner, writer, dispatcher, deliverer } = ports;
+  const { queue, ownership, owner, writer, dispatcher, deliverer, health } = ports;
   const intake = createIntake(ports, tally);
 
   const giveUp = (partitions: readonly number[]): void => {
@@ -91,6 +93,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     name: 'queue',
     async owned(partitions) {
       giveUp(partitions);
+      health.takingOver(partitions);
       const words = await Promise.all(partitions.map(beginTenure));
       const offsets = new Map<number, number>();
       let count = 0;
@@ -105,6 +108,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
         count += events.length;
       }
       letRun(partitions);
+      health.running(partitions);
       queue.log.info('took partitions over', { partitions: partitions.length, open_events: count });
       dispatcher.pump();
       return offsets;
@@ -119,7 +123,10 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
       dispatcher.pump();
       return Promise.resolve();
     },
-    lost: giveUp,
+    lost(partitions) {
+      giveUp(partitions);
+      health.lost(partitions);
+    },
   });
   return subscription;
 }

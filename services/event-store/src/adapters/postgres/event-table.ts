@@ -1,8 +1,10 @@
 import type { OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { inParts, storedBytes } from '@evenfall/event-model';
 import { timeOfUuidV7 } from '@evenfall/time';
-import { type Sql, taken } from '@evenfall/postgres';
+import { isDataRefused, type Sql, taken } from '@evenfall/postgres';
+import { FoldRefused } from '../../domain/fold-refused.ts';
 import { ENDED_VERSION, type VersionedEvent, versionedOf } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
 import { countEvents, totalSizeOf } from './count-events.ts';
@@ -25,16 +27,16 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         UNION SELECT partition, end_offset, owner FROM made`;
       return rows.map((row) => ({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner }));
     },
-    writeFold: (changes) => writeFold(foldSql, changes),
+    writeFold: (changes) => orRefused(writeFold(foldSql, changes)),
     async loadOpen(ids) {
-      const rows = await sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`;
+      const rows = await orRefused(sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`);
       return rows.map((row) => StoredEvent.decode(row.data));
     },
-    loadOwed: (ids) => loadOwed(sql, ids),
+    loadOwed: (ids) => orRefused(loadOwed(sql, ids)),
     async endedIds(ids) {
-      const rows = await sql<
-        { id: string }[]
-      >`SELECT id FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
+      const rows = await orRefused(
+        sql<{ id: string }[]>`SELECT id FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`,
+      );
       return new Set(rows.map((row) => row.id));
     },
     async getEvent(id) {
@@ -82,6 +84,15 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
   };
 }
 
+/** Says that it is the data's fault, where it is. */
+async function orRefused<T>(asked: PromiseLike<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    throw isDataRefused(error) ? new FoldRefused(error) : error;
+  }
+}
+
 type VersionedRow = { readonly is_open: boolean; readonly data: Buffer };
 
 function versionedOfRow(row: VersionedRow): VersionedEvent | undefined {
@@ -101,7 +112,7 @@ async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<Ev
     UNION ALL
     SELECT partition, NULL, '', NULL, data, payload FROM (
       SELECT * FROM events.delivery WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, end_time, id) d`;
-  for await (const rows of query.cursor(200)) {
+  for await (const rows of query.cursor(100)) {
     const positions: Position[] = [];
     const events: OpenEvent[] = [];
     const owed: StoredEvent[] = [];
@@ -112,8 +123,16 @@ async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<Ev
       if (acceptOffset === null) owed.push(owedOf({ ...row, data }));
       else events.push(openEventOf({ ...row, data, accept_offset: acceptOffset }));
     }
-    yield { positions, events, owed };
+    yield* inAnswers(positions, events, owed);
   }
+}
+
+/** Cuts what was read at once into answers of bounded size. */
+function* inAnswers(positions: Position[], events: OpenEvent[], owed: StoredEvent[]) {
+  const parts = inParts(events, ({ stored }) => (stored ? storedBytes(stored) : 0), ANSWER_BYTES);
+  yield { positions, events: parts[0] ?? [], owed: [] };
+  for (const part of parts.slice(1)) yield { positions: [], events: part, owed: [] };
+  for (const part of inParts(owed, storedBytes, ANSWER_BYTES)) yield { positions: [], events: [], owed: part };
 }
 
 /** What one answer holds of payloads, but for one that is larger by itself. */
@@ -136,7 +155,7 @@ async function listQueued(sql: Sql, { namespace, function: fn, trigger }: LaneNa
   for await (const rows of query.cursor(100)) {
     for (const row of rows) {
       if (events.length >= limit || bytes > ANSWER_BYTES) return { events, hasMore: true };
-      bytes += row.payload.length;
+      bytes += row.payload.length + row.data.length;
       events.push(openEventOf(row));
     }
   }

@@ -28,7 +28,7 @@ export async function listOwed(sql: Sql, { partition, destination, limit, except
   for await (const rows of query.cursor(50)) {
     for (const row of rows) {
       if (owed.length >= limit || bytes > ANSWER_BYTES) return { owed, hasMore: true };
-      bytes += row.payload.length;
+      bytes += row.payload.length + row.data.length;
       owed.push(owedOf(row));
     }
   }

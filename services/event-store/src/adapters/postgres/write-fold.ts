@@ -8,6 +8,8 @@ import { SPAN_MS } from '../../domain/spans.ts';
 import { createBlob, createColumns, createWords, literalOf } from './row-encoding.ts';
 
 const NOTHING = Buffer.alloc(0);
+/** Sent in hexadecimal, as a text of twice the length: JavaScript has none of more than 512 MiB. A fold of more is halved. */
+const MOST_BYTES = 64 * 1024 * 1024;
 
 /**
  * Writes one fold in one statement: the offsets are compared and set, and everything else happens only if they were what was expected.
@@ -50,6 +52,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     const payloadAt = blob.add(payload);
     buried.add(event.id, words.indexOf(event), event.endTime?.getTime() ?? 0, data, payloadAt - data, payloadAt, blob.end - payloadAt);
   }
+  if (blob.end > MOST_BYTES) throw new RangeError(`The rows of a fold have ${blob.end} bytes; at most ${MOST_BYTES} are sent`);
   // Each part costs its share of every statement it stands in, also with nothing to do: it stands there only when there is something.
   const openedPart =
     open.length === 0

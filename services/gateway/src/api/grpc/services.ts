@@ -10,6 +10,7 @@ import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } fr
 import { getEvent } from '../../flows/get-event.ts';
 import { invokeFunction } from '../../flows/invoke-function.ts';
 import { countEvents, listEvents } from '../../flows/list-events.ts';
+import { listPutAside } from '../../flows/list-put-aside.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import { purge } from '../../flows/purge.ts';
@@ -50,6 +51,7 @@ export function publicServices(gateway: Gateway, authenticate: Authenticate): Bo
       listInstances: (request) => listInstances(gateway, request),
       drainAgent: (request) => drainAgent(gateway, request),
       purge: (request) => purge(gateway, request),
+      listPutAsideRecords: () => listPutAside(gateway),
     }),
   ];
 }

@@ -230,6 +230,20 @@ export const DOCUMENTS: readonly TSchema[] = [
     }),
   ),
   named(
+    'PutAsideRecord',
+    Type.Object({
+      partition: Type.Integer(),
+      offset: Type.Integer(),
+      event_id: orNull(Type.String({ description: 'Null if the record could not be read.' })),
+      attempt: Type.Integer(),
+      change: Type.String(),
+      reason: Type.String(),
+      reduced: Type.Boolean({ description: 'Whether what was left of it was folded in its place, so that its event goes on.' }),
+      time: Moment,
+      size_bytes: Type.Integer(),
+    }),
+  ),
+  named(
     'Agent',
     Type.Object({
       id: Type.String(),

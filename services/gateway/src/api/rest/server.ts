@@ -32,6 +32,10 @@ export type RestOptions = {
   readonly scf: ScfOptions;
   /** What has to come before calls can be served; empty when ready. */
   readonly waitsFor: () => readonly string[];
+  /** What keeps accepted events from running or being read. */
+  readonly faults: () => readonly string[];
+  /** What is worth knowing beside. */
+  readonly notes: () => readonly string[];
   /** Told of every request, and of every refusal it is answered with. */
   readonly count: { request(): void; refusal(refusal: Refusal): void };
   /** How long calls under way may take once the door closes. */
@@ -110,8 +114,10 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
   app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
-    const waitsFor = options.waitsFor();
-    return waitsFor.length === 0 ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', waits_for: waitsFor });
+    const [waitsFor, faults, notes] = [options.waitsFor(), options.faults(), options.notes()];
+    const more = notes.length > 0 ? { notes } : {};
+    if (waitsFor.length + faults.length === 0) return { status: 'ready', ...more };
+    return reply.code(503).send({ status: 'not ready', waits_for: waitsFor, faults, ...more });
   });
   await app.ready();
   return app;

@@ -3,11 +3,13 @@ import {
   Agent_State,
   type Instance,
   Instance_State,
+  type PutAsideRecord,
   type ViewPartition,
   ViewPartition_Kind,
 } from '@evenfall/contracts/v1/operator_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { listPutAside } from '../../flows/list-put-aside.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { purge } from '../../flows/purge.ts';
 import type { Gateway } from '../../ports.ts';
@@ -75,6 +77,20 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
       instances: (await listInstances(gateway, { agentId: request.query.agent_id ?? '' })).instances.map(instanceJson),
     }),
   );
+  app.get(
+    '/v1/put-aside-records',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Lists records of the event log that could not be read or shown',
+        response: { 200: Type.Object({ records: Type.Array(ref('PutAsideRecord')), total_size: Type.Integer() }) },
+      },
+    },
+    async () => {
+      const { records, totalSize } = await listPutAside(gateway);
+      return { records: records.map(putAsideJson), total_size: Number(totalSize) };
+    },
+  );
   app.post<{ Body: Static<typeof PurgeBody> }>(
     '/v1/purge',
     {
@@ -93,6 +109,20 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
       return { partitions: partitions.map(partitionJson), held_back: heldBack };
     },
   );
+}
+
+function putAsideJson(record: PutAsideRecord): object {
+  return {
+    partition: record.partition,
+    offset: Number(record.offset),
+    event_id: record.eventId === '' ? null : record.eventId,
+    attempt: record.attempt,
+    change: record.change,
+    reason: record.reason,
+    reduced: record.reduced,
+    time: record.time ?? null,
+    size_bytes: Number(record.sizeBytes),
+  };
 }
 
 function partitionJson(one: ViewPartition): object {

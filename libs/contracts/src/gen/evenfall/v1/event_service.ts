@@ -2370,7 +2370,7 @@ export const EventServiceService = {
     responseSerialize: (value: GetEventResponse): Buffer => Buffer.from(GetEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetEventResponse => GetEventResponse.decode(value),
   },
-  /** Lists events of one function. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  /** Lists events of one function. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: {
     path: "/evenfall.v1.EventService/ListEvents" as const,
     requestStream: false as const,
@@ -2419,8 +2419,8 @@ export const EventServiceService = {
     responseDeserialize: (value: Buffer): TerminateEventResponse => TerminateEventResponse.decode(value),
   },
   /**
-   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. Errors:
-   * INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. A page
+   * holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listDeadLetters: {
     path: "/evenfall.v1.EventService/ListDeadLetters" as const,
@@ -2486,7 +2486,7 @@ export interface EventServiceServer extends UntypedServiceImplementation {
   streamCreateEvents: handleClientStreamingCall<StreamCreateEventsRequest, StreamCreateEventsResponse>;
   /** Gets one event. Errors: NOT_FOUND (EVENT_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
   getEvent: handleUnaryCall<GetEventRequest, GetEventResponse>;
-  /** Lists events of one function. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  /** Lists events of one function. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   /**
    * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
@@ -2501,8 +2501,8 @@ export interface EventServiceServer extends UntypedServiceImplementation {
    */
   terminateEvent: handleUnaryCall<TerminateEventRequest, TerminateEventResponse>;
   /**
-   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. Errors:
-   * INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. A page
+   * holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
   /** Gets one dead letter. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
@@ -2586,7 +2586,7 @@ export interface EventServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetEventResponse) => void,
   ): ClientUnaryCall;
-  /** Lists events of one function. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
+  /** Lists events of one function. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents(
     request: ListEventsRequest,
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
@@ -2648,8 +2648,8 @@ export interface EventServiceClient extends Client {
     callback: (error: ServiceError | null, response: TerminateEventResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. Errors:
-   * INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists dead letters of one function, newest first: events that failed for good, or waited too long, with their payloads. A page
+   * holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listDeadLetters(
     request: ListDeadLettersRequest,

@@ -51,7 +51,10 @@ export interface InvokeFunctionResponse {
   eventId: string;
   /** 200, or the code of the failure. */
   statusCode: number;
-  /** JSON text returned; empty on failure. */
+  /**
+   * JSON text returned; empty on failure. Up to 6 MiB: a gRPC client takes messages of 4 MiB unless it is told otherwise, and fails with
+   * RESOURCE_EXHAUSTED when more come, after the function has run. Set grpc.max_receive_message_length to 8388608, or call by HTTP.
+   */
   result: Buffer;
   /** JSON text of the error; empty on success. */
   error: Buffer;

@@ -636,7 +636,7 @@ export const TailLogLinesResponse: MessageFns<TailLogLinesResponse> = {
 /** Shows what functions wrote. */
 export type LogServiceService = typeof LogServiceService;
 export const LogServiceService = {
-  /** Lists the log lines of one event in order. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
+  /** Lists the log lines of one event in order. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listLogLines: {
     path: "/evenfall.v1.LogService/ListLogLines" as const,
     requestStream: false as const,
@@ -648,8 +648,8 @@ export const LogServiceService = {
     responseDeserialize: (value: Buffer): ListLogLinesResponse => ListLogLinesResponse.decode(value),
   },
   /**
-   * Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT
-   * (INVALID_PAGE_TOKEN).
+   * Sends the lines of one event as they come, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
+   * (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    */
   tailLogLines: {
     path: "/evenfall.v1.LogService/TailLogLines" as const,
@@ -664,17 +664,17 @@ export const LogServiceService = {
 } as const;
 
 export interface LogServiceServer extends UntypedServiceImplementation {
-  /** Lists the log lines of one event in order. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
+  /** Lists the log lines of one event in order. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listLogLines: handleUnaryCall<ListLogLinesRequest, ListLogLinesResponse>;
   /**
-   * Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT
-   * (INVALID_PAGE_TOKEN).
+   * Sends the lines of one event as they come, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
+   * (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    */
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
 }
 
 export interface LogServiceClient extends Client {
-  /** Lists the log lines of one event in order. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
+  /** Lists the log lines of one event in order. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listLogLines(
     request: ListLogLinesRequest,
     callback: (error: ServiceError | null, response: ListLogLinesResponse) => void,
@@ -691,8 +691,8 @@ export interface LogServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListLogLinesResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends the lines of one event as they come and ends when the event has ended. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT
-   * (INVALID_PAGE_TOKEN).
+   * Sends the lines of one event as they come, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
+   * (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    */
   tailLogLines(
     request: TailLogLinesRequest,

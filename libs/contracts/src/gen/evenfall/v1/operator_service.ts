@@ -25,6 +25,42 @@ export const protobufPackage = "evenfall.v1";
 
 export const protobufFileName = "evenfall/v1/operator_service.proto";
 
+/** Asks for the records that were put aside. */
+export interface ListPutAsideRecordsRequest {
+}
+
+/** The records that were put aside. */
+export interface ListPutAsideRecordsResponse {
+  /** The newest 100, newest first. */
+  records: PutAsideRecord[];
+  /** How many there are. */
+  totalSize: bigint;
+}
+
+/** A record of the event log that could not be folded into the view. */
+export interface PutAsideRecord {
+  /** Partition of the event log. */
+  partition: number;
+  /** Its offset there. */
+  offset: bigint;
+  /** Event it is about; empty if it could not be read. */
+  eventId: string;
+  /** Attempt it is about; 0 if about none. */
+  attempt: number;
+  /** Its kind, as "attemptConcluded"; empty if it could not be read. */
+  change: string;
+  /** Why it was put aside, for people. */
+  reason: string;
+  /** Whether what was left of it was folded in its place, so that its event goes on. */
+  reduced: boolean;
+  /** When it was put aside. */
+  time:
+    | Date
+    | undefined;
+  /** Bytes it has. */
+  sizeBytes: bigint;
+}
+
 /** One worker host. */
 export interface Agent {
   /** Its id; the same over restarts. */
@@ -228,6 +264,286 @@ export namespace ViewPartition_Kind {
   export type DEAD_LETTERS = typeof ViewPartition_Kind.DEAD_LETTERS;
   export type UNRECOGNIZED = typeof ViewPartition_Kind.UNRECOGNIZED;
 }
+
+function createBaseListPutAsideRecordsRequest(): ListPutAsideRecordsRequest {
+  return {};
+}
+
+export const ListPutAsideRecordsRequest: MessageFns<ListPutAsideRecordsRequest> = {
+  encode(_: ListPutAsideRecordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPutAsideRecordsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPutAsideRecordsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPutAsideRecordsRequest>): ListPutAsideRecordsRequest {
+    return ListPutAsideRecordsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListPutAsideRecordsRequest>): ListPutAsideRecordsRequest {
+    const message = createBaseListPutAsideRecordsRequest();
+    return message;
+  },
+};
+
+function createBaseListPutAsideRecordsResponse(): ListPutAsideRecordsResponse {
+  return { records: [], totalSize: 0n };
+}
+
+export const ListPutAsideRecordsResponse: MessageFns<ListPutAsideRecordsResponse> = {
+  encode(message: ListPutAsideRecordsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.records) {
+      PutAsideRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.totalSize !== 0n) {
+      if (BigInt.asIntN(64, message.totalSize) !== message.totalSize) {
+        throw new globalThis.Error("value provided for field message.totalSize of type int64 too large");
+      }
+      writer.uint32(16).int64(message.totalSize);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPutAsideRecordsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPutAsideRecordsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.records.push(PutAsideRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.totalSize = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPutAsideRecordsResponse>): ListPutAsideRecordsResponse {
+    return ListPutAsideRecordsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPutAsideRecordsResponse>): ListPutAsideRecordsResponse {
+    const message = createBaseListPutAsideRecordsResponse();
+    message.records = object.records?.map((e) => PutAsideRecord.fromPartial(e)) || [];
+    message.totalSize = (object.totalSize !== undefined && object.totalSize !== null) ? BigInt(object.totalSize) : 0n;
+    return message;
+  },
+};
+
+function createBasePutAsideRecord(): PutAsideRecord {
+  return {
+    partition: 0,
+    offset: 0n,
+    eventId: "",
+    attempt: 0,
+    change: "",
+    reason: "",
+    reduced: false,
+    time: undefined,
+    sizeBytes: 0n,
+  };
+}
+
+export const PutAsideRecord: MessageFns<PutAsideRecord> = {
+  encode(message: PutAsideRecord, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).int32(message.partition);
+    }
+    if (message.offset !== 0n) {
+      if (BigInt.asIntN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type int64 too large");
+      }
+      writer.uint32(16).int64(message.offset);
+    }
+    if (message.eventId !== "") {
+      writer.uint32(26).string(message.eventId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(32).int32(message.attempt);
+    }
+    if (message.change !== "") {
+      writer.uint32(42).string(message.change);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.reduced !== false) {
+      writer.uint32(56).bool(message.reduced);
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(66).fork()).join();
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(72).int64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutAsideRecord {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutAsideRecord();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.attempt = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.change = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.reduced = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutAsideRecord>): PutAsideRecord {
+    return PutAsideRecord.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutAsideRecord>): PutAsideRecord {
+    const message = createBasePutAsideRecord();
+    message.partition = object.partition ?? 0;
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.eventId = object.eventId ?? "";
+    message.attempt = object.attempt ?? 0;
+    message.change = object.change ?? "";
+    message.reason = object.reason ?? "";
+    message.reduced = object.reduced ?? false;
+    message.time = object.time ?? undefined;
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
 
 function createBaseAgent(): Agent {
   return {
@@ -1268,6 +1584,21 @@ export const OperatorServiceService = {
     responseSerialize: (value: PurgeResponse): Buffer => Buffer.from(PurgeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PurgeResponse => PurgeResponse.decode(value),
   },
+  /**
+   * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
+   * possible. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listPutAsideRecords: {
+    path: "/evenfall.v1.OperatorService/ListPutAsideRecords" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPutAsideRecordsRequest): Buffer =>
+      Buffer.from(ListPutAsideRecordsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPutAsideRecordsRequest => ListPutAsideRecordsRequest.decode(value),
+    responseSerialize: (value: ListPutAsideRecordsResponse): Buffer =>
+      Buffer.from(ListPutAsideRecordsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPutAsideRecordsResponse => ListPutAsideRecordsResponse.decode(value),
+  },
 } as const;
 
 export interface OperatorServiceServer extends UntypedServiceImplementation {
@@ -1286,6 +1617,11 @@ export interface OperatorServiceServer extends UntypedServiceImplementation {
    * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   purge: handleUnaryCall<PurgeRequest, PurgeResponse>;
+  /**
+   * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
+   * possible. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listPutAsideRecords: handleUnaryCall<ListPutAsideRecordsRequest, ListPutAsideRecordsResponse>;
 }
 
 export interface OperatorServiceClient extends Client {
@@ -1359,6 +1695,25 @@ export interface OperatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PurgeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
+   * possible. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  listPutAsideRecords(
+    request: ListPutAsideRecordsRequest,
+    callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
+  ): ClientUnaryCall;
+  listPutAsideRecords(
+    request: ListPutAsideRecordsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
+  ): ClientUnaryCall;
+  listPutAsideRecords(
+    request: ListPutAsideRecordsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -42,11 +42,26 @@ import {
   TailLogLinesRequest,
   TailLogLinesResponse,
 } from "../../v1/log_service.ts";
-import { PurgeRequest, PurgeResponse } from "../../v1/operator_service.ts";
+import {
+  ListPutAsideRecordsRequest,
+  ListPutAsideRecordsResponse,
+  PurgeRequest,
+  PurgeResponse,
+} from "../../v1/operator_service.ts";
 
 export const protobufPackage = "evenfall.event_store.v1";
 
 export const protobufFileName = "evenfall/event_store/v1/event_store_service.proto";
+
+/** Asks whether events can be read. */
+export interface GetHealthRequest {
+}
+
+/** Says what keeps them from it. */
+export interface GetHealthResponse {
+  /** One sentence for each fault, for people; empty without any. */
+  faults: string[];
+}
 
 /** Asks for one event. */
 export interface GetEventRequest {
@@ -201,6 +216,104 @@ export interface FoldedPosition {
   /** Whom the log believed there; empty before the first owner. */
   owner: string;
 }
+
+function createBaseGetHealthRequest(): GetHealthRequest {
+  return {};
+}
+
+export const GetHealthRequest: MessageFns<GetHealthRequest> = {
+  encode(_: GetHealthRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHealthRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHealthRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetHealthRequest>): GetHealthRequest {
+    return GetHealthRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetHealthRequest>): GetHealthRequest {
+    const message = createBaseGetHealthRequest();
+    return message;
+  },
+};
+
+function createBaseGetHealthResponse(): GetHealthResponse {
+  return { faults: [] };
+}
+
+export const GetHealthResponse: MessageFns<GetHealthResponse> = {
+  encode(message: GetHealthResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.faults) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHealthResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHealthResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.faults.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetHealthResponse>): GetHealthResponse {
+    return GetHealthResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetHealthResponse>): GetHealthResponse {
+    const message = createBaseGetHealthResponse();
+    message.faults = object.faults?.map((e) => e) || [];
+    return message;
+  },
+};
 
 function createBaseGetEventRequest(): GetEventRequest {
   return { id: "", after: [] };
@@ -1606,6 +1719,28 @@ export const EventStoreServiceService = {
       Buffer.from(ListOwedDeliveriesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListOwedDeliveriesResponse => ListOwedDeliveriesResponse.decode(value),
   },
+  /** Lists records of the event log that could not be folded, newest first. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  listPutAsideRecords: {
+    path: "/evenfall.event_store.v1.EventStoreService/ListPutAsideRecords" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPutAsideRecordsRequest): Buffer =>
+      Buffer.from(ListPutAsideRecordsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPutAsideRecordsRequest => ListPutAsideRecordsRequest.decode(value),
+    responseSerialize: (value: ListPutAsideRecordsResponse): Buffer =>
+      Buffer.from(ListPutAsideRecordsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPutAsideRecordsResponse => ListPutAsideRecordsResponse.decode(value),
+  },
+  /** Says what keeps events from being read. Answers from memory. */
+  getHealth: {
+    path: "/evenfall.event_store.v1.EventStoreService/GetHealth" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetHealthRequest): Buffer => Buffer.from(GetHealthRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetHealthRequest => GetHealthRequest.decode(value),
+    responseSerialize: (value: GetHealthResponse): Buffer => Buffer.from(GetHealthResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetHealthResponse => GetHealthResponse.decode(value),
+  },
 } as const;
 
 export interface EventStoreServiceServer extends UntypedServiceImplementation {
@@ -1652,6 +1787,10 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
    * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listOwedDeliveries: handleUnaryCall<ListOwedDeliveriesRequest, ListOwedDeliveriesResponse>;
+  /** Lists records of the event log that could not be folded, newest first. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  listPutAsideRecords: handleUnaryCall<ListPutAsideRecordsRequest, ListPutAsideRecordsResponse>;
+  /** Says what keeps events from being read. Answers from memory. */
+  getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
 }
 
 export interface EventStoreServiceClient extends Client {
@@ -1869,6 +2008,38 @@ export interface EventStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists records of the event log that could not be folded, newest first. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
+  listPutAsideRecords(
+    request: ListPutAsideRecordsRequest,
+    callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
+  ): ClientUnaryCall;
+  listPutAsideRecords(
+    request: ListPutAsideRecordsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
+  ): ClientUnaryCall;
+  listPutAsideRecords(
+    request: ListPutAsideRecordsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
+  ): ClientUnaryCall;
+  /** Says what keeps events from being read. Answers from memory. */
+  getHealth(
+    request: GetHealthRequest,
+    callback: (error: ServiceError | null, response: GetHealthResponse) => void,
+  ): ClientUnaryCall;
+  getHealth(
+    request: GetHealthRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetHealthResponse) => void,
+  ): ClientUnaryCall;
+  getHealth(
+    request: GetHealthRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetHealthResponse) => void,
   ): ClientUnaryCall;
 }
 

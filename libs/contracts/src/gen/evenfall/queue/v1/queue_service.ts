@@ -28,6 +28,16 @@ export const protobufPackage = "evenfall.queue.v1";
 
 export const protobufFileName = "evenfall/queue/v1/queue_service.proto";
 
+/** Asks whether events can run. */
+export interface GetHealthRequest {
+}
+
+/** Says what keeps them from it. */
+export interface GetHealthResponse {
+  /** One sentence for each fault, for people; empty without any. */
+  faults: string[];
+}
+
 /** One event to accept. */
 export interface NewEvent {
   /** Its id, made by the gateway. */
@@ -143,6 +153,104 @@ export interface PurgeDeadLetterResponse {
   /** Positions just past the record. */
   positions: LogPosition[];
 }
+
+function createBaseGetHealthRequest(): GetHealthRequest {
+  return {};
+}
+
+export const GetHealthRequest: MessageFns<GetHealthRequest> = {
+  encode(_: GetHealthRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHealthRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHealthRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetHealthRequest>): GetHealthRequest {
+    return GetHealthRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetHealthRequest>): GetHealthRequest {
+    const message = createBaseGetHealthRequest();
+    return message;
+  },
+};
+
+function createBaseGetHealthResponse(): GetHealthResponse {
+  return { faults: [] };
+}
+
+export const GetHealthResponse: MessageFns<GetHealthResponse> = {
+  encode(message: GetHealthResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.faults) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHealthResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHealthResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.faults.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetHealthResponse>): GetHealthResponse {
+    return GetHealthResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetHealthResponse>): GetHealthResponse {
+    const message = createBaseGetHealthResponse();
+    message.faults = object.faults?.map((e) => e) || [];
+    return message;
+  },
+};
 
 function createBaseNewEvent(): NewEvent {
   return { eventId: "", delay: undefined, accepted: undefined };
@@ -973,6 +1081,16 @@ export const QueueServiceService = {
       Buffer.from(WatchOwnershipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchOwnershipResponse => WatchOwnershipResponse.decode(value),
   },
+  /** Says what keeps events of this replica's partitions from running. Answers from memory. */
+  getHealth: {
+    path: "/evenfall.queue.v1.QueueService/GetHealth" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetHealthRequest): Buffer => Buffer.from(GetHealthRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetHealthRequest => GetHealthRequest.decode(value),
+    responseSerialize: (value: GetHealthResponse): Buffer => Buffer.from(GetHealthResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetHealthResponse => GetHealthResponse.decode(value),
+  },
 } as const;
 
 export interface QueueServiceServer extends UntypedServiceImplementation {
@@ -990,6 +1108,8 @@ export interface QueueServiceServer extends UntypedServiceImplementation {
   purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
   /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
   watchOwnership: handleServerStreamingCall<WatchOwnershipRequest, WatchOwnershipResponse>;
+  /** Says what keeps events of this replica's partitions from running. Answers from memory. */
+  getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
 }
 
 export interface QueueServiceClient extends Client {
@@ -1057,6 +1177,22 @@ export interface QueueServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchOwnershipResponse>;
+  /** Says what keeps events of this replica's partitions from running. Answers from memory. */
+  getHealth(
+    request: GetHealthRequest,
+    callback: (error: ServiceError | null, response: GetHealthResponse) => void,
+  ): ClientUnaryCall;
+  getHealth(
+    request: GetHealthRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetHealthResponse) => void,
+  ): ClientUnaryCall;
+  getHealth(
+    request: GetHealthRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetHealthResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const QueueServiceClient = makeGenericClientConstructor(

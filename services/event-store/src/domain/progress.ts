@@ -1,0 +1,57 @@
+/** How far the view has come, and why it has not come further. */
+export type Progress = {
+  /** Takes note of why something could not be folded; undefined once something was. */
+  note(error: unknown): void;
+  /** Takes note of the ends of the log and of what is applied. */
+  look(nowMs: number, ends: ReadonlyMap<number, number>, applied: ReadonlyMap<number, number>): void;
+  /** Takes note that one of them could not be asked for. */
+  failed(nowMs: number, error: unknown): void;
+  /** What keeps events from being read, for people; empty if nothing does. */
+  faults(nowMs: number): readonly string[];
+};
+
+type Standing = { readonly applied: number; readonly sinceMs: number; readonly behind: number };
+
+/** Tells when a partition of the view stands still although the log goes on, for longer than `patienceMs`. */
+export function createProgress(patienceMs: number): Progress {
+  const standing = new Map<number, Standing>();
+  let trouble = '';
+  let failing: { readonly sinceMs: number; readonly error: string } | undefined;
+  return {
+    note(error) {
+      trouble = error === undefined ? '' : messageOf(error);
+    },
+    look(nowMs, ends, applied) {
+      failing = undefined;
+      for (const [partition, end] of ends) {
+        const at = applied.get(partition) ?? 0;
+        const before = standing.get(partition);
+        if (at >= end) standing.delete(partition);
+        else if (before?.applied === at) standing.set(partition, { ...before, behind: end - at });
+        else standing.set(partition, { applied: at, sinceMs: nowMs, behind: end - at });
+      }
+    },
+    failed(nowMs, error) {
+      failing = { sinceMs: failing?.sinceMs ?? nowMs, error: messageOf(error) };
+    },
+    faults(nowMs) {
+      if (failing && nowMs - failing.sinceMs >= patienceMs) {
+        return [`the view cannot be looked at for ${seconds(nowMs - failing.sinceMs)}: ${failing.error}`];
+      }
+      const still = [...standing].filter(([, { sinceMs }]) => nowMs - sinceMs >= patienceMs);
+      if (still.length === 0) return [];
+      const behind = still.reduce((sum, [, one]) => sum + one.behind, 0);
+      const longestMs = Math.max(...still.map(([, { sinceMs }]) => nowMs - sinceMs));
+      const why = trouble === '' ? '' : `: ${trouble}`;
+      return [`the view lacks ${behind} records of ${still.length} partitions and has not moved for ${seconds(longestMs)}${why}`];
+    },
+  };
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 300);
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
+}
