@@ -8,6 +8,7 @@ import type {
   InstanceChange,
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { inParts, MESSAGE_BYTES, reportBytes } from '@evenfall/event-model';
 import { type ClientOf, pushable, type Pushable } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import { type Clock, delay, durationOfMs, msOfDuration } from '@evenfall/time';
@@ -81,6 +82,19 @@ export function attachment(
   };
   const flush = (): void => {
     scheduled = false;
+    // Outcomes may be large, and many are said again after a hello: what is full goes, and the rest behind it.
+    const parts = inParts(reports, reportBytes, MESSAGE_BYTES);
+    for (const part of parts.slice(0, -1)) {
+      requests?.push({
+        hello: undefined,
+        heartbeat: undefined,
+        reports: [...part],
+        instanceChanges: [],
+        cpuBusy: undefined,
+        drain: undefined,
+      });
+    }
+    if (parts.length > 1) reports = [...(parts[parts.length - 1] ?? [])];
     if (reports.length > 0 || changes.length > 0 || drain) push(undefined, undefined);
   };
   const schedule = (): void => {
@@ -110,6 +124,7 @@ export function attachment(
     const wallMs = clock.now();
     beats.push({ wallMs, sentMs: clock.monotonic() });
     if (beats.length > 100) beats.shift();
+    flush();
     push(undefined, { sendTime: new Date(wallMs) });
   };
   const renew = (sentMs: number): void => {
