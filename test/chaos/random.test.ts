@@ -1,5 +1,5 @@
 // Whatever may go away, goes away, one after another, for as long as it is told: EVENFALL_CHAOS_SECONDS, 100 by default. The order is random;
-// EVENFALL_CHAOS_SEED makes it again.
+// EVENFALL_CHAOS_SEED makes it again; EVENFALL_CHAOS_LOG=embedded takes the log in Postgres. Meanwhile functions say much, and are deployed anew.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,13 +10,20 @@ import { eventually } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
+import { deployLarge, startLargeLoad } from '../support/large-load.ts';
 import { startLoad } from '../support/load.ts';
 import { checkProbed, startProber } from '../support/prober.ts';
 import { witnessDir, SEES_FILES, runsOf, WITNESS, witnessSpec } from '../support/witness.ts';
 
 const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
 const SEED = Number(process.env['EVENFALL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
-const VICTIMS = ['queue-1', 'queue-2', 'event-store', 'scheduler', 'agent-1', 'agent-2', 'kafka', 'postgres', 'registry', 'gateway'];
+const LOG = process.env['EVENFALL_CHAOS_LOG'] === 'embedded' ? 'embedded' : 'kafka';
+const QUEUES = LOG === 'kafka' ? ['queue-1', 'queue-2'] : ['queue-1'];
+const OTHERS = ['event-store', 'scheduler', 'agent-1', 'agent-2', 'postgres', 'registry', 'gateway'];
+const VICTIMS = [...QUEUES, ...(LOG === 'kafka' ? ['kafka'] : []), ...OTHERS];
+const SAY_EVERY_MS = 10_000;
+/** One fault in so many is followed by a new revision of a function. */
+const REDEPLOY_EVERY = 3;
 const LEASE = '5s';
 
 /** Mulberry32: small, and the same everywhere. */
@@ -30,16 +37,29 @@ function randomOf(seed: number): () => number {
   };
 }
 
-const why = whyNoKafka();
+const why = LOG === 'kafka' ? whyNoKafka() : undefined;
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) * 1_000, skip: why !== undefined }, () => {
   const dir = witnessDir();
   let cluster: TestCluster;
   before(async () => {
-    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: { EVENFALL_LEASE: LEASE, ...SEES_FILES } });
+    cluster = await startTestCluster({
+      log: LOG,
+      queues: QUEUES.length,
+      agents: 2,
+      env: { EVENFALL_LEASE: LEASE, EVENFALL_LOG_LEVEL: 'info', ...SEES_FILES },
+    });
     await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
+    await deployLarge(cluster.rest);
   });
+  const redeploy = async (fn: string, n: number): Promise<boolean> => {
+    const { environment } = fn === 'witness' ? witnessSpec(dir.path) : { environment: {} };
+    const path = `/v1/namespaces/default/functions/${fn}`;
+    const answer = await cluster.rest.call('PATCH', path, { environment: { ...environment, REVISION: String(n) } }).catch(() => undefined);
+    return answer?.status === 200; // the door may be away
+  };
+  const takeovers = (): number => cluster.lines().filter((line) => line.includes('took partitions over')).length;
   after(async () => {
     await cluster.dispose();
     dir.remove();
@@ -49,7 +69,16 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
     const random = randomOf(SEED);
     const told: string[] = [];
     const load = startLoad(cluster.rest, 'witness', 40, { ms: 100 });
+    const large = startLargeLoad(cluster.rest, random);
     const prober = startProber(cluster.rest, load);
+    const beganMs = performance.now();
+    let redeploys = 0;
+    const counts = (): string =>
+      `${load.accepted.length} events and ${large.accepted.length} large ones, ${load.refused.length + large.refused.length} refused, ${told.length} faults, ${redeploys} redeploys, ${takeovers()} takeovers`;
+    const saying = setInterval(() => {
+      process.stdout.write(`# ${Math.round((performance.now() - beganMs) / 1_000)} s of ${SECONDS}: ${counts()}\n`);
+    }, SAY_EVERY_MS);
+    let attempts = 0;
     try {
       for (const until = performance.now() + SECONDS * 1_000; performance.now() < until;) {
         const victim = cluster.process(VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'queue-1');
@@ -62,20 +91,24 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
         if (standsStill) victim.resume();
         for (const each of cluster.processes) each.start();
         await Promise.all(cluster.processes.map((each) => each.ready()));
+        if (told.length % REDEPLOY_EVERY === 0 && (await redeploy(random() < 0.5 ? 'witness' : 'large', told.length))) redeploys++;
         await sleep(500 + random() * 1_500);
       }
-      await load.stop();
+      await Promise.all([load.stop(), large.stop()]);
       await prober.stop();
-      await nothingOpen(cluster.rest, 'witness', 120_000);
+      for (const fn of ['witness', 'large']) await nothingOpen(cluster.rest, fn, 120_000);
+      const allLarge = await cluster.rest.list('large', 'order_by=end_time');
+      checkHistory(allLarge, large.accepted, ['SUCCEEDED', 'FAILED']);
       const accepted = new Set(load.accepted);
       const all = await cluster.rest.list('witness', 'order_by=end_time');
       // A call that broke may have been taken all the same: it is there, and nobody got its id.
       const events = checkHistory(all, [...accepted], ['SUCCEEDED', 'TERMINATED']);
+      attempts = [...all, ...allLarge].reduce((sum, event) => sum + event.attempts.length, 0);
       checkRuns(dir.path, events);
       checkProbed(prober, events, runsOf(dir.path));
       assert.ok(all.length - accepted.size <= load.broken.length + load.refused.length, `${all.length} of ${accepted.size}`);
       await eventually(async () => {
-        for (const name of ['queue-1', 'queue-2']) assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);
+        for (const name of QUEUES) assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);
         return true;
       }, 10_000);
     } catch (error) {
@@ -84,10 +117,9 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       const last = cluster.lines().slice(-40).join('\n'); // the file may be out of reach, as in CI
       throw new Error(`EVENFALL_CHAOS_SEED=${SEED}, all logs in ${log}\n${told.join('\n')}\n${last}`, { cause: error });
     } finally {
-      await Promise.all([load.stop(), prober.stop()]);
+      clearInterval(saying);
+      await Promise.all([load.stop(), large.stop(), prober.stop()]);
     }
-    process.stdout.write(
-      `# ${load.accepted.length} events, ${load.refused.length} refused, ${told.length} faults, ${prober.terminated.size} ended by force\n`,
-    );
+    process.stdout.write(`# ${counts()}, ${attempts} attempts, ${prober.terminated.size} ended by force\n`);
   });
 });

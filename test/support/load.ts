@@ -18,8 +18,8 @@ export type Load = {
 
 const EVERY_MS = 50;
 
-/** Hands over events at a steady rate, whatever becomes of them. */
-export function startLoad(rest: RestClient, fn: string, perSecond: number, payload: object = {}): Load {
+/** Hands over events at a steady rate, whatever becomes of them. The payload is the same for all, or made for each. */
+export function startLoad(rest: RestClient, fn: string, perSecond: number, payload: object | (() => object) = {}): Load {
   const accepted: string[] = [];
   const refused: Refused[] = [];
   const broken: string[] = [];
@@ -31,7 +31,10 @@ export function startLoad(rest: RestClient, fn: string, perSecond: number, paylo
     const atMs = performance.now();
     try {
       const path = `/v1/namespaces/default/functions/${fn}/events`;
-      const { status, headers, body } = await rest.call<{ id: string }>('POST', path, { ...payload, n: sent });
+      const { status, headers, body } = await rest.call<{ id: string }>('POST', path, {
+        ...(typeof payload === 'function' ? payload() : payload),
+        n: sent,
+      });
       if (status === 202) {
         accepted.push(body.id);
         lastAcceptedMs = Date.now();
