@@ -169,6 +169,18 @@ export type InstanceAnswer = {
   readonly start_time: string | null;
 };
 
+export type PutAsideAnswer = {
+  readonly partition: number;
+  readonly offset: number;
+  readonly event_id: string | null;
+  readonly attempt: number;
+  readonly change: string;
+  readonly reason: string;
+  readonly reduced: boolean;
+  readonly time: string | null;
+  readonly size_bytes: number;
+};
+
 const FINAL = new Set(['SUCCEEDED', 'FAILED', 'TERMINATED', 'EXPIRED']);
 
 export function hasEnded(event: EventAnswer): boolean {

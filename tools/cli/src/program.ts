@@ -181,7 +181,7 @@ export function createProgram(world: Surroundings): Command {
     .action(run((context, id: string, options: DrainOptions) => drainAgent(context, id, options)));
   program
     .command('doctor')
-    .description('what worker hosts can do to keep functions apart')
+    .description('what worker hosts can do to keep functions apart, and records of the event log that could not be read')
     .action(run((context) => examineAgents(context)));
   program
     .command('instances')

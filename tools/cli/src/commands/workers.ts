@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { AgentAnswer, InstanceAnswer } from '../answers.ts';
+import type { AgentAnswer, InstanceAnswer, PutAsideAnswer } from '../answers.ts';
 import type { Context } from '../context.ts';
 import { stateText, table, timeText } from '../terminal.ts';
 
@@ -42,19 +42,42 @@ export async function drainAgent(context: Context, id: string, options: DrainOpt
   });
 }
 
-/** What the hosts of all attached agents can do to keep functions apart. */
+/** What the hosts of all attached agents can do to keep functions apart, and records of the event log that could not be shown. */
 export async function examineAgents(context: Context): Promise<void> {
-  const answer = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+  const { agents } = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+  const aside = await context.api.call<{ records: PutAsideAnswer[]; total_size: number }>('GET', '/v1/put-aside-records');
+  const answer = { agents, put_aside_records: aside.records, put_aside_total_size: aside.total_size };
   const { color } = context.terminal;
   context.terminal.show(answer, () => {
-    if (answer.agents.length === 0) return 'No agents are attached.';
+    const log = putAsideText(aside, color);
+    if (answer.agents.length === 0) return `No agents are attached.\n\n${log}`;
     const parts = answer.agents.map(({ id, abilities }) => {
       const rows = abilities.map(({ name, available, detail }) => [available ? color.green('✓') : color.yellow('✗'), name, detail]);
       return `${color.bold(`Agent ${id}`)}\n${table(['', 'ABILITY', 'FINDING'], rows, color)}`;
     });
     const advice = 'What to do about what is missing: node services/instance-agent/src/doctor.ts on the host, and docs/guides/isolation.md';
-    return `${parts.join('\n\n')}\n\n${color.dim(advice)}`;
+    return `${parts.join('\n\n')}\n\n${color.dim(advice)}\n\n${log}`;
   });
+}
+
+/** Records of the event log that could not be folded into the view. */
+function putAsideText(
+  { records, total_size: total }: { records: PutAsideAnswer[]; total_size: number },
+  color: Context['terminal']['color'],
+): string {
+  if (total === 0) return `${color.bold('Event log')}\n${color.green('✓')} every record could be read`;
+  const rows = records
+    .slice(0, 10)
+    .map((one) => [
+      timeText(one.time),
+      `${one.partition}/${one.offset}`,
+      one.event_id ?? '',
+      one.change,
+      one.reduced ? 'replaced' : 'left out',
+      one.reason,
+    ]);
+  const list = table(['TIME', 'PLACE', 'EVENT', 'CHANGE', 'WAS', 'WHY'], rows, color);
+  return `${color.bold('Event log')}\n${color.yellow('✗')} ${total} records could not be read, and are put aside\n${list}`;
 }
 
 export async function listInstances(context: Context, options: { readonly agent?: string }): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { eventually } from '@evenfall/testkit';
 import { Event } from '@evenfall/contracts/v1/event';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { uuidOfName } from '@evenfall/time';
@@ -280,6 +281,19 @@ describe('the REST door', () => {
     await accept();
     await accept();
     assert.equal(doors.world.resolveCount, start + 4);
+  });
+
+  it('is not ready while accepted events cannot run, says why, and is again afterwards', async () => {
+    doors.world.functionWatches.at(-1)?.push({ namespace: 'default', name: 'killer' });
+    await eventually(async () => (await call(`${doors.url}/readyz`, 'GET')).status === 200, 10_000);
+    doors.world.faults.push('records of partition 3 cannot be written for 12 s');
+    await eventually(async () => {
+      const { status, json } = await call(`${doors.url}/readyz`, 'GET');
+      assert.deepEqual([status, (json as { faults?: unknown }).faults], [503, doors.world.faults]);
+      return true;
+    }, 10_000);
+    doors.world.faults.length = 0;
+    await eventually(async () => (await call(`${doors.url}/readyz`, 'GET')).status === 200, 10_000);
   });
 
   it('describes itself', async () => {
