@@ -1,4 +1,6 @@
 import { refuse } from '@evenfall/errors';
+import { eventBytes } from '@evenfall/event-model';
+import type { Event } from '@evenfall/contracts/v1/event';
 import {
   EncodedListEventsResponse,
   type ListEventsByOffsetRequest,
@@ -17,6 +19,7 @@ import { readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
+const NOTHING = Buffer.alloc(0);
 const MOST = 100;
 const DEFAULT = 20;
 /** Events a numbered page may have before it (event_store_service.proto). */
@@ -60,6 +63,20 @@ export async function countEvents(
   return { counts: [...(await ports.events.countEvents(namespace, fn))] };
 }
 
+/** A numbered page has as many events as were asked for: services take messages of 64 MiB from each other. */
+const NUMBERED_PAGE_BYTES = 32 * 1024 * 1024;
+
+/** The events themselves, or without the errors of their earlier attempts where all that would be too much. */
+function fitting(events: readonly Event[]): Event[] {
+  let bytes = 0;
+  for (const event of events) bytes += eventBytes(event);
+  if (bytes <= NUMBERED_PAGE_BYTES) return [...events];
+  return events.map((event) => ({
+    ...event,
+    attempts: event.attempts.map((attempt) => ({ ...attempt, error: NOTHING, stop: undefined })),
+  }));
+}
+
 /** Lists a numbered page of them, and counts them all, as of one moment. */
 export async function listEventsByOffset(
   ports: { events: EventTable; barrier: ReadBarrier },
@@ -76,5 +93,5 @@ export async function listEventsByOffset(
     limit: Math.min(query.pageSize || DEFAULT, MOST),
     eventId: eventId === '' ? undefined : eventId,
   });
-  return { events: [...events], totalCount: BigInt(totalCount) };
+  return { events: fitting(events), totalCount: BigInt(totalCount) };
 }

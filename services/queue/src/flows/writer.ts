@@ -77,7 +77,9 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
       partition,
       isCurrent: () => ownership.tenureOf(partition) === tenure,
       onTry: (error) => noteTry(partition, error),
-      onRefused: () => void counts.records_replaced_total++,
+      onRefused: () => {
+        counts.records_replaced_total++;
+      },
     });
     busy.delete(tenure);
     if (appended === undefined) failing.delete(partition);
@@ -93,7 +95,7 @@ export function createWriter(ports: QueuePorts, ownership: Ownership, onRecorded
     if (error === undefined) return void failing.delete(partition);
     counts.append_failures_total++;
     const sinceMs = failing.get(partition)?.sinceMs ?? ports.clock.monotonic();
-    failing.set(partition, { partition, sinceMs, error: String(error) });
+    failing.set(partition, { partition, sinceMs, error: error instanceof Error ? error.message : 'it was not said why' });
   };
   const push = (partition: number, flushed: Appended): void => {
     const waiting = unread.get(partition);
