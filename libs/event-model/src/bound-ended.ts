@@ -1,6 +1,6 @@
 import type { AttemptEnded, AttemptReport, AttemptStarted, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import { type Attempt, Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
-import type { Termination, TerminationPolicy } from '@evenfall/contracts/v1/termination';
+import type { ProcessExit, Termination, TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { boundError, boundResult } from './bound-report.ts';
 import { receiptBytes } from './bytes-of.ts';
 import { cutText, fits } from './cut-text.ts';
@@ -53,8 +53,10 @@ export function boundEnded(ended: AttemptEnded, synchronous = false): AttemptEnd
   const { result, truncated } = synchronous ? { result: ended.result, truncated: false } : boundResult(ended.result);
   const error = boundError(ended.error);
   const stop = ended.stop && boundStop(ended.stop);
+  const started = ended.started && boundStarted(ended.started);
   const tail = cutText(logTail, 2 * LIMITS.logTailBytes); // cut by characters where it is made
   const isGood =
+    started === ended.started &&
     result === ended.result &&
     error === ended.error &&
     stop === ended.stop &&
@@ -72,6 +74,7 @@ export function boundEnded(ended: AttemptEnded, synchronous = false): AttemptEnd
     durationMs: amountOf(durationMs),
     memoryBytes: memoryBytes < 0n ? 0n : memoryBytes,
     signal: nameOf(signal),
+    started,
     stop,
     logTail: tail,
   };
@@ -89,8 +92,10 @@ function boundStop(stop: StopReceipt): StopReceipt {
   const { steps, extensions, changes, signal, durationMs, requestTime } = stop;
   const most = LIMITS.receiptEntries;
   const policy = boundPolicy(stop.policy);
+  const exit = stop.exit && boundExit(stop.exit);
   const isGood =
     policy === stop.policy &&
+    exit === stop.exit &&
     steps.length <= most &&
     extensions.length <= most &&
     changes.length <= most &&
@@ -104,6 +109,7 @@ function boundStop(stop: StopReceipt): StopReceipt {
   return {
     ...stop,
     policy,
+    exit,
     steps: steps.slice(0, most).map((step) => ({ ...step, sentTime: timeOf(step.sentTime) })),
     extensions: extensions
       .slice(0, most)
@@ -113,6 +119,12 @@ function boundStop(stop: StopReceipt): StopReceipt {
     durationMs: amountOf(durationMs),
     requestTime: timeOf(requestTime),
   };
+}
+
+function boundExit(exit: ProcessExit): ProcessExit {
+  const { signal, answerTime, durationMs } = exit;
+  if (isName(signal) && isTime(answerTime) && isAmount(durationMs)) return exit;
+  return { ...exit, signal: nameOf(signal), answerTime: timeOf(answerTime), durationMs: amountOf(durationMs) };
 }
 
 /** A policy has at most so many further steps (termination.proto). */

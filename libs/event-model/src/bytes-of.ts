@@ -73,9 +73,9 @@ export function lineBytes({ text, instanceId }: LogLine): number {
 }
 
 /** Of what an agent says about a stop, or of a receipt. */
-export function receiptBytes(receipt: Pick<StopReceipt, 'steps' | 'extensions' | 'changes' | 'signal'> | undefined): number {
+export function receiptBytes(receipt: Pick<StopReceipt, 'steps' | 'extensions' | 'changes' | 'signal' | 'exit'> | undefined): number {
   if (!receipt) return 0;
-  let bytes = RECORD + receipt.steps.length * STEP + receipt.changes.length * ENTRY + textBytes(receipt.signal);
+  let bytes = RECORD + receipt.steps.length * STEP + receipt.changes.length * ENTRY + textBytes(receipt.signal, receipt.exit?.signal);
   for (const { reason } of receipt.extensions) bytes += ENTRY + textBytes(reason);
   return bytes;
 }
@@ -83,8 +83,8 @@ export function receiptBytes(receipt: Pick<StopReceipt, 'steps' | 'extensions' |
 /** Of the end of one attempt. */
 export function endedBytes(ended: AttemptEnded | undefined): number {
   if (!ended) return 0;
-  const { result, error, signal, logTail, stop } = ended;
-  return MESSAGE + result.length + error.length + textBytes(signal, logTail) + receiptBytes(stop);
+  const { result, error, signal, logTail, stop, started } = ended;
+  return MESSAGE + result.length + error.length + textBytes(signal, logTail, started?.instanceId, started?.agentId) + receiptBytes(stop);
 }
 
 function acceptedBytes(accepted: Accepted): number {

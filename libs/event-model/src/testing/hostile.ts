@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { TerminationPolicy, TerminationStep } from '@evenfall/contracts/v1/termination';
 import type { AttemptEnded, AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 
 /** What an agent might send that is broken, or means ill: texts, lists, numbers and times of any size. */
@@ -18,11 +19,8 @@ const time = fc.oneof(fc.constant(undefined), fc.date({ min: new Date(0), max: n
 const amount = fc.oneof(fc.double(), fc.constantFrom(NaN, Infinity, -1, 0));
 const times = (count: number): fc.Arbitrary<number> => fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: count }));
 const policy = times(50).map((count) => ({
-  killSignal: 15 as const,
-  gracePeriod: undefined,
-  maxGracePeriod: undefined,
+  ...TerminationPolicy.create({ killSignal: 15 }),
   escalation: Array.from({ length: count }, () => ({ signal: 2 as const, wait: undefined })),
-  signalScope: 1 as const,
 }));
 
 const stop = fc.record({
@@ -30,7 +28,7 @@ const stop = fc.record({
   steps: fc
     .tuple(times(1_000), time)
     .map(([count, sentTime]) =>
-      Array.from({ length: count }, () => ({ signal: 15 as const, sentTime, disposition: 1 as const, delivery: 1 as const })),
+      Array.from({ length: count }, () => TerminationStep.create({ signal: 15, sentTime, disposition: 1, delivery: 1 })),
     ),
   outcome: fc.constantFrom(1, 5),
   sweptProcessCount: fc.integer(),
@@ -41,6 +39,9 @@ const stop = fc.record({
   mode: fc.constantFrom(1, 2),
   requestTime: time,
   containment: fc.constantFrom(0, 1),
+  exit: fc.option(fc.record({ kind: fc.constantFrom(1, 2), exitCode: fc.integer(), signal: text, answerTime: time, durationMs: amount }), {
+    nil: undefined,
+  }),
   extensions: fc
     .tuple(times(1_000), time, text)
     .map(([count, at, reason]) =>
@@ -51,6 +52,15 @@ const stop = fc.record({
     .map(([count, at]) =>
       Array.from({ length: count }, () => ({ time: at, cause: 1 as const, mode: 1 as const, gracePeriod: undefined, effect: 1 as const })),
     ),
+});
+
+export const hostileStart: fc.Arbitrary<AttemptStarted> = fc.record({
+  instanceId: text,
+  agentId: text,
+  coldStart: fc.boolean(),
+  coldStartDetail: fc.option(fc.record({ pullCodeMs: amount, initRuntimeMs: amount, initFunctionMs: amount }), { nil: undefined }),
+  startTime: time,
+  memoryMb: fc.integer(),
 });
 
 export const hostileEnd: fc.Arbitrary<AttemptEnded> = fc.record({
@@ -65,17 +75,10 @@ export const hostileEnd: fc.Arbitrary<AttemptEnded> = fc.record({
   exitCode: fc.integer(),
   signal: text,
   stop: fc.option(stop, { nil: undefined }),
+  started: fc.option(hostileStart, { nil: undefined }),
+  instanceBusy: fc.boolean(),
   logTail: text,
 }) as fc.Arbitrary<AttemptEnded>; // the wire takes any number for an enumeration
-
-export const hostileStart: fc.Arbitrary<AttemptStarted> = fc.record({
-  instanceId: text,
-  agentId: text,
-  coldStart: fc.boolean(),
-  coldStartDetail: fc.option(fc.record({ pullCodeMs: amount, initRuntimeMs: amount, initFunctionMs: amount }), { nil: undefined }),
-  startTime: time,
-  memoryMb: fc.integer(),
-});
 
 /** A report of some attempt, of the kinds that carry something. */
 export function hostileReport(eventId: string, attempt: number): fc.Arbitrary<AttemptReport> {
@@ -86,7 +89,7 @@ export function hostileReport(eventId: string, attempt: number): fc.Arbitrary<At
       ({ policy: applied, time: sentTime }) =>
         ({
           $case: 'signalSent',
-          value: { policy: applied, step: { signal: 15, sentTime, disposition: 1, delivery: 1 }, cause: 1 },
+          value: { policy: applied, step: TerminationStep.create({ signal: 15, sentTime }), cause: 1 },
         }) as const,
     ),
   );
