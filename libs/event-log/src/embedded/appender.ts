@@ -75,9 +75,7 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
     waitingBytes -= bytes;
     return batch;
   };
-  const enqueue = (partition: number, records: readonly EventRecord[]): Promise<number> => {
-    let bytes = 0;
-    for (const record of records) bytes += recordBytes(record);
+  const enqueue = (partition: number, records: readonly EventRecord[], bytes: number): Promise<number> => {
     if (closed || waitingRecords + records.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES)
       return Promise.reject(refuse('LOG_UNAVAILABLE'));
     return new Promise((resolve, reject) => {
@@ -91,10 +89,11 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
   return {
     async append(partition: number, records: readonly EventRecord[]): Promise<number> {
       // What may be too large is encoded to find out; nearly nothing is.
-      for (const record of records) if (recordBytes(record) > RECORD_BYTES / 2) encodeRecord(record);
+      const bytes = checkedBytes(records);
+      if (bytes <= WRITE_BYTES) return enqueue(partition, records, bytes);
       let end = 0;
       // One after the other: should one fail, nothing behind it is in the log.
-      for (const part of inParts(records, recordBytes, WRITE_BYTES)) end = await enqueue(partition, part);
+      for (const part of inParts(records, recordBytes, WRITE_BYTES)) end = await enqueue(partition, part, checkedBytes(part));
       return end;
     },
     /** Waits for what was appended. */
@@ -103,6 +102,17 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
       await flushing;
     },
   };
+}
+
+/** Bytes of some records, about. Throws `RecordsRefused` if one is too large for the log. */
+function checkedBytes(records: readonly EventRecord[]): number {
+  let bytes = 0;
+  for (const record of records) {
+    const size = recordBytes(record);
+    if (size > RECORD_BYTES / 2) encodeRecord(record);
+    bytes += size;
+  }
+  return bytes;
 }
 
 function refusedFor(cause: unknown): RecordsRefused {
