@@ -82,6 +82,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'listPutAsideRecords',
         summary: 'Lists records of the event log that could not be read or shown',
         response: { 200: Type.Object({ records: Type.Array(ref('PutAsideRecord')), total_size: Type.Integer() }) },
       },
