@@ -181,7 +181,7 @@ def flush_output():
             pass
 
 
-def text_of(error, skip):
+def text_of(error, skip, most=MAX_STACK):
     """The traceback without the frames of this file."""
     import traceback
 
@@ -189,9 +189,9 @@ def text_of(error, skip):
     for _ in range(skip):
         tb = tb.tb_next if tb is not None and tb.tb_next is not None else tb
     text = "".join(traceback.format_exception(type(error), error, tb)).rstrip("\n")
-    if len(text) <= MAX_STACK:
+    if len(text) <= most:
         return text
-    half = MAX_STACK // 2 - 32  # what happened stands at the end of a traceback, where it happened at its beginning
+    half = most // 2 - 32  # what happened stands at the end of a traceback, where it happened at its beginning
     return "%s … [cut from %d characters] … %s" % (text[:half], len(text), text[-half:])
 
 
@@ -287,7 +287,7 @@ def load(body):
     except BaseException as error:  # SystemExit too: a program that leaves while it is loaded has not been loaded
         leave_if_forked(1)
         flush_output()
-        report = {"errorCode": 1, "errorMessage": text_of(error, 2), "statusCode": 443}
+        report = {"errorCode": 1, "errorMessage": text_of(error, 2, MAX_STACK // 10), "statusCode": 443}
     else:
         flush_output()
         write_frame(LOADED, b"")

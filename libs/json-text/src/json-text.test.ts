@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { checkEnd, compact, jsonOrString, parseKeeping, pretty, rawText, readArray, skipSpace, skipValue, stringify } from './index.ts';
+import {
+  checkEnd,
+  compact,
+  compactBytes,
+  jsonOrString,
+  parseKeeping,
+  pretty,
+  rawText,
+  readArray,
+  skipSpace,
+  skipValue,
+  stringify,
+} from './index.ts';
 import { hostileJson } from './testing/hostile-json.ts';
 
 const NAMES = new Set(['result']);
@@ -86,6 +98,7 @@ describe('JSON text', () => {
         assert.equal(rawText(parsed.result), compact(text));
         assert.equal(compact(pretty(text)), compact(text));
         assert.ok(!/[\r\n]/.test(compact(text)));
+        assert.equal(compactBytes(Buffer.from(text)).toString(), compact(text));
       }),
     );
     assert.equal(pretty('[1.0, {"b": "{"}]'), '[\n  1.0,\n  {\n    "b": "{"\n  }\n]');

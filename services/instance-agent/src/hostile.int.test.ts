@@ -49,6 +49,35 @@ describe('A hostile function', () => {
     assert.equal(ended.result.toString(), '"well"');
   };
 
+  it('says whatever it likes on the channel of its runtime, and it becomes what any function may say', async () => {
+    // Frames as a runtime writes them, with results, errors and codes that none would write.
+    const forge = (kind: number, body: string): string => `
+import os, struct, time
+def handler(event, context):
+    seq = struct.pack("<I", event["seq"])
+    body = ${body}
+    os.write(3, struct.pack("<IB", len(body) + 1, ${kind}) + body)
+    time.sleep(1)
+`;
+    const instanceOf = async (code: string): Promise<AttemptEnded> =>
+      host.ended(host.run(await host.start(PYTHON, { 'index.py': code }), { seq: 1 }));
+    const notJson = await instanceOf(forge(20, 'seq + b"\\0\\0\\0\\0" + b"{not json,\\n\\xff"'));
+    assert.equal(JSON.parse(notJson.result.toString()), '{not json,\n\ufffd');
+    for (const [code, seen] of [
+      [200, 430],
+      [0, 430],
+      [499, 430],
+      [65_535, 430],
+      [437, 437],
+    ] as const) {
+      const failed = await instanceOf(forge(21, `seq + b"\\0\\0\\0\\0" + struct.pack("<H", ${code}) + b"no object" * 100000`));
+      assert.equal(failed.statusCode, seen);
+      assert.match((JSON.parse(failed.error.toString()) as { errorMessage: string }).errorMessage, /^no object/);
+      assert.ok(failed.error.length < 70_000);
+    }
+    await goesOn();
+  });
+
   it('leaves nothing behind: sessions of their own, double forks, grandchildren that stand still', async () => {
     for (const how of ['FORCE', 'GRACEFUL'] as const) {
       const id = host.run(await host.start(PYTHON, { 'index.py': LEAVES }));

@@ -71,7 +71,7 @@ describe('A web function', () => {
       ['/event-invoke', 'application/json', id, id, 'f', '128'],
     );
     const again = host.run(instance, { body: '{"n": 1}' });
-    assert.equal((await host.ended(again)).result.toString(), '{"n": 1}');
+    assert.equal((await host.ended(again)).result.toString(), '{"n":1}');
   });
 
   for (const [what, event, statusCode, result] of [

@@ -19,8 +19,8 @@ export const Frame = {
   RESULT_FREE: 27,
 } as const;
 
-/** A frame larger than this is no frame: the function has written to the channel itself. */
-export const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+/** A frame larger than this is no frame, for no runtime writes one: the function has written to the channel itself. */
+export const MAX_FRAME_BYTES = 8 * 1024 * 1024;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 

@@ -4,11 +4,11 @@ import { failureJson, MAX_RESULT_BYTES, readRuntimeError, resultOf } from './run
 
 describe('What a program answers', () => {
   for (const [body, result] of [
-    ['{"n": 1}', '{"n": 1}'],
+    ['{"n": 1}', '{"n":1}'],
     ['"END"', '"END"'],
     ['END', '"END"'],
     ['', 'null'],
-    [' 7\n', ' 7\n'],
+    [' 7\n', '7'],
     ['{"n": 1', '"{\\"n\\": 1"'],
     ['NaN', '"NaN"'],
   ] as const) {

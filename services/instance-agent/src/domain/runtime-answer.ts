@@ -1,23 +1,26 @@
 import { isUtf8 } from 'node:buffer';
+import { cutMiddle, cutText, LIMITS } from '@evenfall/event-model';
+import { compactBytes } from '@evenfall/json-text';
 
 /** The largest result of a function (SCF: 6 MB); more is 407. */
 export const MAX_RESULT_BYTES = 6 * 1024 * 1024;
-/** Of an error's message and of its stack: what is longer is cut. */
-const MAX_ERROR_TEXT = 32 * 1024;
+/** What JSON may have between its parts. */
+const BLANKS = ['\n', '\r', ' ', '\t'] as const;
 const NULL: Buffer = Buffer.from('null');
 
 /** What a function failed with, as JSON of SCF's form. */
 export type RuntimeError = { readonly message: string; readonly type?: string | undefined; readonly stack?: unknown };
 
 /**
- * The result of a function that answers with bytes: JSON stays as it is, anything else becomes a JSON string, nothing at all is null.
- * undefined if it is too large. Bytes that are no UTF-8 are read as if they were, with replacement characters.
+ * The result of a function that answers with bytes: JSON loses the blanks between its parts and keeps everything else, numbers as they are written;
+ * anything else becomes a JSON string, nothing at all is null. undefined if it is too large. Bytes that are no UTF-8 are read as if they were, with
+ * replacement characters. Hot: a result is parsed once here, and never again on its way.
  */
 export function resultOf(body: Buffer): Buffer | undefined {
   if (body.length > MAX_RESULT_BYTES) return undefined;
   if (body.length === 0) return NULL;
   const text = body.toString('utf8');
-  if (isUtf8(body) && isJson(text)) return body;
+  if (isUtf8(body) && isJson(text)) return BLANKS.some((blank) => body.includes(blank)) ? compactBytes(body) : body;
   const quoted = Buffer.from(JSON.stringify(text));
   return quoted.length > MAX_RESULT_BYTES ? undefined : quoted;
 }
@@ -41,8 +44,8 @@ export function failureJson(requestId: string, statusCode: number, { message, ty
   return Buffer.from(
     JSON.stringify({
       errorCode: -1,
-      errorMessage: cut(message),
-      ...(type === undefined || type === '' ? {} : { errorType: type.slice(0, 256) }),
+      errorMessage: cutText(message, LIMITS.errorTextBytes),
+      ...(type === undefined || type === '' ? {} : { errorType: cutText(type, LIMITS.nameBytes) }),
       requestId,
       ...(stackTrace === '' ? {} : { stackTrace }),
       statusCode,
@@ -55,7 +58,7 @@ export function failureJson(requestId: string, statusCode: number, { message, ty
  * header said of it.
  */
 export function readRuntimeError(body: Buffer, type = ''): RuntimeError {
-  const text = body.toString('utf8', 0, Math.min(body.length, 4 * MAX_ERROR_TEXT));
+  const text = body.toString('utf8');
   const parsed = parseObject(text);
   if (!parsed) return { message: text === '' ? 'user code exception caught' : text, type };
   const { errorMessage, errorType, stackTrace, trace } = parsed;
@@ -77,9 +80,9 @@ function parseObject(text: string): Readonly<Record<string, unknown>> | undefine
 
 /** A stack is text, a list of lines, or a list of frames `{path, line, label}` (the Go clients). */
 function stackText(stack: unknown): string {
-  if (typeof stack === 'string') return cut(stack);
+  if (typeof stack === 'string') return cutMiddle(stack, LIMITS.stackBytes);
   if (!Array.isArray(stack)) return '';
-  return cut(
+  return cutMiddle(
     stack
       .slice(0, 200)
       .map((frame: unknown) => {
@@ -89,13 +92,10 @@ function stackText(stack: unknown): string {
         return `${wordOf(label)} (${wordOf(path)}:${wordOf(line)})`;
       })
       .join('\n'),
+    LIMITS.stackBytes,
   );
 }
 
 function wordOf(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
-}
-
-function cut(text: string): string {
-  return text.length <= MAX_ERROR_TEXT ? text : `${text.slice(0, MAX_ERROR_TEXT)}…`;
 }

@@ -3,7 +3,7 @@ import { staticContextOf } from '../../domain/context.ts';
 import { callWriter, readInvokeReply, readReplyHead, type ReplyHead } from '../../domain/gob/messages.ts';
 import { GobFault, gobReader, type GobRead } from '../../domain/gob/read.ts';
 import { gobSplitter } from '../../domain/gob/split.ts';
-import { failureJson, MAX_RESULT_BYTES, resultOf, tooLargeMessage } from '../../domain/runtime-answer.ts';
+import { failureJson, MAX_RESULT_BYTES } from '../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, Invocation } from '../../ports.ts';
 import { knock } from './knock.ts';
 
@@ -43,9 +43,7 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
     if (error !== '') return failed(430, { message: error });
     const reply = readInvokeReply(body);
     if (reply.error) return failed(430, reply.error, reply.error.shouldExit);
-    const result = resultOf(reply.payload);
-    if (!result) return failed(407, { message: tooLargeMessage(reply.payload.length) });
-    events.onAnswered(seq, result, Infinity);
+    events.onAnswered(seq, reply.payload, Infinity);
     events.onFree();
   };
   const onMessage = (content: Buffer): void => {

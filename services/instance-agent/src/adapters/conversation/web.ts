@@ -1,6 +1,6 @@
 import { Agent as Connections, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { failureJson, MAX_RESULT_BYTES, resultOf, tooLargeMessage } from '../../domain/runtime-answer.ts';
+import { failureJson, MAX_RESULT_BYTES, tooLargeMessage } from '../../domain/runtime-answer.ts';
 import { webHeaders } from '../../domain/web-headers.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../ports.ts';
 import { knock } from './knock.ts';
@@ -82,9 +82,8 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       };
       if (typeof answer === 'string') return fail(430, `The function's server did not answer: ${answer}`);
       if (!isGood(answer)) return fail(430, sentenceOf(answer));
-      const result = answer.bytes > MAX_RESULT_BYTES ? undefined : resultOf(answer.body);
-      if (!result) return fail(407, tooLargeMessage(answer.bytes));
-      events.onAnswered(seq, result, Infinity);
+      if (answer.bytes > MAX_RESULT_BYTES) return fail(407, tooLargeMessage(answer.bytes));
+      events.onAnswered(seq, answer.body, Infinity);
       events.onFree();
     };
     call('POST', '/event-invoke', requestId, payload, '/invoke', onAnswer, () => events.onTaken(seq));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { failureJson, MAX_RESULT_BYTES, readRuntimeError, resultOf, tooLargeMessage } from '../../../domain/runtime-answer.ts';
+import { failureJson, MAX_RESULT_BYTES, readRuntimeError, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
 import { type Body, readBody } from './body.ts';
 import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
@@ -65,11 +65,8 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     if (route.kind === 'ERROR') fail(430, readRuntimeError(body.data, allowedType(errorType)));
     else if (late) fail(430, late);
     else if (work.isHook) events.onHookEnded(seq, true, '');
-    else {
-      const result = body.tooLarge ? undefined : resultOf(body.data);
-      if (result) events.onAnswered(seq, result, Infinity);
-      else fail(407, { message: tooLargeMessage(body.bytes), type: 'Function.ResponseSizeTooLarge' });
-    }
+    else if (body.tooLarge) fail(407, { message: tooLargeMessage(body.bytes), type: 'Function.ResponseSizeTooLarge' });
+    else events.onAnswered(seq, body.data, Infinity);
     if (desk.isWaiting()) events.onFree(); // FC's client has asked for the next one already
     if (body.tooLarge) {
       const errorMessage = `Exceeded maximum allowed payload size (${MAX_BODY_BYTES} bytes).`;
