@@ -16,7 +16,10 @@ export function boundedEvents(events: ConversationEvents, requestIdOf: (seq: num
     ...events,
     onAnswered(seq, body, tookMs) {
       const result = resultOf(body);
-      if (result) return events.onAnswered(seq, result, tookMs);
+      if (result) {
+        events.onAnswered(seq, result, tookMs);
+        return;
+      }
       const error = failureJson(requestIdOf(seq), 407, { message: tooLargeMessage(body.length) });
       events.onFailed(seq, { statusCode: 407, error, tookMs, mustExit: false });
     },
