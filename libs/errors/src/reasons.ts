@@ -48,6 +48,10 @@ export const REASONS = {
   AGENT_NOT_FOUND: row('NOT_FOUND', 'No agent "{agent_id}" is attached.'),
   EVENT_NOT_HELD: row('UNAVAILABLE', 'This queue replica does not hold event "{event_id}"; another may.'),
   EVENT_ENDED: row('FAILED_PRECONDITION', 'Event "{event_id}" has ended already: {state}.'),
+  IDEMPOTENCY_KEY_REUSED: row(
+    'ALREADY_EXISTS',
+    'The idempotency key names event "{event_id}", which was made of another request: payload, qualifier or delay differ (SHA-256 {request_sha256} here, {accepted_sha256} there).',
+  ),
   PAYLOAD_NOT_JSON: row('INVALID_ARGUMENT', 'The payload is not valid JSON: {detail}.'),
   PAYLOAD_TOO_LARGE: row('INVALID_ARGUMENT', 'The payload has {size_bytes} bytes; at most {max_bytes} are taken.', { httpStatus: 413 }),
   REQUEST_TOO_LARGE: row('INVALID_ARGUMENT', 'The request body is larger than {max_bytes} bytes.', { httpStatus: 413 }),

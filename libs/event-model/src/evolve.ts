@@ -101,6 +101,7 @@ function accepted(record: EventRecord, value: Accepted): StoredEvent {
       redrivenFrom: value.redrivenFrom,
       deliveries: NOBODY,
       originEventId: value.originEventId,
+      requestSha256: value.requestSha256,
     },
     policy: value.policy,
     payload: value.payload,
@@ -111,6 +112,7 @@ function accepted(record: EventRecord, value: Accepted): StoredEvent {
     terminationRequest: undefined,
     foldCount: 1,
     depth: value.depth,
+    functionUid: value.functionUid,
   };
 }
 
@@ -131,6 +133,7 @@ function attemptOf(number: number, value: AttemptStarted | undefined): Attempt {
     error: NOTHING,
     coldStartDetail: value?.coldStartDetail,
     memoryMb: value?.memoryMb ?? 0,
+    revision: value?.revision,
     stop: undefined,
   };
 }

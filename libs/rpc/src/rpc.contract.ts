@@ -38,11 +38,11 @@ const events: Implementation<EventServiceService> = {
   getDeadLetter: unimplemented,
   redriveDeadLetter: unimplemented,
   purgeDeadLetter: unimplemented,
-  batchCreateEvents: async (request) => ({ eventIds: request.submissions.map((one) => one.payload.toString()) }),
+  batchCreateEvents: async (request) => ({ eventIds: request.submissions.map((one) => one.payload.toString()), refused: [] }),
   async streamCreateEvents(requests) {
     const eventIds: string[] = [];
     for await (const { batch } of requests) eventIds.push(...(batch?.submissions.map((one) => one.payload.toString()) ?? []));
-    return { eventIds };
+    return { eventIds, refused: [] };
   },
   async *watchEvent(request, { signal }) {
     try {
@@ -77,6 +77,7 @@ const scheduler: Implementation<SchedulerServiceService> = {
   drainAgent: unimplemented,
   listAgents: unimplemented,
   listInstances: unimplemented,
+  noteFunctionChange: unimplemented,
 };
 
 /** One suite for every way of calling: a service cannot tell which it has. */

@@ -3,6 +3,7 @@ import type { LogPosition } from '@evenfall/contracts/queue/v1/queue_service';
 import { refuse } from '@evenfall/errors';
 import { postgresRefusal } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
+import { isUuid } from '@evenfall/time';
 import type { Pending, Watchers } from './domain/watchers.ts';
 import { appendLogLines } from './flows/append-log-lines.ts';
 import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
@@ -37,6 +38,13 @@ export type ApiPorts = {
 export function createApi(ports: ApiPorts): Implementation<EventStoreServiceService> {
   return {
     getEvent: (request) => orUnavailable(getEvent(ports, request)),
+    async getRequestDigests({ ids, after }) {
+      if (ids.length > 1_000) throw refuse('INVALID_FIELD', { field: 'ids', rule: 'at most 1000' });
+      await foldedUpTo(ports.barrier, after);
+      await Promise.all(ids.map((id) => ports.pending(id)?.written()));
+      const found = await orUnavailable(ports.events.getManyVersioned(ids.filter(isUuid)));
+      return { digests: found.map(({ event }) => ({ id: event.id, requestSha256: event.requestSha256 ?? '' })) };
+    },
     listEvents: (request) => orUnavailable(listEvents(ports, request)),
     listEventsByOffset: (request) => orUnavailable(listEventsByOffset(ports, request)),
     countEvents: (request) => orUnavailable(countEvents(ports, request)),

@@ -132,6 +132,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     parallelStarts,
     instances: [...instances.values()].map(reportOf),
     abilities: [...driver.abilities],
+    recalls: true,
     held: [...attempts.values()].map(({ eventId, number, partition }) => ({ eventId, attempt: number, partition })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {

@@ -14,6 +14,7 @@ import { getProvisioned } from './flows/get-provisioned.ts';
 import { invoke } from './flows/invoke.ts';
 import { closeStream, openStream } from './flows/know-agents.ts';
 import { listAgents, listInstances } from './flows/list.ts';
+import { noteChange } from './flows/note-change.ts';
 import type { SchedulerPorts } from './ports.ts';
 
 /** What others may ask of the scheduler. */
@@ -62,6 +63,10 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
           }
         });
       return responses;
+    },
+    noteFunctionChange: async ({ namespace, name }) => {
+      await noteChange(ports, namespace, name);
+      return {};
     },
     drainAgent: async (request) => drainAgent(ports, request),
     getProvisioned: (request) => Promise.resolve(getProvisioned(ports, request)),

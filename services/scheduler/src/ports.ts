@@ -24,6 +24,6 @@ export type SchedulerPorts = {
   readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;
   /** Asks the registry what is reserved and provisioned. */
   readonly concurrency: () => Promise<GetConcurrencyResponse>;
-  /** Yields once when it stands, and then at every change of a function; ends when some may have been missed. */
-  readonly watchFunctions: (signal: AbortSignal) => AsyncIterable<unknown>;
+  /** Yields once when it stands, without a name, and then at every change of a function; ends when some may have been missed. */
+  readonly watchFunctions: (signal: AbortSignal) => AsyncIterable<{ readonly namespace: string; readonly name: string }>;
 };

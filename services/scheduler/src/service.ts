@@ -15,7 +15,7 @@ import {
   provisionedCounts,
 } from './domain/cluster.ts';
 import { createStartRate } from './domain/start-rate.ts';
-import { runFollowConcurrency } from './loops/follow-concurrency.ts';
+import { runFollowFunctions } from './loops/follow-functions.ts';
 import { runTend } from './loops/tend.ts';
 import type { SchedulerPorts } from './ports.ts';
 
@@ -90,7 +90,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     used_mb: { doc: 'Memory of it that instances have.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
   });
   const stopping = new AbortController();
-  const loops = Promise.all([runTend(ports, settings.idleMs, stopping.signal), runFollowConcurrency(ports, stopping.signal)]);
+  const loops = Promise.all([runTend(ports, settings.idleMs, stopping.signal), runFollowFunctions(ports, stopping.signal)]);
   return {
     api: createApi(ports),
     async stop() {

@@ -30,6 +30,8 @@ export type AttemptAnswer = {
   readonly instance_id: string;
   readonly agent_id: string;
   readonly cold_start: boolean;
+  /** Of the function version it ran; null for one that never began. */
+  readonly revision: number | null;
   readonly start_time: string | null;
   readonly end_time: string | null;
   readonly outcome: string | null;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { EventPolicy } from '@evenfall/contracts/log/v1/record';
 import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
@@ -9,6 +10,9 @@ import { checkedPayload } from './payload.ts';
 
 /** The trigger of what comes by a door. */
 export const API_TRIGGER = 'api';
+
+/** How much of its age a delayed event has left at least when its delay is over. */
+const LEAST_LEFT_MS = 1_000;
 
 /** What all events of one call have in common. */
 export type SubmissionContext = {
@@ -24,9 +28,11 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
   const { fn, policy } = context;
   const key = submission.idempotencyKey;
   if (key !== '') checkKey(key);
-  const delayMs = boundedMs('delay', submission.delay, 0, policy.maxEventAgeMs) ?? 0;
+  // What is delayed for as long as its age could only expire.
+  const delayMs = boundedMs('delay', submission.delay, 0, Math.max(0, policy.maxEventAgeMs - LEAST_LEFT_MS)) ?? 0;
+  const payload = checkedPayload(submission.payload, context.maxPayloadBytes);
   return {
-    eventId: key === '' ? newUuidV7() : uuidOfName(fn.namespace, fn.name, key),
+    eventId: key === '' ? newUuidV7() : keyedId(fn, key),
     delay: delayMs > 0 ? durationOfMs(delayMs) : undefined,
     accepted: {
       namespace: fn.namespace,
@@ -35,7 +41,7 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
       version: fn.version,
       revision: fn.revision,
       trigger: API_TRIGGER,
-      payload: checkedPayload(submission.payload, context.maxPayloadBytes),
+      payload,
       policy,
       notBefore: undefined,
       keyed: key !== '',
@@ -44,8 +50,21 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
       redrivenFrom: '',
       originEventId: '',
       depth: 0,
+      functionUid: fn.uid,
+      requestSha256: key === '' ? undefined : requestDigest(context.qualifier, delayMs, payload),
     },
   };
+}
+
+/** A key belongs to the function itself: one that was made anew under the name has none of the keys of before. */
+function keyedId({ uid, namespace, name }: FunctionMessage, key: string): string {
+  return uid === '' ? uuidOfName(namespace, name, key) : uuidOfName(uid, key);
+}
+
+/** What tells two requests with one key apart. Parts are joined unambiguously. */
+function requestDigest(qualifier: string, delayMs: number, payload: Buffer): string {
+  const head = `${Buffer.byteLength(qualifier)}:${qualifier} ${delayMs} `;
+  return createHash('sha256').update(head).update(payload).digest('hex');
 }
 
 /** A well-formed W3C trace context; anything else counts as none (W3C Trace Context §3.2.2.5: ignore what cannot be parsed). */

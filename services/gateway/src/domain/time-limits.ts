@@ -8,6 +8,8 @@ export const LIMITS_MS = {
   purge: 60_000,
   /** A function change, a code package of 50 MB included. */
   change: 60_000,
+  /** Telling the scheduler of a change: it asks the registry once. The registry's watch tells it too. */
+  noteChange: 2_000,
   /** Until a signal's delivery is known, or a force stop is over. */
   terminate: 60_000,
   /** `wait=ended` (event_service.proto, WAIT_ENDED). */

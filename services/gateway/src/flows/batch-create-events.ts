@@ -1,10 +1,11 @@
-import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
-import type { BatchCreateEventsRequest, BatchCreateEventsResponse } from '@evenfall/contracts/v1/event_service';
+import type { LogPosition, NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { BatchCreateEventsRequest, BatchCreateEventsResponse, RefusedSubmission } from '@evenfall/contracts/v1/event_service';
 import { isRefusal, refuse, Refusal } from '@evenfall/errors';
 import { eventPolicyOf } from '@evenfall/event-model';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
+import { reusedKeys, reuseOf } from './read-back.ts';
 import { runnableFunction } from './resolve.ts';
 
 /** Events one batch may hold. */
@@ -12,7 +13,10 @@ export const MAX_BATCH_EVENTS = 1_000;
 /** Bytes of all payloads of one batch: what the parts behind take in one message, with room to spare. */
 export const MAX_BATCH_BYTES = 32 * 1024 * 1024;
 
-/** Accepts up to 1,000 events of one function, all or none. A key that comes twice is one event. */
+/**
+ * Accepts up to 1,000 events of one function, all or none. A key that comes twice is one event; a submission whose key names an event of another request is
+ * refused by itself.
+ */
 export async function batchCreateEvents(
   gateway: Gateway,
   caller: Caller,
@@ -34,20 +38,47 @@ export async function batchCreateEvents(
     traceparent: caller.traceparent,
     maxPayloadBytes: gateway.limits.maxPayloadBytes,
   };
-  const events: NewEvent[] = [];
-  const eventIds: string[] = [];
-  const keyed = new Set<string>();
-  for (const [index, submission] of submissions.entries()) {
-    const created = atIndex(index, () => newEventOf(submission, context));
-    eventIds.push(created.eventId);
-    if (created.accepted?.keyed) {
-      if (keyed.has(created.eventId)) continue;
-      keyed.add(created.eventId);
-    }
-    events.push(created);
+  const made = submissions.map((submission, index) => atIndex(index, () => newEventOf(submission, context)));
+  const first = new Map<string, NewEvent>();
+  for (const created of made) if (!first.has(created.eventId)) first.set(created.eventId, created);
+  const { positions } = await gateway.queue.acceptEvents({ events: [...first.values()] }, { timeoutMs: LIMITS_MS.accept });
+  const keyed = [...first.values()].filter(({ accepted }) => accepted?.keyed);
+  return answerOf(made, first, await refusalsOf(gateway, keyed, positions, keyed.length === first.size));
+}
+
+/** What keyed events are refused with, by id. Where nobody can say whose the keys are, that is the answer of them, and of the whole call if all have keys. */
+async function refusalsOf(
+  gateway: Gateway,
+  keyed: readonly NewEvent[],
+  positions: LogPosition[],
+  areAll: boolean,
+): Promise<ReadonlyMap<string, Refusal>> {
+  try {
+    return await reusedKeys(gateway, keyed, positions);
+  } catch (error) {
+    if (areAll || !isRefusal(error)) throw error; // the others are accepted: to send them again would make them twice
+    return new Map(keyed.map(({ eventId }) => [eventId, error]));
   }
-  await gateway.queue.acceptEvents({ events }, { timeoutMs: LIMITS_MS.accept });
-  return { eventIds };
+}
+
+/** Every submission answers for itself: by its id, or by its refusal. */
+function answerOf(
+  made: readonly NewEvent[],
+  first: ReadonlyMap<string, NewEvent>,
+  reused: ReadonlyMap<string, Refusal>,
+): BatchCreateEventsResponse {
+  const refused: RefusedSubmission[] = [];
+  const eventIds = made.map((created, index) => {
+    const { eventId } = created;
+    // Where the key named an event before, every submission is measured by that one; else by the first of the batch.
+    const known = reused.get(eventId);
+    const accepted = known?.metadata['accepted_sha256'] ?? first.get(eventId)?.accepted?.requestSha256;
+    const refusal = known && known.reason !== 'IDEMPOTENCY_KEY_REUSED' ? known : reuseOf(created, accepted);
+    if (!refusal) return eventId;
+    refused.push({ index, reason: refusal.reason, message: refusal.message, metadata: { ...refusal.metadata } });
+    return '';
+  });
+  return { eventIds, refused };
 }
 
 /** Lets a refusal say which event of the batch it is about. */

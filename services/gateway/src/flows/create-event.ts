@@ -6,9 +6,13 @@ import { msOfDuration } from '@evenfall/time';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
+import { keyedEvent } from './read-back.ts';
 import { runnableFunction } from './resolve.ts';
 
-/** Accepts one event: it is answered once the log has it, and shown as accepted without being read back. */
+/**
+ * Accepts one event: it is answered once the log has it, and shown as accepted without being read back. With a key it is: the key may name an event that
+ * was there before.
+ */
 export async function createEvent(gateway: Gateway, caller: Caller, request: CreateEventRequest): Promise<CreateEventResponse> {
   const { fn, qualifier } = await runnableFunction(gateway, request);
   const created = newEventOf(request.submission ?? EventSubmission.create(), {
@@ -20,7 +24,8 @@ export async function createEvent(gateway: Gateway, caller: Caller, request: Cre
   });
   const acceptedMs = gateway.clock.now();
   // Not cancelled with its caller: whether an append that was under way counts would be anybody's guess.
-  await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  if (created.accepted?.keyed) return { event: await keyedEvent(gateway, created, positions) };
   return { event: queuedEvent(created, acceptedMs) };
 }
 
@@ -48,5 +53,6 @@ export function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: 
     redrivenFrom: accepted?.redrivenFrom ?? '',
     deliveries: [],
     originEventId: '',
+    requestSha256: accepted?.requestSha256,
   };
 }

@@ -16,8 +16,8 @@ import { checkFunctionName } from '../domain/names.ts';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
-import { queuedEvent } from './create-event.ts';
 import { getEvent } from './get-event.ts';
+import { keyedEvent } from './read-back.ts';
 import { runnableFunction } from './resolve.ts';
 
 /** Lists dead letters of one function. One that does not exist (any more) may still have some. */
@@ -66,9 +66,8 @@ export async function redriveDeadLetter(
     eventId: redrivenId(event),
     accepted: made.accepted && { ...made.accepted, trigger, keyed: true, redrivenFrom: event.id },
   };
-  const acceptedMs = gateway.clock.now();
-  await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
-  return { event: queuedEvent(created, acceptedMs) };
+  const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  return { event: await keyedEvent(gateway, created, positions) };
 }
 
 async function findDeadLetter(gateway: Gateway, id: string): Promise<Awaited<ReturnType<typeof getDeadLetter>> | undefined> {

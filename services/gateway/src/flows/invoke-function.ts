@@ -28,6 +28,7 @@ export async function invokeFunction(gateway: Gateway, caller: Caller, request: 
         runningOnAgentId: '',
         synchronous: true,
         partition: 0,
+        functionUid: fn.uid,
         perhapsGiven: false, // of the log, which it is not in
       },
       queueTimeout: durationOfMs(queueMs),

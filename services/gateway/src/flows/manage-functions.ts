@@ -13,6 +13,18 @@ export type FunctionFlows = {
   ) => ReturnType<ClientOf<typeof FunctionServiceService>[K]>;
 };
 
+/**
+ * Has the scheduler ask anew what the function is, so that what starts after a change was answered runs the new code. One that cannot be reached hears
+ * of it by the registry's watch.
+ */
+async function tellScheduler({ scheduler, log }: Gateway, namespace: string, name: string): Promise<void> {
+  try {
+    await scheduler.noteFunctionChange({ namespace, name }, { timeoutMs: LIMITS_MS.noteChange });
+  } catch (error) {
+    log.warn('the scheduler was not reached with a change; the watch tells it', { namespace, function: name, error: String(error) });
+  }
+}
+
 export function functionFlows(gateway: Gateway): FunctionFlows {
   const { functions, cache } = gateway;
   const change = { timeoutMs: LIMITS_MS.change };
@@ -24,6 +36,7 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
       return await run();
     } finally {
       cache.forget(namespace, name); // a change that seems to have failed may have happened
+      await tellScheduler(gateway, namespace, name);
     }
   };
   return {

@@ -1,4 +1,8 @@
-import type { StreamCreateEventsRequest, StreamCreateEventsResponse } from '@evenfall/contracts/v1/event_service';
+import type {
+  BatchCreateEventsResponse,
+  StreamCreateEventsRequest,
+  StreamCreateEventsResponse,
+} from '@evenfall/contracts/v1/event_service';
 import { refuse } from '@evenfall/errors';
 import type { Caller, Gateway } from '../ports.ts';
 import { batchCreateEvents } from './batch-create-events.ts';
@@ -15,15 +19,21 @@ export async function streamCreateEvents(
   caller: Caller,
   requests: AsyncIterable<StreamCreateEventsRequest>,
 ): Promise<StreamCreateEventsResponse> {
-  const batches: Promise<readonly string[]>[] = [];
+  const batches: Promise<BatchCreateEventsResponse>[] = [];
   let failed = false;
   for await (const { batch } of requests) {
     if (!batch) throw refuse('INVALID_FIELD', { field: 'batch', rule: 'every message carries a batch' });
-    const accepted = batchCreateEvents(gateway, caller, batch).then(({ eventIds }) => eventIds);
+    const accepted = batchCreateEvents(gateway, caller, batch);
     accepted.catch(() => (failed = true));
     batches.push(accepted);
     if (batches.length >= WINDOW) await batches[batches.length - WINDOW];
     if (failed) break;
   }
-  return { eventIds: (await Promise.all(batches)).flat() };
+  const answer: StreamCreateEventsResponse = { eventIds: [], refused: [] };
+  for (const { eventIds, refused } of await Promise.all(batches)) {
+    const before = answer.eventIds.length;
+    answer.eventIds.push(...eventIds);
+    answer.refused.push(...refused.map((one) => ({ ...one, index: before + one.index })));
+  }
+  return answer;
 }

@@ -168,6 +168,13 @@ export function fakeWorld(): World {
           acceptEvents: async ({ events }) => {
             if (world.queueFailure) throw world.queueFailure;
             world.accepted.push(...events);
+            // As the log has it: the first of an id counts.
+            for (const { eventId: id, accepted } of events)
+              if (accepted?.keyed && !world.events.has(id)) {
+                const { namespace, function: fn, qualifier, version, trigger, requestSha256, redrivenFrom } = accepted;
+                const named = { namespace, function: fn, qualifier, version, trigger, requestSha256, redrivenFrom };
+                world.events.set(id, Event.create({ id, state: 1, createTime: new Date(0), ...named }));
+              }
             return { positions: [{ partition: 1, endOffset: 1n }] };
           },
           terminateEvent: async (request) => {
@@ -201,6 +208,7 @@ export function fakeWorld(): World {
           return world.invokeAnswer;
         },
         listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })] }),
+        noteFunctionChange: async () => ({}),
         drainAgent: async ({ agentId, deadline }) => {
           if (agentId !== 'a1') throw refuse('AGENT_NOT_FOUND', { agent_id: agentId });
           world.drains.push({ agentId, deadline });
@@ -212,6 +220,12 @@ export function fakeWorld(): World {
         getHealth: async () => ({ faults: [] }),
         listPutAsideRecords: async () => ({ records: [], totalSize: 0n }),
         getEvent: async ({ id }) => ({ event: event(id) }),
+        getRequestDigests: async ({ ids }) => ({
+          digests: ids.flatMap((id) => {
+            const found = world.events.get(id);
+            return found ? [{ id, requestSha256: found.requestSha256 ?? '' }] : [];
+          }),
+        }),
         listEvents: async (request) => {
           world.lists.push(request);
           if (request.pageToken === 'bad') throw refuse('INVALID_PAGE_TOKEN');

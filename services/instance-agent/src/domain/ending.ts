@@ -18,4 +18,5 @@ export type StartFault = {
   readonly statusCode: number;
   readonly message: string;
   /** JSON text, where the runtime wrote it. */ readonly error?: Buffer;
+  /** Whether its code package is no longer there: what waits for the instance may run on a newer revision. */ readonly codeMissing?: boolean;
 };

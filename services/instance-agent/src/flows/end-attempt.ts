@@ -66,15 +66,16 @@ export function finishInstance(agent: Agent, instance: Instance, died: Ending): 
   instance.current = undefined;
   agent.deadlines.set(instance, Number.POSITIVE_INFINITY);
   const startFailed = !instance.ready && ending.kind !== 'RETIRED';
+  const isCodeMissing = ending.kind === 'START_FAILED' && ending.fault.codeMissing === true;
   const gone = (): void => {
     agent.instances.delete(instance.id);
-    const value = { startFailed, reason: reasonOf(ending) };
+    const value = { startFailed, reason: reasonOf(ending), codeMissing: isCodeMissing };
     agent.outbox.change({ instanceId: instance.id, change: { $case: 'gone', value } });
   };
   // Lines of a start that failed are all there is to explain it: they go with the attempt that waited for it.
   const ofHost = ending.kind === 'LOST' || ending.kind === 'DRAINED';
   for (const waiting of instance.waiting.splice(0)) {
-    if (instance.ready && !ofHost) giveBack(agent, waiting);
+    if ((instance.ready && !ofHost) || isCodeMissing) giveBack(agent, waiting);
     else endAttempt(agent, waiting, ending);
   }
   if (attempt && attempt.phase === 'WAITING') {

@@ -93,6 +93,7 @@ function startOf(agent: Agent, instance: Instance, attempt: Attempt): AttemptSta
     coldStartDetail: attempt.coldStart,
     startTime: new Date(attempt.startTimeMs),
     memoryMb: instance.fn.memoryMb,
+    revision: instance.fn.revision,
   };
 }
 

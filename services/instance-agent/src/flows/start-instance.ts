@@ -1,5 +1,6 @@
 import type { StartInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { isRefusal } from '@evenfall/errors';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
@@ -41,7 +42,8 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
   } catch (error) {
     agent.log.error('An instance could not be started', error, { instance: instance.id, function: instance.fn.name });
     const message = error instanceof Error ? error.message : String(error);
-    fail(agent, instance, { statusCode: 500, message: `The instance could not be started: ${message}` });
+    const codeMissing = isRefusal(error) && error.reason === 'CODE_PACKAGE_NOT_FOUND';
+    fail(agent, instance, { statusCode: 500, message: `The instance could not be started: ${message}`, codeMissing });
   }
 }
 

@@ -11,6 +11,9 @@ const RETIRED = { kind: 'RETIRED' } as const;
 /** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
 export function stopAttempt(agent: Agent, request: StopAttempt): void {
   const attempt = agent.attempts.get(keyOf(request.eventId, request.attempt));
+  // Asked back, if it has not started. What is not here, or has started, needs no other answer than its own.
+  const isOnlyAskedBack = request.mode === Mode.UNSPECIFIED;
+  if (isOnlyAskedBack && attempt?.phase !== 'WAITING') return;
   if (!attempt) return reportUnknownAttempt(agent, request);
   switch (attempt.phase) {
     case 'WAITING':

@@ -76,6 +76,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
       synchronous: false,
       partition: entry.partition,
       perhapsGiven: entry.perhapsGiven,
+      functionUid: entry.stored.functionUid,
     };
     batch(assignmentBytes(assignment)).assignments.push(assignment);
   };

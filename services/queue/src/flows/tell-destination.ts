@@ -64,6 +64,7 @@ async function tellFunction({ queue, destinations, lanes }: Ports, owed: Owed, t
       redrivenFrom: '',
       originEventId: owed.id,
       depth,
+      functionUid: fn.uid,
     },
   };
   await acceptEvents(queue, lanes, { events: [made] });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { CreateFunctionRequest, CreateFunctionResponse } from '@evenfall/contracts/v1/function_service';
 import { refuse } from '@evenfall/errors';
@@ -27,6 +28,7 @@ export async function createFunction(registry: Registry, request: CreateFunction
       codeSizeBytes: BigInt(code?.data.length ?? 0),
       createTime: now,
       updateTime: now,
+      uid: randomUUID(),
     },
     code,
   );

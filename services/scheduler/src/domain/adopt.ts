@@ -23,6 +23,8 @@ export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, no
     started: undefined,
     ended: undefined,
     stop: undefined,
+    recalled: false,
+    askedBack: false,
     sentMs: nowMs,
   };
   cluster.attempts.set(eventId, attempt);

@@ -19,6 +19,7 @@ export function createAttemptQueue(): AttemptQueue {
       }
       return undefined;
     },
+    all: () => [...front, ...rest],
     remove(attempt) {
       const at = front.indexOf(attempt);
       if (at >= 0) front.splice(at, 1);

@@ -43,6 +43,7 @@ function reportOf({ eventId, attempt, partition }: Named, report: NonNullable<At
 
 /** An end the scheduler itself declares. */
 export function declaredEnd(
+  eventId: string,
   outcome: typeof Outcome.LOST | typeof Outcome.START_FAILED,
   statusCode: number,
   message: string,
@@ -53,7 +54,7 @@ export function declaredEnd(
     statusCode,
     result: NOTHING,
     resultTruncated: false,
-    error: Buffer.from(JSON.stringify({ errorCode: -1, errorMessage: message, statusCode })),
+    error: Buffer.from(JSON.stringify({ errorCode: -1, errorMessage: message, requestId: eventId, statusCode })),
     endTime: new Date(nowMs),
     durationMs: 0,
     memoryBytes: 0n,

@@ -1,5 +1,6 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import { isOutdated } from './revisions.ts';
 import type { Agent, Pool } from './types.ts';
 
 /** What waits may take so long to be gone; about what a cold start costs. */
@@ -13,8 +14,11 @@ const FULL = 0.85;
 /** How many instances to start, and whether also on a host whose processors are busy. */
 export type StartsWanted = { readonly count: number; readonly pressing: boolean };
 
-/** How many instances of a function may still take events: not those on a host that drains, nor those of which only leftovers run. */
+/**
+ * How many instances of a function may still take events: not those on a host that drains, nor those of which only leftovers
+ * run, nor those that are replaced. */
 export function usableInstances(pool: Pool, agents: Iterable<Agent>): number {
+  if (pool.isMixed) return [...pool.instances].filter((one) => !isOutdated(one) && !one.agent.drain && one.state !== 'SETTLING').length;
   for (const { drain } of agents)
     if (drain) return [...pool.instances].filter(({ agent, state }) => !agent.drain && state !== 'SETTLING').length;
   return pool.instances.size - pool.settling;

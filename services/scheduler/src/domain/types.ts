@@ -50,6 +50,8 @@ export type Agent = {
   /** Monotonic time of its last sign of life. */
   lastSeenMs: number;
   readonly instances: Map<string, Instance>;
+  /** Whether it leaves an attempt alone that is asked back and has started. */
+  recalls: boolean;
   /** Whether all queue replicas know of it: it is given nothing before. */
   isKnown: boolean;
   /** Set once it drains: nothing new goes to it. Wall clock; undefined until it has said when. */
@@ -89,6 +91,10 @@ export type LiveAttempt = {
   ended: AttemptEnded | undefined;
   /** Asked to stop while it had not started, or while its agent was away. */
   stop: StopAttempt | undefined;
+  /** Whether its agent was asked to give it back if it has not started, because its instance is of an older revision: it is placed again then. */
+  recalled: boolean;
+  /** Whether its queue replica has asked for it back. */
+  askedBack: boolean;
   /** Monotonic time it was handed to its instance. */
   sentMs: number;
 };
@@ -118,8 +124,16 @@ export type Pool = {
   lastFailure: string;
   /** What new instances run; undefined until the registry has said. */
   spec: Fn | undefined;
-  /** Set while the registry is asked. */
-  resolving: boolean;
+  /** Whether that may have changed: nothing starts before the registry has said it again. */
+  stale: boolean;
+  /** Set while the registry is asked; settles when nothing is stale any more, or it could not say. Never rejects. */
+  resolving: Promise<void> | undefined;
+  /** Oldest revision whose instances may take an attempt: all below it are replaced. Infinite while there is no such version. */
+  oldest: number;
+  /** Whether some of its instances may be of an older revision. */
+  isMixed: boolean;
+  /** Newest revision whose code package an agent did not find; 0 for none. */
+  missingCode: number;
   readonly idle: Instance[];
   readonly instances: Set<Instance>;
   starting: number;
@@ -141,6 +155,8 @@ export type AttemptQueue = {
   push(attempt: LiveAttempt): void;
   /** Puts one back that was taken too early. */
   unshift(attempt: LiveAttempt): void;
+  /** All of them, in any order; they may be taken out meanwhile. */
+  all(): LiveAttempt[];
   shift(): LiveAttempt | undefined;
   remove(attempt: LiveAttempt): boolean;
   /** Takes out those of a queue replica behind the first `kept`, the newest first. */

@@ -10,6 +10,8 @@ import type { SchedulerPorts } from '../ports.ts';
 import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
 import { meetAgent, releaseHeld } from './know-agents.ts';
+import { replaceInstance } from './use-spec.ts';
+import { isOutdated } from '../domain/revisions.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { askAgent } from './take-assignment.ts';
 import { takeInstanceChange, takeReport } from './take-report.ts';
@@ -55,6 +57,7 @@ export function attachAgent(
     send: undefined,
     lastSeenMs: nowMs,
     instances: new Map(),
+    recalls: false,
     isKnown: false,
     drain: undefined,
     close: undefined,
@@ -65,6 +68,7 @@ export function attachAgent(
   agent.capacityMb = hello.capacityMb;
   agent.parallelStarts = hello.parallelStarts;
   agent.abilities = hello.abilities;
+  agent.recalls = hello.recalls ?? false;
   agent.attachTimeMs = ports.clock.now();
   agent.outgoing = undefined;
   agent.send = send;
@@ -87,6 +91,11 @@ export function attachAgent(
     if (attempt.stop && attempt.stop.mode !== Mode.UNSPECIFIED && (attempt.instance?.agent === agent || held.has(attempt)))
       outgoingOf(agent).stops.push(attempt.stop);
   }
+  for (const instance of [...agent.instances.values()])
+    if (isOutdated(instance)) {
+      instance.pool.isMixed = true;
+      replaceInstance(ports, instance);
+    }
   meetAgent(ports, agent);
   releaseHeld(ports);
   for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) placeAttempts(ports, pool);
@@ -136,7 +145,7 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
 
 /** Declares an attempt lost: its host is gone, or came back without it. */
 export function loseAttempt(ports: SchedulerPorts, attempt: LiveAttempt): void {
-  const lost = declaredEnd(Outcome.LOST, 500, 'The host of the attempt was lost', ports.clock.now());
+  const lost = declaredEnd(attempt.assignment.eventId, Outcome.LOST, 500, 'The host of the attempt was lost', ports.clock.now());
   attempt.ended = { ...lost, started: attempt.started };
   attempt.sink.report(endedReport(attempt.assignment, attempt.ended));
 }

@@ -29,7 +29,7 @@ function fill(ports: SchedulerPorts, pool: Pool, nowMs: number): void {
   const missing = missingOf(pool);
   pool.hindrance = '';
   if (missing === 0) ports.cluster.account.short.delete(pool);
-  if (missing === 0 || !pool.spec) return;
+  if (missing === 0 || !pool.spec || pool.stale) return;
   if (nowMs < pool.startsAfterMs) {
     const seconds = Math.ceil((pool.startsAfterMs - nowMs) / 1_000);
     pool.hindrance =

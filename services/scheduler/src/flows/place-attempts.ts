@@ -1,28 +1,32 @@
-import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
-import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { blockOf } from '../domain/account.ts';
-import { addInstance, forgetAttempt, setInstanceState } from '../domain/cluster.ts';
-import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
+import { addInstance, setInstanceState } from '../domain/cluster.ts';
+import { outgoingOf } from '../domain/messages.ts';
 import { placeInstance, startsWanted, takesWork, usableInstances } from '../domain/scaling.ts';
 import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
+import { isOfAnother, isOutdated } from '../domain/revisions.ts';
 import { makeRoom, makeWay, shedOverReserved } from './make-room.ts';
-import { stopInstance } from './stop-instance.ts';
+import { endUnstarted, failWaiting, GONE, useNoSpec, useSpec } from './use-spec.ts';
+
+const NO_CODE = 'The code package of the function is no longer there';
 
 /** Gives what waits to what is idle, and starts instances for the rest where that pays. */
 export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
-  // What waits may ask for a revision newer than the one that is known: it must not run on an older one.
-  if (!pool.spec || pool.resolving) return resolvePool(ports, pool);
+  // What is known may be of before a change: nothing must start on it.
+  if (!pool.spec || pool.stale || pool.resolving) {
+    void resolvePool(ports, pool);
+    return;
+  }
   if (ports.cluster.account.totalMb === undefined) return; // nobody has said yet who may have how much
   const nowMs = ports.clock.monotonic();
   shedOverReserved(ports, pool);
   while (pool.waiting.size > 0) {
-    const instance = pool.idle.findLast(({ agent }) => takesWork(agent));
+    const instance = pool.idle.findLast((one) => takesWork(one.agent) && !isOutdated(one));
     if (!instance) break;
-    const attempt = pool.waiting.shift();
+    const attempt = takeWaiting(ports, pool);
     if (attempt) handOver(instance, attempt, nowMs);
   }
   if (nowMs < pool.startsAfterMs) return; // looked at again in every round
@@ -33,46 +37,48 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
   for (let i = 0; i < count && startInstance(ports, pool, pool.spec, pressing, nowMs); i++);
 }
 
-/** Asks the registry for the newest revision, replaces what is older, and goes on. */
-export function resolvePool(ports: SchedulerPorts, pool: Pool): void {
-  if (pool.resolving) return;
-  pool.resolving = true;
+/** Asks the registry what a version is now, replaces what is older, and goes on. Settles when that is done; asked meanwhile, it is asked again. */
+export function resolvePool(ports: SchedulerPorts, pool: Pool): Promise<void> {
+  pool.resolving ??= resolve(ports, pool).finally(() => {
+    pool.resolving = undefined;
+    if (pool.waiting.size > 0) placeAttempts(ports, pool);
+    flushAgents(ports);
+  });
+  return pool.resolving;
+}
+
+async function resolve(ports: SchedulerPorts, pool: Pool): Promise<void> {
   const [namespace = '', fn = '', version = ''] = pool.key.split('/');
-  ports.resolve(namespace, fn, version).then(
-    (spec) => {
-      pool.resolving = false;
-      useSpec(ports, pool, spec);
-      placeAttempts(ports, pool);
-      flushAgents(ports);
-    },
-    (error: unknown) => {
-      pool.resolving = false;
+  do {
+    pool.stale = false;
+    try {
+      useSpec(ports, pool, await ports.resolve(namespace, fn, version));
+    } catch (error) {
+      pool.stale = true; // asked again by whatever waits next
+      const isGone = isRefusal(error) && (error.reason === 'FUNCTION_NOT_FOUND' || error.reason === 'QUALIFIER_NOT_FOUND');
+      if (isGone) return useNoSpec(ports, pool);
       if (!isRefusal(error)) ports.log.error('could not resolve a function', error, { function: pool.key });
-      const gone = isRefusal(error) && (error.reason === 'FUNCTION_NOT_FOUND' || error.reason === 'QUALIFIER_NOT_FOUND');
-      failWaiting(ports, pool, gone ? 435 : 500, gone ? 'The function no longer exists' : 'The registry cannot be reached');
-    },
-  );
-}
-
-/** Takes a newer revision over. */
-export function useSpec(ports: SchedulerPorts, pool: Pool, spec: Fn): void {
-  if (pool.spec && pool.spec.revision >= spec.revision) return;
-  pool.spec = spec;
-  for (const instance of [...pool.idle]) if (instance.revision < spec.revision) stopInstance(ports, instance, Cause.UPDATE);
-}
-
-function failWaiting(ports: SchedulerPorts, pool: Pool, statusCode: number, message: string): void {
-  for (let attempt = pool.waiting.shift(); attempt; attempt = pool.waiting.shift()) {
-    forgetAttempt(ports.cluster, attempt);
-    attempt.sink.report(endedReport(attempt.assignment, declaredEnd(Outcome.START_FAILED, statusCode, message, ports.clock.now())));
+      return failWaiting(ports, pool, 500, 'The registry cannot be reached');
+    }
+  } while (pool.stale);
+  if (pool.spec && pool.spec.revision <= pool.missingCode) {
+    pool.stale = true;
+    failWaiting(ports, pool, 435, NO_CODE);
   }
+}
+
+/** Takes out the attempt that has waited longest. One of a function that had the name before ends here. */
+function takeWaiting(ports: SchedulerPorts, pool: Pool): LiveAttempt | undefined {
+  for (let attempt = pool.waiting.shift(); attempt; attempt = pool.waiting.shift()) {
+    if (!isOfAnother(pool, attempt)) return attempt;
+    endUnstarted(ports, attempt, 435, GONE);
+  }
+  return undefined;
 }
 
 function handOver(instance: Instance, attempt: LiveAttempt, nowMs: number): void {
   setInstanceState(instance, 'BUSY', nowMs);
-  instance.attempt = attempt;
-  attempt.instance = instance;
-  attempt.sentMs = nowMs;
+  bind(instance, attempt, nowMs);
   outgoingOf(instance.agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
 }
 
@@ -85,14 +91,19 @@ function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, pressing: bo
   const agent = placeInstance(agents.values(), spec.memoryMb, pressing);
   if (!agent) makeRoom(ports, pool, spec.memoryMb, nowMs);
   if (!agent || !ports.startRate.take(nowMs)) return false;
-  const attempt = pool.waiting.shift();
+  const attempt = takeWaiting(ports, pool);
   if (!attempt) return false;
   const instance = addInstance(agent, pool, ports.newId(), spec, 'STARTING', nowMs);
   ports.counters.instance_starts_total++;
   outgoingOf(agent).startInstances.push({ instanceId: instance.id, function: spec, ahead: false });
+  bind(instance, attempt, nowMs);
+  outgoingOf(agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
+  return true;
+}
+
+function bind(instance: Instance, attempt: LiveAttempt, nowMs: number): void {
   instance.attempt = attempt;
   attempt.instance = instance;
   attempt.sentMs = nowMs;
-  outgoingOf(agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
-  return true;
+  attempt.recalled = false;
 }

@@ -7,7 +7,6 @@ import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } fr
 import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { isAccountedFor } from './know-agents.ts';
-import { resolvePool } from './place-attempts.ts';
 
 /** Takes an attempt in, or tells again what is known of it. Answers the pool that has something new to place. */
 export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, sink: ReportSink): Pool | undefined {
@@ -21,7 +20,17 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
     if (known.ended) sink.report(endedReport(assignment, known.ended));
     return undefined;
   }
-  const attempt: LiveAttempt = { assignment, sink, instance: undefined, started: undefined, ended: undefined, stop: undefined, sentMs: 0 };
+  const attempt: LiveAttempt = {
+    assignment,
+    sink,
+    instance: undefined,
+    started: undefined,
+    ended: undefined,
+    stop: undefined,
+    recalled: false,
+    askedBack: false,
+    sentMs: 0,
+  };
   cluster.attempts.set(assignment.eventId, attempt);
   if (assignment.runningOnAgentId !== '') {
     askAgent(ports, attempt);
@@ -34,7 +43,8 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   const pool = poolOf(cluster, assignment.namespace, assignment.function, assignment.version);
   if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
   pool.waiting.push(attempt);
-  if (pool.spec && pool.spec.revision < assignment.revision) resolvePool(ports, pool);
+  // It may name a revision that the watch has not told of yet.
+  if (pool.spec && pool.spec.revision < assignment.revision) pool.stale = true;
   return pool;
 }
 
@@ -50,7 +60,7 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
   const attempt = ports.cluster.attempts.get(stop.eventId);
   if (!attempt || attempt.assignment.attempt !== stop.attempt) {
     if (stop.mode === Mode.UNSPECIFIED) return sink.report(revokedReport(stop));
-    sink.report(endedReport(stop, declaredEnd(Outcome.LOST, 500, 'The attempt is not known', ports.clock.now())));
+    sink.report(endedReport(stop, declaredEnd(stop.eventId, Outcome.LOST, 500, 'The attempt is not known', ports.clock.now())));
     return;
   }
   attempt.sink = sink;
@@ -64,8 +74,11 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
     forgetAttempt(ports.cluster, attempt);
     return sink.report(revokedReport(stop));
   }
-  if (stop.mode === Mode.UNSPECIFIED) return; // it was only asked back, and it has gone
-  attempt.stop = stop;
+  const isOnlyAskedBack = stop.mode === Mode.UNSPECIFIED;
+  // It has gone to an agent, which gives it back if it has not started.
+  if (isOnlyAskedBack && (attempt.started || attempt.stop || attempt.askedBack || !attempt.instance?.agent.recalls)) return;
+  if (isOnlyAskedBack) attempt.askedBack = true;
+  else attempt.stop = stop;
   const agent = attempt.instance?.agent ?? ports.cluster.agents.get(assignment.runningOnAgentId);
   if (agent?.send) outgoingOf(agent).stops.push(stop);
 }

@@ -6,6 +6,7 @@ import { boundReport } from '@evenfall/event-model';
 import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
+import { isOutdated } from '../domain/revisions.ts';
 import { noteGone, noteProven } from '../domain/crash-loop.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
 import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
@@ -47,8 +48,16 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
       attempt.sink.report(report);
       return undefined;
     case 'revoked': {
-      forgetAttempt(ports.cluster, attempt);
       const pool = attempt.instance?.pool;
+      if (pool && attempt.recalled && !attempt.askedBack && !attempt.stop) {
+        // Its instance was of an older revision: it is placed again.
+        const { instance } = attempt;
+        attempt.instance = undefined;
+        if (instance) release(ports, instance, attempt, true);
+        pool.waiting.unshift(attempt);
+        return pool;
+      }
+      forgetAttempt(ports.cluster, attempt);
       if (attempt.instance) release(ports, attempt.instance, attempt, true);
       attempt.sink.report(report);
       return pool;
@@ -115,7 +124,7 @@ function release(ports: SchedulerPorts, instance: Instance, attempt: LiveAttempt
 /** An instance is free: for another attempt, or to be stopped if it is of an older revision. */
 function makeIdle(ports: SchedulerPorts, instance: Instance, nowMs: number): void {
   setInstanceState(instance, 'IDLE', nowMs);
-  if (instance.revision < (instance.pool.spec?.revision ?? 0)) stopInstance(ports, instance, Cause.UPDATE);
+  if (isOutdated(instance)) stopInstance(ports, instance, Cause.UPDATE);
 }
 
 /** Takes an instance's change in. Answers the pool that may have room now. */
@@ -125,7 +134,8 @@ export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: 
   if (change.change?.$case === 'ready') {
     const nowMs = ports.clock.monotonic();
     if (instance.state === 'SETTLING') makeIdle(ports, instance, nowMs);
-    if (instance.state === 'STARTING') setInstanceState(instance, instance.attempt ? 'BUSY' : 'IDLE', nowMs);
+    if (instance.state === 'STARTING' && instance.attempt) setInstanceState(instance, 'BUSY', nowMs);
+    if (instance.state === 'STARTING') makeIdle(ports, instance, nowMs);
   } else {
     const gone = change.change?.$case === 'gone' ? change.change.value : undefined;
     const startFailed = gone?.startFailed ?? false;
@@ -135,7 +145,12 @@ export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: 
     }
     // One that was stopped, or was asked to be, has not crashed; one that ended while nobody wanted anything of it has.
     const endedIdle = instance.state === 'IDLE' && !agent.drain;
-    if (startFailed || instance.crashed || endedIdle) noteGone(instance, startFailed, ports.clock.monotonic());
+    if (gone?.codeMissing) {
+      // Its revision was replaced while it started, and the watch may not have said so yet.
+      instance.pool.missingCode = Math.max(instance.pool.missingCode, instance.revision);
+      instance.pool.stale = true;
+    } else if (!isOutdated(instance) && (startFailed || instance.crashed || endedIdle))
+      noteGone(instance, startFailed, ports.clock.monotonic());
     removeInstance(instance, ports.clock.monotonic());
   }
   return instance.pool;

@@ -5,7 +5,8 @@ import type { Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
 import { keepProvisioned } from './keep-provisioned.ts';
-import { placeAttempts, useSpec } from './place-attempts.ts';
+import { placeAttempts } from './place-attempts.ts';
+import { useSpec } from './use-spec.ts';
 
 /** Takes over what is reserved and provisioned. What runs goes on; what it means for the rest follows at once. */
 export function useConcurrency(ports: SchedulerPorts, { totalMb, reservations, provisions }: GetConcurrencyResponse): void {

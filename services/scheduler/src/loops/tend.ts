@@ -4,6 +4,7 @@ import { delay } from '@evenfall/time';
 import { NOBODY } from '../domain/adopt.ts';
 import { canSpare } from '../domain/account.ts';
 import { dropPool, forgetAttempt, removeInstance } from '../domain/cluster.ts';
+import { isOutdated } from '../domain/revisions.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Pool } from '../domain/types.ts';
 import { detachAgent, loseAttempt } from '../flows/attach-agent.ts';
@@ -40,6 +41,7 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
         if (instance.state === 'SETTLING' && nowMs - instance.idleSinceMs > idleMs) stopInstance(ports, instance, Cause.IDLE);
     for (const instance of [...pool.idle])
       if (nowMs - instance.idleSinceMs > idleMs && canSpare(pool)) stopInstance(ports, instance, Cause.IDLE);
+    if (pool.isMixed) pool.isMixed = [...pool.instances].some(isOutdated);
     if (isForgotten(pool) && nowMs - pool.lastProgressMs > idleMs) dropPool(cluster, pool);
   }
   // A scheduler that stood still for long has heard nobody: that is not their fault, and they have a lease from now on.

@@ -89,7 +89,7 @@ export function startRig(options: { readonly startsPerMinute?: number; readonly 
     registry,
     attach(hello = {}, first = {}) {
       const got: AttachResponse[] = [];
-      const whole = { ...Hello.create({ agentId: 'a', sessionId: 's1', capacityMb: 1_024, parallelStarts: 8 }), ...hello };
+      const whole = { ...Hello.create({ agentId: 'a', sessionId: 's1', capacityMb: 1_024, parallelStarts: 8, recalls: true }), ...hello };
       const agent = attachAgent(ports, { ...AttachRequest.create(), hello: whole, ...first }, whole, (batch) => void got.push(batch));
       const says = (batch: Partial<AttachRequest>): void => takeBatch(ports, agent, { ...AttachRequest.create(), ...batch });
       return {

@@ -96,11 +96,12 @@ function attemptsText(attempts: readonly AttemptAnswer[], color: Color): string 
     attempt.outcome ?? 'running',
     attempt.status_code ? String(attempt.status_code) : '',
     attempt.cold_start ? 'cold' : 'warm',
+    attempt.revision === null ? '' : String(attempt.revision),
     timeText(attempt.start_time),
     `${attempt.duration_ms.toFixed(1)} ms`,
     attempt.agent_id,
   ]);
-  return table(['ATTEMPT', 'OUTCOME', 'CODE', 'START', 'STARTED', 'TOOK', 'AGENT'], rows, color);
+  return table(['ATTEMPT', 'OUTCOME', 'CODE', 'START', 'REVISION', 'STARTED', 'TOOK', 'AGENT'], rows, color);
 }
 
 function deliveriesText(deliveries: readonly DeliveryAnswer[], color: Color): string {

@@ -89,6 +89,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       instance_id: Type.String(),
       agent_id: Type.String(),
       cold_start: Type.Boolean(),
+      revision: orNull(Type.Integer({ description: 'Of the function version it ran.' })),
       start_time: orNull(Moment),
       end_time: orNull(Moment),
       outcome: orNull(enumOf(Attempt_Outcome)),

@@ -1,5 +1,11 @@
 import { Event_State } from '@evenfall/contracts/v1/event';
-import { ListEventsRequest_Order, ListEventsRequest_OrderBy, TerminateEventRequest_Wait } from '@evenfall/contracts/v1/event_service';
+import {
+  ListEventsRequest_Order,
+  ListEventsRequest_OrderBy,
+  type RefusedSubmission,
+  TerminateEventRequest_Wait,
+} from '@evenfall/contracts/v1/event_service';
+import { type Reason, Refusal } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
@@ -13,6 +19,7 @@ import { takeBytes } from './bodies.ts';
 import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { dateOf } from './dates.ts';
+import { errorBody } from './errors.ts';
 import { eventText } from './event-json.ts';
 import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, ref, Terminate } from './schemas.ts';
 import { policyFrom } from './termination-json.ts';
@@ -211,6 +218,13 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
   );
 }
 
+/** What became of the events of a batch, in order. */
+const Accepted = Type.Object({
+  events: Type.Array(
+    Type.Object({ id: Type.Optional(Type.String()), error: Type.Optional(Type.Unknown({ description: 'Instead of an id.' })) }),
+  ),
+});
+
 function acceptMany(app: FastifyInstance, gateway: Gateway): void {
   app.post<Path & { Body: Buffer | undefined }>(
     `${EVENTS}::batchCreate`,
@@ -220,26 +234,29 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
       schema: {
         tags: TAGS,
         operationId: 'batchCreateEvents',
-        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none`,
+        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request`,
         params: FunctionPath,
         headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Type.String()), traceparent: Type.Optional(Type.String()) }),
         body: Batch,
-        response: { 202: Type.Object({ events: Type.Array(Type.Object({ id: Type.String() })) }) },
+        response: { 202: Accepted },
       },
     },
     async (request, reply) => {
-      const { eventIds } = await batchCreateEvents(gateway, callerOf(request, reply), {
+      const { eventIds, refused } = await batchCreateEvents(gateway, callerOf(request, reply), {
         namespace: request.params.namespace,
         function: request.params.function,
         qualifier: textOf(request.headers['evenfall-qualifier']),
         submissions: submissionsOf(request.body ?? Buffer.alloc(0)),
       });
-      return reply
-        .code(202)
-        .header('content-type', JSON_TYPE)
-        .send(`{"events":[${eventIds.map((id) => `{"id":"${id}"}`).join(',')}]}`);
+      return reply.code(202).header('content-type', JSON_TYPE).send(batchText(eventIds, refused));
     },
   );
+}
+
+/** Each event by its id, or by its error, in the order they came. */
+function batchText(eventIds: readonly string[], refused: readonly RefusedSubmission[]): string {
+  const errors = new Map(refused.map(({ index, reason, metadata }) => [index, errorBody([new Refusal(reason as Reason, metadata)])])); // a flow of this service made it
+  return JSON.stringify({ events: eventIds.map((id, index) => errors.get(index) ?? { id }) });
 }
 
 function textOf(header: string | string[] | undefined): string {

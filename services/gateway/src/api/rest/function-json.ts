@@ -9,6 +9,7 @@ export function functionJson(fn: FunctionMessage): object {
     name: fn.name,
     version: fn.version,
     revision: fn.revision,
+    uid: fn.uid,
     description: fn.description,
     runtime: fn.runtime,
     handler: fn.handler,

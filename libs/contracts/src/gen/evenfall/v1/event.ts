@@ -65,6 +65,8 @@ export interface Event {
   deliveries: Delivery[];
   /** Event of whose end this one tells, being made for its destination; empty otherwise. */
   originEventId: string;
+  /** Lower-case hex SHA-256 over qualifier, delay and payload of the request, for an event that has an idempotency key; unset otherwise. */
+  requestSha256?: string | undefined;
 }
 
 /** Says why the event stands where it does; the status code says how its last attempt ended. */
@@ -207,7 +209,11 @@ export interface Attempt {
   /** Megabytes the instance might use. */
   memoryMb: number;
   /** The receipt of a stop that nobody asked for (TIMEOUT, DRAIN); unset without one. What somebody asked for is in the event's. */
-  stop: Termination | undefined;
+  stop:
+    | Termination
+    | undefined;
+  /** Revision of the function version it ran; unset for an attempt that never began. */
+  revision?: number | undefined;
 }
 
 /** Says how the attempt ended. */
@@ -286,6 +292,7 @@ function createBaseEvent(): Event {
     redrivenFrom: "",
     deliveries: [],
     originEventId: "",
+    requestSha256: undefined,
   };
 }
 
@@ -350,6 +357,9 @@ export const Event: MessageFns<Event> = {
     }
     if (message.originEventId !== "") {
       writer.uint32(162).string(message.originEventId);
+    }
+    if (message.requestSha256 !== undefined) {
+      writer.uint32(170).string(message.requestSha256);
     }
     return writer;
   },
@@ -527,6 +537,14 @@ export const Event: MessageFns<Event> = {
             message.originEventId = reader.string();
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.requestSha256 = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -566,6 +584,7 @@ export const Event: MessageFns<Event> = {
     message.redrivenFrom = object.redrivenFrom ?? "";
     message.deliveries = object.deliveries?.map((e) => Delivery.fromPartial(e)) || [];
     message.originEventId = object.originEventId ?? "";
+    message.requestSha256 = object.requestSha256 ?? undefined;
     return message;
   },
 };
@@ -715,6 +734,7 @@ function createBaseAttempt(): Attempt {
     coldStartDetail: undefined,
     memoryMb: 0,
     stop: undefined,
+    revision: undefined,
   };
 }
 
@@ -770,6 +790,9 @@ export const Attempt: MessageFns<Attempt> = {
     }
     if (message.stop !== undefined) {
       Termination.encode(message.stop, writer.uint32(130).fork()).join();
+    }
+    if (message.revision !== undefined) {
+      writer.uint32(136).int32(message.revision);
     }
     return writer;
   },
@@ -915,6 +938,14 @@ export const Attempt: MessageFns<Attempt> = {
             message.stop = Termination.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.revision = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -954,6 +985,7 @@ export const Attempt: MessageFns<Attempt> = {
     message.stop = (object.stop !== undefined && object.stop !== null)
       ? Termination.fromPartial(object.stop)
       : undefined;
+    message.revision = object.revision ?? undefined;
     return message;
   },
 };

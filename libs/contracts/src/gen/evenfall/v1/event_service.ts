@@ -47,9 +47,12 @@ export interface CreateEventRequest {
 export interface EventSubmission {
   /** JSON text; empty means null. At most 128 KB by default. */
   payload: Buffer;
-  /** Names the event within its function for 72 hours: the same key is the same event. At most 128 characters; empty for none. */
+  /**
+   * Names the event within its function for 72 hours: the same key with the same payload, qualifier and delay is the same event, and with another is
+   * refused. A function that was deleted and made anew has keys of its own. At most 128 characters; empty for none.
+   */
   idempotencyKey: string;
-  /** Not dispatched before this has passed. At most the function's maximum event age. */
+  /** Not dispatched before this has passed. Less than the function's maximum event age. */
   delay: Duration | undefined;
 }
 
@@ -73,8 +76,27 @@ export interface BatchCreateEventsRequest {
 
 /** Answers with the ids, in order. */
 export interface BatchCreateEventsResponse {
-  /** One id per submission, in the same order. */
+  /** One id per submission, in the same order; empty for one that was refused. */
   eventIds: string[];
+  /** Submissions that were refused while the others were accepted: their key names an event that was made of another request, or nobody can say. */
+  refused: RefusedSubmission[];
+}
+
+/** Says why one submission of a batch was refused. */
+export interface RefusedSubmission {
+  /** Its place in the batch, from 0. */
+  index: number;
+  /** The reason, as in ErrorInfo: IDEMPOTENCY_KEY_REUSED, or VIEW_UNAVAILABLE if it could not be learnt whose the key is. */
+  reason: string;
+  /** The same as a sentence. */
+  message: string;
+  /** The particulars: event_id, request_sha256, accepted_sha256. */
+  metadata: { [key: string]: string };
+}
+
+export interface RefusedSubmission_MetadataEntry {
+  key: string;
+  value: string;
 }
 
 /** One batch of a stream. */
@@ -85,8 +107,10 @@ export interface StreamCreateEventsRequest {
 
 /** Answers for the whole stream. */
 export interface StreamCreateEventsResponse {
-  /** One id per submission, in the order they were sent. */
+  /** One id per submission, in the order they were sent; empty for one that was refused. */
   eventIds: string[];
+  /** Submissions that were refused while the others were accepted; the index counts over the whole stream. */
+  refused: RefusedSubmission[];
 }
 
 /** Asks for one event. */
@@ -145,7 +169,10 @@ export interface ListEventsRequest {
 export const ListEventsRequest_OrderBy = {
   /** UNSPECIFIED - Same as START_TIME. */
   UNSPECIFIED: 0,
-  /** START_TIME - By the start of the first attempt; by creation while there is none. */
+  /**
+   * START_TIME - By creation, which never changes: a walk through the pages shows everything that was there when it began. In this order events also start, but for
+   * those that were delayed.
+   */
   START_TIME: 1,
   /** END_TIME - By the end; events that have not ended come first when descending. */
   END_TIME: 2,
@@ -664,13 +691,16 @@ export const BatchCreateEventsRequest: MessageFns<BatchCreateEventsRequest> = {
 };
 
 function createBaseBatchCreateEventsResponse(): BatchCreateEventsResponse {
-  return { eventIds: [] };
+  return { eventIds: [], refused: [] };
 }
 
 export const BatchCreateEventsResponse: MessageFns<BatchCreateEventsResponse> = {
   encode(message: BatchCreateEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.eventIds) {
       writer.uint32(10).string(v!);
+    }
+    for (const v of message.refused) {
+      RefusedSubmission.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -696,6 +726,14 @@ export const BatchCreateEventsResponse: MessageFns<BatchCreateEventsResponse> = 
             message.eventIds.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refused.push(RefusedSubmission.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -714,6 +752,176 @@ export const BatchCreateEventsResponse: MessageFns<BatchCreateEventsResponse> = 
   fromPartial(object: DeepPartial<BatchCreateEventsResponse>): BatchCreateEventsResponse {
     const message = createBaseBatchCreateEventsResponse();
     message.eventIds = object.eventIds?.map((e) => e) || [];
+    message.refused = object.refused?.map((e) => RefusedSubmission.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRefusedSubmission(): RefusedSubmission {
+  return { index: 0, reason: "", message: "", metadata: {} };
+}
+
+export const RefusedSubmission: MessageFns<RefusedSubmission> = {
+  encode(message: RefusedSubmission, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).int32(message.index);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      RefusedSubmission_MetadataEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefusedSubmission {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusedSubmission();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = RefusedSubmission_MetadataEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.metadata[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RefusedSubmission>): RefusedSubmission {
+    return RefusedSubmission.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefusedSubmission>): RefusedSubmission {
+    const message = createBaseRefusedSubmission();
+    message.index = object.index ?? 0;
+    message.reason = object.reason ?? "";
+    message.message = object.message ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseRefusedSubmission_MetadataEntry(): RefusedSubmission_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const RefusedSubmission_MetadataEntry: MessageFns<RefusedSubmission_MetadataEntry> = {
+  encode(message: RefusedSubmission_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefusedSubmission_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusedSubmission_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RefusedSubmission_MetadataEntry>): RefusedSubmission_MetadataEntry {
+    return RefusedSubmission_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefusedSubmission_MetadataEntry>): RefusedSubmission_MetadataEntry {
+    const message = createBaseRefusedSubmission_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -776,13 +984,16 @@ export const StreamCreateEventsRequest: MessageFns<StreamCreateEventsRequest> = 
 };
 
 function createBaseStreamCreateEventsResponse(): StreamCreateEventsResponse {
-  return { eventIds: [] };
+  return { eventIds: [], refused: [] };
 }
 
 export const StreamCreateEventsResponse: MessageFns<StreamCreateEventsResponse> = {
   encode(message: StreamCreateEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.eventIds) {
       writer.uint32(10).string(v!);
+    }
+    for (const v of message.refused) {
+      RefusedSubmission.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -808,6 +1019,14 @@ export const StreamCreateEventsResponse: MessageFns<StreamCreateEventsResponse> 
             message.eventIds.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refused.push(RefusedSubmission.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -826,6 +1045,7 @@ export const StreamCreateEventsResponse: MessageFns<StreamCreateEventsResponse> 
   fromPartial(object: DeepPartial<StreamCreateEventsResponse>): StreamCreateEventsResponse {
     const message = createBaseStreamCreateEventsResponse();
     message.eventIds = object.eventIds?.map((e) => e) || [];
+    message.refused = object.refused?.map((e) => RefusedSubmission.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2325,7 +2545,8 @@ export const EventServiceService = {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted.
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, whoever made it; ALREADY_EXISTS
+   * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
    */
   createEvent: {
     path: "/evenfall.v1.EventService/CreateEvent" as const,
@@ -2336,7 +2557,10 @@ export const EventServiceService = {
     responseSerialize: (value: CreateEventResponse): Buffer => Buffer.from(CreateEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateEventResponse => CreateEventResponse.decode(value),
   },
-  /** Accepts up to 1,000 events of one function, all or none. Errors: as CreateEvent. */
+  /**
+   * Accepts up to 1,000 events of one function, all or none, but for those whose key was used for another request: the answer names them. Errors: as
+   * CreateEvent.
+   */
   batchCreateEvents: {
     path: "/evenfall.v1.EventService/BatchCreateEvents" as const,
     requestStream: false as const,
@@ -2477,10 +2701,14 @@ export interface EventServiceServer extends UntypedServiceImplementation {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted.
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, whoever made it; ALREADY_EXISTS
+   * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
    */
   createEvent: handleUnaryCall<CreateEventRequest, CreateEventResponse>;
-  /** Accepts up to 1,000 events of one function, all or none. Errors: as CreateEvent. */
+  /**
+   * Accepts up to 1,000 events of one function, all or none, but for those whose key was used for another request: the answer names them. Errors: as
+   * CreateEvent.
+   */
   batchCreateEvents: handleUnaryCall<BatchCreateEventsRequest, BatchCreateEventsResponse>;
   /** Accepts batches as they come; one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
   streamCreateEvents: handleClientStreamingCall<StreamCreateEventsRequest, StreamCreateEventsResponse>;
@@ -2520,7 +2748,8 @@ export interface EventServiceClient extends Client {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted.
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, whoever made it; ALREADY_EXISTS
+   * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
    */
   createEvent(
     request: CreateEventRequest,
@@ -2537,7 +2766,10 @@ export interface EventServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateEventResponse) => void,
   ): ClientUnaryCall;
-  /** Accepts up to 1,000 events of one function, all or none. Errors: as CreateEvent. */
+  /**
+   * Accepts up to 1,000 events of one function, all or none, but for those whose key was used for another request: the answer names them. Errors: as
+   * CreateEvent.
+   */
   batchCreateEvents(
     request: BatchCreateEventsRequest,
     callback: (error: ServiceError | null, response: BatchCreateEventsResponse) => void,

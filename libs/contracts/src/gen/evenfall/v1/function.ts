@@ -85,7 +85,14 @@ export interface FunctionMessage {
    */
   port: number;
   /** How its attempts and instances are stopped when nobody asked for it; unset for the defaults. */
-  terminationByCause: TerminationByCause | undefined;
+  terminationByCause:
+    | TerminationByCause
+    | undefined;
+  /**
+   * Tells the function from others that had its name before, or get it later: made by the registry when the function is created, the same for all its
+   * versions. Empty for one that was created by a release without them.
+   */
+  uid: string;
 }
 
 export interface Function_EnvironmentEntry {
@@ -197,6 +204,7 @@ function createBaseFunctionMessage(): FunctionMessage {
     annotations: {},
     port: 0,
     terminationByCause: undefined,
+    uid: "",
   };
 }
 
@@ -270,6 +278,9 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     }
     if (message.terminationByCause !== undefined) {
       TerminationByCause.encode(message.terminationByCause, writer.uint32(178).fork()).join();
+    }
+    if (message.uid !== "") {
+      writer.uint32(186).string(message.uid);
     }
     return writer;
   },
@@ -469,6 +480,14 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             message.terminationByCause = TerminationByCause.decode(reader, reader.uint32());
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.uid = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -540,6 +559,7 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     message.terminationByCause = (object.terminationByCause !== undefined && object.terminationByCause !== null)
       ? TerminationByCause.fromPartial(object.terminationByCause)
       : undefined;
+    message.uid = object.uid ?? "";
     return message;
   },
 };

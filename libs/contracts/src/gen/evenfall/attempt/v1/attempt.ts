@@ -62,6 +62,11 @@ export interface Assignment {
    * agents there were before it gives it to another.
    */
   perhapsGiven: boolean;
+  /**
+   * Uid of the function the event was accepted for; unset where that is not known. An event of another function than the one that has the name now
+   * does not run.
+   */
+  functionUid?: string | undefined;
 }
 
 /** Asks for an attempt to be stopped. A second one may shorten, never stretch; force always wins. */
@@ -128,6 +133,8 @@ export interface AttemptStarted {
     | undefined;
   /** Megabytes the instance may use. */
   memoryMb: number;
+  /** Revision of the function version the instance runs. */
+  revision?: number | undefined;
 }
 
 /** The end of an attempt. */
@@ -325,6 +332,7 @@ function createBaseAssignment(): Assignment {
     synchronous: false,
     partition: 0,
     perhapsGiven: false,
+    functionUid: undefined,
   };
 }
 
@@ -362,6 +370,9 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.perhapsGiven !== false) {
       writer.uint32(88).bool(message.perhapsGiven);
+    }
+    if (message.functionUid !== undefined) {
+      writer.uint32(98).string(message.functionUid);
     }
     return writer;
   },
@@ -467,6 +478,14 @@ export const Assignment: MessageFns<Assignment> = {
             message.perhapsGiven = reader.bool();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.functionUid = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -495,6 +514,7 @@ export const Assignment: MessageFns<Assignment> = {
     message.synchronous = object.synchronous ?? false;
     message.partition = object.partition ?? 0;
     message.perhapsGiven = object.perhapsGiven ?? false;
+    message.functionUid = object.functionUid ?? undefined;
     return message;
   },
 };
@@ -792,6 +812,7 @@ function createBaseAttemptStarted(): AttemptStarted {
     coldStartDetail: undefined,
     startTime: undefined,
     memoryMb: 0,
+    revision: undefined,
   };
 }
 
@@ -814,6 +835,9 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
     }
     if (message.memoryMb !== 0) {
       writer.uint32(48).int32(message.memoryMb);
+    }
+    if (message.revision !== undefined) {
+      writer.uint32(56).int32(message.revision);
     }
     return writer;
   },
@@ -879,6 +903,14 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
             message.memoryMb = reader.int32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.revision = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -904,6 +936,7 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
       : undefined;
     message.startTime = object.startTime ?? undefined;
     message.memoryMb = object.memoryMb ?? 0;
+    message.revision = object.revision ?? undefined;
     return message;
   },
 };

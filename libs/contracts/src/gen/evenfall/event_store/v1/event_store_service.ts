@@ -71,6 +71,28 @@ export interface GetEventRequest {
   after: LogPosition[];
 }
 
+/** Asks what events were made of. */
+export interface GetRequestDigestsRequest {
+  /** Ids of the events; at most 1,000. */
+  ids: string[];
+  /** What must have been folded first. */
+  after: LogPosition[];
+}
+
+/** Answers with what is known. */
+export interface GetRequestDigestsResponse {
+  /** One for each event there is, in any order. */
+  digests: RequestDigest[];
+}
+
+/** What one event was made of. */
+export interface RequestDigest {
+  /** Id of the event. */
+  id: string;
+  /** As in evenfall.v1.Event.request_sha256; empty where the event has none. */
+  requestSha256: string;
+}
+
 /** Answers with one event. */
 export interface GetEventResponse {
   /** The event. */
@@ -378,6 +400,195 @@ export const GetEventRequest: MessageFns<GetEventRequest> = {
     const message = createBaseGetEventRequest();
     message.id = object.id ?? "";
     message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGetRequestDigestsRequest(): GetRequestDigestsRequest {
+  return { ids: [], after: [] };
+}
+
+export const GetRequestDigestsRequest: MessageFns<GetRequestDigestsRequest> = {
+  encode(message: GetRequestDigestsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.after) {
+      LogPosition.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRequestDigestsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRequestDigestsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.after.push(LogPosition.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetRequestDigestsRequest>): GetRequestDigestsRequest {
+    return GetRequestDigestsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRequestDigestsRequest>): GetRequestDigestsRequest {
+    const message = createBaseGetRequestDigestsRequest();
+    message.ids = object.ids?.map((e) => e) || [];
+    message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGetRequestDigestsResponse(): GetRequestDigestsResponse {
+  return { digests: [] };
+}
+
+export const GetRequestDigestsResponse: MessageFns<GetRequestDigestsResponse> = {
+  encode(message: GetRequestDigestsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.digests) {
+      RequestDigest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRequestDigestsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRequestDigestsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digests.push(RequestDigest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetRequestDigestsResponse>): GetRequestDigestsResponse {
+    return GetRequestDigestsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRequestDigestsResponse>): GetRequestDigestsResponse {
+    const message = createBaseGetRequestDigestsResponse();
+    message.digests = object.digests?.map((e) => RequestDigest.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRequestDigest(): RequestDigest {
+  return { id: "", requestSha256: "" };
+}
+
+export const RequestDigest: MessageFns<RequestDigest> = {
+  encode(message: RequestDigest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.requestSha256 !== "") {
+      writer.uint32(18).string(message.requestSha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestDigest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestDigest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestSha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RequestDigest>): RequestDigest {
+    return RequestDigest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestDigest>): RequestDigest {
+    const message = createBaseRequestDigest();
+    message.id = object.id ?? "";
+    message.requestSha256 = object.requestSha256 ?? "";
     return message;
   },
 };
@@ -1564,6 +1775,21 @@ export const EventStoreServiceService = {
     responseSerialize: (value: GetEventResponse): Buffer => Buffer.from(GetEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetEventResponse => GetEventResponse.decode(value),
   },
+  /**
+   * Gets the digests of the requests that events were made of, once the given positions have been folded. How a keyed accept learns whose its key is.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  getRequestDigests: {
+    path: "/evenfall.event_store.v1.EventStoreService/GetRequestDigests" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRequestDigestsRequest): Buffer =>
+      Buffer.from(GetRequestDigestsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRequestDigestsRequest => GetRequestDigestsRequest.decode(value),
+    responseSerialize: (value: GetRequestDigestsResponse): Buffer =>
+      Buffer.from(GetRequestDigestsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRequestDigestsResponse => GetRequestDigestsResponse.decode(value),
+  },
   /** Lists events of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: {
     path: "/evenfall.event_store.v1.EventStoreService/ListEvents" as const,
@@ -1749,6 +1975,11 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
    * UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getEvent: handleUnaryCall<GetEventRequest, GetEventResponse>;
+  /**
+   * Gets the digests of the requests that events were made of, once the given positions have been folded. How a keyed accept learns whose its key is.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  getRequestDigests: handleUnaryCall<GetRequestDigestsRequest, GetRequestDigestsResponse>;
   /** Lists events of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   /**
@@ -1812,6 +2043,25 @@ export interface EventStoreServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetEventResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Gets the digests of the requests that events were made of, once the given positions have been folded. How a keyed accept learns whose its key is.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   */
+  getRequestDigests(
+    request: GetRequestDigestsRequest,
+    callback: (error: ServiceError | null, response: GetRequestDigestsResponse) => void,
+  ): ClientUnaryCall;
+  getRequestDigests(
+    request: GetRequestDigestsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRequestDigestsResponse) => void,
+  ): ClientUnaryCall;
+  getRequestDigests(
+    request: GetRequestDigestsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRequestDigestsResponse) => void,
   ): ClientUnaryCall;
   /** Lists events of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents(

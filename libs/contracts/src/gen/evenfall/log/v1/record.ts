@@ -96,6 +96,12 @@ export interface Accepted {
   originEventId: string;
   /** How many destinations led here: 0 for an event of a door, else one more than its origin's. */
   depth: number;
+  /** Uid of the function at the accept; unset where nobody knew it. */
+  functionUid?:
+    | string
+    | undefined;
+  /** Lower-case hex SHA-256 over qualifier, delay and payload of the request, for a keyed event of a door; unset otherwise. */
+  requestSha256?: string | undefined;
 }
 
 /** The settings of the function that decide the life of its events, as they were at the accept. */
@@ -457,6 +463,8 @@ function createBaseAccepted(): Accepted {
     redrivenFrom: "",
     originEventId: "",
     depth: 0,
+    functionUid: undefined,
+    requestSha256: undefined,
   };
 }
 
@@ -506,6 +514,12 @@ export const Accepted: MessageFns<Accepted> = {
     }
     if (message.depth !== 0) {
       writer.uint32(120).int32(message.depth);
+    }
+    if (message.functionUid !== undefined) {
+      writer.uint32(130).string(message.functionUid);
+    }
+    if (message.requestSha256 !== undefined) {
+      writer.uint32(138).string(message.requestSha256);
     }
     return writer;
   },
@@ -643,6 +657,22 @@ export const Accepted: MessageFns<Accepted> = {
             message.depth = reader.int32();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.functionUid = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.requestSha256 = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -677,6 +707,8 @@ export const Accepted: MessageFns<Accepted> = {
     message.redrivenFrom = object.redrivenFrom ?? "";
     message.originEventId = object.originEventId ?? "";
     message.depth = object.depth ?? 0;
+    message.functionUid = object.functionUid ?? undefined;
+    message.requestSha256 = object.requestSha256 ?? undefined;
     return message;
   },
 };

@@ -41,6 +41,8 @@ export interface StoredEvent {
   foldCount: number;
   /** How many destinations led to it. */
   depth: number;
+  /** Uid of the function at the accept; unset where nobody knew it. */
+  functionUid?: string | undefined;
 }
 
 function createBaseStoredEvent(): StoredEvent {
@@ -55,6 +57,7 @@ function createBaseStoredEvent(): StoredEvent {
     terminationRequest: undefined,
     foldCount: 0,
     depth: 0,
+    functionUid: undefined,
   };
 }
 
@@ -89,6 +92,9 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     }
     if (message.depth !== 0) {
       writer.uint32(80).int32(message.depth);
+    }
+    if (message.functionUid !== undefined) {
+      writer.uint32(90).string(message.functionUid);
     }
     return writer;
   },
@@ -186,6 +192,14 @@ export const StoredEvent: MessageFns<StoredEvent> = {
             message.depth = reader.int32();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.functionUid = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -217,6 +231,7 @@ export const StoredEvent: MessageFns<StoredEvent> = {
       : undefined;
     message.foldCount = object.foldCount ?? 0;
     message.depth = object.depth ?? 0;
+    message.functionUid = object.functionUid ?? undefined;
     return message;
   },
 };

@@ -39,6 +39,18 @@ export const protobufPackage = "evenfall.scheduler.v1";
 
 export const protobufFileName = "evenfall/scheduler/v1/scheduler_service.proto";
 
+/** Names a function that has changed. */
+export interface NoteFunctionChangeRequest {
+  /** Its namespace. */
+  namespace: string;
+  /** Its name. */
+  name: string;
+}
+
+/** Answers that it was noted. */
+export interface NoteFunctionChangeResponse {
+}
+
 /** A batch from a queue replica. */
 export interface DispatchRequest {
   /** Attempts to run. */
@@ -143,6 +155,11 @@ export interface Hello {
   held: AttemptKey[];
   /** What its host can do to keep functions apart and in bounds. */
   abilities: Ability[];
+  /**
+   * Whether it leaves an attempt alone that is asked back and has started. Unset for an agent of an earlier release, which would stop it: nothing is asked
+   * back of that one.
+   */
+  recalls?: boolean | undefined;
 }
 
 /** An instance an agent already holds. */
@@ -200,6 +217,8 @@ export interface InstanceGone {
   startFailed: boolean;
   /** Why, in words. */
   reason: string;
+  /** Whether it never became ready because its code package is no longer there: a newer revision has replaced it, or its function is gone. */
+  codeMissing?: boolean | undefined;
 }
 
 /** A batch for an agent. The first carries welcome. */
@@ -315,6 +334,116 @@ export interface ListInstancesResponse {
   /** The instances, oldest first. */
   instances: Instance[];
 }
+
+function createBaseNoteFunctionChangeRequest(): NoteFunctionChangeRequest {
+  return { namespace: "", name: "" };
+}
+
+export const NoteFunctionChangeRequest: MessageFns<NoteFunctionChangeRequest> = {
+  encode(message: NoteFunctionChangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NoteFunctionChangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNoteFunctionChangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NoteFunctionChangeRequest>): NoteFunctionChangeRequest {
+    return NoteFunctionChangeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NoteFunctionChangeRequest>): NoteFunctionChangeRequest {
+    const message = createBaseNoteFunctionChangeRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseNoteFunctionChangeResponse(): NoteFunctionChangeResponse {
+  return {};
+}
+
+export const NoteFunctionChangeResponse: MessageFns<NoteFunctionChangeResponse> = {
+  encode(_: NoteFunctionChangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NoteFunctionChangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNoteFunctionChangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NoteFunctionChangeResponse>): NoteFunctionChangeResponse {
+    return NoteFunctionChangeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<NoteFunctionChangeResponse>): NoteFunctionChangeResponse {
+    const message = createBaseNoteFunctionChangeResponse();
+    return message;
+  },
+};
 
 function createBaseDispatchRequest(): DispatchRequest {
   return { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
@@ -930,7 +1059,16 @@ export const AttachRequest: MessageFns<AttachRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { agentId: "", sessionId: "", capacityMb: 0, parallelStarts: 0, instances: [], held: [], abilities: [] };
+  return {
+    agentId: "",
+    sessionId: "",
+    capacityMb: 0,
+    parallelStarts: 0,
+    instances: [],
+    held: [],
+    abilities: [],
+    recalls: undefined,
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -955,6 +1093,9 @@ export const Hello: MessageFns<Hello> = {
     }
     for (const v of message.abilities) {
       Ability.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.recalls !== undefined) {
+      writer.uint32(64).bool(message.recalls);
     }
     return writer;
   },
@@ -1028,6 +1169,14 @@ export const Hello: MessageFns<Hello> = {
             message.abilities.push(Ability.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.recalls = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1052,6 +1201,7 @@ export const Hello: MessageFns<Hello> = {
     message.instances = object.instances?.map((e) => InstanceReport.fromPartial(e)) || [];
     message.held = object.held?.map((e) => AttemptKey.fromPartial(e)) || [];
     message.abilities = object.abilities?.map((e) => Ability.fromPartial(e)) || [];
+    message.recalls = object.recalls ?? undefined;
     return message;
   },
 };
@@ -1412,7 +1562,7 @@ export const InstanceReady: MessageFns<InstanceReady> = {
 };
 
 function createBaseInstanceGone(): InstanceGone {
-  return { startFailed: false, reason: "" };
+  return { startFailed: false, reason: "", codeMissing: undefined };
 }
 
 export const InstanceGone: MessageFns<InstanceGone> = {
@@ -1422,6 +1572,9 @@ export const InstanceGone: MessageFns<InstanceGone> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.codeMissing !== undefined) {
+      writer.uint32(24).bool(message.codeMissing);
     }
     return writer;
   },
@@ -1455,6 +1608,14 @@ export const InstanceGone: MessageFns<InstanceGone> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.codeMissing = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1474,6 +1635,7 @@ export const InstanceGone: MessageFns<InstanceGone> = {
     const message = createBaseInstanceGone();
     message.startFailed = object.startFailed ?? false;
     message.reason = object.reason ?? "";
+    message.codeMissing = object.codeMissing ?? undefined;
     return message;
   },
 };
@@ -2463,6 +2625,21 @@ export const SchedulerServiceService = {
     responseSerialize: (value: DrainAgentResponse): Buffer => Buffer.from(DrainAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
   },
+  /**
+   * Says that a function has changed or is gone. Answers once the scheduler starts no attempt of it on what it knew before, so that a change that
+   * was answered holds for every attempt that starts later. The registry's watch says the same, a moment later.
+   */
+  noteFunctionChange: {
+    path: "/evenfall.scheduler.v1.SchedulerService/NoteFunctionChange" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: NoteFunctionChangeRequest): Buffer =>
+      Buffer.from(NoteFunctionChangeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): NoteFunctionChangeRequest => NoteFunctionChangeRequest.decode(value),
+    responseSerialize: (value: NoteFunctionChangeResponse): Buffer =>
+      Buffer.from(NoteFunctionChangeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): NoteFunctionChangeResponse => NoteFunctionChangeResponse.decode(value),
+  },
 } as const;
 
 export interface SchedulerServiceServer extends UntypedServiceImplementation {
@@ -2483,6 +2660,11 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
   getProvisioned: handleUnaryCall<GetProvisionedRequest, GetProvisionedResponse>;
   /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
+  /**
+   * Says that a function has changed or is gone. Answers once the scheduler starts no attempt of it on what it knew before, so that a change that
+   * was answered holds for every attempt that starts later. The registry's watch says the same, a moment later.
+   */
+  noteFunctionChange: handleUnaryCall<NoteFunctionChangeRequest, NoteFunctionChangeResponse>;
 }
 
 export interface SchedulerServiceClient extends Client {
@@ -2576,6 +2758,25 @@ export interface SchedulerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Says that a function has changed or is gone. Answers once the scheduler starts no attempt of it on what it knew before, so that a change that
+   * was answered holds for every attempt that starts later. The registry's watch says the same, a moment later.
+   */
+  noteFunctionChange(
+    request: NoteFunctionChangeRequest,
+    callback: (error: ServiceError | null, response: NoteFunctionChangeResponse) => void,
+  ): ClientUnaryCall;
+  noteFunctionChange(
+    request: NoteFunctionChangeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: NoteFunctionChangeResponse) => void,
+  ): ClientUnaryCall;
+  noteFunctionChange(
+    request: NoteFunctionChangeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: NoteFunctionChangeResponse) => void,
   ): ClientUnaryCall;
 }
 

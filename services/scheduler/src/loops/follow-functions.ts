@@ -1,11 +1,15 @@
 import { superviseLoop } from '@evenfall/lifecycle';
+import { noteAnyChange, noteChange } from '../flows/note-change.ts';
 import { useConcurrency } from '../flows/use-concurrency.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-/** Keeps what is reserved and provisioned as the registry has it: asks when a watch stands, and again after every change. */
-export function runFollowConcurrency(ports: SchedulerPorts, signal: AbortSignal): Promise<void> {
-  const onFailure = (error: unknown): void => ports.log.warn('the watch of concurrency broke', { error: String(error) });
-  return superviseLoop({ name: 'follow concurrency', signal, onFailure }, async () => {
+/**
+ * Keeps what the scheduler knows of functions as the registry has it: what their versions are, and what is reserved and provisioned. Asks when a
+ * watch stands, and again after every change. While none stands it goes on with what it knew.
+ */
+export function runFollowFunctions(ports: SchedulerPorts, signal: AbortSignal): Promise<void> {
+  const onFailure = (error: unknown): void => ports.log.warn('the watch of functions broke', { error: String(error) });
+  return superviseLoop({ name: 'follow functions', signal, onFailure }, async () => {
     const broken = new AbortController();
     let asking: Promise<void> | undefined;
     let isStale = false;
@@ -19,7 +23,9 @@ export function runFollowConcurrency(ports: SchedulerPorts, signal: AbortSignal)
     };
     try {
       const changes = ports.watchFunctions(AbortSignal.any([signal, broken.signal]))[Symbol.asyncIterator]();
-      while (!(await changes.next()).done) {
+      for (let step = await changes.next(); !step.done; step = await changes.next()) {
+        const { namespace, name } = step.value;
+        void (namespace === '' ? noteAnyChange(ports) : noteChange(ports, namespace, name)); // never rejects
         isStale = true;
         asking ??= ask()
           .catch((error: unknown) => {

@@ -1,0 +1,60 @@
+import type { LogPosition, NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { Event } from '@evenfall/contracts/v1/event';
+import { isRefusal, type Refusal, refuse } from '@evenfall/errors';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Gateway } from '../ports.ts';
+
+/**
+ * The event a keyed submission has come to, read behind its record: made of it, or long before. Refusals: IDEMPOTENCY_KEY_REUSED if it was made of
+ * another request; VIEW_UNAVAILABLE if nobody can say.
+ */
+export async function keyedEvent(gateway: Gateway, created: NewEvent, after: LogPosition[]): Promise<Event> {
+  const { eventId: id } = created;
+  const { event } = await knowing(gateway.eventStore.getEvent({ id, after }, { timeoutMs: LIMITS_MS.read }));
+  if (!event) throw unknown();
+  const reused = reuseOf(created, event.requestSha256);
+  if (reused) throw reused;
+  return event;
+}
+
+/** Of many keyed submissions those whose keys name events that were made of other requests, by id. Refusals: VIEW_UNAVAILABLE. */
+export async function reusedKeys(
+  gateway: Gateway,
+  keyed: readonly NewEvent[],
+  after: LogPosition[],
+): Promise<ReadonlyMap<string, Refusal>> {
+  const reused = new Map<string, Refusal>();
+  if (keyed.length === 0) return reused;
+  const ids = keyed.map(({ eventId }) => eventId);
+  const { digests } = await knowing(gateway.eventStore.getRequestDigests({ ids, after }, { timeoutMs: LIMITS_MS.read }));
+  const known = new Map(digests.map(({ id, requestSha256 }) => [id, requestSha256]));
+  for (const created of keyed) {
+    const accepted = known.get(created.eventId);
+    if (accepted === undefined) throw unknown();
+    const refusal = reuseOf(created, accepted);
+    if (refusal) reused.set(created.eventId, refusal);
+  }
+  return reused;
+}
+
+/** The refusal of a submission whose event has another digest. One that was accepted by an earlier release has none: it is taken for the same. */
+export function reuseOf({ eventId, accepted }: NewEvent, acceptedSha256: string | undefined): Refusal | undefined {
+  const own = accepted?.requestSha256;
+  if (own === undefined || !acceptedSha256 || own === acceptedSha256) return undefined;
+  return refuse('IDEMPOTENCY_KEY_REUSED', { event_id: eventId, request_sha256: own, accepted_sha256: acceptedSha256 });
+}
+
+/** Whatever keeps the answer from being known: the event may have been accepted, and asking again with the key tells. */
+async function knowing<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isRefusal(error) && error.reason !== 'EVENT_NOT_FOUND' && error.reason !== 'DEADLINE_EXCEEDED') throw error;
+    throw unknown(error);
+  }
+}
+
+function unknown(cause?: unknown): Refusal {
+  const detail = isRefusal(cause) || cause === undefined ? 'whose event the idempotency key names is not known yet' : String(cause);
+  return refuse('VIEW_UNAVAILABLE', { detail });
+}

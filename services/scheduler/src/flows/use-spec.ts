@@ -1,0 +1,67 @@
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { noteProven } from '../domain/crash-loop.ts';
+import { forgetAttempt } from '../domain/cluster.ts';
+import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
+import { isOfAnother, isOutdated } from '../domain/revisions.ts';
+import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
+import type { SchedulerPorts } from '../ports.ts';
+import { stopInstance } from './stop-instance.ts';
+
+export const GONE = 'The function no longer exists';
+
+/**
+ * Takes a newer revision over: what is idle of an older one is stopped, what runs is replaced when it is free, and what was handed over and has not
+ * started is asked back. A new revision may have mended what made the older one crash.
+ */
+export function useSpec(ports: SchedulerPorts, pool: Pool, spec: Fn): void {
+  if (pool.spec && pool.spec.revision >= spec.revision) return;
+  pool.spec = spec;
+  pool.oldest = spec.revision;
+  noteProven(pool);
+  replaceOutdated(ports, pool);
+  for (const attempt of pool.waiting.all())
+    if (isOfAnother(pool, attempt) && pool.waiting.remove(attempt)) endUnstarted(ports, attempt, 435, GONE);
+}
+
+/** The version is gone: what waits of it ends, and so does what is idle. One that is made anew has a newer revision. */
+export function useNoSpec(ports: SchedulerPorts, pool: Pool): void {
+  pool.spec = undefined;
+  pool.oldest = Number.POSITIVE_INFINITY;
+  noteProven(pool);
+  replaceOutdated(ports, pool);
+  failWaiting(ports, pool, 435, GONE);
+}
+
+function replaceOutdated(ports: SchedulerPorts, pool: Pool): void {
+  for (const instance of [...pool.instances]) {
+    if (!isOutdated(instance)) continue;
+    pool.isMixed = true;
+    replaceInstance(ports, instance);
+  }
+}
+
+/** Stops an outdated instance if it is idle; asks an attempt back that was handed to it and has not started. */
+export function replaceInstance(ports: SchedulerPorts, instance: Instance): void {
+  if (instance.state === 'IDLE') stopInstance(ports, instance, Cause.UPDATE);
+  const { attempt, agent } = instance;
+  if (!attempt || attempt.started || attempt.ended || attempt.stop || attempt.recalled || !agent.recalls || !agent.send) return;
+  attempt.recalled = true;
+  const { eventId, attempt: number, partition, synchronous } = attempt.assignment;
+  const whose = synchronous ? { eventId, attempt: number } : { eventId, attempt: number, partition };
+  outgoingOf(agent).stops.push({ ...whose, cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED, policy: undefined });
+}
+
+/** Ends all that waits. */
+export function failWaiting(ports: SchedulerPorts, pool: Pool, statusCode: number, message: string): void {
+  for (let attempt = pool.waiting.shift(); attempt; attempt = pool.waiting.shift()) endUnstarted(ports, attempt, statusCode, message);
+}
+
+/** Ends an attempt that no instance has. */
+export function endUnstarted(ports: SchedulerPorts, attempt: LiveAttempt, statusCode: number, message: string): void {
+  forgetAttempt(ports.cluster, attempt);
+  const { assignment } = attempt;
+  const end = declaredEnd(assignment.eventId, Outcome.START_FAILED, statusCode, message, ports.clock.now());
+  attempt.sink.report(endedReport(assignment, end));
+}
