@@ -37,7 +37,12 @@ type Change = NonNullable<EventRecord['change']>;
  * recorded within the limits, whatever it sent.
  * Pure: time and chance come in. The caller appends the changes, and only then tells anybody.
  */
-export function decide(stored: StoredEvent, command: Command, nowMs: number): readonly Change[] | Refusal {
+export function decide(
+  stored: StoredEvent,
+  command: Command,
+  nowMs: number,
+  agedMs = nowMs - (stored.event?.createTime?.getTime() ?? 0),
+): readonly Change[] | Refusal {
   const { event } = stored;
   if (!event) return [];
   if (isFinal(event.state)) {
@@ -54,14 +59,14 @@ export function decide(stored: StoredEvent, command: Command, nowMs: number): re
       return signalCount(event) < LIMITS.receiptEntries ? [{ $case: 'signalSent', value: boundSignal(command.sent) }] : [];
     case 'ATTEMPT_ENDED':
       if (!isRunning(event, command.attempt) && !isNext(event, command.attempt)) return stale(event, command.attempt);
-      return [{ $case: 'attemptConcluded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs) }];
+      return [{ $case: 'attemptConcluded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs, agedMs) }];
     case 'ATTEMPT_REVOKED':
       if (!isNext(event, command.attempt)) return stale(event, command.attempt);
       return stored.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
     case 'TERMINATE':
       return terminate(stored, event, command.request, command.dispatched);
     case 'EXPIRE':
-      return event.state === State.QUEUED && nowMs >= expiryMs(stored, event)
+      return event.state === State.QUEUED && agedMs >= maxAgeMs(stored)
         ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }]
         : [];
     case 'DELIVERY_CONCLUDED':
@@ -91,8 +96,8 @@ function stale(event: Event, attempt: number): readonly Change[] | Refusal {
   return isRunning(event, attempt) ? [] : refuse('STALE_ATTEMPT', { event_id: event.id, attempt });
 }
 
-function expiryMs(stored: StoredEvent, event: Event): number {
-  return (event.createTime?.getTime() ?? 0) + (stored.policy?.maxEventAgeMs ?? 0);
+function maxAgeMs({ policy }: StoredEvent): number {
+  return policy?.maxEventAgeMs ?? 0;
 }
 
 function terminate(stored: StoredEvent, event: Event, request: TerminationRequested, dispatched: boolean): readonly Change[] | Refusal {
@@ -106,7 +111,14 @@ function terminate(stored: StoredEvent, event: Event, request: TerminationReques
   return [asked, { $case: 'endedUnstarted', value: { state: State.TERMINATED } }];
 }
 
-function conclude(stored: StoredEvent, event: Event, report: AttemptEnded, random: number, nowMs: number): AttemptConcluded {
+function conclude(
+  stored: StoredEvent,
+  event: Event,
+  report: AttemptEnded,
+  random: number,
+  nowMs: number,
+  agedMs: number,
+): AttemptConcluded {
   const { started: repeated, ...ended } = report;
   // The log has every start once: with the end if no record of its own came before it.
   const started = event.state === State.QUEUED ? repeated : undefined;
@@ -115,7 +127,7 @@ function conclude(stored: StoredEvent, event: Event, report: AttemptEnded, rando
   const waitMs = retryDelayMs(stored, ended.statusCode, random);
   if (waitMs === 'NONE') return final(State.SUCCEEDED);
   // A retry that could not start within the event's age would only hide the error behind EXPIRED.
-  if (waitMs === 'NEVER' || nowMs + waitMs >= expiryMs(stored, event)) return final(State.FAILED);
+  if (waitMs === 'NEVER' || agedMs + waitMs >= maxAgeMs(stored)) return final(State.FAILED);
   return { started, ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
 }
 

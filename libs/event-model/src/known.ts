@@ -2,19 +2,20 @@ import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { timeOfUuidV7 } from '@evenfall/time';
 
 /**
- * How much younger than its id an Accepted may be before it counts as late. Shorter than a gateway waits for one replica before it asks
+ * How far the time of an Accepted may be from that of its id before it counts as late. Shorter than a gateway waits for one replica before it asks
  * another, by enough for clocks that differ.
  */
 const LATE_MS = 3_000;
 
 /**
  * Whether the event of an Accepted record may be one that was accepted before, and may have ended since: a key named it, it was sent a second
- * time, or it comes so late that somebody else may have been asked meanwhile (a replica that stood still with the request in its socket).
- * All others have an id that was made a moment ago for them alone: nobody need be asked about those.
+ * time, or it comes so late that somebody else may have been asked meanwhile (a replica that stood still with the request in its socket). The id has the
+ * time of the gateway's clock and the record that of the queue's: an id that is younger than its record is of clocks that differ, or of one that was set, and
+ * then nothing can be told from them. All others have an id that was made a moment ago for them alone: nobody need be asked about those.
  */
 export function mayBeKnown({ eventId, time, change }: EventRecord): boolean {
   if (change?.$case !== 'accepted') return false;
   if (change.value.keyed || change.value.repeated) return true;
   const madeMs = timeOfUuidV7(eventId);
-  return madeMs !== undefined && time !== undefined && time.getTime() - madeMs > LATE_MS;
+  return madeMs === undefined || time === undefined || Math.abs(time.getTime() - madeMs) > LATE_MS;
 }

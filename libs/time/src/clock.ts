@@ -11,16 +11,24 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
 };
 
-export type FakeClock = Clock & { advance(ms: number): void };
+export type FakeClock = Clock & {
+  advance(ms: number): void;
+  /** Sets the wall clock ahead, or back, while no time passes. */
+  step(ms: number): void;
+};
 
 /** A clock that stands still until it is told to move. */
 export function fakeClock(startMs = Date.UTC(2026, 0, 1)): FakeClock {
   let elapsed = 0;
+  let stepped = 0;
   return {
-    now: () => startMs + elapsed,
+    now: () => startMs + elapsed + stepped,
     monotonic: () => elapsed,
     advance(ms) {
       elapsed += ms;
+    },
+    step(ms) {
+      stepped += ms;
     },
   };
 }

@@ -2,6 +2,8 @@ import { createHash, randomFillSync } from 'node:crypto';
 
 const pool = Buffer.allocUnsafe(16 * 256);
 let poolOffset = pool.length;
+/** How far ahead of the clock ids may be. */
+const MOST_AHEAD_MS = 1_000;
 let lastMs = 0;
 let sequence = 0;
 
@@ -12,7 +14,8 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
  * (§6.2, method 1), then 62 random bits. Random bytes come from a pool: one system call for 256 ids.
  */
 export function newUuidV7(nowMs: number = Date.now()): string {
-  if (nowMs > lastMs) {
+  // After a small step back ids go on in order. After a larger one the clock is followed: ids that claim to be of a time to come say nothing any more.
+  if (nowMs > lastMs || nowMs < lastMs - MOST_AHEAD_MS) {
     lastMs = nowMs;
     sequence = 0;
   } else if (++sequence > 0xfff) {

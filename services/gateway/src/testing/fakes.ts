@@ -169,11 +169,14 @@ export function fakeWorld(): World {
             if (world.queueFailure) throw world.queueFailure;
             world.accepted.push(...events);
             // As the log has it: the first of an id counts.
-            for (const { eventId: id, accepted } of events)
+            for (const { eventId: id, accepted, delay } of events)
               if (accepted?.keyed && !world.events.has(id)) {
                 const { namespace, function: fn, qualifier, version, trigger, requestSha256, redrivenFrom } = accepted;
                 const named = { namespace, function: fn, qualifier, version, trigger, requestSha256, redrivenFrom };
-                world.events.set(id, Event.create({ id, state: 1, createTime: new Date(0), ...named }));
+                world.events.set(
+                  id,
+                  Event.create({ id, state: 1, createTime: new Date(0), nextAttemptTime: delay && new Date(1), ...named }),
+                );
               }
             return { positions: [{ partition: 1, endOffset: 1n }] };
           },

@@ -7,6 +7,9 @@ export type Entry = {
   readonly partition: number;
   readonly lane: Lane;
   stored: StoredEvent;
+  /** When it was accepted, and before when it is not dispatched, both monotonic. */
+  readonly acceptedMs: number;
+  dueMs: number;
   /** Whether it stands in its lane's ready queue. */
   ready: boolean;
   /** Bytes it counts for there. */

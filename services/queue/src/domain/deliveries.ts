@@ -15,6 +15,8 @@ export type Owed = {
   readonly target: Target;
   readonly bytes: number;
   readonly endMs: number;
+  /** Since when it is owed, monotonic; undefined before the first attempt. */
+  sinceMs: number | undefined;
   stored: StoredEvent;
   /** Attempts that were begun. */
   attempts: number;
@@ -114,7 +116,7 @@ export function createDeliveries(): Deliveries {
     const size = payload.length + event.result.length + event.error.length;
     const attempts = event.deliveries[0]?.attemptCount ?? 0;
     const endMs = event.endTime?.getTime() ?? 0;
-    const owed: Owed = { id: event.id, partition, route, target, bytes: size, endMs, stored, attempts, isHeld: true };
+    const owed: Owed = { id: event.id, partition, route, target, bytes: size, endMs, sinceMs: undefined, stored, attempts, isHeld: true };
     route.held.add(owed);
     route.bytes += size;
     held++;

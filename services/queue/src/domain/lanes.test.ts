@@ -24,6 +24,8 @@ function entryOf(lane: Lane, id: string, payloadBytes = 0): Entry {
     dispatched: 0,
     perhapsGiven: false,
     counted: false,
+    acceptedMs: 0,
+    dueMs: 0,
     waiters: undefined,
   };
 }
@@ -145,7 +147,7 @@ describe('lanes', () => {
     const large = 1024 * 1024;
     for (let i = 0; lanes.hasRoom(lane); i++) lanes.ready(entryOf(lane, `a${i}`, large));
     assert.equal(lane.readyCount, 16, '16 MiB of payloads');
-    for (let offset = 100; offset < 105; offset++) lanes.park(lane, offset);
+    for (let offset = 100; offset < 105; offset++) lanes.park(lane, offset, Infinity);
     assert.deepEqual([lane.parked.afterOffset, lane.parked.lastOffset, lane.waiting, lanes.parkedCount], [99, 104, 5, 5]);
     assert.equal(lanes.runsLow(lane), false);
     const taken = lanes.take(0);

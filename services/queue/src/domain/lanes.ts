@@ -25,7 +25,7 @@ export type Lane = {
   /** Entries in `ready` that are ready, and the bytes of their payloads. */
   readyCount: number;
   readyBytes: number;
-  /** Not dispatched before; 0 if it may be at once. */
+  /** Not dispatched before, monotonic; 0 if it may be at once. */
   pausedUntilMs: number;
   /** Whether it stands in the round. */
   inRound: boolean;
@@ -42,6 +42,10 @@ export type Parked = {
   fetching: boolean;
   /** Ids that were taken out of their turn, until it has passed: a view that is read late may still show them as waiting. */
   readonly taken: Set<string>;
+  /** When the first of them is too old, monotonic; Infinity if none is before it is fetched. */
+  expiresMs: number;
+  /** When some of them were accepted, monotonic, in order, a second or more apart: that of the others lies between. */
+  readonly marks: { readonly offset: number; readonly acceptedMs: number }[];
 };
 
 /** What one lane may have on its way: enough to keep its instances busy, little enough to leave room for others. */
@@ -50,6 +54,8 @@ export const LANE_WINDOW = 256;
 const TOTAL_WINDOW = 4_096;
 /** What a lane gets before it is the next one's turn. */
 const QUANTUM = 64;
+/** How far apart the times are that are kept of parked events. */
+const MARK_EVERY_MS = 1_000;
 /** What a lane keeps in memory, ready to go; the rest is parked. */
 const LANE_READY = 20_000;
 const LANE_READY_BYTES = 16 * 1024 * 1024;
@@ -72,8 +78,10 @@ export type Lanes = {
   ready(entry: Entry, atHead?: boolean): void;
   /** Takes note that an entry has left the ready queue without being taken. */
   unready(entry: Entry): void;
-  /** Counts an event as parked, the newest of its lane. */
-  park(lane: Lane, acceptOffset: number): void;
+  /** Counts an event as parked, the newest of its lane; with a time, monotonic, if it was accepted just now. */
+  park(lane: Lane, acceptOffset: number, expiresMs: number, acceptedMs?: number): void;
+  /** When a parked event was accepted, monotonic, or a second before that; undefined if it was before this owner's time. */
+  acceptedAt(lane: Lane, acceptOffset: number): number | undefined;
   /** Counts parked events out: they were fetched, or are no more. */
   unpark(lane: Lane, count: number): void;
   /** Lanes with parked events. */
@@ -131,7 +139,15 @@ export function createLanes(): Lanes {
             waiting: 0,
             accepting: 0,
             members: 0,
-            parked: { count: 0, afterOffset: 0, lastOffset: 0, fetching: false, taken: new Set() },
+            parked: {
+              count: 0,
+              afterOffset: 0,
+              lastOffset: 0,
+              fetching: false,
+              taken: new Set(),
+              expiresMs: Number.POSITIVE_INFINITY,
+              marks: [],
+            },
             readyCount: 0,
             readyBytes: 0,
             pausedUntilMs: 0,
@@ -185,20 +201,30 @@ export function createLanes(): Lanes {
       entry.ready = false;
       add(entry, -1);
     },
-    park(lane, acceptOffset) {
+    park(lane, acceptOffset, expiresMs, acceptedMs) {
       const { parked } = lane;
       if (parked.count === 0) parked.afterOffset = acceptOffset - 1;
       parked.count++;
       parked.lastOffset = acceptOffset;
+      parked.expiresMs = Math.min(parked.expiresMs, expiresMs);
+      const last = parked.marks[parked.marks.length - 1];
+      if (acceptedMs !== undefined && (!last || acceptedMs - last.acceptedMs >= MARK_EVERY_MS))
+        parked.marks.push({ offset: acceptOffset, acceptedMs });
       parkedCount++;
       lane.waiting++;
       parkedLanes.add(lane);
+    },
+    acceptedAt({ parked: { marks } }, acceptOffset) {
+      return marks.findLast(({ offset }) => offset <= acceptOffset)?.acceptedMs;
     },
     unpark(lane, count) {
       lane.parked.count -= count;
       parkedCount -= count;
       lane.waiting -= count;
-      if (lane.parked.count === 0) parkedLanes.delete(lane);
+      if (lane.parked.count > 0) return;
+      parkedLanes.delete(lane);
+      lane.parked.marks.length = 0;
+      lane.parked.expiresMs = Number.POSITIVE_INFINITY;
     },
     withParked: () => parkedLanes,
     get parkedCount() {

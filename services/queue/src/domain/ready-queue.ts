@@ -7,6 +7,8 @@ export type ReadyQueue = {
   unshift(entry: Entry): void;
   shift(): Entry | undefined;
   peek(): Entry | undefined;
+  /** Those that are ready, in any order. */
+  all(): Entry[];
 };
 
 /** Entries leave it by being marked not ready; they are skipped when their turn comes, so that taking one out costs nothing. */
@@ -43,6 +45,7 @@ export function createReadyQueue(): ReadyQueue {
       entry.ready = false;
       return entry;
     },
+    all: () => [...front, ...items.slice(head)].filter((entry) => entry?.ready === true) as Entry[], // what is ready is there
     peek() {
       settle();
       return front[front.length - 1] ?? items[head];

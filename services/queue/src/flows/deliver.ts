@@ -58,11 +58,17 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   const leaving = new AbortController();
   let kicked = false;
 
+  /** How long it has been owed, by a clock that nobody sets; from the times in the log where it ended before. */
+  const agedMs = (owed: Owed): number => {
+    const nowMs = queue.clock.monotonic();
+    owed.sinceMs ??= nowMs - Math.max(0, queue.clock.now() - owed.endMs);
+    return nowMs - owed.sinceMs;
+  };
   const conclude = (owed: Owed, outcome: Outcome): void => {
     const nowMs = queue.clock.now();
     const writerId = ownership.tenureOf(owed.partition)?.writerId;
     if (!owed.isHeld || writerId === undefined) return; // its new owner tells it again, if need be
-    const { concluded, againMs } = judge(outcome, owed.attempts, owed.endMs, nowMs, queue.random());
+    const { concluded, againMs } = judge(outcome, owed.attempts, nowMs - agedMs(owed), nowMs, queue.random());
     counts[againMs === undefined && outcome.kind === 'RETRY' ? 'GIVE_UP' : outcome.kind][owed.route.kind]++;
     const changes = concluded ? decide(owed.stored, { kind: 'DELIVERY_CONCLUDED', concluded }, nowMs) : [];
     for (const change of isRefusal(changes) ? [] : changes) {
@@ -70,10 +76,11 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
       owed.stored = evolve(owed.stored, record) ?? owed.stored;
       writer.add(owed, record);
     }
-    if (againMs !== undefined) deliveries.again(owed, againMs);
+    if (againMs !== undefined) deliveries.again(owed, queue.clock.monotonic() + againMs - nowMs);
   };
   const attempt = async (owed: Owed): Promise<void> => {
     owed.attempts++;
+    agedMs(owed); // measured from its first attempt on
     // Made by those who wait for the world: the log, the registry and Kafka have deadlines of their own.
     const signal = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), leaving.signal]);
     const outcome = await tellDestination({ queue, destinations: ports.destinations, lanes: ports.lanes() }, owed, signal);
@@ -85,7 +92,7 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   const pump = (): void => {
     kicked = false;
     if (stopping.signal.aborted || !ports.isStanding()) return;
-    for (const owed of deliveries.take(queue.clock.now())) {
+    for (const owed of deliveries.take(queue.clock.monotonic())) {
       const running = attempt(owed).finally(() => underWay.delete(running));
       underWay.add(running);
     }

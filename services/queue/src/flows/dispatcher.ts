@@ -126,7 +126,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
     pump() {
       // A replica that was paused may have lost its partitions, and not have read it yet.
       if (!send || !isStanding()) return;
-      for (const entry of owner.lanes.take(ports.clock.now())) {
+      for (const entry of owner.lanes.take(ports.clock.monotonic())) {
         const event = eventOf(entry);
         owner.command(entry, 0, { kind: 'EXPIRE' });
         if (isFinal(eventOf(entry).state)) {
@@ -166,7 +166,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
             back(entry, attempt);
             break;
           case 'throttled':
-            entry.lane.pausedUntilMs = ports.clock.now() + (msOfDuration(report.value.retryAfter) ?? 0);
+            entry.lane.pausedUntilMs = ports.clock.monotonic() + (msOfDuration(report.value.retryAfter) ?? 0);
             back(entry, attempt, true); // the newest first, so that they stand in order again
             break;
           case undefined:

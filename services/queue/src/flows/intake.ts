@@ -5,6 +5,7 @@ import { Event_State as State, type Event } from '@evenfall/contracts/v1/event';
 import { delay } from '@evenfall/time';
 import type { Entry } from '../domain/book.ts';
 import { LANE_WINDOW } from '../domain/lanes.ts';
+import { waitingOfKnown, waitingOfNew } from '../domain/waiting.ts';
 import type { QueuedEvent, QueuePorts } from '../ports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Owner } from './owner.ts';
@@ -54,11 +55,13 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
     dispatcher.pump();
   };
   /** Keeps a waiting event out of memory when its lane has enough there. Delayed and retrying ones stay: they are not in the lane's order. */
-  const park = ({ event }: StoredEvent, partition: number, offset: number): boolean => {
+  const park = (stored: StoredEvent, partition: number, offset: number, isNew: boolean): boolean => {
+    const { event, policy } = stored;
     if (!event || event.state !== State.QUEUED || event.nextAttemptTime || event.attempts.length > 0) return false;
     const lane = owner.lanes.get(event, partition);
     if (owner.lanes.hasRoom(lane)) return false;
-    owner.lanes.park(lane, offset);
+    const { acceptedMs } = isNew ? waitingOfNew(stored, queue.clock) : waitingOfKnown(stored, queue.clock);
+    owner.lanes.park(lane, offset, acceptedMs + (policy?.maxEventAgeMs ?? 0), isNew ? acceptedMs : undefined);
     return true;
   };
 
@@ -67,7 +70,7 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       if (!stored.event) return;
       // The first of a lane may be on their way already: what is reported of them must find them, whatever room they take.
       const mayBeSent = owner.lanes.get(stored.event, partition).readyCount < LANE_WINDOW;
-      const entry = !mayBeSent && park(stored, partition, acceptOffset) ? undefined : owner.admit(stored, partition, true);
+      const entry = !mayBeSent && park(stored, partition, acceptOffset, false) ? undefined : owner.admit(stored, partition, true);
       if (entry) {
         entry.lane.pausedUntilMs = Infinity; // it takes its place; nothing of it goes before the tenure is known to all
         owner.settle(entry);
@@ -78,7 +81,7 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       if (record.change?.$case !== 'accepted' || owner.book.has(record.eventId)) return;
       const stored = evolve(undefined, record);
       if (!stored) return;
-      if (park(stored, partition, offset)) {
+      if (park(stored, partition, offset, true)) {
         tally.accepted();
         return;
       }

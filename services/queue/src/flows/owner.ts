@@ -6,6 +6,7 @@ import { type DueQueue, dueQueue } from '@evenfall/time';
 import type { Book, Entry } from '../domain/book.ts';
 import { createLanes, type Lanes } from '../domain/lanes.ts';
 import { recordOf } from '../domain/record.ts';
+import { type Waiting, waitingOfKnown, waitingOfNew } from '../domain/waiting.ts';
 import type { QueuePorts } from '../ports.ts';
 import type { Ownership } from './ownership.ts';
 import type { Writer } from './writer.ts';
@@ -18,7 +19,9 @@ export type Owner = {
   readonly book: Book;
   readonly lanes: Lanes;
   /** Takes an open event in: a new one, or one a former owner may have dispatched already. It is not dispatched before `settle`. */
-  admit(stored: StoredEvent, partition: number, perhapsGiven: boolean): Entry | undefined;
+  admit(stored: StoredEvent, partition: number, perhapsGiven: boolean, waiting?: Waiting): Entry | undefined;
+  /** Milliseconds since its accept, by a clock that nobody sets. */
+  agedMs(entry: Entry): number;
   /** Finds an entry its place: ready, at the head of its lane if it comes back there, or due later. Running ones are left to the dispatcher. */
   settle(entry: Entry, atHead?: boolean): void;
   /** Carries out a command; answers the refusal if it was one. */
@@ -46,17 +49,19 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
     const event = eventOf(entry);
     if (event.state !== 1 || entry.dispatched > 0 || entry.ready) return; // 1: QUEUED
     count(entry);
-    const dueMs = event.nextAttemptTime?.getTime() ?? 0;
-    if (dueMs > ports.clock.now()) return due.push(dueMs, entry);
+    if (event.nextAttemptTime && entry.dueMs > ports.clock.monotonic()) return due.push(entry.dueMs, entry);
     lanes.ready(entry, atHead);
   };
+
+  const agedMs = (entry: Entry): number => ports.clock.monotonic() - entry.acceptedMs;
 
   return {
     book,
     lanes,
     forget,
     settle,
-    admit(stored, partition, perhapsGiven) {
+    agedMs,
+    admit(stored, partition, perhapsGiven, waiting) {
       const { event } = stored;
       if (!event || book.has(event.id)) return undefined;
       const lane = lanes.get(event, partition);
@@ -65,6 +70,7 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
         partition,
         lane,
         stored,
+        ...(waiting ?? (perhapsGiven ? waitingOfKnown(stored, ports.clock) : waitingOfNew(stored, ports.clock))),
         ready: false,
         readyBytes: 0,
         dispatched: 0,
@@ -80,11 +86,13 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
       const writerId = ownership.tenureOf(entry.partition)?.writerId;
       if (writerId === undefined) return refuse('EVENT_NOT_HELD', { event_id: entry.id });
       const nowMs = ports.clock.now();
-      const changes = decide(entry.stored, command, nowMs);
+      const changes = decide(entry.stored, command, nowMs, agedMs(entry));
       if (isRefusal(changes)) return changes;
       for (const change of changes) {
         const record = recordOf(entry.id, attempt, change, nowMs, writerId);
         entry.stored = evolve(entry.stored, record) ?? entry.stored;
+        if (change.$case === 'attemptConcluded' && change.value.retryTime)
+          entry.dueMs = ports.clock.monotonic() + change.value.retryTime.getTime() - nowMs;
         writer.add(entry, record);
       }
       const { state } = eventOf(entry);
@@ -92,7 +100,7 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
       return undefined;
     },
     moveDue() {
-      for (const entry of due.takeDue(ports.clock.now())) if (book.get(entry.id) === entry) settle(entry);
+      for (const entry of due.takeDue(ports.clock.monotonic())) if (book.get(entry.id) === entry) settle(entry);
       return due.nextDueMs();
     },
   };

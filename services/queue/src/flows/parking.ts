@@ -1,4 +1,6 @@
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Lane } from '../domain/lanes.ts';
+import { type Waiting, waitingOfKnown } from '../domain/waiting.ts';
 import type { QueuePorts } from '../ports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Owner } from './owner.ts';
@@ -31,6 +33,8 @@ export function fetchWhereLow(ports: ParkingPorts): void {
 
 async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally }: ParkingPorts, lane: Lane): Promise<void> {
   const { parked, partition } = lane;
+  const waitingOf = (stored: StoredEvent, offset: number): Waiting =>
+    waitingOfKnown(stored, queue.clock, owner.lanes.acceptedAt(lane, offset));
   const tenure = ownership.tenureOf(partition);
   parked.fetching = true;
   const { lastOffset } = parked;
@@ -46,7 +50,7 @@ async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally 
       if (beyond) break;
       parked.afterOffset = acceptOffset;
       const id = stored.event?.id ?? '';
-      const entry = parked.taken.delete(id) ? undefined : owner.admit(stored, partition, true);
+      const entry = parked.taken.delete(id) ? undefined : owner.admit(stored, partition, true, waitingOf(stored, acceptOffset));
       if (!entry) continue; // asked for by its id before it was its turn
       owner.lanes.unpark(lane, 1);
       owner.settle(entry);
@@ -63,6 +67,56 @@ async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally 
     owner.lanes.dropIfEmpty(lane);
   }
   dispatcher.pump();
+}
+
+/**
+ * Ends parked events that are too old before it is their turn: those of a function that has shortened the age since, or of a version with a shorter one. All of
+ * the lane is read for it, so only when one of them is due.
+ */
+export function expireParked(ports: ParkingPorts): void {
+  const nowMs = ports.queue.clock.monotonic();
+  for (const lane of [...ports.owner.lanes.withParked()]) {
+    if (lane.parked.fetching || nowMs < lane.parked.expiresMs) continue;
+    void expireParkedOf(ports, lane).catch((error: unknown) => {
+      ports.queue.log.warn('could not look for parked events that are too old; trying again', { error: String(error) });
+    });
+  }
+}
+
+async function expireParkedOf({ queue, ownership, owner, writer }: ParkingPorts, lane: Lane): Promise<void> {
+  const { parked, partition } = lane;
+  const tenure = ownership.tenureOf(partition);
+  const { lastOffset } = parked;
+  const after = { partition, endOffset: Math.max(lastOffset + 1, writer.endOffset(partition)) };
+  parked.fetching = true;
+  let nextMs = Number.POSITIVE_INFINITY;
+  try {
+    for (let afterOffset = parked.afterOffset, hasMore = true; hasMore;) {
+      const page = await queue.view.listQueued(lane.name, afterOffset, FETCH, after);
+      if (ownership.tenureOf(partition) !== tenure) return;
+      ({ hasMore } = page);
+      for (const { stored, acceptOffset } of page.events) {
+        const id = stored.event?.id ?? '';
+        afterOffset = acceptOffset;
+        if (acceptOffset > lastOffset || parked.taken.has(id) || owner.book.has(id)) continue;
+        const waiting = waitingOfKnown(stored, queue.clock, owner.lanes.acceptedAt(lane, acceptOffset));
+        const expiresMs = waiting.acceptedMs + (stored.policy?.maxEventAgeMs ?? 0);
+        if (queue.clock.monotonic() < expiresMs) {
+          nextMs = Math.min(nextMs, expiresMs);
+          continue;
+        }
+        const entry = owner.admit(stored, partition, true, waiting);
+        if (!entry) continue;
+        parked.taken.add(id);
+        owner.lanes.unpark(lane, 1);
+        owner.settle(entry); // counted, and ready: the round that looks for what is too old ends it
+      }
+    }
+    if (parked.lastOffset === lastOffset) parked.expiresMs = nextMs; // else what came meanwhile may be due sooner
+  } finally {
+    parked.fetching = false;
+    owner.lanes.dropIfEmpty(lane);
+  }
 }
 
 /** Takes one parked event out of its turn, to be terminated. Answers whether it was there. */

