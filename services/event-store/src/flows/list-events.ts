@@ -15,8 +15,8 @@ import {
 import { encodedMessage } from '@evenfall/rpc';
 import { isUuid } from '@evenfall/time';
 import { countThatFit } from '../domain/page-bytes.ts';
-import { readPageToken, writePageToken } from '../domain/page-token.ts';
-import type { EventTable } from '../ports.ts';
+import { type PageKey, readPageToken, writePageToken } from '../domain/page-token.ts';
+import type { EventTable, FoundEvent } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -46,12 +46,22 @@ export async function listEvents(
   const last = found.length > count ? found[count - 1] : undefined;
   const response = EncodedListEventsResponse.encode({
     events: found.slice(0, count).map(({ data }) => data),
-    nextPageToken: last ? writePageToken(request, { timeMs: last.timeMs, id: last.id }) : '',
+    nextPageToken: last
+      ? writePageToken(request, { timeMs: last.timeMs, id: last.id, ended: endedBefore(found.slice(0, count), after) })
+      : '',
     totalSize: total && BigInt(total.size),
     totalSizeIsEstimate: total?.isEstimate ?? false,
   });
   // Most lists are passed on as they are.
   return encodedMessage(response.finish(), (bytes) => ListEventsResponse.decode(bytes));
+}
+
+/** Where a page ends among events without a time: the last one with a time that the walk has shown. */
+function endedBefore(page: readonly FoundEvent[], after: PageKey | undefined): PageKey['ended'] {
+  if (page.at(-1)?.timeMs !== null) return undefined;
+  const last = page.findLast(({ timeMs }) => timeMs !== null) ?? after;
+  if (!last) return undefined;
+  return last.timeMs === null ? after?.ended : { timeMs: last.timeMs, id: last.id };
 }
 
 /** Counts the events of one function, or of every one of a namespace, by state. */

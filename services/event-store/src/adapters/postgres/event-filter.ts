@@ -29,13 +29,16 @@ export function isPlain(query: ListEventsRequest): boolean {
   return qualifier === '' && trigger === '' && !startTimeAfter && !startTimeBefore && !endTimeAfter && !endTimeBefore;
 }
 
-/** When a question is asked, and since when ended events are kept, in milliseconds since the epoch. */
-export type Moment = { readonly nowMs: number; readonly sinceMs: number };
+/**
+ * When a question is asked, since when ended events are kept, and when the span ends in which the latest of them did, in milliseconds since the epoch. A clock
+ * that was ahead and was set right leaves events that have ended in time to come.
+ */
+export type Moment = { readonly nowMs: number; readonly sinceMs: number; readonly latestMs: number };
 
 /** Ends that can match: within the retention, within what is asked for, and after the earliest start, which no end lies before. */
-export function endRangeOf(query: ListEventsRequest, { nowMs, sinceMs }: Moment): EndRange {
+export function endRangeOf(query: ListEventsRequest, { nowMs, sinceMs, latestMs }: Moment): EndRange {
   const fromMs = Math.max(sinceMs, query.endTimeAfter?.getTime() ?? sinceMs, query.startTimeAfter?.getTime() ?? sinceMs);
-  const toMs = noEndFrom(nowMs);
+  const toMs = Math.max(noEndFrom(nowMs), latestMs);
   return { fromMs, toMs: Math.min(toMs, query.endTimeBefore?.getTime() ?? toMs) };
 }
 
@@ -45,8 +48,20 @@ export function filterOf(query: ListEventsRequest, state: State) {
     namespace = ${query.namespace} AND function = ${query.function} AND state = ${raw(String(state))}
     ${query.qualifier === '' ? part`` : part`AND version = ${query.qualifier}`}
     ${query.trigger === '' ? part`` : part`AND trigger = ${query.trigger}`}
-    ${query.startTimeAfter ? part`AND sort_time >= ${query.startTimeAfter.toISOString()}` : part``}
-    ${query.startTimeBefore ? part`AND sort_time < ${query.startTimeBefore.toISOString()}` : part``}`;
+    ${startedIn(query.startTimeAfter, query.startTimeBefore)}`;
+}
+
+/** An event starts within six hours of its creation at the latest; and an hour is for clocks that differ. */
+const LONGEST_WAIT_MS = 7 * 3_600_000;
+const SKEW_MS = 3_600_000;
+
+/** The condition on starts, and with it one on the creation, which is what the indexes are ordered by. Rows of before have the start in its place. */
+function startedIn(after: Date | undefined, before: Date | undefined) {
+  const start = part`coalesce(start_time, sort_time)`;
+  const shifted = (time: Date, ms: number): string => new Date(time.getTime() + ms).toISOString();
+  return part`
+    ${after ? part`AND ${start} >= ${after.toISOString()} AND sort_time >= ${shifted(after, -LONGEST_WAIT_MS)}` : part``}
+    ${before ? part`AND ${start} < ${before.toISOString()} AND sort_time < ${shifted(before, SKEW_MS)}` : part``}`;
 }
 
 /**

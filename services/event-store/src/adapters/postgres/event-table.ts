@@ -8,6 +8,8 @@ import { FoldRefused } from '../../domain/fold-refused.ts';
 import { ENDED_VERSION, type VersionedEvent, versionedOf } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
 import { countEvents, totalSizeOf } from './count-events.ts';
+import type { Moment } from './event-filter.ts';
+import { latestEnd } from './latest-end.ts';
 import { listByOffset } from './list-by-offset.ts';
 import { listEvents } from './list-events.ts';
 import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
@@ -15,8 +17,10 @@ import { writeFold } from './write-fold.ts';
 
 /** The events in Postgres. */
 export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
-  const moment = () => ({ nowMs: Date.now(), sinceMs: Date.now() - retentionMs });
-  const since = (): string => new Date(moment().sinceMs).toISOString();
+  const latest = latestEnd(sql);
+  const sinceMs = (): number => Date.now() - retentionMs;
+  const since = (): string => new Date(sinceMs()).toISOString();
+  const moment = async (): Promise<Moment> => ({ nowMs: Date.now(), sinceMs: sinceMs(), latestMs: await latest.read() });
   return {
     async positions(partitions) {
       const rows = await sql<{ partition: number; end_offset: bigint; owner: string }[]>`
@@ -46,9 +50,9 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       // An event mostly ends after its id was made, and then older partitions need not be looked at. The id has the time of the gateway's clock, the end
       // that of the queue's, and either may have been set between: a miss is believed of the whole retention only.
       const made = timeOfUuidV7(id);
-      const sinceMs = moment().sinceMs;
-      const likelyMs = made === undefined ? sinceMs : Math.max(made - 60_000, sinceMs);
-      const row = (await rowOf(sql, id, likelyMs)) ?? (likelyMs > sinceMs ? await rowOf(sql, id, sinceMs) : undefined);
+      const keptMs = sinceMs();
+      const likelyMs = made === undefined ? keptMs : Math.max(made - 60_000, keptMs);
+      const row = (await rowOf(sql, id, likelyMs)) ?? (likelyMs > keptMs ? await rowOf(sql, id, keptMs) : undefined);
       return row && versionedOfRow(row);
     },
     async getManyVersioned(ids) {
@@ -57,10 +61,10 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         UNION ALL SELECT false, data FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`;
       return rows.map(versionedOfRow).filter((one) => one !== undefined);
     },
-    listEvents: (query, after, limit) => listEvents(sql, query, after, limit, moment()),
-    listByOffset: (query, page) => listByOffset(sql, query, page, moment()),
-    totalSize: (query) => totalSizeOf(sql, query, moment()),
-    countEvents: (namespace, fn) => countEvents(sql, namespace, fn, moment().sinceMs),
+    listEvents: async (query, after, limit) => listEvents(sql, query, after, limit, await moment()),
+    listByOffset: async (query, page) => listByOffset(sql, query, page, await moment()),
+    totalSize: async (query) => totalSizeOf(sql, query, await moment()),
+    countEvents: (namespace, fn) => countEvents(sql, namespace, fn, sinceMs()),
     async applied() {
       const rows = await sql<{ partition: number; end_offset: bigint }[]>`SELECT partition, end_offset FROM events.applied`;
       return new Map(rows.map((row) => [row.partition, Number(row.end_offset)]));

@@ -82,7 +82,16 @@ async function pageOf(
       (SELECT false AS is_open, ${endedKey} AS key, id, data FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
        ${last ? part`AND (${endedKey}, id) ${beyond} ${last}` : part``} ORDER BY ${endedKey} ${direction}, id ${direction} LIMIT ${limit})`,
   );
-  const parts = [...open, ...ended];
+  // Behind the ended ones in ascending order: what has ended since the walk came here had no end then, and is in its place among those that have none.
+  const late =
+    withOpen && isBehindEnds(query, after) && openStates(query).length > 0
+      ? endedStates(query).map(
+          (state) => part`
+      (SELECT false AS is_open, 'infinity'::timestamptz AS key, id, data FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
+       AND id > ${after?.id ?? ''}::uuid ${since(after)} ORDER BY id LIMIT ${limit})`,
+        )
+      : [];
+  const parts = [...open, ...(late.length > 0 ? late : ended)];
   if (parts.length === 0) return [];
   // Aggregates take the rows as a sorted subquery hands them over.
   const [page] = await ask<PackedPage>(
@@ -96,6 +105,16 @@ async function pageOf(
     ) AS page`,
   );
   return page ? unpacked(page) : [];
+}
+
+function isBehindEnds(query: ListEventsRequest, after: PageKey | undefined): boolean {
+  const { byEnd, isDescending } = orderOf(query);
+  return byEnd && !isDescending && after?.timeMs === null;
+}
+
+function since(after: PageKey | undefined) {
+  const ended = after?.ended;
+  return ended ? part`AND (end_time, id) > (${new Date(ended.timeMs).toISOString()}, ${ended.id}::uuid)` : part``;
 }
 
 function unpacked({ data, lengths, ids, keys_ms, are_open }: PackedPage): KeyedRow[] {

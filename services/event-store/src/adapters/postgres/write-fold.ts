@@ -3,7 +3,7 @@ import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { ask, part, type Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { deliveryParts } from './fold-deliveries.ts';
-import { sortTimeOf } from '../../domain/sort-time.ts';
+import { sortTimeOf, startTimeOf } from '../../domain/sort-time.ts';
 import { SPAN_MS } from '../../domain/spans.ts';
 import { createBlob, createColumns, createWords, literalOf } from './row-encoding.ts';
 
@@ -22,7 +22,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
   const { moves, open, ended, closed, dead, purged } = changes;
   const blob = createBlob();
   const words = createWords();
-  const opened = createColumns(10);
+  const opened = createColumns(11);
   for (const { stored, partition, acceptOffset } of open) {
     const event = stored.event as Event; // an open entry has one
     const data = blob.add(StoredEvent.encode({ ...stored, payload: NOTHING }).finish());
@@ -39,12 +39,14 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
       payload,
       blob.end - payload,
       acceptOffset,
+      startTimeOf(event),
     );
   }
-  const done = createColumns(7);
+  const done = createColumns(8);
   for (const event of ended) {
     const data = blob.add(Event.encode(event).finish());
-    done.add(event.id, words.indexOf(event), event.state, sortTimeOf(event), event.endTime?.getTime() ?? 0, data, blob.end - data);
+    const times = [sortTimeOf(event), event.endTime?.getTime() ?? 0, startTimeOf(event)] as const;
+    done.add(event.id, words.indexOf(event), event.state, times[0], times[1], data, blob.end - data, times[2]);
   }
   const buried = createColumns(7);
   for (const { event, payload } of dead) {
@@ -58,16 +60,16 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     open.length === 0
       ? part``
       : part`, opened AS (
-      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload, accept_offset)
+      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload, accept_offset, start_time)
       SELECT o.id, o.partition, w.namespace, w.function, w.version, w.trigger, o.state, to_timestamp(o.sort_ms / 1000.0),
         substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length),
-        o.accept_offset
+        o.accept_offset, to_timestamp(o.start_ms / 1000.0)
       FROM unnest(${opened.column(0)}::uuid[], ${opened.column(1)}::int[], ${opened.column(2)}::int[], ${opened.column(3)}::smallint[], ${opened.column(4)}::float8[],
         ${opened.column(5)}::int[], ${opened.column(6)}::int[], ${opened.column(7)}::int[], ${opened.column(8)}::int[],
-        ${opened.column(9)}::bigint[]
-      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length, accept_offset) JOIN words w ON w.index = o.word
+        ${opened.column(9)}::bigint[], ${opened.column(10)}::float8[]
+      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length, accept_offset, start_ms) JOIN words w ON w.index = o.word
       WHERE (SELECT ok FROM checked)
-      ON CONFLICT (id) DO UPDATE SET state = excluded.state, sort_time = excluded.sort_time, data = excluded.data
+      ON CONFLICT (id) DO UPDATE SET state = excluded.state, sort_time = excluded.sort_time, start_time = excluded.start_time, data = excluded.data
     )`;
   const closedPart =
     closed.length === 0
@@ -100,12 +102,12 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ended.length === 0
       ? part``
       : part`, ended AS (
-      INSERT INTO events.ended_event (id, namespace, function, version, trigger, state, sort_time, end_time, data)
+      INSERT INTO events.ended_event (id, namespace, function, version, trigger, state, sort_time, end_time, data, start_time)
       SELECT e.id, w.namespace, w.function, w.version, w.trigger, e.state, to_timestamp(e.sort_ms / 1000.0), to_timestamp(e.end_ms / 1000.0),
-        substring((SELECT bytes FROM blob) FROM e.data_at FOR e.data_length)
+        substring((SELECT bytes FROM blob) FROM e.data_at FOR e.data_length), to_timestamp(e.start_ms / 1000.0)
       FROM unnest(${done.column(0)}::uuid[], ${done.column(1)}::int[], ${done.column(2)}::smallint[], ${done.column(3)}::float8[], ${done.column(4)}::float8[],
-        ${done.column(5)}::int[], ${done.column(6)}::int[]
-      ) AS e (id, word, state, sort_ms, end_ms, data_at, data_length) JOIN words w ON w.index = e.word
+        ${done.column(5)}::int[], ${done.column(6)}::int[], ${done.column(7)}::float8[]
+      ) AS e (id, word, state, sort_ms, end_ms, data_at, data_length, start_ms) JOIN words w ON w.index = e.word
       WHERE (SELECT ok FROM checked)
       ON CONFLICT (id, end_time) DO NOTHING
       RETURNING namespace, function, state, end_time
