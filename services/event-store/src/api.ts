@@ -41,7 +41,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     async getRequestDigests({ ids, after }) {
       if (ids.length > 1_000) throw refuse('INVALID_FIELD', { field: 'ids', rule: 'at most 1000' });
       await foldedUpTo(ports.barrier, after);
-      await Promise.all(ids.map((id) => ports.pending(id)?.written()));
+      for (const id of ids) await ports.pending(id)?.written();
       const found = await orUnavailable(ports.events.getManyVersioned(ids.filter(isUuid)));
       return { digests: found.map(({ event }) => ({ id: event.id, requestSha256: event.requestSha256 ?? '' })) };
     },

@@ -49,6 +49,21 @@ describe('the registry', () => {
     return [Number(count?.f), Number(count?.c)];
   };
 
+  it('gives a function a uid of its own, which stays with its changes and versions and not with its name', async () => {
+    const uid = (await create()).function?.uid ?? '';
+    assert.match(uid, /^[0-9a-f-]{36}$/);
+    const updated = await functions.updateFunction({
+      function: FunctionMessage.create({ ...NAME, uid: 'mine', memoryMb: 256 }),
+      updateMask: ['memory_mb'],
+    });
+    const published = await functions.publishFunctionVersion({ ...NAME, description: '' });
+    assert.deepEqual([updated.function?.uid, published.function?.uid], [uid, uid]);
+    assert.equal((await registry.resolveFunction({ ...NAME, qualifier: '1' })).function?.uid, uid);
+    await functions.deleteFunction(NAME);
+    const other = (await create({ uid })).function;
+    assert.ok(other && other.uid !== uid && other.uid !== '');
+  });
+
   it('shows the secret of a webhook to the other services alone', async () => {
     const secret = 'a secret of enough characters';
     const target = { $case: 'webhook', value: { url: 'https://example.com/', secret, secretSet: false } } as const;

@@ -1,6 +1,6 @@
 import type { LogPosition, NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
 import type { Event } from '@evenfall/contracts/v1/event';
-import { isRefusal, type Refusal, refuse } from '@evenfall/errors';
+import { isRefusal, Refusal, refuse } from '@evenfall/errors';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
 
@@ -55,6 +55,6 @@ async function knowing<T>(answer: Promise<T>): Promise<T> {
 }
 
 function unknown(cause?: unknown): Refusal {
-  const detail = isRefusal(cause) || cause === undefined ? 'whose event the idempotency key names is not known yet' : String(cause);
-  return refuse('VIEW_UNAVAILABLE', { detail });
+  const detail = 'whose event the idempotency key names is not known yet';
+  return new Refusal('VIEW_UNAVAILABLE', { detail }, { cause });
 }

@@ -56,9 +56,13 @@ async function resolve(ports: SchedulerPorts, pool: Pool): Promise<void> {
     } catch (error) {
       pool.stale = true; // asked again by whatever waits next
       const isGone = isRefusal(error) && (error.reason === 'FUNCTION_NOT_FOUND' || error.reason === 'QUALIFIER_NOT_FOUND');
-      if (isGone) return useNoSpec(ports, pool);
+      if (isGone) {
+        useNoSpec(ports, pool);
+        return;
+      }
       if (!isRefusal(error)) ports.log.error('could not resolve a function', error, { function: pool.key });
-      return failWaiting(ports, pool, 500, 'The registry cannot be reached');
+      failWaiting(ports, pool, 500, 'The registry cannot be reached');
+      return;
     }
   } while (pool.stale);
   if (pool.spec && pool.spec.revision <= pool.missingCode) {

@@ -31,7 +31,10 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         UNION SELECT partition, end_offset, owner FROM made`;
       return rows.map((row) => ({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner }));
     },
-    writeFold: (changes) => orRefused(writeFold(foldSql, changes)),
+    writeFold(changes) {
+      latest.note(changes.ended);
+      return orRefused(writeFold(foldSql, changes));
+    },
     async loadOpen(ids) {
       const rows = await orRefused(sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`);
       return rows.map((row) => StoredEvent.decode(row.data));

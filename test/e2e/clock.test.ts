@@ -1,0 +1,81 @@
+// The wall clock of the host is set back and ahead while the platform runs (libfaketime, which is fetched with apt where it is not installed).
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, globSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { tempDir } from '@evenfall/testkit';
+import { type Stack, startStack } from '../support/stack.ts';
+
+const NAME = 'faketime/libfaketime.so.1';
+
+/** The library's path; undefined where there is none and none can be fetched. */
+function findLibrary(folder: string): string | undefined {
+  const installed = globSync(`/usr/lib/*/${NAME}`)[0];
+  if (installed) return installed;
+  try {
+    execFileSync('apt-get', ['download', 'libfaketime'], { cwd: folder, stdio: 'ignore', timeout: 30_000 });
+    const [archive] = globSync(`${folder}/libfaketime*.deb`);
+    execFileSync('dpkg', ['-x', archive ?? '', folder], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  return globSync(`${folder}/usr/lib/*/${NAME}`)[0];
+}
+
+const folder = tempDir('clock');
+const library = findLibrary(folder.path);
+if (!library) console.warn('no libfaketime here, and apt has none: the clock is not set in this run');
+const skip = library ? false : 'libfaketime can be had nowhere';
+if (skip && process.env['CI']) throw new Error(skip);
+
+describe('a clock that is set while the platform runs', { timeout: 120_000, skip }, () => {
+  const file = join(folder.path, 'now');
+  const set = (offset: string): void => writeFileSync(file, `${offset}\n`);
+  let stack: Stack;
+  before(async () => {
+    assert.ok(library && existsSync(library));
+    set('+0');
+    const env = {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      EVENFALL_AGENT_READY: '0',
+    };
+    stack = await startStack({ env });
+    await stack.rest.deploy({ name: 'echo', runtime: 'nodejs', handler: 'index.h' }, { 'index.js': 'exports.h = async (event) => event;' });
+  });
+  after(async () => {
+    await stack.dispose();
+    folder.remove();
+  });
+
+  const send = async (delay?: string): Promise<string> =>
+    (await stack.rest.send('echo', 1, delay ? { headers: { 'evenfall-delay': delay } } : {})).id;
+  const isThere = async (id: string): Promise<void> => {
+    assert.equal((await stack.rest.get(id)).state, 'SUCCEEDED');
+    const listed = await stack.rest.list('echo');
+    assert.ok(
+      listed.some((event) => event.id === id),
+      `${id} is listed`,
+    );
+    assert.equal((await stack.rest.terminate(id)).body.error.details[0]?.reason, 'EVENT_ENDED');
+    assert.ok((await stack.rest.logs(id)).length > 0);
+  };
+
+  for (const offset of ['-2m', '+2h', '-10m', '+8h'])
+    it(`to ${offset}, and right again: events are found, and delays are as long as ever`, async () => {
+      const before = await send('4s');
+      set(offset);
+      const meanwhile = await send();
+      await stack.rest.ended(meanwhile);
+      await isThere(meanwhile);
+      assert.equal((await stack.rest.ended(before, 15_000)).state, 'SUCCEEDED');
+      set('+0');
+      for (const id of [before, meanwhile, await send()]) {
+        await stack.rest.ended(id);
+        await isThere(id);
+      }
+    });
+});
