@@ -56,6 +56,15 @@ describe('An instance that cannot start', () => {
     });
   }
 
+  it('whose code package is no longer there gives back what waits for it, and says so', async () => {
+    const { instance, eventId } = await host.startWith({ ...PYTHON, codeSha256: 'e'.repeat(64) }, {});
+    const report = await host.until(() => host.reports.find((one) => one.eventId === eventId)?.report, 'a report');
+    assert.equal(report.$case, 'throttled', 'it has not begun, and may run on a newer revision');
+    assert.equal(await host.gone(instance), true);
+    const change = host.changes.find((one) => one.instanceId === instance && one.change?.$case === 'gone')?.change;
+    assert.ok(change?.$case === 'gone' && change.value.codeMissing);
+  });
+
   it('and dies in load says how, in what waits', async () => {
     const instance = await host.start(PYTHON, { 'index.py': 'import os\nprint("bye", flush=True)\nos._exit(7)\n' });
     const id = host.run(instance);

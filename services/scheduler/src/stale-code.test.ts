@@ -6,7 +6,7 @@ import { noteAnyChange, noteChange } from './flows/note-change.ts';
 import { endedReport, given, startedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
-/** Status codes the queue was told of, by event. */
+/** Status codes that were reported to the queue, by event. */
 const codes = (rig: Rig): string[] =>
   rig.reports.flatMap(({ eventId, report }) => (report?.$case === 'ended' ? [`${eventId} ${report.value.statusCode}`] : []));
 const started = (agent: PlayedAgent): (number | undefined)[] => agent.all('startInstances').map(({ function: fn }) => fn?.revision);

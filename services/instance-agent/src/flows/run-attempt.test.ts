@@ -43,7 +43,7 @@ function play({ timeoutMs = 5_000, synchronous = false } = {}): Played {
     timeoutMs,
     idleLines: [],
     seq: 0,
-    fn: { memoryMb: 128 },
+    fn: { memoryMb: 128, revision: 7 },
     conversation: { invoke: () => true },
     life: { kind: 'BUSY' },
     peakBytes: 0,
@@ -85,7 +85,7 @@ describe('An attempt that is handed over', () => {
     played.isAway = false;
     reportAgain(agent, attempt); // as after the next hello
     const coldStartDetail = { pullCodeMs: 1, initRuntimeMs: 2, initFunctionMs: 3 };
-    const started = { instanceId: 'i', agentId: 'a', coldStart: true, coldStartDetail, startTime, memoryMb: 128 };
+    const started = { instanceId: 'i', agentId: 'a', coldStart: true, coldStartDetail, startTime, memoryMb: 128, revision: 7 };
     assert.equal(reports.length, 1);
     assert.deepEqual(startOf(reports[0]), started);
     // Asked to stop by someone who does not know that it is over, it repeats the end with a receipt.

@@ -9,6 +9,7 @@ import {
   StartInstance,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { refuse } from '@evenfall/errors';
 import { Termination_Cause as Cause, Termination_Mode as Mode, TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -111,6 +112,7 @@ export async function startHost(
   const registry = {
     async *getCodePackage({ codeSha256 }: { codeSha256: string }) {
       const data = packages.get(codeSha256);
+      if (!data && codeSha256.startsWith('e')) throw refuse('CODE_PACKAGE_NOT_FOUND', { sha256: codeSha256 });
       if (!data) throw new Error('no such package');
       yield { data };
     },

@@ -15,7 +15,7 @@ export type Owed = {
   readonly target: Target;
   readonly bytes: number;
   readonly endMs: number;
-  /** Since when it is owed, monotonic; undefined before the first attempt. */
+  /** Since when it is pending, monotonic; undefined before the first attempt. */
   sinceMs: number | undefined;
   stored: StoredEvent;
   /** Attempts that were begun. */

@@ -58,7 +58,7 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   const leaving = new AbortController();
   let kicked = false;
 
-  /** How long it has been owed, by a clock that nobody sets; from the times in the log where it ended before. */
+  /** How long it has been pending, by a clock that nobody sets; from the times in the log where it ended before. */
   const agedMs = (owed: Owed): number => {
     const nowMs = queue.clock.monotonic();
     owed.sinceMs ??= nowMs - Math.max(0, queue.clock.now() - owed.endMs);

@@ -2545,7 +2545,7 @@ export const EventServiceService = {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, whoever made it; ALREADY_EXISTS
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, new or not; ALREADY_EXISTS
    * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
    */
   createEvent: {
@@ -2701,7 +2701,7 @@ export interface EventServiceServer extends UntypedServiceImplementation {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, whoever made it; ALREADY_EXISTS
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, new or not; ALREADY_EXISTS
    * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
    */
   createEvent: handleUnaryCall<CreateEventRequest, CreateEventResponse>;
@@ -2748,7 +2748,7 @@ export interface EventServiceClient extends Client {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, whoever made it; ALREADY_EXISTS
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, new or not; ALREADY_EXISTS
    * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
    */
   createEvent(
