@@ -48,7 +48,7 @@ describe('listing events', () => {
           [],
           'no gaps',
         );
-        const times = seen.map((event) => Date.parse((orderBy === 'start_time' ? event.start_time : event.end_time) ?? ''));
+        const times = seen.map((event) => Date.parse((orderBy === 'start_time' ? event.create_time : event.end_time) ?? ''));
         const sorted = [...times].sort((a, b) => (order === 'asc' ? a - b : b - a));
         assert.deepEqual(times, sorted);
         for (const id of fresh) await rest.ended(id);
@@ -131,7 +131,8 @@ describe('listing events', () => {
     const { id } = await rest.send('talks', 1);
     const texts = async (query: string): Promise<string[]> => {
       const found: string[] = [];
-      for await (const { data } of rest.stream(`/v1/events/${id}/logs?follow=true&${query}`)) found.push((data as { text: string }).text);
+      for await (const { event, data } of rest.stream(`/v1/events/${id}/logs?follow=true&${query}`))
+        if (event !== 'end') found.push((data as { text: string }).text);
       const { body } = await rest.call<{ lines: { text: string }[] }>('GET', `/v1/events/${id}/logs?${query}`);
       assert.deepEqual(found, body.lines.map(({ text }) => text), query); // prettier-ignore
       return found;
