@@ -130,8 +130,8 @@ describe('a stack that is started again', () => {
 
     const second = await start(dataDir);
     assert.deepEqual(await second.rest.get(ended.id), ended);
-    assert.equal((await second.rest.send('echo', 'again', { headers: { 'idempotency-key': 'over' } })).id, ended.id);
-    assert.equal((await second.rest.send('echo', 'again', { headers: { 'idempotency-key': 'kept' } })).id, delayed.id);
+    assert.equal((await second.rest.send('echo', 3, { headers: { 'idempotency-key': 'over' } })).id, ended.id);
+    assert.equal((await second.rest.send('echo', 2, { headers: { 'evenfall-delay': '3s', 'idempotency-key': 'kept' } })).id, delayed.id);
     const late = await second.rest.ended(delayed.id);
     assert.deepEqual([late.state, late.result, late.attempts.length], ['SUCCEEDED', 2, 1]);
     const still = await second.rest.get(terminated.id);
