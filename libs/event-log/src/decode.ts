@@ -62,7 +62,8 @@ function split(data: Uint8Array): Uint8Array[] {
 export function from(batch: LogBatch, offset: number): LogBatch {
   const skip = offset - batch.firstOffset;
   if (skip <= 0) return batch;
-  const rest = { partition: batch.partition, firstOffset: offset, records: batch.records.slice(skip) };
+  const { partition, records, appendTimesMs: times } = batch;
+  const rest = { partition, firstOffset: offset, records: records.slice(skip), ...(times ? { appendTimesMs: times.slice(skip) } : {}) };
   const unreadable = batch.unreadable?.filter((one) => one.offset >= offset) ?? [];
   return unreadable.length === 0 ? rest : { ...rest, unreadable };
 }

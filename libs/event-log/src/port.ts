@@ -9,6 +9,8 @@ export type LogBatch = {
   /** Offset of the first record; the others follow without gaps. */
   readonly firstOffset: number;
   readonly records: readonly EventRecord[];
+  /** When the log took each of them, by its own clock, in milliseconds since 1970; unset where the log does not say. */
+  readonly appendTimesMs?: readonly number[];
   /** Those among them that cannot be decoded: in `records` there is one about no event instead. Unset without any. */
   readonly unreadable?: readonly Unreadable[];
 };

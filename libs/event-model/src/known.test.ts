@@ -22,6 +22,12 @@ describe('an Accepted record', () => {
       assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), offMs)), true, String(offMs));
   });
 
+  it('may be of a known one if the log took it long after it was made, whatever its own time says', () => {
+    const record = recordOf(newUuidV7(NOW), 1);
+    for (const offMs of [0, 5, 2_999]) assert.equal(mayBeKnown(record, NOW + offMs), false, String(offMs));
+    for (const offMs of [3_001, 12_000]) assert.equal(mayBeKnown(record, NOW + offMs), true, String(offMs));
+  });
+
   it('may be of a known one if a key named it, it was sent again, or its id says nothing', () => {
     assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), 0, { keyed: true })), true);
     assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), 0, { repeated: true })), true);

@@ -97,11 +97,9 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
     for (const { value } of messages) bytes += value?.length ?? 0;
     reader.receive(partition, first, bytes, () => {
       if (last - first + 1 !== messages.length) throw new Error(`The log has gaps from ${first} to ${last} of partition ${partition}`);
-      return decodeRecords(
-        partition,
-        first,
-        messages.map(({ value }) => value ?? EMPTY),
-      );
+      const values = messages.map(({ value }) => value ?? EMPTY);
+      // Of the broker, where the topic has LogAppendTime; else of the producer, as it wrote them.
+      return { ...decodeRecords(partition, first, values), appendTimesMs: messages.map(({ timestamp }) => Number(timestamp)) };
     });
   };
   const note = async (): Promise<void> => {

@@ -107,6 +107,17 @@ describe('Reading from Kafka', () => {
     await log.close();
   });
 
+  test('says of every record when the broker took it, whatever the record itself says', skip, async () => {
+    const log = await testLog(brokers, newTopic());
+    const told = readAll(log, 'times');
+    const begunMs = Date.now();
+    await log.append(0, records('made-long-ago', 3));
+    await eventually(() => told.ids.length === 3, 20_000);
+    const endedMs = Date.now();
+    for (const timeMs of told.appendTimesMs) assert.ok(timeMs !== undefined && timeMs >= begunMs && timeMs <= endedMs, String(timeMs));
+    await log.close();
+  });
+
   test('keeps its partitions while it applies for longer than a session', skip, async () => {
     const log = await testLog(brokers, newTopic());
     let hold: Promise<unknown> = Promise.resolve();

@@ -96,6 +96,9 @@ describe('the fold', () => {
     const held = historyOf(idOf(5, AT), { atMs: AT }).slice(1);
     const wanted = idsToLoad([batch([...fresh, keyed as EventRecord, ...late, ...held])], (id) => id === idOf(5, AT));
     assert.deepEqual(wanted, { ids: [idOf(3, AT), idOf(4, AT)], keyed: [idOf(3, AT)], owed: [] });
+    const [accepted] = historyOf(idOf(6, AT), { atMs: AT });
+    const delayed = { ...batch([accepted as EventRecord]), appendTimesMs: [AT + 12_000] };
+    assert.deepEqual(idsToLoad([delayed], () => false).keyed, [idOf(6, AT)], 'the log took it long after it was made');
   });
 });
 

@@ -53,8 +53,8 @@ export function idsToLoad(
   const keyed = new Set<string>();
   const accepted = new Set<string>();
   const owed = new Set<string>();
-  for (const { records } of batches) {
-    for (const record of records) {
+  for (const { records, appendTimesMs } of batches) {
+    for (const [i, record] of records.entries()) {
       const { eventId, change } = record;
       if (eventId === '') continue; // about none
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
@@ -64,7 +64,7 @@ export function idsToLoad(
       }
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
-        if (!mayBeKnown(record)) continue;
+        if (!mayBeKnown(record, appendTimesMs?.[i])) continue;
         keyed.add(eventId);
       }
       ids.add(eventId);

@@ -52,5 +52,7 @@ export function countOf(batches: readonly LogBatch[]): number {
 
 function slice(batch: LogBatch, from: number, to: number): LogBatch {
   const rest = batchFrom(batch, batch.firstOffset + from);
-  return { partition: rest.partition, firstOffset: rest.firstOffset, records: rest.records.slice(0, to - from) };
+  const { partition, firstOffset, records, appendTimesMs: times } = rest;
+  const count = to - from;
+  return { partition, firstOffset, records: records.slice(0, count), ...(times ? { appendTimesMs: times.slice(0, count) } : {}) };
 }

@@ -23,7 +23,7 @@ export type Intake = {
   /** An event that was open when the tenure began. */
   recover(event: QueuedEvent, partition: number): void;
   /** An Accepted record, whoever wrote it. */
-  accept(record: EventRecord, partition: number, offset: number): void;
+  accept(record: EventRecord, partition: number, offset: number, appendTimeMs: number | undefined): void;
 };
 
 type Ports = { readonly queue: QueuePorts; readonly owner: Owner; readonly dispatcher: Dispatcher };
@@ -77,7 +77,7 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       }
       tally.takenOver(1); // counted last: the balance is drawn when it is
     },
-    accept(record, partition, offset) {
+    accept(record, partition, offset, appendTimeMs) {
       if (record.change?.$case !== 'accepted' || owner.book.has(record.eventId)) return;
       const stored = evolve(undefined, record);
       if (!stored) return;
@@ -87,7 +87,7 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
       }
       const entry = owner.admit(stored, partition, false);
       if (!entry) return;
-      if (mayBeKnown(record)) void verify(entry, offset + 1);
+      if (mayBeKnown(record, appendTimeMs)) void verify(entry, offset + 1);
       else {
         tally.accepted();
         owner.settle(entry);

@@ -73,7 +73,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     for (const lane of owner.lanes.all()) if (partitions.includes(lane.partition)) lane.pausedUntilMs = 0;
     for (const entry of owner.book.values()) if (partitions.includes(entry.partition)) dispatcher.resume(entry);
   };
-  const applyBatch = ({ partition, firstOffset, records }: LogBatch): void => {
+  const applyBatch = ({ partition, firstOffset, records, appendTimesMs }: LogBatch): void => {
     let offset = firstOffset;
     for (const record of records) {
       const tenure = ownership.tenureOf(partition);
@@ -83,7 +83,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
         queue.log.warn('another replica has taken a partition over', { partition });
         return giveUp([partition]);
       }
-      intake.accept(record, partition, offset);
+      intake.accept(record, partition, offset, appendTimesMs?.[offset - firstOffset]);
       offset++;
     }
     writer.readUpTo(partition, offset);

@@ -44,11 +44,13 @@ export type Told = {
   /** Every call, as "owned 0 1", "lost 0"; those of applied batches only as ids. */
   readonly calls: string[];
   readonly ids: string[];
+  /** When the log took each of them. */
+  readonly appendTimesMs: (number | undefined)[];
 };
 
 /** Reads everything from the beginning, or from where it was. `applying` may take its time, or fail. */
 export function readAll(log: EventLog, name: string, applying: () => Promise<void> = () => Promise.resolve()): Told {
-  const told = { mine: new Set<number>(), calls: [] as string[], ids: [] as string[] };
+  const told = { mine: new Set<number>(), calls: [] as string[], ids: [] as string[], appendTimesMs: [] as (number | undefined)[] };
   const cursors = new Map<number, number>();
   const subscription = log.subscribe({
     name,
@@ -59,9 +61,12 @@ export function readAll(log: EventLog, name: string, applying: () => Promise<voi
     },
     async apply(batches) {
       await applying();
-      for (const { partition, firstOffset, records } of batches) {
+      for (const { partition, firstOffset, records, appendTimesMs } of batches) {
         cursors.set(partition, firstOffset + records.length);
-        for (const record of records) told.ids.push(record.eventId);
+        for (const [i, record] of records.entries()) {
+          told.ids.push(record.eventId);
+          told.appendTimesMs.push(appendTimesMs?.[i]);
+        }
       }
     },
     lost(partitions) {
