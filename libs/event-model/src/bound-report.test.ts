@@ -41,6 +41,21 @@ describe('an error of a function', () => {
     assert.match(String(fieldsOf(boundError(Buffer.from('x'.repeat(5_000))))['errorMessage']), /\[cut from 5000 bytes\]$/);
   });
 
+  it('becomes a message where it is nested deeply, and never throws', () => {
+    for (const depth of [33, 1_000, 10_000, 4_000_000]) {
+      for (const [open, close] of [
+        ['[', ']'],
+        ['{"a":', '}'],
+      ] as const) {
+        const error = `{"errorMessage":"x","stackTrace":${open.repeat(depth)}${open === '[' ? '' : '1'}${close.repeat(depth)}}`;
+        const { errorMessage } = fieldsOf(boundError(Buffer.from(error)));
+        assert.equal(String(errorMessage).slice(0, 100), error.slice(0, 100));
+      }
+    }
+    const flat = Buffer.from(JSON.stringify({ errorMessage: '[{'.repeat(1_000), stackTrace: [['\\"', '[['.repeat(100)]] }));
+    assert.equal(boundError(flat), flat);
+  });
+
   it('is within its limits whatever comes, and stays as it is the second time', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 60 }),

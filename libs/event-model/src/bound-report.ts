@@ -5,6 +5,9 @@ import { LIMITS } from './limits.ts';
 /** An error larger than this is not parsed, only quoted. */
 const PARSED_BYTES = 16 * 1024 * 1024;
 const MAX_FIELDS = 32;
+/** Values nested deeper are not kept as such: JSON.stringify goes as deep as the stack does, and so do many parsers of callers (Python's: 1,000). */
+const MAX_DEPTH = 32;
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
 const STACKS = new Set(['stackTrace', 'stack', 'trace']);
 
 /** A result within its limit, and whether it had to be cut. What is cut is no JSON any more. */
@@ -15,7 +18,7 @@ export function boundResult(result: Buffer): { readonly result: Buffer; readonly
 
 /**
  * The JSON of an error within its limits: type and message 4 KB each, the stack 32 KB, all of it 64 KB. Small ones are returned as they are.
- * What is no JSON object becomes the message of one: `{"errorCode":-1,"errorMessage":…}`. Never throws.
+ * What is no JSON object, or is nested deeper than 32 levels, becomes the message of one: `{"errorCode":-1,"errorMessage":…}`. Never throws.
  */
 export function boundError(error: Buffer): Buffer {
   if (error.length === 0) return error;
@@ -76,10 +79,28 @@ function quoted(error: Buffer): string {
 }
 
 function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+  if (isDeep(bytes)) return undefined;
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'));
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined; // just checked
   } catch {
     return undefined;
   }
+}
+
+/** Whether JSON is nested too deeply; of bytes that are no JSON it does not matter. */
+function isDeep(json: Buffer): boolean {
+  let depth = 0;
+  let isString = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (isString) {
+      if (byte === BACKSLASH) at++;
+      else if (byte === QUOTE) isString = false;
+    } else if (byte === QUOTE) isString = true;
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
+  }
+  return false;
 }
