@@ -38,7 +38,7 @@ describe('an error of a function', () => {
       const { errorMessage } = fieldsOf(boundError(Buffer.from(text)));
       assert.equal(String(errorMessage).slice(0, 100), text.slice(0, 100));
     }
-    assert.match(String(fieldsOf(boundError(Buffer.from('x'.repeat(5_000))))['errorMessage']), /\[cut from 5000 bytes\]$/);
+    assert.match(String(fieldsOf(boundError(Buffer.from('x'.repeat(5_000))))['errorMessage']), /^x{4000,}… \[cut from 5000 bytes\]$/);
   });
 
   it('becomes a message where it is nested deeply, and never throws', () => {

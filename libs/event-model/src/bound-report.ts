@@ -73,9 +73,9 @@ function longestField(fields: Readonly<Record<string, unknown>>): readonly [name
 
 /** The text of an error that is no JSON object, or too large to be parsed. */
 function quoted(error: Buffer): string {
-  const start = error.toString('utf8', 0, LIMITS.errorTextBytes);
-  if (error.length <= LIMITS.errorTextBytes) return cutText(start, LIMITS.errorTextBytes);
-  return cutText(start, LIMITS.errorTextBytes - 64) + `… [cut from ${error.length} bytes]`;
+  if (error.length <= LIMITS.errorTextBytes) return cutText(error.toString('utf8'), LIMITS.errorTextBytes);
+  const start = Buffer.from(error.toString('utf8', 0, LIMITS.errorTextBytes)); // a byte that is no UTF-8 takes three
+  return `${cutBytes(start, LIMITS.errorTextBytes - 64).toString('utf8')}… [cut from ${error.length} bytes]`;
 }
 
 function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {

@@ -81,6 +81,7 @@ describe('A web function', () => {
     ['too much', { do: 'large', bytes: 6 * 1024 * 1024 + 1 }, 407, /too long/],
     ['an error', { status: 500, body: 'went wrong' }, 430, /answered 500: went wrong/],
     ['not found', { status: 404 }, 430, /answered 404/],
+    ['another protocol', { status: 101, headers: { connection: 'upgrade', upgrade: 'websocket' } }, 430, /answered 101/],
     ['an error in the words of FC', { headers: { 'x-fc-status': '404' }, body: 'no' }, 430, /x-fc-status 404: no/],
   ] as const) {
     it(`that answers with ${what} ends ${statusCode}`, async () => {

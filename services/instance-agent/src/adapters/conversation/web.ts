@@ -70,6 +70,11 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       onSent();
     });
     request.on('response', (response) => void collect(response).then(tell, (error: unknown) => tell(textOf(error))));
+    // Without a listener the connection is closed, and nothing said: the call would wait for its timeout.
+    request.on('upgrade', (response, socket) => {
+      socket.destroy();
+      tell({ status: response.statusCode ?? 0, fcStatus: 200, body: Buffer.alloc(0), bytes: 0 });
+    });
     request.on('error', (error) => tell(textOf(error)));
     request.end(body);
   };
