@@ -27,3 +27,18 @@ it('so is one that cannot be looked at', () => {
   progress.look(9_500, at(5), at(5));
   assert.deepEqual(progress.faults(20_000), []);
 });
+
+it('so is one whose look has no answer, as of a database that hangs', () => {
+  const progress = createProgress(8_000);
+  progress.asked(0);
+  progress.look(1_000, at(5), at(5));
+  assert.deepEqual(progress.faults(20_000), [], 'nothing is asked');
+  progress.asked(20_000);
+  assert.deepEqual(progress.faults(27_000), []);
+  assert.deepEqual(progress.faults(29_000), ['the view cannot be looked at for 9 s: there is no answer']);
+  progress.failed(30_000, new Error('no database'));
+  progress.asked(32_000);
+  assert.deepEqual(progress.faults(33_000), ['the view cannot be looked at for 13 s: no database']);
+  progress.look(33_500, at(5), at(5));
+  assert.deepEqual(progress.faults(60_000), []);
+});

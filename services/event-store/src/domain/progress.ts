@@ -2,6 +2,8 @@
 export type Progress = {
   /** Takes note of why something could not be folded; undefined once something was. */
   note(error: unknown): void;
+  /** Takes note that the ends of the log and what is applied are asked for: an answer may never come. */
+  asked(nowMs: number): void;
   /** Takes note of the ends of the log and of what is applied. */
   look(nowMs: number, ends: ReadonlyMap<number, number>, applied: ReadonlyMap<number, number>): void;
   /** Takes note that one of them could not be asked for. */
@@ -17,12 +19,17 @@ export function createProgress(patienceMs: number): Progress {
   const standing = new Map<number, Standing>();
   let trouble = '';
   let failing: { readonly sinceMs: number; readonly error: string } | undefined;
+  let askedMs: number | undefined;
   return {
     note(error) {
       trouble = error === undefined ? '' : messageOf(error);
     },
+    asked(nowMs) {
+      askedMs = nowMs;
+    },
     look(nowMs, ends, applied) {
       failing = undefined;
+      askedMs = undefined;
       for (const [partition, end] of ends) {
         const at = applied.get(partition) ?? 0;
         const before = standing.get(partition);
@@ -32,11 +39,15 @@ export function createProgress(patienceMs: number): Progress {
       }
     },
     failed(nowMs, error) {
-      failing = { sinceMs: failing?.sinceMs ?? nowMs, error: messageOf(error) };
+      failing = { sinceMs: failing?.sinceMs ?? askedMs ?? nowMs, error: messageOf(error) };
+      askedMs = undefined;
     },
     faults(nowMs) {
       if (failing && nowMs - failing.sinceMs >= patienceMs) {
         return [`the view cannot be looked at for ${seconds(nowMs - failing.sinceMs)}: ${failing.error}`];
+      }
+      if (askedMs !== undefined && nowMs - askedMs >= patienceMs) {
+        return [`the view cannot be looked at for ${seconds(nowMs - askedMs)}: there is no answer`];
       }
       const still = [...standing].filter(([, { sinceMs }]) => nowMs - sinceMs >= patienceMs);
       if (still.length === 0) return [];

@@ -17,6 +17,7 @@ export async function watchProgress(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
+      progress.asked(clock.monotonic());
       const ends = await log.endOffsets();
       progress.look(clock.monotonic(), ends, await events.applied());
     } catch (error) {
