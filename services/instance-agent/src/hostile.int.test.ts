@@ -78,6 +78,26 @@ def handler(event, context):
     await goesOn();
   });
 
+  it('that floods its channel and reads nothing is removed, and costs the agent no memory', async () => {
+    // 24: it asks for more time, and is answered. 17: it greets, and is told what to load.
+    const flood = (kind: number, body: string): string => `
+import os, struct, time
+def handler(event, context):
+    frames = (struct.pack("<IB", ${body.length} + 1, ${kind}) + b"${body}") * 5000
+    end = time.time() + 3
+    while time.time() < end: os.write(3, frames)
+    return "flooded"
+`;
+    const before = process.memoryUsage().rss;
+    const asks = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(24, '12345678'));
+    assert.deepEqual([asks.outcome, asks.statusCode], [Outcome.EXITED, 439]);
+    const greets = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(17, ''));
+    assert.deepEqual([greets.statusCode, greets.result.toString()], [200, '"flooded"']);
+    const grownMb = (process.memoryUsage().rss - before) / 1024 / 1024;
+    assert.ok(grownMb < 200, `${grownMb} MB`);
+    await goesOn();
+  });
+
   it('leaves nothing behind: sessions of their own, double forks, grandchildren that stand still', async () => {
     for (const how of ['FORCE', 'GRACEFUL'] as const) {
       const id = host.run(await host.start(PYTHON, { 'index.py': LEAVES }));

@@ -55,13 +55,16 @@ export type ProcessEvents = {
   onExit(exitCode: number | null, signal: string | null, spawnFault: string | undefined): void;
 };
 
+/** Writes to the channel of a runtime. `done` is called once the kernel has all of it. */
+export type ChannelWrite = (bytes: Buffer, done?: () => void) => void;
+
 /** One process group. */
 export type InstanceProcess = {
   /** User it runs as; undefined if it shares the agent's. */
   readonly uid: number | undefined;
   /** Resolves once nothing it starts can escape the sweep: no code of the function's may run before. undefined if it can be loaded at once. */
   readonly contained: Promise<void> | undefined;
-  write(bytes: Buffer): void;
+  readonly write: ChannelWrite;
   /** How it is made sure that nothing of it is left. */
   containment(): 'PID_NAMESPACE' | 'CGROUP' | 'MARKERS';
   /** Sends a signal by its number; a stopped process is continued first. */
@@ -204,7 +207,7 @@ export type Conversation = {
   /** Why it is not ready when the init timeout is over; undefined where there is nothing more to say than that. */
   readonly lateFault: StartFault | undefined;
   /** The process has been started; `write` is its channel, `uid` the user it runs as, if that is its own. */
-  greet(write: (bytes: Buffer) => void, uid: number | undefined): void;
+  greet(write: ChannelWrite, uid: number | undefined): void;
   /** Bytes of its channel. */
   onChannel(chunk: Buffer): void;
   /** Lets it load the function; it has greeted. */

@@ -79,7 +79,7 @@ async function startProcess(
     return;
   }
   instance.process = started;
-  conversation.greet((bytes) => started.write(bytes), started.uid);
+  conversation.greet(started.write, started.uid);
   claimed?.begin();
 }
 
@@ -141,7 +141,7 @@ function load(instance: Instance): void {
 }
 
 function onLoaded(agent: Agent, instance: Instance): void {
-  if (instance.life.kind !== 'STARTING') return;
+  if (instance.life.kind !== 'STARTING' || instance.loaded) return;
   instance.loaded = true;
   runInitializer(agent, instance, (fault) => {
     if (fault) return fail(agent, instance, fault);

@@ -1,14 +1,24 @@
 import { staticContextOf } from '../../domain/context.ts';
 import { encodeExtended, encodeFrame, encodeHook, encodeInvokeHead, Frame, frameReader } from '../../domain/frames.ts';
-import type { Conversation, ConversationEvents, ConversationSpec } from '../../ports.ts';
+import type { ChannelWrite, Conversation, ConversationEvents, ConversationSpec } from '../../ports.ts';
 
 /** Larger payloads are not worth a copy to save a write. */
 const JOINED_BYTES = 16_384;
 const NO_BYTES: Buffer = Buffer.alloc(0);
+/** Answers to a function that it may leave unread, beyond what the kernel holds. One that asks without reading would fill the agent's memory. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /** Talks to the platform's own bootstraps, in frames on file descriptor 3 (`runtimes/python3/README.md`). */
 export function framesConversation(spec: ConversationSpec, events: ConversationEvents): Conversation {
-  let write: (bytes: Buffer) => void = () => undefined;
+  let write: ChannelWrite = () => undefined;
+  let isGreeted = false;
+  let isBroken = false;
+  let unreadBytes = 0;
+  const breakOff = (reason: string): void => {
+    if (isBroken) return;
+    isBroken = true;
+    events.onBroken(reason);
+  };
   // Python's runtime does nothing of the function's between an answer and the next event. Node's says when its loop has turned, and whether
   // anything of the function's is left that could hold the next event up.
   const isOrderly = spec.fn.runtime === 'python3';
@@ -20,14 +30,24 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
       return;
     }
     if (kind === Frame.EXTEND) return extend(body);
-    onFrame(spec, events, kind, body);
+    if (kind === Frame.HELLO) return hello();
+    onFrame(events, kind, body);
     if (kind === Frame.RESULT_FREE) takesAtOnce = true;
     if (kind === Frame.RESULT_FREE || (isOrderly && (kind === Frame.RESULT || kind === Frame.FAILURE))) events.onFree();
   });
+  // Only the runtime's own, which is the first, has the function loaded: code of the function's can write others.
+  const hello = (): void => {
+    if (isGreeted) return;
+    isGreeted = true;
+    events.onGreeted(spec.fn.runtime === 'nodejs');
+  };
   const extend = (body: Buffer): void => {
-    if (body.length !== 8) return;
+    if (body.length !== 8 || isBroken) return;
     const { grantedMs, reason } = events.onExtensionAsked(body.readUInt32LE(4));
-    write(encodeExtended(body.readUInt32LE(0), grantedMs, reason));
+    const reply = encodeExtended(body.readUInt32LE(0), grantedMs, reason);
+    unreadBytes += reply.length;
+    write(reply, () => (unreadBytes -= reply.length));
+    if (unreadBytes > MAX_UNREAD_BYTES) breakOff('it asks for more time without reading the answers');
   };
   return {
     variables: { defaults: {}, fixed: {} },
@@ -36,7 +56,7 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
     lateFault: undefined,
     greet: (channel) => void (write = channel),
     onChannel(chunk) {
-      if (!read(chunk)) events.onBroken('it wrote to the channel of its runtime');
+      if (!isBroken && !read(chunk)) breakOff('it wrote to the channel of its runtime');
     },
     load() {
       const terms = { handler: spec.fn.handler, context: staticContextOf(spec.fn, spec.timeoutMs) };
@@ -58,7 +78,7 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
 }
 
 /** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. Short ones are nobody's. */
-function onFrame(spec: ConversationSpec, events: ConversationEvents, kind: number, body: Buffer): void {
+function onFrame(events: ConversationEvents, kind: number, body: Buffer): void {
   switch (kind) {
     case Frame.RESULT:
     case Frame.RESULT_FREE:
@@ -77,8 +97,6 @@ function onFrame(spec: ConversationSpec, events: ConversationEvents, kind: numbe
       return;
     case Frame.HANDLERS:
       return events.onHandlers(body.length >= 4 ? body.readInt32LE(0) : 0);
-    case Frame.HELLO:
-      return events.onGreeted(spec.fn.runtime === 'nodejs');
     case Frame.LOADED:
       return events.onLoaded();
     case Frame.LOAD_FAILED: {

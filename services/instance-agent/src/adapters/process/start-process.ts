@@ -134,7 +134,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     uid,
     contained: command.gated || !made ? undefined : contained,
     containment: () => (isBoxed ? 'PID_NAMESPACE' : cgroup?.complete ? 'CGROUP' : 'MARKERS'),
-    write: (bytes) => channel.write(bytes),
+    write: (bytes, done) => void channel.write(bytes, done),
     signal(signal, scope) {
       // A stopped process takes the signal but acts on it only once it runs again. SIGCONT goes to nobody who is not stopped: it can be caught.
       if (alive && isStopped(readStat(leader()))) deliver(-groupId(), SIGCONT);
