@@ -97,29 +97,48 @@ function safeText(value) {
 }
 /** Ends the event for the runtime: its first answer counts, later ones are dropped. */
 function settle() {
-  if (current.idle) channel.ref();
   current = undefined;
+  hold();
 }
 
 // Whether nothing of the function's own is alive that could run before the next event: timers, sockets, children. Then an event is taken at
 // once; else it is said when it is taken, for its time counts from there.
 let isQuiet = false;
+/**
+ * Whether the function ever had a timer, socket, child, or other thing that runs without keeping the process alive: what does not cannot be
+ * counted. It stays true, which costs one frame an event.
+ */
+let hasUnreferenced = false;
+function noteUnref(prototype) {
+  const { unref } = prototype;
+  prototype.unref = function () {
+    // Node makes handles of signals so; the channel is the platform's.
+    if (this !== channel._handle && this.constructor?.name !== 'Signal') hasUnreferenced = true;
+    return unref.call(this);
+  };
+}
+function looksQuiet() {
+  return !hasUnreferenced && process.getActiveResourcesInfo().length <= ownResources;
+}
 /** Says that the loop has turned since the answer, so that the next event can be taken. */
 function sayFree() {
-  isQuiet = process.getActiveResourcesInfo().length <= ownResources;
+  isQuiet = looksQuiet();
   writeFrame(FREE, isQuiet ? YES : NO);
 }
 const [NO, YES] = [Buffer.from([0]), Buffer.from([1])];
 /** Active resources of the platform's own. */
 let ownResources = 0;
 
-/** A result that is written once the callbacks that are due at once have run: if nothing else is alive then, one frame says that too. */
+/**
+ * A result that is written once the callbacks that are due at once have run: if nothing else is alive then, one frame says that too. `isLast`:
+ * it comes of a promise, and so after what other promises have due; before a callback's they have not had their turn.
+ */
 let unwritten;
 function writeResult() {
   if (!unwritten) return;
-  const { head, result } = unwritten;
+  const { head, result, isLast } = unwritten;
   unwritten = undefined;
-  isQuiet = process.getActiveResourcesInfo().length <= ownResources;
+  isQuiet = isLast && looksQuiet();
   writeFrame(isQuiet ? RESULT_FREE : RESULT, head, result);
   if (!isQuiet) setImmediate(sayFree);
 }
@@ -131,7 +150,7 @@ function fail(run, status, message, stack) {
   writeFrame(FAILURE, Buffer.concat([answerHead(run), u16(status)]), JSON.stringify(error));
   setImmediate(sayFree);
 }
-function succeed(run, value) {
+function succeed(run, value, isLast = false) {
   if (current !== run) return;
   let result;
   try {
@@ -143,7 +162,7 @@ function succeed(run, value) {
     return fail(run, 407, `body size is too long: ${Buffer.byteLength(result)} bytes, at most ${MAX_RESULT_BYTES}`, '');
   }
   settle();
-  unwritten = { head: answerHead(run), result };
+  unwritten = { head: answerHead(run), result, isLast };
   process.nextTick(writeResult);
 }
 const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
@@ -247,6 +266,7 @@ globalThis.evenfall = Object.freeze({
     return new Promise((resolve) => {
       lastAsked = (lastAsked + 1) % 0x1_0000_0000;
       asked.set(lastAsked, resolve);
+      hold();
       const head = Buffer.allocUnsafe(8);
       head.writeUInt32LE(lastAsked, 0);
       head.writeUInt32LE(Math.min(0xffffffff, Math.round(ms)), 4);
@@ -258,6 +278,7 @@ function tellExtension(body) {
   const id = body.readUInt32LE(0);
   asked.get(id)?.({ grantedMs: body.readUInt32LE(4), reason: body.toString('utf8', 8) });
   asked.delete(id);
+  hold();
 }
 
 // --- invoking ---
@@ -287,7 +308,7 @@ function invoke(body) {
     const answer = handler(text === '' ? null : JSON.parse(text), contextOf(run, callback), callback);
     if (answer !== null && typeof answer === 'object' && typeof answer.then === 'function') {
       answer.then(
-        (value) => succeed(run, value),
+        (value) => succeed(run, value, true),
         (error) => threw(run, error),
       );
     } else if (answer !== undefined) {
@@ -296,7 +317,7 @@ function invoke(body) {
       // It may answer by its callback or context.succeed, however many parameters it declares: a wrapper has none. If the loop runs empty
       // without an answer, that is the end of the event, with null.
       run.idle = true;
-      channel.unref();
+      hold();
     }
   } catch (error) {
     threw(run, error);
@@ -305,7 +326,17 @@ function invoke(body) {
 
 /** No other event comes: what the function has going on may finish, and then the process exits by itself. */
 function leave() {
-  channel.unref();
+  isLeaving = true;
+  hold();
+}
+let isLeaving = false;
+/**
+ * Has the channel keep the process alive as long as something comes by it: the next event, or the answer to a request for more time. While a
+ * handler runs that may answer by its callback, or none does and no event comes any more, only what is the function's own does.
+ */
+function hold() {
+  if (asked.size > 0 || !(isLeaving || current?.idle)) channel.ref();
+  else channel.unref();
 }
 
 process.on('beforeExit', () => {
@@ -315,6 +346,15 @@ process.on('beforeExit', () => {
 
 // Written is written: without this a full pipe would hold output back until after the answer, and process.exit() would lose it.
 for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
+
+// Those of timers, of what has a descriptor (sockets, children, watchers), and of ports of workers.
+const timer = setTimeout(nothing, 0);
+noteUnref(Object.getPrototypeOf(timer));
+clearTimeout(timer);
+noteUnref(MessagePort.prototype);
+let handle = channel._handle;
+while (handle && !Object.hasOwn(handle, 'unref')) handle = Object.getPrototypeOf(handle);
+if (handle) noteUnref(handle);
 
 // --- the channel ---
 let pending = NOTHING;

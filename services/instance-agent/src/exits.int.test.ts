@@ -110,6 +110,16 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
         assert.ok((exit?.answerTime?.getTime() ?? 0) <= (ended.endTime?.getTime() ?? 0));
       });
 
+    it('nodejs is told that it gets no more time, and goes on', async () => {
+      const asks = FLUSHES_IN_NODE.replace(
+        "console.log('flushing'); await pause(300);",
+        'await pause(100); console.log((await evenfall.extend(500)).reason);',
+      );
+      const { ended, texts } = await stopWorking(NODE, { 'index.js': asks }, grace(8_000));
+      returnedEnd(ended);
+      assert.deepEqual(texts, ['working', 'The event has been answered', 'flushed', 'atexit ran']);
+    });
+
     it('custom has it until it asks for its next event', async () => {
       const { ended, texts } = await stopWorking(CUSTOM, { bootstrap: ASKS_AGAIN }, grace(8_000));
       returnedEnd(ended);

@@ -79,6 +79,36 @@ exports.handler = async (event) => {
     assert.ok(startMs - (endTime?.getTime() ?? 0) > 500, 'it started after the loop was over');
   });
 
+  for (const [what, leftover] of [
+    ['a timer that keeps nothing alive', 'setTimeout(busy, 20).unref();'],
+    [
+      'a message to a port that keeps nothing alive',
+      'const { port1, port2 } = new MessageChannel(); port1.onmessage = busy; port1.unref(); port2.unref(); setTimeout(() => port2.postMessage(1), 20).unref();',
+    ],
+    [
+      'a connection that keeps nothing alive',
+      "const server = require('node:net').createServer((socket) => { busy(); socket.destroy(); }).listen(0, () => setTimeout(() => require('node:net').connect(server.address().port).unref(), 20).unref()); server.unref();",
+    ],
+    ['promises that are due', 'Promise.resolve().then(() => Promise.resolve()).then(busy);'],
+  ] as const)
+    for (const way of ['done(null, event.n);', 'return event.n;'])
+      it(`has an event begin when Node takes it, not while its loop is held by ${what}: ${way}`, async () => {
+        const code = `
+const busy = () => { const end = Date.now() + 1500; while (Date.now() < end); };
+exports.handler = (event, context, done) => {
+  console.log('pid ' + process.pid);
+  if (event.n === 1) { ${leftover} }
+  ${way}
+};`;
+        const instance = await host.start({ ...NODE, timeout: durationOfMs(600) }, { 'index.js': code });
+        assert.equal((await host.ended(host.run(instance, { n: 0 }))).statusCode, 200);
+        const first = host.run(instance, { n: 1 });
+        assert.equal((await host.ended(first)).statusCode, 200);
+        await computing(first);
+        const ended = await host.ended(host.run(instance, { n: 2 }));
+        assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '2']);
+      });
+
   it('gives an event back that was asked back before it was taken, without running it', async () => {
     const code = `
 exports.handler = async (event) => {
