@@ -72,6 +72,27 @@ while True:
     print("flushing", flush=True); time.sleep(0.3); print("flushed", flush=True)
 `;
 
+/** The same in the way of FC's client: it asks for its next event while it works on this one. It exits once it has tidied up. */
+const ASKS_WHILE_IT_WORKS = `#!/usr/bin/env python3
+import os, signal, threading, time, urllib.request
+base = "http://" + os.environ["FC_RUNTIME_API"] + "/2020-11-11/runtime/invocation/"
+stopped = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+def work(event):
+    print("working", flush=True)
+    stopped.wait()
+    urllib.request.urlopen(base + event + "/response", b'"END"').read()
+    print("flushing", flush=True); time.sleep(0.3); print("flushed", flush=True)
+    os._exit(4)
+def serve():
+    while True:
+        with urllib.request.urlopen(base + "next") as reply:
+            reply.read()
+            threading.Thread(target=work, args=(reply.headers["x-fc-request-id"],)).start()
+threading.Thread(target=serve, daemon=True).start()
+while True: time.sleep(0.02)
+`;
+
 const hasBubblewrap = spawnSync('bwrap', ['--ro-bind', '/', '/', 'true']).status === 0;
 for (const sandbox of ['process', 'bubblewrap'] as const) {
   const skip = sandbox === 'bubblewrap' && !hasBubblewrap && 'there is no bwrap here';
@@ -126,6 +147,13 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
       assert.deepEqual(texts, ['working', 'flushing', 'flushed']);
       assert.deepEqual([ended.stop?.exit?.kind, ended.stop?.exit?.signal], [ExitKind.KILLED, 'SIGKILL']);
       assert.ok((ended.stop?.exit?.durationMs ?? 1e9) < 4_000, 'not until its grace is over');
+    });
+
+    it('custom has it also if it asked for its next event while it worked', async () => {
+      const { ended, texts } = await stopWorking(CUSTOM, { bootstrap: ASKS_WHILE_IT_WORKS }, grace(8_000));
+      returnedEnd(ended);
+      assert.deepEqual(texts, ['working', 'flushing', 'flushed']);
+      assert.deepEqual([ended.stop?.exit?.kind, ended.stop?.exit?.exitCode], [ExitKind.EXITED, 4]);
     });
 
     it('is killed when its exit grace is over, or at once where the policy says so', async () => {

@@ -165,8 +165,8 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
       return false; // it is taken when it is fetched
     },
     leave() {
+      // Who asks for a call from here on has finished. FC's client asked for this one while it worked: that says nothing.
       isLeaving = true;
-      if (desk.isWaiting()) events.onFinished();
     },
     hook(call) {
       // Only a runtime that speaks FC's dialect can be asked to run one.
