@@ -200,7 +200,9 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
 function attemptReceiptOf({ stop: before }: Attempt, ended: AttemptEnded, time: Date | undefined): Termination | undefined {
   const { stop } = ended;
   if (!stop) return before && { ...before, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
-  return isUnasked(stop.cause) ? withReceipt(before ?? openReceipt(stop, time), ended) : undefined;
+  if (!isUnasked(stop.cause)) return undefined;
+  // The agent asked: its time counts, not that of a record about it.
+  return withReceipt({ ...(before ?? openReceipt(stop, time)), requestTime: stop.requestTime ?? before?.requestTime ?? time }, ended);
 }
 
 /** The event's receipt once the attempt is over; without a part of the agent's in it the attempt had ended, or was lost, before any signal. */
@@ -230,7 +232,8 @@ function signalSent(current: StoredEvent, event: Event, record: EventRecord, val
   if (isUnasked(value.cause)) {
     const running = event.attempts[event.attempts.length - 1] as Attempt; // runs(): there is one
     const stop = withSignal(
-      running.stop ?? openReceipt({ cause: value.cause, mode: Mode.GRACEFUL, requestTime: record.time }, record.time),
+      // It was asked for by the agent just before it sent the signal; this record is younger.
+      running.stop ?? openReceipt({ cause: value.cause, mode: Mode.GRACEFUL, requestTime: value.step?.sentTime }, record.time),
       value,
     );
     return next(current, { ...event, attempts: [...event.attempts.slice(0, -1), { ...running, stop }] });

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { type Command, evolve, isFinal } from './index.ts';
+import { StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
+import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { Delivery_State as DeliveryState } from '@evenfall/contracts/v1/event';
 import { acceptedRecord, endedAs, ENDING_NAMES, ID, newLife, signalSent, started, START_MS, terminateCommand } from './testing/life.ts';
 
@@ -142,4 +144,21 @@ test('nothing is known of an event nobody accepted', () => {
     evolve(undefined, { eventId: ID, attempt: 1, time: new Date(), writerId: '', change: { $case: 'attemptStarted', value: started } }),
     undefined,
   );
+});
+
+test('a stop that nobody asked for was asked for by the agent, before its first signal, however late that is recorded', () => {
+  for (const withRequest of [true, false]) {
+    const life = newLife();
+    life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });
+    const askedMs = life.nowMs;
+    life.nowMs += 500;
+    life.run(1, { kind: 'SIGNAL_SENT', attempt: 1, sent: { ...signalSent(askedMs + 1), cause: Cause.TIMEOUT } });
+    assert.ok((life.stored?.event?.attempts[0]?.stop?.requestTime?.getTime() ?? Infinity) <= askedMs + 1);
+    const ended = endedAs('returned_after_signal', life.nowMs);
+    const stop = StopReceipt.create({ ...ended.stop, cause: Cause.TIMEOUT, requestTime: withRequest ? new Date(askedMs) : undefined });
+    life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: { ...ended, stop }, random: 0.5 });
+    const told = life.stored?.event?.attempts[0]?.stop;
+    assert.equal(told?.requestTime?.getTime(), withRequest ? askedMs : askedMs + 1);
+    assert.equal(told?.steps.length, 1);
+  }
 });
