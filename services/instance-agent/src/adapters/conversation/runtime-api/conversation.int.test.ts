@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { Agent, get as httpGet } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -81,6 +82,32 @@ describe('The runtime API of an instance', () => {
     for (const query of ['', '?ms=', '?ms=-1', '?ms=1e9', '?ms=12345678901'])
       assert.equal((await post(`/evenfall/v1/extend${query}`)).status, 400);
     assert.equal((await get('/evenfall/v1/extend?ms=1')).status, 405);
+  });
+
+  it('closes a connection that sends request after request without reading an answer', async () => {
+    for (const path of ['/2020-01-01/extension/event/next', `${FC}/invocation/next`, `${LAMBDA}/invocation/next`, '/none']) {
+      const socket = connect(port, '127.0.0.1');
+      const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+      socket.pause();
+      socket.write(
+        `GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n\r\n${`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(1_000)}`,
+      );
+      socket.resume();
+      await closed;
+    }
+    assert.equal((await get('/2018-06-01/ping')).status, 200);
+  });
+
+  it('serves a client that keeps its connection, one request after the other', async () => {
+    const connections = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ping = () =>
+      new Promise((resolve, reject) => {
+        httpGet(`${url}/2018-06-01/ping`, { agent: connections }, (response) =>
+          response.resume().once('end', () => resolve(response.statusCode)),
+        ).once('error', reject);
+      });
+    for (let i = 0; i < 50; i++) assert.equal(await ping(), 200);
+    connections.destroy();
   });
 
   it('refuses Lambda’s clients what is out of turn: 400 for a wrong id, 403 for a wrong moment', async () => {

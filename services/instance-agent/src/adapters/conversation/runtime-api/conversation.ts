@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, readRuntimeError, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
 import { type Body, readBody } from './body.ts';
@@ -10,6 +11,8 @@ import { type Route, routeOf } from './routes.ts';
 /** Lambda's limit of an answer: 6 MiB and 100 bytes around it. Results are held to 6 MiB afterwards. */
 const MAX_BODY_BYTES = MAX_RESULT_BYTES + 100;
 const MAX_CONNECTIONS = 32;
+/** Requests of one connection that may be unanswered. No client sends the next before the answer; Node would keep as many as come. */
+const MAX_UNANSWERED = 8;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** For a whole request to arrive; one that is held waits for us. */
 const REQUEST_WITHIN_MS = 120_000;
@@ -123,10 +126,23 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
         return answer(response, 404, { errorMessage: 'There is no such path in this runtime API', errorType: 'PathNotFound' });
     }
   };
+  const unanswered = new WeakMap<Socket, number>();
+  /** Counts a request of a connection until it is answered; false if there are too many, and the connection is closed. */
+  const admit = ({ socket }: IncomingMessage, response: ServerResponse): boolean => {
+    const count = (unanswered.get(socket) ?? 0) + 1;
+    if (count > MAX_UNANSWERED) {
+      socket.destroy();
+      return false;
+    }
+    unanswered.set(socket, count);
+    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    return true;
+  };
   const server = createServer(
     { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_WITHIN_MS, keepAliveTimeout: 0 },
     (request, response) => {
       response.on('error', () => undefined); // its reader is gone
+      if (!admit(request, response)) return;
       const route = routeOf(request.method ?? '', request.url ?? '');
       const needsBody = route.kind === 'RESPONSE' || route.kind === 'ERROR' || route.kind === 'INIT_ERROR';
       if (!needsBody) return handle(route, NO_BODY, request, response);
