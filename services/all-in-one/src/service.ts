@@ -214,7 +214,8 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   const at = (port: number): string => hostAndPort(host, port);
   return {
     addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
-    stop: running.stop,
+    // The host drains first, while the doors stand: a caller that waits gets its answer.
+    stop: () => agent.stop().finally(running.stop),
     force: () => agent.force(),
   };
 }
