@@ -336,7 +336,7 @@ def handler(event, context):
     ['a thread that does not block it', OTHER_THREAD, [Disposition.CAUGHT], Reception.UNSPECIFIED],
     ['nothing', BLOCKED, [Disposition.BLOCKED], Reception.PENDING],
   ] as const)
-    it(`is told as it was: taken by ${name}`, async () => {
+    it(`is reported as it was: taken by ${name}`, async () => {
       const instance = await host.start(PYTHON, { 'index.py': code });
       const id = host.run(instance);
       await host.line(id, 'working');

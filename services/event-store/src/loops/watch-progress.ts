@@ -5,7 +5,7 @@ import type { EventTable } from '../ports.ts';
 
 const EVERY_MS = 2_000;
 
-/** Compares the view with the log, now and then: whoever asks whether events can be read is answered from that. */
+/** Compares the view with the log, once in a while; the answer to whether events can be read comes from that. */
 export async function watchProgress(
   {
     log,

@@ -17,7 +17,7 @@ type Ports = Pick<GatewayPorts, 'queues' | 'eventStore' | 'scheduler'>;
 
 /**
  * Asks every queue replica and the event-store what they know of themselves, and the scheduler for its agents. One that does not answer is
- * said by whoever watches the dependencies. That no agent is attached is a note: events are accepted, kept, and run when one is.
+ * said where the dependencies are watched. That no agent is attached is a note: events are accepted, kept, and run when one is.
  */
 export function createHealthWatch({ queues, eventStore, scheduler }: Ports): HealthWatch {
   let faults: readonly string[] = [];

@@ -96,7 +96,7 @@ export type Instance = {
   current: Attempt | undefined;
   /** An attempt that failed on it: it has answered, and is reported when the instance is gone. */
   failed: Attempt | undefined;
-  /** Whether its runtime is free for an event; whether the scheduler was told that it is not. */
+  /** Whether its runtime is free for an event; whether it was reported as not free. */
   isFree: boolean;
   isToldBusy: boolean;
   /** How its process ended, once it has. `endMs` is monotonic. */

@@ -51,7 +51,7 @@ export function addPlatformLine(agent: Agent, instance: Instance, text: string):
 /** How long a line may stand without its end before it is shown: a prompt, or progress in dots. */
 const OPEN_LINE_MS = 1_000;
 
-/** One round: shows what has stood for long without a line end. Whoever watches an event that is stuck sees what it wrote last. */
+/** One round: shows lines that have been open for long, so that the last words of an event that is stuck can be read. */
 export function showOpenLines(agent: Agent): void {
   const beforeMs = agent.clock.now() - OPEN_LINE_MS;
   for (const instance of agent.instances.values()) {

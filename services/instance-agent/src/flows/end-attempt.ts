@@ -49,7 +49,7 @@ export function setAside(agent: Agent, instance: Instance): void {
   instance.current = undefined;
 }
 
-/** Tells the scheduler that an instance is free, if it was told that it is not. */
+/** Reports an instance as free that was reported as busy. */
 export function announceFree(agent: Agent, instance: Instance): void {
   if (!instance.isToldBusy) return;
   instance.isToldBusy = false;
@@ -101,7 +101,7 @@ function report(agent: Agent, attempt: Attempt, verdict: Verdict, error?: Buffer
   const endMs = agent.clock.monotonic();
   const { instance } = attempt;
   const send = (): void => {
-    // As it is when the scheduler is told: a runtime may have become free while the last lines were stored.
+    // As it is when the report is sent: a runtime may have become free while the last lines were stored.
     const isBusy = instance?.life.kind === 'SETTLING';
     if (isBusy) instance.isToldBusy = true;
     attempt.ended = endedReport(attempt, verdict, error, endTime, endMs, isBusy);

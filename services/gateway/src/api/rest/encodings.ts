@@ -25,7 +25,7 @@ function unsupported(request: FastifyRequest, reply: FastifyReply, encoding: str
 
 function unpacked(payload: RequestPayload, reply: FastifyReply): RequestPayload {
   const gunzip = Object.assign(createGunzip(), { receivedEncodedLength: 0 }) satisfies Unpacked;
-  gunzip.on('error', () => undefined); // whoever reads has a listener of its own, while it reads
+  gunzip.on('error', () => undefined); // the reader of the body has a listener of its own while it reads
   payload.on('data', (chunk: Buffer) => (gunzip.receivedEncodedLength += chunk.length));
   payload.on('error', (error) => gunzip.destroy(error));
   payload.pipe(gunzip);

@@ -6,7 +6,7 @@ import { boundedEvents } from './bounded.ts';
 
 type Said = readonly [what: string, ...rest: unknown[]];
 
-/** A listener behind the border, and what it is told. */
+/** A listener behind the border, and what it receives. */
 function listener(): { readonly events: ConversationEvents; readonly said: Said[] } {
   const said: Said[] = [];
   const quiet = (): void => undefined;
