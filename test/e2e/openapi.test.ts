@@ -39,7 +39,9 @@ describe(
         for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
         const [code] = (await once(child, 'close')) as [number | null];
         assert.equal(code, 0, said.slice(-20_000));
-        assert.match(said, /Selected: 32\/34/, 'all but two operations were tried');
+        const [, selected, all] = (/Selected: (\d+)\/(\d+)/.exec(said) ?? []).map(Number);
+        assert.equal((all ?? 0) - (selected ?? 0), 2, 'all but two operations were tried');
+        assert.ok((selected ?? 0) > 30, said.slice(-2_000));
       } finally {
         folder.remove();
       }
