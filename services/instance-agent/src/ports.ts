@@ -76,8 +76,8 @@ export type InstanceProcess = {
   groupEnded(): Promise<void>;
   /** Signals that every thread of the leader blocks. */
   blockedByAll(): bigint;
-  /** Whether the leader has taken a signal that was just sent to it, as it shows within 50 ms; GONE if it has ended by then. */
-  reception(signal: number): Promise<'TAKEN' | 'PENDING' | 'GONE'>;
+  /** Whether the leader has taken a signal that was just sent to it and that it blocked or not, as it shows within 50 ms; GONE if it has ended by then. */
+  reception(signal: number, isBlocked: boolean): Promise<'TAKEN' | 'PENDING' | 'GONE'>;
   /** undefined once it has gone. */
   status(): ProcStatus | undefined;
   /** Of all its processes. */

@@ -1,9 +1,14 @@
 import type { AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import {
   Containment,
+  KillSignal,
   type ProcessExit,
   ProcessExit_Kind as Kind,
   Termination_Outcome as StopOutcome,
+  type TerminationStep,
+  TerminationStep_Delivery as Delivery,
+  TerminationStep_Disposition as Disposition,
+  TerminationStep_Reception as Reception,
 } from '@evenfall/contracts/v1/termination';
 import type { Ending } from '../domain/ending.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
@@ -172,7 +177,7 @@ function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopRecei
   const early = stop.tooLate;
   return {
     policy: stop.policyMessage,
-    steps: stop.steps,
+    steps: stop.steps.map((step) => (outlived(attempt, step) ? { ...step, reception: Reception.TAKEN } : step)),
     outcome: early ? StopOutcome.ENDED_BEFORE_SIGNAL : verdict.stopOutcome,
     sweptProcessCount: early ? 0 : (attempt.instance?.sweptCount ?? 0),
     durationMs: early ? 0 : endMs - stop.askedMs,
@@ -186,6 +191,21 @@ function receiptOf(attempt: Attempt, verdict: Verdict, endMs: number): StopRecei
     changes: stop.changes,
     exit: early ? undefined : processExitOf(attempt, verdict, endMs),
   };
+}
+
+/** Whether an attempt answered after a signal whose default action is death, and its process did not die of it: something in it took the signal. */
+function outlived(
+  { answer, answerTimeMs, instance }: Attempt,
+  { signal, sentTime, disposition, delivery, reception }: TerminationStep,
+): boolean {
+  if (!answer || disposition !== Disposition.DEFAULT || delivery !== Delivery.DELIVERED || reception !== Reception.UNSPECIFIED)
+    return false;
+  const diedOf = instance?.exit?.signal;
+  return (
+    answerTimeMs >= (sentTime?.getTime() ?? Infinity) &&
+    diedOf !== undefined &&
+    (diedOf === null || KillSignal[diedOf as keyof typeof KillSignal] !== signal)
+  );
 }
 
 /** How the processes of an attempt ended after it had answered a graceful stop. */

@@ -25,7 +25,7 @@ export function sendSignal(agent: Agent, instance: Instance, signal: KillSignal)
   const isCertain = disposition === Disposition.CAUGHT || disposition === Disposition.IGNORED || delivery !== Delivery.DELIVERED;
   if (disposition !== Disposition.BLOCKED) reportStep(agent, current, stop, step);
   if (isCertain) return;
-  void process.reception(signal).then((reception) => {
+  void process.reception(signal, disposition === Disposition.BLOCKED).then((reception) => {
     const seen = { ...step, reception: RECEPTIONS[reception] };
     const at = stop.steps.indexOf(step);
     if (at >= 0) stop.steps[at] = seen;

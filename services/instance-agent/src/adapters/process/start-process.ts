@@ -157,7 +157,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     isGroupLeft: () => !isBoxed && childPid !== 0 && isGroupAlive(childPid),
     groupEnded: () => untilGroupEnds(childPid, () => isSwept),
     blockedByAll: () => (alive && leader() !== 0 ? blockedByAllThreads(leader()) : 0n),
-    reception: (signal) => receptionOf(leader(), signal, () => alive),
+    reception: (signal, isBlocked) => receptionOf(leader(), signal, isBlocked, () => alive),
     status: () => (alive && leader() !== 0 ? readStatus(leader()) : undefined),
     residentBytes() {
       const counted = cgroup?.complete ? cgroup.memoryBytes() : undefined;
