@@ -28,6 +28,16 @@ const library = findLibrary(folder.path);
 if (!library) console.warn('no libfaketime here, and apt has none: the clock is not set in this run');
 const skip = library ? false : 'libfaketime can be had nowhere';
 if (skip && process.env['CI']) throw new Error(skip);
+after(() => folder.remove());
+
+/** The environment of a platform whose wall clock is what the file says. */
+const clockOf = (file: string): Record<string, string> => ({
+  LD_PRELOAD: library ?? '',
+  FAKETIME_TIMESTAMP_FILE: file,
+  FAKETIME_NO_CACHE: '1',
+  FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  EVENFALL_AGENT_READY: '0',
+});
 
 describe('a clock that is set while the platform runs', { timeout: 120_000, skip }, () => {
   const file = join(folder.path, 'now');
@@ -36,19 +46,11 @@ describe('a clock that is set while the platform runs', { timeout: 120_000, skip
   before(async () => {
     assert.ok(library && existsSync(library));
     set('+0');
-    const env = {
-      LD_PRELOAD: library,
-      FAKETIME_TIMESTAMP_FILE: file,
-      FAKETIME_NO_CACHE: '1',
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
-      EVENFALL_AGENT_READY: '0',
-    };
-    stack = await startStack({ env });
+    stack = await startStack({ env: clockOf(file) });
     await stack.rest.deploy({ name: 'echo', runtime: 'nodejs', handler: 'index.h' }, { 'index.js': 'exports.h = async (event) => event;' });
   });
   after(async () => {
     await stack.dispose();
-    folder.remove();
   });
 
   const send = async (delay?: string): Promise<string> =>
@@ -76,6 +78,49 @@ describe('a clock that is set while the platform runs', { timeout: 120_000, skip
       for (const id of [before, meanwhile, await send()]) {
         await stack.rest.ended(id);
         await isThere(id);
+      }
+    });
+});
+
+describe('a clock that is set between two lives of the platform', { timeout: 180_000, skip }, () => {
+  // The server of the log, a Postgres of the platform's own, is started without the library: its clock stays.
+  const file = join(folder.path, 'next');
+  const set = (offset: string): void => writeFileSync(file, `${offset}\n`);
+  const env = clockOf(file);
+  const DELAY_MS = 15_000;
+
+  for (const offset of ['-2h', '+8h'])
+    it(`to ${offset}: a delay is as long as ever, and no event becomes too old`, async () => {
+      const data = tempDir('clock-data');
+      let stack: Stack | undefined;
+      try {
+        set('+0');
+        stack = await startStack({ dataDir: data.path, env });
+        await stack.rest.deploy(
+          { name: 'echo', runtime: 'nodejs', handler: 'index.h' },
+          { 'index.js': 'exports.h = async (event) => event;' },
+        );
+        const fails = { name: 'fails', runtime: 'nodejs', handler: 'index.h', event_invoke: { max_retries: 1, retry_interval: '60s' } };
+        await stack.rest.deploy(fails, { 'index.js': 'exports.h = async () => { throw new Error("it is meant to") };' });
+        const delayed = (delay: string) => stack?.rest.send('echo', 1, { headers: { 'evenfall-delay': delay } });
+        const acceptedMs = performance.now();
+        const late = await delayed(`${DELAY_MS / 1000}s`);
+        const soon = await delayed('5s');
+        const failed = await stack.rest.send('fails', 1);
+        await stack.rest.ended(soon?.id ?? '', 15_000); // a while has passed
+        assert.equal((await stack.rest.get(failed.id)).state, 'QUEUED', 'it waits for its retry');
+        await stack.kill9();
+        set(offset);
+        stack = await startStack({ dataDir: data.path, env });
+        assert.equal((await stack.rest.ended(late?.id ?? '', DELAY_MS + 10_000)).state, 'SUCCEEDED');
+        const waitedMs = performance.now() - acceptedMs;
+        // Measured by the wall clock it would begin anew with the second life, five seconds in or later, or be over at once.
+        assert.ok(waitedMs >= DELAY_MS && waitedMs < DELAY_MS + 4_000, `${waitedMs} ms`);
+        const retrying = await stack.rest.get(failed.id);
+        assert.deepEqual([retrying.state, retrying.attempts.length], ['QUEUED', 1], 'its interval is not over');
+      } finally {
+        await stack?.dispose();
+        data.remove();
       }
     });
 });

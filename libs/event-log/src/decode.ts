@@ -21,7 +21,10 @@ export function decodeRecords(partition: number, firstOffset: number, values: re
   return unreadable.length === 0 ? { partition, firstOffset, records } : { partition, firstOffset, records, unreadable };
 }
 
-/** Decodes a stored batch of so many records, all at once if it can be, else one by one. */
+/**
+ * Decodes a stored batch of so many records, all at once if it can be, else one by one. Where its frame is broken, the first record behind that place has
+ * all the bytes that are left, and the others have none: where each of them began is lost.
+ */
 export function decodeBatch(partition: number, firstOffset: number, count: number, data: Uint8Array): LogBatch {
   try {
     const { records } = RecordBatch.decode(data);
@@ -29,19 +32,34 @@ export function decodeBatch(partition: number, firstOffset: number, count: numbe
   } catch {
     // found out below, record by record
   }
-  const parts = split(data);
-  const values = Array.from({ length: count }, (_, i) => parts[i] ?? BROKEN);
-  return decodeRecords(partition, firstOffset, values);
+  const { parts, end } = split(data, count);
+  const batch = decodeRecords(partition, firstOffset, parts);
+  if (parts.length === count) return batch;
+  const brokenAt = firstOffset + parts.length;
+  const lost = Array.from({ length: count - parts.length }, (_, i): Unreadable => {
+    if (i > 0)
+      return {
+        offset: brokenAt + i,
+        bytes: NOTHING,
+        error: `the frame of its batch is broken; its bytes are with those of offset ${brokenAt}`,
+      };
+    return { offset: brokenAt, bytes: data.subarray(end), error: `the frame of its batch is broken at byte ${end} of ${data.length}` };
+  });
+  return {
+    partition,
+    firstOffset,
+    records: [...batch.records, ...lost.map(() => UNREADABLE_RECORD)],
+    unreadable: [...(batch.unreadable ?? []), ...lost],
+  };
 }
 
-/** No message begins so: for the records of a batch whose own bytes are broken. */
-const BROKEN = Uint8Array.of(0xff);
+const NOTHING = new Uint8Array();
 
-/** The records of a batch as bytes, as far as its frame can be read. */
-function split(data: Uint8Array): Uint8Array[] {
+/** The first records of a batch as bytes, as far as its frame can be read, and where the last of them ends. */
+function split(data: Uint8Array, count: number): { readonly parts: readonly Uint8Array[]; readonly end: number } {
   const parts: Uint8Array[] = [];
-  let at = 0;
-  while (at < data.length && data[at] === RECORDS_TAG) {
+  let end = 0;
+  for (let at = 0; parts.length < count && data[at] === RECORDS_TAG; end = at) {
     let length = 0;
     let shift = 0;
     let byte: number;
@@ -51,19 +69,29 @@ function split(data: Uint8Array): Uint8Array[] {
       shift += 7;
     } while (byte >= 0x80 && shift < 35);
     at++;
-    if (at + length > data.length) break;
+    if (byte >= 0x80 || at + length > data.length) break;
     parts.push(data.subarray(at, at + length));
     at += length;
   }
-  return parts;
+  return { parts, end };
 }
 
 /** A batch from one of its records on. */
 export function from(batch: LogBatch, offset: number): LogBatch {
   const skip = offset - batch.firstOffset;
-  if (skip <= 0) return batch;
-  const { partition, records, appendTimesMs: times } = batch;
-  const rest = { partition, firstOffset: offset, records: records.slice(skip), ...(times ? { appendTimesMs: times.slice(skip) } : {}) };
-  const unreadable = batch.unreadable?.filter((one) => one.offset >= offset) ?? [];
-  return unreadable.length === 0 ? rest : { ...rest, unreadable };
+  return skip <= 0 ? batch : partOf(batch, skip, batch.records.length);
+}
+
+/** The records of a batch from an index on, before another one, with all that is said of them. */
+export function partOf(batch: LogBatch, start: number, end: number): LogBatch {
+  const { unreadable: all, appendTimesMs: times, ...rest } = batch;
+  const firstOffset = batch.firstOffset + start;
+  const unreadable = all?.filter(({ offset }) => offset >= firstOffset && offset < batch.firstOffset + end) ?? [];
+  return {
+    ...rest,
+    firstOffset,
+    records: batch.records.slice(start, end),
+    ...(times === undefined ? {} : { appendTimesMs: typeof times === 'object' ? times.slice(start, end) : times }),
+    ...(unreadable.length === 0 ? {} : { unreadable }),
+  };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { eventually } from '@evenfall/testkit';
-import type { EventLog, LogBatch, Subscription } from './index.ts';
+import { type EventLog, type LogBatch, logTimeMsOf, type Subscription } from './index.ts';
 
 /** What a driver's test gives the suite. */
 export type LogUnderTest = {
@@ -80,6 +80,30 @@ export function eventLogContract(driver: string, make: () => Promise<LogUnderTes
         expected += batch.records.length;
       }
       await read.subscription.stop();
+      await other.close();
+    });
+
+    test('says when it took each record by its own clock, whatever the clock of the writer says, and the same to every reader', async (t) => {
+      const start = (await log.endOffsets()).get(1) ?? 0;
+      const begunMs = Date.now();
+      await log.append(1, records('times-0', 3));
+      t.mock.timers.enable({ apis: ['Date'], now: begunMs + 10 * 3_600_000 });
+      await Promise.all([log.append(1, records('times-1', 2)), log.append(0, records('times-2', 1)), log.append(1, records('times-3', 2))]);
+      t.mock.timers.reset();
+      await log.append(1, records('times-4', 1));
+      const endedMs = Date.now();
+      const other = await underTest.open();
+      const readings = [await readFrom(log, new Map([[1, start]]), 8), await readFrom(other, new Map([[1, start]]), 8)];
+      const late = await readFrom(other, new Map([[1, start + 4]]), 4);
+      const timesOf = ({ batches }: Reading) => batches.flatMap((batch) => batch.records.map((_, i) => logTimeMsOf(batch, i) ?? NaN));
+      const [times = [], again] = readings.map(timesOf);
+      assert.equal(times.length, 8);
+      assert.deepEqual(again, times);
+      assert.deepEqual(timesOf(late), times.slice(4));
+      for (const [i, timeMs] of times.entries()) {
+        assert.ok(timeMs >= Math.max(begunMs, times[i - 1] ?? 0) && timeMs <= endedMs, `${timeMs - begunMs} of ${endedMs - begunMs} ms`);
+      }
+      for (const { subscription } of [...readings, late]) await subscription.stop();
       await other.close();
     });
 

@@ -9,8 +9,13 @@ export type LogBatch = {
   /** Offset of the first record; the others follow without gaps. */
   readonly firstOffset: number;
   readonly records: readonly EventRecord[];
-  /** When the log took each of them, by its own clock, in milliseconds since 1970; unset where the log does not say. */
-  readonly appendTimesMs?: readonly number[];
+  /**
+   * When the log took them, in milliseconds since 1970: one time where it took all of them at one moment, else one of each. By the log's own clock,
+   * whatever the clock of the writer was; unset where the log does not say.
+   */
+  readonly appendTimesMs?: number | readonly number[];
+  /** Set where those times are by the clocks of the writers: in a topic of Kafka without LogAppendTime. */
+  readonly byWriterClock?: true;
   /** Those among them that cannot be decoded: in `records` there is one about no event instead. Unset without any. */
   readonly unreadable?: readonly Unreadable[];
 };

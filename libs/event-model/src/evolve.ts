@@ -28,6 +28,8 @@ const NOTHING = Buffer.alloc(0);
 /** More than this the end of an attempt may not take: something in it is beyond its limit. */
 const LARGE_BYTES = LIMITS.resultBytes + LIMITS.errorBytes;
 const NOBODY: Delivery[] = [];
+/** What the field of a wait holds; no wait is as long. */
+const MOST_WAIT_MS = 2 ** 31 - 1;
 
 /** Whether a state is one that never changes again. */
 export function isFinal(state: State): boolean {
@@ -35,13 +37,14 @@ export function isFinal(state: State): boolean {
 }
 
 /**
- * Folds one record into an event. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything but a delivery
+ * Folds one record into an event. `logTimeMs` is when the log took the record, by its own clock, where that is known: the next owner of a partition measures
+ * by it. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything but a delivery
  * after a final state, anything about an event nobody accepted) leaves what it was given, the same object.
  */
-export function evolve(current: StoredEvent | undefined, record: EventRecord): StoredEvent | undefined {
+export function evolve(current: StoredEvent | undefined, record: EventRecord, logTimeMs?: number): StoredEvent | undefined {
   const change = record.change;
   if (!change) return current;
-  if (!current?.event) return change.$case === 'accepted' ? accepted(record, change.value) : current;
+  if (!current?.event) return change.$case === 'accepted' ? accepted(record, change.value, logTimeMs) : current;
   const { event } = current;
   if (isFinal(event.state)) return change.$case === 'deliveryConcluded' ? deliveryConcluded(current, event, record, change.value) : current;
   switch (change.$case) {
@@ -50,13 +53,13 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord): S
     case 'attemptStarted':
       return startsNext(event, record.attempt) ? started(current, event, record, change.value) : current;
     case 'attemptConcluded':
-      return concluded(current, event, record, change.value);
+      return concluded(current, event, record, change.value, logTimeMs);
     case 'terminationRequested':
       return terminationRequested(current, event, record, change.value);
     case 'signalSent':
       return runs(event, record.attempt) ? signalSent(current, event, record, change.value) : current;
     case 'endedUnstarted':
-      return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value) : current;
+      return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value, logTimeMs) : current;
     case 'deadLetterPurged':
       return current; // the event has ended long ago
     case 'deliveryConcluded':
@@ -78,7 +81,17 @@ function next(current: StoredEvent, event: Event, more?: Partial<StoredEvent>): 
   return { ...current, ...more, event, foldCount: current.foldCount + 1 };
 }
 
-function accepted(record: EventRecord, value: Accepted): StoredEvent {
+/** What an event waits for from this record on: for a time that its writer gave with it, or for somebody. */
+function waits(record: EventRecord, until: Date | undefined, logTimeMs: number | undefined): Pick<StoredEvent, 'waitLogTime' | 'waitMs'> {
+  const waitMs = until && record.time ? until.getTime() - record.time.getTime() : 0;
+  return { waitLogTime: timeOf(logTimeMs), waitMs: Math.min(Math.max(0, waitMs || 0), MOST_WAIT_MS) };
+}
+
+function timeOf(logTimeMs: number | undefined): Date | undefined {
+  return logTimeMs === undefined ? undefined : new Date(logTimeMs);
+}
+
+function accepted(record: EventRecord, value: Accepted, logTimeMs: number | undefined): StoredEvent {
   return {
     event: {
       id: record.eventId,
@@ -113,6 +126,8 @@ function accepted(record: EventRecord, value: Accepted): StoredEvent {
     foldCount: 1,
     depth: value.depth,
     functionUid: value.functionUid,
+    acceptLogTime: timeOf(logTimeMs),
+    ...waits(record, value.notBefore, logTimeMs),
   };
 }
 
@@ -151,7 +166,13 @@ function started(current: StoredEvent, event: Event, record: EventRecord, value:
   });
 }
 
-function concluded(current: StoredEvent, event: Event, record: EventRecord, value: AttemptConcluded): StoredEvent {
+function concluded(
+  current: StoredEvent,
+  event: Event,
+  record: EventRecord,
+  value: AttemptConcluded,
+  logTimeMs: number | undefined,
+): StoredEvent {
   // Records are made within the limits; a log of before may hold larger ones.
   const ended = value.ended && endedBytes(value.ended) > LARGE_BYTES ? boundEnded(value.ended) : value.ended;
   const fresh = startsNext(event, record.attempt);
@@ -192,6 +213,7 @@ function concluded(current: StoredEvent, event: Event, record: EventRecord, valu
       payload: final && deliveries.length === 0 ? NOTHING : current.payload,
       userErrorCount: current.userErrorCount + (errorClass === 'USER' ? 1 : 0),
       systemErrorCount: errorClass === 'SYSTEM' ? current.systemErrorCount + 1 : 0,
+      ...waits(record, final ? undefined : value.retryTime, logTimeMs),
     },
   );
 }
@@ -241,7 +263,13 @@ function signalSent(current: StoredEvent, event: Event, record: EventRecord, val
   return event.termination ? next(current, { ...event, termination: withSignal(event.termination, value) }) : current;
 }
 
-function endedUnstarted(current: StoredEvent, event: Event, record: EventRecord, value: EndedUnstarted): StoredEvent {
+function endedUnstarted(
+  current: StoredEvent,
+  event: Event,
+  record: EventRecord,
+  value: EndedUnstarted,
+  logTimeMs: number | undefined,
+): StoredEvent {
   const deliveries = deliveriesOf(current, value.state, record.time);
   return next(
     current,
@@ -254,7 +282,7 @@ function endedUnstarted(current: StoredEvent, event: Event, record: EventRecord,
       termination: event.termination && { ...event.termination, outcome: StopOutcome.NEVER_STARTED, endTime: record.time },
       deliveries,
     },
-    { payload: deliveries.length === 0 ? NOTHING : current.payload },
+    { payload: deliveries.length === 0 ? NOTHING : current.payload, ...waits(record, undefined, logTimeMs) },
   );
 }
 

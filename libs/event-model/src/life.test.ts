@@ -78,13 +78,13 @@ test('folding the log again gives the same event, however often each record is s
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
       }
-      const once = life.records.reduce<StoredEvent | undefined>(evolve, undefined);
+      const once = life.records.reduce<StoredEvent | undefined>((stored, record) => evolve(stored, record), undefined);
       assert.deepEqual(once, life.stored);
       // Intents and signals may be said by several replicas; starts and ends said again must change nothing.
       const again = life.records.flatMap((record, i) =>
         REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record],
       );
-      assert.deepEqual(again.reduce<StoredEvent | undefined>(evolve, undefined), life.stored);
+      assert.deepEqual(again.reduce<StoredEvent | undefined>((stored, record) => evolve(stored, record), undefined), life.stored);
     }),
   );
 });
@@ -161,4 +161,37 @@ test('a stop that nobody asked for was asked for by the agent, before its first 
     assert.equal(told?.requestTime?.getTime(), withRequest ? askedMs : askedMs + 1);
     assert.equal(told?.steps.length, 1);
   }
+});
+
+test('times of the log say since when an event waits, whatever the times of its writers were', () => {
+  const LOG = Date.UTC(2040, 0, 1);
+  const at = (record: EventRecord, afterMs: number): EventRecord => ({ ...record, time: new Date(afterMs) });
+  const delayed = acceptedRecord({ maxRetries: 1 });
+  if (delayed.change?.$case === 'accepted') delayed.change.value.notBefore = new Date(START_MS + 5_000);
+  let stored = evolve(undefined, delayed, LOG);
+  assert.deepEqual([stored?.acceptLogTime?.getTime(), stored?.waitLogTime?.getTime(), stored?.waitMs], [LOG, LOG, 5_000]);
+  const life = newLife({ maxRetries: 1 });
+  life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });
+  life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs('threw', START_MS), random: 0 });
+  const [, begun, ended] = life.records as [EventRecord, EventRecord, EventRecord];
+  stored = evolve(evolve(stored, begun, LOG + 7_000), ended, LOG + 9_000);
+  assert.deepEqual([stored?.acceptLogTime?.getTime(), stored?.waitLogTime?.getTime(), stored?.waitMs], [LOG, LOG + 9_000, 60_000]);
+  const final = evolve(stored, at({ ...begun, change: { $case: 'endedUnstarted', value: { state: 6 } } }, START_MS), LOG + 10_000);
+  assert.deepEqual([final?.waitLogTime?.getTime(), final?.waitMs], [LOG + 10_000, 0]);
+  // A log that does not say it leaves no time of an earlier record standing.
+  assert.deepEqual([evolve(evolve(stored, begun), ended)?.waitLogTime?.getTime()], [LOG + 9_000], 'a stale record changes nothing');
+  const untold = evolve(evolve(evolve(undefined, delayed, LOG), begun), ended);
+  assert.deepEqual([untold?.acceptLogTime?.getTime(), untold?.waitLogTime], [LOG, undefined]);
+});
+
+test('a wait is within what its field holds, whatever two times a record has', () => {
+  const times = fc.oneof(fc.date({ noInvalidDate: false }), fc.constant(undefined));
+  fc.assert(
+    fc.property(times, times, (time, notBefore) => {
+      const record = acceptedRecord();
+      if (record.change?.$case === 'accepted') record.change.value.notBefore = notBefore;
+      const { waitMs = -1 } = evolve(undefined, { ...record, time }) ?? {};
+      assert.ok(Number.isInteger(waitMs) && waitMs >= 0 && waitMs < 2 ** 31, String(waitMs));
+    }),
+  );
 });

@@ -64,7 +64,12 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       await foldedUpTo(ports.barrier, after);
       for await (const { positions, events, owed } of eachOrUnavailable(ports.events.snapshot(partitions))) {
         yield {
-          positions: positions.map((one) => ({ partition: one.partition, endOffset: BigInt(one.endOffset), owner: one.owner })),
+          positions: positions.map(({ partition, endOffset, owner, ownerLogMs: timeMs }) => ({
+            partition,
+            endOffset: BigInt(endOffset),
+            owner,
+            ownerLogTime: timeMs === undefined ? undefined : new Date(timeMs),
+          })),
           events: [...events],
           owed: [...owed],
         };

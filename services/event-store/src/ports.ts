@@ -2,15 +2,14 @@ import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { DeadLetter, EventCount, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import type { ListOwedDeliveriesRequest, OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
-import type { PartitionOwner } from '@evenfall/event-model';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import type { FoldChanges } from './domain/fold.ts';
+import type { FoldChanges, FoldedPlace } from './domain/fold.ts';
 import type { PageKey } from './domain/page-token.ts';
 import type { Partition } from './domain/retention.ts';
 import type { VersionedEvent } from './domain/watchers.ts';
 
-/** How far a partition was folded, and whom the log believed there. */
-export type Position = { readonly partition: number; readonly endOffset: number; readonly owner: PartitionOwner };
+/** How far a partition was folded, whom the log believed there, and when it took that owner's first record, where it says that. */
+export type Position = FoldedPlace & { readonly partition: number };
 
 /** Where events are kept. */
 export type EventTable = {

@@ -118,6 +118,35 @@ describe('the fold', () => {
     assert.equal(row?.n, 1);
   });
 
+  it('gives a snapshot with the times of the log that the next owner measures by, from memory and read back', async () => {
+    const [retry, delayed] = [idOf(1, NOW), idOf(2, NOW)];
+    const policy = { maxRetries: 1, retryIntervalMs: 60_000 };
+    const [accepted, ...ran] = historyOf(retry, { atMs: NOW, until: 'threw', policy }) as [EventRecord, ...EventRecord[]];
+    const word: EventRecord = { ...accepted, eventId: '', writerId: 'next', change: { $case: 'ownerChanged', value: {} } };
+    const other = historyOf(delayed, { atMs: NOW, until: 'accepted' });
+    const timeMs = (at: number) => NOW + 90_000_000 + at; // of a clock that has nothing to do with the writer's
+    const view = await openView();
+    const batch = (firstOffset: number, records: readonly EventRecord[]) => ({ partition: 0, firstOffset, records });
+    await view.apply([{ ...batch(0, [accepted]), appendTimesMs: timeMs(0) }]);
+    await view.own(); // what is in memory goes: rows are read back
+    await view.apply([{ ...batch(1, ran), appendTimesMs: ran.map((_, i) => timeMs(1 + i)) }, batch(1 + ran.length, other)]);
+    await view.apply([{ ...batch(2 + ran.length, [word]), appendTimesMs: timeMs(9) }]);
+    await view.own();
+    await view.fold(3 + ran.length, historyOf(idOf(3, NOW), { atMs: NOW })); // a fold without a new owner keeps what is known of this one
+    const parts: Snapshot[] = [];
+    for await (const part of view.events.snapshot([0])) parts.push(part);
+    const [position] = parts.flatMap(({ positions }) => positions);
+    assert.deepEqual([position?.owner, position?.ownerLogMs], ['next', timeMs(9)]);
+    const stored = new Map(parts.flatMap(({ events }) => events).map((one) => [one.stored?.event?.id, one.stored]));
+    assert.deepEqual(
+      [retry, delayed].map((id) => [stored.get(id)?.acceptLogTime, stored.get(id)?.waitLogTime, stored.get(id)?.waitMs]),
+      [
+        [new Date(timeMs(0)), new Date(timeMs(ran.length)), 60_000],
+        [undefined, undefined, 0],
+      ],
+    );
+  });
+
   it('gives a snapshot whose offsets and events are of one moment', async () => {
     const view = await openView();
     const records = mixed();

@@ -18,10 +18,15 @@ export type QueuedEvent = { readonly stored: StoredEvent; readonly acceptOffset:
 export type EventView = {
   /**
    * Open events of some partitions in the order they were accepted, in parts, once the view has reached the given places; and how far it is, as
-   * of one moment, with whom the log believed there. Also ended events whose destination is still to be told.
+   * of one moment, with whom the log believed there and when it took that owner's first record, where it says that. Also ended events whose destination is still to be told.
    */
   snapshot(after: readonly After[]): AsyncIterable<{
-    readonly positions: readonly { readonly partition: number; readonly endOffset: number; readonly owner: PartitionOwner }[];
+    readonly positions: readonly {
+      readonly partition: number;
+      readonly endOffset: number;
+      readonly owner: PartitionOwner;
+      readonly ownerLogMs: number | undefined;
+    }[];
     readonly events: readonly QueuedEvent[];
     readonly owed: readonly StoredEvent[];
   }>;

@@ -89,7 +89,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     const ended = change?.$case === 'endedUnstarted' || (change?.$case === 'attemptConcluded' && isFinal(change.value.state));
     if (ended) {
       counters.ended_total++;
-      if (entry.stored.event?.deliveries.length) deliverer.owe(entry.stored, entry.partition);
+      if (entry.stored.event?.deliveries.length) deliverer.owe(entry.stored, entry.partition, true);
       owner.forget(entry);
       balance();
     }

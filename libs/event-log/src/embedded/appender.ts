@@ -128,19 +128,22 @@ function encodeAll(records: EventRecord[]): Uint8Array {
   }
 }
 
-type StoredRow = { readonly partition: number; readonly first_offset: bigint };
+type StoredRow = { readonly partition: number; readonly first_offset: bigint; readonly append_time: Date };
 
-/** The same for one partition, which is what a quiet platform writes: half the time of the statement for many. */
+/**
+ * The same for one partition, which is what a quiet platform writes: half the time of the statement for many. The time is taken with the partition's lock
+ * held: within a partition it rises with the offsets, as long as nobody sets the server's clock.
+ */
 function storeOne(sql: Sql, partition: number, count: number, data: Buffer, isShared: boolean) {
   return sql<StoredRow[]>`
     WITH moved AS (
       UPDATE event_log.partition SET next_offset = next_offset + ${count}::int WHERE partition = ${partition}::int
-      RETURNING partition, next_offset - ${count}::int AS first_offset
+      RETURNING partition, next_offset - ${count}::int AS first_offset, clock_timestamp() AS append_time
     ), stored AS (
-      INSERT INTO event_log.batch (segment, partition, first_offset, record_count, data)
-      SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, ${count}::int, ${data}::bytea FROM moved
+      INSERT INTO event_log.batch (segment, partition, first_offset, record_count, data, append_time)
+      SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, ${count}::int, ${data}::bytea, append_time FROM moved
     )
-    SELECT partition, first_offset ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + ${count}::int)` : sql``} FROM moved`;
+    SELECT partition, first_offset, append_time ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + ${count}::int)` : sql``} FROM moved`;
 }
 
 async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared: boolean): Promise<void> {
@@ -171,12 +174,12 @@ async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared
       UPDATE event_log.partition p SET next_offset = p.next_offset + i.count
       FROM input i JOIN locked l ON l.partition = i.partition
       WHERE p.partition = i.partition
-      RETURNING p.partition, p.next_offset - i.count AS first_offset, i.count, i.start, i.length
+      RETURNING p.partition, p.next_offset - i.count AS first_offset, i.count, i.start, i.length, clock_timestamp() AS append_time
     ), stored AS (
-      INSERT INTO event_log.batch (segment, partition, first_offset, record_count, data)
-      SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, count, substring(${blob}::bytea FROM start FOR length) FROM moved
+      INSERT INTO event_log.batch (segment, partition, first_offset, record_count, data, append_time)
+      SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, count, substring(${blob}::bytea FROM start FOR length), append_time FROM moved
     )
-    SELECT partition, first_offset ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + count)` : sql``} FROM moved`;
+    SELECT partition, first_offset, append_time ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + count)` : sql``} FROM moved`;
   const rows = await taken(encoded.length === 1 ? storeOne(sql, waiting[0]?.partition ?? 0, counts[0] ?? 0, blob, isShared) : storeMany());
   if (rows.length !== byPartition.size) throw new Error('The event log lacks a partition');
   for (const row of rows) {
@@ -184,6 +187,6 @@ async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared
     if (!part) continue;
     const firstOffset = Number(row.first_offset);
     for (const { one, end } of part.appends) one.resolve(firstOffset + end);
-    tail.wrote({ partition: row.partition, firstOffset, records: part.records }, part.bytes);
+    tail.wrote({ partition: row.partition, firstOffset, records: part.records, appendTimesMs: row.append_time.getTime() }, part.bytes);
   }
 }

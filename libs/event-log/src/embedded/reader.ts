@@ -175,8 +175,8 @@ function isBehind(tail: Tail, cursors: ReadonlyMap<number, number>): boolean {
 }
 
 async function readStored(sql: Sql, partition: number, from: number): Promise<readonly LogBatch[]> {
-  const query = sql<{ first_offset: bigint; record_count: number; data: Buffer }[]>`
-    SELECT first_offset, record_count, data FROM event_log.batch
+  const query = sql<{ first_offset: bigint; record_count: number; data: Buffer; append_time: Date | null }[]>`
+    SELECT first_offset, record_count, data, append_time FROM event_log.batch
     WHERE partition = ${partition} AND first_offset >= coalesce(
       (SELECT max(first_offset) FROM event_log.batch WHERE partition = ${partition} AND first_offset <= ${String(from)}::bigint), 0)
     ORDER BY first_offset LIMIT 20`;
@@ -189,7 +189,8 @@ async function readStored(sql: Sql, partition: number, from: number): Promise<re
       const first = Number(row.first_offset);
       if (first > expected) throw new Error(`The event log has lost offsets ${expected} to ${first - 1} of partition ${partition}`);
       if (first + row.record_count <= expected) continue;
-      const batch = batchFrom(decodeBatch(partition, first, row.record_count, row.data), expected);
+      const decoded = decodeBatch(partition, first, row.record_count, row.data);
+      const batch = batchFrom(row.append_time ? { ...decoded, appendTimesMs: row.append_time.getTime() } : decoded, expected);
       batches.push(batch);
       expected = first + row.record_count;
       records += batch.records.length;

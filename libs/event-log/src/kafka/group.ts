@@ -1,4 +1,4 @@
-import type { Batch, Consumer } from 'kafkajs';
+import type { Batch, Consumer, KafkaMessage } from 'kafkajs';
 import { type Clock, delay } from '@evenfall/time';
 import { decodeRecords } from '../decode.ts';
 import type { Subscriber, Subscription } from '../port.ts';
@@ -98,8 +98,9 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
     reader.receive(partition, first, bytes, () => {
       if (last - first + 1 !== messages.length) throw new Error(`The log has gaps from ${first} to ${last} of partition ${partition}`);
       const values = messages.map(({ value }) => value ?? EMPTY);
-      // Of the broker, where the topic has LogAppendTime; else of the producer, as it wrote them.
-      return { ...decodeRecords(partition, first, values), appendTimesMs: messages.map(({ timestamp }) => Number(timestamp)) };
+      const byBroker = messages.every(isByBroker);
+      const appendTimesMs = messages.map(({ timestamp }) => Number(timestamp));
+      return { ...decodeRecords(partition, first, values), appendTimesMs, ...(byBroker ? {} : { byWriterClock: true as const }) };
     });
   };
   const note = async (): Promise<void> => {
@@ -138,6 +139,14 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       await supervised;
     },
   };
+}
+
+/** kafkajs hands its decoded batch on with every message, and has no type for that; 1 is LogAppendTime. */
+type DecodedMessage = KafkaMessage & { readonly batchContext?: { readonly timestampType?: number } };
+
+/** Whether the time of a message is the broker's; else it is the producer's, as it wrote it. */
+function isByBroker(message: DecodedMessage): boolean {
+  return message.batchContext?.timestampType === 1;
 }
 
 /** A consumer that has crashed forgets its group, and refuses these; what follows is told by CRASH. */

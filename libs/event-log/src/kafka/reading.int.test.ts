@@ -5,7 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { after, describe, test } from 'node:test';
 import { eventually } from '@evenfall/testkit';
-import { testKafka } from '@evenfall/testkit/kafka';
+import { madeTopic, testKafka } from '@evenfall/testkit/kafka';
+import { silentLog } from '@evenfall/telemetry';
+import kafkajs from 'kafkajs';
 import { records } from '../event-log.contract.ts';
 import type { EventLog } from '../port.ts';
 import { closeLogs, newTopic, readAll, SESSION_MS, testLog, type Told } from './testing/open.ts';
@@ -115,6 +117,30 @@ describe('Reading from Kafka', () => {
     await eventually(() => told.ids.length === 3, 20_000);
     const endedMs = Date.now();
     for (const timeMs of told.appendTimesMs) assert.ok(timeMs !== undefined && timeMs >= begunMs && timeMs <= endedMs, String(timeMs));
+    await log.close();
+  });
+
+  test('does not take the times of the writers for those of the broker, in a topic that has them', skip, async () => {
+    const topic = newTopic();
+    const configEntries = [
+      { name: 'message.timestamp.type', value: 'CreateTime' },
+      { name: 'max.message.bytes', value: String(8 * 1024 * 1024) },
+      { name: 'retention.ms', value: '3600000' },
+    ];
+    const admin = new kafkajs.Kafka({ brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+    await admin.connect();
+    await madeTopic(admin, { topic, numPartitions: ALL.length, configEntries });
+    await admin.disconnect();
+    const warnings: string[] = [];
+    const log = await testLog(brokers, topic, { log: { ...silentLog, warn: (text) => void warnings.push(text) } });
+    const told = readAll(log, 'writers');
+    await log.append(0, records('by-writer', 2));
+    await eventually(() => told.ids.length === 2, 20_000);
+    assert.deepEqual(told.appendTimesMs, [undefined, undefined]);
+    assert.ok(
+      warnings.some((text) => text.includes('message.timestamp.type=CreateTime')),
+      warnings.join(),
+    );
     await log.close();
   });
 

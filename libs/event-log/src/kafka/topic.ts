@@ -84,6 +84,9 @@ function* doubtsOf(config: Config, copies: number, spec: TopicSpec): Iterable<st
   if (bytes >= 0) yield `has retention.bytes=${bytes}: records may go before their time`;
   if (spec.replicationFactor !== undefined && copies < spec.replicationFactor)
     yield `keeps ${copies} copies, not ${spec.replicationFactor}`;
+  const times = config.get('message.timestamp.type') ?? 'CreateTime';
+  if (times !== 'LogAppendTime')
+    yield `has message.timestamp.type=${times}: who takes partitions over measures waiting times by the clocks of the queues; set it to LogAppendTime`;
   const insync = Number(config.get('min.insync.replicas') ?? 1);
   const asked = spec.minInsyncReplicas ?? Math.max(1, copies - 1);
   if (insync < asked) yield `has min.insync.replicas=${insync}: set it to ${asked}, or a record may be acknowledged by fewer brokers`;

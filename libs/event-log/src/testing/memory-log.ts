@@ -8,6 +8,8 @@ import type { EventLog, Subscriber } from '../port.ts';
 export type MemoryLog = EventLog & {
   /** Everything of one partition. */
   records(partition: number): readonly EventRecord[];
+  /** When each of them was appended, by the log's own clock; undefined where it has none. */
+  logTimesMs(partition: number): readonly (number | undefined)[];
   /** Appends that fail from now on; they leave nothing. */
   failNext(count: number): void;
   /** Refuses for good, from now on, every append that holds such a record. */
@@ -18,8 +20,10 @@ export type MemoryLog = EventLog & {
   readonly appends: number;
 };
 
-export function memoryLog(partitionCount = 4): MemoryLog {
+/** `clock` is the log's own, in milliseconds since 1970; without one it does not say when it took records. */
+export function memoryLog(partitionCount = 4, clock?: () => number): MemoryLog {
   const partitions: EventRecord[][] = Array.from({ length: partitionCount }, () => []);
+  const times: (number | undefined)[][] = partitions.map(() => []);
   const rouse = new Set<() => void>();
   const pauses = new Set<{ paused: boolean }>();
   let failing = 0;
@@ -31,6 +35,7 @@ export function memoryLog(partitionCount = 4): MemoryLog {
       return appends;
     },
     records: (partition) => partitions[partition] ?? [],
+    logTimesMs: (partition) => times[partition] ?? [],
     failNext(count) {
       failing = count;
     },
@@ -53,6 +58,7 @@ export function memoryLog(partitionCount = 4): MemoryLog {
       if (records.some(isRefused)) throw new RecordsRefused('REFUSED', 'it is played so');
       const kept = partitions[partition] ?? [];
       kept.push(...records);
+      times[partition]?.push(...records.map(() => clock?.()));
       for (const one of rouse) one();
       return kept.length;
     },
@@ -76,7 +82,9 @@ export function memoryLog(partitionCount = 4): MemoryLog {
           const woken = new Promise<void>((resolve) => (wake = resolve));
           const batches = partitions.flatMap((records, partition) => {
             const firstOffset = offsets.get(partition) ?? 0;
-            return records.length > firstOffset && !pause.paused ? [{ partition, firstOffset, records: records.slice(firstOffset) }] : [];
+            if (records.length <= firstOffset || pause.paused) return [];
+            const appendTimesMs = times[partition]?.slice(firstOffset).map((timeMs) => timeMs ?? 0) ?? [];
+            return [{ partition, firstOffset, records: records.slice(firstOffset), ...(clock ? { appendTimesMs } : {}) }];
           });
           for (const { partition, firstOffset, records } of batches) offsets.set(partition, firstOffset + records.length);
           if (batches.length > 0) await subscriber.apply(batches);

@@ -21,8 +21,8 @@ describe('the fold', () => {
     const records = historyOf(ID, { atMs: AT });
     const changes = fold([batch(records.slice(0, 1), 7), batch(records.slice(1), 8), batch([], 3, 1)], nothing, no, anybody, nothing);
     assert.deepEqual(changes.moves, [
-      { partition: 0, from: 7, to: 10, owner: '' },
-      { partition: 1, from: 3, to: 3, owner: '' },
+      { partition: 0, from: 7, to: 10, owner: '', ownerLogMs: undefined },
+      { partition: 1, from: 3, to: 3, owner: '', ownerLogMs: undefined },
     ]);
     assert.deepEqual([changes.open.length, changes.closed], [0, []], 'it came and went, and never had a row to take away');
     assert.deepEqual(
@@ -53,7 +53,7 @@ describe('the fold', () => {
     const takeover = { ...accepted, eventId: '', writerId: 'new', change: { $case: 'ownerChanged', value: {} } } as const;
     const byOthers = late.map((record) => ({ ...record, writerId: 'old' }));
     const changes = fold([batch([takeover, accepted, ...byOthers])], nothing, no, ownedBy('old'), nothing);
-    assert.deepEqual(changes.moves, [{ partition: 0, from: 0, to: 4, owner: 'new' }]);
+    assert.deepEqual(changes.moves, [{ partition: 0, from: 0, to: 4, owner: 'new', ownerLogMs: undefined }]);
     assert.deepEqual([changes.ended.length, changes.open[0]?.stored.event?.state], [0, State.QUEUED], 'anybody may accept');
     const byOwner = late.map((record) => ({ ...record, writerId: 'new' }));
     assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, ownedBy('new'), nothing).ended.length, 1);
@@ -62,8 +62,32 @@ describe('the fold', () => {
 
   it('goes on where the log begins, when the log has let go of what lies between', () => {
     const records = historyOf(ID, { atMs: AT });
-    const changes = fold([batch(records, 500)], nothing, no, () => ({ endOffset: 0, owner: 'w' }), nothing);
-    assert.deepEqual(changes.moves[0], { partition: 0, from: 0, to: 500 + records.length, owner: 'w' });
+    const changes = fold([batch(records, 500)], nothing, no, () => ({ endOffset: 0, owner: 'w', ownerLogMs: 7 }), nothing);
+    assert.deepEqual(changes.moves[0], { partition: 0, from: 0, to: 500 + records.length, owner: 'w', ownerLogMs: 7 });
+  });
+
+  it('keeps when the log took what the next owner measures by, whichever way the batches are cut', () => {
+    const word = (writerId: string): EventRecord => ({
+      ...(historyOf(ID, { atMs: AT })[0] as EventRecord),
+      eventId: '',
+      writerId,
+      change: { $case: 'ownerChanged', value: {} },
+    });
+    const waits = historyOf(ID, { atMs: AT, until: 'threw', policy: { maxRetries: 1, retryIntervalMs: 60_000 } });
+    const records = [word('w'), ...waits, word('next')];
+    const times = records.map((_, i) => AT + 1_000 * i + 86_400_000); // of a clock that has nothing to do with the writer's
+    for (const each of [true, false]) {
+      const batches = each
+        ? [{ ...batch(records), appendTimesMs: times }]
+        : records.map((record, i) => ({ ...batch([record], i), appendTimesMs: times[i] ?? 0 }));
+      const { moves, open } = fold(batches, nothing, no, ownedBy('old'), nothing);
+      assert.deepEqual([moves[0]?.owner, moves[0]?.ownerLogMs], ['next', times.at(-1)]);
+      const { acceptLogTime, waitLogTime, waitMs } = open[0]?.stored ?? {};
+      assert.deepEqual([acceptLogTime?.getTime(), waitLogTime?.getTime(), waitMs], [times[1], times[3], 60_000]);
+    }
+    const byWriters = fold([{ ...batch(records), appendTimesMs: times, byWriterClock: true }], nothing, no, ownedBy('old'), nothing);
+    const stored = byWriters.open[0]?.stored;
+    assert.deepEqual([byWriters.moves[0]?.ownerLogMs, stored?.acceptLogTime, stored?.waitLogTime], [undefined, undefined, undefined]);
   });
 
   it('keeps what is owed from the end to the last word of its delivery', () => {

@@ -1,4 +1,4 @@
-import type { LogBatch } from '@evenfall/event-log';
+import { appendTimeMsOf, type LogBatch, logTimeMsOf } from '@evenfall/event-log';
 import { evolve, isBelieved, isFinal, mayBeKnown, NO_OWNER, owedDestination, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
@@ -16,12 +16,18 @@ export type OpenEntry = {
   readonly isOwed?: boolean;
 };
 
-/** How far a partition was folded, and whom the log believed there. */
-export type FoldedPlace = { readonly endOffset: number; readonly owner: PartitionOwner };
+/** How far a partition was folded, whom the log believed there, and when it took that owner's first record, where it says that. */
+export type FoldedPlace = { readonly endOffset: number; readonly owner: PartitionOwner; readonly ownerLogMs?: number | undefined };
 
 /** What one fold does to the tables, all or nothing. */
 export type FoldChanges = {
-  readonly moves: readonly { readonly partition: number; readonly from: number; readonly to: number; readonly owner: PartitionOwner }[];
+  readonly moves: readonly {
+    readonly partition: number;
+    readonly from: number;
+    readonly to: number;
+    readonly owner: PartitionOwner;
+    readonly ownerLogMs?: number | undefined;
+  }[];
   /** New or changed open events. */
   readonly open: readonly OpenEntry[];
   readonly ended: readonly Event[];
@@ -53,8 +59,8 @@ export function idsToLoad(
   const keyed = new Set<string>();
   const accepted = new Set<string>();
   const owed = new Set<string>();
-  for (const { records, appendTimesMs } of batches) {
-    for (const [i, record] of records.entries()) {
+  for (const batch of batches) {
+    for (const [i, record] of batch.records.entries()) {
       const { eventId, change } = record;
       if (eventId === '') continue; // about none
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
@@ -64,7 +70,7 @@ export function idsToLoad(
       }
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
-        if (!mayBeKnown(record, appendTimesMs?.[i])) continue;
+        if (!mayBeKnown(record, appendTimeMsOf(batch, i))) continue;
         keyed.add(eventId);
       }
       ids.add(eventId);
@@ -84,20 +90,24 @@ export function fold(
   const changed = new Map<string, OpenEntry>();
   const dead = new Map<string, FoldChanges['dead'][number]>();
   const purged: string[] = [];
-  const moves = new Map<number, { partition: number; from: number; to: number; owner: PartitionOwner }>();
-  for (const { partition, firstOffset, records } of batches) {
+  const moves = new Map<number, Moving>();
+  for (const batch of batches) {
+    const { partition, firstOffset, records } = batch;
     let move = moves.get(partition);
     if (!move) {
       const place = placeOf(partition);
       // Behind what is folded the log may begin late: it keeps its records for so long and no longer.
       const from = place?.endOffset ?? firstOffset;
-      moves.set(partition, (move = { partition, from, to: from, owner: place?.owner ?? NO_OWNER }));
+      moves.set(partition, (move = { partition, from, to: from, owner: place?.owner ?? NO_OWNER, ownerLogMs: place?.ownerLogMs }));
     }
     move.to = firstOffset + records.length;
     let offset = firstOffset - 1;
     for (const record of records) {
       offset++;
-      move.owner = ownerAfter(move.owner, record);
+      if (record.change?.$case === 'ownerChanged') {
+        move.owner = ownerAfter(move.owner, record);
+        move.ownerLogMs = logTimeMsOf(batch, offset - firstOffset);
+      }
       if (record.eventId === '' || !isBelieved(move.owner, record)) continue;
       const buried = deadLetterOf(record);
       if (buried !== '') {
@@ -107,7 +117,7 @@ export function fold(
       const before =
         changed.get(record.eventId) ?? (isDelivery(record) ? owedEntry(owing(record.eventId), partition) : known(record.eventId));
       if (!before && hasEnded(record.eventId)) continue;
-      const after = evolve(before?.stored, record);
+      const after = evolve(before?.stored, record, logTimeMsOf(batch, offset - firstOffset));
       if (!after || after === before?.stored) continue;
       const acceptOffset = before?.acceptOffset ?? offset;
       changed.set(record.eventId, { ...before, stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
@@ -157,6 +167,7 @@ export function withoutPast(changes: FoldChanges, { eventsMs, deadLettersMs }: K
 }
 
 const NOTHING = Buffer.alloc(0);
+type Moving = { partition: number; from: number; to: number; owner: PartitionOwner; ownerLogMs: number | undefined };
 
 function isDelivery({ change }: EventRecord): boolean {
   return change?.$case === 'deliveryConcluded';

@@ -1,4 +1,4 @@
-import { batchFrom, type LogBatch } from '@evenfall/event-log';
+import { type LogBatch, partOf } from '@evenfall/event-log';
 import { recordBytes } from '@evenfall/event-model';
 
 /** What one fold takes of records, about: its rows travel as one parameter. */
@@ -15,13 +15,13 @@ export function portionsOf(batches: readonly LogBatch[], maxBytes: number = FOLD
       const record = batch.records[i];
       const size = record ? recordBytes(record) : 0;
       if (bytes > 0 && bytes + size > maxBytes) {
-        if (i > start) portion.push(slice(batch, start, i));
+        if (i > start) portion.push(partOf(batch, start, i));
         portions.push(portion);
         [portion, bytes, start] = [[], 0, i];
       }
       bytes += size;
     }
-    if (start < batch.records.length) portion.push(start === 0 ? batch : slice(batch, start, batch.records.length));
+    if (start < batch.records.length) portion.push(start === 0 ? batch : partOf(batch, start, batch.records.length));
   }
   if (portion.length > 0) portions.push(portion);
   return portions;
@@ -36,8 +36,8 @@ export function halvesOf(batches: readonly LogBatch[]): readonly [LogBatch[], Lo
     if (left >= count) halves[0].push(batch);
     else if (left === 0) halves[1].push(batch);
     else {
-      halves[0].push(slice(batch, 0, left));
-      halves[1].push(slice(batch, left, count));
+      halves[0].push(partOf(batch, 0, left));
+      halves[1].push(partOf(batch, left, count));
     }
     left = Math.max(0, left - count);
   }
@@ -48,11 +48,4 @@ export function countOf(batches: readonly LogBatch[]): number {
   let count = 0;
   for (const { records } of batches) count += records.length;
   return count;
-}
-
-function slice(batch: LogBatch, from: number, to: number): LogBatch {
-  const rest = batchFrom(batch, batch.firstOffset + from);
-  const { partition, firstOffset, records, appendTimesMs: times } = rest;
-  const count = to - from;
-  return { partition, firstOffset, records: records.slice(0, count), ...(times ? { appendTimesMs: times.slice(0, count) } : {}) };
 }

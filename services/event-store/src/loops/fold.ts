@@ -162,7 +162,7 @@ export function startFold(ports: FoldPorts): Folding {
       if (open.size <= KEPT) break;
       open.delete(id);
     }
-    for (const { partition, to, owner } of written.moves) places.set(partition, { endOffset: to, owner });
+    for (const { partition, to, owner, ownerLogMs } of written.moves) places.set(partition, { endOffset: to, owner, ownerLogMs });
     const endOffsets = new Map(written.moves.map((move) => [move.partition, move.to]));
     subscription.applied(endOffsets);
     ports.onFolded(written.touched, endOffsets);
@@ -209,9 +209,9 @@ export function startFold(ports: FoldPorts): Folding {
       await turn;
       forget();
       const offsets = new Map<number, number>();
-      for (const { partition, endOffset, owner } of await positionsOf(owned)) {
+      for (const { partition, endOffset, owner, ownerLogMs } of await positionsOf(owned)) {
         offsets.set(partition, endOffset);
-        places.set(partition, { endOffset, owner });
+        places.set(partition, { endOffset, owner, ownerLogMs });
       }
       hasFailed = false;
       ports.onOwned(owned);

@@ -35,7 +35,12 @@ export function historyOf(id: string, options: HistoryOptions): EventRecord[] {
     life.run(0, { kind: 'DELIVERY_CONCLUDED', concluded });
   }
   return life.records.map((record) => {
-    const time = new Date((record.time?.getTime() ?? 0) - START_MS + atMs);
+    const moved = (one: Date | undefined): Date => new Date((one?.getTime() ?? 0) - START_MS + atMs);
+    const time = moved(record.time);
+    if (record.change?.$case === 'attemptConcluded' && record.change.value.retryTime) {
+      const value = { ...record.change.value, retryTime: moved(record.change.value.retryTime) };
+      return { ...record, eventId: id, time, change: { $case: 'attemptConcluded', value } };
+    }
     if (record.change?.$case !== 'accepted') return { ...record, eventId: id, time };
     const value = { ...record.change.value, function: fn, keyed, payload: Buffer.from(payload) };
     return { ...record, eventId: id, time, change: { $case: 'accepted', value } };

@@ -11,7 +11,12 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
     async *snapshot(after) {
       const partitions = after.map(({ partition }) => partition);
       for await (const part of eventStore.getSnapshot({ partitions, after: after.map(positionOf) })) {
-        const positions = part.positions.map(({ partition, endOffset, owner }) => ({ partition, endOffset: Number(endOffset), owner }));
+        const positions = part.positions.map(({ partition, endOffset, owner, ownerLogTime }) => ({
+          partition,
+          endOffset: Number(endOffset),
+          owner,
+          ownerLogMs: ownerLogTime?.getTime(),
+        }));
         yield { positions, events: part.events.flatMap(queuedEvents), owed: part.owed };
       }
     },

@@ -15,7 +15,7 @@ export type Owed = {
   readonly target: Target;
   readonly bytes: number;
   readonly endMs: number;
-  /** Since when it is pending, monotonic; undefined before the first attempt. */
+  /** Since when it is pending, monotonic; undefined before the first attempt of one that ended before this owner's time, or was parked. */
   sinceMs: number | undefined;
   stored: StoredEvent;
   /** Attempts that were begun. */
@@ -55,8 +55,8 @@ const CROWDED_HELD = 16;
 
 /** Everything that is owed in the owned partitions, within bounds; who may be told now. */
 export type Deliveries = {
-  /** Takes in what is owed by an ended event; parks it if there is no room, or others are parked before it. */
-  add(stored: StoredEvent, partition: number): void;
+  /** Takes in what is owed by an ended event, since then; parks it if there is no room, or others are parked before it. */
+  add(stored: StoredEvent, partition: number, sinceMs?: number): void;
   /** The same for one that was parked; false if there is no room, and it stays parked. */
   unpark(stored: StoredEvent, partition: number): boolean;
   /** Notes that something is being fetched back, and that it was: `isAll` if the view has no more, and all of it was taken in. */
@@ -110,13 +110,13 @@ export function createDeliveries(): Deliveries {
     route.inRound = true;
     round.push(route);
   };
-  const hold = (route: Route, target: Target, stored: StoredEvent, partition: number): void => {
+  const hold = (route: Route, target: Target, stored: StoredEvent, partition: number, sinceMs?: number): void => {
     const { event, payload } = stored;
     if (!event) return;
     const size = payload.length + event.result.length + event.error.length;
     const attempts = event.deliveries[0]?.attemptCount ?? 0;
     const endMs = event.endTime?.getTime() ?? 0;
-    const owed: Owed = { id: event.id, partition, route, target, bytes: size, endMs, sinceMs: undefined, stored, attempts, isHeld: true };
+    const owed: Owed = { id: event.id, partition, route, target, bytes: size, endMs, sinceMs, stored, attempts, isHeld: true };
     route.held.add(owed);
     route.bytes += size;
     held++;
@@ -145,12 +145,12 @@ export function createDeliveries(): Deliveries {
     get size() {
       return held + parked;
     },
-    add(stored, partition) {
+    add(stored, partition, sinceMs) {
       const target = owedDestination(stored);
       if (!target) return;
       const route = routeOf(target);
       if (!route.parked.has(partition) && hasRoom(route, 1)) {
-        hold(route, target, stored, partition);
+        hold(route, target, stored, partition, sinceMs);
         return;
       }
       count(route, partition, 1);

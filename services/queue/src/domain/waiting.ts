@@ -7,6 +7,9 @@ const MOST_BACKOFF_MS = 5 * 60_000;
 /** When an event was accepted, and before when it is not dispatched, both by the monotonic clock of its owner. */
 export type Waiting = { readonly acceptedMs: number; readonly dueMs: number };
 
+/** The beginning of a tenure by two clocks: the monotonic one of the owner, and the log's own, unset where the log does not say. */
+export type Begun = { readonly begunMs: number; readonly begunLogMs?: number | undefined };
+
 /**
  * Measures an event that was accepted just now: the wall clock, which may be set at any time, decides nothing. A delay is the difference of two times that
  * one writer wrote at one moment.
@@ -17,17 +20,48 @@ export function waitingOfNew({ event }: StoredEvent, clock: Clock): Waiting {
 }
 
 /**
- * Measures an event that another owner, or this one before it started, has waited with: by the times in the log. Whatever the clock was set to meanwhile, it
- * has not waited for less than nothing, and waits no longer than it would have from the beginning. `acceptedMs` is given where this owner knows it.
+ * Measures an event that another owner, or this one before it started, has waited with: what had passed when the tenure began is the difference of two
+ * times of the log's own clock, and from there on the monotonic clock counts. `acceptedMs` is given where this owner knows it.
+ *
+ * Where the log has no such times (records of before, a topic without LogAppendTime) the times that the owners wrote are compared with the wall clock: the
+ * event has not waited for less than nothing then, and waits no longer than it would have from the beginning.
  */
-export function waitingOfKnown(stored: StoredEvent, clock: Clock, acceptedMs?: number): Waiting {
-  const { event, policy } = stored;
-  const [nowMs, wallMs] = [clock.monotonic(), clock.now()];
-  const agedMs = Math.min(Math.max(0, wallMs - (event?.createTime?.getTime() ?? wallMs)), policy?.maxEventAgeMs ?? 0);
+export function waitingOfKnown(stored: StoredEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): Waiting {
+  const { waitMs, acceptLogTime, waitLogTime } = stored;
+  const sinceMs = passedBefore(waitLogTime, begun);
+  return {
+    acceptedMs: acceptedMs ?? passedBefore(acceptLogTime, begun) ?? acceptedByWall(stored, clock),
+    dueMs: sinceMs === undefined ? dueByWall(stored, clock) : sinceMs + waitMs,
+  };
+}
+
+/** When something was, by the owner's monotonic clock, of which the log has the time: the beginning of the tenure, or before it. Undefined without a time. */
+function passedBefore(logTime: Date | undefined, begun: Begun | undefined): number | undefined {
+  if (!logTime || begun?.begunLogMs === undefined) return undefined;
+  return begun.begunMs - Math.max(0, begun.begunLogMs - logTime.getTime());
+}
+
+/**
+ * Since when an ended event waits for its destination, by the owner's monotonic clock: it may also have ended within the tenure. Undefined where the log
+ * does not say.
+ */
+export function waitsSince({ waitLogTime }: StoredEvent, clock: Clock, begun: Begun | undefined): number | undefined {
+  const sinceMs = passedBefore(waitLogTime, begun);
+  if (sinceMs === undefined || !waitLogTime || begun?.begunLogMs === undefined) return undefined;
+  return Math.min(sinceMs + Math.max(0, waitLogTime.getTime() - begun.begunLogMs), clock.monotonic());
+}
+
+function acceptedByWall({ event, policy }: StoredEvent, clock: Clock): number {
+  const wallMs = clock.now();
+  const agedMs = wallMs - (event?.createTime?.getTime() ?? wallMs);
+  return clock.monotonic() - Math.min(Math.max(0, agedMs), policy?.maxEventAgeMs ?? 0);
+}
+
+function dueByWall({ event, policy }: StoredEvent, clock: Clock): number {
   const isRetry = (event?.attempts.length ?? 0) > 0;
   const mostMs = isRetry ? Math.max(policy?.retryIntervalMs ?? 0, MOST_BACKOFF_MS) : between(event?.createTime, event?.nextAttemptTime);
-  const leftMs = (event?.nextAttemptTime?.getTime() ?? 0) - wallMs;
-  return { acceptedMs: acceptedMs ?? nowMs - agedMs, dueMs: nowMs + Math.min(Math.max(0, leftMs), mostMs) };
+  const leftMs = (event?.nextAttemptTime?.getTime() ?? 0) - clock.now();
+  return clock.monotonic() + Math.min(Math.max(0, leftMs), mostMs);
 }
 
 function between(from: Date | undefined, to: Date | undefined): number {

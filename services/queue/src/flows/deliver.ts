@@ -6,6 +6,7 @@ import { createDeliveries, type Deliveries, type Owed, type Route, type TargetKi
 import { judge, type Outcome } from '../domain/delivery-outcome.ts';
 import type { Lanes } from '../domain/lanes.ts';
 import { recordOf } from '../domain/record.ts';
+import { waitsSince } from '../domain/waiting.ts';
 import type { DestinationPorts, QueuePorts } from '../ports.ts';
 import type { Ownership } from './ownership.ts';
 import { tellDestination } from './tell-destination.ts';
@@ -13,8 +14,8 @@ import type { Writer } from './writer.ts';
 
 /** Tells destinations of ends that are in the log, until they have taken it or are given up. */
 export type Deliverer = {
-  /** Takes in what an ended event owes: its end counts, or did before this tenure. */
-  owe(stored: StoredEvent, partition: number): void;
+  /** Takes in what an ended event owes: its end counts since just now, or did before this tenure. */
+  owe(stored: StoredEvent, partition: number, isNew: boolean): void;
   /** Starts what may be tried now. Cheap when there is nothing. */
   pump(): void;
   /** Fetches back from the view what there was no room for, where there is some now. */
@@ -58,10 +59,11 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   const leaving = new AbortController();
   let kicked = false;
 
-  /** How long it has been pending, by a clock that nobody sets; from the times in the log where it ended before. */
+  /** How long it has been pending, by a clock that nobody sets; by the times of the log where it ended before, or was not kept in memory. */
   const agedMs = (owed: Owed): number => {
     const nowMs = queue.clock.monotonic();
-    owed.sinceMs ??= nowMs - Math.max(0, queue.clock.now() - owed.endMs);
+    owed.sinceMs ??=
+      waitsSince(owed.stored, queue.clock, ownership.tenureOf(owed.partition)) ?? nowMs - Math.max(0, queue.clock.now() - owed.endMs);
     return nowMs - owed.sinceMs;
   };
   const conclude = (owed: Owed, outcome: Outcome): void => {
@@ -80,7 +82,7 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   };
   const attempt = async (owed: Owed): Promise<void> => {
     owed.attempts++;
-    agedMs(owed); // measured from its first attempt on
+    agedMs(owed); // measured from its first attempt on, where nothing else is known
     // Made by those who wait for the world: the log, the registry and Kafka have deadlines of their own.
     const signal = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), leaving.signal]);
     const outcome = await tellDestination({ queue, destinations: ports.destinations, lanes: ports.lanes() }, owed, signal);
@@ -121,9 +123,9 @@ export function createDeliverer(ports: DeliverPorts): Deliverer {
   };
 
   return {
-    owe(stored, partition) {
+    owe(stored, partition, isNew) {
       if (!owedDestination(stored)) return;
-      deliveries.add(stored, partition);
+      deliveries.add(stored, partition, isNew ? queue.clock.monotonic() : undefined);
       kick();
     },
     pump,

@@ -9,6 +9,7 @@ import { waitingOfKnown, waitingOfNew } from '../domain/waiting.ts';
 import type { QueuedEvent, QueuePorts } from '../ports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Owner } from './owner.ts';
+import type { Ownership } from './ownership.ts';
 
 /** Counts what comes in: each event once, however often it was asked for. */
 export type Tally = {
@@ -26,12 +27,12 @@ export type Intake = {
   accept(record: EventRecord, partition: number, offset: number, appendTimeMs: number | undefined): void;
 };
 
-type Ports = { readonly queue: QueuePorts; readonly owner: Owner; readonly dispatcher: Dispatcher };
+type Ports = { readonly queue: QueuePorts; readonly ownership: Ownership; readonly owner: Owner; readonly dispatcher: Dispatcher };
 
 const AGAIN_MS = 500;
 const never = new AbortController().signal;
 
-export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally): Intake {
+export function createIntake({ queue, ownership, owner, dispatcher }: Ports, tally: Tally): Intake {
   /** A key names the same event for as long as its status is kept: it may have ended long ago. While nobody can say, it waits. */
   const verify = async (entry: Entry, endOffset: number): Promise<void> => {
     const isHeld = (): boolean => owner.book.get(entry.id) === entry;
@@ -60,7 +61,8 @@ export function createIntake({ queue, owner, dispatcher }: Ports, tally: Tally):
     if (!event || event.state !== State.QUEUED || event.nextAttemptTime || event.attempts.length > 0) return false;
     const lane = owner.lanes.get(event, partition);
     if (owner.lanes.hasRoom(lane)) return false;
-    const { acceptedMs } = isNew ? waitingOfNew(stored, queue.clock) : waitingOfKnown(stored, queue.clock);
+    const begun = ownership.tenureOf(partition);
+    const { acceptedMs } = isNew ? waitingOfNew(stored, queue.clock) : waitingOfKnown(stored, queue.clock, begun);
     owner.lanes.park(lane, offset, acceptedMs + (policy?.maxEventAgeMs ?? 0), isNew ? acceptedMs : undefined);
     return true;
   };

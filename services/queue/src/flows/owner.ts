@@ -70,7 +70,8 @@ export function createOwner(ports: QueuePorts, ownership: Ownership, writer: Wri
         partition,
         lane,
         stored,
-        ...(waiting ?? (perhapsGiven ? waitingOfKnown(stored, ports.clock) : waitingOfNew(stored, ports.clock))),
+        ...(waiting ??
+          (perhapsGiven ? waitingOfKnown(stored, ports.clock, ownership.tenureOf(partition)) : waitingOfNew(stored, ports.clock))),
         ready: false,
         readyBytes: 0,
         dispatched: 0,

@@ -7,6 +7,9 @@ export type Tenure = {
   readonly writerId: string;
   /** Offset of its record; rises from tenure to tenure, whoever holds them. */
   readonly epoch: number;
+  /** When that record was in the log: by the monotonic clock of the owner, and by the log's own, once it was read back and if the log says it. */
+  readonly begunMs: number;
+  begunLogMs?: number | undefined;
 };
 
 /** The partitions this replica owns, each since when: who asks is told, and told again when it changes. */
@@ -18,6 +21,8 @@ export type Ownership = {
   /** Whether a partition is held and everything before the tenure is known: decisions may be made. */
   isLive(partition: number): boolean;
   begin(partition: number, tenure: Tenure): void;
+  /** Told when the log took the record of a tenure, by its own clock. */
+  dated(partition: number, begunLogMs: number | undefined): void;
   goLive(partition: number): void;
   /** Told that the scheduler has taken a claim in: from now on it is known what of the partition is on its way. */
   confirm(partition: number, epoch: number): void;
@@ -52,6 +57,10 @@ export function createOwnership(partitionCount: number, replicaId: string): Owne
     tenureOf: (partition) => tenures.get(partition),
     isLive: (partition) => live.has(partition),
     begin: (partition, tenure) => void tenures.set(partition, tenure),
+    dated(partition, begunLogMs) {
+      const tenure = tenures.get(partition);
+      if (tenure) tenure.begunLogMs = begunLogMs; // the same object: those who wait compare it
+    },
     goLive(partition) {
       const tenure = tenures.get(partition);
       if (!tenure) return;

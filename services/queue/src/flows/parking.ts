@@ -33,9 +33,9 @@ export function fetchWhereLow(ports: ParkingPorts): void {
 
 async function fetchParked({ queue, ownership, owner, writer, dispatcher, tally }: ParkingPorts, lane: Lane): Promise<void> {
   const { parked, partition } = lane;
-  const waitingOf = (stored: StoredEvent, offset: number): Waiting =>
-    waitingOfKnown(stored, queue.clock, owner.lanes.acceptedAt(lane, offset));
   const tenure = ownership.tenureOf(partition);
+  const waitingOf = (stored: StoredEvent, offset: number): Waiting =>
+    waitingOfKnown(stored, queue.clock, tenure, owner.lanes.acceptedAt(lane, offset));
   parked.fetching = true;
   const { lastOffset } = parked;
   // The view must have seen what was decided here, or an event that has ended since would come back to life.
@@ -99,7 +99,7 @@ async function expireParkedOf({ queue, ownership, owner, writer }: ParkingPorts,
         const id = stored.event?.id ?? '';
         afterOffset = acceptOffset;
         if (acceptOffset > lastOffset || parked.taken.has(id) || owner.book.has(id)) continue;
-        const waiting = waitingOfKnown(stored, queue.clock, owner.lanes.acceptedAt(lane, acceptOffset));
+        const waiting = waitingOfKnown(stored, queue.clock, tenure, owner.lanes.acceptedAt(lane, acceptOffset));
         const expiresMs = waiting.acceptedMs + (stored.policy?.maxEventAgeMs ?? 0);
         if (queue.clock.monotonic() < expiresMs) {
           nextMs = Math.min(nextMs, expiresMs);
@@ -132,7 +132,8 @@ export async function takeParked(
   if (!found || ownership.tenureOf(partition) !== tenure || owner.book.has(id)) return false;
   if (found.acceptOffset <= parked.afterOffset || found.acceptOffset > parked.lastOffset) return false; // fetched meanwhile, or not counted yet
   parked.taken.add(id);
-  const entry = owner.admit(found.stored, partition, true);
+  const waiting = waitingOfKnown(found.stored, queue.clock, tenure, owner.lanes.acceptedAt(lane, found.acceptOffset));
+  const entry = owner.admit(found.stored, partition, true, waiting);
   if (!entry) return false;
   owner.lanes.unpark(lane, 1);
   owner.settle(entry);

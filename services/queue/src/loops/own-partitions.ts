@@ -1,4 +1,4 @@
-import { laneKey, type LogBatch, partitionOfLane, type Subscription } from '@evenfall/event-log';
+import { appendTimeMsOf, laneKey, type LogBatch, partitionOfLane, type Subscription } from '@evenfall/event-log';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { recordOf } from '../domain/record.ts';
 import type { Deliverer } from '../flows/deliver.ts';
@@ -53,7 +53,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     const writerId = ownership.newWriterId();
     const word = recordOf('', 0, { $case: 'ownerChanged', value: {} }, queue.clock.now(), writerId);
     const endOffset = await queue.eventLog.append(partition, [word]);
-    ownership.begin(partition, { writerId, epoch: endOffset - 1 });
+    ownership.begin(partition, { writerId, epoch: endOffset - 1, begunMs: queue.clock.monotonic() });
     return { partition, endOffset };
   };
   const recover = (event: QueuedEvent): void => {
@@ -62,7 +62,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
   };
   const recoverOwed = (stored: StoredEvent): void => {
     const partition = partitionOf(queue, stored);
-    if (ownership.tenureOf(partition)) deliverer.owe(stored, partition);
+    if (ownership.tenureOf(partition)) deliverer.owe(stored, partition, false);
   };
   const letRun = (partitions: readonly number[]): void => {
     for (const partition of partitions) {
@@ -73,7 +73,8 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
     for (const lane of owner.lanes.all()) if (partitions.includes(lane.partition)) lane.pausedUntilMs = 0;
     for (const entry of owner.book.values()) if (partitions.includes(entry.partition)) dispatcher.resume(entry);
   };
-  const applyBatch = ({ partition, firstOffset, records, appendTimesMs }: LogBatch): void => {
+  const applyBatch = (batch: LogBatch): void => {
+    const { partition, firstOffset, records } = batch;
     let offset = firstOffset;
     for (const record of records) {
       const tenure = ownership.tenureOf(partition);
@@ -83,7 +84,7 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
         queue.log.warn('another replica has taken a partition over', { partition });
         return giveUp([partition]);
       }
-      intake.accept(record, partition, offset, appendTimesMs?.[offset - firstOffset]);
+      intake.accept(record, partition, offset, appendTimeMsOf(batch, offset - firstOffset));
       offset++;
     }
     writer.readUpTo(partition, offset);
@@ -98,10 +99,11 @@ export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
       const offsets = new Map<number, number>();
       let count = 0;
       for await (const { positions, events, owed } of queue.view.snapshot(words)) {
-        for (const { partition, endOffset, owner: believed } of positions) {
+        for (const { partition, endOffset, owner: believed, ownerLogMs } of positions) {
           offsets.set(partition, endOffset);
           writer.readUpTo(partition, endOffset);
-          if (believed !== ownership.tenureOf(partition)?.writerId) giveUp([partition]); // the view has seen the next one's word already
+          if (believed === ownership.tenureOf(partition)?.writerId) ownership.dated(partition, ownerLogMs);
+          else giveUp([partition]); // the view has seen the next one's word already
         }
         for (const event of events) recover(event);
         for (const stored of owed) recoverOwed(stored);

@@ -92,7 +92,7 @@ export function startRig(options: RigOptions = {}): Rig {
   const context = { signal: never, header: () => undefined };
   const agentWords: DispatchRequest['agents'][][] = [];
   let reads = 0;
-  let frozen: readonly EventRecord[] | undefined;
+  let frozen: Recorded | undefined;
   let viewFailures = options.viewFailures ?? 0;
   const queue = startQueue(
     {
@@ -106,15 +106,16 @@ export function startRig(options: RigOptions = {}): Rig {
               positions: partitions.map((partition) => ({
                 partition,
                 endOffset: BigInt(log.records(partition).length),
-                owner: ownerIn(log, partition),
+                ...ownerIn(log, partition),
               })),
-              events: partitions.flatMap((partition) => openOf(log.records(partition))),
-              owed: partitions.flatMap((partition) => owedOf(log.records(partition))),
+              events: partitions.flatMap((partition) => openOf(log.records(partition), log.logTimesMs(partition))),
+              owed: partitions.flatMap((partition) => owedOf(log.records(partition), log.logTimesMs(partition))),
             };
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
             reads++;
-            const all = openOf((eventId === '' && frozen) || log.records(partitionOf(log, fn))).filter(
+            const { records, timesMs } = (eventId === '' && frozen) || recordedIn(log, partitionOf(log, fn));
+            const all = openOf(records, timesMs).filter(
               ({ stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
             );
             if (eventId !== '') return { events: all.filter(({ stored }) => stored?.event?.id === eventId), hasMore: false };
@@ -122,7 +123,7 @@ export function startRig(options: RigOptions = {}): Rig {
             return { events: after.slice(0, limit), hasMore: after.length > limit };
           },
           async listOwedDeliveries({ partition, destination, limit, exceptEventIds }: ListOwedDeliveriesRequest) {
-            const all = owedOf(log.records(partition)).filter((stored) => {
+            const all = owedOf(log.records(partition), log.logTimesMs(partition)).filter((stored) => {
               const target = owedDestination(stored);
               return target && destinationKey(target) === destination && !exceptEventIds.includes(stored.event?.id ?? '');
             });
@@ -181,7 +182,7 @@ export function startRig(options: RigOptions = {}): Rig {
     log,
     queue,
     sent,
-    freezeQueued: () => (frozen = allRecords(log)),
+    freezeQueued: () => (frozen = { records: allRecords(log), timesMs: allTimes(log) }),
     readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
     report: (...reports) => stream?.push({ reports, claims: [], agents: undefined }),
@@ -234,35 +235,48 @@ export function startedReport({ eventId, attempt, partition }: Assignment): Atte
   return { eventId, attempt, partition, report: { $case: 'started', value } };
 }
 
+type Times = readonly (number | undefined)[];
+type Recorded = { readonly records: readonly EventRecord[]; readonly timesMs: Times };
+
+function recordedIn(log: MemoryLog, partition: number): Recorded {
+  return { records: log.records(partition), timesMs: log.logTimesMs(partition) };
+}
+
 function allRecords(log: MemoryLog): EventRecord[] {
   return Array.from({ length: log.partitionCount }, (_, partition) => log.records(partition)).flat();
 }
 
-function fold(records: readonly EventRecord[]): Map<string, StoredEvent> {
+function allTimes(log: MemoryLog): Times {
+  return Array.from({ length: log.partitionCount }, (_, partition) => log.logTimesMs(partition)).flat();
+}
+
+function fold(records: readonly EventRecord[], timesMs: Times = []): Map<string, StoredEvent> {
   const events = new Map<string, StoredEvent>();
   // Records of one partition are together and in order.
   let owner = NO_OWNER;
-  for (const record of records) {
+  for (const [i, record] of records.entries()) {
     owner = ownerAfter(owner, record);
     if (record.eventId === '' || !isBelieved(owner, record)) continue;
-    const after = evolve(events.get(record.eventId), record);
+    const after = evolve(events.get(record.eventId), record, timesMs[i]);
     if (after) events.set(record.eventId, after);
   }
   return events;
 }
 
-function openOf(records: readonly EventRecord[]): OpenEvent[] {
+function openOf(records: readonly EventRecord[], timesMs: Times): OpenEvent[] {
   const offsets = new Map<string, bigint>();
   for (const [offset, { eventId }] of records.entries()) if (!offsets.has(eventId)) offsets.set(eventId, BigInt(offset));
-  return [...fold(records).entries()]
+  return [...fold(records, timesMs).entries()]
     .filter(([, { event }]) => event !== undefined && !isFinal(event.state))
     .map(([id, stored]) => ({ stored, acceptOffset: offsets.get(id) ?? 0n }));
 }
 
-function owedOf(records: readonly EventRecord[]): StoredEvent[] {
-  return [...fold(records).values()].filter((stored) => owedDestination(stored));
+function owedOf(records: readonly EventRecord[], timesMs: Times): StoredEvent[] {
+  return [...fold(records, timesMs).values()].filter((stored) => owedDestination(stored));
 }
 
-function ownerIn(log: MemoryLog, partition: number): string {
-  return log.records(partition).reduce(ownerAfter, NO_OWNER);
+function ownerIn(log: MemoryLog, partition: number): { readonly owner: string; readonly ownerLogTime: Date | undefined } {
+  const at = log.records(partition).findLastIndex(({ change }) => change?.$case === 'ownerChanged');
+  const timeMs = log.logTimesMs(partition)[at];
+  return { owner: log.records(partition)[at]?.writerId ?? NO_OWNER, ownerLogTime: timeMs === undefined ? undefined : new Date(timeMs) };
 }

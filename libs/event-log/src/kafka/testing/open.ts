@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { silentLog } from '@evenfall/telemetry';
 import type { EventLog, Subscription } from '../../port.ts';
+import { logTimeMsOf } from '../../append-times.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../index.ts';
 
 /** Short times, so that tests need not wait for long ones. */
@@ -61,11 +62,12 @@ export function readAll(log: EventLog, name: string, applying: () => Promise<voi
     },
     async apply(batches) {
       await applying();
-      for (const { partition, firstOffset, records, appendTimesMs } of batches) {
+      for (const batch of batches) {
+        const { partition, firstOffset, records } = batch;
         cursors.set(partition, firstOffset + records.length);
         for (const [i, record] of records.entries()) {
           told.ids.push(record.eventId);
-          told.appendTimesMs.push(appendTimesMs?.[i]);
+          told.appendTimesMs.push(logTimeMsOf(batch, i));
         }
       }
     },

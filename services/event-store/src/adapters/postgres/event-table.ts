@@ -23,13 +23,13 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
   const moment = async (): Promise<Moment> => ({ nowMs: Date.now(), sinceMs: sinceMs(), latestMs: await latest.read() });
   return {
     async positions(partitions) {
-      const rows = await sql<{ partition: number; end_offset: bigint; owner: string }[]>`
+      const rows = await sql<AppliedRow[]>`
         WITH made AS (
           INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING
-          RETURNING partition, end_offset, owner)
-        SELECT partition, end_offset, owner FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
-        UNION SELECT partition, end_offset, owner FROM made`;
-      return rows.map((row) => ({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner }));
+          RETURNING partition, end_offset, owner, owner_time)
+        SELECT partition, end_offset, owner, owner_time FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+        UNION SELECT partition, end_offset, owner, owner_time FROM made`;
+      return rows.map(positionOf);
     },
     writeFold(changes) {
       latest.note(changes.ended);
@@ -114,24 +114,36 @@ function versionedOfRow(row: VersionedRow): VersionedEvent | undefined {
   return versionedOf(StoredEvent.decode(row.data));
 }
 
+type AppliedRow = { readonly partition: number; readonly end_offset: bigint; readonly owner: string; readonly owner_time: Date | null };
+
+function positionOf({ partition, end_offset: end, owner, owner_time: time }: AppliedRow): Position {
+  return { partition, endOffset: Number(end), owner, ownerLogMs: time?.getTime() };
+}
+
+type SnapshotRow = Omit<AppliedRow, 'end_offset'> & {
+  readonly end_offset: bigint | null;
+  readonly accept_offset: bigint | null;
+  readonly data: Buffer | null;
+  readonly payload: Buffer;
+};
+
 /** One statement, so one moment: offsets and rows cannot disagree. */
 async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
-  const query = sql<
-    { partition: number; end_offset: bigint | null; owner: string; accept_offset: bigint | null; data: Buffer | null; payload: Buffer }[]
-  >`
-    SELECT partition, end_offset, owner, 0::bigint AS accept_offset, NULL::bytea AS data, NULL::bytea AS payload FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+  const query = sql<SnapshotRow[]>`
+    SELECT partition, end_offset, owner, owner_time, 0::bigint AS accept_offset, NULL::bytea AS data, NULL::bytea AS payload
+    FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
     UNION ALL
-    SELECT partition, NULL, '', accept_offset, data, payload FROM (
+    SELECT partition, NULL, '', NULL, accept_offset, data, payload FROM (
       SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, accept_offset, id) o
     UNION ALL
-    SELECT partition, NULL, '', NULL, data, payload FROM (
+    SELECT partition, NULL, '', NULL, NULL, data, payload FROM (
       SELECT * FROM events.delivery WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, end_time, id) d`;
   for await (const rows of query.cursor(100)) {
     const positions: Position[] = [];
     const events: OpenEvent[] = [];
     const owed: StoredEvent[] = [];
     for (const row of rows) {
-      if (row.end_offset !== null) positions.push({ partition: row.partition, endOffset: Number(row.end_offset), owner: row.owner });
+      if (row.end_offset !== null) positions.push(positionOf({ ...row, end_offset: row.end_offset }));
       const { data, accept_offset: acceptOffset } = row;
       if (!data) continue;
       if (acceptOffset === null) owed.push(owedOf({ ...row, data }));

@@ -128,14 +128,16 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
         WITH ORDINALITY AS w (namespace, function, version, trigger, index)
     ), move AS (
       SELECT * FROM unnest(${moves.map((move) => move.partition)}::int[], ${moves.map((move) => move.from)}::bigint[],
-        ${moves.map((move) => move.to)}::bigint[], ${moves.map((move) => move.owner)}::text[]) AS m (partition, from_offset, to_offset, owner)
+        ${moves.map((move) => move.to)}::bigint[], ${moves.map((move) => move.owner)}::text[], ${moves.map((move) => move.ownerLogMs ?? null)}::float8[]
+      ) AS m (partition, from_offset, to_offset, owner, owner_ms)
     ), locked AS (
       SELECT a.partition FROM events.applied a JOIN move m ON m.partition = a.partition AND m.from_offset = a.end_offset
       ORDER BY a.partition FOR UPDATE OF a
     ), checked AS (
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
-      UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
+      UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0)
+      FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
     ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${owedPart} ${settledPart} ${amendedPart}
     SELECT ok FROM checked`,
   );

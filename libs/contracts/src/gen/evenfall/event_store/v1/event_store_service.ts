@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { StoredEvent } from "../../log/v1/stored_event.ts";
 import { LogPosition } from "../../queue/v1/queue_service.ts";
 import { Event } from "../../v1/event.ts";
@@ -237,6 +238,8 @@ export interface FoldedPosition {
   endOffset: bigint;
   /** Whom the log believed there; empty before the first owner. */
   owner: string;
+  /** When the log took the record that the ownership began with, by the log's own clock; unset where the log did not say. */
+  ownerLogTime: Date | undefined;
 }
 
 function createBaseGetHealthRequest(): GetHealthRequest {
@@ -1678,7 +1681,7 @@ export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> 
 };
 
 function createBaseFoldedPosition(): FoldedPosition {
-  return { partition: 0, endOffset: 0n, owner: "" };
+  return { partition: 0, endOffset: 0n, owner: "", ownerLogTime: undefined };
 }
 
 export const FoldedPosition: MessageFns<FoldedPosition> = {
@@ -1694,6 +1697,9 @@ export const FoldedPosition: MessageFns<FoldedPosition> = {
     }
     if (message.owner !== "") {
       writer.uint32(26).string(message.owner);
+    }
+    if (message.ownerLogTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.ownerLogTime), writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1735,6 +1741,14 @@ export const FoldedPosition: MessageFns<FoldedPosition> = {
             message.owner = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ownerLogTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1755,6 +1769,7 @@ export const FoldedPosition: MessageFns<FoldedPosition> = {
     message.partition = object.partition ?? 0;
     message.endOffset = (object.endOffset !== undefined && object.endOffset !== null) ? BigInt(object.endOffset) : 0n;
     message.owner = object.owner ?? "";
+    message.ownerLogTime = object.ownerLogTime ?? undefined;
     return message;
   },
 };
@@ -2310,6 +2325,18 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Event } from "../../v1/event.ts";
 import { EventPolicy, TerminationRequested } from "./record.ts";
 
@@ -42,7 +43,19 @@ export interface StoredEvent {
   /** How many destinations led to it. */
   depth: number;
   /** Uid of the function at the accept; unset where nobody knew it. */
-  functionUid?: string | undefined;
+  functionUid?:
+    | string
+    | undefined;
+  /** When the log took its Accepted record, by the log's own clock; unset where the log did not say. */
+  acceptLogTime:
+    | Date
+    | undefined;
+  /** The same of the record since which it waits: its accept, the end of its newest attempt, or its own end. */
+  waitLogTime:
+    | Date
+    | undefined;
+  /** How long it waits from there on for its next attempt, in milliseconds; 0 where it waits for none. */
+  waitMs: number;
 }
 
 function createBaseStoredEvent(): StoredEvent {
@@ -58,6 +71,9 @@ function createBaseStoredEvent(): StoredEvent {
     foldCount: 0,
     depth: 0,
     functionUid: undefined,
+    acceptLogTime: undefined,
+    waitLogTime: undefined,
+    waitMs: 0,
   };
 }
 
@@ -95,6 +111,15 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     }
     if (message.functionUid !== undefined) {
       writer.uint32(90).string(message.functionUid);
+    }
+    if (message.acceptLogTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.acceptLogTime), writer.uint32(98).fork()).join();
+    }
+    if (message.waitLogTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.waitLogTime), writer.uint32(106).fork()).join();
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(112).int32(message.waitMs);
     }
     return writer;
   },
@@ -200,6 +225,30 @@ export const StoredEvent: MessageFns<StoredEvent> = {
             message.functionUid = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.acceptLogTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.waitLogTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.waitMs = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -232,6 +281,9 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     message.foldCount = object.foldCount ?? 0;
     message.depth = object.depth ?? 0;
     message.functionUid = object.functionUid ?? undefined;
+    message.acceptLogTime = object.acceptLogTime ?? undefined;
+    message.waitLogTime = object.waitLogTime ?? undefined;
+    message.waitMs = object.waitMs ?? 0;
     return message;
   },
 };
@@ -244,6 +296,18 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
