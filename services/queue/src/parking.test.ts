@@ -60,7 +60,8 @@ describe('a lane that has more than fits into memory', () => {
     rig.freezeQueued();
     await rig.terminate(parked);
     await eventually(() => assignedOf(rig).length >= ids.length);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const behind = await rig.accept(); // the lane is in order: once it is sent, everything before it would have been
+    await eventually(() => assignedOf(rig).includes(behind));
     assert.equal(assignedOf(rig).includes(parked), false);
   });
 

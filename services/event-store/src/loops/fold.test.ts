@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import type { EventLog, LogBatch, Subscriber } from '@evenfall/event-log';
+import { eventually } from '@evenfall/testkit';
 import type { FoldChanges } from '../domain/fold.ts';
 import type { EventTable, Partitions, PutAsideTable } from '../ports.ts';
 import { historyOf, idOf } from '../testing/history.ts';
@@ -53,14 +53,14 @@ it('folds nothing past accepts that were held and could not be written, until th
   await subscriber?.owned([0]);
   await subscriber?.apply([accept(0)]); // held
   folding.hurry();
-  for (let i = 0; again === 0 && i < 500; i++) await sleep(2);
+  await eventually(() => again > 0);
   isAway = false;
   await assert.rejects(subscriber?.apply([accept(1)]) ?? Promise.resolve(), /could not be folded/);
   assert.deepEqual(written, []);
   await subscriber?.owned([0]);
   await subscriber?.apply([accept(0), accept(1)]);
   folding.hurry();
-  for (let i = 0; written.length === 0 && i < 500; i++) await sleep(2);
+  await eventually(() => written.length > 0);
   assert.deepEqual(written, [2]);
   await folding.stop();
 });
@@ -104,7 +104,7 @@ function foldTellingAhead(isAwaited: boolean) {
     lose: () => subscriber?.lost([0]),
     /** Lets the next write end. */
     async end(isWritten: boolean): Promise<void> {
-      for (let i = 0; writes.length === 0 && i < 500; i++) await sleep(2);
+      await eventually(() => writes.length > 0);
       writes.shift()?.(isWritten);
     },
   };
@@ -117,7 +117,7 @@ it('tells of what it will write before it is written, and lets those who read wa
   for (const isWritten of [false, true]) {
     await own();
     const applied = apply(batch);
-    for (let i = 0; !folding.pending(id) && i < 500; i++) await sleep(2);
+    await eventually(() => folding.pending(id));
     assert.equal(folding.pending(idOf(2, Date.now())), undefined, 'of others nothing is to be written');
     assert.equal(folding.pending(id)?.told?.event.state, State.SUCCEEDED);
     const read = folding
@@ -145,7 +145,7 @@ it('holds a few ends too where they are told ahead, and writes them in one state
     await apply({ partition: 0, firstOffset: (n - 1) * records.length, records });
   }
   await end(true);
-  for (let i = 0; !order.includes('written') && i < 500; i++) await sleep(2);
+  await eventually(() => order.includes('written'));
   assert.deepEqual(order.slice(-2), ['writing 0 open, 2 ended', 'written']);
   await folding.stop();
 });
