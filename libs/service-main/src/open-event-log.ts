@@ -1,7 +1,7 @@
 import { type EventLog, openEmbeddedLog } from '@evenfall/event-log';
 import { kafkaOptions, type KafkaSettings, openKafkaLog, openTopicWriter, type TopicWriter } from '@evenfall/event-log/kafka';
 import type { Sql } from '@evenfall/postgres';
-import type { Log } from '@evenfall/telemetry';
+import { createRepeats, type Log } from '@evenfall/telemetry';
 
 /** What opening the log may need. */
 export type EventLogDeps = {
@@ -20,12 +20,10 @@ const SILENCE_MS = 30_000;
 /** Opens the event log the settings name: Kafka where there are brokers, else the embedded one. The one place where the driver is chosen. */
 export async function openEventLog(settings: KafkaSettings, deps: EventLogDeps): Promise<EventLog> {
   const { log, openWithinMs } = deps;
-  const saidMs = new Map<string, number>();
+  const failures = createRepeats(SILENCE_MS);
   const onFailure = (error: unknown, doing: string): void => {
-    const nowMs = performance.now();
-    if (nowMs - (saidMs.get(doing) ?? -SILENCE_MS) < SILENCE_MS) return;
-    saidMs.set(doing, nowMs);
-    log.error(doing, error);
+    const count = failures.note(doing);
+    if (count !== undefined) log.error(doing, error, { count });
   };
   const kafka = kafkaOptions(settings);
   if (kafka) return openKafkaLog({ ...kafka, log, onFailure, ...(openWithinMs === undefined ? {} : { openWithinMs }) });

@@ -7,6 +7,7 @@ export type Log = {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
+  /** `error` is undefined where there is nothing to say beside the fields. */
   error(message: string, error: unknown, fields?: LogFields): void;
 };
 
@@ -28,7 +29,7 @@ export function createLog(
     debug: (message, fields = {}) => put('debug', message, fields),
     info: (message, fields = {}) => put('info', message, fields),
     warn: (message, fields = {}) => put('warn', message, fields),
-    error: (message, error, fields = {}) => put('error', message, { ...fields, error: describe(error) }),
+    error: (message, error, fields = {}) => put('error', message, { ...fields, error: error === undefined ? undefined : describe(error) }),
   };
 }
 

@@ -102,9 +102,10 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     events,
     partitions,
     aside,
-    onPutAside(note) {
+    onPutAside({ partition, offset, eventId, reason }) {
       counters.records_put_aside_total++;
-      log.error('a record of the event log could not be folded, and is put aside', undefined, { ...note, event_id: note.eventId });
+      const named = { partition, offset, event_id: eventId === '' ? undefined : eventId, reason }; // one that cannot be decoded is about no event
+      log.error('a record of the event log could not be folded, and is put aside', undefined, named);
     },
     onTrouble: (error) => progress.note(error),
     onOwned(partitions) {
