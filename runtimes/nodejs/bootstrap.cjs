@@ -32,9 +32,36 @@ function writeFrame(kind, head, body) {
   bytes[4] = kind;
   head.copy(bytes, 5);
   if (body !== undefined) bytes.write(body, 5 + head.length);
+  given += bytes.length;
   channel.write(bytes);
+  if (channel.writableLength > 0) unsent.push(bytes);
+  else if (unsent.length > 0) unsent = [];
 }
 const NOTHING = Buffer.alloc(0);
+
+/** Bytes of all frames so far, and the newest frames, of which the kernel may not have taken all: it takes about 200 KB at once. */
+let given = 0;
+let unsent = [];
+channel.on('drain', () => (unsent = []));
+/**
+ * Writes what the kernel has not taken yet, and waits for that: after `process.exit()` the loop turns no more. What was handed to libuv is written to
+ * the place where it stands. The agent reads all the time; the process sleeps until it has.
+ */
+function flushChannel() {
+  const { bytesWritten, writeQueueSize } = channel._handle ?? { bytesWritten: given, writeQueueSize: 0 };
+  const left = given - bytesWritten + writeQueueSize;
+  if (left === 0) return;
+  let rest = Buffer.concat(unsent).subarray(-left);
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(fs.writeSync(3, rest));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') return; // the agent has gone
+      Atomics.wait(never, 0, 0, 1);
+    }
+  }
+}
 
 /** Number of the event and the microseconds it took: what every answer begins with. */
 function answerHead(run) {
@@ -142,7 +169,10 @@ function writeResult() {
   writeFrame(isQuiet ? RESULT_FREE : RESULT, head, result);
   if (!isQuiet) setImmediate(sayFree);
 }
-process.on('exit', writeResult);
+process.on('exit', () => {
+  writeResult();
+  flushChannel();
+});
 function fail(run, status, message, stack) {
   if (current !== run) return;
   settle();

@@ -79,7 +79,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   let alive = childPid !== 0;
   let descendants: ReadonlyMap<number, string> = new Map();
   let familySize = 0;
-  let openOutputs = 2;
+  let openOutputs = 3; // standard output, standard error, the channel
   let isSwept = false;
   let onOutputEnd: (() => void) | undefined;
 
@@ -96,15 +96,14 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   if (command.gated || inner) void contained.then(release);
   else release();
   channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
-  channel.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
   const outputEnded = (): void => {
     openOutputs -= 1;
     if (openOutputs === 0) onOutputEnd?.();
   };
   stdout?.on('data', (chunk: Buffer) => events.onOutput('stdout', chunk));
   stderr?.on('data', (chunk: Buffer) => events.onOutput('stderr', chunk));
-  for (const stream of [stdout, stderr]) {
-    stream?.on('error', () => undefined);
+  for (const stream of [stdout, stderr, channel]) {
+    stream?.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
     stream?.on('close', outputEnded);
   }
   child.on('error', (error) => {
