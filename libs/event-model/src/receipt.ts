@@ -8,7 +8,7 @@ import {
 
 /** Whether a stop is one that nobody asked for: its receipt is the attempt's, not the event's. */
 export function isUnasked(cause: Cause): boolean {
-  return cause === Cause.TIMEOUT || cause === Cause.DRAIN || cause === Cause.IDLE || cause === Cause.UPDATE;
+  return cause !== Cause.UNSPECIFIED && cause !== Cause.USER && cause !== Cause.UNRECOGNIZED;
 }
 
 type Opening = Pick<Termination, 'cause' | 'mode' | 'requestTime'> & { readonly requester?: string; readonly reason?: string };

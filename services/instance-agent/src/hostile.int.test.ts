@@ -9,7 +9,7 @@ import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
-import { type Host, isAlive, startHost } from './testing/host.ts';
+import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
@@ -90,7 +90,8 @@ def handler(event, context):
 `;
     const before = process.memoryUsage().rss;
     const asks = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(24, '12345678'));
-    assert.deepEqual([asks.outcome, asks.statusCode], [Outcome.EXITED, 439]);
+    assert.deepEqual([asks.outcome, asks.statusCode], [Outcome.THREW, 430]);
+    assert.match(errorOf(asks).errorMessage, /cannot be talked to: it asks for more time without reading the answers/);
     const greets = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(17, ''));
     assert.deepEqual([greets.statusCode, greets.result.toString()], [200, '"flooded"']);
     const grownMb = (process.memoryUsage().rss - before) / 1024 / 1024;
@@ -135,7 +136,8 @@ def handler(event, context):
     const code =
       'import os\ndef handler(e, c):\n    head = (0x3fffffff).to_bytes(4, "little") + bytes([20])\n    os.write(3, head)\n    for _ in range(64): os.write(3, bytes(1 << 20))\n';
     const frames = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, code);
-    assert.deepEqual([frames.outcome, frames.statusCode], [Outcome.EXITED, 439]);
+    assert.deepEqual([frames.outcome, frames.statusCode], [Outcome.THREW, 430]);
+    assert.match(errorOf(frames).errorMessage, /cannot be talked to: it wrote to the channel of its runtime/);
     const huge = await ends(
       { ...PYTHON, memoryMb: 256, timeout: durationOfMs(20_000) },
       'def handler(e, c):\n    return "x" * (1 << 30)\n',

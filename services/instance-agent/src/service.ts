@@ -11,7 +11,7 @@ import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ClientOf } from '@evenfall/rpc';
-import { countable, type Log, observable } from '@evenfall/telemetry';
+import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
 import { msOfDuration, newUuidV7, systemClock } from '@evenfall/time';
 import { outcomeSpool } from './adapters/spool/outcome-spool.ts';
 import { codeStore } from './adapters/code/code-store.ts';
@@ -102,6 +102,8 @@ const DRAIN_DEADLINE_MS = 25_000;
 const LAST_ACKS_MS = 2_000;
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 const LOST = { kind: 'LOST' } as const;
+/** How often it is said of one function that its runtimes cannot be talked to. */
+const BROKEN_SILENCE_MS = 60_000;
 
 /** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what it is given until stopped. */
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
@@ -207,6 +209,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     feed: (instance, input) => feed(agent, instance, input),
     instances,
     attempts,
+    broken: createRepeats(BROKEN_SILENCE_MS),
     drain: undefined,
   };
 

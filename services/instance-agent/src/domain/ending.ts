@@ -10,6 +10,8 @@ export type Ending =
   | { readonly kind: 'LOST' }
   | { readonly kind: 'DRAINED' }
   | { readonly kind: 'START_FAILED'; readonly fault: StartFault }
+  /** What its runtime says cannot be understood, or it says nothing more while it lives: it was killed. `reason` is for people. */
+  | { readonly kind: 'BROKEN'; readonly reason: string }
   /** It ran nothing and was stopped in order. */
   | { readonly kind: 'RETIRED' };
 

@@ -62,6 +62,8 @@ export function verdictOf(ending: Ending, answer: Answer | undefined, timeoutMs:
       );
     case 'OUT_OF_MEMORY':
       return verdict(Outcome.OUT_OF_MEMORY, 434, 'Memory limit exceeded', StopOutcome.FORCE_KILLED, SIGKILL);
+    case 'BROKEN':
+      return verdict(Outcome.THREW, 430, brokenMessage(ending.reason), StopOutcome.FORCE_KILLED, SIGKILL);
     case 'START_FAILED':
       return verdict(Outcome.START_FAILED, ending.fault.statusCode, ending.fault.message, StopOutcome.ENDED_BEFORE_SIGNAL);
     case 'LOST':
@@ -70,6 +72,11 @@ export function verdictOf(ending: Ending, answer: Answer | undefined, timeoutMs:
     case 'RETIRED':
       return verdict(Outcome.DRAINED, 500, 'The host was drained', StopOutcome.FORCE_KILLED, SIGKILL);
   }
+}
+
+/** Says that a runtime cannot be talked to, and why. */
+export function brokenMessage(reason: string): string {
+  return `The runtime of the function cannot be talked to: ${reason}`;
 }
 
 /** The error JSON of an attempt that could not write its own (SCF's form). */

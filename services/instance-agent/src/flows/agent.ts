@@ -11,7 +11,7 @@ import type {
   TerminationPolicy,
   TerminationStep,
 } from '@evenfall/contracts/v1/termination';
-import type { Log } from '@evenfall/telemetry';
+import type { Log, Repeats } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
@@ -48,6 +48,8 @@ export type Agent = {
   readonly instances: Map<string, Instance>;
   /** By `keyOf`. Ended ones stay until they are acknowledged. */
   readonly attempts: Map<string, Attempt>;
+  /** Instances whose runtimes could not be talked to, by function: one that fails so does it with every event. */
+  readonly broken: Repeats;
   /** Set once the host drains: nothing new is taken, and what becomes idle is stopped. */
   drain: DrainState | undefined;
 };
@@ -184,6 +186,8 @@ export type Attempt = {
   tailBytes: number;
   /** Whether it was asked back while its runtime had not taken it. */
   isAskedBack: boolean;
+  /** Why its instance was removed while its runtime had not taken it, and the signal for that: how it was stopped, should it have been taken all the same. */
+  withdrawn: StopRecord | undefined;
   /** The report of its end, once there is one; since when (monotonic); whether it is on disk too. */
   ended: AttemptReport | undefined;
   endedMs: number;

@@ -44,6 +44,15 @@ export function beginStop(
   else agent.feed(instance, { kind: 'KILL_ORDERED', ending });
 }
 
+/**
+ * Takes an attempt back whose runtime was given it and has not said that it took it: certain only once the instance is gone. What it says until then still
+ * counts: if it had taken it, the attempt has begun, and this is how it was stopped.
+ */
+export function withdraw(agent: Agent, instance: Instance, attempt: Attempt, asked: StopAsked): void {
+  attempt.withdrawn ??= recordOf(agent, asked, false);
+  agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'RETIRED' } });
+}
+
 /** What was done to stop an attempt: nothing so far. */
 export function recordOf(agent: Agent, { cause, mode, policy, request }: StopAsked, tooLate: boolean): StopRecord {
   return {

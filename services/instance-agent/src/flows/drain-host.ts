@@ -2,7 +2,7 @@ import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/
 import { drainStop } from '../domain/drain-rule.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
-import { beginStop, deadlineOf, forcedStop } from './begin-stop.ts';
+import { beginStop, deadlineOf, forcedStop, withdraw } from './begin-stop.ts';
 import { stopWhenIdle } from './drive-instance.ts';
 import { giveBack } from './end-attempt.ts';
 
@@ -39,6 +39,7 @@ export function tendDrain(agent: Agent): void {
     if (leaves && (life.kind === 'HOOKING' || life.kind === 'LEAVING')) continue;
     if (current && current.phase !== 'WAITING' && isStoppable(instance))
       beginStop(agent, instance, current, { ...forcedStop(Cause.DRAIN), request: 'deadline' }, undefined, DRAINED);
+    else if (current?.phase === 'WAITING') withdraw(agent, instance, current, forcedStop(Cause.DRAIN));
     else agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
   }
 }
@@ -46,7 +47,7 @@ export function tendDrain(agent: Agent): void {
 function drainInstance(agent: Agent, instance: Instance, hostDeadlineMs: number): void {
   for (const waiting of instance.waiting.splice(0)) giveBack(agent, waiting);
   const { current } = instance;
-  if (current?.phase === 'WAITING') agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
+  if (current?.phase === 'WAITING') withdraw(agent, instance, current, forcedStop(Cause.DRAIN));
   else if (current && isStoppable(instance)) drainAttempt(agent, instance, current, hostDeadlineMs);
   else stopWhenIdle(agent, instance, Cause.DRAIN);
 }

@@ -92,10 +92,11 @@ function killGroup(agent: Agent, instance: Instance): void {
   // One that has answered is only removed: that is no step of its receipt.
   const { life } = instance;
   const killing = (life.kind === 'KILLING' || life.kind === 'SWEEPING') && life.ending.kind !== 'ANSWERED';
-  if (killing && current?.stop && !current.stop.tooLate) {
+  const stop = current?.phase === 'WAITING' ? current.withdrawn : current?.stop;
+  if (killing && stop && !stop.tooLate) {
     const signal = Signals.SIGKILL;
     const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;
-    current.stop.steps.push({
+    stop.steps.push({
       signal,
       sentTime: new Date(agent.clock.now()),
       disposition: dispositionOf(signal, status, undefined),

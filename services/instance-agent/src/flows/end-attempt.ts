@@ -4,6 +4,7 @@ import {
   KillSignal,
   type ProcessExit,
   ProcessExit_Kind as Kind,
+  Termination_Cause as Cause,
   Termination_Outcome as StopOutcome,
   type TerminationStep,
   TerminationStep_Delivery as Delivery,
@@ -12,7 +13,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import type { Ending } from '../domain/ending.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
-import { errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
+import { brokenMessage, errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { endCallLog } from './call-log.ts';
 import { flushLines } from './collect-output.ts';
@@ -88,8 +89,16 @@ export function finishInstance(agent: Agent, instance: Instance, died: Ending): 
     if (attempt.isAskedBack) revoke(agent, attempt);
     else if (ofHost) return endAttempt(agent, attempt, ending, gone);
     else giveBack(agent, attempt);
-  } else if (attempt) return endAttempt(agent, attempt, ending, gone);
+  } else if (attempt) return endAttempt(agent, attempt, withdrawnEnding(instance, attempt) ?? ending, gone);
   gone();
+}
+
+/** How an attempt ended that had been taken when its instance was removed because it had not: killed, unless its process was faster. */
+function withdrawnEnding({ life, exit }: Instance, { stop, withdrawn }: Attempt): Ending | undefined {
+  if (!stop || stop !== withdrawn || life.kind !== 'GONE' || life.ending.kind !== 'RETIRED') return undefined;
+  if (exit && exit.signal !== 'SIGKILL')
+    return exit.signal === null ? { kind: 'EXITED', exitCode: exit.exitCode ?? 0 } : { kind: 'DIED_OF', signal: exit.signal };
+  return stop.cause === Cause.DRAIN ? { kind: 'DRAINED' } : { kind: 'FORCE_KILLED' };
 }
 
 /** Ends an attempt the way its instance ended. */
@@ -242,6 +251,8 @@ function reasonOf(ending: Ending): string {
       return `died of ${ending.signal}`;
     case 'START_FAILED':
       return ending.fault.message;
+    case 'BROKEN':
+      return brokenMessage(ending.reason);
     default:
       return ending.kind.toLowerCase().replaceAll('_', ' ');
   }

@@ -68,7 +68,9 @@ export function handOver(agent: Agent, instance: Instance, attempt: Attempt): vo
 /** The runtime of an instance has taken the event that was handed to it. */
 export function onTaken(agent: Agent, instance: Instance, seq: number): void {
   const attempt = instance.current;
-  if (attempt?.phase === 'WAITING' && seq === instance.seq) begin(agent, instance, attempt, agent.clock.now(), agent.clock.monotonic());
+  if (attempt?.phase !== 'WAITING' || seq !== instance.seq) return;
+  begin(agent, instance, attempt, agent.clock.now(), agent.clock.monotonic());
+  attempt.stop ??= attempt.withdrawn; // said before the SIGKILL that was to take it back, and read after it
 }
 
 /** Starts an attempt: its time counts from here. */
@@ -131,6 +133,7 @@ export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, pay
     tail: synchronous ? [] : undefined,
     tailBytes: 0,
     isAskedBack: false,
+    withdrawn: undefined,
     ended: undefined,
     endedMs: 0,
     spooled: false,

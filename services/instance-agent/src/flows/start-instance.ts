@@ -125,10 +125,18 @@ function listenTo(agent: Agent, instance: Instance): ConversationEvents {
     },
     onExtensionAsked: (ms) => extendGrace(agent, instance, ms),
     onBroken(text) {
-      agent.log.warn('The runtime of an instance cannot be talked to', { instance: instance.id, reason: text });
+      const { namespace, name } = instance.fn;
+      const count = agent.broken.note(`${namespace}/${name}`);
+      if (count !== undefined)
+        agent.log.warn('The runtime of an instance cannot be talked to', {
+          instance: instance.id,
+          function: `${namespace}/${name}`,
+          reason: text,
+          count,
+        });
       if (instance.life.kind === 'STARTING')
         fail(agent, instance, { statusCode: 443, message: `The function could not be loaded: ${text}` });
-      else agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'EXITED', exitCode: 0 } });
+      else agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'BROKEN', reason: text } });
     },
   };
 }

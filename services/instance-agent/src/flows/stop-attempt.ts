@@ -1,12 +1,14 @@
 import { StopAttempt, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
+import {
+  Termination_Cause as Cause,
+  Termination_Mode as Mode,
+  Termination_Outcome as StopOutcome,
+} from '@evenfall/contracts/v1/termination';
 import { forcedPolicy, resolvePolicy } from '../domain/termination-plan.ts';
 import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
-import { beginStop, deadlineOf, planFromNow, recordOf, type StopAsked } from './begin-stop.ts';
+import { beginStop, deadlineOf, forcedStop, planFromNow, recordOf, type StopAsked, withdraw } from './begin-stop.ts';
 import { revoke } from './end-attempt.ts';
 import { reportAgain, reportUnknownAttempt } from './run-attempt.ts';
-
-const RETIRED = { kind: 'RETIRED' } as const;
 
 /** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
 export function stopAttempt(agent: Agent, request: StopAttempt): void {
@@ -17,7 +19,7 @@ export function stopAttempt(agent: Agent, request: StopAttempt): void {
   if (!attempt) return reportUnknownAttempt(agent, request);
   switch (attempt.phase) {
     case 'WAITING':
-      return askBack(agent, attempt);
+      return askBack(agent, attempt, request);
     case 'RUNNING':
       return attempt.instance && stopRunning(agent, attempt.instance, attempt, request);
     case 'REPORTING':
@@ -30,11 +32,12 @@ export function stopAttempt(agent: Agent, request: StopAttempt): void {
 }
 
 /** Takes an attempt back that has not begun. From a runtime that was given it and has not taken it, that is certain only once it is gone. */
-function askBack(agent: Agent, attempt: Attempt): void {
+function askBack(agent: Agent, attempt: Attempt, request: StopAttempt): void {
   const { instance } = attempt;
   if (instance && instance.current === attempt) {
     attempt.isAskedBack = true;
-    return agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
+    const isOnlyAskedBack = request.mode === Mode.UNSPECIFIED;
+    return withdraw(agent, instance, attempt, isOnlyAskedBack ? forcedStop(Cause.WITHDRAWN) : askedOf(agent, instance, attempt, request));
   }
   const at = instance?.waiting.indexOf(attempt) ?? -1;
   if (at >= 0) instance?.waiting.splice(at, 1);
@@ -51,7 +54,8 @@ function askedOf(agent: Agent, instance: Instance | undefined, attempt: Attempt,
   const { mode, policy, cause } = request;
   const words = Buffer.from(StopAttempt.encode(request).finish()).toString('base64');
   if (mode !== Mode.GRACEFUL) return { cause, mode, policy: forcedPolicy(), request: words };
-  const leftMs = instance ? Math.max(0, deadlineOf(instance, attempt) - agent.clock.monotonic()) : 0;
+  const nowMs = attempt.phase === 'WAITING' ? attempt.startMs : agent.clock.monotonic(); // one that waits has all its time before it
+  const leftMs = instance ? Math.max(0, deadlineOf(instance, attempt) - nowMs) : 0;
   return { cause, mode, policy: resolvePolicy(policy, instance?.fn.termination, leftMs), request: words };
 }
 

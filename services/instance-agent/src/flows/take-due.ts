@@ -2,9 +2,8 @@ import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/
 import { endBy, resolvePolicy } from '../domain/termination-plan.ts';
 import type { Agent, Attempt, Instance } from './agent.ts';
 import { onDue } from './start-instance.ts';
-import { beginStop, deadlineOf, forcedStop, planFromNow } from './begin-stop.ts';
+import { beginStop, deadlineOf, forcedStop, planFromNow, withdraw } from './begin-stop.ts';
 
-const RETIRED = { kind: 'RETIRED' } as const;
 const TIMED_OUT = { kind: 'TIMED_OUT' } as const;
 
 /** Takes the deadline of an instance: of an attempt that runs it is its timeout, or the signal before it; else its life says what it is. */
@@ -22,7 +21,8 @@ export function takeDue(agent: Agent, instance: Instance, nowMs: number): void {
 }
 
 /** Its runtime said that it is free and does not take what it was given: the instance is removed, and what has not begun runs elsewhere. */
-function removeUntaken(agent: Agent, instance: Instance, { eventId }: Attempt): void {
+function removeUntaken(agent: Agent, instance: Instance, attempt: Attempt): void {
+  const { eventId } = attempt;
   agent.log.warn('An instance did not take its event', { instance: instance.id, function: instance.fn.name, event_id: eventId });
-  agent.feed(instance, { kind: 'KILL_ORDERED', ending: RETIRED });
+  withdraw(agent, instance, attempt, forcedStop(Cause.WITHDRAWN));
 }

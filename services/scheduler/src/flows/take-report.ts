@@ -85,11 +85,13 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
         const { pool } = instance;
         pool.averageMs = pool.averageMs === undefined ? tookMs : pool.averageMs + (tookMs - pool.averageMs) * NEWEST;
         pool.lastProgressMs = nowMs;
-        if (said.value.outcome === Outcome.RETURNED || said.value.outcome === Outcome.THREW) {
+        const { outcome, signal, stop } = said.value;
+        const isBroken = outcome === Outcome.THREW && signal !== ''; // its runtime could not be talked to, and was killed
+        if (outcome === Outcome.RETURNED || (outcome === Outcome.THREW && !isBroken)) {
           instance.proven = true;
           if (pool.crashes > 0) noteProven(pool);
         }
-        if (!said.value.stop && (said.value.outcome === Outcome.EXITED || said.value.outcome === Outcome.DIED_OF)) instance.crashed = true;
+        if (!stop && (outcome === Outcome.EXITED || outcome === Outcome.DIED_OF || isBroken)) instance.crashed = true;
         const isReusable = leavesInstanceReusable(said.value, attempt.assignment.synchronous);
         release(ports, instance, attempt, isReusable, said.value.instanceBusy);
       }

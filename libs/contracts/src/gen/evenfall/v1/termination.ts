@@ -204,6 +204,8 @@ export const Termination_Cause = {
   IDLE: 4,
   /** UPDATE - A new version replaced it. */
   UPDATE: 5,
+  /** WITHDRAWN - The platform took it back before its runtime had said that it has taken it; it had, and was killed. */
+  WITHDRAWN: 6,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -216,6 +218,7 @@ export namespace Termination_Cause {
   export type DRAIN = typeof Termination_Cause.DRAIN;
   export type IDLE = typeof Termination_Cause.IDLE;
   export type UPDATE = typeof Termination_Cause.UPDATE;
+  export type WITHDRAWN = typeof Termination_Cause.WITHDRAWN;
   export type UNRECOGNIZED = typeof Termination_Cause.UNRECOGNIZED;
 }
 
