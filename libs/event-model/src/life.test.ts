@@ -84,7 +84,10 @@ test('folding the log again gives the same event, however often each record is s
       const again = life.records.flatMap((record, i) =>
         REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record],
       );
-      assert.deepEqual(again.reduce<StoredEvent | undefined>((stored, record) => evolve(stored, record), undefined), life.stored);
+      assert.deepEqual(
+        again.reduce<StoredEvent | undefined>((stored, record) => evolve(stored, record), undefined),
+        life.stored,
+      );
     }),
   );
 });

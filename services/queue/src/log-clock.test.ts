@@ -107,7 +107,7 @@ const sent = (rig: Rig, id: string, attempt = 1) =>
 const isSent = (rig: Rig, id: string, attempt = 1): boolean =>
   rig.sent.assignments.some((one) => one.eventId === id && one.attempt === attempt);
 /** Waits until everything before was taken in: another function's event goes out behind it. */
-const seen = async (rig: Rig): Promise<void> => void (await sent(rig, await rig.accept({ fn: 'other' })));
+const seen = async (rig: Rig) => sent(rig, await rig.accept({ fn: 'other' }));
 const START = Date.UTC(2026, 0, 1);
 
 /** One owner has an event for a while, nobody for another while, then the next one whose wall clock says something else. */

@@ -100,50 +100,52 @@ describe('a host that says nothing while its stream stands', () => {
 });
 
 describe('a function whose instances crash', () => {
-  it('starts new ones after growing pauses only, and as before once one has answered', async () => {
-    const rig = startRig();
-    const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-    const ids = Array.from({ length: 40 }, (_, i) => `e${i}`);
-    const starts = (): number => agent.all('startInstances').length;
-    const crash = (): void => {
-      const { instanceId, assignment } = agent.all('assignments').at(-1) ?? {};
-      agent.says({
-        reports: [
-          { eventId: assignment?.eventId ?? '', attempt: 1, report: { $case: 'ended', value: endedAs('exited', 0) }, partition: undefined },
-        ],
-      });
-      agent.gone(instanceId ?? '');
-    };
-    await rig.dispatch({ assignments: [assignmentOf(ids.shift() ?? '')] });
-    for (let i = 0; i < 2; i++) {
-      agent.ready(agent.all('assignments').at(-1)?.instanceId ?? '');
-      crash();
+  for (const [how, end] of [
+    ['exit', endedAs('exited', 0)],
+    ['have a runtime that cannot be talked to', { ...endedAs('threw', 0), signal: 'SIGKILL' }],
+  ] as const)
+    it(`starts new ones after growing pauses only where they ${how}, and as before once one has answered`, async () => {
+      const rig = startRig();
+      const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
+      const ids = Array.from({ length: 40 }, (_, i) => `e${i}`);
+      const starts = (): number => agent.all('startInstances').length;
+      const crash = (): void => {
+        const { instanceId, assignment } = agent.all('assignments').at(-1) ?? {};
+        agent.says({
+          reports: [{ eventId: assignment?.eventId ?? '', attempt: 1, report: { $case: 'ended', value: end }, partition: undefined }],
+        });
+        agent.gone(instanceId ?? '');
+      };
       await rig.dispatch({ assignments: [assignmentOf(ids.shift() ?? '')] });
-    }
-    assert.equal(starts(), 3, 'a few crashes are no crash loop');
-    const pauses: number[] = [];
-    for (let i = 0; i < 10; i++) {
-      crash();
-      await rig.dispatch({ assignments: [assignmentOf(ids.shift() ?? '')] });
-      const before = starts();
-      let pausedMs = 0;
-      for (; starts() === before && pausedMs < 60_000; pausedMs += 100) {
-        rig.clock.advance(100);
-        agent.says({ heartbeat: { sendTime: new Date(0) } });
-        rig.tend();
+      for (let i = 0; i < 2; i++) {
+        agent.ready(agent.all('assignments').at(-1)?.instanceId ?? '');
+        crash();
+        await rig.dispatch({ assignments: [assignmentOf(ids.shift() ?? '')] });
       }
-      pauses.push(pausedMs);
-    }
-    assert.deepEqual(pauses, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
-    const { instanceId, assignment } = agent.all('assignments').at(-1) ?? {};
-    agent.ready(instanceId ?? '');
-    ends(agent, assignment?.eventId ?? '', 'returned');
-    const before = starts();
-    await rig.dispatch({ assignments: ids.slice(0, 5).map((id) => assignmentOf(id)) });
-    rig.clock.advance(1_000);
-    rig.tend();
-    assert.ok(starts() > before, 'nothing waits any more');
-  });
+      assert.equal(starts(), 3, 'a few crashes are no crash loop');
+      const pauses: number[] = [];
+      for (let i = 0; i < 10; i++) {
+        crash();
+        await rig.dispatch({ assignments: [assignmentOf(ids.shift() ?? '')] });
+        const before = starts();
+        let pausedMs = 0;
+        for (; starts() === before && pausedMs < 60_000; pausedMs += 100) {
+          rig.clock.advance(100);
+          agent.says({ heartbeat: { sendTime: new Date(0) } });
+          rig.tend();
+        }
+        pauses.push(pausedMs);
+      }
+      assert.deepEqual(pauses, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
+      const { instanceId, assignment } = agent.all('assignments').at(-1) ?? {};
+      agent.ready(instanceId ?? '');
+      ends(agent, assignment?.eventId ?? '', 'returned');
+      const before = starts();
+      await rig.dispatch({ assignments: ids.slice(0, 5).map((id) => assignmentOf(id)) });
+      rig.clock.advance(1_000);
+      rig.tend();
+      assert.ok(starts() > before, 'nothing waits any more');
+    });
 
   it('that cannot be loaded does the same', async () => {
     const rig = startRig();

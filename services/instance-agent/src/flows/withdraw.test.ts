@@ -43,7 +43,7 @@ function play() {
     feed: (...given: [Instance, Parameters<typeof feed>[2]]) => feed(agent, ...given),
   } as unknown as Agent;
   const process = {
-    killGroup: () => void kills++,
+    killGroup: () => (kills += 1),
     sweep: () => new Promise<number>((resolve) => (swept = resolve)),
     status: () => ({ peakBytes: 1, caught: 0n, ignored: 0n, blocked: 0n }),
     containment: () => 'CGROUP',
