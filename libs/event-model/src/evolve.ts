@@ -81,10 +81,11 @@ function next(current: StoredEvent, event: Event, more?: Partial<StoredEvent>): 
   return { ...current, ...more, event, foldCount: current.foldCount + 1 };
 }
 
-/** What an event waits for from this record on: for a time that its writer gave with it, or for somebody. */
-function waits(record: EventRecord, until: Date | undefined, logTimeMs: number | undefined): Pick<StoredEvent, 'waitLogTime' | 'waitMs'> {
-  const waitMs = until && record.time ? until.getTime() - record.time.getTime() : 0;
-  return { waitLogTime: timeOf(logTimeMs), waitMs: Math.min(Math.max(0, waitMs || 0), MOST_WAIT_MS) };
+/** How long an event waits from a record on: until a time that the writer gave with it. 0 without one. */
+function waitMsOf(record: EventRecord, until: Date | undefined): number {
+  if (!until || !record.time) return 0;
+  const waitMs = until.getTime() - record.time.getTime();
+  return waitMs > 0 ? Math.min(waitMs, MOST_WAIT_MS) : 0; // not of times that are none either
 }
 
 function timeOf(logTimeMs: number | undefined): Date | undefined {
@@ -92,6 +93,7 @@ function timeOf(logTimeMs: number | undefined): Date | undefined {
 }
 
 function accepted(record: EventRecord, value: Accepted, logTimeMs: number | undefined): StoredEvent {
+  const logTime = timeOf(logTimeMs);
   return {
     event: {
       id: record.eventId,
@@ -126,8 +128,9 @@ function accepted(record: EventRecord, value: Accepted, logTimeMs: number | unde
     foldCount: 1,
     depth: value.depth,
     functionUid: value.functionUid,
-    acceptLogTime: timeOf(logTimeMs),
-    ...waits(record, value.notBefore, logTimeMs),
+    acceptLogTime: logTime,
+    waitLogTime: logTime,
+    waitMs: waitMsOf(record, value.notBefore),
   };
 }
 
@@ -213,7 +216,8 @@ function concluded(
       payload: final && deliveries.length === 0 ? NOTHING : current.payload,
       userErrorCount: current.userErrorCount + (errorClass === 'USER' ? 1 : 0),
       systemErrorCount: errorClass === 'SYSTEM' ? current.systemErrorCount + 1 : 0,
-      ...waits(record, final ? undefined : value.retryTime, logTimeMs),
+      waitLogTime: timeOf(logTimeMs),
+      waitMs: final ? 0 : waitMsOf(record, value.retryTime),
     },
   );
 }
@@ -282,7 +286,7 @@ function endedUnstarted(
       termination: event.termination && { ...event.termination, outcome: StopOutcome.NEVER_STARTED, endTime: record.time },
       deliveries,
     },
-    { payload: deliveries.length === 0 ? NOTHING : current.payload, ...waits(record, undefined, logTimeMs) },
+    { payload: deliveries.length === 0 ? NOTHING : current.payload, waitLogTime: timeOf(logTimeMs), waitMs: 0 },
   );
 }
 

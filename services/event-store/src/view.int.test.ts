@@ -137,6 +137,9 @@ describe('the fold', () => {
     for await (const part of view.events.snapshot([0])) parts.push(part);
     const [position] = parts.flatMap(({ positions }) => positions);
     assert.deepEqual([position?.owner, position?.ownerLogMs], ['next', timeMs(9)]);
+    await db.sql`UPDATE events.applied SET owner = 'third' WHERE partition = 0`; // as a replica of the version of before moves it
+    const [moved] = await view.events.positions([0]);
+    assert.deepEqual([moved?.owner, moved?.ownerLogMs], ['third', undefined], 'a time is of the owner it was written with');
     const stored = new Map(parts.flatMap(({ events }) => events).map((one) => [one.stored?.event?.id, one.stored]));
     assert.deepEqual(
       [retry, delayed].map((id) => [stored.get(id)?.acceptLogTime, stored.get(id)?.waitLogTime, stored.get(id)?.waitMs]),

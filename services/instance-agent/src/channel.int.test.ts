@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import { createLog } from '@evenfall/telemetry';
 import { durationOfMs } from '@evenfall/time';
 import { errorOf, type Host, startHost } from './testing/host.ts';
 
@@ -10,8 +11,9 @@ const PYTHON = { runtime: 'python3', handler: 'index.handler', timeout: duration
 
 describe('The channel of a runtime', () => {
   let host: Host;
+  const warnings: string[] = [];
   before(async () => {
-    host = await startHost();
+    host = await startHost({ log: createLog('agent', 'warn', (line) => void warnings.push(line)) });
   });
   after(() => host.dispose());
 
@@ -42,6 +44,17 @@ describe('The channel of a runtime', () => {
         );
         await host.gone(instance);
       });
+
+  it('is said in the log once for a function, whatever many of its instances write', async () => {
+    const code = 'import os\ndef handler(e, c):\n    os.write(3, b"junk that is no frame")\n    return 1\n';
+    for (let i = 0; i < 3; i++) {
+      const instance = await host.start({ ...PYTHON, name: 'noisy' }, { 'index.py': code });
+      assert.equal((await host.ended(host.run(instance))).statusCode, 430);
+    }
+    const said = warnings.filter((line) => line.includes('cannot be talked to') && /function=\S*\/noisy /.test(line));
+    assert.equal(said.length, 1, said.join(''));
+    assert.match(said[0] ?? '', /reason="it wrote to the channel of its runtime" count=1\n$/);
+  });
 
   it('gives the event behind it to another instance', async () => {
     const code = 'import os\ndef handler(e, c):\n    os.write(3, b"junk that is no frame")\n    return 1\n';

@@ -101,6 +101,8 @@ export function fold(
       moves.set(partition, (move = { partition, from, to: from, owner: place?.owner ?? NO_OWNER, ownerLogMs: place?.ownerLogMs }));
     }
     move.to = firstOffset + records.length;
+    // Most logs take a batch at one moment: found out once.
+    const logTimeMs = typeof batch.appendTimesMs === 'object' ? undefined : logTimeMsOf(batch, 0);
     let offset = firstOffset - 1;
     for (const record of records) {
       offset++;
@@ -117,7 +119,7 @@ export function fold(
       const before =
         changed.get(record.eventId) ?? (isDelivery(record) ? owedEntry(owing(record.eventId), partition) : known(record.eventId));
       if (!before && hasEnded(record.eventId)) continue;
-      const after = evolve(before?.stored, record, logTimeMsOf(batch, offset - firstOffset));
+      const after = evolve(before?.stored, record, logTimeMs ?? logTimeMsOf(batch, offset - firstOffset));
       if (!after || after === before?.stored) continue;
       const acceptOffset = before?.acceptOffset ?? offset;
       changed.set(record.eventId, { ...before, stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });

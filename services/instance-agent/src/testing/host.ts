@@ -25,7 +25,7 @@ import {
   type ServiceDefinition,
   startGrpcServer,
 } from '@evenfall/rpc';
-import { createLog, silentLog } from '@evenfall/telemetry';
+import { createLog, type Log, silentLog } from '@evenfall/telemetry';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
 import { readStat } from '../adapters/process/proc-fs.ts';
@@ -79,6 +79,7 @@ export async function startHost(
     agentId?: string;
     /** Speak over the wire. */ grpc?: boolean;
     drainDeadlineMs?: number;
+    log?: Log;
   } = {},
 ): Promise<Host> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'evenfall-agent-')));
@@ -125,7 +126,7 @@ export async function startHost(
       return {};
     },
   };
-  const log = process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog;
+  const log = given.log ?? (process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog);
   // The fakes have the methods the agent calls, and no others.
   const quiet = (): void => undefined;
   const fakes = {

@@ -26,9 +26,9 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       const rows = await sql<AppliedRow[]>`
         WITH made AS (
           INSERT INTO events.applied (partition) SELECT * FROM unnest(${[...partitions]}::int[]) ON CONFLICT DO NOTHING
-          RETURNING partition, end_offset, owner, owner_time)
-        SELECT partition, end_offset, owner, owner_time FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
-        UNION SELECT partition, end_offset, owner, owner_time FROM made`;
+          RETURNING partition, end_offset, owner, owner_time, timed_owner)
+        SELECT partition, end_offset, owner, owner_time, timed_owner FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
+        UNION SELECT partition, end_offset, owner, owner_time, timed_owner FROM made`;
       return rows.map(positionOf);
     },
     writeFold(changes) {
@@ -114,10 +114,16 @@ function versionedOfRow(row: VersionedRow): VersionedEvent | undefined {
   return versionedOf(StoredEvent.decode(row.data));
 }
 
-type AppliedRow = { readonly partition: number; readonly end_offset: bigint; readonly owner: string; readonly owner_time: Date | null };
+type AppliedRow = {
+  readonly partition: number;
+  readonly end_offset: bigint;
+  readonly owner: string;
+  readonly owner_time: Date | null;
+  readonly timed_owner: string;
+};
 
-function positionOf({ partition, end_offset: end, owner, owner_time: time }: AppliedRow): Position {
-  return { partition, endOffset: Number(end), owner, ownerLogMs: time?.getTime() };
+function positionOf({ partition, end_offset: end, owner, owner_time: time, timed_owner: timed }: AppliedRow): Position {
+  return { partition, endOffset: Number(end), owner, ownerLogMs: timed === owner ? time?.getTime() : undefined };
 }
 
 type SnapshotRow = Omit<AppliedRow, 'end_offset'> & {
@@ -130,13 +136,13 @@ type SnapshotRow = Omit<AppliedRow, 'end_offset'> & {
 /** One statement, so one moment: offsets and rows cannot disagree. */
 async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<EventTable['snapshot']> {
   const query = sql<SnapshotRow[]>`
-    SELECT partition, end_offset, owner, owner_time, 0::bigint AS accept_offset, NULL::bytea AS data, NULL::bytea AS payload
+    SELECT partition, end_offset, owner, owner_time, timed_owner, 0::bigint AS accept_offset, NULL::bytea AS data, NULL::bytea AS payload
     FROM events.applied WHERE partition = ANY(${[...partitions]}::int[])
     UNION ALL
-    SELECT partition, NULL, '', NULL, accept_offset, data, payload FROM (
+    SELECT partition, NULL, '', NULL, '', accept_offset, data, payload FROM (
       SELECT * FROM events.open_event WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, accept_offset, id) o
     UNION ALL
-    SELECT partition, NULL, '', NULL, NULL, data, payload FROM (
+    SELECT partition, NULL, '', NULL, '', NULL, data, payload FROM (
       SELECT * FROM events.delivery WHERE partition = ANY(${[...partitions]}::int[]) ORDER BY partition, end_time, id) d`;
   for await (const rows of query.cursor(100)) {
     const positions: Position[] = [];

@@ -136,7 +136,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ), checked AS (
       SELECT (SELECT count(*) FROM locked) = ${moves.length}::int AS ok
     ), moved AS (
-      UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0)
+      UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0), timed_owner = m.owner
       FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
     ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${owedPart} ${settledPart} ${amendedPart}
     SELECT ok FROM checked`,
