@@ -55,7 +55,7 @@ const CROWDED_HELD = 16;
 
 /** Everything that is owed in the owned partitions, within bounds; who may be told now. */
 export type Deliveries = {
-  /** Takes in what is owed by an ended event, since then; parks it if there is no room, or others are parked before it. */
+  /** Takes in the pending delivery of an ended event, since then; parks it if there is no room, or others are parked before it. */
   add(stored: StoredEvent, partition: number, sinceMs?: number): void;
   /** The same for one that was parked; false if there is no room, and it stays parked. */
   unpark(stored: StoredEvent, partition: number): boolean;

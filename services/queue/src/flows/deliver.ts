@@ -14,7 +14,7 @@ import type { Writer } from './writer.ts';
 
 /** Tells destinations of ends that are in the log, until they have taken it or are given up. */
 export type Deliverer = {
-  /** Takes in what an ended event owes: its end counts since just now, or did before this tenure. */
+  /** Takes in the pending delivery of an ended event: its end counts since just now, or did before this tenure. */
   owe(stored: StoredEvent, partition: number, isNew: boolean): void;
   /** Starts what may be tried now. Cheap when there is nothing. */
   pump(): void;
