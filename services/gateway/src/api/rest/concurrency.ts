@@ -7,7 +7,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import { nameOf } from './enum-names.ts';
-import { FunctionPath, ref } from './schemas.ts';
+import { FunctionPath, ref, VersionNumber } from './schemas.ts';
 
 const FUNCTION = '/v1/namespaces/:namespace/functions/:function([^:/]+)';
 const STRICT = { additionalProperties: false } as const;
@@ -18,7 +18,7 @@ const Reserved = Type.Object(
   STRICT,
 );
 const Provisioned = Type.Object({ instances: Type.Integer({ minimum: 1, maximum: 10_000 }) }, STRICT);
-const Qualifier = Type.String({ description: 'Number of a published version.' });
+const Qualifier = { ...VersionNumber, description: 'Number of a published version.' };
 const OneVersion = Type.Object({ qualifier: Qualifier }, STRICT);
 const AnyVersion = Type.Object({ qualifier: Type.Optional(Qualifier) }, STRICT);
 const Versions = Type.Object({ versions: Type.Array(ref('ProvisionedConcurrency')), unallocated_mb: Type.Integer() });

@@ -21,7 +21,7 @@ import { nameOf, valueOf } from './enum-names.ts';
 import { dateOf } from './dates.ts';
 import { errorBody } from './errors.ts';
 import { eventText } from './event-json.ts';
-import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, ref, Terminate } from './schemas.ts';
+import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, Qualifier, ref, Terminate } from './schemas.ts';
 import { policyFrom } from './termination-json.ts';
 import { bodyUnchecked, emptyIsObject } from './validation.ts';
 
@@ -48,6 +48,8 @@ const HeaderKey = Type.String({
   'x-rule': 'characters of ASCII that are not all blank',
   examples: ['order-1'],
 });
+/** Of a header that is there and empty nothing is said. */
+const Delay = Type.String({ ...Duration, pattern: `^$|${Duration.pattern ?? ''}` });
 const Batch = Type.Unsafe<Buffer | undefined>(
   Type.Object(
     {
@@ -192,8 +194,8 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
         params: FunctionPath,
         headers: Type.Object({
           'idempotency-key': Type.Optional(HeaderKey),
-          'evenfall-qualifier': Type.Optional(Type.String()),
-          'evenfall-delay': Type.Optional(Type.String()),
+          'evenfall-qualifier': Type.Optional(Qualifier),
+          'evenfall-delay': Type.Optional(Delay),
           traceparent: Type.Optional(Type.String()),
         }),
         body: Type.Unknown({ description: 'Any JSON value.' }),
@@ -236,7 +238,7 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
         operationId: 'batchCreateEvents',
         summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request`,
         params: FunctionPath,
-        headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Type.String()), traceparent: Type.Optional(Type.String()) }),
+        headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Qualifier), traceparent: Type.Optional(Type.String()) }),
         body: Batch,
         response: { 202: Accepted },
       },

@@ -27,7 +27,7 @@ export const PatchValues = Type.Object(
   STRICT,
 );
 
-/** The same for the document: a setting, or a field of one, may be null. */
+/** The same for the document: a setting, or a field of one, may be null; but for the runtime, which has no default. */
 export const FunctionPatch: TSchema = nullable(PatchValues);
 
 /** Splits a merge patch (RFC 7396) into the values it sets and the paths of all it names; null is a path without a value. */
@@ -56,7 +56,7 @@ function nullable(schema: TSchema): TSchema {
   if (!hasFields(schema)) return schema;
   const fields = Object.entries(schema.properties).map(([name, field]): [string, TSchema] => {
     const patched = nullable(field);
-    return [name, Type.Optional(mayBeNull(schema) ? Type.Union([patched, Type.Null()]) : patched)];
+    return [name, Type.Optional(mayBeNull(schema) && name !== 'runtime' ? Type.Union([patched, Type.Null()]) : patched)];
   });
   return Type.Object(Object.fromEntries(fields), { ...schema, properties: undefined, required: undefined });
 }

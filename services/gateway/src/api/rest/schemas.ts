@@ -9,9 +9,16 @@ const DURATION_RULE = 'a duration such as "500ms", "30s", "10m" or "6h"';
 const TIME_RULE = 'a time that exists, in RFC 3339, such as "2026-01-31T12:00:00.000Z"; in a query the plus of an offset is written %2B';
 
 export const Duration = Type.String({ pattern: '^\\d{1,12}(\\.\\d{1,6})?(ms|s|m|h)$', examples: ['5s'], 'x-rule': DURATION_RULE });
+/** Days that exist: 28 in every month, the others where a month has them, and the 29th of February in leap years. */
+const DAY = [
+  '(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\\d|2[0-8])',
+  '(?!0000)\\d{4}-(0[13-9]|1[0-2])-(29|30)',
+  '(?!0000)\\d{4}-(0[13578]|1[02])-31',
+  '(?!0000)(\\d\\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29',
+].join('|');
 export const Time = Type.String({
-  pattern:
-    '^(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$',
+  pattern: `^(${DAY})[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$`,
+  examples: ['2026-01-31T12:00:00.000Z'],
   'x-rule': TIME_RULE,
 });
 /** A name that cannot be is refused as INVALID_NAME, as at the other doors. */
@@ -22,6 +29,20 @@ export const Qualifier = Type.String({
   'x-reason': 'INVALID_NAME',
   examples: ['$LATEST', '1'],
 });
+/** Number of a published version. */
+export const VersionNumber = Type.String({
+  pattern: '^[1-9]\\d{0,8}$',
+  'x-rule': 'the number of a published version: "$LATEST" may change, and has nothing provisioned',
+  examples: ['1'],
+});
+/**
+ * What a condition on other fields says, for the document alone: the check of it is where the setting is used, and says more than a schema could.
+ * Generators of clients pass it over.
+ */
+export const only = (conditions: readonly object[]) => ({ allOf: conditions });
+/** Text without NUL, which neither a process nor a database takes. */
+const NO_NUL = Type.String({ pattern: '^[^\\u0000]*$', 'x-rule': 'it cannot hold a NUL character' });
+const namesOf = (pattern: string) => ({ propertyNames: { pattern } });
 /** One of some words. */
 export const choiceOf = (names: readonly string[]) =>
   Type.String({ enum: [...names], pattern: `^(${names.join('|')})$`, 'x-rule': `one of ${names.join(', ')}` });
@@ -56,7 +77,13 @@ export const DestinationSchema = Type.Object(
         'x-rule': 'a function as "name", "namespace/name" or "name:qualifier"',
       }),
     ),
-    topic: Type.Optional(Type.String({ examples: ['orders-done'] })),
+    topic: Type.Optional(
+      Type.String({
+        pattern: '^(?!\\.{1,2}$|__)[\\w.-]{1,249}$',
+        examples: ['orders-done'],
+        'x-rule': '1 to 249 letters, digits, ".", "_" and "-", not beginning with "__"',
+      }),
+    ),
     webhook: Type.Optional(
       Type.Object(
         {
@@ -97,9 +124,28 @@ export const functionFields = {
   runtime: Type.Optional(choiceOf(['python3', 'nodejs', 'custom', 'go1', 'web'])),
   handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
   timeout: Type.Optional(Duration),
-  memory_mb: Type.Optional(Type.Integer({ minimum: 64, maximum: 131_072 })),
-  environment: Type.Optional(Type.Record(Type.String(), Type.String())),
-  annotations: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'For tools: kept, and read by nobody here.' })),
+  memory_mb: Type.Optional(
+    Type.Integer({
+      minimum: 64,
+      maximum: 131_072,
+      description: '64, or a multiple of 128.',
+      ...only([{ if: { minimum: 65 }, then: { multipleOf: 128 } }]),
+    }),
+  ),
+  environment: Type.Optional(
+    Type.Record(Type.String(), NO_NUL, {
+      ...namesOf(
+        '^(?!([Ss][Cc][Ff]|[Qq][Cc][Ll][Oo][Uu][Dd]|[Tt][Ee][Nn][Cc][Ee][Nn][Tt][Cc][Ll][Oo][Uu][Dd]|[Ee][Vv][Ee][Nn][Ff][Aa][Ll][Ll])_)[a-zA-Z][a-zA-Z0-9_]*$',
+      ),
+      description: 'At most 4 KB of names and values.',
+    }),
+  ),
+  annotations: Type.Optional(
+    Type.Record(Type.String(), NO_NUL, {
+      ...namesOf('^[\\w./-]{1,100}$'),
+      description: 'For tools: kept with the function. At most 4 KB of names and values.',
+    }),
+  ),
   termination: Type.Optional(Policy),
   termination_by_cause: Type.Optional(ByCause),
   event_invoke: Type.Optional(EventInvoke),
@@ -115,7 +161,16 @@ export const FunctionCreate = Type.Object(
     runtime: Type.Required(Type.Object({ runtime: functionFields.runtime })).properties.runtime,
     code_zip: Type.Optional(Type.String({ contentEncoding: 'base64', description: 'The code package: a zip file in base64.' })),
   },
-  STRICT,
+  {
+    ...STRICT,
+    ...only([
+      { if: { required: ['port'] }, then: { properties: { runtime: { const: 'web' } } } },
+      {
+        if: { properties: { runtime: { const: 'go1' } } },
+        then: { not: { anyOf: [{ required: ['initializer'] }, { required: ['pre_stop'] }] } },
+      },
+    ]),
+  },
 );
 export type FunctionBody = Omit<Static<typeof FunctionCreate>, 'code_zip' | 'event_invoke' | 'initializer' | 'pre_stop'> & {
   readonly event_invoke?: EventInvokeBody;
@@ -131,7 +186,15 @@ export const Terminate = Type.Object(
     // In small letters too; generators of clients would make the same name of both.
     wait: Type.Optional(Type.String({ ...choiceOf(['DELIVERED', 'ENDED']), pattern: '^(DELIVERED|ENDED|delivered|ended)$' })),
   },
-  STRICT,
+  {
+    ...STRICT,
+    ...only([
+      {
+        if: { anyOf: Object.keys(policyFields).map((name) => ({ required: [name] })) },
+        then: { required: ['graceful'], properties: { graceful: { const: true } } },
+      },
+    ]),
+  },
 );
 
 export const PageQuery = {

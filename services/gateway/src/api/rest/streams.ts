@@ -1,6 +1,5 @@
 import type { WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { type LogFilter, type LogLine, LogLine_Stream, type TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
-import { refuse } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
@@ -33,11 +32,18 @@ const sent = (...names: readonly string[]) =>
     data: Type.String({ contentMediaType: 'application/json' }),
   });
 const NothingMore = Type.Null({ description: 'The reader has had all of it: there is no more to come back for.' });
-/** Versions are int32 (event_service.proto). */
-const MAX_VERSION = 2 ** 31 - 1;
 /** Id of what says that a log has ended. */
 const END_ID = 'end';
-const Resume = Type.Object({ 'last-event-id': Type.Optional(Type.String({ description: 'Id of the last event that was read.' })) });
+const LAST_READ = { description: 'Id of the last event that was read.' };
+const Resume = Type.Object({ 'last-event-id': Type.Optional(Type.String(LAST_READ)) });
+/** A version, which is an int32 (event_service.proto). */
+const VERSION =
+  '^(\\d{1,9}|1\\d{9}|20\\d{8}|21[0-3]\\d{7}|214[0-6]\\d{6}|2147[0-3]\\d{5}|21474[0-7]\\d{4}|214748[0-2]\\d{3}|2147483[0-5]\\d\\d|21474836[0-3]\\d|214748364[0-7])?$';
+const ResumeWatch = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({ ...LAST_READ, pattern: VERSION, 'x-rule': 'the id of an event this stream has sent', examples: ['1'] }),
+  ),
+});
 
 type IdPath = { Params: Static<typeof EventPath> };
 
@@ -51,7 +57,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
         operationId: 'watchEvent',
         summary: 'Sends every change of one event, until its final state, as server-sent events',
         params: EventPath,
-        headers: Resume,
+        headers: ResumeWatch,
         response: {
           200: { description: 'A `change` for every change; its data is an event.', content: { [STREAM]: { schema: sent('change') } } },
           204: NothingMore,
@@ -59,7 +65,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
       },
     },
     async (request, reply) => {
-      const afterVersion = versionOf(request.headers['last-event-id']);
+      const afterVersion = Number(request.headers['last-event-id'] ?? 0);
       const changes = watchEvent(gateway, callerOf(request, reply, options.closing), { id: request.params.event_id, afterVersion });
       await sendEventStream(reply, changeItems(changes), options);
       return reply;
@@ -134,12 +140,4 @@ function lineJson(line: LogLine): object {
 
 function textOf(header: string | string[] | undefined): string {
   return typeof header === 'string' ? header : '';
-}
-
-function versionOf(header: string | string[] | undefined): number {
-  if (header === undefined || header === '') return 0;
-  if (typeof header !== 'string' || !/^\d{1,10}$/.test(header) || Number(header) > MAX_VERSION) {
-    throw refuse('INVALID_FIELD', { field: 'Last-Event-ID', rule: 'the id of an event this stream has sent' });
-  }
-  return Number(header);
 }

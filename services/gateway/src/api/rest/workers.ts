@@ -15,7 +15,7 @@ import { purge } from '../../flows/purge.ts';
 import type { Gateway } from '../../ports.ts';
 import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
-import { Duration, ref, Time } from './schemas.ts';
+import { Duration, only, ref, Time } from './schemas.ts';
 import { durationFrom } from './termination-json.ts';
 import { emptyIsObject } from './validation.ts';
 
@@ -26,7 +26,10 @@ const PurgeBody = Type.Object(
     dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Drop nothing, only show what would be dropped.' })),
     time: Type.Optional({ ...Time, description: 'For a dry run: as of this time.' }),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    ...only([{ if: { required: ['time'] }, then: { required: ['dry_run'], properties: { dry_run: { const: true } } } }]),
+  },
 );
 const Query = Type.Object({ agent_id: Type.Optional(Type.String()) }, { additionalProperties: false });
 
