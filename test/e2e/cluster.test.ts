@@ -58,7 +58,7 @@ describe('A cluster of processes', { timeout: 180_000 }, () => {
       registry: (peer: ReturnType<typeof openPeer>) =>
         peer.client(RegistryServiceService).resolveFunction({ namespace: 'default', name: 'x', qualifier: '' }),
       'event-store': (peer: ReturnType<typeof openPeer>) => peer.client(EventStoreServiceService).getEvent({ id: 'x', after: [] }),
-      scheduler: (peer: ReturnType<typeof openPeer>) => peer.client(SchedulerServiceService).listAgents({}),
+      scheduler: (peer: ReturnType<typeof openPeer>) => peer.client(SchedulerServiceService).listAgents({ pageSize: 0, pageToken: '' }),
       'queue-1': (peer: ReturnType<typeof openPeer>) => peer.client(QueueServiceService).acceptEvents({ events: [] }),
     };
     for (const [name, call] of Object.entries(ports)) {

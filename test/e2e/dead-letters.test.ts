@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { EventServiceService } from '@evenfall/contracts/v1/event_service';
+import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
+import { runCli } from '../support/cli.ts';
 import type { EventAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -72,6 +75,25 @@ describe('dead letters', () => {
     assert.equal(((await ask('POST', path)).json as EventAnswer).id, fresh.id, 'who asks again is answered the same event');
     assert.equal((await list()).dead_letters.length, 2);
     assert.equal((await stack.rest.get(letter.event.id)).state, 'FAILED', 'how it ended stays');
+
+    // Each names the other, at every door.
+    const old = (await stack.rest.get(letter.event.id)) as EventAnswer & { redriven_to?: string };
+    assert.equal(old.redriven_to, fresh.id);
+    const listed = (await stack.rest.list('shaky', 'state=FAILED')) as (EventAnswer & { redriven_to?: string })[];
+    assert.deepEqual(
+      listed.filter(({ redriven_to: to }) => to !== undefined).map(({ id, redriven_to: to }) => [id, to]),
+      [[letter.event.id, fresh.id]],
+    );
+    const { client, close } = grpcClient(EventServiceService, stack.grpc);
+    try {
+      assert.equal((await client.getEvent({ id: letter.event.id })).event?.redrivenTo, fresh.id);
+      assert.equal((await client.getEvent({ id: fresh.id })).event?.redrivenFrom, letter.event.id);
+    } finally {
+      close();
+    }
+    const [of, to] = await Promise.all([letter.event.id, fresh.id].map((id) => runCli(stack.http, ['events', 'get', id])));
+    assert.match(of?.stdout ?? '', new RegExp(`redriven +to ${fresh.id}`));
+    assert.match(to?.stdout ?? '', new RegExp(`made of +the dead letter of ${letter.event.id}`));
   });
 
   it('are purged, and gone from the next read on', async () => {

@@ -61,6 +61,11 @@ export const REASONS = {
   ),
   LANE_FULL: row('RESOURCE_EXHAUSTED', 'Function "{function}" has {limit} events waiting; no more are taken until some have run.'),
   CONCURRENCY_EXHAUSTED: row('RESOURCE_EXHAUSTED', 'No instance of function "{function}" became free in time.'),
+  ANSWER_TOO_LARGE: row(
+    'RESOURCE_EXHAUSTED',
+    'The function ran as event "{event_id}" and ended with status code {function_status_code}. Its answer has {answer_bytes} bytes, {result_bytes} of them its result; at most {max_answer_bytes} are sent in one message. Use StreamInvokeFunction, or raise the client\'s limit and say so in max_answer_bytes.',
+    { retry: false },
+  ),
   RESERVED_EXHAUSTED: row(
     'RESOURCE_EXHAUSTED',
     'Function "{function}" has used up the {reserved_mb} MB of memory that are reserved for it; with 0 MB it is off.',

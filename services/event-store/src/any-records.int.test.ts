@@ -97,7 +97,7 @@ function anyRecords({ name, runs, open }: LogOf): void {
         }),
         { numRuns: runs },
       );
-      const { totalSize } = await store.api.listPutAsideRecords({}, context);
+      const { totalSize } = await store.api.listPutAsideRecords({ pageSize: 0, pageToken: '' }, context);
       assert.equal(totalSize, 0n, 'nothing within the limits is put aside');
       assert.deepEqual(store.faults(), []);
     });

@@ -57,7 +57,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       return {};
     },
     listDeadLetters: (request) => orUnavailable(listDeadLetters(ports, request)),
-    listPutAsideRecords: () => orUnavailable(listPutAside(ports)),
+    listPutAsideRecords: (request) => orUnavailable(listPutAside(ports, request)),
     getHealth: () => Promise.resolve({ faults: [...ports.faults()] }),
     getDeadLetter: async ({ id }) => ({ deadLetter: await orUnavailable(getDeadLetter(ports, id)) }),
     async *getSnapshot({ partitions, after }) {

@@ -99,14 +99,18 @@ export type PutAsideRow = {
   readonly data: Uint8Array;
 };
 /** One that is listed: without its bytes. */
-export type PutAside = Omit<PutAsideRow, 'data'> & { readonly putTime: Date; readonly dataBytes: number };
+export type PutAside = Omit<PutAsideRow, 'data'> & { readonly putTime: Date; readonly putMicros: bigint; readonly dataBytes: number };
+
+/** Where a page of them ended: microseconds since the epoch, which is what the database counts in, and the record's place in the log. */
+export type PutAsidePlace = { readonly putMicros: bigint; readonly partition: number; readonly offset: bigint };
 
 /** Where records are kept that could not be folded. */
 export type PutAsideTable = {
   /** Twice is once; the second time says what became of it. */
   add(row: PutAsideRow): Promise<void>;
   remove(partition: number, offset: number): Promise<void>;
-  newest(limit: number): Promise<readonly PutAside[]>;
+  /** Newest first; those behind a place. */
+  newest(after: PutAsidePlace | undefined, limit: number): Promise<readonly PutAside[]>;
   count(): Promise<number>;
 };
 
@@ -130,8 +134,8 @@ export type Partitions = {
   describe(partitions: readonly Partition[]): Promise<ReadonlyMap<string, { readonly rowEstimate: number; readonly sizeBytes: bigint }>>;
   /** Drops one, from wherever a crash may have left that, without keeping those waiting who read or write the others. */
   drop(partition: Partition): Promise<void>;
-  /** Forgets the counts of spans that began before. */
-  forgetCounts(beforeMs: number): Promise<void>;
+  /** Forgets the counts of spans that began before, and the links of redrives made before. */
+  forgetBefore(beforeMs: number): Promise<void>;
   /** When the last round was made by a clock that was believed. */
   lastRoundMs(): Promise<number | undefined>;
   noteRound(nowMs: number): Promise<void>;

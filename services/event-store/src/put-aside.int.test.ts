@@ -47,7 +47,7 @@ describe('records that cannot be folded', () => {
     await view.apply(batches);
     for (const each of [good, last, id(4)].slice(0, 2)) assert.equal((await view.events.getEvent(each))?.state, State.SUCCEEDED);
     assert.deepEqual([...(await view.events.applied())], [[0, records.length], [1, 3]]); // prettier-ignore
-    const aside = await view.aside.newest(10);
+    const aside = await view.aside.newest(undefined, 10);
     assert.deepEqual(
       aside.map(({ partition, eventId, change, isReduced }) => [partition, eventId, change, isReduced]),
       [[0, bad, 'accepted', false]],
@@ -70,7 +70,7 @@ describe('records that cannot be folded', () => {
       await view.apply(batches);
     });
     assert.equal((await view.events.getEvent(good))?.state, State.SUCCEEDED);
-    assert.deepEqual((await view.aside.newest(10)).map(({ offset, eventId }) => [offset, eventId]).sort(), [[0, ''], [1, 'no uuid']]); // prettier-ignore
+    assert.deepEqual((await view.aside.newest(undefined, 10)).map(({ offset, eventId }) => [offset, eventId]).sort(), [[0, ''], [1, 'no uuid']]); // prettier-ignore
   });
 
   it('do not stop those of a log of before: an error of 40 MB, nine attempts of 13 MB', async () => {

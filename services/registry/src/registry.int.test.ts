@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { CreateFunctionRequest, FunctionServiceService, ListFunctionsResponse } from '@evenfall/contracts/v1/function_service';
 import { type ClientOf, inProcessClient } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { durationOfMs, fakeClock } from '@evenfall/time';
@@ -48,6 +48,37 @@ describe('the registry', () => {
     >`SELECT (SELECT count(*) FROM registry.function_version) f, (SELECT count(*) FROM registry.code_package) c`;
     return [Number(count?.f), Number(count?.c)];
   };
+
+  it('lists functions and versions of any size in answers that fit, each once', async () => {
+    const description = 'd'.repeat(90_000); // larger than one can be made now
+    const spec = Buffer.from(FunctionMessage.encode(FunctionMessage.create({ ...VALID, description })).finish());
+    for (let n = 1; n <= 150; n++) {
+      const named = Buffer.from(FunctionMessage.encode(FunctionMessage.create({ ...VALID, name: `f${n}`, description })).finish());
+      await db.sql`INSERT INTO registry.function_version (namespace, name, version, revision, spec) VALUES
+        ('default', ${`f${n}`}, 0, ${n}, ${named}), ('default', 'killer', ${n - 1}, ${n}, ${spec})`;
+    }
+    const limit = 4 * 1024 * 1024;
+    const walk = async (list: (pageToken: string) => Promise<ListFunctionsResponse>): Promise<string[]> => {
+      const seen: string[] = [];
+      let pageToken = '';
+      do {
+        const page = await list(pageToken);
+        assert.ok(ListFunctionsResponse.encode(page).finish().length < limit);
+        seen.push(...page.functions.map(({ name, version }) => `${name} ${version}`));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== '');
+      return seen;
+    };
+    for (const pageSize of [0, 7, 100]) {
+      const all = await walk((pageToken) => functions.listFunctions({ namespace: 'default', pageSize, pageToken, filter: '' }));
+      assert.deepEqual([all.length, new Set(all).size], [151, 151]);
+      const versions = await walk((pageToken) => functions.listFunctionVersions({ ...NAME, pageSize, pageToken }));
+      assert.deepEqual(
+        versions,
+        Array.from({ length: 149 }, (_, n) => `killer ${149 - n}`),
+      );
+    }
+  });
 
   it('gives a function a uid of its own, which stays with its changes and versions and not with its name', async () => {
     const uid = (await create()).function?.uid ?? '';

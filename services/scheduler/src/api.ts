@@ -70,8 +70,8 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
     },
     drainAgent: async (request) => drainAgent(ports, request),
     getProvisioned: (request) => Promise.resolve(getProvisioned(ports, request)),
-    listAgents: () => Promise.resolve(listAgents(ports)),
-    listInstances: (request) => Promise.resolve(listInstances(ports, request.agentId)),
+    listAgents: async (request) => listAgents(ports, request),
+    listInstances: async (request) => listInstances(ports, request),
   };
 }
 

@@ -41,7 +41,10 @@ describe('draining a host', () => {
     const rig = startRig();
     const a = rig.attach();
     const stateOf = (): unknown[] =>
-      listAgents(rig.ports).agents.map(({ state, drainDeadlineTime }) => [state, drainDeadlineTime?.getTime()]);
+      listAgents(rig.ports, { pageSize: 0, pageToken: '' }).agents.map(({ state, drainDeadlineTime }) => [
+        state,
+        drainDeadlineTime?.getTime(),
+      ]);
     const nowMs = rig.clock.now();
     a.says({ drain: { deadline: durationOfMs(10_000) } });
     assert.deepEqual(stateOf(), [[State.DRAINING, nowMs + 10_000]]);

@@ -102,6 +102,7 @@ export type EventAnswer = {
   readonly attempts: readonly AttemptAnswer[];
   readonly termination: TerminationAnswer | null;
   readonly redriven_from?: string;
+  readonly redriven_to?: string;
   readonly origin_event_id?: string;
   readonly deliveries?: readonly DeliveryAnswer[];
 };

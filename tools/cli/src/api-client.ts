@@ -17,6 +17,8 @@ export type ApiClient = {
   readonly url: string;
   /** The answer's JSON; the caller says what it is. Payloads, results and errors of functions stay text: see `parseAnswer`. */
   call<T>(method: string, path: string, options?: CallOptions): Promise<T>;
+  /** Everything of a list, page by page. */
+  all<T>(path: string, field: string, query?: CallOptions['query']): Promise<T[]>;
   /** The answer's server-sent events. */
   stream(path: string, options?: CallOptions & { readonly signal?: AbortSignal }): AsyncGenerator<ServerSentEvent>;
 };
@@ -47,12 +49,23 @@ export function createApiClient(url: string, accessKey: string | undefined): Api
     return response;
   };
 
+  const call = async <T>(method: string, path: string, options: CallOptions = {}): Promise<T> => {
+    const response = await send(method, path, options);
+    const text = await response.text();
+    return (text === '' ? undefined : parseAnswer(text)) as T; // the shape is the door's documented one
+  };
   return {
     url: base,
-    async call<T>(method: string, path: string, options: CallOptions = {}) {
-      const response = await send(method, path, options);
-      const text = await response.text();
-      return (text === '' ? undefined : parseAnswer(text)) as T; // the shape is the door's documented one
+    call,
+    async all<T>(path: string, field: string, query: CallOptions['query'] = {}) {
+      const found: T[] = [];
+      let token: string | undefined;
+      do {
+        const page: Record<string, unknown> = await call('GET', path, { query: { ...query, page_token: token } });
+        found.push(...((page[field] ?? []) as T[])); // as documented
+        token = (page['next_page_token'] as string | undefined) || undefined;
+      } while (token !== undefined);
+      return found;
     },
     async *stream(path, options = {}) {
       const headers = { accept: 'text/event-stream', ...options.headers };

@@ -37,6 +37,8 @@ export type FoldChanges = {
   readonly dead: readonly { readonly event: Event; readonly payload: Buffer }[];
   /** Ids of dead letters that are none any more. */
   readonly purged: readonly string[];
+  /** Which event was made of whose dead letter, and when. */
+  readonly redriven: readonly { readonly from: string; readonly to: string; readonly timeMs: number }[];
   /** Ended events whose destination is still to be told: new ones, without a payload where the open row has it, and changed ones. */
   readonly owed: readonly { readonly stored: StoredEvent; readonly partition: number }[];
   /** Ids of ended events whose destination was told, or given up. */
@@ -90,6 +92,7 @@ export function fold(
   const changed = new Map<string, OpenEntry>();
   const dead = new Map<string, FoldChanges['dead'][number]>();
   const purged: string[] = [];
+  const redriven: FoldChanges['redriven'][number][] = [];
   const moves = new Map<number, Moving>();
   for (const batch of batches) {
     const { partition, firstOffset, records } = batch;
@@ -115,6 +118,7 @@ export function fold(
       if (buried !== '') {
         dead.delete(buried);
         purged.push(buried);
+        if (record.change?.$case === 'accepted') redriven.push({ from: buried, to: record.eventId, timeMs: record.time?.getTime() ?? 0 });
       }
       const before =
         changed.get(record.eventId) ?? (isDelivery(record) ? owedEntry(owing(record.eventId), partition) : known(record.eventId));
@@ -150,7 +154,7 @@ export function fold(
     else if (entry.isOwed) settled.push(id);
     if (entry.persisted) closed.push(id);
   }
-  return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, owed, settled, amended, touched };
+  return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, redriven, owed, settled, amended, touched };
 }
 
 /** Since when ended events and dead letters are kept, in milliseconds since the epoch. */
@@ -159,12 +163,17 @@ export type KeptSince = { readonly eventsMs: number; readonly deadLettersMs: num
 /** Leaves out what is past its retention already, so that a log that is read from its beginning makes no rows that would be dropped at once. */
 export function withoutPast(changes: FoldChanges, { eventsMs, deadLettersMs }: KeptSince): FoldChanges {
   const isPast = ({ endTime }: Event, sinceMs: number): boolean => (endTime?.getTime() ?? 0) < sinceMs;
-  if (!changes.ended.some((event) => isPast(event, eventsMs)) && !changes.dead.some(({ event }) => isPast(event, deadLettersMs)))
-    return changes;
+  const { ended, dead, redriven } = changes;
+  const hasPast =
+    ended.some((event) => isPast(event, eventsMs)) ||
+    dead.some(({ event }) => isPast(event, deadLettersMs)) ||
+    redriven.some(({ timeMs }) => timeMs < eventsMs);
+  if (!hasPast) return changes;
   return {
     ...changes,
-    ended: changes.ended.filter((event) => !isPast(event, eventsMs)),
-    dead: changes.dead.filter(({ event }) => !isPast(event, deadLettersMs)),
+    ended: ended.filter((event) => !isPast(event, eventsMs)),
+    dead: dead.filter(({ event }) => !isPast(event, deadLettersMs)),
+    redriven: redriven.filter(({ timeMs }) => timeMs >= eventsMs),
   };
 }
 

@@ -14,7 +14,7 @@ import {
 } from '@evenfall/contracts/v1/event_service';
 import { encodedMessage } from '@evenfall/rpc';
 import { isUuid } from '@evenfall/time';
-import { countThatFit } from '../domain/page-bytes.ts';
+import { countThatFit } from '@evenfall/paging';
 import { type PageKey, readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable, FoundEvent } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';

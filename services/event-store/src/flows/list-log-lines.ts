@@ -3,7 +3,7 @@ import { refuse } from '@evenfall/errors';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine, ListLogLinesRequest, ListLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import { passes, readLogToken, writeLogToken } from '../domain/log-filter.ts';
-import { countThatFit } from '../domain/page-bytes.ts';
+import { countThatFit } from '@evenfall/paging';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';

@@ -36,7 +36,7 @@ export function createKeeper(partitions: Partitions, retention: Retention, clock
     if (!(await look())) return [];
     const due = await dueAt(nowMs);
     for (const one of due) await partitions.drop(one);
-    await partitions.forgetCounts(spanOf(nowMs - retention.eventsMs));
+    await partitions.forgetBefore(spanOf(nowMs - retention.eventsMs));
     await partitions.noteRound(nowMs);
     return due;
   };

@@ -18,7 +18,7 @@ import {
 } from '@evenfall/contracts/v1/log_service';
 import { passes } from '../domain/log-filter.ts';
 import { beginOf, type LogPlace, readPlace, writePlace } from '../domain/log-place.ts';
-import { PAGE_BYTES } from '../domain/page-bytes.ts';
+import { PAGE_BYTES } from '@evenfall/paging';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';

@@ -28,12 +28,6 @@ export function checkTime(field: string, time: Date | undefined): void {
   if (!(year >= 1 && year <= 9_999)) throw refuse('INVALID_FIELD', { field, rule: 'a time in the years 1 to 9999' });
 }
 
-/** The page size meant: 0 is the default, more than the most is the most. */
-export function pageSizeOf(asked: number, fallback: number, max: number): number {
-  if (asked < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: `a whole number from 1 to ${max}` });
-  return asked === 0 ? fallback : Math.min(asked, max);
-}
-
 /** Refuses a number that no value of the enum has. */
 export function checkEnum(field: string, value: number, values: Readonly<Record<string, number>>): void {
   for (const [name, known] of Object.entries(values)) if (known === value && name !== 'UNRECOGNIZED') return;

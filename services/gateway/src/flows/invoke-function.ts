@@ -9,7 +9,11 @@ import { runnableFunction } from './resolve.ts';
 const NOTHING = Buffer.alloc(0);
 
 /** Calls a function once and waits for what it comes to. Nothing of it is kept but its log. */
-export async function invokeFunction(gateway: Gateway, caller: Caller, request: InvokeFunctionRequest): Promise<InvokeFunctionResponse> {
+export async function invokeFunction(
+  gateway: Gateway,
+  caller: Caller,
+  request: Omit<InvokeFunctionRequest, 'maxAnswerBytes'>,
+): Promise<InvokeFunctionResponse> {
   const queueMs = boundedMs('queue_timeout', request.queueTimeout, 0, 300_000) ?? LIMITS_MS.invokeQueue;
   const { fn } = await runnableFunction(gateway, request);
   const payload = checkedPayload(request.payload, gateway.limits.maxSyncPayloadBytes);

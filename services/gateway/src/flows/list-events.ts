@@ -8,7 +8,8 @@ import {
   ListEventsRequest_OrderBy,
   type ListEventsResponse,
 } from '@evenfall/contracts/v1/event_service';
-import { checkEnum, checkText, checkTime, pageSizeOf } from '../domain/fields.ts';
+import { pageSizeOf } from '@evenfall/paging';
+import { checkEnum, checkText, checkTime } from '../domain/fields.ts';
 import { checkFunctionName, checkNamespace, DEFAULT, LATEST, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';

@@ -1,6 +1,7 @@
 import type {
   DrainAgentRequest,
   DrainAgentResponse,
+  ListAgentsRequest,
   ListAgentsResponse,
   ListInstancesRequest,
   ListInstancesResponse,
@@ -10,8 +11,8 @@ import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
 
 /** Lists the agents that are attached. */
-export async function listAgents(gateway: Gateway): Promise<ListAgentsResponse> {
-  return gateway.scheduler.listAgents({}, { timeoutMs: LIMITS_MS.read });
+export async function listAgents(gateway: Gateway, request: ListAgentsRequest): Promise<ListAgentsResponse> {
+  return gateway.scheduler.listAgents(request, { timeoutMs: LIMITS_MS.read });
 }
 
 /** Lists the instances they hold. */

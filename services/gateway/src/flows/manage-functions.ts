@@ -1,6 +1,6 @@
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { ClientOf } from '@evenfall/rpc';
-import { pageSizeOf } from '../domain/fields.ts';
+import { pageSizeOf } from '@evenfall/paging';
 import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';

@@ -7,7 +7,8 @@ import {
   type TailLogLinesRequest,
   type TailLogLinesResponse,
 } from '@evenfall/contracts/v1/log_service';
-import { checkEnum, checkLength, checkText, knownEventId, pageSizeOf } from '../domain/fields.ts';
+import { pageSizeOf } from '@evenfall/paging';
+import { checkEnum, checkLength, checkText, knownEventId } from '../domain/fields.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
 

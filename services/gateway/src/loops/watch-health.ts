@@ -26,7 +26,7 @@ export function createHealthWatch({ queues, eventStore, scheduler }: Ports): Hea
     const options = { timeoutMs: ANSWER_MS, signal };
     const asked = await Promise.allSettled([...queues, eventStore].map(async (client) => (await client.getHealth({}, options)).faults));
     faults = [...new Set(asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])))];
-    const agents = await scheduler.listAgents({}, options).catch(() => undefined); // away: said elsewhere
+    const agents = await scheduler.listAgents({ pageSize: 1, pageToken: '' }, options).catch(() => undefined); // away: said elsewhere
     notes = agents?.agents.length === 0 ? ['no agent is attached: accepted events wait'] : [];
   };
   return {

@@ -210,18 +210,21 @@ export function fakeWorld(): World {
           world.invocations.push(request);
           return world.invokeAnswer;
         },
-        listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })] }),
+        listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })], nextPageToken: '' }),
         noteFunctionChange: async () => ({}),
         drainAgent: async ({ agentId, deadline }) => {
           if (agentId !== 'a1') throw refuse('AGENT_NOT_FOUND', { agent_id: agentId });
           world.drains.push({ agentId, deadline });
           return { agent: Agent.create({ id: agentId, capacityMb: 1024, state: 2, drainDeadlineTime: new Date(0) }) };
         },
-        listInstances: async ({ agentId }) => ({ instances: [Instance.create({ id: 'i1', agentId: agentId || 'a1', state: 2 })] }),
+        listInstances: async ({ agentId }) => ({
+          instances: [Instance.create({ id: 'i1', agentId: agentId || 'a1', state: 2 })],
+          nextPageToken: '',
+        }),
       }),
       eventStore: inProcessClient(EventStoreServiceService, {
         getHealth: async () => ({ faults: [] }),
-        listPutAsideRecords: async () => ({ records: [], totalSize: 0n }),
+        listPutAsideRecords: async () => ({ records: [], totalSize: 0n, nextPageToken: '' }),
         getEvent: async ({ id }) => ({ event: event(id) }),
         getRequestDigests: async ({ ids }) => ({
           digests: ids.flatMap((id) => {

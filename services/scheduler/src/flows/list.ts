@@ -1,12 +1,29 @@
-import type { ListAgentsResponse, ListInstancesResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { type Agent as AgentMessage, Agent_State as AgentState, Instance_State as State } from '@evenfall/contracts/v1/operator_service';
-import type { Agent } from '../domain/types.ts';
+import {
+  Agent as AgentMessage,
+  Agent_State as AgentState,
+  Instance as InstanceMessage,
+  Instance_State as State,
+  type ListAgentsRequest,
+  type ListAgentsResponse,
+  type ListInstancesRequest,
+  type ListInstancesResponse,
+} from '@evenfall/contracts/v1/operator_service';
+import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
+import type { Agent, Instance } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-/** Lists the agents that are attached. */
-export function listAgents({ cluster }: SchedulerPorts): ListAgentsResponse {
-  const agents = [...cluster.agents.values()].filter((agent) => agent.send).map(agentMessage);
-  return { agents: agents.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+const MOST = 1_000;
+/** An id; of an instance with the milliseconds of its start before it. */
+const AGENT_KEY = /^[\x21-\x7e]+$/;
+const INSTANCE_KEY = /^\d{1,15}\/[\x21-\x7e]+$/;
+
+/** Lists the agents that are attached, by id. */
+export function listAgents({ cluster }: SchedulerPorts, request: ListAgentsRequest): ListAgentsResponse {
+  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const after = readPageToken(request.pageToken, AGENT_KEY, 'agents');
+  const found = [...cluster.agents.values()].filter((agent) => agent.send && agent.id > after).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const { items, last } = cutPage(found.slice(0, size + 1).map(agentMessage), size, (agent) => AgentMessage.encode(agent).finish().length);
+  return { agents: [...items], nextPageToken: last ? pageToken(last.id, 'agents') : '' };
 }
 
 /** An agent as operators see it. */
@@ -25,23 +42,45 @@ export function agentMessage(agent: Agent): AgentMessage {
   };
 }
 
-/** Lists the instances they hold. */
-export function listInstances({ cluster }: SchedulerPorts, agentId: string): ListInstancesResponse {
-  const instances = [...cluster.agents.values()]
+/** Lists the instances they hold, oldest first. */
+export function listInstances({ cluster }: SchedulerPorts, request: ListInstancesRequest): ListInstancesResponse {
+  const { agentId } = request;
+  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const after = placeOf(readPageToken(request.pageToken, INSTANCE_KEY, 'instances', agentId));
+  const found = [...cluster.agents.values()]
     .filter((agent) => agentId === '' || agent.id === agentId)
     .flatMap((agent) => [...agent.instances.values()])
-    .map((instance) => {
-      const [namespace = '', fn = '', version = ''] = instance.pool.key.split('/');
-      return {
-        id: instance.id,
-        agentId: instance.agent.id,
-        namespace,
-        function: fn,
-        version,
-        state: State[instance.state],
-        eventId: instance.attempt?.assignment.eventId ?? '',
-        startTime: new Date(instance.startTimeMs),
-      };
-    });
-  return { instances: instances.sort((a, b) => a.startTime.getTime() - b.startTime.getTime()) };
+    .filter((instance) => !after || compare(instance, after) > 0)
+    .sort(compare);
+  const page = found.slice(0, size + 1).map((instance) => ({ instance, message: instanceMessage(instance) }));
+  const { items, last } = cutPage(page, size, ({ message }) => InstanceMessage.encode(message).finish().length);
+  return {
+    instances: items.map(({ message }) => message),
+    nextPageToken: last ? pageToken(`${last.instance.startTimeMs}/${last.instance.id}`, 'instances', agentId) : '',
+  };
+}
+
+type Place = Pick<Instance, 'startTimeMs' | 'id'>;
+
+function placeOf(key: string): Place | undefined {
+  const slash = key.indexOf('/');
+  return slash < 0 ? undefined : { startTimeMs: Number(key.slice(0, slash)), id: key.slice(slash + 1) };
+}
+
+function compare(a: Place, b: Place): number {
+  return a.startTimeMs - b.startTimeMs || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+function instanceMessage(instance: Instance): InstanceMessage {
+  const [namespace = '', fn = '', version = ''] = instance.pool.key.split('/');
+  return {
+    id: instance.id,
+    agentId: instance.agent.id,
+    namespace,
+    function: fn,
+    version,
+    state: State[instance.state],
+    eventId: instance.attempt?.assignment.eventId ?? '',
+    startTime: new Date(instance.startTimeMs),
+  };
 }

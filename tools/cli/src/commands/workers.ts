@@ -8,7 +8,7 @@ const LOOK_MS = 250;
 export type DrainOptions = { readonly deadline?: string; readonly wait?: boolean };
 
 export async function listAgents(context: Context): Promise<void> {
-  const answer = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+  const answer = { agents: await context.api.all<AgentAnswer>('/v1/agents', 'agents') };
   context.terminal.show(answer, () => {
     if (answer.agents.length === 0) return 'No agents are attached.';
     const rows = answer.agents.map((agent) => [
@@ -31,7 +31,7 @@ export async function drainAgent(context: Context, id: string, options: DrainOpt
   });
   while (options.wait && agent.instance_count > 0) {
     await setTimeout(LOOK_MS);
-    const { agents } = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+    const agents = await context.api.all<AgentAnswer>('/v1/agents', 'agents');
     const found = agents.find((one) => one.id === id);
     if (!found) break; // it has left
     agent = found;
@@ -44,7 +44,7 @@ export async function drainAgent(context: Context, id: string, options: DrainOpt
 
 /** What the hosts of all attached agents can do to keep functions apart, and records of the event log that could not be shown. */
 export async function examineAgents(context: Context): Promise<void> {
-  const { agents } = await context.api.call<{ agents: AgentAnswer[] }>('GET', '/v1/agents');
+  const agents = await context.api.all<AgentAnswer>('/v1/agents', 'agents');
   const aside = await context.api.call<{ records: PutAsideAnswer[]; total_size: number }>('GET', '/v1/put-aside-records');
   const answer = { agents, put_aside_records: aside.records, put_aside_total_size: aside.total_size };
   const { color } = context.terminal;
@@ -81,7 +81,7 @@ function putAsideText(
 }
 
 export async function listInstances(context: Context, options: { readonly agent?: string }): Promise<void> {
-  const answer = await context.api.call<{ instances: InstanceAnswer[] }>('GET', '/v1/instances', { query: { agent_id: options.agent } });
+  const answer = { instances: await context.api.all<InstanceAnswer>('/v1/instances', 'instances', { agent_id: options.agent }) };
   const { color } = context.terminal;
   context.terminal.show(answer, () => {
     if (answer.instances.length === 0) return 'No instances.';

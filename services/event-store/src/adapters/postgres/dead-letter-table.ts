@@ -1,7 +1,7 @@
 import { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter } from '@evenfall/contracts/v1/event_service';
 import type { Sql } from '@evenfall/postgres';
-import { PAGE_BYTES } from '../../domain/page-bytes.ts';
+import { PAGE_BYTES } from '@evenfall/paging';
 import type { DeadLetterTable } from '../../ports.ts';
 
 type Row = { readonly data: Buffer; readonly payload: Buffer };

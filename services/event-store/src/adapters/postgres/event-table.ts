@@ -13,6 +13,7 @@ import { latestEnd } from './latest-end.ts';
 import { listByOffset } from './list-by-offset.ts';
 import { listEvents } from './list-events.ts';
 import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
+import { withRedrivenTo } from './redriven.ts';
 import { writeFold } from './write-fold.ts';
 
 /** The events in Postgres. */
@@ -56,7 +57,10 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       const keptMs = sinceMs();
       const likelyMs = made === undefined ? keptMs : Math.max(made - 60_000, keptMs);
       const row = (await rowOf(sql, id, likelyMs)) ?? (likelyMs > keptMs ? await rowOf(sql, id, keptMs) : undefined);
-      return row && versionedOfRow(row);
+      const found = row && versionedOfRow(row);
+      if (!found) return undefined;
+      const [event = found.event] = await withRedrivenTo(sql, [found.event]);
+      return { ...found, event };
     },
     async getManyVersioned(ids) {
       const rows = await sql<VersionedRow[]>`
@@ -65,7 +69,10 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       return rows.map(versionedOfRow).filter((one) => one !== undefined);
     },
     listEvents: async (query, after, limit) => listEvents(sql, query, after, limit, await moment()),
-    listByOffset: async (query, page) => listByOffset(sql, query, page, await moment()),
+    async listByOffset(query, page) {
+      const { events, totalCount } = await listByOffset(sql, query, page, await moment());
+      return { events: await withRedrivenTo(sql, events), totalCount };
+    },
     totalSize: async (query) => totalSizeOf(sql, query, await moment()),
     countEvents: (namespace, fn) => countEvents(sql, namespace, fn, sinceMs()),
     async applied() {

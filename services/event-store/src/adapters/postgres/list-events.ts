@@ -15,6 +15,7 @@ import {
   unionOf,
   within,
 } from './event-filter.ts';
+import { linkedData } from './redriven.ts';
 
 type KeyedRow = EventRow & { readonly id: string; /** null for an end that has not come. */ readonly key_ms: number | null };
 
@@ -79,7 +80,7 @@ async function pageOf(
   );
   const ended = endedStates(query).map(
     (state) => part`
-      (SELECT false AS is_open, ${endedKey} AS key, id, data FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
+      (SELECT false AS is_open, ${endedKey} AS key, id, ${linkedData(state)} FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
        ${last ? part`AND (${endedKey}, id) ${beyond} ${last}` : part``} ORDER BY ${endedKey} ${direction}, id ${direction} LIMIT ${limit})`,
   );
   // Behind the ended ones in ascending order: what has ended since the walk came here had no end then, and is in its place among those that have none.
@@ -87,7 +88,7 @@ async function pageOf(
     withOpen && isBehindEnds(query, after) && openStates(query).length > 0
       ? endedStates(query).map(
           (state) => part`
-      (SELECT false AS is_open, 'infinity'::timestamptz AS key, id, data FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
+      (SELECT false AS is_open, 'infinity'::timestamptz AS key, id, ${linkedData(state)} FROM events.ended_event WHERE ${filterOf(query, state)} ${within(piece)}
        AND id > ${after?.id ?? ''}::uuid ${since(after)} ORDER BY id LIMIT ${limit})`,
         )
       : [];

@@ -56,8 +56,10 @@ export function createPartitions(sql: Sql): Partitions {
       return new Map(rows.map((row) => [row.name, { rowEstimate: Math.round(row.rows), sizeBytes: row.bytes }]));
     },
     drop,
-    async forgetCounts(beforeMs) {
-      await sql`DELETE FROM events.ended_count WHERE from_time < ${new Date(beforeMs).toISOString()}`;
+    async forgetBefore(beforeMs) {
+      const before = new Date(beforeMs).toISOString();
+      await sql`DELETE FROM events.ended_count WHERE from_time < ${before}`;
+      await sql`DELETE FROM events.redriven WHERE time < ${before}`; // whose dead letter it was had ended before: that is no longer there
     },
     async lastRoundMs() {
       const [row] = await sql<{ at: number }[]>`SELECT (extract(epoch FROM round_time) * 1000)::float8 AS at FROM events.retention`;

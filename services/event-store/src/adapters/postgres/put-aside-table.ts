@@ -14,6 +14,7 @@ type Row = {
   readonly reason: string;
   readonly is_reduced: boolean;
   readonly put_time: Date;
+  readonly put_micros: bigint;
   readonly data_bytes: number;
 };
 
@@ -30,9 +31,16 @@ export function createPutAsideTable(sql: Sql): PutAsideTable {
     async remove(partition, offset) {
       await sql`DELETE FROM events.put_aside WHERE partition = ${partition} AND record_offset = ${String(offset)}::bigint`;
     },
-    async newest(limit) {
+    async newest(after, limit) {
+      const time = after && sql`(timestamptz 'epoch' + ${String(after.putMicros)}::bigint * interval '1 microsecond')`;
+      const behind =
+        after && time
+          ? sql`WHERE put_time < ${time} OR (put_time = ${time} AND (partition, record_offset) > (${after.partition}::int, ${String(after.offset)}::bigint))`
+          : sql``;
       const rows = await sql<Row[]>`
-        SELECT partition, record_offset, event_id, attempt, change, reason, is_reduced, put_time, data_bytes FROM events.put_aside
+        SELECT partition, record_offset, event_id, attempt, change, reason, is_reduced, put_time, data_bytes,
+          (extract(epoch FROM put_time) * 1000000)::bigint AS put_micros
+        FROM events.put_aside ${behind}
         ORDER BY put_time DESC, partition, record_offset LIMIT ${limit}`;
       return rows.map((row) => ({
         partition: row.partition,
@@ -43,6 +51,7 @@ export function createPutAsideTable(sql: Sql): PutAsideTable {
         reason: row.reason,
         isReduced: row.is_reduced,
         putTime: row.put_time,
+        putMicros: row.put_micros,
         dataBytes: row.data_bytes,
       }));
     },

@@ -5,6 +5,7 @@ import type { FoldChanges } from '../../domain/fold.ts';
 import { deliveryParts } from './fold-deliveries.ts';
 import { sortTimeOf, startTimeOf } from '../../domain/sort-time.ts';
 import { SPAN_MS } from '../../domain/spans.ts';
+import { redrivenPart } from './redriven.ts';
 import { createBlob, createColumns, createWords, literalOf } from './row-encoding.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -138,7 +139,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0), timed_owner = m.owner
       FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${owedPart} ${settledPart} ${amendedPart}
+    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${redrivenPart(changes.redriven)} ${owedPart} ${settledPart} ${amendedPart}
     SELECT ok FROM checked`,
   );
   return row?.ok ?? false;

@@ -6,7 +6,8 @@ import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contrac
 import { InvocationServiceService, InvokeFunctionRequest } from '@evenfall/contracts/v1/invocation_service';
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
-import type { Reason } from '@evenfall/errors';
+import { InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { type Reason, Refusal } from '@evenfall/errors';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { openDoors } from '../../testing/harness.ts';
@@ -54,6 +55,74 @@ describe('the gRPC door', () => {
     );
   });
 
+  it('has pages for every list', () => {
+    const services = { EventServiceService, FunctionServiceService, LogServiceService, OperatorServiceService };
+    const lists = Object.values(services).flatMap((service) => Object.entries(service).filter(([name]) => name.startsWith('list')));
+    assert.ok(lists.length >= 8);
+    for (const [name, method] of lists) {
+      const empty = Buffer.alloc(0);
+      const [request, response] = [method.requestDeserialize(empty), method.responseDeserialize(empty)];
+      assert.deepEqual(['pageSize' in request, 'pageToken' in request, 'nextPageToken' in response], [true, true, true], name);
+    }
+  });
+
+  describe('answers larger than a client takes', () => {
+    const request = InvokeFunctionRequest.create({ ...named, payload: Buffer.from('1') });
+    const sizes = [0, 1, 1024 * 1024, 4 * 1024 * 1024 - 4_500, 4 * 1024 * 1024, 6 * 1024 * 1024];
+    const answerOf = (bytes: number) => {
+      const result = Buffer.from(`"${'r'.repeat(bytes)}"`);
+      doors.world.invokeAnswer = InvokeResponse.create({ ended: { statusCode: 200, result, logTail: 'l'.repeat(4_096) } });
+      return result;
+    };
+    const usually = doors.world.invokeAnswer;
+    after(() => {
+      doors.world.invokeAnswer = usually;
+    });
+    /** A client as a user's is: it takes what gRPC takes. */
+    const usual = () => {
+      const opened = grpcClient(InvocationServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { maxMessageBytes: 4 * 1024 * 1024 });
+      open.push(opened);
+      return opened.client;
+    };
+
+    for (const bytes of sizes)
+      it(`come in pieces, or are refused with their size: a result of ${bytes} bytes`, async () => {
+        const client = usual();
+        const result = answerOf(bytes);
+        const pieces: Buffer[] = [];
+        const heads = [];
+        for await (const { part, resultSizeBytes } of client.streamInvokeFunction({ invocation: request })) {
+          if (part?.$case === 'resultChunk') pieces.push(part.value);
+          else heads.push([part?.value.statusCode, part?.value.result.length, part?.value.logTail.length, resultSizeBytes, pieces.length]);
+        }
+        assert.deepEqual(heads, [[200, 0, 4_096, BigInt(result.length), 0]]);
+        assert.ok(Buffer.concat(pieces).equals(result));
+
+        const ran = doors.world.invocations.length;
+        if (result.length < 4 * 1024 * 1024 - 4_224) {
+          assert.ok((await client.invokeFunction(request)).result.equals(result));
+        } else {
+          const error: unknown = await client.invokeFunction(request).catch((failure: unknown) => failure);
+          assert.ok(error instanceof Refusal);
+          assert.deepEqual([error.status, error.reason, error.retry], ['RESOURCE_EXHAUSTED', 'ANSWER_TOO_LARGE', false]);
+          const { function_status_code: code, result_bytes: size, event_id: id } = error.metadata;
+          assert.deepEqual([code, size], ['200', String(result.length)]);
+          assert.equal(id, doors.world.invocations.at(-1)?.assignment?.eventId);
+          assert.match(error.message, /The function ran.*StreamInvokeFunction.*max_answer_bytes/);
+          const whole = await c.invocations.invokeFunction({ ...request, maxAnswerBytes: 8_388_608 });
+          assert.ok(whole.result.equals(result));
+        }
+        assert.ok(doors.world.invocations.length > ran);
+      });
+
+    it('are not asked for by sizes that cannot be: the function does not run', async () => {
+      const ran = doors.world.invocations.length;
+      for (const maxAnswerBytes of [-1, 67_108_865])
+        await assert.rejects(c.invocations.invokeFunction({ ...request, maxAnswerBytes }), /max_answer_bytes/);
+      assert.equal(doors.world.invocations.length, ran);
+    });
+  });
+
   it('accepts one, a batch and a stream', async () => {
     const { event } = await c.events.createEvent(
       { ...named, submission },
@@ -87,8 +156,8 @@ describe('the gRPC door', () => {
     assert.deepEqual(seen, [1, 2]);
     assert.equal((await c.logs.listLogLines({ eventId: ID, pageSize: 0, pageToken: '', filter: undefined })).lines.length, 1);
     assert.equal((await c.invocations.invokeFunction(InvokeFunctionRequest.create({ ...named }))).billedDurationMs, 2n);
-    assert.equal((await c.operators.listAgents({})).agents.length, 1);
-    assert.equal((await c.operators.listInstances({ agentId: 'x' })).instances[0]?.agentId, 'x');
+    assert.equal((await c.operators.listAgents({ pageSize: 0, pageToken: '' })).agents.length, 1);
+    assert.equal((await c.operators.listInstances({ agentId: 'x', pageSize: 0, pageToken: '' })).instances[0]?.agentId, 'x');
     assert.equal((await c.functions.getFunction({ namespace: 'default', name: 'killer', qualifier: '' })).function?.name, 'killer');
   });
 

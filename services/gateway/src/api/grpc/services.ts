@@ -8,7 +8,7 @@ import { batchCreateEvents } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
 import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
 import { getEvent } from '../../flows/get-event.ts';
-import { invokeFunction } from '../../flows/invoke-function.ts';
+import { invokeFunctionWithin, streamInvokeFunction } from '../../flows/stream-invoke-function.ts';
 import { countEvents, listEvents } from '../../flows/list-events.ts';
 import { listPutAside } from '../../flows/list-put-aside.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
@@ -41,17 +41,20 @@ export function publicServices(gateway: Gateway, authenticate: Authenticate): Bo
       redriveDeadLetter: (request, context) => redriveDeadLetter(gateway, caller(context), request),
       purgeDeadLetter: (request) => purgeDeadLetter(gateway, request),
     }),
-    bind(InvocationServiceService, { invokeFunction: (request, context) => invokeFunction(gateway, caller(context), request) }),
+    bind(InvocationServiceService, {
+      invokeFunction: (request, context) => invokeFunctionWithin(gateway, caller(context), request),
+      streamInvokeFunction: (request, context) => streamInvokeFunction(gateway, caller(context), request),
+    }),
     bind(LogServiceService, {
       listLogLines: (request) => listLogLines(gateway, request),
       tailLogLines: (request, context) => tailLogLines(gateway, caller(context), request),
     }),
     bind(OperatorServiceService, {
-      listAgents: () => listAgents(gateway),
+      listAgents: (request) => listAgents(gateway, request),
       listInstances: (request) => listInstances(gateway, request),
       drainAgent: (request) => drainAgent(gateway, request),
       purge: (request) => purge(gateway, request),
-      listPutAsideRecords: () => listPutAside(gateway),
+      listPutAsideRecords: (request) => listPutAside(gateway, request),
     }),
   ];
 }

@@ -69,7 +69,6 @@ function readItem(body: Buffer, begin: number, index: number): { readonly submis
     }
     if (key !== 'delay') throw fault(`.${key.slice(0, 40)}`, 'there is no such field');
     const text = textAt('.delay', at, 'a duration such as "30s"');
-    if (text.value === '') throw fault('.delay', 'a duration such as "30s"; leave it out for an event without one');
     delay = delayOf(`events[${index}].delay`, text.value);
     return text.end;
   });

@@ -191,6 +191,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       attempts: Type.Array(ref('Attempt')),
       termination: orNull(ref('Termination')),
       redriven_from: Type.Optional(Type.String({ description: 'Event whose dead letter this one was made of.' })),
+      redriven_to: Type.Optional(Type.String({ description: 'Event that was made of the dead letter of this one.' })),
       request_sha256: Type.Optional(Type.String({ description: 'Over qualifier, delay and payload, with an idempotency key.' })),
       origin_event_id: Type.Optional(Type.String({ description: 'Event of whose end this one tells.' })),
       deliveries: Type.Optional(Type.Array(ref('Delivery'), { description: 'Who is told of its end, and what came of it.' })),

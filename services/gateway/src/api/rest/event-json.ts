@@ -27,6 +27,7 @@ export function eventText(event: Event): string {
     next_attempt_time: event.nextAttemptTime ?? null,
     termination: event.termination ? terminationJson(event.termination) : null,
     ...(event.redrivenFrom === '' ? {} : { redriven_from: event.redrivenFrom }),
+    ...(event.redrivenTo === undefined ? {} : { redriven_to: event.redrivenTo }),
     ...(event.requestSha256 === undefined ? {} : { request_sha256: event.requestSha256 }),
     ...(event.originEventId === '' ? {} : { origin_event_id: event.originEventId }),
     ...(event.deliveries.length === 0 ? {} : { deliveries: event.deliveries.map(deliveryJson) }),

@@ -48,8 +48,11 @@ const HeaderKey = Type.String({
   'x-rule': 'characters of ASCII that are not all blank',
   examples: ['order-1'],
 });
-/** Of a header that is there and empty nothing is said. */
+/** An empty one is none. */
 const Delay = Type.String({ ...Duration, pattern: `^$|${Duration.pattern ?? ''}` });
+/** Refusals name the field that is meant, in its own spelling. */
+const QualifierHeader = { ...Qualifier, 'x-field': 'qualifier' };
+const DelayHeader = { ...Delay, 'x-field': 'Evenfall-Delay' };
 const Batch = Type.Unsafe<Buffer | undefined>(
   Type.Object(
     {
@@ -58,7 +61,7 @@ const Batch = Type.Unsafe<Buffer | undefined>(
           {
             payload: Type.Optional(Type.Unknown({ description: 'Any JSON value; null by default. Kept as the bytes it is written as.' })),
             idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-            delay: Type.Optional(Duration),
+            delay: Type.Optional(Delay),
           },
           { additionalProperties: false },
         ),
@@ -194,8 +197,8 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
         params: FunctionPath,
         headers: Type.Object({
           'idempotency-key': Type.Optional(HeaderKey),
-          'evenfall-qualifier': Type.Optional(Qualifier),
-          'evenfall-delay': Type.Optional(Delay),
+          'evenfall-qualifier': Type.Optional(QualifierHeader),
+          'evenfall-delay': Type.Optional(DelayHeader),
           traceparent: Type.Optional(Type.String()),
         }),
         body: Type.Unknown({ description: 'Any JSON value.' }),
@@ -238,7 +241,7 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
         operationId: 'batchCreateEvents',
         summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request`,
         params: FunctionPath,
-        headers: Type.Object({ 'evenfall-qualifier': Type.Optional(Qualifier), traceparent: Type.Optional(Type.String()) }),
+        headers: Type.Object({ 'evenfall-qualifier': Type.Optional(QualifierHeader), traceparent: Type.Optional(Type.String()) }),
         body: Batch,
         response: { 202: Accepted },
       },

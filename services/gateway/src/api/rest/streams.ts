@@ -41,7 +41,13 @@ const VERSION =
   '^(\\d{1,9}|1\\d{9}|20\\d{8}|21[0-3]\\d{7}|214[0-6]\\d{6}|2147[0-3]\\d{5}|21474[0-7]\\d{4}|214748[0-2]\\d{3}|2147483[0-5]\\d\\d|21474836[0-3]\\d|214748364[0-7])?$';
 const ResumeWatch = Type.Object({
   'last-event-id': Type.Optional(
-    Type.String({ ...LAST_READ, pattern: VERSION, 'x-rule': 'the id of an event this stream has sent', examples: ['1'] }),
+    Type.String({
+      ...LAST_READ,
+      pattern: VERSION,
+      'x-rule': 'the id of an event this stream has sent',
+      'x-field': 'Last-Event-ID',
+      examples: ['1'],
+    }),
   ),
 });
 

@@ -44,7 +44,9 @@ function readValue(type: string | undefined, given: unknown): unknown {
 function faultsOf(errors: readonly ValueError[]): readonly [Refusal, ...Refusal[]] {
   const byField = new Map<string, Refusal>();
   for (const error of errors) {
-    const field = error.path === '' ? 'body' : error.path.slice(1).replaceAll('/', '.');
+    const named: unknown = error.schema['x-field'];
+    const path = error.path === '' ? 'body' : error.path.slice(1).replaceAll('/', '.');
+    const field = typeof named === 'string' ? named : path;
     if (!byField.has(field) && byField.size < MAX_SHOWN) byField.set(field, refusalOf(field.slice(0, 80), error));
   }
   const [first = refuse('INVALID_FIELD', { field: 'body', rule: 'as documented' }), ...more] = byField.values();

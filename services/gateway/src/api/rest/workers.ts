@@ -15,7 +15,7 @@ import { purge } from '../../flows/purge.ts';
 import type { Gateway } from '../../ports.ts';
 import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
-import { Duration, only, ref, Time } from './schemas.ts';
+import { Duration, only, PageQuery, pageOf, ref, Time } from './schemas.ts';
 import { durationFrom } from './termination-json.ts';
 import { emptyIsObject } from './validation.ts';
 
@@ -31,20 +31,26 @@ const PurgeBody = Type.Object(
     ...only([{ if: { required: ['time'] }, then: { required: ['dry_run'], properties: { dry_run: { const: true } } } }]),
   },
 );
-const Query = Type.Object({ agent_id: Type.Optional(Type.String()) }, { additionalProperties: false });
+const Paging = Type.Object(PageQuery, { additionalProperties: false });
+const Query = Type.Object({ ...PageQuery, agent_id: Type.Optional(Type.String({ maxLength: 128 })) }, { additionalProperties: false });
+const pagingOf = (query: Static<typeof Paging>) => ({ pageSize: query.page_size ?? 0, pageToken: query.page_token ?? '' });
 
 export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
-  app.get(
+  app.get<{ Querystring: Static<typeof Paging> }>(
     '/v1/agents',
     {
       schema: {
         tags: TAGS,
         operationId: 'listAgents',
         summary: 'Lists worker hosts',
-        response: { 200: Type.Object({ agents: Type.Array(ref('Agent')) }) },
+        querystring: Paging,
+        response: { 200: pageOf('agents', 'Agent') },
       },
     },
-    async () => ({ agents: (await listAgents(gateway)).agents.map(agentJson) }),
+    async ({ query }) => {
+      const { agents, nextPageToken } = await listAgents(gateway, pagingOf(query));
+      return { agents: agents.map(agentJson), next_page_token: nextPageToken };
+    },
   );
   app.post<{ Params: { agent_id: string }; Body: Static<typeof DrainBody> }>(
     '/v1/agents/:agent_id([^:/]+)::drain',
@@ -73,26 +79,30 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
         operationId: 'listInstances',
         summary: 'Lists instances',
         querystring: Query,
-        response: { 200: Type.Object({ instances: Type.Array(ref('Instance')) }) },
+        response: { 200: pageOf('instances', 'Instance') },
       },
     },
-    async (request) => ({
-      instances: (await listInstances(gateway, { agentId: request.query.agent_id ?? '' })).instances.map(instanceJson),
-    }),
+    async ({ query }) => {
+      const { instances, nextPageToken } = await listInstances(gateway, { agentId: query.agent_id ?? '', ...pagingOf(query) });
+      return { instances: instances.map(instanceJson), next_page_token: nextPageToken };
+    },
   );
-  app.get(
+  app.get<{ Querystring: Static<typeof Paging> }>(
     '/v1/put-aside-records',
     {
       schema: {
         tags: TAGS,
         operationId: 'listPutAsideRecords',
         summary: 'Lists records of the event log that could not be read or shown',
-        response: { 200: Type.Object({ records: Type.Array(ref('PutAsideRecord')), total_size: Type.Integer() }) },
+        querystring: Paging,
+        response: {
+          200: Type.Object({ records: Type.Array(ref('PutAsideRecord')), total_size: Type.Integer(), next_page_token: Type.String() }),
+        },
       },
     },
-    async () => {
-      const { records, totalSize } = await listPutAside(gateway);
-      return { records: records.map(putAsideJson), total_size: Number(totalSize) };
+    async ({ query }) => {
+      const { records, totalSize, nextPageToken } = await listPutAside(gateway, pagingOf(query));
+      return { records: records.map(putAsideJson), total_size: Number(totalSize), next_page_token: nextPageToken };
     },
   );
   app.post<{ Body: Static<typeof PurgeBody> }>(

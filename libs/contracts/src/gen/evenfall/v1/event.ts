@@ -59,14 +59,21 @@ export interface Event {
   termination:
     | Termination
     | undefined;
-  /** Event whose dead letter this one was made of; empty otherwise. */
+  /** Event whose dead letter this one was made of; empty otherwise. That one has this id in redriven_to. */
   redrivenFrom: string;
-  /** Who is told of its end, and what came of it; empty if nobody is, and before the end. The one part of an ended event that changes. */
+  /** Who is told of its end, and what came of it; empty if nobody is, and before the end. Changes after the end. */
   deliveries: Delivery[];
   /** Event of whose end this one tells, being made for its destination; empty otherwise. */
   originEventId: string;
   /** Lower-case hex SHA-256 over qualifier, delay and payload of the request, for an event that has an idempotency key; unset otherwise. */
-  requestSha256?: string | undefined;
+  requestSha256?:
+    | string
+    | undefined;
+  /**
+   * Event that was made of this one's dead letter; unset while there is none. Like deliveries it changes after the end. Watches end with the end and do not
+   * show it.
+   */
+  redrivenTo?: string | undefined;
 }
 
 /** Says why the event stands where it does; the status code says how its last attempt ended. */
@@ -293,6 +300,7 @@ function createBaseEvent(): Event {
     deliveries: [],
     originEventId: "",
     requestSha256: undefined,
+    redrivenTo: undefined,
   };
 }
 
@@ -360,6 +368,9 @@ export const Event: MessageFns<Event> = {
     }
     if (message.requestSha256 !== undefined) {
       writer.uint32(170).string(message.requestSha256);
+    }
+    if (message.redrivenTo !== undefined) {
+      writer.uint32(178).string(message.redrivenTo);
     }
     return writer;
   },
@@ -545,6 +556,14 @@ export const Event: MessageFns<Event> = {
             message.requestSha256 = reader.string();
             continue;
           }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.redrivenTo = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -585,6 +604,7 @@ export const Event: MessageFns<Event> = {
     message.deliveries = object.deliveries?.map((e) => Delivery.fromPartial(e)) || [];
     message.originEventId = object.originEventId ?? "";
     message.requestSha256 = object.requestSha256 ?? undefined;
+    message.redrivenTo = object.redrivenTo ?? undefined;
     return message;
   },
 };

@@ -356,7 +356,7 @@ export interface RedriveDeadLetterRequest {
 
 /** Answers with the new event. */
 export interface RedriveDeadLetterResponse {
-  /** The new event; it names the old one. */
+  /** The new event; it names the old one (redriven_from), and the old one names it (redriven_to). */
   event: Event | undefined;
 }
 

@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -43,6 +45,33 @@ export interface InvokeFunctionRequest {
     | undefined;
   /** Whether a caller that leaves has the function stopped, gracefully and by its own termination policy. Default: it runs on to its end. */
   cancelOnDisconnect: boolean;
+  /**
+   * Bytes that an answer may have. 0 means 4 MiB, which is what a gRPC client takes unless it is told otherwise; results have up to 6 MiB. A
+   * client that has raised its own limit (grpc.max_receive_message_length) says so here: 8388608 is enough for any answer. At most 67108864. Passed over by
+   * StreamInvokeFunction.
+   */
+  maxAnswerBytes: number;
+}
+
+/** Asks for one call whose result comes in pieces. */
+export interface StreamInvokeFunctionRequest {
+  /** The call. */
+  invocation: InvokeFunctionRequest | undefined;
+}
+
+/** A piece of an answer. */
+export interface StreamInvokeFunctionResponse {
+  /** What comes first, and what follows. */
+  part:
+    | //
+    /** The answer, sent once and first. Its result is empty: it follows. */
+    { $case: "answer"; value: InvokeFunctionResponse }
+    | //
+    /** A piece of the JSON text returned; none on failure. */
+    { $case: "resultChunk"; value: Buffer }
+    | undefined;
+  /** With the answer: bytes of the result that follow. */
+  resultSizeBytes: bigint;
 }
 
 /** Answers with what the call came to. */
@@ -51,10 +80,7 @@ export interface InvokeFunctionResponse {
   eventId: string;
   /** 200, or the code of the failure. */
   statusCode: number;
-  /**
-   * JSON text returned; empty on failure. Up to 6 MiB: a gRPC client takes messages of 4 MiB unless it is told otherwise, and fails with
-   * RESOURCE_EXHAUSTED when more come, after the function has run. Set grpc.max_receive_message_length to 8388608, or call by HTTP.
-   */
+  /** JSON text returned; empty on failure. Up to 6 MiB. */
   result: Buffer;
   /** JSON text of the error; empty on success. */
   error: Buffer;
@@ -76,6 +102,7 @@ function createBaseInvokeFunctionRequest(): InvokeFunctionRequest {
     payload: Buffer.alloc(0),
     queueTimeout: undefined,
     cancelOnDisconnect: false,
+    maxAnswerBytes: 0,
   };
 }
 
@@ -98,6 +125,9 @@ export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
     }
     if (message.cancelOnDisconnect !== false) {
       writer.uint32(48).bool(message.cancelOnDisconnect);
+    }
+    if (message.maxAnswerBytes !== 0) {
+      writer.uint32(56).int32(message.maxAnswerBytes);
     }
     return writer;
   },
@@ -163,6 +193,14 @@ export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
             message.cancelOnDisconnect = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.maxAnswerBytes = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -188,6 +226,162 @@ export const InvokeFunctionRequest: MessageFns<InvokeFunctionRequest> = {
       ? Duration.fromPartial(object.queueTimeout)
       : undefined;
     message.cancelOnDisconnect = object.cancelOnDisconnect ?? false;
+    message.maxAnswerBytes = object.maxAnswerBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseStreamInvokeFunctionRequest(): StreamInvokeFunctionRequest {
+  return { invocation: undefined };
+}
+
+export const StreamInvokeFunctionRequest: MessageFns<StreamInvokeFunctionRequest> = {
+  encode(message: StreamInvokeFunctionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocation !== undefined) {
+      InvokeFunctionRequest.encode(message.invocation, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamInvokeFunctionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamInvokeFunctionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocation = InvokeFunctionRequest.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamInvokeFunctionRequest>): StreamInvokeFunctionRequest {
+    return StreamInvokeFunctionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamInvokeFunctionRequest>): StreamInvokeFunctionRequest {
+    const message = createBaseStreamInvokeFunctionRequest();
+    message.invocation = (object.invocation !== undefined && object.invocation !== null)
+      ? InvokeFunctionRequest.fromPartial(object.invocation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStreamInvokeFunctionResponse(): StreamInvokeFunctionResponse {
+  return { part: undefined, resultSizeBytes: 0n };
+}
+
+export const StreamInvokeFunctionResponse: MessageFns<StreamInvokeFunctionResponse> = {
+  encode(message: StreamInvokeFunctionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "answer":
+        InvokeFunctionResponse.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "resultChunk":
+        writer.uint32(18).bytes(message.part.value);
+        break;
+    }
+    if (message.resultSizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.resultSizeBytes) !== message.resultSizeBytes) {
+        throw new globalThis.Error("value provided for field message.resultSizeBytes of type int64 too large");
+      }
+      writer.uint32(24).int64(message.resultSizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamInvokeFunctionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamInvokeFunctionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "answer", value: InvokeFunctionResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "resultChunk", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.resultSizeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamInvokeFunctionResponse>): StreamInvokeFunctionResponse {
+    return StreamInvokeFunctionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamInvokeFunctionResponse>): StreamInvokeFunctionResponse {
+    const message = createBaseStreamInvokeFunctionResponse();
+    switch (object.part?.$case) {
+      case "answer": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "answer", value: InvokeFunctionResponse.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "resultChunk": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "resultChunk", value: object.part.value };
+        }
+        break;
+      }
+    }
+    message.resultSizeBytes = (object.resultSizeBytes !== undefined && object.resultSizeBytes !== null)
+      ? BigInt(object.resultSizeBytes)
+      : 0n;
     return message;
   },
 };
@@ -355,7 +549,8 @@ export type InvocationServiceService = typeof InvocationServiceService;
 export const InvocationServiceService = {
   /**
    * Calls a function once; never retried. A failing function is an answer, not an error. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
-   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED).
+   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED): the function did not
+   * run. RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE): it ran, and its answer is larger than max_answer_bytes.
    */
   invokeFunction: {
     path: "/evenfall.v1.InvocationService/InvokeFunction" as const,
@@ -368,20 +563,42 @@ export const InvocationServiceService = {
       Buffer.from(InvokeFunctionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InvokeFunctionResponse => InvokeFunctionResponse.decode(value),
   },
+  /**
+   * The same for results of any size: the answer first, without its result, then the result in pieces of at most 1 MiB, in order. Errors: as
+   * InvokeFunction, but for ANSWER_TOO_LARGE.
+   */
+  streamInvokeFunction: {
+    path: "/evenfall.v1.InvocationService/StreamInvokeFunction" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: StreamInvokeFunctionRequest): Buffer =>
+      Buffer.from(StreamInvokeFunctionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamInvokeFunctionRequest => StreamInvokeFunctionRequest.decode(value),
+    responseSerialize: (value: StreamInvokeFunctionResponse): Buffer =>
+      Buffer.from(StreamInvokeFunctionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StreamInvokeFunctionResponse => StreamInvokeFunctionResponse.decode(value),
+  },
 } as const;
 
 export interface InvocationServiceServer extends UntypedServiceImplementation {
   /**
    * Calls a function once; never retried. A failing function is an answer, not an error. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
-   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED).
+   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED): the function did not
+   * run. RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE): it ran, and its answer is larger than max_answer_bytes.
    */
   invokeFunction: handleUnaryCall<InvokeFunctionRequest, InvokeFunctionResponse>;
+  /**
+   * The same for results of any size: the answer first, without its result, then the result in pieces of at most 1 MiB, in order. Errors: as
+   * InvokeFunction, but for ANSWER_TOO_LARGE.
+   */
+  streamInvokeFunction: handleServerStreamingCall<StreamInvokeFunctionRequest, StreamInvokeFunctionResponse>;
 }
 
 export interface InvocationServiceClient extends Client {
   /**
    * Calls a function once; never retried. A failing function is an answer, not an error. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
-   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED).
+   * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED): the function did not
+   * run. RESOURCE_EXHAUSTED (ANSWER_TOO_LARGE): it ran, and its answer is larger than max_answer_bytes.
    */
   invokeFunction(
     request: InvokeFunctionRequest,
@@ -398,6 +615,19 @@ export interface InvocationServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: InvokeFunctionResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * The same for results of any size: the answer first, without its result, then the result in pieces of at most 1 MiB, in order. Errors: as
+   * InvokeFunction, but for ANSWER_TOO_LARGE.
+   */
+  streamInvokeFunction(
+    request: StreamInvokeFunctionRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<StreamInvokeFunctionResponse>;
+  streamInvokeFunction(
+    request: StreamInvokeFunctionRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<StreamInvokeFunctionResponse>;
 }
 
 export const InvocationServiceClient = makeGenericClientConstructor(

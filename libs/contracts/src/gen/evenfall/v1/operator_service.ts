@@ -27,14 +27,20 @@ export const protobufFileName = "evenfall/v1/operator_service.proto";
 
 /** Asks for the records that were put aside. */
 export interface ListPutAsideRecordsRequest {
+  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  pageSize: number;
+  /** Token of the page before; empty for the first. */
+  pageToken: string;
 }
 
 /** The records that were put aside. */
 export interface ListPutAsideRecordsResponse {
-  /** The newest 100, newest first. */
+  /** The records, newest first. */
   records: PutAsideRecord[];
-  /** How many there are. */
+  /** How many there are on all pages together. */
   totalSize: bigint;
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
 }
 
 /** A record of the event log that could not be folded into the view. */
@@ -168,12 +174,18 @@ export namespace Instance_State {
 
 /** Asks for the agents. */
 export interface ListAgentsRequest {
+  /** At most 1,000; 0 means 1,000; a larger one is taken as 1,000. */
+  pageSize: number;
+  /** Token of the page before; empty for the first. */
+  pageToken: string;
 }
 
 /** Answers with the agents. */
 export interface ListAgentsResponse {
   /** The agents, by id. */
   agents: Agent[];
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
 }
 
 /** Asks for a worker host to be drained. */
@@ -194,12 +206,18 @@ export interface DrainAgentResponse {
 export interface ListInstancesRequest {
   /** Only those of this agent; empty for all. */
   agentId: string;
+  /** At most 1,000; 0 means 1,000; a larger one is taken as 1,000. */
+  pageSize: number;
+  /** Token of the page before; empty for the first. */
+  pageToken: string;
 }
 
 /** Answers with the instances. */
 export interface ListInstancesResponse {
   /** The instances, oldest first. */
   instances: Instance[];
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
 }
 
 /** Asks for a purge. */
@@ -266,11 +284,17 @@ export namespace ViewPartition_Kind {
 }
 
 function createBaseListPutAsideRecordsRequest(): ListPutAsideRecordsRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListPutAsideRecordsRequest: MessageFns<ListPutAsideRecordsRequest> = {
-  encode(_: ListPutAsideRecordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListPutAsideRecordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -287,6 +311,22 @@ export const ListPutAsideRecordsRequest: MessageFns<ListPutAsideRecordsRequest> 
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -302,14 +342,16 @@ export const ListPutAsideRecordsRequest: MessageFns<ListPutAsideRecordsRequest> 
   create(base?: DeepPartial<ListPutAsideRecordsRequest>): ListPutAsideRecordsRequest {
     return ListPutAsideRecordsRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ListPutAsideRecordsRequest>): ListPutAsideRecordsRequest {
+  fromPartial(object: DeepPartial<ListPutAsideRecordsRequest>): ListPutAsideRecordsRequest {
     const message = createBaseListPutAsideRecordsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListPutAsideRecordsResponse(): ListPutAsideRecordsResponse {
-  return { records: [], totalSize: 0n };
+  return { records: [], totalSize: 0n, nextPageToken: "" };
 }
 
 export const ListPutAsideRecordsResponse: MessageFns<ListPutAsideRecordsResponse> = {
@@ -322,6 +364,9 @@ export const ListPutAsideRecordsResponse: MessageFns<ListPutAsideRecordsResponse
         throw new globalThis.Error("value provided for field message.totalSize of type int64 too large");
       }
       writer.uint32(16).int64(message.totalSize);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(26).string(message.nextPageToken);
     }
     return writer;
   },
@@ -355,6 +400,14 @@ export const ListPutAsideRecordsResponse: MessageFns<ListPutAsideRecordsResponse
             message.totalSize = reader.int64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -374,6 +427,7 @@ export const ListPutAsideRecordsResponse: MessageFns<ListPutAsideRecordsResponse
     const message = createBaseListPutAsideRecordsResponse();
     message.records = object.records?.map((e) => PutAsideRecord.fromPartial(e)) || [];
     message.totalSize = (object.totalSize !== undefined && object.totalSize !== null) ? BigInt(object.totalSize) : 0n;
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -925,11 +979,17 @@ export const Instance: MessageFns<Instance> = {
 };
 
 function createBaseListAgentsRequest(): ListAgentsRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListAgentsRequest: MessageFns<ListAgentsRequest> = {
-  encode(_: ListAgentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListAgentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -946,6 +1006,22 @@ export const ListAgentsRequest: MessageFns<ListAgentsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -961,20 +1037,25 @@ export const ListAgentsRequest: MessageFns<ListAgentsRequest> = {
   create(base?: DeepPartial<ListAgentsRequest>): ListAgentsRequest {
     return ListAgentsRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ListAgentsRequest>): ListAgentsRequest {
+  fromPartial(object: DeepPartial<ListAgentsRequest>): ListAgentsRequest {
     const message = createBaseListAgentsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListAgentsResponse(): ListAgentsResponse {
-  return { agents: [] };
+  return { agents: [], nextPageToken: "" };
 }
 
 export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   encode(message: ListAgentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.agents) {
       Agent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1000,6 +1081,14 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
             message.agents.push(Agent.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1018,6 +1107,7 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   fromPartial(object: DeepPartial<ListAgentsResponse>): ListAgentsResponse {
     const message = createBaseListAgentsResponse();
     message.agents = object.agents?.map((e) => Agent.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -1147,13 +1237,19 @@ export const DrainAgentResponse: MessageFns<DrainAgentResponse> = {
 };
 
 function createBaseListInstancesRequest(): ListInstancesRequest {
-  return { agentId: "" };
+  return { agentId: "", pageSize: 0, pageToken: "" };
 }
 
 export const ListInstancesRequest: MessageFns<ListInstancesRequest> = {
   encode(message: ListInstancesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.agentId !== "") {
       writer.uint32(10).string(message.agentId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -1179,6 +1275,22 @@ export const ListInstancesRequest: MessageFns<ListInstancesRequest> = {
             message.agentId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1197,18 +1309,23 @@ export const ListInstancesRequest: MessageFns<ListInstancesRequest> = {
   fromPartial(object: DeepPartial<ListInstancesRequest>): ListInstancesRequest {
     const message = createBaseListInstancesRequest();
     message.agentId = object.agentId ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListInstancesResponse(): ListInstancesResponse {
-  return { instances: [] };
+  return { instances: [], nextPageToken: "" };
 }
 
 export const ListInstancesResponse: MessageFns<ListInstancesResponse> = {
   encode(message: ListInstancesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.instances) {
       Instance.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1234,6 +1351,14 @@ export const ListInstancesResponse: MessageFns<ListInstancesResponse> = {
             message.instances.push(Instance.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1252,6 +1377,7 @@ export const ListInstancesResponse: MessageFns<ListInstancesResponse> = {
   fromPartial(object: DeepPartial<ListInstancesResponse>): ListInstancesResponse {
     const message = createBaseListInstancesResponse();
     message.instances = object.instances?.map((e) => Instance.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -1536,7 +1662,10 @@ export const ViewPartition: MessageFns<ViewPartition> = {
 /** Shows worker hosts and instances to operators, and empties hosts. */
 export type OperatorServiceService = typeof OperatorServiceService;
 export const OperatorServiceService = {
-  /** Lists the agents that are attached. */
+  /**
+   * Lists the agents that are attached, by id. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN, INVALID_FIELD).
+   */
   listAgents: {
     path: "/evenfall.v1.OperatorService/ListAgents" as const,
     requestStream: false as const,
@@ -1546,7 +1675,10 @@ export const OperatorServiceService = {
     responseSerialize: (value: ListAgentsResponse): Buffer => Buffer.from(ListAgentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAgentsResponse => ListAgentsResponse.decode(value),
   },
-  /** Lists the instances they hold. */
+  /**
+   * Lists the instances they hold, oldest first. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN, INVALID_FIELD).
+   */
   listInstances: {
     path: "/evenfall.v1.OperatorService/ListInstances" as const,
     requestStream: false as const,
@@ -1586,7 +1718,7 @@ export const OperatorServiceService = {
   },
   /**
    * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
-   * possible. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords: {
     path: "/evenfall.v1.OperatorService/ListPutAsideRecords" as const,
@@ -1602,9 +1734,15 @@ export const OperatorServiceService = {
 } as const;
 
 export interface OperatorServiceServer extends UntypedServiceImplementation {
-  /** Lists the agents that are attached. */
+  /**
+   * Lists the agents that are attached, by id. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN, INVALID_FIELD).
+   */
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
-  /** Lists the instances they hold. */
+  /**
+   * Lists the instances they hold, oldest first. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN, INVALID_FIELD).
+   */
   listInstances: handleUnaryCall<ListInstancesRequest, ListInstancesResponse>;
   /**
    * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
@@ -1619,13 +1757,16 @@ export interface OperatorServiceServer extends UntypedServiceImplementation {
   purge: handleUnaryCall<PurgeRequest, PurgeResponse>;
   /**
    * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
-   * possible. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords: handleUnaryCall<ListPutAsideRecordsRequest, ListPutAsideRecordsResponse>;
 }
 
 export interface OperatorServiceClient extends Client {
-  /** Lists the agents that are attached. */
+  /**
+   * Lists the agents that are attached, by id. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN, INVALID_FIELD).
+   */
   listAgents(
     request: ListAgentsRequest,
     callback: (error: ServiceError | null, response: ListAgentsResponse) => void,
@@ -1641,7 +1782,10 @@ export interface OperatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAgentsResponse) => void,
   ): ClientUnaryCall;
-  /** Lists the instances they hold. */
+  /**
+   * Lists the instances they hold, oldest first. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT
+   * (INVALID_PAGE_TOKEN, INVALID_FIELD).
+   */
   listInstances(
     request: ListInstancesRequest,
     callback: (error: ServiceError | null, response: ListInstancesResponse) => void,
@@ -1698,7 +1842,7 @@ export interface OperatorServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
-   * possible. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords(
     request: ListPutAsideRecordsRequest,

@@ -32,7 +32,14 @@ import {
 } from "../../attempt/v1/attempt.ts";
 import { FunctionMessage } from "../../v1/function.ts";
 import { ProvisionedConcurrency } from "../../v1/function_service.ts";
-import { Ability, Agent, Instance } from "../../v1/operator_service.ts";
+import {
+  Ability,
+  Agent,
+  ListAgentsRequest,
+  ListAgentsResponse,
+  ListInstancesRequest,
+  ListInstancesResponse,
+} from "../../v1/operator_service.ts";
 import { Termination_Cause } from "../../v1/termination.ts";
 
 export const protobufPackage = "evenfall.scheduler.v1";
@@ -299,16 +306,6 @@ export interface GetProvisionedResponse {
   versions: ProvisionedConcurrency[];
 }
 
-/** Asks for the agents. */
-export interface ListAgentsRequest {
-}
-
-/** Answers with the agents. */
-export interface ListAgentsResponse {
-  /** The agents, by id. */
-  agents: Agent[];
-}
-
 /** Asks for an agent to be drained. */
 export interface DrainAgentRequest {
   /** Its id. */
@@ -321,18 +318,6 @@ export interface DrainAgentRequest {
 export interface DrainAgentResponse {
   /** The agent. */
   agent: Agent | undefined;
-}
-
-/** Asks for the instances. */
-export interface ListInstancesRequest {
-  /** Only those of this agent; empty for all. */
-  agentId: string;
-}
-
-/** Answers with the instances. */
-export interface ListInstancesResponse {
-  /** The instances, oldest first. */
-  instances: Instance[];
 }
 
 function createBaseNoteFunctionChangeRequest(): NoteFunctionChangeRequest {
@@ -2214,104 +2199,6 @@ export const GetProvisionedResponse: MessageFns<GetProvisionedResponse> = {
   },
 };
 
-function createBaseListAgentsRequest(): ListAgentsRequest {
-  return {};
-}
-
-export const ListAgentsRequest: MessageFns<ListAgentsRequest> = {
-  encode(_: ListAgentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListAgentsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListAgentsRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<ListAgentsRequest>): ListAgentsRequest {
-    return ListAgentsRequest.fromPartial(base ?? {});
-  },
-  fromPartial(_: DeepPartial<ListAgentsRequest>): ListAgentsRequest {
-    const message = createBaseListAgentsRequest();
-    return message;
-  },
-};
-
-function createBaseListAgentsResponse(): ListAgentsResponse {
-  return { agents: [] };
-}
-
-export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
-  encode(message: ListAgentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.agents) {
-      Agent.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListAgentsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListAgentsResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.agents.push(Agent.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<ListAgentsResponse>): ListAgentsResponse {
-    return ListAgentsResponse.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ListAgentsResponse>): ListAgentsResponse {
-    const message = createBaseListAgentsResponse();
-    message.agents = object.agents?.map((e) => Agent.fromPartial(e)) || [];
-    return message;
-  },
-};
-
 function createBaseDrainAgentRequest(): DrainAgentRequest {
   return { agentId: "", deadline: undefined };
 }
@@ -2432,116 +2319,6 @@ export const DrainAgentResponse: MessageFns<DrainAgentResponse> = {
   fromPartial(object: DeepPartial<DrainAgentResponse>): DrainAgentResponse {
     const message = createBaseDrainAgentResponse();
     message.agent = (object.agent !== undefined && object.agent !== null) ? Agent.fromPartial(object.agent) : undefined;
-    return message;
-  },
-};
-
-function createBaseListInstancesRequest(): ListInstancesRequest {
-  return { agentId: "" };
-}
-
-export const ListInstancesRequest: MessageFns<ListInstancesRequest> = {
-  encode(message: ListInstancesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.agentId !== "") {
-      writer.uint32(10).string(message.agentId);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListInstancesRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListInstancesRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.agentId = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<ListInstancesRequest>): ListInstancesRequest {
-    return ListInstancesRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ListInstancesRequest>): ListInstancesRequest {
-    const message = createBaseListInstancesRequest();
-    message.agentId = object.agentId ?? "";
-    return message;
-  },
-};
-
-function createBaseListInstancesResponse(): ListInstancesResponse {
-  return { instances: [] };
-}
-
-export const ListInstancesResponse: MessageFns<ListInstancesResponse> = {
-  encode(message: ListInstancesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.instances) {
-      Instance.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListInstancesResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListInstancesResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.instances.push(Instance.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<ListInstancesResponse>): ListInstancesResponse {
-    return ListInstancesResponse.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ListInstancesResponse>): ListInstancesResponse {
-    const message = createBaseListInstancesResponse();
-    message.instances = object.instances?.map((e) => Instance.fromPartial(e)) || [];
     return message;
   },
 };

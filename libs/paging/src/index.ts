@@ -1,0 +1,3 @@
+export { countThatFit, cutPage, PAGE_BYTES, type Page } from './page-bytes.ts';
+export { pageSizeOf } from './page-size.ts';
+export { pageToken, readPageToken } from './page-token.ts';
