@@ -5,7 +5,7 @@ import type {
   DispatchResponse,
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { refuse } from '@evenfall/errors';
+import { isRefusal, refuse } from '@evenfall/errors';
 import { type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
 import { drainAgent } from './flows/drain-agent.ts';
@@ -54,7 +54,10 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
       })
         .then(
           () => responses.end(),
-          (error: unknown) => responses.fail(error),
+          (error: unknown) => {
+            if (!agent && isRefusal(error)) ports.log.warn('an agent was refused', { reason: error.message });
+            responses.fail(error);
+          },
         )
         .finally(() => {
           if (agent?.send === send) {

@@ -8,6 +8,7 @@ import type {
   InstanceChange,
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { isRefusal } from '@evenfall/errors';
 import { inParts, MESSAGE_BYTES, reportBytes } from '@evenfall/event-model';
 import { type ClientOf, pushable, type Pushable } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
@@ -39,6 +40,9 @@ export type Attachment = Outbox & {
 
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1_000;
+/** Between two hellos that are refused for what they say. */
+const REFUSED_PAUSE_MS = 60_000;
+
 /** Smaller changes of the load are not worth a message. */
 const LOAD_STEP = 0.05;
 const drainOf = (leftMs: number): Drain => ({ deadline: durationOfMs(Math.max(0, leftMs)) });
@@ -202,12 +206,21 @@ export function attachment(
       while (!signal.aborted) {
         const welcomes = welcomed;
         let why = 'the scheduler ended the stream';
+        let isRefused = false;
         try {
           await attachOnce(signal);
         } catch (error) {
           why = error instanceof Error ? error.message : String(error);
+          isRefused = isRefusal(error) && error.status === 'INVALID_ARGUMENT';
         }
         if (signal.aborted) return;
+        if (isRefused) {
+          // The same hello is refused the next time too: what this host says of itself, or one of the two programs, has to change first.
+          log.error('The scheduler refuses this agent; it tries again seldom', undefined, { reason: why, pause_ms: REFUSED_PAUSE_MS });
+          isTold = false;
+          if (!(await delay(REFUSED_PAUSE_MS * (0.5 + random()), signal))) return;
+          continue;
+        }
         if (welcomed > welcomes || !isTold) log.warn('The stream to the scheduler broke; trying again', { error: why });
         isTold = true;
         // Jitter: a scheduler that comes back is not met by all agents at once.

@@ -2,6 +2,7 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
+import { boundBatch, checkedHello } from '../domain/check-hello.ts';
 import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
 import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
@@ -17,7 +18,8 @@ import { askAgent } from './take-assignment.ts';
 import { takeInstanceChange, takeReport } from './take-report.ts';
 
 /** Takes an agent's batch in: its words, then what they make possible. */
-export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequest): void {
+export function takeBatch(ports: SchedulerPorts, agent: Agent, sent: AttachRequest): void {
+  const batch = boundBatch(sent);
   agent.lastSeenMs = ports.clock.monotonic();
   if (batch.cpuBusy !== undefined) agent.cpuBusy = batch.cpuBusy;
   if (batch.drain) noteDrain(ports, agent, batch.drain);
@@ -34,14 +36,18 @@ export function takeBatch(ports: SchedulerPorts, agent: Agent, batch: AttachRequ
   flushAgents(ports);
 }
 
-/** Takes an agent in, or back: its first batch says what it still holds, and what it does not is lost. */
+/**
+ * Takes an agent in, or back: its first batch says what it still holds, and what it does not is lost. Throws INVALID_FIELD, before anything of it is
+ * taken in, for a hello beyond its limits.
+ */
 export function attachAgent(
   ports: SchedulerPorts,
   first: AttachRequest,
-  hello: Hello,
+  said: Hello,
   send: (batch: AttachResponse) => void,
   close?: () => void,
 ): Agent {
+  const hello = checkedHello(said);
   const nowMs = ports.clock.monotonic();
   const agent: Agent = ports.cluster.agents.get(hello.agentId) ?? {
     id: hello.agentId,

@@ -15,14 +15,11 @@ import { stopInstance } from './stop-instance.ts';
 
 /** What is worth being told to somebody who has not asked yet. */
 const TELLING: ReadonlySet<string | undefined> = new Set(['started', 'ended']);
-/** No id of an event is longer. */
-const ID_LENGTH = 64;
 /** How much the newest attempt counts in the average. */
 const NEWEST = 0.05;
 
 /** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
 export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptReport): Pool | undefined {
-  if (sent.eventId.length > ID_LENGTH) return undefined; // names nothing
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
   const attempt =

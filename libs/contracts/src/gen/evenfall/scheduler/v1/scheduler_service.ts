@@ -148,19 +148,19 @@ export interface AttachRequest {
 
 /** The first words of an agent. */
 export interface Hello {
-  /** Its id; the same over restarts. */
+  /** Its id; the same over restarts. Letters, digits, ".", "_" and "-", at most 128. */
   agentId: string;
   /** Made anew at every start of the agent: attempts of another session are gone. */
   sessionId: string;
-  /** Megabytes it offers to instances. */
+  /** Megabytes it offers to instances; at most 16777216. */
   capacityMb: number;
-  /** Instances it can start at the same time without slowing them all down. */
+  /** Instances it can start at the same time without slowing them all down; 1 to 256. */
   parallelStarts: number;
-  /** Instances it holds. */
+  /** Instances it holds; at most 20,000. */
   instances: InstanceReport[];
-  /** Attempts it has taken, and those whose outcome it keeps. What became of them follows the welcome. */
+  /** Attempts it has taken, and those whose outcome it keeps. What became of them follows the welcome. At most 200,000. */
   held: AttemptKey[];
-  /** What its host can do to keep functions apart and in bounds. */
+  /** What its host can do to keep functions apart and in bounds; at most 64, with 1 KB of detail each. */
   abilities: Ability[];
   /**
    * Whether it leaves an attempt alone that is asked back and has started. Unset for an agent of an earlier release, which would stop it: nothing is asked
@@ -2349,7 +2349,10 @@ export const SchedulerServiceService = {
     responseSerialize: (value: InvokeResponse): Buffer => Buffer.from(InvokeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InvokeResponse => InvokeResponse.decode(value),
   },
-  /** Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out. */
+  /**
+   * Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
+   */
   attach: {
     path: "/evenfall.scheduler.v1.SchedulerService/Attach" as const,
     requestStream: true as const,
@@ -2427,7 +2430,10 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
   dispatch: handleBidiStreamingCall<DispatchRequest, DispatchResponse>;
   /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED, RESERVED_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
   invoke: handleUnaryCall<InvokeRequest, InvokeResponse>;
-  /** Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out. */
+  /**
+   * Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
+   */
   attach: handleBidiStreamingCall<AttachRequest, AttachResponse>;
   /** Lists the agents that are attached. */
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
@@ -2468,7 +2474,10 @@ export interface SchedulerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: InvokeResponse) => void,
   ): ClientUnaryCall;
-  /** Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out. */
+  /**
+   * Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
+   */
   attach(): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(options: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Hello, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { refuse, type Refusal } from '@evenfall/errors';
+import { type ClientOf, pushable } from '@evenfall/rpc';
+import { silentLog } from '@evenfall/telemetry';
+import { eventually } from '@evenfall/testkit';
+import { systemClock } from '@evenfall/time';
+import { attachment } from './attach.ts';
+
+/** A scheduler that answers every hello with a refusal, and counts them. */
+function refusing(refusal: Refusal) {
+  const seen = { hellos: 0, errors: [] as string[] };
+  const scheduler = {
+    attach: () => {
+      seen.hellos++;
+      const answers = pushable<never>();
+      answers.fail(refusal);
+      return answers;
+    },
+  } as unknown as ClientOf<typeof SchedulerServiceService>; // the loop calls nothing else
+  const log = {
+    ...silentLog,
+    error: (message: string, _: unknown, fields = {}) => void seen.errors.push(`${message} ${JSON.stringify(fields)}`),
+  };
+  const loop = attachment(scheduler, systemClock, log, () => 0, {
+    hello: () => Hello.create({ agentId: 'a' }),
+    drainLeftMs: () => undefined,
+    repeat: () => undefined,
+    receive: () => undefined,
+    leaseLost: () => undefined,
+  });
+  const stop = new AbortController();
+  const run = loop.run(stop.signal);
+  return {
+    seen,
+    async end() {
+      stop.abort();
+      await run;
+    },
+  };
+}
+
+describe('an agent whose hello is not taken', () => {
+  it('says why, and does not ask again at once, if it is refused for what it says', async () => {
+    const { seen, end } = refusing(refuse('INVALID_FIELD', { field: 'hello.capacity_mb', rule: 'a whole number' }));
+    await eventually(() => seen.errors.length === 1);
+    // A scheduler that is away is asked again after a tenth of a second: by the time that one was asked three times, this one would be as well.
+    const away = refusing(refuse('SERVICE_UNAVAILABLE', { detail: 'it starts' }));
+    await eventually(() => away.seen.hellos >= 3);
+    assert.equal(seen.hellos, 1);
+    assert.match(seen.errors[0] ?? '', /refuses this agent.*hello\.capacity_mb/);
+    assert.equal(away.seen.errors.length, 0);
+    await end();
+    await away.end();
+  });
+});
