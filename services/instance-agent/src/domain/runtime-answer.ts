@@ -13,16 +13,16 @@ export type RuntimeError = { readonly message: string; readonly type?: string | 
 
 /**
  * The result of a function that answers with bytes: JSON loses the blanks between its parts and keeps everything else, numbers as they are written;
- * anything else becomes a JSON string, nothing at all is null. undefined if it is too large. Bytes that are no UTF-8 are read as if they were, with
+ * anything else becomes a JSON string, nothing at all is null. A text that says how large it is where that is too much. Bytes that are no UTF-8 are read as if they were, with
  * replacement characters. Hot: a result is parsed once here, and never again on its way.
  */
-export function resultOf(body: Buffer): Buffer | undefined {
-  if (body.length > MAX_RESULT_BYTES) return undefined;
+export function resultOf(body: Buffer): Buffer | string {
+  if (body.length > MAX_RESULT_BYTES) return tooLargeMessage(body.length);
   if (body.length === 0) return NULL;
   const text = body.toString('utf8');
   if (isUtf8(body) && isJson(text)) return BLANKS.some((blank) => body.includes(blank)) ? compactBytes(body) : body;
   const quoted = Buffer.from(JSON.stringify(text));
-  return quoted.length > MAX_RESULT_BYTES ? undefined : quoted;
+  return quoted.length > MAX_RESULT_BYTES ? tooLargeMessage(body.length, quoted.length) : quoted;
 }
 
 export function isJson(text: string): boolean {
@@ -34,8 +34,11 @@ export function isJson(text: string): boolean {
   }
 }
 
-export function tooLargeMessage(bytes: number): string {
-  return `body size is too long: ${bytes} bytes, at most ${MAX_RESULT_BYTES}`;
+/** What is said of a result that is too large; one that is no JSON counts as the JSON string that it becomes. */
+export function tooLargeMessage(bytes: number, quotedBytes?: number): string {
+  const size =
+    quotedBytes === undefined ? `${bytes} bytes` : `${quotedBytes} bytes as a JSON string, which its ${bytes} bytes of text become`;
+  return `body size is too long: ${size}, at most ${MAX_RESULT_BYTES}`;
 }
 
 /** The error JSON of a function that failed with its own words. */

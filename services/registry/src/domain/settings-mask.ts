@@ -9,6 +9,9 @@ import {
 import { TerminationByCause, TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { invalid } from './fields.ts';
 
+/** More than there are fields, and fields of those. */
+const MAX_PATHS = 200;
+
 /** A message an update may name fields of: those it has; the ones that are messages themselves are described. */
 type Shape = { readonly empty: () => object; readonly fields?: Readonly<Record<string, Field>> };
 type Field = 'value' | 'destination' | Shape;
@@ -49,6 +52,7 @@ const SETTINGS = {
  */
 export function applyMask<T extends object>(current: T, wanted: T, mask: readonly string[]): T {
   if (mask.length === 0) throw invalid('update_mask', 'at least one field to change');
+  if (mask.length > MAX_PATHS) throw invalid('update_mask', `at most ${MAX_PATHS} paths`);
   // A path comes after those below it, and so decides; the URL of a webhook comes before its secret.
   return mask
     .toSorted()

@@ -5,10 +5,25 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } fr
 /** A body that is being unpacked: fastify compares Content-Length with what was received before it was. */
 type Unpacked = Gunzip & { receivedEncodedLength: number };
 
+/** JSON is UTF-8 (RFC 8259 §8.1): a body that says it is something else is not read as if it were. ASCII is a part of it. */
+function isUtf8Type(type: string | undefined): boolean {
+  if (type === undefined || !type.includes(';')) return true;
+  const charsets = [...type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)"?/gi)].map(([, charset]) => charset?.toLowerCase());
+  return charsets.every((charset) => charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii');
+}
+
+function unsupportedType(request: FastifyRequest): Refusal {
+  return refuse('UNSUPPORTED_MEDIA_TYPE', {
+    content_type: (request.headers['content-type'] ?? '').slice(0, 80),
+    expected: 'application/json in UTF-8',
+  });
+}
+
 /** Unpacks bodies in gzip; size limits hold for what comes out, while it comes. Any other encoding is refused by its name. */
 export function takeEncodings(app: FastifyInstance): void {
   // With a callback: it is on the path of every accept, and has nothing to wait for.
   app.addHook('preParsing', (request, reply, payload, done) => {
+    if (!request.routeOptions.config.signed && !isUtf8Type(request.headers['content-type'])) return done(unsupportedType(request));
     const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? '';
     if (encoding === '' || encoding === 'identity') done(null, payload);
     else if (request.routeOptions.config.signed || (encoding !== 'gzip' && encoding !== 'x-gzip'))

@@ -1,4 +1,5 @@
 import swagger from '@fastify/swagger';
+import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { DOCUMENTS } from './documents.ts';
 import { ref } from './schemas.ts';
@@ -14,6 +15,8 @@ const TAGS = [
   { name: 'operators', description: 'Worker hosts, instances, retention.' },
 ];
 
+const NO_QUERY = Type.Object({}, { additionalProperties: false });
+
 type Operation = { readonly operationId?: string; requestBody?: { required?: boolean } };
 
 /** Keeps the OpenAPI document of all routes that are added from now on: their schemas, and the error that every one of them may answer. */
@@ -24,7 +27,8 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     if (!schema || schema.hide) return;
     const refused = { description: 'A refusal, with its reasons.', content: { 'application/json': { schema: ref('Error') } } };
     const failed = { description: 'It cannot be answered now, or a failure of the platform.', content: refused.content };
-    route.schema = { ...schema, response: { ...(schema.response as object), '4xx': refused, '5xx': failed } }; // by status
+    // A query that nobody reads is refused, as an unknown parameter is where there are some.
+    route.schema = { querystring: NO_QUERY, ...schema, response: { ...(schema.response as object), '4xx': refused, '5xx': failed } }; // by status
   });
   await app.register(swagger, {
     openapi: {

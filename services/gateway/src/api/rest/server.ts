@@ -16,6 +16,7 @@ import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
 import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
+import { repeatedHeader } from './single-headers.ts';
 import { streamRoutes } from './streams.ts';
 import { strictValidation } from './validation.ts';
 import { workerRoutes } from './workers.ts';
@@ -76,6 +77,8 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     options.count.request();
     if (refusesGet(request, reply)) return reply;
     const { url = '', config } = request.routeOptions;
+    const repeated = config.signed ? undefined : repeatedHeader(request.raw.rawHeaders);
+    if (repeated) throw repeated;
     if (!OPEN_PATHS.has(url) && !config.signed) request.requester = options.authenticate(request.headers.authorization);
     return undefined;
   });

@@ -1,5 +1,5 @@
 import { boundError, cutText, LIMITS } from '@evenfall/event-model';
-import { failureJson, resultOf, tooLargeMessage } from '../../domain/runtime-answer.ts';
+import { failureJson, resultOf } from '../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents } from '../../ports.ts';
 
 /** Codes with which an event may fail by the word of its runtime: thrown, too large, no handler, code that does not load. Others become 430. */
@@ -16,11 +16,11 @@ export function boundedEvents(events: ConversationEvents, requestIdOf: (seq: num
     ...events,
     onAnswered(seq, body, tookMs) {
       const result = resultOf(body);
-      if (result) {
+      if (typeof result !== 'string') {
         events.onAnswered(seq, result, tookMs);
         return;
       }
-      const error = failureJson(requestIdOf(seq), 407, { message: tooLargeMessage(body.length) });
+      const error = failureJson(requestIdOf(seq), 407, { message: result });
       events.onFailed(seq, { statusCode: 407, error, tookMs, mustExit: false });
     },
     onFailed(seq, failure) {
