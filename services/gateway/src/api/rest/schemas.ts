@@ -40,6 +40,8 @@ export const VersionNumber = Type.String({
  * Generators of clients pass it over.
  */
 export const only = (conditions: readonly object[]) => ({ allOf: conditions });
+/** Whether a field is there. */
+export const has = (field: string) => ({ required: [field], properties: { [field]: {} } });
 /** Text without NUL, which neither a process nor a database takes. */
 const NO_NUL = Type.String({ pattern: '^[^\\u0000]*$', 'x-rule': 'it cannot hold a NUL character' });
 const namesOf = (pattern: string) => ({ propertyNames: { pattern } });
@@ -67,12 +69,13 @@ export type PolicyBody = Static<typeof Policy>;
 export const ByCause = Type.Object({ timeout: Type.Optional(Policy), drain: Type.Optional(Policy), update: Type.Optional(Policy) }, STRICT);
 export type ByCauseBody = Static<typeof ByCause>;
 
+const NAME_PART = NAME.source.slice(1, -1);
 /** Exactly one of these; functions as "audit", "other-namespace/audit" or "audit:3". */
 export const DestinationSchema = Type.Object(
   {
     function: Type.Optional(
       Type.String({
-        pattern: '^([^/:]{1,60}/)?[^/:]{1,60}(:[^/:]{1,64})?$',
+        pattern: `^(${NAME_PART}/)?${NAME_PART}(:(\\$LATEST|\\$DEFAULT|[1-9]\\d{0,8}))?$`,
         examples: ['audit', 'other-namespace/audit:3'],
         'x-rule': 'a function as "name", "namespace/name" or "name:qualifier"',
       }),
@@ -164,10 +167,10 @@ export const FunctionCreate = Type.Object(
   {
     ...STRICT,
     ...only([
-      { if: { required: ['port'] }, then: { properties: { runtime: { const: 'web' } } } },
+      { if: has('port'), then: { properties: { runtime: { const: 'web' } } } },
       {
         if: { properties: { runtime: { const: 'go1' } } },
-        then: { not: { anyOf: [{ required: ['initializer'] }, { required: ['pre_stop'] }] } },
+        then: { not: { anyOf: [has('initializer'), has('pre_stop')] } },
       },
     ]),
   },
@@ -190,7 +193,7 @@ export const Terminate = Type.Object(
     ...STRICT,
     ...only([
       {
-        if: { anyOf: Object.keys(policyFields).map((name) => ({ required: [name] })) },
+        if: { anyOf: Object.keys(policyFields).map(has) },
         then: { required: ['graceful'], properties: { graceful: { const: true } } },
       },
     ]),

@@ -24,13 +24,22 @@ const LogQuery = Type.Object(
   { additionalProperties: false },
 );
 const STREAM = 'text/event-stream';
-/** One event of a stream, as it is once its fields have been read. */
+/**
+ * A body of server-sent events. OpenAPI 3.1 has no words for the items of a stream: the schema of one of them alone would be taken for that of the body, and
+ * clients that are generated could not read it. Tools that know event streams read each event by it.
+ */
 const sent = (...names: readonly string[]) =>
-  Type.Object({
-    id: Type.Optional(Type.String()),
-    event: choiceOf([...names, 'error']),
-    data: Type.String({ contentMediaType: 'application/json' }),
-  });
+  Type.Union(
+    [
+      Type.String(),
+      Type.Object({
+        id: Type.Optional(Type.String()),
+        event: choiceOf([...names, 'error']),
+        data: Type.String({ contentMediaType: 'application/json' }),
+      }),
+    ],
+    { description: 'Text as a whole; each event is, once its fields have been read, an object.' },
+  );
 const NothingMore = Type.Null({ description: 'The reader has had all of it: there is no more to come back for.' });
 /** Id of what says that a log has ended. */
 const END_ID = 'end';

@@ -15,7 +15,7 @@ import { purge } from '../../flows/purge.ts';
 import type { Gateway } from '../../ports.ts';
 import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
-import { Duration, only, PageQuery, pageOf, ref, Time } from './schemas.ts';
+import { Duration, has, only, PageQuery, pageOf, ref, Time } from './schemas.ts';
 import { durationFrom } from './termination-json.ts';
 import { emptyIsObject } from './validation.ts';
 
@@ -28,7 +28,7 @@ const PurgeBody = Type.Object(
   },
   {
     additionalProperties: false,
-    ...only([{ if: { required: ['time'] }, then: { required: ['dry_run'], properties: { dry_run: { const: true } } } }]),
+    ...only([{ if: has('time'), then: { required: ['dry_run'], properties: { dry_run: { const: true } } } }]),
   },
 );
 const Paging = Type.Object(PageQuery, { additionalProperties: false });
