@@ -26,6 +26,9 @@ const CODE_OF_REASON: ActionCodes = {
   VIEW_UNAVAILABLE: 'InternalError.System',
   SERVICE_UNAVAILABLE: 'InternalError.System',
   DEADLINE_EXCEEDED: 'InternalError.System',
+  GRACE_PERIOD_TOO_LONG: 'InvalidParameterValue',
+  // Its caller has left, and reads no answer: nothing has gone wrong here.
+  CANCELLED: 'InternalError.System',
 };
 
 /** The codes of fields that the platform refuses. */

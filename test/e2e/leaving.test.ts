@@ -1,0 +1,135 @@
+// Callers that leave, at every door and at every point of a call: nothing fails for it, nothing is left of it, and who stays is served.
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { EventServiceService } from '@evenfall/contracts/v1/event_service';
+import { InvocationServiceService, InvokeFunctionRequest } from '@evenfall/contracts/v1/invocation_service';
+import { LogServiceService } from '@evenfall/contracts/v1/log_service';
+import { openPeer } from '@evenfall/rpc';
+import { eventually } from '@evenfall/testkit';
+import { exampleZip } from '../support/scf-client.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+
+const FUNCTIONS = '/v1/namespaces/default/functions';
+const LARGE = `"${'x'.repeat(60_000)}"`;
+const TC3 = 'TC3-HMAC-SHA256 Credential=a/2026-11-27/scf/tc3_request, SignedHeaders=content-type;host, Signature=aa';
+/** Where a request is broken off: shares of its bytes. 1 is after all of it, while its answer is on its way. */
+const SHARES = [0.05, 0.3, 0.6, 0.9, 0.999, 1];
+
+describe('callers that leave', { timeout: 180_000 }, () => {
+  let stack: Stack;
+  let ended = '';
+  before(async () => {
+    stack = await startStack();
+    await stack.rest.deployExample('echo');
+    await stack.rest.deployExample('sleeps', { timeout: '20s' });
+    const { id } = await stack.rest.send('echo', 1);
+    ended = (await stack.rest.ended(id)).id;
+    await scf('CreateFunction', {
+      FunctionName: 'scf',
+      Runtime: 'Nodejs18.15',
+      Handler: 'index.handler',
+      Code: { ZipFile: await exampleZip('echo') },
+    });
+  });
+  after(() => stack.dispose());
+
+  const scf = (action: string, body: unknown) =>
+    fetch(`${stack.http}/`, { method: 'POST', headers: scfHeaders(action), body: JSON.stringify(body) });
+  const scfHeaders = (action: string): Record<string, string> => ({
+    'content-type': 'application/json',
+    authorization: TC3,
+    'x-tc-action': action,
+    'x-tc-version': '2018-04-16',
+    'x-tc-timestamp': String(Math.floor(Date.now() / 1_000)),
+  });
+  /** Sends a part of a request and leaves: orderly, or with a reset. */
+  const leave = async (bytes: Buffer, share: number, isReset: boolean): Promise<void> => {
+    const socket = connect(Number(new URL(stack.http).port), '127.0.0.1');
+    socket.on('error', () => undefined); // it may be reset from the other side
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await new Promise((resolve) => socket.write(bytes.subarray(0, Math.ceil(bytes.length * share)), resolve));
+    for (let n = 0; n < 5; n++) await setImmediate();
+    if (isReset) socket.resetAndDestroy();
+    else socket.destroy();
+  };
+  const requestOf = (method: string, path: string, body = '', headers: Record<string, string> = {}): Buffer => {
+    const all = { host: 'x', 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers };
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+    return Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+  };
+  /** Everything that was accepted has ended, nothing is unaccounted for, and the next caller is served. */
+  const isWell = async (): Promise<void> => {
+    await eventually(async () => {
+      const { body } = await stack.rest.call<{ counts: { state: string }[] }>('GET', '/v1/namespaces/default/events:count');
+      return body.counts.every(({ state }) => !['QUEUED', 'RUNNING', 'TERMINATING'].includes(state));
+    }, 60_000);
+    assert.equal(await stack.metric('evenfall_queue_unaccounted'), 0);
+    assert.equal((await stack.rest.call('POST', `${FUNCTIONS}/echo:invoke`, '7')).status, 200);
+    assert.doesNotMatch(stack.stderr(), / error | at .*\.ts:\d+/);
+  };
+
+  const cases: Record<string, () => Buffer> = {
+    'an accept': () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE),
+    'an accept with a key': () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'idempotency-key': 'same' }),
+    'a batch': () =>
+      requestOf('POST', `${FUNCTIONS}/echo/events:batchCreate`, JSON.stringify({ events: [{ payload: LARGE }, { payload: 2 }] })),
+    'a call': () => requestOf('POST', `${FUNCTIONS}/echo:invoke`, LARGE),
+    'a long call': () => requestOf('POST', `${FUNCTIONS}/sleeps:invoke`, '{"seconds": 0.5}'),
+    'a long call that is stopped': () =>
+      requestOf('POST', `${FUNCTIONS}/sleeps:invoke`, '{"seconds": 5}', { 'evenfall-cancel': 'on-disconnect' }),
+    'a read': () => requestOf('GET', `/v1/events/${ended}`),
+    'a list': () => requestOf('GET', `${FUNCTIONS}/echo/events?page_size=100`),
+    'a watch': () => requestOf('GET', `/v1/events/${ended}:watch`),
+    'a log that is followed': () => requestOf('GET', `/v1/events/${ended}/logs?follow=true`),
+    'new code': () => requestOf('PUT', `${FUNCTIONS}/echo/code`, LARGE, { 'content-type': 'application/zip' }),
+    gzip: () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'content-encoding': 'gzip' }),
+    chunks: () =>
+      Buffer.from(
+        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${'5\r\n"abc"\r\n'}0\r\n\r\n`,
+      ),
+    'a list of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf' }), scfHeaders('ListAsyncEvents')),
+    'a call of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf', Event: LARGE }), scfHeaders('InvokeFunction')),
+    'an event of SCF': () =>
+      requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf', InvocationType: 'Event', ClientContext: LARGE }), scfHeaders('Invoke')),
+  };
+  for (const [what, make] of Object.entries(cases))
+    it(`amid ${what} are let go`, async () => {
+      const bytes = make();
+      for (const share of SHARES) for (const isReset of [false, true]) await Promise.all([1, 2, 3].map(() => leave(bytes, share, isReset)));
+      await isWell();
+    });
+
+  it('over gRPC are let go, at every point', async () => {
+    const peer = openPeer(stack.grpc);
+    const [events, calls, logs] = [peer.client(EventServiceService), peer.client(InvocationServiceService), peer.client(LogServiceService)];
+    const named = { namespace: 'default', function: 'echo', qualifier: '' };
+    const submission = { payload: Buffer.from(LARGE), idempotencyKey: '', delay: undefined };
+    const invocation = InvokeFunctionRequest.create({ ...named, payload: Buffer.from(LARGE) });
+    const ignore = (): undefined => undefined;
+    const drain = async (answers: AsyncIterable<unknown>): Promise<void> => {
+      for await (const _ of answers) await setImmediate();
+    };
+    const all: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
+      create: (signal) => events.createEvent({ ...named, submission }, { signal }),
+      batch: (signal) => events.batchCreateEvents({ ...named, submissions: [submission, submission] }, { signal }),
+      get: (signal) => events.getEvent({ id: ended }, { signal }),
+      watch: (signal) => drain(events.watchEvent({ id: ended, afterVersion: 0 }, { signal })),
+      invoke: (signal) => calls.invokeFunction(invocation, { signal }),
+      cancel: (signal) => calls.invokeFunction({ ...invocation, cancelOnDisconnect: true }, { signal }),
+      pieces: (signal) => drain(calls.streamInvokeFunction({ invocation }, { signal })),
+      tail: (signal) => drain(logs.tailLogLines({ eventId: ended, filter: undefined, resumeToken: '' }, { signal })),
+    };
+    for (const call of Object.values(all))
+      for (const turns of [0, 1, 2, 4, 8, 16, 64]) {
+        const leaving = new AbortController();
+        const answered = call(leaving.signal).catch(ignore);
+        for (let n = 0; n < turns; n++) await setImmediate();
+        leaving.abort();
+        await answered;
+      }
+    peer.close();
+    await isWell();
+  });
+});
