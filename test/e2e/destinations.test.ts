@@ -84,6 +84,38 @@ describe('destinations', () => {
     assert.equal((await stack.rest.list('circle')).length, 4);
   });
 
+  it('are told of results and errors at their limits, and are sent what is valid JSON', async () => {
+    // Quotes and backslashes double where a text is quoted, and a character of four bytes is cut nowhere in the middle.
+    const code = `exports.handler = async ({ bytes, piece, fail }) => {
+      const text = piece.repeat(Math.ceil(bytes / Buffer.byteLength(JSON.stringify(piece).slice(1, -1)))).slice(0, bytes - 2);
+      if (fail) throw new Error(text);
+      return text;
+    };`;
+    await stack.rest.deploy(
+      { ...FUNCTION, name: 'told' },
+      { 'index.js': 'exports.handler = async (event) => ({ n: JSON.stringify(event).length });' },
+    );
+    const both = { max_retries: 0, on_success: { function: 'told' }, on_failure: webhook(hook.url) };
+    await stack.rest.deploy({ ...FUNCTION, name: 'large', event_invoke: both }, { 'index.js': code });
+    const limit = 256 * 1024;
+    for (const bytes of [limit - 1, limit, limit + 1, 6 * 1024 * 1024 - 2])
+      for (const piece of ['a', '"', '\\', '\u0001', '😀'])
+        for (const fail of [false, true]) {
+          const { id } = await stack.rest.send('large', { bytes, piece, fail, more: 'x'.repeat(120_000) });
+          const event = await delivered(stack, id);
+          const what = JSON.stringify([bytes, piece, fail, event.state]);
+          if (event.state === 'FAILED') {
+            const [call] = hook.of(id);
+            assert.equal((call?.told.payload as { bytes: number }).bytes, bytes, what);
+            assert.ok((call?.body.length ?? 0) < 1_000_000, what);
+          } else {
+            const made = await stack.rest.ended(event.deliveries?.[0]?.event_id ?? '');
+            assert.equal(made.state, 'SUCCEEDED', what);
+          }
+        }
+    assert.equal(await stack.metric('evenfall_queue_deliveries_owed'), 0);
+  });
+
   it('that are webhooks get signed requests, again after a failure, with every number as it was', async () => {
     await stack.rest.deploy(
       { ...FUNCTION, name: 'hooked', event_invoke: { max_retries: 0, on_failure: webhook(hook.url) } },
