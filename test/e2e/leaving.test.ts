@@ -87,7 +87,7 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     gzip: () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'content-encoding': 'gzip' }),
     chunks: () =>
       Buffer.from(
-        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${'5\r\n"abc"\r\n'}0\r\n\r\n`,
+        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n"abc"\r\n0\r\n\r\n`,
       ),
     'a list of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf' }), scfHeaders('ListAsyncEvents')),
     'a call of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf', Event: LARGE }), scfHeaders('InvokeFunction')),
@@ -109,7 +109,8 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     const invocation = InvokeFunctionRequest.create({ ...named, payload: Buffer.from(LARGE) });
     const ignore = (): undefined => undefined;
     const drain = async (answers: AsyncIterable<unknown>): Promise<void> => {
-      for await (const _ of answers) await setImmediate();
+      const iterator = answers[Symbol.asyncIterator]();
+      while (!(await iterator.next()).done) await setImmediate();
     };
     const all: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
       create: (signal) => events.createEvent({ ...named, submission }, { signal }),

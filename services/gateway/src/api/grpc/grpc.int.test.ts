@@ -8,7 +8,7 @@ import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
 import { InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { type Reason, Refusal } from '@evenfall/errors';
-import { grpcClient } from '@evenfall/rpc';
+import { grpcClient, type ServiceDefinition } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { openDoors } from '../../testing/harness.ts';
 
@@ -56,12 +56,12 @@ describe('the gRPC door', () => {
   });
 
   it('has pages for every list', () => {
-    const services = { EventServiceService, FunctionServiceService, LogServiceService, OperatorServiceService };
-    const lists = Object.values(services).flatMap((service) => Object.entries(service).filter(([name]) => name.startsWith('list')));
+    const services: readonly ServiceDefinition[] = [EventServiceService, FunctionServiceService, LogServiceService, OperatorServiceService];
+    const lists = services.flatMap((service) => Object.entries(service).filter(([name]) => name.startsWith('list')));
     assert.ok(lists.length >= 8);
     for (const [name, method] of lists) {
       const empty = Buffer.alloc(0);
-      const [request, response] = [method.requestDeserialize(empty), method.responseDeserialize(empty)];
+      const [request, response] = [method.requestDeserialize(empty) as object, method.responseDeserialize(empty) as object];
       assert.deepEqual(['pageSize' in request, 'pageToken' in request, 'nextPageToken' in response], [true, true, true], name);
     }
   });

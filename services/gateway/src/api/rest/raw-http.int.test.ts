@@ -131,7 +131,7 @@ describe('requests as they are on the wire', () => {
     ['POST', '/v1/namespaces/default/functions', { name: 'new', runtime: 'nodejs' }],
     ['PATCH', K, { description: 'x' }],
     ['PUT', `${K}/event-invoke-config`, {}],
-    ['DELETE', `${K}`, undefined],
+    ['DELETE', K, undefined],
   ] as const)
     it(`to ${method} ${path} with a query that nobody reads are refused`, async () => {
       const { status, text } = await call(`${doors.url}${path}?force=true`, method, body);
