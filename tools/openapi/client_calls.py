@@ -82,6 +82,7 @@ def handler(event, context):
     if event == "wait":
         stopped = []
         signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+        print("waiting", flush=True)
         while not stopped:
             time.sleep(0.02)
         return "stopped"
@@ -147,7 +148,7 @@ batch = call("batch_create_events", NS, FN, body=body_of("batch_create_events", 
 waiting, delayed = [one.id for one in batch.events]
 until(lambda: state(waiting) == "RUNNING")
 call("list_instances", status=200)
-time.sleep(0.5)
+until(lambda: any(line.text == "waiting" for line in call("list_log_lines", waiting, status=200).lines))
 stop = {"graceful": True, "grace_period": "5s", "wait": "ENDED", "reason": "r"}
 stopped = call("terminate_event", waiting, body=body_of("terminate_event", stop), status=200)
 assert stopped.state == "TERMINATED" and stopped.termination.steps, stopped
