@@ -70,7 +70,9 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     assert.doesNotMatch(stack.stderr(), / error | at .*\.ts:\d+/);
   };
 
-  const cases: Record<string, () => Buffer> = {
+  /** Something to look at while it runs. */
+  const running = async (): Promise<string> => (await stack.rest.send('sleeps', { seconds: 1 })).id;
+  const cases: Record<string, () => Buffer | Promise<Buffer>> = {
     'an accept': () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE),
     'an accept with a key': () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'idempotency-key': 'same' }),
     'a batch': () =>
@@ -83,6 +85,10 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     'a list': () => requestOf('GET', `${FUNCTIONS}/echo/events?page_size=100`),
     'a watch': () => requestOf('GET', `/v1/events/${ended}:watch`),
     'a log that is followed': () => requestOf('GET', `/v1/events/${ended}/logs?follow=true`),
+    'a watch of what runs': async () => requestOf('GET', `/v1/events/${await running()}:watch`),
+    'a log of what runs': async () => requestOf('GET', `/v1/events/${await running()}/logs?follow=true`),
+    'a termination that is waited for': async () =>
+      requestOf('POST', `/v1/events/${await running()}:terminate`, '{"graceful": true, "wait": "ENDED"}'),
     'new code': () => requestOf('PUT', `${FUNCTIONS}/echo/code`, LARGE, { 'content-type': 'application/zip' }),
     gzip: () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'content-encoding': 'gzip' }),
     chunks: () =>
@@ -96,7 +102,7 @@ describe('callers that leave', { timeout: 180_000 }, () => {
   };
   for (const [what, make] of Object.entries(cases))
     it(`amid ${what} are let go`, async () => {
-      const bytes = make();
+      const bytes = await make();
       for (const share of SHARES) for (const isReset of [false, true]) await Promise.all([1, 2, 3].map(() => leave(bytes, share, isReset)));
       await isWell();
     });
@@ -112,11 +118,14 @@ describe('callers that leave', { timeout: 180_000 }, () => {
       const iterator = answers[Symbol.asyncIterator]();
       while (!(await iterator.next()).done) await setImmediate();
     };
+    const live = await running();
     const all: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
       create: (signal) => events.createEvent({ ...named, submission }, { signal }),
       batch: (signal) => events.batchCreateEvents({ ...named, submissions: [submission, submission] }, { signal }),
       get: (signal) => events.getEvent({ id: ended }, { signal }),
       watch: (signal) => drain(events.watchEvent({ id: ended, afterVersion: 0 }, { signal })),
+      watchLive: (signal) => drain(events.watchEvent({ id: live, afterVersion: 0 }, { signal })),
+      tailLive: (signal) => drain(logs.tailLogLines({ eventId: live, filter: undefined, resumeToken: '' }, { signal })),
       invoke: (signal) => calls.invokeFunction(invocation, { signal }),
       cancel: (signal) => calls.invokeFunction({ ...invocation, cancelOnDisconnect: true }, { signal }),
       pieces: (signal) => drain(calls.streamInvokeFunction({ invocation }, { signal })),
