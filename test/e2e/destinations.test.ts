@@ -183,7 +183,7 @@ describe('destinations', () => {
     const cases: readonly (readonly [object, string])[] = [
       [{ topic: 'orders' }, 'event_invoke.on_success.topic'],
       [{ function: 'audit:nowhere' }, 'event_invoke.on_success.function'],
-      [{ function: 'a' }, 'function'],
+      [{ function: 'a' }, 'event_invoke.on_success.function'],
       [{ function: 'a/b/c' }, 'event_invoke.on_success.function'],
       [webhook('http://example.com/'), 'event_invoke.on_success.webhook.url'],
       [webhook('https://user:pass@example.com/'), 'event_invoke.on_success.webhook.url'],

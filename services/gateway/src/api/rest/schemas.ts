@@ -77,7 +77,7 @@ export const DestinationSchema = Type.Object(
       Type.String({
         pattern: `^(${NAME_PART}/)?${NAME_PART}(:(\\$LATEST|\\$DEFAULT|[1-9]\\d{0,8}))?$`,
         examples: ['audit', 'other-namespace/audit:3'],
-        'x-rule': 'a function as "name", "namespace/name" or "name:qualifier"',
+        'x-rule': `a function as "name", "namespace/name" or "name:version"; a name has ${NAME_RULE}`,
       }),
     ),
     topic: Type.Optional(
