@@ -10,6 +10,7 @@ runSteps([
   { name: 'protos', command: ['buf', 'lint'] },
   { name: 'proto format', command: ['buf', 'format', '-d', '--exit-code'] },
   { name: 'generated files', command: ['node', 'tools/check-generated.ts'] },
+  { name: 'launcher', command: ['node', 'tools/native/build.ts', '--check'] },
   { name: 'docs', command: ['node', 'tools/docs.ts', '--check'] },
   { name: 'openapi', command: ['node', 'tools/openapi/check.ts'] },
   { name: 'deploy', command: ['node', 'tools/deploy/check.ts'] },

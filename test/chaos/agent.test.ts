@@ -1,7 +1,7 @@
 // At most one attempt of an event runs, and none is forgotten: an agent that stands still for longer than its lease, and one that is killed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { eventually } from '@evenfall/testkit';
+import { eventually, hostPid } from '@evenfall/testkit';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { isAlive } from '../support/processes.ts';
 
@@ -21,7 +21,8 @@ const begin = async (cluster: TestCluster, seconds: number): Promise<{ id: strin
     return line && Number(line.text.slice(4));
   };
   await eventually(async () => (await pidOf()) !== undefined, 15_000);
-  return { id, agent: (await rest.get(id)).attempts[0]?.agent_id ?? '', pid: (await pidOf()) ?? 0 };
+  const agent = (await rest.get(id)).attempts[0]?.agent_id ?? '';
+  return { id, agent, pid: hostPid(`EVENFALL_AGENT_HOME=${cluster.dataDir}/${agent}/`, (await pidOf()) ?? 0) };
 };
 const deploy = (cluster: TestCluster): Promise<void> =>
   cluster.rest.deploy({ name: 'sleeps', runtime: 'python3', handler: 'index.handler', timeout: '120s' }, { 'index.py': CODE });
@@ -48,7 +49,7 @@ describe('An agent that stands still for longer than its lease', { timeout: 180_
       event.attempts.map(({ outcome }) => outcome),
       ['LOST', 'RETURNED'],
     );
-    assert.notEqual(event.result, pid);
+    assert.notEqual(event.attempts[1]?.agent_id, agent);
     await eventually(async () => {
       const { body } = await rest.call<{ agents: { id: string }[] }>('GET', '/v1/agents');
       return body.agents.length === 2;

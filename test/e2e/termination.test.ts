@@ -108,7 +108,7 @@ describe('terminating an event', () => {
     const event = await start('spawns-grandchild');
     const pid = await eventually(async () => {
       const line = textsOf(await stack.rest.logs(event.id)).find((text) => text.startsWith('grandchild '));
-      return line === undefined ? undefined : Number(line.split(' ')[1]);
+      return line === undefined ? undefined : stack.functionPid(Number(line.split(' ')[1]));
     }, 10_000);
     assert.ok(isAlive(pid));
     const { body: ended } = await stack.rest.terminate(event.id, { wait: 'ENDED' });

@@ -1,6 +1,6 @@
 import { eventually, tempDir } from '@evenfall/testkit';
 import { type Cluster, type ClusterOptions, type Exit, startCluster } from '../../tools/cluster/cluster.ts';
-import { environmentSays, isAlive, pidsCarrying, pidsSaying } from './processes.ts';
+import { environmentSays, functionPidsCarrying, isAlive, pidsSaying } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
 
 export type { ClusterProcess, Exit } from '../../tools/cluster/cluster.ts';
@@ -43,7 +43,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   const agents = cluster.processes.filter(({ name }) => name.startsWith('agent-'));
   // Agents of several clusters have the same names: what they run lies in the cluster's own folder.
   const functionPids = (): number[] =>
-    agents.flatMap(({ name }) => pidsCarrying(`EVENFALL_AGENT_ID=${name}`)).filter((pid) => environmentSays(pid, dir.path));
+    agents.flatMap(({ name }) => functionPidsCarrying(`EVENFALL_AGENT_ID=${name}`)).filter((pid) => environmentSays(pid, dir.path));
   return {
     ...cluster,
     dataDir: dir.path,

@@ -5,6 +5,11 @@ export function pidsCarrying(entry: string): number[] {
   return allPids().filter((pid) => read(`/proc/${pid}/environ`).split('\0').includes(entry) && isAlive(pid));
 }
 
+/** The same without the launchers of functions and the first processes of their namespaces, which have the environment of what they start. */
+export function functionPidsCarrying(entry: string): number[] {
+  return pidsCarrying(entry).filter((pid) => !read(`/proc/${pid}/cmdline`).includes('/evenfall-launch-'));
+}
+
 /** Whether a process has this text anywhere in its environment. */
 export function environmentSays(pid: number, text: string): boolean {
   return read(`/proc/${pid}/environ`).includes(text);

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually, tempDir } from '@evenfall/testkit';
-import { pidsCarrying } from './processes.ts';
+import { eventually, hostPid, tempDir } from '@evenfall/testkit';
+import { functionPidsCarrying } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
 
 /** The whole platform in a process of its own, as a user starts it. */
@@ -28,6 +28,8 @@ export type Stack = {
   collectGarbage(): void;
   /** Processes of its functions that are alive. */
   functionPids(): number[];
+  /** The number by which this host knows a function's process that calls itself `pid`. */
+  functionPid(pid: number): number;
   /** Stops it in order; answers the exit code. */
   stop(): Promise<number | NodeJS.Signals | null>;
   /** Kills all of it at once: the main process, its Postgres, every function. */
@@ -102,7 +104,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       // gone by itself
     }
   };
-  const functionPids = (): number[] => (agentId() === '' ? [] : pidsCarrying(`EVENFALL_AGENT_ID=${agentId()}`));
+  const functionPids = (): number[] => (agentId() === '' ? [] : functionPidsCarrying(`EVENFALL_AGENT_ID=${agentId()}`));
   const postgresPid = (): number => Number(read(join(dataDir, 'postgres', 'cluster', 'postmaster.pid')).split('\n')[0]);
   const stack: Stack = {
     ...addresses,
@@ -119,6 +121,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     postgresPid,
     collectGarbage: () => void child.kill('SIGUSR2'),
     functionPids,
+    functionPid: (pid) => hostPid(`EVENFALL_AGENT_ID=${agentId()}\0`, pid),
     async stop() {
       child.kill('SIGTERM');
       return exited;

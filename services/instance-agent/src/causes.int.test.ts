@@ -209,12 +209,11 @@ describe('A host that drains', () => {
 
   it('is what happens when the agent is stopped: it leaves when nothing runs any more', async () => {
     const host = await startHost({ drainDeadlineMs: 60_000 });
-    const id = host.run(
-      await host.start(PYTHON, {
-        'index.py': 'import os, time\ndef handler(e, c):\n    print("go", os.getpid())\n    time.sleep(0.7)\n    return 2\n',
-      }),
-    );
-    const pid = Number((await host.line(id, /^go/)).line?.text.split(' ')[1]);
+    const instance = await host.start(PYTHON, {
+      'index.py': 'import os, time\ndef handler(e, c):\n    print("go", os.getpid())\n    time.sleep(0.7)\n    return 2\n',
+    });
+    const id = host.run(instance);
+    const pid = host.pidOf(instance, (await host.line(id, /^go/)).line?.text.split(' ')[1]);
     await host.dispose();
     assert.equal((await host.ended(id)).statusCode, 200);
     assert.equal(isAlive(pid), false);

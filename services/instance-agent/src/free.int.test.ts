@@ -54,10 +54,11 @@ describe('An instance that has answered', () => {
   });
 
   /** Waits until a program computes: its loop cannot be seen otherwise while no event is there to have its lines. */
-  const computing = async (id: string): Promise<void> => {
+  const computing = async (instance: string, id: string): Promise<void> => {
     const { line } = await host.line(id, /^pid \d+$/);
+    const pid = host.pidOf(instance, line?.text.slice(4));
     let looks = 0; // in a row, 10 ms apart: handing an event over takes it a moment too
-    await host.until(() => (looks = readStat(Number(line?.text.slice(4)))?.state === 'R' ? looks + 1 : 0) > 5, 'its loop runs');
+    await host.until(() => (looks = readStat(pid)?.state === 'R' ? looks + 1 : 0) > 5, 'its loop runs');
   };
 
   it('has an event begin when Node takes it, not while an earlier event’s timer holds its loop', async () => {
@@ -70,7 +71,7 @@ exports.handler = async (event) => {
     const instance = await host.start({ ...NODE, timeout: durationOfMs(600) }, { 'index.js': code });
     const first = host.run(instance, { n: 1 });
     const { endTime } = await host.ended(first);
-    await computing(first);
+    await computing(instance, first);
     const second = host.run(instance, { n: 2 });
     const ended = await host.ended(second);
     assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '2']);
@@ -104,7 +105,7 @@ exports.handler = (event, context, done) => {
         assert.equal((await host.ended(host.run(instance, { n: 0 }))).statusCode, 200);
         const first = host.run(instance, { n: 1 });
         assert.equal((await host.ended(first)).statusCode, 200);
-        await computing(first);
+        await computing(instance, first);
         const ended = await host.ended(host.run(instance, { n: 2 }));
         assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '2']);
       });
@@ -120,7 +121,7 @@ exports.handler = async (event) => {
     const instance = await host.start(NODE, { 'index.js': code });
     const first = host.run(instance, { n: 1 });
     await host.ended(first);
-    await computing(first);
+    await computing(instance, first);
     const second = host.run(instance, { n: 2 });
     host.stop(second, 'FORCE');
     await host.gone(instance);

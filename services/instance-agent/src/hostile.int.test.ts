@@ -101,9 +101,13 @@ def handler(event, context):
 
   it('leaves nothing behind: sessions of their own, double forks, grandchildren that stand still', async () => {
     for (const how of ['FORCE', 'GRACEFUL'] as const) {
-      const id = host.run(await host.start(PYTHON, { 'index.py': LEAVES }));
+      const instance = await host.start(PYTHON, { 'index.py': LEAVES });
+      const id = host.run(instance);
       const line = await host.line(id, /^pids/);
-      const pids = (line.line?.text ?? '').split(' ').slice(1).map(Number);
+      const pids = (line.line?.text ?? '')
+        .split(' ')
+        .slice(1)
+        .map((pid) => host.pidOf(instance, pid));
       assert.equal(pids.length, 4);
       assert.ok(pids.every(isAlive));
       host.stop(id, how, how === 'GRACEFUL' ? { gracePeriod: durationOfMs(5_000) } : undefined);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type AddressInfo } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -248,11 +248,13 @@ describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
   it('without the right to does not begin, and says which', () => {
     const doctor = fileURLToPath(new URL('doctor.ts', import.meta.url));
     const dataDir = mkdtempSync(join(tmpdir(), 'evenfall-doctor-'));
+    chmodSync(dataDir, 0o711); // without mounts functions have to get to their code
     const examine = (network: string, ...rights: string[]) =>
       spawnSync('setpriv', [...rights, '--', process.execPath, doctor], {
         encoding: 'utf8',
         env: {
           PATH: process.env['PATH'],
+          EVENFALL_AGENT_PYTHON: '/usr/bin/python3',
           EVENFALL_AGENT_DATA_DIR: dataDir,
           EVENFALL_AGENT_NETWORK: network,
           EVENFALL_AGENT_SUBNET: SUBNET,
@@ -264,7 +266,7 @@ describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
       assert.match(no.stderr, /^EVENFALL_AGENT_NETWORK is private, which does not work here: .*(CAP_SYS_ADMIN|is not installed)/);
       assert.match(
         none.stderr,
-        /^EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks \(.*CAP_SYS_ADMIN.*\) nor bubblewrap/,
+        /^EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks \(.*CAP_SYS_ADMIN.*\) nor the sandbox/,
       );
       const half = examine('private', '--bounding-set=-net_admin');
       assert.equal(half.status, 1);

@@ -62,11 +62,9 @@ export type ChannelWrite = (bytes: Buffer, done?: () => void) => void;
 export type InstanceProcess = {
   /** User it runs as; undefined if it shares the agent's. */
   readonly uid: number | undefined;
-  /** Resolves once nothing it starts can escape the sweep: no code of the function's may run before. undefined if it can be loaded at once. */
-  readonly contained: Promise<void> | undefined;
   readonly write: ChannelWrite;
   /** How it is made sure that nothing of it is left. */
-  containment(): 'PID_NAMESPACE' | 'CGROUP' | 'MARKERS';
+  containment(): 'PID_NAMESPACE' | 'CGROUP' | 'USER' | 'MARKERS';
   /** Sends a signal by its number; a stopped process is continued first. */
   signal(signal: number, scope: SignalScope): Delivery;
   killGroup(): void;

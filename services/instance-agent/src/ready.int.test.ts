@@ -8,15 +8,7 @@ import { describe, it } from 'node:test';
 import { StopInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { yieldToLoop } from '@evenfall/time';
 import { type Host, isAlive, startHost } from './testing/host.ts';
-import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
-
-const readCommand = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-  } catch {
-    return ''; // it has just ended
-  }
-};
+import { listPids, readEnvironment } from './adapters/process/proc-fs.ts';
 
 /** Of the agent's processes that wait for an instance, or once did. */
 const readyPids = (host: Pick<Host, 'dataDir'>): number[] =>
@@ -86,24 +78,13 @@ exports.handler = async (e, c) => ({ first, context: { ...c, request_id: 0 }, no
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const ONE = { 'index.py': 'def handler(e, c):\n    return 1\n' };
 
-function withHostOf(sandbox: 'process' | 'bubblewrap') {
-  return async (test: (host: Host) => Promise<void>): Promise<void> => {
-    const host = await startHost({ ready: 1, sandbox });
-    try {
-      await test(host);
-    } finally {
-      await host.dispose();
-    }
-  };
-}
-
-async function reasonToSkip(sandbox: 'process' | 'bubblewrap'): Promise<string | false> {
-  if (sandbox === 'process') return false;
-  if (process.getuid?.() !== 0) return 'behind bubblewrap only root has ready processes';
-  const host = await startHost({ sandbox }).catch((error: unknown) => String(error));
-  if (typeof host === 'string') return host;
-  await host.dispose();
-  return false;
+async function withHost(test: (host: Host) => Promise<void>): Promise<void> {
+  const host = await startHost({ ready: 1 });
+  try {
+    await test(host);
+  } finally {
+    await host.dispose();
+  }
 }
 
 async function resultOf(host: Host, instance: string, payload: unknown = {}): Promise<unknown> {
@@ -115,162 +96,139 @@ async function resultOf(host: Host, instance: string, payload: unknown = {}): Pr
 const up = (host: Host): Promise<unknown> => host.until(() => host.agent.readyCounts().ready > 0, 'a ready process');
 const claimedOf = (host: Host): number => host.agent.readyCounts().claimed;
 
-for (const sandbox of ['process', 'bubblewrap'] as const)
-  describe(`A process that was started ahead in sandbox ${sandbox}`, { skip: await reasonToSkip(sandbox) }, () => {
-    const withHost = withHostOf(sandbox);
-    for (const [runtime, files] of Object.entries(DUMPS)) {
-      it(`is as any other to a function of ${runtime}`, () =>
-        withHost(async (host) => {
-          const fn = { runtime, handler: 'index.handler', environment: { MODE: 'blue', ODD: `a'b"c\n$HOME \\ é` } };
-          const ordinary = await host.start(fn, files);
-          const one = (await resultOf(host, ordinary)) as Record<string, unknown>;
-          await up(host);
-          const waiting = readyPids(host);
-          const claimed = await host.start(fn, files);
-          const two = (await resultOf(host, claimed)) as Record<string, unknown>;
-          assert.equal(claimedOf(host), 1);
-          assert.deepEqual(same(two), same(one));
-          host.send({ stopInstances: [{ instanceId: claimed, cause: 0 }] });
-          await host.gone(claimed);
-          assert.deepEqual(waiting.filter(isAlive), [], 'it was this one');
-        }));
-    }
-
-    it('does not become a version whose variables are read at the start of a process', () =>
+describe('A process that was started ahead', () => {
+  for (const [runtime, files] of Object.entries(DUMPS)) {
+    it(`is as any other to a function of ${runtime}`, () =>
       withHost(async (host) => {
-        const code = { 'index.py': 'import os, sys\ndef handler(e, c):\n    return [os.environ.get("TZ"), sys.flags.utf8_mode]\n' };
-        assert.deepEqual(await resultOf(host, await host.start(PYTHON, code)), [null, 0]);
-        await up(host);
-        const other = await host.start({ ...PYTHON, environment: { TZ: 'Asia/Tokyo', PYTHONUTF8: '1' } }, code);
-        assert.deepEqual(await resultOf(host, other), ['Asia/Tokyo', 1]);
-        assert.equal(claimedOf(host), 0);
-      }));
-
-    it('sees its own package alone, and nobody sees what it has in /tmp', () =>
-      withHost(async (host) => {
-        const look = [
-          'import os',
-          'def fault(path):',
-          '    try: os.stat(path)',
-          '    except OSError as error: return type(error).__name__',
-          '    return "it is there"',
-          'def handler(e, c):',
-          '    if "write" in e: open("/tmp/mine", "w").write("x")',
-          '    return {"faults": [fault(path) for path in e.get("paths", [])], "folder": os.getcwd(), "tmp": os.listdir("/tmp")}',
-        ].join('\n');
-        type Seen = { readonly faults: string[]; readonly folder: string; readonly tmp: string[] }; // what the function above returns
-        const started = (name: string): Promise<string> => host.start(PYTHON, { 'index.py': `${look}\n# ${name}\n` });
-        const seen = async (instance: string, payload: unknown = {}): Promise<Seen> => (await resultOf(host, instance, payload)) as Seen;
-        const first = await seen(await started('first'));
-        await up(host);
-        const second = await started('second');
-        const { folder } = await seen(second, { write: true });
-        await up(host);
-        const third = await seen(await started('third'), { paths: [first.folder, folder, `${folder}/index.py`, '/tmp/mine'] });
-        const later = await seen(second, { paths: [third.folder, '/tmp/mine'] });
-        assert.equal(claimedOf(host), 2);
-        if (!host.agent.abilities.some(({ name, available }) => name === 'private-tmp' && available)) return;
-        assert.deepEqual(third.faults, Array(4).fill('FileNotFoundError'));
-        assert.deepEqual(third.tmp, first.tmp);
-        assert.deepEqual(later.faults, ['FileNotFoundError', 'it is there']);
-      }));
-
-    for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
-      it(`and got ${signal} costs an ordinary start, and is not left`, () =>
-        withHost(async (host) => {
-          await resultOf(host, await host.start(PYTHON, ONE));
-          await up(host);
-          // Behind bubblewrap two of root's stand beside it.
-          const waiting = readyPids(host).filter((pid) => sandbox === 'process' || readUid(pid) !== 0);
-          for (const pid of waiting) process.kill(pid, signal);
-          assert.equal(await resultOf(host, await host.start(PYTHON, ONE)), 1);
-          assert.equal(claimedOf(host), 0);
-          await host.until(() => !waiting.some(isAlive), 'its end');
-        }));
-    }
-
-    it('is stopped as any other: its function hears the signal, and nothing of it is left', () =>
-      withHost(async (host) => {
-        const code = [
-          'import os, signal, subprocess, sys, time',
-          'def handler(e, c):',
-          '    signal.signal(signal.SIGTERM, lambda *_: (print("heard", flush=True), sys.exit(3)))',
-          '    stray = subprocess.Popen(["sleep", "600"], start_new_session=True)',
-          '    print("up", stray.pid, flush=True)',
-          '    time.sleep(60) if e.get("s") else stray.kill()',
-        ].join('\n');
-        await resultOf(host, await host.start(PYTHON, { 'index.py': code }));
+        const fn = { runtime, handler: 'index.handler', environment: { MODE: 'blue', ODD: `a'b"c\n$HOME \\ é` } };
+        const ordinary = await host.start(fn, files);
+        const one = (await resultOf(host, ordinary)) as Record<string, unknown>;
         await up(host);
         const waiting = readyPids(host);
-        const instance = await host.start(PYTHON, { 'index.py': code });
-        const id = host.run(instance, { s: 1 });
-        const stray = Number((await host.line(id, /^up/)).line?.text.split(' ')[1]);
+        const claimed = await host.start(fn, files);
+        const two = (await resultOf(host, claimed)) as Record<string, unknown>;
         assert.equal(claimedOf(host), 1);
-        host.stop(id, 'GRACEFUL');
-        const ended = await host.ended(id);
-        assert.deepEqual([ended.exitCode, ended.stop?.steps.length], [3, 1]);
-        await host.line(id, 'heard');
-        assert.deepEqual(
-          readyPids(host).filter((pid) => waiting.includes(pid)),
-          [],
-        );
-        if (sandbox !== 'process') return; // the kernel ended it with its name space, and its number is none of this host
-        assert.deepEqual([isAlive(stray), ended.stop?.sweptProcessCount], [false, 1]);
+        assert.deepEqual(same(two), same(one));
+        host.send({ stopInstances: [{ instanceId: claimed, cause: 0 }] });
+        await host.gone(claimed);
+        assert.deepEqual(waiting.filter(isAlive), [], 'it was this one');
       }));
+  }
 
-    it(
-      'is done without where the process that holds the mounts of packages was killed',
-      { skip: process.getuid?.() !== 0 && 'only root has one' },
-      () =>
-        withHost(async (host) => {
-          const ordinary = await host.start(PYTHON, ONE);
-          assert.equal(await resultOf(host, ordinary), 1);
-          await up(host);
-          const keepers = listPids().filter(
-            (pid) => readCommand(pid).includes(`${host.dataDir}/tmp/slots-`) && readCommand(pid).includes('while read'),
-          );
-          assert.ok(keepers.length > 0);
-          for (const pid of keepers) process.kill(pid, 'SIGKILL');
-          await host.until(() => !keepers.some(isAlive), 'its end');
-          for (let n = 0; n < 2; n++) assert.equal(await resultOf(host, await host.start(PYTHON, ONE)), 1);
-          assert.equal(claimedOf(host), 0);
-        }),
-    );
+  it('does not become a version whose variables are read at the start of a process', () =>
+    withHost(async (host) => {
+      const code = { 'index.py': 'import os, sys\ndef handler(e, c):\n    return [os.environ.get("TZ"), sys.flags.utf8_mode]\n' };
+      assert.deepEqual(await resultOf(host, await host.start(PYTHON, code)), [null, 0]);
+      await up(host);
+      const other = await host.start({ ...PYTHON, environment: { TZ: 'Asia/Tokyo', PYTHONUTF8: '1' } }, code);
+      assert.deepEqual(await resultOf(host, other), ['Asia/Tokyo', 1]);
+      assert.equal(claimedOf(host), 0);
+    }));
 
-    it('ends when its host drains', () =>
+  it('sees its own package alone, and nobody sees what it has in /tmp', () =>
+    withHost(async (host) => {
+      const look = [
+        'import os',
+        'def fault(path):',
+        '    try: os.stat(path)',
+        '    except OSError as error: return type(error).__name__',
+        '    return "it is there"',
+        'def handler(e, c):',
+        '    if "write" in e: open("/tmp/mine", "w").write("x")',
+        '    return {"faults": [fault(path) for path in e.get("paths", [])], "folder": os.getcwd(), "tmp": os.listdir("/tmp")}',
+      ].join('\n');
+      type Seen = { readonly faults: string[]; readonly folder: string; readonly tmp: string[] }; // what the function above returns
+      const started = (name: string): Promise<string> => host.start(PYTHON, { 'index.py': `${look}\n# ${name}\n` });
+      const seen = async (instance: string, payload: unknown = {}): Promise<Seen> => (await resultOf(host, instance, payload)) as Seen;
+      const first = await seen(await started('first'));
+      await up(host);
+      const second = await started('second');
+      const { folder } = await seen(second, { write: true });
+      await up(host);
+      const third = await seen(await started('third'), { paths: [first.folder, folder, `${folder}/index.py`, '/tmp/mine'] });
+      const later = await seen(second, { paths: [third.folder, '/tmp/mine'] });
+      assert.equal(claimedOf(host), 2);
+      if (!host.agent.abilities.some(({ name, available }) => name === 'private-tmp' && available)) return;
+      assert.deepEqual(third.faults, Array(4).fill('FileNotFoundError'));
+      assert.deepEqual(third.tmp, first.tmp);
+      assert.deepEqual(later.faults, ['FileNotFoundError', 'it is there']);
+    }));
+
+  for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+    it(`and got ${signal} costs an ordinary start, and is not left`, () =>
       withHost(async (host) => {
         await resultOf(host, await host.start(PYTHON, ONE));
         await up(host);
         const waiting = readyPids(host);
-        host.send({ drain: { deadline: { seconds: 20n, nanos: 0 } } });
-        await host.until(() => waiting.every((pid) => !isAlive(pid)) && host.agent.readyCounts().ready === 0, 'no ready process');
+        for (const pid of waiting) process.kill(pid, signal);
+        assert.equal(await resultOf(host, await host.start(PYTHON, ONE)), 1);
+        assert.equal(claimedOf(host), 0);
+        await host.until(() => !waiting.some(isAlive), 'its end');
       }));
+  }
 
-    it('does not outlive an agent that is killed', async () => {
-      const dataDir = await mkdtemp(join(tmpdir(), 'evenfall-agent-'));
-      const script = `
+  it('is stopped as any other: its function hears the signal, and nothing of it is left', () =>
+    withHost(async (host) => {
+      const code = [
+        'import os, signal, subprocess, sys, time',
+        'def handler(e, c):',
+        '    signal.signal(signal.SIGTERM, lambda *_: (print("heard", flush=True), sys.exit(3)))',
+        '    stray = subprocess.Popen(["sleep", "600"], start_new_session=True)',
+        '    print("up", stray.pid, flush=True)',
+        '    time.sleep(60) if e.get("s") else stray.kill()',
+      ].join('\n');
+      await resultOf(host, await host.start(PYTHON, { 'index.py': code }));
+      await up(host);
+      const waiting = readyPids(host);
+      const instance = await host.start(PYTHON, { 'index.py': code });
+      const id = host.run(instance, { s: 1 });
+      const stray = host.pidOf(instance, (await host.line(id, /^up/)).line?.text.split(' ')[1]);
+      assert.equal(claimedOf(host), 1);
+      host.stop(id, 'GRACEFUL');
+      const ended = await host.ended(id);
+      assert.deepEqual([ended.exitCode, ended.stop?.steps.length], [3, 1]);
+      await host.line(id, 'heard');
+      assert.deepEqual(
+        readyPids(host).filter((pid) => waiting.includes(pid)),
+        [],
+      );
+      assert.deepEqual([isAlive(stray), ended.stop?.sweptProcessCount], [false, 1]);
+    }));
+
+  it('ends when its host drains', () =>
+    withHost(async (host) => {
+      await resultOf(host, await host.start(PYTHON, ONE));
+      await up(host);
+      const waiting = readyPids(host);
+      host.send({ drain: { deadline: { seconds: 20n, nanos: 0 } } });
+      await host.until(() => waiting.every((pid) => !isAlive(pid)) && host.agent.readyCounts().ready === 0, 'no ready process');
+    }));
+
+  it('does not outlive an agent that is killed', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'evenfall-agent-'));
+    const script = `
       const { startHost } = await import(${JSON.stringify(new URL('./testing/host.ts', import.meta.url).href)});
-      const host = await startHost({ agentId: 'killed', ready: 1, sandbox: '${sandbox}', dataDir: ${JSON.stringify(dataDir)} });
+      const host = await startHost({ agentId: 'killed', ready: 1, dataDir: ${JSON.stringify(dataDir)} });
       await host.ended(host.run(await host.start({ runtime: 'python3', handler: 'index.handler' }, ${JSON.stringify(ONE)})));
       await host.until(() => host.agent.readyCounts().ready > 0, 'a ready process');
       console.log(host.agent.abilities.some(({ name, available }) => name === 'private-tmp' && available));
     `;
-      const agent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-      const hasMounts = String(
-        await new Promise((resolve) => agent.once('exit', () => resolve('it ended')).stdout.once('data', resolve)),
-      ).startsWith('true');
-      const left = listPids().filter((pid) => commandOf(pid).includes(`${dataDir}/`) || readyPids({ dataDir }).includes(pid));
-      assert.ok(left.length > readyPids({ dataDir }).length || !hasMounts, 'the holder of the mounts is among them');
-      assert.ok(left.length >= 1);
-      agent.kill('SIGKILL');
-      for (const untilMs = Date.now() + 30_000; left.some(isAlive) && Date.now() < untilMs;) await yieldToLoop();
-      assert.deepEqual(left.filter(isAlive), []);
-      const next = await startHost({ agentId: 'killed', ready: 1, sandbox, dataDir });
-      assert.equal(next.agent.readyCounts().ready, 0);
-      await next.dispose();
-      await rm(dataDir, { recursive: true });
-    });
+    const agent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const hasMounts = String(
+      await new Promise((resolve) => agent.once('exit', () => resolve('it ended')).stdout.once('data', resolve)),
+    ).startsWith('true');
+    const left = listPids().filter((pid) => commandOf(pid).includes(`${dataDir}/`) || readyPids({ dataDir }).includes(pid));
+    assert.ok(left.length > readyPids({ dataDir }).length || !hasMounts, 'the holder of the mounts is among them');
+    assert.ok(left.length >= 1);
+    agent.kill('SIGKILL');
+    for (const untilMs = Date.now() + 30_000; left.some(isAlive) && Date.now() < untilMs;) await yieldToLoop();
+    assert.deepEqual(left.filter(isAlive), []);
+    const next = await startHost({ agentId: 'killed', ready: 1, dataDir });
+    assert.equal(next.agent.readyCounts().ready, 0);
+    await next.dispose();
+    await rm(dataDir, { recursive: true });
   });
+});
 
 /** As `/proc` has it: the process that holds the packages' mounts names its folder there. */
 function commandOf(pid: number): string {

@@ -21,6 +21,7 @@ import { findInterpreters, type Interpreters } from './adapters/process/interpre
 import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { closeInherited } from './adapters/process/close-inherited.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
+import type { Sandbox } from './adapters/process/choose-launch.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import type { Ability } from './domain/ability.ts';
 import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
@@ -61,7 +62,7 @@ export type InstanceAgentSettings = {
   /** Two per core if it is not given. */
   readonly parallelStarts?: number | undefined;
   /** How instances are kept apart, their networks and addresses, and the user ids they may have; as in `config.ts`. */
-  readonly sandbox?: 'auto' | 'process' | 'bubblewrap' | undefined;
+  readonly sandbox?: Sandbox | undefined;
   readonly network?: 'host' | 'private' | 'none' | undefined;
   readonly subnet?: string | undefined;
   readonly uids?: string | undefined;

@@ -1,3 +1,4 @@
+import { hostPid } from '@evenfall/testkit';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -162,7 +163,8 @@ describe('An instance', () => {
       console.log((await host.ended(host.run(instance))).result.toString());
     `;
     const agent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const pid = Number(await new Promise((resolve) => agent.stdout.once('data', resolve)));
+    const named = Number(await new Promise((resolve) => agent.stdout.once('data', resolve)));
+    const pid = hostPid(`EVENFALL_AGENT_HOME=${dataDir}/tmp\0`, named);
     assert.ok(isAlive(pid));
     agent.kill('SIGKILL');
     for (const untilMs = Date.now() + 5_000; isAlive(pid) && Date.now() < untilMs;) await yieldToLoop();

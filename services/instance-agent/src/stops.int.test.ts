@@ -189,7 +189,7 @@ describe('Stopping an attempt', () => {
 
   it('by force kills at once, with grandchildren in sessions of their own', async () => {
     const { id, text, instance } = await begin(PYTHON, { 'index.py': example('spawns-grandchild/index.py') }, /^grandchild \d+$/);
-    const grandchild = Number(text.split(' ')[1]);
+    const grandchild = host.pidOf(instance, text.split(' ')[1]);
     assert.ok(isAlive(grandchild));
     host.stop(id, 'FORCE');
     const ended = await host.ended(id);
@@ -204,8 +204,8 @@ describe('Stopping an attempt', () => {
   it('finds an orphan that left no trace in its environment', { skip: !hasCgroups }, async () => {
     const code =
       'import os, time\ndef handler(e, c):\n    r, w = os.pipe()\n    if os.fork() == 0:\n        os.setsid()\n        pid = os.fork()\n        if pid: os.write(w, str(pid).encode()); os._exit(0)\n        os.execve("/bin/sleep", ["sleep", "3600"], {})\n    print("orphan", os.read(r, 20).decode())\n    time.sleep(60)\n';
-    const { id, text } = await begin(PYTHON, { 'index.py': code }, /^orphan \d+$/);
-    const orphan = Number(text.split(' ')[1]);
+    const { id, text, instance } = await begin(PYTHON, { 'index.py': code }, /^orphan \d+$/);
+    const orphan = host.pidOf(instance, text.split(' ')[1]);
     host.stop(id, 'GRACEFUL', grace(1_000));
     const ended = await host.ended(id);
     assert.equal(isAlive(orphan), false);
@@ -221,12 +221,12 @@ describe('Stopping an attempt', () => {
   });
 
   it('continues a stopped process first', async () => {
-    const { id, text } = await begin(
+    const { id, text, instance } = await begin(
       PYTHON,
       { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' },
       /^pid/,
     );
-    const pid = Number(text.split(' ')[1]);
+    const pid = host.pidOf(instance, text.split(' ')[1]);
     process.kill(pid, 'SIGSTOP');
     await host.until(() => readStat(pid)?.state === 'T', 'stopped');
     host.stop(id, 'GRACEFUL', grace(5_000));
@@ -261,11 +261,12 @@ describe('Stopping an instance', () => {
       { ...PYTHON, preStop: { handler: 'index.pre_stop', timeout: durationOfMs(1_000) } },
       { 'index.py': code },
     );
-    const pid = Number((await host.ended(host.run(instance))).result.toString());
+    const named = (await host.ended(host.run(instance))).result.toString();
+    const pid = host.pidOf(instance, named);
     host.send({ stopInstances: [{ instanceId: instance, cause: Cause.IDLE }] });
     assert.equal(await host.gone(instance), false);
     assert.equal(isAlive(pid), false);
-    await host.line(instance, `pre-stop of ${pid}`);
+    await host.line(instance, `pre-stop of ${named}`);
     await host.dispose();
   });
 
@@ -275,7 +276,7 @@ describe('Stopping an instance', () => {
       'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n',
     });
     const id = host.run(instance);
-    const pid = Number((await host.line(id, /^pid/)).line?.text.split(' ')[1]);
+    const pid = host.pidOf(instance, (await host.line(id, /^pid/)).line?.text.split(' ')[1]);
     host.deaf = true;
     host.breakStream();
     await host.until(() => !isAlive(pid), 'the process killed');
@@ -317,10 +318,10 @@ describe('Stopping an instance', () => {
 
   it('of the agent ends every attempt', async () => {
     const host = await startHost();
-    const id = host.run(
-      await host.start(PYTHON, { 'index.py': 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n' }),
-    );
-    const pid = Number((await host.line(id, /^pid/)).line?.text.split(' ')[1]);
+    const code = 'import os, time\ndef handler(e, c):\n    print("pid", os.getpid())\n    time.sleep(60)\n';
+    const instance = await host.start(PYTHON, { 'index.py': code });
+    const id = host.run(instance);
+    const pid = host.pidOf(instance, (await host.line(id, /^pid/)).line?.text.split(' ')[1]);
     await host.dispose();
     assert.equal(isAlive(pid), false);
     assert.equal((await host.ended(id)).outcome, Outcome.DRAINED);

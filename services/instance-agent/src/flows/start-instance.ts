@@ -106,7 +106,7 @@ function listenTo(agent: Agent, instance: Instance): ConversationEvents {
     onGreeted(handlersKnown) {
       instance.helloMs = agent.clock.monotonic();
       if (handlersKnown) instance.handlers = 0; // it tells of every change from here on
-      load(instance);
+      instance.conversation?.load();
     },
     onLoaded: () => onLoaded(agent, instance),
     onLoadFailed: (fault) => fail(agent, instance, fault),
@@ -139,13 +139,6 @@ function listenTo(agent: Agent, instance: Instance): ConversationEvents {
       else agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'BROKEN', reason: text } });
     },
   };
-}
-
-/** Lets the runtime load the function once the process is contained, which went on while the runtime came up. */
-function load(instance: Instance): void {
-  const { process, conversation } = instance;
-  if (process?.contained) void process.contained.then(() => conversation?.load());
-  else conversation?.load();
 }
 
 function onLoaded(agent: Agent, instance: Instance): void {

@@ -26,6 +26,7 @@ import {
   startGrpcServer,
 } from '@evenfall/rpc';
 import { createLog, type Log, silentLog } from '@evenfall/telemetry';
+import { hostPid } from '@evenfall/testkit';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
 import { readStat } from '../adapters/process/proc-fs.ts';
@@ -58,6 +59,8 @@ export type Host = {
   gone(instanceId: string): Promise<boolean>;
   /** Waits for a line of the event. */
   line(eventId: string, text: string | RegExp): Promise<StoredLogLine>;
+  /** The number by which this host knows a process of an instance, which has one of its own for itself. */
+  pidOf(instanceId: string, pid: number | string | undefined): number;
   /** Waits until something is so. */
   until<T>(claim: () => T | undefined | false, what: string, withinMs?: number): Promise<T>;
   /** Breaks the stream to the scheduler. */
@@ -252,6 +255,7 @@ export async function startHost(
       const change = await until(find, 'instance gone');
       return change.$case === 'gone' && change.value.startFailed;
     },
+    pidOf: (instanceId, pid) => hostPid(`EVENFALL_INSTANCE_ID=${instanceId}\0`, Number(pid)),
     line: (eventId, text) =>
       until(
         () =>

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Link, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
 import type { Networks } from '../../ports.ts';
-import { claimSubnet } from './claim-subnet.ts';
+import { claimSubnet, type HoldName } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type Namespace, openNamespaces } from './namespaces.ts';
 import { tryLink, tryLoopback } from './network-trial.ts';
@@ -17,6 +17,8 @@ export type NetworkTerms = {
   readonly find: (name: string) => string | undefined;
   /** Whether this host may be made to pass packets on; else it is only looked whether it could be. */
   readonly mayForward: boolean;
+  /** Claims names among the agents of this host. */
+  readonly hold: HoldName;
 };
 
 export type OpenedNetworks = {
@@ -41,14 +43,14 @@ export function openClosedNetworks(): Promise<OpenedNetworks> {
 }
 
 /** Networks with a way out through this host, one for each instance. Throws in words where they cannot be made. */
-export function openPrivateNetworks({ subnet, find, mayForward }: NetworkTerms): Promise<OpenedNetworks> {
+export function openPrivateNetworks({ subnet, find, mayForward, hold }: NetworkTerms): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
     subnetOf(subnet); // what cannot be read is said first, whatever else is missing
     const [ip, nft] = [find('ip'), find('nft')];
     if (ip === undefined) throw new Error('ip (iproute2) is not installed');
     if (nft === undefined) throw new Error('nft (nftables) is not installed');
     const { libc, spaces } = await open(undo);
-    const share = await claimSubnet(subnet);
+    const share = await claimSubnet(subnet, hold);
     undo.push(share.release);
     const links = linkPool(share);
     const wayOut = openWayOut(nft, share, mayForward);

@@ -5,14 +5,16 @@ import { anonymousBytes, type Controller, type Limits, oomKills, openControllers
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
-  /** Whether the process was put into it: then everything that is left of the instance is in it. */
-  complete: boolean;
+  /** Its folders, one for each hierarchy: a process that joins all of them before it runs the function's code cannot start anything outside. */
+  readonly folders: readonly string[];
   pids(): number[];
   /** What its processes hold, pages they share once; undefined where the kernel does not count that. */
   memoryBytes(): number | undefined;
   /** Whether the kernel has killed something in it for want of memory. */
   ranOutOfMemory(): boolean;
   kill(): void;
+  /** Puts processes into it from outside; answers whether all are in. The kernel may take more than 10 ms for that. */
+  join(pids: readonly number[]): Promise<boolean>;
   /** Removes it; fails silently while something is left in it. */
   remove(): void;
 };
@@ -23,11 +25,8 @@ export type Cgroups = {
   readonly pids: boolean;
   /** Whether everything in one can be killed at once. */
   readonly kills: boolean;
-  /**
-   * Makes one; undefined if that fails. `join` resolves, in any case, once the processes are in: the kernel may take more than 10 ms for
-   * that, so nobody stands and waits.
-   */
-  create(name: string, limits: Limits): { readonly cgroup: InstanceCgroup; join(pids: readonly number[]): Promise<void> } | undefined;
+  /** Makes one; undefined if that fails. */
+  create(name: string, limits: Limits): InstanceCgroup | undefined;
   /** Removes the agent's own, once they are empty. */
   close(): void;
 };
@@ -49,44 +48,43 @@ export function openCgroups(name: string): Cgroups | undefined {
   };
 }
 
-function createIn(controllers: readonly Controller[], name: string, limits: Limits): ReturnType<Cgroups['create']> {
-  const groups = controllers.flatMap((controller) => {
-    const path = join(controller.root, name);
-    if (!tried(() => mkdirSync(path))) return [];
-    setLimits(controller, path, limits);
-    return [{ controller, path }];
-  });
+function createIn(controllers: readonly Controller[], name: string, limits: Limits): InstanceCgroup | undefined {
+  const groups = controllers.map((controller) => ({ controller, path: join(controller.root, name) }));
   const first = groups[0];
+  const isMade = groups.every(({ controller, path }) => {
+    if (!tried(() => mkdirSync(path))) return false;
+    setLimits(controller, path, limits);
+    return true;
+  });
+  const remove = (): void => {
+    for (const { path } of groups) tried(() => rmdirSync(path));
+  };
+  if (!first || !isMade) {
+    remove();
+    return undefined;
+  }
   const counting = groups.find(({ controller }) => controller.memory);
-  if (!first) return undefined;
-  const cgroup: InstanceCgroup = {
-    complete: false,
+  return {
+    folders: groups.map(({ path }) => path),
     pids: () => pidsOf(first.path),
-    memoryBytes() {
-      if (!counting) return undefined;
-      return anonymousBytes(counting.controller, counting.path);
-    },
+    memoryBytes: () => (counting ? anonymousBytes(counting.controller, counting.path) : undefined),
     ranOutOfMemory: () => groups.some(({ controller, path }) => oomKills(controller, path) > 0),
     kill() {
       if (first.controller.version === 2) tried(() => writeFileSync(join(first.path, 'cgroup.kill'), '1'));
     },
-    remove() {
-      for (const { path } of groups) tried(() => rmdirSync(path));
-    },
-  };
-  const enter = async (path: string, pids: readonly number[]): Promise<boolean> => {
-    try {
-      for (const pid of pids) await writeFile(join(path, 'cgroup.procs'), String(pid));
-      return true;
-    } catch {
-      return false; // it has gone already
-    }
-  };
-  return {
-    cgroup,
     async join(pids) {
       const entered = await Promise.all(groups.map(({ path }) => enter(path, pids)));
-      cgroup.complete = entered[0] === true;
+      return entered.every(Boolean);
     },
+    remove,
   };
+}
+
+async function enter(path: string, pids: readonly number[]): Promise<boolean> {
+  try {
+    for (const pid of pids) await writeFile(join(path, 'cgroup.procs'), String(pid));
+    return true;
+  } catch {
+    return false; // it has gone already
+  }
 }

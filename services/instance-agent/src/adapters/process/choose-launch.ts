@@ -1,118 +1,156 @@
 import { lstatSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { OperatorError } from '@evenfall/errors';
 import { foldersDownTo } from '../../domain/mount-plan.ts';
 import type { Ability } from '../../domain/ability.ts';
 import { findProgram } from './find-program.ts';
 import type { Interpreters } from './interpreters.ts';
-import { hasPrivateTmp, type Launch } from './launcher.ts';
-import { trialFault } from './trial.ts';
+import { hasPrivateTmp, type Launch } from './launch/launch.ts';
+import { trialFault } from './launch/trial.ts';
+
+export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'none';
 
 export type SandboxWish = {
-  readonly sandbox: 'auto' | 'process' | 'bubblewrap';
+  readonly sandbox: Sandbox;
   /** Set if the launch is to take the network away, since the agent cannot give instances one of their own: why it cannot. */
   readonly cutsNetwork: string | undefined;
-  /** User ids that are this agent's alone to give away; undefined if it is not root, or others have them all. */
+  /** User ids that are this agent's alone to give away; undefined if it is not root. */
   readonly uids: { readonly first: number; readonly last: number } | undefined;
 };
 
-export type LaunchTermsOfHost = {
+export type HostFolders = {
   /** All of these exist and are without links. */
   readonly dataDir: string;
   readonly temporaryRoot: string;
   readonly codeRoot: string;
   readonly searchPath: string;
+  readonly launcher: string;
   readonly interpreters: Interpreters;
 };
 
 export type LaunchChoice = { readonly launch: Launch; readonly abilities: readonly Ability[] };
 
+/** A launch and why it does not work here; undefined if it does. */
+type Candidate = { readonly launch: Launch; readonly fault: string | undefined };
+
 /**
- * Finds out, by trying, how far apart this host can keep processes, and takes the best of what was wished for. Throws if that was said by name
- * and does not work: nobody is to believe in walls that are not there.
+ * Finds out, by trying, how far apart this host can keep processes, and takes the best of what was asked for. Throws where the walls that were asked
+ * for, or that root has to have, do not work: nobody is to believe in walls that are not there.
  */
-export function chooseLaunch(wish: SandboxWish, host: LaunchTermsOfHost): LaunchChoice {
-  const isRoot = process.getuid?.() === 0;
-  const find = (name: string): string | undefined => findProgram(`${host.searchPath}:/usr/sbin:/usr/bin:/sbin:/bin`, name);
-  const setpriv = find('setpriv');
-  const [bwrap, unshare, mount] = [find('bwrap'), find('unshare'), find('mount')];
-  const { needs } = host.interpreters;
-  const plain: Launch = {
-    bubblewrap: undefined,
-    network: 'host',
-    ownUsers: false,
-    mounts: undefined,
-    setpriv,
-    parentDeath: true,
-    hidden: [],
-    needs,
-  };
-  const homes = ['/root', '/home'];
-  const hidden = (...more: readonly string[]): string[] => [
-    ...['/tmp', '/var/tmp', '/dev/shm', ...more].filter(isFolder),
+export function chooseLaunch(wish: SandboxWish, host: HostFolders): LaunchChoice {
+  const tried = candidates(wish, host);
+  const chosen = choose(wish, tried);
+  const { launch } = chosen;
+  if (wish.cutsNetwork !== undefined && launch.walls === 'NONE')
+    throw new OperatorError(
+      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${wish.cutsNetwork}) nor the sandbox take it away: ${tried.namespaces.fault ?? 'EVENFALL_AGENT_SANDBOX is none'}`,
+    );
+  return { launch, abilities: abilitiesOf(wish, chosen, tried) };
+}
+
+type Candidates = Readonly<Record<'namespaces' | 'users' | 'boxed' | 'none', Candidate>>;
+
+function candidates(wish: SandboxWish, host: HostFolders): Candidates {
+  const { needs: interpreters } = host.interpreters;
+  const needs = [...interpreters, dirname(host.launcher)];
+  const network = wish.cutsNetwork === undefined ? 'host' : 'none';
+  const ownUsers = wish.uids !== undefined;
+  const bwrap = findProgram(`${host.searchPath}:/usr/sbin:/usr/bin:/sbin:/bin`, 'bwrap');
+  const homes = ['/root', '/home'].filter(isFolder);
+  const hidden = [
+    ...['/tmp', '/var/tmp', ...homes].filter(isFolder),
     host.dataDir,
     ...needs.concat(host.codeRoot).flatMap(closedFolderAbove),
   ];
-  const fault = (launch: Launch): string | undefined =>
-    trialFault(launch, {
-      temporaryRoot: host.temporaryRoot,
-      codeRoot: host.codeRoot,
-      uid: launch.ownUsers ? wish.uids?.first : undefined,
-      programs: [process.execPath, ...(host.interpreters.python ? [host.interpreters.python] : [])],
-      files: needs,
-    });
-
-  const death = setpriv === undefined ? 'setpriv (util-linux) is not installed' : fault(plain);
-  const parentDeath = death === undefined;
-  const base: Launch = parentDeath ? plain : { ...plain, setpriv: undefined, parentDeath: false };
-  const users: Launch = { ...base, ownUsers: true };
-  const mounted: Launch = { ...users, mounts: unshare && mount ? { unshare, mount } : undefined, hidden: hidden() };
-  const boxed: Launch = {
-    ...base,
-    bubblewrap: bwrap,
-    network: wish.cutsNetwork === undefined ? 'host' : 'none',
-    ownUsers: wish.uids !== undefined,
-    hidden: hidden(...homes),
+  const plain: Launch = {
+    launcher: host.launcher,
+    walls: 'NONE',
+    bubblewrap: undefined,
+    network: 'host',
+    ownUsers: false,
+    filters: false,
+    hidden: [],
+    needs: interpreters,
   };
-
-  const needsRoot = isRoot ? 'all ids of EVENFALL_AGENT_UIDS are taken by other agents of this host' : 'the agent is not root';
-  const usersFault = !wish.uids ? needsRoot : (death ?? fault(users));
-  const mountsFault = !wish.uids
-    ? needsRoot
-    : (death ?? (mounted.mounts ? fault(mounted) : 'unshare and mount (util-linux) are not installed'));
-  const boxFault = !parentDeath ? death : bwrap === undefined ? 'bubblewrap is not installed' : fault(boxed);
-  const best = mountsFault === undefined ? mounted : usersFault === undefined ? users : base;
-  const boxWorks = boxFault === undefined;
-  if (wish.sandbox === 'bubblewrap' && !boxWorks)
-    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${boxFault}`);
-  // As root users of their own are walls enough, and endings are told more exactly without a namespace. Another user has no other wall.
-  const wantsBox = wish.sandbox === 'bubblewrap' || (wish.sandbox === 'auto' && (wish.cutsNetwork !== undefined || !best.ownUsers));
-  const launch = wantsBox && boxWorks ? boxed : best;
-  if (wish.cutsNetwork !== undefined && launch.bubblewrap === undefined)
-    throw new OperatorError(
-      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${wish.cutsNetwork}) nor bubblewrap take it away: ${boxFault ?? 'EVENFALL_AGENT_SANDBOX is process'}`,
-    );
-  const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
-  const own = launch.ownUsers ? undefined : (usersFault ?? 'not used');
-  const tmp = hasPrivateTmp(launch) ? undefined : (mountsFault ?? 'not used');
+  const filtered: Launch = { ...plain, filters: true, ownUsers, network, hidden, needs };
+  const own = { ...filtered, hidden: [...hidden, ...['/run', '/dev', '/var/run', '/var/lock'].filter(isFolder)] };
+  const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, wish, host) });
   return {
-    launch,
-    abilities: [
-      ability('sandbox', launch.ownUsers || launch.bubblewrap !== undefined, sandboxText(launch)),
-      ability(
-        'own-users',
-        own === undefined,
-        own ?? `every instance has a user of its own, from ${wish.uids?.first} to ${wish.uids?.last}`,
-      ),
-      ability('private-tmp', tmp === undefined, tmp ?? 'every instance has a /tmp of its own, of 512 MB'),
-      ability('bubblewrap', boxWorks, boxFault ?? (launch.bubblewrap ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it')),
-      ability('parent-death', parentDeath, death ?? 'functions die with the agent, even one that is killed'),
-    ],
+    namespaces: tried({ ...own, walls: ownUsers ? 'NAMESPACES' : 'USER_NAMESPACE' }),
+    users: ownUsers ? tried({ ...plain, filters: true, ownUsers }) : { launch: plain, fault: 'the agent is not root' },
+    boxed:
+      bwrap === undefined
+        ? { launch: plain, fault: 'bubblewrap is not installed' }
+        : tried({ ...filtered, walls: 'BUBBLEWRAP', bubblewrap: bwrap, hidden: [...hidden, '/dev/shm'].filter(isFolder) }),
+    none: { launch: plain, fault: undefined },
   };
 }
 
-function sandboxText({ bubblewrap, ownUsers }: Launch): string {
-  if (bubblewrap) return `bubblewrap: namespaces and a read-only root${ownUsers ? ', a user per instance' : ', the agent’s user'}`;
-  return ownUsers ? 'process: a user per instance' : 'process: functions run as the agent’s user and can read and signal what it can';
+function choose({ sandbox, uids }: SandboxWish, tried: Candidates): Candidate {
+  if (sandbox === 'none') return tried.none;
+  if (sandbox === 'bubblewrap') {
+    if (tried.boxed.fault === undefined) return tried.boxed;
+    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${tried.boxed.fault}`);
+  }
+  if (tried.namespaces.fault === undefined) return tried.namespaces;
+  if (uids !== undefined && tried.users.fault === undefined) return tried.users;
+  if (uids === undefined && sandbox === 'auto') return tried.boxed.fault === undefined ? tried.boxed : tried.none;
+  const why =
+    uids === undefined ? tried.namespaces.fault : `${tried.namespaces.fault}; and with a user for each alone: ${tried.users.fault}`;
+  throw new OperatorError(
+    `This host keeps functions apart neither from each other nor from the agent: ${why}. EVENFALL_AGENT_SANDBOX=none runs them without walls, for code that you trust as yourself`,
+  );
+}
+
+function faultOf(launch: Launch, { uids }: SandboxWish, host: HostFolders): string | undefined {
+  return trialFault(launch, {
+    temporaryRoot: host.temporaryRoot,
+    codeRoot: host.codeRoot,
+    uid: launch.ownUsers ? uids?.first : undefined,
+    programs: [process.execPath, ...(host.interpreters.python ? [host.interpreters.python] : [])],
+    files: host.interpreters.needs,
+  });
+}
+
+function abilitiesOf({ uids }: SandboxWish, { launch }: Candidate, { namespaces, boxed, users }: Candidates): Ability[] {
+  const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
+  const isApart = launch.walls !== 'NONE' || launch.ownUsers;
+  const boxText = launch.walls === 'BUBBLEWRAP' ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it';
+  return [
+    ability('sandbox', isApart, sandboxText(launch)),
+    ability(
+      'own-users',
+      launch.ownUsers,
+      launch.ownUsers
+        ? `every instance has a user of its own, from ${uids?.first} to ${uids?.last}`
+        : (users.fault ?? 'not used: EVENFALL_AGENT_SANDBOX is none'),
+    ),
+    ability(
+      'private-tmp',
+      hasPrivateTmp(launch),
+      hasPrivateTmp(launch)
+        ? 'every instance has a /tmp of its own, of 512 MB'
+        : (namespaces.fault ?? 'not used: EVENFALL_AGENT_SANDBOX is none'),
+    ),
+    ability('bubblewrap', boxed.fault === undefined, boxed.fault ?? boxText),
+    ability('system-calls', launch.filters, launch.filters ? 'functions cannot make those that container engines refuse' : 'not filtered'),
+  ];
+}
+
+function sandboxText({ walls, ownUsers }: Launch): string {
+  const user = ownUsers ? ', a user per instance' : ', the agent’s user';
+  switch (walls) {
+    case 'NAMESPACES':
+      return `process: namespaces and a read-only root${user}`;
+    case 'USER_NAMESPACE':
+      return `process: namespaces within a user namespace, and a read-only root${user}`;
+    case 'BUBBLEWRAP':
+      return `bubblewrap: namespaces and a read-only root${user}`;
+    case 'NONE':
+      return ownUsers
+        ? 'process: a user per instance, in sight of the host’s files and processes'
+        : 'none: functions run as the agent’s user, and can read the access key and signal what it can';
+  }
 }
 
 /** The outermost folder on the way to a path that others may not enter; none if they can get there. */

@@ -1,4 +1,5 @@
-import { holdName } from './hold-name.ts';
+import { OperatorError } from '@evenfall/errors';
+import { holdFile } from './hold-file.ts';
 
 type Range = { readonly first: number; readonly last: number };
 
@@ -7,15 +8,14 @@ export type ClaimedUids = Range & { release(): void };
 
 const PARTS = 10;
 
-/**
- * Claims a tenth of the range for this process, which no other agent of the host will take until it ends, however it ends: the claim is a
- * socket in the kernel's own name space. undefined if all parts are taken.
- */
-export async function claimUids(range: Range): Promise<ClaimedUids | undefined> {
+/** Claims a tenth of the range for this process, which no other agent of the host takes until it ends, however it ends. Throws if all parts are taken. */
+export async function claimUids(launcher: string, range: Range): Promise<ClaimedUids> {
   const size = Math.max(1, Math.floor((range.last - range.first + 1) / PARTS));
   for (let first = range.first; first + size - 1 <= range.last; first += size) {
-    const release = await holdName(`\0evenfall-agent-uids-${first}`);
+    const release = await holdFile(launcher, `uids-${first}`);
     if (release) return { first, last: first + size - 1, release };
   }
-  return undefined;
+  throw new OperatorError(
+    `EVENFALL_AGENT_UIDS: other agents of this host have all of ${range.first}-${range.last}, and functions never run as root; give this agent a range of its own`,
+  );
 }

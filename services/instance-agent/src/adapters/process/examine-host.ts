@@ -8,8 +8,10 @@ import type { NetworkTerms } from '../network/open-networks.ts';
 import { chooseLaunch, type LaunchChoice, type SandboxWish } from './choose-launch.ts';
 import { claimUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
+import { holdFile } from './hold-file.ts';
 import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from './interpreters.ts';
+import { findLauncher } from './launch/program.ts';
 import { findPipes, type OpenPipe } from './pipes.ts';
 
 export type HostSettings = {
@@ -43,8 +45,10 @@ const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 export async function examineHost(dataDir: string, interpreters: Interpreters, settings: HostSettings): Promise<ExaminedHost> {
   const [temporaryRoot, codeRoot] = [join(dataDir, 'tmp'), join(dataDir, 'code')];
   for (const folder of [temporaryRoot, codeRoot]) mkdirSync(folder, { recursive: true });
+  const launcher = findLauncher();
+  const sandbox = settings.sandbox ?? 'auto';
   const range = uidRangeOf(settings.uids ?? DEFAULT_UIDS);
-  const claimed = process.getuid?.() === 0 ? await claimUids(range) : undefined;
+  const claimed = process.getuid?.() === 0 && sandbox !== 'none' ? await claimUids(launcher, range) : undefined;
   const searchPath = settings.searchPath ?? DEFAULT_SEARCH_PATH;
   let networks: Networks | undefined;
   const release = async (): Promise<void> => {
@@ -54,8 +58,8 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   try {
     const chosen = await chooseNetworks(settings.network ?? 'host', networkTermsOf(settings, true));
     networks = chosen.networks;
-    const wish = { sandbox: settings.sandbox ?? 'auto', cutsNetwork: chosen.launchCuts, uids: claimed } as const;
-    const choice = chooseLaunch(wish, { dataDir, temporaryRoot, codeRoot, searchPath, interpreters });
+    const wish = { sandbox, cutsNetwork: chosen.launchCuts, uids: claimed } as const;
+    const choice = chooseLaunch(wish, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     const abilities = [networks.ability, ...hostAbilities(dataDir, interpreters)];
     const openPipe = await findPipes();
     const notes = openPipe ? chosen.notes : [...chosen.notes, NO_PIPES];
@@ -68,5 +72,10 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
 
 export function networkTermsOf({ subnet, searchPath }: HostSettings, mayForward: boolean): NetworkTerms {
   const path = `${searchPath ?? DEFAULT_SEARCH_PATH}:/usr/sbin:/usr/bin:/sbin:/bin`;
-  return { subnet: subnet ?? DEFAULT_SUBNET, find: (name) => findProgram(path, name), mayForward };
+  return {
+    subnet: subnet ?? DEFAULT_SUBNET,
+    find: (name) => findProgram(path, name),
+    mayForward,
+    hold: (name) => holdFile(findLauncher(), name),
+  };
 }

@@ -8,11 +8,10 @@ import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
 import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
-import type { Launch } from './launcher.ts';
+import { hasPidNamespace, type Launch, MAX_PROCESSES } from './launch/launch.ts';
 import type { OpenPipe } from './pipes.ts';
 import { openReadyPlace } from './ready-place.ts';
 import { type ReadyPlace, startReady } from './ready-process.ts';
-import { MAX_PROCESSES } from './stage.ts';
 import { startProcess } from './start-process.ts';
 import { sweepAgent } from './sweep.ts';
 
@@ -26,6 +25,7 @@ export type ProcessDriverOptions = {
   readonly choice: LaunchChoice;
   readonly uids: SandboxWish['uids'];
   readonly openPipe: OpenPipe | undefined;
+  onUserLost?(uid: number): void;
 };
 
 /** What every start works with. */
@@ -39,6 +39,8 @@ export type DriverHost = {
   readonly uids: UidPool | undefined;
   /** undefined where the outputs of processes have to be sockets. */
   readonly openPipe: OpenPipe | undefined;
+  /** An id that is not given away again: something of its last holder may be left. */
+  onUserLost(uid: number): void;
 };
 
 /** Runs every instance as processes of this host, as far apart from each other and the agent as its launch goes. */
@@ -50,6 +52,7 @@ export function processDriver({
   choice,
   uids,
   openPipe,
+  onUserLost = () => undefined,
 }: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
   const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
@@ -61,6 +64,7 @@ export function processDriver({
     cgroups,
     uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
     openPipe,
+    onUserLost,
   };
   const known: Ability[] = [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities];
   let place: ReadyPlace | undefined;
@@ -83,28 +87,28 @@ export function processDriver({
     startReady: (kind, network, onUp, onGone) =>
       place && startReady(host, place, kind, { id: `ready-${newUuidV7()}`, network, onUp, onGone }),
     close() {
-      place?.slots?.close();
       cgroups?.close();
     },
   };
 }
 
-function cgroupAbilities(cgroups: Cgroups | undefined, { ownUsers, bubblewrap }: Launch): Ability[] {
+function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[] {
+  const { ownUsers } = launch;
+  const isBoxed = hasPidNamespace(launch);
   const ability = (name: string, available: boolean, yes: string, no: string): Ability => ({
     name,
     available,
     detail: available ? yes : no,
   });
-  const isBoxed = bubblewrap !== undefined;
   return [
     ability(
       'complete-end',
       isBoxed || ownUsers || cgroups?.kills === true,
       isBoxed
         ? 'an instance is ended with its PID namespace'
-        : cgroups?.kills
-          ? 'an instance is ended with its cgroup'
-          : 'an instance is ended with its user',
+        : ownUsers
+          ? 'an instance is ended with its user'
+          : 'an instance is ended with its cgroup',
       'no writable cgroup v2: what is left of an instance is found by session, parents and environment',
     ),
     ability(

@@ -2,10 +2,9 @@ import { basename, join } from 'node:path';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { encodeBecome } from '../../domain/frames.ts';
 import type { ReadyKind } from '../../domain/ready-pool.ts';
-import type { InstanceNetwork, InstanceProcess, ProcessEvents, ReadyProcess } from '../../ports.ts';
-import type { CodeSlots } from './code-slots.ts';
+import type { InstanceNetwork, ProcessEvents, ReadyProcess } from '../../ports.ts';
 import { environmentOf } from './environment.ts';
-import { hasPrivateTmp } from './launcher.ts';
+import { hasPrivateTmp } from './launch/launch.ts';
 import type { DriverHost } from './process-driver.ts';
 import { startProcess } from './start-process.ts';
 
@@ -13,8 +12,8 @@ import { startProcess } from './start-process.ts';
 const ANSWERS_WITHIN_MS = 500;
 
 export type ReadyPlace = {
+  /** Folder of all packages. */
   readonly codeRoot: string;
-  /** undefined where the packages are in sight anyway. */ readonly slots: CodeSlots | undefined;
 };
 
 export type ReadyTerms = {
@@ -31,12 +30,12 @@ export type ReadyTerms = {
  */
 export function startReady(
   host: DriverHost,
-  { codeRoot, slots }: ReadyPlace,
+  { codeRoot }: ReadyPlace,
   kind: ReadyKind,
   { id, network, onUp, onGone }: ReadyTerms,
 ): ReadyProcess | undefined {
   let state: 'BOOTING' | 'UP' | 'CLAIMED' | 'GONE' = 'BOOTING';
-  let instance: { readonly id: string; readonly codeName: string } | undefined;
+  let instance: { readonly id: string } | undefined;
   let heard: ((answered: boolean) => void) | undefined;
   let listener: ProcessEvents | undefined;
   let ending: Promise<void> | undefined;
@@ -47,12 +46,6 @@ export function startReady(
     else held.push(what);
   };
 
-  if (slots && !slots.isOpen()) {
-    network.close();
-    return undefined;
-  }
-  slots?.make(id);
-  const letGo = (): void => slots?.remove(id, instance?.codeName);
   const fn = { ...FunctionMessage.create(), ...kind };
   const spec = { instanceId: id, fn, codeDir: codeRoot, variables: { defaults: {}, fixed: {} }, network };
   const events: ProcessEvents = {
@@ -74,10 +67,8 @@ export function startReady(
       if (!wasClaimed) void end();
     },
   };
-  const slot = slots && { slots, name: id };
-  const started = startProcess(host, spec, events, { slot, becameId: () => instance?.id });
+  const started = startProcess(host, spec, events, { becameId: () => instance?.id });
   if ('statusCode' in started) {
-    letGo();
     network.close();
     return undefined;
   }
@@ -86,19 +77,10 @@ export function startReady(
       state = 'GONE';
       started.killGroup();
       await started.sweep();
-      letGo();
       network.close();
       onGone();
     })();
     return ending;
-  };
-  const process: InstanceProcess = {
-    ...started,
-    async sweep() {
-      const count = await started.sweep();
-      letGo();
-      return count;
-    },
   };
   return {
     kind,
@@ -108,7 +90,7 @@ export function startReady(
     async become(of, to) {
       if (state !== 'UP') return undefined;
       state = 'CLAIMED';
-      instance = { id: of.instanceId, codeName: basename(of.codeDir) };
+      instance = { id: of.instanceId };
       const temporaryDir = hasPrivateTmp(host.launch) ? '/tmp' : join(host.temporaryRoot, id);
       const variables = environmentOf({ ...of, agentId: host.agentId, home: host.temporaryRoot, temporaryDir });
       const answered = new Promise<boolean>((resolve) => {
@@ -119,14 +101,14 @@ export function startReady(
           resolve(yes);
         };
       });
-      const shown = slots ? await Promise.race([slots.show(id, instance.codeName), answered]) : true;
+      const shown = hasPrivateTmp(host.launch) ? await Promise.race([started.show(basename(of.codeDir)), answered]) : true;
       if (shown) started.write(encodeBecome(of.codeDir, variables));
       if (!shown || !(await answered) || isGone()) {
         void end();
         return undefined;
       }
       return {
-        process,
+        process: started,
         network,
         begin() {
           listener = to;

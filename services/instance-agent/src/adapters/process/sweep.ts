@@ -18,34 +18,22 @@ export type SweepTarget = {
   readonly leaderStart: string;
   /** User that nothing else of this host runs as; undefined if there is none. */
   readonly uid: number | undefined;
-  /** Kills all of that user at once: what forks faster than it is found is not outrun one by one. */
-  readonly killUser?: ((uid: number) => Promise<void>) | undefined;
   readonly cgroup: InstanceCgroup | undefined;
   /** Processes that were its descendants while it lived, by pid and start. */
   readonly descendants: ReadonlyMap<number, string>;
 };
 
-/** Kills whatever is left of an instance until nothing is; returns how many processes that took. Bounded: about 2 s. */
+/** Kills whatever is left of an instance until nothing is seen; returns how many processes that took. Bounded: about 2 s. */
 export async function sweepInstance(target: SweepTarget): Promise<number> {
   const killed = new Set<string>();
-  const { uid, killUser } = target;
-  const bySelf = uid === undefined || killUser === undefined || target.cgroup?.complete ? undefined : () => killUser(uid);
-  // What forks and exits without end may be nowhere in a list of processes: a look that finds nobody is no proof before all of the user was killed.
-  let isSure = bySelf === undefined;
   for (let round = 0, waitMs = 1; round < 50; round++, waitMs = Math.min(waitMs * 2, 50)) {
     const left = findStrays(target);
-    if (left.length === 0 && isSure) break;
+    if (left.length === 0) break;
     for (const stat of left) killed.add(`${stat.pid}/${stat.startTicks}`);
     target.cgroup?.kill();
-    // The kernel kills a cgroup as one, by no number; what may be elsewhere is killed one by one.
-    if (!target.cgroup?.complete) left.forEach(sendKill);
-    if (bySelf !== undefined) {
-      await bySelf();
-      isSure = true;
-    }
+    left.forEach(sendKill);
     await pause(waitMs);
   }
-  target.cgroup?.remove();
   return killed.size;
 }
 
@@ -95,8 +83,7 @@ export function descendantsOf(pid: number): Map<number, string> {
 
 function findStrays(target: SweepTarget): ProcStat[] {
   // Nothing leaves a cgroup by itself: where there is one, the other processes of the host need not be looked at (2 ms for a hundred).
-  if (target.cgroup?.complete) return target.cgroup.pids().flatMap((pid) => livingStat(pid) ?? []);
-  const inCgroup = new Set(target.cgroup?.pids());
+  if (target.cgroup) return target.cgroup.pids().flatMap((pid) => livingStat(pid) ?? []);
   const markers = [target.instanceId, target.becameId].flatMap((id) => (id === undefined ? [] : [`${INSTANCE_MARKER}=${id}\0`]));
   const strays = new Set<number>();
   const all = living();
@@ -104,7 +91,6 @@ function findStrays(target: SweepTarget): ProcStat[] {
   const isReused = all.some((stat) => stat.pid === leaderPid && stat.startTicks !== target.leaderStart);
   for (const stat of all) {
     const ours =
-      inCgroup.has(stat.pid) ||
       (leaderPid !== 0 && !isReused && (stat.groupId === leaderPid || stat.sessionId === leaderPid)) ||
       target.descendants.get(stat.pid) === stat.startTicks ||
       (target.uid !== undefined && readUid(stat.pid) === target.uid) ||

@@ -78,6 +78,8 @@ export const Containment = {
   CGROUP: 2,
   /** MARKERS - Processes were found by session, group, parents and a mark in their environment. */
   MARKERS: 3,
+  /** USER - All processes of the instance's own user were killed, and a look at all processes of the host found none. */
+  USER: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -88,6 +90,7 @@ export namespace Containment {
   export type PID_NAMESPACE = typeof Containment.PID_NAMESPACE;
   export type CGROUP = typeof Containment.CGROUP;
   export type MARKERS = typeof Containment.MARKERS;
+  export type USER = typeof Containment.USER;
   export type UNRECOGNIZED = typeof Containment.UNRECOGNIZED;
 }
 

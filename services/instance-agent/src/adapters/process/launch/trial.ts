@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Launch, launchWords } from './launcher.ts';
-import { releaseLine } from './stage.ts';
+import { type Launch, launchWords } from './launch.ts';
+import { releaseBytes } from './variables.ts';
 
 const WITHIN_MS = 20_000;
 
@@ -22,7 +22,7 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
   const codeDir = mkdtempSync(join(terms.codeRoot, 'trial-'));
   try {
     const line = join(folder, 'line');
-    writeFileSync(line, releaseLine({ EVENFALL_TRIAL: 'yes' }));
+    writeFileSync(line, releaseBytes({ EVENFALL_TRIAL: 'yes' }));
     writeFileSync(join(codeDir, 'code'), 'code', { mode: 0o644 });
     mkdirSync(join(folder, 'work'));
     chmodSync(codeDir, 0o755); // as packages are, whatever the umask
@@ -34,19 +34,17 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
         ? []
         : [`test "$(id -u)/$(id -g)" = ${terms.uid}/${terms.uid} || { echo "its user is $(id -u)"; exit 9; }`]),
     ];
-    const launchTerms = { uid: terms.uid, codeDir, folder: join(folder, 'work'), keepsChannel: false };
+    const launchTerms = { uid: terms.uid, codeDir, folder: join(folder, 'work'), keepsChannel: false, cgroups: [], isOnce: true };
     const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
     const channel = openSync(line, 'r');
-    const info = openSync('/dev/null', 'w');
     try {
-      const stdio = ['ignore', 'pipe', 'pipe', channel, info] as const;
-      const options = { cwd: codeDir, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, encoding: 'utf8', timeout: WITHIN_MS } as const;
+      const stdio = ['ignore', 'pipe', 'pipe', channel] as const;
+      const options = { cwd: '/', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, encoding: 'utf8', timeout: WITHIN_MS } as const;
       const done = spawnSync(program, args, { ...options, stdio: [...stdio] });
       if (done.status === 0) return undefined;
       return `${done.stdout}${done.stderr}`.trim() || (done.error?.message ?? `it ended with ${done.status ?? done.signal}`);
     } finally {
       closeSync(channel);
-      closeSync(info);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

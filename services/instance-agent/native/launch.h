@@ -1,0 +1,94 @@
+// Shared by the parts of evenfall-launch. The command line and the messages are described in README.md.
+#ifndef EVENFALL_LAUNCH_H
+#define EVENFALL_LAUNCH_H
+
+#include <sys/types.h>
+
+#define MAX_CGROUPS 4
+
+/** Descriptors that the agent hands over. */
+enum { CHANNEL_FD = 3, CONTROL_FD = 4 };
+
+/** What is asked on the command line. */
+struct plan {
+  /** Folders of cgroups that the function's process joins before anything else. */
+  const char *cgroups[MAX_CGROUPS];
+  int cgroup_count;
+  /** CLONE_NEW… flags. */
+  int namespaces;
+  /** Mount steps: arguments from here, executed in their order. */
+  char **steps;
+  int step_count;
+  /** Folder of all packages; a package is mounted from it on request. NULL without. */
+  const char *code_root;
+  /** Where it is seen by the function. */
+  const char *cwd;
+  /** The function's own user and group; -1 to stay what this process is. */
+  long uid;
+  long max_files;
+  long max_processes;
+  int has_filter;
+  int keeps_channel;
+  /** Mounts a proc file system of the new PID namespace. */
+  int mounts_proc;
+  /** This process is the init of a PID namespace that somebody else made. */
+  int is_init;
+  /** Ends with the program and exits as it did; without messages. */
+  int is_once;
+  pid_t parent;
+  char **program;
+};
+
+/** Opened while the host's files are in sight. */
+struct host {
+  int proc_fd;
+  /** The PID namespace of this process; -1 where none is made. */
+  int pid_space_fd;
+  int procs_fds[MAX_CGROUPS];
+  int kill_fds[MAX_CGROUPS];
+};
+
+/** The processes of one function. */
+struct family {
+  /** Init of the PID namespace; 0 without one. */
+  pid_t init;
+  pid_t leader;
+  int is_leader_over;
+  int is_leader_reaped;
+  int status;
+};
+
+/** Says what failed and why, to the agent or on stderr, and exits. */
+_Noreturn void fail(const char *what, const char *on);
+/** Sends one line to the agent; lost where nobody listens. */
+void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** mounts.c */
+void run_mount_steps(char **steps, int count);
+int arity_of(const char *step);
+void mount_proc(void);
+int mount_package(const char *root, const char *name);
+
+/** leader.c: becomes the function. `report_fd` is closed by a successful exec. */
+_Noreturn void become_function(const struct plan *plan, const struct host *host, int report_fd);
+void drop_capabilities(void);
+
+/** filter.c */
+int install_filter(void);
+
+/** watch.c */
+_Noreturn void watch(const struct plan *plan, const struct host *host, struct family *family, int report_fd);
+
+/** user.c: kills every process of a user and looks again until none is left; returns how many there were, if that is to be counted; -1 if some stay. */
+int end_user(const struct host *host, uid_t uid, int counts);
+
+/** What a leader reports: how far it is, or which step failed. */
+struct report {
+  char kind;
+  int error;
+  char step[24];
+};
+enum { REPORT_READY = 'r', REPORT_FAULT = 'f', REPORT_EXEC = 'x' };
+
+extern int is_quiet;
+#endif

@@ -1,0 +1,123 @@
+// The launcher's life after the start: tells how the function ends, shows it packages, and makes an end of everything.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+/** Reads no status twice: the leader stays a zombie until the end, so that its number and its group's name nobody else. */
+static void look_at_leader(const struct plan *plan, struct family *family) {
+  siginfo_t info = {0};
+  if (family->is_leader_over) return;
+  // As an init it has to bury orphans, which cannot be done around a zombie that is kept.
+  const int keep = plan->is_init ? 0 : WNOWAIT;
+  if (waitid(P_PID, (id_t)family->leader, &info, WEXITED | WNOHANG | keep) != 0 || info.si_pid == 0) return;
+  family->is_leader_over = 1;
+  family->is_leader_reaped = plan->is_init;
+  family->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  tell(info.si_code == CLD_EXITED ? "exited %d" : "killed %d", info.si_status);
+}
+
+static void wait_for(pid_t pid) {
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
+/** Ends the namespace, the cgroups and the user, in this order, and says what is left of them. */
+static _Noreturn void end_all(const struct plan *plan, const struct host *host, struct family *family) {
+  // The end of its init is the end of a namespace: the kernel kills all that is in it, and init is gone when they are.
+  if (family->init) kill(family->init, SIGKILL);
+  if (!family->is_leader_reaped && family->leader) kill(family->leader, SIGKILL);
+  for (int at = 0; at < plan->cgroup_count; at++)
+    if (host->kill_fds[at] >= 0 && write(host->kill_fds[at], "1", 1) < 0) continue;
+  while (!family->is_leader_over && family->leader) {
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)family->leader, &info, WEXITED | WNOWAIT) != 0 && errno != EINTR) break;
+    look_at_leader(plan, family);
+  }
+  if (!family->is_leader_reaped && family->leader) wait_for(family->leader);
+  if (family->init) wait_for(family->init);
+  const int strays = plan->uid >= 0 && geteuid() == 0 ? end_user(host, (uid_t)plan->uid, family->init == 0) : 0;
+  if (strays < 0) tell("left");
+  else tell("gone %d", strays);
+  exit(plan->is_once ? family->status : 0);
+}
+
+static void obey(const struct plan *plan, const struct host *host, struct family *family, const char *line) {
+  if (strcmp(line, "end") == 0) end_all(plan, host, family);
+  if (strncmp(line, "show ", 5) == 0 && plan->code_root) tell(mount_package(plan->code_root, line + 5) == 0 ? "shown" : "hidden");
+}
+
+/** Its end is the agent's: then nobody wants the function any more. */
+static void read_control(const struct plan *plan, const struct host *host, struct family *family) {
+  static char line[256];
+  static size_t length;
+  char bytes[256];
+  const ssize_t got = read(CONTROL_FD, bytes, sizeof bytes);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  if (got <= 0) end_all(plan, host, family);
+  for (ssize_t at = 0; at < got; at++) {
+    if (bytes[at] == '\n') {
+      line[length] = 0;
+      length = 0;
+      obey(plan, host, family, line);
+    } else if (length + 1 < sizeof line) {
+      line[length++] = bytes[at];
+    }
+  }
+}
+
+/** Passes on all that the leader has reported; returns whether it may report more. */
+static int read_reports(const struct plan *plan, const struct family *family, int report_fd) {
+  struct report report;
+  for (;;) {
+    const ssize_t got = read(report_fd, &report, sizeof report);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return 1;
+    if (got != sizeof report) return 0;
+    report.step[sizeof report.step - 1] = 0;
+    if (report.kind == REPORT_READY) tell("started %d", (int)family->leader);
+    else if (plan->is_once) dprintf(STDERR_FILENO, "evenfall-launch: %s: %s\n", report.step, strerror(report.error));
+    else if (report.kind == REPORT_EXEC) tell("fault %s: %s", plan->program[0], strerror(report.error));
+    else tell("fault %s: %s", report.step, strerror(report.error));
+  }
+}
+
+static void bury_orphans(const struct family *family) {
+  siginfo_t info;
+  for (;;) {
+    info.si_pid = 0;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 || info.si_pid == family->leader) return;
+    waitpid(info.si_pid, NULL, WNOHANG);
+  }
+}
+
+void watch(const struct plan *plan, const struct host *host, struct family *family, int report_fd) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  const int signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signal_fd < 0) fail("signalfd", "");
+  struct pollfd ports[] = {
+      {.fd = plan->is_once ? -1 : CONTROL_FD, .events = POLLIN}, {.fd = report_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+  fcntl(report_fd, F_SETFL, O_NONBLOCK);
+  for (;;) {
+    if (poll(ports, 3, -1) < 0 && errno != EINTR) fail("poll", "");
+    struct signalfd_siginfo drained;
+    while (read(signal_fd, &drained, sizeof drained) > 0) continue;
+    // What the leader reported comes before how it ended.
+    if (ports[1].fd >= 0 && !read_reports(plan, family, report_fd)) ports[1].fd = -1;
+    look_at_leader(plan, family);
+    if (plan->is_init) bury_orphans(family);
+    if (ports[0].revents) read_control(plan, host, family);
+    if (family->is_leader_over && plan->is_once) end_all(plan, host, family);
+  }
+}

@@ -1,0 +1,94 @@
+import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Cover, coversOf, foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
+import { writeAccountFiles } from './account-files.ts';
+import type { Launch, LaunchTerms } from './launch.ts';
+
+/** Room of a private `/tmp`, `/var/tmp` and `/dev/shm` together (semantics §5); more is ENOSPC. */
+export const TMP_BYTES = 512 * 1024 * 1024;
+
+/** Folders of the room, by the place where they are seen. */
+const ROOMS: ReadonlyMap<string, string> = new Map([
+  ['/tmp', 'tmp'],
+  ['/var/tmp', 'var-tmp'],
+]);
+const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+const DEVICE_LINKS = [
+  ['/proc/self/fd', 'fd'],
+  ['/proc/self/fd/0', 'stdin'],
+  ['/proc/self/fd/1', 'stdout'],
+  ['/proc/self/fd/2', 'stderr'],
+  ['pts/ptmx', 'ptmx'],
+] as const;
+
+/**
+ * The steps by which a launcher makes what a function sees of the host's files: all of it read-only, some of it covered. Covers are put together in
+ * the instance's folder and then laid over their places; the one that hides this folder comes last.
+ */
+export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
+  const covers = coversFor(launch, terms);
+  const shop = (name: string | number): string => join(terms.folder, String(name));
+  const placeOf = (cover: Cover): string => {
+    const room = ROOMS.get(cover.path);
+    return room === undefined ? shop(covers.indexOf(cover)) : join(shop('room'), room);
+  };
+  mkdirSync(shop('room'));
+  const steps = ['--readonly', '--tmpfs', shop('room'), String(TMP_BYTES), '1777'];
+  for (const room of [...ROOMS.values(), 'shm']) steps.push('--dir', join(shop('room'), room), '1777');
+  for (const cover of covers) {
+    const place = placeOf(cover);
+    const isRoom = ROOMS.has(cover.path);
+    if (!isRoom) {
+      mkdirSync(place);
+      steps.push('--tmpfs', place, '1m', '0755');
+    }
+    if (cover.path === '/dev') steps.push(...deviceSteps(place, join(shop('room'), 'shm')));
+    steps.push(...keptSteps(cover, place, terms));
+    // What the launcher shows later has to be mounted somewhere.
+    const isOpen = terms.isAhead && cover.kept.includes(terms.codeDir);
+    if (!isRoom && !isOpen) steps.push('--seal', place);
+  }
+  for (const { source, target } of accountsOf(terms)) steps.push('--bind', source, target);
+  const bottomUp = [...covers].sort((a, b) => Number(isWithin(terms.folder, a.path)) - Number(isWithin(terms.folder, b.path)));
+  for (const cover of bottomUp) steps.push('--bind', placeOf(cover), cover.path);
+  return steps;
+}
+
+/** What is put back of a covered folder. */
+function keptSteps(cover: Cover, place: string, terms: LaunchTerms): string[] {
+  const inPlace = (path: string): string => place + path.slice(cover.path.length);
+  return cover.kept.flatMap((path) => {
+    const onTheWay = foldersDownTo(path).filter((each) => each !== path && each !== cover.path && isWithin(each, cover.path));
+    const folders = onTheWay.flatMap((each) => ['--dir', inPlace(each), '0755']);
+    const target = statSync(path).isDirectory() ? ['--dir', inPlace(path), '0755'] : ['--file', inPlace(path)];
+    const isEmpty = terms.isAhead && path === terms.codeDir;
+    return [...folders, ...target, ...(isEmpty ? [] : ['--bind', path, inPlace(path)])];
+  });
+}
+
+/** A `/dev` with what every program may expect, and nothing of the host's hardware. */
+function deviceSteps(place: string, shm: string): string[] {
+  return [
+    ...DEVICES.flatMap((name) => ['--file', join(place, name), '--bind', `/dev/${name}`, join(place, name)]),
+    ...['--dir', join(place, 'pts'), '0755', '--devpts', join(place, 'pts')],
+    ...['--dir', join(place, 'shm'), '1777', '--bind', shm, join(place, 'shm')],
+    ...DEVICE_LINKS.flatMap(([to, name]) => ['--link', to, join(place, name)]),
+  ];
+}
+
+export function coversFor(launch: Launch, { codeDir }: LaunchTerms): Cover[] {
+  return coversOf(launch.hidden, [...launch.needs, ...nameServers(), codeDir]);
+}
+
+export function accountsOf({ folder, uid }: LaunchTerms): ReturnType<typeof writeAccountFiles> {
+  return uid === undefined ? [] : writeAccountFiles(folder, uid);
+}
+
+/** The file that says who knows names is a link into `/run` on many hosts. */
+function nameServers(): string[] {
+  try {
+    return [realpathSync('/etc/resolv.conf')];
+  } catch {
+    return []; // a host without names
+  }
+}

@@ -1,0 +1,227 @@
+import type { ChildProcess } from 'node:child_process';
+import { rm } from 'node:fs';
+import type { Duplex, Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
+import type { InstanceProcess, ProcessEvents, ProcessSpec } from '../../ports.ts';
+import type { InstanceCgroup } from './cgroup.ts';
+import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
+import type { InnerLeader } from './inner-leader.ts';
+import { openControl } from './launch/control.ts';
+import { endUser } from './launch/program.ts';
+import { releaseBytes } from './launch/variables.ts';
+import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
+import type { DriverHost } from './process-driver.ts';
+import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
+
+const SIGCONT = 18;
+const SIGKILL = 9;
+const OUTPUT_WITHIN_MS = 200;
+
+export type Launched = {
+  readonly host: DriverHost;
+  readonly spec: ProcessSpec;
+  readonly events: ProcessEvents;
+  readonly child: ChildProcess;
+  readonly uid: number | undefined;
+  readonly cgroup: InstanceCgroup | undefined;
+  /** Removed at the end. */
+  readonly folder: string;
+  /** Behind bubblewrap alone. */
+  readonly inner: InnerLeader | undefined;
+  readonly channel: Duplex;
+  readonly control: Duplex;
+  readonly outputs: readonly (Readable | null)[];
+  becameId(): string | undefined;
+};
+
+export type LaunchedProcess = InstanceProcess & {
+  /** Lets it go on to its program, with the function's own variables. */
+  release(own: Readonly<Record<string, string>>): void;
+  /** Shows a package to a process that was started ahead; answers whether it worked. */
+  show(codeName: string): Promise<boolean>;
+};
+
+/** What is known of the processes of one instance. */
+type Family = {
+  /** The function's process, as this host numbers it; 0 until it waits for its variables. */
+  leaderPid: number;
+  leaderStart: string;
+  /** Until the launcher has told how it ended. */
+  isAlive: boolean;
+  /** Until the launcher has gone itself. */
+  isLaunched: boolean;
+  isSwept: boolean;
+  /** Processes beside the leader that were there when everything was killed. */
+  strayCount: number;
+  /** By pid and start, where neither a namespace nor a cgroup holds them. */
+  descendants: ReadonlyMap<number, string>;
+};
+
+/** The process of one instance, from its launcher's start to the proof that nothing of it is left. */
+export function launchedProcess(of: Launched): LaunchedProcess {
+  const { child, inner, cgroup, events, channel } = of;
+  const childPid = child.pid ?? 0;
+  const family: Family = {
+    leaderPid: 0,
+    leaderStart: '',
+    isAlive: childPid !== 0,
+    isLaunched: childPid !== 0,
+    isSwept: false,
+    strayCount: 0,
+    descendants: new Map(),
+  };
+  const hasNamespace = of.host.launch.walls !== 'NONE';
+  const exited = (code: number | null, signal: string | null, fault?: string): void => {
+    if (!family.isAlive && childPid !== 0) return;
+    family.isAlive = false;
+    // After what the function wrote last, which is there to be read when its end is.
+    setImmediate(() => events.onExit(code, signal, fault));
+  };
+  const control = openControl(of.control, {
+    onStarted(pid) {
+      family.leaderPid = inner ? inner.leaderPid() : pid;
+      family.leaderStart = readStat(family.leaderPid)?.startTicks ?? '';
+    },
+    onExited: (code, signal) => exited(code, signal),
+    onFault: (text) => exited(null, null, text),
+  });
+  const outputs = watchOutputs(of);
+  channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
+  channel.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
+  child.on('error', (error) => exited(null, null, error.message));
+  const over = new Promise<void>((resolve) => {
+    const isOver = (code: number | null, signal: string | null): void => {
+      family.isLaunched = false;
+      // A launcher that ends without a word was killed, and its function with it: bubblewrap says so by 128 and the signal.
+      const isFault = code !== null && code !== 0 && !(inner && inner.leaderPid() !== 0);
+      setImmediate(() => (isFault ? exited(null, null, `the launcher ended with ${code}`) : exited(null, signal ?? 'SIGKILL')));
+      resolve();
+    };
+    if (childPid === 0) resolve();
+    else child.on('exit', isOver);
+  });
+  const leader = (): number => (inner ? inner.leaderPid() : family.leaderPid);
+  const initPid = (): number => (inner ? inner.initPid() : control.initPid());
+  const proof = async (): Promise<boolean> => {
+    if (inner && family.isLaunched) sendTo(initPid() || childPid, SIGKILL);
+    else {
+      // It answers even if somebody has stopped it.
+      if (isStopped(readStat(child.pid ?? 0))) sendTo(child.pid ?? 0, SIGCONT);
+      control.end();
+    }
+    const [count] = await Promise.all([inner ? undefined : control.gone, over]);
+    if (count !== undefined && !hasNamespace) family.strayCount += count;
+    if (of.uid === undefined || count !== undefined) return count !== undefined || hasNamespace;
+    const found = await endUser(of.host.launch.launcher, of.uid);
+    return found !== undefined;
+  };
+  return {
+    ...describe(of, family, leader),
+    containment: () => (hasNamespace ? 'PID_NAMESPACE' : of.uid !== undefined ? 'USER' : cgroup ? 'CGROUP' : 'MARKERS'),
+    release: (own) => void channel.write(releaseBytes(own)),
+    show: (codeName) => control.show(codeName),
+    write: (bytes, done) => void channel.write(bytes, done),
+    signal: (signal, scope) => signalFamily(family, leader(), signal, scope),
+    killGroup() {
+      if (!family.isAlive) return;
+      family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
+      if (initPid() !== 0) sendTo(initPid(), SIGKILL);
+      // Before there is anything else, the launcher is all there is, and what it makes ends with it.
+      else if (leader() === 0) sendTo(childPid, SIGKILL);
+      else {
+        if (!cgroup) family.descendants = descendantsOf(leader());
+        cgroup?.kill();
+        sendTo(-leader(), SIGKILL);
+      }
+    },
+    async sweep() {
+      family.isSwept = true;
+      if (hasNamespace) family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
+      const isProven = childPid === 0 || (await proof());
+      if (!hasNamespace) family.strayCount += await sweepInstance({ ...targetOf(of, family) });
+      cgroup?.remove();
+      await outputs.ended();
+      for (const stream of [...of.outputs, channel, of.control]) stream?.destroy();
+      if (of.uid !== undefined) giveBack(of.host, of.uid, isProven);
+      rm(of.folder, { recursive: true, force: true }, () => undefined);
+      return family.strayCount;
+    },
+  };
+}
+
+/** What can be asked about the processes at any time. */
+function describe(
+  { uid, cgroup, child }: Launched,
+  family: Family,
+  leader: () => number,
+): Pick<
+  InstanceProcess,
+  'uid' | 'isGroupLeft' | 'groupEnded' | 'blockedByAll' | 'reception' | 'status' | 'residentBytes' | 'ranOutOfMemory'
+> {
+  const isThere = (): boolean => family.isAlive && leader() !== 0;
+  return {
+    uid,
+    isGroupLeft: () => leader() !== 0 && isGroupAlive(leader()),
+    groupEnded: () => untilGroupEnds(leader(), () => family.isSwept),
+    blockedByAll: () => (isThere() ? blockedByAllThreads(leader()) : 0n),
+    reception: (signal, isBlocked) => receptionOf(leader(), signal, isBlocked, () => family.isAlive),
+    status: () => (isThere() ? readStatus(leader()) : undefined),
+    residentBytes: () =>
+      cgroup?.memoryBytes() ?? (cgroup?.pids() ?? familyOf(child.pid ?? 0)).reduce((sum, each) => sum + readResidentBytes(each), 0),
+    ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
+  };
+}
+
+/**
+ * Signals cannot hit a stranger: the launcher keeps the leader's number, which is its group's too, until the end of everything. A stopped process
+ * takes a signal but acts on it only once it runs again; SIGCONT goes to nobody who is not stopped, for it can be caught.
+ */
+function signalFamily(family: Family, leader: number, signal: number, scope: SignalScope): Delivery {
+  const isOfGroup = scope === SignalScope.GROUP;
+  if (leader === 0 || !(family.isAlive || (isOfGroup && isGroupAlive(leader)))) return Delivery.NO_PROCESS;
+  if (family.isAlive && isStopped(readStat(leader))) sendTo(-leader, SIGCONT);
+  else if (isOfGroup) continueStopped(leader);
+  return sendTo(isOfGroup ? -leader : leader, signal);
+}
+
+/** Living processes of an instance beside its leader. */
+function straysOf({ cgroup, inner }: Launched, leader: number, childPid: number): number {
+  const all = cgroup ? cgroup.pids() : familyOf(inner ? inner.initPid() : childPid).slice(inner ? 1 : 2);
+  return all.filter((pid) => {
+    const state = pid === leader || pid === inner?.initPid() ? 'Z' : readStat(pid)?.state;
+    return state !== undefined && state !== 'Z' && state !== 'X';
+  }).length;
+}
+
+function targetOf({ spec, uid, cgroup, becameId }: Launched, { leaderPid, leaderStart, descendants }: Family) {
+  return { instanceId: spec.instanceId, becameId: becameId(), leaderPid, leaderStart, uid, cgroup, descendants };
+}
+
+/** An id whose last holder may still be there names nobody else until the next start of the agent. */
+function giveBack({ uids, onUserLost }: DriverHost, uid: number, isProven: boolean): void {
+  if (isProven) uids?.release(uid);
+  else onUserLost(uid);
+}
+
+/** Reads what a function writes; `ended` waits for the rest once nothing can write any more, bounded should a stranger hold a pipe open. */
+function watchOutputs({ outputs, events }: Launched): { ended(): Promise<void> } {
+  const names = ['stdout', 'stderr'] as const;
+  const closed = outputs.map((stream, at) => {
+    if (!stream) return Promise.resolve();
+    stream.on('data', (chunk: Buffer) => events.onOutput(names[at] ?? 'stderr', chunk));
+    stream.on('error', () => undefined);
+    return new Promise<void>((resolve) => stream.on('close', resolve));
+  });
+  return { ended: () => Promise.race([Promise.all(closed), pause(OUTPUT_WITHIN_MS)]).then(() => undefined) };
+}
+
+function sendTo(target: number, signal: number): Delivery {
+  if (target === 0) return Delivery.NO_PROCESS; // the agent's own group
+  try {
+    process.kill(target, signal);
+    return Delivery.DELIVERED;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? Delivery.DENIED : Delivery.NO_PROCESS;
+  }
+}
