@@ -17,8 +17,8 @@ export type InstanceNetwork = {
   connect(port: number, done: (result: Socket | Error) => void): () => void;
   /** Has a server of the agent's listen on any port of its loopback, and answers which. */
   listen(server: Server): Promise<number>;
-  /** The user at the other end of a connection within it; undefined if there is none. */
-  uidOfPeer(peerPort: number, ownPort: number): number | undefined;
+  /** The user at the other end of a connection within it, as the kernel knows it; undefined if there is none. */
+  uidOfPeer(socket: Socket): number | undefined;
   /** The user that listens on a port of it; undefined if nobody does. */
   uidOfListener(port: number): number | undefined;
   /** Runs what begins a process: one that is forked before this returns is born in this network. */
@@ -118,6 +118,8 @@ export type ProcessDriver = {
   startReady(kind: ReadyKind, network: InstanceNetwork, onUp: () => void, onGone: () => void): ReadyProcess | undefined;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
   sweepEarlierSessions(): Promise<number>;
+  /** User ids that are not given away again, because something of their last holder may be left. */
+  lostUserIds(): number;
   /** Lets go of what the host keeps for the agent; no instance is left. */
   close(): void;
 };

@@ -182,6 +182,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       kind: 'counter',
       read: () => pool.counts.claimed,
     },
+    user_ids_lost: {
+      doc: 'User ids that are not given away again: a process of their last holder may be left.',
+      kind: 'gauge',
+      read: () => driver.lostUserIds(),
+    },
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
   const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
@@ -274,7 +279,9 @@ async function openDriver(
   log: Log,
 ): Promise<{ readonly driver: ProcessDriver; readonly networks: Networks; release(): Promise<void> }> {
   const examined = await examineHost(dataDir, interpreters, settings);
-  const driver = processDriver({ agentId, ...examined });
+  const onUserLost = (uid: number): void =>
+    log.error('A process of a function could not be ended; its user id is not given away again', { uid });
+  const driver = processDriver({ agentId, ...examined, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
     if (name === 'sandbox') log[available ? 'info' : 'warn']('Functions are kept apart so far', { sandbox: detail });
   }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { OperatorError } from '@evenfall/errors';
 import type { Networks } from '../../ports.ts';
+import { type ConnectionOwners, findConnectionOwners } from './connection-owners.ts';
 import { hostNetwork } from './host-network.ts';
 import { type NetworkTerms, openClosedNetworks, type OpenedNetworks, openPrivateNetworks } from './open-networks.ts';
 
@@ -21,7 +22,7 @@ export async function chooseNetworks(setting: NetworkSetting, terms: NetworkTerm
   switch (setting) {
     case 'host':
       return {
-        networks: sharedNetworks(false, `functions share the host’s network; ${rightsText(terms)}`),
+        networks: sharedNetworks(await findConnectionOwners(), false, `functions share the host’s network; ${rightsText(terms)}`),
         notes: [],
         launchCuts: undefined,
       };
@@ -30,9 +31,9 @@ export async function chooseNetworks(setting: NetworkSetting, terms: NetworkTerm
         throw new OperatorError(`EVENFALL_AGENT_NETWORK is private, which does not work here: ${textOf(error)}`, { cause: error });
       });
     case 'none':
-      return openClosedNetworks().then(chosen, (error: unknown) => {
+      return openClosedNetworks().then(chosen, async (error: unknown) => {
         const detail = `functions have no network; runtimes custom, go1 and web do not start, since the agent cannot enter one: ${textOf(error)}`;
-        return { networks: sharedNetworks(true, detail), notes: [], launchCuts: textOf(error) };
+        return { networks: sharedNetworks(await findConnectionOwners(), true, detail), notes: [], launchCuts: textOf(error) };
       });
   }
 }
@@ -55,8 +56,8 @@ function chosen(opened: OpenedNetworks): ChosenNetworks {
   return { ...opened, launchCuts: undefined };
 }
 
-function sharedNetworks(available: boolean, detail: string): Networks {
-  const network = hostNetwork();
+function sharedNetworks(owners: ConnectionOwners, available: boolean, detail: string): Networks {
+  const network = hostNetwork(owners);
   return {
     ability: { name: 'own-network', available, detail },
     open: () => Promise.resolve(network),

@@ -1,12 +1,12 @@
 import { connect, type AddressInfo } from 'node:net';
 import type { InstanceNetwork } from '../../ports.ts';
 import { type HostPorts, hostPorts } from './host-ports.ts';
-import { uidOfListener, uidOfPeer } from './tcp-table.ts';
+import type { ConnectionOwners } from './connection-owners.ts';
 
 const LOOPBACK = '127.0.0.1';
 
 /** The host's network, which all instances share: ports are given to one at a time. */
-export function hostNetwork(ports: HostPorts = hostPorts()): InstanceNetwork {
+export function hostNetwork(owners: ConnectionOwners, ports: HostPorts = hostPorts()): InstanceNetwork {
   return {
     takePort: ports.take,
     releasePort: ports.release,
@@ -32,8 +32,8 @@ export function hostNetwork(ports: HostPorts = hostPorts()): InstanceNetwork {
       });
       return (server.address() as AddressInfo).port; // it listens on a port
     },
-    uidOfPeer,
-    uidOfListener,
+    uidOfPeer: owners.ofPeer,
+    uidOfListener: owners.ofListener,
     enter: (action) => action(),
     close: () => undefined,
   };

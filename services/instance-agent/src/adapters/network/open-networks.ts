@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Link, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
 import type { Networks } from '../../ports.ts';
 import { claimSubnet, type HoldName } from './claim-subnet.ts';
+import { type ConnectionOwners, findConnectionOwners } from './connection-owners.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type Namespace, openNamespaces } from './namespaces.ts';
 import { tryLink, tryLoopback } from './network-trial.ts';
@@ -33,8 +34,8 @@ type Undo = (() => void | Promise<void>)[];
 /** Networks with nothing in them but their loopback, one for each instance. Throws in words where they cannot be made. */
 export function openClosedNetworks(): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
-    const { libc, spaces } = await open(undo);
-    const make = () => Promise.resolve(ownNetwork(libc, spaces.make(), () => undefined));
+    const { libc, spaces, owners } = await open(undo);
+    const make = () => Promise.resolve(ownNetwork(libc, owners, spaces.make(), () => undefined));
     const first = await make();
     await tryLoopback(first).finally(first.close);
     const detail = 'every instance has a network of its own, with nothing in it but its loopback';
@@ -49,7 +50,7 @@ export function openPrivateNetworks({ subnet, find, mayForward, hold }: NetworkT
     const [ip, nft] = [find('ip'), find('nft')];
     if (ip === undefined) throw new Error('ip (iproute2) is not installed');
     if (nft === undefined) throw new Error('nft (nftables) is not installed');
-    const { libc, spaces } = await open(undo);
+    const { libc, spaces, owners } = await open(undo);
     const share = await claimSubnet(subnet, hold);
     undo.push(share.release);
     const links = linkPool(share);
@@ -70,9 +71,9 @@ export function openPrivateNetworks({ subnet, find, mayForward, hold }: NetworkT
     const make = async () => {
       const link = links.take(isDeviceGone);
       if (!link) return { statusCode: 449, message: 'Every address of this host’s agent is taken: EVENFALL_AGENT_SUBNET' };
-      return ownNetwork(libc, await tied(link), link.release);
+      return ownNetwork(libc, owners, await tied(link), link.release);
     };
-    await tryPrivate(libc, links.take(isDeviceGone), tied);
+    await tryPrivate(libc, owners, links.take(isDeviceGone), tied);
     const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}${namesFault()}`;
     const notes =
       wayOut.switchedOn && mayForward
@@ -91,13 +92,18 @@ async function open(undo: Undo) {
   } catch (error) {
     throw new Error(`the agent may not make networks and enter them (root, CAP_SYS_ADMIN): ${textOf(error)}`, { cause: error });
   }
-  return { libc, spaces };
+  return { libc, spaces, owners: await findConnectionOwners() };
 }
 
-async function tryPrivate(libc: Libc, link: Link | undefined, tied: (link: Link) => Promise<Namespace>): Promise<void> {
+async function tryPrivate(
+  libc: Libc,
+  owners: ConnectionOwners,
+  link: Link | undefined,
+  tied: (link: Link) => Promise<Namespace>,
+): Promise<void> {
   if (!link) throw new Error('devices of another agent have all its addresses');
   const space = await tied(link);
-  const network = ownNetwork(libc, space, link.release);
+  const network = ownNetwork(libc, owners, space, link.release);
   try {
     await tryLoopback(network);
     await tryLink(libc, space, link.ownAddress);

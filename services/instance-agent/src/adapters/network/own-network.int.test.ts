@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import type { InstanceNetwork } from '../../ports.ts';
+import { findConnectionOwners } from './connection-owners.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { openNamespaces } from './namespaces.ts';
 import { ownNetwork } from './own-network.ts';
@@ -21,7 +22,7 @@ describe('A network of its own', { skip: mayMake ? false : 'only root with CAP_S
   before(async () => {
     libc = await openLibc();
     spaces = openNamespaces(libc);
-    network = ownNetwork(libc, spaces.make(), () => undefined);
+    network = ownNetwork(libc, await findConnectionOwners(), spaces.make(), () => undefined);
   });
   after(() => {
     network.close();

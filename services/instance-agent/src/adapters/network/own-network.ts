@@ -3,7 +3,7 @@ import { type AddressInfo, type Server, Socket } from 'node:net';
 import type { InstanceNetwork } from '../../ports.ts';
 import type { Libc } from './libc.ts';
 import type { Namespace } from './namespaces.ts';
-import { uidOfListener, uidOfPeer } from './tcp-table.ts';
+import type { ConnectionOwners } from './connection-owners.ts';
 
 const LOOPBACK = '127.0.0.1';
 /** Told to those who do not want a particular one. */
@@ -14,7 +14,7 @@ const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
 
 /** The network of one instance, which the agent reaches into: a socket stays in the network in which it was made. */
-export function ownNetwork(libc: Libc, space: Namespace, onClose: () => void): InstanceNetwork {
+export function ownNetwork(libc: Libc, owners: ConnectionOwners, space: Namespace, onClose: () => void): InstanceNetwork {
   const taken = new Set<number>();
   let isOpen = true;
   return {
@@ -27,8 +27,8 @@ export function ownNetwork(libc: Libc, space: Namespace, onClose: () => void): I
     releasePort: (port) => void taken.delete(port),
     connect: (port, done) => connectIn(libc, space, port, done),
     listen: (server) => listenIn(libc, space, LOOPBACK, server),
-    uidOfPeer: (peerPort, ownPort) => space.enter(() => uidOfPeer(peerPort, ownPort)),
-    uidOfListener: (port) => space.enter(() => uidOfListener(port)),
+    uidOfPeer: (socket) => space.enter(() => owners.ofPeer(socket)),
+    uidOfListener: (port) => space.enter(() => owners.ofListener(port)),
     enter: (action) => space.enter(action),
     close() {
       if (!isOpen) return;

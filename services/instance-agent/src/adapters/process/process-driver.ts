@@ -55,6 +55,7 @@ export function processDriver({
   onUserLost = () => undefined,
 }: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
+  let lostUserIds = 0;
   const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
   const host: DriverHost = {
     agentId,
@@ -64,7 +65,10 @@ export function processDriver({
     cgroups,
     uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
     openPipe,
-    onUserLost,
+    onUserLost(uid) {
+      lostUserIds += 1;
+      onUserLost(uid);
+    },
   };
   const known: Ability[] = [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities];
   let place: ReadyPlace | undefined;
@@ -86,6 +90,7 @@ export function processDriver({
     },
     startReady: (kind, network, onUp, onGone) =>
       place && startReady(host, place, kind, { id: `ready-${newUuidV7()}`, network, onUp, onGone }),
+    lostUserIds: () => lostUserIds,
     close() {
       cgroups?.close();
     },

@@ -7,6 +7,7 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { MAX_RESULT_BYTES } from '../../../domain/runtime-answer.ts';
 import { eventually } from '@evenfall/testkit';
 import type { Conversation, ConversationEvents } from '../../../ports.ts';
+import { findConnectionOwners } from '../../network/connection-owners.ts';
 import { hostNetwork } from '../../network/host-network.ts';
 import { runtimeApiConversation } from './conversation.ts';
 
@@ -41,7 +42,7 @@ describe('The runtime API of an instance', () => {
     };
     const fn = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, handler: 'h' };
     talk = await runtimeApiConversation(
-      { instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000, network: hostNetwork() },
+      { instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000, network: hostNetwork(await findConnectionOwners()) },
       events,
     );
     url = `http://${talk.variables.fixed['AWS_LAMBDA_RUNTIME_API'] ?? ''}`;
