@@ -229,6 +229,18 @@ static _Noreturn void end_user_alone(const char *uid) {
   exit(count < 0);
 }
 
+/** Everybody of the host may read the command lines of all: after this one there is nothing in it but the name of the program. */
+static char **hidden_copy(int count, char **words) {
+  char **copy = calloc((size_t)count + 1, sizeof *copy);
+  for (int at = 0; copy && at < count; at++) {
+    copy[at] = strdup(words[at]);
+    if (!copy[at]) fail("memory", "command line");
+    if (at > 0) memset(words[at], 0, strlen(words[at]));
+  }
+  if (!copy) fail("memory", "command line");
+  return copy;
+}
+
 int main(int count, char **words) {
   struct plan plan = {.uid = -1, .max_files = -1, .max_processes = -1};
   struct host host;
@@ -236,7 +248,7 @@ int main(int count, char **words) {
   int report[2];
   if (count == 3 && strcmp(words[1], "--end-user") == 0) end_user_alone(words[2]);
   if (count == 3 && strcmp(words[1], "--hold") == 0) hold(words[2]);
-  read_command_line(&plan, count, words);
+  read_command_line(&plan, count, hidden_copy(count, words));
   is_quiet = plan.is_once;
   // With the agent goes the launcher, with the launcher goes init, with init goes everything.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || (plan.parent && getppid() != plan.parent)) exit(125);

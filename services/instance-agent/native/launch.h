@@ -81,6 +81,11 @@ _Noreturn void watch(const struct plan *plan, const struct host *host, struct fa
 
 /** user.c: kills every process of a user and looks again until none is left; returns how many there were, if that is to be counted; -1 if some stay. */
 int end_user(const struct host *host, uid_t uid, int counts);
+/** Makes this process one of that user and nothing else; 0 if it is, for certain. */
+int become(uid_t uid);
+
+/** leftovers.c */
+void remove_leftovers(uid_t uid);
 
 /** What a leader reports: how far it is, or which step failed. */
 struct report {

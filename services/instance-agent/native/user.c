@@ -17,6 +17,13 @@
 
 #define ROUNDS 60
 
+int become(uid_t uid) {
+  uid_t real, effective, saved;
+  if (uid == 0 || setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) return -1;
+  drop_capabilities();
+  return getresuid(&real, &effective, &saved) == 0 && real == uid && effective == uid && saved == uid ? 0 : -1;
+}
+
 /**
  * One call for all there are, so that nothing that forks meanwhile is missed (kill(2), -1). By a child that is that user and nothing else: the kernel
  * looks at the real id too, and at rights, so that a process that only borrows the id would kill everything that root has.
@@ -24,10 +31,7 @@
 static void kill_all_of(uid_t uid) {
   const pid_t killer = fork();
   if (killer == 0) {
-    if (setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) _exit(1);
-    drop_capabilities();
-    uid_t real, effective, saved;
-    if (getresuid(&real, &effective, &saved) != 0 || real != uid || effective != uid || saved != uid || uid == 0) _exit(1);
+    if (become(uid) != 0) _exit(1);
     kill(-1, SIGKILL);
     _exit(0);
   }

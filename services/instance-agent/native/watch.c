@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static _Noreturn void end_all(const struct plan *plan, const struct host *host, 
   if (!family->is_leader_reaped && family->leader) wait_for(family->leader);
   if (family->init) wait_for(family->init);
   const int strays = plan->uid >= 0 && geteuid() == 0 ? end_user(host, (uid_t)plan->uid, family->init == 0) : 0;
+  if (strays >= 0 && plan->uid >= 0 && !(plan->namespaces & CLONE_NEWNS) && !plan->is_init && geteuid() == 0) remove_leftovers((uid_t)plan->uid);
   if (strays < 0) tell("left");
   else tell("gone %d", strays);
   exit(plan->is_once ? family->status : 0);

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ability } from '../../domain/ability.ts';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
@@ -44,7 +44,11 @@ const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 /** Makes the agent's folders and finds out by trying what this host can do; takes about five short processes. `dataDir` exists and is without links. */
 export async function examineHost(dataDir: string, interpreters: Interpreters, settings: HostSettings): Promise<ExaminedHost> {
   const [temporaryRoot, codeRoot] = [join(dataDir, 'tmp'), join(dataDir, 'code')];
-  for (const folder of [temporaryRoot, codeRoot]) mkdirSync(folder, { recursive: true });
+  for (const folder of [temporaryRoot, codeRoot]) {
+    mkdirSync(folder, { recursive: true });
+    // Passed through, not looked into: the name of a package is the digest of its code, which nobody knows who does not have it.
+    if (process.getuid?.() === 0) chmodSync(folder, 0o711);
+  }
   const launcher = findLauncher();
   const sandbox = settings.sandbox ?? 'auto';
   const range = uidRangeOf(settings.uids ?? DEFAULT_UIDS);

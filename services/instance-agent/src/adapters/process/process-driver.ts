@@ -79,7 +79,7 @@ export function processDriver({
       const count = await sweepAgent(agentId, temporaryRoot, launch.ownUsers ? uids : undefined);
       // Nobody is left to use it.
       await removeFolder(temporaryRoot, { recursive: true, force: true });
-      mkdirSync(temporaryRoot, { recursive: true });
+      mkdirSync(temporaryRoot, { recursive: true, mode: 0o711 });
       return count;
     },
     async prepareReady(perKind) {

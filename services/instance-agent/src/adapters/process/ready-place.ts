@@ -53,10 +53,9 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
     channel.on('error', () => undefined); // its exit is the news
     const ended = new Promise<number | string | null>((resolve) => {
       const control = openControl(looking.stdio[4] as Duplex, {
-        async onStarted() {
+        onStarted() {
           channel.write(releaseBytes({}));
-          if (!(await control.show(basename(codeDir)))) resolve('mount refused');
-          channel.write('look\n');
+          void control.show(basename(codeDir)).then((isShown) => (isShown ? channel.write('look\n') : resolve('mount refused')));
         },
         onExited: (code, signal) => setImmediate(() => resolve(code ?? signal)),
         onFault: resolve,

@@ -76,7 +76,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     inner,
     channel,
     control: child.stdio[4] as Duplex, // as above
-    outputs: [out?.source ?? (child.stdio[1] as Readable), err?.source ?? (child.stdio[2] as Readable)],
+    outputs: [out?.source ?? child.stdio[1], err?.source ?? child.stdio[2]],
     becameId: () => ahead?.becameId(),
   });
   if (inner)

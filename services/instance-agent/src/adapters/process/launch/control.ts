@@ -68,7 +68,9 @@ export function openControl(socket: Duplex, events: LauncherEvents): Control {
         socket.write(`show ${codeName}\n`);
       });
     },
-    end: () => void (socket.destroyed || socket.write('end\n')),
+    end() {
+      if (!socket.destroyed) socket.write('end\n');
+    },
     gone,
   };
 }

@@ -1,0 +1,136 @@
+// The shape of the agent's container image: root without CAP_SYS_ADMIN, so that a user of its own is all that keeps a function apart.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import { Containment } from '@evenfall/contracts/v1/termination';
+import { foldersDownTo } from './domain/mount-plan.ts';
+import { listPids } from './adapters/process/proc-fs.ts';
+import { type Host, isAlive, startHost } from './testing/host.ts';
+
+const isRoot = process.getuid?.() === 0;
+/** CAP_SYS_ADMIN (linux/capability.h). */
+const mayMount = (BigInt(`0x${/^CapEff:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`) & (1n << 21n)) !== 0n;
+const PYTHON = { runtime: 'python3', handler: 'index.handler' };
+
+const here = fileURLToPath(import.meta.url);
+/** Functions have to get to the runtimes, which nobody puts back for them. */
+const isClosed = foldersDownTo(here).some((folder) => (lstatSync(folder).mode & 0o001) === 0 && folder !== here);
+const why = !isRoot ? 'only root can give away users' : isClosed && 'this repository lies in a folder that others may not enter';
+
+if (isRoot && mayMount) {
+  it('A function without mounts of its own: the tests below, by a process that may not mount', { skip: why }, () => {
+    const args = ['--bounding-set=-sys_admin', '--', process.execPath, '--test-force-exit', here];
+    const { status, stdout, stderr } = spawnSync('setpriv', args, {
+      encoding: 'utf8',
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined, PATH: '/usr/bin:/bin' },
+      timeout: 120_000,
+    });
+    assert.equal(status, 0, `${stdout}${stderr}`);
+    assert.match(stdout, /pass [1-9]/);
+  });
+} else
+  describe('A function without mounts of its own', { skip: why }, () => {
+    let host: Host;
+    let dataDir: string;
+    before(async () => {
+      // Not below the private /tmp of anybody: functions have to get to their code.
+      dataDir = mkdtempSync('/var/lib/evenfall-agent-');
+      spawnSync('chmod', ['0711', dataDir]);
+      host = await startHost({ dataDir });
+    });
+    after(async () => {
+      await host.dispose();
+      rmSync(dataDir, { recursive: true, force: true });
+    });
+    const python = (body: string): Record<string, string> => ({
+      'index.py': `SECRET = "key-in-source"\nimport errno, os, time\ndef handler(e, c):\n${body.replace(/^/gm, '    ')}\n`,
+    });
+    const resultOf = async (files: Record<string, string>, payload: unknown = {}): Promise<unknown> => {
+      const ended = await host.ended(host.run(await host.start(PYTHON, files), payload));
+      assert.equal(ended.outcome, Outcome.RETURNED, ended.error.toString());
+      return JSON.parse(ended.result.toString());
+    };
+
+    it('has a user, no rights and a filter all the same', async () => {
+      const abilities = host.agent.abilities.filter(({ available }) => available).map(({ name }) => name);
+      for (const name of ['sandbox', 'own-users', 'system-calls', 'complete-end']) assert.ok(abilities.includes(name), name);
+      assert.equal(abilities.includes('private-tmp'), false);
+      const status = String(await resultOf(python('return open("/proc/self/status").read()')));
+      assert.match(status, /^CapBnd:\s+0+$/m);
+      assert.match(status, /^Seccomp:\s+2$/m);
+    });
+
+    it('reads no package of another, nor learns where it is', async () => {
+      const victim = await host.start(PYTHON, python('print("up", flush=True)\ntime.sleep(60)'));
+      const id = host.run(victim);
+      await host.line(id, 'up');
+      const look = [
+        'own = os.path.dirname(os.path.abspath(__file__))',
+        'found = []',
+        'try: found += [n for n in os.listdir(os.path.dirname(own)) if n != os.path.basename(own)]',
+        'except OSError as f: found.append(errno.errorcode[f.errno])',
+        'for pid in filter(str.isdigit, os.listdir("/proc")):',
+        '    try: text = open("/proc/%s/cmdline" % pid).read()',
+        '    except OSError: continue',
+        '    if os.path.dirname(own) in text: found.append(text)',
+        'return found',
+      ];
+      assert.deepEqual(await resultOf(python(look.join('\n'))), ['EACCES']);
+      host.stop(id, 'FORCE');
+      await host.ended(id);
+    });
+
+    it('leaves nothing in the folders that all share', async () => {
+      const mark = `evenfall-left-${process.pid}`;
+      const code = [
+        `os.makedirs("/tmp/${mark}/a/b", mode=0o777)`,
+        `open("/tmp/${mark}/a/b/file", "w").write("for the next one")`,
+        `os.chmod("/tmp/${mark}/a", 0)`,
+        `open("/var/tmp/${mark}", "w").close()`,
+        `open("/dev/shm/${mark}", "w").close()`,
+        `os.symlink("/etc", "/tmp/${mark}-link")`,
+        'return 1',
+      ];
+      const instance = await host.start(PYTHON, python(code.join('\n')));
+      assert.equal((await host.ended(host.run(instance))).statusCode, 200);
+      host.send({ stopInstances: [{ instanceId: instance, cause: 0 }] });
+      await host.gone(instance);
+      for (const path of [`/tmp/${mark}`, `/var/tmp/${mark}`, `/dev/shm/${mark}`, `/tmp/${mark}-link`])
+        assert.equal(existsSync(path), false, path);
+      assert.ok(existsSync('/etc/passwd'));
+    });
+
+    it('ends with its user, whatever it forks and however it hides', async () => {
+      const code = [
+        'import ctypes',
+        'for _ in range(5):',
+        '    if os.fork() == 0:',
+        '        os.setsid()',
+        '        if os.fork(): os._exit(0)',
+        '        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)',
+        '        while True:',
+        '            if os.fork(): os._exit(0)', // it runs away from whoever looks
+        'print("up", os.getuid(), flush=True)',
+        'time.sleep(60)',
+      ];
+      const id = host.run(await host.start(PYTHON, python(code.join('\n'))));
+      const uid = Number((await host.line(id, /^up/)).line?.text.split(' ')[1]);
+      host.stop(id, 'FORCE');
+      const ended = await host.ended(id);
+      assert.deepEqual([ended.outcome, ended.stop?.containment], [Outcome.FORCE_KILLED, Containment.USER]);
+      const left = listPids().filter((pid) => isAlive(pid) && statusOf(pid).includes(`\nUid:\t${uid}\t`));
+      assert.deepEqual(left, []);
+    });
+  });
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(join('/proc', String(pid), 'status'), 'latin1');
+  } catch {
+    return ''; // it has just ended
+  }
+}
