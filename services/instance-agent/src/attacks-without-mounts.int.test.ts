@@ -1,4 +1,4 @@
-// The shape of the agent's container image: root without CAP_SYS_ADMIN, so that a user of its own is all that keeps a function apart.
+// The shape of the agent's container image: root with six capabilities, so that a user of its own is all that keeps a function apart.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -23,7 +23,7 @@ const why = !isRoot ? 'only root can give away users' : isClosed && 'this reposi
 
 if (isRoot && mayMount) {
   it('A function without mounts of its own: the tests below, by a process that may not mount', { skip: why }, () => {
-    const args = ['--bounding-set=-sys_admin', '--', process.execPath, '--test-force-exit', here];
+    const args = ['--bounding-set=-all,+chown,+dac_override,+kill,+setgid,+setpcap,+setuid', '--', process.execPath, '--test-force-exit', here];
     const { status, stdout, stderr } = spawnSync('setpriv', args, {
       encoding: 'utf8',
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, PATH: '/usr/bin:/bin' },
