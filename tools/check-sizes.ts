@@ -4,7 +4,7 @@ import { globSync } from 'node:fs';
 import { ROOT } from './run.ts';
 
 const MOST = 400;
-const files = globSync(['{services,libs,tools,test,bench,runtimes}/**/*.{ts,mjs,py,sql}', 'proto/**/*.proto'], {
+const files = globSync(['{services,libs,tools,test,bench,runtimes}/**/*.{ts,mjs,py,sql,c,h}', 'proto/**/*.proto'], {
   cwd: ROOT,
   exclude: (path) => /node_modules|src\/gen/.test(path),
 });

@@ -169,6 +169,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           logSpoolMb: config.agentLogSpoolMb,
           parallelStarts: config.agentParallelStarts,
           sandbox: config.agentSandbox,
+          host,
           network: config.agentNetwork,
           subnet: config.agentSubnet,
           uids: config.agentUids,

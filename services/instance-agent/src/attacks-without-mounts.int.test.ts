@@ -23,7 +23,13 @@ const why = !isRoot ? 'only root can give away users' : isClosed && 'this reposi
 
 if (isRoot && mayMount) {
   it('A function without mounts of its own: the tests below, by a process that may not mount', { skip: why }, () => {
-    const args = ['--bounding-set=-all,+chown,+dac_override,+kill,+setgid,+setpcap,+setuid', '--', process.execPath, '--test-force-exit', here];
+    const args = [
+      '--bounding-set=-all,+chown,+dac_override,+kill,+setgid,+setpcap,+setuid',
+      '--',
+      process.execPath,
+      '--test-force-exit',
+      here,
+    ];
     const { status, stdout, stderr } = spawnSync('setpriv', args, {
       encoding: 'utf8',
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, PATH: '/usr/bin:/bin' },

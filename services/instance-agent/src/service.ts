@@ -63,6 +63,8 @@ export type InstanceAgentSettings = {
   readonly parallelStarts?: number | undefined;
   /** How instances are kept apart, their networks and addresses, and the user ids they may have; as in `config.ts`. */
   readonly sandbox?: Sandbox | undefined;
+  /** Where the platform listens: beyond loopback no function runs without walls unless `sandbox` says so. */
+  readonly host?: string | undefined;
   readonly network?: 'host' | 'private' | 'none' | undefined;
   readonly subnet?: string | undefined;
   readonly uids?: string | undefined;
@@ -283,7 +285,9 @@ async function openDriver(
     log.error('A process of a function could not be ended; its user id is not given away again', { uid });
   const driver = processDriver({ agentId, ...examined, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
-    if (name === 'sandbox') log[available ? 'info' : 'warn']('Functions are kept apart so far', { sandbox: detail });
+    if (name !== 'sandbox') continue;
+    if (available) log.info('Functions are kept apart', { sandbox: detail });
+    else log.warn('Functions can read the access key, and whatever else this user can', { sandbox: detail });
   }
   for (const note of examined.notes) log.warn(note);
   return { driver, networks: examined.networks, release: examined.release };

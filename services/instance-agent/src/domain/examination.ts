@@ -2,19 +2,17 @@ import type { Ability } from './ability.ts';
 
 /** What an operator can do about what a host cannot. */
 const ADVICE: Readonly<Record<string, string>> = {
-  sandbox: 'Run the agent as root, or install bubblewrap and allow user namespaces; until then run only code you trust.',
-  'own-users':
-    'Run the agent as root (in a container: with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE) and install util-linux.',
-  'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN), or use bubblewrap.',
-  bubblewrap:
-    'Install bubblewrap; as an ordinary user also allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0).',
+  sandbox:
+    'Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), or run the agent as root; until then run only code you trust.',
+  'own-users': 'Run the agent as root (in a container: with CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL, CAP_DAC_OVERRIDE).',
+  'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN).',
+  bubblewrap: 'Nothing needs it: EVENFALL_AGENT_SANDBOX=process has the same walls. To use it all the same, install it.',
   'own-network':
     'EVENFALL_AGENT_NETWORK=none gives every instance a network of its own (CAP_SYS_ADMIN), private one with a way out as well (CAP_NET_ADMIN, iproute2 and nftables): then every web function has the port it wants.',
-  'parent-death': 'Install util-linux 2.33 or newer (setpriv).',
   'complete-end': 'Linux 5.14 or newer with cgroup v2 mounted, and a tree the agent may write to (systemd: Delegate=yes).',
   'memory-limit': 'Give the agent a writable cgroup with the memory controller (systemd: Delegate=memory pids).',
   'process-limit': 'Give the agent a writable cgroup with the pids controller, or run it as root.',
-  'ready-processes': 'Install util-linux; behind bubblewrap they need root. Instances start without them, only later.',
+  'ready-processes': 'Use EVENFALL_AGENT_SANDBOX=process. Instances start without them, only later.',
   python3: 'Install python3, or name one with EVENFALL_AGENT_PYTHON.',
   disk: 'Make room: code, logs that wait, and without a private /tmp the functions’ files lie here.',
 };

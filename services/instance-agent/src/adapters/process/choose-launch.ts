@@ -14,6 +14,8 @@ export type SandboxWish = {
   readonly sandbox: Sandbox;
   /** Set if the launch is to take the network away, since the agent cannot give instances one of their own: why it cannot. */
   readonly cutsNetwork: string | undefined;
+  /** Whether the platform is reached from this host alone: only then may an ordinary user's functions run without walls unless that was asked for. */
+  readonly isLocal: boolean;
   /** User ids that are this agent's alone to give away; undefined if it is not root. */
   readonly uids: { readonly first: number; readonly last: number } | undefined;
 };
@@ -86,7 +88,7 @@ function candidates(wish: SandboxWish, host: HostFolders): Candidates {
   };
 }
 
-function choose({ sandbox, uids }: SandboxWish, tried: Candidates): Candidate {
+function choose({ sandbox, uids, isLocal }: SandboxWish, tried: Candidates): Candidate {
   if (sandbox === 'none') return tried.none;
   if (sandbox === 'bubblewrap') {
     if (tried.boxed.fault === undefined) return tried.boxed;
@@ -94,7 +96,8 @@ function choose({ sandbox, uids }: SandboxWish, tried: Candidates): Candidate {
   }
   if (tried.namespaces.fault === undefined) return tried.namespaces;
   if (uids !== undefined && tried.users.fault === undefined) return tried.users;
-  if (uids === undefined && sandbox === 'auto') return tried.boxed.fault === undefined ? tried.boxed : tried.none;
+  if (sandbox === 'auto' && uids === undefined && tried.boxed.fault === undefined) return tried.boxed;
+  if (sandbox === 'auto' && uids === undefined && isLocal) return tried.none;
   const why =
     uids === undefined ? tried.namespaces.fault : `${tried.namespaces.fault}; and with a user for each alone: ${tried.users.fault}`;
   throw new OperatorError(

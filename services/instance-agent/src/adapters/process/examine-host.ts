@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ability } from '../../domain/ability.ts';
+import { isLoopback } from '@evenfall/config';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
 import type { Networks } from '../../ports.ts';
 import { chooseNetworks, type NetworkSetting } from '../network/choose-networks.ts';
@@ -20,6 +21,8 @@ export type HostSettings = {
   readonly subnet?: string | undefined;
   readonly uids?: string | undefined;
   readonly searchPath?: string | undefined;
+  /** Where the platform's doors listen; of this host alone without one. */
+  readonly host?: string | undefined;
 };
 
 export type ExaminedHost = {
@@ -62,7 +65,8 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   try {
     const chosen = await chooseNetworks(settings.network ?? 'host', networkTermsOf(settings, true));
     networks = chosen.networks;
-    const wish = { sandbox, cutsNetwork: chosen.launchCuts, uids: claimed } as const;
+    const isLocal = settings.host === undefined || isLoopback(settings.host);
+    const wish = { sandbox, isLocal, cutsNetwork: chosen.launchCuts, uids: claimed } as const;
     const choice = chooseLaunch(wish, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     const abilities = [networks.ability, ...hostAbilities(dataDir, interpreters)];
     const openPipe = await findPipes();
