@@ -11,6 +11,7 @@ const ADVICE: Readonly<Record<string, string>> = {
     'EVENFALL_AGENT_NETWORK=none gives every instance a network of its own (CAP_SYS_ADMIN), private one with a way out as well (CAP_NET_ADMIN, iproute2 and nftables): then every web function has the port it wants.',
   'complete-end': 'Linux 5.14 or newer with cgroup v2 mounted, and a tree the agent may write to (systemd: Delegate=yes).',
   'memory-limit': 'Give the agent a writable cgroup with the memory controller (systemd: Delegate=memory pids).',
+  'cpu-share': 'Give the agent a writable cgroup with the cpu controller (systemd: Delegate=cpu memory pids).',
   'process-limit': 'Give the agent a writable cgroup with the pids controller, or run it as root.',
   'ready-processes': 'Use EVENFALL_AGENT_SANDBOX=process. Instances start without them, only later.',
   python3: 'Install python3, or name one with EVENFALL_AGENT_PYTHON.',

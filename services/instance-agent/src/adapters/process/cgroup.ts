@@ -23,6 +23,7 @@ export type Cgroups = {
   /** Which controllers bound an instance. */
   readonly memory: boolean;
   readonly pids: boolean;
+  readonly cpu: boolean;
   /** Whether everything in one can be killed at once. */
   readonly kills: boolean;
   /** Makes one; undefined if that fails. */
@@ -40,6 +41,7 @@ export function openCgroups(name: string): Cgroups | undefined {
   return {
     memory: controllers.some(({ memory }) => memory),
     pids: controllers.some(({ pids }) => pids),
+    cpu: controllers.some(({ cpu }) => cpu),
     kills: controllers[0]?.version === 2,
     close() {
       for (const { root } of controllers) tried(() => rmdirSync(root));

@@ -2,7 +2,12 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { join } from 'node:path';
 
 /** What bounds one instance and can tell that it did. */
-export type Limits = { readonly memoryBytes: number; readonly processes: number };
+export type Limits = {
+  readonly memoryBytes: number;
+  readonly processes: number;
+  /** Of processor time, where there is not enough for all; 1 is that of a function of 128 MB. */
+  readonly cpuShare: number;
+};
 
 /** A folder of a cgroup hierarchy in which instances get one each. */
 export type Controller = {
@@ -10,7 +15,19 @@ export type Controller = {
   readonly root: string;
   readonly memory: boolean;
   readonly pids: boolean;
+  readonly cpu: boolean;
 };
+
+/** What one share is in the kernel's numbers, of which the least and the most differ by version (cgroups(7)). */
+const CPU_NUMBERS = {
+  1: { file: 'cpu.shares', one: 1024, least: 2, most: 262_144 },
+  2: { file: 'cpu.weight', one: 100, least: 1, most: 10_000 },
+} as const;
+/**
+ * All functions of a host together, whatever they fork: a process that is in no group of its own, such as the platform's or a database's, counts one.
+ * Less would take from functions what they need under full load, where they use about a quarter of two processors.
+ */
+const CPU_SHARE_OF_ALL = 2;
 
 export const quietly = <T>(action: () => T): T | undefined => {
   try {
@@ -30,27 +47,33 @@ export function tried(action: () => unknown): boolean {
   }
 }
 
-/** The hierarchies of this host in which the agent can make groups of its own: v2 with `cgroup.kill` (Linux 5.14), and v1's memory and pids. */
+/** The hierarchies of this host in which the agent can make groups of its own: v2 with `cgroup.kill` (Linux 5.14), and v1's memory, pids and cpu. */
 export function openControllers(name: string): Controller[] {
   const mounts = (quietly(() => readFileSync('/proc/mounts', 'utf8')) ?? '').split('\n').map((line) => line.split(' '));
   return mounts.flatMap(([, path = '', type = '', options = '']): Controller[] => {
     const has = (controller: string): boolean => type === 'cgroup' && options.split(',').includes(controller);
-    if (type !== 'cgroup2' && !has('memory') && !has('pids')) return [];
+    if (type !== 'cgroup2' && !has('memory') && !has('pids') && !has('cpu')) return [];
     const root = join(path, 'evenfall', name);
     if (!tried(() => mkdirSync(root, { recursive: true }))) return [];
     if (!tried(() => readFileSync(join(root, 'cgroup.procs')))) return [];
     removeLeftovers(root);
-    if (type !== 'cgroup2') return [{ version: 1, root, memory: has('memory'), pids: has('pids') } as const];
+    const all = join(path, 'evenfall');
+    if (type !== 'cgroup2') {
+      if (has('cpu')) setCpuShare(1, all, CPU_SHARE_OF_ALL);
+      return [{ version: 1, root, memory: has('memory'), pids: has('pids'), cpu: has('cpu') } as const];
+    }
     if (!quietly(() => readdirSync(root))?.includes('cgroup.kill')) return [];
-    const memory = delegate([path, join(path, 'evenfall'), root], 'memory');
-    return [{ version: 2, root, memory, pids: delegate([path, join(path, 'evenfall'), root], 'pids') } as const];
+    const [memory, pids, cpu] = ['memory', 'pids', 'cpu'].map((controller) => delegate([path, all, root], controller));
+    if (cpu) setCpuShare(2, all, CPU_SHARE_OF_ALL);
+    return [{ version: 2, root, memory: memory === true, pids: pids === true, cpu: cpu === true } as const];
   });
 }
 
 /** Writes the limits of a new group. A number the kernel refuses is left out: it is one bound of several. */
-export function setLimits(controller: Controller, group: string, { memoryBytes, processes }: Limits): void {
+export function setLimits(controller: Controller, group: string, { memoryBytes, processes, cpuShare }: Limits): void {
   const write = (file: string, text: string): boolean => tried(() => writeFileSync(join(group, file), text));
   if (controller.pids) write('pids.max', String(processes));
+  if (controller.cpu) setCpuShare(controller.version, group, cpuShare);
   if (!controller.memory) return;
   if (controller.version === 1) {
     write('memory.limit_in_bytes', String(memoryBytes));
@@ -58,6 +81,11 @@ export function setLimits(controller: Controller, group: string, { memoryBytes, 
     write('memory.max', String(memoryBytes));
     write('memory.oom.group', '1');
   }
+}
+
+function setCpuShare(version: 1 | 2, group: string, share: number): void {
+  const { file, one, least, most } = CPU_NUMBERS[version];
+  tried(() => writeFileSync(join(group, file), String(Math.min(most, Math.max(least, Math.round(one * share))))));
 }
 
 /** Processes the kernel has killed in a group because its memory was full. */

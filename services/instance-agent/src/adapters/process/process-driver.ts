@@ -123,6 +123,12 @@ function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[
       'no writable memory controller: memory is looked at four times a second, and no oftener',
     ),
     ability(
+      'cpu-share',
+      cgroups?.cpu === true,
+      'instances share the processor by their memory, and all of them together cannot take it from the platform',
+      'no writable cpu controller: a function that forks takes as much of the processor as it has processes',
+    ),
+    ability(
       'process-limit',
       cgroups?.pids === true || ownUsers || isBoxed,
       `an instance has ${MAX_PROCESSES} processes at most`,

@@ -5,6 +5,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { StartFault } from '../../domain/instance-life.ts';
 import type { ProcessEvents, ProcessSpec } from '../../ports.ts';
 import type { InstanceCgroup } from './cgroup.ts';
+import type { Limits } from './controllers.ts';
 import { environmentOf } from './environment.ts';
 import { innerLeader } from './inner-leader.ts';
 import { hasPrivateTmp, launchWords, MAX_PROCESSES } from './launch/launch.ts';
@@ -14,6 +15,7 @@ import type { DriverHost } from './process-driver.ts';
 import { closeSinks } from './pipes.ts';
 
 const MB = 1024 * 1024;
+const MB_PER_CPU_SHARE = 128;
 /** Above the function's memory, for what is not resident in it: the watch from outside is the exact limit, this one stops what is faster than it. */
 const MEMORY_MARGIN_BYTES = 64 * MB;
 
@@ -110,8 +112,12 @@ async function joinFromOutside(
   else giveUp();
 }
 
-function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): { memoryBytes: number; processes: number } {
-  return { memoryBytes: fn.memoryMb * MB + (hasPrivateTmp(launch) ? TMP_BYTES : 0) + MEMORY_MARGIN_BYTES, processes: MAX_PROCESSES };
+function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): Limits {
+  return {
+    memoryBytes: fn.memoryMb * MB + (hasPrivateTmp(launch) ? TMP_BYTES : 0) + MEMORY_MARGIN_BYTES,
+    processes: MAX_PROCESSES,
+    cpuShare: fn.memoryMb / MB_PER_CPU_SHARE,
+  };
 }
 
 /** The instance's own: its mounts are put together in it, or it is its `TMPDIR`. */
