@@ -87,8 +87,6 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     onFault: (text) => exited(null, null, text),
   });
   const outputs = watchOutputs(of);
-  channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
-  channel.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
   child.on('error', (error) => exited(null, null, error.message));
   const over = new Promise<void>((resolve) => {
     const isOver = (code: number | null, signal: string | null): void => {
@@ -204,14 +202,15 @@ function giveBack({ uids, onUserLost }: DriverHost, uid: number, isProven: boole
   else onUserLost(uid);
 }
 
-/** Reads what a function writes; `ended` waits for the rest once nothing can write any more, bounded should a stranger hold a pipe open. */
-function watchOutputs({ outputs, events }: Launched): { ended(): Promise<void> } {
-  const names = ['stdout', 'stderr'] as const;
-  const closed = outputs.map((stream, at) => {
-    if (!stream) return Promise.resolve();
-    stream.on('data', (chunk: Buffer) => events.onOutput(names[at] ?? 'stderr', chunk));
-    stream.on('error', () => undefined);
-    return new Promise<void>((resolve) => stream.on('close', resolve));
+/** Reads what a function says; `ended` waits for the rest once nothing can write any more, bounded should a stranger hold an end open. */
+function watchOutputs({ outputs, channel, events }: Launched): { ended(): Promise<void> } {
+  const [stdout, stderr] = outputs;
+  stdout?.on('data', (chunk: Buffer) => events.onOutput('stdout', chunk));
+  stderr?.on('data', (chunk: Buffer) => events.onOutput('stderr', chunk));
+  channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
+  const closed = [...outputs, channel].map((stream) => {
+    stream?.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
+    return stream && new Promise<void>((resolve) => stream.on('close', resolve));
   });
   return { ended: () => Promise.race([Promise.all(closed), pause(OUTPUT_WITHIN_MS)]).then(() => undefined) };
 }
