@@ -208,9 +208,9 @@ function watchOutputs({ outputs, channel, events }: Launched): { ended(): Promis
   stdout?.on('data', (chunk: Buffer) => events.onOutput('stdout', chunk));
   stderr?.on('data', (chunk: Buffer) => events.onOutput('stderr', chunk));
   channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
-  const closed = [...outputs, channel].map((stream) => {
+  const closed = [...outputs, channel].flatMap((stream) => {
     stream?.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
-    return stream && new Promise<void>((resolve) => stream.on('close', resolve));
+    return stream ? [new Promise<void>((resolve) => stream.on('close', resolve))] : [];
   });
   return { ended: () => Promise.race([Promise.all(closed), pause(OUTPUT_WITHIN_MS)]).then(() => undefined) };
 }
