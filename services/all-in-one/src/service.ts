@@ -172,6 +172,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           host,
           network: config.agentNetwork,
           subnet: config.agentSubnet,
+          networkAllow: config.agentNetworkAllow,
           uids: config.agentUids,
           codeCacheMb: config.agentCodeCacheMb,
           ready: config.agentReady,

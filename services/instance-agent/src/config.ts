@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { choice, duration, integer, readSettings, text } from '@evenfall/config';
+import { choice, duration, integer, list, readSettings, text } from '@evenfall/config';
 import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings } from '@evenfall/service-main/settings';
 
 /** Settings of the instance agent. */
@@ -62,6 +62,13 @@ export const agentSettings = {
     fallback: '10.213.0.0/16',
     pattern: /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
     form: 'the first address of a private range, "/" and its bits, from 8 to 22',
+  }),
+  networkAllow: list({
+    name: 'EVENFALL_AGENT_NETWORK_ALLOW',
+    doc: 'Private ranges that functions with a `private` network may reach, such as that of a database; all others, the host itself and a cloud’s metadata are closed to them.',
+    fallback: undefined,
+    pattern: /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}\/(3[0-2]|[12]?\d)$/,
+    form: 'addresses with "/" and their bits, with "," between them',
   }),
   uids: text({
     name: 'EVENFALL_AGENT_UIDS',

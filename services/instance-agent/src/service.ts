@@ -67,6 +67,7 @@ export type InstanceAgentSettings = {
   readonly host?: string | undefined;
   readonly network?: 'host' | 'private' | 'none' | undefined;
   readonly subnet?: string | undefined;
+  readonly networkAllow?: readonly string[] | undefined;
   readonly uids?: string | undefined;
   /** Megabytes of unpacked packages that are kept. Default 4096. */
   readonly codeCacheMb?: number | undefined;

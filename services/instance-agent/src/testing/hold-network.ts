@@ -10,6 +10,7 @@ const { networks } = await openPrivateNetworks({
   subnet: process.argv[2] ?? '',
   find,
   mayForward: true,
+  allowed: [],
   hold: (name) => holdFile(findLauncher(), name),
 });
 const network = await networks.open();

@@ -76,7 +76,7 @@ export type Host = {
 };
 
 export async function startHost(
-  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'subnet' | 'uids' | 'codeCacheMb' | 'ready'> & {
+  given: Pick<InstanceAgentSettings, 'sandbox' | 'network' | 'networkAllow' | 'subnet' | 'uids' | 'codeCacheMb' | 'ready'> & {
     leaseMs?: number;
     dataDir?: string;
     agentId?: string;

@@ -18,6 +18,8 @@ export type NetworkTerms = {
   readonly find: (name: string) => string | undefined;
   /** Whether this host may be made to pass packets on; else it is only looked whether it could be. */
   readonly mayForward: boolean;
+  /** Private ranges, `a.b.c.d/bits`, that functions may reach all the same. */
+  readonly allowed: readonly string[];
   /** Claims names among the agents of this host. */
   readonly hold: HoldName;
 };
@@ -44,7 +46,7 @@ export function openClosedNetworks(): Promise<OpenedNetworks> {
 }
 
 /** Networks with a way out through this host, one for each instance. Throws in words where they cannot be made. */
-export function openPrivateNetworks({ subnet, find, mayForward, hold }: NetworkTerms): Promise<OpenedNetworks> {
+export function openPrivateNetworks({ subnet, find, mayForward, allowed, hold }: NetworkTerms): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
     subnetOf(subnet); // what cannot be read is said first, whatever else is missing
     const [ip, nft] = [find('ip'), find('nft')];
@@ -54,7 +56,7 @@ export function openPrivateNetworks({ subnet, find, mayForward, hold }: NetworkT
     const share = await claimSubnet(subnet, hold);
     undo.push(share.release);
     const links = linkPool(share);
-    const wayOut = openWayOut(nft, share, mayForward);
+    const wayOut = openWayOut(nft, share, { mayForward, allowed, nameServers: nameServers().reachable });
     undo.push(wayOut.close);
     const tied = async (link: Link) => {
       let space: Namespace | undefined;
@@ -147,18 +149,22 @@ async function undoAll(undo: Undo): Promise<void> {
   if (faults.length > 0) throw faults[0];
 }
 
-/** A name server on the host's loopback is not there in another network. */
-function namesFault(): string {
+/** Those of the host, and which of them another network reaches: not one on the host's loopback. */
+function nameServers(): { readonly all: string[]; readonly reachable: string[] } {
   let text = '';
   try {
     text = readFileSync('/etc/resolv.conf', 'utf8');
   } catch {
     // without it the loopback is asked too (resolv.conf(5))
   }
-  const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server]) => server ?? '');
-  const reachable = servers.filter((server) => !server.startsWith('127.') && !server.includes(':'));
+  const all = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server]) => server ?? '');
+  return { all, reachable: all.filter((server) => /^\d+(\.\d+){3}$/.test(server) && !server.startsWith('127.')) };
+}
+
+function namesFault(): string {
+  const { all, reachable } = nameServers();
   if (reachable.length > 0) return '';
-  const what = servers.length === 0 ? 'no server' : `${servers.join(', ')}, which it cannot reach`;
+  const what = all.length === 0 ? 'no server' : `${all.join(', ')}, which it cannot reach`;
   return `; names cannot be looked up in it: /etc/resolv.conf names ${what}`;
 }
 

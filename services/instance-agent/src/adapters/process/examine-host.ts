@@ -19,6 +19,7 @@ export type HostSettings = {
   readonly sandbox?: SandboxWish['sandbox'] | undefined;
   readonly network?: NetworkSetting | undefined;
   readonly subnet?: string | undefined;
+  readonly networkAllow?: readonly string[] | undefined;
   readonly uids?: string | undefined;
   readonly searchPath?: string | undefined;
   /** Where the platform's doors listen; of this host alone without one. */
@@ -78,12 +79,13 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   }
 }
 
-export function networkTermsOf({ subnet, searchPath }: HostSettings, mayForward: boolean): NetworkTerms {
+export function networkTermsOf({ subnet, networkAllow, searchPath }: HostSettings, mayForward: boolean): NetworkTerms {
   const path = `${searchPath ?? DEFAULT_SEARCH_PATH}:/usr/sbin:/usr/bin:/sbin:/bin`;
   return {
     subnet: subnet ?? DEFAULT_SUBNET,
     find: (name) => findProgram(path, name),
     mayForward,
+    allowed: networkAllow ?? [],
     hold: (name) => holdFile(findLauncher(), name),
   };
 }
