@@ -99,4 +99,25 @@ describe('Stopping everything', { timeout: 240_000 }, () => {
       dir.remove();
     }
   });
+
+  it('is no loss of what runs when all of it stands still for longer than a lease', async () => {
+    const dir = tempDir('standing');
+    try {
+      const stack = await startStack({ dataDir: dir.path, env: { EVENFALL_LEASE: '1s' } });
+      await stack.rest.deploy(
+        { name: 'works', runtime: 'python3', handler: 'index.handler', timeout: '60s' },
+        { 'index.py': 'import time\ndef handler(e, c):\n    print("working", flush=True)\n    time.sleep(e["seconds"])\n    return "done"\n' },
+      );
+      const id = await begin(stack, 'works', { seconds: 5 });
+      process.kill(stack.pid, 'SIGSTOP');
+      const sinceMs = Date.now();
+      await eventually(() => Date.now() - sinceMs > 3_500, 10_000);
+      process.kill(stack.pid, 'SIGCONT');
+      const event = await stack.rest.ended(id, 30_000);
+      assert.deepEqual([event.state, event.result, event.attempts.length], ['SUCCEEDED', 'done', 1]);
+      await stack.dispose();
+    } finally {
+      dir.remove();
+    }
+  });
 });

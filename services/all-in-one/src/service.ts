@@ -163,6 +163,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           log: log('instance-agent'),
         };
         agent = await startInstanceAgent(agentPorts, {
+          sharesProcess: true,
           dataDir: config.agentDataDir,
           agentId: config.agentAgentId,
           capacityMb: config.agentCapacityMb,

@@ -77,6 +77,8 @@ export type InstanceAgentSettings = {
   readonly searchPath?: string | undefined;
   /** How long what runs may go on when the agent is stopped, or drained without a word about it; 25 s if it is not given. 0 kills at once. */
   readonly drainDeadlineMs?: number | undefined;
+  /** Whether the scheduler is in this process. */
+  readonly sharesProcess?: boolean | undefined;
   /** Processes kept ready for each runtime and memory size that was used lately. Default 1; 0 keeps none. */
   readonly ready?: number | undefined;
 };
@@ -142,6 +144,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     held: [...attempts.values()].map(({ eventId, number, partition }) => ({ eventId, attempt: number, partition })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
+    sharesProcess: settings.sharesProcess ?? false,
     hello,
     drainLeftMs: () => agent.drain && agent.drain.deadlineMs - systemClock.monotonic(),
     repeat: (outbox) => repeat(agent, outbox),

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Hello, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { AttachResponse, Hello, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { type ClientOf, pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
-import { systemClock } from '@evenfall/time';
+import { durationOfMs, fakeClock, systemClock } from '@evenfall/time';
 import { attachment } from './attach.ts';
 
 /** A scheduler that answers every hello with a refusal, and counts them. */
@@ -24,6 +24,7 @@ function refusing(refusal: Refusal) {
     error: (message: string, _: unknown, fields = {}) => void seen.errors.push(`${message} ${JSON.stringify(fields)}`),
   };
   const loop = attachment(scheduler, systemClock, log, () => 0, {
+    sharesProcess: false,
     hello: () => Hello.create({ agentId: 'a' }),
     drainLeftMs: () => undefined,
     repeat: () => undefined,
@@ -54,4 +55,42 @@ describe('an agent whose hello is not taken', () => {
     await end();
     await away.end();
   });
+});
+
+describe('the lease of an agent that stood still', () => {
+  for (const [sharesProcess, isLost] of [
+    [true, false],
+    [false, true],
+  ] as const)
+    it(`is ${isLost ? 'lost: another may run what it has' : 'not lost where its scheduler stood still with it'}`, async () => {
+      const clock = fakeClock();
+      let losses = 0;
+      const welcome = { lease: durationOfMs(30_000), heartbeatInterval: durationOfMs(10_000) };
+      const answers = pushable<AttachResponse>();
+      answers.push({ ...AttachResponse.create(), welcome });
+      const scheduler = { attach: () => answers } as unknown as ClientOf<typeof SchedulerServiceService>; // the loop calls nothing else
+      const loop = attachment(scheduler, clock, silentLog, () => 0, {
+        sharesProcess,
+        hello: () => Hello.create({ agentId: 'a' }),
+        drainLeftMs: () => undefined,
+        repeat: () => undefined,
+        receive: () => undefined,
+        leaseLost: () => void losses++,
+      });
+      const stop = new AbortController();
+      const run = loop.run(stop.signal);
+      await eventually(() => loop.isAttached());
+      clock.advance(60_000);
+      loop.checkLease();
+      assert.equal(losses, isLost ? 1 : 0);
+      // One that goes on has a lease as any other: without an answer it ends.
+      for (let i = 0; i < 200; i++) {
+        clock.advance(250);
+        loop.checkLease();
+      }
+      assert.equal(losses, 1);
+      stop.abort();
+      answers.end();
+      await run;
+    });
 });

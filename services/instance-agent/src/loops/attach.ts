@@ -17,6 +17,8 @@ import type { Outbox } from '../flows/agent.ts';
 
 /** What the loop needs of the agent. */
 export type AttachHooks = {
+  /** Whether the scheduler is in this process: then one cannot go on while the other stands still. */
+  readonly sharesProcess: boolean;
   hello(): Hello;
   /** How long the drain of the host still takes at most; undefined if it does not drain. */
   drainLeftMs(): number | undefined;
@@ -68,6 +70,7 @@ export function attachment(
   let leaseMs = DEFAULT_LEASE_MS;
   let heartbeatMs = DEFAULT_HEARTBEAT_MS;
   let renewedMs = clock.monotonic();
+  let checkedMs = renewedMs;
   let held = false; // whether there is a lease to lose
   let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
   let beatTimer: NodeJS.Timeout | undefined;
@@ -145,6 +148,10 @@ export function attachment(
   };
 
   const checkLease = (): void => {
+    const nowMs = clock.monotonic();
+    // Both stood still, and the scheduler gives nothing away for it: it begins the lease anew when it goes on.
+    if (hooks.sharesProcess && nowMs - checkedMs > leaseMs / 3) renewedMs = nowMs;
+    checkedMs = nowMs;
     if (!held || clock.monotonic() - renewedMs <= leaseMs) return;
     held = false;
     log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
