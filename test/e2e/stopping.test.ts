@@ -106,7 +106,10 @@ describe('Stopping everything', { timeout: 240_000 }, () => {
       const stack = await startStack({ dataDir: dir.path, env: { EVENFALL_LEASE: '1s' } });
       await stack.rest.deploy(
         { name: 'works', runtime: 'python3', handler: 'index.handler', timeout: '60s' },
-        { 'index.py': 'import time\ndef handler(e, c):\n    print("working", flush=True)\n    time.sleep(e["seconds"])\n    return "done"\n' },
+        {
+          'index.py':
+            'import time\ndef handler(e, c):\n    print("working", flush=True)\n    time.sleep(e["seconds"])\n    return "done"\n',
+        },
       );
       const id = await begin(stack, 'works', { seconds: 5 });
       process.kill(stack.pid, 'SIGSTOP');

@@ -75,7 +75,9 @@ describe('the lease of an agent that stood still', () => {
         drainLeftMs: () => undefined,
         repeat: () => undefined,
         receive: () => undefined,
-        leaseLost: () => void losses++,
+        leaseLost: () => {
+          losses += 1;
+        },
       });
       const stop = new AbortController();
       const run = loop.run(stop.signal);
