@@ -62,7 +62,7 @@ describe('Draining a host', { timeout: 180_000 }, () => {
       first?.stop?.steps.map(({ signal }) => signal),
       ['SIGTERM', 'SIGKILL'],
     );
-    assert.ok(['CGROUP', 'MARKERS'].includes(first?.stop?.containment ?? ''));
+    assert.ok(['PID_NAMESPACE', 'USER', 'MARKERS'].includes(first?.stop?.containment ?? ''));
     assert.notEqual(last?.agent_id, id, 'elsewhere');
     assert.equal(last?.stop, undefined);
     assert.equal(event.termination, null, 'nobody asked for it');
