@@ -1,4 +1,5 @@
 import { delay } from '@evenfall/time';
+import type { Agent } from '@evenfall/contracts/v1/operator_service';
 import type { GatewayPorts } from '../ports.ts';
 
 const EVERY_MS = 2_000;
@@ -13,6 +14,21 @@ export type HealthWatch = {
   run(signal: AbortSignal): Promise<void>;
 };
 
+/** Of each round; a page of them. */
+const AGENTS_LOOKED_AT = 100;
+/** Agents that are named in one note. */
+const NAMED = 5;
+
+export function notesOf(agents: readonly Pick<Agent, 'id' | 'abilities'>[]): string[] {
+  if (agents.length === 0) return ['no agent is attached: accepted events wait'];
+  const open = agents
+    .filter(({ abilities }) => abilities.some(({ name, available }) => name === 'sandbox' && !available))
+    .map(({ id }) => id);
+  if (open.length === 0) return [];
+  const more = open.length > NAMED ? ` and ${open.length - NAMED} more` : '';
+  return [`functions run without walls and can read the access key of the platform on ${open.slice(0, NAMED).join(', ')}${more}`];
+}
+
 type Ports = Pick<GatewayPorts, 'queues' | 'eventStore' | 'scheduler'>;
 
 /**
@@ -26,8 +42,8 @@ export function createHealthWatch({ queues, eventStore, scheduler }: Ports): Hea
     const options = { timeoutMs: ANSWER_MS, signal };
     const asked = await Promise.allSettled([...queues, eventStore].map(async (client) => (await client.getHealth({}, options)).faults));
     faults = [...new Set(asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])))];
-    const agents = await scheduler.listAgents({ pageSize: 1, pageToken: '' }, options).catch(() => undefined); // away: said elsewhere
-    notes = agents?.agents.length === 0 ? ['no agent is attached: accepted events wait'] : [];
+    const agents = await scheduler.listAgents({ pageSize: AGENTS_LOOKED_AT, pageToken: '' }, options).catch(() => undefined); // away: said elsewhere
+    notes = agents ? notesOf(agents.agents) : [];
   };
   return {
     faults: () => faults,
