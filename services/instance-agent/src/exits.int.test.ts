@@ -94,9 +94,9 @@ while True: time.sleep(0.02)
 `;
 
 const hasBubblewrap = spawnSync('bwrap', ['--ro-bind', '/', '/', 'true']).status === 0;
+const skipOf = (sandbox: string): string | false => sandbox === 'bubblewrap' && !hasBubblewrap && 'there is no bwrap here';
 for (const sandbox of ['process', 'bubblewrap'] as const) {
-  const skip = sandbox === 'bubblewrap' && !hasBubblewrap && 'there is no bwrap here';
-  describe(`After the answer to a graceful stop, in the sandbox ${sandbox}`, { skip }, () => {
+  describe(`After the answer to a graceful stop, in the sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
     let host: Host;
     before(async () => {
       host = await startHost({ sandbox });
@@ -226,60 +226,62 @@ exports.pre_stop = async () => console.log('hook ran');
     });
 });
 
-describe('A stop of a whole group', () => {
-  let host: Host;
-  before(async () => {
-    host = await startHost();
-  });
-  after(() => host.dispose());
+for (const sandbox of ['process', 'bubblewrap'] as const) {
+  describe(`A stop of a whole group, in the sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
+    let host: Host;
+    before(async () => {
+      host = await startHost({ sandbox });
+    });
+    after(() => host.dispose());
 
-  const SHELL = '#!/bin/sh\necho "a shell starts the program"\n./program\n';
-  const PROGRAM = ASKS_AGAIN.replace('while True:', 'for _ in range(1):');
-  const begin = async (runtime: string, program: string, policy: Partial<TerminationPolicy>) => {
-    const instance = await host.start({ runtime, handler: 'x' }, { bootstrap: SHELL, program });
-    const id = host.run(instance);
-    await host.line(id, 'working');
-    host.stop(id, 'GRACEFUL', { signalScope: SignalScope.GROUP, ...policy });
-    return { id, instance, ended: await host.ended(id) };
-  };
+    const SHELL = '#!/bin/sh\necho "a shell starts the program"\n./program\n';
+    const PROGRAM = ASKS_AGAIN.replace('while True:', 'for _ in range(1):');
+    const begin = async (runtime: string, program: string, policy: Partial<TerminationPolicy>) => {
+      const instance = await host.start({ runtime, handler: 'x' }, { bootstrap: SHELL, program });
+      const id = host.run(instance);
+      await host.line(id, 'working');
+      host.stop(id, 'GRACEFUL', { signalScope: SignalScope.GROUP, ...policy });
+      return { id, instance, ended: await host.ended(id) };
+    };
 
-  for (const [runtime, program] of [
-    ['custom', PROGRAM],
-    ['web', FLUSHES_IN_A_SERVER],
-  ] as const)
-    it(`lasts until its last process has ended: a shell that dies of the signal, ${runtime}`, async () => {
-      const { id, ended } = await begin(runtime, program, grace(8_000));
-      assert.deepEqual([ended.outcome, ended.statusCode, ended.result.toString()], [Outcome.RETURNED, 200, '"END"']);
-      await host.line(id, 'flushed');
-      assert.deepEqual([ended.stop?.exit?.kind, ended.stop?.exit?.signal], [ExitKind.DIED_OF, 'SIGTERM'], 'of the leader');
-      assert.equal(ended.stop?.sweptProcessCount, 0);
+    for (const [runtime, program] of [
+      ['custom', PROGRAM],
+      ['web', FLUSHES_IN_A_SERVER],
+    ] as const)
+      it(`lasts until its last process has ended: a shell that dies of the signal, ${runtime}`, async () => {
+        const { id, ended } = await begin(runtime, program, grace(8_000));
+        assert.deepEqual([ended.outcome, ended.statusCode, ended.result.toString()], [Outcome.RETURNED, 200, '"END"']);
+        await host.line(id, 'flushed');
+        assert.deepEqual([ended.stop?.exit?.kind, ended.stop?.exit?.signal], [ExitKind.DIED_OF, 'SIGTERM'], 'of the leader');
+        assert.equal(ended.stop?.sweptProcessCount, 0);
+      });
+
+    it('kills what is left of it when the grace is over', async () => {
+      const stubborn = ASKS_AGAIN.replace('lambda *_: stopped.append(1)', 'signal.SIG_IGN');
+      const { ended } = await begin('custom', stubborn, grace(400));
+      assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.FORCE_KILLED, 499]);
+      assert.deepEqual(
+        ended.stop?.steps.map(({ signal }) => signal),
+        [KillSignal.SIGTERM, KillSignal.SIGKILL],
+      );
+      assert.ok((ended.stop?.durationMs ?? 0) >= 400);
     });
 
-  it('kills what is left of it when the grace is over', async () => {
-    const stubborn = ASKS_AGAIN.replace('lambda *_: stopped.append(1)', 'signal.SIG_IGN');
-    const { ended } = await begin('custom', stubborn, grace(400));
-    assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.FORCE_KILLED, 499]);
-    assert.deepEqual(
-      ended.stop?.steps.map(({ signal }) => signal),
-      [KillSignal.SIGTERM, KillSignal.SIGKILL],
-    );
-    assert.ok((ended.stop?.durationMs ?? 0) >= 400);
+    it('sends what remains of an escalation to those that are left', async () => {
+      const stubborn = ASKS_AGAIN.replace(
+        'signal.signal(signal.SIGTERM,',
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT,',
+      ).replace('while True:', 'for _ in range(1):');
+      const escalation = [{ signal: KillSignal.SIGINT, wait: durationOfMs(5_000) }];
+      const { ended } = await begin('custom', stubborn, { ...grace(300), escalation });
+      assert.deepEqual([ended.outcome, ended.result.toString()], [Outcome.RETURNED, '"END"']);
+      assert.deepEqual(
+        ended.stop?.steps.map(({ signal }) => signal),
+        [KillSignal.SIGTERM, KillSignal.SIGINT],
+      );
+    });
   });
-
-  it('sends what remains of an escalation to those that are left', async () => {
-    const stubborn = ASKS_AGAIN.replace(
-      'signal.signal(signal.SIGTERM,',
-      'signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT,',
-    ).replace('while True:', 'for _ in range(1):');
-    const escalation = [{ signal: KillSignal.SIGINT, wait: durationOfMs(5_000) }];
-    const { ended } = await begin('custom', stubborn, { ...grace(300), escalation });
-    assert.deepEqual([ended.outcome, ended.result.toString()], [Outcome.RETURNED, '"END"']);
-    assert.deepEqual(
-      ended.stop?.steps.map(({ signal }) => signal),
-      [KillSignal.SIGTERM, KillSignal.SIGINT],
-    );
-  });
-});
+}
 
 describe('A signal that no handler shows', () => {
   let host: Host;
