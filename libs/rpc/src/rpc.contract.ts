@@ -78,6 +78,7 @@ const scheduler: Implementation<SchedulerServiceService> = {
   listAgents: unimplemented,
   listInstances: unimplemented,
   noteFunctionChange: unimplemented,
+  renewLease: unimplemented,
 };
 
 /** One suite for every way of calling: a service cannot tell which it has. */

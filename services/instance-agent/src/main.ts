@@ -1,7 +1,7 @@
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { runService } from '@evenfall/service-main';
+import { internalHeaders, runService } from '@evenfall/service-main';
 import { readConfig } from './config.ts';
 import { startInstanceAgent } from './service.ts';
 
@@ -16,7 +16,11 @@ await runService({
     const scheduler = (await peer('scheduler', config.schedulerAddress, { streamsWait: false })).client(SchedulerServiceService);
     const agent = await part(
       'instance-agent',
-      () => startInstanceAgent({ scheduler, registry, eventStore, log }, config),
+      () =>
+        startInstanceAgent(
+          { scheduler, registry, eventStore, log },
+          { ...config, scheduler: { address: config.schedulerAddress, headers: internalHeaders(config.internalKey) } },
+        ),
       (started) => started.stop(),
     );
     onForce(agent.force);

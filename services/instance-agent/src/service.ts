@@ -22,7 +22,8 @@ import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { closeInherited } from './adapters/process/close-inherited.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
 import type { Sandbox } from './adapters/process/choose-launch.ts';
-import { processDriver } from './adapters/process/process-driver.ts';
+import { type LauncherWatch, processDriver } from './adapters/process/process-driver.ts';
+import { startLeaseThread } from './loops/lease-thread.ts';
 import type { Ability } from './domain/ability.ts';
 import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
 import { showOpenLines } from './flows/collect-output.ts';
@@ -77,6 +78,8 @@ export type InstanceAgentSettings = {
   readonly searchPath?: string | undefined;
   /** How long what runs may go on when the agent is stopped, or drained without a word about it; 25 s if it is not given. 0 kills at once. */
   readonly drainDeadlineMs?: number | undefined;
+  /** Where the scheduler is asked by a thread that renews the lease while this one is too busy; without it only the stream renews it. */
+  readonly scheduler?: { readonly address: string; readonly headers: Readonly<Record<string, string>> } | undefined;
   /** Whether the scheduler is in this process. */
   readonly sharesProcess?: boolean | undefined;
   /** Processes kept ready for each runtime and memory size that was used lately. Default 1; 0 keeps none. */
@@ -125,12 +128,13 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   if (closed > 0)
     log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
   const perKind = settings.ready ?? DEFAULT_READY;
-  const { driver, networks, release } = await openDriver(agentId, dataDir, interpreters, settings, log);
+  const sessionId = newUuidV7();
+  const thread = settings.scheduler && startLeaseThread({ ...settings.scheduler, agentId, sessionId }, log);
+  const { driver, networks, release } = await openDriver(agentId, dataDir, interpreters, settings, log, thread);
   const strays = await driver.sweepEarlierSessions();
   if (strays > 0) log.warn('Processes of an earlier session were killed', { count: strays });
   const mayBeReady = await driver.prepareReady(perKind);
 
-  const sessionId = newUuidV7();
   const instances = new Map<string, Instance>();
   const attempts: Agent['attempts'] = new Map();
   const hello = (): Hello => ({
@@ -145,6 +149,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     sharesProcess: settings.sharesProcess ?? false,
+    thread,
     hello,
     drainLeftMs: () => agent.drain && agent.drain.deadlineMs - systemClock.monotonic(),
     repeat: (outbox) => repeat(agent, outbox),
@@ -265,6 +270,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     stopped.abort();
     await attaching;
     driver.close();
+    await thread?.close();
     await release();
   };
   return {
@@ -283,11 +289,12 @@ async function openDriver(
   interpreters: Interpreters,
   settings: InstanceAgentSettings,
   log: Log,
+  launchers: LauncherWatch | undefined,
 ): Promise<{ readonly driver: ProcessDriver; readonly networks: Networks; release(): Promise<void> }> {
   const examined = await examineHost(dataDir, interpreters, settings);
   const onUserLost = (uid: number): void =>
     log.error('A process of a function could not be ended; its user id is not given away again', { uid });
-  const driver = processDriver({ agentId, ...examined, onUserLost });
+  const driver = processDriver({ agentId, ...examined, launchers, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
     if (name !== 'sandbox') continue;
     if (available) log.info('Functions are kept apart', { sandbox: detail });

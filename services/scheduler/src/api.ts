@@ -15,6 +15,7 @@ import { invoke } from './flows/invoke.ts';
 import { closeStream, openStream } from './flows/know-agents.ts';
 import { listAgents, listInstances } from './flows/list.ts';
 import { noteChange } from './flows/note-change.ts';
+import { renewLease } from './flows/renew-lease.ts';
 import type { SchedulerPorts } from './ports.ts';
 
 /** What others may ask of the scheduler. */
@@ -36,6 +37,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
       return responses;
     },
     invoke: (request, { signal }) => invoke(ports, request, signal),
+    renewLease: (request) => renewLease(ports, request),
     attach(requests, { signal }) {
       const responses = pushable<AttachResponse>();
       const send = (batch: AttachResponse): void => responses.push(batch);

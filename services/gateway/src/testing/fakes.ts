@@ -212,6 +212,7 @@ export function fakeWorld(): World {
         },
         listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })], nextPageToken: '' }),
         noteFunctionChange: async () => ({}),
+        renewLease: async () => ({}),
         drainAgent: async ({ agentId, deadline }) => {
           if (agentId !== 'a1') throw refuse('AGENT_NOT_FOUND', { agent_id: agentId });
           world.drains.push({ agentId, deadline });

@@ -14,9 +14,12 @@ import { type ClientOf, pushable, type Pushable } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import { type Clock, delay, durationOfMs, msOfDuration } from '@evenfall/time';
 import type { Outbox } from '../flows/agent.ts';
+import type { LeaseThread } from './lease-thread.ts';
 
 /** What the loop needs of the agent. */
 export type AttachHooks = {
+  /** Renews the lease beside the stream. */
+  readonly thread?: LeaseThread | undefined;
   /** Whether the scheduler is in this process: then one cannot go on while the other stands still. */
   readonly sharesProcess: boolean;
   hello(): Hello;
@@ -137,6 +140,7 @@ export function attachment(
   const renew = (sentMs: number): void => {
     renewedMs = Math.max(renewedMs, sentMs);
     held = true;
+    hooks.thread?.renewed(clock.monotonic() - renewedMs, leaseMs, heartbeatMs);
   };
   const onEcho = (heartbeat: Heartbeat): void => {
     const wallMs = heartbeat.sendTime?.getTime();
@@ -152,8 +156,11 @@ export function attachment(
     // Both stood still, and the scheduler gives nothing away for it: it begins the lease anew when it goes on.
     if (hooks.sharesProcess && nowMs - checkedMs > leaseMs / 3) renewedMs = nowMs;
     checkedMs = nowMs;
+    hooks.thread?.tick();
+    if (held && hooks.thread) renewedMs = Math.max(renewedMs, nowMs - hooks.thread.renewedAgoMs());
     if (!held || clock.monotonic() - renewedMs <= leaseMs) return;
     held = false;
+    hooks.thread?.lost();
     log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
     hooks.leaseLost();
     endStream(); // what comes by it counts on the lease: a new hello says what is left

@@ -43,7 +43,11 @@ export const only = (conditions: readonly object[]) => ({ allOf: conditions });
 /** Whether a field is there. */
 export const has = (field: string) => ({ required: [field], properties: { [field]: {} } });
 /** Text without NUL, which neither a process nor a database takes. */
-const NO_NUL = Type.String({ pattern: '^[^\\u0000]*$', 'x-rule': 'it cannot hold a NUL character' });
+const NUL_RULE = { pattern: '^[^\\u0000]*$', 'x-rule': 'text in Unicode without NUL characters' };
+/** Such text in a filter; of so many characters at most. */
+export const textWithoutNul = (description: string, maxLength?: number) =>
+  Type.String({ description, ...NUL_RULE, ...(maxLength === undefined ? {} : { maxLength }) });
+const NO_NUL = Type.String({ ...NUL_RULE, 'x-rule': 'it cannot hold a NUL character' });
 const namesOf = (pattern: string) => ({ propertyNames: { pattern } });
 /** One of some words. */
 export const choiceOf = (names: readonly string[]) =>
@@ -209,7 +213,7 @@ export const EventQuery = Type.Object(
     ...PageQuery,
     state: Type.Optional(Type.Array(enumOf(Event_State))),
     qualifier: Type.Optional(Qualifier),
-    trigger: Type.Optional(Type.String()),
+    trigger: Type.Optional(textWithoutNul('Only events that came this way.')),
     start_time_after: Type.Optional(Time),
     start_time_before: Type.Optional(Time),
     end_time_after: Type.Optional(Time),

@@ -9,7 +9,7 @@ import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { eventText } from './event-json.ts';
 import { sendEventStream, type StreamItem, type StreamOptions } from './event-stream.ts';
-import { choiceOf, enumOf, EventPath, PageQuery, pageOf } from './schemas.ts';
+import { choiceOf, enumOf, EventPath, PageQuery, pageOf, textWithoutNul } from './schemas.ts';
 
 const EVENT = '/v1/events/:event_id([^:/]+)';
 const LogQuery = Type.Object(
@@ -17,8 +17,8 @@ const LogQuery = Type.Object(
     ...PageQuery,
     follow: Type.Optional(Type.Boolean()),
     attempt: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'Only lines of this attempt.' })),
-    instance_id: Type.Optional(Type.String({ description: 'Only lines of this instance.' })),
-    contains: Type.Optional(Type.String({ description: 'Only lines with this text in them.' })),
+    instance_id: Type.Optional(textWithoutNul('Only lines of this instance.', 128)),
+    contains: Type.Optional(textWithoutNul('Only lines with this text in them.')),
     stream: Type.Optional(Type.Array(enumOf(LogLine_Stream))),
   },
   { additionalProperties: false },

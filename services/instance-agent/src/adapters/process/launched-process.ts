@@ -91,13 +91,15 @@ export function launchedProcess(of: Launched): LaunchedProcess {
   const over = new Promise<void>((resolve) => {
     const isOver = (code: number | null, signal: string | null): void => {
       family.isLaunched = false;
+      of.host.launchers?.ended(childPid);
       // A launcher that ends without a word was killed, and its function with it: bubblewrap says so by 128 and the signal.
       const isFault = code !== null && code !== 0 && !(inner && inner.leaderPid() !== 0);
       setImmediate(() => (isFault ? exited(null, null, `the launcher ended with ${code}`) : exited(null, signal ?? 'SIGKILL')));
       resolve();
     };
-    if (childPid === 0) resolve();
-    else child.on('exit', isOver);
+    if (childPid === 0) return resolve();
+    of.host.launchers?.launched(childPid);
+    child.on('exit', isOver);
   });
   const leader = (): number => (inner ? inner.leaderPid() : family.leaderPid);
   const initPid = (): number => (inner ? inner.initPid() : control.initPid());

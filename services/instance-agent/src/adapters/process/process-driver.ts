@@ -26,7 +26,11 @@ export type ProcessDriverOptions = {
   readonly uids: SandboxWish['uids'];
   readonly openPipe: OpenPipe | undefined;
   onUserLost?(uid: number): void;
+  /** Of each launcher, whose end is that of its function. */
+  readonly launchers?: LauncherWatch | undefined;
 };
+
+export type LauncherWatch = { launched(pid: number): void; ended(pid: number): void };
 
 /** What every start works with. */
 export type DriverHost = {
@@ -39,6 +43,7 @@ export type DriverHost = {
   readonly uids: UidPool | undefined;
   /** undefined where the outputs of processes have to be sockets. */
   readonly openPipe: OpenPipe | undefined;
+  readonly launchers: LauncherWatch | undefined;
   /** An id that is not given away again: something of its last holder may be left. */
   onUserLost(uid: number): void;
 };
@@ -53,6 +58,7 @@ export function processDriver({
   uids,
   openPipe,
   onUserLost = () => undefined,
+  launchers,
 }: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
   let lostUserIds = 0;
@@ -65,6 +71,7 @@ export function processDriver({
     cgroups,
     uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
     openPipe,
+    launchers,
     onUserLost(uid) {
       lostUserIds += 1;
       onUserLost(uid);

@@ -58,6 +58,18 @@ export interface NoteFunctionChangeRequest {
 export interface NoteFunctionChangeResponse {
 }
 
+/** Names the agent whose lease is renewed. */
+export interface RenewLeaseRequest {
+  /** Its id. */
+  agentId: string;
+  /** Its session, as in its hello. */
+  sessionId: string;
+}
+
+/** Answers that it was renewed. */
+export interface RenewLeaseResponse {
+}
+
 /** A batch from a queue replica. */
 export interface DispatchRequest {
   /** Attempts to run. */
@@ -426,6 +438,116 @@ export const NoteFunctionChangeResponse: MessageFns<NoteFunctionChangeResponse> 
   },
   fromPartial(_: DeepPartial<NoteFunctionChangeResponse>): NoteFunctionChangeResponse {
     const message = createBaseNoteFunctionChangeResponse();
+    return message;
+  },
+};
+
+function createBaseRenewLeaseRequest(): RenewLeaseRequest {
+  return { agentId: "", sessionId: "" };
+}
+
+export const RenewLeaseRequest: MessageFns<RenewLeaseRequest> = {
+  encode(message: RenewLeaseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agentId !== "") {
+      writer.uint32(10).string(message.agentId);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(18).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewLeaseRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewLeaseRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RenewLeaseRequest>): RenewLeaseRequest {
+    return RenewLeaseRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RenewLeaseRequest>): RenewLeaseRequest {
+    const message = createBaseRenewLeaseRequest();
+    message.agentId = object.agentId ?? "";
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseRenewLeaseResponse(): RenewLeaseResponse {
+  return {};
+}
+
+export const RenewLeaseResponse: MessageFns<RenewLeaseResponse> = {
+  encode(_: RenewLeaseResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewLeaseResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewLeaseResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RenewLeaseResponse>): RenewLeaseResponse {
+    return RenewLeaseResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RenewLeaseResponse>): RenewLeaseResponse {
+    const message = createBaseRenewLeaseResponse();
     return message;
   },
 };
@@ -2362,6 +2484,19 @@ export const SchedulerServiceService = {
     responseSerialize: (value: AttachResponse): Buffer => Buffer.from(AttachResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AttachResponse => AttachResponse.decode(value),
   },
+  /**
+   * Renews the lease of an agent that is attached, beside its stream: said by a thread of its own while the agent is too busy for a heartbeat.
+   * Errors: NOT_FOUND (AGENT_NOT_FOUND): it is not attached, or another session of it is.
+   */
+  renewLease: {
+    path: "/evenfall.scheduler.v1.SchedulerService/RenewLease" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RenewLeaseRequest): Buffer => Buffer.from(RenewLeaseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RenewLeaseRequest => RenewLeaseRequest.decode(value),
+    responseSerialize: (value: RenewLeaseResponse): Buffer => Buffer.from(RenewLeaseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RenewLeaseResponse => RenewLeaseResponse.decode(value),
+  },
   /** Lists the agents that are attached. */
   listAgents: {
     path: "/evenfall.scheduler.v1.SchedulerService/ListAgents" as const,
@@ -2435,6 +2570,11 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
    * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
    */
   attach: handleBidiStreamingCall<AttachRequest, AttachResponse>;
+  /**
+   * Renews the lease of an agent that is attached, beside its stream: said by a thread of its own while the agent is too busy for a heartbeat.
+   * Errors: NOT_FOUND (AGENT_NOT_FOUND): it is not attached, or another session of it is.
+   */
+  renewLease: handleUnaryCall<RenewLeaseRequest, RenewLeaseResponse>;
   /** Lists the agents that are attached. */
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** Lists the instances they hold. */
@@ -2481,6 +2621,25 @@ export interface SchedulerServiceClient extends Client {
   attach(): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(options: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
+  /**
+   * Renews the lease of an agent that is attached, beside its stream: said by a thread of its own while the agent is too busy for a heartbeat.
+   * Errors: NOT_FOUND (AGENT_NOT_FOUND): it is not attached, or another session of it is.
+   */
+  renewLease(
+    request: RenewLeaseRequest,
+    callback: (error: ServiceError | null, response: RenewLeaseResponse) => void,
+  ): ClientUnaryCall;
+  renewLease(
+    request: RenewLeaseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RenewLeaseResponse) => void,
+  ): ClientUnaryCall;
+  renewLease(
+    request: RenewLeaseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RenewLeaseResponse) => void,
+  ): ClientUnaryCall;
   /** Lists the agents that are attached. */
   listAgents(
     request: ListAgentsRequest,
