@@ -12,6 +12,9 @@ def handler(event, context):
     return os.getpid()
 `;
 
+/** One that waits has the same number in its namespace as one that runs. */
+const NONE_READY = { 'agent-1': { EVENFALL_AGENT_READY: '0' }, 'agent-2': { EVENFALL_AGENT_READY: '0' } };
+
 const begin = async (cluster: TestCluster, seconds: number): Promise<{ id: string; agent: string; pid: number }> => {
   const { rest } = cluster;
   const { id } = await rest.send('sleeps', { seconds });
@@ -30,7 +33,7 @@ const deploy = (cluster: TestCluster): Promise<void> =>
 describe('An agent that stands still for longer than its lease', { timeout: 180_000 }, () => {
   let cluster: TestCluster;
   before(async () => {
-    cluster = await startTestCluster({ envOf: { scheduler: { EVENFALL_LEASE: '2s' } } });
+    cluster = await startTestCluster({ envOf: { scheduler: { EVENFALL_LEASE: '2s' }, ...NONE_READY } });
     await deploy(cluster);
   });
   after(() => cluster.dispose());
@@ -61,7 +64,7 @@ describe('An agent that is killed', { timeout: 180_000 }, () => {
   let cluster: TestCluster;
   before(async () => {
     // A lease nobody could wait for: what is known sooner was told.
-    cluster = await startTestCluster({ agents: 1, envOf: { scheduler: { EVENFALL_LEASE: '600s' } } });
+    cluster = await startTestCluster({ agents: 1, envOf: { scheduler: { EVENFALL_LEASE: '600s' }, ...NONE_READY } });
     await deploy(cluster);
   });
   after(() => cluster.dispose());
