@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { durationOfMs, yieldToLoop } from '@evenfall/time';
+import { listPids, readEnvironment } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
@@ -56,6 +57,18 @@ describe('An instance that cannot start', () => {
       assert.equal(await host.gone(instance), true);
     });
   }
+
+  it('for a variable that cannot be set leaves no process, and its user and folder are free', async () => {
+    const { instance, eventId } = await host.startWith(
+      { ...PYTHON, environment: { 'a-b': 'x' } },
+      { 'index.py': 'def handler(e, c): pass\n' },
+    );
+    assert.match(errorOf(await host.ended(eventId)).errorMessage, /a-b/);
+    assert.equal(await host.gone(instance), true);
+    await host.until(() => !readdirSync(join(host.dataDir, 'tmp')).includes(instance), 'its folder is gone');
+    const left = listPids().filter((pid) => readEnvironment(pid).includes(`EVENFALL_INSTANCE_ID=${instance}`));
+    assert.deepEqual(left, []);
+  });
 
   it('whose code package is no longer there gives back what waits for it, and says so', async () => {
     const { instance, eventId } = await host.startWith({ ...PYTHON, codeSha256: 'e'.repeat(64) }, {});

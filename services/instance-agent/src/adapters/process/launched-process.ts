@@ -9,7 +9,6 @@ import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from '
 import type { InnerLeader } from './inner-leader.ts';
 import { openControl } from './launch/control.ts';
 import { endUser } from './launch/program.ts';
-import { releaseBytes } from './launch/variables.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import type { DriverHost } from './process-driver.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
@@ -36,8 +35,8 @@ export type Launched = {
 };
 
 export type LaunchedProcess = InstanceProcess & {
-  /** Lets it go on to its program, with the function's own variables. */
-  release(own: Readonly<Record<string, string>>): void;
+  /** Lets it go on to its program, with the function's own variables as `releaseBytes` makes them. */
+  release(own: Buffer): void;
   /** Shows a package to a process that was started ahead; answers whether it worked. */
   show(codeName: string): Promise<boolean>;
 };
@@ -119,7 +118,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
   return {
     ...describe(of, family, leader),
     containment: () => (hasNamespace ? 'PID_NAMESPACE' : of.uid !== undefined ? 'USER' : cgroup ? 'CGROUP' : 'MARKERS'),
-    release: (own) => void channel.write(releaseBytes(own)),
+    release: (own) => void channel.write(own),
     show: (codeName) => control.show(codeName),
     write: (bytes, done) => void channel.write(bytes, done),
     signal: (signal, scope) => signalFamily(family, leader(), signal, scope),

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chownSync, mkdirSync } from 'node:fs';
+import { chownSync, mkdirSync, rm } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import type { StartFault } from '../../domain/instance-life.ts';
@@ -8,11 +8,13 @@ import type { InstanceCgroup } from './cgroup.ts';
 import type { Limits } from './controllers.ts';
 import { environmentOf } from './environment.ts';
 import { innerLeader } from './inner-leader.ts';
+import type { Command } from './interpreters.ts';
 import { hasPrivateTmp, launchWords, MAX_PROCESSES } from './launch/launch.ts';
 import { TMP_BYTES } from './launch/mount-steps.ts';
+import { releaseBytes } from './launch/variables.ts';
 import { type LaunchedProcess, launchedProcess } from './launched-process.ts';
 import type { DriverHost } from './process-driver.ts';
-import { closeSinks } from './pipes.ts';
+import { closeSinks, type OutputPipe } from './pipes.ts';
 
 const MB = 1024 * 1024;
 const MB_PER_CPU_SHARE = 128;
@@ -43,8 +45,30 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     if (uid !== undefined) host.uids?.release(uid);
     return { statusCode: 500, message: 'The cgroup of the instance cannot be made, and without it nothing bounds the function' };
   }
+  try {
+    return launchFor(host, spec, events, { uid, cgroup, command, ahead });
+  } catch (error) {
+    // Nothing has run yet: what was taken for it is free again.
+    cgroup?.remove();
+    if (uid !== undefined) host.uids?.release(uid);
+    rm(join(host.temporaryRoot, spec.instanceId), { recursive: true, force: true }, () => undefined);
+    throw error;
+  }
+}
+
+type Taken = {
+  readonly uid: number | undefined;
+  readonly cgroup: InstanceCgroup | undefined;
+  readonly command: Command;
+  readonly ahead: StartAhead | undefined;
+};
+
+/** Throws only where nothing of the function has been started. */
+function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, { uid, cgroup, command, ahead }: Taken): LaunchedProcess {
+  const { launch } = host;
   const folder = instanceFolder(host, spec, uid);
   const { platform, own } = variablesOf(host, spec, folder);
+  const released = releaseBytes(own);
   const isBoxed = launch.walls === 'BUBBLEWRAP';
   const [program = '', ...args] = launchWords(launch, command.words, {
     uid,
@@ -54,7 +78,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     cgroups: isBoxed ? [] : (cgroup?.folders ?? []),
     isAhead: ahead !== undefined && hasPrivateTmp(launch),
   });
-  const pipes = host.openPipe ? [host.openPipe(uid), host.openPipe(uid)] : [];
+  const pipes = openOutputs(host, uid);
   const [out, err] = pipes;
   const child = spec.network.enter(() =>
     spawn(program, args, {
@@ -65,6 +89,12 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
     }),
   );
   closeSinks(pipes);
+  child.on('error', () => undefined); // heard again below: unheard it would end the agent
+  // Without a descriptor left there are no streams either, which the type does not say.
+  if (!(child.stdio as unknown)) {
+    for (const { source } of pipes) source.destroy();
+    throw new Error('The launcher cannot be started: descriptors are used up');
+  }
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const inner = isBoxed && child.pid !== undefined ? innerLeader(pipeOf(child.stdio, 5)) : undefined;
   const process = launchedProcess({
@@ -86,11 +116,24 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       inner.known,
       () => [inner.initPid(), inner.leaderPid()],
       cgroup,
-      () => process.release(own),
+      () => process.release(released),
       process.killGroup,
     );
-  else process.release(own);
+  else process.release(released);
   return process;
+}
+
+/** Both of them or none. */
+function openOutputs({ openPipe }: DriverHost, uid: number | undefined): OutputPipe[] {
+  const pipes: OutputPipe[] = [];
+  try {
+    if (openPipe) for (let count = 0; count < 2; count++) pipes.push(openPipe(uid));
+    return pipes;
+  } catch (error) {
+    closeSinks(pipes);
+    for (const { source } of pipes) source.destroy();
+    throw error;
+  }
 }
 
 /** A descriptor beyond those that the type of `spawn` knows. */
