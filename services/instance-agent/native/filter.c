@@ -116,6 +116,8 @@ static void build(void) {
   answer_error(EPERM);
   answer(SECCOMP_RET_ALLOW);
   refuse_by_argument(SYS_socket, 0, (const unsigned *)FAMILIES, COUNT(FAMILIES), 1);
+  // It loads the module of a family and makes sockets of it before it finds that they come in no pairs.
+  refuse_by_argument(SYS_socketpair, 0, (const unsigned *)FAMILIES, COUNT(FAMILIES), 1);
   refuse_by_argument(SYS_ioctl, 1, TERMINAL_INJECTION, COUNT(TERMINAL_INJECTION), 0);
   refuse_by_argument(SYS_personality, 0, PERSONALITIES, COUNT(PERSONALITIES), 1);
   answer(SECCOMP_RET_ALLOW);

@@ -161,6 +161,7 @@ os.wait()`;
             clone: 56,
             setns: 308,
             socket: 41,
+            socketpair: 53,
             personality: 135,
             unknown: 600,
           }
@@ -177,6 +178,7 @@ os.wait()`;
             clone: 220,
             setns: 268,
             socket: 198,
+            socketpair: 199,
             personality: 92,
             unknown: 600,
           };
@@ -198,6 +200,7 @@ os.wait()`;
         'socket, vsock': `${number['socket']}, 40, 1, 0`,
         'socket, crypto': `${number['socket']}, 38, 5, 0`,
         'socket, packets': `${number['socket']}, 17, 3, 0`,
+        'socket pair, vsock': `${number['socketpair']}, 40, 1, 0, ctypes.create_string_buffer(8)`,
         personality: `${number['personality']}, 0x0040000`,
         unknown: `${number['unknown']}, 0`,
       }),
@@ -217,6 +220,7 @@ os.wait()`;
         'socket, vsock': 'EPERM',
         'socket, crypto': 'EPERM',
         'socket, packets': 'EPERM',
+        'socket pair, vsock': 'EPERM',
         personality: 'EPERM',
         unknown: 'ENOSYS',
       },
