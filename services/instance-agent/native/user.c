@@ -35,7 +35,13 @@ static void kill_all_of(uid_t uid) {
     kill(-1, SIGKILL);
     _exit(0);
   }
-  while (killer > 0 && waitpid(killer, NULL, 0) < 0 && errno == EINTR) continue;
+  // Until its call it is one of those that it kills, and they can stop it, again and again: it is given up, and another one tries.
+  for (int status; killer > 0;) {
+    const pid_t changed = waitpid(killer, &status, WUNTRACED);
+    if (changed < 0 && errno != EINTR) return;
+    if (changed == killer && !WIFSTOPPED(status)) return;
+    if (changed == killer) kill(killer, SIGKILL);
+  }
 }
 
 static int is_of(int proc_fd, const char *pid, uid_t uid) {

@@ -11,9 +11,14 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launch.h"
+
+#define LOOK_MS 10
+#define SOON_MS 50
+#define LATE_MS 2000
 
 /** Reads no status twice: the leader stays a zombie until the end, so that its number and its group's name nobody else. */
 static void look_at_leader(const struct plan *plan, struct family *family) {
@@ -32,21 +37,43 @@ static void wait_for(pid_t pid) {
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
+/** Whether the leader has ended within so many milliseconds, and is buried. Who traces it is told of its end first, and can keep it from everybody else. */
+static int is_leader_buried(const struct plan *plan, struct family *family, int within_ms) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  for (int left_ms = within_ms;; left_ms -= LOOK_MS) {
+    look_at_leader(plan, family);
+    if (family->is_leader_over || left_ms <= 0) break;
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    sigtimedwait(&mask, NULL, &pause);
+  }
+  if (family->is_leader_over && !family->is_leader_reaped) {
+    wait_for(family->leader);
+    family->is_leader_reaped = 1;
+  }
+  return family->is_leader_over;
+}
+
 /** Ends the namespace, the cgroups and the user, in this order, and says what is left of them. */
 static _Noreturn void end_all(const struct plan *plan, const struct host *host, struct family *family) {
   // The end of its init is the end of a namespace: the kernel kills all that is in it, and init is gone when they are.
   if (family->init) kill(family->init, SIGKILL);
-  if (!family->is_leader_reaped && family->leader) kill(family->leader, SIGKILL);
+  if (!family->is_leader_reaped) kill(family->leader, SIGKILL);
   for (int at = 0; at < plan->cgroup_count; at++)
     if (host->kill_fds[at] >= 0 && write(host->kill_fds[at], "1", 1) < 0) continue;
-  while (!family->is_leader_over && family->leader) {
-    siginfo_t info = {0};
-    if (waitid(P_PID, (id_t)family->leader, &info, WEXITED | WNOWAIT) != 0 && errno != EINTR) break;
-    look_at_leader(plan, family);
+  const int may_end_user = plan->uid >= 0 && geteuid() == 0;
+  int strays = 0;
+  if (family->init) {
+    // A tracer is in the namespace, and ends with it; the namespace is only empty once the leader is buried.
+    while (!is_leader_buried(plan, family, LATE_MS)) continue;
+    wait_for(family->init);
+    if (may_end_user) strays = end_user(host, (uid_t)plan->uid, 0);
+  } else {
+    is_leader_buried(plan, family, SOON_MS);
+    if (may_end_user) strays = end_user(host, (uid_t)plan->uid, 1);
+    if (!is_leader_buried(plan, family, LATE_MS)) strays = -1;
   }
-  if (!family->is_leader_reaped && family->leader) wait_for(family->leader);
-  if (family->init) wait_for(family->init);
-  const int strays = plan->uid >= 0 && geteuid() == 0 ? end_user(host, (uid_t)plan->uid, family->init == 0) : 0;
   if (strays >= 0 && plan->uid >= 0 && !(plan->namespaces & CLONE_NEWNS) && !plan->is_init && geteuid() == 0) remove_leftovers((uid_t)plan->uid);
   if (strays < 0) tell("left");
   else tell("gone %d", strays);

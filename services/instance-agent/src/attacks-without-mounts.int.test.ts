@@ -131,6 +131,46 @@ if (isRoot && mayMount) {
       const left = listPids().filter((pid) => isAlive(pid) && statusOf(pid).includes(`\nUid:\t${uid}\t`));
       assert.deepEqual(left, []);
     });
+
+    it('ends although a process of its own traces it, which alone is told of its end then', async () => {
+      const code = [
+        'import ctypes',
+        'own = os.getpid()',
+        'libc = ctypes.CDLL(None)',
+        'libc.prctl(0x59616D61, -1, 0, 0, 0)', // where only parents may trace
+        'if os.fork() == 0:',
+        '    os.setsid()',
+        '    if os.fork(): os._exit(0)',
+        '    print("traced", libc.ptrace(0x4206, own, 0, 0), flush=True)',
+        '    while True: time.sleep(60)',
+        'time.sleep(60)',
+      ];
+      const id = host.run(await host.start(PYTHON, python(code.join('\n'))));
+      await host.line(id, 'traced 0');
+      host.stop(id, 'FORCE');
+      const ended = await host.ended(id);
+      assert.deepEqual([ended.outcome, ended.stop?.containment], [Outcome.FORCE_KILLED, Containment.USER]);
+    });
+
+    it('ends although it stops whatever becomes its user', async () => {
+      const code = [
+        'import ctypes',
+        'if os.fork() == 0:',
+        '    os.setsid()',
+        '    if os.fork(): os._exit(0)',
+        '    print("up", flush=True)',
+        '    kill = ctypes.CDLL(None).kill',
+        '    while True: kill(-1, 19)',
+        'while True: time.sleep(60)',
+      ];
+      // It depends on microseconds who comes first.
+      for (let count = 0; count < 10; count++) {
+        const id = host.run(await host.start(PYTHON, python(code.join('\n'))));
+        await host.line(id, 'up');
+        host.stop(id, 'FORCE');
+        assert.equal((await host.ended(id)).outcome, Outcome.FORCE_KILLED);
+      }
+    });
   });
 
 function statusOf(pid: number): string {

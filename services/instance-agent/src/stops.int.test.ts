@@ -13,6 +13,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
 import { openCgroups } from './adapters/process/cgroup.ts';
+import { childrenOf } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, readStat, startHost } from './testing/host.ts';
 
 const example = (path: string): string => readFileSync(new URL(`../../../examples/functions/${path}`, import.meta.url), 'utf8');
@@ -201,6 +202,19 @@ describe('Stopping an attempt', () => {
   });
 
   // Only a cgroup holds such a process: without one, the sweep knows it by nothing.
+  it('by force ends it although somebody has stopped its launcher', async () => {
+    const instance = await host.start(PYTHON, {
+      'index.py': 'import time\ndef handler(e, c):\n    print("up", flush=True)\n    time.sleep(60)\n',
+    });
+    const id = host.run(instance);
+    await host.line(id, 'up');
+    for (const pid of childrenOf(process.pid))
+      if (readFileSync(`/proc/${pid}/comm`, 'latin1').startsWith('evenfall-launc')) process.kill(pid, 'SIGSTOP');
+    host.stop(id, 'FORCE');
+    assert.equal((await host.ended(id)).outcome, Outcome.FORCE_KILLED);
+    for (const pid of childrenOf(process.pid)) process.kill(pid, 'SIGCONT');
+  });
+
   it('finds an orphan that left no trace in its environment', { skip: !hasCgroups }, async () => {
     const code =
       'import os, time\ndef handler(e, c):\n    r, w = os.pipe()\n    if os.fork() == 0:\n        os.setsid()\n        pid = os.fork()\n        if pid: os.write(w, str(pid).encode()); os._exit(0)\n        os.execve("/bin/sleep", ["sleep", "3600"], {})\n    print("orphan", os.read(r, 20).decode())\n    time.sleep(60)\n';

@@ -102,15 +102,16 @@ export function launchedProcess(of: Launched): LaunchedProcess {
   });
   const leader = (): number => (inner ? inner.leaderPid() : family.leaderPid);
   const initPid = (): number => (inner ? inner.initPid() : control.initPid());
+  const askForEnd = (): void => {
+    // It answers even if somebody has stopped it, or is about to.
+    if (family.isLaunched) sendTo(childPid, SIGCONT);
+    control.end();
+  };
   const proof = async (): Promise<boolean> => {
     if (inner && family.isLaunched) sendTo(initPid() || childPid, SIGKILL);
-    else {
-      // It answers even if somebody has stopped it.
-      if (isStopped(readStat(child.pid ?? 0))) sendTo(child.pid ?? 0, SIGCONT);
-      control.end();
-    }
+    else askForEnd();
     const [count] = await Promise.all([inner ? undefined : control.gone, over]);
-    if (count !== undefined && !hasNamespace) family.strayCount += count;
+    if (count !== undefined && !hasNamespace) family.strayCount = Math.max(family.strayCount, count); // those that were counted before are among them
     if (of.uid === undefined || count !== undefined) return count !== undefined || hasNamespace;
     const found = await endUser(of.host.launch.launcher, of.uid);
     return found !== undefined;
@@ -133,6 +134,8 @@ export function launchedProcess(of: Launched): LaunchedProcess {
         cgroup?.kill();
         sendTo(-leader(), SIGKILL);
       }
+      // The launcher has to tell of the leader's end, which a stopped one cannot, nor any whose leader is traced by a process beyond the group.
+      if (!inner && leader() !== 0) askForEnd();
     },
     async sweep() {
       family.isSwept = true;
