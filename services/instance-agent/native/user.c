@@ -44,6 +44,12 @@ static void kill_all_of(uid_t uid) {
   }
 }
 
+/** Whether a process is dead. One whose first thread has ended is called a zombie too, while its other threads go on. */
+static int is_dead(const char *status, char state) {
+  const char *threads = strstr(status, "\nThreads:\t");
+  return state == 'X' || (state == 'Z' && (!threads || strtol(threads + 10, NULL, 10) <= 1));
+}
+
 static int is_of(int proc_fd, const char *pid, uid_t uid) {
   char path[300], text[2048];
   snprintf(path, sizeof path, "%s/status", pid);
@@ -55,7 +61,7 @@ static int is_of(int proc_fd, const char *pid, uid_t uid) {
   text[length] = 0;
   // The owner of /proc/PID is root for a process that is not dumpable, which it decides itself; these lines are the kernel's.
   const char *state = strstr(text, "\nState:\t"), *ids = strstr(text, "\nUid:\t");
-  if (!state || !ids || state[8] == 'Z' || state[8] == 'X') return 0;
+  if (!state || !ids || is_dead(text, state[8])) return 0;
   unsigned long real, effective, saved;
   if (sscanf(ids + 6, "%lu %lu %lu", &real, &effective, &saved) != 3) return 0;
   return real == uid || effective == uid || saved == uid;

@@ -6,11 +6,15 @@ export type UidPool = {
   release(uid: number): void;
 };
 
-export function uidPool(range: { readonly first: number; readonly last: number }): UidPool {
+/** Ids in `lost` are never given: processes of an earlier holder could not be ended. */
+export function uidPool(range: { readonly first: number; readonly last: number }, lost: ReadonlySet<number> = new Set()): UidPool {
   const released: number[] = [];
   let next = range.first;
   return {
-    take: () => (next <= range.last ? next++ : released.shift()),
+    take() {
+      while (lost.has(next)) next++;
+      return next <= range.last ? next++ : released.shift();
+    },
     release: (uid) => void released.push(uid),
   };
 }

@@ -3,12 +3,15 @@ import { dirname } from 'node:path';
 import { OperatorError } from '@evenfall/errors';
 import { foldersDownTo } from '../../domain/mount-plan.ts';
 import type { Ability } from '../../domain/ability.ts';
+import type { ClaimedUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
 import type { Interpreters } from './interpreters.ts';
 import { hasPrivateTmp, type Launch } from './launch/launch.ts';
 import { trialFault } from './launch/trial.ts';
 
 export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'none';
+
+type ClaimedIds = { readonly first: number; readonly last: number } & Partial<Pick<ClaimedUids, 'lost' | 'sweptCount'>>;
 
 export type SandboxWish = {
   readonly sandbox: Sandbox;
@@ -17,7 +20,7 @@ export type SandboxWish = {
   /** Whether the platform is reached from this host alone: only then may an ordinary user's functions run without walls unless that was asked for. */
   readonly isLocal: boolean;
   /** User ids that are this agent's alone to give away; undefined if it is not root. */
-  readonly uids: { readonly first: number; readonly last: number } | undefined;
+  readonly uids: ClaimedIds | undefined;
 };
 
 export type HostFolders = {

@@ -29,13 +29,18 @@ export function readStat(pid: number): ProcStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return {
     pid,
-    state: fields[0] ?? '',
+    state: stateOf(fields[0] ?? '', Number(fields[17])),
     parentPid: Number(fields[1]),
     groupId: Number(fields[2]),
     sessionId: Number(fields[3]),
     flags: Number(fields[6]),
     startTicks: fields[19] ?? '',
   };
+}
+
+/** A process whose first thread has ended is called a zombie by the kernel, too, while its other threads go on: it sleeps, as far as this can be told. */
+function stateOf(state: string, threads: number): string {
+  return state === 'Z' && threads > 1 ? 'S' : state;
 }
 
 export function readStatus(pid: number): ProcStatus | undefined {

@@ -69,7 +69,7 @@ export function processDriver({
     interpreters,
     launch,
     cgroups,
-    uids: launch.ownUsers && uids ? uidPool(uids) : undefined,
+    uids: launch.ownUsers && uids ? uidPool(uids, uids.lost) : undefined,
     openPipe,
     launchers,
     onUserLost(uid) {
@@ -83,7 +83,7 @@ export function processDriver({
     abilities: known,
     start: (spec, events) => startProcess(host, spec, events),
     async sweepEarlierSessions() {
-      const count = await sweepAgent(agentId, temporaryRoot, launch.ownUsers ? uids : undefined);
+      const count = (uids?.sweptCount ?? 0) + (await sweepAgent(agentId, temporaryRoot));
       // Nobody is left to use it.
       await removeFolder(temporaryRoot, { recursive: true, force: true });
       mkdirSync(temporaryRoot, { recursive: true, mode: 0o711 });

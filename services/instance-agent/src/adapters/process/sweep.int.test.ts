@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import { endUser, findLauncher } from './launch/program.ts';
 import { listPids, readStat, readUid } from './proc-fs.ts';
-import { descendantsOf, sweepInstance } from './sweep.ts';
+import { descendantsOf, sweepInstance, sweepUsers } from './sweep.ts';
 
 /** The sweep as it works on a host without cgroups. */
 describe('The sweep without a cgroup', () => {
@@ -49,6 +50,24 @@ describe('The sweep without a cgroup', () => {
       await eventually(() => ofUser().length > 0, 10_000);
       assert.ok(((await endUser(findLauncher(), uid)) ?? -1) >= 0);
       assert.deepEqual(ofUser(), []);
+    },
+  );
+
+  it(
+    'ends by its user what lives on without its first thread, and looks like a zombie',
+    { skip: process.getuid?.() === 0 ? false : 'only root can give away users' },
+    async () => {
+      const uid = 909_997;
+      const exit = process.arch === 'x64' ? 60 : 93;
+      const ghost = `import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\nctypes.CDLL(None).syscall(${exit}, 0)\n`;
+      const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
+      const leader = spawn('setpriv', [...drop, '/usr/bin/python3', '-c', ghost], { env: {}, stdio: 'ignore' });
+      const exited = once(leader, 'exit');
+      const pid = leader.pid ?? 0;
+      await eventually(() => /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')), 10_000);
+      assert.notEqual(readStat(pid)?.state, 'Z');
+      assert.deepEqual(await sweepUsers(findLauncher(), { first: uid, last: uid }), { count: 1, lost: new Set() });
+      assert.deepEqual(await exited, [null, 'SIGKILL']);
     },
   );
 });
