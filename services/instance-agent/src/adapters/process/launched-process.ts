@@ -103,9 +103,9 @@ export function launchedProcess(of: Launched): LaunchedProcess {
   const leader = (): number => (inner ? inner.leaderPid() : family.leaderPid);
   const initPid = (): number => (inner ? inner.initPid() : control.initPid());
   const askForEnd = (): void => {
-    // It answers even if somebody has stopped it, or is about to.
+    // It answers even if somebody has stopped it, or is about to. bubblewrap says nothing, but has to end.
     if (family.isLaunched) sendTo(childPid, SIGCONT);
-    control.end();
+    if (!inner) control.end();
   };
   const proof = async (): Promise<boolean> => {
     if (inner && family.isLaunched) sendTo(initPid() || childPid, SIGKILL);
@@ -135,7 +135,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
         sendTo(-leader(), SIGKILL);
       }
       // The launcher has to tell of the leader's end, which a stopped one cannot, nor any whose leader is traced by a process beyond the group.
-      if (!inner && leader() !== 0) askForEnd();
+      if (leader() !== 0) askForEnd();
     },
     async sweep() {
       family.isSwept = true;
