@@ -7,7 +7,7 @@ import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { type Load, startLoad } from '../support/load.ts';
-import { witnessDir, SEES_FILES, WITNESS, witnessSpec } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
 
 const EVENTS = 20_000;
 const AWAY_MS = 30_000;
@@ -17,16 +17,17 @@ const why = whyNoKafka();
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why !== undefined }, () => {
-  const dir = witnessDir();
+  let witness: Witness;
   const accepted: string[] = [];
   let cluster: TestCluster;
   before(async () => {
-    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: SEES_FILES });
-    await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
+    witness = await openWitness();
+    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2 });
+    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
   });
   after(async () => {
     await cluster.dispose();
-    dir.remove();
+    witness.close();
   });
 
   const loads: Load[] = [];
@@ -63,7 +64,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
   const settled = async (withinMs: number): Promise<void> => {
     await nothingOpen(cluster.rest, 'witness', withinMs);
     const events = checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted);
-    checkRuns(dir.path, events);
+    checkRuns(witness, events);
     await eventually(async () => {
       for (const name of ['queue-1', 'queue-2']) {
         assert.equal(await cluster.metric(name, 'evenfall_queue_open'), 0);

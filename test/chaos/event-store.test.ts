@@ -10,7 +10,7 @@ import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import type { EventAnswer } from '../support/rest-client.ts';
-import { witnessDir, SEES_FILES, WITNESS, witnessSpec } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
 
 const STORES = ['event-store', 'event-store-2'] as const;
 
@@ -18,17 +18,18 @@ const why = whyNoKafka();
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () => {
-  const dir = witnessDir();
+  let witness: Witness;
   const accepted: string[] = [];
   const loads: Load[] = [];
   let cluster: TestCluster;
   before(async () => {
-    cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1, env: SEES_FILES });
-    await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
+    witness = await openWitness();
+    cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1 });
+    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
   });
   after(async () => {
     await cluster.dispose();
-    dir.remove();
+    witness.close();
   });
   afterEach(async () => {
     for (const one of cluster.processes) {
@@ -45,7 +46,7 @@ describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () =
   };
   const settled = async (withinMs: number): Promise<void> => {
     await nothingOpen(cluster.rest, 'witness', withinMs);
-    checkRuns(dir.path, checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted));
+    checkRuns(witness, checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted));
   };
   /** Of every ended event and every count, whatever order they were written in. */
   const hashOfView = async (): Promise<string> => {

@@ -13,7 +13,7 @@ import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { deployLarge, startLargeLoad } from '../support/large-load.ts';
 import { startLoad } from '../support/load.ts';
 import { checkProbed, startProber } from '../support/prober.ts';
-import { witnessDir, SEES_FILES, runsOf, WITNESS, witnessSpec } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
 
 const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
 const SEED = Number(process.env['EVENFALL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
@@ -41,20 +41,21 @@ const why = LOG === 'kafka' ? whyNoKafka() : undefined;
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
 
 describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) * 1_000, skip: why !== undefined }, () => {
-  const dir = witnessDir();
+  let witness: Witness;
   let cluster: TestCluster;
   before(async () => {
+    witness = await openWitness();
     cluster = await startTestCluster({
       log: LOG,
       queues: QUEUES.length,
       agents: 2,
-      env: { EVENFALL_LEASE: LEASE, EVENFALL_LOG_LEVEL: 'info', ...SEES_FILES },
+      env: { EVENFALL_LEASE: LEASE, EVENFALL_LOG_LEVEL: 'info' },
     });
-    await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
+    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
     await deployLarge(cluster.rest);
   });
   const redeploy = async (fn: string, n: number): Promise<boolean> => {
-    const { environment } = fn === 'witness' ? witnessSpec(dir.path) : { environment: {} };
+    const { environment } = fn === 'witness' ? witness.spec() : { environment: {} };
     const path = `/v1/namespaces/default/functions/${fn}`;
     const answer = await cluster.rest.call('PATCH', path, { environment: { ...environment, REVISION: String(n) } }).catch(() => undefined);
     return answer?.status === 200; // the door may be away
@@ -62,7 +63,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
   const takeovers = (): number => cluster.lines().filter((line) => line.includes('took partitions over')).length;
   after(async () => {
     await cluster.dispose();
-    dir.remove();
+    witness.close();
   });
 
   it(`ends every event it took, none twice (EVENFALL_CHAOS_SEED=${SEED})`, async () => {
@@ -104,8 +105,8 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       // A call that broke may have been taken all the same: it is there, and nobody got its id.
       const events = checkHistory(all, [...accepted], ['SUCCEEDED', 'TERMINATED']);
       attempts = [...all, ...allLarge].reduce((sum, event) => sum + event.attempts.length, 0);
-      checkRuns(dir.path, events);
-      checkProbed(prober, events, runsOf(dir.path));
+      checkRuns(witness, events);
+      checkProbed(prober, events, witness.runs());
       assert.ok(all.length - accepted.size <= load.broken.length + load.refused.length, `${all.length} of ${accepted.size}`);
       await eventually(async () => {
         for (const name of QUEUES) assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);

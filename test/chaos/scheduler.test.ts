@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@evenfall/testkit';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
-import { runsOf, SEES_FILES, WITNESS, witnessDir, witnessSpec } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
 
 const LEASE_MS = 10_000;
 const EVENTS = 4_000;
@@ -13,28 +13,29 @@ const EVENTS = 4_000;
 const RUN = 500;
 
 describe('A scheduler that is killed', { timeout: 180_000 }, () => {
-  const dir = witnessDir();
+  let witness: Witness;
   const accepted: string[] = [];
   let cluster: TestCluster;
   before(async () => {
-    cluster = await startTestCluster({ agents: 2, env: { EVENFALL_LEASE: `${LEASE_MS}ms`, ...SEES_FILES } });
-    await cluster.rest.deploy(witnessSpec(dir.path), { 'index.js': WITNESS });
+    witness = await openWitness();
+    cluster = await startTestCluster({ agents: 2, env: { EVENFALL_LEASE: `${LEASE_MS}ms` } });
+    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
   });
   after(async () => {
     await cluster.dispose();
-    dir.remove();
+    witness.close();
   });
 
   const held = (): Promise<number> => cluster.metric('scheduler', 'evenfall_scheduler_attempts_held');
   const underWay = async (): Promise<void> => {
-    const before = runsOf(dir.path).size;
+    const before = witness.runs().size;
     for (let at = 0; at < EVENTS; at += 500)
       accepted.push(...(await cluster.rest.sendBatch('witness', Array(500).fill({ payload: { ms: 0 } }))));
-    await eventually(() => runsOf(dir.path).size > before + RUN, 60_000);
+    await eventually(() => witness.runs().size > before + RUN, 60_000);
   };
   const settled = async (): Promise<void> => {
     await nothingOpen(cluster.rest, 'witness', 60_000);
-    checkRuns(dir.path, checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted));
+    checkRuns(witness, checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted));
   };
 
   it('is replaced by one that waits for the agent that comes back last', async () => {

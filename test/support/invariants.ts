@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { eventually } from '@evenfall/testkit';
 import type { EventAnswer, RestClient } from './rest-client.ts';
-import { runsOf } from './witness.ts';
+import type { Witness } from './witness.ts';
 
 const OPEN = 'state=QUEUED&state=RUNNING&state=TERMINATING';
 
@@ -66,8 +66,8 @@ function brief(event: EventAnswer): object {
 }
 
 /** What really ran, by the functions' own word: never two runs of one event at a time, and as many as there were attempts at most. */
-export function checkRuns(dir: string, events: ReadonlyMap<string, EventAnswer>): void {
-  const all = runsOf(dir);
+export function checkRuns(witness: Witness, events: ReadonlyMap<string, EventAnswer>): void {
+  const all = witness.runs();
   for (const [id, { state }] of events) if (state === 'SUCCEEDED') assert.ok(all.has(id), `${id} is said to have succeeded, and never ran`);
   for (const [id, runs] of all) {
     const event = events.get(id);

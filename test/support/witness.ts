@@ -1,63 +1,80 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 /**
- * A function that says in a file when each of its runs began and when it ended, and for which event: what really ran, whatever the platform
- * says of it. Lines are `begin|end <event id> <milliseconds>`; an append of one line is not torn.
+ * A function that tells the test when each of its runs began and when it ended, and for which event: what really ran, whatever the platform says of
+ * it. Lines are `begin|end <event id> <milliseconds> <run>`; the kernel has each of them before the function goes on.
  */
 export const WITNESS = `
-const { appendFileSync } = require('node:fs');
-const say = (word, context) => appendFileSync(process.env.WITNESS_FILE, word + ' ' + context.request_id + ' ' + Date.now() + '\\n');
+const socket = require('node:net').connect({ port: Number(process.env.WITNESS_PORT), host: '127.0.0.1', noDelay: true });
+socket.unref();
+const run = require('node:crypto').randomUUID();
+let count = 0;
+const say = (word, context, key) => new Promise((resolve, reject) => {
+  socket.write(word + ' ' + context.request_id + ' ' + Date.now() + ' ' + key + '\\n', (error) => (error ? reject(error) : resolve()));
+});
 exports.handler = async (event, context) => {
-  say('begin', context);
+  const key = run + '-' + count++;
+  await say('begin', context, key);
   await new Promise((resolve) => setTimeout(resolve, event.ms ?? 5));
-  say('end', context);
+  await say('end', context, key);
   return event.n;
 };
 `;
 
 export type Run = { readonly beginMs: number; readonly endMs: number | undefined };
 
-/** The settings of a function that is watched this way. */
-export function witnessSpec(
-  dir: string,
-  more: object = {},
-): { name: string; runtime: string; handler: string; timeout: string; environment: object } {
-  const environment = { WITNESS_FILE: join(dir, 'witness.log') };
-  return { name: 'witness', runtime: 'nodejs', handler: 'index.handler', timeout: '30s', environment, ...more };
-}
+/** Hears what functions tell; on loopback, where every function gets that shares the network of its host. */
+export type Witness = {
+  /** The settings of a function that is watched this way. */
+  spec(more?: object): { name: string; runtime: string; handler: string; timeout: string; environment: { WITNESS_PORT: string } };
+  /** Runs of every event, in the order they began. One that was killed has no end. */
+  runs(): Map<string, Run[]>;
+  close(): void;
+};
 
-/** Runs of every event, in the order they began. One that was killed has no end. */
-export function runsOf(dir: string): Map<string, Run[]> {
-  const file = join(dir, 'witness.log');
-  const runs = new Map<string, { beginMs: number; endMs: number | undefined }[]>();
-  if (!existsSync(file)) return runs;
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
-    const [word, id = '', time] = line.split(' ');
-    if (word !== 'begin' && word !== 'end') continue;
-    let of = runs.get(id);
-    if (!of) runs.set(id, (of = []));
-    const last = of[of.length - 1];
-    if (word === 'begin') of.push({ beginMs: Number(time), endMs: undefined });
-    else if (last) last.endMs = Number(time);
-  }
-  return runs;
+export async function openWitness(): Promise<Witness> {
+  const runs = new Map<string, { id: string; beginMs: number; endMs: number | undefined }>();
+  const sockets = new Set<Socket>();
+  const take = (line: string): void => {
+    const [word, id = '', time, key = ''] = line.split(' ');
+    if (word === 'begin') runs.set(key, { id, beginMs: Number(time), endMs: undefined });
+    const known = runs.get(key);
+    if (word === 'end' && known) known.endMs = Number(time);
+  };
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    let rest = '';
+    socket.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString('latin1')).split('\n');
+      rest = lines.pop() ?? '';
+      lines.forEach(take);
+    });
+    socket.on('error', () => undefined); // a function that was killed
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1' }, resolve));
+  const { port } = server.address() as AddressInfo; // it listens on a port
+  return {
+    spec: (more = {}) => ({
+      name: 'witness',
+      runtime: 'nodejs',
+      handler: 'index.handler',
+      timeout: '30s',
+      environment: { WITNESS_PORT: String(port) },
+      ...more,
+    }),
+    runs() {
+      const byEvent = new Map<string, Run[]>();
+      for (const run of [...runs.values()].sort((a, b) => a.beginMs - b.beginMs)) {
+        const of = byEvent.get(run.id);
+        if (of) of.push(run);
+        else byEvent.set(run.id, [run]);
+      }
+      return byEvent;
+    },
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
-
-/**
- * Makes the folder and the file, so that functions of another user can write to it: as root not in a temporary folder, of which every instance has
- * one of its own. What runs it has to see the host's files (`SEES_FILES`).
- */
-export function witnessDir(): { readonly path: string; remove(): void } {
-  const base = process.getuid?.() === 0 ? '/var/lib' : tmpdir();
-  const path = mkdtempSync(join(base, 'evenfall-witness-'));
-  chmodSync(path, 0o711);
-  const file = join(path, 'witness.log');
-  writeFileSync(file, '');
-  chmodSync(file, 0o666); // whatever the umask
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-/** Settings of a platform whose functions write to the witness: bubblewrap would give an ordinary user's a root that is read only. */
-export const SEES_FILES = { EVENFALL_AGENT_SANDBOX: 'process' } as const;
