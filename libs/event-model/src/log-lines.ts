@@ -6,12 +6,13 @@ import {
   TerminationStep_Reception as Reception,
   type TerminationStep,
 } from '@evenfall/contracts/v1/termination';
+import { onOneLine, platformText, type Said } from './platform-text.ts';
 
 /**
  * The platform's lines of an event's log are a rendering of its record, made when they are read: nothing is stored for them, and they can
  * never disagree with the status. Forms and order: semantics, after the log format of Tencent SCF.
  */
-export type PlatformLine = { readonly timeMs: number; readonly text: string };
+export type PlatformLine = Said & { readonly timeMs: number };
 
 const MEGABYTE = 1024 * 1024;
 
@@ -19,7 +20,7 @@ const MEGABYTE = 1024 * 1024;
 export function platformLinesBefore(eventId: string, attempt: Attempt): PlatformLine[] {
   const timeMs = attempt.startTime?.getTime();
   if (timeMs === undefined) return [];
-  const lines = [{ timeMs, text: `START RequestId: ${eventId}` }];
+  const lines: PlatformLine[] = [{ timeMs, stream: Stream.PLATFORM, text: `START RequestId: ${eventId}` }];
   const cold = attempt.coldStartDetail;
   if (cold) {
     const total = Math.round(cold.pullCodeMs + cold.initRuntimeMs + cold.initFunctionMs);
@@ -27,6 +28,7 @@ export function platformLinesBefore(eventId: string, attempt: Attempt): Platform
     const parts = `(${pull}InitRuntime: ${Math.round(cold.initRuntimeMs)}ms InitFunction: ${Math.round(cold.initFunctionMs)}ms)`;
     lines.push({
       timeMs,
+      stream: Stream.PLATFORM,
       text: `${attempt.coldStart ? 'Init' : 'Provisioned'} Report RequestId: ${eventId} Coldstart: ${total}ms ${parts} Memory: ${attempt.memoryMb}MB MemUsage: ${megabytes(attempt)}MB`,
     });
   }
@@ -46,6 +48,7 @@ export function signalLine(step: TerminationStep): PlatformLine | undefined {
   const received = step.delivery === Delivery.DELIVERED && !isBlocked && step.disposition !== Disposition.IGNORED;
   return {
     timeMs: step.sentTime?.getTime() ?? 0,
+    stream: Stream.PLATFORM,
     text: received ? '[PLATFORM] Signal received successfully' : '[PLATFORM] Signal reception failed',
   };
 }
@@ -56,21 +59,15 @@ export function platformLinesAfter(eventId: string, attempt: Attempt, result: Bu
   if (timeMs === undefined) return [];
   const failed = attempt.error.length > 0;
   const answer = failed ? attempt.error : result;
-  const texts = [
-    ...(failed ? [`ERROR RequestId:${eventId} Result:${errorText(attempt.error)}`] : []),
-    `Response RequestId:${eventId} RetMsg:${onOneLine(answer)}`,
-    `END RequestId:${eventId}`,
-    reportOf(eventId, attempt),
+  const said = [
+    ...(failed ? platformText(`ERROR RequestId:${eventId} Result:`, errorText(attempt.error)) : []),
+    ...[
+      `Response RequestId:${eventId} RetMsg:${onOneLine(answer.toString('utf8'))}`,
+      `END RequestId:${eventId}`,
+      reportOf(eventId, attempt),
+    ].map((text) => ({ stream: Stream.PLATFORM, text })),
   ];
-  return texts.map((text) => ({ timeMs, text }));
-}
-
-/** An answer may be laid out over lines; in JSON a line end is white space, and no more is changed of it. */
-function onOneLine(answer: Buffer): string {
-  return answer
-    .toString('utf8')
-    .replace(/[\r\n]+/g, ' ')
-    .trimEnd();
+  return said.map((line) => ({ timeMs, ...line }));
 }
 
 /** The line that closes an attempt. */
@@ -83,8 +80,8 @@ export function mergeLog(event: Event, own: readonly LogLine[]): LogLine[] {
   const lines: LogLine[] = [];
   for (const attempt of event.attempts) {
     const last = attempt.number === event.attempts.length;
-    const put = ({ timeMs, text }: PlatformLine): void => {
-      lines.push({ time: new Date(timeMs), stream: Stream.PLATFORM, attempt: attempt.number, instanceId: attempt.instanceId, text });
+    const put = ({ timeMs, stream, text }: PlatformLine): void => {
+      lines.push({ time: new Date(timeMs), stream, attempt: attempt.number, instanceId: attempt.instanceId, text });
     };
     platformLinesBefore(event.id, attempt).forEach(put);
     const signals = signalsOf(event, attempt)

@@ -12,6 +12,8 @@ describe('A line of the log', () => {
     log.error('it failed', null, { offset: 2 });
     log.error('it failed', undefined, { offset: 3, event_id: undefined });
     assert.match(lines[0] ?? '', /^error queue it failed partition=1 error="Error: why.* caused by that"\n$/);
+    log.warn('said\n2026 error queue forged', { text: '\x1b[2J\n\x9b\u202e' });
+    assert.equal(lines.pop(), 'warn queue said\\n2026 error queue forged text="\\u001b[2J\\n\\u009b\\u202e"\n');
     assert.deepEqual(lines.slice(1), ['error queue it failed offset=2 error=null\n', 'error queue it failed offset=3\n']);
   });
 });

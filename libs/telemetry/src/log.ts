@@ -1,3 +1,5 @@
+import { visible } from '@evenfall/json-text';
+
 /** What a line says beside its sentence; keys are the words of the field, in snake_case. */
 export type LogFields = Readonly<Record<string, string | number | boolean | bigint | undefined>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -23,7 +25,7 @@ export function createLog(
     if (RANK[at] < RANK[level]) return;
     let line = `${new Date().toISOString()} ${at} ${service} ${message}`;
     for (const [key, value] of Object.entries(fields)) if (value !== undefined) line += ` ${key}=${quote(String(value))}`;
-    write(`${line}\n`);
+    write(`${visible(line)}\n`); // it may say what a function or a caller said
   };
   return {
     debug: (message, fields = {}) => put('debug', message, fields),

@@ -1,4 +1,4 @@
-import { JsonFault, parseKeeping } from '@evenfall/json-text';
+import { JsonFault, parseKeeping, visible } from '@evenfall/json-text';
 import { type ApiError, Failure } from './failure.ts';
 import { readEventStream, type ServerSentEvent } from './event-stream.ts';
 
@@ -104,16 +104,16 @@ async function failureOf(response: Response): Promise<Failure> {
   const text = await response.text();
   try {
     const { error } = JSON.parse(text) as { error?: ApiError };
-    if (error?.message) return new Failure(`${error.message}${hintOf(error)}`, 1, error);
+    if (error?.message) return new Failure(`${visible(error.message)}${hintOf(error)}`, 1, error);
   } catch {
     // not the platform's own form: shown as it is below
   }
-  return new Failure(`The server answered ${response.status}: ${text.slice(0, 200)}`);
+  return new Failure(`The server answered ${response.status}: ${visible(text.slice(0, 200))}`);
 }
 
 function hintOf(error: ApiError): string {
   if (error.status === 'UNAUTHENTICATED') return ' Give one with EVENFALL_ACCESS_KEY or --access-key.';
-  const more = error.details.slice(1).map(({ metadata }) => `\n  ${metadata['field'] ?? ''}: ${metadata['rule'] ?? ''}`);
+  const more = error.details.slice(1).map(({ metadata }) => `\n  ${visible(metadata['field'] ?? '')}: ${visible(metadata['rule'] ?? '')}`);
   return more.join('');
 }
 

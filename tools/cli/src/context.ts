@@ -19,5 +19,5 @@ export function functionPath(namespace: string, name?: string): string {
 }
 
 export function eventPath(id: string): string {
-  return `/v1/events/${encodeURIComponent(id)}`;
+  return `/v1/events/${encodeURIComponent(id.toWellFormed())}`;
 }

@@ -167,7 +167,7 @@ export function createProgram(world: Surroundings): Command {
     .option('--attempt <number>', 'only those of this attempt')
     .option('--instance <id>', 'only those of this instance')
     .option('--grep <text>', 'only those with this text in them')
-    .option('--stream <stream...>', 'only stdout, stderr or platform')
+    .option('--stream <stream...>', 'only stdout, stderr, platform, or error: further lines of an error')
     .action(run((context, id: string, options: LogOptions) => showLog(context, id, options)));
   const agents = program
     .command('agents')
@@ -207,7 +207,7 @@ function contextOf(options: GlobalOptions, world: Surroundings): Context {
   const color = !json && world.stdoutIsTerminal && !world.env['NO_COLOR'];
   return {
     api: createApiClient(options.url, options.accessKey ?? world.env['EVENFALL_ACCESS_KEY']),
-    terminal: createTerminal({ json, color, stdout: world.stdout, stderr: world.stderr }),
+    terminal: createTerminal({ json, color, isTerminal: world.stdoutIsTerminal, stdout: world.stdout, stderr: world.stderr }),
     namespace: options.namespace,
     readStdin: world.readStdin,
     stdinHasPayload: world.stdinHasPayload,

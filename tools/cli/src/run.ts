@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { visibleLines } from '@evenfall/json-text';
 import { Failure } from './failure.ts';
 import { createProgram, type Surroundings } from './program.ts';
 
@@ -11,7 +12,7 @@ export async function runCommand(args: readonly string[], world: Surroundings): 
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said what is wrong
     if (!(error instanceof Failure)) throw error;
     const json = args.includes('--json') && error.apiError !== undefined;
-    world.stderr(json ? `${JSON.stringify({ error: error.apiError })}\n` : `evenfall: ${error.message}\n`);
+    world.stderr(json ? `${JSON.stringify({ error: error.apiError })}\n` : `evenfall: ${visibleLines(error.message)}\n`);
     return error.exitCode;
   }
 }

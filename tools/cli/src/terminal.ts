@@ -1,4 +1,4 @@
-import { stringify } from '@evenfall/json-text';
+import { RawJson, rawText, stringify, visible, visibleLines } from '@evenfall/json-text';
 import Table from 'cli-table3';
 import pico from 'picocolors';
 
@@ -9,28 +9,57 @@ export type Terminal = {
   readonly color: ReturnType<typeof pico.createColors>;
   /** Writes a line for people; nothing when machines read. */
   say(line: string): void;
-  /** Writes a value for machines, or what `forPeople` makes of it. */
-  show(value: unknown, forPeople: () => string): void;
+  /**
+   * Writes a value for machines, or what `forPeople` makes of it: of a copy whose texts have no character that a terminal obeys or does not show.
+   * Texts of functions reach a terminal by this way alone.
+   */
+  show<T>(value: T, forPeople: (seen: T) => string): void;
   error(line: string): void;
 };
 
 export type TerminalOptions = {
   readonly json: boolean;
   readonly color: boolean;
+  /** Whether stdout is one, rather than a file or a program. */
+  readonly isTerminal: boolean;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
 };
 
-export function createTerminal({ json, color, stdout, stderr }: TerminalOptions): Terminal {
+export function createTerminal({ json, color, isTerminal, stdout, stderr }: TerminalOptions): Terminal {
+  const clean = (text: string): string => (color ? colorsOnly(text) : visibleLines(text));
   return {
     json,
     color: pico.createColors(color),
     say: (line) => {
-      if (!json) stdout(`${line}\n`);
+      if (!json) stdout(`${clean(line)}\n`);
     },
-    show: (value, forPeople) => stdout(`${json ? stringify(value) : forPeople()}\n`),
-    error: (line) => stderr(`${line}\n`),
+    show: (value, forPeople) => {
+      if (!json) stdout(`${clean(forPeople(seenOf(value)))}\n`);
+      // JSON escapes some of them itself. Where nobody looks every byte stays as the server sent it.
+      else stdout(`${isTerminal ? visibleLines(stringify(value)) : stringify(value)}\n`);
+    },
+    error: (line) => stderr(`${clean(line)}\n`),
   };
+}
+
+/** A copy of a value in which every text is visible. Kept JSON stays JSON of the same value. */
+function seenOf<T>(value: T): T {
+  return copyOf(value) as T; // texts stay texts, and everything else its shape
+}
+
+function copyOf(value: unknown): unknown {
+  if (typeof value === 'string') return visible(value);
+  if (value instanceof RawJson) return new RawJson(visibleLines(rawText(value)));
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [visible(key), copyOf(one)]));
+}
+
+/** Makes everything visible but lines and the colours that this program uses. */
+function colorsOnly(text: string): string {
+  const parts = text.split(/(\x1b\[(?:[012]|2[27]|3[1-69]|7)m)/);
+  return parts.map((part, i) => (i % 2 === 0 ? visibleLines(part) : part)).join('');
 }
 
 /** A table without frames: columns that line up, and nothing to get in the way of copying. */

@@ -10,12 +10,7 @@ import {
   signalsOf,
 } from '@evenfall/event-model';
 import type { Attempt, Event } from '@evenfall/contracts/v1/event';
-import {
-  type LogLine,
-  LogLine_Stream as Stream,
-  type TailLogLinesRequest,
-  type TailLogLinesResponse,
-} from '@evenfall/contracts/v1/log_service';
+import type { LogLine, TailLogLinesRequest, TailLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import { passes } from '../domain/log-filter.ts';
 import { beginOf, type LogPlace, readPlace, writePlace } from '../domain/log-place.ts';
 import { PAGE_BYTES } from '@evenfall/paging';
@@ -109,9 +104,9 @@ async function newLines(logs: LogTable, event: Event, from: LogPlace): Promise<P
 }
 
 function platform(attempt: Attempt, lines: readonly PlatformLine[]): LogLine[] {
-  return lines.map(({ timeMs, text }) => ({
+  return lines.map(({ timeMs, stream, text }) => ({
     time: new Date(timeMs),
-    stream: Stream.PLATFORM,
+    stream,
     attempt: attempt.number,
     instanceId: attempt.instanceId,
     text,

@@ -42,6 +42,8 @@ export type World = {
   /** Thrown by the queue, once set. */
   queueFailure: Error | undefined;
   invokeAnswer: InvokeResponse;
+  /** Lines of every log, once set. */
+  logLines: readonly LogLine[] | undefined;
 };
 
 export const RUNNABLE = FunctionMessage.create({
@@ -91,6 +93,7 @@ export function fakeWorld(): World {
     provisioned: 2,
     reservedMb: undefined,
     queueFailure: undefined,
+    logLines: undefined,
     invokeAnswer: InvokeResponse.create({
       ended: { statusCode: 200, result: Buffer.from('{"n": 1.0}'), durationMs: 1.2, memoryBytes: 5n, logTail: 'END' },
     }),
@@ -258,12 +261,18 @@ export function fakeWorld(): World {
         listLogLines: async ({ eventId }) => {
           event(eventId);
           return {
-            lines: [LogLine.create({ time: new Date(0), stream: 3, attempt: 1, text: `START RequestId: ${eventId}` })],
+            lines: world.logLines
+              ? [...world.logLines]
+              : [LogLine.create({ time: new Date(0), stream: 3, attempt: 1, text: `START RequestId: ${eventId}` })],
             nextPageToken: '',
           };
         },
         tailLogLines: async function* ({ eventId, resumeToken }) {
           event(eventId);
+          if (world.logLines) {
+            yield { lines: [...world.logLines], resumeTokens: world.logLines.map((_, i) => String(i)) };
+            return;
+          }
           const texts = ['one', 'two'].slice(resumeToken === '' ? 0 : Number(resumeToken));
           const resumeTokens = texts.map((text) => (text === 'one' ? '1' : '2'));
           if (texts.length > 0) yield { lines: texts.map((text) => LogLine.create({ stream: 1, attempt: 1, text })), resumeTokens };

@@ -220,7 +220,7 @@ describe('The log of a synchronous call', () => {
   const end = renderLogEnd({ ...log, durationMs: 1.4, platformLines: [], result: '1', error: '' });
   it('reads like one of SCF', () => {
     assert.equal(
-      tailOfLog([...renderLogHead(log), 'one', ...end]),
+      tailOfLog([...renderLogHead(log), 'one', ...end.map(({ text }) => text)]),
       'START RequestId: r\none\nResponse RequestId:r RetMsg:1\nEND RequestId:r\nReport RequestId:r Duration:1ms Memory:128MB MemUsage:10.00MB\n',
     );
   });

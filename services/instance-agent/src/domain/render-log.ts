@@ -1,4 +1,6 @@
 import type { ColdStart } from '@evenfall/contracts/v1/event';
+import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
+import { onOneLine, platformText, type Said } from '@evenfall/event-model';
 
 /** What the platform says before the function's own lines in the log of a synchronous call. */
 export type LogHead = {
@@ -40,13 +42,14 @@ export function renderLogHead({ requestId, coldStart: cold, ahead, memoryMb, mem
 }
 
 /** Renders the lines a log ends with. */
-export function renderLogEnd({ requestId, platformLines, result, error, durationMs, memoryMb, memoryBytes }: LogEnd): string[] {
+export function renderLogEnd({ requestId, platformLines, result, error, durationMs, memoryMb, memoryBytes }: LogEnd): Said[] {
+  const own = (text: string): Said => ({ stream: Stream.PLATFORM, text });
   return [
-    ...platformLines,
-    ...(error === '' ? [] : [`ERROR RequestId:${requestId} Result:${error}`]),
-    `Response RequestId:${requestId} RetMsg:${error === '' ? result : error}`,
-    `END RequestId:${requestId}`,
-    `Report RequestId:${requestId} Duration:${whole(durationMs)} Memory:${memoryMb}MB MemUsage:${inMb(memoryBytes)}`,
+    ...platformLines.map(own),
+    ...(error === '' ? [] : platformText(`ERROR RequestId:${requestId} Result:`, error)),
+    own(`Response RequestId:${requestId} RetMsg:${onOneLine(error === '' ? result : error)}`),
+    own(`END RequestId:${requestId}`),
+    own(`Report RequestId:${requestId} Duration:${whole(durationMs)} Memory:${memoryMb}MB MemUsage:${inMb(memoryBytes)}`),
   ];
 }
 

@@ -148,7 +148,7 @@ export type ProcessEnd = { readonly exitCode: number | null; readonly signal: st
 
 export type RunningHook = { readonly requestId: string; readonly end: (ok: boolean, text: string) => void };
 
-export type IdleLine = { readonly stream: 'stdout' | 'stderr' | 'platform'; readonly text: string; readonly timeMs: number };
+export type IdleLine = { readonly stream: 'stdout' | 'stderr' | 'platform' | 'error'; readonly text: string; readonly timeMs: number };
 
 export type Attempt = {
   readonly key: string;

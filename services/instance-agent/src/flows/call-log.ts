@@ -1,4 +1,5 @@
 import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import { quotedText, type Said } from '@evenfall/event-model';
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { KillSignal, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import { renderLogEnd, renderLogHead, tailOfLog } from '../domain/render-log.ts';
@@ -14,7 +15,7 @@ const TEXT_BYTES = 4096;
 export function beginCallLog(agent: Agent, instance: Instance, attempt: Attempt, timeMs: number): void {
   if (attempt.coldStart) instance.peakBytes = Math.max(instance.peakBytes, instance.process?.status()?.peakBytes ?? 0);
   attempt.head = headOf(attempt, instance);
-  for (const text of attempt.head) pushLine(agent, attempt, instance.id, text, timeMs);
+  for (const text of attempt.head) pushLine(agent, attempt, instance.id, { stream: Stream.PLATFORM, text }, timeMs);
 }
 
 /** Closes the log of a call that has ended. Answers its tail. */
@@ -32,8 +33,8 @@ export function endCallLog(agent: Agent, attempt: Attempt, ended: AttemptEnded):
     error: ended.error.toString('utf8', 0, TEXT_BYTES),
   });
   const timeMs = ended.endTime?.getTime() ?? agent.clock.now();
-  if (attempt.lineCount > 0) for (const text of end) pushLine(agent, attempt, instance?.id ?? '', text, timeMs);
-  return tailOfLog([...(attempt.head ?? headOf(attempt, instance)), ...(attempt.tail ?? []), ...end]);
+  if (attempt.lineCount > 0) for (const said of end) pushLine(agent, attempt, instance?.id ?? '', said, timeMs);
+  return tailOfLog([...(attempt.head ?? headOf(attempt, instance)), ...(attempt.tail ?? []), ...end.map(quotedText)]);
 }
 
 function headOf(attempt: Attempt, instance: Instance | undefined): readonly string[] {
@@ -46,8 +47,8 @@ function headOf(attempt: Attempt, instance: Instance | undefined): readonly stri
   });
 }
 
-function pushLine(agent: Agent, attempt: Attempt, instanceId: string, text: string, timeMs: number): void {
+function pushLine(agent: Agent, attempt: Attempt, instanceId: string, { stream, text }: Said, timeMs: number): void {
   attempt.lineCount += 1;
-  const line = { time: new Date(timeMs), stream: Stream.PLATFORM, attempt: attempt.number, instanceId, text };
+  const line = { time: new Date(timeMs), stream, attempt: attempt.number, instanceId, text };
   attempt.lastOrdinal = agent.logs.push({ eventId: attempt.eventId, sequence: attempt.lineCount, line });
 }

@@ -1,4 +1,5 @@
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
+import { platformText, quotedText } from '@evenfall/event-model';
 import type { Agent, Attempt, IdleLine, Instance } from './agent.ts';
 import { beginCallLog } from './call-log.ts';
 
@@ -12,7 +13,7 @@ const TAIL_BYTES = 4096;
 /** V8's last words. */
 const HEAP_IS_FULL = /^FATAL ERROR: .*(heap out of memory|allocation failed)/i;
 
-const STREAMS = { stdout: Stream.STDOUT, stderr: Stream.STDERR, platform: Stream.PLATFORM } as const;
+export const STREAMS = { stdout: Stream.STDOUT, stderr: Stream.STDERR, platform: Stream.PLATFORM, error: Stream.ERROR } as const;
 
 /** Takes what an instance wrote. Always drains: a flood that is cut costs its own event its lines, and nobody any time. */
 export function collectOutput(agent: Agent, instance: Instance, stream: 'stdout' | 'stderr', chunk: Buffer): void {
@@ -43,9 +44,10 @@ export function takeIdleLines(agent: Agent, instance: Instance, attempt: Attempt
   for (const line of instance.idleLines.splice(0)) store(agent, instance, attempt, line, Buffer.byteLength(line.text));
 }
 
-/** Adds a line of the platform's own to what the next attempt gets. */
+/** Adds a line of the platform's own, with words of the function at its end, to what the next attempt gets. */
 export function addPlatformLine(agent: Agent, instance: Instance, text: string): void {
-  instance.idleLines.push({ stream: 'platform', text, timeMs: agent.clock.now() });
+  for (const said of platformText(text))
+    instance.idleLines.push({ stream: said.stream === Stream.ERROR ? 'error' : 'platform', text: said.text, timeMs: agent.clock.now() });
 }
 
 /** How long a line may stand without its end before it is shown: a prompt, or progress in dots. */
@@ -92,7 +94,8 @@ function send(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLine
   });
   const tail = attempt.tail;
   if (!tail) return;
-  tail.push(line.text);
-  attempt.tailBytes += line.text.length + 1;
+  const text = quotedText({ stream: STREAMS[line.stream], text: line.text });
+  tail.push(text);
+  attempt.tailBytes += text.length + 1;
   while (attempt.tailBytes - (tail[0]?.length ?? 0) > TAIL_BYTES) attempt.tailBytes -= (tail.shift()?.length ?? 0) + 1;
 }

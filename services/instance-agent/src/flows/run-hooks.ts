@@ -1,15 +1,13 @@
-import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import type { HookKind } from '../ports.ts';
 import { renderLogEnd, renderLogHead } from '../domain/render-log.ts';
 import type { Agent, IdleLine, Instance, ProcessEnd } from './agent.ts';
-import { addPlatformLine } from './collect-output.ts';
+import { addPlatformLine, STREAMS } from './collect-output.ts';
 
 const DEFAULT_HOOK_TIMEOUT_MS = 3_000;
 const WORDS: Readonly<Record<HookKind, string>> = { INITIALIZER: 'Initialize', PRE_STOP: 'PreStop' };
-const STREAMS = { stdout: Stream.STDOUT, stderr: Stream.STDERR, platform: Stream.PLATFORM } as const;
 
 /** Runs the Initializer, if there is one; its lines and its id are those of the event that waits for the instance, if one does. */
 export function runInitializer(agent: Agent, instance: Instance, done: (fault: StartFault | undefined) => void): void {
@@ -105,7 +103,7 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
   const platform = (text: string): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
   const head = renderLogHead({ requestId: id, coldStart: undefined, ahead: false, memoryMb, memoryBytes });
   const end = renderLogEnd({ requestId: id, memoryMb, memoryBytes, durationMs, platformLines: [], result: 'null', error: '' });
-  [...head.map(platform), ...instance.idleLines.splice(0), ...end.map(platform)].forEach((line, index) => {
+  [...head.map(platform), ...instance.idleLines.splice(0), ...end.map(({ text }) => platform(text))].forEach((line, index) => {
     const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };
     agent.logs.push({ eventId: id, sequence: index + 1, line: stored });
   });

@@ -14,7 +14,7 @@ export async function showConcurrency(context: Context, name: string): Promise<v
     'GET',
     provisionedPath(context, name),
   );
-  context.terminal.show({ reserved, provisioned }, () => {
+  context.terminal.show({ reserved, provisioned }, ({ reserved, provisioned }) => {
     const lines = [reservedText(reserved)];
     if (provisioned.versions.length > 0) lines.push('', provisionedText(provisioned.versions, context));
     return lines.join('\n');
@@ -23,7 +23,7 @@ export async function showConcurrency(context: Context, name: string): Promise<v
 
 export async function reserveConcurrency(context: Context, name: string, megabytes: string): Promise<void> {
   const answer = await context.api.call<ReservedAnswer>('PUT', reservedPath(context, name), { json: { memory_mb: Number(megabytes) } });
-  context.terminal.show(answer, () => reservedText(answer));
+  context.terminal.show(answer, reservedText);
 }
 
 export async function releaseConcurrency(context: Context, name: string): Promise<void> {
@@ -36,7 +36,7 @@ export async function provision(context: Context, name: string, instances: strin
     query: { qualifier },
     json: { instances: Number(instances) },
   });
-  context.terminal.show(answer, () => provisionedText([answer], context));
+  context.terminal.show(answer, (seen) => provisionedText([seen], context));
 }
 
 export async function unprovision(context: Context, name: string, { qualifier }: VersionOptions): Promise<void> {

@@ -5,7 +5,7 @@ import { eventText } from '../format/event-text.ts';
 
 type Page = { readonly dead_letters: readonly DeadLetterAnswer[]; readonly next_page_token: string };
 
-const pathOf = (id: string): string => `/v1/dead-letters/${encodeURIComponent(id)}`;
+const pathOf = (id: string): string => `/v1/dead-letters/${encodeURIComponent(id.toWellFormed())}`;
 
 export async function listDeadLetters(
   context: Context,
@@ -14,19 +14,21 @@ export async function listDeadLetters(
 ): Promise<void> {
   const page = await pageOf(context, name, options.limit, options.pageToken);
   const { color } = context.terminal;
-  const more = page.next_page_token ? `\n${color.dim(`more: --page-token ${page.next_page_token}`)}` : '';
-  context.terminal.show(page, () => `${deadLettersText(page.dead_letters, color)}${more}`);
+  context.terminal.show(page, ({ dead_letters: letters, next_page_token: token }) => {
+    const more = token ? `\n${color.dim(`more: --page-token ${token}`)}` : '';
+    return `${deadLettersText(letters, color)}${more}`;
+  });
 }
 
 export async function getDeadLetter(context: Context, id: string): Promise<void> {
   const letter = await context.api.call<DeadLetterAnswer>('GET', pathOf(id));
-  context.terminal.show(letter, () => deadLetterText(letter, context.terminal.color));
+  context.terminal.show(letter, (seen) => deadLetterText(seen, context.terminal.color));
 }
 
 /** Tries one dead letter again; shows the new event. */
 export async function redriveDeadLetter(context: Context, id: string): Promise<void> {
   const event = await context.api.call<EventAnswer>('POST', `${pathOf(id)}:redrive`);
-  context.terminal.show(event, () => eventText(event, context.terminal.color));
+  context.terminal.show(event, (seen) => eventText(seen, context.terminal.color));
 }
 
 export async function purgeDeadLetter(context: Context, id: string): Promise<void> {

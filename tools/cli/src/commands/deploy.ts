@@ -72,7 +72,7 @@ export async function deployFolder(context: Pick<Context, 'api' | 'namespace'>, 
 export async function deploy(context: Context, dir: string, options: DeployOptions): Promise<void> {
   const { fn, created } = await deployFolder(context, dir, options);
   const { color } = context.terminal;
-  context.terminal.show(fn, () => {
+  context.terminal.show(fn, (fn) => {
     const size = `${(fn.code_size_bytes / 1024).toFixed(1)} KB`;
     return `${color.green(created ? 'created' : 'updated')} ${color.bold(`${fn.namespace}/${fn.name}`)} ${fn.version} (${fn.runtime}, ${size}, ${fn.code_sha256.slice(0, 12)})`;
   });

@@ -27,7 +27,7 @@ export async function listEvents(context: Context, name: string, options: ListOp
     },
   });
   const { color } = context.terminal;
-  context.terminal.show(page, () =>
+  context.terminal.show(page, (page) =>
     [
       eventsText(page.events, color),
       ...(page.total_size === undefined ? [] : [color.dim(`${page.total_size_is_estimate ? 'about ' : ''}${page.total_size} in all`)]),
@@ -40,17 +40,17 @@ export async function listEvents(context: Context, name: string, options: ListOp
 export async function countEvents(context: Context, name: string | undefined): Promise<void> {
   const path = name === undefined ? `/v1/namespaces/${encodeURIComponent(context.namespace)}` : functionPath(context.namespace, name);
   const answer = await context.api.call<{ counts: CountAnswer[] }>('GET', `${path}/events:count`);
-  context.terminal.show(answer, () => countsText(answer.counts, context.terminal.color));
+  context.terminal.show(answer, ({ counts }) => countsText(counts, context.terminal.color));
 }
 
 export async function getEvent(context: Context, id: string): Promise<void> {
   const event = await context.api.call<EventAnswer>('GET', eventPath(id));
-  context.terminal.show(event, () => eventText(event, context.terminal.color));
+  context.terminal.show(event, (seen) => eventText(seen, context.terminal.color));
 }
 
 /** Shows every change; as JSON one line each. */
 export async function watchEvent(context: Context, id: string): Promise<void> {
-  for await (const event of changesOf(context.api, id)) context.terminal.show(event, () => changeText(event, context.terminal.color));
+  for await (const event of changesOf(context.api, id)) context.terminal.show(event, (seen) => changeText(seen, context.terminal.color));
 }
 
 export type TerminateOptions = {
@@ -80,7 +80,7 @@ export async function terminateEvent(context: Context, id: string, options: Term
     },
   });
   const event = options.wait ? await untilEnded(context.api, id) : asked;
-  context.terminal.show(event, () => eventText(event, context.terminal.color));
+  context.terminal.show(event, (seen) => eventText(seen, context.terminal.color));
 }
 
 function signalName(text: string): string {

@@ -1,3 +1,4 @@
+import { visibleLines } from '@evenfall/json-text';
 import type { FunctionAnswer } from '../answers.ts';
 import { type Context, functionPath } from '../context.ts';
 import { table, timeText } from '../terminal.ts';
@@ -12,14 +13,14 @@ export async function listFunctions(context: Context, options: { readonly filter
     functions.push(...page.functions);
     token = page.next_page_token;
   } while (token !== '');
-  context.terminal.show({ functions }, () => functionsText(functions, context));
+  context.terminal.show({ functions }, (seen) => functionsText(seen.functions, context));
 }
 
 export async function getFunction(context: Context, name: string, options: { readonly qualifier?: string }): Promise<void> {
   const fn = await context.api.call<FunctionAnswer>('GET', functionPath(context.namespace, name), {
     query: { qualifier: options.qualifier },
   });
-  context.terminal.show(fn, () => JSON.stringify(fn, null, 2));
+  context.terminal.show(fn, () => visibleLines(JSON.stringify(fn, null, 2)));
 }
 
 export async function deleteFunction(context: Context, name: string): Promise<void> {
@@ -29,14 +30,17 @@ export async function deleteFunction(context: Context, name: string): Promise<vo
 
 export async function publishFunction(context: Context, name: string, options: { readonly description?: string }): Promise<void> {
   const fn = await context.api.call<FunctionAnswer>('POST', `${functionPath(context.namespace, name)}/versions`, { json: options });
-  context.terminal.show(fn, () => `published ${fn.namespace}/${fn.name} version ${context.terminal.color.bold(fn.version)}`);
+  context.terminal.show(
+    fn,
+    ({ namespace, name, version }) => `published ${namespace}/${name} version ${context.terminal.color.bold(version)}`,
+  );
 }
 
 export async function listVersions(context: Context, name: string): Promise<void> {
   const page = await context.api.call<{ versions: FunctionAnswer[] }>('GET', `${functionPath(context.namespace, name)}/versions`, {
     query: { page_size: '100' },
   });
-  context.terminal.show(page, () => functionsText(page.versions, context));
+  context.terminal.show(page, (seen) => functionsText(seen.versions, context));
 }
 
 function functionsText(functions: readonly FunctionAnswer[], { terminal, namespace }: Context): string {

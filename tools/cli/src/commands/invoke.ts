@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { pretty, rawText } from '@evenfall/json-text';
+import { pretty, rawText, visible } from '@evenfall/json-text';
 import type { EventAnswer, InvocationAnswer } from '../answers.ts';
 import { type Context, functionPath } from '../context.ts';
 import { Failure, usage } from '../failure.ts';
@@ -32,17 +32,17 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
     headers: { 'evenfall-qualifier': options.qualifier, 'evenfall-delay': options.delay, 'idempotency-key': options.idempotencyKey },
   });
   const event = options.wait ? await untilEnded(context.api, accepted.id) : accepted;
-  context.terminal.show(event, () => (options.wait ? eventText(event, context.terminal.color) : event.id));
+  context.terminal.show(event, (seen) => (options.wait ? eventText(seen, context.terminal.color) : seen.id));
   if (options.wait && event.state !== 'SUCCEEDED') throw new Failure(`The event ended ${event.state} with ${event.status_code}.`);
 }
 
 function showAnswer({ terminal }: Context, answer: InvocationAnswer): void {
   const failed = answer.status_code !== 200;
-  terminal.show(answer, () => pretty(rawText(failed ? answer.error : answer.result)));
+  terminal.show(answer, (seen) => pretty(rawText(failed ? seen.error : seen.result)));
   if (!terminal.json)
     terminal.error(
       terminal.color.dim(
-        `${answer.status_code}  ${answer.duration_ms.toFixed(1)} ms  ${(answer.memory_bytes / 1_048_576).toFixed(1)} MB  ${answer.event_id}`,
+        `${answer.status_code}  ${answer.duration_ms.toFixed(1)} ms  ${(answer.memory_bytes / 1_048_576).toFixed(1)} MB  ${visible(answer.event_id)}`,
       ),
     );
   if (failed) throw new Failure(`The function failed with ${answer.status_code}.`);

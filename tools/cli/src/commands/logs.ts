@@ -21,7 +21,7 @@ export async function showLog(context: Context, id: string, options: LogOptions)
     contains: options.grep,
     stream: options.stream?.map((stream) => stream.toUpperCase()),
   };
-  const show = (line: LogLineAnswer): void => context.terminal.show(line, () => logLineText(line, context.terminal.color));
+  const show = (line: LogLineAnswer): void => context.terminal.show(line, (seen) => logLineText(seen, context.terminal.color));
   if (options.follow) {
     for await (const line of followLog(context.api, id, query)) show(line);
     return;

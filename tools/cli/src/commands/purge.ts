@@ -11,7 +11,7 @@ export async function purge(context: Context, options: PurgeOptions): Promise<vo
   const json = { dry_run: options.dryRun ?? false, ...(options.at === undefined ? {} : { time: options.at }) };
   const answer = await context.api.call<PurgeAnswer>('POST', '/v1/purge', { json });
   const { color } = context.terminal;
-  context.terminal.show(answer, () => {
+  context.terminal.show(answer, (answer) => {
     const lines = [];
     if (answer.partitions.length > 0) {
       const rows = answer.partitions.map((one) => [

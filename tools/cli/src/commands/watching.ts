@@ -1,3 +1,4 @@
+import { visible } from '@evenfall/json-text';
 import { type ApiClient, parseAnswer } from '../api-client.ts';
 import { type EventAnswer, hasEnded } from '../answers.ts';
 import { eventPath } from '../context.ts';
@@ -45,5 +46,5 @@ export async function* untilBroken(stream: AsyncIterable<ServerSentEvent>): Asyn
 
 export function failureOf(data: string): Failure {
   const { error } = JSON.parse(data) as { error: ApiError }; // the door's documented shape
-  return new Failure(error.message, 1, error);
+  return new Failure(visible(error.message), 1, error);
 }

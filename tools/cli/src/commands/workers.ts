@@ -9,7 +9,7 @@ export type DrainOptions = { readonly deadline?: string; readonly wait?: boolean
 
 export async function listAgents(context: Context): Promise<void> {
   const answer = { agents: await context.api.all<AgentAnswer>('/v1/agents', 'agents') };
-  context.terminal.show(answer, () => {
+  context.terminal.show(answer, (answer) => {
     if (answer.agents.length === 0) return 'No agents are attached.';
     const rows = answer.agents.map((agent) => [
       agent.id,
@@ -36,7 +36,7 @@ export async function drainAgent(context: Context, id: string, options: DrainOpt
     if (!found) break; // it has left
     agent = found;
   }
-  context.terminal.show(agent, () => {
+  context.terminal.show(agent, (agent) => {
     const until = agent.drain_deadline_time ? ` until ${timeText(agent.drain_deadline_time)}` : '';
     return `${agent.id} ${agent.state}${until}: ${agent.instance_count} instances, ${agent.attempt_count} attempts`;
   });
@@ -48,8 +48,8 @@ export async function examineAgents(context: Context): Promise<void> {
   const aside = await context.api.call<{ records: PutAsideAnswer[]; total_size: number }>('GET', '/v1/put-aside-records');
   const answer = { agents, put_aside_records: aside.records, put_aside_total_size: aside.total_size };
   const { color } = context.terminal;
-  context.terminal.show(answer, () => {
-    const log = putAsideText(aside, color);
+  context.terminal.show(answer, (answer) => {
+    const log = putAsideText({ records: answer.put_aside_records, total_size: answer.put_aside_total_size }, color);
     if (answer.agents.length === 0) return `No agents are attached.\n\n${log}`;
     const parts = answer.agents.map(({ id, abilities }) => {
       const rows = abilities.map(({ name, available, detail }) => [available ? color.green('✓') : color.yellow('✗'), name, detail]);
@@ -83,7 +83,7 @@ function putAsideText(
 export async function listInstances(context: Context, options: { readonly agent?: string }): Promise<void> {
   const answer = { instances: await context.api.all<InstanceAnswer>('/v1/instances', 'instances', { agent_id: options.agent }) };
   const { color } = context.terminal;
-  context.terminal.show(answer, () => {
+  context.terminal.show(answer, (answer) => {
     if (answer.instances.length === 0) return 'No instances.';
     const rows = answer.instances.map((instance) => [
       instance.id,

@@ -1,3 +1,4 @@
+import { visible } from '@evenfall/json-text';
 import { createApiClient } from '../api-client.ts';
 import { Failure } from '../failure.ts';
 import { logLineText, receiptText } from '../format/event-text.ts';
@@ -10,6 +11,7 @@ const json = process.argv.includes('--json');
 const terminal = createTerminal({
   json,
   color: !json && process.stdout.isTTY && !process.env['NO_COLOR'],
+  isTerminal: process.stdout.isTTY,
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
 });
@@ -25,7 +27,7 @@ async function main(): Promise<boolean> {
     const api = createApiClient(stack.url, stack.isOwn ? undefined : process.env['EVENFALL_ACCESS_KEY']);
     story = await within(
       LIMIT_MS,
-      playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${line}`)),
+      playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${visible(line)}`)),
     );
   } finally {
     await stack.stop();
@@ -39,7 +41,7 @@ async function main(): Promise<boolean> {
 function showStory(story: Story, stack: Stack, ok: boolean): void {
   const { event, timeline, log } = story;
   const document = { ok, url: stack.url, started_platform: stack.isOwn, event, timeline, receipt: event.termination, log };
-  terminal.show(document, () => {
+  terminal.show(document, ({ event, timeline, log }) => {
     const first = Date.parse(timeline[0]?.time ?? '');
     const moments = timeline.map(
       ({ time, what }) => `  ${color.dim(timeText(time))}  ${color.dim(`+${String(Date.parse(time) - first).padStart(5)} ms`)}  ${what}`,

@@ -86,10 +86,15 @@ export function eventsText(events: readonly EventAnswer[], color: Color): string
   return table(['EVENT', 'STATE', 'CODE', 'VERSION', 'CREATED', 'ENDED', 'ATTEMPTS'], rows, color);
 }
 
+/** Time, stream and text: whose words they are is never seen from the words alone. */
 export function logLineText(line: LogLineAnswer, color: Color): string {
-  const text = line.stream === 'STDERR' ? color.red(line.text) : line.stream === 'PLATFORM' ? color.dim(line.text) : line.text;
-  return `${color.dim(timeText(line.time))}  ${text}`;
+  const paint = PAINTS[line.stream];
+  const [stream, text] = [line.stream.toLowerCase().padEnd(8), line.text];
+  return `${color.dim(timeText(line.time))}  ${paint ? color[paint](`${stream}  ${text}`) : `${stream}  ${text}`}`;
 }
+
+/** What is the function's has the terminal's own colour, or red. */
+const PAINTS: Readonly<Record<string, 'cyan' | 'red'>> = { PLATFORM: 'cyan', STDERR: 'red', ERROR: 'red' };
 
 function attemptsText(attempts: readonly AttemptAnswer[], color: Color): string {
   const rows = attempts.map((attempt) => [

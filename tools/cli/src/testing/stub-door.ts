@@ -57,7 +57,7 @@ export type Ran = { readonly code: number; readonly out: string; readonly err: s
 export async function run(
   url: string,
   args: readonly string[],
-  more: { readonly env?: Record<string, string>; readonly stdin?: string | Buffer } = {},
+  more: { readonly env?: Record<string, string>; readonly stdin?: string | Buffer; readonly isTerminal?: boolean } = {},
 ): Promise<Ran> {
   let out = '';
   let err = '';
@@ -67,7 +67,7 @@ export async function run(
     stderr: (line) => void (err += line),
     readStdin: () => Promise.resolve(Buffer.from(more.stdin ?? '')),
     stdinHasPayload: more.stdin !== undefined,
-    stdoutIsTerminal: false,
+    stdoutIsTerminal: more.isTerminal ?? false,
   });
   return { code, out, err };
 }

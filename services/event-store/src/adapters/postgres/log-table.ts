@@ -24,7 +24,7 @@ export function createLogTable(sql: Sql): LogTable {
       return rows.map((row) => ({
         sequence: row.sequence,
         // The column holds what LogLine_Stream allows: it was written from one.
-        line: { time: row.time, stream: row.stream as 1 | 2 | 3, attempt: row.attempt, instanceId: row.instance_id, text: row.text },
+        line: { time: row.time, stream: row.stream as 1 | 2 | 3 | 4, attempt: row.attempt, instanceId: row.instance_id, text: row.text },
       }));
     },
   };

@@ -205,7 +205,10 @@ export const DOCUMENTS: readonly TSchema[] = [
       status_code: Type.Integer(),
       result: Type.Optional(Type.Unknown()),
       error: Type.Optional(Type.Unknown()),
-      log_tail: Type.String(),
+      log_tail: Type.String({
+        description:
+          'The last 4 KB of its log. A line that begins as the platform’s do is the platform’s: a function’s that would has a `>` before it.',
+      }),
       duration_ms: Type.Number(),
       billed_duration_ms: Type.Integer(),
       memory_bytes: Type.Integer(),
@@ -213,13 +216,19 @@ export const DOCUMENTS: readonly TSchema[] = [
   ),
   named(
     'LogLine',
-    Type.Object({
-      time: Moment,
-      stream: enumOf(LogLine_Stream),
-      attempt: Type.Integer(),
-      instance_id: Type.String(),
-      text: Type.String(),
-    }),
+    Type.Object(
+      {
+        time: Moment,
+        stream: enumOf(LogLine_Stream),
+        attempt: Type.Integer(),
+        instance_id: Type.String(),
+        text: Type.String(),
+      },
+      {
+        description:
+          'One line. STDOUT and STDERR are the function’s, and so is ERROR: further lines of an error whose first line ends a line of PLATFORM.',
+      },
+    ),
   ),
   named(
     'ViewPartition',

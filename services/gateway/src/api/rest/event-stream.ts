@@ -11,6 +11,8 @@ export type StreamOptions = {
   readonly unexpected: (error: unknown) => void;
 };
 
+/** A browser takes an answer for what it says it is: what functions said is never a page or a script. */
+export const NO_SNIFFING = ['x-content-type-options', 'nosniff'] as const;
 const STREAM_TYPE = 'text/event-stream; charset=utf-8';
 /** Comments that keep proxies from closing a quiet stream. */
 const HEARTBEAT_MS = 15_000;
@@ -46,6 +48,7 @@ export async function sendEventStream(
   response.writeHead(200, {
     'content-type': STREAM_TYPE,
     'cache-control': 'no-store',
+    [NO_SNIFFING[0]]: NO_SNIFFING[1],
     'x-accel-buffering': 'no',
   });
   response.write('retry: 1000\n\n');

@@ -12,6 +12,7 @@ import { connectionAnswer, refusalsOf, sendRefusals } from './errors.ts';
 import { concurrencyRoutes } from './concurrency.ts';
 import { describeApi } from './openapi.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
+import { NO_SNIFFING } from './event-stream.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
@@ -75,6 +76,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   });
   app.addHook('onRequest', async (request, reply) => {
     options.count.request();
+    reply.header(...NO_SNIFFING);
     if (refusesGet(request, reply)) return reply;
     const { url = '', config } = request.routeOptions;
     const repeated = config.signed ? undefined : repeatedHeader(request.raw.rawHeaders);

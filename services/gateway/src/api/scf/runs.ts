@@ -1,6 +1,7 @@
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { type LogLine, LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { isRefusal } from '@evenfall/errors';
+import { quotedText } from '@evenfall/event-model';
 import { listLogLines } from '../../flows/read-log.ts';
 import type { Gateway } from '../../ports.ts';
 import { startOf, statusCodeOf, statusOfEvent } from './event-status.ts';
@@ -66,8 +67,9 @@ async function logPage(gateway: Gateway, eventId: string, pageToken: string) {
   }
 }
 
+/** A log as one text. Its streams are not told apart but by how a line begins: see `quotedText`. */
 export function logText(lines: readonly LogLine[]): string {
-  return lines.map(({ text }) => `${text}\n`).join('');
+  return lines.map((line) => `${quotedText(line)}\n`).join('');
 }
 
 /** What a synchronous call came to, read from the platform's lines in its log: nothing else of it is kept. */

@@ -84,7 +84,7 @@ export interface InvokeFunctionResponse {
   result: Buffer;
   /** JSON text of the error; empty on success. */
   error: Buffer;
-  /** The last 4 KB of its log. */
+  /** The last 4 KB of its log. A line that begins as the platform's do is the platform's: a function's that would has a ">" before it. */
   logTail: string;
   /** Milliseconds the handler ran. */
   durationMs: number;

@@ -38,7 +38,7 @@ export interface LogLine {
   attempt: number;
   /** Instance that wrote it. */
   instanceId: string;
-  /** The text without its line end; at most 8 KB. */
+  /** The text without its line end; of STDOUT and STDERR at most 8 KB. */
   text: string;
 }
 
@@ -50,8 +50,10 @@ export const LogLine_Stream = {
   STDOUT: 1,
   /** STDERR - Standard error. */
   STDERR: 2,
-  /** PLATFORM - The platform. */
+  /** PLATFORM - The platform. What a function said is at the end of such a line at most, never on a line of its own. */
   PLATFORM: 3,
+  /** ERROR - Further lines of an error whose first line ends a line of the platform: the function's words, whatever they look like. */
+  ERROR: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -62,6 +64,7 @@ export namespace LogLine_Stream {
   export type STDOUT = typeof LogLine_Stream.STDOUT;
   export type STDERR = typeof LogLine_Stream.STDERR;
   export type PLATFORM = typeof LogLine_Stream.PLATFORM;
+  export type ERROR = typeof LogLine_Stream.ERROR;
   export type UNRECOGNIZED = typeof LogLine_Stream.UNRECOGNIZED;
 }
 

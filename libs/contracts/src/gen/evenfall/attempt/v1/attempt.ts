@@ -165,7 +165,7 @@ export interface AttemptEnded {
   stop:
     | StopReceipt
     | undefined;
-  /** The last 4 KB of the log, for a synchronous call. */
+  /** The last 4 KB of the log, for a synchronous call, as InvokeFunctionResponse has it. */
   logTail: string;
   /**
    * Its start, repeated: the report of the start may have been lost. Unset for an attempt that never began, and in the log, where the record
