@@ -8,6 +8,7 @@ export { errorClassOf, type ErrorClass } from './error-class.ts';
 export { systemBackoffMs } from './backoff.ts';
 export { platformLinesBefore, platformLinesAfter, signalLine, signalsOf, reportOf, mergeLog, type PlatformLine } from './log-lines.ts';
 export { onOneLine, platformText, quotedText, type Said } from './platform-text.ts';
+export { INSTANCE_BOUNDS, instanceBounds } from './instance-bounds.ts';
 export { LIMITS, MESSAGE_BYTES } from './limits.ts';
 export { cutBytes, cutMiddle, cutText } from './cut-text.ts';
 export { boundError, boundResult } from './bound-report.ts';

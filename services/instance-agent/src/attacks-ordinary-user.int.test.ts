@@ -50,8 +50,8 @@ if (isRoot) {
     const python = (body: string): Record<string, string> => ({
       'index.py': `import errno, os, time\ndef fault(action):\n    try: action()\n    except OSError as f: return errno.errorcode[f.errno]\n    return "it worked"\ndef handler(e, c):\n${body.replace(/^/gm, '    ')}\n`,
     });
-    const resultOf = async (files: Record<string, string>, payload: unknown = {}): Promise<unknown> => {
-      const ended = await host.ended(host.run(await host.start(PYTHON, files), payload));
+    const resultOf = async (files: Record<string, string>, payload: unknown = {}, more: object = {}): Promise<unknown> => {
+      const ended = await host.ended(host.run(await host.start({ ...PYTHON, ...more }, files), payload));
       assert.equal(ended.outcome, Outcome.RETURNED, ended.error.toString());
       return JSON.parse(ended.result.toString());
     };
@@ -77,6 +77,20 @@ if (isRoot) {
       assert.deepEqual(seen.slice(2), ['ENOENT', 'ENOENT']);
       for (const each of made) assert.match(each, /^(EROFS|EACCES|ENOENT)$/);
       assert.ok(temporary.length <= 1, temporary.join());
+    });
+
+    it('has the room for files and the number of processes that its function asks for', async () => {
+      const code = [
+        'import resource',
+        'file, size = open("/dev/shm/fill", "wb", buffering=0), 0',
+        'def fill():',
+        '    global size',
+        '    while size < 2**28: size += file.write(b"x" * 2**20)',
+        'full = fault(fill)',
+        'return [full, size // 2**20, fault(lambda: open("/tmp/x", "w").write("x" * 9999)), resource.getrlimit(resource.RLIMIT_NPROC)[0]]',
+      ];
+      const body = python(code.join('\n').replace('    global size\n', '    nonlocal size\n'));
+      assert.deepEqual(await resultOf(body, {}, { tmpMb: 64, maxProcesses: 100 }), ['ENOSPC', 64, 'ENOSPC', 100]);
     });
 
     it('sees, signals and traces no process but its own', async () => {

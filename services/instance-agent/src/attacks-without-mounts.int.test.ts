@@ -16,6 +16,16 @@ const isRoot = process.getuid?.() === 0;
 const mayMount = (BigInt(`0x${/^CapEff:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`) & (1n << 21n)) !== 0n;
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 
+const FORKS = `pids = []
+try:
+    while len(pids) < 200:
+        pid = os.fork()
+        if pid == 0: time.sleep(60)
+        pids.append(pid)
+except OSError as f: fault = errno.errorcode[f.errno]
+for pid in pids: os.kill(pid, 9)
+return [fault, len(pids)]`;
+
 const here = fileURLToPath(import.meta.url);
 /** Functions have to get to the runtimes, which nobody puts back for them. */
 const isClosed = foldersDownTo(here).some((folder) => (lstatSync(folder).mode & 0o001) === 0 && folder !== here);
@@ -57,8 +67,8 @@ if (isRoot && mayMount) {
     const python = (body: string): Record<string, string> => ({
       'index.py': `SECRET = "key-in-source"\nimport errno, os, time\ndef handler(e, c):\n${body.replace(/^/gm, '    ')}\n`,
     });
-    const resultOf = async (files: Record<string, string>, payload: unknown = {}): Promise<unknown> => {
-      const ended = await host.ended(host.run(await host.start(PYTHON, files), payload));
+    const resultOf = async (files: Record<string, string>, payload: unknown = {}, more: object = {}): Promise<unknown> => {
+      const ended = await host.ended(host.run(await host.start({ ...PYTHON, ...more }, files), payload));
       assert.equal(ended.outcome, Outcome.RETURNED, ended.error.toString());
       return JSON.parse(ended.result.toString());
     };
@@ -90,6 +100,12 @@ if (isRoot && mayMount) {
       assert.deepEqual(await resultOf(python(look.join('\n'))), ['EACCES']);
       host.stop(id, 'FORCE');
       await host.ended(id);
+    });
+
+    it('has as many processes as its function asks for', async () => {
+      const [fault, count] = (await resultOf(python(FORKS), {}, { maxProcesses: 24, memoryMb: 1_024 })) as [string, number];
+      assert.equal(fault, 'EAGAIN');
+      assert.ok(count > 16 && count <= 24, String(count));
     });
 
     it('leaves nothing in the folders that all share', async () => {

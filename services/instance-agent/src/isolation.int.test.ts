@@ -132,7 +132,7 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
       );
       const [fault, size] = (await resultOf(fill, {}, { timeout: durationOfMs(60_000) })) as [string, number];
       assert.equal(fault, 'ENOSPC');
-      const most = (sandbox === 'bubblewrap' ? 448 : 512) * 2 ** 20;
+      const most = (sandbox === 'bubblewrap' ? 384 : 512) * 2 ** 20;
       assert.ok(size > most - 12 * 2 ** 20 && size <= most, String(size));
       assert.deepEqual(await resultOf(python('open("/tmp/a", "w").write("x" * 9999)\nreturn os.listdir("/tmp").count("fill")')), 0);
     });

@@ -127,6 +127,7 @@ describe('the registry', () => {
     const { function: fn } = await create();
     assert.equal(fn?.version, '$LATEST');
     assert.equal(fn?.memoryMb, 128);
+    assert.deepEqual([fn?.tmpMb, fn?.maxProcesses], [512, 256]);
     assert.deepEqual(fn?.timeout, durationOfMs(3_000));
     const { onSuccess, onFailure, ...eventInvoke } = fn?.eventInvoke ?? {};
     assert.deepEqual(eventInvoke, { maxRetries: 2, retryInterval: durationOfMs(60_000), maxEventAge: durationOfMs(21_600_000) });
@@ -170,6 +171,15 @@ describe('the registry', () => {
     assert.equal(changed?.codeSha256, made?.codeSha256);
     const { function: again } = await functions.updateFunction({ function: wanted, updateMask: ['timeout'] });
     assert.equal(again?.revision, changed?.revision);
+    const larger = {
+      function: FunctionMessage.create({ ...NAME, tmpMb: 4_096, maxProcesses: 16 }),
+      updateMask: ['tmp_mb', 'max_processes'],
+    };
+    const { function: large } = await functions.updateFunction(larger);
+    assert.deepEqual([large?.tmpMb, large?.maxProcesses, large?.timeout], [4_096, 16, durationOfMs(9_000)]);
+    assert.ok((large?.revision ?? 0) > (again?.revision ?? 0));
+    const { function: usual } = await functions.updateFunction({ function: FunctionMessage.create(NAME), updateMask: ['tmp_mb'] });
+    assert.deepEqual([usual?.tmpMb, usual?.maxProcesses], [512, 16]);
     for (const updateMask of [[], ['name'], ['timeout', 'nonsense']]) {
       await assert.rejects(functions.updateFunction({ function: wanted, updateMask }), { reason: 'INVALID_FIELD' });
     }
@@ -313,6 +323,11 @@ describe('the registry', () => {
     ['more than a day', 'INVALID_FIELD', { timeout: { seconds: 86_401n } }],
     ['a megabyte too many', 'INVALID_FIELD', { memoryMb: 129 }],
     ['too much memory', 'INVALID_FIELD', { memoryMb: 131_200 }],
+    ['too little room', 'INVALID_FIELD', { tmpMb: 63 }],
+    ['too much room', 'INVALID_FIELD', { tmpMb: 4_097 }],
+    ['room below nothing', 'INVALID_FIELD', { tmpMb: -1 }],
+    ['too few processes', 'INVALID_FIELD', { maxProcesses: 15 }],
+    ['too many processes', 'INVALID_FIELD', { maxProcesses: 4_097 }],
     ['a long description', 'INVALID_FIELD', { description: 'x'.repeat(1_001) }],
     ['a variable that is no name', 'INVALID_FIELD', { environment: { '1A': '' } }],
     ['a reserved variable', 'INVALID_FIELD', { environment: { SCF_X: '' } }],

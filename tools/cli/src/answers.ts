@@ -9,6 +9,8 @@ export type FunctionAnswer = {
   readonly handler: string;
   readonly timeout: string;
   readonly memory_mb: number;
+  readonly tmp_mb: number;
+  readonly max_processes: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly termination: PolicyAnswer | null;
   readonly event_invoke: { readonly max_retries: number; readonly retry_interval: string; readonly max_event_age: string } | null;

@@ -86,7 +86,7 @@ describe('Which processes are kept ready', () => {
 });
 
 describe('A version', () => {
-  const fn = { runtime: 'python3', memoryMb: 128, environment: {} };
+  const fn = { runtime: 'python3', memoryMb: 128, environment: {}, tmpMb: 512, maxProcesses: 256 };
   it('takes a process of its runtime and memory size that is up', () => {
     const ready = [{ ...up('a', python()), isUp: false }, up('b', python(256)), up('c', node()), up('d', python()), up('e', python())];
     assert.equal(claimable(ready, python())?.id, 'd');
@@ -99,6 +99,8 @@ describe('A version', () => {
       readyKindOf({ ...fn, environment: { MODE: 'blue', NODES: '3', TZ_OFFSET: '1', PATH: '/bin', LDAP_URL: 'x' } }),
       python(),
     );
+    assert.deepEqual(readyKindOf({ ...fn, tmpMb: 0, maxProcesses: 0 }), python(), 'of a release without these');
+    for (const own of [{ tmpMb: 513 }, { maxProcesses: 255 }]) assert.equal(readyKindOf({ ...fn, ...own }), undefined);
     for (const runtime of ['custom', 'go1', 'web']) assert.equal(readyKindOf({ ...fn, runtime }), undefined);
     const read = ['NODE_OPTIONS', 'NODE_PATH', 'LD_PRELOAD', 'PYTHONPATH', 'PYTHONHASHSEED', 'UV_THREADPOOL_SIZE', 'TZ', 'LANG', 'LC_ALL'];
     const more = ['LANGUAGE', 'OPENSSL_CONF', 'SSL_CERT_FILE', 'MALLOC_ARENA_MAX', 'MALLOC_CHECK_', 'GLIBC_TUNABLES', 'HOME', 'GCONV_PATH'];

@@ -1,4 +1,5 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { INSTANCE_BOUNDS, instanceBounds } from '@evenfall/event-model';
 
 /** What a process that is started ahead is good for: everything else of a version can be told later. */
 export type ReadyKind = { readonly runtime: 'nodejs' | 'python3'; readonly memoryMb: number };
@@ -38,11 +39,16 @@ export function nameOf({ runtime, memoryMb }: ReadyKind): string {
   return `${runtime}/${memoryMb}`;
 }
 
+type ReadyTerms = Pick<FunctionMessage, 'runtime' | 'memoryMb' | 'environment' | 'tmpMb' | 'maxProcesses'>;
+
 /** The kind of process that can become an instance of a version; undefined if it can only be started for it. */
-export function readyKindOf({ runtime, memoryMb, environment }: Pick<FunctionMessage, 'runtime' | 'memoryMb' | 'environment'>) {
+export function readyKindOf({ runtime, memoryMb, environment, ...fn }: ReadyTerms): ReadyKind | undefined {
   if (runtime !== 'nodejs' && runtime !== 'python3') return undefined;
+  // Its mounts and limits are those of all: they cannot be told later.
+  const { tmpMb, maxProcesses } = instanceBounds(fn);
+  if (tmpMb !== INSTANCE_BOUNDS.tmpMb.default || maxProcesses !== INSTANCE_BOUNDS.maxProcesses.default) return undefined;
   if (Object.keys(environment).some((name) => READ_AT_START.test(name))) return undefined;
-  return { runtime, memoryMb } satisfies ReadyKind;
+  return { runtime, memoryMb };
 }
 
 /** What is to be done so that what is ready is what is wanted: kinds used lately, the last ones first, as far as they find room beside the instances. */

@@ -1,4 +1,5 @@
 import type { EventInvokeConfig, FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { INSTANCE_BOUNDS, instanceBounds } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
 import { checkAnnotations } from './annotations.ts';
 import { keepSecrets, storedDestination } from './destinations.ts';
@@ -20,6 +21,8 @@ export type FunctionSettings = Pick<
   | 'handler'
   | 'timeout'
   | 'memoryMb'
+  | 'tmpMb'
+  | 'maxProcesses'
   | 'environment'
   | 'termination'
   | 'eventInvoke'
@@ -46,6 +49,7 @@ export function completeSettings(given: FunctionSettings): FunctionSettings {
     handler,
     timeout,
     memoryMb: memoryOf(given.memoryMb),
+    ...boundsOf(given),
     environment: given.environment,
     termination: completePolicy(given.termination),
     terminationByCause: completeByCause(given.terminationByCause, msOfDuration(timeout)),
@@ -69,6 +73,15 @@ function memoryOf(mb: number): number {
   if (mb === 0) return DEFAULT_MEMORY_MB;
   if (mb === 64 || (mb >= 128 && mb <= 131_072 && mb % 128 === 0)) return mb;
   throw invalid('memory_mb', '64, or 128 to 131072 in steps of 128');
+}
+
+function boundsOf(given: Pick<FunctionSettings, 'tmpMb' | 'maxProcesses'>): Pick<FunctionSettings, 'tmpMb' | 'maxProcesses'> {
+  const bounds = instanceBounds(given);
+  const { tmpMb, maxProcesses } = INSTANCE_BOUNDS;
+  if (bounds.tmpMb < tmpMb.least || bounds.tmpMb > tmpMb.most) throw invalid('tmp_mb', `${tmpMb.least} to ${tmpMb.most}`);
+  if (bounds.maxProcesses < maxProcesses.least || bounds.maxProcesses > maxProcesses.most)
+    throw invalid('max_processes', `${maxProcesses.least} to ${maxProcesses.most}`);
+  return bounds;
 }
 
 function completeEventInvoke(given: EventInvokeConfig | undefined): EventInvokeConfig {

@@ -31,6 +31,8 @@ const SETTINGS = {
     handler: 'value',
     timeout: 'value',
     memory_mb: 'value',
+    tmp_mb: 'value',
+    max_processes: 'value',
     environment: 'value',
     termination: POLICY,
     event_invoke: {

@@ -23,6 +23,8 @@ export const OPTIONAL: Fields = {
   description: null,
   timeout: null,
   memory_mb: null,
+  tmp_mb: null,
+  max_processes: null,
   environment: null,
   annotations: null,
   termination: POLICY,

@@ -49,6 +49,8 @@ export const DOCUMENTS: readonly TSchema[] = [
       handler: Type.String(),
       timeout: Duration,
       memory_mb: Type.Integer(),
+      tmp_mb: Type.Integer(),
+      max_processes: Type.Integer(),
       environment: Type.Record(Type.String(), Type.String()),
       annotations: Type.Record(Type.String(), Type.String()),
       termination: orNull(Policy),

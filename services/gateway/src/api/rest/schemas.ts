@@ -1,3 +1,4 @@
+import { INSTANCE_BOUNDS } from '@evenfall/event-model';
 import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
 import { Event_State } from '@evenfall/contracts/v1/event';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
@@ -126,6 +127,10 @@ export type EventInvokeBody = Omit<Static<typeof EventInvoke>, 'on_success' | 'o
 export const HookSchema = Type.Object({ handler: Type.String(), timeout: Type.Optional(Duration) }, STRICT);
 export type HookBody = Partial<Static<typeof HookSchema>>;
 
+function bounded({ least, most, default: usual }: { least: number; most: number; default: number }, what: string) {
+  return Type.Optional(Type.Integer({ minimum: least, maximum: most, description: `${what}; ${usual} by default.` }));
+}
+
 export const functionFields = {
   description: Type.Optional(Type.String({ maxLength: 1_000 })),
   runtime: Type.Optional(choiceOf(['python3', 'nodejs', 'custom', 'go1', 'web'])),
@@ -139,6 +144,11 @@ export const functionFields = {
       ...only([{ if: { minimum: 65 }, then: { multipleOf: 128 } }]),
     }),
   ),
+  tmp_mb: bounded(
+    INSTANCE_BOUNDS.tmpMb,
+    'Megabytes of temporary files, in /tmp, /var/tmp and /dev/shm together. They are memory of the host',
+  ),
+  max_processes: bounded(INSTANCE_BOUNDS.maxProcesses, 'Processes and threads at a time'),
   environment: Type.Optional(
     Type.Record(Type.String(), NO_NUL, {
       ...namesOf(

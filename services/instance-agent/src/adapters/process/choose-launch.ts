@@ -135,7 +135,7 @@ function abilitiesOf({ uids }: SandboxWish, { launch }: Candidate, { namespaces,
       'private-tmp',
       hasPrivateTmp(launch),
       hasPrivateTmp(launch)
-        ? 'every instance has a /tmp of its own, of 512 MB'
+        ? 'every instance has a /tmp of its own, of its function’s tmp_mb'
         : (namespaces.fault ?? 'not used: EVENFALL_AGENT_SANDBOX is none'),
     ),
     ability('bubblewrap', boxed.fault === undefined, boxed.fault ?? boxText),

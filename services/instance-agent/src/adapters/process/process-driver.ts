@@ -8,7 +8,7 @@ import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
 import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
-import { hasPidNamespace, type Launch, MAX_PROCESSES } from './launch/launch.ts';
+import { hasPidNamespace, type Launch } from './launch/launch.ts';
 import type { OpenPipe } from './pipes.ts';
 import { openReadyPlace } from './ready-place.ts';
 import { type ReadyPlace, startReady } from './ready-process.ts';
@@ -138,7 +138,7 @@ function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[
     ability(
       'process-limit',
       cgroups?.pids === true || ownUsers || isBoxed,
-      `an instance has ${MAX_PROCESSES} processes at most`,
+      'an instance has no more processes than its function’s max_processes',
       'neither a pids controller nor own users: only the limits of the agent’s user bound a fork bomb',
     ),
   ];

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { instanceBounds } from '@evenfall/event-model';
 import type { Ability } from '../../domain/ability.ts';
 import { openControl } from './launch/control.ts';
 import { hasPrivateTmp, launchWords } from './launch/launch.ts';
@@ -38,7 +39,15 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
     mkdirSync(join(folder, 'work'));
     chmodSync(codeDir, 0o755); // as packages are, whatever the umask
     const look = 'read -r line <&3; test -r "$0/code" || { echo "it does not see the package"; exit 9; }';
-    const terms = { uid, codeDir: codeRoot, folder: join(folder, 'work'), keepsChannel: true, cgroups: [], isAhead: true };
+    const terms = {
+      uid,
+      codeDir: codeRoot,
+      folder: join(folder, 'work'),
+      keepsChannel: true,
+      cgroups: [],
+      isAhead: true,
+      ...instanceBounds(),
+    };
     const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', look, codeDir], terms);
     const looking = spawn(program, args, {
       cwd: '/',

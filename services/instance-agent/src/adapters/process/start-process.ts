@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chownSync, mkdirSync, rm } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
+import { instanceBounds } from '@evenfall/event-model';
 import type { StartFault } from '../../domain/instance-life.ts';
 import type { ProcessEvents, ProcessSpec } from '../../ports.ts';
 import type { InstanceCgroup } from './cgroup.ts';
@@ -9,8 +10,7 @@ import type { Limits } from './controllers.ts';
 import { environmentOf } from './environment.ts';
 import { innerLeader } from './inner-leader.ts';
 import type { Command } from './interpreters.ts';
-import { hasPrivateTmp, launchWords, MAX_PROCESSES } from './launch/launch.ts';
-import { TMP_BYTES } from './launch/mount-steps.ts';
+import { hasPrivateTmp, launchWords } from './launch/launch.ts';
 import { releaseBytes } from './launch/variables.ts';
 import { type LaunchedProcess, launchedProcess } from './launched-process.ts';
 import type { DriverHost } from './process-driver.ts';
@@ -75,6 +75,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     codeDir: spec.codeDir,
     folder,
     keepsChannel: !command.gated,
+    ...instanceBounds(spec.fn),
     cgroups: isBoxed ? [] : (cgroup?.folders ?? []),
     isAhead: ahead !== undefined && hasPrivateTmp(launch),
   });
@@ -156,9 +157,10 @@ async function joinFromOutside(
 }
 
 function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): Limits {
+  const { tmpMb, maxProcesses } = instanceBounds(fn);
   return {
-    memoryBytes: fn.memoryMb * MB + (hasPrivateTmp(launch) ? TMP_BYTES : 0) + MEMORY_MARGIN_BYTES,
-    processes: MAX_PROCESSES,
+    memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES,
+    processes: maxProcesses,
     cpuShare: fn.memoryMb / MB_PER_CPU_SHARE,
   };
 }

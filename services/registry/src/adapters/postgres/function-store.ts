@@ -1,5 +1,6 @@
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
+import { instanceBounds } from '@evenfall/event-model';
 import { postgresRefusal, type Sql } from '@evenfall/postgres';
 import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
 import type { CodePackage, FunctionStore } from '../../ports.ts';
@@ -132,7 +133,8 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
 }
 
 export function messageOf(row: Row): FunctionMessage {
-  return { ...FunctionMessage.decode(row.spec), version: versionName(row.version), revision: row.revision };
+  const fn = FunctionMessage.decode(row.spec);
+  return { ...fn, ...instanceBounds(fn), version: versionName(row.version), revision: row.revision };
 }
 
 function bytesOf(fn: FunctionMessage): Buffer {

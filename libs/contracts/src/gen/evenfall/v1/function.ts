@@ -93,6 +93,10 @@ export interface FunctionMessage {
    * versions. Empty for one that was created by a release without them.
    */
   uid: string;
+  /** Megabytes of temporary files an instance may have in /tmp, /var/tmp and /dev/shm together. They are memory of the host. 64 to 4,096, default 512. */
+  tmpMb: number;
+  /** Processes and threads an instance may have at a time. 16 to 4,096, default 256. */
+  maxProcesses: number;
 }
 
 export interface Function_EnvironmentEntry {
@@ -205,6 +209,8 @@ function createBaseFunctionMessage(): FunctionMessage {
     port: 0,
     terminationByCause: undefined,
     uid: "",
+    tmpMb: 0,
+    maxProcesses: 0,
   };
 }
 
@@ -281,6 +287,12 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
     }
     if (message.uid !== "") {
       writer.uint32(186).string(message.uid);
+    }
+    if (message.tmpMb !== 0) {
+      writer.uint32(192).int32(message.tmpMb);
+    }
+    if (message.maxProcesses !== 0) {
+      writer.uint32(200).int32(message.maxProcesses);
     }
     return writer;
   },
@@ -488,6 +500,22 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
             message.uid = reader.string();
             continue;
           }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.tmpMb = reader.int32();
+            continue;
+          }
+          case 25: {
+            if (tag !== 200) {
+              break;
+            }
+
+            message.maxProcesses = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -560,6 +588,8 @@ export const FunctionMessage: MessageFns<FunctionMessage> = {
       ? TerminationByCause.fromPartial(object.terminationByCause)
       : undefined;
     message.uid = object.uid ?? "";
+    message.tmpMb = object.tmpMb ?? 0;
+    message.maxProcesses = object.maxProcesses ?? 0;
     return message;
   },
 };

@@ -1,8 +1,6 @@
 import { bubblewrapWords } from './bubblewrap.ts';
 import { mountSteps } from './mount-steps.ts';
 
-/** Tasks of one instance: processes and threads. */
-export const MAX_PROCESSES = 256;
 const MAX_FILES = 1024;
 
 /** What the launch does about it: leaves a process in the network it was born in, or takes that away. */
@@ -38,6 +36,10 @@ export type LaunchTerms = {
   /** An empty folder of the instance, its parent closed to others. */
   readonly folder: string;
   readonly keepsChannel: boolean;
+  /** Tasks of the instance: processes and threads. */
+  readonly maxProcesses: number;
+  /** Room of a private `/tmp`, `/var/tmp` and `/dev/shm` together; more is ENOSPC. */
+  readonly tmpMb: number;
   /** Folders of cgroups that the process joins first. */
   readonly cgroups: readonly string[];
   /** Whether `codeDir` is the folder of all packages, empty but for what is shown later. Only where mounts are private. */
@@ -65,13 +67,13 @@ export function launchWords(launch: Launch, words: readonly string[], terms: Lau
   return [launcher, '--parent', String(process.pid), ...joined, ...namespaceWords(launch, terms), ...common];
 }
 
-function limitWords({ walls, filters }: Launch, { uid, keepsChannel }: LaunchTerms): string[] {
+function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesses }: LaunchTerms): string[] {
   // The kernel counts processes by user, and by user namespace (Linux 5.14): it must be the instance's own.
   const isCounted = uid !== undefined || walls === 'USER_NAMESPACE' || walls === 'BUBBLEWRAP';
   return [
     ...(uid === undefined ? [] : ['--user', String(uid)]),
     ...['--max-files', String(MAX_FILES)],
-    ...(isCounted ? ['--max-processes', String(MAX_PROCESSES)] : []),
+    ...(isCounted ? ['--max-processes', String(maxProcesses)] : []),
     ...(filters ? ['--filter'] : []),
     ...(keepsChannel ? ['--keep-channel'] : []),
   ];

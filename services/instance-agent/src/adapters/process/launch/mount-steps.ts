@@ -4,9 +4,6 @@ import { type Cover, coversOf, foldersDownTo, isWithin } from '../../../domain/m
 import { writeAccountFiles } from './account-files.ts';
 import type { Launch, LaunchTerms } from './launch.ts';
 
-/** Room of a private `/tmp`, `/var/tmp` and `/dev/shm` together (semantics §5); more is ENOSPC. */
-export const TMP_BYTES = 512 * 1024 * 1024;
-
 /** Folders of the room, by the place where they are seen. */
 const ROOMS: ReadonlyMap<string, string> = new Map([
   ['/tmp', 'tmp'],
@@ -33,7 +30,7 @@ export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
     return room === undefined ? shop(covers.indexOf(cover)) : join(shop('room'), room);
   };
   mkdirSync(shop('room'));
-  const steps = ['--readonly', '--tmpfs', shop('room'), String(TMP_BYTES), '1777'];
+  const steps = ['--readonly', '--tmpfs', shop('room'), `${terms.tmpMb}m`, '1777'];
   for (const room of [...ROOMS.values(), 'shm']) steps.push('--dir', join(shop('room'), room), '1777');
   for (const cover of covers) {
     const place = placeOf(cover);

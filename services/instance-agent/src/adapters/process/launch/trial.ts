@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { instanceBounds } from '@evenfall/event-model';
 import { type Launch, launchWords } from './launch.ts';
 import { releaseBytes } from './variables.ts';
 
 const WITHIN_MS = 20_000;
+const USUAL = instanceBounds();
 
 export type TrialTerms = {
   /** Where instances have their folders, and code packages are. */
@@ -34,7 +36,7 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
         ? []
         : [`test "$(id -u)/$(id -g)" = ${terms.uid}/${terms.uid} || { echo "its user is $(id -u)"; exit 9; }`]),
     ];
-    const launchTerms = { uid: terms.uid, codeDir, folder: join(folder, 'work'), keepsChannel: false, cgroups: [], isOnce: true };
+    const launchTerms = { uid: terms.uid, codeDir, folder: join(folder, 'work'), keepsChannel: false, cgroups: [], isOnce: true, ...USUAL };
     const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
     const channel = openSync(line, 'r');
     try {
