@@ -29,7 +29,10 @@ describe('tmp_mb and max_processes of a function', () => {
       .body;
     const can = (name: string): boolean => agents[0]?.abilities.some((one) => one.name === name && one.available) === true;
     const runs = async (): Promise<unknown> => {
-      if (!can('private-tmp') || !can('own-users')) return context.diagnostic('this host gives instances no room or user of their own');
+      if (!can('private-tmp') || !can('own-users')) {
+        context.diagnostic('this host gives instances no room or user of their own');
+        return undefined;
+      }
       return (await stack.rest.call<{ result: unknown }>('POST', `${PATH}:invoke`, {})).body.result;
     };
     const is = async (bounds: number[]): Promise<void> => {

@@ -9,13 +9,21 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Containment } from '@evenfall/contracts/v1/termination';
 import { foldersDownTo } from './domain/mount-plan.ts';
 import { listPids } from './adapters/process/proc-fs.ts';
-import { type Host, isAlive, startHost } from './testing/host.ts';
+import { durationOfMs } from '@evenfall/time';
+import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** CAP_SYS_ADMIN (linux/capability.h). */
 const mayMount = (BigInt(`0x${/^CapEff:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`) & (1n << 21n)) !== 0n;
-const PYTHON = { runtime: 'python3', handler: 'index.handler' };
+const PYTHON = { runtime: 'python3', handler: 'index.handler', timeout: durationOfMs(20_000) };
 
+/** Writes files of so many megabytes, in folders that are closed afterwards. */
+const WRITE = `for path, size in e:
+    path = path.replace("TMPDIR", os.environ["TMPDIR"])
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        for _ in range(size): file.write(b"x" * 2**20)
+    if "hidden" in path: os.chmod(os.path.dirname(path), 0)`;
 const FORKS = `pids = []
 try:
     while len(pids) < 200:
@@ -126,6 +134,57 @@ if (isRoot && mayMount) {
       for (const path of [`/tmp/${mark}`, `/var/tmp/${mark}`, `/dev/shm/${mark}`, `/tmp/${mark}-link`])
         assert.equal(existsSync(path), false, path);
       assert.ok(existsSync('/etc/passwd'));
+    });
+
+    it('ends with 434 where it has more on disk than its function may, wherever that is', async () => {
+      const mark = `evenfall-full-${process.pid}`;
+      const honest = await host.start({ ...PYTHON, tmpMb: 128 }, python(`${WRITE}\nprint("up", flush=True)\ntime.sleep(60)`));
+      const kept = host.run(honest, [[`/tmp/${mark}-other`, 70]]);
+      await host.line(kept, 'up');
+      const code = python(`${WRITE}\nprint("up", flush=True)\ntime.sleep(60)`);
+      for (const files of [
+        [['TMPDIR/file', 70]],
+        [[`/var/tmp/${mark}`, 70]],
+        [[`/dev/shm/${mark}`, 70]],
+        [
+          [`/tmp/${mark}/hidden/deep/file`, 40],
+          ['TMPDIR/a/b', 40],
+        ],
+      ]) {
+        const ended = await host.ended(host.run(await host.start({ ...PYTHON, tmpMb: 64 }, code), files));
+        assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.OUT_OF_MEMORY, 434], JSON.stringify(files));
+        assert.equal(errorOf(ended)['errorMessage'], 'Temporary files exceeded the 64 MB of tmp_mb');
+      }
+      const many = 'for n in range(60_000): open(os.environ["TMPDIR"] + "/%d" % n, "w").close()\ntime.sleep(60)';
+      const ended = await host.ended(host.run(await host.start({ ...PYTHON, tmpMb: 64, timeout: durationOfMs(60_000) }, python(many))));
+      assert.equal(errorOf(ended)['errorMessage'], 'There were too many temporary files');
+      assert.equal(
+        host.reports.filter(({ eventId, report }) => eventId === kept && report?.$case === 'ended').length,
+        0,
+        'the honest one goes on',
+      );
+      host.stop(kept, 'FORCE');
+      await host.ended(kept);
+      for (const path of [`/tmp/${mark}`, `/var/tmp/${mark}`, `/dev/shm/${mark}`, `/tmp/${mark}-other`])
+        assert.equal(existsSync(path), false, path);
+    });
+
+    it('counts what is sparse, linked twice or another’s for what it is', async () => {
+      const mark = `evenfall-small-${process.pid}`;
+      const code = [
+        'own = os.environ["TMPDIR"]',
+        'open(own + "/sparse", "w").truncate(2**40)',
+        'open(own + "/once", "wb").write(b"x" * (40 * 2**20))',
+        'os.link(own + "/once", own + "/twice")',
+        'os.symlink("/", own + "/all")',
+        `os.symlink("/usr", "/tmp/${mark}")`,
+        'time.sleep(3)',
+        'return "it lives"',
+      ];
+      const ended = await host.ended(
+        host.run(await host.start({ ...PYTHON, tmpMb: 64, timeout: durationOfMs(20_000) }, python(code.join('\n')))),
+      );
+      assert.equal(ended.result.toString(), '"it lives"', ended.error.toString());
     });
 
     it('ends with its user, whatever it forks and however it hides', async () => {

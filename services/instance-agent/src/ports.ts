@@ -82,6 +82,8 @@ export type InstanceProcess = {
   residentBytes(): number;
   /** Whether the kernel has killed something of it for want of memory. */
   ranOutOfMemory(): boolean;
+  /** Where its temporary files are; undefined where its mounts bound them. */
+  readonly temporary: { readonly folder: string; readonly uid: number | undefined } | undefined;
   /** Removes whatever outlived the leader, reads its output to the end, and lets go of everything; returns how many processes that took. */
   sweep(): Promise<number>;
 };
@@ -107,6 +109,10 @@ export type ClaimedProcess = {
   end(): Promise<void>;
 };
 
+/** Where temporary files of an instance are: its own folder, and whatever is its user's in the folders that all share. */
+export type TemporaryPlace = { readonly folder: string; readonly uid: number | undefined; readonly mostBytes: number };
+export type TemporaryUse = { readonly bytes: number; readonly hasTooMany: boolean };
+
 export type ProcessDriver = {
   /** What this host can do to keep instances apart. */
   readonly abilities: readonly Ability[];
@@ -118,6 +124,8 @@ export type ProcessDriver = {
   startReady(kind: ReadyKind, network: InstanceNetwork, onUp: () => void, onGone: () => void): ReadyProcess | undefined;
   /** Kills what earlier sessions of this agent left; returns how many processes that took. */
   sweepEarlierSessions(): Promise<number>;
+  /** Measures what instances have on disk, in the order of `places`. It stops counting one of them where it has more than it may. */
+  measureTemporary(places: readonly TemporaryPlace[]): Promise<TemporaryUse[]>;
   /** User ids that are not given away again, because something of their last holder may be left. */
   lostUserIds(): number;
   /** Lets go of what the host keeps for the agent; no instance is left. */

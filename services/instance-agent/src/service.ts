@@ -42,6 +42,7 @@ import { keepReady } from './loops/keep-ready.ts';
 import { shipLogs } from './loops/ship-logs.ts';
 import { spoolOutcomes } from './loops/spool-outcomes.ts';
 import { watchMemory } from './loops/watch-memory.ts';
+import { watchTemporary } from './loops/watch-temporary.ts';
 import type { Networks, ProcessDriver } from './ports.ts';
 
 export type InstanceAgentPorts = {
@@ -230,8 +231,10 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     drain: undefined,
   };
 
+  const lookAtTemporary = watchTemporary(agent);
   const tick = setInterval(() => {
     watchMemory(agent);
+    lookAtTemporary();
     showOpenLines(agent);
     attached.checkLease();
     tendDrain(agent);

@@ -6,7 +6,8 @@ export type Ending =
   | { readonly kind: 'DIED_OF'; readonly signal: string }
   | { readonly kind: 'FORCE_KILLED' }
   | { readonly kind: 'TIMED_OUT' }
-  | { readonly kind: 'OUT_OF_MEMORY' }
+  /** `detail` is for people; without one it was the memory of its processes. */
+  | { readonly kind: 'OUT_OF_MEMORY'; readonly detail?: string }
   | { readonly kind: 'LOST' }
   | { readonly kind: 'DRAINED' }
   | { readonly kind: 'START_FAILED'; readonly fault: StartFault }

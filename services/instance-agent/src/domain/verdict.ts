@@ -61,7 +61,7 @@ export function verdictOf(ending: Ending, answer: Answer | undefined, timeoutMs:
         SIGKILL,
       );
     case 'OUT_OF_MEMORY':
-      return verdict(Outcome.OUT_OF_MEMORY, 434, 'Memory limit exceeded', StopOutcome.FORCE_KILLED, SIGKILL);
+      return verdict(Outcome.OUT_OF_MEMORY, 434, ending.detail ?? 'Memory limit exceeded', StopOutcome.FORCE_KILLED, SIGKILL);
     case 'BROKEN':
       return verdict(Outcome.THREW, 430, brokenMessage(ending.reason), StopOutcome.FORCE_KILLED, SIGKILL);
     case 'START_FAILED':

@@ -8,6 +8,7 @@ import type { InstanceCgroup } from './cgroup.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
 import type { InnerLeader } from './inner-leader.ts';
 import { openControl } from './launch/control.ts';
+import { hasPrivateTmp } from './launch/launch.ts';
 import { endUser } from './launch/program.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import type { DriverHost } from './process-driver.ts';
@@ -154,12 +155,12 @@ export function launchedProcess(of: Launched): LaunchedProcess {
 
 /** What can be asked about the processes at any time. */
 function describe(
-  { uid, cgroup, child }: Launched,
+  { host, uid, cgroup, child, folder }: Launched,
   family: Family,
   leader: () => number,
 ): Pick<
   InstanceProcess,
-  'uid' | 'isGroupLeft' | 'groupEnded' | 'blockedByAll' | 'reception' | 'status' | 'residentBytes' | 'ranOutOfMemory'
+  'uid' | 'isGroupLeft' | 'groupEnded' | 'blockedByAll' | 'reception' | 'status' | 'residentBytes' | 'ranOutOfMemory' | 'temporary'
 > {
   const isThere = (): boolean => family.isAlive && leader() !== 0;
   return {
@@ -172,6 +173,7 @@ function describe(
     residentBytes: () =>
       cgroup?.memoryBytes() ?? (cgroup?.pids() ?? familyOf(child.pid ?? 0)).reduce((sum, each) => sum + readResidentBytes(each), 0),
     ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
+    temporary: hasPrivateTmp(host.launch) ? undefined : { folder, uid },
   };
 }
 

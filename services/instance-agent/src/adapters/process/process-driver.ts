@@ -12,6 +12,7 @@ import { hasPidNamespace, type Launch } from './launch/launch.ts';
 import type { OpenPipe } from './pipes.ts';
 import { openReadyPlace } from './ready-place.ts';
 import { type ReadyPlace, startReady } from './ready-process.ts';
+import { measureTemporary } from './temporary-use.ts';
 import { startProcess } from './start-process.ts';
 import { sweepAgent } from './sweep.ts';
 
@@ -97,6 +98,7 @@ export function processDriver({
     },
     startReady: (kind, network, onUp, onGone) =>
       place && startReady(host, place, kind, { id: `ready-${newUuidV7()}`, network, onUp, onGone }),
+    measureTemporary,
     lostUserIds: () => lostUserIds,
     close() {
       cgroups?.close();
