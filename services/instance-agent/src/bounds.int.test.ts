@@ -64,6 +64,16 @@ for (const sandbox of ['process', 'bubblewrap'] as const)
       return JSON.parse(ended.result.toString());
     };
 
+    it('make the host say how much of its memory files hold, until they are gone', async () => {
+      const write = 'import time\ndef handler(e, c):\n    open("/tmp/held", "wb").write(b"x" * 100 * 2**20)\n    time.sleep(60)\n';
+      const id = host.run(await host.start({ ...PYTHON, memoryMb: 256, tmpMb: 160 }, { 'index.py': write }));
+      await host.until(() => host.temporaryMb >= 100, 'a full room');
+      assert.ok(host.temporaryMb < 110, String(host.temporaryMb));
+      host.stop(id, 'FORCE');
+      await host.ended(id);
+      await host.until(() => host.temporaryMb === 0, 'no room taken');
+    });
+
     it('have room for temporary files as large as tmp_mb, and no larger', async () => {
       for (const [tmpMb, room] of [
         [64, 64],

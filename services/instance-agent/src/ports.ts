@@ -82,6 +82,8 @@ export type InstanceProcess = {
   residentBytes(): number;
   /** Whether the kernel has killed something of it for want of memory. */
   ranOutOfMemory(): boolean;
+  /** Memory that is held by files, not by its processes: temporary ones, where its mounts are in memory. 0 where the kernel does not count that. */
+  filesBytes(): Promise<number>;
   /** Where its temporary files are; undefined where its mounts bound them. */
   readonly temporary: { readonly folder: string; readonly uid: number | undefined } | undefined;
   /** Removes whatever outlived the leader, reads its output to the end, and lets go of everything; returns how many processes that took. */

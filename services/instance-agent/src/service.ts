@@ -231,20 +231,20 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     drain: undefined,
   };
 
-  const lookAtTemporary = watchTemporary(agent);
+  const temporary = watchTemporary(agent);
   const tick = setInterval(() => {
     watchMemory(agent);
-    lookAtTemporary();
+    temporary.round();
     showOpenLines(agent);
     attached.checkLease();
     tendDrain(agent);
     if (agent.drain) void pool.close();
-    else pool.round(agent);
+    else pool.round(agent, temporary.heldMb());
   }, TICK_MS);
   const cpuLoad = createCpuLoad();
   const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
   const loadTick = setInterval(() => {
-    attached.tellLoad(cpuLoad());
+    attached.tellLoad(cpuLoad(), temporary.heldMb());
     spool.round();
   }, LOAD_TICK_MS);
   const stopped = new AbortController();

@@ -91,6 +91,11 @@ describe('what an agent says later', () => {
       instanceChanges: [{ instanceId: 'nobody', change: { $case: 'gone', value: { startFailed: true, reason: 'r'.repeat(1_000_000) } } }],
     });
     assert.equal(agent.agent.cpuBusy, 1);
+    for (const temporaryMb of [-1, 7]) agent.says({ temporaryMb });
+    assert.equal(agent.agent.temporaryMb, 7);
+    agent.says({ temporaryMb: 2 ** 31 - 1 });
+    assert.equal(agent.agent.temporaryMb, HELLO_LIMITS.capacityMb);
+    agent.says({ temporaryMb: 0 });
     assert.equal(agent.agent.drain?.deadlineTimeMs, undefined);
     assert.ok(!agent.got.some(({ heartbeat }) => heartbeat));
     assert.equal(rig.ports.cluster.attempts.size, 1);

@@ -58,6 +58,20 @@ describe('placing attempts', () => {
     assert.equal(given(large).length, 4, 'the one that waited goes to the instance that became free');
   });
 
+  it('counts what temporary files hold of a host’s memory, and goes on when they are gone', async () => {
+    const rig = startRig();
+    const agent = rig.attach({ capacityMb: 384 });
+    agent.says({ temporaryMb: 300 });
+    await rig.dispatch({ assignments: ['a', 'b', 'c', 'd'].map((id) => assignmentOf(id)) });
+    const started: number[] = [agent.all('startInstances').length];
+    for (const temporaryMb of [256, 129, 128, 0]) {
+      agent.says({ temporaryMb });
+      started.push(agent.all('startInstances').length);
+      for (const { instanceId } of agent.all('startInstances').slice(started.at(-2))) agent.ready(instanceId);
+    }
+    assert.deepEqual(started, [0, 1, 1, 2, 3]);
+  });
+
   it('starts no more at a time than the agent can, and no more a minute than is allowed', async () => {
     const busy = startRig();
     const two = busy.attach({ parallelStarts: 2 });

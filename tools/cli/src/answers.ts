@@ -155,6 +155,7 @@ export type AgentAnswer = {
   readonly id: string;
   readonly capacity_mb: number;
   readonly used_mb: number;
+  readonly temporary_mb: number;
   readonly instance_count: number;
   readonly attempt_count: number;
   readonly attach_time: string | null;

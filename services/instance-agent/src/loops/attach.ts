@@ -40,7 +40,7 @@ export type Attachment = Outbox & {
   /** Whether a scheduler has welcomed this agent and not gone away since. */
   isAttached(): boolean;
   /** Tells the scheduler how busy the host is, if that has changed. */
-  tellLoad(cpuBusy: number): void;
+  tellLoad(cpuBusy: number, temporaryMb: number): void;
 };
 
 const MIN_PAUSE_MS = 100;
@@ -78,13 +78,15 @@ export function attachment(
   let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
   let beatTimer: NodeJS.Timeout | undefined;
   let cpuBusyTold = 0;
+  let temporaryTold = 0;
   let isAttached = false;
   let welcomed = 0;
   let pauseMs = MIN_PAUSE_MS;
   let endStream = (): void => undefined;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
-    const batch = { hello, heartbeat, reports, instanceChanges: changes, cpuBusy: hello ? cpuBusyTold : undefined, drain };
+    const load = hello ? { cpuBusy: cpuBusyTold, temporaryMb: temporaryTold } : { cpuBusy: undefined, temporaryMb: undefined };
+    const batch = { hello, heartbeat, reports, instanceChanges: changes, ...load, drain };
     reports = [];
     changes = [];
     drain = undefined;
@@ -101,6 +103,7 @@ export function attachment(
         reports: [...part],
         instanceChanges: [],
         cpuBusy: undefined,
+        temporaryMb: undefined,
         drain: undefined,
       });
     }
@@ -243,10 +246,10 @@ export function attachment(
       }
     },
     isAttached: () => isAttached,
-    tellLoad(cpuBusy) {
-      if (Math.abs(cpuBusy - cpuBusyTold) < LOAD_STEP) return;
-      cpuBusyTold = cpuBusy;
-      requests?.push({ hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy, drain: undefined });
+    tellLoad(cpuBusy, temporaryMb) {
+      if (Math.abs(cpuBusy - cpuBusyTold) < LOAD_STEP && temporaryMb === temporaryTold) return;
+      [cpuBusyTold, temporaryTold] = [cpuBusy, temporaryMb];
+      requests?.push({ hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy, temporaryMb, drain: undefined });
     },
     checkLease,
   };

@@ -47,7 +47,7 @@ function world(fate: Fate) {
     },
     async roundAt(ms: number) {
       nowMs = ms;
-      pool.round(agent);
+      pool.round(agent, 0);
       await yieldToLoop();
     },
   };

@@ -3,8 +3,8 @@ import type { Agent, ReadyProcesses } from '../flows/agent.ts';
 import type { InstanceNetwork, ReadyProcess } from '../ports.ts';
 
 export type ReadyPool = ReadyProcesses & {
-  /** One look: ends what is not wanted, starts at most one. */
-  round(agent: Agent): void;
+  /** One look: ends what is not wanted, starts at most one. Temporary files of instances are memory too. */
+  round(agent: Agent, temporaryMb: number): void;
   /** Ends all, and keeps none from here on; resolves when nothing is left of them. */
   close(): Promise<void>;
   readonly counts: { readonly ready: number; readonly claimed: number };
@@ -90,7 +90,7 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       if (claimed) claimedCount += 1;
       return claimed;
     },
-    round(agent) {
+    round(agent, temporaryMb) {
       if (isClosed) return;
       const nowMs = now();
       for (const [name, { usedMs }] of uses) if (nowMs - usedMs >= UNUSED_AFTER_MS) uses.delete(name);
@@ -102,7 +102,7 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       const instances = [...agent.instances.values()];
       const usedMb = instances.reduce((sum, { fn }) => sum + fn.memoryMb, 0);
       const isCalm = nowMs - lastStartMs >= CALM_AFTER_MS && instances.every(({ life }) => life.kind !== 'STARTING');
-      const step = stepOf({ nowMs, uses, ready: states(), perKind, freeMb: capacityMb - usedMb, isCalm });
+      const step = stepOf({ nowMs, uses, ready: states(), perKind, freeMb: capacityMb - usedMb - temporaryMb, isCalm });
       for (const id of step.end) end(id);
       if (step.start && !isStarting && nowMs >= pausedUntilMs) void start(agent, step.start);
     },

@@ -7,14 +7,28 @@ const LOOK_EVERY_MS = 1_000;
 const PAUSE_BY_LOOK = 5;
 const MB = 1_048_576;
 
+export type TemporaryWatch = {
+  /** One round; it does nothing while a look is under way. */
+  round(): void;
+  /** Whole megabytes of memory that temporary files held at the last look. */
+  heldMb(): number;
+};
+
 /**
- * Looks once a second at what instances have on disk, where nothing else bounds it, and ends those with more than their function's room. Answers
- * the round: one that comes while a look is under way does nothing.
+ * Looks once a second at temporary files of instances: how much memory they hold, and, where they are on disk and nothing else bounds them, whether
+ * an instance has more than its function's room, which ends it.
  */
-export function watchTemporary(agent: Agent): () => void {
+export function watchTemporary(agent: Agent): TemporaryWatch {
   let isLooking = false;
   let nextMs = 0;
+  let heldMb = 0;
+  const weigh = async (): Promise<void> => {
+    let bytes = 0;
+    for (const { process } of agent.instances.values()) bytes += (await process?.filesBytes()) ?? 0;
+    heldMb = Math.floor(bytes / MB);
+  };
   const look = async (): Promise<void> => {
+    await weigh();
     const watched = [...agent.instances.values()].flatMap((instance) => {
       const place = instance.process?.temporary;
       return place ? [{ instance, place }] : [];
@@ -28,7 +42,7 @@ export function watchTemporary(agent: Agent): () => void {
       agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY', detail } });
     }
   };
-  return () => {
+  const round = (): void => {
     const nowMs = agent.clock.monotonic();
     if (isLooking || nowMs < nextMs) return;
     isLooking = true;
@@ -40,6 +54,7 @@ export function watchTemporary(agent: Agent): () => void {
         nextMs = Math.max(nowMs + LOOK_EVERY_MS, endMs + (endMs - nowMs) * PAUSE_BY_LOOK);
       });
   };
+  return { round, heldMb: () => heldMb };
 }
 
 /** What is too much, in words; undefined if nothing is. */

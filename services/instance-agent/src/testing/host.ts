@@ -42,6 +42,8 @@ export type Host = {
   readonly lines: StoredLogLine[];
   readonly hellos: AttachRequest[];
   readonly drains: AttachRequest[];
+  /** Megabytes of temporary files, as it last said. */
+  temporaryMb: number;
   /** Asks for an instance of a function made of these files; returns its id. */
   start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>, ahead?: boolean): Promise<string>;
   /** Starts one that has an event waiting from the first moment on: one that fails at once would otherwise be gone before it came. */
@@ -105,6 +107,7 @@ export async function startHost(
           }
           if (request.heartbeat && !host.deaf) mine.push({ ...AttachResponse.create(), heartbeat: request.heartbeat });
           if (request.drain) host.drains.push(request);
+          host.temporaryMb = request.temporaryMb ?? host.temporaryMb;
           host.reports.push(...request.reports);
           host.changes.push(...request.instanceChanges);
           changed();
@@ -206,6 +209,7 @@ export async function startHost(
     lines: [],
     hellos: [],
     drains: [],
+    temporaryMb: 0,
     deaf: false,
     silent: false,
     storing: true,

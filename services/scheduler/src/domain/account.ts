@@ -1,4 +1,4 @@
-import { lastingInstances } from './scaling.ts';
+import { freeMb, lastingInstances } from './scaling.ts';
 import type { Agent, Pool, Share } from './types.ts';
 
 /** What all functions have together, and what of it is set aside. */
@@ -85,14 +85,14 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
   if (account.sharedUsedMb + owedMb + memoryMb > sharedMb) return 'TOTAL';
   if (unusedMb === 0 && owedMb === 0) return undefined;
   let capacityMb = 0;
-  let freeMb = 0;
+  let leftMb = 0;
   for (const agent of agents) {
     if (!agent.send || agent.drain) continue;
     capacityMb += agent.capacityMb;
-    freeMb += agent.capacityMb - agent.usedMb;
+    leftMb += freeMb(agent);
   }
   const heldMb = Math.min(unusedMb + owedMb, Math.max(0, capacityMb * (1 - NEVER_RESERVED) - usedByReservingMb));
-  return freeMb - memoryMb < heldMb ? 'HELD' : undefined;
+  return leftMb - memoryMb < heldMb ? 'HELD' : undefined;
 }
 
 /** Instances of a pool that are provisioned and are not there. */

@@ -44,12 +44,13 @@ export function checkedHello(hello: Hello): Hello {
 
 /** What an agent says later, within its limits; what names nothing, or no time, is left out. */
 export function boundBatch(batch: AttachRequest): AttachRequest {
-  const { cpuBusy, heartbeat, drain } = batch;
+  const { cpuBusy, temporaryMb, heartbeat, drain } = batch;
   const sentMs = heartbeat?.sendTime?.getTime() ?? NaN;
   const deadlineMs = msOfDuration(drain?.deadline);
   return {
     ...batch,
     cpuBusy: cpuBusy !== undefined && cpuBusy >= 0 ? Math.min(cpuBusy, 1) : undefined, // not NaN either
+    temporaryMb: temporaryMb !== undefined && temporaryMb >= 0 ? Math.min(temporaryMb, HELLO_LIMITS.capacityMb) : undefined,
     heartbeat: Number.isNaN(sentMs) ? undefined : heartbeat,
     drain: deadlineMs !== undefined && !(deadlineMs >= 0 && deadlineMs <= MAX_DRAIN_MS) ? { deadline: undefined } : drain,
     reports: batch.reports.filter((report) => isKey(report)),

@@ -54,13 +54,18 @@ export function takesWork({ send, drain, isKnown }: Agent): boolean {
   return send !== undefined && !drain && isKnown;
 }
 
+/** Megabytes an agent has left for instances: temporary files of those it has are memory too. */
+export function freeMb({ capacityMb, usedMb, temporaryMb }: Agent): number {
+  return capacityMb - usedMb - temporaryMb;
+}
+
 /** The agent with the most room for an instance of this size; undefined if none has room, or all are busy, or busy starting others. */
 export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressing: boolean): Agent | undefined {
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb < memoryMb) continue;
+    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) < memoryMb) continue;
     if (agent.cpuBusy > FULL && !pressing) continue;
-    if (!best || agent.capacityMb - agent.usedMb > best.capacityMb - best.usedMb) best = agent;
+    if (!best || freeMb(agent) > freeMb(best)) best = agent;
   }
   return best;
 }
@@ -69,7 +74,6 @@ export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressin
 export function placeAhead(agents: Iterable<Agent>, pool: Pool, memoryMb: number): Agent | undefined {
   const counts = new Map<Agent, number>();
   for (const { agent } of pool.instances) counts.set(agent, (counts.get(agent) ?? 0) + 1);
-  const freeMb = (agent: Agent): number => agent.capacityMb - agent.usedMb;
   const countOf = (agent: Agent): number => counts.get(agent) ?? 0;
   let best: Agent | undefined;
   for (const agent of agents) {

@@ -39,6 +39,8 @@ export type Agent = {
   parallelStarts: number;
   /** Share of its processors that is busy, as it last said. */
   cpuBusy: number;
+  /** Megabytes that temporary files of its instances hold beside `usedMb`, as it last said. */
+  temporaryMb: number;
   starting: number;
   /** What its host can do, as it said. */
   abilities: readonly Ability[];

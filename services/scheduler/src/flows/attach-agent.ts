@@ -22,6 +22,8 @@ export function takeBatch(ports: SchedulerPorts, agent: Agent, sent: AttachReque
   const batch = boundBatch(sent);
   agent.lastSeenMs = ports.clock.monotonic();
   if (batch.cpuBusy !== undefined) agent.cpuBusy = batch.cpuBusy;
+  const hasMoreRoom = batch.temporaryMb !== undefined && batch.temporaryMb < agent.temporaryMb;
+  agent.temporaryMb = batch.temporaryMb ?? agent.temporaryMb;
   if (batch.drain) noteDrain(ports, agent, batch.drain);
   if (batch.heartbeat) outgoingOf(agent).heartbeat = batch.heartbeat;
   const pools = new Set<Pool>();
@@ -31,7 +33,8 @@ export function takeBatch(ports: SchedulerPorts, agent: Agent, sent: AttachReque
   for (const report of batch.reports) note(takeReport(ports, agent, report));
   for (const change of batch.instanceChanges) note(takeInstanceChange(ports, agent, change));
   // Room on a host is room for everybody who waits.
-  if (batch.instanceChanges.length > 0) for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
+  if (hasMoreRoom || batch.instanceChanges.length > 0)
+    for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
   for (const pool of pools) if (pool.waiting.size > 0) placeAttempts(ports, pool);
   flushAgents(ports);
 }
@@ -56,6 +59,7 @@ export function attachAgent(
     usedMb: 0,
     parallelStarts: 1,
     cpuBusy: 0,
+    temporaryMb: 0,
     starting: 0,
     abilities: [],
     attachTimeMs: ports.clock.now(),

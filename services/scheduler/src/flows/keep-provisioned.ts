@@ -2,7 +2,7 @@ import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import { type Block, blockOf, missingOf } from '../domain/account.ts';
 import { addInstance } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
-import { placeAhead } from '../domain/scaling.ts';
+import { freeMb, placeAhead } from '../domain/scaling.ts';
 import type { Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { makeRoom, makeWay } from './make-room.ts';
@@ -70,6 +70,6 @@ function startAhead(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number):
 function whyNoAgent({ cluster }: SchedulerPorts, memoryMb: number): string {
   const taking = [...cluster.agents.values()].filter(({ send, drain }) => send && !drain);
   if (taking.length === 0) return 'No worker host is attached that takes instances.';
-  const hasRoom = taking.some(({ capacityMb, usedMb }) => capacityMb - usedMb >= memoryMb);
+  const hasRoom = taking.some((agent) => freeMb(agent) >= memoryMb);
   return hasRoom ? '' : `No worker host has the ${memoryMb} MB free that an instance takes.`;
 }

@@ -33,6 +33,7 @@ export function agentMessage(agent: Agent): AgentMessage {
     id: agent.id,
     capacityMb: agent.capacityMb,
     usedMb: agent.usedMb,
+    temporaryMb: agent.temporaryMb,
     instanceCount: agent.instances.size,
     attemptCount: [...agent.instances.values()].filter((instance) => instance.attempt).length,
     attachTime: new Date(agent.attachTimeMs),

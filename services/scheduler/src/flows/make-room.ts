@@ -1,6 +1,6 @@
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { type Block, canSpare, isOverReserved } from '../domain/account.ts';
-import { takesWork } from '../domain/scaling.ts';
+import { freeMb, takesWork } from '../domain/scaling.ts';
 import type { Instance, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { stopInstance } from './stop-instance.ts';
@@ -16,8 +16,8 @@ const LAST_WARM_MS = 1_000;
 export function makeRoom(ports: SchedulerPorts, pool: Pool, memoryMb: number, nowMs: number): void {
   let oldest: Instance | undefined;
   for (const agent of ports.cluster.agents.values()) {
-    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || agent.capacityMb - agent.usedMb >= memoryMb) continue;
-    let freeableMb = agent.capacityMb - agent.usedMb;
+    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) >= memoryMb) continue;
+    let freeableMb = freeMb(agent);
     let candidate: Instance | undefined;
     for (const instance of agent.instances.values()) {
       if (instance.state === 'STOPPING') return; // room is being made already

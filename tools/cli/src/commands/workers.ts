@@ -13,7 +13,7 @@ export async function listAgents(context: Context): Promise<void> {
     if (answer.agents.length === 0) return 'No agents are attached.';
     const rows = answer.agents.map((agent) => [
       agent.id,
-      `${agent.used_mb} / ${agent.capacity_mb} MB`,
+      `${agent.used_mb}${agent.temporary_mb > 0 ? ` + ${agent.temporary_mb}` : ''} / ${agent.capacity_mb} MB`,
       String(agent.instance_count),
       String(agent.attempt_count),
       timeText(agent.attach_time),

@@ -264,6 +264,7 @@ export const DOCUMENTS: readonly TSchema[] = [
       id: Type.String(),
       capacity_mb: Type.Integer(),
       used_mb: Type.Integer(),
+      temporary_mb: Type.Integer({ description: 'What temporary files of its instances hold of its memory now, beside `used_mb`.' }),
       instance_count: Type.Integer(),
       attempt_count: Type.Integer(),
       attach_time: orNull(Moment),

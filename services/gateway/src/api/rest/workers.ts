@@ -156,6 +156,7 @@ function agentJson(agent: Agent): object {
     id: agent.id,
     capacity_mb: agent.capacityMb,
     used_mb: agent.usedMb,
+    temporary_mb: agent.temporaryMb,
     instance_count: agent.instanceCount,
     attempt_count: agent.attemptCount,
     attach_time: agent.attachTime ?? null,

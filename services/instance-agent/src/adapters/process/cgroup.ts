@@ -1,7 +1,17 @@
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { anonymousBytes, type Controller, type Limits, oomKills, openControllers, pidsOf, setLimits, tried } from './controllers.ts';
+import {
+  anonymousBytes,
+  type Controller,
+  type Limits,
+  oomKills,
+  openControllers,
+  pidsOf,
+  setLimits,
+  sharedBytes,
+  tried,
+} from './controllers.ts';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
@@ -10,6 +20,8 @@ export type InstanceCgroup = {
   pids(): number[];
   /** What its processes hold, pages they share once; undefined where the kernel does not count that. */
   memoryBytes(): number | undefined;
+  /** Memory of files in it that have no disk; undefined where the kernel does not count that. */
+  filesBytes(): Promise<number | undefined>;
   /** Whether the kernel has killed something in it for want of memory. */
   ranOutOfMemory(): boolean;
   kill(): void;
@@ -70,6 +82,7 @@ function createIn(controllers: readonly Controller[], name: string, limits: Limi
     folders: groups.map(({ path }) => path),
     pids: () => pidsOf(first.path),
     memoryBytes: () => (counting ? anonymousBytes(counting.controller, counting.path) : undefined),
+    filesBytes: async () => (counting ? sharedBytes(counting.path) : undefined),
     ranOutOfMemory: () => groups.some(({ controller, path }) => oomKills(controller, path) > 0),
     kill() {
       if (first.controller.version === 2) tried(() => writeFileSync(join(first.path, 'cgroup.kill'), '1'));

@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** What bounds one instance and can tell that it did. */
@@ -101,6 +102,13 @@ export function anonymousBytes(controller: Controller, group: string): number | 
   if (!controller.memory) return undefined;
   const text = quietly(() => readFileSync(join(group, 'memory.stat'), 'latin1')) ?? '';
   const found = (controller.version === 1 ? /^total_rss (\d+)$/m : /^anon (\d+)$/m).exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+/** Memory of a group that has no disk behind it and is not its processes' own: files in memory, shared pages. Both versions count the same under two names. */
+export async function sharedBytes(group: string): Promise<number | undefined> {
+  const text = await readFile(join(group, 'memory.stat'), 'latin1').catch(() => '');
+  const found = /^(?:total_)?shmem (\d+)$/m.exec(text)?.[1];
   return found === undefined ? undefined : Number(found);
 }
 

@@ -160,7 +160,16 @@ function describe(
   leader: () => number,
 ): Pick<
   InstanceProcess,
-  'uid' | 'isGroupLeft' | 'groupEnded' | 'blockedByAll' | 'reception' | 'status' | 'residentBytes' | 'ranOutOfMemory' | 'temporary'
+  | 'uid'
+  | 'isGroupLeft'
+  | 'groupEnded'
+  | 'blockedByAll'
+  | 'reception'
+  | 'status'
+  | 'residentBytes'
+  | 'ranOutOfMemory'
+  | 'temporary'
+  | 'filesBytes'
 > {
   const isThere = (): boolean => family.isAlive && leader() !== 0;
   return {
@@ -173,6 +182,7 @@ function describe(
     residentBytes: () =>
       cgroup?.memoryBytes() ?? (cgroup?.pids() ?? familyOf(child.pid ?? 0)).reduce((sum, each) => sum + readResidentBytes(each), 0),
     ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
+    filesBytes: async () => (await cgroup?.filesBytes()) ?? 0,
     temporary: hasPrivateTmp(host.launch) ? undefined : { folder, uid },
   };
 }

@@ -91,6 +91,8 @@ export interface Agent {
     | undefined;
   /** What its host can do to keep functions apart and in bounds, as found by trying when it started. */
   abilities: Ability[];
+  /** Megabytes of its memory that temporary files of its instances hold now, as it last said. It is full where this and used_mb are capacity_mb. */
+  temporaryMb: number;
 }
 
 /** Where a worker host stands. */
@@ -610,6 +612,7 @@ function createBaseAgent(): Agent {
     state: 0,
     drainDeadlineTime: undefined,
     abilities: [],
+    temporaryMb: 0,
   };
 }
 
@@ -641,6 +644,9 @@ export const Agent: MessageFns<Agent> = {
     }
     for (const v of message.abilities) {
       Ability.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.temporaryMb !== 0) {
+      writer.uint32(80).int32(message.temporaryMb);
     }
     return writer;
   },
@@ -730,6 +736,14 @@ export const Agent: MessageFns<Agent> = {
             message.abilities.push(Ability.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.temporaryMb = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -756,6 +770,7 @@ export const Agent: MessageFns<Agent> = {
     message.state = object.state ?? 0;
     message.drainDeadlineTime = object.drainDeadlineTime ?? undefined;
     message.abilities = object.abilities?.map((e) => Ability.fromPartial(e)) || [];
+    message.temporaryMb = object.temporaryMb ?? 0;
     return message;
   },
 };

@@ -155,7 +155,11 @@ export interface AttachRequest {
     | number
     | undefined;
   /** Set where it says that it drains. */
-  drain: Drain | undefined;
+  drain:
+    | Drain
+    | undefined;
+  /** Megabytes of the host's memory that temporary files of instances hold now, beside what instances take; set when it has changed. */
+  temporaryMb?: number | undefined;
 }
 
 /** The first words of an agent. */
@@ -1049,6 +1053,7 @@ function createBaseAttachRequest(): AttachRequest {
     instanceChanges: [],
     cpuBusy: undefined,
     drain: undefined,
+    temporaryMb: undefined,
   };
 }
 
@@ -1071,6 +1076,9 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     }
     if (message.drain !== undefined) {
       Drain.encode(message.drain, writer.uint32(50).fork()).join();
+    }
+    if (message.temporaryMb !== undefined) {
+      writer.uint32(56).int32(message.temporaryMb);
     }
     return writer;
   },
@@ -1136,6 +1144,14 @@ export const AttachRequest: MessageFns<AttachRequest> = {
             message.drain = Drain.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.temporaryMb = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1161,6 +1177,7 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     message.instanceChanges = object.instanceChanges?.map((e) => InstanceChange.fromPartial(e)) || [];
     message.cpuBusy = object.cpuBusy ?? undefined;
     message.drain = (object.drain !== undefined && object.drain !== null) ? Drain.fromPartial(object.drain) : undefined;
+    message.temporaryMb = object.temporaryMb ?? undefined;
     return message;
   },
 };
