@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -204,8 +203,11 @@ static void let_go_of_outputs(const struct plan *plan) {
   close(nothing);
 }
 
-/** `--hold FILE`: keeps a lock on a file that it makes if need be, says whether it has it, and ends with its input. The kernel drops the lock of whoever ends. */
-static _Noreturn void hold(const char *path) {
+/**
+ * `--hold FILE FIRST COUNT`: keeps a lock on so many bytes of a file, which need not be there, says that it has it, and ends with its input. The kernel
+ * drops the lock of whoever ends, and gives no two that overlap.
+ */
+static _Noreturn void hold(const char *path, const char *first, const char *count) {
   char byte;
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -213,7 +215,8 @@ static _Noreturn void hold(const char *path) {
     dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
     exit(1);
   }
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) exit(errno == EWOULDBLOCK ? 2 : 1);
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = number_of(first), .l_len = number_of(count)};
+  if (fcntl(fd, F_SETLK, &lock) != 0) exit(errno == EAGAIN || errno == EACCES ? 2 : 1);
   if (write(STDOUT_FILENO, "held\n", 5) != 5) exit(1);
   while (read(STDIN_FILENO, &byte, 1) != 0) continue;
   exit(0);
@@ -247,7 +250,7 @@ int main(int count, char **words) {
   struct family family = {0};
   int report[2];
   if (count == 3 && strcmp(words[1], "--end-user") == 0) end_user_alone(words[2]);
-  if (count == 3 && strcmp(words[1], "--hold") == 0) hold(words[2]);
+  if (count == 5 && strcmp(words[1], "--hold") == 0) hold(words[2], words[3], words[4]);
   read_command_line(&plan, count, hidden_copy(count, words));
   is_quiet = plan.is_once;
   // With the agent goes the launcher, with the launcher goes init, with init goes everything.

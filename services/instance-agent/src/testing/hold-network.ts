@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { openPrivateNetworks } from '../adapters/network/open-networks.ts';
 import { findProgram } from '../adapters/process/find-program.ts';
-import { holdFile } from '../adapters/process/hold-file.ts';
+import { holdRange } from '../adapters/process/hold-file.ts';
 import { findLauncher } from '../adapters/process/launch/program.ts';
 
 // Holds private networks as an agent does, with a process in one of them, until it is killed. Says the number of that process.
@@ -11,7 +11,7 @@ const { networks } = await openPrivateNetworks({
   find,
   mayForward: true,
   allowed: [],
-  hold: (name) => holdFile(findLauncher(), name),
+  hold: (range) => holdRange(findLauncher(), { kind: 'addresses', ...range }),
 });
 const network = await networks.open();
 if ('statusCode' in network) throw new Error(network.message);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { addressText, type AddressRange, DEVICE_PREFIX, overlap, rangeText, sharesOf, subnetOf } from '../../domain/subnet.ts';
+import { type AddressRange, DEVICE_PREFIX, overlap, rangeText, sharesOf, subnetOf } from '../../domain/subnet.ts';
 
-/** Claims a name of this host; undefined if another agent has it. */
-export type HoldName = (name: string) => Promise<(() => void) | undefined>;
+/** Claims addresses among the agents of this host; undefined if another one has any of them. */
+export type HoldAddresses = (range: AddressRange) => Promise<(() => void) | undefined>;
 
 export type ClaimedSubnet = AddressRange & { release(): void };
 
@@ -10,12 +10,12 @@ export type ClaimedSubnet = AddressRange & { release(): void };
  * Takes a share of a subnet that no other agent of this host has, for as long as this process lives. Throws, in a sentence, if the setting cannot
  * be read, the host reaches others by such addresses, or all shares are taken.
  */
-export async function claimSubnet(text: string, hold: HoldName): Promise<ClaimedSubnet> {
+export async function claimSubnet(text: string, hold: HoldAddresses): Promise<ClaimedSubnet> {
   const subnet = subnetOf(text);
   const route = routes().find((each) => overlap(each, subnet));
   if (route) throw new Error(`EVENFALL_AGENT_SUBNET: ${text} is in use: this host reaches ${rangeText(route)} by ${route.device}`);
   for (const share of sharesOf(subnet)) {
-    const release = await hold(`subnet-${addressText(share.first)}`);
+    const release = await hold(share);
     if (release) return { ...share, release };
   }
   throw new Error(`EVENFALL_AGENT_SUBNET: other agents of this host have all of ${text}`);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Link, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
 import type { Networks } from '../../ports.ts';
-import { claimSubnet, type HoldName } from './claim-subnet.ts';
+import { claimSubnet, type HoldAddresses } from './claim-subnet.ts';
 import { type ConnectionOwners, findConnectionOwners } from './connection-owners.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type Namespace, openNamespaces } from './namespaces.ts';
@@ -20,8 +20,8 @@ export type NetworkTerms = {
   readonly mayForward: boolean;
   /** Private ranges, `a.b.c.d/bits`, that functions may reach all the same. */
   readonly allowed: readonly string[];
-  /** Claims names among the agents of this host. */
-  readonly hold: HoldName;
+  /** Claims addresses among the agents of this host. */
+  readonly hold: HoldAddresses;
 };
 
 export type OpenedNetworks = {

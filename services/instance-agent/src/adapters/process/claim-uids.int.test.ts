@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import { claimUids } from './claim-uids.ts';
+import { childrenOf, readStat } from './proc-fs.ts';
 import { findLauncher } from './launch/program.ts';
 
 const LAUNCHER = findLauncher();
@@ -19,5 +20,31 @@ describe('A claim on user ids', () => {
     const again = await eventually(() => claimUids(LAUNCHER, RANGE).catch(() => undefined), 5_000);
     assert.equal(again.first, made[3]?.first);
     for (const claim of [...made, again]) claim.release();
+  });
+
+  it('is not given to another where its range overlaps, whatever they begin with', async () => {
+    const one = await claimUids(LAUNCHER, { first: 2_000_000_000, last: 2_000_000_999 });
+    assert.deepEqual([one.first, one.last], [2_000_000_000, 2_000_000_099]);
+    const other = await claimUids(LAUNCHER, { first: 2_000_000_050, last: 2_000_000_249 });
+    assert.ok(other.first > one.last, `${other.first}`);
+    one.release();
+    other.release();
+  });
+
+  it('outlives the process that holds it', async () => {
+    const range = { first: 2_000_001_000, last: 2_000_001_009 };
+    const claim = await claimUids(LAUNCHER, range);
+    const holders = (): number[] => childrenOf(process.pid).filter((pid) => readStat(pid)?.state !== 'Z');
+    const [holder] = holders();
+    assert.ok(holder);
+    process.kill(holder, 'SIGKILL');
+    await eventually(() => holders().length === 1 && holders()[0] !== holder, 5_000);
+    await eventually(() =>
+      claimUids(LAUNCHER, { first: claim.first, last: claim.last }).then(
+        (stolen) => stolen.release(),
+        () => true,
+      ),
+    );
+    claim.release();
   });
 });

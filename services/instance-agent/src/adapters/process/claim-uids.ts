@@ -1,5 +1,5 @@
 import { OperatorError } from '@evenfall/errors';
-import { holdFile } from './hold-file.ts';
+import { holdRange } from './hold-file.ts';
 import { sweepUsers } from './sweep.ts';
 
 type Range = { readonly first: number; readonly last: number };
@@ -19,7 +19,7 @@ const PARTS = 10;
 export async function claimUids(launcher: string, range: Range): Promise<ClaimedUids> {
   const size = Math.max(1, Math.floor((range.last - range.first + 1) / PARTS));
   for (let first = range.first; first + size - 1 <= range.last; first += size) {
-    const release = await holdFile(launcher, `uids-${first}`);
+    const release = await holdRange(launcher, { kind: 'uids', first, count: size });
     if (!release) continue;
     const claimed = { first, last: first + size - 1 };
     // Before anything runs under one of them, the trials of this host too.

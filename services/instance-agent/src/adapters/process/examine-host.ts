@@ -9,7 +9,7 @@ import type { NetworkTerms } from '../network/open-networks.ts';
 import { chooseLaunch, type LaunchChoice, type SandboxWish } from './choose-launch.ts';
 import { claimUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
-import { holdFile } from './hold-file.ts';
+import { holdRange } from './hold-file.ts';
 import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from './interpreters.ts';
 import { findLauncher } from './launch/program.ts';
@@ -86,6 +86,6 @@ export function networkTermsOf({ subnet, networkAllow, searchPath }: HostSetting
     find: (name) => findProgram(path, name),
     mayForward,
     allowed: networkAllow ?? [],
-    hold: (name) => holdFile(findLauncher(), name),
+    hold: (range) => holdRange(findLauncher(), { kind: 'addresses', ...range }),
   };
 }

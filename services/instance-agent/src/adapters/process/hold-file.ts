@@ -1,25 +1,62 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, lstatSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '@evenfall/errors';
 
 /** For claims of the agents of one host; the second where the first is read-only, as in a container. */
 const FOLDERS = ['/run/evenfall', '/dev/shm/evenfall'];
 
+/** As a supervisor reads it (sysexits.h, EX_OSERR). */
+const OS_ERROR = 71;
+
+/** What is claimed: numbers of one kind, such as user ids. No two claims of a kind overlap. */
+export type Claim = { readonly kind: string; readonly first: number; readonly count: number };
+
 /**
- * Claims a name of this host for as long as this process lives, or until it is given back: a lock on a file of root's, which a small process of the
- * launcher's holds and the kernel drops with it. undefined if somebody has it. Throws where there is no folder of the agent's user alone: nobody
- * else, above all no function, may make claims.
+ * Claims numbers of this host for as long as this process lives, or until they are given back: a lock on bytes of a file of root's, which a small process
+ * of the launcher's holds and the kernel drops with it. undefined if somebody has any of them. Throws where there is no folder of the agent's user
+ * alone: nobody else, above all no function, may make claims. A holder that ends is replaced at once; if another agent was faster this process ends,
+ * for what runs here is not its own any more.
  */
-export async function holdFile(launcher: string, name: string, folders = FOLDERS): Promise<(() => void) | undefined> {
+export async function holdRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => void) | undefined> {
+  const path = join(folderOf(folders), claim.kind);
+  let release: (() => void) | undefined;
+  let isWanted = true;
+  const holdAgain = (): void => {
+    if (!isWanted) return;
+    const lost = (why: string): void => {
+      writeSync(2, `The agent has lost its claim on ${claim.kind} from ${claim.first} on and ends: ${why}\n`);
+      process.exit(OS_ERROR);
+    };
+    hold(launcher, path, claim, holdAgain).then(
+      (again) => (again ? (release = again) : lost('another agent of this host has it')),
+      (error: unknown) => lost(error instanceof Error ? error.message : String(error)),
+    );
+  };
+  release = await hold(launcher, path, claim, holdAgain);
+  return (
+    release &&
+    (() => {
+      isWanted = false;
+      release?.();
+    })
+  );
+}
+
+function folderOf(folders: readonly string[]): string {
   const folder = folders.find(isWritable);
   if (folder === undefined)
     throw new OperatorError(`Neither ${folders.join(' nor ')} can be made: claims on user ids and networks lie there`);
   const { uid, mode } = lstatSync(folder);
   if (uid !== process.getuid?.() || (mode & 0o077) !== 0)
     throw new OperatorError(`${folder} must be a folder of the agent’s user alone (mode 0700): claims on user ids and networks lie there`);
-  const path = join(folder, name);
-  const holder = spawn(launcher, ['--hold', path], { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  return folder;
+}
+
+/** One holder; undefined if somebody has the claim. `onEnd` is called when it ends after it had it. */
+async function hold(launcher: string, path: string, { first, count }: Claim, onEnd: () => void): Promise<(() => void) | undefined> {
+  const args = ['--hold', path, String(first), String(count)];
+  const holder = spawn(launcher, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   holder.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   holder.stdin.on('error', () => undefined); // its exit is the news
@@ -29,6 +66,7 @@ export async function holdFile(launcher: string, name: string, folders = FOLDERS
     holder.once('close', (code) => (code === 2 ? resolve(false) : reject(new OperatorError(`${path} cannot be locked: ${said.trim()}`))));
   });
   if (!isHeld) return undefined;
+  holder.once('exit', onEnd);
   // It must not keep a process alive that has nothing else to do.
   holder.unref();
   for (const stream of [holder.stdin, holder.stdout, holder.stderr]) (stream as unknown as { unref?(): void }).unref?.(); // sockets, which the type hides

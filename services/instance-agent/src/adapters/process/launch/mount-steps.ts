@@ -55,7 +55,10 @@ export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
 function keptSteps(cover: Cover, place: string, terms: LaunchTerms): string[] {
   const inPlace = (path: string): string => place + path.slice(cover.path.length);
   return cover.kept.flatMap((path) => {
-    const onTheWay = foldersDownTo(path).filter((each) => each !== path && each !== cover.path && isWithin(each, cover.path));
+    // `/dev/shm` is there already, and everybody's.
+    const onTheWay = foldersDownTo(path).filter(
+      (each) => each !== path && each !== cover.path && each !== '/dev/shm' && isWithin(each, cover.path),
+    );
     const folders = onTheWay.flatMap((each) => ['--dir', inPlace(each), '0755']);
     const target = statSync(path).isDirectory() ? ['--dir', inPlace(path), '0755'] : ['--file', inPlace(path)];
     const isEmpty = terms.isAhead && path === terms.codeDir;
