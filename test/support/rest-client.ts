@@ -60,7 +60,12 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
     const raw = typeof body === 'string' || body instanceof Uint8Array;
     const response = await fetch(`${url}${path}`, {
       method,
-      headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers },
+      headers: {
+        'evenfall-client': 'test',
+        ...headers,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
+      },
       ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
       ...(options.signal ? { signal: options.signal } : {}),
     });

@@ -19,7 +19,15 @@ function run(name: string, program: string, args: readonly string[], env: Readon
 
 /** The document of a gateway with nothing behind it. */
 async function document(): Promise<string> {
-  const settings = { host: '127.0.0.1', httpPort: 0, grpcPort: 0, accessKeys: [], maxPayloadBytes: 131_072, scfTimeZone: 'UTC' };
+  const settings = {
+    host: '127.0.0.1',
+    httpPort: 0,
+    grpcPort: 0,
+    allowedHosts: [],
+    accessKeys: [],
+    maxPayloadBytes: 131_072,
+    scfTimeZone: 'UTC',
+  };
   const gateway = await startGateway(fakeWorld().ports, settings);
   try {
     return await (await fetch(`http://127.0.0.1:${gateway.httpPort}/openapi.json`)).text();

@@ -95,6 +95,19 @@ export const REASONS = {
   CANCELLED: row('CANCELLED', 'The caller went away.'),
   // Callers
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
+  HOST_NOT_ALLOWED: row(
+    'PERMISSION_DENIED',
+    'This door does not answer for the host "{host}": it does for addresses, localhost, and the names in EVENFALL_ALLOWED_HOSTS.',
+    { httpStatus: 421 },
+  ),
+  FOREIGN_ORIGIN: row(
+    'PERMISSION_DENIED',
+    'The request comes from a page of another origin ({header}: {value}); only pages of this host may call here.',
+  ),
+  FORM_REQUEST: row(
+    'PERMISSION_DENIED',
+    'A form of any web page could have sent this. Send the header "Content-Type: application/json", "Authorization: Bearer …", or "Evenfall-Client" with any value.',
+  ),
   UNIMPLEMENTED: row('UNIMPLEMENTED', 'This is not offered here: {detail}.'),
   INTERNAL: row('INTERNAL', 'Something went wrong inside; the log of the service has the details.'),
 } as const satisfies Record<string, ReasonRow>;

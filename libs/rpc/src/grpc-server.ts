@@ -1,14 +1,16 @@
 import * as grpc from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Refusal } from '@evenfall/errors';
+import type { Guard } from '@evenfall/request-guard';
 import type { BoundService, CallContext, ServiceDefinition } from './contract.ts';
 import { serializing } from './encoded.ts';
-import { DETAILS_TRAILER, encodeStatus } from './error-info.ts';
+import { guarding } from './guarding.ts';
 import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
 import { pushable } from './pushable.ts';
 import { reflectionServices } from './reflection.ts';
 import { releaseStreams } from './release-streams.ts';
+import { statusOf } from './status-of.ts';
 
 export type GrpcServerOptions = {
   readonly host: string;
@@ -18,6 +20,8 @@ export type GrpcServerOptions = {
   /** Switches reflection on: a file descriptor set, and full names of the services that are listed. Their packages are shown, and what those import. */
   readonly reflection?: { readonly image: Uint8Array; readonly services: readonly string[] };
   readonly maxMessageBytes?: number;
+  /** Asked before every call, health checks too, whether its head may be one. */
+  readonly guard?: Guard;
   /** Asked before every call; throws a refusal to turn it away. */
   readonly authorize?: (context: CallContext, path: string) => void;
   readonly onUnexpected?: OnUnexpected;
@@ -44,6 +48,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     // A caller that stands still, or whose machine is gone, is let go of.
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
+    interceptors: options.guard ? [guarding(options.guard, options.onRefusal)] : [],
   });
   const { reflection } = options;
   const reflected = reflection ? reflectionServices(reflection.image, reflection.services) : [];
@@ -184,11 +189,4 @@ function drained(call: grpc.ServerWritableStream<unknown, unknown>, signal: Abor
     signal.addEventListener('abort', done);
     if (signal.aborted) done();
   });
-}
-
-function statusOf(refusal: ReturnType<typeof toRefusal>): Partial<grpc.StatusObject> & { name: string; message: string } {
-  const metadata = new grpc.Metadata();
-  metadata.set(DETAILS_TRAILER, encodeStatus(refusal));
-  metadata.set('grpc-retry-pushback-ms', '-1'); // it was heard: the channel is to try again only what never arrived
-  return { name: 'Refusal', message: refusal.message, code: refusal.grpcCode, details: refusal.message, metadata };
 }

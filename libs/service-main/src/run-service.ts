@@ -107,7 +107,7 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
     );
     const metrics = await part(
       'metrics',
-      () => startMetricsServer(config.host, config.metricsPort, () => readinessOf(isStarted, dependencies, faults())),
+      () => startMetricsServer(config, () => readinessOf(isStarted, dependencies, faults())),
       (server) => server.stop(),
     );
     const pool = (options: Partial<PoolOptions> = {}): Promise<Sql> =>

@@ -1,4 +1,5 @@
 import { choice, flag, integer, isLoopback, list, type SettingsCheck, type SettingsOf, text } from '@evenfall/config';
+import { HOST_NAME } from '@evenfall/request-guard';
 import { KAFKA_CHECKS, kafkaSettings } from '@evenfall/event-log/kafka/settings';
 
 export { KAFKA_CHECKS, kafkaSettings } from '@evenfall/event-log/kafka/settings';
@@ -32,6 +33,14 @@ export const dataDirSetting = text({
   fallback: '.evenfall',
 });
 
+export const allowedHostsSetting = list({
+  name: 'EVENFALL_ALLOWED_HOSTS',
+  doc: 'Names the HTTP and gRPC doors and the metrics port are called by, beside addresses and `localhost`: requests for any other host are refused.',
+  fallback: undefined,
+  pattern: HOST_NAME,
+  form: 'host names without ports, comma separated, such as "gateway,*.example.org"; a star stands for one label',
+});
+
 /** What every process reads. */
 export const processSettings = <const N extends ServiceName>(service: N) => ({
   metricsPort: integer({
@@ -40,6 +49,7 @@ export const processSettings = <const N extends ServiceName>(service: N) => ({
     fallback: String(PORTS[service].metrics),
     ...PORT,
   }),
+  allowedHosts: allowedHostsSetting,
   logLevel: logLevelSetting,
   internalKey: text({
     name: 'EVENFALL_INTERNAL_KEY',

@@ -1,4 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http';
+import { createGuard, SECURITY_HEADERS } from '@evenfall/request-guard';
 import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
@@ -26,15 +27,29 @@ export function installMetrics(): PrometheusExporter {
   return provider.exporter;
 }
 
+/** Where the endpoint is. */
+export type MetricsAddress = {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly metricsPort: number;
+  /** Names it is called by, beside addresses and `localhost`. */
+  readonly allowedHosts?: readonly string[] | undefined;
+};
+
 /** Serves `/metrics` in the Prometheus text form, `/healthz`, and `/readyz`: 200, or 503 with what is waited for. */
 export async function startMetricsServer(
-  host: string,
-  port: number,
+  { host, metricsPort: port, allowedHosts = [] }: MetricsAddress,
   readiness: () => Readiness = () => ({ isReady: true, waitsFor: [] }),
 ): Promise<MetricsServer> {
   const exporter = installMetrics();
+  const guard = createGuard(allowedHosts);
   const server = createServer((request, response) => {
-    if (request.url === '/metrics') exporter.getMetricsRequestHandler(request, response);
+    const { method = '', url = '', rawHeaders } = request;
+    const refusal = guard({ method, target: url, rawHeaders });
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    if (refusal)
+      answer(response, refusal.httpStatus, { error: { code: refusal.httpStatus, status: refusal.status, message: refusal.message } });
+    else if (request.url === '/metrics') exporter.getMetricsRequestHandler(request, response);
     else if (request.url === '/healthz') answer(response, 200, { status: 'ok' });
     else if (request.url === '/readyz') {
       const { isReady, waitsFor, faults = [] } = readiness();

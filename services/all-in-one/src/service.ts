@@ -205,7 +205,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'metrics',
       async start() {
-        const server = await startMetricsServer(host, config.metricsPort, () => {
+        const server = await startMetricsServer(config, () => {
           const faults = [...eventStore.faults(), ...queue.faults()];
           return { isReady: faults.length === 0, waitsFor: [], faults };
         });

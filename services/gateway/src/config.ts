@@ -1,5 +1,5 @@
 import { integer, isLoopback, list, readSettings, type SettingsCheck, SettingsError, type SettingsOf, text } from '@evenfall/config';
-import { peerSettings, portsCheck, processSettings } from '@evenfall/service-main/settings';
+import { allowedHostsSetting, peerSettings, portsCheck, processSettings } from '@evenfall/service-main/settings';
 import type { AccessKey } from './api/access.ts';
 
 /** Settings of the doors, as they are written in the environment. */
@@ -25,6 +25,7 @@ export const GATEWAY_SETTINGS = {
     min: 0,
     max: 65_535,
   }),
+  allowedHosts: allowedHostsSetting,
   accessKeys: list({
     name: 'EVENFALL_ACCESS_KEYS',
     doc: 'Access keys the doors ask for; unset, the doors are open.',
@@ -54,6 +55,8 @@ export type GatewaySettings = {
   readonly host: string;
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** Names of hosts the doors answer for, beside addresses and `localhost`. */
+  readonly allowedHosts: readonly string[];
   readonly accessKeys: readonly AccessKey[];
   /** Bytes of one asynchronous payload: 128 KiB by default, at most 1 MiB. */
   readonly maxPayloadBytes: number;
@@ -67,7 +70,7 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
     const colon = key.indexOf(':');
     return { id: key.slice(0, colon), secret: key.slice(colon + 1) };
   });
-  return { ...values, accessKeys };
+  return { ...values, allowedHosts: values.allowedHosts ?? [], accessKeys };
 }
 
 /** Refuses to open the doors to a network without asking for keys: with the other faults of the settings … */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Refusal } from '@evenfall/errors';
+import { createGuard } from '@evenfall/request-guard';
 import { startGrpcServer } from '@evenfall/rpc';
 import { observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
@@ -47,10 +48,12 @@ export async function startGateway(
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
   const authenticate = authenticator(settings.accessKeys);
+  const guard = createGuard(settings.allowedHosts);
   const counts = countDoors();
   const health = createHealthWatch(ports);
   const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal), health.run(stopping.signal)]);
   const rest = await createRestServer(gateway, {
+    guard,
     authenticate,
     scf: { accessKeys: settings.accessKeys, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
@@ -76,6 +79,7 @@ export async function startGateway(
           'grpc.health.v1.Health',
         ],
       },
+      guard,
       authorize(context) {
         counts.grpc.request();
         authenticate(context.header('authorization'));

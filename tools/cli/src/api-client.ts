@@ -31,7 +31,7 @@ export function createApiClient(url: string, accessKey: string | undefined): Api
     for (const [name, value] of Object.entries(options.query ?? {})) {
       for (const one of typeof value === 'string' ? [value] : (value ?? [])) target.searchParams.append(name, one);
     }
-    const headers = new Headers();
+    const headers = new Headers({ 'evenfall-client': 'cli' }); // what a form cannot send: a call without a body needs it
     for (const [name, value] of Object.entries(options.headers ?? {})) if (value !== undefined) headers.set(name, value);
     if (accessKey) headers.set('authorization', `Bearer ${accessKey}`);
     if (options.body) headers.set('content-type', options.body.type);

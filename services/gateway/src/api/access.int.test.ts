@@ -70,7 +70,15 @@ describe('doors with access keys', () => {
 
 describe('doors without access keys', () => {
   it('do not open to a network', async () => {
-    const settings = { host: '0.0.0.0', httpPort: 0, grpcPort: 0, accessKeys: [], maxPayloadBytes: 1024, scfTimeZone: 'UTC' };
+    const settings = {
+      host: '0.0.0.0',
+      httpPort: 0,
+      grpcPort: 0,
+      allowedHosts: [],
+      accessKeys: [],
+      maxPayloadBytes: 1024,
+      scfTimeZone: 'UTC',
+    };
     await assert.rejects(startGateway(fakeWorld().ports, settings), /EVENFALL_HOST="0\.0\.0\.0".*EVENFALL_ACCESS_KEYS/s);
   });
 });

@@ -6,6 +6,7 @@ const SETTINGS: GatewaySettings = {
   host: '127.0.0.1',
   httpPort: 0,
   grpcPort: 0,
+  allowedHosts: [],
   accessKeys: [],
   maxPayloadBytes: 128 * 1024,
   scfTimeZone: 'Asia/Shanghai',
@@ -49,7 +50,7 @@ export async function call(url: string, method: string, body?: unknown, headers:
   const isRaw = typeof body === 'string' || body instanceof Uint8Array;
   const response = await fetch(url, {
     method,
-    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: { 'evenfall-client': 'test', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
     ...(body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) }),
   });
   const text = await response.text();

@@ -70,10 +70,7 @@ function refusalOfFramework(error: unknown, request: FastifyRequest): Refusal | 
     }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_TYPE':
-      return refuse('UNSUPPORTED_MEDIA_TYPE', {
-        content_type: (request.headers['content-type'] ?? 'nothing').slice(0, 80),
-        expected: bodyKind === 'code' ? 'application/zip' : 'application/json',
-      });
+      return unsupportedType(request);
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return refuse('INVALID_FIELD', { field: 'content-length', rule: 'the number of bytes that follow' });
     case 'FST_ERR_BAD_URL':
@@ -88,6 +85,14 @@ function refusalOfFramework(error: unknown, request: FastifyRequest): Refusal | 
       if (statusCode === 403 || statusCode === 404) return unknownPath(request); // 403: a path out of the folder of /docs
       return statusCode >= 400 && statusCode < 500 ? refuse('INVALID_REQUEST', { detail: error.message.slice(0, 200) }) : undefined;
   }
+}
+
+/** The refusal of a body of another type than that of its route. */
+export function unsupportedType({ headers, routeOptions }: FastifyRequest): Refusal {
+  return refuse('UNSUPPORTED_MEDIA_TYPE', {
+    content_type: (headers['content-type'] ?? 'nothing').slice(0, 80),
+    expected: routeOptions.config.bodyKind === 'code' ? 'application/zip' : 'application/json',
+  });
 }
 
 /** The answer to a path that nothing is at. */

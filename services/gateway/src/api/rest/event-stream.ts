@@ -46,6 +46,7 @@ export async function sendEventStream(
   }
   reply.hijack();
   response.writeHead(200, {
+    ...headersOf(reply),
     'content-type': STREAM_TYPE,
     'cache-control': 'no-store',
     [NO_SNIFFING[0]]: NO_SNIFFING[1],
@@ -70,6 +71,11 @@ export async function sendEventStream(
     void iterator.return?.();
     response.end();
   }
+}
+
+/** What was set for every answer: a stream writes its head itself. */
+function headersOf(reply: FastifyReply): Record<string, string> {
+  return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
 }
 
 function itemText(item: StreamItem): string {

@@ -24,7 +24,7 @@ describe('HTTP at the REST door', () => {
     const log = { ...silentLog, error: (...args: unknown[]) => void failures.push(args) };
     gateway = await startGateway(
       { ...world.ports, log },
-      { host: '127.0.0.1', httpPort: 0, grpcPort: 0, accessKeys: [], maxPayloadBytes: 1_000, scfTimeZone: 'UTC' },
+      { host: '127.0.0.1', httpPort: 0, grpcPort: 0, allowedHosts: [], accessKeys: [], maxPayloadBytes: 1_000, scfTimeZone: 'UTC' },
     );
   });
   after(async () => {
@@ -75,7 +75,12 @@ describe('HTTP at the REST door', () => {
             status,
             headers,
             body: said,
-          } = await send(method, path, body === undefined ? {} : { 'content-type': 'text/plain' }, body);
+          } = await send(
+            method,
+            path,
+            { 'evenfall-client': 'test', ...(body === undefined ? {} : { 'content-type': 'text/plain' }) },
+            body,
+          );
           assert.deepEqual([status, headers['allow'], reasonOf(said)], [405, allow, 'METHOD_NOT_ALLOWED'], `${method} ${said}`);
         }
       }
@@ -110,7 +115,7 @@ describe('HTTP at the REST door', () => {
       '/v1/agents/',
     ]) {
       for (const method of ['GET', 'POST', 'OPTIONS', 'QUERY', 'HEAD']) {
-        const { status } = await send(method, path);
+        const { status } = await send(method, path, { 'evenfall-client': 'test' });
         assert.ok(status === 404 || (path.startsWith('/docs/') && (status === 405 || status === 204)), `${method} ${path}: ${status}`);
       }
     }

@@ -13,7 +13,7 @@ function request({ method = 'POST', path = `${K}/events`, headers = [], body = '
   const hasType = headers.some((line) => /^content-type:/i.test(line));
   const head = [
     `${method} ${path} HTTP/1.1`,
-    'Host: x',
+    'Host: localhost',
     ...(hasType ? [] : ['Content-Type: application/json']),
     ...headers,
     `Content-Length: ${Buffer.byteLength(body)}`,

@@ -1,18 +1,18 @@
 import swaggerUi from '@fastify/swagger-ui';
 import type { Refusal } from '@evenfall/errors';
-import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { type Guard, PAGE_HEADERS, type RequestHead, SECURITY_HEADERS } from '@evenfall/request-guard';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
-import { refusesGet, type ScfOptions, scfRoute } from '../scf/door.ts';
+import { refusesGet, type ScfOptions, scfRoute, sendScfRefusal } from '../scf/door.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { takeEncodings } from './encodings.ts';
-import { connectionAnswer, refusalsOf, sendRefusals } from './errors.ts';
+import { connectionAnswer, refusalsOf, sendRefusals, unsupportedType } from './errors.ts';
 import { concurrencyRoutes } from './concurrency.ts';
 import { describeApi } from './openapi.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
-import { NO_SNIFFING } from './event-stream.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
@@ -29,7 +29,12 @@ const REQUEST_TIMEOUT_MS = 180_000;
 /** Paths that answer without an access key: probes have none. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
+/** Where pages are: what is there is the same for everybody, and holds no data. */
+const PAGES = '/docs';
+
 export type RestOptions = {
+  /** Asked before every route whether a request may be one. */
+  readonly guard: Guard;
   readonly authenticate: Authenticate;
   readonly scf: ScfOptions;
   /** What has to come before calls can be served; empty when ready. */
@@ -53,7 +58,11 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
-    frameworkErrors: (error, request, reply) => void sendRefusals(reply, refusalsOf(error, request, unexpected)),
+    frameworkErrors: (error, request, reply) => {
+      const refusal = options.guard(headOf(request));
+      reply.headers(SECURITY_HEADERS);
+      void sendRefusals(reply, refusal ? [refusal] : refusalsOf(error, request, unexpected));
+    },
     requestTimeout: REQUEST_TIMEOUT_MS,
     clientErrorHandler: (error, socket) => {
       if (socket.writable) socket.write(connectionAnswer(error.code));
@@ -76,7 +85,11 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   });
   app.addHook('onRequest', async (request, reply) => {
     options.count.request();
-    reply.header(...NO_SNIFFING);
+    const head = headOf(request);
+    reply.headers(SECURITY_HEADERS);
+    if (head.isPage) reply.headers(PAGE_HEADERS);
+    const refusal = options.guard(head);
+    if (refusal) return refuseHead(request, reply, refusal);
     if (refusesGet(request, reply)) return reply;
     const { url = '', config } = request.routeOptions;
     const repeated = config.signed ? undefined : repeatedHeader(request.raw.rawHeaders);
@@ -87,6 +100,13 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);
     return sendRefusals(reply, refusals);
+  };
+  const refuseHead = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply => {
+    options.count.refusal(refusal);
+    if (request.routeOptions.config.signed) return sendScfRefusal(request, reply, refusal);
+    // What a form sends has a type that no route takes: which one it takes helps more.
+    const isTyped = refusal.reason === 'FORM_REQUEST' && request.headers['content-type'] !== undefined;
+    return sendRefusals(reply, [isTyped ? unsupportedType(request) : refusal]);
   };
   app.setErrorHandler((error, request, reply) => {
     // Without a route what is wrong with the body does not matter; who calls still does.
@@ -99,12 +119,16 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
 
   await describeApi(app);
   await app.register(swaggerUi, {
-    routePrefix: '/docs',
+    routePrefix: PAGES,
     theme: { title: 'Evenfall', css: [{ filename: 'evenfall.css', content: '.swagger-ui .topbar { display: none }' }] },
     staticCSP: true,
     // The door speaks HTTP: told to upgrade, a browser would ask for the page's own scripts where nobody answers.
     transformStaticCSP: (policy) =>
-      policy.replace('upgrade-insecure-requests;', '').replaceAll(' https:', '').replace(' validator.swagger.io', ''),
+      policy
+        .replace('upgrade-insecure-requests;', '')
+        .replaceAll(' https:', '')
+        .replace(' validator.swagger.io', '')
+        .replace("frame-ancestors 'self'", "frame-ancestors 'none'"),
   });
 
   const functions = functionFlows(gateway);
@@ -126,4 +150,12 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   });
   await app.ready();
   return app;
+}
+
+/** What the guard looks at. */
+function headOf(request: FastifyRequest): RequestHead {
+  const { url = '', config } = request.routeOptions;
+  const { method = '', url: target = '', rawHeaders } = request.raw;
+  const isPage = url === PAGES || url.startsWith(`${PAGES}/`);
+  return { method, target, rawHeaders, isPage, provesItself: config.signed === true };
 }

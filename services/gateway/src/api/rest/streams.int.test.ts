@@ -64,6 +64,7 @@ describe('streams of the REST door', () => {
       host: '127.0.0.1',
       httpPort: 0,
       grpcPort: 0,
+      allowedHosts: [],
       accessKeys: [],
       maxPayloadBytes: 1_024,
       scfTimeZone: 'UTC',

@@ -60,6 +60,7 @@ type Head = { readonly kind: 'form' } | { readonly kind: 'json'; readonly claim:
 export function scfRoute(app: FastifyInstance, door: Door): void {
   const check = signatureCheck(door.accessKeys, door.gateway.clock.now);
   const checkForm = formSignatureCheck(door.accessKeys, door.gateway.clock.now);
+  const takesForms = door.accessKeys.length > 0;
   const zone = zoneNamed(door.timeZone);
   const heads = new WeakMap<FastifyRequest, Head>();
 
@@ -82,7 +83,7 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
         schema: { hide: true },
         config: { signed: true },
         onRequest: async (request) => {
-          heads.set(request, headOf(request, check));
+          heads.set(request, headOf(request, check, takesForms));
         },
       },
       async (request, reply) => {
@@ -108,6 +109,12 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
   });
 }
 
+/** Turns a request away before the door looks at it. Its status is not 200: it may be that of a browser, which reads the status and not the body. */
+export function sendScfRefusal(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
+  reply.code(refusal.httpStatus);
+  return sendError(request, reply, scfError('InvalidRequest', refusal.message));
+}
+
 /** Answers what an SDK that was told to use GET sends, where nothing else would understand it. */
 export function refusesGet(request: FastifyRequest, reply: FastifyReply): boolean {
   const [path, query = ''] = request.url.split('?', 2);
@@ -117,10 +124,17 @@ export function refusesGet(request: FastifyRequest, reply: FastifyReply): boolea
 }
 
 /** Looks at all that can be judged without the body: who calls, and what for. */
-function headOf(request: FastifyRequest, check: (headers: FastifyRequest['headers']) => Claim): Head {
+function headOf(request: FastifyRequest, check: (headers: FastifyRequest['headers']) => Claim, takesForms: boolean): Head {
   const { headers } = request;
   const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  if (type === 'application/x-www-form-urlencoded') return { kind: 'form' };
+  if (type === 'application/x-www-form-urlencoded') {
+    if (takesForms) return { kind: 'form' };
+    // Any web page can have a browser send a form: only a signature that can be checked tells it from one.
+    throw scfError(
+      'AuthFailure.InvalidAuthorization',
+      'Forms are taken only if EVENFALL_ACCESS_KEYS is set and they are signed; or use TC3-HMAC-SHA256.',
+    );
+  }
   const claim = check(headers);
   if (type !== 'application/json')
     throw scfError('InvalidRequest', 'The Content-Type is application/json, or application/x-www-form-urlencoded.');
@@ -182,5 +196,5 @@ function send(request: FastifyRequest, reply: FastifyReply, response: ScfAnswer)
   if (/^[\w-]{1,128}$/.test(traceId)) reply.header('x-tc-traceid', traceId);
   // As bytes: of text fastify would write the charset too, and the SDK for Python looks for errors only in what is `application/json` exactly.
   const body = Buffer.from(JSON.stringify({ Response: response }));
-  return reply.code(200).header('content-type', 'application/json').send(body);
+  return reply.header('content-type', 'application/json').send(body);
 }

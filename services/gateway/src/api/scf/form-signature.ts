@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { ANONYMOUS, type AccessKey } from '../access.ts';
+import type { AccessKey } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 import { checkTimestamp, type Headers, hostOf } from './signature.ts';
 
@@ -15,10 +15,9 @@ export function readForm(body: Buffer): Form {
 
 /**
  * Makes the check of HmacSHA1 and HmacSHA256 signatures (Tencent Cloud API, "Signature v1"), which SDKs send in a form when they are told to.
- * Answers the id of the key. Without keys everybody is let in, signed or not.
+ * Answers the id of the key. Without keys nothing is let in: a form that is not signed may be that of any web page.
  */
 export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => number): (headers: Headers, form: Form) => string {
-  if (keys.length === 0) return () => ANONYMOUS;
   const secrets = new Map(keys.map(({ id, secret }) => [id, secret]));
   return (headers, form) => {
     const needed = (name: string): string => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { Event } from '@evenfall/contracts/v1/event';
@@ -70,22 +71,13 @@ describe('the SCF door', () => {
     assert.equal(await send(18), 'RequestSizeLimitExceeded');
   });
 
-  it('reads forms', async () => {
-    const form = { 'content-type': 'application/x-www-form-urlencoded' };
-    const text = 'Version=2018-04-16&Nonce=1&Timestamp=1&Region=ap-guangzhou';
-    assert.equal(await codeOf('', `Action=ListAsyncEvents&${text}&FunctionName=killer&Limit=5&Status.0=RUNNING`, form), 'taken');
-    assert.equal(
-      await codeOf('', `Action=ListAsyncEvents&${text}&FunctionName=killer&Status.0=QUEUED`, form),
-      'InvalidParameterValue.Status',
-    );
-    assert.equal(await codeOf('', `Action=ListAsyncEvents&${text}&FunctionName=killer&Foo=1`, form), 'UnknownParameter');
-    assert.equal(
-      await codeOf('', `Action=Invoke&${text}&FunctionName=a%20b`, form),
-      'InvalidParameter.FunctionName',
-      'a code of the action',
-    );
-    assert.equal(await codeOf('', text, form), 'MissingParameter');
-    assert.equal(await codeOf('', 'Action=Invoke&Version=1', form), 'NoSuchVersion');
+  it('takes no form without keys: one that is not signed may be that of any web page', async () => {
+    const type = { 'content-type': 'application/x-www-form-urlencoded' };
+    const form = 'Action=GetAccount&Version=2018-04-16&Nonce=1&Timestamp=1&Region=ap-guangzhou';
+    for (const text of [form, `${form}&SecretId=a&Signature=${'A'.repeat(27)}=`, '']) {
+      assert.equal(await codeOf('', text, type), 'AuthFailure.InvalidAuthorization');
+      assert.equal(await codeOf('GetAccount', text, { ...type, authorization: 'Bearer a:b' }), 'AuthFailure.InvalidAuthorization');
+    }
   });
 
   it('sends those away who ask by GET, and nobody else', async () => {
@@ -144,5 +136,35 @@ describe('the SCF door', () => {
   it('knows no action that its guide does not name', async () => {
     const guide = readFileSync(new URL('../../../../../docs/guides/scf.md', import.meta.url), 'utf8');
     for (const name of ACTIONS.keys()) assert.ok(guide.includes(`\`${name}\``), name);
+  });
+});
+
+describe('the SCF door with keys', () => {
+  const keyed = openDoors({ accessKeys: [{ id: 'ann', secret: 'a-secret-of-ann' }] });
+
+  async function formCode(text: string): Promise<string> {
+    const form = new URLSearchParams(text);
+    for (const [name, value] of [
+      ['SecretId', 'ann'],
+      ['Nonce', '1'],
+      ['Timestamp', String(Math.floor(Date.now() / 1_000))],
+    ] as const)
+      form.set(name, value);
+    const pairs = [...form.keys()].sort().map((name) => `${name}=${form.get(name) ?? ''}`);
+    const signed = `POST${new URL(keyed.url).host}/?${pairs.join('&')}`;
+    form.set('Signature', createHmac('sha1', 'a-secret-of-ann').update(signed).digest('base64'));
+    const answer = await call(`${keyed.url}/`, 'POST', form.toString(), { 'content-type': 'application/x-www-form-urlencoded' });
+    assert.equal(answer.status, 200);
+    return (answer.json as { readonly Response: Response }).Response.Error?.Code ?? 'taken';
+  }
+
+  it('reads forms that are signed', async () => {
+    const text = 'Version=2018-04-16&Region=ap-guangzhou';
+    assert.equal(await formCode(`Action=ListAsyncEvents&${text}&FunctionName=killer&Limit=5&Status.0=RUNNING`), 'taken');
+    assert.equal(await formCode(`Action=ListAsyncEvents&${text}&FunctionName=killer&Status.0=QUEUED`), 'InvalidParameterValue.Status');
+    assert.equal(await formCode(`Action=ListAsyncEvents&${text}&FunctionName=killer&Foo=1`), 'UnknownParameter');
+    assert.equal(await formCode(`Action=Invoke&${text}&FunctionName=a%20b`), 'InvalidParameter.FunctionName', 'a code of the action');
+    assert.equal(await formCode(text), 'MissingParameter');
+    assert.equal(await formCode('Action=Invoke&Version=1'), 'NoSuchVersion');
   });
 });
