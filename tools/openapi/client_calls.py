@@ -17,7 +17,7 @@ import evenfall_client.api as api
 from evenfall_client import Client
 from evenfall_client.types import File
 
-client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True, timeout=60)
+client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True, timeout=60, headers={"Evenfall-Client": "generated"})
 modules = {
     name.rsplit(".", 1)[1]: importlib.import_module(name)
     for _, name, is_package in pkgutil.walk_packages(api.__path__, "evenfall_client.api.")

@@ -36,7 +36,8 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       info: {
         title: 'Evenfall',
         version: 'v1',
-        description: 'Runs functions asynchronously and ends them well.',
+        description:
+          'Runs functions asynchronously and ends them well. A POST without a body and without a key carries the header `Evenfall-Client`, with any value: forms of web pages cannot send it.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/', description: 'The server that this document comes from.' }],
