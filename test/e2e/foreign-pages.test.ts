@@ -1,18 +1,12 @@
 // A web page that a developer has open is no operator of the platform: what its browser sends is turned away.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { eventually, tempDir } from '@evenfall/testkit';
 import { rawHttp } from '../support/raw-http.ts';
 import { exampleZip } from '../support/scf-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const F = '/v1/namespaces/default/functions';
 const FORM = 'application/x-www-form-urlencoded';
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 
 describe('a page of another site', () => {
   let stack: Stack;
@@ -110,80 +104,5 @@ describe('a page of another site', () => {
       assert.equal(statusOf(await send('GET', path, PAGE, '', metrics)), 403, path);
       assert.equal(statusOf(await send('GET', path, {}, '', metrics)), 200, path);
     }
-  });
-
-  it('gets nowhere in a browser either', { skip: CHROMIUM === undefined && 'there is no Chromium here', timeout: 90_000 }, async () => {
-    const events = `${stack.http}${F}/echo/events`;
-    const form = 'Action=Invoke&Version=2018-04-16&FunctionName=echo&InvocationType=Event';
-    let reported: string | undefined;
-    const page = `<!doctype html><body><iframe name=sink></iframe><script>
-      const seen = {};
-      const attempt = async (name, url, init) => {
-        try { const r = await fetch(url, init); seen[name] = r.type === 'opaque' ? 'opaque' : r.status + ' ' + await r.text(); } catch (e) { seen[name] = 'failed'; }
-      };
-      (async () => {
-        const form = { method: 'POST', mode: 'no-cors', body: new URLSearchParams('${form}') };
-        await attempt('form', '${stack.http}/', form);
-        await attempt('bodyless', '${events}', { method: 'POST', mode: 'no-cors' });
-        await attempt('text', '${events}', { method: 'POST', mode: 'no-cors', body: '1' });
-        await attempt('unreferred', '${events}', { method: 'POST', mode: 'no-cors', referrerPolicy: 'no-referrer' });
-        await attempt('json', '${events}', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '1' });
-        await attempt('delete', '${stack.http}${F}/echo', { method: 'DELETE' });
-        await attempt('read', '${stack.http}${F}', {});
-        await attempt('blind', '${stack.http}${F}', { mode: 'no-cors' });
-        seen.beacon = navigator.sendBeacon('${events}', '1');
-        const element = document.createElement('form');
-        element.method = 'POST'; element.action = '${events}'; element.target = 'sink';
-        document.body.append(element); element.submit();
-        await new Promise((resolve) => { document.querySelector('iframe').addEventListener('load', resolve); setTimeout(resolve, 3000); });
-        await fetch('/report', { method: 'POST', body: JSON.stringify(seen) });
-      })();
-    </script>`;
-    const evil = createServer((request, response) => {
-      if (request.url !== '/report') return void response.setHeader('content-type', 'text/html').end(page);
-      let body = '';
-      request.on('data', (chunk: Buffer) => (body += chunk.toString('utf8')));
-      request.on('end', () => {
-        reported = body;
-        response.end();
-      });
-    });
-    await new Promise<void>((resolve) => evil.listen(0, '127.0.0.1', resolve));
-    const address = evil.address();
-    const port = typeof address === 'object' && address ? address.port : 0;
-    const folder = tempDir('chromium');
-    const before = (await stack.rest.list('echo')).length;
-    const args = [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--no-proxy-server',
-      '--remote-debugging-port=0',
-      `--user-data-dir=${folder.path}`,
-    ];
-    // One page on another port of this machine, and one on another name of it: same site, and another.
-    try {
-      for (const host of ['127.0.0.1', 'localhost']) {
-        reported = undefined;
-        // A port to debug it by keeps it open until it is ended.
-        const browser = spawn(CHROMIUM ?? '', [...args, `http://${host}:${port}/`], { stdio: 'ignore' });
-        const left = once(browser, 'close');
-        try {
-          await eventually(() => assert.ok(reported !== undefined, 'the page has run'), 30_000);
-        } finally {
-          browser.kill();
-          await left;
-        }
-        const seen = JSON.parse(reported ?? '{}') as Record<string, unknown>;
-        for (const name of ['json', 'delete', 'read', 'blind']) assert.equal(seen[name], 'failed', `${host} ${name}`);
-      }
-    } finally {
-      evil.close();
-      evil.closeAllConnections();
-      folder.remove();
-    }
-    assert.equal((await stack.rest.list('echo')).length, before, 'no event was made');
-    assert.equal((await stack.rest.call('GET', `${F}/echo`)).status, 200);
   });
 });

@@ -325,7 +325,7 @@ describe('whatever a page of another origin can make a browser send', () => {
         guard({ method, target, rawHeaders });
       }),
     );
-    const hosts = fc.string({ unit: fc.constantFrom(...'[]:.-0f1%aZ') });
+    const hosts = fc.string({ unit: fc.constantFrom('[', ']', ':', '.', '-', '0', 'f', '1', '%', 'a', 'Z') });
     fc.assert(
       fc.property(hosts, hosts, (host, origin) => void verdict(head('GET', { Host: host, Origin: `http://${origin}` }))),
       { numRuns: 2_000 },

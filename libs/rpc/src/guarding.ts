@@ -14,7 +14,10 @@ export function guarding(guard: Guard, onRefusal: ((refusal: Refusal) => void) |
         next({
           onReceiveMetadata(metadata, pass) {
             const refusal = guard({ method: 'POST', target: method.path, rawHeaders: headersOf(call.getHost(), metadata) });
-            if (!refusal) return pass(metadata);
+            if (!refusal) {
+              pass(metadata);
+              return;
+            }
             onRefusal?.(refusal);
             call.sendStatus(statusOf(refusal));
           },

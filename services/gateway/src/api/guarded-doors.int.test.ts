@@ -1,6 +1,6 @@
 // What a page of another origin can make a browser send is turned away before every route of every door.
 import assert from 'node:assert/strict';
-import { connect as connectHttp2, constants } from 'node:http2';
+import { connect as connectHttp2, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { before, describe, it } from 'node:test';
@@ -185,7 +185,7 @@ for (const accessKeys of [[], [{ id: 'ann', secret: 'a-secret-of-ann' }]])
         stream.end(Buffer.alloc(5));
         let found = '';
         stream.on('response', (answer) => (found = String(answer['grpc-status'] ?? answer[constants.HTTP2_HEADER_STATUS])));
-        stream.on('trailers', (trailers) => (found = String(trailers['grpc-status'])));
+        stream.on('trailers', (trailers: IncomingHttpHeaders) => (found = String(trailers['grpc-status'])));
         stream.on('error', () => (found = 'protocol error'));
         stream.resume();
         await new Promise<void>((resolve) => stream.once('close', () => resolve()));
