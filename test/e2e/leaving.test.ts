@@ -93,7 +93,7 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     gzip: () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'content-encoding': 'gzip' }),
     chunks: () =>
       Buffer.from(
-        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n"abc"\r\n0\r\n\r\n`,
+        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n"abc"\r\n0\r\n\r\n`,
       ),
     'a list of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf' }), scfHeaders('ListAsyncEvents')),
     'a call of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf', Event: LARGE }), scfHeaders('InvokeFunction')),
