@@ -180,7 +180,9 @@ describe('HTTP at the REST door', () => {
       const before = world.accepted.length;
       const socket = connect(gateway.httpPort, '127.0.0.1');
       await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
-      socket.write(`POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 500\r\n${head}\r\n{"half":`);
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 500\r\n${head}\r\n{"half":`,
+      );
       await eventually(async () => (await send('GET', '/healthz')).status === 200);
       socket.destroy();
       await eventually(async () => (await send('GET', '/healthz')).status === 200);
