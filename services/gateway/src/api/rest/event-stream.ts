@@ -11,8 +11,6 @@ export type StreamOptions = {
   readonly unexpected: (error: unknown) => void;
 };
 
-/** A browser takes an answer for what it says it is: what functions said is never a page or a script. */
-export const NO_SNIFFING = ['x-content-type-options', 'nosniff'] as const;
 const STREAM_TYPE = 'text/event-stream; charset=utf-8';
 /** Comments that keep proxies from closing a quiet stream. */
 const HEARTBEAT_MS = 15_000;
@@ -49,7 +47,6 @@ export async function sendEventStream(
     ...headersOf(reply),
     'content-type': STREAM_TYPE,
     'cache-control': 'no-store',
-    [NO_SNIFFING[0]]: NO_SNIFFING[1],
     'x-accel-buffering': 'no',
   });
   response.write('retry: 1000\n\n');
