@@ -29,7 +29,7 @@ describe('dead letters', () => {
   after(() => stack.dispose());
 
   const ask = async (method: string, path: string): Promise<{ status: number; json: unknown }> => {
-    const answer = await fetch(`${stack.http}${path}`, { method });
+    const answer = await fetch(`${stack.http}${path}`, { method, headers: { 'evenfall-client': 'test' } });
     const text = await answer.text();
     return { status: answer.status, json: text === '' ? undefined : (JSON.parse(text) as unknown) };
   };

@@ -15,7 +15,9 @@ export async function listPutAside(
 ): Promise<ListPutAsideRecordsResponse> {
   const size = pageSizeOf(request.pageSize, MOST, MOST);
   const after = placeOf(readPageToken(request.pageToken, KEY, LIST));
-  const [found, total] = await Promise.all([aside.newest(after, size + 1), aside.count()]);
+  // Counted first: what is counted is in the list that is read after it.
+  const total = await aside.count();
+  const found = await aside.newest(after, size + 1);
   const { items, last } = cutPage(
     found.map((row) => ({ row, record: recordOf(row) })),
     size,
