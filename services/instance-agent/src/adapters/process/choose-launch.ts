@@ -13,7 +13,7 @@ export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'none';
 
 type ClaimedIds = { readonly first: number; readonly last: number } & Partial<Pick<ClaimedUids, 'lost' | 'sweptCount'>>;
 
-export type SandboxWish = {
+export type SandboxAsked = {
   readonly sandbox: Sandbox;
   /** Set if the launch is to take the network away, since the agent cannot give instances one of their own: why it cannot. */
   readonly cutsNetwork: string | undefined;
@@ -42,24 +42,24 @@ type Candidate = { readonly launch: Launch; readonly fault: string | undefined }
  * Finds out, by trying, how far apart this host can keep processes, and takes the best of what was asked for. Throws where the walls that were asked
  * for, or that root has to have, do not work: nobody is to believe in walls that are not there.
  */
-export function chooseLaunch(wish: SandboxWish, host: HostFolders): LaunchChoice {
-  const tried = candidates(wish, host);
-  const chosen = choose(wish, tried);
+export function chooseLaunch(asked: SandboxAsked, host: HostFolders): LaunchChoice {
+  const tried = candidates(asked, host);
+  const chosen = choose(asked, tried);
   const { launch } = chosen;
-  if (wish.cutsNetwork !== undefined && launch.walls === 'NONE')
+  if (asked.cutsNetwork !== undefined && launch.walls === 'NONE')
     throw new OperatorError(
-      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${wish.cutsNetwork}) nor the sandbox take it away: ${tried.namespaces.fault ?? 'EVENFALL_AGENT_SANDBOX is none'}`,
+      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${asked.cutsNetwork}) nor the sandbox take it away: ${tried.namespaces.fault ?? 'EVENFALL_AGENT_SANDBOX is none'}`,
     );
-  return { launch, abilities: abilitiesOf(wish, chosen, tried) };
+  return { launch, abilities: abilitiesOf(asked, chosen, tried) };
 }
 
 type Candidates = Readonly<Record<'namespaces' | 'users' | 'boxed' | 'none', Candidate>>;
 
-function candidates(wish: SandboxWish, host: HostFolders): Candidates {
+function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const { needs: interpreters } = host.interpreters;
   const needs = [...interpreters, dirname(host.launcher)];
-  const network = wish.cutsNetwork === undefined ? 'host' : 'none';
-  const ownUsers = wish.uids !== undefined;
+  const network = asked.cutsNetwork === undefined ? 'host' : 'none';
+  const ownUsers = asked.uids !== undefined;
   const bwrap = findProgram(`${host.searchPath}:/usr/sbin:/usr/bin:/sbin:/bin`, 'bwrap');
   const homes = ['/root', '/home'].filter(isFolder);
   const hidden = [
@@ -79,7 +79,7 @@ function candidates(wish: SandboxWish, host: HostFolders): Candidates {
   };
   const filtered: Launch = { ...plain, filters: true, ownUsers, network, hidden, needs };
   const own = { ...filtered, hidden: [...hidden, ...['/run', '/dev', '/var/run', '/var/lock'].filter(isFolder)] };
-  const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, wish, host) });
+  const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, asked, host) });
   return {
     namespaces: tried({ ...own, walls: ownUsers ? 'NAMESPACES' : 'USER_NAMESPACE' }),
     users: ownUsers ? tried({ ...plain, filters: true, ownUsers }) : { launch: plain, fault: 'the agent is not root' },
@@ -91,7 +91,7 @@ function candidates(wish: SandboxWish, host: HostFolders): Candidates {
   };
 }
 
-function choose({ sandbox, uids, isLocal }: SandboxWish, tried: Candidates): Candidate {
+function choose({ sandbox, uids, isLocal }: SandboxAsked, tried: Candidates): Candidate {
   if (sandbox === 'none') return tried.none;
   if (sandbox === 'bubblewrap') {
     if (tried.boxed.fault === undefined) return tried.boxed;
@@ -108,7 +108,7 @@ function choose({ sandbox, uids, isLocal }: SandboxWish, tried: Candidates): Can
   );
 }
 
-function faultOf(launch: Launch, { uids }: SandboxWish, host: HostFolders): string | undefined {
+function faultOf(launch: Launch, { uids }: SandboxAsked, host: HostFolders): string | undefined {
   return trialFault(launch, {
     temporaryRoot: host.temporaryRoot,
     codeRoot: host.codeRoot,
@@ -118,7 +118,7 @@ function faultOf(launch: Launch, { uids }: SandboxWish, host: HostFolders): stri
   });
 }
 
-function abilitiesOf({ uids }: SandboxWish, { launch }: Candidate, { namespaces, boxed, users }: Candidates): Ability[] {
+function abilitiesOf({ uids }: SandboxAsked, { launch }: Candidate, { namespaces, boxed, users }: Candidates): Ability[] {
   const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
   const isApart = launch.walls !== 'NONE' || launch.ownUsers;
   const boxText = launch.walls === 'BUBBLEWRAP' ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it';

@@ -6,7 +6,7 @@ import { uidRangeOf } from '../../domain/uid-pool.ts';
 import type { Networks } from '../../ports.ts';
 import { chooseNetworks, type NetworkSetting } from '../network/choose-networks.ts';
 import type { NetworkTerms } from '../network/open-networks.ts';
-import { chooseLaunch, type LaunchChoice, type SandboxWish } from './choose-launch.ts';
+import { chooseLaunch, type LaunchChoice, type SandboxAsked } from './choose-launch.ts';
 import { claimUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
 import { holdRange } from './hold-file.ts';
@@ -16,7 +16,7 @@ import { findLauncher } from './launch/program.ts';
 import { findPipes, type OpenPipe } from './pipes.ts';
 
 export type HostSettings = {
-  readonly sandbox?: SandboxWish['sandbox'] | undefined;
+  readonly sandbox?: SandboxAsked['sandbox'] | undefined;
   readonly network?: NetworkSetting | undefined;
   readonly subnet?: string | undefined;
   readonly networkAllow?: readonly string[] | undefined;
@@ -31,7 +31,7 @@ export type ExaminedHost = {
   readonly interpreters: Interpreters;
   readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
-  readonly uids: SandboxWish['uids'] | undefined;
+  readonly uids: SandboxAsked['uids'] | undefined;
   readonly networks: Networks;
   readonly openPipe: OpenPipe | undefined;
   /** What was changed on this host, for its operator. */
@@ -67,8 +67,8 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
     const chosen = await chooseNetworks(settings.network ?? 'host', networkTermsOf(settings, true));
     networks = chosen.networks;
     const isLocal = settings.host === undefined || isLoopback(settings.host);
-    const wish = { sandbox, isLocal, cutsNetwork: chosen.launchCuts, uids: claimed } as const;
-    const choice = chooseLaunch(wish, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
+    const asked = { sandbox, isLocal, cutsNetwork: chosen.launchCuts, uids: claimed } as const;
+    const choice = chooseLaunch(asked, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     const abilities = [networks.ability, ...hostAbilities(dataDir, interpreters)];
     const openPipe = await findPipes();
     const notes = openPipe ? chosen.notes : [...chosen.notes, NO_PIPES];

@@ -6,7 +6,7 @@ import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
 import type { Ability } from '../../domain/ability.ts';
 import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './cgroup.ts';
-import type { LaunchChoice, SandboxWish } from './choose-launch.ts';
+import type { LaunchChoice, SandboxAsked } from './choose-launch.ts';
 import type { Interpreters } from './interpreters.ts';
 import { hasPidNamespace, type Launch } from './launch/launch.ts';
 import type { OpenPipe } from './pipes.ts';
@@ -24,7 +24,7 @@ export type ProcessDriverOptions = {
   /** What is known of the host besides. */
   readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
-  readonly uids: SandboxWish['uids'];
+  readonly uids: SandboxAsked['uids'];
   readonly openPipe: OpenPipe | undefined;
   onUserLost?(uid: number): void;
   /** Of each launcher, whose end is that of its function. */
@@ -108,7 +108,7 @@ export function processDriver({
 
 function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[] {
   const { ownUsers } = launch;
-  const isBoxed = hasPidNamespace(launch);
+  const hasNamespace = hasPidNamespace(launch);
   const ability = (name: string, available: boolean, yes: string, no: string): Ability => ({
     name,
     available,
@@ -117,8 +117,8 @@ function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[
   return [
     ability(
       'complete-end',
-      isBoxed || ownUsers || cgroups?.kills === true,
-      isBoxed
+      hasNamespace || ownUsers || cgroups?.kills === true,
+      hasNamespace
         ? 'an instance is ended with its PID namespace'
         : ownUsers
           ? 'an instance is ended with its user'
@@ -139,7 +139,7 @@ function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[
     ),
     ability(
       'process-limit',
-      cgroups?.pids === true || ownUsers || isBoxed,
+      cgroups?.pids === true || ownUsers || hasNamespace,
       'an instance has no more processes than its function’s max_processes',
       'neither a pids controller nor own users: only the limits of the agent’s user bound a fork bomb',
     ),
