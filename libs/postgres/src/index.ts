@@ -1,5 +1,6 @@
 export { createPool, socketUrl, type PoolOptions, type PostgresTarget, type Sql } from './pool.ts';
 export { ask, part, raw, type Part } from './statement.ts';
+export { answered } from './answered.ts';
 export { taken } from './taken.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
 export { postgresRefusal, isConnectionFailure, isDataRefused } from './failures.ts';

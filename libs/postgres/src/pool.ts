@@ -1,5 +1,7 @@
 import { connect } from 'node:net';
+import { OperatorError } from '@evenfall/errors';
 import postgres from 'postgres';
+import { createRenewingPool, type Hooks } from './renewing-pool.ts';
 import { takeTls, type Tls } from './tls.ts';
 
 /** A pool; call it as a template tag. Values of type int8 come back as bigint. */
@@ -31,18 +33,25 @@ export type PoolOptions = {
   readonly onClose?: () => void;
 };
 
+const DEFAULT_MAX = 4;
+
 /** Opens a pool. Connects when first used. */
 export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
+  const max = options.max ?? DEFAULT_MAX;
+  return createRenewingPool(max, (hooks) => openWith(target, options, hooks), options.onClose);
+}
+
+function openWith(target: PostgresTarget, options: PoolOptions, hooks: Hooks): Sql {
   const common = {
-    max: options.max ?? 4,
+    max: options.max ?? DEFAULT_MAX,
     idle_timeout: 0,
     max_lifetime: null,
     connect_timeout: 5,
-    // A server that was away is found again at once, and who asks meanwhile hears so: by default postgres.js waits for up to 20 s.
+    // How long the next connection waits is up to the renewing pool; this one is for a connection that listens.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 0.5),
     types: { bigint: postgres.BigInt },
     onnotice: () => undefined,
-    ...(options.onClose ? { onclose: options.onClose } : {}),
+    onclose: () => hooks.onClose(),
     connection: {
       application_name: `evenfall ${options.name}`,
       // Statements are prepared, and their plans kept, while tables are still small: one that reads a small table whole would go on doing so
@@ -54,6 +63,14 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
       ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: String(options.statementTimeoutMs) }),
       ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}),
     },
+    // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement. The socket is handed over while it still connects: what
+    // is written to it waits, and if it fails postgres.js hears so. Of a factory that fails it would never try again.
+    socket: ({ host, port, path }: { host: string[]; port: number[]; path: string | false }) =>
+      hooks.openSocket(() => {
+        const socket = path ? connect(path) : connect(port[0] ?? 5432, host[0] ?? 'localhost');
+        socket.setNoDelay(true);
+        return socket;
+      }),
   } as const;
   if (target.kind === 'socket') {
     return postgres({
@@ -62,20 +79,13 @@ export function createPool(target: PostgresTarget, options: PoolOptions): Sql {
       user: target.user,
       password: target.password,
       database: target.database,
-    } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // `path` is missing from the type, not from the code
+    } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // `path` and `socket` are missing from the type, not from the code
   }
   const { url, socketPath, tls } = splitUrl(target.url);
   return postgres(url, {
     ...common,
     ...(socketPath === undefined ? { ssl: tls } : { path: socketPath }),
-    // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement. The socket is handed over while it still connects: what
-    // is written to it waits, and if it fails postgres.js hears so and tries again. Of a factory that fails it would never try again.
-    socket: ({ host, port, path }: { host: string[]; port: number[]; path: string | false }) => {
-      const socket = path ? connect(path) : connect(port[0] ?? 5432, host[0] ?? 'localhost');
-      socket.setNoDelay(true);
-      return socket;
-    },
-  } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // as above, for `socket`
+  } as unknown as postgres.Options<{ bigint: postgres.PostgresType<bigint> }>); // as above
 }
 
 /** Says where a unix socket is as libpq does, `postgres://user:password@/database?host=/folder`, which postgres.js does not read. */
@@ -85,6 +95,8 @@ export function socketUrl(target: Extract<PostgresTarget, { kind: 'socket' }>): 
 }
 
 function splitUrl(text: string): { readonly url: string; readonly socketPath: string | undefined; readonly tls: Tls } {
+  if (/^[^/]*\/\/(?:[^/@]*@)?[^/?]*,/.test(text))
+    throw new OperatorError('EVENFALL_POSTGRES_URL names several hosts; name one, or an address that follows the primary.');
   // A URL without a host is none for `URL`.
   const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/(?:[^/@]*@)?)(?=[/?]|$)/, '$1localhost'));
   const host = url.searchParams.get('host');

@@ -1,7 +1,7 @@
 import { checkAddress, runMain, type Running, type StartPart, startParts } from '@evenfall/lifecycle';
 import type { EventLog } from '@evenfall/event-log';
 import type { KafkaSettings } from '@evenfall/event-log/kafka/settings';
-import type { PoolOptions, Sql } from '@evenfall/postgres';
+import { answered, type PoolOptions, type Sql } from '@evenfall/postgres';
 import { type BoundService, openPeer, type Peer, type PeerOptions, startGrpcServer } from '@evenfall/rpc';
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
 import { type Dependency, readinessOf, watchDependencies } from './dependencies.ts';
@@ -9,6 +9,9 @@ import { internalGuard, internalHeaders } from './internal-key.ts';
 import { type EventLogDeps, openEventLog } from './open-event-log.ts';
 import { openPool } from './open-pool.ts';
 import type { ProcessConfig, ServiceName } from './settings.ts';
+
+/** A pool that answers nothing for so long is opened anew; besides the time that its statements may take. */
+const HUNG_POOL_MS = 60_000;
 
 /** What the configuration of any process may hold. */
 export type AnyConfig = ProcessConfig & {
@@ -117,7 +120,9 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
           const onAway = (why: string): void => log.warn('waiting for a dependency', { name: 'Postgres', why });
           const target = { kind: 'url', url: config.postgresUrl ?? '' } as const;
           const sql = await openPool(target, { name: spec.name, max: 4, ...options }, { signal, onAway });
-          dependencies.add({ name: `Postgres, ${options.name ?? spec.name}`, answers: () => sql`SELECT 1`.then(() => true) });
+          const withinMs = HUNG_POOL_MS + (options.statementTimeoutMs ?? 0);
+          const answers = (): Promise<boolean> => answered(sql, withinMs, sql`SELECT 1`).then(() => true);
+          dependencies.add({ name: `Postgres, ${options.name ?? spec.name}`, answers });
           return sql;
         },
         (sql) => sql.end({ timeout: 5 }),

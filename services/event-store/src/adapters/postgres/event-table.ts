@@ -3,7 +3,7 @@ import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { inParts, storedBytes } from '@evenfall/event-model';
 import { timeOfUuidV7 } from '@evenfall/time';
-import { isDataRefused, type Sql, taken } from '@evenfall/postgres';
+import { answered, isDataRefused, type Sql, taken } from '@evenfall/postgres';
 import { FoldRefused } from '../../domain/fold-refused.ts';
 import { ENDED_VERSION, type VersionedEvent, versionedOf } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
@@ -15,6 +15,9 @@ import { listEvents } from './list-events.ts';
 import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
 import { withRedrivenTo } from './redriven.ts';
 import { writeFold } from './write-fold.ts';
+
+/** A fold without an answer for so long is given up, and done again. */
+const FOLD_WITHIN_MS = 60_000;
 
 /** The events in Postgres. */
 export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): EventTable {
@@ -34,7 +37,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
     },
     writeFold(changes) {
       latest.note(changes.ended);
-      return orRefused(writeFold(foldSql, changes));
+      return orRefused(answered(foldSql, FOLD_WITHIN_MS, writeFold(foldSql, changes)));
     },
     async loadOpen(ids) {
       const rows = await orRefused(sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`);
