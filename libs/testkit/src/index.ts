@@ -3,3 +3,4 @@ export { eventually } from './eventually.ts';
 export { hostPid } from './host-pid.ts';
 export { tempDir } from './temp-dir.ts';
 export { filesIn, goPrograms, goTool, nodePackage, type PackageFiles, pythonPackages, pythonTools, rustProgram } from './toolchains.ts';
+export { patient } from './patient.ts';

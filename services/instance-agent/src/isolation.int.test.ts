@@ -11,6 +11,7 @@ import {
   TerminationStep_Delivery as Delivery,
   TerminationStep_Disposition as Disposition,
 } from '@evenfall/contracts/v1/termination';
+import { patient } from '@evenfall/testkit';
 import { durationOfMs } from '@evenfall/time';
 import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
@@ -204,7 +205,7 @@ for (const sandbox of ['process', 'bubblewrap'] as const) {
 
     it('may write a gigabyte, of which a megabyte is kept', async () => {
       const flood = python('line = b"y" * 65535 + b"\\n"\nfor _ in range(16384): os.write(1, line)\nreturn "done"');
-      const instance = await host.start({ ...PYTHON, timeout: durationOfMs(60_000) }, flood);
+      const instance = await host.start({ ...PYTHON, timeout: durationOfMs(patient(60_000)) }, flood);
       const before = process.memoryUsage().rss;
       const id = host.run(instance);
       const ended = await host.until(

@@ -26,7 +26,7 @@ import {
   startGrpcServer,
 } from '@evenfall/rpc';
 import { createLog, type Log, silentLog } from '@evenfall/telemetry';
-import { hostPid } from '@evenfall/testkit';
+import { hostPid, patient } from '@evenfall/testkit';
 import { durationOfMs, newUuidV7 } from '@evenfall/time';
 import { ZipFile } from 'yazl';
 import { readStat } from '../adapters/process/proc-fs.ts';
@@ -161,7 +161,7 @@ export async function startHost(
       const late = setTimeout(() => {
         done();
         reject(new Error(`Did not happen within ${withinMs} ms: ${what}`));
-      }, withinMs);
+      }, patient(withinMs));
       const poll = setInterval(check, 10); // for facts outside, such as processes
       const done = (): void => {
         clearTimeout(late);
