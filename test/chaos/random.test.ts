@@ -13,6 +13,7 @@ import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { deployLarge, startLargeLoad } from '../support/large-load.ts';
 import { startLoad } from '../support/load.ts';
 import { checkProbed, startProber } from '../support/prober.ts';
+import { randomOf } from '../support/random.ts';
 import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
 
 const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
@@ -25,17 +26,6 @@ const SAY_EVERY_MS = 10_000;
 /** One fault in so many is followed by a new revision of a function. */
 const REDEPLOY_EVERY = 3;
 const LEASE = '5s';
-
-/** Mulberry32: small, and the same everywhere. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const why = LOG === 'kafka' ? whyNoKafka() : undefined;
 if (why !== undefined && process.env['CI']) throw new Error(`The cluster cannot be tested: ${why}.`);
