@@ -1,6 +1,7 @@
-// Hostile functions, for as long as EVENFALL_FUZZ_SECONDS says, 600 by default: they say and do at random what no function should, and are
+// Hostile functions, for as long as EVENFALL_FUZZ_SECONDS says, 20 by default: they say and do at random what no function should, and are
 // stopped at random. EVENFALL_FUZZ_SEED makes the order again. Meanwhile another function is called at a steady pace. Afterwards nothing of them
-// is left, every service lives, memory is bounded, and the calls of the other function have taken at most twice their quiet time.
+// is left, every service lives, and memory is bounded. A run of five minutes and more also looks at the time of the other function's calls: at
+// most twice their quiet time.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,9 +14,11 @@ import { payloadFor } from './hostile-payloads.ts';
 import { leftovers, type Leftovers } from './leftovers.ts';
 import { percentile, startCaller } from './steady-caller.ts';
 
-const SECONDS = Number(process.env['EVENFALL_FUZZ_SECONDS'] ?? 600);
+const SECONDS = Number(process.env['EVENFALL_FUZZ_SECONDS'] ?? 20);
 const SEED = Number(process.env['EVENFALL_FUZZ_SEED'] ?? Math.floor(Math.random() * 1e9));
-const QUIET_MS = 30_000;
+/** So long it takes to compare times with. */
+const IS_TIMED = SECONDS >= 300;
+const QUIET_MS = IS_TIMED ? 30_000 : 2_000;
 const SAY_EVERY_MS = 10_000;
 /** Hostile events at a time. */
 const AT_ONCE = 6;
@@ -98,7 +101,8 @@ describe('A platform whose functions are hostile', { timeout: (SECONDS + 300) * 
       return true;
     }, 60_000);
     test.diagnostic(`memory of the platform: ${Math.round(quietMb)} → ${Math.round(residentMb(stack.pid))} MB`);
-    assert.ok(p99.attacked <= 2 * p99.quiet, `p99 of another function's calls: ${p99.quiet} ms quiet, ${p99.attacked} ms under attack`);
+    if (IS_TIMED)
+      assert.ok(p99.attacked <= 2 * p99.quiet, `p99 of another function's calls: ${p99.quiet} ms quiet, ${p99.attacked} ms under attack`);
   });
 
   it('keeps nothing of them', async () => {
