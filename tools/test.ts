@@ -1,18 +1,21 @@
 // npm test: the tests of every project, of the tools, and of the whole.
 import { globSync } from 'node:fs';
-import { NX_ENV, ROOT, runSteps } from './run.ts';
+import { NX_ENV, ROOT, runSideBySide, runSteps, type Step } from './run.ts';
 
-const tools = globSync('tools/*.test.ts', { cwd: ROOT }).sort();
-const whole = globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
+const testsOf = (pattern: string): string[] => globSync(pattern, { cwd: ROOT }).sort();
+/** One file after the other: each starts a platform of its own. */
+const whole = (name: string, files: readonly string[]): Step => ({
+  name,
+  command: ['node', '--test', '--test-force-exit', '--test-concurrency=1', '--test-timeout=900000', '--test-reporter=spec', ...files],
+});
+
 runSteps([
   { name: 'projects', command: ['nx', 'run-many', '-t', 'test', '--parallel=2', '--output-style=static'], env: NX_ENV },
-  { name: 'tools', command: ['node', '--test', '--test-concurrency=2', ...tools] },
-  ...(whole.length > 0
-    ? [
-        {
-          name: 'stories and end to end',
-          command: ['node', '--test', '--test-force-exit', '--test-concurrency=1', '--test-timeout=900000', ...whole],
-        },
-      ]
-    : []),
+  { name: 'tools', command: ['node', '--test', '--test-concurrency=2', ...testsOf('tools/*.test.ts')] },
 ]);
+// Much of their time is waiting: for leases that run out, pauses before retries, processes that start.
+await runSideBySide([
+  whole('end to end', [...testsOf('test/stories/*.test.ts'), ...testsOf('test/e2e/*.test.ts')]),
+  whole('chaos', testsOf('test/chaos/*.test.ts')),
+]);
+runSteps([whole('fuzz', testsOf('test/fuzz/*.test.ts'))]);
