@@ -17,6 +17,9 @@ import { continueStopped, descendantsOf, isStopped, sweepInstance } from './swee
 const SIGCONT = 18;
 const SIGKILL = 9;
 const OUTPUT_WITHIN_MS = 200;
+/** Between two looks for what keeps a launcher from answering, and when the launcher itself is ended. */
+const AGAIN_MS = 100;
+const GIVE_UP_MS = 5_000;
 
 export type Launched = {
   readonly host: DriverHost;
@@ -117,6 +120,16 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     const found = await endUser(of.host.launch.launcher, of.uid);
     return found !== undefined;
   };
+  /** Without a user or a namespace of its own a function can keep its launcher from answering: what is left of it goes first, again and again. */
+  const sweepUntilProven = async (): Promise<void> => {
+    const proven = proof().then(() => true);
+    const giveUpMs = performance.now() + GIVE_UP_MS;
+    do {
+      family.strayCount += await sweepInstance(targetOf(of, family));
+      if (performance.now() > giveUpMs) sendTo(childPid, SIGKILL);
+      askForEnd();
+    } while (!(await Promise.race([proven, pause(AGAIN_MS, false)])));
+  };
   return {
     ...describe(of, family, leader),
     containment: () => (hasNamespace ? 'PID_NAMESPACE' : of.uid !== undefined ? 'USER' : cgroup ? 'CGROUP' : 'MARKERS'),
@@ -141,8 +154,10 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     async sweep() {
       family.isSwept = true;
       if (hasNamespace) family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
-      const isProven = childPid === 0 || (await proof());
-      if (!hasNamespace) family.strayCount += await sweepInstance({ ...targetOf(of, family) });
+      const isAlone = hasNamespace || of.uid !== undefined;
+      const isProven = childPid === 0 || !isAlone || (await proof());
+      if (childPid !== 0 && !isAlone) await sweepUntilProven();
+      if (!hasNamespace) family.strayCount += await sweepInstance(targetOf(of, family));
       cgroup?.remove();
       await outputs.ended();
       for (const stream of [...of.outputs, channel, of.control]) stream?.destroy();
