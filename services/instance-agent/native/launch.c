@@ -88,6 +88,8 @@ static int read_value(struct plan *plan, const char *name, const char *value) {
   else if (strcmp(name, "--max-files") == 0) plan->max_files = number_of(value);
   else if (strcmp(name, "--max-processes") == 0) plan->max_processes = number_of(value);
   else if (strcmp(name, "--parent") == 0) plan->parent = (pid_t)number_of(value);
+  else if (strcmp(name, "--network") == 0) plan->network_fd = (int)number_of(value);
+  else if (strcmp(name, "--network-owner") == 0) plan->network_owner_fd = (int)number_of(value);
   else return 0;
   return 1;
 }
@@ -133,7 +135,7 @@ static void write_text(const char *path, const char *text) {
 }
 
 /** A user without rights has them in a namespace of its own, and is the same user in it. */
-static void enter_user_namespace(void) {
+void enter_user_namespace(void) {
   char map[64];
   const unsigned uid = geteuid(), gid = getegid();
   if (unshare(CLONE_NEWUSER) != 0) fail("namespace", "user");
@@ -153,6 +155,7 @@ static void raise_loopback(void) {
 }
 
 static void enter_namespaces(const struct plan *plan) {
+  if (plan->network_fd >= 0) enter_network(plan->network_fd, plan->network_owner_fd);
   if (plan->namespaces & CLONE_NEWUSER) enter_user_namespace();
   const int now = plan->namespaces & ~(CLONE_NEWUSER | CLONE_NEWPID);
   if (now && unshare(now) != 0) fail("namespaces", "");
@@ -232,6 +235,14 @@ static _Noreturn void end_user_alone(const char *uid) {
   exit(count < 0);
 }
 
+/** `--in-network FD OWNER PROGRAM …`: this process becomes a program in the network of a descriptor. OWNER is that of the user namespace it is of, or "none". */
+static _Noreturn void start_in_network(const char *network, const char *owner, char **program) {
+  is_quiet = 1;
+  enter_network((int)number_of(network), strcmp(owner, "none") == 0 ? -1 : (int)number_of(owner));
+  execv(program[0], program);
+  fail("exec", program[0]);
+}
+
 /** Everybody of the host may read the command lines of all: after this one there is nothing in it but the name of the program. */
 static char **hidden_copy(int count, char **words) {
   char **copy = calloc((size_t)count + 1, sizeof *copy);
@@ -245,12 +256,14 @@ static char **hidden_copy(int count, char **words) {
 }
 
 int main(int count, char **words) {
-  struct plan plan = {.uid = -1, .max_files = -1, .max_processes = -1};
+  struct plan plan = {.uid = -1, .max_files = -1, .max_processes = -1, .network_fd = -1, .network_owner_fd = -1};
   struct host host;
   struct family family = {0};
   int report[2];
   if (count == 3 && strcmp(words[1], "--end-user") == 0) end_user_alone(words[2]);
   if (count == 5 && strcmp(words[1], "--hold") == 0) hold(words[2], words[3], words[4]);
+  if (count >= 2 && strcmp(words[1], "--networks") == 0) serve_networks(count == 3 && strcmp(words[2], "user") == 0);
+  if (count > 4 && strcmp(words[1], "--in-network") == 0) start_in_network(words[2], words[3], words + 4);
   read_command_line(&plan, count, hidden_copy(count, words));
   is_quiet = plan.is_once;
   // With the agent goes the launcher, with the launcher goes init, with init goes everything.

@@ -36,6 +36,10 @@ struct plan {
   /** Ends with the program and exits as it did; without messages. */
   int is_once;
   pid_t parent;
+  /** The network to be in, by a descriptor; -1 to stay in the one it was born in. */
+  int network_fd;
+  /** The user namespace that network is of, where an ordinary user has made it; -1 if it is this process's own. */
+  int network_owner_fd;
   char **program;
 };
 
@@ -83,6 +87,12 @@ _Noreturn void watch(const struct plan *plan, const struct host *host, struct fa
 int end_user(const struct host *host, uid_t uid, int counts);
 /** Makes this process one of that user and nothing else; 0 if it is, for certain. */
 int become(uid_t uid);
+
+/** networks.c */
+_Noreturn void serve_networks(int is_user);
+void enter_network(int network_fd, int user_fd);
+/** launch.c: a user without rights has them in a namespace of its own, and is the same user in it. */
+void enter_user_namespace(void);
 
 /** leftovers.c */
 void remove_leftovers(uid_t uid);

@@ -52,9 +52,9 @@ export const agentSettings = {
   }),
   network: choice({
     name: 'EVENFALL_AGENT_NETWORK',
-    doc: 'Network of functions: `host`, the one of all; `private`, one for each instance with a way out through the host; or `none`, one for each with nothing in it. Both take root with CAP_SYS_ADMIN; `private` also CAP_NET_ADMIN, `ip` and `nft`.',
-    fallback: 'host',
-    choices: ['host', 'private', 'none'],
+    doc: 'Network of functions: `private`, one for each instance with a way out through the host (root with CAP_SYS_ADMIN and CAP_NET_ADMIN); `none`, one for each with nothing in it but its loopback; `host`, the one of all, in which they reach each other’s ports and the host’s loopback; or `auto`: `private` where that works, else `none` with a warning, and `host` with a warning only where functions have no namespaces at all.',
+    fallback: 'auto',
+    choices: ['auto', 'private', 'none', 'host'],
   }),
   subnet: text({
     name: 'EVENFALL_AGENT_SUBNET',

@@ -1,8 +1,7 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { OperatorError } from '@evenfall/errors';
 import { examinationText } from './domain/examination.ts';
-import { networksText } from './adapters/network/choose-networks.ts';
-import { examineHost, networkTermsOf } from './adapters/process/examine-host.ts';
+import { examineHost } from './adapters/process/examine-host.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import { readConfig } from './config.ts';
@@ -26,10 +25,5 @@ async function examine(): Promise<void> {
   await driver.prepareReady(config.ready);
   driver.close();
   await examined.release();
-  // In the host's network nobody needs to enter others: here it is tried all the same. This host is not made to pass packets on for it.
-  const tried = config.network === 'host' ? await networksText(networkTermsOf(config, false)) : undefined;
-  const abilities = driver.abilities.map((each) =>
-    tried !== undefined && each.name === 'own-network' ? { ...each, detail: `functions share the host’s network; ${tried}` } : each,
-  );
-  process.stdout.write(`${examinationText(abilities)}\n`);
+  process.stdout.write(`${examinationText(driver.abilities)}\n`);
 }

@@ -8,8 +8,14 @@ import type { ProcStatus } from './domain/disposition.ts';
 import type { ReadyKind } from './domain/ready-pool.ts';
 import type { StartFault } from './domain/instance-life.ts';
 
-/** Where one instance listens and is talked to: the host's network, or one of its own. Nobody who uses it knows which. */
+/** Where one instance listens and is talked to: the host's network, or one of its own. */
 export type InstanceNetwork = {
+  /** Whether other instances, and whatever else the host has, are in it too. */
+  readonly isShared: boolean;
+  /** Where its processes are to be born; undefined where this process is. */
+  readonly place: NetworkPlace | undefined;
+  /** What its processes are to see as `/etc/resolv.conf`; undefined for the host's. */
+  readonly resolvConf: string | undefined;
   /** A port of it, the wanted one if nobody else has been given it or listens there. Given until it is released. */
   takePort(wanted: number | undefined): Promise<number>;
   releasePort(port: number): void;
@@ -17,19 +23,21 @@ export type InstanceNetwork = {
   connect(port: number, done: (result: Socket | Error) => void): () => void;
   /** Has a server of the agent's listen on any port of its loopback, and answers which. */
   listen(server: Server): Promise<number>;
-  /** The user at the other end of a connection within it, as the kernel knows it; undefined if there is none. */
-  uidOfPeer(socket: Socket): number | undefined;
-  /** The user that listens on a port of it; undefined if nobody does. */
-  uidOfListener(port: number): number | undefined;
-  /** Runs what begins a process: one that is forked before this returns is born in this network. */
-  enter<T>(action: () => T): T;
+  /**
+   * Whether a connection is with a process of the instance, which has that user for itself; all are, where there is no such user. Of one that was
+   * made to a port, that port's listener is looked at too: who listens now need not be who took the connection.
+   */
+  isWith(socket: Socket, uid: number | undefined, port?: number): boolean;
   /** Lets go of it. It is gone when the last process in it is. */
   close(): void;
 };
 
+/** A network namespace, by descriptors of this process: its own, and where an ordinary user has made it that of the user namespace it is of. */
+export type NetworkPlace = { readonly fd: number; readonly ownerFd: number | undefined };
+
 export type Networks = {
   /** What instances have, in words. */
-  readonly ability: Ability;
+  readonly abilities: readonly Ability[];
   /** One for an instance; or says why there can be none. */
   open(): Promise<InstanceNetwork | StartFault>;
   /** Lets go of what is kept ready; no instance is left. */

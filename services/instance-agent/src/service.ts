@@ -21,6 +21,7 @@ import { findInterpreters, type Interpreters } from './adapters/process/interpre
 import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { closeInherited } from './adapters/process/close-inherited.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
+import type { NetworkSetting } from './adapters/network/choose-networks.ts';
 import type { Sandbox } from './adapters/process/choose-launch.ts';
 import { type LauncherWatch, processDriver } from './adapters/process/process-driver.ts';
 import { startLeaseThread } from './loops/lease-thread.ts';
@@ -67,7 +68,7 @@ export type InstanceAgentSettings = {
   readonly sandbox?: Sandbox | undefined;
   /** Where the platform listens: beyond loopback no function runs without walls unless `sandbox` says so. */
   readonly host?: string | undefined;
-  readonly network?: 'host' | 'private' | 'none' | undefined;
+  readonly network?: NetworkSetting | undefined;
   readonly subnet?: string | undefined;
   readonly networkAllow?: readonly string[] | undefined;
   readonly uids?: string | undefined;
@@ -294,11 +295,13 @@ async function openDriver(
   log: Log,
   launchers: LauncherWatch | undefined,
 ): Promise<{ readonly driver: ProcessDriver; readonly networks: Networks; release(): Promise<void> }> {
-  const examined = await examineHost(dataDir, interpreters, settings);
+  const examined = await examineHost(dataDir, interpreters, settings, (text, error) => log.error(text, error));
   const onUserLost = (uid: number): void =>
     log.error('A process of a function could not be ended; its user id is not given away again', { uid });
   const driver = processDriver({ agentId, ...examined, launchers, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
+    if (!available && name === 'own-network') log.warn('Functions have no network of their own', { network: detail });
+    if (!available && name === 'way-out') log.warn('Functions have no way out', { network: detail });
     if (name !== 'sandbox') continue;
     if (available) log.info('Functions are kept apart', { sandbox: detail });
     else log.warn('Functions can read the access key, and whatever else this user can', { sandbox: detail });

@@ -8,7 +8,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN).',
   bubblewrap: 'Nothing needs it: EVENFALL_AGENT_SANDBOX=process has the same walls. To use it all the same, install it.',
   'own-network':
-    'EVENFALL_AGENT_NETWORK=none gives every instance a network of its own (CAP_SYS_ADMIN), private one with a way out as well (CAP_NET_ADMIN, iproute2 and nftables): then every web function has the port it wants.',
+    'EVENFALL_AGENT_NETWORK=auto gives every instance a network of its own where the host allows it: root with CAP_SYS_ADMIN, or user namespaces. Until then functions reach the host’s loopback and each other’s ports.',
+  'way-out':
+    'Run the agent as root with CAP_NET_ADMIN. EVENFALL_AGENT_NETWORK=host gives functions the host’s network, with all that is in it.',
   'complete-end': 'Linux 5.14 or newer with cgroup v2 mounted, and a tree the agent may write to (systemd: Delegate=yes).',
   'memory-limit': 'Give the agent a writable cgroup with the memory controller (systemd: Delegate=memory pids).',
   'cpu-share': 'Give the agent a writable cgroup with the cpu controller (systemd: Delegate=cpu memory pids).',

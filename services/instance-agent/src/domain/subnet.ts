@@ -37,6 +37,13 @@ export function sharesOf({ first, count }: AddressRange): AddressRange[] {
   return Array.from({ length: SHARES }, (_, index) => ({ first: first + index * share, count: share }));
 }
 
+/** Reads `a.b.c.d/bits`, by any address of it. Throws if it is none. */
+export function readRange(text: string): AddressRange {
+  const range = rangeOf(text);
+  if (!range) throw new Error(`"${text}" is no range of addresses: 192.168.0.0/24 is one`);
+  return { ...range, first: range.first - (range.first % range.count) };
+}
+
 export function overlap(a: AddressRange, b: AddressRange): boolean {
   return a.first < b.first + b.count && b.first < a.first + a.count;
 }

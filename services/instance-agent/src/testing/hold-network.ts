@@ -1,20 +1,26 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { openPrivateNetworks } from '../adapters/network/open-networks.ts';
-import { findProgram } from '../adapters/process/find-program.ts';
-import { holdRange } from '../adapters/process/hold-file.ts';
+import { claimsFolder, holdRange } from '../adapters/process/hold-file.ts';
 import { findLauncher } from '../adapters/process/launch/program.ts';
 
 // Holds private networks as an agent does, with a process in one of them, until it is killed. Says the number of that process.
-const find = (name: string): string | undefined => findProgram('/usr/sbin:/usr/bin:/sbin:/bin', name);
+const launcher = findLauncher();
 const { networks } = await openPrivateNetworks({
+  launcher,
   subnet: process.argv[2] ?? '',
-  find,
-  mayForward: true,
   allowed: [],
-  hold: (range) => holdRange(findLauncher(), { kind: 'addresses', ...range }),
+  ownResolvConf: true,
+  hold: (kind, range) => holdRange(launcher, { kind, ...range }),
+  forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),
+  onFault: () => undefined,
 });
 const network = await networks.open();
 if ('statusCode' in network) throw new Error(network.message);
-const child = network.enter(() => spawn('sleep', ['3600'], { stdio: 'ignore', detached: true }));
+const fd = network.place?.fd ?? -1;
+const child = spawn(launcher, ['--in-network', '3', 'none', '/bin/sleep', '3600'], {
+  stdio: ['ignore', 'ignore', 'ignore', fd],
+  detached: true,
+});
 process.stdout.write(`${child.pid}\n`);
 setInterval(() => undefined, 60_000);

@@ -4,15 +4,6 @@ import type { InstanceNetwork } from '../../ports.ts';
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
-/** What no user has yet: older kernels say so of a connection that its server has not accepted. */
-const NOBODY_YET = 0;
-
-/** Who listens now need not be who took the connection: both are asked. */
-function isOf(network: InstanceNetwork, port: number, uid: number, socket: Socket): boolean {
-  const taker = network.uidOfPeer(socket);
-  return network.uidOfListener(port) === uid && (taker === uid || taker === NOBODY_YET);
-}
-
 /**
  * Tries to connect to a port of an instance until somebody answers; hands the connection over. Returns what stops it. With a `uid`, only that
  * user counts: another instance that listens there is not the one that is meant.
@@ -23,7 +14,7 @@ export function knock(network: InstanceNetwork, port: number, uid: number | unde
   const once = (pauseMs: number): void => {
     breakOff = network.connect(port, (result) => {
       // A port of the ephemeral range can be connected to from itself while nobody listens (simultaneous open, RFC 9293 3.5).
-      const isIt = !(result instanceof Error) && result.localPort !== port && (uid === undefined || isOf(network, port, uid, result));
+      const isIt = !(result instanceof Error) && result.localPort !== port && network.isWith(result, uid, port);
       if (isIt) return onOpen(result);
       if (!(result instanceof Error)) result.destroy();
       timer = setTimeout(once, pauseMs, Math.min(pauseMs * 2, LONGEST_PAUSE_MS));

@@ -1,77 +1,73 @@
-import { spawnSync } from 'node:child_process';
 import { OperatorError } from '@evenfall/errors';
+import type { Ability } from '../../domain/ability.ts';
 import type { Networks } from '../../ports.ts';
-import { type ConnectionOwners, findConnectionOwners } from './connection-owners.ts';
+import { findConnectionOwners } from './connection-owners.ts';
 import { hostNetwork } from './host-network.ts';
 import { type NetworkTerms, openClosedNetworks, type OpenedNetworks, openPrivateNetworks } from './open-networks.ts';
 
-export type NetworkSetting = 'host' | 'private' | 'none';
+export type NetworkSetting = 'auto' | 'host' | 'private' | 'none';
 
 export type ChosenNetworks = OpenedNetworks & {
   /** Set where functions are to have no network and the agent cannot make them one, which leaves it to the launch: why, in words. */
   readonly launchCuts: string | undefined;
 };
 
-const WITHIN_MS = 20_000;
+export type NetworkWish = {
+  readonly setting: NetworkSetting;
+  /** Whether the launch has namespaces, by which it can take a network away. */
+  readonly hasWalls: boolean;
+  /** Whether it was asked for no walls. */
+  readonly isOpen: boolean;
+};
 
 /**
- * Gives instances the networks that were asked for. `private` where it does not work throws; `none` is then left to the launch, which can take
- * the network away but not reach into it.
+ * Gives instances the networks that were asked for. `private` where it does not work throws. `auto` is the first of `private`, `none` and `host` that
+ * works; it is `host` only where nothing else keeps functions apart. `none` where the agent cannot make networks is left to the launch, which can
+ * take the network away but not reach into it.
  */
-export async function chooseNetworks(setting: NetworkSetting, terms: NetworkTerms): Promise<ChosenNetworks> {
-  switch (setting) {
-    case 'host':
-      return {
-        networks: sharedNetworks(await findConnectionOwners(), false, `functions share the host’s network; ${rightsText(terms)}`),
-        notes: [],
-        launchCuts: undefined,
-      };
-    case 'private':
-      return openPrivateNetworks(terms).then(chosen, (error: unknown) => {
-        throw new OperatorError(`EVENFALL_AGENT_NETWORK is private, which does not work here: ${textOf(error)}`, { cause: error });
-      });
-    case 'none':
-      return openClosedNetworks().then(chosen, async (error: unknown) => {
-        const detail = `functions have no network; runtimes custom, go1 and web do not start, since the agent cannot enter one: ${textOf(error)}`;
-        return { networks: sharedNetworks(await findConnectionOwners(), true, detail), notes: [], launchCuts: textOf(error) };
-      });
-  }
+export async function chooseNetworks({ setting, hasWalls, isOpen }: NetworkWish, terms: NetworkTerms): Promise<ChosenNetworks> {
+  if (setting === 'host') return sharedNetworks('EVENFALL_AGENT_NETWORK is host');
+  if (setting === 'auto' && isOpen) return sharedNetworks('EVENFALL_AGENT_SANDBOX is none');
+  const opened = setting === 'none' ? undefined : await openPrivateNetworks(terms).catch(asError);
+  if (opened && !(opened instanceof Error)) return withWayOut(opened, { available: true, detail: 'through this host, in its name' });
+  if (setting === 'private')
+    throw new OperatorError(`EVENFALL_AGENT_NETWORK is private, which does not work here: ${opened?.message ?? ''}`, { cause: opened });
+  const why = opened ? opened.message : 'EVENFALL_AGENT_NETWORK is none';
+  const closed = await openClosedNetworks(terms).catch(asError);
+  if (!(closed instanceof Error)) return withWayOut(closed, { available: false, detail: `functions reach nothing outside: ${why}` });
+  if (setting === 'auto' && !hasWalls) return sharedNetworks(closed.message);
+  return cutNetworks(closed.message);
 }
 
-/** Tries own networks of both kinds and lets go of them: what works here, in words, whatever the setting is. */
-export async function networksText(terms: NetworkTerms): Promise<string> {
-  const tried = async (name: string, open: () => Promise<OpenedNetworks>): Promise<string> => {
-    try {
-      await (await open()).networks.close();
-      return `EVENFALL_AGENT_NETWORK=${name} works here`;
-    } catch (error) {
-      return `${name} does not work here: ${textOf(error)}`;
-    }
-  };
-  const words = [await tried('private', () => openPrivateNetworks(terms)), await tried('none', openClosedNetworks)];
-  return words.join('; ');
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
-function chosen(opened: OpenedNetworks): ChosenNetworks {
-  return { ...opened, launchCuts: undefined };
+function withWayOut(opened: OpenedNetworks, { available, detail }: Omit<Ability, 'name'>): ChosenNetworks {
+  const { networks } = opened;
+  const abilities = [...networks.abilities, { name: 'way-out', available, detail }];
+  return { ...opened, networks: { ...networks, abilities }, launchCuts: undefined };
 }
 
-function sharedNetworks(owners: ConnectionOwners, available: boolean, detail: string): Networks {
-  const network = hostNetwork(owners);
-  return {
-    ability: { name: 'own-network', available, detail },
-    open: () => Promise.resolve(network),
-    close: () => Promise.resolve(),
-  };
+async function sharedNetworks(why: string): Promise<ChosenNetworks> {
+  const detail = `functions share the host’s network, its loopback, and the ports of each other: ${why}`;
+  const abilities = [
+    { name: 'own-network', available: false, detail },
+    { name: 'way-out', available: true, detail: 'the host’s network' },
+  ];
+  return { networks: await oneNetwork(abilities), notes: [], launchCuts: undefined };
 }
 
-/** Whether networks could be made at all. An agent that is not to make any does not load what it takes to enter them. */
-function rightsText({ find }: NetworkTerms): string {
-  const unshare = find('unshare');
-  const may = unshare !== undefined && spawnSync(unshare, ['--net', '--', 'true'], { timeout: WITHIN_MS, stdio: 'ignore' }).status === 0;
-  return may ? 'it may give each one of its own' : 'it may not give each one of its own (CAP_SYS_ADMIN)';
+async function cutNetworks(why: string): Promise<ChosenNetworks> {
+  const detail = `functions have no network; runtimes custom, go1 and web do not start, since the agent cannot enter one: ${why}`;
+  const abilities = [
+    { name: 'own-network', available: true, detail },
+    { name: 'way-out', available: false, detail: 'functions have no network' },
+  ];
+  return { networks: await oneNetwork(abilities), notes: [], launchCuts: why };
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+async function oneNetwork(abilities: readonly Ability[]): Promise<Networks> {
+  const network = hostNetwork(await findConnectionOwners());
+  return { abilities, open: () => Promise.resolve(network), close: () => Promise.resolve() };
 }

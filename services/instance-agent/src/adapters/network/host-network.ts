@@ -1,13 +1,22 @@
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { InstanceNetwork } from '../../ports.ts';
 import { type HostPorts, hostPorts } from './host-ports.ts';
 import type { ConnectionOwners } from './connection-owners.ts';
 
 const LOOPBACK = '127.0.0.1';
+/** What no user has yet: older kernels say so of a connection that its server has not accepted. */
+const NOBODY_YET = 0;
 
 /** The host's network, which all instances share: ports are given to one at a time. */
 export function hostNetwork(owners: ConnectionOwners, ports: HostPorts = hostPorts()): InstanceNetwork {
+  const isServedBy = (port: number, uid: number, socket: Socket): boolean => {
+    const taker = owners.ofPeer(socket);
+    return owners.ofListener(port) === uid && (taker === uid || taker === NOBODY_YET);
+  };
   return {
+    isShared: true,
+    place: undefined,
+    resolvConf: undefined,
     takePort: ports.take,
     releasePort: ports.release,
     connect(port, done) {
@@ -32,9 +41,10 @@ export function hostNetwork(owners: ConnectionOwners, ports: HostPorts = hostPor
       });
       return (server.address() as AddressInfo).port; // it listens on a port
     },
-    uidOfPeer: owners.ofPeer,
-    uidOfListener: owners.ofListener,
-    enter: (action) => action(),
+    isWith(socket, uid, port) {
+      if (uid === undefined) return true;
+      return port === undefined ? owners.ofPeer(socket) === uid : isServedBy(port, uid, socket);
+    },
     close: () => undefined,
   };
 }

@@ -1,7 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import type { InstanceNetwork } from '../../ports.ts';
-import type { Libc } from './libc.ts';
-import type { Namespace } from './namespaces.ts';
+import type { NetworkServer, Space } from './network-server.ts';
 import { listenIn } from './own-network.ts';
 
 const WITHIN_MS = 10_000;
@@ -15,9 +14,9 @@ export async function tryLoopback(network: InstanceNetwork): Promise<void> {
 }
 
 /** Connects from the host to an instance's end of its link: its packets and their answers find their way. Throws if they do not. */
-export async function tryLink(libc: Libc, space: Namespace, address: string): Promise<void> {
+export async function tryLink(networks: NetworkServer, space: Space, address: string): Promise<void> {
   await reach(
-    (server) => listenIn(libc, space, address, server),
+    (server) => listenIn(networks, space, address, server),
     (port, done) => {
       const socket = connect({ host: address, port });
       socket.once('error', done);

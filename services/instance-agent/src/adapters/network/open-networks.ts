@@ -1,27 +1,32 @@
-import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import type { StartFault } from '../../domain/instance-life.ts';
 import { type Link, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
-import type { Networks } from '../../ports.ts';
-import { claimSubnet, type HoldAddresses } from './claim-subnet.ts';
-import { type ConnectionOwners, findConnectionOwners } from './connection-owners.ts';
+import type { InstanceNetwork, Networks } from '../../ports.ts';
+import { claimSubnet, type HoldNumbers } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
-import { type Namespace, openNamespaces } from './namespaces.ts';
+import { type HostNames, readHostNames } from './names/host-servers.ts';
+import { NAMES_ADDRESS, openNames } from './names/names.ts';
+import { type NetworkServer, openNetworkServer, type Space } from './network-server.ts';
 import { tryLink, tryLoopback } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
-import { isDeviceGone, tieToHost } from './veth.ts';
+import { isDeviceGone, makeClosed, tieToHost } from './tie-to-host.ts';
 import { openWayOut } from './way-out.ts';
 
 export type NetworkTerms = {
+  /** The program that makes networks. */
+  readonly launcher: string;
   /** `a.b.c.d/bits`, for networks with a way out. */
   readonly subnet: string;
-  /** Finds a program of this host. */
-  readonly find: (name: string) => string | undefined;
-  /** Whether this host may be made to pass packets on; else it is only looked whether it could be. */
-  readonly mayForward: boolean;
   /** Private ranges, `a.b.c.d/bits`, that functions may reach all the same. */
   readonly allowed: readonly string[];
-  /** Claims addresses among the agents of this host. */
-  readonly hold: HoldAddresses;
+  /** Whether functions see a `resolv.conf` that is made for them, not the host's. */
+  readonly ownResolvConf: boolean;
+  /** Claims numbers among the agents of this host. */
+  readonly hold: HoldNumbers;
+  /** Where the agents of this host note the devices that they have switched to forwarding. */
+  forwardingFile(): string;
+  onFault(text: string, error: unknown): void;
 };
 
 export type OpenedNetworks = {
@@ -34,81 +39,99 @@ export type OpenedNetworks = {
 type Undo = (() => void | Promise<void>)[];
 
 /** Networks with nothing in them but their loopback, one for each instance. Throws in words where they cannot be made. */
-export function openClosedNetworks(): Promise<OpenedNetworks> {
+export function openClosedNetworks({ launcher }: Pick<NetworkTerms, 'launcher'>): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
-    const { libc, spaces, owners } = await open(undo);
-    const make = () => Promise.resolve(ownNetwork(libc, owners, spaces.make(), () => undefined));
+    const { libc, server } = await open(launcher, undo);
+    const make = async () => ownNetwork(libc, server, await makeClosed(server), { resolvConf: undefined, onClose: () => undefined });
     const first = await make();
     await tryLoopback(first).finally(first.close);
-    const detail = 'every instance has a network of its own, with nothing in it but its loopback';
-    return { networks: networksOf(make, detail, undo), notes: [] };
+    return { networks: networksOf(make, 'every instance has a network of its own, with nothing in it but its loopback', undo), notes: [] };
   });
 }
 
 /** Networks with a way out through this host, one for each instance. Throws in words where they cannot be made. */
-export function openPrivateNetworks({ subnet, find, mayForward, allowed, hold }: NetworkTerms): Promise<OpenedNetworks> {
+export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
-    subnetOf(subnet); // what cannot be read is said first, whatever else is missing
-    const [ip, nft] = [find('ip'), find('nft')];
-    if (ip === undefined) throw new Error('ip (iproute2) is not installed');
-    if (nft === undefined) throw new Error('nft (nftables) is not installed');
-    const { libc, spaces, owners } = await open(undo);
-    const share = await claimSubnet(subnet, hold);
+    subnetOf(terms.subnet); // what cannot be read is said first, whatever else is missing
+    if (process.geteuid?.() !== 0) throw new Error('a way out takes root with CAP_NET_ADMIN');
+    const { libc, server } = await open(terms.launcher, undo);
+    const share = await claimSubnet(terms.subnet, terms.hold);
     undo.push(share.release);
-    const links = linkPool(share);
-    const wayOut = openWayOut(nft, share, { mayForward, allowed, nameServers: nameServers().reachable });
+    const wayOut = await openWayOut(server, share, { ...terms, forwardingFile: terms.forwardingFile() });
     undo.push(wayOut.close);
+    const names = openNames(server, (error) => terms.onFault('The thread that looks up names for functions ended', error));
+    undo.push(names.close);
+    const addresses = terms.ownResolvConf ? [NAMES_ADDRESS] : readHostNames().servers.filter(isIPv4);
+    const links = linkPool(share);
     const tied = async (link: Link) => {
-      let space: Namespace | undefined;
+      let space: Space | undefined;
       try {
-        space = spaces.make();
-        await tieToHost(ip, space, link);
-        return space;
+        space = await makeClosed(server, addresses);
+        await tieToHost(server, space, link);
+        return { space, endNames: await names.serve(space, addresses) };
       } catch (error) {
-        space?.close();
+        if (space) server.release(space);
         link.release();
         throw error;
       }
     };
-    const make = async () => {
+    const make = async (): Promise<InstanceNetwork | StartFault> => {
       const link = links.take(isDeviceGone);
       if (!link) return { statusCode: 449, message: 'Every address of this host’s agent is taken: EVENFALL_AGENT_SUBNET' };
-      return ownNetwork(libc, owners, await tied(link), link.release);
+      await wayOut.renew();
+      const { space, endNames } = await tied(link);
+      return ownNetwork(libc, server, space, {
+        resolvConf: terms.ownResolvConf ? resolvConfText(readHostNames()) : undefined,
+        onClose() {
+          endNames();
+          link.release();
+        },
+      });
     };
-    await tryPrivate(libc, owners, links.take(isDeviceGone), tied);
-    const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}${namesFault()}`;
-    const notes =
-      wayOut.switchedOn && mayForward
-        ? ['This host passes packets on from now on (net.ipv4.ip_forward): functions have a way out through it']
-        : [];
+    await tryPrivate(libc, server, links.take(isDeviceGone), tied);
+    // Without mounts functions see the host's file, and are answered at the addresses that it names.
+    const missing = addresses.length === 0 ? '; names cannot be looked up in it, for the host’s resolv.conf names no server of IPv4' : '';
+    const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}${missing}`;
+    const on = wayOut.switchedOn.join(', ');
+    const notes = on === '' ? [] : [`${on} passes on from now on what instances send and get (net.ipv4.conf), and nothing else`];
     return { networks: networksOf(make, detail, undo), notes };
   });
 }
 
-async function open(undo: Undo) {
+/** What a function sees: the server is the agent's, the manner of asking the host's. */
+function resolvConfText({ manner }: HostNames): string {
+  return [`nameserver ${NAMES_ADDRESS}`, ...manner, ''].join('\n');
+}
+
+async function open(launcher: string, undo: Undo) {
   const libc = await openLibc();
-  const spaces = openNamespaces(libc);
-  undo.push(spaces.close);
   try {
-    spaces.make().close();
+    const server = await openNetworkServer(libc, launcher);
+    undo.push(server.close);
+    server.release(await makeClosed(server));
+    return { libc, server };
   } catch (error) {
-    throw new Error(`the agent may not make networks and enter them (root, CAP_SYS_ADMIN): ${textOf(error)}`, { cause: error });
+    const needs = process.geteuid?.() === 0 ? 'CAP_SYS_ADMIN' : 'user namespaces';
+    throw new Error(`the agent may not make networks (${needs}): ${textOf(error)}`, { cause: error });
   }
-  return { libc, spaces, owners: await findConnectionOwners() };
 }
 
 async function tryPrivate(
   libc: Libc,
-  owners: ConnectionOwners,
+  server: NetworkServer,
   link: Link | undefined,
-  tied: (link: Link) => Promise<Namespace>,
+  tied: (link: Link) => Promise<{ readonly space: Space; endNames(): void }>,
 ): Promise<void> {
   if (!link) throw new Error('devices of another agent have all its addresses');
-  const space = await tied(link);
-  const network = ownNetwork(libc, owners, space, link.release);
+  const { space, endNames } = await tied(link);
+  const onClose = (): void => {
+    endNames();
+    link.release();
+  };
+  const network = ownNetwork(libc, server, space, { resolvConf: undefined, onClose });
   try {
     await tryLoopback(network);
-    await tryLink(libc, space, link.ownAddress);
+    await tryLink(server, space, link.ownAddress);
   } finally {
     network.close();
   }
@@ -117,7 +140,7 @@ async function tryPrivate(
 function networksOf(make: Parameters<typeof readyNetworks>[0], detail: string, undo: Undo): Networks {
   const ready = readyNetworks(make);
   return {
-    ability: { name: 'own-network', available: true, detail },
+    abilities: [{ name: 'own-network', available: true, detail }],
     open: ready.open,
     async close() {
       await ready.close();
@@ -131,7 +154,7 @@ async function undoing<T>(action: (undo: Undo) => Promise<T>): Promise<T> {
   try {
     return await action(undo);
   } catch (error) {
-    await undoAll(undo);
+    await undoAll(undo).catch(() => undefined); // what went wrong first is the news
     throw error;
   }
 }
@@ -147,25 +170,6 @@ async function undoAll(undo: Undo): Promise<void> {
     }
   }
   if (faults.length > 0) throw faults[0];
-}
-
-/** Those of the host, and which of them another network reaches: not one on the host's loopback. */
-function nameServers(): { readonly all: string[]; readonly reachable: string[] } {
-  let text = '';
-  try {
-    text = readFileSync('/etc/resolv.conf', 'utf8');
-  } catch {
-    // without it the loopback is asked too (resolv.conf(5))
-  }
-  const all = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server]) => server ?? '');
-  return { all, reachable: all.filter((server) => /^\d+(\.\d+){3}$/.test(server) && !server.startsWith('127.')) };
-}
-
-function namesFault(): string {
-  const { all, reachable } = nameServers();
-  if (reachable.length > 0) return '';
-  const what = all.length === 0 ? 'no server' : `${all.join(', ')}, which it cannot reach`;
-  return `; names cannot be looked up in it: /etc/resolv.conf names ${what}`;
 }
 
 function textOf(error: unknown): string {

@@ -2,8 +2,7 @@ import { closeSync } from 'node:fs';
 import { type AddressInfo, type Server, Socket } from 'node:net';
 import type { InstanceNetwork } from '../../ports.ts';
 import type { Libc } from './libc.ts';
-import type { Namespace } from './namespaces.ts';
-import type { ConnectionOwners } from './connection-owners.ts';
+import type { NetworkServer, Space } from './network-server.ts';
 
 const LOOPBACK = '127.0.0.1';
 /** Told to those who do not want a particular one. */
@@ -13,11 +12,19 @@ const CONNECT_WITHIN_MS = 10_000;
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
 
-/** The network of one instance, which the agent reaches into: a socket stays in the network in which it was made. */
-export function ownNetwork(libc: Libc, owners: ConnectionOwners, space: Namespace, onClose: () => void): InstanceNetwork {
+/** The network of one instance, which the agent reaches into by sockets of it. Nobody but the instance and the agent can be at either end of one. */
+export function ownNetwork(
+  libc: Libc,
+  server: NetworkServer,
+  space: Space,
+  { resolvConf, onClose }: { readonly resolvConf: string | undefined; onClose(): void },
+): InstanceNetwork {
   const taken = new Set<number>();
   let isOpen = true;
   return {
+    isShared: false,
+    place: { fd: space.fd, ownerFd: server.ownerFd },
+    resolvConf,
     takePort(wanted) {
       let port = wanted ?? FIRST_PORT;
       while (taken.has(port)) port = port < FIRST_PORT ? FIRST_PORT : port + 1;
@@ -25,70 +32,70 @@ export function ownNetwork(libc: Libc, owners: ConnectionOwners, space: Namespac
       return Promise.resolve(port);
     },
     releasePort: (port) => void taken.delete(port),
-    connect: (port, done) => connectIn(libc, space, port, done),
-    listen: (server) => listenIn(libc, space, LOOPBACK, server),
-    uidOfPeer: (socket) => space.enter(() => owners.ofPeer(socket)),
-    uidOfListener: (port) => space.enter(() => owners.ofListener(port)),
-    enter: (action) => space.enter(action),
+    connect: (port, done) => connectIn(libc, server, space, port, done),
+    listen: (listener) => listenIn(server, space, LOOPBACK, listener),
+    isWith: () => true,
     close() {
       if (!isOpen) return;
       isOpen = false;
-      space.close();
+      server.release(space);
       onClose();
     },
   };
 }
 
-/** Has a server of this process listen at an address of a namespace; answers its port. */
-export async function listenIn(libc: Libc, space: Namespace, address: string, server: Server): Promise<number> {
-  const fd = space.enter(libc.tcpSocket);
-  try {
-    libc.bind(fd, address);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+/** Has a server of this process listen at an address of a network; answers its port. */
+export async function listenIn(server: NetworkServer, space: Space, address: string, listener: Server): Promise<number> {
+  const fd = await server.socket(space.id, 'STREAM', { address, port: 0 });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ fd }, () => {
-      server.off('error', reject);
+    listener.once('error', reject);
+    listener.listen({ fd }, () => {
+      listener.off('error', reject);
       resolve();
     });
   });
-  return (server.address() as AddressInfo).port; // it was bound to one
+  return (listener.address() as AddressInfo).port; // it was bound to one
 }
 
 /** Connects without ever waiting: within a host it is done at once, unless the function takes no connections. */
-function connectIn(libc: Libc, space: Namespace, port: number, done: (result: Socket | Error) => void): () => void {
+function connectIn(libc: Libc, server: NetworkServer, space: Space, port: number, done: (result: Socket | Error) => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   let fd: number | undefined;
+  let isWanted = true;
   const drop = (): void => {
+    isWanted = false;
     clearTimeout(timer);
     if (fd !== undefined) closeSync(fd);
     fd = undefined;
   };
-  const look = (pauseMs: number, leftMs: number): void => {
+  const fail = (error: unknown): void => {
+    drop();
+    done(error instanceof Error ? error : new Error(String(error)));
+  };
+  const look = (own: number, pauseMs: number, leftMs: number): void => {
     try {
-      fd ??= space.enter(libc.tcpSocket);
       // The first call sends, and most often brings the answer with it; the second one says so.
-      const isThere = libc.connect(fd, LOOPBACK, port) === 'CONNECTED' || libc.connect(fd, LOOPBACK, port) === 'CONNECTED';
+      const isThere = libc.connect(own, LOOPBACK, port) === 'CONNECTED' || libc.connect(own, LOOPBACK, port) === 'CONNECTED';
       if (!isThere && leftMs > 0) {
-        timer = setTimeout(look, pauseMs, Math.min(pauseMs * 2, LONGEST_PAUSE_MS), leftMs - pauseMs);
+        timer = setTimeout(look, pauseMs, own, Math.min(pauseMs * 2, LONGEST_PAUSE_MS), leftMs - pauseMs);
         return;
       }
       if (!isThere) throw new Error(`connect: nobody took the connection to port ${port} within ${CONNECT_WITHIN_MS / 1000} s`);
     } catch (error) {
-      drop();
-      return done(error instanceof Error ? error : new Error(String(error)));
+      return fail(error);
     }
-    const socket = new Socket({ fd });
     fd = undefined; // the socket's from here on
+    const socket = new Socket({ fd: own });
     socket.setNoDelay(true);
     done(socket);
   };
-  const soon = setImmediate(look, FIRST_PAUSE_MS, CONNECT_WITHIN_MS);
-  return () => {
-    clearImmediate(soon);
-    drop();
-  };
+  server.socket(space.id, 'STREAM').then(
+    (own) => {
+      if (!isWanted) return closeSync(own);
+      fd = own;
+      look(own, FIRST_PAUSE_MS, CONNECT_WITHIN_MS);
+    },
+    (error: unknown) => isWanted && fail(error),
+  );
+  return drop;
 }

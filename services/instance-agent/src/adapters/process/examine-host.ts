@@ -8,8 +8,7 @@ import { chooseNetworks, type NetworkSetting } from '../network/choose-networks.
 import type { NetworkTerms } from '../network/open-networks.ts';
 import { chooseLaunch, type LaunchChoice, type SandboxAsked } from './choose-launch.ts';
 import { claimUids } from './claim-uids.ts';
-import { findProgram } from './find-program.ts';
-import { holdRange } from './hold-file.ts';
+import { claimsFolder, holdRange } from './hold-file.ts';
 import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from './interpreters.ts';
 import { findLauncher } from './launch/program.ts';
@@ -46,7 +45,12 @@ const DEFAULT_SUBNET = '10.213.0.0/16';
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Makes the agent's folders and finds out by trying what this host can do; takes about five short processes. `dataDir` exists and is without links. */
-export async function examineHost(dataDir: string, interpreters: Interpreters, settings: HostSettings): Promise<ExaminedHost> {
+export async function examineHost(
+  dataDir: string,
+  interpreters: Interpreters,
+  settings: HostSettings,
+  onFault: NetworkTerms['onFault'] = () => undefined,
+): Promise<ExaminedHost> {
   const [temporaryRoot, codeRoot] = [join(dataDir, 'tmp'), join(dataDir, 'code')];
   for (const folder of [temporaryRoot, codeRoot]) {
     mkdirSync(folder, { recursive: true });
@@ -64,12 +68,18 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
     claimed?.release();
   };
   try {
-    const chosen = await chooseNetworks(settings.network ?? 'host', networkTermsOf(settings, true));
-    networks = chosen.networks;
     const isLocal = settings.host === undefined || isLoopback(settings.host);
-    const asked = { sandbox, isLocal, cutsNetwork: chosen.launchCuts, uids: claimed } as const;
-    const choice = chooseLaunch(asked, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
-    const abilities = [networks.ability, ...hostAbilities(dataDir, interpreters)];
+    const launchWith = (cutsNetwork: string | undefined): LaunchChoice => {
+      const asked = { sandbox, isLocal, cutsNetwork, uids: claimed } as const;
+      return chooseLaunch(asked, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
+    };
+    const first = launchWith(undefined);
+    const hasWalls = first.launch.walls !== 'NONE';
+    const wish = { setting: settings.network ?? 'auto', hasWalls, isOpen: sandbox === 'none' } as const;
+    const chosen = await chooseNetworks(wish, networkTermsOf(settings, launcher, hasWalls, onFault));
+    networks = chosen.networks;
+    const choice = chosen.launchCuts === undefined ? first : launchWith(chosen.launchCuts);
+    const abilities = [...networks.abilities, ...hostAbilities(dataDir, interpreters)];
     const openPipe = await findPipes();
     const notes = openPipe ? chosen.notes : [...chosen.notes, NO_PIPES];
     return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, openPipe, notes, release };
@@ -79,13 +89,19 @@ export async function examineHost(dataDir: string, interpreters: Interpreters, s
   }
 }
 
-export function networkTermsOf({ subnet, networkAllow, searchPath }: HostSettings, mayForward: boolean): NetworkTerms {
-  const path = `${searchPath ?? DEFAULT_SEARCH_PATH}:/usr/sbin:/usr/bin:/sbin:/bin`;
+function networkTermsOf(
+  { subnet, networkAllow }: HostSettings,
+  launcher: string,
+  ownResolvConf: boolean,
+  onFault: NetworkTerms['onFault'],
+): NetworkTerms {
   return {
+    launcher,
     subnet: subnet ?? DEFAULT_SUBNET,
-    find: (name) => findProgram(path, name),
-    mayForward,
     allowed: networkAllow ?? [],
-    hold: (range) => holdRange(findLauncher(), { kind: 'addresses', ...range }),
+    ownResolvConf,
+    hold: (kind, range) => holdRange(launcher, { kind, ...range }),
+    forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),
+    onFault,
   };
 }

@@ -18,9 +18,9 @@ export type Claim = { readonly kind: string; readonly first: number; readonly co
  * alone: nobody else, above all no function, may make claims. A holder that ends is replaced at once; if another agent was faster this process ends,
  * for what runs here is not its own any more.
  */
-export async function holdRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => void) | undefined> {
-  const path = join(folderOf(folders), claim.kind);
-  let release: (() => void) | undefined;
+export async function holdRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => Promise<void>) | undefined> {
+  const path = join(claimsFolder(folders), claim.kind);
+  let release: (() => Promise<void>) | undefined;
   let isWanted = true;
   const holdAgain = (): void => {
     if (!isWanted) return;
@@ -36,14 +36,15 @@ export async function holdRange(launcher: string, claim: Claim, folders = FOLDER
   release = await hold(launcher, path, claim, holdAgain);
   return (
     release &&
-    (() => {
+    (async () => {
       isWanted = false;
-      release?.();
+      await release?.();
     })
   );
 }
 
-function folderOf(folders: readonly string[]): string {
+/** A folder of the agent's user alone, for what agents of one host share. Throws where there is none. */
+export function claimsFolder(folders: readonly string[] = FOLDERS): string {
   const folder = folders.find(isWritable);
   if (folder === undefined)
     throw new OperatorError(`Neither ${folders.join(' nor ')} can be made: claims on user ids and networks lie there`);
@@ -54,7 +55,12 @@ function folderOf(folders: readonly string[]): string {
 }
 
 /** One holder; undefined if somebody has the claim. `onEnd` is called when it ends after it had it. */
-async function hold(launcher: string, path: string, { first, count }: Claim, onEnd: () => void): Promise<(() => void) | undefined> {
+async function hold(
+  launcher: string,
+  path: string,
+  { first, count }: Claim,
+  onEnd: () => void,
+): Promise<(() => Promise<void>) | undefined> {
   const args = ['--hold', path, String(first), String(count)];
   const holder = spawn(launcher, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
@@ -70,7 +76,12 @@ async function hold(launcher: string, path: string, { first, count }: Claim, onE
   // It must not keep a process alive that has nothing else to do.
   holder.unref();
   for (const stream of [holder.stdin, holder.stdout, holder.stderr]) (stream as unknown as { unref?(): void }).unref?.(); // sockets, which the type hides
-  return () => void holder.stdin.end();
+  return () => {
+    holder.ref();
+    const gone = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
+    holder.stdin.end();
+    return holder.exitCode === null && holder.signalCode === null ? gone : Promise.resolve();
+  };
 }
 
 function isWritable(folder: string): boolean {

@@ -70,6 +70,10 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
   const { platform, own } = variablesOf(host, spec, folder);
   const released = releaseBytes(own);
   const isBoxed = launch.walls === 'BUBBLEWRAP';
+  // Behind what every launcher gets, and what tells of bubblewrap.
+  const firstPlace = isBoxed ? 6 : 5;
+  const { place, resolvConf } = spec.network;
+  const handed = place ? [place.fd, ...(place.ownerFd === undefined ? [] : [place.ownerFd])] : [];
   const [program = '', ...args] = launchWords(launch, command.words, {
     uid,
     codeDir: spec.codeDir,
@@ -78,17 +82,17 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     ...instanceBounds(spec.fn),
     cgroups: isBoxed ? [] : (cgroup?.folders ?? []),
     isAhead: ahead !== undefined && hasPrivateTmp(launch),
+    network: place && { fd: firstPlace, ownerFd: place.ownerFd === undefined ? undefined : firstPlace + 1 },
+    resolvConf,
   });
   const pipes = openOutputs(host, uid);
   const [out, err] = pipes;
-  const child = spec.network.enter(() =>
-    spawn(program, args, {
-      cwd: '/',
-      env: platform,
-      detached: true, // out of reach of a terminal's Ctrl-C
-      stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : [])],
-    }),
-  );
+  const child = spawn(program, args, {
+    cwd: '/',
+    env: platform,
+    detached: true, // out of reach of a terminal's Ctrl-C
+    stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : []), ...handed],
+  });
   closeSinks(pipes);
   child.on('error', () => undefined); // heard again below: unheard it would end the agent
   // Without a descriptor left there are no streams either, which the type does not say.

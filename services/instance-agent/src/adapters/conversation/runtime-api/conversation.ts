@@ -155,7 +155,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
   server.maxConnections = MAX_CONNECTIONS;
   // In the host's network other instances reach this port too. Where each has a user of its own, the kernel knows who is there.
   server.on('connection', (socket) => {
-    if (!guest || (guest.uid !== undefined && network.uidOfPeer(socket) !== guest.uid)) socket.destroy();
+    if (!guest || !network.isWith(socket, guest.uid)) socket.destroy();
   });
   server.on('clientError', (_, socket) => socket.destroy());
   const port = await network.listen(server);

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
 import type { Launch, LaunchTerms } from './launch.ts';
-import { accountsOf, coversFor } from './mount-steps.ts';
+import { coversFor, ownFilesOf } from './mount-steps.ts';
 
 /** bwrap cannot show one tmpfs in three places: each has a part of the room. */
 const EIGHTHS: Readonly<Record<string, number>> = { '/tmp': 6, '/var/tmp': 1, '/dev/shm': 1 };
@@ -32,6 +32,6 @@ export function bubblewrapWords(launch: Launch, terms: LaunchTerms): string[] {
     for (const each of kept) words.push('--ro-bind', each, each);
     if (!(path in EIGHTHS)) words.push('--remount-ro', path);
   }
-  for (const { source, target } of accountsOf(terms)) words.push('--ro-bind', source, target);
+  for (const { source, target } of ownFilesOf(terms)) words.push('--ro-bind', source, target);
   return words;
 }

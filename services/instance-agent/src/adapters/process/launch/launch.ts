@@ -42,6 +42,10 @@ export type LaunchTerms = {
   readonly tmpMb: number;
   /** Folders of cgroups that the process joins first. */
   readonly cgroups: readonly string[];
+  /** The network to start in, and the user namespace that it is of, as descriptors of the launcher; without it the agent's. */
+  readonly network?: { readonly fd: number; readonly ownerFd: number | undefined } | undefined;
+  /** What is seen as `/etc/resolv.conf`; without it the host's. */
+  readonly resolvConf?: string | undefined;
   /** Whether `codeDir` is the folder of all packages, empty but for what is shown later. Only where mounts are private. */
   readonly isAhead?: boolean;
   /** Whether the launcher ends with the program, as it did, and talks on stderr. */
@@ -62,9 +66,13 @@ export function hasPidNamespace({ walls }: Launch): boolean {
 export function launchWords(launch: Launch, words: readonly string[], terms: LaunchTerms): string[] {
   const { launcher, walls } = launch;
   const common = [...limitWords(launch, terms), '--cwd', terms.codeDir, ...(terms.isOnce ? ['--once'] : []), '--', ...words];
-  if (walls === 'BUBBLEWRAP') return [...bubblewrapWords(launch, terms), '--', launcher, '--init', ...common];
+  const { network } = terms;
+  if (walls === 'BUBBLEWRAP') {
+    const inNetwork = network ? [launcher, '--in-network', String(network.fd), String(network.ownerFd ?? 'none')] : [];
+    return [...inNetwork, ...bubblewrapWords(launch, terms), '--', launcher, '--init', ...common];
+  }
   const joined = terms.cgroups.flatMap((folder) => ['--cgroup', folder]);
-  return [launcher, '--parent', String(process.pid), ...joined, ...namespaceWords(launch, terms), ...common];
+  return [launcher, '--parent', String(process.pid), ...joined, ...networkWords(terms), ...namespaceWords(launch, terms), ...common];
 }
 
 function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesses }: LaunchTerms): string[] {
@@ -77,6 +85,11 @@ function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesse
     ...(filters ? ['--filter'] : []),
     ...(keepsChannel ? ['--keep-channel'] : []),
   ];
+}
+
+function networkWords({ network }: LaunchTerms): string[] {
+  if (!network) return [];
+  return ['--network', String(network.fd), ...(network.ownerFd === undefined ? [] : ['--network-owner', String(network.ownerFd)])];
 }
 
 function namespaceWords(launch: Launch, terms: LaunchTerms): string[] {

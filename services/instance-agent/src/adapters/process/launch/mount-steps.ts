@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cover, coversOf, foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
 import { writeAccountFiles } from './account-files.ts';
@@ -29,6 +29,7 @@ export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
     const room = ROOMS.get(cover.path);
     return room === undefined ? shop(covers.indexOf(cover)) : join(shop('room'), room);
   };
+  const files = ownFilesOf(terms);
   mkdirSync(shop('room'));
   const steps = ['--readonly', '--tmpfs', shop('room'), `${terms.tmpMb}m`, '1777'];
   for (const room of [...ROOMS.values(), 'shm']) steps.push('--dir', join(shop('room'), room), '1777');
@@ -40,19 +41,19 @@ export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
       steps.push('--tmpfs', place, '1m', '0755');
     }
     if (cover.path === '/dev') steps.push(...deviceSteps(place, join(shop('room'), 'shm')));
-    steps.push(...keptSteps(cover, place, terms));
+    steps.push(...keptSteps(cover, place, terms, files));
     // What the launcher shows later has to be mounted somewhere.
     const isOpen = terms.isAhead && cover.kept.includes(terms.codeDir);
     if (!isRoom && !isOpen) steps.push('--seal', place);
   }
-  for (const { source, target } of accountsOf(terms)) steps.push('--bind', source, target);
+  for (const { source, target } of files) steps.push('--bind', source, target);
   const bottomUp = [...covers].sort((a, b) => Number(isWithin(terms.folder, a.path)) - Number(isWithin(terms.folder, b.path)));
   for (const cover of bottomUp) steps.push('--bind', placeOf(cover), cover.path);
   return steps;
 }
 
 /** What is put back of a covered folder. */
-function keptSteps(cover: Cover, place: string, terms: LaunchTerms): string[] {
+function keptSteps(cover: Cover, place: string, terms: LaunchTerms, files: readonly OwnFile[]): string[] {
   const inPlace = (path: string): string => place + path.slice(cover.path.length);
   return cover.kept.flatMap((path) => {
     // `/dev/shm` is there already, and everybody's.
@@ -62,7 +63,8 @@ function keptSteps(cover: Cover, place: string, terms: LaunchTerms): string[] {
     const folders = onTheWay.flatMap((each) => ['--dir', inPlace(each), '0755']);
     const target = statSync(path).isDirectory() ? ['--dir', inPlace(path), '0755'] : ['--file', inPlace(path)];
     const isEmpty = terms.isAhead && path === terms.codeDir;
-    return [...folders, ...target, ...(isEmpty ? [] : ['--bind', path, inPlace(path)])];
+    const source = files.find((each) => each.target === path)?.source ?? path;
+    return [...folders, ...target, ...(isEmpty ? [] : ['--bind', source, inPlace(path)])];
   });
 }
 
@@ -80,8 +82,16 @@ export function coversFor(launch: Launch, { codeDir }: LaunchTerms): Cover[] {
   return coversOf(launch.hidden, [...launch.needs, ...nameServers(), codeDir]);
 }
 
-export function accountsOf({ folder, uid }: LaunchTerms): ReturnType<typeof writeAccountFiles> {
-  return uid === undefined ? [] : writeAccountFiles(folder, uid);
+/** A file that is made for the instance, and the place of the host's that it is laid over. */
+export type OwnFile = { readonly source: string; readonly target: string };
+
+export function ownFilesOf({ folder, uid, resolvConf }: LaunchTerms): OwnFile[] {
+  const accounts = uid === undefined ? [] : writeAccountFiles(folder, uid);
+  const [target] = resolvConf === undefined ? [] : nameServers();
+  if (resolvConf === undefined || target === undefined) return accounts;
+  const source = join(folder, 'resolv.conf');
+  writeFileSync(source, resolvConf, { mode: 0o644 });
+  return [...accounts, { source, target }];
 }
 
 /** The file that says who knows names is a link into `/run` on many hosts. */

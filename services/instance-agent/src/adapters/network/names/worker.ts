@@ -1,0 +1,17 @@
+import { parentPort } from 'node:worker_threads';
+import { createForwarder } from './forwarder.ts';
+import { hostServers } from './host-servers.ts';
+
+/** To the thread that answers for names: sockets of a network, or the end of it. */
+export type NamesOrder = { readonly id: number; readonly udpFd: number; readonly tcpFd: number } | { readonly id: number };
+
+const now = (): number => performance.now();
+const forwarder = createForwarder(hostServers(now), now);
+const closers = new Map<number, () => void>();
+parentPort?.on('message', (order: NamesOrder) => {
+  if ('udpFd' in order) closers.set(order.id, forwarder.serve(order));
+  else {
+    closers.get(order.id)?.();
+    closers.delete(order.id);
+  }
+});

@@ -1,0 +1,173 @@
+import { ACK, APPEND, attribute, CREATE, message, nested, text, uint32be } from './message.ts';
+
+// Tables of nftables with chains and rules (linux/netfilter/nf_tables.h). A batch of messages is done as a whole or not at all.
+
+export const NETFILTER_PROTOCOL = 12;
+
+const NF_TABLES = 10;
+const IPV4 = 2;
+const [BATCH_BEGIN, BATCH_END] = [0x10, 0x11] as const;
+const [NEW_TABLE, DELETE_TABLE, NEW_CHAIN, NEW_RULE] = [0, 2, 3, 6] as const;
+const TABLE_NAME = 1;
+const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7 } as const;
+const HOOK = { NUMBER: 1, PRIORITY: 2 } as const;
+const RULE = { TABLE: 1, CHAIN: 2, EXPRESSIONS: 4 } as const;
+const LIST_ELEMENT = 1;
+const EXPRESSION = { NAME: 1, DATA: 2 } as const;
+const DATA = { VALUE: 1, VERDICT: 2 } as const;
+const VERDICT_CODE = 1;
+const META = { TO: 1, KEY: 2 } as const;
+const COMPARE = { FROM: 1, HOW: 2, DATA: 3 } as const;
+const PAYLOAD = { TO: 1, BASE: 2, OFFSET: 3, LENGTH: 4 } as const;
+const BITWISE = { FROM: 1, TO: 2, LENGTH: 3, MASK: 4, XOR: 5 } as const;
+const CONNECTION = { TO: 1, KEY: 2 } as const;
+const IMMEDIATE = { TO: 1, DATA: 2 } as const;
+const [EQUAL, UNEQUAL] = [0, 1] as const;
+const [VERDICT_REGISTER, REGISTER] = [0, 1] as const;
+const NETWORK_HEADER = 1;
+const STATE = 0;
+const [DROP, ACCEPT] = [0, 1] as const;
+const DEVICE_NAME_BYTES = 16;
+
+/** Where packets are looked at: `number` and `priority` as the kernel counts them. */
+export const HOOKS = {
+  INPUT: { type: 'filter', number: 1, priority: 0 },
+  FORWARD: { type: 'filter', number: 2, priority: 0 },
+  LEAVING: { type: 'nat', number: 4, priority: 100 },
+} as const;
+
+/** A part of a rule: it goes on to the next one where it fits. */
+export type Expression = Buffer;
+
+export type TableChain = {
+  readonly name: string;
+  readonly hook: (typeof HOOKS)[keyof typeof HOOKS];
+  readonly rules: readonly Expression[][];
+};
+
+/** Removes a table of this name, if there is one; without `chains` that is all. */
+export function replaceTable(table: string, chains: readonly TableChain[] | undefined): Buffer {
+  const about = text(TABLE_NAME, table);
+  return Buffer.concat([
+    batch(BATCH_BEGIN),
+    of(NEW_TABLE, CREATE, about), // what is not there cannot be removed
+    of(DELETE_TABLE, 0, about),
+    ...(chains ? [of(NEW_TABLE, CREATE, about)] : []),
+    ...(chains ?? []).map(({ name, hook }) =>
+      of(
+        NEW_CHAIN,
+        CREATE,
+        text(CHAIN.TABLE, table),
+        text(CHAIN.NAME, name),
+        nested(CHAIN.HOOK, attribute(HOOK.NUMBER, uint32be(hook.number)), attribute(HOOK.PRIORITY, uint32be(hook.priority))),
+        attribute(CHAIN.POLICY, uint32be(ACCEPT)),
+        text(CHAIN.TYPE, hook.type),
+      ),
+    ),
+    ...(chains ?? []).flatMap(({ name, rules }) =>
+      rules.map((expressions) =>
+        of(
+          NEW_RULE,
+          CREATE | APPEND,
+          text(RULE.TABLE, table),
+          text(RULE.CHAIN, name),
+          nested(RULE.EXPRESSIONS, ...expressions.map((each) => attribute(LIST_ELEMENT | 0x8000, each))),
+        ),
+      ),
+    ),
+    batch(BATCH_END),
+  ]);
+}
+
+/** By the beginning of a device's name, or by all of it. */
+export function device(which: 'IN' | 'OUT', name: string, how: 'BEGINS' | 'BEGINS_NOT' | 'IS'): Expression[] {
+  const key = which === 'IN' ? 6 : 7;
+  const bytes = Buffer.from(name, 'latin1');
+  const value = how === 'IS' ? Buffer.concat([bytes, Buffer.alloc(DEVICE_NAME_BYTES - bytes.length)]) : bytes;
+  return [
+    expression('meta', attribute(META.KEY, uint32be(key)), attribute(META.TO, uint32be(REGISTER))),
+    compare(how === 'BEGINS_NOT' ? UNEQUAL : EQUAL, value),
+  ];
+}
+
+/** By the address of a packet: of a range, as its first address and how many bits all of it have in common. */
+export function address(which: 'SOURCE' | 'DESTINATION', first: Buffer, bits: number): Expression[] {
+  const mask = uint32be(bits === 0 ? 0 : 0xffff_ffff << (32 - bits));
+  return [
+    expression(
+      'payload',
+      attribute(PAYLOAD.TO, uint32be(REGISTER)),
+      attribute(PAYLOAD.BASE, uint32be(NETWORK_HEADER)),
+      attribute(PAYLOAD.OFFSET, uint32be(which === 'SOURCE' ? 12 : 16)),
+      attribute(PAYLOAD.LENGTH, uint32be(4)),
+    ),
+    masked(mask),
+    compare(EQUAL, Buffer.from(first.map((byte, at) => byte & (mask[at] ?? 0)))),
+  ];
+}
+
+/** By what a packet is of its connection. */
+export function connection(...states: readonly (keyof typeof STATES)[]): Expression[] {
+  const mask = Buffer.alloc(4);
+  mask.writeUInt32LE(states.reduce((bits, each) => bits | STATES[each], 0)); // of the host's order
+  return [
+    expression('ct', attribute(CONNECTION.KEY, uint32be(STATE)), attribute(CONNECTION.TO, uint32be(REGISTER))),
+    masked(mask),
+    compare(UNEQUAL, Buffer.alloc(4)),
+  ];
+}
+
+const STATES = { ESTABLISHED: 2, RELATED: 4, NEW: 8 } as const;
+
+export const accept: Expression[] = [verdict(ACCEPT)];
+/** Counted, so that an operator sees what is tried. */
+export const drop: Expression[] = [expression('counter'), verdict(DROP)];
+export const masquerade: Expression[] = [expression('masq')];
+
+function compare(how: number, value: Buffer): Expression {
+  return expression(
+    'cmp',
+    attribute(COMPARE.FROM, uint32be(REGISTER)),
+    attribute(COMPARE.HOW, uint32be(how)),
+    nested(COMPARE.DATA, attribute(DATA.VALUE, value)),
+  );
+}
+
+function masked(mask: Buffer): Expression {
+  return expression(
+    'bitwise',
+    attribute(BITWISE.FROM, uint32be(REGISTER)),
+    attribute(BITWISE.TO, uint32be(REGISTER)),
+    attribute(BITWISE.LENGTH, uint32be(mask.length)),
+    nested(BITWISE.MASK, attribute(DATA.VALUE, mask)),
+    nested(BITWISE.XOR, attribute(DATA.VALUE, Buffer.alloc(mask.length))),
+  );
+}
+
+function verdict(code: number): Expression {
+  return expression(
+    'immediate',
+    attribute(IMMEDIATE.TO, uint32be(VERDICT_REGISTER)),
+    nested(IMMEDIATE.DATA, nested(DATA.VERDICT, attribute(VERDICT_CODE, uint32be(code)))),
+  );
+}
+
+function expression(name: string, ...attributes: readonly Buffer[]): Expression {
+  return Buffer.concat([text(EXPRESSION.NAME, name), nested(EXPRESSION.DATA, ...attributes)]);
+}
+
+function of(what: number, flags: number, ...attributes: readonly Buffer[]): Buffer {
+  return message((NF_TABLES << 8) | what, flags | ACK, begin(IPV4, 0), ...attributes);
+}
+
+function batch(type: number): Buffer {
+  return message(type, 0, begin(0, NF_TABLES));
+}
+
+/** `struct nfgenmsg`. */
+function begin(family: number, resource: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt8(family, 0);
+  bytes.writeUInt16BE(resource, 2);
+  return bytes;
+}

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { type Link, LINK_BITS } from '../../domain/subnet.ts';
+import {
+  addAddress,
+  addDefaultRoute,
+  createPair,
+  findLink,
+  LOOPBACK_INDEX,
+  raise,
+  raiseLoopback,
+  readIndex,
+  ROUTE_PROTOCOL,
+} from './netlink/links.ts';
+import { readAnswers } from './netlink/message.ts';
+import { HOME, type NetworkServer, type Space } from './network-server.ts';
+
+/** Name of an instance's own end. */
+const OWN_DEVICE = 'eth0';
+
+/** Whether a device of the host has gone: it goes by itself a moment after its network, and its name can be given again only then. */
+export function isDeviceGone(device: string): boolean {
+  return !readFileSync('/proc/net/dev', 'latin1').includes(`${device}:`);
+}
+
+/** A network with nothing in it but its loopback, which is on and has more addresses where some are given. */
+export async function makeClosed(server: NetworkServer, addresses: readonly string[] = []): Promise<Space> {
+  const space = await server.make();
+  const more = addresses.filter((address) => !address.startsWith('127.')).map((address) => addAddress(LOOPBACK_INDEX, address, 32));
+  try {
+    await tell(server, space.id, 'loopback', raiseLoopback(), ...more);
+    return space;
+  } catch (error) {
+    server.release(space);
+    throw error;
+  }
+}
+
+/** Ties a new network to the host by a pair of devices, with a default route through the host. The host's end goes with the network. */
+export async function tieToHost(server: NetworkServer, space: Space, { device, hostAddress, ownAddress }: Link): Promise<void> {
+  await tell(server, HOME, `device ${device}`, createPair(device, OWN_DEVICE, space.id));
+  const index = async (where: number, name: string): Promise<number> =>
+    readIndex(await server.netlink(where, ROUTE_PROTOCOL, findLink(name)));
+  const [outer, inner] = await Promise.all([index(HOME, device), index(space.id, OWN_DEVICE)]);
+  await Promise.all([
+    tell(server, HOME, `device ${device}`, addAddress(outer, hostAddress, LINK_BITS), raise(outer, { forwards: true })),
+    tell(
+      server,
+      space.id,
+      `device ${OWN_DEVICE}`,
+      addAddress(inner, ownAddress, LINK_BITS),
+      raise(inner, { forwards: false }),
+      addDefaultRoute(hostAddress),
+    ),
+  ]);
+}
+
+async function tell(server: NetworkServer, where: number, what: string, ...messages: readonly Buffer[]): Promise<void> {
+  readAnswers(what, await server.netlink(where, ROUTE_PROTOCOL, Buffer.concat(messages)));
+}
