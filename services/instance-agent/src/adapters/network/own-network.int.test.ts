@@ -1,32 +1,42 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import type { InstanceNetwork } from '../../ports.ts';
-import { findConnectionOwners } from './connection-owners.ts';
+import { findLauncher } from '../process/launch/program.ts';
 import { type Libc, openLibc } from './libc.ts';
-import { openNamespaces } from './namespaces.ts';
+import { type NetworkServer, openNetworkServer } from './network-server.ts';
 import { ownNetwork } from './own-network.ts';
+import { makeClosed } from './tie-to-host.ts';
 
-const isRoot = process.getuid?.() === 0;
-const mayMake = isRoot && spawnSync('unshare', ['--net', '--', 'true']).status === 0;
+const words = process.getuid?.() === 0 ? ['--net'] : ['--user', '--net'];
+const mayMake = spawnSync('unshare', [...words, '--', 'true']).status === 0;
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
 
-describe('A network of its own', { skip: mayMake ? false : 'only root with CAP_SYS_ADMIN can make one' }, () => {
+describe('A network of its own', { skip: mayMake ? false : 'this user can make none here' }, () => {
   let libc: Libc;
-  let spaces: ReturnType<typeof openNamespaces>;
+  let server: NetworkServer;
   let network: InstanceNetwork;
+  const open = async (): Promise<InstanceNetwork> =>
+    ownNetwork(libc, server, await makeClosed(server), { resolvConf: undefined, onClose: () => undefined });
+  /** A process in it. */
+  const start = (of: InstanceNetwork, ...program: string[]): ChildProcess => {
+    const { fd, ownerFd } = of.place ?? assert.fail('it has a place');
+    const handed = ownerFd === undefined ? [fd] : [fd, ownerFd];
+    const args = ['--in-network', '3', ownerFd === undefined ? 'none' : '4', ...program];
+    return spawn(findLauncher(), args, { stdio: ['ignore', 'pipe', 'inherit', ...handed] });
+  };
   before(async () => {
     libc = await openLibc();
-    spaces = openNamespaces(libc);
-    network = ownNetwork(libc, await findConnectionOwners(), spaces.make(), () => undefined);
+    server = await openNetworkServer(libc, findLauncher());
+    network = await open();
   });
   after(() => {
     network.close();
-    spaces.close();
+    server.close();
   });
 
   it('refuses where nobody listens, later and once', async () => {
@@ -48,9 +58,8 @@ describe('A network of its own', { skip: mayMake ? false : 'only root with CAP_S
       '    print("up", flush=True)',
       '    time.sleep(3600)',
     ].join('\n');
-    const server = network.enter(() => spawn('/usr/bin/python3', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] }));
-    await once(server.stdout, 'data');
-    assert.equal(network.uidOfListener(9000), 0);
+    const listening = start(network, '/usr/bin/python3', '-c', script);
+    await once(listening.stdout ?? assert.fail(), 'data');
     const before = descriptors();
     const connected: Socket[] = [];
     const faults: Error[] = [];
@@ -63,8 +72,8 @@ describe('A network of its own', { skip: mayMake ? false : 'only root with CAP_S
     for (const breakOff of breakOffs) breakOff();
     for (const socket of connected) socket.destroy();
     await eventually(() => descriptors() === before);
-    server.kill('SIGKILL');
-    await once(server, 'exit');
+    listening.kill('SIGKILL');
+    await once(listening, 'exit');
   });
 
   it('gives every port once', async () => {
@@ -74,31 +83,41 @@ describe('A network of its own', { skip: mayMake ? false : 'only root with CAP_S
     assert.equal(await network.takePort(9000), 9000);
   });
 
-  it('is left whatever happens in it, entered one at a time, and not again once it is closed', () => {
-    const other = spaces.make();
-    const here = (): string => readlinkSync('/proc/thread-self/ns/net');
-    const home = here();
-    assert.throws(
-      () => network.enter(() => assert.fail(`in ${here()}`)),
-      (error: Error) => error.message !== `in ${home}`,
+  it('is another one than that of the agent, which never leaves its own, and than those of others', async () => {
+    const other = await open();
+    const seen = await Promise.all(
+      [network, other].map(async (each) => {
+        const child = start(each, '/bin/readlink', '/proc/self/ns/net');
+        const [said] = (await once(child.stdout ?? assert.fail(), 'data')) as [Buffer];
+        return said.toString().trim();
+      }),
     );
-    assert.equal(here(), home);
-    assert.throws(() => network.enter(() => other.enter(() => undefined)), /one network is entered at a time/);
-    assert.equal(here(), home);
-    assert.equal(new Set([home, network.enter(here), other.enter(here)]).size, 3);
+    assert.equal(new Set([readlinkSync('/proc/self/ns/net'), ...seen]).size, 3);
     other.close();
-    assert.throws(() => other.enter(() => undefined), /is over/);
   });
 
-  it('is not worked in by an agent that cannot get back: it ends', () => {
+  it('answers requests that are made at once, each with what it asked for', async () => {
+    const networks = await Promise.all(Array.from({ length: 20 }, open));
+    const places = networks.map(({ place }) => readlinkSync(`/proc/self/fd/${place?.fd}`));
+    assert.equal(new Set(places).size, 20);
+    const before = descriptors();
+    for (const each of networks) each.close();
+    assert.equal(descriptors(), before - 20);
+    await assert.rejects(server.socket(99_999, 'STREAM'), /socket/);
+    await assert.rejects(server.socket(0, 'STREAM', { address: '192.0.2.1', port: 1 }));
+  });
+
+  it('is not worked in by an agent that has lost its server: it ends', () => {
     const lost = `
-      import { openNamespaces } from ${JSON.stringify(new URL('namespaces.ts', import.meta.url).href)};
-      const libc = { newNetwork() {}, raiseLoopback() {}, enterNetwork() { throw new Error('no way'); } };
-      process.on('uncaughtException', () => console.log('went on'));
-      openNamespaces(libc).make();
-      console.log('went on');`;
+      import { openLibc } from ${JSON.stringify(new URL('libc.ts', import.meta.url).href)};
+      import { openNetworkServer } from ${JSON.stringify(new URL('network-server.ts', import.meta.url).href)};
+      import { readFileSync } from 'node:fs';
+      const server = await openNetworkServer(await openLibc(), ${JSON.stringify(findLauncher())});
+      process.kill(Number(readFileSync('/proc/thread-self/children', 'latin1').trim()), 'SIGKILL');
+      setInterval(() => undefined, 1000);
+      setTimeout(() => console.log('went on'), 20_000);`;
     const done = spawnSync(process.execPath, ['--input-type=module', '-e', lost], { encoding: 'utf8' });
     assert.deepEqual([done.status, done.stdout], [71, '']);
-    assert.equal(done.stderr, 'The agent cannot get back into its own network and ends: no way\n');
+    assert.match(done.stderr, /^The agent has lost the networks of its functions and ends: /);
   });
 });
