@@ -29,7 +29,7 @@ enum { MAKE = 1, SOCKET = 2, NETLINK = 3, RELEASE = 4 };
 struct request {
   uint32_t length;
   uint32_t what;
-  /** A descriptor of this process that names a network; 0 for the one of the agent. */
+  /** A descriptor of this process that names a network; 0 for the one it is at home in, which is the agent's unless it is of a user namespace. */
   uint32_t space;
   uint32_t argument;
 };
@@ -40,7 +40,7 @@ struct answer {
   int32_t result;
 };
 
-static int home = -1;
+static int home = -1, is_away;
 static char body[MAX_BODY], said[MAX_BODY];
 
 static void read_whole(void *into, size_t length) {
@@ -80,14 +80,22 @@ static int hand_over(int fd) {
   return sendmsg(DESCRIPTORS_FD, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-/** In a user namespace the agent's own network is out of reach: there is none to go to but those that were made. */
 static int go_to(uint32_t space) {
-  const int fd = space == 0 ? home : (int)space;
-  return setns(fd, CLONE_NEWNET) == 0 ? 0 : -errno;
+  if (space == 0) return 0;
+  if (setns((int)space, CLONE_NEWNET) != 0) return -errno;
+  is_away = 1;
+  return 0;
+}
+
+/** A network lives as long as anybody is in it. */
+static void go_home(void) {
+  if (is_away && setns(home, CLONE_NEWNET) != 0) exit(1);
+  is_away = 0;
 }
 
 static int make(void) {
   if (unshare(CLONE_NEWNET) != 0) return -errno;
+  is_away = 1;
   const int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -errno;
   const int handed = hand_over(fd);
@@ -131,7 +139,14 @@ static void serve(const struct request *request) {
   else if (request->what == SOCKET) result = open_socket(request->space, (int)request->argument, body, request->length);
   else if (request->what == NETLINK) result = ask_kernel(request->space, (int)request->argument, request->length, &answered);
   else if (request->what == RELEASE && request->space > DESCRIPTORS_FD) result = close((int)request->space) == 0 ? 0 : -errno;
+  go_home();
   reply(result, answered);
+}
+
+static int open_own_network(void) {
+  const int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("open", "/proc/self/ns/net");
+  return fd;
 }
 
 /** What it takes to make networks, and nothing else that root may. */
@@ -151,16 +166,18 @@ void serve_networks(int is_user) {
   is_quiet = 1;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail("prctl", "");
   if (is_user) {
-    enter_user_namespace();
+    // Root gets into networks of a namespace below its own without being in that, and needs no ids in it.
+    if (geteuid() != 0) enter_user_namespace();
+    else if (unshare(CLONE_NEWUSER) != 0) fail("namespace", "user");
     const int fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || hand_over(fd) != 0) fail("namespace", "user");
     close(fd);
     // A change of rights has cleared it.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail("prctl", "");
-  } else {
-    home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (home < 0) fail("open", "/proc/self/ns/net");
+    // The agent's own network is out of reach from here on.
+    if (unshare(CLONE_NEWNET) != 0) fail("namespace", "network");
   }
+  home = open_own_network();
   keep_few_rights();
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   reply(0, 0);

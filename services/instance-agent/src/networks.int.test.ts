@@ -1,234 +1,251 @@
+// Who reaches whom, for each network and sandbox, as root. By an ordinary user: networks-ordinary-user.int.test.ts.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type AddressInfo } from 'node:net';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { StopInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { eventually } from '@evenfall/testkit';
 import { openLibc } from './adapters/network/libc.ts';
-import { openNamespaces } from './adapters/network/namespaces.ts';
+import { HOME, type NetworkServer, openNetworkServer, type Space } from './adapters/network/network-server.ts';
+import { message, readAnswers } from './adapters/network/netlink/message.ts';
+import { NETFILTER_PROTOCOL } from './adapters/network/netlink/rules.ts';
 import { listenIn } from './adapters/network/own-network.ts';
-import { tieToHost } from './adapters/network/veth.ts';
+import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/tie-to-host.ts';
 import { findProgram } from './adapters/process/find-program.ts';
+import { findLauncher } from './adapters/process/launch/program.ts';
 import { type Host, startHost } from './testing/host.ts';
+import { listenOn, type Place, probesOf } from './testing/network-probe.ts';
 
 const LEAVES_WITHIN_MS = 60_000;
-const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 const SUBNET = '10.214.0.0/18';
 const OF_SUBNET = /^evf0ad6/;
+const SETTINGS = '/proc/sys/net/ipv4';
 const isRoot = process.getuid?.() === 0;
-
-/** Takes 9000 whatever it is told, and says what comes of connecting to where it is asked to. */
-const WEB = `#!/usr/bin/env python3
-import errno, json, os, socket
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-def dial(host, port):
-    try:
-        socket.create_connection((host, port), 3).close()
-        return 'connected'
-    except socket.timeout:
-        return 'silence'
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def own_address():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(('198.51.100.9', 9))
-            return probe.getsockname()[0]
-        except OSError as error:
-            return errno.errorcode[error.errno]
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = 'HTTP/1.1'
-    def do_POST(self):
-        event = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
-        result = {'pid': os.getpid(), 'port': os.environ['PORT'], 'address': own_address(), 'dialled': [dial(*each) for each in event['dial']]}
-        body = json.dumps(result).encode()
-        self.send_response(200)
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args):
-        pass
-
-HTTPServer((os.environ.get('LISTEN', '127.0.0.1'), 9000), Handler).serve_forever()
-`;
-
-/** A client of Lambda's runtime API in a few lines. */
-const CUSTOM = `#!/usr/bin/env python3
-import os, urllib.request
-api = 'http://%s/2018-06-01/runtime/invocation/' % os.environ['AWS_LAMBDA_RUNTIME_API']
-while True:
-    with urllib.request.urlopen(api + 'next') as event:
-        id, body = event.headers['Lambda-Runtime-Aws-Request-Id'], event.read()
-    urllib.request.urlopen(api + id + '/response', data=body)
-`;
-
-type Seen = { readonly pid: number; readonly port: string; readonly address: string; readonly dialled: string[] };
-type Place = readonly [host: string, port: number];
+const noPrivate = await reasonToSkip('private', 'process');
+const METADATA: Place = ['169.254.169.254', 80];
+const ELSEWHERE: Place = ['192.168.78.1', 80];
 
 const hostAddress = Object.values(networkInterfaces())
   .flatMap((each) => each ?? [])
   .find(({ internal, family, address }) => !internal && family === 'IPv4' && !address.startsWith('10.21'))?.address;
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
 const devices = (): string[] => readdirSync('/sys/class/net').filter((name) => OF_SUBNET.test(name));
-const listenOn = async (host: string): Promise<Server & { readonly place: Place }> => {
-  const server = createServer((socket) => socket.on('error', () => undefined).end());
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  return Object.assign(server, { place: [host, (server.address() as AddressInfo).port] as const }); // it listens on a port
+/** Network namespaces in which there is a process. */
+const networks = (): number => {
+  const links = readdirSync('/proc').flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) ? [readlinkSync(`/proc/${pid}/ns/net`)] : [];
+    } catch {
+      return []; // it has gone
+    }
+  });
+  return new Set(links).size;
 };
-const forwarding = isRoot ? readFileSync(FORWARDING, 'latin1') : '';
+/** What passes packets on, and what the host as a whole does. */
+const forwarding = (): string[] =>
+  ['ip_forward', ...readdirSync(`${SETTINGS}/conf`).map((device) => `conf/${device}/forwarding`)]
+    .filter((file) => !/evf|evtest/.test(file))
+    .map((file) => `${file} ${readFileSync(`${SETTINGS}/${file}`, 'latin1').trim()}`);
+
+/** Networks of the test's own, for peers outside. */
+let outer: NetworkServer;
+const before0 = isRoot ? forwarding() : [];
+before(async () => {
+  if (isRoot) outer = await openNetworkServer(await openLibc(), findLauncher(), 'HOST');
+});
 after(() => {
-  if (isRoot && readFileSync(FORWARDING, 'latin1') !== forwarding) writeFileSync(FORWARDING, forwarding);
+  outer?.close();
+  if (isRoot) assert.deepEqual(forwarding(), before0, 'what was switched on is off again');
 });
 
-for (const network of ['none', 'private'] as const) {
+/** A peer behind a device of the host's, in a network of its own. */
+async function openPeer(device: string, hostSide: string, address: string) {
+  await eventually(() => isDeviceGone(device), LEAVES_WITHIN_MS); // of a test before
+  const space = await makeClosed(outer);
+  await tieToHost(outer, space, { device, hostAddress: hostSide, ownAddress: address, release: () => undefined });
+  writeFileSync(`${SETTINGS}/conf/${device}/forwarding`, '0'); // as devices of a host are that is no router
+  const callers: (string | undefined)[] = [];
+  const server = createServer((socket) => {
+    callers.push(socket.remoteAddress);
+    socket.on('error', () => undefined).end();
+  });
+  const port = await listenIn(outer, space, address, server);
+  return {
+    place: [address, port] as const,
+    callers,
+    space,
+    close() {
+      server.close();
+      outer.release(space);
+    },
+  };
+}
+
+/** Tables of nf_tables, as the kernel lists them. */
+async function tables(): Promise<string[]> {
+  const asked = message((10 << 8) | 1, 0x300, Buffer.of(2, 0, 0, 0));
+  return readAnswers('tables', await outer.netlink(HOME, NETFILTER_PROTOCOL, asked)).flatMap(({ body }) =>
+    [...body.toString('latin1').matchAll(/evenfall_[0-9_]+/g)].map(([name]) => name),
+  );
+}
+
+for (const network of ['auto', 'none', 'host'] as const) {
   for (const sandbox of ['process', 'bubblewrap'] as const) {
     describe(`Functions with network ${network} in sandbox ${sandbox}`, { skip: await reasonToSkip(network, sandbox) }, () => {
       let host: Host;
+      let probes: ReturnType<typeof probesOf>;
+      let outside: Awaited<ReturnType<typeof openPeer>>;
+      let allowed: typeof outside;
       before(async () => {
-        host = await startHost({ network, sandbox, subnet: SUBNET });
+        outside = await openPeer('evtest0', '198.51.100.1', '198.51.100.2');
+        allowed = await openPeer('evtest1', '192.168.77.1', '192.168.77.2');
+        host = await startHost({ network, sandbox, subnet: SUBNET, networkAllow: ['192.168.77.0/30'] });
+        probes = probesOf(host);
       });
-      after(() => host.dispose());
-      const web = (fn: Partial<FunctionMessage> = {}) => host.start({ runtime: 'web', ...fn }, { bootstrap: WEB });
-      const ask = async (instance: string, ...dial: readonly Place[]): Promise<Seen> => {
-        const ended = await host.ended(host.run(instance, { dial }));
-        assert.equal(ended.statusCode, 200, ended.error.toString());
-        return JSON.parse(ended.result.toString()) as Seen; // what the function above answers
-      };
-      const leave = async (instance: string): Promise<void> => {
-        host.send({ stopInstances: [{ ...StopInstance.create(), instanceId: instance }] });
-        await host.gone(instance);
-      };
+      after(async () => {
+        await host.dispose();
+        for (const peer of [outside, allowed]) peer.close();
+      });
+      const by = <T>(of: Record<typeof network, T>): T => of[network];
 
-      it('have port 9000 each, on a loopback of their own', async () => {
-        const instances = await Promise.all([web(), web(), web()]);
-        const seen = await Promise.all(instances.map((each) => ask(each)));
-        assert.deepEqual(
-          seen.map(({ port }) => port),
-          ['9000', '9000', '9000'],
-        );
-        const again = await Promise.all(instances.map((each) => ask(each)));
-        assert.deepEqual(
-          again.map(({ pid }) => pid),
-          seen.map(({ pid }) => pid),
-        );
-        await Promise.all(instances.map(leave));
+      it('have the port they want, on a loopback of their own where they have one', async () => {
+        const instances = await Promise.all([probes.web(), probes.web(), probes.web()]);
+        const ports = (await Promise.all(instances.map((each) => probes.ask(each)))).map(({ port }) => port);
+        assert.equal(new Set(ports).size, by({ auto: 1, none: 1, host: 3 }));
+        await Promise.all(instances.map(probes.leave));
       });
 
       it('speak to their runtime API', async () => {
-        const instance = await host.start({ runtime: 'custom', handler: 'h' }, { bootstrap: CUSTOM });
+        const instance = await probes.custom();
         for (const n of [1, 2]) assert.equal((await host.ended(host.run(instance, { n }))).result.toString(), `{"n":${n}}`);
-        await leave(instance);
+        await probes.leave(instance);
       });
 
-      it('reach nothing of the host, neither on its loopback nor on its addresses', async () => {
+      it('reach what they are to reach, and nothing else', async () => {
         assert.ok(hostAddress, 'this host has an address');
-        const [near, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress)];
-        const instance = await web();
-        const { dialled } = await ask(instance, near.place, far.place);
-        await leave(instance);
-        assert.deepEqual(dialled, ['ECONNREFUSED', network === 'none' ? 'ENETUNREACH' : 'silence']);
-        for (const server of [near, far]) server.close();
+        // The platform's door is on the host's loopback, as the first of these.
+        const [door, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress)];
+        const other = await probes.web({ environment: { LISTEN: '0.0.0.0' } });
+        const { address, port } = await probes.ask(other, { hold: 'evenfall-test-of-another' });
+        const held = createServer().listen('\0evenfall-test-of-the-host');
+        try {
+          const instance = await probes.web();
+          const places = [door.place, far.place, outside.place, allowed.place, METADATA, ELSEWHERE] as const;
+          const seen = await probes.ask(instance, {
+            dial: [...places, [by({ auto: address, none: '127.0.0.1', host: '127.0.0.1' }), Number(port)]],
+            abstract: ['evenfall-test-of-another', 'evenfall-test-of-the-host'],
+          });
+          const [isOpen, no, gone] = ['connected', 'silence', 'ENETUNREACH'];
+          // In a network of its own the port of another is its own server's on the loopback.
+          assert.deepEqual(
+            seen.dialled.slice(0, 4),
+            by({
+              auto: ['ECONNREFUSED', no, isOpen, isOpen],
+              none: ['ECONNREFUSED', gone, gone, gone],
+              host: [isOpen, isOpen, isOpen, isOpen],
+            }),
+          );
+          if (network !== 'host') assert.deepEqual(seen.dialled.slice(4, 6), by({ auto: [no, no], none: [gone, gone], host: [] }));
+          if (network !== 'none') assert.equal(seen.dialled[6], by({ auto: no, none: '', host: isOpen }));
+          assert.deepEqual(seen.abstract, network === 'host' ? [isOpen, isOpen] : ['ECONNREFUSED', 'ECONNREFUSED']);
+          assert.deepEqual([door.callers.length, far.callers.length], network === 'host' ? [1, 1] : [0, 0]);
+          // In the name of the host, by the address on the way there.
+          if (network === 'auto') assert.deepEqual([outside.callers, allowed.callers], [['198.51.100.1'], ['192.168.77.1']]);
+          await probes.leave(instance);
+        } finally {
+          held.close();
+          for (const each of [door, far]) each.close();
+          await probes.leave(other);
+        }
       });
 
-      it('leave no descriptor and no device behind', async () => {
+      it('look up names where there is a way out, by both ways to ask', async () => {
+        const instance = await probes.web();
+        const own = '127.0.0.1';
+        const seen = await probes.ask(instance, {
+          names: [
+            [own, 'udp'],
+            [own, 'tcp'],
+          ],
+        });
+        if (network === 'auto') {
+          assert.deepEqual(seen.names, ['answered', 'answered']);
+          assert.match(seen.resolv, /^nameserver 127\.0\.0\.1\n/);
+        } else assert.equal(seen.resolv, readFileSync('/etc/resolv.conf', 'latin1'));
+        if (network === 'none') assert.deepEqual(seen.names, ['ECONNREFUSED', 'ECONNREFUSED']);
+        await probes.leave(instance);
+      });
+
+      it('leave no descriptor, no device and no network behind', { skip: network === 'host' }, async () => {
         const rounds = async (count: number): Promise<void> => {
           for (let at = 0; at < count; at += 5) {
-            const kinds = [{ runtime: 'web' }, { runtime: 'custom', handler: 'h' }] as const;
-            const five = await Promise.all(
-              Array.from({ length: 5 }, (_, index) =>
-                host.start(kinds[index % 2] ?? kinds[0], { bootstrap: index % 2 === 0 ? WEB : CUSTOM }),
-              ),
-            );
-            for (const each of five) assert.equal((await host.ended(host.run(each, { dial: [] }))).statusCode, 200);
-            await Promise.all(five.map(leave));
+            const five = await Promise.all(Array.from({ length: 5 }, (_, index) => (index % 2 === 0 ? probes.web() : probes.custom())));
+            for (const each of five) assert.equal((await host.ended(host.run(each, {}))).statusCode, 200);
+            await Promise.all(five.map(probes.leave));
           }
         };
         const hasSettled = (): boolean => devices().length <= 2; // two are kept ready
         await rounds(5); // what is kept from the first start on
         await eventually(hasSettled, LEAVES_WITHIN_MS);
-        const settled = descriptors();
-        await rounds(50);
+        const [settled, spaces] = [descriptors(), networks()];
+        await rounds(network === 'auto' && sandbox === 'process' ? 200 : 50);
         await eventually(hasSettled, LEAVES_WITHIN_MS);
-        await eventually(() => descriptors() <= settled + 2, LEAVES_WITHIN_MS);
+        await eventually(() => descriptors() <= settled + 2 && networks() <= spaces, LEAVES_WITHIN_MS);
+        if (network === 'auto') assert.equal((await tables()).filter((name) => name.startsWith('evenfall_10_214')).length, 1);
       });
     });
   }
 }
 
-describe('A way out', { skip: await reasonToSkip('private', 'process') }, () => {
-  let host: Host;
-  before(async () => {
-    host = await startHost({ network: 'private', subnet: SUBNET, networkAllow: ['192.168.77.0/30'] });
-  });
-  after(() => host.dispose());
-  const ask = async (instance: string, ...dial: readonly Place[]): Promise<Seen> =>
-    JSON.parse((await host.ended(host.run(instance, { dial }))).result.toString()) as Seen;
-  const open = () => host.start({ runtime: 'web', environment: { LISTEN: '0.0.0.0' } }, { bootstrap: WEB });
-  /** Packets that the rules have dropped, of each. */
-  const dropped = (): number[] => {
-    const rules = execFileSync('nft', ['list', 'table', 'ip', 'evenfall_10_214_0_0'], { encoding: 'utf8' });
-    return [...rules.matchAll(/counter packets (\d+)/g)].map(([, count]) => Number(count));
-  };
-
-  it('leads to no other instance', async () => {
-    const [one, other] = await Promise.all([open(), open()]);
-    const { address } = await ask(other);
-    assert.match(address, /^10\.214\./);
-    await fetch(`http://${address}:9000/event-invoke`, { method: 'POST', body: '{"dial":[]}' }).then((response) => response.text());
-    const before = dropped()[0] ?? 0;
-    assert.deepEqual((await ask(one, [address, 9000])).dialled, ['silence']);
-    assert.ok((dropped()[0] ?? 0) > before);
-  });
-
-  it('leads outside in the name of the host, and not back in', async () => {
-    const libc = await openLibc();
-    const spaces = openNamespaces(libc);
-    const outside = spaces.make();
-    const link = { device: 'evtest0', hostAddress: '192.168.77.1', ownAddress: '192.168.77.2', release: () => undefined };
-    await tieToHost(findProgram('/usr/sbin:/usr/bin:/sbin:/bin', 'ip') ?? '', outside, link);
-    const callers: (string | undefined)[] = [];
-    const server = createServer((socket) => {
-      callers.push(socket.remoteAddress);
-      socket.on('error', () => undefined).end();
-    });
-    const port = await listenIn(libc, outside, link.ownAddress, server);
+describe('A way out', { skip: noPrivate }, () => {
+  it('leads not back in, whatever comes from outside, and makes no router of the host', async (context) => {
+    const outside = await openPeer('evtest0', '198.51.100.1', '198.51.100.2');
+    const beyond = await openPeer('evtest1', '192.168.77.1', '192.168.77.2');
+    context.after(() => [outside, beyond].forEach((each) => each.close()));
+    // Both are ways to somewhere that was opened: agents have them pass packets on.
+    const host = await startHost({ network: 'private', subnet: SUBNET, networkAllow: ['198.51.100.0/30', '192.168.77.0/30'] });
     try {
-      const instance = await open();
-      const metadata = ['169.254.169.254', 80] as const;
-      const { address, dialled } = await ask(instance, [link.ownAddress, port], metadata, ['192.168.78.1', port]);
-      // The second is a cloud's metadata, the third a private network that nobody has opened.
-      assert.deepEqual([dialled, callers], [['connected', 'silence', 'silence'], [link.hostAddress]]);
-      await assert.rejects(
-        startHost({ network: 'private', subnet: '192.168.76.0/22' }),
-        /in use: this host reaches 192\.168\.77\.0\/30 by evtest0/,
-      );
-      const before = dropped()[1] ?? 0;
-      const caller = outside.enter(() =>
-        spawn('/usr/bin/python3', ['-c', `import socket; socket.create_connection(("${address}", 9000), 2)`]),
-      );
-      const [code] = (await once(caller, 'exit')) as [number];
-      assert.equal(code, 1);
-      assert.ok((dropped()[1] ?? 0) > before);
+      const probes = probesOf(host);
+      const instance = await probes.web({ environment: { LISTEN: '0.0.0.0' } });
+      const { address, dialled } = await probes.ask(instance, { dial: [outside.place] });
+      assert.deepEqual(dialled, ['connected']);
+      assert.match(address, /^10\.214\./);
+      const server = await fetch(`http://${address}:9000/event-invoke`, { method: 'POST', body: '{}' });
+      assert.equal(server.status, 200, 'this host gets to its instances');
+      assert.deepEqual(await callsFrom(outside.space, [address, 9000]), 'no');
+      assert.deepEqual(await callsFrom(outside.space, beyond.place), 'no');
     } finally {
-      server.close();
-      outside.close();
-      spaces.close();
+      await host.dispose();
     }
+  });
+
+  it('is not where the host has other ways to the same addresses', async (context) => {
+    const peer = await openPeer('evtest0', '192.168.77.1', '192.168.77.2');
+    context.after(peer.close);
+    await assert.rejects(
+      startHost({ network: 'private', subnet: '192.168.76.0/22' }),
+      /in use: this host reaches 192\.168\.77\.0\/30 by evtest0/,
+    );
+  });
+
+  it('is found by a device that comes later', async (context) => {
+    const host = await startHost({ network: 'private', subnet: SUBNET, networkAllow: ['192.168.77.0/30'] });
+    context.after(() => host.dispose());
+    const probes = probesOf(host);
+    const peer = await openPeer('evtest1', '192.168.77.1', '192.168.77.2');
+    context.after(peer.close);
+    const instance = await probes.web();
+    await eventually(async () => (await probes.ask(instance, { dial: [peer.place] })).dialled[0] === 'connected', LEAVES_WITHIN_MS);
   });
 
   it('is nothing that a killed agent leaves in the way', async () => {
     const subnet = '10.215.0.0/22';
-    const rules = (): string => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' });
     const left = (): string[] => readdirSync('/sys/class/net').filter((name) => name.startsWith('evf0ad7'));
+    const rules = async (): Promise<number> => (await tables()).filter((name) => name === 'evenfall_10_215_0_0').length;
     const holder = spawn(process.execPath, [fileURLToPath(new URL('testing/hold-network.ts', import.meta.url)), subnet]);
     holder.stderr.pipe(process.stderr);
     const [said] = (await once(holder.stdout, 'data')) as [Buffer];
@@ -238,53 +255,68 @@ describe('A way out', { skip: await reasonToSkip('private', 'process') }, () => 
     await eventually(() => left().length === 1, LEAVES_WITHIN_MS);
     process.kill(Number(said.toString()), 'SIGKILL');
     await eventually(() => left().length === 0, LEAVES_WITHIN_MS);
-    assert.match(rules(), /evenfall_10_215_0_0/);
+    assert.equal(await rules(), 1);
     const next = await startHost({ network: 'private', subnet });
-    assert.equal([...rules().matchAll(/evenfall_10_215_0_0/g)].length, 1);
+    assert.equal(await rules(), 1);
     await next.dispose();
-    assert.doesNotMatch(rules(), /evenfall_10_215_0_0/);
+    assert.equal(await rules(), 0);
+    assert.deepEqual(forwarding(), before0, 'what the killed one switched on is off again');
   });
 });
 
 describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
-  it('without the right to does not begin, and says which', () => {
-    const doctor = fileURLToPath(new URL('doctor.ts', import.meta.url));
+  /** On a machine where nothing is installed that makes networks. */
+  const examine = (network: string | undefined, ...rights: string[]) => {
     const dataDir = mkdtempSync(join(tmpdir(), 'evenfall-doctor-'));
     chmodSync(dataDir, 0o711); // without mounts functions have to get to their code
-    const examine = (network: string, ...rights: string[]) =>
-      spawnSync('setpriv', [...rights, '--', process.execPath, doctor], {
-        encoding: 'utf8',
-        env: {
-          PATH: process.env['PATH'],
-          EVENFALL_AGENT_PYTHON: '/usr/bin/python3',
-          EVENFALL_AGENT_DATA_DIR: dataDir,
-          EVENFALL_AGENT_NETWORK: network,
-          EVENFALL_AGENT_SUBNET: SUBNET,
-        },
-      });
     try {
-      const [no, none] = [examine('private', '--bounding-set=-sys_admin'), examine('none', '--bounding-set=-sys_admin')];
-      assert.deepEqual([no.status, none.status], [1, 1]);
-      assert.match(no.stderr, /^EVENFALL_AGENT_NETWORK is private, which does not work here: .*(CAP_SYS_ADMIN|is not installed)/);
-      assert.match(
-        none.stderr,
-        /^EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks \(.*CAP_SYS_ADMIN.*\) nor the sandbox/,
-      );
-      const half = examine('private', '--bounding-set=-net_admin');
-      assert.equal(half.status, 1);
-      assert.match(half.stderr, /^EVENFALL_AGENT_NETWORK is private, which does not work here: /);
-      const host = examine('host', '--bounding-set=-sys_admin');
-      assert.equal(host.status, 0, host.stderr);
-      assert.match(
-        host.stdout,
-        /✗ own-network {3,}functions share the host’s network; private does not work here: .*; none does not work here: /,
+      return spawnSync(
+        findProgram('/usr/bin:/bin', 'setpriv') ?? '',
+        [...rights, '--', process.execPath, fileURLToPath(new URL('doctor.ts', import.meta.url))],
+        {
+          encoding: 'utf8',
+          env: {
+            PATH: '/nowhere',
+            EVENFALL_AGENT_PYTHON: '/usr/bin/python3',
+            EVENFALL_AGENT_DATA_DIR: dataDir,
+            EVENFALL_AGENT_SUBNET: SUBNET,
+            ...(network === undefined ? {} : { EVENFALL_AGENT_NETWORK: network }),
+          },
+        },
       );
     } finally {
       rmSync(dataDir, { recursive: true, force: true });
     }
+  };
+  const [noMounts, noDevices] = ['--bounding-set=-sys_admin', '--bounding-set=-net_admin'];
+
+  it('without the right to what was asked for does not begin, and says which', () => {
+    for (const right of [noMounts, noDevices]) {
+      const { status, stderr } = examine('private', right);
+      assert.equal(status, 1);
+      assert.match(stderr, /^EVENFALL_AGENT_NETWORK is private, which does not work here: /);
+    }
+    const none = examine('none', noMounts);
+    assert.equal(none.status, 1);
+    assert.match(
+      none.stderr,
+      /^EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks \(.*CAP_SYS_ADMIN.*\) nor the sandbox/,
+    );
   });
 
-  it('does not begin with addresses that the host has other ways to, or that are nobody’s to take', async () => {
+  it('takes the best there is where nothing was asked for, and says what is missing', { skip: noPrivate }, () => {
+    const best = examine(undefined);
+    assert.match(best.stdout, /✓ own-network .*with a way out through this host/, best.stderr);
+    assert.match(best.stdout, /✓ way-out/);
+    const closed = examine(undefined, noDevices);
+    assert.match(closed.stdout, /✓ own-network .*nothing in it but its loopback/, closed.stderr);
+    assert.match(closed.stdout, /✗ way-out .*functions reach nothing outside: /);
+    const shared = examine(undefined, noMounts);
+    assert.match(shared.stdout, /✗ own-network .*share the host’s network.*CAP_SYS_ADMIN/, shared.stderr);
+    assert.match(examine('host').stdout, /✗ own-network .*EVENFALL_AGENT_NETWORK is host/);
+  });
+
+  it('does not begin with addresses that are nobody’s to take', async () => {
     for (const [subnet, fault] of [
       ['10.213.0.1/16', /does not begin with its first address/],
       ['8.8.0.0/16', /is in none of 10\.0\.0\.0\/8/],
@@ -298,13 +330,25 @@ describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
   });
 });
 
-async function reasonToSkip(network: 'none' | 'private', sandbox: 'process' | 'bubblewrap'): Promise<string | false> {
+/** What comes of a call from a peer's network. */
+async function callsFrom(space: Space, [address, port]: Place): Promise<'yes' | 'no'> {
+  const script = `import socket; socket.create_connection(("${address}", ${port}), 2)`;
+  // Routed by the host, as a neighbour on the link may try.
+  const caller = spawn(findLauncher(), ['--in-network', '3', 'none', '/usr/bin/python3', '-c', script], {
+    stdio: ['ignore', 'ignore', 'ignore', space.fd],
+  });
+  const [code] = (await once(caller, 'exit')) as [number];
+  return code === 0 ? 'yes' : 'no';
+}
+
+async function reasonToSkip(network: 'auto' | 'none' | 'private' | 'host', sandbox: 'process' | 'bubblewrap'): Promise<string | false> {
   if (!isRoot) return 'only root can make networks';
   try {
     const host = await startHost({ network, sandbox, subnet: SUBNET });
     const found = host.agent.abilities.find(({ name }) => name === 'own-network');
     await host.dispose();
-    return found?.detail.startsWith('every instance has a network of its own') ? false : `here ${found?.detail}`;
+    if (network === 'host' || found?.detail.startsWith('every instance has a network of its own')) return false;
+    return `here ${found?.detail}`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -16,7 +16,7 @@ export const HOME = 0;
 
 /** The launcher as a process that makes networks and works in them; native/README.md describes what is said. Answers come in the order of requests. */
 export type NetworkServer = {
-  /** A descriptor of the user namespace that its networks are of; undefined as root. */
+  /** A descriptor of the user namespace that its networks are of, which has to be entered first; undefined as root. */
   readonly ownerFd: number | undefined;
   make(): Promise<Space>;
   /** A socket of IPv4 in a network, for ever; at an address of it if one is given. Whoever gets it closes it. */
@@ -41,9 +41,11 @@ const OS_ERROR = 71;
 type Answer = { readonly result: number; readonly body: Buffer; readonly fd: number };
 type Waiting = { readonly call: string; readonly brings: boolean; resolve(answer: Answer): void; reject(error: unknown): void };
 
-/** Throws in words where networks cannot be made here. If the server is killed later this process ends: functions could not be talked to any more. */
-export async function openNetworkServer(libc: Libc, launcher: string): Promise<NetworkServer> {
-  const isUser = process.geteuid?.() !== 0;
+/**
+ * Throws in words where networks cannot be made here. Within a user namespace it takes fewer rights, and networks have no way to the host's. If the server is killed later this process ends: functions could not be talked to any more.
+ */
+export async function openNetworkServer(libc: Libc, launcher: string, within: 'HOST' | 'USER_NAMESPACE'): Promise<NetworkServer> {
+  const isUser = within === 'USER_NAMESPACE';
   const [descriptors, theirs] = libc.socketPair();
   const child = startServer(launcher, isUser, theirs);
   closeSync(theirs);
@@ -52,10 +54,15 @@ export async function openNetworkServer(libc: Libc, launcher: string): Promise<N
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
   let isWanted = true;
   const waiting: Waiting[] = [];
+  /** It must not keep a process alive that waits for nothing. */
+  const rest = (): void => {
+    child.unref();
+    stream.unref();
+  };
   // Each descriptor is taken with its answer, whoever waits for what comes after it.
   onAnswers(stream, (result, body) => {
     const next = waiting.shift();
-    if (waiting.length === 0) stream.unref();
+    if (waiting.length === 0) rest();
     if (!next) return;
     if (result < 0) return next.reject(systemError(next.call, -result));
     try {
@@ -75,7 +82,8 @@ export async function openNetworkServer(libc: Libc, launcher: string): Promise<N
     closeSync(descriptors);
   };
   const answered = (call: string, brings: boolean): Promise<Answer> => {
-    stream.ref(); // it must not keep a process alive that waits for nothing
+    child.ref();
+    stream.ref();
     return new Promise((resolve, reject) => waiting.push({ call, brings, resolve, reject }));
   };
   const ask = (call: string, brings: boolean, what: number, space: number, argument: number, body = NOTHING): Promise<Answer> => {
@@ -88,18 +96,19 @@ export async function openNetworkServer(libc: Libc, launcher: string): Promise<N
   let ownerFd: number | undefined;
   try {
     const { fd } = await Promise.race([answered('start', isUser), ended.then((error) => Promise.reject(error))]);
-    if (isUser) ownerFd = fd;
+    if (isUser && process.geteuid?.() !== 0) ownerFd = fd;
+    else if (isUser) closeSync(fd); // root gets into networks of a namespace below its own as it is
   } catch (error) {
     close();
     throw error;
   }
   void ended.then((error) => {
     for (const each of waiting.splice(0)) each.reject(error);
+    rest();
     if (!isWanted) return;
     writeSync(2, `The agent has lost the networks of its functions and ends: ${error.message}\n`);
     process.exit(OS_ERROR);
   });
-  child.unref();
   (child.stderr as unknown as { unref?(): void } | null)?.unref?.(); // a socket, which the type hides
   return {
     ownerFd,

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { connect, createServer, type Socket } from 'node:net';
 import type { InstanceNetwork } from '../../ports.ts';
 import type { NetworkServer, Space } from './network-server.ts';
@@ -11,6 +12,18 @@ export async function tryLoopback(network: InstanceNetwork): Promise<void> {
     (server) => network.listen(server),
     (port, done) => void network.connect(port, done),
   );
+}
+
+/** Starts a process in a network, as functions are. Throws if that does not work. */
+export async function tryStart(launcher: string, { place }: InstanceNetwork): Promise<void> {
+  if (!place) return;
+  const { fd, ownerFd } = place;
+  const words = ['--in-network', '3', ownerFd === undefined ? 'none' : '4', '/bin/sh', '-c', ':'];
+  const child = spawn(launcher, words, { cwd: '/', env: {}, stdio: ['ignore', 'ignore', 'pipe', fd, ownerFd ?? 'ignore'] });
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const code = await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
+  if (code !== 0) throw new Error(`no process can be started in one (CAP_SYS_ADMIN): ${said.trim()}`);
 }
 
 /** Connects from the host to an instance's end of its link: its packets and their answers find their way. Throws if they do not. */

@@ -7,7 +7,7 @@ import { type Libc, openLibc } from './libc.ts';
 import { type HostNames, readHostNames } from './names/host-servers.ts';
 import { NAMES_ADDRESS, openNames } from './names/names.ts';
 import { type NetworkServer, openNetworkServer, type Space } from './network-server.ts';
-import { tryLink, tryLoopback } from './network-trial.ts';
+import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
 import { isDeviceGone, makeClosed, tieToHost } from './tie-to-host.ts';
@@ -41,10 +41,18 @@ type Undo = (() => void | Promise<void>)[];
 /** Networks with nothing in them but their loopback, one for each instance. Throws in words where they cannot be made. */
 export function openClosedNetworks({ launcher }: Pick<NetworkTerms, 'launcher'>): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
-    const { libc, server } = await open(launcher, undo);
+    const isRoot = process.geteuid?.() === 0;
+    // Without CAP_NET_ADMIN root has it in a user namespace alone.
+    const opened = isRoot ? await open(launcher, 'HOST', undo).catch(() => undefined) : undefined;
+    const { libc, server } = opened ?? (await open(launcher, 'USER_NAMESPACE', undo));
     const make = async () => ownNetwork(libc, server, await makeClosed(server), { resolvConf: undefined, onClose: () => undefined });
     const first = await make();
-    await tryLoopback(first).finally(first.close);
+    try {
+      await tryLoopback(first);
+      await tryStart(launcher, first);
+    } finally {
+      first.close();
+    }
     return { networks: networksOf(make, 'every instance has a network of its own, with nothing in it but its loopback', undo), notes: [] };
   });
 }
@@ -54,7 +62,7 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
   return undoing(async (undo) => {
     subnetOf(terms.subnet); // what cannot be read is said first, whatever else is missing
     if (process.geteuid?.() !== 0) throw new Error('a way out takes root with CAP_NET_ADMIN');
-    const { libc, server } = await open(terms.launcher, undo);
+    const { libc, server } = await open(terms.launcher, 'HOST', undo);
     const share = await claimSubnet(terms.subnet, terms.hold);
     undo.push(share.release);
     const wayOut = await openWayOut(server, share, { ...terms, forwardingFile: terms.forwardingFile() });
@@ -78,7 +86,6 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     const make = async (): Promise<InstanceNetwork | StartFault> => {
       const link = links.take(isDeviceGone);
       if (!link) return { statusCode: 449, message: 'Every address of this host’s agent is taken: EVENFALL_AGENT_SUBNET' };
-      await wayOut.renew();
       const { space, endNames } = await tied(link);
       return ownNetwork(libc, server, space, {
         resolvConf: terms.ownResolvConf ? resolvConfText(readHostNames()) : undefined,
@@ -103,12 +110,17 @@ function resolvConfText({ manner }: HostNames): string {
   return [`nameserver ${NAMES_ADDRESS}`, ...manner, ''].join('\n');
 }
 
-async function open(launcher: string, undo: Undo) {
+async function open(launcher: string, within: 'HOST' | 'USER_NAMESPACE', undo: Undo) {
   const libc = await openLibc();
   try {
-    const server = await openNetworkServer(libc, launcher);
+    const server = await openNetworkServer(libc, launcher, within);
+    try {
+      server.release(await makeClosed(server));
+    } catch (error) {
+      server.close();
+      throw error;
+    }
     undo.push(server.close);
-    server.release(await makeClosed(server));
     return { libc, server };
   } catch (error) {
     const needs = process.geteuid?.() === 0 ? 'CAP_SYS_ADMIN' : 'user namespaces';

@@ -31,7 +31,7 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
   };
   before(async () => {
     libc = await openLibc();
-    server = await openNetworkServer(libc, findLauncher());
+    server = await openNetworkServer(libc, findLauncher(), process.getuid?.() === 0 ? 'HOST' : 'USER_NAMESPACE');
     network = await open();
   });
   after(() => {
@@ -112,7 +112,7 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
       import { openLibc } from ${JSON.stringify(new URL('libc.ts', import.meta.url).href)};
       import { openNetworkServer } from ${JSON.stringify(new URL('network-server.ts', import.meta.url).href)};
       import { readFileSync } from 'node:fs';
-      const server = await openNetworkServer(await openLibc(), ${JSON.stringify(findLauncher())});
+      const server = await openNetworkServer(await openLibc(), ${JSON.stringify(findLauncher())}, 'USER_NAMESPACE');
       process.kill(Number(readFileSync('/proc/thread-self/children', 'latin1').trim()), 'SIGKILL');
       setInterval(() => undefined, 1000);
       setTimeout(() => console.log('went on'), 20_000);`;

@@ -27,19 +27,21 @@ const CLOSED = [
   ...['169.254.0.0/16', '127.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4'],
 ];
 
+/** Between looks for new devices that lead outside: a short file of the kernel's. */
+const LOOK_MS = 1_000;
+
 export type WayOutTerms = {
   /** Private ranges that functions may reach all the same, `a.b.c.d/bits`. */
   readonly allowed: readonly string[];
   /** Where the agents of this host note what they have switched on. */
   readonly forwardingFile: string;
   readonly hold: HoldNumbers;
+  onFault(text: string, error: unknown): void;
 };
 
 export type WayOut = {
   /** Devices that passed nothing on before. */
   readonly switchedOn: readonly string[];
-  /** Looks for new devices that lead outside. Cheap where there are none. */
-  renew(): Promise<void>;
   /** Takes the rules away, and switches back what agents have switched on where no other agent needs it. */
   close(): Promise<void>;
 };
@@ -49,41 +51,53 @@ export type WayOut = {
  * this agent's alone: one that is there already was left by an agent that was killed. Throws in words.
  */
 export async function openWayOut(server: NetworkServer, share: AddressRange, terms: WayOutTerms): Promise<WayOut> {
-  const { allowed, forwardingFile, hold } = terms;
+  const { allowed, forwardingFile, hold, onFault } = terms;
   const table = `evenfall_${addressText(share.first).replaceAll('.', '_')}`;
   const ranges = allowed.map(readRange);
   const tell = async (chains: readonly TableChain[] | undefined): Promise<void> => {
     readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(table, chains)));
   };
   const forwarding = await openForwarding(server, forwardingFile, share, hold);
-  let known = '';
-  const renew = async (isFirst: boolean): Promise<string[]> => {
-    const ways = uplinks(ranges);
-    if (!isFirst && ways.join() === known) return [];
-    known = ways.join();
-    const missing = forwarding.missing(ways);
-    if (!isFirst && missing.length === 0) return [];
+  const look = async (): Promise<string[]> => {
+    const missing = forwarding.missing(uplinks(ranges));
+    if (missing.length === 0) return [];
     // First the rules: this host is to be no router for anybody else, at no time.
     forwarding.note(missing);
     await tell(chainsOf(share, ranges, forwarding.noted()));
     await forwarding.switchOn(missing);
     return missing;
   };
+  let looking = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
   const close = async (): Promise<void> => {
+    clearInterval(timer);
+    await looking;
     await forwarding.close();
     await tell(undefined);
   };
   try {
-    return { switchedOn: await renew(true), renew: () => renew(false).then(() => undefined), close };
+    await tell(chainsOf(share, ranges, forwarding.noted()));
+    const switchedOn = await look();
+    // A host may get other devices at any time: a network that is joined, a tunnel.
+    timer = setInterval(() => {
+      looking = look().then(
+        () => undefined,
+        (error: unknown) => onFault('A device could not be made to pass on what instances send', error),
+      );
+    }, LOOK_MS).unref();
+    return { switchedOn, close };
   } catch (error) {
     await close().catch(() => undefined); // what went wrong first is the news
     throw error;
   }
 }
 
-/** Devices by which this host reaches everybody, or a range that was opened. */
+/** Devices by which this host reaches what is not closed: everybody, a range that was opened, or a part of the Internet. */
 function uplinks(ranges: readonly AddressRange[]): string[] {
-  const isWanted = (route: AddressRange): boolean => route.count === 2 ** 32 || ranges.some((range) => overlap(route, range));
+  const closed = CLOSED.map(readRange);
+  const isClosed = ({ first, count }: AddressRange): boolean =>
+    closed.some((range) => range.first <= first && first + count <= range.first + range.count);
+  const isWanted = (route: AddressRange): boolean => !isClosed(route) || ranges.some((range) => overlap(route, range));
   const devices = routes().filter((route) => route.device !== 'lo' && isWanted(route));
   return [...new Set(devices.map((route) => route.device))].sort();
 }

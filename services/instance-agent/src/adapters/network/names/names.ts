@@ -23,6 +23,8 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
   const served = new Map<number, { readonly space: Space; readonly address: string }>();
   let last = 0;
   let isOpen = true;
+  /** No thread is left, and none will be. */
+  let isOver = false;
   let quick = 0;
   let worker = begin();
   function begin(): Worker {
@@ -32,7 +34,8 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
     thread.on('error', onLost);
     thread.on('exit', () => {
       quick = performance.now() - begunAt < QUICK_MS ? quick + 1 : 0;
-      if (!isOpen || quick > MOST_QUICK) return;
+      isOver = !isOpen || quick > MOST_QUICK;
+      if (isOver) return;
       worker = begin();
       for (const id of served.keys()) void answer(id).catch(onLost);
     });
@@ -73,7 +76,12 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
     },
     async close() {
       isOpen = false;
-      await worker.terminate();
+      // Not at once: sockets that it has not taken yet would stay open, and their networks with them.
+      if (isOver) return;
+      const ended = new Promise((resolve) => worker.once('exit', resolve));
+      worker.ref();
+      worker.postMessage('END' satisfies NamesOrder);
+      await ended;
     },
   };
 }
