@@ -109,6 +109,7 @@ if (isRoot) {
           const rounds = async (count: number): Promise<void> => {
             for (let at = 0; at < count; at++) {
               const pair = await Promise.all([probes.web(), probes.custom()]);
+              await Promise.all(pair.map(here.host.ready));
               await Promise.all(pair.map(probes.leave));
             }
           };

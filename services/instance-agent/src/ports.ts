@@ -10,8 +10,10 @@ import type { StartFault } from './domain/instance-life.ts';
 
 /** Where one instance listens and is talked to: the host's network, or one of its own. */
 export type InstanceNetwork = {
-  /** Whether other instances, and whatever else the host has, are in it too. */
-  readonly isShared: boolean;
+  /**
+   * Whether what the agent serves in it needs a secret of the instance: others are in it too, and the kernel cannot tell them from the instance.
+   */
+  readonly needsSecret: boolean;
   /** Where its processes are to be born; undefined where this process is. */
   readonly place: NetworkPlace | undefined;
   /** What its processes are to see as `/etc/resolv.conf`; undefined for the host's. */

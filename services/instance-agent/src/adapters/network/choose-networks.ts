@@ -16,6 +16,8 @@ export type NetworkWish = {
   readonly setting: NetworkSetting;
   /** Whether the launch has namespaces, by which it can take a network away. */
   readonly hasWalls: boolean;
+  /** Whether every instance has a user of its own. */
+  readonly hasOwnUsers: boolean;
   /** Whether it was asked for no walls. */
   readonly isOpen: boolean;
 };
@@ -25,9 +27,10 @@ export type NetworkWish = {
  * works; it is `host` only where nothing else keeps functions apart. `none` where the agent cannot make networks is left to the launch, which can
  * take the network away but not reach into it.
  */
-export async function chooseNetworks({ setting, hasWalls, isOpen }: NetworkWish, terms: NetworkTerms): Promise<ChosenNetworks> {
-  if (setting === 'host') return sharedNetworks('EVENFALL_AGENT_NETWORK is host');
-  if (setting === 'auto' && isOpen) return sharedNetworks('EVENFALL_AGENT_SANDBOX is none');
+export async function chooseNetworks(wish: NetworkWish, terms: NetworkTerms): Promise<ChosenNetworks> {
+  const { setting, hasWalls, isOpen } = wish;
+  if (setting === 'host') return sharedNetworks('EVENFALL_AGENT_NETWORK is host', wish);
+  if (setting === 'auto' && isOpen) return sharedNetworks('EVENFALL_AGENT_SANDBOX is none', wish);
   const opened = setting === 'none' ? undefined : await openPrivateNetworks(terms).catch(asError);
   if (opened && !(opened instanceof Error)) return withWayOut(opened, { available: true, detail: 'through this host, in its name' });
   if (setting === 'private')
@@ -35,7 +38,7 @@ export async function chooseNetworks({ setting, hasWalls, isOpen }: NetworkWish,
   const why = opened ? opened.message : 'EVENFALL_AGENT_NETWORK is none';
   const closed = await openClosedNetworks(terms).catch(asError);
   if (!(closed instanceof Error)) return withWayOut(closed, { available: false, detail: `functions reach nothing outside: ${why}` });
-  if (setting === 'auto' && !hasWalls) return sharedNetworks(closed.message);
+  if (setting === 'auto' && !hasWalls) return sharedNetworks(closed.message, wish);
   return cutNetworks(closed.message);
 }
 
@@ -49,13 +52,14 @@ function withWayOut(opened: OpenedNetworks, { available, detail }: Omit<Ability,
   return { ...opened, networks: { ...networks, abilities }, launchCuts: undefined };
 }
 
-async function sharedNetworks(why: string): Promise<ChosenNetworks> {
+/** Where all have one user, a secret in the environment tells them apart as long as they cannot read each other's. */
+async function sharedNetworks(why: string, { hasWalls, hasOwnUsers }: NetworkWish): Promise<ChosenNetworks> {
   const detail = `functions share the host’s network, its loopback, and the ports of each other: ${why}`;
   const abilities = [
     { name: 'own-network', available: false, detail },
     { name: 'way-out', available: true, detail: 'the host’s network' },
   ];
-  return { networks: await oneNetwork(abilities), notes: [], launchCuts: undefined };
+  return { networks: await oneNetwork(abilities, hasWalls && !hasOwnUsers), notes: [], launchCuts: undefined };
 }
 
 async function cutNetworks(why: string): Promise<ChosenNetworks> {
@@ -64,10 +68,10 @@ async function cutNetworks(why: string): Promise<ChosenNetworks> {
     { name: 'own-network', available: true, detail },
     { name: 'way-out', available: false, detail: 'functions have no network' },
   ];
-  return { networks: await oneNetwork(abilities), notes: [], launchCuts: why };
+  return { networks: await oneNetwork(abilities, false), notes: [], launchCuts: why };
 }
 
-async function oneNetwork(abilities: readonly Ability[]): Promise<Networks> {
-  const network = hostNetwork(await findConnectionOwners());
+async function oneNetwork(abilities: readonly Ability[], needsSecret: boolean): Promise<Networks> {
+  const network = hostNetwork(await findConnectionOwners(), needsSecret);
   return { abilities, open: () => Promise.resolve(network), close: () => Promise.resolve() };
 }

@@ -8,13 +8,13 @@ const LOOPBACK = '127.0.0.1';
 const NOBODY_YET = 0;
 
 /** The host's network, which all instances share: ports are given to one at a time. */
-export function hostNetwork(owners: ConnectionOwners, ports: HostPorts = hostPorts()): InstanceNetwork {
+export function hostNetwork(owners: ConnectionOwners, needsSecret = false, ports: HostPorts = hostPorts()): InstanceNetwork {
   const isServedBy = (port: number, uid: number, socket: Socket): boolean => {
     const taker = owners.ofPeer(socket);
     return owners.ofListener(port) === uid && (taker === uid || taker === NOBODY_YET);
   };
   return {
-    isShared: true,
+    needsSecret,
     place: undefined,
     resolvConf: undefined,
     takePort: ports.take,

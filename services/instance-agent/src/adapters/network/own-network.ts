@@ -22,7 +22,7 @@ export function ownNetwork(
   const taken = new Set<number>();
   let isOpen = true;
   return {
-    isShared: false,
+    needsSecret: false,
     place: { fd: space.fd, ownerFd: server.ownerFd },
     resolvConf,
     takePort(wanted) {

@@ -75,7 +75,7 @@ export async function examineHost(
     };
     const first = launchWith(undefined);
     const hasWalls = first.launch.walls !== 'NONE';
-    const wish = { setting: settings.network ?? 'auto', hasWalls, isOpen: sandbox === 'none' } as const;
+    const wish = { setting: settings.network ?? 'auto', hasWalls, hasOwnUsers: first.launch.ownUsers, isOpen: sandbox === 'none' } as const;
     const chosen = await chooseNetworks(wish, networkTermsOf(settings, launcher, hasWalls, onFault));
     networks = chosen.networks;
     const choice = chosen.launchCuts === undefined ? first : launchWith(chosen.launchCuts);

@@ -20,6 +20,7 @@ const DEADLINE = 1_900_000_000_000;
 const closed = (socket: Socket): Promise<unknown> => new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
 
 describe('The runtime API of an instance', () => {
+  let open: (needsSecret: boolean) => Promise<Conversation>;
   let talk: Conversation;
   let told: Told[];
   let url: string;
@@ -41,16 +42,39 @@ describe('The runtime API of an instance', () => {
       onBroken: (text) => void told.push(['broken', text]),
     };
     const fn = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, handler: 'h' };
-    talk = await runtimeApiConversation(
-      { instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000, network: hostNetwork(await findConnectionOwners()) },
-      events,
-    );
+    const owners = await findConnectionOwners();
+    open = (needsSecret) => {
+      const network = hostNetwork(owners, needsSecret);
+      return runtimeApiConversation({ instanceId: 'i', fn, codeDir: '/code', timeoutMs: 3_000, initTimeoutMs: 1_000, network }, events);
+    };
+    talk = await open(false);
     url = `http://${talk.variables.fixed['AWS_LAMBDA_RUNTIME_API'] ?? ''}`;
     port = Number(talk.variables.fixed['SCF_RUNTIME_API_PORT']);
     talk.greet(() => undefined, undefined);
     talk.load();
   });
   afterEach(() => talk.close());
+
+  it('answers nobody who lacks the secret, where the network is shared with others of the same user', async () => {
+    const guarded = await open(true);
+    guarded.greet(() => undefined, undefined);
+    guarded.load();
+    const { fixed } = guarded.variables;
+    const [address, secret] = (fixed['AWS_LAMBDA_RUNTIME_API'] ?? '').split('/');
+    assert.match(secret ?? '', /^[0-9a-f]{32}$/);
+    assert.equal(`${fixed['SCF_RUNTIME_API']}:${fixed['SCF_RUNTIME_API_PORT']}`, `${address}/${secret}`);
+    const { pathname } = new URL(`http://x${LAMBDA}/invocation/next`);
+    for (const wrong of ['', `/${'0'.repeat(32)}`, `/${secret}0`, `/${secret?.slice(1)}`, `/x/../${secret}x`])
+      await assert.rejects(fetch(`http://${address}${wrong}${pathname}`), `"${wrong}" gets in`);
+    assert.deepEqual(told, []);
+    const next = fetch(`http://${address}/${secret}${pathname}`);
+    await loaded();
+    guarded.invoke({ seq: 1, requestId: 'id-1', payload: Buffer.from('{}'), deadlineTimeMs: DEADLINE });
+    assert.equal((await next).status, 200);
+    const more = await fetch(`http://${address}/${secret}/evenfall/v1/extend?ms=5`, { method: 'POST' });
+    assert.deepEqual(await more.json(), { granted_ms: 5, reason: '' });
+    guarded.close();
+  });
 
   const get = (path: string) => fetch(`${url}${path}`);
   const post = (path: string, body: string | Uint8Array = '', headers: Record<string, string> = {}) =>

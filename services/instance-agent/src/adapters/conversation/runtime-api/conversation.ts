@@ -7,6 +7,7 @@ import { type Body, readBody } from './body.ts';
 import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
 import { nextHeaders, runtimeVariables } from './headers.ts';
 import { type Route, routeOf } from './routes.ts';
+import { apiSecret } from './secret.ts';
 
 /** Lambda's limit of an answer: 6 MiB and 100 bytes around it. Results are held to 6 MiB afterwards. */
 const MAX_BODY_BYTES = MAX_RESULT_BYTES + 100;
@@ -138,12 +139,15 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
     return true;
   };
+  const secret = apiSecret(network.needsSecret);
   const server = createServer(
     { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_WITHIN_MS, keepAliveTimeout: 0 },
     (request, response) => {
       response.on('error', () => undefined); // its reader is gone
       if (!admit(request, response)) return;
-      const route = routeOf(request.method ?? '', request.url ?? '');
+      const path = secret.pathOf(request.url ?? '');
+      if (path === undefined) return void response.destroy(); // it is somebody else's
+      const route = routeOf(request.method ?? '', path);
       const needsBody = route.kind === 'RESPONSE' || route.kind === 'ERROR' || route.kind === 'INIT_ERROR';
       if (!needsBody) return handle(route, NO_BODY, request, response);
       readBody(request, MAX_BODY_BYTES).then(
@@ -162,7 +166,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
 
   const put = (call: Invocation | HookCall, isHook: boolean): void => desk.put({ call, isHook, fetched: false });
   return {
-    variables: runtimeVariables(fn, spec.codeDir, `127.0.0.1:${port}`, port),
+    variables: runtimeVariables(fn, spec.codeDir, secret.suffix, port),
     ofPackage: true,
     logsHooks: true, // the only client that knows hooks writes these lines itself
     lateFault: { statusCode: 450, message: 'The runtime did not ask its API for a first event within the init timeout' },

@@ -37,7 +37,8 @@ export function nextHeaders(dialect: Dialect, fn: FunctionMessage, timeoutMs: nu
 }
 
 /** Variables by which the three kinds of clients find the API, and what they refuse to start without. */
-export function runtimeVariables(fn: FunctionMessage, codeDir: string, address: string, port: number) {
+export function runtimeVariables(fn: FunctionMessage, codeDir: string, secretSuffix: string, port: number) {
+  const address = `127.0.0.1:${port}${secretSuffix}`;
   const memory = String(fn.memoryMb);
   return {
     defaults: {
@@ -50,7 +51,7 @@ export function runtimeVariables(fn: FunctionMessage, codeDir: string, address: 
     fixed: {
       _HANDLER: fn.handler,
       SCF_RUNTIME_API: '127.0.0.1',
-      SCF_RUNTIME_API_PORT: String(port),
+      SCF_RUNTIME_API_PORT: `${port}${secretSuffix}`,
       AWS_LAMBDA_RUNTIME_API: address,
       AWS_LAMBDA_FUNCTION_NAME: fn.name,
       AWS_LAMBDA_FUNCTION_VERSION: fn.version,
