@@ -10,6 +10,17 @@ describe('the notes of readiness', () => {
     assert.deepEqual(notesOf([agent('a', true)]), []);
   });
 
+  it('say of each host which wall or way is missing', () => {
+    const of = (id: string, ...missing: string[]) => ({
+      id,
+      abilities: ['sandbox', 'own-network', 'way-out'].map((name) => ({ name, available: !missing.includes(name), detail: '' })),
+    });
+    assert.deepEqual(notesOf([of('a', 'own-network'), of('b', 'way-out'), of('c', 'way-out')]), [
+      'functions share the network of their host, with its loopback and the ports of each other, on a',
+      'functions reach nothing outside on b, c',
+    ]);
+  });
+
   it('name the hosts whose functions have no walls, a few of many', () => {
     assert.deepEqual(notesOf([agent('a', true), agent('b', false)]), [
       'functions run without walls and can read the access key of the platform on b',

@@ -16,17 +16,24 @@ export type HealthWatch = {
 
 /** Of each round; a page of them. */
 const AGENTS_LOOKED_AT = 100;
+/** Abilities of agents, and what it means that one of them is missing. */
+const MISSING: Readonly<Record<string, string>> = {
+  sandbox: 'functions run without walls and can read the access key of the platform',
+  'own-network': 'functions share the network of their host, with its loopback and the ports of each other,',
+  'way-out': 'functions reach nothing outside',
+};
 /** Agents that are named in one note. */
 const NAMED = 5;
 
 export function notesOf(agents: readonly Pick<Agent, 'id' | 'abilities'>[]): string[] {
   if (agents.length === 0) return ['no agent is attached: accepted events wait'];
-  const open = agents
-    .filter(({ abilities }) => abilities.some(({ name, available }) => name === 'sandbox' && !available))
-    .map(({ id }) => id);
-  if (open.length === 0) return [];
-  const more = open.length > NAMED ? ` and ${open.length - NAMED} more` : '';
-  return [`functions run without walls and can read the access key of the platform on ${open.slice(0, NAMED).join(', ')}${more}`];
+  return Object.entries(MISSING).flatMap(([missing, text]) => {
+    const ids = agents
+      .filter(({ abilities }) => abilities.some(({ name, available }) => name === missing && !available))
+      .map(({ id }) => id);
+    const more = ids.length > NAMED ? ` and ${ids.length - NAMED} more` : '';
+    return ids.length === 0 ? [] : [`${text} on ${ids.slice(0, NAMED).join(', ')}${more}`];
+  });
 }
 
 type Ports = Pick<GatewayPorts, 'queues' | 'eventStore' | 'scheduler'>;
