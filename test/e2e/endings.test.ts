@@ -111,16 +111,7 @@ describe('Every ending', { timeout: 600_000 }, () => {
   let stack: Stack;
   const packages = packagesOf();
   before(async () => {
-    stack = await startStack({ env: { EVENFALL_INSTANCE_IDLE: '3s', EVENFALL_AGENT_READY: '0' } }); // in the end there is to be nobody
-    for (const runtime of RUNTIMES) {
-      const files = packages[runtime];
-      if (!files) continue;
-      const handler = runtime === 'go1' ? 'main' : runtime === 'python3' || runtime === 'nodejs' ? 'index.handler' : undefined;
-      const common = { runtime, ...(handler === undefined ? {} : { handler }), memory_mb: 128, event_invoke: { max_retries: 0 } };
-      await stack.rest.deploy({ name: `ends-${runtime}`, ...common, timeout: '80s' }, files);
-      // Where it is to run into its timeout.
-      await stack.rest.deploy({ name: `ends-${runtime}-soon`, ...common, timeout: '2s' }, files);
-    }
+    stack = await openStack(packages);
   });
   after(() => stack.dispose());
 
@@ -201,11 +192,17 @@ describe('Every ending', { timeout: 600_000 }, () => {
   describe('A synchronous call whose caller leaves', { concurrency: 5 }, () => {
     const seen: string[] = [];
     let sink: Server;
+    let stack: Stack;
     before(async () => {
+      // What functions do is seen by a server on this host's loopback.
+      stack = await openStack(packages, { EVENFALL_AGENT_NETWORK: 'host' });
       sink = createServer((request, response) => response.end(void seen.push(request.url ?? '')));
       await once(sink.listen(0, '127.0.0.1'), 'listening');
     });
-    after(() => sink.close());
+    after(async () => {
+      sink.close();
+      await stack.dispose();
+    });
     for (const runtime of RUNTIMES)
       for (const cancels of [false, true])
         it(
@@ -234,6 +231,21 @@ describe('Every ending', { timeout: 600_000 }, () => {
     await eventually(() => stack.functionPids().length === 0, 60_000);
   });
 });
+
+async function openStack(packages: ReturnType<typeof packagesOf>, env: Record<string, string> = {}): Promise<Stack> {
+  // In the end there is to be nobody.
+  const stack = await startStack({ env: { EVENFALL_INSTANCE_IDLE: '3s', EVENFALL_AGENT_READY: '0', ...env } });
+  for (const runtime of RUNTIMES) {
+    const files = packages[runtime];
+    if (!files) continue;
+    const handler = runtime === 'go1' ? 'main' : runtime === 'python3' || runtime === 'nodejs' ? 'index.handler' : undefined;
+    const common = { runtime, ...(handler === undefined ? {} : { handler }), memory_mb: 128, event_invoke: { max_retries: 0 } };
+    await stack.rest.deploy({ name: `ends-${runtime}`, ...common, timeout: '80s' }, files);
+    // Where it is to run into its timeout.
+    await stack.rest.deploy({ name: `ends-${runtime}-soon`, ...common, timeout: '2s' }, files);
+  }
+  return stack;
+}
 
 function packagesOf(): Readonly<Record<Runtime, PackageFiles | undefined>> {
   const dir = (name: string): PackageFiles => filesIn(fileURLToPath(new URL(`../functions/endings/${name}`, import.meta.url)));
