@@ -110,8 +110,7 @@ static int open_socket(uint32_t space, int type, const void *address, size_t len
   const int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
   // Connections of a server before may not be over yet.
-  const int yes = 1;
-  if (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0) return close(fd), -EINVAL;
+  if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
   const int result = length > 0 && bind(fd, address, (socklen_t)length) != 0 ? -errno : hand_over(fd);
   close(fd);
   return result;

@@ -43,8 +43,8 @@ if (isRoot) {
         let host: Host | undefined;
         let fault = '';
         before(async () => {
-          host = await startHost({ network, sandbox }).catch((error: Error) => {
-            fault = error.message;
+          host = await startHost({ network, sandbox }).catch((error: unknown) => {
+            fault = String(error);
             return undefined;
           });
         });

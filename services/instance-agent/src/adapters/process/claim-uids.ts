@@ -10,7 +10,7 @@ export type ClaimedUids = Range & {
   readonly sweptCount: number;
   /** Ids of which some could not be: they are not given away. */
   readonly lost: ReadonlySet<number>;
-  release(): void;
+  release(): Promise<void>;
 };
 
 const PARTS = 10;

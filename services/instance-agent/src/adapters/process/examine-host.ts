@@ -65,7 +65,7 @@ export async function examineHost(
   let networks: Networks | undefined;
   const release = async (): Promise<void> => {
     await networks?.close();
-    claimed?.release();
+    await claimed?.release();
   };
   try {
     const isLocal = settings.host === undefined || isLoopback(settings.host);

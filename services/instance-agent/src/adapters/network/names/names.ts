@@ -53,7 +53,7 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
       closeSync(udpFd);
       throw error;
     }
-    if (served.has(id)) return worker.postMessage({ id, udpFd, tcpFd } satisfies NamesOrder);
+    if (served.has(id)) return void worker.postMessage({ id, udpFd, tcpFd } satisfies NamesOrder);
     for (const fd of [udpFd, tcpFd]) closeSync(fd);
   }
   return {
