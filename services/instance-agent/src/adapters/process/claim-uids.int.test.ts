@@ -16,10 +16,10 @@ describe('A claim on user ids', () => {
     await assert.rejects(claimUids(LAUNCHER, RANGE), /other agents of this host have all of/);
     assert.equal(new Set(made.map(({ first }) => first)).size, 10);
     for (const { first, last } of made) assert.equal(last - first, 9);
-    made[3]?.release();
+    await made[3]?.release();
     const again = await eventually(() => claimUids(LAUNCHER, RANGE).catch(() => undefined), 5_000);
     assert.equal(again.first, made[3]?.first);
-    for (const claim of [...made, again]) claim.release();
+    for (const claim of [...made, again]) await claim.release();
   });
 
   it('is not given to another where its range overlaps, whatever they begin with', async () => {
@@ -27,8 +27,8 @@ describe('A claim on user ids', () => {
     assert.deepEqual([one.first, one.last], [2_000_000_000, 2_000_000_099]);
     const other = await claimUids(LAUNCHER, { first: 2_000_000_050, last: 2_000_000_249 });
     assert.ok(other.first > one.last, `${other.first}`);
-    one.release();
-    other.release();
+    await one.release();
+    await other.release();
   });
 
   it('outlives the process that holds it', async () => {
@@ -45,6 +45,6 @@ describe('A claim on user ids', () => {
         () => true,
       ),
     );
-    claim.release();
+    await claim.release();
   });
 });

@@ -53,8 +53,8 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
       closeSync(udpFd);
       throw error;
     }
-    if (served.has(id)) return void worker.postMessage({ id, udpFd, tcpFd } satisfies NamesOrder);
-    for (const fd of [udpFd, tcpFd]) closeSync(fd);
+    if (served.has(id)) worker.postMessage({ id, udpFd, tcpFd } satisfies NamesOrder);
+    else for (const fd of [udpFd, tcpFd]) closeSync(fd);
   }
   return {
     async serve(space, addresses) {
