@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { ensureKeyFile, type KeptKey } from '@evenfall/access-key';
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
@@ -6,7 +7,7 @@ import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/schedu
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { EventLog } from '@evenfall/event-log';
 import { type EventStore, startEventStore } from '@evenfall/event-store/service';
-import { startGateway } from '@evenfall/gateway/service';
+import { accessKeyOf, startGateway } from '@evenfall/gateway/service';
 import { startInstanceAgent } from '@evenfall/instance-agent/service';
 import { checkAddress, startInOrder } from '@evenfall/lifecycle';
 import { type PostgresTarget, type Sql, startEmbeddedPostgres } from '@evenfall/postgres';
@@ -21,6 +22,8 @@ import type { readConfig } from './config.ts';
 
 export type AllInOne = {
   readonly addresses: { readonly http: string; readonly grpc: string; readonly metrics: string };
+  /** The key the doors ask for; undefined if keys are set, or if they ask for none. */
+  readonly keptKey: KeptKey | undefined;
   stop(): Promise<void>;
   /** Kills what stopping still waits for. */
   force(): void;
@@ -48,6 +51,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   let agent: Awaited<ReturnType<typeof startInstanceAgent>>;
   let ports = { httpPort: 0, grpcPort: 0 };
   let metricsPort = 0;
+  let keptKey: KeptKey | undefined;
   const clients = {
     functions: () => inProcessClient(FunctionServiceService, registry.functions, unexpected),
     registry: () => inProcessClient(RegistryServiceService, registry.registry, unexpected),
@@ -66,6 +70,14 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           [config.metricsPort, 'EVENFALL_METRICS_PORT'],
         ] as const;
         for (const [port, portSetting] of addresses) await checkAddress({ host, port, hostSetting: 'EVENFALL_HOST', portSetting });
+        return () => Promise.resolve();
+      },
+    },
+    {
+      name: 'access key',
+      async start() {
+        const { accessKeys, isOpen } = config.gateway;
+        if (accessKeys.length === 0 && !isOpen) keptKey = await ensureKeyFile(dataDir);
         return () => Promise.resolve();
       },
     },
@@ -196,7 +208,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
             eventStore: clients.eventStore(),
             log: log('gateway'),
           },
-          config.gateway,
+          keptKey ? { ...config.gateway, accessKeys: [accessKeyOf(keptKey.key)] } : config.gateway,
         );
         ports = gateway;
         return gateway.stop;
@@ -217,6 +229,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   const at = (port: number): string => hostAndPort(host, port);
   return {
     addresses: { http: `http://${at(ports.httpPort)}`, grpc: at(ports.grpcPort), metrics: `http://${at(metricsPort)}` },
+    keptKey,
     // The host drains first, while the doors stand: a caller that waits gets its answer.
     stop: () => agent.stop().finally(running.stop),
     force: () => agent.force(),

@@ -1,4 +1,14 @@
-import { integer, isLoopback, list, readSettings, type SettingsCheck, SettingsError, type SettingsOf, text } from '@evenfall/config';
+import {
+  choice,
+  integer,
+  isLoopback,
+  list,
+  readSettings,
+  type SettingsCheck,
+  SettingsError,
+  type SettingsOf,
+  text,
+} from '@evenfall/config';
 import { allowedHostsSetting, peerSettings, portsCheck, processSettings } from '@evenfall/service-main/settings';
 import type { AccessKey } from './api/access.ts';
 
@@ -6,7 +16,7 @@ import type { AccessKey } from './api/access.ts';
 export const GATEWAY_SETTINGS = {
   host: text({
     name: 'EVENFALL_HOST',
-    doc: 'Address the doors listen on; wider than loopback only with access keys.',
+    doc: 'Address the doors listen on.',
     fallback: '127.0.0.1',
     pattern: /^[\w.:-]+$/,
     form: 'an address or host name',
@@ -28,11 +38,17 @@ export const GATEWAY_SETTINGS = {
   allowedHosts: allowedHostsSetting,
   accessKeys: list({
     name: 'EVENFALL_ACCESS_KEYS',
-    doc: 'Access keys the doors ask for; unset, the doors are open.',
+    doc: 'Access keys the doors ask for. Unset, the all-in-one program makes one at its first start, in the file `access-key` of its data folder; the gateway as a process of its own does not start.',
     fallback: undefined,
     secret: true,
     pattern: /^[\w.-]{1,64}:[^\s:,]{8,256}$/,
     form: 'keys as "id:secret", comma separated, with secrets of at least 8 characters',
+  }),
+  open: choice({
+    name: 'EVENFALL_OPEN',
+    doc: 'With `yes` the doors ask for no key: whatever runs on this machine may do everything. On loopback only, and not together with access keys.',
+    fallback: 'no',
+    choices: ['yes', 'no'],
   }),
   maxPayloadBytes: integer({
     name: 'EVENFALL_MAX_PAYLOAD_BYTES',
@@ -57,7 +73,10 @@ export type GatewaySettings = {
   readonly grpcPort: number;
   /** Names of hosts the doors answer for, beside addresses and `localhost`. */
   readonly allowedHosts: readonly string[];
+  /** Empty only where the doors are open. */
   readonly accessKeys: readonly AccessKey[];
+  /** Whether nobody is asked for a key. */
+  readonly isOpen: boolean;
   /** Bytes of one asynchronous payload: 128 KiB by default, at most 1 MiB. */
   readonly maxPayloadBytes: number;
   /** Name in the tz database. */
@@ -66,28 +85,49 @@ export type GatewaySettings = {
 
 /** Puts the read settings into the form the service takes. */
 export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): GatewaySettings {
-  const accessKeys = (values.accessKeys ?? []).map((key) => {
-    const colon = key.indexOf(':');
-    return { id: key.slice(0, colon), secret: key.slice(colon + 1) };
-  });
-  return { ...values, allowedHosts: values.allowedHosts ?? [], accessKeys };
+  return {
+    ...values,
+    allowedHosts: values.allowedHosts ?? [],
+    accessKeys: (values.accessKeys ?? []).map(accessKeyOf),
+    isOpen: values.open === 'yes',
+  };
 }
 
-/** Refuses to open the doors to a network without asking for keys: with the other faults of the settings … */
+/** Reads a key of the form "id:secret". */
+export function accessKeyOf(key: string): AccessKey {
+  const colon = key.indexOf(':');
+  return { id: key.slice(0, colon), secret: key.slice(colon + 1) };
+}
+
+/** Refuses doors that are open to a network: with the other faults of the settings … */
 export const GATEWAY_CHECKS: readonly SettingsCheck<typeof GATEWAY_SETTINGS>[] = [
-  { of: ['host', 'accessKeys'], fault: ({ host, accessKeys }) => opennessFault(host, accessKeys ?? []) },
+  {
+    of: ['host', 'accessKeys', 'open'],
+    fault: ({ host, accessKeys, open }) => (open === 'yes' ? opennessFault(host, accessKeys ?? []) : undefined),
+  },
   { of: ['scfTimeZone'], fault: ({ scfTimeZone }) => zoneFault(scfTimeZone) },
 ];
 
-/** … and at the doors, whoever opens them. */
-export function checkOpenness({ host, accessKeys }: Pick<GatewaySettings, 'host' | 'accessKeys'>): void {
-  const fault = opennessFault(host, accessKeys);
+/** Refuses to start without a key: for a gateway that has no folder to keep one in. */
+const KEY_CHECK: SettingsCheck<typeof GATEWAY_SETTINGS> = {
+  of: ['accessKeys', 'open'],
+  fault: ({ accessKeys, open }) => (open === 'yes' || accessKeys !== undefined ? undefined : NO_KEY),
+};
+
+const NO_KEY =
+  'EVENFALL_ACCESS_KEYS is not set: the doors ask for a key, and every gateway for the same ones; write keys as "id:secret", such as EVENFALL_ACCESS_KEYS=ops:$(openssl rand -hex 24)';
+
+/** … and at the doors, whoever opens them: nobody gets in by a list of keys that is empty by mistake. */
+export function checkOpenness({ host, accessKeys, isOpen }: Pick<GatewaySettings, 'host' | 'accessKeys' | 'isOpen'>): void {
+  const fault = isOpen ? opennessFault(host, accessKeys) : accessKeys.length === 0 ? NO_KEY : undefined;
   if (fault !== undefined) throw new SettingsError([fault]);
 }
 
 function opennessFault(host: string, accessKeys: readonly unknown[]): string | undefined {
-  if (accessKeys.length > 0 || isLoopback(host)) return undefined;
-  return `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_ACCESS_KEYS, or listen on 127.0.0.1`;
+  if (accessKeys.length > 0)
+    return 'EVENFALL_OPEN="yes" and EVENFALL_ACCESS_KEYS are both set: the doors ask for a key or they do not; take one of them away';
+  if (isLoopback(host)) return undefined;
+  return `EVENFALL_HOST="${host}" with EVENFALL_OPEN="yes": others than this machine could call without a key; take EVENFALL_OPEN away, or listen on 127.0.0.1`;
 }
 
 function zoneFault(name: string): string | undefined {
@@ -104,6 +144,6 @@ export const gatewayProcess = { ...processSettings('gateway'), ...peerSettings, 
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  const settings = readSettings(gatewayProcess, env, [...GATEWAY_CHECKS, portsCheck('httpPort', 'grpcPort', 'metricsPort')]);
+  const settings = readSettings(gatewayProcess, env, [...GATEWAY_CHECKS, KEY_CHECK, portsCheck('httpPort', 'grpcPort', 'metricsPort')]);
   return { ...settings, gateway: gatewaySettings(settings) };
 }

@@ -13,7 +13,7 @@ import { createHealthWatch } from './loops/watch-health.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
 import type { Gateway, GatewayPorts } from './ports.ts';
 
-export { GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
+export { accessKeyOf, GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
 export type { GatewayPorts } from './ports.ts';
 
 /** The running doors. */
@@ -27,6 +27,8 @@ export type RunningGateway = {
 
 /** Largest payload of a synchronous call (semantics §3). */
 const MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024;
+/** Said at every start, by `/readyz` and by `evenfall doctor`. */
+export const OPEN_NOTE = 'the doors are open (EVENFALL_OPEN=yes): whatever runs on this machine may do everything, without a key';
 /** How long open calls may take to end when the doors close. */
 const STOP_GRACE_MS = 2_000;
 
@@ -37,6 +39,7 @@ export async function startGateway(
   away: () => readonly string[] = () => [],
 ): Promise<RunningGateway> {
   checkOpenness(settings);
+  if (settings.isOpen) ports.log.warn(OPEN_NOTE, { setting: 'EVENFALL_OPEN' });
   const stopping = new AbortController();
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
@@ -47,7 +50,7 @@ export async function startGateway(
     clock: systemClock,
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
-  const authenticate = authenticator(settings.accessKeys);
+  const authenticate = authenticator(settings.accessKeys, settings.isOpen);
   const guard = createGuard(settings.allowedHosts);
   const counts = countDoors();
   const health = createHealthWatch(ports);
@@ -55,10 +58,10 @@ export async function startGateway(
   const rest = await createRestServer(gateway, {
     guard,
     authenticate,
-    scf: { accessKeys: settings.accessKeys, timeZone: settings.scfTimeZone },
+    scf: { accessKeys: settings.accessKeys, isOpen: settings.isOpen, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
-    notes: health.notes,
+    notes: () => (settings.isOpen ? [OPEN_NOTE, ...health.notes()] : health.notes()),
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });

@@ -112,7 +112,8 @@ async function failureOf(response: Response): Promise<Failure> {
 }
 
 function hintOf(error: ApiError): string {
-  if (error.status === 'UNAUTHENTICATED') return ' Give one with EVENFALL_ACCESS_KEY or --access-key.';
+  if (error.status === 'UNAUTHENTICATED')
+    return ' Give one with EVENFALL_ACCESS_KEY or --access-key; a platform on this machine keeps its own in the file access-key of its data folder (EVENFALL_DATA_DIR).';
   const more = error.details.slice(1).map(({ metadata }) => `\n  ${visible(metadata['field'] ?? '')}: ${visible(metadata['rule'] ?? '')}`);
   return more.join('');
 }

@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
+import { OWN_DATA_DIR } from './access-key.ts';
 import { runCommand } from './run.ts';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -9,6 +10,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
+  ownDataDir: OWN_DATA_DIR,
   stdout: (line) => void process.stdout.write(line),
   stderr: (line) => void process.stderr.write(line),
   readStdin: () => buffer(process.stdin),

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { accessKeyFor } from './access-key.ts';
 import { createApiClient } from './api-client.ts';
 import { allDeadLetters, getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from './commands/dead-letters.ts';
 import {
@@ -30,6 +31,8 @@ import { createTerminal } from './terminal.ts';
 /** The world a command runs in. */
 export type Surroundings = {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Data folder of the repository, where a platform that was started there keeps its access key. */
+  readonly ownDataDir: string;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly readStdin: () => Promise<Uint8Array>;
@@ -48,7 +51,7 @@ export function createProgram(world: Surroundings): Command {
     .configureOutput({ writeOut: world.stdout, writeErr: world.stderr })
     .showHelpAfterError('(--help tells what there is)')
     .option('--url <address>', 'where the REST door is (EVENFALL_URL)', env['EVENFALL_URL'] || 'http://127.0.0.1:8080')
-    .option('--access-key <id:secret>', 'access key (EVENFALL_ACCESS_KEY)')
+    .option('--access-key <id:secret>', 'access key (EVENFALL_ACCESS_KEY); for this machine, by default the one in the data folder')
     .option('-n, --namespace <name>', 'namespace of the function', 'default')
     .option('--json', 'print JSON for machines');
 
@@ -56,7 +59,7 @@ export function createProgram(world: Surroundings): Command {
     <A extends unknown[]>(command: (context: Context, ...args: A) => Promise<void>) =>
     async (...given: unknown[]): Promise<void> => {
       const self = given.at(-1) as Command; // commander hands over: arguments, options, command
-      await command(contextOf(self.optsWithGlobals<GlobalOptions>(), world), ...(given.slice(0, -1) as A));
+      await command(await contextOf(self.optsWithGlobals<GlobalOptions>(), world), ...(given.slice(0, -1) as A));
     };
 
   program
@@ -202,11 +205,11 @@ function andMore(value: string, before: readonly string[] = []): readonly string
   return [...before, value];
 }
 
-function contextOf(options: GlobalOptions, world: Surroundings): Context {
+async function contextOf(options: GlobalOptions, world: Surroundings): Promise<Context> {
   const json = options.json ?? false;
   const color = !json && world.stdoutIsTerminal && !world.env['NO_COLOR'];
   return {
-    api: createApiClient(options.url, options.accessKey ?? world.env['EVENFALL_ACCESS_KEY']),
+    api: createApiClient(options.url, options.accessKey ?? (await accessKeyFor(options.url, world))),
     terminal: createTerminal({ json, color, isTerminal: world.stdoutIsTerminal, stdout: world.stdout, stderr: world.stderr }),
     namespace: options.namespace,
     readStdin: world.readStdin,

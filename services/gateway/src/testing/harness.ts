@@ -2,12 +2,18 @@ import { after, before, beforeEach } from 'node:test';
 import { type GatewaySettings, type RunningGateway, startGateway } from '../service.ts';
 import { fakeWorld, type World } from './fakes.ts';
 
-const SETTINGS: GatewaySettings = {
+/** The key of every test's doors. */
+export const KEY = { id: 'test', secret: 'a-secret-of-tests' };
+/** What a caller who has it sends. */
+export const WITH_KEY = { authorization: `Bearer ${KEY.id}:${KEY.secret}` } as const;
+
+export const SETTINGS: GatewaySettings = {
   host: '127.0.0.1',
   httpPort: 0,
   grpcPort: 0,
   allowedHosts: [],
-  accessKeys: [],
+  accessKeys: [KEY],
+  isOpen: false,
   maxPayloadBytes: 128 * 1024,
   scfTimeZone: 'Asia/Shanghai',
 };
@@ -45,12 +51,19 @@ export function openDoors(settings: Partial<GatewaySettings> = {}): {
 /** What a REST call came to. */
 export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly json: unknown };
 
-/** Calls the REST door; a body that is an object is sent as JSON. */
+/** Calls the REST door with the key of the tests, unless the headers say otherwise; an empty one is left out. A body that is an object is sent as JSON. */
 export async function call(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const isRaw = typeof body === 'string' || body instanceof Uint8Array;
+  const sent = new Headers({
+    'evenfall-client': 'test',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...WITH_KEY,
+    ...headers,
+  });
+  for (const [name, value] of Object.entries(headers)) if (value === '') sent.delete(name);
   const response = await fetch(url, {
     method,
-    headers: { 'evenfall-client': 'test', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: sent,
     ...(body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) }),
   });
   const text = await response.text();

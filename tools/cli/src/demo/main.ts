@@ -24,7 +24,7 @@ async function main(): Promise<boolean> {
   let story: Story;
   try {
     terminal.say(`${stack.isOwn ? 'started' : 'using'} ${stack.url}\n`);
-    const api = createApiClient(stack.url, stack.isOwn ? undefined : process.env['EVENFALL_ACCESS_KEY']);
+    const api = createApiClient(stack.url, stack.accessKey);
     story = await within(
       LIMIT_MS,
       playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${visible(line)}`)),

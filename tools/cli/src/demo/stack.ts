@@ -5,9 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { readKeyFile } from '@evenfall/access-key';
+import { accessKeyFor, OWN_DATA_DIR } from '../access-key.ts';
 
 /** A platform to show something on. */
-export type Stack = { readonly url: string; readonly isOwn: boolean; stop(): Promise<void> };
+export type Stack = {
+  readonly url: string;
+  readonly isOwn: boolean;
+  /** Undefined if none could be found: its doors may ask for none. */
+  readonly accessKey: string | undefined;
+  stop(): Promise<void>;
+};
 
 const MAIN = fileURLToPath(new URL('../../../../services/all-in-one/src/main.ts', import.meta.url));
 const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -17,9 +25,13 @@ const STOP_MS = 30_000;
 /** The platform that runs: where it is said to be, or at the usual address; else one started for this. */
 export async function findOrStartStack(env: NodeJS.ProcessEnv): Promise<Stack> {
   const told = env['EVENFALL_URL'];
-  if (told) return { url: told, isOwn: false, stop: async () => undefined };
-  if (await answers(DEFAULT_URL)) return { url: DEFAULT_URL, isOwn: false, stop: async () => undefined };
+  if (told) return runningStack(told, env);
+  if (await answers(DEFAULT_URL)) return runningStack(DEFAULT_URL, env);
   return startStack(env);
+}
+
+async function runningStack(url: string, env: NodeJS.ProcessEnv): Promise<Stack> {
+  return { url, isOwn: false, accessKey: await accessKeyFor(url, { env, ownDataDir: OWN_DATA_DIR }), stop: async () => undefined };
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -45,6 +57,7 @@ async function startStack(env: NodeJS.ProcessEnv): Promise<Stack> {
       EVENFALL_DATA_DIR: dataDir,
       EVENFALL_AGENT_DATA_DIR: '',
       EVENFALL_ACCESS_KEYS: '',
+      EVENFALL_OPEN: '',
       EVENFALL_POSTGRES_URL: '',
       EVENFALL_KAFKA_BROKERS: '',
     },
@@ -53,7 +66,8 @@ async function startStack(env: NodeJS.ProcessEnv): Promise<Stack> {
   const stop = (): Promise<void> => (ending ??= stopChild(child).finally(() => rm(dataDir, { recursive: true, force: true })));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().finally(() => process.exit(1)));
   try {
-    return { url: await readyUrl(child), isOwn: true, stop };
+    const url = await readyUrl(child);
+    return { url, isOwn: true, accessKey: await readKeyFile(dataDir), stop };
   } catch (error) {
     await stop();
     throw error;

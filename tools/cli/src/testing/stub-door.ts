@@ -57,12 +57,18 @@ export type Ran = { readonly code: number; readonly out: string; readonly err: s
 export async function run(
   url: string,
   args: readonly string[],
-  more: { readonly env?: Record<string, string>; readonly stdin?: string | Buffer; readonly isTerminal?: boolean } = {},
+  more: {
+    readonly env?: Record<string, string>;
+    readonly ownDataDir?: string;
+    readonly stdin?: string | Buffer;
+    readonly isTerminal?: boolean;
+  } = {},
 ): Promise<Ran> {
   let out = '';
   let err = '';
   const code = await runCommand(args, {
     env: { EVENFALL_URL: url, ...more.env },
+    ownDataDir: more.ownDataDir ?? '/nonexistent',
     stdout: (line) => void (out += line),
     stderr: (line) => void (err += line),
     readStdin: () => Promise.resolve(Buffer.from(more.stdin ?? '')),

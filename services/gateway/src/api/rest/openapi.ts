@@ -37,17 +37,17 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         title: 'Evenfall',
         version: 'v1',
         description:
-          'Runs functions asynchronously and ends them well. A POST without a body and without a key carries the header `Evenfall-Client`, with any value: forms of web pages cannot send it.',
+          'Runs functions asynchronously and ends them well. Every call carries an access key: `Authorization: Bearer id:secret`.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/', description: 'The server that this document comes from.' }],
       tags: TAGS,
       components: {
         securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`, where the server asks for one.' },
+          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`. Probes and pages need none.' },
         },
       },
-      security: [{}, { key: [] }],
+      security: [{ key: [] }],
     },
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => (typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`) },
     transformObject: (document) => {

@@ -12,6 +12,7 @@ import { takeEncodings } from './encodings.ts';
 import { connectionAnswer, refusalsOf, sendRefusals, unsupportedType } from './errors.ts';
 import { concurrencyRoutes } from './concurrency.ts';
 import { describeApi } from './openapi.ts';
+import { PAGE_KEY_SCRIPT } from './page-key.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
@@ -26,11 +27,11 @@ import { workerRoutes } from './workers.ts';
 const BODY_BYTES = 256 * 1024;
 /** How long a request may take to arrive: a code package over a slow line, but not a caller that sends a byte a minute. */
 const REQUEST_TIMEOUT_MS = 180_000;
-/** Paths that answer without an access key: probes have none. */
-const OPEN_PATHS = new Set(['/healthz', '/readyz']);
-
 /** Where pages are: what is there is the same for everybody, and holds no data. */
 const PAGES = '/docs';
+/** Routes that answer without an access key: probes have none, nor has a browser before a page has given it one. */
+const OPEN_ROUTES = new Set(['/healthz', '/readyz', PAGES, `${PAGES}/`, `${PAGES}/static/*`, `${PAGES}/static/index.html`]);
+const isOpenRoute = (url: string): boolean => OPEN_ROUTES.has(url) || url.startsWith(`${PAGES}/static/theme/`);
 
 export type RestOptions = {
   /** Asked before every route whether a request may be one. */
@@ -94,7 +95,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     const { url = '', config } = request.routeOptions;
     const repeated = config.signed ? undefined : repeatedHeader(request.raw.rawHeaders);
     if (repeated) throw repeated;
-    if (!OPEN_PATHS.has(url) && !config.signed) request.requester = options.authenticate(request.headers.authorization);
+    if (!isOpenRoute(url) && !config.signed) request.requester = options.authenticate(request.headers.authorization);
     return undefined;
   });
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
@@ -120,7 +121,11 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   await describeApi(app);
   await app.register(swaggerUi, {
     routePrefix: PAGES,
-    theme: { title: 'Evenfall', css: [{ filename: 'evenfall.css', content: '.swagger-ui .topbar { display: none }' }] },
+    theme: {
+      title: 'Evenfall',
+      css: [{ filename: 'evenfall.css', content: '.swagger-ui .topbar { display: none }' }],
+      js: [{ filename: 'key.js', content: PAGE_KEY_SCRIPT }],
+    },
     staticCSP: true,
     // The door speaks HTTP: told to upgrade, a browser would ask for the page's own scripts where nobody answers.
     transformStaticCSP: (policy) =>

@@ -39,6 +39,8 @@ const COMMON = new Set([
 
 export type ScfOptions = {
   readonly accessKeys: readonly AccessKey[];
+  /** Whether requests need no signature; forms always do. */
+  readonly isOpen: boolean;
   /** Zone of the tz database that times are written in. */
   readonly timeZone: string;
 };
@@ -58,9 +60,9 @@ type Head = { readonly kind: 'form' } | { readonly kind: 'json'; readonly claim:
  * older signatures want it. Every answer is HTTP 200: an SDK reads no error of any other.
  */
 export function scfRoute(app: FastifyInstance, door: Door): void {
-  const check = signatureCheck(door.accessKeys, door.gateway.clock.now);
+  const check = signatureCheck(door, door.gateway.clock.now);
   const checkForm = formSignatureCheck(door.accessKeys, door.gateway.clock.now);
-  const takesForms = door.accessKeys.length > 0;
+  const takesForms = !door.isOpen;
   const zone = zoneNamed(door.timeZone);
   const heads = new WeakMap<FastifyRequest, Head>();
 
@@ -132,7 +134,7 @@ function headOf(request: FastifyRequest, check: (headers: FastifyRequest['header
     // Any web page can have a browser send a form: only a signature that can be checked tells it from one.
     throw scfError(
       'AuthFailure.InvalidAuthorization',
-      'Forms are taken only if EVENFALL_ACCESS_KEYS is set and they are signed; or use TC3-HMAC-SHA256.',
+      'Forms are taken only signed with an access key, and with EVENFALL_OPEN=yes there is none; use TC3-HMAC-SHA256.',
     );
   }
   const claim = check(headers);

@@ -1,0 +1,2 @@
+export { findAccessKey, type Finder } from './find-key.ts';
+export { ensureKeyFile, type KeptKey, keyFileOf, readKeyFile } from './key-file.ts';
