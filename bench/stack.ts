@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readKeyFile } from '@evenfall/access-key';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
@@ -21,6 +22,8 @@ export type Stack = {
   readonly operators: ClientOf<OperatorServiceService>;
   /** Of its gRPC door. */
   readonly address: string;
+  /** What a caller sends. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly pid: number;
   deploy(name: string, runtime: 'nodejs' | 'python3', files: Readonly<Record<string, string>>): Promise<void>;
   /** A pool on its database; to be ended before the stack is stopped. */
@@ -55,14 +58,17 @@ export async function startStack(dataDir?: string, settings: Readonly<Record<str
       EVENFALL_GRPC_PORT: '0',
       EVENFALL_METRICS_PORT: '0',
       EVENFALL_LOG_LEVEL: 'warn',
+      EVENFALL_ACCESS_KEYS: '',
       ...settings,
       EVENFALL_AGENT_SANDBOX: 'process', // what a function writes has to be seen here
     },
   });
   const { address, metricsAddress } = await readyAddresses(child);
-  const events = grpcClient(EventServiceService, address);
-  const functions = grpcClient(FunctionServiceService, address);
-  const operators = grpcClient(OperatorServiceService, address);
+  const accessKey = (await readKeyFile(dir.path)) ?? '';
+  const headers = { authorization: `Bearer ${accessKey}` };
+  const events = grpcClient(EventServiceService, address, { headers });
+  const functions = grpcClient(FunctionServiceService, address, { headers });
+  const operators = grpcClient(OperatorServiceService, address, { headers });
   const pid = child.pid ?? 0;
   const deploy: Stack['deploy'] = async (name, runtime, files) => {
     const terms = { timeout: durationOfMs(120_000), memoryMb: 128 };
@@ -74,6 +80,7 @@ export async function startStack(dataDir?: string, settings: Readonly<Record<str
     functions: functions.client,
     operators: operators.client,
     address,
+    headers,
     pid,
     sql: (max) => sqlOf(dir.path, max),
     deploy,

@@ -30,7 +30,7 @@ const BY_ID = 'one by id';
 
 /** Reads of a large view: the newest 100 of one function by state, the page after it, one event by id, counts. Three days, 200 functions. */
 export const listCase: BenchCase = async ({ stack, rounds, option, print }) => {
-  const lists = grpcClient(AS_BYTES, stack.address);
+  const lists = grpcClient(AS_BYTES, stack.address, { headers: stack.headers });
   const sql = stack.sql();
   const probe = stack.sql(1);
   const sizes = option('stored')?.split(',').map(Number) ?? SIZES;

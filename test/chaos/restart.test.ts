@@ -73,7 +73,7 @@ describe('a stack that is started again', () => {
     const dataDir = folder();
     const first = await start(dataDir);
     await first.rest.deploy({ name: 'naps', runtime: 'nodejs', handler: 'index.handler', timeout: '10s' }, { 'index.js': NAP });
-    const { client, close } = grpcClient(EventServiceService, first.grpc);
+    const { client, close } = grpcClient(EventServiceService, first.grpc, { headers: first.headers });
     const told: string[] = [];
     for (let n = 0; n < 30; n++) {
       const { id } = await first.rest.send('naps', n);

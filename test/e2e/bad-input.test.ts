@@ -187,7 +187,7 @@ describe('what nobody should send', () => {
   });
 
   it('refuses over gRPC what REST cannot even say', async () => {
-    const { client, close } = grpcClient(EventServiceService, stack.grpc);
+    const { client, close } = grpcClient(EventServiceService, stack.grpc, { headers: stack.headers });
     const faults = async (call: Promise<unknown>): Promise<string> =>
       call.then(
         () => 'taken',

@@ -41,13 +41,13 @@ describe('tmp_mb and max_processes of a function', () => {
       if (ran !== undefined) assert.deepEqual(ran, bounds);
     };
     await is([64, 32]);
-    const shown = await runCli(stack.http, ['functions', 'get', 'roomy']);
+    const shown = await runCli(stack, ['functions', 'get', 'roomy']);
     assert.match(shown.stdout, /"tmp_mb": 64,\s+"max_processes": 32/);
     const before = (await get()).revision;
     await stack.rest.call('PATCH', PATH, { tmp_mb: 128 });
     assert.ok((await get()).revision > before);
     await is([128, 32]);
-    await scfClient(stack.http).UpdateFunctionConfiguration({ FunctionName: 'roomy', MemorySize: 256 });
+    await scfClient(stack).UpdateFunctionConfiguration({ FunctionName: 'roomy', MemorySize: 256 });
     await is([128, 32]);
     await stack.rest.call('PATCH', PATH, { tmp_mb: null, max_processes: null });
     await is([512, 256]);

@@ -16,7 +16,7 @@ describe('the quick start, word by word', () => {
   });
   after(() => stack.dispose());
   const cli = async (...args: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await runCli(stack.http, args);
+    const { code, stdout, stderr } = await runCli(stack, args);
     assert.equal(code, 0, `${args.join(' ')}: ${stderr}${stdout}`);
     return stdout;
   };
@@ -38,7 +38,7 @@ describe('the quick start, word by word', () => {
 
   it('hands over, watches, terminates gracefully, and shows the log and the receipt', async () => {
     const accepted = await json<EventAnswer>('invoke', 'graceful-killer', '--async', '--payload', '{}');
-    const watching = runCli(stack.http, ['events', 'watch', accepted.id]);
+    const watching = runCli(stack, ['events', 'watch', accepted.id]);
     await eventually(async () => (await json<EventAnswer>('events', 'get', accepted.id)).state === 'RUNNING', 20_000);
     await eventually(async () => (await stack.rest.logs(accepted.id)).some(({ text }) => text === 'False'), 20_000);
     const ended = await json<EventAnswer>(
@@ -75,19 +75,19 @@ describe('the quick start, word by word', () => {
       ['deploy', example('nothing')],
       ['nothing'],
     ]) {
-      const { code, stdout, stderr } = await runCli(stack.http, args);
+      const { code, stdout, stderr } = await runCli(stack, args);
       assert.notEqual(code, 0, args.join(' '));
       assert.equal(stdout, '', args.join(' '));
       assert.match(stderr, /\S/, args.join(' '));
       assert.doesNotMatch(stderr, /\n\s+at /, args.join(' '));
     }
-    const nobody = await runCli('http://127.0.0.1:1', ['functions', 'list']);
+    const nobody = await runCli({ http: 'http://127.0.0.1:1', accessKey: '' }, ['functions', 'list']);
     assert.notEqual(nobody.code, 0);
     assert.match(nobody.stderr, /127\.0\.0\.1:1/);
   });
 
   it('plays the demo against this platform', async () => {
-    const { code, stdout, stderr } = await runProgram([DEMO, '--json'], { EVENFALL_URL: stack.http });
+    const { code, stdout, stderr } = await runProgram([DEMO, '--json'], { EVENFALL_URL: stack.http, EVENFALL_DATA_DIR: stack.dataDir });
     assert.equal(code, 0, stderr);
     const document = JSON.parse(stdout) as { ok: boolean; event: EventAnswer; log: LogLineAnswer[]; receipt: { outcome: string } };
     assert.deepEqual([document.ok, document.event.result, document.receipt.outcome], [true, 'END', 'RETURNED']);

@@ -79,7 +79,7 @@ describe('Concurrency', { timeout: 400_000 }, () => {
   };
 
   it('has ten instances ready before any event, keeps them, and replaces one that is killed', async () => {
-    const put = await runCli(stack.http, ['--json', 'functions', 'concurrency', 'provision', 'ready', '10', '--qualifier', '1']);
+    const put = await runCli(stack, ['--json', 'functions', 'concurrency', 'provision', 'ready', '10', '--qualifier', '1']);
     assert.equal(put.code, 0, put.stderr);
     assert.equal((JSON.parse(put.stdout) as Provisioned).instances, 10);
     const all = await allReady();
@@ -155,7 +155,7 @@ describe('Concurrency', { timeout: 400_000 }, () => {
       pids.add((result as { pid: number }).pid);
       times.push({ at: Date.parse(attempts[0]?.start_time ?? ''), by: 1 }, { at: Date.parse(attempts[0]?.end_time ?? ''), by: -1 });
     }
-    const told = await runCli(stack.http, ['functions', 'concurrency', 'get', 'capped']);
+    const told = await runCli(stack, ['functions', 'concurrency', 'get', 'capped']);
     assert.deepEqual([told.code, told.stdout], [0, '256 MB reserved (at most 11520 of 12800 MB)\n'], told.stderr);
     // By their own times: one that ends and one that starts in the same millisecond have not overlapped.
     let running = 0;

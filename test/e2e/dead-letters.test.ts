@@ -29,7 +29,7 @@ describe('dead letters', () => {
   after(() => stack.dispose());
 
   const ask = async (method: string, path: string): Promise<{ status: number; json: unknown }> => {
-    const answer = await fetch(`${stack.http}${path}`, { method, headers: { 'evenfall-client': 'test' } });
+    const answer = await fetch(`${stack.http}${path}`, { method, headers: stack.headers });
     const text = await answer.text();
     return { status: answer.status, json: text === '' ? undefined : (JSON.parse(text) as unknown) };
   };
@@ -84,14 +84,14 @@ describe('dead letters', () => {
       listed.filter(({ redriven_to: to }) => to !== undefined).map(({ id, redriven_to: to }) => [id, to]),
       [[letter.event.id, fresh.id]],
     );
-    const { client, close } = grpcClient(EventServiceService, stack.grpc);
+    const { client, close } = grpcClient(EventServiceService, stack.grpc, { headers: stack.headers });
     try {
       assert.equal((await client.getEvent({ id: letter.event.id })).event?.redrivenTo, fresh.id);
       assert.equal((await client.getEvent({ id: fresh.id })).event?.redrivenFrom, letter.event.id);
     } finally {
       close();
     }
-    const [of, to] = await Promise.all([letter.event.id, fresh.id].map((id) => runCli(stack.http, ['events', 'get', id])));
+    const [of, to] = await Promise.all([letter.event.id, fresh.id].map((id) => runCli(stack, ['events', 'get', id])));
     assert.match(of?.stdout ?? '', new RegExp(`redriven +to ${fresh.id}`));
     assert.match(to?.stdout ?? '', new RegExp(`made of +the dead letter of ${letter.event.id}`));
   });

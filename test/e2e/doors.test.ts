@@ -98,7 +98,7 @@ describe('the doors of a running platform', () => {
     const { port } = new URL(stack.http);
     const statusOf = (method: string, path: string, headers: Record<string, string> = {}, body?: Buffer) =>
       new Promise<number>((resolve, reject) => {
-        const asked = request({ port, host: '127.0.0.1', method, path, headers }, (response) => {
+        const asked = request({ port, host: '127.0.0.1', method, path, headers: { ...stack.headers, ...headers } }, (response) => {
           response.resume();
           resolve(response.statusCode ?? 0);
         });

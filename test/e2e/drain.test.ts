@@ -49,7 +49,7 @@ describe('Draining a host', { timeout: 180_000 }, () => {
     const { rest } = cluster;
     const deaf = await working('tidies', { deaf: true, seconds: 5 });
     const id = deaf.agent;
-    const said = await runCli(cluster.http, ['agents', 'drain', id, '--deadline', '30s', '--wait']);
+    const said = await runCli(cluster, ['agents', 'drain', id, '--deadline', '30s', '--wait']);
     assert.equal(said.code, 0, said.stderr);
     assert.match(said.stdout, new RegExp(`^${id} DRAINING until .*: 0 instances, 0 attempts`));
     const left = (await agents()).find((agent) => agent.id === id);

@@ -40,7 +40,7 @@ describe('a function that says what the platform says', () => {
   };
 
   it('is told apart by every reader', async () => {
-    const scf = scfClient(stack.http);
+    const scf = scfClient(stack);
     for (const id of await ids()) {
       const lines = await stack.rest.logs(id);
       const of = (stream: string): string[] => lines.filter((line) => line.stream === stream).map(({ text }) => text);
@@ -71,14 +71,14 @@ describe('a function that says what the platform says', () => {
 
   it('cannot speak to a terminal', async () => {
     for (const id of await ids()) {
-      const shown = await runCli(stack.http, ['logs', id]);
+      const shown = await runCli(stack, ['logs', id]);
       assert.equal(shown.code, 0, shown.stderr);
       assert.doesNotMatch(shown.stdout, OBEYED);
       const beside = shown.stdout.split('\n').filter((line) => line.includes(FORGED) && !line.includes('RequestId'));
       for (const line of beside) assert.match(line, /Z?\s{2}(stdout|error) {2,}\[PLATFORM\]/);
       assert.ok(beside.length >= 1);
       assert.match(shown.stdout, / {2}stdout {4}\\u001b\[2K\\u001b\]0;owned\\u0007\\u202ereversed\\u009b31m$/m);
-      const machine = await runCli(stack.http, ['logs', id, '--json']);
+      const machine = await runCli(stack, ['logs', id, '--json']);
       const texts = machine.stdout
         .trimEnd()
         .split('\n')
@@ -91,7 +91,7 @@ describe('a function that says what the platform says', () => {
       ['events', 'list', 'forger'],
       ['invoke', 'forger', '--payload', '1'],
     ]) {
-      const { stdout, stderr } = await runCli(stack.http, args);
+      const { stdout, stderr } = await runCli(stack, args);
       assert.doesNotMatch(stdout + stderr, OBEYED, args.join(' '));
     }
   });

@@ -40,7 +40,7 @@ describe('JSON through the whole platform', () => {
     const line = (await stack.rest.logs(id)).find(({ text }) => text.startsWith('got ')) ?? assert.fail('no line');
     return Buffer.from(line.text.slice(4), 'hex').toString();
   };
-  const textOf = async (path: string): Promise<string> => (await fetch(`${stack.http}${path}`)).text();
+  const textOf = async (path: string): Promise<string> => (await fetch(`${stack.http}${path}`, { headers: stack.headers })).text();
   const isKept = async (id: string, sent: string): Promise<void> => {
     assert.equal(await got(id), sent);
     for (const path of [`/v1/events/${id}`, `${FUNCTION}/events?page_size=100`, `/v1/events/${id}:watch`]) {
@@ -70,13 +70,13 @@ describe('JSON through the whole platform', () => {
     try {
       const file = join(folder.path, 'payload.json');
       writeFileSync(file, NUMBERS);
-      const waited = await runCli(stack.http, ['--json', 'invoke', 'echo-bytes', '--async', '--wait', '--file', file]);
+      const waited = await runCli(stack, ['--json', 'invoke', 'echo-bytes', '--async', '--wait', '--file', file]);
       assert.equal(waited.code, 0, waited.stderr);
       assert.ok(waited.stdout.includes(`"result":${compact(NUMBERS)},`), waited.stdout);
-      const called = await runCli(stack.http, ['invoke', 'echo-bytes', '--file', file]);
+      const called = await runCli(stack, ['invoke', 'echo-bytes', '--file', file]);
       assert.equal(compact(called.stdout), compact(NUMBERS), called.stderr);
       writeFileSync(file, Buffer.from('{"v":"caf\xe9"}', 'latin1'));
-      const refused = await runCli(stack.http, ['invoke', 'echo-bytes', '--file', file]);
+      const refused = await runCli(stack, ['invoke', 'echo-bytes', '--file', file]);
       assert.equal(refused.code, 1);
       assert.match(refused.stderr, /not UTF-8/);
     } finally {

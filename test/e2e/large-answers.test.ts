@@ -17,8 +17,8 @@ describe('a result above 4 MiB', () => {
     stack = await startStack();
     const spec = { name: 'large', runtime: 'python3', handler: 'index.handler', timeout: '30s' };
     await stack.rest.deploy(spec, { 'index.py': CODE });
-    usual = openPeer(stack.grpc, { maxMessageBytes: 4 * MIB }); // what gRPC takes unless it is told otherwise
-    raised = openPeer(stack.grpc, { maxMessageBytes: 8 * MIB });
+    usual = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 4 * MIB }); // what gRPC takes unless it is told otherwise
+    raised = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 8 * MIB });
   });
   after(async () => {
     usual.close();

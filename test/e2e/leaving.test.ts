@@ -9,11 +9,11 @@ import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { openPeer } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { exampleZip } from '../support/scf-client.ts';
+import { tc3Headers } from '../../services/gateway/src/testing/tc3.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const FUNCTIONS = '/v1/namespaces/default/functions';
 const LARGE = `"${'x'.repeat(60_000)}"`;
-const TC3 = 'TC3-HMAC-SHA256 Credential=a/2026-11-27/scf/tc3_request, SignedHeaders=content-type;host, Signature=aa';
 /** Where a request is broken off: shares of its bytes. 1 is after all of it, while its answer is on its way. */
 const SHARES = [0.05, 0.3, 0.6, 0.9, 0.999, 1];
 
@@ -36,14 +36,16 @@ describe('callers that leave', { timeout: 180_000 }, () => {
   after(() => stack.dispose());
 
   const scf = (action: string, body: unknown) =>
-    fetch(`${stack.http}/`, { method: 'POST', headers: scfHeaders(action), body: JSON.stringify(body) });
-  const scfHeaders = (action: string): Record<string, string> => ({
-    'content-type': 'application/json',
-    authorization: TC3,
-    'x-tc-action': action,
-    'x-tc-version': '2018-04-16',
-    'x-tc-timestamp': String(Math.floor(Date.now() / 1_000)),
-  });
+    fetch(`${stack.http}/`, { method: 'POST', headers: scfHeaders(action, JSON.stringify(body)), body: JSON.stringify(body) });
+  const scfHeaders = (action: string, body: string): Record<string, string> => {
+    const [id = '', secret = ''] = stack.accessKey.split(':', 2);
+    const signed = tc3Headers({ id, secret, host: new URL(stack.http).host, body });
+    return { ...signed, 'x-tc-action': action, 'x-tc-version': '2018-04-16' };
+  };
+  const scfRequest = (action: string, parameters: object): Buffer => {
+    const body = JSON.stringify(parameters);
+    return requestOf('POST', '/', body, { ...scfHeaders(action, body), host: new URL(stack.http).host });
+  };
   /** Sends a part of a request and leaves: orderly, or with a reset. */
   const leave = async (bytes: Buffer, share: number, isReset: boolean): Promise<void> => {
     const socket = connect(Number(new URL(stack.http).port), '127.0.0.1');
@@ -55,7 +57,13 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     else socket.destroy();
   };
   const requestOf = (method: string, path: string, body = '', headers: Record<string, string> = {}): Buffer => {
-    const all = { host: 'x', 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers };
+    const all = {
+      host: 'localhost',
+      ...stack.headers,
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+      ...headers,
+    };
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
     return Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
   };
@@ -93,12 +101,11 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     gzip: () => requestOf('POST', `${FUNCTIONS}/echo/events`, LARGE, { 'content-encoding': 'gzip' }),
     chunks: () =>
       Buffer.from(
-        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n"abc"\r\n0\r\n\r\n`,
+        `POST ${FUNCTIONS}/echo/events HTTP/1.1\r\nhost: localhost\r\nauthorization: ${stack.headers['authorization']}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n"abc"\r\n0\r\n\r\n`,
       ),
-    'a list of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf' }), scfHeaders('ListAsyncEvents')),
-    'a call of SCF': () => requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf', Event: LARGE }), scfHeaders('InvokeFunction')),
-    'an event of SCF': () =>
-      requestOf('POST', '/', JSON.stringify({ FunctionName: 'scf', InvocationType: 'Event', ClientContext: LARGE }), scfHeaders('Invoke')),
+    'a list of SCF': () => scfRequest('ListAsyncEvents', { FunctionName: 'scf' }),
+    'a call of SCF': () => scfRequest('InvokeFunction', { FunctionName: 'scf', Event: LARGE }),
+    'an event of SCF': () => scfRequest('Invoke', { FunctionName: 'scf', InvocationType: 'Event', ClientContext: LARGE }),
   };
   for (const [what, make] of Object.entries(cases))
     it(`amid ${what} are let go`, async () => {
@@ -108,7 +115,7 @@ describe('callers that leave', { timeout: 180_000 }, () => {
     });
 
   it('over gRPC are let go, at every point', async () => {
-    const peer = openPeer(stack.grpc);
+    const peer = openPeer(stack.grpc, { headers: stack.headers });
     const [events, calls, logs] = [peer.client(EventServiceService), peer.client(InvocationServiceService), peer.client(LogServiceService)];
     const named = { namespace: 'default', function: 'echo', qualifier: '' };
     const submission = { payload: Buffer.from(LARGE), idempotencyKey: '', delay: undefined };

@@ -116,10 +116,10 @@ describe('listing events', () => {
     const one = await rest.call<{ counts: { count: number }[] }>('GET', `${F}/echo/events:count`);
     assert.deepEqual(one.body, { counts: [{ function: 'echo', state: 'SUCCEEDED', count: all }] });
     assert.ok(JSON.stringify(counts.body).includes(JSON.stringify(one.body.counts[0])));
-    const told = await runCli(stack.http, ['events', 'count', 'echo']);
+    const told = await runCli(stack, ['events', 'count', 'echo']);
     assert.match(told.stdout, new RegExp(`FUNCTION +STATE +EVENTS\\necho +SUCCEEDED +${all}\\n`));
     assert.match(
-      (await runCli(stack.http, ['events', 'list', 'echo', '--limit', '1', '--total'])).stdout,
+      (await runCli(stack, ['events', 'list', 'echo', '--limit', '1', '--total'])).stdout,
       new RegExp(`\\n${all} in all\\nmore: `),
     );
   });
@@ -146,7 +146,7 @@ describe('listing events', () => {
     const first = await rest.call<{ lines: unknown[]; next_page_token: string }>('GET', `/v1/events/${id}/logs?stream=STDOUT&page_size=2`);
     const other = await rest.call('GET', `/v1/events/${id}/logs?stream=STDERR&page_size=2&page_token=${first.body.next_page_token}`);
     assert.deepEqual([first.body.lines.length, other.status], [2, 400]);
-    assert.equal((await runCli(stack.http, ['logs', id, '--grep', 'line', '--stream', 'stdout'])).stdout.split('\n').length, 6);
+    assert.equal((await runCli(stack, ['logs', id, '--grep', 'line', '--stream', 'stdout'])).stdout.split('\n').length, 6);
   });
 
   it('shows what a purge would drop, and drops nothing', async () => {
@@ -155,13 +155,13 @@ describe('listing events', () => {
     const { body } = await rest.call<{ partitions: { kind: string; due_time: string }[] }>('POST', '/v1/purge', asked);
     assert.ok(body.partitions.some(({ kind }) => kind === 'EVENTS') && body.partitions.some(({ kind }) => kind === 'LOG_LINES'));
     assert.ok(body.partitions.every(({ due_time: due }) => due <= asked.time));
-    const table = await runCli(stack.http, ['purge', '--dry-run', '--at', asked.time]);
+    const table = await runCli(stack, ['purge', '--dry-run', '--at', asked.time]);
     assert.match(table.stdout, /PARTITION +HOLDS +FROM +TO +DUE +ROWS +SIZE\n(ended_event|log_line)_h\d+ +/);
     assert.match(table.stdout, new RegExp(`\\n${body.partitions.length} partitions, [\\d.]+ [KM]B: would be dropped.\\n`));
-    assert.equal((await runCli(stack.http, ['purge', '--dry-run'])).stdout, 'Nothing would be dropped.\n');
-    assert.equal((await runCli(stack.http, ['purge'])).stdout, 'Nothing was dropped.\n');
+    assert.equal((await runCli(stack, ['purge', '--dry-run'])).stdout, 'Nothing would be dropped.\n');
+    assert.equal((await runCli(stack, ['purge'])).stdout, 'Nothing was dropped.\n');
     assert.equal((await rest.call('POST', '/v1/purge', { time: asked.time })).status, 400);
-    assert.equal((await runCli(stack.http, ['purge', '--at', asked.time])).code, 2);
+    assert.equal((await runCli(stack, ['purge', '--at', asked.time])).code, 2);
     assert.ok((await rest.list('echo')).length > 0);
   });
 });

@@ -24,7 +24,13 @@ describe('a client generated of the OpenAPI document', { skip: tools === undefin
     const folder = tempDir('openapi-client');
     const python = async (...args: readonly string[]): Promise<string> => {
       const path = `${tools?.bin ?? ''}${delimiter}${process.env['PATH'] ?? ''}`;
-      const env = { ...process.env, PATH: path, PYTHONPATH: folder.path, PYTHONDONTWRITEBYTECODE: '1' };
+      const env = {
+        ...process.env,
+        PATH: path,
+        PYTHONPATH: folder.path,
+        PYTHONDONTWRITEBYTECODE: '1',
+        EVENFALL_ACCESS_KEY: stack.accessKey,
+      };
       const child = spawn(tools?.python ?? '', args, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'], timeout: WITHIN_MS, env });
       const said = { out: '', all: '' };
       child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString('utf8')));
@@ -35,7 +41,7 @@ describe('a client generated of the OpenAPI document', { skip: tools === undefin
     };
     try {
       const document = join(folder.path, 'openapi.json');
-      writeFileSync(document, await (await fetch(`${stack.http}/openapi.json`)).text());
+      writeFileSync(document, await (await fetch(`${stack.http}/openapi.json`, { headers: stack.headers })).text());
       const options = ['--meta', 'none', '--fail-on-warning', '--config', file('python-client.yaml')];
       const paths = ['--path', document, '--output-path', join(folder.path, 'evenfall_client')];
       await python('-m', 'openapi_python_client', 'generate', ...paths, ...options);

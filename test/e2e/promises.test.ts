@@ -191,7 +191,7 @@ describe('what the platform promises', () => {
   });
 
   it('tells a gRPC watcher the same', async () => {
-    const { client, close } = grpcClient(EventServiceService, stack.grpc);
+    const { client, close } = grpcClient(EventServiceService, stack.grpc, { headers: stack.headers });
     try {
       const { event } = await client.createEvent({
         namespace: 'default',

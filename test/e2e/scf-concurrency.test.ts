@@ -12,7 +12,7 @@ describe("concurrency by Tencent Cloud's SDK of SCF", { timeout: 180_000 }, () =
   const FunctionName = 'echo';
   before(async () => {
     stack = await startStack({ env: { EVENFALL_AGENT_CAPACITY_MB: '2048' } });
-    client = scfClient(stack.http);
+    client = scfClient(stack);
     const Code = { ZipFile: await exampleZip('echo') };
     await client.CreateFunction({ FunctionName, Runtime: 'Nodejs18.15', Handler: 'index.handler', Code });
     await client.PublishVersion({ FunctionName });

@@ -11,7 +11,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
   let client: ScfClient;
   before(async () => {
     stack = await startStack();
-    client = scfClient(stack.http);
+    client = scfClient(stack);
   });
   after(() => stack.dispose());
 

@@ -15,22 +15,22 @@ describe('the SCF door of a platform with access keys', () => {
     const { port } = new URL(stack.http);
     // The SDK signs the host without its port; the service in the scope is what stands before the first dot.
     for (const endpoint of [`127.0.0.1:${port}`, `localhost:${port}`]) {
-      const { AccountUsage } = await scfClient(stack.http, { ...ann, endpoint }).GetAccount();
+      const { AccountUsage } = await scfClient(stack, { ...ann, endpoint }).GetAccount();
       assert.equal(AccountUsage?.NamespacesCount, 1);
     }
     for (const signMethod of ['HmacSHA1', 'HmacSHA256'] as const) {
-      const client = scfClient(stack.http, { ...ann, signMethod });
+      const client = scfClient(stack, { ...ann, signMethod });
       assert.equal((await client.ListFunctions({ Limit: 5, Filters: [{ Name: 'Runtime', Values: ['Python3.6'] }] })).TotalCount, 0);
       await refusedWith('ResourceNotFound.Function', client.Invoke({ FunctionName: 'nobody', ClientContext: '{"a": "b&c=d é"}' }));
     }
   });
 
   it('keeps out everybody else, and says why', async (t) => {
-    const call = (options: object) => scfClient(stack.http, options).GetAccount();
+    const call = (options: object) => scfClient(stack, options).GetAccount();
     await refusedWith('AuthFailure.SecretIdNotFound', call({ secretId: 'eve', secretKey: 'a-secret-of-ann' }));
     for (const signMethod of ['TC3-HMAC-SHA256', 'HmacSHA1', 'HmacSHA256'])
       await refusedWith('AuthFailure.SignatureFailure', call({ ...ann, secretKey: 'a-secret-of-bob', signMethod }));
-    const late = scfClient(stack.http, ann);
+    const late = scfClient(stack, ann);
     const clock = t.mock.method(Date.prototype, 'getTime', function (this: Date) {
       return this.valueOf() - 6 * 60_000;
     });
@@ -49,7 +49,7 @@ describe('the SCF door of a platform with access keys', () => {
   });
 
   it('writes on the receipt who asked, and times in the zone it was given', async () => {
-    const client = scfClient(stack.http, ann);
+    const client = scfClient(stack, ann);
     await client.CreateFunction({
       FunctionName: 'killer',
       Code: { ZipFile: await exampleZip('graceful-killer') },

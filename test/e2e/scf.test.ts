@@ -20,7 +20,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
   let echo: string;
   before(async () => {
     stack = await startStack();
-    client = scfClient(stack.http);
+    client = scfClient(stack);
     [killer, echo] = await Promise.all([exampleZip('graceful-killer'), exampleZip('echo')]);
     const Code = { ZipFile: echo };
     await client.CreateFunction({ FunctionName: 'echo', Runtime: 'Nodejs18.15', Handler: 'index.handler', Code });

@@ -49,7 +49,7 @@ describe('terminating an event', () => {
     const receipt = event.termination;
     assert.deepEqual(
       [receipt?.cause, receipt?.mode, receipt?.requester, receipt?.reason, receipt?.outcome, receipt?.swept_process_count],
-      ['USER', 'GRACEFUL', 'anonymous', 'enough', 'RETURNED', 0],
+      ['USER', 'GRACEFUL', 'local', 'enough', 'RETURNED', 0],
     );
     assert.deepEqual(
       receipt?.steps.map(({ signal, disposition, delivery }) => [signal, disposition, delivery]),

@@ -67,7 +67,7 @@ describe('update masks', () => {
   before(async () => {
     stack = await startStack();
     await stack.rest.deployExample('echo');
-    opened = grpcClient(FunctionServiceService, stack.grpc);
+    opened = grpcClient(FunctionServiceService, stack.grpc, { headers: stack.headers });
   });
   after(async () => {
     opened.close();

@@ -6,9 +6,13 @@ const CLI = fileURLToPath(new URL('../../tools/cli/src/main.ts', import.meta.url
 
 export type Said = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
-/** Runs the command as a process of its own. */
-export function runCli(url: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Said> {
-  return runProgram([CLI, '--url', url, ...args], { NO_COLOR: '1', ...env });
+/** Runs the command as a process of its own, with the key of a platform. */
+export function runCli(
+  { http, accessKey }: { readonly http: string; readonly accessKey: string },
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Said> {
+  return runProgram([CLI, '--url', http, ...args], { NO_COLOR: '1', EVENFALL_ACCESS_KEY: accessKey, ...env });
 }
 
 /** Runs a program of the repository with this Node. */

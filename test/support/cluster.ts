@@ -2,12 +2,15 @@ import { eventually, tempDir } from '@evenfall/testkit';
 import { type Cluster, type ClusterOptions, type Exit, startCluster } from '../../tools/cluster/cluster.ts';
 import { environmentSays, functionPidsCarrying, isAlive, pidsSaying } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
+import { headersOf } from './stack.ts';
 
 export type { ClusterProcess, Exit } from '../../tools/cluster/cluster.ts';
 
 /** Every service as a process of its own, on ports and in a folder of a test's own. */
 export type TestCluster = Cluster & {
   readonly dataDir: string;
+  /** What a caller sends who has the key. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly rest: RestClient;
   /** The logs of all processes, as lines `name line`. */
   lines(): readonly string[];
@@ -47,7 +50,8 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   return {
     ...cluster,
     dataDir: dir.path,
-    rest: createRestClient(cluster.http),
+    headers: headersOf(cluster.accessKey),
+    rest: createRestClient(cluster.http, headersOf(cluster.accessKey)),
     lines: () => lines,
     deaths: () => deaths,
     async metric(process, name) {

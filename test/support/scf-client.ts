@@ -18,9 +18,13 @@ const EXAMPLES = new URL('../../examples/functions/', import.meta.url);
 // The SDK sends what it is told to send to 127.0.0.1 to a proxy, if the environment names one.
 for (const name of ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']) Reflect.deleteProperty(process.env, name);
 
-/** Tencent Cloud's own client of SCF, pointed at a stack. */
-export function scfClient(url: string, options: ScfClientOptions = {}): ScfClient {
-  const { secretId = 'nobody', secretKey = 'nothing', endpoint = new URL(url).host, signMethod = 'TC3-HMAC-SHA256' } = options;
+/** Tencent Cloud's own client of SCF, pointed at a platform, with its key. */
+export function scfClient(
+  { http, accessKey }: { readonly http: string; readonly accessKey: string },
+  options: ScfClientOptions = {},
+): ScfClient {
+  const [id = '', secret = ''] = accessKey.split(':', 2);
+  const { secretId = id, secretKey = secret, endpoint = new URL(http).host, signMethod = 'TC3-HMAC-SHA256' } = options;
   return new tencentcloud.scf.v20180416.Client({
     credential: { secretId, secretKey },
     region: 'ap-guangzhou',

@@ -12,6 +12,10 @@ export type Stack = {
   readonly http: string;
   readonly grpc: string;
   readonly metrics: string;
+  /** The key its doors ask for, as `id:secret`; empty if they are open. */
+  readonly accessKey: string;
+  /** What a caller sends who has it. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly pid: number;
   readonly dataDir: string;
   readonly rest: RestClient;
@@ -95,6 +99,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     throw error;
   }
   const readyMs = performance.now() - began;
+  const accessKey = options.env?.['EVENFALL_ACCESS_KEYS']?.split(',', 1)[0] ?? read(join(dataDir, 'access-key')).trim();
+  const headers = headersOf(accessKey);
   const pid = child.pid ?? 0;
   const agentId = (): string => read(join(dataDir, 'agent', 'agent-id')).trim();
   const kill = (victim: number): void => {
@@ -112,7 +118,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     dataDir,
     readyMs,
     exited,
-    rest: createRestClient(addresses.http),
+    accessKey,
+    headers,
+    rest: createRestClient(addresses.http, headers),
     stderr: () => errors,
     async metric(name) {
       const text = await (await fetch(`${addresses.metrics}/metrics`)).text();
@@ -195,6 +203,11 @@ export async function failingStack(
   } finally {
     dir.remove();
   }
+}
+
+/** What a caller sends who has a key; nothing without one. */
+export function headersOf(accessKey: string): Readonly<Record<string, string>> {
+  return accessKey === '' ? {} : { authorization: `Bearer ${accessKey}` };
 }
 
 function isRunning(pid: number): boolean {

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureKeyFile } from '@evenfall/access-key';
 import { freePorts } from './ports.ts';
 import { type ClusterProcess, clusterProcess, type Exit } from './process.ts';
 
@@ -25,6 +26,8 @@ export type ClusterOptions = {
   readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Secret of the private ports. Default: one made for this start. */
   readonly internalKey?: string;
+  /** Folder in which the access key is kept, if none is set. Default: `dataDir`. */
+  readonly keyDir?: string;
   /** Starts a process again that ends by itself. Default false. */
   readonly restart?: boolean;
   /** Told of every line of the processes' logs. */
@@ -46,6 +49,10 @@ export type Cluster = {
   /** Throws if there is none of that name. */
   process(name: string): ClusterProcess;
   readonly internalKey: string;
+  /** The key its doors ask for, as `id:secret`: the first of several; empty if they are open. */
+  readonly accessKey: string;
+  /** The file it is kept in, if none is set. */
+  readonly accessKeyFile: string | undefined;
   /** Stops all in reverse order; answers how each ended. */
   stop(): Promise<ReadonlyMap<string, Exit>>;
 };
@@ -68,6 +75,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const dataDir = resolve(options.dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const internalKey = options.internalKey ?? randomBytes(24).toString('base64url');
+  const gatewayEnv = { ...options.env, ...options.envOf?.['gateway'] };
+  const set = gatewayEnv['EVENFALL_ACCESS_KEYS'] ?? '';
+  const isOpen = gatewayEnv['EVENFALL_OPEN'] === 'yes';
+  // Gateways have no folder of their own: they are given the key, and this is where callers find it.
+  const kept = set === '' && !isOpen ? await ensureKeyFile(options.keyDir ?? dataDir) : undefined;
   const processes: ClusterProcess[] = [];
   let isStopping = false;
 
@@ -149,6 +161,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       EVENFALL_QUEUE_ADDRESSES: queuePorts.map((queuePort) => `127.0.0.1:${queuePort}`).join(','),
       EVENFALL_HTTP_PORT: port(),
       EVENFALL_GRPC_PORT: port(),
+      ...(kept ? { EVENFALL_ACCESS_KEYS: kept.key } : {}),
     });
     // In no order: each waits for those it needs.
     for (const each of processes) each.start();
@@ -158,6 +171,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       grpc: gateway.addresses['grpc'] ?? '',
       processes,
       internalKey,
+      accessKey: kept?.key ?? set.split(',', 1)[0] ?? '',
+      accessKeyFile: kept?.path,
       process(name) {
         const found = processes.find((each) => each.name === name);
         if (!found) throw new RangeError(`There is no ${name}`);

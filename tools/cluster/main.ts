@@ -35,6 +35,7 @@ const NOT_FOR_ALL = [
   'EVENFALL_GRPC_PORT',
   'EVENFALL_METRICS_PORT',
   'EVENFALL_ACCESS_KEYS',
+  'EVENFALL_OPEN',
   'EVENFALL_DATA_DIR',
   'EVENFALL_AGENT_NAME',
   'EVENFALL_AGENT_DATA_DIR',
@@ -47,7 +48,7 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
   const ours = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[0].startsWith('EVENFALL_') && !/_ADDRESS(ES)?$/.test(entry[0]) && entry[1] !== undefined,
   );
-  const doors = ours.filter(([name]) => /^EVENFALL_(HOST|HTTP_PORT|GRPC_PORT|METRICS_PORT|ACCESS_KEYS)$/.test(name));
+  const doors = ours.filter(([name]) => /^EVENFALL_(HOST|HTTP_PORT|GRPC_PORT|METRICS_PORT|ACCESS_KEYS|OPEN)$/.test(name));
   const noKafka = values.log === undefined ? whyNoKafka() : undefined;
   if (noKafka !== undefined) process.stderr.write(`The events are in Postgres, and there is one queue: ${noKafka}.\n`);
   const log = values.log ?? (noKafka === undefined ? 'kafka' : 'embedded');
@@ -57,6 +58,7 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
   const agents = countOf('agents', values.agents);
   return {
     dataDir: values['data-dir'] ?? join(env['EVENFALL_DATA_DIR'] ?? '.evenfall', 'cluster'),
+    keyDir: env['EVENFALL_DATA_DIR'] ?? '.evenfall', // where `npm start` keeps it, too
     log,
     ...(queues === undefined ? {} : { queues }),
     ...(eventStores === undefined ? {} : { eventStores }),
@@ -111,7 +113,8 @@ async function main(): Promise<void> {
     onSignal = () => process.exit(130);
     return stop(cluster);
   };
-  process.stdout.write(`${tableOf(cluster.processes)}\n\nevenfall cluster ready http=${cluster.http} grpc=${cluster.grpc}\n`);
+  const key = cluster.accessKeyFile ? `evenfall key: in ${cluster.accessKeyFile}\n` : '';
+  process.stdout.write(`${tableOf(cluster.processes)}\n\n${key}evenfall cluster ready http=${cluster.http} grpc=${cluster.grpc}\n`);
 }
 
 main().catch((error: unknown) => {

@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { pythonTools } from '@evenfall/testkit';
 import { startGateway } from '../../services/gateway/src/service.ts';
 import { fakeWorld } from '../../services/gateway/src/testing/fakes.ts';
+import { SETTINGS, WITH_KEY } from '../../services/gateway/src/testing/harness.ts';
 import { ROOT } from '../run.ts';
 
 const faults: string[] = [];
@@ -19,18 +20,9 @@ function run(name: string, program: string, args: readonly string[], env: Readon
 
 /** The document of a gateway with nothing behind it. */
 async function document(): Promise<string> {
-  const settings = {
-    host: '127.0.0.1',
-    httpPort: 0,
-    grpcPort: 0,
-    allowedHosts: [],
-    accessKeys: [],
-    maxPayloadBytes: 131_072,
-    scfTimeZone: 'UTC',
-  };
-  const gateway = await startGateway(fakeWorld().ports, settings);
+  const gateway = await startGateway(fakeWorld().ports, SETTINGS);
   try {
-    return await (await fetch(`http://127.0.0.1:${gateway.httpPort}/openapi.json`)).text();
+    return await (await fetch(`http://127.0.0.1:${gateway.httpPort}/openapi.json`, { headers: WITH_KEY })).text();
   } finally {
     await gateway.stop();
   }

@@ -1,12 +1,13 @@
 """Calls every operation with the client that openapi-python-client makes of the document, and reads every answer with it.
 
-Usage: client_calls.py URL. test/e2e/openapi-client.test.ts runs it against a platform; the client, evenfall_client, is on the path. Every answer has to be
+Usage: EVENFALL_ACCESS_KEY=id:secret client_calls.py URL. test/e2e/openapi-client.test.ts runs it against a platform; the client, evenfall_client, is on the path. Every answer has to be
 what the document says: all that is required is there, of its type and of its words, and nothing is there that the document does not know.
 """
 
 import importlib
 import io
 import json
+import os
 import pkgutil
 import sys
 import time
@@ -17,7 +18,7 @@ import evenfall_client.api as api
 from evenfall_client import Client
 from evenfall_client.types import File
 
-client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True, timeout=60, headers={"Evenfall-Client": "generated"})
+client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True, timeout=60, headers={"Authorization": "Bearer " + os.environ["EVENFALL_ACCESS_KEY"]})
 modules = {
     name.rsplit(".", 1)[1]: importlib.import_module(name)
     for _, name, is_package in pkgutil.walk_packages(api.__path__, "evenfall_client.api.")

@@ -41,6 +41,15 @@ export const allowedHostsSetting = list({
   form: 'host names without ports, comma separated, such as "gateway,*.example.org"; a star stands for one label',
 });
 
+export const metricsTokenSetting = text({
+  name: 'EVENFALL_METRICS_TOKEN',
+  doc: 'Secret that `/metrics` asks for, as `Authorization: Bearer …`. Unset, it answers callers on the same machine alone. `/healthz` and `/readyz` ask for none.',
+  fallback: undefined,
+  secret: true,
+  pattern: /^[\x21-\x7e]{16,512}$/,
+  form: 'at least 16 characters without blanks',
+});
+
 /** What every process reads. */
 export const processSettings = <const N extends ServiceName>(service: N) => ({
   metricsPort: integer({
@@ -49,6 +58,7 @@ export const processSettings = <const N extends ServiceName>(service: N) => ({
     fallback: String(PORTS[service].metrics),
     ...PORT,
   }),
+  metricsToken: metricsTokenSetting,
   allowedHosts: allowedHostsSetting,
   logLevel: logLevelSetting,
   internalKey: text({

@@ -1,4 +1,6 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { isLoopback } from '@evenfall/config';
 import { createGuard, SECURITY_HEADERS } from '@evenfall/request-guard';
 import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
@@ -34,22 +36,29 @@ export type MetricsAddress = {
   readonly metricsPort: number;
   /** Names it is called by, beside addresses and `localhost`. */
   readonly allowedHosts?: readonly string[] | undefined;
+  /** Asked of everybody for `/metrics`; without one only this machine gets them. */
+  readonly metricsToken?: string | undefined;
 };
 
 /** Serves `/metrics` in the Prometheus text form, `/healthz`, and `/readyz`: 200, or 503 with what is waited for. */
 export async function startMetricsServer(
-  { host, metricsPort: port, allowedHosts = [] }: MetricsAddress,
+  { host, metricsPort: port, allowedHosts = [], metricsToken }: MetricsAddress,
   readiness: () => Readiness = () => ({ isReady: true, waitsFor: [] }),
 ): Promise<MetricsServer> {
   const exporter = installMetrics();
   const guard = createGuard(allowedHosts);
+  const mayRead = readerCheck(metricsToken);
   const server = createServer((request, response) => {
     const { method = '', url = '', rawHeaders } = request;
     const refusal = guard({ method, target: url, rawHeaders });
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     if (refusal)
       answer(response, refusal.httpStatus, { error: { code: refusal.httpStatus, status: refusal.status, message: refusal.message } });
-    else if (request.url === '/metrics') exporter.getMetricsRequestHandler(request, response);
+    else if (request.url === '/metrics' && !mayRead(request)) {
+      response.setHeader('www-authenticate', 'Bearer realm="evenfall metrics"');
+      const message = 'Metrics are for this machine alone, or for who sends EVENFALL_METRICS_TOKEN as "Authorization: Bearer …".';
+      answer(response, 401, { error: { code: 401, status: 'UNAUTHENTICATED', message } });
+    } else if (request.url === '/metrics') exporter.getMetricsRequestHandler(request, response);
     else if (request.url === '/healthz') answer(response, 200, { status: 'ok' });
     else if (request.url === '/readyz') {
       const { isReady, waitsFor, faults = [] } = readiness();
@@ -69,6 +78,17 @@ export async function startMetricsServer(
         server.closeAllConnections();
       }),
   };
+}
+
+/** Metrics name functions and say how busy they are: they are for who has the token, and where none is set for this machine. Probes ask for neither. */
+function readerCheck(token: string | undefined): (request: IncomingMessage) => boolean {
+  if (token === undefined) return ({ socket }) => isLoopback((socket.remoteAddress ?? '').replace(/^::ffff:/, ''));
+  const expected = digestOf(`Bearer ${token}`);
+  return ({ headers }) => timingSafeEqual(digestOf(headers.authorization ?? ''), expected);
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -19,15 +19,18 @@ describe('The settings of the all-in-one', () => {
         return error.faults;
       }
     };
-    const [port, open, ...none] = faultsOf({ EVENFALL_HOST: '0.0.0.0', EVENFALL_HTTP_PORT: 'x' });
+    const [port, open, ...none] = faultsOf({ EVENFALL_HOST: '0.0.0.0', EVENFALL_OPEN: 'yes', EVENFALL_HTTP_PORT: 'x' });
     assert.match(port ?? '', /^EVENFALL_HTTP_PORT="x"/);
-    assert.match(open ?? '', /^EVENFALL_HOST="0\.0\.0\.0".*EVENFALL_ACCESS_KEYS/);
+    assert.match(open ?? '', /^EVENFALL_HOST="0\.0\.0\.0" with EVENFALL_OPEN="yes"/);
     assert.deepEqual(none, []);
-    // Keys were meant to be there: that they are needed goes without saying.
     const [keys, ...more] = faultsOf({ EVENFALL_HOST: '0.0.0.0', EVENFALL_ACCESS_KEYS: 'short' });
     assert.match(keys ?? '', /^EVENFALL_ACCESS_KEYS=\(hidden\)/);
     assert.deepEqual(more, []);
     assert.deepEqual(faultsOf({ EVENFALL_HOST: '0.0.0.0', EVENFALL_ACCESS_KEYS: 'ops:correct-horse' }), []);
+    assert.deepEqual(faultsOf({ EVENFALL_HOST: '0.0.0.0' }), [], 'a key is made');
+    assert.deepEqual(faultsOf({ EVENFALL_OPEN: 'yes' }), [], 'on loopback');
+    assert.match(faultsOf({ EVENFALL_OPEN: 'yes', EVENFALL_ACCESS_KEYS: 'ops:correct-horse' })[0] ?? '', /both set/);
+    assert.match(faultsOf({ EVENFALL_OPEN: 'true' })[0] ?? '', /^EVENFALL_OPEN="true": none of these; write one of yes, no/);
     assert.match(faultsOf({ EVENFALL_HTTP_PORT: '9090' })[0] ?? '', /two of them are the same/);
     assert.deepEqual(faultsOf({ EVENFALL_HTTP_PORT: '0', EVENFALL_GRPC_PORT: '0' }), []);
   });

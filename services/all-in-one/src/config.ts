@@ -6,7 +6,14 @@ import { agentSettings } from '@evenfall/instance-agent/config';
 import { queueSettings } from '@evenfall/queue/config';
 import { registrySettings } from '@evenfall/registry/config';
 import { schedulerSettings } from '@evenfall/scheduler/config';
-import { dataDirSetting, KAFKA_CHECKS, kafkaSettings, logLevelSetting, portsCheck } from '@evenfall/service-main/settings';
+import {
+  dataDirSetting,
+  KAFKA_CHECKS,
+  kafkaSettings,
+  logLevelSetting,
+  metricsTokenSetting,
+  portsCheck,
+} from '@evenfall/service-main/settings';
 
 /** What the all-in-one shape reads itself. */
 export const allInOneSettings = {
@@ -18,6 +25,7 @@ export const allInOneSettings = {
     min: 0,
     max: 65_535,
   }),
+  metricsToken: metricsTokenSetting,
   postgresUrl: text({
     name: 'EVENFALL_POSTGRES_URL',
     doc: 'Postgres to use instead of the embedded one.',

@@ -40,11 +40,13 @@ describe('The metrics of a started stack', () => {
   const dir = tempDir('metrics');
   let program: Program;
   let urls: Awaited<Program['ready']>;
+  let key: string;
   const scrape = async (): Promise<string> => (await fetch(`${urls.metrics}/metrics`)).text();
 
   before(async () => {
     program = startProgram({ EVENFALL_DATA_DIR: dir.path });
     urls = await program.ready;
+    key = readFileSync(`${dir.path}/access-key`, 'utf8').trim();
   });
   after(async () => {
     program.child.kill('SIGTERM');
@@ -55,14 +57,18 @@ describe('The metrics of a started stack', () => {
   it('count what has happened, and lose nothing', async () => {
     const cli = fileURLToPath(new URL('tools/cli/src/main.ts', ROOT));
     const example = fileURLToPath(new URL('examples/functions/echo', ROOT));
-    await promisify(execFile)(process.execPath, [cli, '--url', urls.http, 'deploy', example]);
+    await promisify(execFile)(process.execPath, [cli, '--url', urls.http, '--access-key', key, 'deploy', example]);
     const events = `${urls.http}/v1/namespaces/default/functions/echo/events`;
     const post = (key: number): Promise<Response> =>
-      fetch(events, { method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': `k${key}` }, body: '{}' });
+      fetch(events, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': `k${key}` },
+        body: '{}',
+      });
     // Half of the keys come twice: the second accept makes no second event.
     const answers = await Promise.all(Array.from({ length: EVENTS * 1.5 }, (_, i) => post(i % EVENTS)));
     assert.ok(answers.every((answer) => answer.status === 202));
-    assert.equal((await fetch(`${urls.http}/nowhere`)).status, 404);
+    assert.equal((await fetch(`${urls.http}/nowhere`, { headers: { authorization: `Bearer ${key}` } })).status, 404);
 
     const text = await eventually(async () => {
       const now = await scrape();
@@ -108,7 +114,7 @@ describe('The metrics of a started stack', () => {
   it('lose nothing when the process is killed', async () => {
     const events = `${urls.http}/v1/namespaces/default/functions/echo/events`;
     for (let i = 0; i < 3; i++) {
-      const headers = { 'content-type': 'application/json', 'evenfall-delay': '1h' };
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'evenfall-delay': '1h' };
       assert.equal((await fetch(events, { method: 'POST', headers, body: '{}' })).status, 202);
     }
     program.child.kill('SIGKILL');

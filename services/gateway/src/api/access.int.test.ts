@@ -7,7 +7,8 @@ import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { grpcClient } from '@evenfall/rpc';
 import { startGateway } from '../service.ts';
 import { fakeWorld } from '../testing/fakes.ts';
-import { call, openDoors } from '../testing/harness.ts';
+import { silentLog } from '@evenfall/telemetry';
+import { call, openDoors, SETTINGS } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000003';
 const KEY = { id: 'ops', secret: 'correct-horse' };
@@ -18,8 +19,16 @@ describe('doors with access keys', () => {
   const WRONG = [undefined, 'Basic b3Bz', 'Bearer ops', 'Bearer ops:wrong-horse!', 'Bearer other:correct-horse', 'Bearer '];
   for (const authorization of WRONG) {
     it(`turns "${authorization ?? 'nothing'}" away`, async () => {
-      for (const path of ['/v1/agents', '/nowhere', '/openapi.json', '/docs', `/v1/events/${ID}:watch`]) {
-        const answer = await call(`${doors.url}${path}`, 'GET', undefined, authorization === undefined ? {} : { authorization });
+      for (const path of [
+        '/v1/agents',
+        '/nowhere',
+        '/openapi.json',
+        '/docs/json',
+        '/docs/yaml',
+        '/docs/nothing',
+        `/v1/events/${ID}:watch`,
+      ]) {
+        const answer = await call(`${doors.url}${path}`, 'GET', undefined, { authorization: authorization ?? '' });
         assert.equal(answer.status, 401, path);
         assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer/);
         assert.ok(answer.text.includes('"UNAUTHENTICATED"'));
@@ -62,23 +71,36 @@ describe('doors with access keys', () => {
     health.close();
   });
 
-  it('answers probes without one', async () => {
-    assert.equal((await call(`${doors.url}/healthz`, 'GET')).status, 200);
-    assert.equal((await call(`${doors.url}/readyz`, 'GET')).status, 200);
+  it('answers probes and the pages that a browser opens first without one', async () => {
+    for (const path of ['/healthz', '/readyz', '/docs', '/docs/', '/docs/static/swagger-ui.css', '/docs/static/theme/key.js'])
+      assert.equal((await call(`${doors.url}${path}`, 'GET', undefined, { authorization: '' })).status, 200, path);
   });
 });
 
 describe('doors without access keys', () => {
+  const OPEN = { ...SETTINGS, accessKeys: [], isOpen: true };
+
+  it('do not open, unless that was asked for', async () => {
+    await assert.rejects(startGateway(fakeWorld().ports, { ...OPEN, isOpen: false }), /EVENFALL_ACCESS_KEYS is not set/);
+    await assert.rejects(startGateway(fakeWorld().ports, { ...SETTINGS, isOpen: true }), /both set/);
+  });
+
   it('do not open to a network', async () => {
-    const settings = {
-      host: '0.0.0.0',
-      httpPort: 0,
-      grpcPort: 0,
-      allowedHosts: [],
-      accessKeys: [],
-      maxPayloadBytes: 1024,
-      scfTimeZone: 'UTC',
-    };
-    await assert.rejects(startGateway(fakeWorld().ports, settings), /EVENFALL_HOST="0\.0\.0\.0".*EVENFALL_ACCESS_KEYS/s);
+    for (const host of ['0.0.0.0', '::', '192.0.2.1'])
+      await assert.rejects(startGateway(fakeWorld().ports, { ...OPEN, host }), /EVENFALL_HOST=".*" with EVENFALL_OPEN="yes"/);
+  });
+
+  it('say that they are open', async () => {
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+    const gateway = await startGateway({ ...fakeWorld().ports, log }, OPEN);
+    try {
+      assert.match(warnings.join('\n'), /the doors are open/);
+      const { json } = await call(`http://127.0.0.1:${gateway.httpPort}/readyz`, 'GET', undefined, { authorization: '' });
+      assert.match(JSON.stringify((json as { notes?: unknown }).notes), /the doors are open/);
+      assert.equal((await call(`http://127.0.0.1:${gateway.httpPort}/v1/agents`, 'GET', undefined, { authorization: '' })).status, 200);
+    } finally {
+      await gateway.stop();
+    }
   });
 });

@@ -20,9 +20,13 @@ const HEADERS = {
 
 type Route = { readonly method: string; readonly path: string };
 
-for (const accessKeys of [[], [{ id: 'ann', secret: 'a-secret-of-ann' }]])
-  describe(`doors with ${accessKeys.length} keys`, () => {
-    const doors = openDoors({ accessKeys, allowedHosts: ['gateway', '*.example.org'] });
+for (const isOpen of [true, false])
+  describe(`doors ${isOpen ? 'that are open' : 'with a key'}`, () => {
+    const doors = openDoors({
+      accessKeys: isOpen ? [] : [{ id: 'ann', secret: 'a-secret-of-ann' }],
+      isOpen,
+      allowedHosts: ['gateway', '*.example.org'],
+    });
     const routes: Route[] = [
       ...['/', '/docs', '/docs/', '/docs/static/index.html', '/docs/static/swagger-ui.css', '/openapi.json', '/healthz', '/readyz'],
       ...['/nowhere', '/%zz', `/v1/namespaces/${'x'.repeat(400)}/functions`],

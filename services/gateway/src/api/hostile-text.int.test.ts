@@ -5,7 +5,7 @@ import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { eventually } from '@evenfall/testkit';
 import fc from 'fast-check';
-import { call, openDoors } from '../testing/harness.ts';
+import { call, callScf, openDoors, WITH_KEY } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-0000000000aa';
 const hostile = fc
@@ -130,13 +130,13 @@ describe('What functions said, at every door', () => {
       fc.asyncProperty(hostile, async (text) => {
         doors.world.events.set(ID, eventWith(text));
         doors.world.logLines = [{ time: new Date(0), stream: Stream.STDERR, attempt: 1, instanceId: 'i', text }];
-        const log = eventsOf(await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`)).text());
+        const log = eventsOf(await (await fetch(`${doors.url}/v1/events/${ID}/logs?follow=true`, { headers: WITH_KEY })).text());
         assert.deepEqual(
           log.map(({ event }) => event),
           ['line', 'end'],
         );
         const before = doors.world.watches.length;
-        const opened = fetch(`${doors.url}/v1/events/${ID}:watch`);
+        const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: WITH_KEY });
         const watch = await eventually(() => doors.world.watches[before]);
         watch.out.push({ event: eventWith(text), version: 7 });
         watch.out.end();
@@ -155,7 +155,7 @@ describe('What functions said, at every door', () => {
 
   it('is text within the answers of SCF, and in its logs no line of the platform’s', async () => {
     const ask = async (action: string, body: object): Promise<Record<string, unknown>> => {
-      const answer = await call(`${doors.url}/`, 'POST', body, { 'x-tc-action': action, 'x-tc-version': '2018-04-16' });
+      const answer = await callScf(doors.url, action, body);
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
       const { Response } = answer.json as { Response: Record<string, unknown> };
       assert.equal(Response['Error'], undefined, answer.text);

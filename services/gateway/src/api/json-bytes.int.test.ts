@@ -9,7 +9,7 @@ import { hostileJson } from '@evenfall/json-text/testing';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import fc from 'fast-check';
-import { call, openDoors } from '../testing/harness.ts';
+import { call, callScf, openDoors, WITH_KEY } from '../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-00000000000a';
 const NAMED = { namespace: 'default', function: 'killer', qualifier: '' };
@@ -20,8 +20,8 @@ describe('JSON of users', () => {
   const open: { close(): void }[] = [];
   const clients = () => {
     const address = `127.0.0.1:${doors.gateway.grpcPort}`;
-    const events = grpcClient(EventServiceService, address);
-    const invocations = grpcClient(InvocationServiceService, address);
+    const events = grpcClient(EventServiceService, address, { headers: WITH_KEY });
+    const invocations = grpcClient(InvocationServiceService, address, { headers: WITH_KEY });
     open.push(events, invocations);
     return { events: events.client, invocations: invocations.client };
   };
@@ -32,8 +32,7 @@ describe('JSON of users', () => {
   after(() => open.forEach((one) => one.close()));
 
   const submission = (payload: string) => ({ payload: Buffer.from(payload), idempotencyKey: '', delay: undefined });
-  const scf = (action: string, body: object) =>
-    call(`${doors.url}/`, 'POST', body, { 'x-tc-action': action, 'x-tc-version': '2018-04-16' });
+  const scf = (action: string, body: object) => callScf(doors.url, action, body);
   const accepted = (): string => doors.world.accepted.at(-1)?.accepted?.payload.toString() ?? '';
   const invoked = (): string => doors.world.invocations.at(-1)?.assignment?.payload.toString() ?? '';
   const asEvent = { FunctionName: 'killer', InvocationType: 'Event' };
@@ -102,7 +101,7 @@ describe('JSON of users', () => {
     'GET dead letters': () => get(`${FUNCTION}/dead-letters`),
     'GET :watch': async () => {
       const known = doors.world.watches.length;
-      const opened = fetch(`${doors.url}/v1/events/${ID}:watch`);
+      const opened = fetch(`${doors.url}/v1/events/${ID}:watch`, { headers: WITH_KEY });
       await eventually(() => doors.world.watches.length > known);
       const watch = doors.world.watches.at(-1);
       watch?.out.push({ event: doors.world.events.get(ID), version: 1 });

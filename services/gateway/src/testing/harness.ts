@@ -1,6 +1,7 @@
 import { after, before, beforeEach } from 'node:test';
 import { type GatewaySettings, type RunningGateway, startGateway } from '../service.ts';
 import { fakeWorld, type World } from './fakes.ts';
+import { tc3Headers } from './tc3.ts';
 
 /** The key of every test's doors. */
 export const KEY = { id: 'test', secret: 'a-secret-of-tests' };
@@ -48,10 +49,19 @@ export function openDoors(settings: Partial<GatewaySettings> = {}): {
   };
 }
 
+/** Calls an action of SCF, signed with the key of the tests. */
+export function callScf(url: string, action: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  const bytes = body === undefined ? '' : typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+  const contentType = headers['content-type'] ?? 'application/json';
+  const signed = tc3Headers({ ...KEY, host: new URL(url).host, body: bytes, contentType });
+  const untyped = body === undefined ? { 'content-type': '' } : {};
+  return call(`${url}/`, 'POST', body, { ...signed, ...untyped, 'x-tc-action': action, 'x-tc-version': '2018-04-16', ...headers });
+}
+
 /** What a REST call came to. */
 export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly json: unknown };
 
-/** Calls the REST door with the key of the tests, unless the headers say otherwise; an empty one is left out. A body that is an object is sent as JSON. */
+/** Calls the REST door with the key of the tests, unless the headers say otherwise; an `authorization` or a `content-type` that is empty is left out. A body that is an object is sent as JSON. */
 export async function call(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const isRaw = typeof body === 'string' || body instanceof Uint8Array;
   const sent = new Headers({
@@ -60,7 +70,7 @@ export async function call(url: string, method: string, body?: unknown, headers:
     ...WITH_KEY,
     ...headers,
   });
-  for (const [name, value] of Object.entries(headers)) if (value === '') sent.delete(name);
+  for (const name of ['authorization', 'content-type']) if (headers[name] === '') sent.delete(name);
   const response = await fetch(url, {
     method,
     headers: sent,

@@ -10,7 +10,7 @@ import { InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_servi
 import { type Reason, Refusal } from '@evenfall/errors';
 import { grpcClient, type ServiceDefinition } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { openDoors } from '../../testing/harness.ts';
+import { openDoors, WITH_KEY } from '../../testing/harness.ts';
 
 const ID = '01990000-0000-7000-8000-000000000004';
 
@@ -19,11 +19,11 @@ describe('the gRPC door', () => {
   const open: { close(): void }[] = [];
   const clients = () => {
     const address = `127.0.0.1:${doors.gateway.grpcPort}`;
-    const events = grpcClient(EventServiceService, address);
-    const functions = grpcClient(FunctionServiceService, address);
-    const invocations = grpcClient(InvocationServiceService, address);
-    const logs = grpcClient(LogServiceService, address);
-    const operators = grpcClient(OperatorServiceService, address);
+    const events = grpcClient(EventServiceService, address, { headers: WITH_KEY });
+    const functions = grpcClient(FunctionServiceService, address, { headers: WITH_KEY });
+    const invocations = grpcClient(InvocationServiceService, address, { headers: WITH_KEY });
+    const logs = grpcClient(LogServiceService, address, { headers: WITH_KEY });
+    const operators = grpcClient(OperatorServiceService, address, { headers: WITH_KEY });
     open.push(events, functions, invocations, logs, operators);
     return {
       events: events.client,
@@ -80,7 +80,10 @@ describe('the gRPC door', () => {
     });
     /** A client as a user's is: it takes what gRPC takes. */
     const usual = () => {
-      const opened = grpcClient(InvocationServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { maxMessageBytes: 4 * 1024 * 1024 });
+      const opened = grpcClient(InvocationServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, {
+        maxMessageBytes: 4 * 1024 * 1024,
+        headers: WITH_KEY,
+      });
       open.push(opened);
       return opened.client;
     };

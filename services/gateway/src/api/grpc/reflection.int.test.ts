@@ -13,7 +13,7 @@ import { ServerReflectionService as OlderServerReflectionService } from '@evenfa
 import { Event } from '@evenfall/contracts/v1/event';
 import { grpcClient } from '@evenfall/rpc';
 import { goTool } from '@evenfall/testkit';
-import { openDoors } from '../../testing/harness.ts';
+import { KEY, openDoors, WITH_KEY } from '../../testing/harness.ts';
 
 const GRPCURL = 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3';
 const PUBLIC = /^(evenfall\.v1|grpc\.health\.v1|google\.protobuf)$/;
@@ -31,7 +31,7 @@ describe('reflection', () => {
     describe(version, () => {
       let open: ReturnType<typeof grpcClient<typeof ServerReflectionService>>;
       before(() => {
-        open = grpcClient(service, `127.0.0.1:${doors.gateway.grpcPort}`);
+        open = grpcClient(service, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
       });
       after(() => open.close());
 
@@ -119,7 +119,10 @@ describe('reflection', () => {
       const commands = [...DOCUMENT.matchAll(/^grpcurl (.*)$/gm)].map(([, rest = '']) => rest);
       assert.ok(commands.length >= 5, 'the document has its commands');
       for (const command of commands) {
-        const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+        const withKey = command.replace('$(cat .evenfall/access-key)', `${KEY.id}:${KEY.secret}`);
+        const words = [...withKey.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+          ([, single, double, plain]) => single ?? double ?? plain ?? '',
+        );
         const id = /[0-9a-f-]{36}/.exec(command)?.[0];
         if (id !== undefined) doors.world.events.set(id, Event.create({ id, state: 2, result: Buffer.from('7') }));
         const { code, out, err } = await ran(words.map((word) => (word === '127.0.0.1:9090' ? address() : word)));
@@ -129,19 +132,20 @@ describe('reflection', () => {
     });
 
     it('describes and calls every service', async () => {
-      const { out: services } = await ran(['-plaintext', address(), 'list']);
+      const asked = ['-plaintext', '-H', `authorization: ${WITH_KEY.authorization}`];
+      const { out: services } = await ran([...asked, address(), 'list']);
       for (const service of services.trim().split('\n')) {
-        const described = await ran(['-plaintext', address(), 'describe', service]);
+        const described = await ran([...asked, address(), 'describe', service]);
         assert.match(described.out, new RegExp(`service ${service.slice(service.lastIndexOf('.') + 1)} \\{`), described.err);
       }
       const payload = Buffer.from('{"n": 1.0}').toString('base64');
       const body = JSON.stringify({ namespace: 'default', function: 'killer', submission: { payload } });
-      const accepted = await ran(['-plaintext', '-d', body, address(), 'evenfall.v1.EventService/CreateEvent']);
+      const accepted = await ran([...asked, '-d', body, address(), 'evenfall.v1.EventService/CreateEvent']);
       assert.equal(accepted.code, 0, accepted.err);
       assert.equal(doors.world.accepted.at(-1)?.accepted?.payload.toString(), '{"n": 1.0}');
-      const health = await ran(['-plaintext', '-d', '{"service": "evenfall.v1.EventService"}', address(), 'grpc.health.v1.Health/Check']);
+      const health = await ran([...asked, '-d', '{"service": "evenfall.v1.EventService"}', address(), 'grpc.health.v1.Health/Check']);
       assert.match(health.out, /"SERVING"/, health.err);
-      const missing = await ran(['-plaintext', '-d', '{"id": "x"}', address(), 'evenfall.v1.EventService/GetEvent']);
+      const missing = await ran([...asked, '-d', '{"id": "x"}', address(), 'evenfall.v1.EventService/GetEvent']);
       assert.match(missing.err, /NotFound/);
     });
   });

@@ -9,6 +9,8 @@ import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
 import { type RunningGateway, startGateway } from '../../service.ts';
 import { fakeWorld, type World } from '../../testing/fakes.ts';
+import { KEY, SETTINGS, WITH_KEY } from '../../testing/harness.ts';
+import { tc3Headers } from '../../testing/tc3.ts';
 
 const ID = '01990000-0000-7000-8000-00000000000b';
 const KILLER = '/v1/namespaces/default/functions/killer';
@@ -22,10 +24,7 @@ describe('HTTP at the REST door', () => {
     world = fakeWorld();
     world.events.set(ID, Event.create({ id: ID, state: 2 }));
     const log = { ...silentLog, error: (...args: unknown[]) => void failures.push(args) };
-    gateway = await startGateway(
-      { ...world.ports, log },
-      { host: '127.0.0.1', httpPort: 0, grpcPort: 0, allowedHosts: [], accessKeys: [], maxPayloadBytes: 1_000, scfTimeZone: 'UTC' },
-    );
+    gateway = await startGateway({ ...world.ports, log }, { ...SETTINGS, maxPayloadBytes: 1_000 });
   });
   after(async () => {
     await gateway.stop();
@@ -36,7 +35,7 @@ describe('HTTP at the REST door', () => {
   const send = async (method: string, path: string, headers: Record<string, string> = {}, body?: Buffer | string) => {
     // Node frames no body of a GET or DELETE by itself.
     const framing = body === undefined || 'transfer-encoding' in headers ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-    const asked = request({ port: gateway.httpPort, host: '127.0.0.1', method, path, headers: { ...framing, ...headers } });
+    const asked = request({ port: gateway.httpPort, host: '127.0.0.1', method, path, headers: { ...framing, ...WITH_KEY, ...headers } });
     const answered = new Promise<{ status: number; headers: Record<string, unknown>; body: string }>((resolve, reject) => {
       asked.on('error', reject);
       asked.on('response', (response) => {
@@ -167,7 +166,8 @@ describe('HTTP at the REST door', () => {
         assert.ok(body.includes(encoding));
       }
     }
-    const scf = { ...JSON_TYPE, 'x-tc-action': 'GetAccount', 'x-tc-version': '2018-04-16', 'content-encoding': 'gzip' };
+    const signed = tc3Headers({ ...KEY, host: `127.0.0.1:${gateway.httpPort}`, body: gzipSync('{}') });
+    const scf = { ...signed, 'x-tc-action': 'GetAccount', 'x-tc-version': '2018-04-16', 'content-encoding': 'gzip' };
     assert.match((await send('POST', '/', scf, gzipSync('{}'))).body, /"Code":"InvalidRequest"/);
   });
 
@@ -181,7 +181,7 @@ describe('HTTP at the REST door', () => {
       const socket = connect(gateway.httpPort, '127.0.0.1');
       await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
       socket.write(
-        `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 500\r\n${head}\r\n{"half":`,
+        `POST ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: ${WITH_KEY.authorization}\r\ncontent-type: application/json\r\ncontent-length: 500\r\n${head}\r\n{"half":`,
       );
       await eventually(async () => (await send('GET', '/healthz')).status === 200);
       socket.destroy();

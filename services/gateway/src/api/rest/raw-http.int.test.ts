@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
-import { call, openDoors } from '../../testing/harness.ts';
+import { call, openDoors, WITH_KEY } from '../../testing/harness.ts';
 
 const K = '/v1/namespaces/default/functions/killer';
 const ID = '01990000-0000-7000-8000-000000000004';
@@ -14,6 +14,7 @@ function request({ method = 'POST', path = `${K}/events`, headers = [], body = '
   const head = [
     `${method} ${path} HTTP/1.1`,
     'Host: localhost',
+    ...(headers.some((line) => /^authorization:/i.test(line)) ? [] : [`Authorization: ${WITH_KEY.authorization}`]),
     ...(hasType ? [] : ['Content-Type: application/json']),
     ...headers,
     `Content-Length: ${Buffer.byteLength(body)}`,

@@ -139,7 +139,7 @@ describe('the REST door', () => {
     const asked = doors.world.terminations.at(-1);
     assert.deepEqual(
       { ...asked, policy: undefined },
-      { eventId: ID, mode: 2, policy: undefined, requester: 'anonymous', reason: 'enough', wait: 2, onlyIfHeld: false },
+      { eventId: ID, mode: 2, policy: undefined, requester: 'test', reason: 'enough', wait: 2, onlyIfHeld: false },
     );
     assert.equal(asked?.policy?.killSignal, 10);
     const forced = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST');
