@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { tempDir } from '@evenfall/testkit';
@@ -49,6 +49,46 @@ describe('a stack of another user', () => {
       await stack.dispose();
     }
   });
+});
+
+/** Opens what it is given, the way there and back included. */
+const PRIES = `import os
+def handler(event, context):
+    found = {}
+    for path in event:
+        try:
+            found[path] = open(path).read() if not os.path.isdir(path) else os.listdir(path)
+        except OSError as error:
+            found[path] = type(error).__name__
+    return found
+`;
+
+describe('the access key in the data folder', () => {
+  for (const [who, prefix, skip] of [
+    ['root', [], isRoot ? false : 'only root can try'],
+    ['an ordinary user', asNobody, why],
+  ] as const)
+    it(`of ${who} is read by no function, wherever the folder is`, { skip }, async (context) => {
+      // Not under /tmp, /home or /root, which functions do not see in any case.
+      const dir = mkdtempSync('/srv/evenfall-key-');
+      context.after(() => rmSync(dir, { recursive: true, force: true }));
+      if (who !== 'root') chownSync(dir, nobody?.uid ?? 0, nobody?.gid ?? 0);
+      chmodSync(dir, 0o755);
+      const dataDir = join(dir, 'data');
+      const stack = await startStack({ dataDir, prefix: [...prefix], cwd: dir, env: { HOME: dir } });
+      try {
+        const secrets = [join(dataDir, 'access-key'), join(dataDir, 'postgres', 'password'), join(dataDir, 'agent', 'agent-id')];
+        for (const path of secrets) assert.notEqual(readFileSync(path, 'utf8'), '', path);
+        await stack.rest.deploy({ name: 'pries', runtime: 'python3', handler: 'index.handler' }, { 'index.py': PRIES });
+        const { id } = await stack.rest.send('pries', [...secrets, dataDir]);
+        const { result, error } = await stack.rest.ended(id);
+        const text = JSON.stringify(result ?? error);
+        for (const path of secrets) assert.match(text, new RegExp(`"${path}":"\\w+Error"`), text);
+        assert.ok(!text.includes(stack.accessKey));
+      } finally {
+        await stack.dispose();
+      }
+    });
 });
 
 function idsOf(name: string): { readonly uid: number; readonly gid: number } | undefined {

@@ -64,7 +64,9 @@ export async function ensureKeyFile(dataDir: string): Promise<KeptKey> {
   const path = keyFileOf(dataDir);
   const kept = await readKeyFile(dataDir);
   if (kept !== undefined) return { key: kept, path, isNew: false };
-  await mkdir(dataDir, { recursive: true });
+  await mkdir(dataDir, { recursive: true }).catch((error: unknown) => {
+    throw notWritten(path, error);
+  });
   const made = `${OWN_ID}:${randomBytes(SECRET_BYTES).toString('base64url')}`;
   const isNew = await writeOnce(path, `${made}\n`);
   // Read back in any case: it may be the key of a program that was faster.
@@ -76,7 +78,9 @@ export async function ensureKeyFile(dataDir: string): Promise<KeptKey> {
 /** Writes a file under a name that is free, whole or not at all. Answers whether the name was free. */
 async function writeOnce(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = await open(draft, 'wx', 0o600);
+  const file = await open(draft, 'wx', 0o600).catch((error: unknown) => {
+    throw notWritten(path, error);
+  });
   try {
     await file.writeFile(text);
     await file.sync();
@@ -84,13 +88,19 @@ async function writeOnce(path: string, text: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw new OperatorError(`The access key cannot be written to ${path}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    throw notWritten(path, error);
   } finally {
     await file.close();
     await unlink(draft);
   }
+}
+
+function notWritten(path: string, cause: unknown): OperatorError {
+  const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  return new OperatorError(
+    `The access key cannot be written to ${path} (${why}). Set EVENFALL_DATA_DIR to a folder that can be written, or EVENFALL_ACCESS_KEYS.`,
+    { cause },
+  );
 }
 
 function unusable(path: string, why: string, cause?: unknown): OperatorError {

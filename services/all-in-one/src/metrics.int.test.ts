@@ -59,10 +59,10 @@ describe('The metrics of a started stack', () => {
     const example = fileURLToPath(new URL('examples/functions/echo', ROOT));
     await promisify(execFile)(process.execPath, [cli, '--url', urls.http, '--access-key', key, 'deploy', example]);
     const events = `${urls.http}/v1/namespaces/default/functions/echo/events`;
-    const post = (key: number): Promise<Response> =>
+    const post = (n: number): Promise<Response> =>
       fetch(events, {
         method: 'POST',
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': `k${key}` },
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': `k${n}` },
         body: '{}',
       });
     // Half of the keys come twice: the second accept makes no second event.

@@ -74,14 +74,6 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       },
     },
     {
-      name: 'access key',
-      async start() {
-        const { accessKeys, isOpen } = config.gateway;
-        if (accessKeys.length === 0 && !isOpen) keptKey = await ensureKeyFile(dataDir);
-        return () => Promise.resolve();
-      },
-    },
-    {
       name: 'postgres',
       async start() {
         if (config.postgresUrl !== undefined) {
@@ -95,6 +87,15 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           process.exit(1);
         });
         return server.stop;
+      },
+    },
+    // Behind the database, which is what holds the data folder for one program alone.
+    {
+      name: 'access key',
+      async start() {
+        const { accessKeys, isOpen } = config.gateway;
+        if (accessKeys.length === 0 && !isOpen) keptKey = await ensureKeyFile(dataDir);
+        return () => Promise.resolve();
       },
     },
     {
