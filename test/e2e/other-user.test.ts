@@ -75,6 +75,9 @@ describe('the access key in the data folder', () => {
       if (who !== 'root') chownSync(dir, nobody?.uid ?? 0, nobody?.gid ?? 0);
       chmodSync(dir, 0o755);
       const dataDir = join(dir, 'data');
+      mkdirSync(dataDir);
+      chmodSync(dataDir, 0o755); // as an operator may have made it
+      if (who !== 'root') chownSync(dataDir, nobody?.uid ?? 0, nobody?.gid ?? 0);
       const stack = await startStack({ dataDir, prefix: [...prefix], cwd: dir, env: { HOME: dir } });
       try {
         const secrets = [join(dataDir, 'access-key'), join(dataDir, 'postgres', 'password'), join(dataDir, 'agent', 'agent-id')];

@@ -144,6 +144,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     for (let i = 1; i <= agents; i++) {
       const own = {
         EVENFALL_AGENT_NAME: `agent-${i}`,
+        EVENFALL_DATA_DIR: options.keyDir ?? dataDir, // no function sees what is in it
         EVENFALL_AGENT_DATA_DIR: join(dataDir, `agent-${i}`),
         EVENFALL_AGENT_DRAIN_DEADLINE: '0s', // all stop at once: there is no other host to go to
         // They are on one machine.

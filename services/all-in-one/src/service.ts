@@ -178,6 +178,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
         agent = await startInstanceAgent(agentPorts, {
           sharesProcess: true,
           dataDir: config.agentDataDir,
+          hidden: [dataDir],
           agentId: config.agentAgentId,
           capacityMb: config.agentCapacityMb,
           logSpoolMb: config.agentLogSpoolMb,

@@ -113,5 +113,5 @@ export const agentProcess = {
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
   const settings = readSettings(agentProcess, env, [HOST_CHECK]);
-  return { ...settings, dataDir: settings.dataDir ?? join(settings.dataRoot, 'agent') };
+  return { ...settings, dataDir: settings.dataDir ?? join(settings.dataRoot, 'agent'), hidden: [settings.dataRoot] };
 }

@@ -56,6 +56,8 @@ export type InstanceAgentPorts = {
 export type InstanceAgentSettings = {
   /** Folder of unpacked code, temporary folders and the agent's id. */
   readonly dataDir: string;
+  /** Further folders that no function sees, where they exist: of the platform, with its access key and its database. */
+  readonly hidden?: readonly string[] | undefined;
   /** Made once and kept in the data folder if it is not given. */
   readonly agentId?: string | undefined;
   /** Megabytes of log lines kept on disk while the event-store is away. Default 256. */

@@ -26,6 +26,8 @@ export type SandboxAsked = {
 export type HostFolders = {
   /** All of these exist and are without links. */
   readonly dataDir: string;
+  /** Others of the platform's. */
+  readonly hidden: readonly string[];
   readonly temporaryRoot: string;
   readonly codeRoot: string;
   readonly searchPath: string;
@@ -65,6 +67,7 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const hidden = [
     ...['/tmp', '/var/tmp', ...homes].filter(isFolder),
     host.dataDir,
+    ...host.hidden,
     ...needs.concat(host.codeRoot).flatMap(closedFolderAbove),
   ];
   const plain: Launch = {

@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Ability } from '../../domain/ability.ts';
 import { isLoopback } from '@evenfall/config';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
@@ -20,6 +20,8 @@ export type HostSettings = {
   readonly subnet?: string | undefined;
   readonly networkAllow?: readonly string[] | undefined;
   readonly uids?: string | undefined;
+  /** Folders that no function sees beside the agent's own; those that do not exist are left out. */
+  readonly hidden?: readonly string[] | undefined;
   readonly searchPath?: string | undefined;
   /** Where the platform's doors listen; of this host alone without one. */
   readonly host?: string | undefined;
@@ -69,9 +71,10 @@ export async function examineHost(
   };
   try {
     const isLocal = settings.host === undefined || isLoopback(settings.host);
+    const hidden = existingFolders(settings.hidden ?? []);
     const launchWith = (cutsNetwork: string | undefined): LaunchChoice => {
       const asked = { sandbox, isLocal, cutsNetwork, uids: claimed } as const;
-      return chooseLaunch(asked, { dataDir, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
+      return chooseLaunch(asked, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     };
     const first = launchWith(undefined);
     const hasWalls = first.launch.walls !== 'NONE';
@@ -87,6 +90,14 @@ export async function examineHost(
     await release();
     throw error;
   }
+}
+
+/** Mounts know no links. */
+function existingFolders(paths: readonly string[]): string[] {
+  return paths
+    .map((path) => resolve(path))
+    .filter((path) => existsSync(path))
+    .map((path) => realpathSync(path));
 }
 
 function networkTermsOf(
