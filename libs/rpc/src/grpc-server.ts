@@ -4,7 +4,8 @@ import type { Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
 import type { BoundService, CallContext, ServiceDefinition } from './contract.ts';
 import { serializing } from './encoded.ts';
-import { guarding } from './guarding.ts';
+import { admitting, type CallHead, type MessageBounds } from './admitting.ts';
+import { type ConnectionRules, type Connections, listenTo } from './connections.ts';
 import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
 import { pushable } from './pushable.ts';
@@ -22,11 +23,25 @@ export type GrpcServerOptions = {
   readonly maxMessageBytes?: number;
   /** Asked before every call, health checks too, whether its head may be one. */
   readonly guard?: Guard;
-  /** Asked before every call; throws a refusal to turn it away. */
-  readonly authorize?: (context: CallContext, path: string) => void;
+  /** Asked before every call but health checks, by its head; throws a refusal to turn it away. No message is read before. */
+  readonly authorize?: (head: CallHead) => void;
+  /** How many milliseconds the answer to a call waits that was turned away by `authorize`. */
+  readonly delayMs?: (head: CallHead) => number;
+  /** Of a door for strangers: what its connections, calls and messages are bounded by. Without, as between services. */
+  readonly limits?: DoorLimits;
   readonly onUnexpected?: OnUnexpected;
   /** Told of every refusal a caller gets. */
   readonly onRefusal?: (refusal: Refusal) => void;
+};
+
+/** Bounds of a door. */
+export type DoorLimits = {
+  readonly connections: ConnectionRules;
+  /** Calls that are open on one connection at the same time; further ones wait at the caller. */
+  readonly maxStreams: number;
+  /** How long a connection may stay open without a call. */
+  readonly idleMs: number;
+  readonly messages: (path: string) => MessageBounds;
 };
 
 /** A running server. */
@@ -40,6 +55,17 @@ export type GrpcServer = {
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   releaseStreams();
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
+  const { limits } = options;
+  let connections: Connections | undefined;
+  const { guard, authorize, delayMs, onRefusal } = options;
+  const admission = admitting({
+    guard,
+    authorize,
+    delayMs,
+    onRefusal,
+    bounds: limits?.messages,
+    connectionOf: (peer) => connections?.of(peer),
+  });
   const server = new grpc.Server({
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
@@ -48,7 +74,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     // A caller that stands still, or whose machine is gone, is let go of.
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
-    interceptors: options.guard ? [guarding(options.guard, options.onRefusal)] : [],
+    ...(limits ? { 'grpc.max_concurrent_streams': limits.maxStreams, 'grpc.max_connection_idle_ms': limits.idleMs } : {}),
+    interceptors: guard || authorize || limits ? [admission.interceptor] : [],
   });
   const { reflection } = options;
   const reflected = reflection ? reflectionServices(reflection.image, reflection.services) : [];
@@ -66,15 +93,18 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const served = ['', ...options.services.flatMap(({ service }) => serviceNames(service))];
   const health = new HealthImplementation(Object.fromEntries(served.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
-  const port = await new Promise<number>((resolve, reject) => {
-    const host = options.host.includes(':') && !options.host.startsWith('[') ? `[${options.host}]` : options.host;
-    server.bindAsync(`${host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
+  const credentials = grpc.ServerCredentials.createInsecure();
+  if (limits) {
+    const injector = server.createConnectionInjector(credentials);
+    connections = await listenTo({ host: options.host, port: options.port, rules: limits.connections }, (socket) =>
+      injector.injectConnection(socket),
     );
-  });
+  }
+  const port = connections?.port ?? (await bind(server, options, credentials));
   return {
     port,
     async stop(graceMs) {
+      connections?.close();
       for (const name of served) health.setStatus(name, 'NOT_SERVING');
       const quiet = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       let timer: NodeJS.Timeout | undefined;
@@ -83,9 +113,17 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       });
       await Promise.race([quiet, late]); // tryShutdown alone would wait for ever on open streams
       clearTimeout(timer);
+      admission.stop();
       server.forceShutdown();
     },
   };
+}
+
+function bind(server: grpc.Server, { host, port }: GrpcServerOptions, credentials: grpc.ServerCredentials): Promise<number> {
+  const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${name}:${port}`, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+  });
 }
 
 /** Full name of a service, which its methods' paths ("/package.Service/Method") begin with. */
@@ -125,7 +163,6 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     ) => {
       const { context } = open(call);
       const answer = async (): Promise<unknown> => {
-        options.authorize?.(context, path);
         return handler(kind.requestStream ? requestsOf(call) : call.request, context);
       };
       answer().then(
@@ -138,7 +175,6 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     const { context, end } = open(call);
     const requests = kind.requestStream ? requestsOf(call) : call.request;
     const pump = async (): Promise<void> => {
-      options.authorize?.(context, path);
       for await (const response of handler(requests, context) as AsyncIterable<unknown>) {
         if (context.signal.aborted) return;
         if (!call.write(response)) await drained(call, context.signal);

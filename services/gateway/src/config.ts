@@ -50,6 +50,20 @@ export const GATEWAY_SETTINGS = {
     fallback: 'no',
     choices: ['yes', 'no'],
   }),
+  maxConnections: integer({
+    name: 'EVENFALL_MAX_CONNECTIONS',
+    doc: 'Connections the HTTP and gRPC doors have open at the same time, all callers together; further ones are closed.',
+    fallback: '8192',
+    min: 16,
+    max: 1_000_000,
+  }),
+  maxConnectionsPerAddress: integer({
+    name: 'EVENFALL_MAX_CONNECTIONS_PER_ADDRESS',
+    doc: 'The same of one IPv4 address, or one IPv6 network of 64 bits. Behind a proxy all callers have the address of the proxy.',
+    fallback: '2048',
+    min: 16,
+    max: 1_000_000,
+  }),
   maxPayloadBytes: integer({
     name: 'EVENFALL_MAX_PAYLOAD_BYTES',
     doc: 'Largest payload of an asynchronous event, in bytes.',
@@ -77,6 +91,9 @@ export type GatewaySettings = {
   readonly accessKeys: readonly AccessKey[];
   /** Whether nobody is asked for a key. */
   readonly isOpen: boolean;
+  /** Connections at the same time, in all and of one address. */
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
   /** Bytes of one asynchronous payload: 128 KiB by default, at most 1 MiB. */
   readonly maxPayloadBytes: number;
   /** Name in the tz database. */

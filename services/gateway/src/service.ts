@@ -7,8 +7,10 @@ import { systemClock } from '@evenfall/time';
 import { createFunctionCache } from './adapters/function-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
 import { authenticator } from './api/access.ts';
+import { messageBounds } from './api/grpc/message-bounds.ts';
 import { publicServices } from './api/grpc/services.ts';
 import { createRestServer } from './api/rest/server.ts';
+import { createStrangers, type StrangersCount } from './api/strangers.ts';
 import { createHealthWatch } from './loops/watch-health.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
 import type { Gateway, GatewayPorts } from './ports.ts';
@@ -29,6 +31,12 @@ export type RunningGateway = {
 const MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024;
 /** Said at every start, by `/readyz` and by `evenfall doctor`. */
 export const OPEN_NOTE = 'the doors are open (EVENFALL_OPEN=yes): whatever runs on this machine may do everything, without a key';
+/** How long a connection over gRPC may stay without a call that was let in. */
+const STRANGER_MS = 30_000;
+/** Calls at the same time on one connection over gRPC; clients have further ones wait. */
+const MAX_STREAMS = 100;
+/** How long a connection over gRPC may stay without a call. */
+const IDLE_MS = 300_000;
 /** How long open calls may take to end when the doors close. */
 const STOP_GRACE_MS = 2_000;
 
@@ -53,11 +61,13 @@ export async function startGateway(
   const authenticate = authenticator(settings.accessKeys, settings.isOpen);
   const guard = createGuard(settings.allowedHosts);
   const counts = countDoors();
+  const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
   const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal), health.run(stopping.signal)]);
   const rest = await createRestServer(gateway, {
     guard,
     authenticate,
+    strangers,
     scf: { accessKeys: settings.accessKeys, isOpen: settings.isOpen, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
@@ -83,9 +93,16 @@ export async function startGateway(
         ],
       },
       guard,
-      authorize(context) {
+      authorize(head) {
         counts.grpc.request();
-        authenticate(context.header('authorization'));
+        authenticate(head.header('authorization'));
+      },
+      delayMs: ({ address }) => strangers.failed(address, 'grpc'),
+      limits: {
+        connections: { admit: strangers.connections.admit, strangerMs: STRANGER_MS },
+        maxStreams: MAX_STREAMS,
+        idleMs: IDLE_MS,
+        messages: messageBounds(gateway.limits),
       },
       onRefusal: counts.grpc.refusal,
       onUnexpected: (error, method) => ports.log.error('gRPC call failed', error, { method }),
@@ -116,19 +133,34 @@ export async function startGateway(
 
 type Door = { request(): void; refusal(refusal: Refusal): void };
 
-function countDoors(): { readonly rest: Door; readonly grpc: Door } {
+function countDoors(): { readonly rest: Door; readonly grpc: Door; readonly strangers: StrangersCount } {
   const requests = new Map([
     ['rest', 0],
     ['grpc', 0],
   ]);
   const refusals = new Map<string, number>();
+  const strangers = { heldAnswers: 0, refusedConnections: 0 };
   observable('gateway', {
     requests_total: { doc: 'Requests, by door.', kind: 'counter', label: 'door', readEach: () => requests },
+    held_answers_total: {
+      doc: 'Answers to wrong access keys that waited: somebody guesses.',
+      kind: 'counter',
+      read: () => strangers.heldAnswers,
+    },
+    refused_connections_total: {
+      doc: 'Connections that were closed because their address, or all together, had too many.',
+      kind: 'counter',
+      read: () => strangers.refusedConnections,
+    },
     refusals_total: { doc: 'Refusals, by reason.', kind: 'counter', label: 'reason', readEach: () => refusals },
   });
   const door = (name: string): Door => ({
     request: () => void requests.set(name, (requests.get(name) ?? 0) + 1),
     refusal: ({ reason }) => void refusals.set(reason, (refusals.get(reason) ?? 0) + 1),
   });
-  return { rest: door('rest'), grpc: door('grpc') };
+  return {
+    rest: door('rest'),
+    grpc: door('grpc'),
+    strangers: { heldAnswer: () => void strangers.heldAnswers++, refusedConnection: () => void strangers.refusedConnections++ },
+  };
 }

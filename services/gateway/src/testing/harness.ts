@@ -15,6 +15,8 @@ export const SETTINGS: GatewaySettings = {
   allowedHosts: [],
   accessKeys: [KEY],
   isOpen: false,
+  maxConnections: 8_192,
+  maxConnectionsPerAddress: 2_048,
   maxPayloadBytes: 128 * 1024,
   scfTimeZone: 'Asia/Shanghai',
 };

@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { functionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
+import type { Strangers } from '../strangers.ts';
 import { refusesGet, type ScfOptions, scfRoute, sendScfRefusal } from '../scf/door.ts';
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
@@ -37,6 +38,7 @@ export type RestOptions = {
   /** Asked before every route whether a request may be one. */
   readonly guard: Guard;
   readonly authenticate: Authenticate;
+  readonly strangers: Strangers;
   readonly scf: ScfOptions;
   /** What has to come before calls can be served; empty when ready. */
   readonly waitsFor: () => readonly string[];
