@@ -9,6 +9,7 @@ import { createQueueRouter } from './adapters/queue-router.ts';
 import { authenticator } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
 import { publicServices } from './api/grpc/services.ts';
+import { addressesOf, alsoListen } from './api/rest/arrivals.ts';
 import { createRestServer } from './api/rest/server.ts';
 import { createStrangers, type StrangersCount } from './api/strangers.ts';
 import { createHealthWatch } from './loops/watch-health.ts';
@@ -97,7 +98,8 @@ export async function startGateway(
         counts.grpc.request();
         authenticate(head.header('authorization'));
       },
-      delayMs: ({ address }) => strangers.failed(address, 'grpc'),
+      // Who sends no key guesses none.
+      delayMs: (head) => (head.header('authorization') === undefined ? 0 : strangers.failed(head.address, 'grpc')),
       limits: {
         connections: { admit: strangers.connections.admit, strangerMs: STRANGER_MS },
         maxStreams: MAX_STREAMS,
@@ -108,7 +110,9 @@ export async function startGateway(
       onUnexpected: (error, method) => ports.log.error('gRPC call failed', error, { method }),
     });
     try {
-      await rest.listen({ host: settings.host, port: settings.httpPort });
+      const [address, ...more] = await addressesOf(settings.host);
+      await rest.listen({ host: address, port: settings.httpPort });
+      for (const another of more) await alsoListen(rest.server, another);
     } catch (error) {
       await grpc.stop(0);
       throw error;

@@ -1,9 +1,16 @@
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { refuse, type Refusal } from '@evenfall/errors';
+import { askForBody } from './arrivals.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
 
 /** A body that is being unpacked: fastify compares Content-Length with what was received before it was. */
 type Unpacked = Gunzip & { receivedEncodedLength: number };
+
+/** What fastify says of a body that is too large, before it is asked for. */
+class BodyTooLarge extends Error {
+  readonly code = 'FST_ERR_CTP_BODY_TOO_LARGE';
+  readonly statusCode = 413;
+}
 
 /** JSON is UTF-8 (RFC 8259 §8.1): a body that says it is something else is not read as if it were. ASCII is a part of it. */
 function isUtf8Type(type: string | undefined): boolean {
@@ -24,6 +31,10 @@ export function takeEncodings(app: FastifyInstance): void {
   // With a callback: it is on the path of every accept, and has nothing to wait for.
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (!request.routeOptions.config.signed && !isUtf8Type(request.headers['content-type'])) return done(unsupportedType(request));
+    if (!request.routeOptions.config.signed) {
+      if (Number(request.headers['content-length'] ?? 0) > request.routeOptions.bodyLimit) return done(new BodyTooLarge());
+      askForBody(request.raw, reply.raw);
+    }
     const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? '';
     if (encoding === '' || encoding === 'identity') done(null, payload);
     else if (request.routeOptions.config.signed || (encoding !== 'gzip' && encoding !== 'x-gzip'))

@@ -10,6 +10,7 @@ import { refusesGet, type ScfOptions, scfRoute, sendScfRefusal } from '../scf/do
 import './request-extras.ts';
 import { takeJson } from './bodies.ts';
 import { takeEncodings } from './encodings.ts';
+import { ARRIVAL, arrivalServer, stopReading } from './arrivals.ts';
 import { connectionAnswer, refusalsOf, sendRefusals, unsupportedType } from './errors.ts';
 import { concurrencyRoutes } from './concurrency.ts';
 import { describeApi } from './openapi.ts';
@@ -19,6 +20,7 @@ import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
 import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
+import { holdGuesses } from './hold-guesses.ts';
 import { repeatedHeader } from './single-headers.ts';
 import { streamRoutes } from './streams.ts';
 import { strictValidation } from './validation.ts';
@@ -26,8 +28,6 @@ import { workerRoutes } from './workers.ts';
 
 /** Largest body of a request that carries neither a payload nor code. */
 const BODY_BYTES = 256 * 1024;
-/** How long a request may take to arrive: a code package over a slow line, but not a caller that sends a byte a minute. */
-const REQUEST_TIMEOUT_MS = 180_000;
 /** Where pages are: what is there is the same for everybody, and holds no data. */
 const PAGES = '/docs';
 /** Routes that answer without an access key: probes have none, nor has a browser before a page has given it one. */
@@ -66,7 +66,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
       reply.headers(SECURITY_HEADERS);
       void sendRefusals(reply, refusal ? [refusal] : refusalsOf(error, request, unexpected));
     },
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    serverFactory: (listener) => arrivalServer({ ...ARRIVAL, admit: options.strangers.connections.admit }, listener),
     clientErrorHandler: (error, socket) => {
       if (socket.writable) socket.write(connectionAnswer(error.code));
       socket.destroy();
@@ -92,14 +92,25 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     reply.headers(SECURITY_HEADERS);
     if (head.isPage) reply.headers(PAGE_HEADERS);
     const refusal = options.guard(head);
-    if (refusal) return refuseHead(request, reply, refusal);
+    if (refusal) {
+      stopReading(request.raw, reply.raw);
+      return refuseHead(request, reply, refusal);
+    }
     if (refusesGet(request, reply)) return reply;
     const { url = '', config } = request.routeOptions;
     const repeated = config.signed ? undefined : repeatedHeader(request.raw.rawHeaders);
     if (repeated) throw repeated;
-    if (!isOpenRoute(url) && !config.signed) request.requester = options.authenticate(request.headers.authorization);
+    if (isOpenRoute(url) || config.signed) return undefined;
+    try {
+      request.requester = options.authenticate(request.headers.authorization);
+    } catch (error) {
+      stopReading(request.raw, reply.raw);
+      await held(request);
+      throw error;
+    }
     return undefined;
   });
+  const held = holdGuesses(options.strangers);
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);
     return sendRefusals(reply, refusals);

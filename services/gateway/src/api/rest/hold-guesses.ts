@@ -1,0 +1,19 @@
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyRequest } from 'fastify';
+import type { Strangers } from '../strangers.ts';
+
+/** Makes what a request with a wrong key waits for; one without a key guesses none. Who asks again on the same connection before the answer came is hung up on. */
+export function holdGuesses(strangers: Strangers): (request: FastifyRequest) => Promise<void> {
+  const holding = new WeakSet<Socket>();
+  return async ({ raw }) => {
+    const { socket, headers } = raw;
+    if (headers.authorization === undefined) return;
+    if (holding.has(socket)) socket.destroy();
+    const delayMs = strangers.failed(socket.remoteAddress, 'http');
+    if (delayMs === 0 || socket.destroyed) return;
+    holding.add(socket);
+    await sleep(delayMs, undefined, { ref: false });
+    holding.delete(socket);
+  };
+}
