@@ -27,7 +27,7 @@ describe('the SCF door of a platform with access keys', () => {
 
   it('keeps out everybody else, and says why', async (t) => {
     const call = (options: object) => scfClient(stack, options).GetAccount();
-    await refusedWith('AuthFailure.SecretIdNotFound', call({ secretId: 'eve', secretKey: 'a-secret-of-ann' }));
+    await refusedWith('AuthFailure.SignatureFailure', call({ secretId: 'eve', secretKey: 'a-secret-of-ann' }));
     for (const signMethod of ['TC3-HMAC-SHA256', 'HmacSHA1', 'HmacSHA256'])
       await refusedWith('AuthFailure.SignatureFailure', call({ ...ann, secretKey: 'a-secret-of-bob', signMethod }));
     const late = scfClient(stack, ann);

@@ -32,7 +32,7 @@ export function createGuessLimits(monotonic: () => number = () => performance.no
       scores.delete(address); // the newest stand last
       scores.set(address, { score, atMs: nowMs });
       if (scores.size > MOST_ADDRESSES) for (const oldest of scores.keys()) if (scores.delete(oldest)) break;
-      return score <= FREE ? 0 : Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.floor(score - FREE - 1 + 1e-9));
+      return score <= FREE ? 0 : Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** (Math.ceil(score - FREE) - 1));
     },
     get size() {
       return scores.size;

@@ -71,6 +71,12 @@ export const GATEWAY_SETTINGS = {
     min: 1_024,
     max: 1_048_576,
   }),
+  scfBehindTls: choice({
+    name: 'EVENFALL_SCF_BEHIND_TLS',
+    doc: 'With `yes` a proxy in front of the doors ends TLS. Else the SCF-compatible door takes requests from this machine alone: a signed request can be sent again by who reads it.',
+    fallback: 'no',
+    choices: ['yes', 'no'],
+  }),
   scfTimeZone: text({
     name: 'EVENFALL_SCF_TIME_ZONE',
     doc: 'Time zone of the times at the SCF-compatible door, which name none.',
@@ -96,6 +102,8 @@ export type GatewaySettings = {
   readonly maxConnectionsPerAddress: number;
   /** Bytes of one asynchronous payload: 128 KiB by default, at most 1 MiB. */
   readonly maxPayloadBytes: number;
+  /** Whether a proxy with TLS is in front, so that signed requests of other machines can be taken. */
+  readonly isScfBehindTls: boolean;
   /** Name in the tz database. */
   readonly scfTimeZone: string;
 };
@@ -107,6 +115,7 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
     allowedHosts: values.allowedHosts ?? [],
     accessKeys: (values.accessKeys ?? []).map(accessKeyOf),
     isOpen: values.open === 'yes',
+    isScfBehindTls: values.scfBehindTls === 'yes',
   };
 }
 

@@ -69,7 +69,7 @@ export async function startGateway(
     guard,
     authenticate,
     strangers,
-    scf: { accessKeys: settings.accessKeys, isOpen: settings.isOpen, timeZone: settings.scfTimeZone },
+    scf: { accessKeys: settings.accessKeys, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
     notes: () => (settings.isOpen ? [OPEN_NOTE, ...health.notes()] : health.notes()),

@@ -18,6 +18,7 @@ export const SETTINGS: GatewaySettings = {
   maxConnections: 8_192,
   maxConnectionsPerAddress: 2_048,
   maxPayloadBytes: 128 * 1024,
+  isScfBehindTls: false,
   scfTimeZone: 'Asia/Shanghai',
 };
 

@@ -157,7 +157,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   streamRoutes(app, gateway, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
   workerRoutes(app, gateway);
-  scfRoute(app, { ...options.scf, gateway, functions, count: options.count, unexpected });
+  scfRoute(app, { ...options.scf, gateway, functions, strangers: options.strangers, count: options.count, unexpected });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
   app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {

@@ -1,25 +1,36 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
+import { createByteBudget } from '@evenfall/door-limits';
 import { isRefusal, type Refusal } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonFault } from '../../domain/payload.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { AccessKey } from '../access.ts';
+import { isLoopbackAddress } from '../loopback-address.ts';
+import { askForBody, stopReading } from '../rest/arrivals.ts';
 import { callerOf } from '../rest/caller.ts';
+import { holdGuesses } from '../rest/hold-guesses.ts';
+import type { Strangers } from '../strangers.ts';
 import { isGone } from '../rest/errors.ts';
 import type { Action, ScfAnswer, ScfCall } from './action.ts';
 import { ACTIONS } from './actions.ts';
 import { missing, type ScfError, scfError } from './codes.ts';
-import { type Form, formSignatureCheck, readForm } from './form-signature.ts';
+import { type Form, formSignatureCheck } from './form-signature.ts';
+import { type ReadBody, readBody } from './read-body.ts';
 import { scfErrorOf } from './refusals.ts';
 import { type Claim, signatureCheck, textOf } from './signature.ts';
 import { zoneNamed } from './zone.ts';
 
 const VERSION = '2018-04-16';
-/** Bytes of a form: as much as a payload may have. Larger things are sent as JSON. */
-const FORM_BYTES = 16 * 1024 * 1024;
+/** Bytes of a form. It names its key inside, so that anybody can have it read: larger things are sent as JSON. */
+const FORM_BYTES = 1024 * 1024;
+/** Bytes of all bodies that are held at the same time: a code package of the largest kind, and others beside it. */
+const HELD_BYTES = 128 * 1024 * 1024;
+const NO_BODY: ReadBody = { parts: [], bytes: 0, sha256: createHash('sha256').digest('hex'), release: () => undefined };
+const NEEDS_TLS =
+  'A signed request can be sent again by who reads it: from other machines they are taken by HTTPS only. Put a proxy with TLS in front, and set EVENFALL_SCF_BEHIND_TLS=yes.';
 /** What every form says beside the action's own parameters. */
 const COMMON = new Set([
   ...[
@@ -41,6 +52,8 @@ export type ScfOptions = {
   readonly accessKeys: readonly AccessKey[];
   /** Whether requests need no signature; forms always do. */
   readonly isOpen: boolean;
+  /** Whether requests of other machines came by TLS, which a proxy ended. */
+  readonly isBehindTls: boolean;
   /** Zone of the tz database that times are written in. */
   readonly timeZone: string;
 };
@@ -48,6 +61,7 @@ export type ScfOptions = {
 type Door = ScfOptions & {
   readonly gateway: Gateway;
   readonly functions: FunctionFlows;
+  readonly strangers: Strangers;
   readonly count: { refusal(refusal: Refusal): void };
   readonly unexpected: (error: unknown) => void;
 };
@@ -62,52 +76,74 @@ type Head = { readonly kind: 'form' } | { readonly kind: 'json'; readonly claim:
 export function scfRoute(app: FastifyInstance, door: Door): void {
   const check = signatureCheck(door, door.gateway.clock.now);
   const checkForm = formSignatureCheck(door.accessKeys, door.gateway.clock.now);
-  const takesForms = !door.isOpen;
+  const held = holdGuesses(door.strangers);
+  const budget = createByteBudget(HELD_BYTES);
   const zone = zoneNamed(door.timeZone);
   const heads = new WeakMap<FastifyRequest, Head>();
 
   void app.register(async (scf) => {
     scf.removeAllContentTypeParsers();
-    scf.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) => {
+    const rulesOf = (request: FastifyRequest) => {
       const head = heads.get(request);
-      return readBody(payload, head?.kind === 'json' ? head.action.maxBodyBytes : FORM_BYTES);
+      if (head?.kind !== 'json') return { maxBytes: FORM_BYTES, keeps: true, budget };
+      return { maxBytes: head.action.maxBodyBytes, keeps: head.claim.isKnown, budget };
+    };
+    scf.addHook('preParsing', async (request, reply) => {
+      if (request.headers.expect === undefined) return;
+      const { maxBytes, keeps } = rulesOf(request);
+      if (!keeps) throw scfError('AuthFailure.SignatureFailure');
+      if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw scfError('RequestSizeLimitExceeded', `It is ${maxBytes} bytes.`);
+      askForBody(request.raw, reply.raw);
     });
-    scf.setErrorHandler((error, request, reply) => {
+    scf.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) => readBody(payload, rulesOf(request)));
+    scf.setErrorHandler(async (error, request, reply) => {
       if (isRefusal(error)) door.count.refusal(error);
       if (isGone(request)) return sendError(request, reply, scfError('InternalError'));
       const head = heads.get(request);
       const codes = head?.kind === 'json' ? head.action.codes : {};
-      return sendError(request, reply, scfErrorOf(error, codes, door.unexpected));
+      const said = scfErrorOf(error, codes, door.unexpected);
+      if (said.code === 'AuthFailure.SignatureFailure') {
+        stopReading(request.raw, reply.raw);
+        await held(request);
+      }
+      return sendError(request, reply, said);
     });
-    scf.post<{ Body: Buffer | undefined }>(
+    scf.post<{ Body: ReadBody | undefined }>(
       '/',
       {
         schema: { hide: true },
         config: { signed: true },
         onRequest: async (request) => {
-          heads.set(request, headOf(request, check, takesForms));
+          heads.set(request, headOf(request, check, door));
         },
       },
       async (request, reply) => {
-        const body = request.body ?? Buffer.alloc(0);
-        const head = heads.get(request);
-        const requestId = randomUUID();
-        const call = (): ScfCall => {
-          return { gateway: door.gateway, functions: door.functions, caller: callerOf(request, reply), zone, requestId };
-        };
-        let answer: ScfAnswer;
-        if (head?.kind === 'json') {
-          request.requester = head.claim.prove(body);
-          answer = await head.action.runJson(call(), parsedJson(body));
-        } else {
-          const form = readForm(body);
-          request.requester = checkForm(request.headers, form);
-          const action = actionNamed(form.get('Action') ?? '', form.get('Version') ?? '');
-          answer = await runForm(action, call(), form, door);
+        const body = request.body ?? NO_BODY;
+        try {
+          return send(request, reply, await answer(request, reply, body));
+        } finally {
+          body.release();
         }
-        return send(request, reply, { ...answer, RequestId: answer['RequestId'] ?? requestId });
       },
     );
+    const answer = async (request: FastifyRequest, reply: FastifyReply, body: ReadBody): Promise<ScfAnswer> => {
+      const head = heads.get(request);
+      const requestId = randomUUID();
+      const call = (): ScfCall => {
+        return { gateway: door.gateway, functions: door.functions, caller: callerOf(request, reply), zone, requestId };
+      };
+      let said: ScfAnswer;
+      if (head?.kind === 'json') {
+        request.requester = head.claim.prove(body.sha256);
+        said = await head.action.runJson(call(), parsedJson(Buffer.concat(body.parts)));
+      } else {
+        const { form, secretId } = checkForm(request.headers, Buffer.concat(body.parts));
+        request.requester = secretId;
+        const action = actionNamed(form.get('Action') ?? '', form.get('Version') ?? '');
+        said = await runForm(action, call(), form, door);
+      }
+      return { ...said, RequestId: said['RequestId'] ?? requestId };
+    };
   });
 }
 
@@ -126,11 +162,12 @@ export function refusesGet(request: FastifyRequest, reply: FastifyReply): boolea
 }
 
 /** Looks at all that can be judged without the body: who calls, and what for. */
-function headOf(request: FastifyRequest, check: (headers: FastifyRequest['headers']) => Claim, takesForms: boolean): Head {
-  const { headers } = request;
+function headOf(request: FastifyRequest, check: (headers: FastifyRequest['headers']) => Claim, { isOpen, isBehindTls }: Door): Head {
+  const { headers, socket } = request;
+  if (!isBehindTls && !isLoopbackAddress(socket.remoteAddress)) throw scfError('UnsupportedProtocol', NEEDS_TLS);
   const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type === 'application/x-www-form-urlencoded') {
-    if (takesForms) return { kind: 'form' };
+    if (!isOpen) return { kind: 'form' };
     // Any web page can have a browser send a form: only a signature that can be checked tells it from one.
     throw scfError(
       'AuthFailure.InvalidAuthorization',
@@ -173,20 +210,6 @@ function parsedJson(body: Buffer): unknown {
   } catch (error) {
     throw scfError('InvalidParameter', `The body is not valid JSON: ${jsonFault(error)}.`);
   }
-}
-
-/** Reads a body of at most so many bytes. The rest of one that is larger is let go by, so that its sender hears the answer. */
-async function readBody(payload: Readable, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of payload.iterator({ destroyOnReturn: false })) {
-    bytes += (chunk as Buffer).length; // no encoding is set
-    if (bytes > maxBytes) break;
-    chunks.push(chunk as Buffer);
-  }
-  if (bytes <= maxBytes) return Buffer.concat(chunks, bytes);
-  payload.resume();
-  throw scfError('RequestSizeLimitExceeded', `It is ${maxBytes} bytes.`);
 }
 
 function sendError(request: FastifyRequest, reply: FastifyReply, { code, message }: ScfError): FastifyReply {

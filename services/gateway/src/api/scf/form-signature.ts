@@ -1,25 +1,59 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { AccessKey } from '../access.ts';
 import { missing, scfError } from './codes.ts';
-import { checkTimestamp, type Headers, hostOf } from './signature.ts';
+import { checkTimestamp, type Headers, hostOf, WINDOW_MS } from './signature.ts';
 
 const HASHES: Readonly<Record<string, 'sha1' | 'sha256'>> = { HmacSHA1: 'sha1', HmacSHA256: 'sha256' };
 
 /** A form, as its pairs. */
 export type Form = ReadonlyMap<string, string>;
 
+/** Names and values of one form at most: more than any action takes. */
+const MAX_PAIRS = 2_000;
+const AMPERSAND = 0x26;
+/** Forms up to this are worked on whoever sent them, so that an id that is not known is answered as late as one that is. */
+const SMALL_BYTES = 16 * 1024;
+/** Signatures remembered at most; a valid one comes from who has the key. */
+const MOST_REMEMBERED = 100_000;
+
 /** Reads a form; of a name that comes twice the last counts. */
 export function readForm(body: Buffer): Form {
   return new Map(new URLSearchParams(body.toString('utf8')));
 }
 
+/** Says of a form, without reading it, whether it is worth it: it has not too many parts, and names a key that is known. */
+function isWorthReading(body: Buffer, knows: (secretId: string) => boolean): boolean {
+  let pairs = 1;
+  for (let at = body.indexOf(AMPERSAND); at >= 0; at = body.indexOf(AMPERSAND, at + 1)) if (++pairs > MAX_PAIRS) return false;
+  if (body.length <= SMALL_BYTES) return true;
+  const id = idWithin(body);
+  return knows(id);
+}
+
+/** The id that a form names, found by one pass over its bytes. */
+function idWithin(body: Buffer): string {
+  const name = 'SecretId=';
+  const isFirst = body.subarray(0, name.length).toString('latin1') === name;
+  const at = isFirst ? name.length : body.indexOf(`&${name}`) + 1 + name.length;
+  if (!isFirst && at === name.length) return '';
+  return /^[\w.-]{1,64}/.exec(body.subarray(at, at + 65).toString('latin1'))?.[0] ?? '';
+}
+
+/** A form whose sender is known. */
+export type SignedForm = { readonly form: Form; readonly secretId: string };
+
 /**
  * Makes the check of HmacSHA1 and HmacSHA256 signatures (Tencent Cloud API, "Signature v1"), which SDKs send in a form when they are told to.
- * Answers the id of the key. Without keys nothing is let in: a form that is not signed may be that of any web page.
+ * Answers the form and the id of the key. A signature counts once: it has a nonce in it. Without keys nothing is let in: a form that is not signed
+ * may be that of any web page.
  */
-export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => number): (headers: Headers, form: Form) => string {
+export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => number): (headers: Headers, body: Buffer) => SignedForm {
   const secrets = new Map(keys.map(({ id, secret }) => [id, secret]));
-  return (headers, form) => {
+  const noSecret = randomBytes(24).toString('hex');
+  const isFresh = freshness(nowMs);
+  return (headers, body) => {
+    if (!isWorthReading(body, (id) => secrets.has(id))) throw scfError('AuthFailure.SignatureFailure');
+    const form = readForm(body);
     const needed = (name: string): string => {
       const value = form.get(name);
       if (value === undefined || value === '') throw missing(name);
@@ -27,20 +61,40 @@ export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => numb
     };
     const secretId = needed('SecretId');
     const signature = Buffer.from(needed('Signature'), 'base64');
+    needed('Nonce');
     if ((form.get('Token') ?? '') !== '') throw scfError('AuthFailure.TokenFailure');
-    const secret = secrets.get(secretId);
-    if (secret === undefined) throw scfError('AuthFailure.SecretIdNotFound');
+    const secret = secrets.get(secretId) ?? noSecret;
     checkTimestamp(needed('Timestamp'), nowMs());
     const hash = HASHES[form.get('SignatureMethod') ?? 'HmacSHA1'];
     if (!hash) throw scfError('AuthFailure.InvalidAuthorization', 'The `SignatureMethod` is HmacSHA1 or HmacSHA256.');
     const names = [...form.keys()].filter((name) => name !== 'Signature').sort();
     const pairs = names.map((name) => `${name}=${form.get(name) ?? ''}`).join('&');
+    let isRight = false;
     for (const withPort of [true, false]) {
       const expected = createHmac(hash, secret)
         .update(`POST${hostOf(headers, withPort)}/?${pairs}`)
         .digest();
-      if (expected.length === signature.length && timingSafeEqual(expected, signature)) return secretId;
+      if (expected.length === signature.length && timingSafeEqual(expected, signature)) isRight = true;
     }
-    throw scfError('AuthFailure.SignatureFailure');
+    if (!isRight || !secrets.has(secretId)) throw scfError('AuthFailure.SignatureFailure');
+    if (!isFresh(`${secretId} ${signature.toString('base64')}`))
+      throw scfError('AuthFailure.SignatureFailure', 'The request was sent before.');
+    return { form, secretId };
+  };
+}
+
+/** Says of each signature whether it comes for the first time, within the time in which a timestamp is taken. */
+function freshness(nowMs: () => number): (signature: string) => boolean {
+  const untilMs = new Map<string, number>(); // in the order they came
+  return (signature) => {
+    const now = nowMs();
+    for (const [old, until] of untilMs) {
+      if (until > now) break;
+      untilMs.delete(old);
+    }
+    if (untilMs.has(signature)) return false;
+    if (untilMs.size >= MOST_REMEMBERED) throw scfError('RequestLimitExceeded', 'Too many signed forms; try again in a few minutes.');
+    untilMs.set(signature, now + 2 * WINDOW_MS);
+    return true;
   };
 }

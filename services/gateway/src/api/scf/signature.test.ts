@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { tc3Headers } from '../../testing/tc3.ts';
 import { ScfError } from './codes.ts';
-import { formSignatureCheck, readForm } from './form-signature.ts';
+import { formSignatureCheck } from './form-signature.ts';
 import { signatureCheck } from './signature.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
@@ -34,6 +34,7 @@ function signed(given: Signing = {}): Record<string, string> {
   return { host: HOST, 'x-tc-action': 'GetFunction', ...headers };
 }
 
+const sha256 = (body: Buffer | string): string => createHash('sha256').update(body).digest('hex');
 const codeOf = (run: () => unknown): string => {
   try {
     return `let in: ${String(run())}`;
@@ -42,7 +43,7 @@ const codeOf = (run: () => unknown): string => {
     throw error;
   }
 };
-const outcome = (headers: Record<string, string>, body = BODY) => codeOf(() => check(headers).prove(body));
+const outcome = (headers: Record<string, string>, body = BODY) => codeOf(() => check(headers).prove(sha256(body)));
 
 describe('TC3 signatures', () => {
   it('say who calls, whichever way clients write the host and the other headers', () => {
@@ -74,8 +75,8 @@ describe('TC3 signatures', () => {
       ['another host', 'AuthFailure.SignatureFailure', signed({ signedHost: 'scf.tencentcloudapi.com' })],
       ['another content type', 'AuthFailure.SignatureFailure', { ...good, 'content-type': 'application/json; charset=utf-8' }],
       ['the date of another day', 'AuthFailure.SignatureFailure', signed({ date: '2026-02-01' })],
-      ['an id nobody has', 'AuthFailure.SecretIdNotFound', signed({ id: 'eve' })],
-      ['an id of every object', 'AuthFailure.SecretIdNotFound', signed({ id: '__proto__' })],
+      ['an id nobody has', 'AuthFailure.SignatureFailure', signed({ id: 'eve' })],
+      ['an id of every object', 'AuthFailure.SignatureFailure', signed({ id: '__proto__' })],
       ['too late', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS - 301_000 })],
       ['too early', 'AuthFailure.SignatureExpire', signed({ atMs: NOW_MS + 301_000 })],
       ['no time at all', 'AuthFailure.SignatureExpire', { ...good, 'x-tc-timestamp': 'now' }],
@@ -96,8 +97,22 @@ describe('TC3 signatures', () => {
     assert.equal(outcome(good, Buffer.from('{"FunctionName":"g"}')), 'AuthFailure.SignatureFailure', 'another body');
   });
 
+  it('do not say whether it is the id or the secret that is wrong', () => {
+    const eve = check(signed({ id: 'eve' }));
+    const ann = check(signed({ secret: 'a-secret-of-bob' }));
+    assert.deepEqual([eve.isKnown, ann.isKnown], [false, true]);
+    const said = [eve, ann].map((claim) => {
+      try {
+        return claim.prove(sha256(BODY));
+      } catch (error) {
+        return error instanceof ScfError ? `${error.code} ${error.message}` : String(error);
+      }
+    });
+    assert.equal(said[0], said[1]);
+  });
+
   it('are not looked at where the doors are open', () => {
-    assert.equal(signatureCheck({ accessKeys: [], isOpen: true }, () => NOW_MS)({}).prove(BODY), 'anonymous');
+    assert.equal(signatureCheck({ accessKeys: [], isOpen: true }, () => NOW_MS)({}).prove(sha256(BODY)), 'anonymous');
   });
 });
 
@@ -122,7 +137,7 @@ describe('signatures of forms', () => {
     const Signature = createHmac(hash, secret).update(`POST${host}/?${text}`).digest('base64');
     return Buffer.from(new URLSearchParams({ ...pairs, Signature }).toString());
   };
-  const outcomeOf = (body: Buffer) => codeOf(() => checkForm({ host: HOST }, readForm(body)));
+  const outcomeOf = (body: Buffer) => codeOf(() => checkForm({ host: HOST }, body).secretId);
 
   it('say who calls, or why not', () => {
     assert.equal(outcomeOf(form()), 'let in: ann');
@@ -130,10 +145,45 @@ describe('signatures of forms', () => {
     assert.equal(outcomeOf(form({}, { host: '127.0.0.1' })), 'let in: ann');
     assert.equal(outcomeOf(form({}, { secret: 'a-secret-of-bob' })), 'AuthFailure.SignatureFailure');
     assert.equal(outcomeOf(Buffer.from(form().toString().replace('RUNNING', 'FAILED'))), 'AuthFailure.SignatureFailure');
-    assert.equal(outcomeOf(form({ SecretId: 'eve' })), 'AuthFailure.SecretIdNotFound');
+    assert.equal(outcomeOf(form({ SecretId: 'eve' })), 'AuthFailure.SignatureFailure');
     assert.equal(outcomeOf(form({ Timestamp: '1' })), 'AuthFailure.SignatureExpire');
     assert.equal(outcomeOf(form({ Token: 'x' })), 'AuthFailure.TokenFailure');
     assert.equal(outcomeOf(form({ SignatureMethod: 'MD5' })), 'AuthFailure.InvalidAuthorization');
     assert.equal(outcomeOf(Buffer.from('Action=GetAccount')), 'MissingParameter');
+    assert.equal(outcomeOf(form({ Nonce: '' })), 'MissingParameter');
+  });
+
+  it('count once, until they are too old anyway', () => {
+    let nowMs = NOW_MS;
+    const checkOnce = formSignatureCheck(KEYS, () => nowMs);
+    const outcome = (body: Buffer) => codeOf(() => checkOnce({ host: HOST }, body).secretId);
+    const first = form({ Nonce: '7' });
+    assert.equal(outcome(first), 'let in: ann');
+    assert.equal(outcome(first), 'AuthFailure.SignatureFailure');
+    assert.equal(outcome(form({ Nonce: '8' })), 'let in: ann', 'the same request with another nonce');
+    nowMs += 299_000;
+    assert.equal(outcome(first), 'AuthFailure.SignatureFailure');
+    nowMs += 2_000;
+    assert.equal(outcome(first), 'AuthFailure.SignatureExpire');
+  });
+
+  it('of strangers cost nothing, however large the form is', () => {
+    const parts = (count: number, id: string) => Buffer.from(`SecretId=${id}${'&a'.repeat(count)}`);
+    const took = (body: Buffer): number => {
+      const began = performance.now();
+      assert.equal(outcomeOf(body), 'AuthFailure.SignatureFailure');
+      return performance.now() - began;
+    };
+    for (const id of ['ann', 'eve']) assert.ok(took(parts(500_000, id)) < 20, 'a million bytes of nothing but pairs');
+    const value = 'x'.repeat(1_000_000);
+    for (const body of [
+      `SecretId=eve&Code=${value}`,
+      `Code=${value}&SecretId=eve`,
+      `Code=${value}&SecretId=`,
+      `Code=${value}`,
+      `SecretId=${value}`,
+    ])
+      assert.ok(took(Buffer.from(body)) < 20);
+    assert.equal(outcomeOf(form({ Code: value })), 'let in: ann', 'who has a key is read');
   });
 });

@@ -1,10 +1,11 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { ANONYMOUS, type AccessKey } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 
 const ALGORITHM = 'TC3-HMAC-SHA256';
 /** How far clocks may differ (AuthFailure.SignatureExpire). */
 const WINDOW_S = 300;
+export const WINDOW_MS = WINDOW_S * 1_000;
 /** What the Go SDK signs instead of the body's digest when it is told not to look at the body. */
 const UNSIGNED = 'UNSIGNED-PAYLOAD';
 
@@ -13,8 +14,10 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 
 /** Somebody who says to hold a key, and what would prove it once the body is there. */
 export type Claim = {
-  /** Checks the body; answers the id of the key. Throws AuthFailure.SignatureFailure. */
-  prove(body: Buffer): string;
+  /** Whether the key is one of ours. Nobody is told: who it is not is answered as who signs wrongly, and as late. */
+  readonly isKnown: boolean;
+  /** Checks the SHA-256 of the body, in hex; answers the id of the key. Throws AuthFailure.SignatureFailure. */
+  prove(sha256OfBody: string): string;
 };
 
 /**
@@ -25,13 +28,12 @@ export function signatureCheck(
   { accessKeys: keys, isOpen }: { readonly accessKeys: readonly AccessKey[]; readonly isOpen: boolean },
   nowMs: () => number,
 ): (headers: Headers) => Claim {
-  if (isOpen) return () => ({ prove: () => ANONYMOUS });
+  if (isOpen) return () => ({ isKnown: true, prove: () => ANONYMOUS });
   const secrets = new Map(keys.map(({ id, secret }) => [id, secret]));
+  const noSecret = randomBytes(24).toString('hex');
   return (headers) => {
     const { secretId, date, service, signedHeaders, signature } = readAuthorization(textOf(headers, 'authorization'));
     if (textOf(headers, 'x-tc-token') !== '') throw scfError('AuthFailure.TokenFailure');
-    const secret = secrets.get(secretId);
-    if (secret === undefined) throw scfError('AuthFailure.SecretIdNotFound');
     const timestamp = textOf(headers, 'x-tc-timestamp');
     if (timestamp === '') throw missing('Timestamp');
     checkTimestamp(timestamp, nowMs());
@@ -39,16 +41,20 @@ export function signatureCheck(
       throw scfError('AuthFailure.SignatureFailure', 'The date of the credential scope is not that of the timestamp in UTC.');
     }
     const scope = `${date}/${service}/tc3_request`;
-    const key = hmac(hmac(hmac(`TC3${secret}`, date), service), 'tc3_request');
+    const key = hmac(hmac(hmac(`TC3${secrets.get(secretId) ?? noSecret}`, date), service), 'tc3_request');
+    const isKnown = secrets.has(secretId);
     return {
-      prove(body) {
-        const digest = sha256(textOf(headers, 'x-tc-content-sha256') === UNSIGNED ? UNSIGNED : body);
+      isKnown,
+      prove(sha256OfBody) {
+        const digest = textOf(headers, 'x-tc-content-sha256') === UNSIGNED ? sha256(UNSIGNED) : sha256OfBody;
+        let isRight = false;
         for (const canonicalHeaders of headerBlocks(headers, signedHeaders)) {
           const canonical = `POST\n/\n\n${canonicalHeaders}\n${signedHeaders.join(';')}\n${digest}`;
           const expected = hmac(key, `${ALGORITHM}\n${timestamp}\n${scope}\n${sha256(canonical)}`);
-          if (timingSafeEqual(expected, signature)) return secretId;
+          if (timingSafeEqual(expected, signature)) isRight = true;
         }
-        throw scfError('AuthFailure.SignatureFailure');
+        if (!isRight || !isKnown) throw scfError('AuthFailure.SignatureFailure');
+        return secretId;
       },
     };
   };
