@@ -30,6 +30,8 @@ export type Stack = {
   postgresPid(): number;
   /** Has the process look for what it need not hold; only if it was started to be asked that. */
   collectGarbage(): void;
+  /** The longest time its event loop was held since it was asked last, in milliseconds; only if it was started to be asked that. */
+  longestHoldMs(): Promise<number>;
   /** Processes of its functions that are alive. */
   functionPids(): number[];
   /** The number by which this host knows a function's process that calls itself `pid`. */
@@ -53,11 +55,18 @@ export type StackOptions = {
   readonly cwd?: string;
   /** Lets `collectGarbage` have the process let go of what it can. */
   readonly collectable?: boolean;
+  /** Lets `longestHoldMs` be asked. */
+  readonly watched?: boolean;
 };
 
 export const MAIN = fileURLToPath(new URL('../../services/all-in-one/src/main.ts', import.meta.url));
 /** Collects garbage when told to by a signal that nothing else uses. */
 const COLLECTABLE = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>globalThis.gc())'];
+/** Says how long the event loop was held at the most, when told to by a signal that nothing else uses. */
+const WATCHED = [
+  '--import',
+  'data:text/javascript,import{monitorEventLoopDelay as m}from"node:perf_hooks";const h=m({resolution:5});h.enable();process.on("SIGUSR2",()=>{process.stderr.write(`held ${h.max/1e6}\\n`);h.reset()})',
+];
 const READY_WITHIN_MS = 60_000;
 
 /** The environment of a stack on free ports: nothing of the developer's own settings gets in. */
@@ -80,7 +89,13 @@ export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const own = options.dataDir === undefined ? tempDir('stack') : undefined;
   const dataDir = options.dataDir ?? own?.path ?? '';
-  const words = [...(options.prefix ?? []), process.execPath, ...(options.collectable ? COLLECTABLE : []), MAIN];
+  const words = [
+    ...(options.prefix ?? []),
+    process.execPath,
+    ...(options.collectable ? COLLECTABLE : []),
+    ...(options.watched ? WATCHED : []),
+    MAIN,
+  ];
   const began = performance.now();
   const child = spawn(words[0] ?? process.execPath, words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -128,6 +143,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     },
     postgresPid,
     collectGarbage: () => void child.kill('SIGUSR2'),
+    async longestHoldMs() {
+      const said = (): string[] => [...errors.matchAll(/^held (\S+)$/gm)].map(([, ms = '']) => ms);
+      const before = said().length;
+      child.kill('SIGUSR2');
+      await eventually(() => said().length > before, 60_000);
+      return Number(said().at(-1));
+    },
     functionPids,
     functionPid: (pid) => hostPid(`EVENFALL_AGENT_ID=${agentId()}\0`, pid),
     async stop() {
