@@ -4,6 +4,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
@@ -37,6 +38,22 @@ export type PayloadLimits = {
   readonly maxSyncPayloadBytes: number;
 };
 
+/** What is done to large bodies, beside the event loop. Refusals: INVALID_JSON, PAYLOAD_NOT_JSON, INVALID_FIELD, REQUEST_TOO_LARGE, SERVICE_UNAVAILABLE. */
+export type LargeBodies = {
+  /** Reads `{"events": […]}`; every payload is JSON then. */
+  batch(parts: readonly Uint8Array[]): Promise<EventSubmission[]>;
+  /**
+   * Takes large texts out of a JSON object, by their paths: Base64 as what it means, others as UTF-8; undefined for what is neither. The rest of
+   * the text has empty texts in their place, and 256 KiB at most.
+   */
+  extract(
+    parts: readonly Uint8Array[],
+    paths: { readonly base64?: readonly string[]; readonly texts?: readonly string[] },
+  ): Promise<{ readonly rest: string; readonly taken: ReadonlyMap<string, Buffer | undefined> }>;
+  /** Checks that a payload is JSON text, and gives it back: the one it is given is not there any more. */
+  check(payload: Uint8Array): Promise<Buffer>;
+};
+
 /** The queue as one, whatever the number of its replicas. */
 export type Queue = Pick<ClientOf<typeof QueueServiceService>, 'acceptEvents' | 'terminateEvent' | 'purgeDeadLetter'>;
 
@@ -46,6 +63,7 @@ export type Gateway = Omit<GatewayPorts, 'queues'> & {
   readonly cache: FunctionCache;
   readonly clock: Clock;
   readonly limits: PayloadLimits;
+  readonly bodies: LargeBodies;
 };
 
 /** On whose behalf a flow runs. */

@@ -4,6 +4,7 @@ import { createGuard } from '@evenfall/request-guard';
 import { startGrpcServer } from '@evenfall/rpc';
 import { observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
+import { largeBodies } from './adapters/bodies.ts';
 import { createFunctionCache } from './adapters/function-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
 import { authenticator } from './api/access.ts';
@@ -52,11 +53,13 @@ export async function startGateway(
   const stopping = new AbortController();
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
+  const bodies = largeBodies();
   const gateway: Gateway = {
     ...ports,
     queue,
     cache,
     clock: systemClock,
+    bodies,
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
   const authenticate = authenticator(settings.accessKeys, settings.isOpen);
@@ -125,12 +128,12 @@ export async function startGateway(
       async stop() {
         await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
         stopping.abort();
-        await watching;
+        await Promise.all([watching, bodies.close()]);
       },
     };
   } catch (error) {
     stopping.abort();
-    await Promise.allSettled([rest.close(), watching]);
+    await Promise.allSettled([rest.close(), watching, bodies.close()]);
     throw error;
   }
 }

@@ -21,6 +21,8 @@ export type SubmissionContext = {
   readonly qualifier: string;
   readonly traceparent: string;
   readonly maxPayloadBytes: number;
+  /** Whether the payloads are known to be JSON text. */
+  readonly isJson?: boolean;
 };
 
 /** Turns what a caller handed over into what the queue takes. A keyed event's id follows from its key; another's is made here. */
@@ -30,7 +32,7 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
   if (key !== '') checkKey(key);
   // What is delayed for as long as its age could only expire.
   const delayMs = boundedMs('delay', submission.delay, 0, Math.max(0, policy.maxEventAgeMs - LEAST_LEFT_MS)) ?? 0;
-  const payload = checkedPayload(submission.payload, context.maxPayloadBytes);
+  const payload = checkedPayload(submission.payload, context.maxPayloadBytes, context.isJson);
   return {
     eventId: key === '' ? newUuidV7() : keyedId(fn, key),
     delay: delayMs > 0 ? durationOfMs(delayMs) : undefined,

@@ -1,17 +1,17 @@
+import { setImmediate } from 'node:timers/promises';
 import type { LogPosition, NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
 import type { BatchCreateEventsRequest, BatchCreateEventsResponse, RefusedSubmission } from '@evenfall/contracts/v1/event_service';
 import { isRefusal, refuse, Refusal } from '@evenfall/errors';
 import { eventPolicyOf } from '@evenfall/event-model';
+import { MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from '../domain/batch-limits.ts';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { reusedKeys, reuseOf } from './read-back.ts';
 import { runnableFunction } from './resolve.ts';
 
-/** Events one batch may hold. */
-export const MAX_BATCH_EVENTS = 1_000;
-/** Bytes of all payloads of one batch: what the parts behind take in one message, with room to spare. */
-export const MAX_BATCH_BYTES = 32 * 1024 * 1024;
+/** How long the events of one batch may be looked at in one go. */
+const SLICE_MS = 8;
 
 /**
  * Accepts up to 1,000 events of one function, all or none. A key that comes twice is one event; a submission whose key names an event of another request is
@@ -21,6 +21,8 @@ export async function batchCreateEvents(
   gateway: Gateway,
   caller: Caller,
   request: BatchCreateEventsRequest,
+  /** Whether every payload is known to be JSON text. */
+  { areJson = false }: { readonly areJson?: boolean } = {},
 ): Promise<BatchCreateEventsResponse> {
   const { submissions } = request;
   if (submissions.length === 0 || submissions.length > MAX_BATCH_EVENTS) {
@@ -37,13 +39,29 @@ export async function batchCreateEvents(
     policy: eventPolicyOf(fn),
     traceparent: caller.traceparent,
     maxPayloadBytes: gateway.limits.maxPayloadBytes,
+    isJson: areJson,
   };
-  const made = submissions.map((submission, index) => atIndex(index, () => newEventOf(submission, context)));
+  const made: NewEvent[] = [];
+  const pause = pauses();
+  for (const [index, submission] of submissions.entries()) {
+    made.push(atIndex(index, () => newEventOf(submission, context)));
+    const turn = pause();
+    if (turn) await turn;
+  }
   const first = new Map<string, NewEvent>();
   for (const created of made) if (!first.has(created.eventId)) first.set(created.eventId, created);
   const { positions } = await gateway.queue.acceptEvents({ events: [...first.values()] }, { timeoutMs: LIMITS_MS.accept });
   const keyed = [...first.values()].filter(({ accepted }) => accepted?.keyed);
   return answerOf(made, first, await refusalsOf(gateway, keyed, positions, keyed.length === first.size));
+}
+
+/** Makes what lets others go first, once a piece of work has held the event loop for some milliseconds. */
+function pauses(): () => Promise<void> | undefined {
+  let sinceMs = performance.now();
+  return () => {
+    if (performance.now() - sinceMs < SLICE_MS) return undefined;
+    return setImmediate().then(() => void (sinceMs = performance.now()));
+  };
 }
 
 /** What keyed events are refused with, by id. Where nobody can say whose the keys are, that is the answer of them, and of the whole call if all have keys. */

@@ -1,7 +1,7 @@
 import type { InvokeFunctionRequest, InvokeFunctionResponse } from '@evenfall/contracts/v1/invocation_service';
 import { durationOfMs, msOfDuration, newUuidV7 } from '@evenfall/time';
 import { boundedMs } from '../domain/fields.ts';
-import { checkedPayload } from '../domain/payload.ts';
+import { checkedPayload, checkSize, LARGE_PAYLOAD_BYTES } from '../domain/payload.ts';
 import { callTimeoutMs, LIMITS_MS } from '../domain/time-limits.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { runnableFunction } from './resolve.ts';
@@ -16,7 +16,7 @@ export async function invokeFunction(
 ): Promise<InvokeFunctionResponse> {
   const queueMs = boundedMs('queue_timeout', request.queueTimeout, 0, 300_000) ?? LIMITS_MS.invokeQueue;
   const { fn } = await runnableFunction(gateway, request);
-  const payload = checkedPayload(request.payload, gateway.limits.maxSyncPayloadBytes);
+  const payload = await takenPayload(gateway, request.payload);
   const eventId = newUuidV7();
   const timeoutMs = callTimeoutMs(queueMs, msOfDuration(fn.initTimeout), msOfDuration(fn.timeout));
   const { ended } = await gateway.scheduler.invoke(
@@ -50,4 +50,12 @@ export async function invokeFunction(
     billedDurationMs: BigInt(Math.ceil(ended?.durationMs ?? 0)),
     memoryBytes: ended?.memoryBytes ?? 0n,
   };
+}
+
+/** Checks the payload; one that would hold the event loop on a thread of its own. */
+async function takenPayload({ limits, bodies }: Gateway, payload: Buffer): Promise<Buffer> {
+  const maxBytes = limits.maxSyncPayloadBytes;
+  if (payload.length <= LARGE_PAYLOAD_BYTES) return checkedPayload(payload, maxBytes);
+  checkSize(payload, maxBytes);
+  return bodies.check(payload);
 }

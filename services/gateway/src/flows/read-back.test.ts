@@ -15,6 +15,8 @@ const CALLER: Caller = { requester: 'ann', signal: new AbortController().signal,
 const NAMED = { namespace: 'default', function: 'killer', qualifier: '' };
 const FIRST = { payload: Buffer.from('"first"'), idempotencyKey: 'k', delay: undefined };
 
+const notHere = (): Promise<never> => Promise.reject(new Error('nothing is large here'));
+
 function start(uid = 'one'): { world: World; gateway: Gateway; rename(uid: string): void } {
   const world = fakeWorld();
   const rename = (to: string): void => void world.functions.set('default/killer', { ...RUNNABLE, uid: to });
@@ -30,6 +32,7 @@ function start(uid = 'one'): { world: World; gateway: Gateway; rename(uid: strin
     queue: createQueueRouter(world.ports),
     cache: { resolve, forget: () => undefined, standing: true },
     clock: fakeClock(),
+    bodies: { batch: notHere, extract: notHere, check: notHere },
     limits: { maxPayloadBytes: 1_000, maxSyncPayloadBytes: 1_000 },
   };
   return { world, gateway, rename };

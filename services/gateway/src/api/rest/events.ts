@@ -8,14 +8,15 @@ import {
 import { type Reason, Refusal } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { batchCreateEvents, MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
+import { MAX_BATCH_EVENTS } from '../../domain/batch-limits.ts';
+import { delayOf, submissionsOf } from '../../domain/batch-body.ts';
+import { batchCreateEvents } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
 import { getEvent } from '../../flows/get-event.ts';
 import { countEvents, listEvents } from '../../flows/list-events.ts';
 import { terminateEvent } from '../../flows/terminate-event.ts';
 import type { Gateway } from '../../ports.ts';
-import { delayOf, submissionsOf } from './batch-body.ts';
-import { takeBytes } from './bodies.ts';
+import { isLarge, takeBytes, takeParts } from './bodies.ts';
 import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { dateOf } from './dates.ts';
@@ -27,8 +28,8 @@ import { bodyUnchecked, emptyIsObject } from './validation.ts';
 
 const EVENTS = '/v1/namespaces/:namespace/functions/:function/events';
 const EVENT = '/v1/events/:event_id([^:/]+)';
-/** Bytes of a batch's body: its payloads, their quoting, and their keys. */
-const BATCH_BODY_BYTES = 64 * 1024 * 1024;
+/** Bytes of a batch's body: its payloads, and what is around them. */
+const BATCH_BODY_BYTES = 33 * 1024 * 1024;
 const JSON_TYPE = 'application/json; charset=utf-8';
 const TAGS = ['events'];
 
@@ -79,6 +80,9 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
   void app.register(async (raw) => {
     takeBytes(raw, 'application/json');
     acceptOne(raw, gateway);
+  });
+  void app.register(async (raw) => {
+    takeParts(raw, 'application/json');
     acceptMany(raw, gateway);
   });
 
@@ -231,7 +235,7 @@ const Accepted = Type.Object({
 });
 
 function acceptMany(app: FastifyInstance, gateway: Gateway): void {
-  app.post<Path & { Body: Buffer | undefined }>(
+  app.post<Path & { Body: readonly Buffer[] | undefined }>(
     `${EVENTS}::batchCreate`,
     {
       bodyLimit: BATCH_BODY_BYTES,
@@ -247,12 +251,19 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
       },
     },
     async (request, reply) => {
-      const { eventIds, refused } = await batchCreateEvents(gateway, callerOf(request, reply), {
-        namespace: request.params.namespace,
-        function: request.params.function,
-        qualifier: textOf(request.headers['evenfall-qualifier']),
-        submissions: submissionsOf(request.body ?? Buffer.alloc(0)),
-      });
+      const parts = request.body ?? [];
+      const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : submissionsOf(Buffer.concat(parts));
+      const { eventIds, refused } = await batchCreateEvents(
+        gateway,
+        callerOf(request, reply),
+        {
+          namespace: request.params.namespace,
+          function: request.params.function,
+          qualifier: textOf(request.headers['evenfall-qualifier']),
+          submissions,
+        },
+        { areJson: true },
+      );
       return reply.code(202).header('content-type', JSON_TYPE).send(batchText(eventIds, refused));
     },
   );

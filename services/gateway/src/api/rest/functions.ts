@@ -1,10 +1,11 @@
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
-import { refuse } from '@evenfall/errors';
+import { refuse, type Refusal } from '@evenfall/errors';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifySchema, FastifySchemaCompiler } from 'fastify';
+import type { FastifyInstance, FastifyRequest, FastifySchema, FastifySchemaCompiler, RequestPayload } from 'fastify';
 import { bytesOfBase64 } from '../../domain/base64.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
-import { takeBytes } from './bodies.ts';
+import type { LargeBodies } from '../../ports.ts';
+import { isLarge, parseBody, partsOf, takeBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
 import { FunctionPatch, PatchValues, readPatch } from './function-patch.ts';
 import { EventInvoke, FunctionCreate, FunctionPath, NamespacePath, PageQuery, pageOf, Qualifier, ref } from './schemas.ts';
@@ -17,6 +18,7 @@ export const MAX_CODE_BYTES = 50 * 1024 * 1024;
 /** The same in base64, and the rest of the body. */
 const CREATE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
 const TAGS = ['functions'];
+const NOT_BASE64 = Buffer.alloc(0);
 const STRICT = { additionalProperties: false } as const;
 const FILTER_RULE = 'part of a name: at most 60 letters, digits, "-" and "_"';
 const ListQuery = Type.Object(
@@ -30,31 +32,44 @@ const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength
 
 type Path = { Params: Static<typeof FunctionPath> };
 
-export function functionRoutes(app: FastifyInstance, flows: FunctionFlows): void {
-  app.post<{ Params: Static<typeof NamespacePath>; Body: Static<typeof FunctionCreate> }>(
-    FUNCTIONS,
-    {
-      bodyLimit: CREATE_BODY_BYTES,
-      schema: {
-        tags: TAGS,
-        operationId: 'createFunction',
-        summary: 'Creates a function',
-        params: NamespacePath,
-        body: FunctionCreate,
-        response: { 201: ref('Function') },
+export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodies: LargeBodies): void {
+  /** Packages that were taken out of large bodies, decoded. */
+  const packages = new WeakMap<FastifyRequest, Buffer>();
+  void app.register(async (large) => {
+    large.removeAllContentTypeParsers();
+    large.addContentTypeParser('application/json', async (request: FastifyRequest, payload: RequestPayload) => {
+      const parts = await partsOf(request, payload);
+      if (!isLarge(parts)) return parts.length === 0 ? undefined : parseBody(Buffer.concat(parts));
+      const { rest, taken } = await bodies.extract(parts, { base64: ['code_zip'] });
+      if (taken.has('code_zip')) packages.set(request, taken.get('code_zip') ?? NOT_BASE64);
+      return JSON.parse(rest) as unknown; // that it is JSON was seen there
+    });
+    large.post<{ Params: Static<typeof NamespacePath>; Body: Static<typeof FunctionCreate> }>(
+      FUNCTIONS,
+      {
+        bodyLimit: CREATE_BODY_BYTES,
+        schema: {
+          tags: TAGS,
+          operationId: 'createFunction',
+          summary: 'Creates a function',
+          params: NamespacePath,
+          body: FunctionCreate,
+          response: { 201: ref('Function') },
+        },
       },
-    },
-    async (request, reply) => {
-      const { namespace } = request.params;
-      const { name, code_zip: code, ...settings } = request.body;
-      const { function: fn } = await flows.createFunction({
-        function: functionFrom(namespace, name, settings),
-        codeZip: code === undefined ? Buffer.alloc(0) : bytesOf(code),
-      });
-      reply.code(201).header('location', `/v1/namespaces/${namespace}/functions/${name}`);
-      return reply.send(fn && functionJson(fn));
-    },
-  );
+      async (request, reply) => {
+        const { namespace } = request.params;
+        const { name, code_zip: code, ...settings } = request.body;
+        if (packages.get(request) === NOT_BASE64) throw notBase64();
+        const { function: fn } = await flows.createFunction({
+          function: functionFrom(namespace, name, settings),
+          codeZip: packages.get(request) ?? (code === undefined ? Buffer.alloc(0) : bytesOf(code)),
+        });
+        reply.code(201).header('location', `/v1/namespaces/${namespace}/functions/${name}`);
+        return reply.send(fn && functionJson(fn));
+      },
+    );
+  });
 
   app.get<{ Params: Static<typeof NamespacePath>; Querystring: Static<typeof ListQuery> }>(
     FUNCTIONS,
@@ -251,8 +266,12 @@ function eventInvokeOf(fn: FunctionMessage | undefined): object {
   return eventInvokeJson((fn ?? FunctionMessage.create()).eventInvoke ?? EventInvokeConfig.create());
 }
 
+function notBase64(): Refusal {
+  return refuse('INVALID_FIELD', { field: 'code_zip', rule: 'a zip file in base64' });
+}
+
 function bytesOf(base64: string): Buffer {
   const bytes = bytesOfBase64(base64);
-  if (!bytes) throw refuse('INVALID_FIELD', { field: 'code_zip', rule: 'a zip file in base64' });
+  if (!bytes) throw notBase64();
   return bytes;
 }

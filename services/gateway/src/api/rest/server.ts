@@ -150,7 +150,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   });
 
   const functions = functionFlows(gateway);
-  functionRoutes(app, functions);
+  functionRoutes(app, functions, gateway.bodies);
   concurrencyRoutes(app, functions);
   eventRoutes(app, gateway);
   deadLetterRoutes(app, gateway);

@@ -11,6 +11,8 @@ export type ScfCall = {
   readonly functions: FunctionFlows;
   readonly caller: Caller;
   readonly zone: Zone;
+  /** Large texts that stand empty in the parameters, as what they mean: code as its bytes, payloads in UTF-8; undefined for what is neither. */
+  readonly large: ReadonlyMap<string, Buffer | undefined>;
   /** Id of this call, unless its answer has another `RequestId`. */
   readonly requestId: string;
 };

@@ -11,6 +11,7 @@ import type { AccessKey } from '../access.ts';
 import { isLoopbackAddress } from '../loopback-address.ts';
 import { askForBody, stopReading } from '../rest/arrivals.ts';
 import { callerOf } from '../rest/caller.ts';
+import { isLarge } from '../rest/bodies.ts';
 import { holdGuesses } from '../rest/hold-guesses.ts';
 import type { Strangers } from '../strangers.ts';
 import { isGone } from '../rest/errors.ts';
@@ -129,13 +130,14 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
     const answer = async (request: FastifyRequest, reply: FastifyReply, body: ReadBody): Promise<ScfAnswer> => {
       const head = heads.get(request);
       const requestId = randomUUID();
-      const call = (): ScfCall => {
-        return { gateway: door.gateway, functions: door.functions, caller: callerOf(request, reply), zone, requestId };
+      const call = (large: ScfCall['large'] = NO_LARGE): ScfCall => {
+        return { gateway: door.gateway, functions: door.functions, caller: callerOf(request, reply), zone, requestId, large };
       };
       let said: ScfAnswer;
       if (head?.kind === 'json') {
         request.requester = head.claim.prove(body.sha256);
-        said = await head.action.runJson(call(), parsedJson(Buffer.concat(body.parts)));
+        const { parameters, large } = await parametersOf(body, door);
+        said = await head.action.runJson(call(large), parameters);
       } else {
         const { form, secretId } = checkForm(request.headers, Buffer.concat(body.parts));
         request.requester = secretId;
@@ -199,6 +201,26 @@ async function runForm(action: Action, call: ScfCall, form: Form, door: Door): P
   } catch (error) {
     if (isRefusal(error)) door.count.refusal(error);
     throw scfErrorOf(error, action.codes, door.unexpected); // here it is known which action it was
+  }
+}
+
+/** Texts that may be large, by their names: code in Base64, and payloads. */
+const LARGE = { base64: ['ZipFile', 'Code.ZipFile'], texts: ['ClientContext', 'Event'] } as const;
+const NO_LARGE: ScfCall['large'] = new Map();
+
+/** Reads the parameters; those of a large body apart from the texts that make it large. */
+async function parametersOf(
+  body: ReadBody,
+  { gateway }: Door,
+): Promise<{ readonly parameters: unknown; readonly large: ScfCall['large'] }> {
+  if (!isLarge(body.parts)) return { parameters: parsedJson(Buffer.concat(body.parts)), large: NO_LARGE };
+  try {
+    const { rest, taken } = await gateway.bodies.extract(body.parts, LARGE);
+    return { parameters: JSON.parse(rest) as unknown, large: taken }; // that it is JSON was seen there
+  } catch (error) {
+    if (isRefusal(error) && error.reason === 'INVALID_JSON')
+      throw scfError('InvalidParameter', `The body is not valid JSON: ${error.metadata['detail'] ?? ''}.`);
+    throw error;
   }
 }
 

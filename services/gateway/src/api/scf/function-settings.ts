@@ -112,13 +112,18 @@ export const CODE_BESIDE = { ZipFile: TEXT, ...ELSEWHERE, EnvId: Unsupported };
 export const CodeSource = Type.Optional(wordOf(['ZipFile', 'Cos', 'Demo', 'Inline'], 'InvalidParameterValue.CodeSource'));
 
 /** Reads the code package; throws if there is none, or if it is somewhere else. */
-export function codeZipFrom(code: Static<typeof Code>, source: Static<typeof CodeSource> | undefined): Buffer {
+export function codeZipFrom(
+  code: Static<typeof Code>,
+  source: Static<typeof CodeSource> | undefined,
+  /** The package, where it was decoded already. */
+  apart?: { readonly bytes: Buffer | undefined },
+): Buffer {
   const { ZipFile: zip = '', ...elsewhere } = code;
   refuseUnsupported(elsewhere, Object.keys(elsewhere));
   if (source !== undefined && source !== 'ZipFile')
     throw scfError('UnsupportedOperation', `Code from ${source} is not supported here; send a ZipFile.`);
-  if (zip === '') throw scfError('InvalidParameterValue.Code', 'It has a `ZipFile`: a zip file in Base64.');
-  const bytes = bytesOfBase64(zip) ?? NONE;
+  if (zip === '' && !apart) throw scfError('InvalidParameterValue.Code', 'It has a `ZipFile`: a zip file in Base64.');
+  const bytes = (apart ? apart.bytes : bytesOfBase64(zip)) ?? NONE;
   if (bytes.length === 0) throw scfError('InvalidParameterValue.ZipFileBase64BinasciiError');
   return bytes;
 }

@@ -45,7 +45,7 @@ export const createFunction = action(
     },
     STRICT,
   ),
-  async ({ functions }, input) => {
+  async ({ functions, large }, input) => {
     refuseUnsupported(input, [...Object.keys(NOT_HERE_AT_ALL), ...Object.keys(NOT_HERE_AT_CREATION)]);
     if (!input.Code) throw scfError('MissingParameter.Code');
     if (input.Runtime === undefined) throw scfError('MissingParameter.Runtime', 'The default, Python2.7, is not offered here.');
@@ -68,7 +68,7 @@ export const createFunction = action(
         eventInvoke: isAsync ? EventInvokeConfig.create({ maxRetries: 0 }) : undefined,
         ...settingsFrom(input, isAsync),
       },
-      codeZip: codeZipFrom(input.Code, input.CodeSource),
+      codeZip: codeZipFrom(input.Code, input.CodeSource, large.has('Code.ZipFile') ? { bytes: large.get('Code.ZipFile') } : undefined),
     });
     return {};
   },
@@ -109,7 +109,12 @@ export const updateFunctionCode = action(
   async (call, input) => {
     const { FunctionName: name, Code: code = {}, CodeSource: source, Handler: handler, ...beside } = input;
     refuseUnsupported(beside, ['CosBucketName', 'CosObjectName', 'CosBucketRegion', 'EnvId', 'InstallDependency']);
-    const codeZip = codeZipFrom({ ...(beside.ZipFile === undefined ? {} : { ZipFile: beside.ZipFile }), ...code }, source);
+    const apart = ['Code.ZipFile', 'ZipFile'].find((one) => call.large.has(one));
+    const codeZip = codeZipFrom(
+      { ...(beside.ZipFile === undefined ? {} : { ZipFile: beside.ZipFile }), ...code },
+      source,
+      apart === undefined ? undefined : { bytes: call.large.get(apart) },
+    );
     const namespace = namespaceOf(input);
     const current = await found(call, input, name);
     const renamed = handler !== undefined && handler !== current.handler;

@@ -36,7 +36,7 @@ export const invoke = action(
     STRICT,
   ),
   (call, input) => {
-    const payload = payloadOf(input.ClientContext, 'InvalidParameterValue.Param');
+    const payload = payloadOf(call, 'ClientContext', input.ClientContext, 'InvalidParameterValue.Param');
     return run(call, { ...input, Qualifier: input.Qualifier ?? '' }, payload, input.InvocationType === 'Event');
   },
   { maxBodyBytes: INVOKE_BODY_BYTES, codes: { functionName: 'InvalidParameter.FunctionName' } },
@@ -45,7 +45,7 @@ export const invoke = action(
 export const invokeFunction = action(
   Type.Object({ ...SHARED, Event: Type.Optional(Type.String()) }, STRICT),
   (call, input) => {
-    const payload = payloadOf(input.Event, 'InvalidParameterValue.ClientContext');
+    const payload = payloadOf(call, 'Event', input.Event, 'InvalidParameterValue.ClientContext');
     return run(call, { ...input, Qualifier: input.Qualifier ?? '$DEFAULT' }, payload, false);
   },
   {
@@ -117,8 +117,14 @@ export function errorMessageOf(error: string): string {
   return error;
 }
 
-function payloadOf(text: string | undefined, code: ScfCode): Buffer {
-  if (text !== undefined && !text.isWellFormed()) throw scfError(code, 'It has halves of characters in it.');
+function payloadOf({ large }: ScfCall, name: string, text: string | undefined, code: ScfCode): Buffer {
+  const halves = scfError(code, 'It has halves of characters in it.');
+  if (large.has(name)) {
+    const bytes = large.get(name);
+    if (!bytes) throw halves;
+    return bytes;
+  }
+  if (text !== undefined && !text.isWellFormed()) throw halves;
   return Buffer.from(text === undefined || text === '' ? NO_EVENT : text);
 }
 

@@ -3,7 +3,7 @@ import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { checkEnd, JsonFault, readArray, readObject, readString, skipSpace, skipValue } from '@evenfall/json-text';
 import { durationOfMs, parseDuration, type ProtoDuration } from '@evenfall/time';
-import { MAX_BATCH_EVENTS } from '../../flows/batch-create-events.ts';
+import { MAX_BATCH_EVENTS } from './batch-limits.ts';
 
 /**
  * Reads `{"events": [{"payload", "idempotency_key", "delay"}]}`. Payloads are cut out of the body and stay the bytes they came as, which are
