@@ -6,6 +6,8 @@ import type { DestinationRules } from './domain/destinations.ts';
 
 /** A code package and its digest. */
 export type CodePackage = { readonly sha256: string; readonly data: Buffer };
+/** What is in one, beside. */
+export type InspectedPackage = CodePackage & PackageFiles;
 
 /** Where functions are kept. Every change is one statement: it happens as a whole or not at all. */
 export type FunctionStore = {
@@ -65,5 +67,6 @@ export type Registry = {
   readonly clock: Clock;
   readonly limits: PackageLimits;
   readonly destinations: DestinationRules;
-  readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<PackageFiles>;
+  /** Reads a package through; the buffer it is given may be gone afterwards, its bytes are in the answer. */
+  readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<InspectedPackage>;
 };

@@ -146,7 +146,7 @@ describe('the registry', () => {
   it('hands out code piece by piece', async () => {
     const zip = pythonPackage(`# ${Array.from({ length: 200_000 }, () => Math.random()).join('')}`);
     assert.ok(zip.length > 1024 * 1024);
-    const { function: fn } = await create({}, zip);
+    const { function: fn } = await create({}, Buffer.from(zip)); // which is the registry's from then on
     const pieces: Buffer[] = [];
     for await (const { data } of registry.getCodePackage({ codeSha256: fn?.codeSha256 ?? '' })) pieces.push(data);
     assert.ok(pieces.length > 1 && Buffer.concat(pieces).equals(zip));

@@ -7,7 +7,7 @@ import type { Clock } from '@evenfall/time';
 import { startChangeFeed } from './adapters/postgres/change-feed.ts';
 import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
-import { inspectPackage } from './adapters/zip.ts';
+import { packageInspector } from './adapters/inspect.ts';
 import { functionService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 
@@ -46,6 +46,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   observable('registry', {
     functions: { doc: 'Functions of all namespaces, without their versions.', kind: 'gauge', read: () => store.count() },
   });
+  const packages = packageInspector();
   const registry = {
     store,
     concurrency: createConcurrencyStore(deps.sql),
@@ -53,11 +54,15 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     feed,
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,
-    inspect: inspectPackage,
+    inspect: packages.inspect,
     destinations: {
       kafkaTopic: settings.kafkaBrokers && (settings.kafkaTopic ?? ''),
       allowPrivateWebhooks: settings.webhookAllowPrivate ?? false,
     },
   };
-  return { functions: functionService(registry), registry: registryService(registry), stop: () => feed.stop() };
+  return {
+    functions: functionService(registry),
+    registry: registryService(registry),
+    stop: async () => void (await Promise.all([feed.stop(), packages.close()])),
+  };
 }

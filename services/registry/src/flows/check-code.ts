@@ -1,10 +1,16 @@
-import { createHash } from 'node:crypto';
 import { checkHandlerFiles } from '../domain/code-package.ts';
 import type { FunctionSettings } from '../domain/function-settings.ts';
-import type { CodePackage, Registry } from '../ports.ts';
+import type { CodePackage, InspectedPackage, Registry } from '../ports.ts';
 
-/** Inspects a code package for a function. Refusals: INVALID_CODE_PACKAGE, CODE_PACKAGE_TOO_LARGE. */
-export async function checkCode(registry: Registry, settings: FunctionSettings, zip: Buffer): Promise<CodePackage> {
-  checkHandlerFiles(settings, await registry.inspect(zip, registry.limits));
-  return { sha256: createHash('sha256').update(zip).digest('hex'), data: zip };
+/**
+ * Makes the check of one code package for a function, whose settings may have changed when it is asked again: the package is read through once. Refusals:
+ * INVALID_CODE_PACKAGE, CODE_PACKAGE_TOO_LARGE.
+ */
+export function codeCheck(registry: Registry, zip: Buffer): (settings: FunctionSettings) => Promise<CodePackage> {
+  let inspecting: Promise<InspectedPackage> | undefined;
+  return async (settings) => {
+    const inspected = await (inspecting ??= registry.inspect(zip, registry.limits));
+    checkHandlerFiles(settings, inspected);
+    return { sha256: inspected.sha256, data: inspected.data };
+  };
 }

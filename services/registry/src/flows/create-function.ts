@@ -6,7 +6,7 @@ import { checkDestinations } from '../domain/destinations.ts';
 import { completeSettings } from '../domain/function-settings.ts';
 import { checkNames } from '../domain/names.ts';
 import type { Registry } from '../ports.ts';
-import { checkCode } from './check-code.ts';
+import { codeCheck } from './check-code.ts';
 
 /** Creates a function, with its code if there is some: both or neither. */
 export async function createFunction(registry: Registry, request: CreateFunctionRequest): Promise<CreateFunctionResponse> {
@@ -15,7 +15,7 @@ export async function createFunction(registry: Registry, request: CreateFunction
   checkNames(namespace, name);
   const settings = completeSettings(wanted);
   checkDestinations(settings.eventInvoke, namespace, registry.destinations);
-  const code = request.codeZip.length > 0 ? await checkCode(registry, settings, request.codeZip) : undefined;
+  const code = request.codeZip.length > 0 ? await codeCheck(registry, request.codeZip)(settings) : undefined;
   const now = new Date(registry.clock.now());
   const made = await registry.store.insert(
     {

@@ -1,12 +1,13 @@
 import type { UpdateFunctionCodeRequest, UpdateFunctionCodeResponse } from '@evenfall/contracts/v1/function_service';
 import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
-import { checkCode } from './check-code.ts';
+import { codeCheck } from './check-code.ts';
 
 /** Replaces the code of `$LATEST`. The same code again changes nothing. */
 export async function updateFunctionCode(registry: Registry, request: UpdateFunctionCodeRequest): Promise<UpdateFunctionCodeResponse> {
+  const check = codeCheck(registry, request.codeZip);
   const updated = await changeFunction(registry, request, async (current) => {
-    const code = await checkCode(registry, current, request.codeZip);
+    const code = await check(current);
     if (code.sha256 === current.codeSha256) return current;
     const codeSizeBytes = BigInt(code.data.length);
     return registry.store.replace({ ...current, codeSha256: code.sha256, codeSizeBytes, updateTime: new Date(registry.clock.now()) }, code);

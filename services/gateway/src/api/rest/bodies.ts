@@ -43,6 +43,11 @@ export function takeParts(app: FastifyInstance, contentType: string): void {
   app.addContentTypeParser(contentType, (request: FastifyRequest, payload: RequestPayload) => partsOf(request, payload));
 }
 
+/** A part in a buffer of its own, which can be handed to a thread: copied as it comes, and not all at once in the end. */
+export function ownPart(chunk: Buffer): Buffer {
+  return chunk.byteLength === chunk.buffer.byteLength ? chunk : Buffer.from(new Uint8Array(chunk).buffer);
+}
+
 /** Reads a body of at most as many bytes as its route takes. */
 export async function partsOf(request: FastifyRequest, payload: RequestPayload): Promise<Buffer[]> {
   const parts: Buffer[] = [];
@@ -50,14 +55,42 @@ export async function partsOf(request: FastifyRequest, payload: RequestPayload):
   for await (const chunk of payload as Readable) {
     bytes += (chunk as Buffer).length; // no encoding is set
     if (bytes > request.routeOptions.bodyLimit) break;
-    parts.push(chunk as Buffer);
+    parts.push(ownPart(chunk as Buffer));
   }
   if (bytes <= request.routeOptions.bodyLimit) return parts;
-  throw Object.assign(new Error('Body too large'), { code: 'FST_ERR_CTP_BODY_TOO_LARGE', statusCode: 413 });
+  throw Object.assign(new Error('Body too large'), TOO_LARGE);
 }
 
 /** Takes bodies of one content type as the bytes they are. */
 export function takeBytes(app: FastifyInstance, contentType: string): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(contentType, { parseAs: 'buffer' }, (_request: FastifyRequest, body: Buffer, done) => done(null, body));
+}
+
+/** The same for bodies that may be large: written where they belong as they come, and not put together in the end. */
+export function takeManyBytes(app: FastifyInstance, contentType: string): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(contentType, async (request: FastifyRequest, payload: RequestPayload) => {
+    const { bodyLimit } = request.routeOptions;
+    const isPacked = request.headers['content-encoding'] !== undefined;
+    let all = Buffer.allocUnsafeSlow(
+      Math.min(bodyLimit, isPacked ? FIRST_BYTES : Number(request.headers['content-length'] ?? FIRST_BYTES)),
+    );
+    let bytes = 0;
+    for await (const chunk of payload as AsyncIterable<Buffer>) {
+      if (bytes + chunk.length > bodyLimit) throw Object.assign(new Error('Body too large'), TOO_LARGE);
+      if (bytes + chunk.length > all.length) all = grown(all, Math.min(bodyLimit, Math.max(all.length * 2, bytes + chunk.length)));
+      bytes += chunk.copy(all, bytes);
+    }
+    return bytes === all.length ? all : all.subarray(0, bytes);
+  });
+}
+
+const FIRST_BYTES = 1024 * 1024;
+const TOO_LARGE = { code: 'FST_ERR_CTP_BODY_TOO_LARGE', statusCode: 413 } as const;
+
+function grown(buffer: Buffer, bytes: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafeSlow(bytes);
+  buffer.copy(larger);
+  return larger;
 }

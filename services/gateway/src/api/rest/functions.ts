@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest, FastifySchema, FastifySchemaCompi
 import { bytesOfBase64 } from '../../domain/base64.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import type { LargeBodies } from '../../ports.ts';
-import { isLarge, parseBody, partsOf, takeBytes } from './bodies.ts';
+import { isLarge, parseBody, partsOf, takeManyBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
 import { FunctionPatch, PatchValues, readPatch } from './function-patch.ts';
 import { EventInvoke, FunctionCreate, FunctionPath, NamespacePath, PageQuery, pageOf, Qualifier, ref } from './schemas.ts';
@@ -156,7 +156,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
   );
 
   void app.register(async (raw) => {
-    takeBytes(raw, 'application/zip');
+    takeManyBytes(raw, 'application/zip');
     raw.put<Path & { Body: Buffer | undefined }>(
       `${FUNCTION}/code`,
       {

@@ -39,7 +39,8 @@ describe('the SCF door', () => {
     assert.equal(await codeOf('GetFunction', '[]'), 'InvalidParameter');
     assert.equal(await codeOf('GetFunction', new Uint8Array([0xff, 0xfe])), 'InvalidParameter');
     assert.equal(await codeOf('GetFunction', '['.repeat(200_000)), 'InvalidParameter');
-    assert.equal(await codeOf('GetFunction', `{"FunctionName":${'['.repeat(200_000)}${']'.repeat(200_000)}}`), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', `{"FunctionName":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), 'InvalidParameter');
+    assert.equal(await codeOf('GetFunction', `{"FunctionName":${'['.repeat(200_000)}${']'.repeat(200_000)}}`), 'RequestSizeLimitExceeded');
     assert.equal(await codeOf('GetFunction', named, { 'content-type': 'text/plain' }), 'InvalidRequest');
     assert.equal(await codeOf('GetFunction', named, { 'content-type': 'multipart/form-data; boundary=x' }), 'InvalidRequest');
     assert.equal(await codeOf('GetFunction', undefined), 'InvalidRequest', 'neither a type nor a body');

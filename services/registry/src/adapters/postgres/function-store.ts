@@ -4,6 +4,7 @@ import { instanceBounds } from '@evenfall/event-model';
 import { postgresRefusal, type Sql } from '@evenfall/postgres';
 import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
 import type { CodePackage, FunctionStore } from '../../ports.ts';
+import { withStaged } from './staged-code.ts';
 
 /** The channel changes are told on: "namespace/name". */
 export const CHANGE_CHANNEL = 'evenfall_registry_change';
@@ -53,17 +54,21 @@ export function createFunctionStore(sql: Sql): FunctionStore {
     insert: (fn, code) =>
       guarded(async () => {
         const { sha256, data } = code ?? none;
-        const rows = await sql<Row[]>`
+        const rows = await withStaged(
+          sql,
+          data,
+          (on, bytes) => on<Row[]>`
           WITH made AS (
             INSERT INTO registry.function_version (namespace, name, version, revision, spec, code_sha256)
             VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${bytesOf(fn)}, ${sha256})
             ON CONFLICT DO NOTHING RETURNING spec, version, revision
           ), package AS (
             INSERT INTO registry.code_package (sha256, size, data)
-            SELECT ${sha256}::text, ${data.length}, ${data} FROM made WHERE ${sha256}::text IS NOT NULL
+            SELECT ${sha256}::text, ${data.length}, ${bytes} FROM made WHERE ${sha256}::text IS NOT NULL
             ON CONFLICT DO NOTHING
           )
-          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+        );
         return rows[0] && messageOf(rows[0]);
       }),
 
@@ -110,7 +115,11 @@ export function createFunctionStore(sql: Sql): FunctionStore {
 /** Compare and set: the row changes only while it is of the revision it was read at. A package nobody names any more goes with it. */
 async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefined): Promise<FunctionMessage | undefined> {
   const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
-  const rows = await sql<Row[]>`
+  const data = code?.data ?? Buffer.alloc(0);
+  const rows = await withStaged(
+    sql,
+    data,
+    (on, bytes) => on<Row[]>`
     WITH old AS (
       SELECT code_sha256 FROM registry.function_version
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
@@ -120,7 +129,7 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
       RETURNING spec, version, revision
     ), package AS (
       INSERT INTO registry.code_package (sha256, size, data)
-      SELECT ${sha256}::text, ${code?.data.length ?? 0}, ${code?.data ?? Buffer.alloc(0)} FROM made WHERE ${code !== undefined}
+      SELECT ${sha256}::text, ${data.length}, ${bytes} FROM made WHERE ${code !== undefined}
       ON CONFLICT DO NOTHING
     ), swept AS (
       DELETE FROM registry.code_package p USING old, made
@@ -128,7 +137,8 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
         SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256
           AND (v.namespace, v.name, v.version) <> (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}))
     )
-    SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+    SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+  );
   return rows[0] && messageOf(rows[0]);
 }
 
