@@ -19,6 +19,8 @@ export type MessageBounds = {
   readonly maxBytes: number;
   /** How long each message may take to arrive whole, and a stream may stay without one. */
   readonly withinMs: number;
+  /** Looks at the bytes of a message before they are decoded; answers why it is turned away. */
+  readonly fault?: (bytes: Buffer) => Refusal | undefined;
 };
 
 export type Admission = {

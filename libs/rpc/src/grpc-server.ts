@@ -1,6 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Refusal } from '@evenfall/errors';
+import { isRefusal, type Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
 import type { BoundService, CallContext, ServiceDefinition } from './contract.ts';
 import { serializing } from './encoded.ts';
@@ -86,7 +86,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     }
     const sent = Object.entries(service).map(([name, method]) => [
       name,
-      { ...method, responseSerialize: serializing(method.responseSerialize) },
+      {
+        ...method,
+        responseSerialize: serializing(method.responseSerialize),
+        requestDeserialize: checking(method.requestDeserialize, limits?.messages(method.path).fault),
+      },
     ]);
     server.addService(Object.fromEntries(sent) as grpc.ServiceDefinition, handlers);
   }
@@ -133,6 +137,16 @@ function serviceNames(service: ServiceDefinition): string[] {
     .map(({ path }) => path.split('/')[1] ?? '');
 }
 
+/** Decodes what is worth it; of anything else the refusal comes in the place of the message. */
+function checking(decode: (bytes: Buffer) => unknown, fault: MessageBounds['fault']): (bytes: Buffer) => unknown {
+  return fault ? (bytes) => fault(bytes) ?? decode(bytes) : decode;
+}
+
+function passed<T>(message: T): T {
+  if (isRefusal(message)) throw message;
+  return message;
+}
+
 type AnyHandler = (request: unknown, context: CallContext) => unknown;
 type Kind = { readonly requestStream: boolean; readonly responseStream: boolean };
 type ServerCall = { readonly metadata: grpc.Metadata; on(event: 'cancelled', listener: () => void): unknown };
@@ -163,7 +177,7 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     ) => {
       const { context } = open(call);
       const answer = async (): Promise<unknown> => {
-        return handler(kind.requestStream ? requestsOf(call) : call.request, context);
+        return handler(kind.requestStream ? requestsOf(call) : passed(call.request), context);
       };
       answer().then(
         (value) => done(null, value),
@@ -173,8 +187,8 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
   }
   return ((call: grpc.ServerWritableStream<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>) => {
     const { context, end } = open(call);
-    const requests = kind.requestStream ? requestsOf(call) : call.request;
     const pump = async (): Promise<void> => {
+      const requests = kind.requestStream ? requestsOf(call) : passed(call.request);
       for await (const response of handler(requests, context) as AsyncIterable<unknown>) {
         if (context.signal.aborted) return;
         if (!call.write(response)) await drained(call, context.signal);
@@ -204,6 +218,7 @@ function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>): AsyncIte
       return {
         async next() {
           const step = await inner.next();
+          passed(step.value);
           if (call.isPaused() && buffer.size < 32) call.resume();
           return step;
         },

@@ -4,12 +4,14 @@ import { inParts, recordBytes } from '@evenfall/event-model';
 import type { Sql } from '@evenfall/postgres';
 import { answered, isDataRefused, taken } from '@evenfall/postgres';
 import { appendCounters } from '../counters.ts';
-import { encodeRecord, RECORD_BYTES, RecordsRefused, WRITE_BYTES } from '../refused.ts';
+import { encodeRecord, RECORD_BYTES, RecordsRefused } from '../refused.ts';
 import type { Tail } from './tail.ts';
 
 /** What one flush takes at most. */
 const FLUSH_RECORDS = 4_000;
-const FLUSH_BYTES = 16 * 1024 * 1024;
+const FLUSH_BYTES = 4 * 1024 * 1024;
+/** What one append gives a flush at most. Bytes are written as text, twice their size: of more the event loop would be held for too long. */
+const PART_BYTES = 2 * 1024 * 1024;
 /** What may wait for a flush; beyond it appends are refused rather than kept in memory. */
 const WAITING_RECORDS = 200_000;
 const WAITING_BYTES = 128 * 1024 * 1024;
@@ -92,10 +94,10 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
     async append(partition: number, records: readonly EventRecord[]): Promise<number> {
       // What may be too large is encoded to find out; nearly nothing is.
       const bytes = checkedBytes(records);
-      if (bytes <= WRITE_BYTES) return enqueue(partition, records, bytes);
+      if (bytes <= PART_BYTES) return enqueue(partition, records, bytes);
       let end = 0;
       // One after the other: should one fail, nothing behind it is in the log.
-      for (const part of inParts(records, recordBytes, WRITE_BYTES)) end = await enqueue(partition, part, checkedBytes(part));
+      for (const part of inParts(records, recordBytes, PART_BYTES)) end = await enqueue(partition, part, checkedBytes(part));
       return end;
     },
     /** Waits for what was appended. */

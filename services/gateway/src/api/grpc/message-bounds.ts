@@ -1,4 +1,5 @@
 import type { MessageBounds } from '@evenfall/rpc';
+import { shapeFault } from './message-shape.ts';
 
 const MIB = 1024 * 1024;
 /** Of a message without a payload, a batch or code. */
@@ -36,5 +37,10 @@ export function messageBounds(limits: {
     ['/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', { ...plain, withinMs: STREAM_WITHIN_MS }],
     ['/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', { ...plain, withinMs: STREAM_WITHIN_MS }],
   ]);
-  return (path) => bounds.get(path) ?? plain;
+  const whole = new Map<string, MessageBounds>(); // asked for with every message
+  return (path) => {
+    let found = whole.get(path);
+    if (!found) whole.set(path, (found = { ...(bounds.get(path) ?? plain), fault: (bytes) => shapeFault(path, bytes) }));
+    return found;
+  };
 }
