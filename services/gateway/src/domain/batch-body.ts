@@ -32,7 +32,7 @@ function readBody(body: Buffer): EventSubmission[] {
     const read: EventSubmission[] = (submissions = []);
     return readArray(body, at, (itemAt, index) => {
       if (index >= MAX_BATCH_EVENTS) throw refuse('INVALID_FIELD', { field: 'events', rule: `1 to ${MAX_BATCH_EVENTS} events` });
-      const item = readItem(body, itemAt, index);
+      const item = readItem(body, itemAt, `events[${index}]`);
       read.push(item.submission);
       return item.end;
     });
@@ -42,8 +42,10 @@ function readBody(body: Buffer): EventSubmission[] {
   return submissions;
 }
 
-function readItem(body: Buffer, begin: number, index: number): { readonly submission: EventSubmission; readonly end: number } {
-  const fault = (field: string, rule: string): Refusal => refuse('INVALID_FIELD', { field: `events[${index}]${field}`, rule });
+/** Reads one event; `name` is how refusals call it, such as "events[3]". */
+export function readItem(body: Buffer, begin: number, name: string): { readonly submission: EventSubmission; readonly end: number } {
+  const fault = (field: string, rule: string): Refusal =>
+    refuse('INVALID_FIELD', { field: `${name}${field}`.replace(/^\./, '') || 'event', rule });
   if (body[begin] !== OBJECT) throw fault('', 'an object with payload, idempotency_key and delay');
   let payload: Buffer = NULL;
   let idempotencyKey = '';
@@ -69,7 +71,7 @@ function readItem(body: Buffer, begin: number, index: number): { readonly submis
     }
     if (key !== 'delay') throw fault(`.${key.slice(0, 40)}`, 'there is no such field');
     const text = textAt('.delay', at, 'a duration such as "30s"');
-    delay = delayOf(`events[${index}].delay`, text.value);
+    delay = delayOf(`${name}.delay`.replace(/^\./, ''), text.value);
     return text.end;
   });
   return { submission: { payload, idempotencyKey, delay }, end };

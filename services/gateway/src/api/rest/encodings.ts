@@ -32,7 +32,8 @@ export function takeEncodings(app: FastifyInstance): void {
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (!request.routeOptions.config.signed && !isUtf8Type(request.headers['content-type'])) return done(unsupportedType(request));
     if (!request.routeOptions.config.signed) {
-      if (Number(request.headers['content-length'] ?? 0) > request.routeOptions.bodyLimit) return done(new BodyTooLarge());
+      const isStream = request.headers['content-type']?.startsWith('application/x-ndjson') === true; // read as it comes, whatever its length
+      if (!isStream && Number(request.headers['content-length'] ?? 0) > request.routeOptions.bodyLimit) return done(new BodyTooLarge());
       askForBody(request.raw, reply.raw);
     }
     const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? '';

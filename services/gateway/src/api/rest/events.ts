@@ -5,11 +5,13 @@ import {
   type RefusedSubmission,
   TerminateEventRequest_Wait,
 } from '@evenfall/contracts/v1/event_service';
+import { Readable } from 'node:stream';
 import { type Reason, Refusal } from '@evenfall/errors';
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest, RequestPayload } from 'fastify';
 import { MAX_BATCH_EVENTS } from '../../domain/batch-limits.ts';
 import { delayOf, submissionsOf } from '../../domain/batch-body.ts';
+import { acceptLines } from '../../flows/accept-lines.ts';
 import { batchCreateEvents } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
 import { getEvent } from '../../flows/get-event.ts';
@@ -21,6 +23,7 @@ import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { dateOf } from './dates.ts';
 import { errorBody } from './errors.ts';
+import { sendLineAnswers } from './event-lines.ts';
 import { eventText } from './event-json.ts';
 import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, Qualifier, ref, Terminate } from './schemas.ts';
 import { policyFrom } from './termination-json.ts';
@@ -76,14 +79,15 @@ const Batch = Type.Unsafe<Buffer | undefined>(
 type Path = { Params: Static<typeof FunctionPath> };
 type IdPath = { Params: Static<typeof EventPath> };
 
-export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
+export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: (error: unknown) => void): void {
   void app.register(async (raw) => {
     takeBytes(raw, 'application/json');
     acceptOne(raw, gateway);
   });
   void app.register(async (raw) => {
     takeParts(raw, 'application/json');
-    acceptMany(raw, gateway);
+    raw.addContentTypeParser('application/x-ndjson', async (_request: FastifyRequest, payload: RequestPayload) => payload);
+    acceptMany(raw, gateway, unexpected);
   });
 
   app.get<Path & { Querystring: Static<typeof EventQuery> }>(
@@ -234,8 +238,8 @@ const Accepted = Type.Object({
   ),
 });
 
-function acceptMany(app: FastifyInstance, gateway: Gateway): void {
-  app.post<Path & { Body: readonly Buffer[] | undefined }>(
+function acceptMany(app: FastifyInstance, gateway: Gateway, unexpected: (error: unknown) => void): void {
+  app.post<Path & { Body: readonly Buffer[] | Readable | undefined }>(
     `${EVENTS}::batchCreate`,
     {
       bodyLimit: BATCH_BODY_BYTES,
@@ -243,7 +247,7 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
       schema: {
         tags: TAGS,
         operationId: 'batchCreateEvents',
-        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request`,
+        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request; or any number as lines (application/x-ndjson), each answered by a line`,
         params: FunctionPath,
         headers: Type.Object({ 'evenfall-qualifier': Type.Optional(QualifierHeader), traceparent: Type.Optional(Type.String()) }),
         body: Batch,
@@ -251,6 +255,16 @@ function acceptMany(app: FastifyInstance, gateway: Gateway): void {
       },
     },
     async (request, reply) => {
+      const named = {
+        namespace: request.params.namespace,
+        function: request.params.function,
+        qualifier: textOf(request.headers['evenfall-qualifier']),
+      };
+      if (request.body instanceof Readable) {
+        const answers = await acceptLines(gateway, callerOf(request, reply), named, request.body as AsyncIterable<Buffer>); // no encoding is set
+        await sendLineAnswers(reply, answers, unexpected);
+        return reply;
+      }
       const parts = request.body ?? [];
       const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : submissionsOf(Buffer.concat(parts));
       const { eventIds, refused } = await batchCreateEvents(

@@ -152,7 +152,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   const functions = functionFlows(gateway);
   functionRoutes(app, functions, gateway.bodies);
   concurrencyRoutes(app, functions);
-  eventRoutes(app, gateway);
+  eventRoutes(app, gateway, unexpected);
   deadLetterRoutes(app, gateway);
   streamRoutes(app, gateway, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);

@@ -1,0 +1,76 @@
+import { isRefusal, Refusal, type Reason } from '@evenfall/errors';
+import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
+import { MAX_BATCH_EVENTS } from '../domain/batch-limits.ts';
+import { type EventLine, lineReader } from '../domain/event-lines.ts';
+import type { Caller, Gateway } from '../ports.ts';
+import { batchCreateEvents } from './batch-create-events.ts';
+import { runnableFunction } from './resolve.ts';
+
+/** What became of one line: the id of its event, or why there is none. */
+export type LineAnswer = { readonly id: string } | { readonly refusal: Refusal };
+
+/** Bytes of payloads that are accepted together. */
+const GROUP_BYTES = 1024 * 1024;
+
+type Named = { readonly namespace: string; readonly function: string; readonly qualifier: string };
+
+/**
+ * Accepts events line by line, as they come, and answers for each in order. Those that come together are accepted together; one that is turned away does
+ * not keep its neighbours. Refusals before the first line: as for one event.
+ */
+export async function acceptLines(
+  gateway: Gateway,
+  caller: Caller,
+  named: Named,
+  chunks: AsyncIterable<Buffer>,
+): Promise<AsyncGenerator<LineAnswer[]>> {
+  await runnableFunction(gateway, named);
+  const reader = lineReader(gateway.limits.maxPayloadBytes);
+  return (async function* () {
+    for await (const chunk of chunks) for (const group of groupsOf(reader.read(chunk))) yield await accepted(gateway, caller, named, group);
+    for (const group of groupsOf(reader.end())) yield await accepted(gateway, caller, named, group);
+  })();
+}
+
+function* groupsOf(lines: readonly EventLine[]): Generator<readonly EventLine[]> {
+  let group: EventLine[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    const size = isRefusal(line) ? 0 : line.payload.length;
+    if (group.length === MAX_BATCH_EVENTS || (group.length > 0 && bytes + size > GROUP_BYTES)) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+    group.push(line);
+    bytes += size;
+  }
+  if (group.length > 0) yield group;
+}
+
+async function accepted(gateway: Gateway, caller: Caller, named: Named, lines: readonly EventLine[]): Promise<LineAnswer[]> {
+  const good = lines.filter((line): line is EventSubmission => !isRefusal(line));
+  const answers = good.length === 0 ? [] : await together(gateway, caller, named, good);
+  let next = 0;
+  return lines.map((line) => (isRefusal(line) ? { refusal: line } : (answers[next++] ?? { refusal: new Refusal('INTERNAL') })));
+}
+
+/** Accepts some events; if one of them is turned away, each by itself. */
+async function together(gateway: Gateway, caller: Caller, named: Named, submissions: EventSubmission[]): Promise<LineAnswer[]> {
+  try {
+    const { eventIds, refused } = await batchCreateEvents(gateway, caller, { ...named, submissions }, { areJson: true });
+    const answers: LineAnswer[] = eventIds.map((id) => ({ id }));
+    for (const { index, reason, metadata } of refused) answers[index] = { refusal: new Refusal(reason as Reason, metadata) }; // a flow of this service made it
+    return answers;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    // What one of them is: the others are tried without it. What holds for all of them is the answer to each.
+    const isOfOne = 'index' in error.metadata && submissions.length > 1;
+    if (!isOfOne) return submissions.map(() => ({ refusal: error }));
+    const at = Number(error.metadata['index']);
+    const parts = [submissions.slice(0, at), [submissions[at] as EventSubmission], submissions.slice(at + 1)]; // it is one of them
+    const answers: LineAnswer[] = [];
+    for (const part of parts) if (part.length > 0) answers.push(...(await together(gateway, caller, named, part)));
+    return answers;
+  }
+}
