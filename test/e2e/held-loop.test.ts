@@ -124,24 +124,20 @@ describe('large requests', { timeout: 300_000 }, () => {
     'a batch of nothing over gRPC': [
       () =>
         refused(
-          peer
-            .client(EventServiceService)
-            .batchCreateEvents({
-              ...named,
-              submissions: Array.from({ length: 1_000_000 }, () => ({ payload: Buffer.alloc(0), idempotencyKey: '', delay: undefined })),
-            }),
+          peer.client(EventServiceService).batchCreateEvents({
+            ...named,
+            submissions: Array.from({ length: 1_000_000 }, () => ({ payload: Buffer.alloc(0), idempotencyKey: '', delay: undefined })),
+          }),
         ),
       /not valid/,
     ],
     'code over gRPC': [
       () =>
         refused(
-          peer
-            .client(FunctionServiceService)
-            .createFunction({
-              function: FunctionMessage.create({ namespace: 'default', name: 'grpcnoise', runtime: 'nodejs', handler: 'index.handler' }),
-              codeZip: noise,
-            }),
+          peer.client(FunctionServiceService).createFunction({
+            function: FunctionMessage.create({ namespace: 'default', name: 'grpcnoise', runtime: 'nodejs', handler: 'index.handler' }),
+            codeZip: noise,
+          }),
         ),
       /^taken$/,
     ],

@@ -34,7 +34,7 @@ describe('a gRPC door', () => {
         bind(EventServiceService, {
           ...implementation,
           async streamCreateEvents(requests: AsyncIterable<unknown>) {
-            for await (const _ of requests) handled++;
+            for await (const request of requests) if (request !== undefined) handled++;
             return { eventIds: [], refused: [] };
           },
         } as never), // only what is called here

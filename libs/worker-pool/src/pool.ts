@@ -96,7 +96,7 @@ export function createWorkerPool(file: URL, { size, maxWaiting, memoryMb, within
   return {
     run: <T>(task: string, args: unknown, transfer: readonly ArrayBuffer[] = []) =>
       new Promise<T>((resolve, reject) => {
-        const job: Job = { question: { task, args }, transfer, resolve: resolve as (value: unknown) => void, reject }; // the caller says what its task answers
+        const job: Job = { question: { task, args }, transfer, resolve: resolve, reject }; // the caller says what its task answers
         const worker = idle.pop();
         if (worker) give(worker, job);
         else if (all.size < size) give(start(), job);

@@ -168,6 +168,13 @@ function countDoors(): { readonly rest: Door; readonly grpc: Door; readonly stra
   return {
     rest: door('rest'),
     grpc: door('grpc'),
-    strangers: { heldAnswer: () => void strangers.heldAnswers++, refusedConnection: () => void strangers.refusedConnections++ },
+    strangers: {
+      heldAnswer: () => {
+        strangers.heldAnswers++;
+      },
+      refusedConnection: () => {
+        strangers.refusedConnections++;
+      },
+    },
   };
 }

@@ -63,6 +63,6 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   return {
     functions: functionService(registry),
     registry: registryService(registry),
-    stop: async () => void (await Promise.all([feed.stop(), packages.close()])),
+    stop: () => Promise.all([feed.stop(), packages.close()]).then(() => undefined),
   };
 }

@@ -120,11 +120,8 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
       },
       async (request, reply) => {
         const body = request.body ?? NO_BODY;
-        try {
-          return send(request, reply, await answer(request, reply, body));
-        } finally {
-          body.release();
-        }
+        const said = await answer(request, reply, body).finally(() => body.release());
+        return send(request, reply, said);
       },
     );
     const answer = async (request: FastifyRequest, reply: FastifyReply, body: ReadBody): Promise<ScfAnswer> => {

@@ -22,5 +22,5 @@ export async function withStaged<T>(sql: Sql, bytes: Buffer, run: Staged<T>): Pr
     await on`DELETE FROM registry.code_piece WHERE upload = ${upload}`;
     return { result };
   });
-  return done.result as T; // what the statement came to
+  return done.result; // what the statement came to
 }
