@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { isRefusal } from '@evenfall/errors';
 import { grpcClient } from '@evenfall/rpc';
+import { tempDir } from '@evenfall/testkit';
 import { runCli } from '../support/cli.ts';
 import { createRestClient, type RestClient } from '../support/rest-client.ts';
 import { failingStack, type Stack, startStack } from '../support/stack.ts';
@@ -89,6 +92,46 @@ describe('a platform with access keys', () => {
   });
 
   it('says its secrets nowhere', () => assert.doesNotMatch(stack.stderr(), /a-secret-of/));
+});
+
+describe('a platform without keys of its own', () => {
+  it('makes one at its first start, names its file, and says it nowhere; callers find it', async () => {
+    const dir = tempDir('own-key');
+    let stack = await startStack({ dataDir: join(dir.path, 'data') });
+    try {
+      const key = stack.accessKey;
+      assert.match(key, /^local:[\w-]{43}$/);
+      assert.equal(statSync(join(stack.dataDir, 'access-key')).mode & 0o777, 0o600);
+      assert.equal((await createRestClient(stack.http).call('GET', F)).status, 401);
+      const found = await runCli({ http: stack.http, accessKey: '' }, ['--json', 'functions', 'list'], {
+        EVENFALL_DATA_DIR: stack.dataDir,
+      });
+      assert.equal(found.code, 0, found.stderr);
+      assert.ok(!stack.stderr().includes(key.slice(6)));
+      await stack.stop();
+      await stack.dispose();
+      stack = await startStack({ dataDir: join(dir.path, 'data') });
+      assert.equal(stack.accessKey, key, 'the same after a restart');
+      assert.equal((await stack.rest.call('GET', F)).status, 200);
+    } finally {
+      await stack.dispose();
+      dir.remove();
+    }
+  });
+
+  it('is open only where it is told to be, and says so', async () => {
+    const stack = await startStack({ env: { EVENFALL_OPEN: 'yes' } });
+    try {
+      const nobody = createRestClient(stack.http);
+      assert.equal((await nobody.call('GET', F)).status, 200);
+      assert.match(stack.stderr(), /warn gateway the doors are open/);
+      assert.match(JSON.stringify((await nobody.call('GET', '/readyz')).body), /the doors are open/);
+      const { stdout } = await runCli({ http: stack.http, accessKey: '' }, ['doctor']);
+      assert.match(stdout, /the doors are open/);
+    } finally {
+      await stack.dispose();
+    }
+  });
 });
 
 describe('a platform that should not start', () => {

@@ -1,3 +1,4 @@
+import { visible } from '@evenfall/json-text';
 import { setTimeout } from 'node:timers/promises';
 import type { AgentAnswer, InstanceAnswer, PutAsideAnswer } from '../answers.ts';
 import type { Context } from '../context.ts';
@@ -46,10 +47,12 @@ export async function drainAgent(context: Context, id: string, options: DrainOpt
 export async function examineAgents(context: Context): Promise<void> {
   const agents = await context.api.all<AgentAnswer>('/v1/agents', 'agents');
   const aside = await context.api.call<{ records: PutAsideAnswer[]; total_size: number }>('GET', '/v1/put-aside-records');
-  const answer = { agents, put_aside_records: aside.records, put_aside_total_size: aside.total_size };
+  const { notes = [] } = await context.api.call<{ notes?: string[] }>('GET', '/readyz').catch(() => ({ notes: [] as string[] })); // not ready: said elsewhere
+  const answer = { agents, put_aside_records: aside.records, put_aside_total_size: aside.total_size, notes };
   const { color } = context.terminal;
   context.terminal.show(answer, (answer) => {
-    const log = putAsideText({ records: answer.put_aside_records, total_size: answer.put_aside_total_size }, color);
+    const open = answer.notes.map((note) => `${color.yellow('✗')} ${visible(note)}\n\n`).join('');
+    const log = `${open}${putAsideText({ records: answer.put_aside_records, total_size: answer.put_aside_total_size }, color)}`;
     if (answer.agents.length === 0) return `No agents are attached.\n\n${log}`;
     const parts = answer.agents.map(({ id, abilities }) => {
       const rows = abilities.map(({ name, available, detail }) => [available ? color.green('✓') : color.yellow('✗'), name, detail]);
