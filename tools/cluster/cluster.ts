@@ -4,6 +4,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureKeyFile } from '@evenfall/access-key';
+import { clusterCertificates } from './certificates.ts';
 import { freePorts } from './ports.ts';
 import { type ClusterProcess, clusterProcess, type Exit } from './process.ts';
 
@@ -26,6 +27,8 @@ export type ClusterOptions = {
   readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Secret of the private ports. Default: one made for this start. */
   readonly internalKey?: string;
+  /** Whether services speak TLS, each with a certificate of its own; the authority is in `tls` of the data folder. Default false. */
+  readonly tls?: boolean;
   /** Folder in which the access key is kept, if none is set. Default: `dataDir`. */
   readonly keyDir?: string;
   /** Starts a process again that ends by itself. Default false. */
@@ -122,12 +125,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await broker?.ready();
     const logEnv = broker ? { EVENFALL_KAFKA_BROKERS: broker.addresses['brokers'] ?? '' } : {};
 
-    const service = (name: string, main: string, env: Readonly<Record<string, string>>): ClusterProcess =>
+    const certificateOf = options.tls ? await clusterCertificates(join(dataDir, 'tls')) : undefined;
+    const service = async (name: string, main: string, env: Readonly<Record<string, string>>): Promise<ClusterProcess> =>
       add(name, `services/${main}/src/main.ts`, [], {
         EVENFALL_STOP_ON_STDIN_END: 'true',
         EVENFALL_INTERNAL_KEY: internalKey,
         EVENFALL_METRICS_PORT: port(),
         ...logEnv,
+        ...(await certificateOf?.(main === 'instance-agent' ? `agent/${name}` : main)),
         ...env,
       });
     const [registryPort, schedulerPort] = [port(), port()];
@@ -137,10 +142,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const registry = { EVENFALL_REGISTRY_ADDRESS: `127.0.0.1:${registryPort}` };
     const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: eventStorePorts.map((one) => `127.0.0.1:${one}`).join(',') };
     const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
-    service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort });
+    await service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort });
     for (const [i, own] of eventStorePorts.entries())
-      service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, EVENFALL_GRPC_PORT: own });
-    service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
+      await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, EVENFALL_GRPC_PORT: own });
+    await service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
     for (let i = 1; i <= agents; i++) {
       const own = {
         EVENFALL_AGENT_NAME: `agent-${i}`,
@@ -151,11 +156,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         EVENFALL_AGENT_CAPACITY_MB: String(Math.max(256, Math.floor(((totalmem() / 1024 / 1024) * 0.75) / agents))),
         EVENFALL_AGENT_PARALLEL_STARTS: String(Math.max(1, Math.floor((availableParallelism() * 2) / agents))),
       };
-      service(`agent-${i}`, 'instance-agent', { ...registry, ...eventStore, ...scheduler, ...own });
+      await service(`agent-${i}`, 'instance-agent', { ...registry, ...eventStore, ...scheduler, ...own });
     }
     for (const [i, queuePort] of queuePorts.entries())
-      service(`queue-${i + 1}`, 'queue', { ...database, ...registry, ...eventStore, ...scheduler, EVENFALL_GRPC_PORT: queuePort });
-    const gateway = service('gateway', 'gateway', {
+      await service(`queue-${i + 1}`, 'queue', { ...database, ...registry, ...eventStore, ...scheduler, EVENFALL_GRPC_PORT: queuePort });
+    const gateway = await service('gateway', 'gateway', {
       ...registry,
       ...eventStore,
       ...scheduler,

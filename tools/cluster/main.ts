@@ -42,6 +42,9 @@ const NOT_FOR_ALL = [
   'EVENFALL_POSTGRES_URL',
   'EVENFALL_KAFKA_BROKERS',
   'EVENFALL_STOP_ON_STDIN_END',
+  'EVENFALL_TLS_CA',
+  'EVENFALL_TLS_CERT',
+  'EVENFALL_TLS_KEY',
 ];
 
 function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
@@ -60,6 +63,7 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
     dataDir: values['data-dir'] ?? join(env['EVENFALL_DATA_DIR'] ?? '.evenfall', 'cluster'),
     keyDir: env['EVENFALL_DATA_DIR'] ?? '.evenfall', // where `npm start` keeps it, too
     log,
+    tls: true,
     ...(queues === undefined ? {} : { queues }),
     ...(eventStores === undefined ? {} : { eventStores }),
     ...(agents === undefined ? {} : { agents }),

@@ -95,6 +95,7 @@ export const REASONS = {
   CANCELLED: row('CANCELLED', 'The caller went away.'),
   // Callers
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
+  CALLER_NOT_ALLOWED: row('PERMISSION_DENIED', 'The certificate of "{caller}" does not allow it to call {method}.'),
   HOST_NOT_ALLOWED: row(
     'PERMISSION_DENIED',
     'This door does not answer for the host "{host}": it does for addresses, localhost, and the names in EVENFALL_ALLOWED_HOSTS.',

@@ -1,9 +1,10 @@
 import * as grpc from '@grpc/grpc-js';
 import { isRefusal, refuse, type Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
-import { endStream, boundCall } from './call-internals.ts';
+import { boundCall, endStream, socketOf } from './call-internals.ts';
 import type { Connection } from './connections.ts';
 import { statusOf } from './status-of.ts';
+import { CALLER_HEADER, callerOf } from './tls/caller.ts';
 
 /** What a call says before its messages. */
 export type CallHead = {
@@ -11,6 +12,8 @@ export type CallHead = {
   readonly path: string;
   /** Address of the caller, without its port. */
   readonly address: string;
+  /** Who calls, by certificate; undefined without TLS. */
+  readonly caller: string | undefined;
   header(name: string): string | undefined;
 };
 
@@ -94,21 +97,25 @@ function turnedAway(admission: Admission, path: string, call: Call, metadata: gr
   if (!admission.authorize || path.startsWith(HEALTH)) return false;
   const peer = call.getPeer();
   const connection = admission.connectionOf(peer);
-  const head: CallHead = {
+  const headOf = (caller: string | undefined): CallHead => ({
     path,
+    caller,
     address: peer.slice(0, peer.lastIndexOf(':')),
     header(name) {
       const value = metadata.get(name)[0];
       return typeof value === 'string' ? value : undefined;
     },
-  };
+  });
+  metadata.remove(CALLER_HEADER);
   try {
-    admission.authorize(head);
+    const caller = callerOf(socketOf(call));
+    if (caller !== undefined) metadata.set(CALLER_HEADER, caller);
+    admission.authorize(headOf(caller));
     if (connection) connection.isKnown = true;
     return false;
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const delayMs = admission.delayMs?.(head) ?? 0;
+    const delayMs = admission.delayMs?.(headOf(undefined)) ?? 0;
     // Who asks again before the answer does not wait for it.
     if (connection?.isHeld) connection.socket.destroy();
     else if (delayMs === 0) say(error);

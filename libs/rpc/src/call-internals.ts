@@ -32,3 +32,8 @@ export function boundCall(call: object, maxBytes: number): boolean {
 export function endStream(call: object): void {
   (call as Internals).stream?.close(constants.NGHTTP2_NO_ERROR);
 }
+
+/** The socket below a call; TLS has its certificates. The session's own is a proxy that hides what belongs to HTTP/2. */
+export function socketOf(call: object): object | undefined {
+  return (call as Internals).stream?.session?.socket;
+}

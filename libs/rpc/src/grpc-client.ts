@@ -5,10 +5,13 @@ import { decodeStatus, DETAILS_TRAILER } from './error-info.ts';
 import { refusalOfCode } from './failures.ts';
 import { pushable } from './pushable.ts';
 import { releaseStreams } from './release-streams.ts';
+import type { PeerTls } from './tls/peer-tls.ts';
 
 export type PeerOptions = {
   /** Sent with every call, e.g. the key. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Speaks TLS with a peer that has this identity. Without, the channel is plain. */
+  readonly secure?: { readonly tls: PeerTls; readonly identity: string };
   /** Lets streams wait for a peer that is away instead of failing at once: for those that a loop opens anew for ever. */
   readonly streamsWait?: boolean;
   /** Spreads calls over all addresses, and tries those that did not arrive once more with another: for replicas any of which can answer. */
@@ -45,14 +48,18 @@ const SPREAD = JSON.stringify({
 });
 
 /**
- * Opens a channel to a process, plaintext. Connects when first used, and again by itself as soon as the process is back. Several addresses, of
+ * Opens a channel to a process. Connects when first used, and again by itself as soon as the process is back. Several addresses, of
  * IPv4, are separated by commas.
  */
 export function openPeer(address: string, options: PeerOptions = {}): Peer {
   releaseStreams();
   const max = options.maxMessageBytes ?? 64 * 1024 * 1024;
   const target = address.includes(',') ? `ipv4:${address}` : address;
-  const channel = new grpc.Client(target, grpc.credentials.createInsecure(), {
+  const { secure } = options;
+  const credentials = secure ? secure.tls.channelCredentials(secure.identity) : grpc.credentials.createInsecure();
+  const channel = new grpc.Client(target, credentials, {
+    // Identities are checked, not addresses; an address must not be sent as a name of TLS.
+    ...(secure ? { 'grpc.ssl_target_name_override': secure.identity } : {}),
     'grpc.max_receive_message_length': max,
     'grpc.max_send_message_length': max,
     'grpc.enable_channelz': 0,

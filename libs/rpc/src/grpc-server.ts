@@ -12,6 +12,7 @@ import { pushable } from './pushable.ts';
 import { reflectionServices } from './reflection.ts';
 import { releaseStreams } from './release-streams.ts';
 import { statusOf } from './status-of.ts';
+import type { PeerTls } from './tls/peer-tls.ts';
 
 export type GrpcServerOptions = {
   readonly host: string;
@@ -27,6 +28,8 @@ export type GrpcServerOptions = {
   readonly authorize?: (head: CallHead) => void;
   /** How many milliseconds the answer to a call waits that was turned away by `authorize`. */
   readonly delayMs?: (head: CallHead) => number;
+  /** Asks every caller for a certificate. Without, connections are plain. */
+  readonly tls?: PeerTls;
   /** Of a door for strangers: what its connections, calls and messages are bounded by. Without, as between services. */
   readonly limits?: DoorLimits;
   readonly onUnexpected?: OnUnexpected;
@@ -97,7 +100,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const served = ['', ...options.services.flatMap(({ service }) => serviceNames(service))];
   const health = new HealthImplementation(Object.fromEntries(served.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
-  const credentials = grpc.ServerCredentials.createInsecure();
+  const credentials = options.tls?.serverCredentials() ?? grpc.ServerCredentials.createInsecure();
   if (limits) {
     const injector = server.createConnectionInjector(credentials);
     connections = await listenTo({ host: options.host, port: options.port, rules: limits.connections }, (socket) =>

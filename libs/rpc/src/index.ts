@@ -6,3 +6,5 @@ export { grpcClient, openPeer, type GrpcClient, type Peer, type PeerOptions } fr
 export { bind, type BoundService } from './contract.ts';
 export type { CallHead, MessageBounds } from './admitting.ts';
 export { type DoorLimits, startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
+export { openPeerTls, type PeerTls, type TlsFiles } from './tls/peer-tls.ts';
+export { CALLER_HEADER } from './tls/caller.ts';

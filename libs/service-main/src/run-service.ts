@@ -2,12 +2,14 @@ import { checkAddress, runMain, type Running, type StartPart, startParts } from 
 import type { EventLog } from '@evenfall/event-log';
 import type { KafkaSettings } from '@evenfall/event-log/kafka/settings';
 import { answered, type PoolOptions, type Sql } from '@evenfall/postgres';
-import { type BoundService, openPeer, type Peer, type PeerOptions, startGrpcServer } from '@evenfall/rpc';
+import { type BoundService, type CallHead, openPeer, type Peer, type PeerOptions, type PeerTls, startGrpcServer } from '@evenfall/rpc';
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
 import { type Dependency, readinessOf, watchDependencies } from './dependencies.ts';
 import { internalGuard, internalHeaders } from './internal-key.ts';
 import { type EventLogDeps, openEventLog } from './open-event-log.ts';
 import { openPool } from './open-pool.ts';
+import { openOwnTls } from './own-tls.ts';
+import { checkCaller } from './rights.ts';
 import type { ProcessConfig, ServiceName } from './settings.ts';
 
 /** A pool that answers nothing for so long is opened anew; besides the time that its statements may take. */
@@ -25,6 +27,8 @@ export type Building<C> = {
   readonly config: C;
   readonly log: Log;
   readonly part: StartPart;
+  /** The certificate of this process, where one is set. */
+  readonly tls: PeerTls | undefined;
   /** Opens a pool, as soon as Postgres can be reached. */
   pool(options?: Partial<PoolOptions>): Promise<Sql>;
   /** Opens the event log, as soon as it can be reached. */
@@ -108,6 +112,11 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
       () => dependencies,
       (started) => started.stop(),
     );
+    const tls = await part(
+      'TLS',
+      () => openOwnTls(spec.name, config, log),
+      (opened) => Promise.resolve(opened?.close()),
+    );
     const metrics = await part(
       'metrics',
       () => startMetricsServer(config, () => readinessOf(isStarted, dependencies, faults())),
@@ -130,12 +139,13 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
     const channel = (name: ServiceName, address: string, options: PeerOptions): Promise<Peer> =>
       part(
         `channel to ${name}`,
-        () => openPeer(address, { headers, ...options }),
+        () => openPeer(address, { headers, ...(tls ? { secure: { tls, identity: name } } : {}), ...options }),
         (peer) => peer.close(),
       );
     const said = await spec.start({
       config,
       log,
+      tls,
       part,
       pool,
       eventLog(settings) {
@@ -170,7 +180,11 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
       },
       away: dependencies.away,
       async serve(services) {
-        const authorize = internalGuard(config.internalKey);
+        const byKey = internalGuard(config.internalKey);
+        const authorize = (head: CallHead): void => {
+          byKey?.(head);
+          if (tls) checkCaller(head);
+        };
         const server = await part(
           'gRPC server',
           () =>
@@ -179,7 +193,8 @@ async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C
               port: config.grpcPort ?? 0,
               services,
               onUnexpected: unexpected,
-              ...(authorize ? { authorize } : {}),
+              ...(byKey || tls ? { authorize } : {}),
+              ...(tls ? { tls } : {}),
             }),
           (started) => started.stop(CALLS_GRACE_MS),
         );

@@ -50,6 +50,8 @@ export const metricsTokenSetting = text({
   form: 'at least 16 characters without blanks',
 });
 
+const tlsFile = (name: string, doc: string) => text({ name, doc, fallback: undefined });
+
 /** What every process reads. */
 export const processSettings = <const N extends ServiceName>(service: N) => ({
   metricsPort: integer({
@@ -69,6 +71,15 @@ export const processSettings = <const N extends ServiceName>(service: N) => ({
     pattern: /^[\x21-\x7e]{16,512}$/,
     form: 'at least 16 characters without blanks',
   }),
+  tlsCaFile: tlsFile(
+    'EVENFALL_TLS_CA',
+    'File of the certificates (PEM) of the authority that services trust. With `EVENFALL_TLS_CERT` and `EVENFALL_TLS_KEY` services speak TLS, and ask each other for certificates.',
+  ),
+  tlsCertificateFile: tlsFile(
+    'EVENFALL_TLS_CERT',
+    'File of the certificate (PEM) of this process, with its identity; `evenfall ca issue` makes one. A new file is used without a restart.',
+  ),
+  tlsKeyFile: tlsFile('EVENFALL_TLS_KEY', 'File of its private key (PEM).'),
   stopOnStdinEnd: flag({
     name: 'EVENFALL_STOP_ON_STDIN_END',
     doc: 'Stop in order when stdin ends: for whoever starts the process and must not leave it behind.',
@@ -154,11 +165,22 @@ export const peerSettings = {
 
 /** Refuses to listen to a network without asking for the internal key. */
 export const HOST_CHECK: SettingsCheck<typeof hostSetting & ReturnType<typeof processSettings>> = {
-  of: ['host', 'internalKey'],
-  fault: ({ host, internalKey }) =>
-    internalKey !== undefined || isLoopback(host)
+  of: ['host', 'internalKey', 'tlsCertificateFile'],
+  fault: ({ host, internalKey, tlsCertificateFile }) =>
+    internalKey !== undefined || tlsCertificateFile !== undefined || isLoopback(host)
       ? undefined
-      : `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_INTERNAL_KEY, or listen on 127.0.0.1`,
+      : `EVENFALL_HOST="${host}": others than this machine could call without a key; set EVENFALL_TLS_CA, EVENFALL_TLS_CERT and EVENFALL_TLS_KEY, or EVENFALL_INTERNAL_KEY, or listen on 127.0.0.1`,
+};
+
+/** Refuses TLS by halves. */
+export const TLS_CHECK: SettingsCheck<ReturnType<typeof processSettings>> = {
+  of: ['tlsCaFile', 'tlsCertificateFile', 'tlsKeyFile'],
+  fault(files) {
+    const set = [files.tlsCaFile, files.tlsCertificateFile, files.tlsKeyFile].filter((file) => file !== undefined).length;
+    return set === 0 || set === 3
+      ? undefined
+      : 'EVENFALL_TLS_CA, EVENFALL_TLS_CERT and EVENFALL_TLS_KEY go together; write all three, or none';
+  },
 };
 
 /** Says what a service cannot be without. */

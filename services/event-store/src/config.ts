@@ -4,6 +4,7 @@ import {
   HOST_CHECK,
   KAFKA_CHECKS,
   portsCheck,
+  TLS_CHECK,
   POSTGRES_CHECK,
   postgresSettings,
   privateServerSettings,
@@ -37,5 +38,11 @@ export const eventStoreProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(eventStoreProcess, env, [HOST_CHECK, POSTGRES_CHECK, ...KAFKA_CHECKS, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(eventStoreProcess, env, [
+    HOST_CHECK,
+    TLS_CHECK,
+    POSTGRES_CHECK,
+    ...KAFKA_CHECKS,
+    portsCheck('grpcPort', 'metricsPort'),
+  ]);
 }

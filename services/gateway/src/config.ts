@@ -9,7 +9,7 @@ import {
   type SettingsOf,
   text,
 } from '@evenfall/config';
-import { allowedHostsSetting, peerSettings, portsCheck, processSettings } from '@evenfall/service-main/settings';
+import { allowedHostsSetting, peerSettings, portsCheck, processSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 import type { AccessKey } from './api/access.ts';
 
 /** Settings of the doors, as they are written in the environment. */
@@ -170,6 +170,11 @@ export const gatewayProcess = { ...processSettings('gateway'), ...peerSettings, 
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  const settings = readSettings(gatewayProcess, env, [...GATEWAY_CHECKS, KEY_CHECK, portsCheck('httpPort', 'grpcPort', 'metricsPort')]);
+  const settings = readSettings(gatewayProcess, env, [
+    ...GATEWAY_CHECKS,
+    KEY_CHECK,
+    TLS_CHECK,
+    portsCheck('httpPort', 'grpcPort', 'metricsPort'),
+  ]);
   return { ...settings, gateway: gatewaySettings(settings) };
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { choice, duration, integer, list, readSettings, text } from '@evenfall/config';
-import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings } from '@evenfall/service-main/settings';
+import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 
 /** Settings of the instance agent. */
 export const agentSettings = {
@@ -112,6 +112,6 @@ export const agentProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  const settings = readSettings(agentProcess, env, [HOST_CHECK]);
+  const settings = readSettings(agentProcess, env, [HOST_CHECK, TLS_CHECK]);
   return { ...settings, dataDir: settings.dataDir ?? join(settings.dataRoot, 'agent'), hidden: [settings.dataRoot] };
 }

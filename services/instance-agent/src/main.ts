@@ -1,15 +1,24 @@
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { OperatorError } from '@evenfall/errors';
 import { internalHeaders, runService } from '@evenfall/service-main';
 import { readConfig } from './config.ts';
 import { startInstanceAgent } from './service.ts';
+
+/** The id in the certificate is the agent's: the scheduler takes no other of it. */
+function agentIdOf(name: string | undefined, identity: string | undefined): string | undefined {
+  if (identity === undefined) return name;
+  const certified = identity.slice('agent/'.length);
+  if (name === undefined || name === certified) return certified;
+  throw new OperatorError(`EVENFALL_AGENT_NAME is ${name}, and the certificate of EVENFALL_TLS_CERT is of ${certified}.`);
+}
 
 await runService({
   name: 'instance-agent',
   stopWithinMs: (config) => config.drainDeadlineMs + 15_000,
   readConfig: () => readConfig(process.env),
-  async start({ config, log, part, peer, dependsOn, onForce }) {
+  async start({ config, log, tls, part, peer, dependsOn, onForce }) {
     const registry = (await peer('registry', config.registryAddress)).client(RegistryServiceService);
     const eventStore = (await peer('event-store', config.eventStoreAddress, { spread: true })).client(EventStoreServiceService);
     // The lease runs from the moment the stream was asked for: it must not be asked for long before it can stand.
@@ -19,7 +28,11 @@ await runService({
       () =>
         startInstanceAgent(
           { scheduler, registry, eventStore, log },
-          { ...config, scheduler: { address: config.schedulerAddress, headers: internalHeaders(config.internalKey) } },
+          {
+            ...config,
+            agentId: agentIdOf(config.agentId, tls?.identity),
+            scheduler: { address: config.schedulerAddress, headers: internalHeaders(config.internalKey), tls: tls?.files },
+          },
         ),
       (started) => started.stop(),
     );

@@ -10,7 +10,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { ClientOf } from '@evenfall/rpc';
+import type { ClientOf, TlsFiles } from '@evenfall/rpc';
 import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
 import { msOfDuration, newUuidV7, systemClock } from '@evenfall/time';
 import { outcomeSpool } from './adapters/spool/outcome-spool.ts';
@@ -83,7 +83,8 @@ export type InstanceAgentSettings = {
   /** How long what runs may go on when the agent is stopped, or drained without a word about it; 25 s if it is not given. 0 kills at once. */
   readonly drainDeadlineMs?: number | undefined;
   /** Where the scheduler is asked by a thread that renews the lease while this one is too busy; without it only the stream renews it. */
-  readonly scheduler?: { readonly address: string; readonly headers: Readonly<Record<string, string>> } | undefined;
+  readonly scheduler?:
+    { readonly address: string; readonly headers: Readonly<Record<string, string>>; readonly tls?: TlsFiles | undefined } | undefined;
   /** Whether the scheduler is in this process. */
   readonly sharesProcess?: boolean | undefined;
   /** Processes kept ready for each runtime and memory size that was used lately. Default 1; 0 keeps none. */

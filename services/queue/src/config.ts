@@ -5,6 +5,7 @@ import {
   HOST_CHECK,
   peerSettings,
   portsCheck,
+  TLS_CHECK,
   privateServerSettings,
   webhookSettings,
 } from '@evenfall/service-main/settings';
@@ -33,5 +34,5 @@ export const queueProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(queueProcess, env, [HOST_CHECK, ...EVENT_LOG_CHECKS, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(queueProcess, env, [HOST_CHECK, TLS_CHECK, ...EVENT_LOG_CHECKS, portsCheck('grpcPort', 'metricsPort')]);
 }

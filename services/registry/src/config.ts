@@ -3,6 +3,7 @@ import {
   HOST_CHECK,
   kafkaSettings,
   portsCheck,
+  TLS_CHECK,
   POSTGRES_CHECK,
   postgresSettings,
   privateServerSettings,
@@ -33,5 +34,5 @@ export const registryProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(registryProcess, env, [HOST_CHECK, POSTGRES_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(registryProcess, env, [HOST_CHECK, TLS_CHECK, POSTGRES_CHECK, portsCheck('grpcPort', 'metricsPort')]);
 }

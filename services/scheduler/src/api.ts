@@ -6,7 +6,8 @@ import type {
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { isRefusal, refuse } from '@evenfall/errors';
-import { type Implementation, pushable } from '@evenfall/rpc';
+import { agentIdentity } from '@evenfall/peer-identity';
+import { CALLER_HEADER, type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
 import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
@@ -37,8 +38,11 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
       return responses;
     },
     invoke: (request, { signal }) => invoke(ports, request, signal),
-    renewLease: (request) => renewLease(ports, request),
-    attach(requests, { signal }) {
+    renewLease(request, { header }) {
+      checkAgent(header(CALLER_HEADER), request.agentId);
+      return renewLease(ports, request);
+    },
+    attach(requests, { signal, header }) {
       const responses = pushable<AttachResponse>();
       const send = (batch: AttachResponse): void => responses.push(batch);
       let agent: ReturnType<typeof attachAgent> | undefined;
@@ -46,6 +50,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         if (agent) {
           if (agent.send === send) takeBatch(ports, agent, batch); // else a newer stream speaks for it
         } else if (batch.hello) {
+          checkAgent(header(CALLER_HEADER), batch.hello.agentId);
           agent = attachAgent(ports, batch, batch.hello, send, () =>
             responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' })),
           );
@@ -91,4 +96,10 @@ async function readAll<T>(requests: AsyncIterable<T>, signal: AbortSignal, take:
     signal.removeEventListener('abort', leave);
     leave();
   }
+}
+
+/** An agent speaks for itself alone, where it has a certificate. Throws CALLER_NOT_ALLOWED. */
+function checkAgent(caller: string | undefined, agentId: string): void {
+  if (caller !== undefined && caller !== agentIdentity(agentId))
+    throw refuse('CALLER_NOT_ALLOWED', { caller, method: `the scheduler as agent ${agentId.slice(0, 128)}` });
 }

@@ -1,5 +1,5 @@
 import { duration, integer, readSettings } from '@evenfall/config';
-import { HOST_CHECK, peerSettings, portsCheck, privateServerSettings } from '@evenfall/service-main/settings';
+import { HOST_CHECK, peerSettings, portsCheck, privateServerSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 
 /** What the scheduler reads from the environment. */
 export const schedulerSettings = {
@@ -35,5 +35,5 @@ export const schedulerProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(schedulerProcess, env, [HOST_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(schedulerProcess, env, [HOST_CHECK, TLS_CHECK, portsCheck('grpcPort', 'metricsPort')]);
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { accessKeyFor } from './access-key.ts';
 import { createApiClient } from './api-client.ts';
+import { type AuthorityOptions, initAuthority, issueCertificate, type IssueOptions } from './commands/authority.ts';
 import { allDeadLetters, getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from './commands/dead-letters.ts';
 import {
   provision,
@@ -68,6 +69,25 @@ export function createProgram(world: Surroundings): Command {
     .option('--publish', 'publish it as a version', false)
     .option('--with-node-modules', 'put node_modules into the package too', false)
     .action(run(deploy));
+
+  const ca = program.command('ca').description('certificates of services and agents, for TLS between them');
+  const authorityDir = ['--dir <folder>', 'folder of the authority', '.evenfall/ca'] as const;
+  ca.command('init')
+    .description('make the authority')
+    .option(...authorityDir)
+    .action(run((context, options: AuthorityOptions) => initAuthority(context, options)));
+  ca.command('issue <identity>')
+    .description('issue a certificate: gateway, registry, queue, scheduler, event-store, or agent/<name>')
+    .option(...authorityDir)
+    .option('--out <folder>', 'folder of the certificate (default: that of the authority)')
+    .option('--days <n>', 'how long it is valid', '90')
+    .option(
+      '--name <host>',
+      'host name or address, again for each; clients look at the identity alone',
+      (name: string, names: string[]) => [...names, name],
+      [] as string[],
+    )
+    .action(run((context, identity: string, options: IssueOptions) => issueCertificate(context, identity, options)));
 
   const functions = program.command('functions').description('functions and their versions');
   functions

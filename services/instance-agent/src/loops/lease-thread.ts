@@ -1,10 +1,13 @@
 import { Worker } from 'node:worker_threads';
+import type { TlsFiles } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 
 /** What the thread is told at its start. */
 export type LeaseThreadData = {
   readonly address: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Files of the agent's certificate, where it has one. */
+  readonly tls?: TlsFiles | undefined;
   readonly agentId: string;
   readonly sessionId: string;
   /** Times of the kernel's clock in milliseconds, written by both: when the main thread was last seen alive, and when the lease was last renewed. */

@@ -4,7 +4,7 @@ import { type SchedulerServiceService as Scheduler } from '@evenfall/contracts/s
 import type { ClientOf } from '@evenfall/rpc';
 import { ALIVE, kernelMs, type LeaseThreadData, type LeaseThreadMessage, RENEWED } from './lease-thread.ts';
 
-const { address, headers, agentId, sessionId, times } = workerData as LeaseThreadData; // as lease-thread.ts gives it
+const { address, headers, tls: files, agentId, sessionId, times } = workerData as LeaseThreadData; // as lease-thread.ts gives it
 const at = new BigInt64Array(times);
 const ROUND_MS = 200;
 /** A main thread that is away for longer hangs, and is not helped on. */
@@ -33,11 +33,14 @@ setInterval(() => {
 
 /** Loaded when it is needed first: most agents never are too busy. */
 async function open(): Promise<ClientOf<Scheduler>> {
-  const [{ openPeer }, { SchedulerServiceService }] = await Promise.all([
+  const [{ openPeer, openPeerTls }, { SchedulerServiceService }] = await Promise.all([
     import('@evenfall/rpc'),
     import('@evenfall/contracts/scheduler/v1/scheduler_service'),
   ]);
-  return (scheduler = openPeer(address, { headers }).client(SchedulerServiceService));
+  // The main thread says what is wrong with the files.
+  const tls = files && (await openPeerTls(files, { onFault: () => undefined }));
+  const secure = tls ? { secure: { tls, identity: 'scheduler' } } : {};
+  return (scheduler = openPeer(address, { headers, ...secure }).client(SchedulerServiceService));
 }
 
 async function renew(heartbeatMs: number): Promise<void> {

@@ -1,0 +1,1 @@
+export { type Authority, type Issued, makeAuthority, openAuthority } from './authority.ts';

@@ -1,0 +1,1 @@
+export { agentIdentity, identitiesOf, identityUri, isIdentity, SERVICES, type Service } from './identity.ts';

@@ -1,0 +1,107 @@
+import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { refuse } from '@evenfall/errors';
+import type { Service } from '@evenfall/peer-identity';
+import type { CallHead } from '@evenfall/rpc';
+
+/** Who may call: services, and agents, each of which has an identity of its own. */
+export type Caller = Service | 'agent';
+
+type Rights<S> = { readonly [M in keyof S]: readonly Caller[] };
+
+const GATEWAY = ['gateway'] as const;
+const QUEUE = ['queue'] as const;
+const AGENT = ['agent'] as const;
+
+const REGISTRY: Rights<RegistryServiceService> = {
+  resolveFunction: ['gateway', 'queue', 'scheduler'],
+  getCodePackage: AGENT,
+  watchFunctions: ['gateway', 'scheduler'],
+  getConcurrency: ['gateway', 'scheduler'],
+};
+
+const SCHEDULER: Rights<SchedulerServiceService> = {
+  dispatch: QUEUE,
+  invoke: GATEWAY,
+  attach: AGENT,
+  renewLease: AGENT,
+  listAgents: GATEWAY,
+  listInstances: GATEWAY,
+  getProvisioned: GATEWAY,
+  drainAgent: GATEWAY,
+  noteFunctionChange: GATEWAY,
+};
+
+const QUEUE_SERVICE: Rights<QueueServiceService> = {
+  acceptEvents: GATEWAY,
+  terminateEvent: GATEWAY,
+  purgeDeadLetter: GATEWAY,
+  watchOwnership: GATEWAY,
+  getHealth: GATEWAY,
+};
+
+const EVENT_STORE: Rights<EventStoreServiceService> = {
+  getEvent: ['gateway', 'queue'],
+  getRequestDigests: GATEWAY,
+  listEvents: GATEWAY,
+  listEventsByOffset: GATEWAY,
+  countEvents: GATEWAY,
+  purge: GATEWAY,
+  watchEvent: GATEWAY,
+  listLogLines: GATEWAY,
+  tailLogLines: GATEWAY,
+  appendLogLines: AGENT,
+  listDeadLetters: GATEWAY,
+  getDeadLetter: GATEWAY,
+  getSnapshot: QUEUE,
+  listQueuedEvents: QUEUE,
+  listOwedDeliveries: QUEUE,
+  listPutAsideRecords: GATEWAY,
+  getHealth: GATEWAY,
+};
+
+/** Functions are managed at the public door alone. */
+const FUNCTIONS: Rights<Pick<FunctionServiceService, keyof FunctionServiceService>> = {
+  createFunction: GATEWAY,
+  getFunction: GATEWAY,
+  listFunctions: GATEWAY,
+  updateFunction: GATEWAY,
+  updateFunctionCode: GATEWAY,
+  deleteFunction: GATEWAY,
+  publishFunctionVersion: GATEWAY,
+  listFunctionVersions: GATEWAY,
+  putReservedConcurrency: GATEWAY,
+  getReservedConcurrency: GATEWAY,
+  deleteReservedConcurrency: GATEWAY,
+  putProvisionedConcurrency: GATEWAY,
+  getProvisionedConcurrency: GATEWAY,
+  deleteProvisionedConcurrency: GATEWAY,
+};
+
+const BY_SERVICE: Readonly<Record<string, Readonly<Record<string, readonly Caller[]>>>> = {
+  'evenfall.registry.v1.RegistryService': REGISTRY,
+  'evenfall.scheduler.v1.SchedulerService': SCHEDULER,
+  'evenfall.queue.v1.QueueService': QUEUE_SERVICE,
+  'evenfall.event_store.v1.EventStoreService': EVENT_STORE,
+  'evenfall.v1.FunctionService': FUNCTIONS,
+};
+
+/** Who may call the method at "/package.Service/Method"; nobody, if it is in no table. */
+export function callersOf(path: string): readonly Caller[] {
+  const [, service = '', method = ''] = path.split('/');
+  const rights = Object.hasOwn(BY_SERVICE, service) ? BY_SERVICE[service] : undefined;
+  const name = method.charAt(0).toLowerCase() + method.slice(1);
+  return (rights && Object.hasOwn(rights, name) && rights[name]) || [];
+}
+
+/** Turns away callers who may not call a method, by the identity of their certificates. */
+export function checkCaller({ caller, path }: Pick<CallHead, 'caller' | 'path'>): void {
+  if (caller === undefined) throw refuse('UNAUTHENTICATED', { detail: 'this port is for services that have a certificate' });
+  const kind = caller.startsWith('agent/') ? 'agent' : caller;
+  // "agent" alone is nobody.
+  if (caller === 'agent' || !callersOf(path).some((allowed) => allowed === kind))
+    throw refuse('CALLER_NOT_ALLOWED', { caller, method: path });
+}
