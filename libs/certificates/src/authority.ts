@@ -65,7 +65,7 @@ export async function openAuthority(dir: string): Promise<Authority> {
   const pem = readFileSync(certificateFile, 'utf8');
   const certificate = new x509.X509Certificate(pem);
   const signingKey = await importKey(readFileSync(keyFile, 'utf8'));
-  const caKey = await certificate.publicKey.export(ALGORITHM, ['verify']);
+  const caKey = (await certificate.publicKey.export(ALGORITHM, ['verify'])) as webcrypto.CryptoKey; // x509's own type is the browser's;
   return {
     certificate: pem,
     async issue(identity, { days, names = [], nowMs = Date.now() }) {

@@ -8,7 +8,13 @@ import { FunctionServiceService } from '@evenfall/contracts/v1/function_service'
 import { isRefusal } from '@evenfall/errors';
 import { callersOf, checkCaller } from './rights.ts';
 
-const SERVICES = [EventStoreServiceService, QueueServiceService, RegistryServiceService, SchedulerServiceService, FunctionServiceService];
+const SERVICES: readonly Readonly<Record<string, { readonly path: string }>>[] = [
+  EventStoreServiceService,
+  QueueServiceService,
+  RegistryServiceService,
+  SchedulerServiceService,
+  FunctionServiceService,
+];
 const PATHS = SERVICES.flatMap((service) => Object.values(service).map(({ path }) => path));
 const reasonOf = (caller: string | undefined, path: string): string => {
   try {

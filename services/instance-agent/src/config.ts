@@ -1,5 +1,5 @@
-import { join } from 'node:path';
-import { choice, duration, integer, list, readSettings, text } from '@evenfall/config';
+import { dirname, join, resolve } from 'node:path';
+import { choice, duration, integer, list, readSettings, type SettingsCheck, text } from '@evenfall/config';
 import { dataDirSetting, HOST_CHECK, hostSetting, peerSettings, processSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 
 /** Settings of the instance agent. */
@@ -110,8 +110,24 @@ export const agentProcess = {
   ...agentSettings,
 };
 
+/** Folders that functions need, or that others use. */
+const SHARED_FOLDERS: ReadonlySet<string> = new Set(
+  ['', 'bin', 'dev', 'etc', 'home', 'lib', 'lib64', 'mnt', 'opt', 'proc', 'root', 'run', 'sbin', 'srv', 'sys', 'tmp', 'usr', 'usr/bin', 'usr/lib', 'usr/local', 'usr/local/bin', 'var', 'var/lib', 'var/tmp'].map((name) => `/${name}`), // prettier-ignore
+);
+
+/** The folder of the private key is hidden from functions, which may have the agent's user. */
+const KEY_FOLDER_CHECK: SettingsCheck<typeof agentProcess> = {
+  of: ['tlsKeyFile'],
+  fault: ({ tlsKeyFile }) =>
+    tlsKeyFile !== undefined && SHARED_FOLDERS.has(dirname(resolve(tlsKeyFile)))
+      ? `EVENFALL_TLS_KEY="${tlsKeyFile}": its folder cannot be hidden from functions; put it into a folder of its own`
+      : undefined,
+};
+
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  const settings = readSettings(agentProcess, env, [HOST_CHECK, TLS_CHECK]);
-  return { ...settings, dataDir: settings.dataDir ?? join(settings.dataRoot, 'agent'), hidden: [settings.dataRoot] };
+  const settings = readSettings(agentProcess, env, [HOST_CHECK, TLS_CHECK, KEY_FOLDER_CHECK]);
+  const { dataRoot, tlsKeyFile } = settings;
+  const hidden = [dataRoot, ...(tlsKeyFile === undefined ? [] : [dirname(tlsKeyFile)])];
+  return { ...settings, dataDir: settings.dataDir ?? join(dataRoot, 'agent'), hidden };
 }

@@ -1,3 +1,4 @@
+import { OperatorError } from '@evenfall/errors';
 import { CommanderError } from 'commander';
 import { visibleLines } from '@evenfall/json-text';
 import { Failure } from './failure.ts';
@@ -10,6 +11,10 @@ export async function runCommand(args: readonly string[], world: Surroundings): 
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said what is wrong
+    if (error instanceof OperatorError) {
+      world.stderr(`evenfall: ${visibleLines(error.message)}\n`);
+      return 1;
+    }
     if (!(error instanceof Failure)) throw error;
     const json = args.includes('--json') && error.apiError !== undefined;
     world.stderr(json ? `${JSON.stringify({ error: error.apiError })}\n` : `evenfall: ${visibleLines(error.message)}\n`);

@@ -36,7 +36,9 @@ describe('TLS between services', () => {
       port: 0,
       services: [bind(QueueServiceService, queue as never)], // no other method is called
       tls: serverTls,
-      authorize: () => void allowed++,
+      authorize: () => {
+        allowed++;
+      },
     });
   });
   afterEach(() => {
@@ -135,7 +137,9 @@ describe('TLS between services', () => {
     const tls = await openPeerTls(files, { onFault: (why) => void faults.push(why), lookMs: 20 });
     ends.push(() => tls.close());
     const firstMs = tls.expiresMs();
-    const fault = async (text: RegExp): Promise<void> => void (await eventually(() => faults.some((why) => text.test(why))));
+    const fault = async (text: RegExp): Promise<void> => {
+      await eventually(() => faults.some((why) => text.test(why)));
+    };
     writeFileSync(files.keyFile, 'nothing');
     await fault(/key\.pem is not what it should be/);
     assert.equal(await ask(tls), 'answered');
