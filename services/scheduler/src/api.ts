@@ -6,9 +6,9 @@ import type {
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { isRefusal, refuse } from '@evenfall/errors';
-import { agentIdentity } from '@evenfall/peer-identity';
 import { CALLER_HEADER, type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
+import { checkAgent } from './domain/check-agent.ts';
 import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
 import { getProvisioned } from './flows/get-provisioned.ts';
@@ -96,10 +96,4 @@ async function readAll<T>(requests: AsyncIterable<T>, signal: AbortSignal, take:
     signal.removeEventListener('abort', leave);
     leave();
   }
-}
-
-/** An agent speaks for itself alone, where it has a certificate. Throws CALLER_NOT_ALLOWED. */
-function checkAgent(caller: string | undefined, agentId: string): void {
-  if (caller !== undefined && caller !== agentIdentity(agentId))
-    throw refuse('CALLER_NOT_ALLOWED', { caller, method: `the scheduler as agent ${agentId.slice(0, 128)}` });
 }
