@@ -7,6 +7,8 @@ runSteps([
   { name: 'types', command: ['tsc', '-p', '.'] },
   { name: 'import rules', command: ['depcruise', '--config', 'tools/import-rules.mjs', 'services', 'libs', 'tools', 'test', 'bench'] },
   { name: 'file sizes', command: ['node', 'tools/check-sizes.ts'] },
+  { name: 'secrets', command: ['secretlint', '**/*', '--secretlintignore', '.gitignore'] },
+  { name: 'known weaknesses', command: ['node', 'tools/audit.ts'] },
   { name: 'protos', command: ['buf', 'lint'] },
   { name: 'proto format', command: ['buf', 'format', '-d', '--exit-code'] },
   { name: 'generated files', command: ['node', 'tools/check-generated.ts'] },

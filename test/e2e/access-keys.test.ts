@@ -153,7 +153,7 @@ describe('a platform that should not start', () => {
       EVENFALL_LOG_LEVEL: 'loud',
       EVENFALL_RETENTION: '1s',
       EVENFALL_ACCESS_KEYS: 'no-colon-but-secret',
-      EVENFALL_POSTGRES_URL: 'mysql://user:hush@host',
+      EVENFALL_POSTGRES_URL: 'mysql://user:hush@host', // secretlint-disable-line
     });
     assert.deepEqual([code, stdout], [1, '']);
     for (const name of ['HTTP_PORT', 'GRPC_PORT', 'LEASE', 'LANE_LIMIT', 'LOG_LEVEL', 'RETENTION', 'ACCESS_KEYS', 'POSTGRES_URL'])

@@ -186,7 +186,7 @@ describe('destinations', () => {
       [{ function: 'a' }, 'event_invoke.on_success.function'],
       [{ function: 'a/b/c' }, 'event_invoke.on_success.function'],
       [webhook('http://example.com/'), 'event_invoke.on_success.webhook.url'],
-      [webhook('https://user:pass@example.com/'), 'event_invoke.on_success.webhook.url'],
+      [webhook('https://user:pass@example.com/'), 'event_invoke.on_success.webhook.url'], // secretlint-disable-line
       [webhook('ftp://example.com/'), 'event_invoke.on_success.webhook.url'],
       [{ webhook: { url: 'https://example.com/', secret: 'short' } }, 'event_invoke.on_success.webhook.secret'],
       [{ function: 'audit', topic: 'orders' }, 'event_invoke.on_success'],
