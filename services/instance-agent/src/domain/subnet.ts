@@ -57,10 +57,14 @@ export function addressText(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
 }
 
+/** Name of the host's end of a link; names are in the order of their addresses. */
+export function deviceOf(address: number): string {
+  return `${DEVICE_PREFIX}${address.toString(16).padStart(8, '0')}`;
+}
+
 /** Hands out links of a share; the one that has been free for longest first, so that what is left of its last holder has gone. */
 export function linkPool({ first, count }: AddressRange): { take(isGone: (device: string) => boolean): Link | undefined } {
   const free = Array.from({ length: count / LINK_ADDRESSES }, (_, index) => first + index * LINK_ADDRESSES);
-  const deviceOf = (base: number): string => `${DEVICE_PREFIX}${base.toString(16).padStart(8, '0')}`;
   return {
     take(isGone) {
       const at = free.findIndex((base) => isGone(deviceOf(base)));

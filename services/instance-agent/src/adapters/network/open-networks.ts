@@ -10,7 +10,7 @@ import { type NetworkServer, openNetworkServer, type Space } from './network-ser
 import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
-import { isDeviceGone, makeClosed, tieToHost } from './tie-to-host.ts';
+import { isDeviceGone, makeClosed, tieToHost, untieFromHost } from './tie-to-host.ts';
 import { openWayOut } from './way-out.ts';
 
 export type NetworkTerms = {
@@ -71,6 +71,15 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     undo.push(names.close);
     const addresses = terms.ownResolvConf ? [NAMES_ADDRESS] : readHostNames().servers.filter(isIPv4);
     const links = linkPool(share);
+    const untying = new Set<Promise<void>>();
+    undo.push(async () => void (await Promise.all(untying)));
+    /** A link that could not be untied is nobody's from then on. */
+    const untie = (link: Link): void => {
+      const done: Promise<void> = untieFromHost(server, link)
+        .then(link.release, (error: unknown) => terms.onFault(`The network of ${link.ownAddress} could not be removed`, error))
+        .finally(() => untying.delete(done));
+      untying.add(done);
+    };
     const tied = async (link: Link) => {
       let space: Space | undefined;
       try {
@@ -79,7 +88,7 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
         return { space, endNames: await names.serve(space, addresses) };
       } catch (error) {
         if (space) server.release(space);
-        link.release();
+        untie(link);
         throw error;
       }
     };
@@ -91,11 +100,11 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
         resolvConf: terms.ownResolvConf ? resolvConfText(readHostNames()) : undefined,
         onClose() {
           endNames();
-          link.release();
+          untie(link);
         },
       });
     };
-    await tryPrivate(libc, server, links.take(isDeviceGone), tied);
+    await tryPrivate(libc, server, links.take(isDeviceGone), tied, untie);
     // Without mounts functions see the host's file, and are answered at the addresses that it names.
     const missing = addresses.length === 0 ? '; names cannot be looked up in it, for the host’s resolv.conf names no server of IPv4' : '';
     const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}${missing}`;
@@ -133,12 +142,13 @@ async function tryPrivate(
   server: NetworkServer,
   link: Link | undefined,
   tied: (link: Link) => Promise<{ readonly space: Space; endNames(): void }>,
+  untie: (link: Link) => void,
 ): Promise<void> {
   if (!link) throw new Error('devices of another agent have all its addresses');
   const { space, endNames } = await tied(link);
   const onClose = (): void => {
     endNames();
-    link.release();
+    untie(link);
   };
   const network = ownNetwork(libc, server, space, { resolvConf: undefined, onClose });
   try {

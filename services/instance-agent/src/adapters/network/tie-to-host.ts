@@ -4,6 +4,7 @@ import {
   addAddress,
   addDefaultRoute,
   createPair,
+  deleteLink,
   findLink,
   LOOPBACK_INDEX,
   raise,
@@ -11,7 +12,9 @@ import {
   readIndex,
   ROUTE_PROTOCOL,
 } from './netlink/links.ts';
+import { forgetConnections } from './netlink/connections.ts';
 import { readAnswers } from './netlink/message.ts';
+import { NETFILTER_PROTOCOL } from './netlink/rules.ts';
 import { HOME, type NetworkServer, type Space } from './network-server.ts';
 
 /** Name of an instance's own end. */
@@ -52,6 +55,20 @@ export async function tieToHost(server: NetworkServer, space: Space, { device, h
       addDefaultRoute(hostAddress),
     ),
   ]);
+}
+
+/**
+ * Removes the pair of devices and what the host remembers of connections by it, so that the next holder of the address gets nothing of this one's. A
+ * network whose processes have ended stays while the kernel still sends for them: without this, a peer that takes the data slowly decides for how long.
+ */
+export async function untieFromHost(server: NetworkServer, { device, ownAddress }: Link): Promise<void> {
+  try {
+    await tell(server, HOME, `device ${device}`, deleteLink(device));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error; // else the kernel was faster
+  }
+  // Only now: a device that is there makes new ones.
+  readAnswers(`connections of ${ownAddress}`, await server.netlink(HOME, NETFILTER_PROTOCOL, forgetConnections(ownAddress)));
 }
 
 async function tell(server: NetworkServer, where: number, what: string, ...messages: readonly Buffer[]): Promise<void> {

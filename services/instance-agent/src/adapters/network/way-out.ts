@@ -1,4 +1,4 @@
-import { type AddressRange, addressText, DEVICE_PREFIX, overlap, readRange } from '../../domain/subnet.ts';
+import { type AddressRange, addressText, DEVICE_PREFIX, deviceOf, overlap, readRange } from '../../domain/subnet.ts';
 import type { HoldNumbers } from './claim-subnet.ts';
 import { openForwarding } from './forwarding.ts';
 import { readAnswers, uint32be } from './netlink/message.ts';
@@ -7,11 +7,15 @@ import {
   address,
   connection,
   device,
+  deviceBetween,
   drop,
   type Expression,
   HOOKS,
+  markWithSource,
   masquerade,
+  moreConnectionsThan,
   NETFILTER_PROTOCOL,
+  noConnection,
   replaceTable,
   type TableChain,
 } from './netlink/rules.ts';
@@ -20,12 +24,18 @@ import { routes } from './routes.ts';
 
 /**
  * What is somebody's own: private networks, what is on the link, such as a cloud's metadata, and what is nobody's (RFC 1122, 1918, 6598, 3927, 6890,
- * 5771, 1112).
+ * 5771, 1112, 2544).
  */
 const CLOSED = [
-  ...['0.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24'],
+  ...['0.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '198.18.0.0/15'],
   ...['169.254.0.0/16', '127.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4'],
+  '168.63.129.16/32', // of the Internet's range, and only on the link: what Azure tells its machines, certificates among it
 ];
+
+/** Set of the instances that have connections. */
+const CONNECTIONS = 'connections';
+/** Of one instance, to the outside: the kernel remembers all of a host's in one table, and takes nobody's once it is full. */
+const MOST_CONNECTIONS = 4_096;
 
 /** Between looks for new devices that lead outside: a short file of the kernel's. */
 const LOOK_MS = 1_000;
@@ -55,7 +65,7 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
   const table = `evenfall_${addressText(share.first).replaceAll('.', '_')}`;
   const ranges = allowed.map(readRange);
   const tell = async (chains: readonly TableChain[] | undefined): Promise<void> => {
-    readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(table, chains)));
+    readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(table, chains, [CONNECTIONS])));
   };
   const forwarding = await openForwarding(server, forwardingFile, share, hold);
   const look = async (): Promise<string[]> => {
@@ -105,6 +115,7 @@ function uplinks(ranges: readonly AddressRange[]): string[] {
 /** What comes from an instance goes neither to another one, nor to this host, nor to what is somebody's own; nobody begins a connection to it. */
 function chainsOf(share: AddressRange, allowed: readonly AddressRange[], switchedOn: readonly string[]): TableChain[] {
   const fromInstance = device('IN', DEVICE_PREFIX, 'BEGINS');
+  const fromOwn = deviceBetween('IN', deviceOf(share.first), deviceOf(share.first + share.count - 1));
   const to = (range: AddressRange): Expression[] => address('DESTINATION', uint32be(range.first), bitsOf(range));
   return [
     {
@@ -112,11 +123,17 @@ function chainsOf(share: AddressRange, allowed: readonly AddressRange[], switche
       hook: HOOKS.FORWARD,
       rules: [
         [...fromInstance, ...device('OUT', DEVICE_PREFIX, 'BEGINS'), ...drop],
-        [...device('OUT', DEVICE_PREFIX, 'BEGINS'), ...connection('NEW'), ...drop],
+        // Not only what begins a connection: what belongs to none is nobody's answer either.
+        [...device('OUT', DEVICE_PREFIX, 'BEGINS'), ...noConnection('ESTABLISHED', 'RELATED'), ...drop],
+        // What is not translated would leave under an address that is not this host's.
+        [...fromInstance, ...noConnection('NEW', 'ESTABLISHED', 'RELATED'), ...drop],
+        [...fromInstance, ...connection('NEW'), ...markWithSource()],
+        [...fromOwn, ...connection('NEW'), ...moreConnectionsThan(CONNECTIONS, MOST_CONNECTIONS), ...drop],
         // Those that pass on for the sake of instances pass on nothing else.
         ...switchedOn.map((name) => [...device('IN', name, 'IS'), ...device('OUT', DEVICE_PREFIX, 'BEGINS_NOT'), ...drop]),
-        ...allowed.map((range) => [...fromInstance, ...to(range), ...accept]),
-        ...CLOSED.map((range) => [...fromInstance, ...to(readRange(range)), ...drop]),
+        // Other agents of this host have other settings: each has its word on its own instances.
+        ...allowed.map((range) => [...fromOwn, ...to(range), ...accept]),
+        ...CLOSED.map((range) => [...fromOwn, ...to(readRange(range)), ...drop]),
       ],
     },
     {

@@ -5,7 +5,7 @@ import { ACK, attribute, CREATE, EXCLUSIVE, message, nested, readAnswers, text, 
 export const ROUTE_PROTOCOL = 0;
 export const LOOPBACK_INDEX = 1;
 
-const [NEW_LINK, GET_LINK, SET_LINK, NEW_ADDRESS, NEW_ROUTE] = [16, 18, 19, 20, 24] as const;
+const [NEW_LINK, DELETE_LINK, GET_LINK, SET_LINK, NEW_ADDRESS, NEW_ROUTE] = [16, 17, 18, 19, 20, 24] as const;
 const [AF_UNSPEC, AF_INET, AF_INET6] = [0, 2, 10] as const;
 const UP = 1;
 const IFLA = { NAME: 3, LINK_INFO: 18, AF_SPEC: 26, NETWORK_FD: 28 } as const;
@@ -14,7 +14,7 @@ const VETH_PEER = 1;
 const INET_CONF = 1;
 const INET6_ADDRESS_MODE = 8;
 const NO_ADDRESSES = Buffer.of(1);
-const FORWARDING = 1;
+const [FORWARDING, REVERSE_PATH_FILTER] = [1, 8] as const;
 const IFA = { ADDRESS: 1, LOCAL: 2 } as const;
 const RTA_GATEWAY = 5;
 const [MAIN_TABLE, BY_ADMINISTRATOR, UNIVERSE, UNICAST] = [254, 4, 0, 1] as const;
@@ -24,6 +24,11 @@ export function createPair(device: string, peer: string, networkFd: number): Buf
   const other = Buffer.concat([linkHeader(0, 0), text(IFLA.NAME, peer), attribute(IFLA.NETWORK_FD, uint32(networkFd))]);
   const info = nested(IFLA.LINK_INFO, text(LINK_INFO.KIND, 'veth'), nested(LINK_INFO.DATA, attribute(VETH_PEER, other)));
   return message(NEW_LINK, ACK | CREATE | EXCLUSIVE, linkHeader(0, 0), text(IFLA.NAME, device), info);
+}
+
+/** Removes a device and its peer, wherever that is. */
+export function deleteLink(device: string): Buffer {
+  return message(DELETE_LINK, ACK, linkHeader(0, 0), text(IFLA.NAME, device));
 }
 
 export function findLink(device: string): Buffer {
@@ -39,7 +44,9 @@ export function readIndex(bytes: Buffer): number {
 
 /** Switches a device on, without addresses of IPv6: by them the host would be reached past its rules. */
 export function raise(index: number, more: { readonly forwards: boolean }): Buffer {
-  const forwarding = more.forwards ? [nested(AF_INET, forwardingAttribute(true))] : [];
+  // What one passes on is of its peer's address: all else is dropped as the answer would not go there.
+  const own = nested(INET_CONF, attribute(FORWARDING, uint32(1)), attribute(REVERSE_PATH_FILTER, uint32(1)));
+  const forwarding = more.forwards ? [nested(AF_INET, own)] : [];
   const ipv6 = nested(AF_INET6, attribute(INET6_ADDRESS_MODE, NO_ADDRESSES));
   return message(SET_LINK, ACK, linkHeader(index, UP), nested(IFLA.AF_SPEC, ...forwarding, ipv6));
 }

@@ -7,11 +7,16 @@ export const NETFILTER_PROTOCOL = 12;
 const NF_TABLES = 10;
 const IPV4 = 2;
 const [BATCH_BEGIN, BATCH_END] = [0x10, 0x11] as const;
-const [NEW_TABLE, DELETE_TABLE, NEW_CHAIN, NEW_RULE] = [0, 2, 3, 6] as const;
+const [NEW_TABLE, DELETE_TABLE, NEW_CHAIN, NEW_RULE, NEW_SET] = [0, 2, 3, 6, 9] as const;
 const TABLE_NAME = 1;
 const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7 } as const;
 const HOOK = { NUMBER: 1, PRIORITY: 2 } as const;
 const RULE = { TABLE: 1, CHAIN: 2, EXPRESSIONS: 4 } as const;
+const SET = { TABLE: 1, NAME: 2, FLAGS: 3, KEY_TYPE: 4, KEY_BYTES: 5, DESCRIPTION: 9, ID: 10 } as const;
+const [SET_SIZE, MOST_IN_SET, CHANGED_BY_PACKETS, IPV4_ADDRESS] = [1, 65_535, 0x20, 7] as const;
+const DYNAMIC = { SET_NAME: 1, OPERATION: 3, KEY: 4, EXPRESSION: 7 } as const;
+const LIMIT = { COUNT: 1, FLAGS: 2 } as const;
+const ABOVE = 1;
 const LIST_ELEMENT = 1;
 const EXPRESSION = { NAME: 1, DATA: 2 } as const;
 const DATA = { VALUE: 1, VERDICT: 2 } as const;
@@ -20,12 +25,12 @@ const META = { TO: 1, KEY: 2 } as const;
 const COMPARE = { FROM: 1, HOW: 2, DATA: 3 } as const;
 const PAYLOAD = { TO: 1, BASE: 2, OFFSET: 3, LENGTH: 4 } as const;
 const BITWISE = { FROM: 1, TO: 2, LENGTH: 3, MASK: 4, XOR: 5 } as const;
-const CONNECTION = { TO: 1, KEY: 2 } as const;
+const CONNECTION = { TO: 1, KEY: 2, FROM: 4 } as const;
 const IMMEDIATE = { TO: 1, DATA: 2 } as const;
-const [EQUAL, UNEQUAL] = [0, 1] as const;
+const [EQUAL, UNEQUAL, AT_MOST, AT_LEAST] = [0, 1, 3, 5] as const;
 const [VERDICT_REGISTER, REGISTER] = [0, 1] as const;
 const NETWORK_HEADER = 1;
-const STATE = 0;
+const [STATE, MARK] = [0, 3] as const;
 const [DROP, ACCEPT] = [0, 1] as const;
 const DEVICE_NAME_BYTES = 16;
 
@@ -45,14 +50,27 @@ export type TableChain = {
   readonly rules: readonly Expression[][];
 };
 
-/** Removes a table of this name, if there is one; without `chains` that is all. */
-export function replaceTable(table: string, chains: readonly TableChain[] | undefined): Buffer {
+/** Removes a table of this name, if there is one; without `chains` that is all. `sets` are of addresses, and filled by rules. */
+export function replaceTable(table: string, chains: readonly TableChain[] | undefined, sets: readonly string[] = []): Buffer {
   const about = text(TABLE_NAME, table);
   return Buffer.concat([
     batch(BATCH_BEGIN),
     of(NEW_TABLE, CREATE, about), // what is not there cannot be removed
     of(DELETE_TABLE, 0, about),
     ...(chains ? [of(NEW_TABLE, CREATE, about)] : []),
+    ...(chains ? sets : []).map((name, at) =>
+      of(
+        NEW_SET,
+        CREATE,
+        text(SET.TABLE, table),
+        text(SET.NAME, name),
+        attribute(SET.FLAGS, uint32be(CHANGED_BY_PACKETS)),
+        attribute(SET.KEY_TYPE, uint32be(IPV4_ADDRESS)),
+        attribute(SET.KEY_BYTES, uint32be(4)),
+        attribute(SET.ID, uint32be(at + 1)),
+        nested(SET.DESCRIPTION, attribute(SET_SIZE, uint32be(MOST_IN_SET))),
+      ),
+    ),
     ...(chains ?? []).map(({ name, hook }) =>
       of(
         NEW_CHAIN,
@@ -90,30 +108,68 @@ export function device(which: 'IN' | 'OUT', name: string, how: 'BEGINS' | 'BEGIN
   ];
 }
 
+/** By a device's name, from one to another in the order of their bytes. */
+export function deviceBetween(which: 'IN' | 'OUT', first: string, last: string): Expression[] {
+  const [load] = device(which, first, 'IS');
+  return [...(load ? [load] : []), compare(AT_LEAST, Buffer.from(first, 'latin1')), compare(AT_MOST, Buffer.from(last, 'latin1'))];
+}
+
+/** By how many connections its source has; for a packet that begins one. */
+export function moreConnectionsThan(set: string, count: number): Expression[] {
+  const above = expression('connlimit', attribute(LIMIT.COUNT, uint32be(count)), attribute(LIMIT.FLAGS, uint32be(ABOVE)));
+  return [
+    loadAddress('SOURCE'),
+    expression(
+      'dynset',
+      text(DYNAMIC.SET_NAME, set),
+      attribute(DYNAMIC.OPERATION, uint32be(0)), // add it, unless it is there
+      attribute(DYNAMIC.KEY, uint32be(REGISTER)),
+      attribute(DYNAMIC.EXPRESSION | 0x8000, above),
+    ),
+  ];
+}
+
 /** By the address of a packet: of a range, as its first address and how many bits all of it have in common. */
 export function address(which: 'SOURCE' | 'DESTINATION', first: Buffer, bits: number): Expression[] {
   const mask = uint32be(bits === 0 ? 0 : 0xffff_ffff << (32 - bits));
+  return [loadAddress(which), masked(mask), compare(EQUAL, Buffer.from(first.map((byte, at) => byte & (mask[at] ?? 0))))];
+}
+
+/** Marks a connection with the address it comes from. */
+export function markWithSource(): Expression[] {
   return [
-    expression(
-      'payload',
-      attribute(PAYLOAD.TO, uint32be(REGISTER)),
-      attribute(PAYLOAD.BASE, uint32be(NETWORK_HEADER)),
-      attribute(PAYLOAD.OFFSET, uint32be(which === 'SOURCE' ? 12 : 16)),
-      attribute(PAYLOAD.LENGTH, uint32be(4)),
-    ),
-    masked(mask),
-    compare(EQUAL, Buffer.from(first.map((byte, at) => byte & (mask[at] ?? 0)))),
+    loadAddress('SOURCE'),
+    expression('ct', attribute(CONNECTION.KEY, uint32be(MARK)), attribute(CONNECTION.FROM, uint32be(REGISTER))),
   ];
+}
+
+function loadAddress(which: 'SOURCE' | 'DESTINATION'): Expression {
+  return expression(
+    'payload',
+    attribute(PAYLOAD.TO, uint32be(REGISTER)),
+    attribute(PAYLOAD.BASE, uint32be(NETWORK_HEADER)),
+    attribute(PAYLOAD.OFFSET, uint32be(which === 'SOURCE' ? 12 : 16)),
+    attribute(PAYLOAD.LENGTH, uint32be(4)),
+  );
 }
 
 /** By what a packet is of its connection. */
 export function connection(...states: readonly (keyof typeof STATES)[]): Expression[] {
+  return stateOf(states, UNEQUAL);
+}
+
+/** A packet of none of these. */
+export function noConnection(...states: readonly (keyof typeof STATES)[]): Expression[] {
+  return stateOf(states, EQUAL);
+}
+
+function stateOf(states: readonly (keyof typeof STATES)[], how: number): Expression[] {
   const mask = Buffer.alloc(4);
   mask.writeUInt32LE(states.reduce((bits, each) => bits | STATES[each], 0)); // of the host's order
   return [
     expression('ct', attribute(CONNECTION.KEY, uint32be(STATE)), attribute(CONNECTION.TO, uint32be(REGISTER))),
     masked(mask),
-    compare(UNEQUAL, Buffer.alloc(4)),
+    compare(how, Buffer.alloc(4)),
   ];
 }
 
