@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Link, LINK_BITS } from '../../domain/subnet.ts';
 import {
   addAddress,
@@ -19,6 +20,8 @@ import { HOME, type NetworkServer, type Space } from './network-server.ts';
 
 /** Name of an instance's own end. */
 const OWN_DEVICE = 'eth0';
+/** Between looks whether a device has gone, twice as long each time: a second in all. */
+const [FIRST_LOOK_MS, LAST_LOOK_MS] = [32, 512] as const;
 
 /** Whether a device of the host has gone: it goes by itself a moment after its network, and its name can be given again only then. */
 export function isDeviceGone(device: string): boolean {
@@ -58,16 +61,19 @@ export async function tieToHost(server: NetworkServer, space: Space, { device, h
 }
 
 /**
- * Removes the pair of devices and what the host remembers of connections by it, so that the next holder of the address gets nothing of this one's. A
- * network whose processes have ended stays while the kernel still sends for them: without this, a peer that takes the data slowly decides for how long.
+ * Waits until the pair of devices of a network that was let go of is gone, and has the host forget its connections: the next holder of the address gets
+ * nothing of this one's. A network whose processes have ended stays while the kernel still sends for them, and a peer that takes the data slowly decides
+ * for how long: then the pair is removed.
  */
 export async function untieFromHost(server: NetworkServer, { device, ownAddress }: Link): Promise<void> {
-  try {
-    await tell(server, HOME, `device ${device}`, deleteLink(device));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error; // else the kernel was faster
+  // The kernel does it on its own time; the server would wait for 20 to 40 ms, and those who ask for networks with it.
+  for (let waitMs = FIRST_LOOK_MS; waitMs <= LAST_LOOK_MS && !isDeviceGone(device); waitMs *= 2) await pause(waitMs);
+  if (!isDeviceGone(device)) {
+    await tell(server, HOME, `device ${device}`, deleteLink(device)).catch((error: unknown) => {
+      if (!isDeviceGone(device)) throw error;
+    });
   }
-  // Only now: a device that is there makes new ones.
+  // Only now: a device that is there begins new ones.
   readAnswers(`connections of ${ownAddress}`, await server.netlink(HOME, NETFILTER_PROTOCOL, forgetConnections(ownAddress)));
 }
 
