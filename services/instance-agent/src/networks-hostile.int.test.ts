@@ -1,18 +1,24 @@
 // What functions with a way out try against the next holder of their address, and against the host. Who reaches whom: networks.int.test.ts.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { eventually } from '@evenfall/testkit';
 import { openLibc } from './adapters/network/libc.ts';
-import { type NetworkServer, openNetworkServer, type Space } from './adapters/network/network-server.ts';
+import { HOME, type NetworkServer, openNetworkServer, type Space } from './adapters/network/network-server.ts';
+import { readAnswers } from './adapters/network/netlink/message.ts';
+import { findTable, NETFILTER_PROTOCOL, replaceTable } from './adapters/network/netlink/rules.ts';
 import { listenIn } from './adapters/network/own-network.ts';
 import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/tie-to-host.ts';
 import { findLauncher } from './adapters/process/launch/program.ts';
 import { type Host, startHost } from './testing/host.ts';
 
 const SUBNET = '10.214.64.0/22';
+const TABLE = 'evenfall_10_214_64_0';
 const DEVICES = /^evf0ad640/;
 /** Of a sixteenth of the subnet, four addresses to each. */
 const LINKS = 16;
@@ -75,6 +81,14 @@ describe('Functions with a way out', { skip: await reasonToSkip() }, () => {
     outer.close();
     await eventually(() => isDeviceGone(DEVICE), WITHIN_MS);
   });
+  const table = async (): Promise<boolean> => {
+    const answer = await outer.netlink(HOME, NETFILTER_PROTOCOL, findTable(TABLE));
+    try {
+      return readAnswers('table', answer).length > 0;
+    } catch {
+      return false;
+    }
+  };
   const open = (of = host): Promise<string> => of.start({ runtime: 'web' }, { bootstrap: ANYTHING });
   const ask = async (instance: string, code: string, of = host): Promise<unknown> => {
     const ended = await of.ended(of.run(instance, { code }));
@@ -180,6 +194,67 @@ except OSError as error: said = type(error).__name__`;
     } finally {
       await second.dispose();
       outer.release(peer);
+    }
+  });
+
+  it('are kept apart again where somebody has removed the rules', async () => {
+    const rules = await table();
+    assert.ok(rules);
+    readAnswers('rules', await outer.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(TABLE, undefined)));
+    assert.equal(await table(), false);
+    await eventually(table, WITHIN_MS);
+  });
+
+  it('get nothing that was meant for functions of an agent that was killed', async () => {
+    const subnet = '10.216.0.0/22';
+    const holder = spawn(process.execPath, [fileURLToPath(new URL('testing/hold-network.ts', import.meta.url)), subnet]);
+    holder.stderr.pipe(process.stderr);
+    const [said] = (await once(holder.stdout, 'data')) as [Buffer];
+    const pid = Number(said.toString());
+    const heard = once(udp, 'message') as Promise<[Buffer, { address: string; port: number }]>;
+    const inside = openSync(`/proc/${pid}/ns/net`, 'r');
+    const send = [
+      'import socket',
+      's = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)',
+      's.bind(("0.0.0.0", 5555))',
+      `s.sendto(b"x", ("${PEER}", 7001))`,
+      `s.connect(("${PEER}", 9))`,
+      'print(s.getsockname()[0])',
+    ].join('\n');
+    const sender = spawn(findLauncher(), ['--in-network', '3', 'none', '/usr/bin/python3', '-c', send], {
+      stdio: ['ignore', 'pipe', 'inherit', inside],
+    });
+    const [before] = (await once(sender.stdout ?? assert.fail(), 'data')) as [Buffer];
+    closeSync(inside);
+    const [, { address, port }] = await heard;
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    process.kill(pid, 'SIGKILL');
+    await eventually(() => readdirSync('/sys/class/net').every((name) => !name.startsWith('evf0ad8')), WITHIN_MS);
+    const knock = setInterval(() => udp.send('knock', port, address), 50);
+    const next = await startHost({ network: 'private', subnet, uids: UIDS });
+    try {
+      const listen = `
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('0.0.0.0', 5555))
+s.settimeout(0.5)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+    own.connect(('${PEER}', 9))
+    address = own.getsockname()[0]
+try: said = [address, s.recvfrom(99)[0].decode()]
+except TimeoutError: said = [address, 'nothing']`;
+      const addresses: unknown[] = [];
+      for (let turn = 0; turn < LINKS && !addresses.includes(before.toString().trim()); turn++) {
+        const instance = await open(next);
+        const [own, got] = (await ask(instance, listen, next)) as [string, string];
+        addresses.push(own);
+        assert.equal(got, 'nothing', `at ${own}`);
+        await leave(instance, next);
+      }
+      assert.ok(addresses.includes(before.toString().trim()), 'one had the same address');
+    } finally {
+      clearInterval(knock);
+      await next.dispose();
     }
   });
 

@@ -10,7 +10,7 @@ import { type NetworkServer, openNetworkServer, type Space } from './network-ser
 import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
-import { isDeviceGone, makeClosed, tieToHost, untieFromHost } from './tie-to-host.ts';
+import { forgetConnectionsOf, isDeviceGone, makeClosed, tieToHost, untieFromHost } from './tie-to-host.ts';
 import { openWayOut } from './way-out.ts';
 
 export type NetworkTerms = {
@@ -80,9 +80,13 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
         .finally(() => untying.delete(done));
       untying.add(done);
     };
+    /** Devices whose addresses this agent has had before; of others the host may remember connections of an agent that was killed. */
+    const known = new Set<string>();
     const tied = async (link: Link) => {
       let space: Space | undefined;
       try {
+        if (!known.has(link.device)) await forgetConnectionsOf(server, link.ownAddress);
+        known.add(link.device);
         space = await makeClosed(server, addresses);
         await tieToHost(server, space, link);
         return { space, endNames: await names.serve(space, addresses) };

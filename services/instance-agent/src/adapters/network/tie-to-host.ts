@@ -74,6 +74,11 @@ export async function untieFromHost(server: NetworkServer, { device, ownAddress 
     });
   }
   // Only now: a device that is there begins new ones.
+  await forgetConnectionsOf(server, ownAddress);
+}
+
+/** Has the host forget what was begun from an address of an instance. */
+export async function forgetConnectionsOf(server: NetworkServer, ownAddress: string): Promise<void> {
   readAnswers(`connections of ${ownAddress}`, await server.netlink(HOME, NETFILTER_PROTOCOL, forgetConnections(ownAddress)));
 }
 

@@ -10,6 +10,7 @@ import {
   deviceBetween,
   drop,
   type Expression,
+  findTable,
   HOOKS,
   markWithSource,
   masquerade,
@@ -37,7 +38,7 @@ const CONNECTIONS = 'connections';
 /** Of one instance, to the outside: the kernel remembers all of a host's in one table, and takes nobody's once it is full. */
 const MOST_CONNECTIONS = 4_096;
 
-/** Between looks for new devices that lead outside: a short file of the kernel's. */
+/** Between looks for new devices that lead outside, and for the rules: a short file and a message of the kernel's. */
 const LOOK_MS = 1_000;
 
 export type WayOutTerms = {
@@ -68,7 +69,21 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
     readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(table, chains, [CONNECTIONS])));
   };
   const forwarding = await openForwarding(server, forwardingFile, share, hold);
+  const isInPlace = async (): Promise<boolean> => {
+    try {
+      readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, findTable(table)));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
+    }
+  };
   const look = async (): Promise<string[]> => {
+    // A firewall of the host that is begun anew may flush everybody's rules: without them instances reach the host and each other.
+    if (!(await isInPlace())) {
+      await tell(chainsOf(share, ranges, forwarding.noted()));
+      onFault('The rules that keep functions apart were gone, and were put back', new Error(`somebody removed the table ${table}`));
+    }
     const missing = forwarding.missing(uplinks(ranges));
     if (missing.length === 0) return [];
     // First the rules: this host is to be no router for anybody else, at no time.
@@ -90,7 +105,7 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
     const switchedOn = await look();
     // A host may get other devices at any time: a network that is joined, a tunnel.
     timer = setInterval(() => {
-      looking = look().then(
+      looking = looking.then(look).then(
         () => undefined,
         (error: unknown) => onFault('A device could not be made to pass on what instances send', error),
       );

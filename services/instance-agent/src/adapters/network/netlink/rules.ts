@@ -7,7 +7,7 @@ export const NETFILTER_PROTOCOL = 12;
 const NF_TABLES = 10;
 const IPV4 = 2;
 const [BATCH_BEGIN, BATCH_END] = [0x10, 0x11] as const;
-const [NEW_TABLE, DELETE_TABLE, NEW_CHAIN, NEW_RULE, NEW_SET] = [0, 2, 3, 6, 9] as const;
+const [NEW_TABLE, GET_TABLE, DELETE_TABLE, NEW_CHAIN, NEW_RULE, NEW_SET] = [0, 1, 2, 3, 6, 9] as const;
 const TABLE_NAME = 1;
 const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7 } as const;
 const HOOK = { NUMBER: 1, PRIORITY: 2 } as const;
@@ -95,6 +95,11 @@ export function replaceTable(table: string, chains: readonly TableChain[] | unde
     ),
     batch(BATCH_END),
   ]);
+}
+
+/** Asks for a table: ENOENT where it is not there. */
+export function findTable(table: string): Buffer {
+  return of(GET_TABLE, 0, text(TABLE_NAME, table));
 }
 
 /** By the beginning of a device's name, or by all of it. */
