@@ -232,7 +232,14 @@ except OSError as error: said = type(error).__name__`;
     process.kill(pid, 'SIGKILL');
     await eventually(() => readdirSync('/sys/class/net').every((name) => !name.startsWith('evf0ad8')), WITHIN_MS);
     const knock = setInterval(() => udp.send('knock', port, address), 50);
-    const next = await startHost({ network: 'private', subnet, uids: UIDS });
+    let next = await startHost({ network: 'private', subnet, uids: UIDS });
+    // What held the share of the killed one may end a moment later than it.
+    await eventually(async () => {
+      if (next.agent.abilities.some(({ detail }) => detail.includes(' 10.216.0.0/26'))) return true;
+      await next.dispose();
+      next = await startHost({ network: 'private', subnet, uids: UIDS });
+      return false;
+    }, WITHIN_MS);
     try {
       const listen = `
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -72,7 +72,9 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     const addresses = terms.ownResolvConf ? [NAMES_ADDRESS] : readHostNames().servers.filter(isIPv4);
     const links = linkPool(share);
     const untying = new Set<Promise<void>>();
-    undo.push(async () => void (await Promise.all(untying)));
+    undo.push(async () => {
+      await Promise.all(untying);
+    });
     /** A link that could not be untied is nobody's from then on. */
     const untie = (link: Link): void => {
       const done: Promise<void> = untieFromHost(server, link)
