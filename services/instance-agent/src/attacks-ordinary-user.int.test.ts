@@ -26,7 +26,7 @@ if (isRoot) {
       encoding: 'utf8',
       cwd: dir,
       env: { PATH: '/usr/bin:/bin', HOME: dir, TMPDIR: dir },
-      timeout: 120_000,
+      timeout: 240_000,
     });
     if (/EACCES|Cannot find module/.test(stderr)) return context.skip('another user cannot get to this repository');
     assert.equal(status, 0, `${stdout}${stderr}`);

@@ -53,7 +53,7 @@ if (isRoot && mayMount) {
     const { status, stdout, stderr } = spawnSync('unshare', args, {
       encoding: 'utf8',
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, PATH: '/usr/bin:/bin' },
-      timeout: 120_000,
+      timeout: 240_000,
     });
     assert.equal(status, 0, `${stdout}${stderr}`);
     assert.match(stdout, /pass [1-9]/);

@@ -150,7 +150,7 @@ export async function startHost(
         log,
       };
 
-  const until = <T>(claim: () => T | undefined | false, what: string, withinMs = 15_000): Promise<T> =>
+  const until = <T>(claim: () => T | undefined | false, what: string, withinMs = 30_000): Promise<T> =>
     new Promise((resolve, reject) => {
       const check = (): void => {
         const value = claim();
