@@ -96,6 +96,15 @@ export const REASONS = {
   // Callers
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
   CALLER_NOT_ALLOWED: row('PERMISSION_DENIED', 'The certificate of "{caller}" does not allow it to call {method}.'),
+  ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
+  ACCESS_KEY_NOT_FOUND: row('NOT_FOUND', 'There is no access key "{key_id}".'),
+  ACCESS_KEY_EXISTS: row('ALREADY_EXISTS', 'There is an access key "{key_id}" already, or there was one not long ago.'),
+  ACCESS_KEY_REVOKED: row('FAILED_PRECONDITION', 'The access key "{key_id}" was revoked or has expired; make another.'),
+  TOO_MANY_ACCESS_KEYS: row('RESOURCE_EXHAUSTED', 'There are {limit} access keys, and no more are made.', { retry: false }),
+  SEALING_KEY_MISSING: row(
+    'FAILED_PRECONDITION',
+    'A key that signs requests of SCF is kept sealed, and the registry has nothing to seal it with: set EVENFALL_SEALING_KEY.',
+  ),
   HOST_NOT_ALLOWED: row(
     'PERMISSION_DENIED',
     'This door does not answer for the host "{host}": it does for addresses, localhost, and the names in EVENFALL_ALLOWED_HOSTS.',

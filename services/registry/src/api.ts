@@ -1,4 +1,5 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { Implementation } from '@evenfall/rpc';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -6,6 +7,8 @@ import { withoutSecrets } from './domain/destinations.ts';
 import { deleteProvisionedConcurrency, getProvisionedConcurrency, putProvisionedConcurrency } from './flows/provisioned-concurrency.ts';
 import { deleteReservedConcurrency, getReservedConcurrency, putReservedConcurrency } from './flows/reserved-concurrency.ts';
 import { getConcurrency } from './flows/get-concurrency.ts';
+import { createAccessKey, getAccessKey, listAccessKeys, revokeAccessKey, rotateAccessKey, watchAccessKeys } from './flows/access-keys.ts';
+import { listAudit, recordAudit } from './flows/audit.ts';
 import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
 import { findFunction } from './flows/find-function.ts';
@@ -14,7 +17,7 @@ import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
 import { publishFunctionVersion } from './flows/publish-function-version.ts';
 import { updateFunction } from './flows/update-function.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
-import type { Registry } from './ports.ts';
+import type { KeyRegistry, Registry } from './ports.ts';
 
 type OneAnswer = { readonly function: FunctionMessage | undefined };
 type PageAnswer = { readonly functions: FunctionMessage[]; readonly nextPageToken: string };
@@ -49,11 +52,25 @@ export function functionService(registry: Registry): Implementation<typeof Funct
 }
 
 /** What the other services ask: with the secrets, which go along with the events. */
-export function registryService(registry: Registry): Implementation<typeof RegistryServiceService> {
+export function registryService(registry: Registry & KeyRegistry): Implementation<typeof RegistryServiceService> {
   return {
     resolveFunction: async (request) => ({ function: await findFunction(registry, request) }),
     getCodePackage: (request) => getCodePackage(registry, request),
     getConcurrency: () => getConcurrency(registry),
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),
+    watchAccessKeys: (_request, { signal }) => watchAccessKeys(registry, signal),
+    recordAudit: (request) => recordAudit(registry, request),
+    listAudit: (request) => listAudit(registry, request),
+  };
+}
+
+/** What is done with access keys, through the gateway: it judges who may. */
+export function accessKeyService(registry: KeyRegistry): Implementation<typeof AccessKeyServiceService> {
+  return {
+    createAccessKey: (request) => createAccessKey(registry, request),
+    getAccessKey: async ({ id }) => ({ accessKey: await getAccessKey(registry, id) }),
+    listAccessKeys: (request) => listAccessKeys(registry, request),
+    rotateAccessKey: (request) => rotateAccessKey(registry, request),
+    revokeAccessKey: async ({ id }) => ({ accessKey: await revokeAccessKey(registry, id) }),
   };
 }

@@ -1,4 +1,4 @@
-import { integer, readSettings } from '@evenfall/config';
+import { duration, integer, list, readSettings } from '@evenfall/config';
 import {
   HOST_CHECK,
   kafkaSettings,
@@ -18,6 +18,21 @@ export const registrySettings = {
     fallback: '128000',
     min: 1_280,
     max: 1_000_000_000,
+  }),
+  sealingKeys: list({
+    name: 'EVENFALL_SEALING_KEY',
+    doc: 'Keys that seal the secrets of access keys that sign requests of SCF, comma separated: the first seals, all open. Unset, the all-in-one program makes one at its first start, in the file `sealing-key` of its data folder; a registry as a process of its own then makes no such access keys.',
+    fallback: undefined,
+    secret: true,
+    pattern: /^[0-9a-f]{64}$/,
+    form: '64 hex digits (openssl rand -hex 32), several comma separated',
+  }),
+  auditRetentionMs: duration({
+    name: 'EVENFALL_AUDIT_RETENTION',
+    doc: 'How long audit records are kept, and with them access keys that are revoked or expired.',
+    fallback: '2160h',
+    minMs: 3_600_000,
+    maxMs: 87_600 * 3_600_000,
   }),
 };
 

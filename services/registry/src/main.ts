@@ -1,4 +1,5 @@
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { bind } from '@evenfall/rpc';
 import { runService } from '@evenfall/service-main';
@@ -16,7 +17,11 @@ await runService({
       () => startRegistry({ sql, log, clock: systemClock }, config),
       (started) => started.stop(),
     );
-    const services = [bind(RegistryServiceService, registry.registry), bind(FunctionServiceService, registry.functions)];
+    const services = [
+      bind(RegistryServiceService, registry.registry),
+      bind(FunctionServiceService, registry.functions),
+      bind(AccessKeyServiceService, registry.accessKeys),
+    ];
     return { grpc: await serve(services) };
   },
 });

@@ -1,8 +1,12 @@
+import type { AccessKey } from '@evenfall/contracts/v1/access_key_service';
+import type { AuditRecord, ListAuditRecordsRequest } from '@evenfall/contracts/v1/audit_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { PackageFiles, PackageLimits } from './domain/code-package.ts';
 import type { Concurrency, Named, Provision, Reservation } from './domain/concurrency.ts';
 import type { DestinationRules } from './domain/destinations.ts';
+import type { Sealing } from './domain/sealing.ts';
 
 /** A code package and its digest. */
 export type CodePackage = { readonly sha256: string; readonly data: Buffer };
@@ -55,6 +59,56 @@ export type ChangeFeed = {
   watch(signal: AbortSignal): AsyncIterable<{ readonly namespace: string; readonly name: string }>;
   /** Tells this process's own watchers at once; others hear through the database. */
   announce(namespace: string, name: string): void;
+};
+
+/** A key as it is kept. `change` is the number of its last change. */
+export type AccessKeyRow = {
+  readonly key: AccessKey;
+  readonly change: number;
+  readonly secretSha256: Buffer;
+  readonly sealed: Buffer | undefined;
+  readonly previousSha256: Buffer | undefined;
+  readonly previousSealed: Buffer | undefined;
+};
+
+/** Where access keys are kept. */
+export type AccessKeyStore = {
+  find(id: string): Promise<AccessKeyRow | undefined>;
+  /** By id. */
+  list(after: string, limit: number): Promise<AccessKeyRow[]>;
+  /** Adds a key, unless there is one of its id or as many as there may be. */
+  insert(row: AccessKeyRow, most: number): Promise<'made' | 'exists' | 'full'>;
+  /** Replaces a key if it is still of that change; whether it was. */
+  replace(row: AccessKeyRow): Promise<boolean>;
+  /** Deletes keys that stopped being good before a time; how many. */
+  sweep(before: Date): Promise<number>;
+};
+
+/** Where audit records are kept. */
+export type AuditStore = {
+  record(records: readonly AuditRecord[]): Promise<void>;
+  /** Newest first, with ids below `before`; empty for the newest of all. */
+  list(query: ListAuditRecordsRequest, namespaces: readonly string[] | 'all', before: string, limit: number): Promise<AuditRecord[]>;
+  /** Deletes up to so many of before a time; how many. */
+  sweep(before: Date, limit: number): Promise<number>;
+};
+
+/** Tells those who watch of keys that change, by id. */
+export type KeyFeed = {
+  /** First an empty id, once the watch stands; ends when some changes may have been missed. */
+  watch(signal: AbortSignal): AsyncIterable<string>;
+  announce(id: string): void;
+};
+
+/** What flows about keys and the audit log are given. */
+export type KeyRegistry = {
+  readonly keys: AccessKeyStore;
+  readonly audit: AuditStore;
+  readonly keyFeed: KeyFeed;
+  /** Undefined where no sealing key is set. */
+  readonly sealing: Sealing | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
 };
 
 /** What every flow is given. */

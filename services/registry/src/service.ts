@@ -1,19 +1,26 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import { type Log, observable } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
-import { startChangeFeed } from './adapters/postgres/change-feed.ts';
+import { createAccessKeyStore } from './adapters/postgres/access-key-store.ts';
+import { createAuditStore } from './adapters/postgres/audit-store.ts';
+import { startChangeFeed, startKeyFeed } from './adapters/postgres/change-feed.ts';
 import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
 import { packageInspector } from './adapters/inspect.ts';
-import { functionService, registryService } from './api.ts';
+import { accessKeyService, functionService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
+import { createSealing } from './domain/sealing.ts';
+import { sealAnew } from './flows/access-keys.ts';
+import { runSweep } from './loops/sweep.ts';
 
 export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 
 const DEFAULT_CONCURRENCY_MB = 128_000;
+const DEFAULT_AUDIT_RETENTION_MS = 90 * 24 * 3_600_000;
 
 /** What the registry is given. The pool stays its owner's. */
 export type RegistryDeps = { readonly sql: Sql; readonly log: Log; readonly clock: Clock };
@@ -28,12 +35,17 @@ export type RegistrySettings = {
   readonly kafkaTopic?: string;
   /** Megabytes the instances of all functions may have together; default 128,000. */
   readonly concurrencyMb?: number;
+  /** As 64 hex digits each; the first seals, all open. Without, there are no keys for SCF. */
+  readonly sealingKeys?: readonly string[] | undefined;
+  /** How long audit records are kept; default 90 days. */
+  readonly auditRetentionMs?: number;
 };
 
-/** The running registry: its two services, for a server or for callers in the same process. */
+/** The running registry: its services, for a server or for callers in the same process. */
 export type RunningRegistry = {
   readonly functions: Implementation<typeof FunctionServiceService>;
   readonly registry: Implementation<typeof RegistryServiceService>;
+  readonly accessKeys: Implementation<typeof AccessKeyServiceService>;
   /** Ends the watches. */
   stop(): Promise<void>;
 };
@@ -42,6 +54,7 @@ export type RunningRegistry = {
 export async function startRegistry(deps: RegistryDeps, settings: RegistrySettings = {}): Promise<RunningRegistry> {
   await migrate(deps.sql, { schema: 'registry', dir: new URL('../migrations/', import.meta.url) });
   const feed = await startChangeFeed(deps.sql, deps.log);
+  const keyFeed = await startKeyFeed(deps.sql, deps.log);
   const store = createFunctionStore(deps.sql);
   observable('registry', {
     functions: { doc: 'Functions of all namespaces, without their versions.', kind: 'gauge', read: () => store.count() },
@@ -52,6 +65,11 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     concurrency: createConcurrencyStore(deps.sql),
     concurrencyMb: settings.concurrencyMb ?? DEFAULT_CONCURRENCY_MB,
     feed,
+    keys: createAccessKeyStore(deps.sql),
+    audit: createAuditStore(deps.sql),
+    keyFeed,
+    sealing: createSealing(settings.sealingKeys ?? []),
+    log: deps.log,
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,
     inspect: packages.inspect,
@@ -60,9 +78,17 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
       allowPrivateWebhooks: settings.webhookAllowPrivate ?? false,
     },
   };
+  const sealedAnew = await sealAnew(registry);
+  if (sealedAnew > 0) deps.log.info('secrets of access keys were sealed anew with the first sealing key', { keys: sealedAnew });
+  const stopping = new AbortController();
+  const sweeping = runSweep(registry, settings.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS, stopping.signal);
   return {
     functions: functionService(registry),
     registry: registryService(registry),
-    stop: () => Promise.all([feed.stop(), packages.close()]).then(() => undefined),
+    accessKeys: accessKeyService(registry),
+    async stop() {
+      stopping.abort();
+      await Promise.all([feed.stop(), keyFeed.stop(), sweeping, packages.close()]);
+    },
   };
 }

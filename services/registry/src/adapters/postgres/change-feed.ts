@@ -1,52 +1,22 @@
-import { type Pushable, pushable } from '@evenfall/rpc';
 import type { Sql } from '@evenfall/postgres';
 import type { Log } from '@evenfall/telemetry';
-import type { ChangeFeed } from '../../ports.ts';
+import type { ChangeFeed, KeyFeed } from '../../ports.ts';
+import { KEY_CHANNEL } from './access-key-store.ts';
 import { CHANGE_CHANNEL } from './function-store.ts';
+import { startNotices } from './notices.ts';
 
-type Change = { readonly namespace: string; readonly name: string };
-
-/** Hears of changes through LISTEN/NOTIFY, which carries those of other registries too. */
+/** Tells of functions that change. */
 export async function startChangeFeed(sql: Sql, log: Log): Promise<ChangeFeed & { stop(): Promise<void> }> {
-  const watchers = new Set<Pushable<Change>>();
-  let listening = false;
-
-  const tell = (change: Change): void => {
-    for (const watcher of watchers) watcher.push(change);
-  };
-  const onChange = (payload: string): void => {
+  const read = (payload: string): { namespace: string; name: string } => {
     const slash = payload.indexOf('/');
-    tell({ namespace: payload.slice(0, slash), name: payload.slice(slash + 1) });
+    return { namespace: payload.slice(0, slash), name: payload.slice(slash + 1) };
   };
-  // Called again when the connection was lost and is back: what was told in between is lost, and those who watch have to begin anew.
-  const onListen = (): void => {
-    if (listening) {
-      log.warn('the change feed was interrupted; watchers begin anew', { watchers: watchers.size });
-      for (const watcher of watchers) watcher.end();
-      watchers.clear();
-    }
-    listening = true;
-  };
-  const { unlisten } = await sql.listen(CHANGE_CHANNEL, onChange, onListen);
+  const { watch, tell, stop } = await startNotices(sql, log, { channel: CHANGE_CHANNEL, standing: { namespace: '', name: '' }, read });
+  return { watch, announce: (namespace, name) => tell({ namespace, name }), stop };
+}
 
-  return {
-    async *watch(signal) {
-      const changes = pushable<Change>();
-      const leave = (): void => changes.end();
-      signal.addEventListener('abort', leave, { once: true });
-      watchers.add(changes);
-      try {
-        yield { namespace: '', name: '' };
-        yield* changes;
-      } finally {
-        watchers.delete(changes);
-        signal.removeEventListener('abort', leave);
-      }
-    },
-    announce: (namespace, name) => tell({ namespace, name }),
-    async stop() {
-      for (const watcher of watchers) watcher.end();
-      await unlisten().catch(() => undefined); // the server may be gone already
-    },
-  };
+/** Tells of access keys that change. */
+export async function startKeyFeed(sql: Sql, log: Log): Promise<KeyFeed & { stop(): Promise<void> }> {
+  const { watch, tell, stop } = await startNotices(sql, log, { channel: KEY_CHANNEL, standing: '', read: (id) => id });
+  return { watch, announce: tell, stop };
 }

@@ -20,11 +20,69 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { AccessKey } from "../../v1/access_key_service.ts";
+import { AuditRecord, ListAuditRecordsRequest } from "../../v1/audit_service.ts";
 import { FunctionMessage } from "../../v1/function.ts";
 
 export const protobufPackage = "evenfall.registry.v1";
 
 export const protobufFileName = "evenfall/registry/v1/registry_service.proto";
+
+/** Asks for the access keys. */
+export interface WatchAccessKeysRequest {
+}
+
+/** Access keys as they stand now. */
+export interface WatchAccessKeysResponse {
+  /** The keys; each takes the place of what was said of its id before. */
+  keys: KeptAccessKey[];
+  /** Whether all that there were when the watch began have been sent: what was known before and was not among them is gone. */
+  isWhole: boolean;
+}
+
+/** An access key, with what a door checks it by. It goes to doors only. */
+export interface KeptAccessKey {
+  /** The key. */
+  accessKey:
+    | AccessKey
+    | undefined;
+  /** SHA-256 of its secret. */
+  secretSha256: Buffer;
+  /** The secret itself, of a key that can sign requests of SCF; empty otherwise. */
+  scfSecret: string;
+  /** SHA-256 of the secret before, while that is good too; empty otherwise. */
+  previousSha256: Buffer;
+  /** The secret before itself, in the same way. */
+  previousScfSecret: string;
+}
+
+/** Asks for audit records to be kept. */
+export interface RecordAuditRequest {
+  /** The records, at most 1,000. */
+  records: AuditRecord[];
+}
+
+/** Answers once they are durable. */
+export interface RecordAuditResponse {
+}
+
+/** Asks for audit records. */
+export interface ListAuditRequest {
+  /** What is asked for. */
+  query:
+    | ListAuditRecordsRequest
+    | undefined;
+  /** Namespaces the caller may see; "*" alone for all, and for what concerns none. */
+  namespaces: string[];
+}
+
+/** Answers with them. */
+export interface ListAuditResponse {
+  /** The records, newest first. */
+  auditRecords: AuditRecord[];
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
+}
 
 /** Asks what a qualifier names. */
 export interface ResolveFunctionRequest {
@@ -99,6 +157,461 @@ export interface Provision {
   /** Instances to keep ready. */
   instances: number;
 }
+
+function createBaseWatchAccessKeysRequest(): WatchAccessKeysRequest {
+  return {};
+}
+
+export const WatchAccessKeysRequest: MessageFns<WatchAccessKeysRequest> = {
+  encode(_: WatchAccessKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchAccessKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchAccessKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchAccessKeysRequest>): WatchAccessKeysRequest {
+    return WatchAccessKeysRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchAccessKeysRequest>): WatchAccessKeysRequest {
+    const message = createBaseWatchAccessKeysRequest();
+    return message;
+  },
+};
+
+function createBaseWatchAccessKeysResponse(): WatchAccessKeysResponse {
+  return { keys: [], isWhole: false };
+}
+
+export const WatchAccessKeysResponse: MessageFns<WatchAccessKeysResponse> = {
+  encode(message: WatchAccessKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      KeptAccessKey.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.isWhole !== false) {
+      writer.uint32(16).bool(message.isWhole);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchAccessKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchAccessKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(KeptAccessKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isWhole = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchAccessKeysResponse>): WatchAccessKeysResponse {
+    return WatchAccessKeysResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchAccessKeysResponse>): WatchAccessKeysResponse {
+    const message = createBaseWatchAccessKeysResponse();
+    message.keys = object.keys?.map((e) => KeptAccessKey.fromPartial(e)) || [];
+    message.isWhole = object.isWhole ?? false;
+    return message;
+  },
+};
+
+function createBaseKeptAccessKey(): KeptAccessKey {
+  return {
+    accessKey: undefined,
+    secretSha256: Buffer.alloc(0),
+    scfSecret: "",
+    previousSha256: Buffer.alloc(0),
+    previousScfSecret: "",
+  };
+}
+
+export const KeptAccessKey: MessageFns<KeptAccessKey> = {
+  encode(message: KeptAccessKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accessKey !== undefined) {
+      AccessKey.encode(message.accessKey, writer.uint32(10).fork()).join();
+    }
+    if (message.secretSha256.length !== 0) {
+      writer.uint32(18).bytes(message.secretSha256);
+    }
+    if (message.scfSecret !== "") {
+      writer.uint32(26).string(message.scfSecret);
+    }
+    if (message.previousSha256.length !== 0) {
+      writer.uint32(34).bytes(message.previousSha256);
+    }
+    if (message.previousScfSecret !== "") {
+      writer.uint32(42).string(message.previousScfSecret);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeptAccessKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeptAccessKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accessKey = AccessKey.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secretSha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.scfSecret = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.previousSha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.previousScfSecret = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KeptAccessKey>): KeptAccessKey {
+    return KeptAccessKey.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KeptAccessKey>): KeptAccessKey {
+    const message = createBaseKeptAccessKey();
+    message.accessKey = (object.accessKey !== undefined && object.accessKey !== null)
+      ? AccessKey.fromPartial(object.accessKey)
+      : undefined;
+    message.secretSha256 = object.secretSha256 ?? Buffer.alloc(0);
+    message.scfSecret = object.scfSecret ?? "";
+    message.previousSha256 = object.previousSha256 ?? Buffer.alloc(0);
+    message.previousScfSecret = object.previousScfSecret ?? "";
+    return message;
+  },
+};
+
+function createBaseRecordAuditRequest(): RecordAuditRequest {
+  return { records: [] };
+}
+
+export const RecordAuditRequest: MessageFns<RecordAuditRequest> = {
+  encode(message: RecordAuditRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.records) {
+      AuditRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordAuditRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordAuditRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.records.push(AuditRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RecordAuditRequest>): RecordAuditRequest {
+    return RecordAuditRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RecordAuditRequest>): RecordAuditRequest {
+    const message = createBaseRecordAuditRequest();
+    message.records = object.records?.map((e) => AuditRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRecordAuditResponse(): RecordAuditResponse {
+  return {};
+}
+
+export const RecordAuditResponse: MessageFns<RecordAuditResponse> = {
+  encode(_: RecordAuditResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordAuditResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordAuditResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RecordAuditResponse>): RecordAuditResponse {
+    return RecordAuditResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RecordAuditResponse>): RecordAuditResponse {
+    const message = createBaseRecordAuditResponse();
+    return message;
+  },
+};
+
+function createBaseListAuditRequest(): ListAuditRequest {
+  return { query: undefined, namespaces: [] };
+}
+
+export const ListAuditRequest: MessageFns<ListAuditRequest> = {
+  encode(message: ListAuditRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.query !== undefined) {
+      ListAuditRecordsRequest.encode(message.query, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.namespaces) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.query = ListAuditRecordsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.namespaces.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListAuditRequest>): ListAuditRequest {
+    return ListAuditRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAuditRequest>): ListAuditRequest {
+    const message = createBaseListAuditRequest();
+    message.query = (object.query !== undefined && object.query !== null)
+      ? ListAuditRecordsRequest.fromPartial(object.query)
+      : undefined;
+    message.namespaces = object.namespaces?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseListAuditResponse(): ListAuditResponse {
+  return { auditRecords: [], nextPageToken: "" };
+}
+
+export const ListAuditResponse: MessageFns<ListAuditResponse> = {
+  encode(message: ListAuditResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.auditRecords) {
+      AuditRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.auditRecords.push(AuditRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListAuditResponse>): ListAuditResponse {
+    return ListAuditResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAuditResponse>): ListAuditResponse {
+    const message = createBaseListAuditResponse();
+    message.auditRecords = object.auditRecords?.map((e) => AuditRecord.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
 
 function createBaseResolveFunctionRequest(): ResolveFunctionRequest {
   return { namespace: "", name: "", qualifier: "" };
@@ -777,6 +1290,38 @@ export const RegistryServiceService = {
       Buffer.from(GetConcurrencyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetConcurrencyResponse => GetConcurrencyResponse.decode(value),
   },
+  /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
+  watchAccessKeys: {
+    path: "/evenfall.registry.v1.RegistryService/WatchAccessKeys" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchAccessKeysRequest): Buffer =>
+      Buffer.from(WatchAccessKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchAccessKeysRequest => WatchAccessKeysRequest.decode(value),
+    responseSerialize: (value: WatchAccessKeysResponse): Buffer =>
+      Buffer.from(WatchAccessKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchAccessKeysResponse => WatchAccessKeysResponse.decode(value),
+  },
+  /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
+  recordAudit: {
+    path: "/evenfall.registry.v1.RegistryService/RecordAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RecordAuditRequest): Buffer => Buffer.from(RecordAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RecordAuditRequest => RecordAuditRequest.decode(value),
+    responseSerialize: (value: RecordAuditResponse): Buffer => Buffer.from(RecordAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RecordAuditResponse => RecordAuditResponse.decode(value),
+  },
+  /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  listAudit: {
+    path: "/evenfall.registry.v1.RegistryService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
 } as const;
 
 export interface RegistryServiceServer extends UntypedServiceImplementation {
@@ -788,6 +1333,12 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   watchFunctions: handleServerStreamingCall<WatchFunctionsRequest, WatchFunctionsResponse>;
   /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
   getConcurrency: handleUnaryCall<GetConcurrencyRequest, GetConcurrencyResponse>;
+  /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
+  watchAccessKeys: handleServerStreamingCall<WatchAccessKeysRequest, WatchAccessKeysResponse>;
+  /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
+  recordAudit: handleUnaryCall<RecordAuditRequest, RecordAuditResponse>;
+  /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
 }
 
 export interface RegistryServiceClient extends Client {
@@ -842,6 +1393,48 @@ export interface RegistryServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
+  ): ClientUnaryCall;
+  /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
+  watchAccessKeys(
+    request: WatchAccessKeysRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchAccessKeysResponse>;
+  watchAccessKeys(
+    request: WatchAccessKeysRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchAccessKeysResponse>;
+  /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
+  recordAudit(
+    request: RecordAuditRequest,
+    callback: (error: ServiceError | null, response: RecordAuditResponse) => void,
+  ): ClientUnaryCall;
+  recordAudit(
+    request: RecordAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RecordAuditResponse) => void,
+  ): ClientUnaryCall;
+  recordAudit(
+    request: RecordAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RecordAuditResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  listAudit(
+    request: ListAuditRequest,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,57 @@
+import { AuditRecord } from '@evenfall/contracts/v1/audit_service';
+import type { Sql } from '@evenfall/postgres';
+import type { AuditStore } from '../../ports.ts';
+import { guarded } from './function-store.ts';
+
+const LAST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** Keeps audit records in Postgres. */
+export function createAuditStore(sql: Sql): AuditStore {
+  return {
+    record: (records) =>
+      guarded(async () => {
+        if (records.length === 0) return;
+        const rows = records.map((one) => ({
+          id: one.id,
+          key_id: one.keyId,
+          action: one.action,
+          namespace: one.namespace,
+          subject: one.subject,
+          spec: Buffer.from(AuditRecord.encode(one).finish()),
+        }));
+        await sql`INSERT INTO registry.audit_record ${sql(rows)} ON CONFLICT DO NOTHING`;
+      }),
+
+    list: (query, namespaces, before, limit) =>
+      guarded(async () => {
+        const to = query.endTime ? lowestIdOf(query.endTime) : LAST;
+        const rows = await sql<{ spec: Buffer }[]>`
+          SELECT spec FROM registry.audit_record
+          WHERE id < ${before === '' || to < before ? to : before}::uuid
+            ${query.startTime ? sql`AND id >= ${lowestIdOf(query.startTime)}::uuid` : sql``}
+            ${query.keyId === '' ? sql`` : sql`AND key_id = ${query.keyId}`}
+            ${query.action === '' ? sql`` : sql`AND action = ${query.action}`}
+            ${query.namespace === '' ? sql`` : sql`AND namespace = ${query.namespace}`}
+            ${query.subject === '' ? sql`` : sql`AND subject = ${query.subject}`}
+            ${namespaces === 'all' ? sql`` : sql`AND namespace = ANY(${[...namespaces]})`}
+          ORDER BY id DESC LIMIT ${limit}`;
+        return rows.map(({ spec }) => AuditRecord.decode(spec));
+      }),
+
+    sweep: (before, limit) =>
+      guarded(async () => {
+        const { count } = await sql`
+          DELETE FROM registry.audit_record WHERE id IN (
+            SELECT id FROM registry.audit_record WHERE id < ${lowestIdOf(before)}::uuid ORDER BY id LIMIT ${limit} FOR UPDATE SKIP LOCKED)`;
+        return count;
+      }),
+  };
+}
+
+/** The lowest id of a millisecond: ids hold the time in their first 48 bits. */
+function lowestIdOf(time: Date): string {
+  const hex = Math.min(Math.max(time.getTime(), 0), 2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}

@@ -1,0 +1,57 @@
+import type { Sql } from '@evenfall/postgres';
+import { type Pushable, pushable } from '@evenfall/rpc';
+import type { Log } from '@evenfall/telemetry';
+
+/** What is told on one channel, to all who watch. */
+export type Notices<T> = {
+  /** First `standing`, then what is told from then on; ends when some may have been missed. */
+  watch(signal: AbortSignal): AsyncIterable<T>;
+  /** Tells this process's own watchers at once; others hear through the database. */
+  tell(notice: T): void;
+  stop(): Promise<void>;
+};
+
+/** Hears of changes through LISTEN/NOTIFY, which carries those of other registries too. */
+export async function startNotices<T>(
+  sql: Sql,
+  log: Log,
+  { channel, standing, read }: { readonly channel: string; readonly standing: T; readonly read: (payload: string) => T },
+): Promise<Notices<T>> {
+  const watchers = new Set<Pushable<T>>();
+  let listening = false;
+
+  const tell = (notice: T): void => {
+    for (const watcher of watchers) watcher.push(notice);
+  };
+  // Called again when the connection was lost and is back: what was told in between is lost, and those who watch have to begin anew.
+  const onListen = (): void => {
+    if (listening) {
+      log.warn('the change feed was interrupted; watchers begin anew', { channel, watchers: watchers.size });
+      for (const watcher of watchers) watcher.end();
+      watchers.clear();
+    }
+    listening = true;
+  };
+  const { unlisten } = await sql.listen(channel, (payload) => tell(read(payload)), onListen);
+
+  return {
+    async *watch(signal) {
+      const notices = pushable<T>();
+      const leave = (): void => notices.end();
+      signal.addEventListener('abort', leave, { once: true });
+      watchers.add(notices);
+      try {
+        yield standing;
+        yield* notices;
+      } finally {
+        watchers.delete(notices);
+        signal.removeEventListener('abort', leave);
+      }
+    },
+    tell,
+    async stop() {
+      for (const watcher of watchers) watcher.end();
+      await unlisten().catch(() => undefined); // the server may be gone already
+    },
+  };
+}

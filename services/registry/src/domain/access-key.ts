@@ -1,0 +1,66 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { AccessKey, AccessKey_Role, type CreateAccessKeyRequest } from '@evenfall/contracts/v1/access_key_service';
+import { msOfDuration } from '@evenfall/time';
+import { invalid, optionalDuration } from './fields.ts';
+import { checkNames } from './names.ts';
+
+/** Keys kept at most, revoked ones among them: every gateway holds all that are good. */
+export const MOST_KEYS = 10_000;
+/** As an id of a key stands in settings and receipts. */
+export const KEY_ID = /^[\w.-]{1,64}$/;
+const MOST_NAMESPACES = 100;
+const SECRET_BYTES = 32;
+const DAY_MS = 24 * 3_600_000;
+
+/** A new secret: 256 bits of chance, so that a digest of it says nothing that could be guessed at. */
+export function newSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+/** SHA-256. A slow hash would only slow down the doors: a secret of 256 random bits cannot be tried out. */
+export function digestOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** The key that is asked for. Refusals: INVALID_FIELD, INVALID_NAME. */
+export function newAccessKey(request: CreateAccessKeyRequest, nowMs: number): AccessKey {
+  const { description, role, namespaces, showPayloads, scf } = request;
+  if (request.id !== '' && !KEY_ID.test(request.id)) throw invalid('id', '1 to 64 letters, digits, ".", "_" and "-"');
+  if (description.length > 256 || description.includes('\0') || !description.isWellFormed())
+    throw invalid('description', 'at most 256 characters of Unicode, without NUL');
+  if (!Number.isInteger(role) || role <= AccessKey_Role.UNSPECIFIED || role > AccessKey_Role.VIEWER)
+    throw invalid('role', 'one of ADMIN, OPERATOR, DEPLOYER, INVOKER, VIEWER');
+  if (showPayloads && role !== AccessKey_Role.VIEWER)
+    throw invalid('show_payloads', 'for the role VIEWER only: of others the role says so');
+  const ttl = optionalDuration('time_to_live', request.timeToLive, 1_000, 3_650 * DAY_MS);
+  return {
+    ...AccessKey.create(),
+    id: request.id === '' ? `key-${randomBytes(8).toString('hex')}` : request.id,
+    description,
+    role,
+    namespaces: checkedNamespaces(namespaces),
+    showPayloads,
+    scf,
+    createTime: new Date(nowMs),
+    expireTime: ttl && new Date(nowMs + msOfDuration(ttl)),
+  };
+}
+
+function checkedNamespaces(namespaces: readonly string[]): string[] {
+  const all = [...new Set(namespaces)].sort();
+  if (all.length === 0 || all.length > MOST_NAMESPACES || (all.length > 1 && all.includes('*')))
+    throw invalid('namespaces', `1 to ${MOST_NAMESPACES} names of namespaces, or "*" alone for all`);
+  for (const namespace of all) if (namespace !== '*') checkNames(namespace);
+  return all;
+}
+
+/** When a key stops being good, or did; undefined for never. */
+export function goneTime({ expireTime, revokeTime }: AccessKey): Date | undefined {
+  const times = [expireTime, revokeTime].flatMap((time) => (time ? [time.getTime()] : []));
+  return times.length === 0 ? undefined : new Date(Math.min(...times));
+}
+
+export function isGood(key: AccessKey, nowMs: number): boolean {
+  const gone = goneTime(key);
+  return gone === undefined || gone.getTime() > nowMs;
+}
