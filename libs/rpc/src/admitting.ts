@@ -30,7 +30,7 @@ export type Admission = {
   readonly guard?: Guard | undefined;
   readonly authorize?: ((head: CallHead) => void) | undefined;
   /** How long the answer to a call that was turned away by `authorize` waits. */
-  readonly delayMs?: ((head: CallHead) => number) | undefined;
+  readonly delayMs?: ((head: CallHead, refusal: Refusal) => number) | undefined;
   readonly bounds?: ((path: string) => MessageBounds) | undefined;
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
   readonly connectionOf: (peer: string) => Connection | undefined;
@@ -115,9 +115,9 @@ function turnedAway(admission: Admission, path: string, call: Call, metadata: gr
     return false;
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const delayMs = admission.delayMs?.(headOf(undefined)) ?? 0;
+    const delayMs = admission.delayMs?.(headOf(undefined), error) ?? 0;
     // Who asks again before the answer does not wait for it.
-    if (connection?.isHeld) connection.socket.destroy();
+    if (connection?.isHeld && error.status === 'UNAUTHENTICATED') connection.socket.destroy();
     else if (delayMs === 0) say(error);
     else hold(connection, delayMs, () => say(error));
     return true;

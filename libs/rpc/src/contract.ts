@@ -18,6 +18,8 @@ type ResponseOf<M> = M extends { responseDeserialize: (bytes: Buffer) => infer R
 export type CallContext = {
   /** Aborted when the caller went away or its deadline passed. */
   readonly signal: AbortSignal;
+  /** Where the call comes from, without its port; undefined in the same process. */
+  readonly address?: string;
   /** A header the caller sent; undefined if it did not. */
   header(name: string): string | undefined;
 };

@@ -27,7 +27,7 @@ export type GrpcServerOptions = {
   /** Asked before every call but health checks, by its head; throws a refusal to turn it away. No message is read before. */
   readonly authorize?: (head: CallHead) => void;
   /** How many milliseconds the answer to a call waits that was turned away by `authorize`. */
-  readonly delayMs?: (head: CallHead) => number;
+  readonly delayMs?: (head: CallHead, refusal: Refusal) => number;
   /** Asks every caller for a certificate. Without, connections are plain. */
   readonly tls?: PeerTls;
   /** Of a door for strangers: what its connections, calls and messages are bounded by. Without, as between services. */
@@ -152,7 +152,7 @@ function passed<T>(message: T): T {
 
 type AnyHandler = (request: unknown, context: CallContext) => unknown;
 type Kind = { readonly requestStream: boolean; readonly responseStream: boolean };
-type ServerCall = { readonly metadata: grpc.Metadata; on(event: 'cancelled', listener: () => void): unknown };
+type ServerCall = { readonly metadata: grpc.Metadata; getPeer(): string; on(event: 'cancelled', listener: () => void): unknown };
 
 function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcServerOptions): grpc.UntypedHandleCall {
   const open = (call: ServerCall): { context: CallContext; end: () => void } => {
@@ -160,6 +160,7 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     call.on('cancelled', () => controller.abort(OVER));
     const context: CallContext = {
       signal: controller.signal,
+      address: addressOf(call.getPeer()),
       header: (name) => {
         const value = call.metadata.get(name)[0];
         return typeof value === 'string' ? value : undefined;
@@ -204,6 +205,11 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
       })
       .finally(end);
   }) as grpc.UntypedHandleCall;
+}
+
+/** The address of a peer, without its port. */
+function addressOf(peer: string): string {
+  return peer.slice(0, peer.lastIndexOf(':'));
 }
 
 function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>): AsyncIterable<unknown> {

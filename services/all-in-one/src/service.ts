@@ -4,6 +4,7 @@ import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/eve
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { EventLog } from '@evenfall/event-log';
 import { type EventStore, startEventStore } from '@evenfall/event-store/service';
@@ -54,6 +55,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   let keptKey: KeptKey | undefined;
   const clients = {
     functions: () => inProcessClient(FunctionServiceService, registry.functions, unexpected),
+    accessKeys: () => inProcessClient(AccessKeyServiceService, registry.accessKeys, unexpected),
     registry: () => inProcessClient(RegistryServiceService, registry.registry, unexpected),
     eventStore: () => inProcessClient(EventStoreServiceService, eventStore.api, unexpected),
     scheduler: () => inProcessClient(SchedulerServiceService, scheduler.api, unexpected),
@@ -204,6 +206,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
         const gateway = await startGateway(
           {
             functions: clients.functions(),
+            accessKeys: clients.accessKeys(),
             registry: clients.registry(),
             queues: [clients.queue()],
             scheduler: clients.scheduler(),

@@ -2,6 +2,7 @@ import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/eve
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { hostAndPort, runService } from '@evenfall/service-main';
 import { readConfig } from './config.ts';
@@ -18,6 +19,7 @@ await runService({
     const queues = (await peers('queue', config.queueAddresses)).map((queue) => queue.client(QueueServiceService));
     const ports = {
       functions: registry.client(FunctionServiceService),
+      accessKeys: registry.client(AccessKeyServiceService),
       registry: registry.client(RegistryServiceService),
       queues,
       scheduler: scheduler.client(SchedulerServiceService),

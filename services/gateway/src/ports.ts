@@ -2,6 +2,8 @@ import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v
 import type { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { Access } from '@evenfall/access';
+import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
@@ -12,12 +14,34 @@ import type { Clock } from '@evenfall/time';
 /** Whom the gateway calls. It stores nothing itself. */
 export type GatewayPorts = {
   readonly functions: ClientOf<typeof FunctionServiceService>;
+  readonly accessKeys: ClientOf<typeof AccessKeyServiceService>;
   readonly registry: ClientOf<typeof RegistryServiceService>;
   /** One client for each replica. */
   readonly queues: readonly ClientOf<typeof QueueServiceService>[];
   readonly scheduler: ClientOf<typeof SchedulerServiceService>;
   readonly eventStore: ClientOf<typeof EventStoreServiceService>;
   readonly log: Log;
+};
+
+/** A secret of a key, and until when it is good. */
+export type HeldSecret = {
+  readonly sha256: Buffer;
+  /** The secret itself, of a key that can sign requests of SCF. */
+  readonly scf: string | undefined;
+  /** Infinity for as long as the key. */
+  readonly untilMs: number;
+};
+
+/** An access key as the doors hold it. */
+export type HeldKey = { readonly access: Access; readonly untilMs: number; readonly secrets: readonly HeldSecret[] };
+
+/** The keys of the settings, and those of the registry. */
+export type KeyRing = {
+  find(id: string): HeldKey | undefined;
+  /** Whether it is one of the settings: those are not the registry's to make or to end. */
+  isOwn(id: string): boolean;
+  /** Whether all keys are known that there are. */
+  readonly standing: boolean;
 };
 
 /** What qualifiers name, remembered for as long as the registry would tell of a change. */
@@ -61,6 +85,7 @@ export type Queue = Pick<ClientOf<typeof QueueServiceService>, 'acceptEvents' | 
 export type Gateway = Omit<GatewayPorts, 'queues'> & {
   readonly queue: Queue;
   readonly cache: FunctionCache;
+  readonly keys: KeyRing;
   readonly clock: Clock;
   readonly limits: PayloadLimits;
   readonly bodies: LargeBodies;
@@ -70,6 +95,8 @@ export type Gateway = Omit<GatewayPorts, 'queues'> & {
 export type Caller = {
   /** The access key's id, or "anonymous". */
   readonly requester: string;
+  /** What the key may do. */
+  readonly access: Access;
   /** Aborted when the caller goes away. */
   readonly signal: AbortSignal;
   /** W3C trace context the caller sent; empty without one. */

@@ -1,19 +1,24 @@
 import { readFileSync } from 'node:fs';
-import type { Refusal } from '@evenfall/errors';
+import { checkAccess } from '@evenfall/access';
+import { refuse, type Refusal } from '@evenfall/errors';
 import { createGuard } from '@evenfall/request-guard';
 import { startGrpcServer } from '@evenfall/rpc';
 import { observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import { largeBodies } from './adapters/bodies.ts';
 import { createFunctionCache } from './adapters/function-cache.ts';
+import { createKeyCache } from './adapters/key-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
-import { authenticator } from './api/access.ts';
+import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
+import { ruleOfPath } from './api/grpc/rights.ts';
 import { publicServices } from './api/grpc/services.ts';
 import { addressesOf, alsoListen } from './api/rest/arrivals.ts';
 import { createRestServer } from './api/rest/server.ts';
 import { createStrangers, type StrangersCount } from './api/strangers.ts';
+import { scopedGateways } from './flows/scoped-gateway.ts';
 import { createHealthWatch } from './loops/watch-health.ts';
+import { createAuditTrail } from './loops/write-audit.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
 import type { Gateway, GatewayPorts } from './ports.ts';
 
@@ -54,33 +59,44 @@ export async function startGateway(
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
+  const keys = createKeyCache(ports, settings.accessKeys);
   const gateway: Gateway = {
     ...ports,
+    keys,
     queue,
     cache,
     clock: systemClock,
     bodies,
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
-  const authenticate = authenticator(settings.accessKeys, settings.isOpen);
+  const authenticate = authenticator(keys, settings.isOpen, systemClock.now);
+  const scoped = scopedGateways(gateway);
+  const audit = createAuditTrail(ports, systemClock.now);
+  const signerOf = (id: string) => {
+    const signer = signerNamed(keys, id, systemClock.now());
+    if (!signer && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
+    return signer;
+  };
   const guard = createGuard(settings.allowedHosts);
   const counts = countDoors();
   const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
-  const watching = Promise.all([cache.run(stopping.signal), queue.run(stopping.signal), health.run(stopping.signal)]);
+  const watching = Promise.all([cache, queue, health, keys, audit].map((part) => part.run(stopping.signal)));
   const rest = await createRestServer(gateway, {
     guard,
     authenticate,
+    scoped,
+    audit,
     strangers,
-    scf: { accessKeys: settings.accessKeys, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
-    waitsFor: () => [...new Set([...(cache.standing ? [] : ["the registry's watch"]), ...away()])],
+    scf: { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
+    waitsFor: () => [...new Set([...(cache.standing && keys.standing ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
     notes: () => (settings.isOpen ? [OPEN_NOTE, ...health.notes()] : health.notes()),
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });
   try {
-    const services = publicServices(gateway, authenticate);
+    const services = publicServices(scoped, { accessOf: (context) => authenticate(context.header('authorization')), audit });
     const grpc = await startGrpcServer({
       host: settings.host,
       port: settings.grpcPort,
@@ -93,16 +109,21 @@ export async function startGateway(
           'evenfall.v1.InvocationService',
           'evenfall.v1.LogService',
           'evenfall.v1.OperatorService',
+          'evenfall.v1.AccessKeyService',
+          'evenfall.v1.AuditService',
           'grpc.health.v1.Health',
         ],
       },
       guard,
       authorize(head) {
         counts.grpc.request();
-        authenticate(head.header('authorization'));
+        const access = authenticate(head.header('authorization'));
+        const rule = ruleOfPath(head.path);
+        if (rule) checkAccess(access, rule.action); // in which namespace, its messages say
       },
-      // Who sends no key guesses none.
-      delayMs: (head) => (head.header('authorization') === undefined ? 0 : strangers.failed(head.address, 'grpc')),
+      // Who sends no key guesses none, nor does who has one.
+      delayMs: (head, refusal) =>
+        refusal.status !== 'UNAUTHENTICATED' || head.header('authorization') === undefined ? 0 : strangers.failed(head.address, 'grpc'),
       limits: {
         connections: { admit: strangers.connections.admit, strangerMs: STRANGER_MS },
         maxStreams: MAX_STREAMS,
@@ -124,9 +145,10 @@ export async function startGateway(
     return {
       httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
       grpcPort: grpc.port,
-      isWatching: () => cache.standing,
+      isWatching: () => cache.standing && keys.standing,
       async stop() {
         await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
+        await audit.flush().catch((error: unknown) => ports.log.error('audit records are lost', error));
         stopping.abort();
         await Promise.all([watching, bodies.close()]);
       },

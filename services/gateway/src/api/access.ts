@@ -1,35 +1,50 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { type Access, ADMIN_OF_ALL } from '@evenfall/access';
 import { refuse } from '@evenfall/errors';
+import type { HeldSecret, KeyRing } from '../ports.ts';
 
-/** One access key. */
+/** One access key of the settings. */
 export type AccessKey = { readonly id: string; readonly secret: string };
 
 /** Who a call without a key comes from, where the doors are open. */
 export const ANONYMOUS = 'anonymous';
+/** What such a call may do. */
+export const ANYBODY: Access = { id: ANONYMOUS, ...ADMIN_OF_ALL };
 
-/** Says who calls, from an Authorization header; throws UNAUTHENTICATED. */
-export type Authenticate = (authorization: string | undefined) => string;
+/** Says who calls, from an Authorization header; throws UNAUTHENTICATED, or SERVICE_UNAVAILABLE where it cannot be known now. */
+export type Authenticate = (authorization: string | undefined) => Access;
 
 /**
- * Makes the check of the doors. Every key is compared, by digest and in constant time, so that neither the length nor the beginning of a
- * secret can be measured. Open doors let everybody in.
+ * Makes the check of the doors. Secrets are compared by digest and in constant time, and one is compared whether the id is known or not, so that neither
+ * the beginning of a secret nor an id can be measured. Open doors let everybody in.
  */
-export function authenticator(keys: readonly AccessKey[], isOpen: boolean): Authenticate {
-  if (isOpen) return () => ANONYMOUS;
-  const known = keys.map((key) => ({ id: key.id, digest: digestOf(`${key.id}:${key.secret}`) }));
+export function authenticator(keys: KeyRing, isOpen: boolean, nowMs: () => number): Authenticate {
+  if (isOpen) return () => ANYBODY;
+  const nobody: readonly HeldSecret[] = [{ sha256: randomBytes(32), scf: undefined, untilMs: Infinity }];
   return (authorization) => {
     if (authorization === undefined || authorization === '')
       throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
-    const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-    if (token === undefined) throw refuse('UNAUTHENTICATED', { detail: 'the Authorization header is not of the form "Bearer id:secret"' });
-    const digest = digestOf(token);
-    let found: string | undefined;
-    for (const key of known) if (timingSafeEqual(key.digest, digest)) found = key.id;
-    if (found === undefined) throw refuse('UNAUTHENTICATED', { detail: 'the access key is not known' });
-    return found;
+    const [, id, secret = ''] = /^bearer +([^\s:]+):(\S+) *$/i.exec(authorization) ?? [];
+    if (id === undefined) throw refuse('UNAUTHENTICATED', { detail: 'the Authorization header is not of the form "Bearer id:secret"' });
+    const held = keys.find(id);
+    const digest = createHash('sha256').update(secret).digest();
+    const now = nowMs();
+    let isRight = false;
+    for (const one of held?.secrets ?? nobody) if (timingSafeEqual(one.sha256, digest) && one.untilMs > now) isRight = true;
+    if (!held && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
+    if (!held || !isRight) throw refuse('UNAUTHENTICATED', { detail: 'the access key is not known' });
+    if (held.untilMs <= now) throw refuse('UNAUTHENTICATED', { detail: 'the access key has expired' });
+    return held.access;
   };
 }
 
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+/** A key that signs: its secrets, of which there are two while one takes the place of the other. */
+export type Signer = { readonly access: Access; readonly secrets: readonly string[] };
+
+/** The key that a signature names; undefined if there is none that can sign now. */
+export function signerNamed(keys: KeyRing, id: string, nowMs: number): Signer | undefined {
+  const held = keys.find(id);
+  if (!held || held.untilMs <= nowMs) return undefined;
+  const secrets = held.secrets.flatMap(({ scf, untilMs }) => (scf !== undefined && untilMs > nowMs ? [scf] : []));
+  return secrets.length === 0 ? undefined : { access: held.access, secrets };
 }

@@ -1,3 +1,4 @@
+import { ADMIN_OF_ALL } from '@evenfall/access';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -11,7 +12,7 @@ import { batchCreateEvents } from './batch-create-events.ts';
 import { createEvent } from './create-event.ts';
 import { streamCreateEvents } from './stream-create-events.ts';
 
-const CALLER: Caller = { requester: 'ann', signal: new AbortController().signal, traceparent: '' };
+const CALLER: Caller = { requester: 'ann', access: { id: 'ann', ...ADMIN_OF_ALL }, signal: new AbortController().signal, traceparent: '' };
 const NAMED = { namespace: 'default', function: 'killer', qualifier: '' };
 const FIRST = { payload: Buffer.from('"first"'), idempotencyKey: 'k', delay: undefined };
 
@@ -30,6 +31,7 @@ function start(uid = 'one'): { world: World; gateway: Gateway; rename(uid: strin
     ...world.ports,
     log: silentLog,
     queue: createQueueRouter(world.ports),
+    keys: { find: () => undefined, isOwn: () => false, standing: true },
     cache: { resolve, forget: () => undefined, standing: true },
     clock: fakeClock(),
     bodies: { batch: notHere, extract: notHere, check: notHere },

@@ -1,12 +1,19 @@
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { type NewEvent, QueueServiceService, type TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
-import { RegistryServiceService, type WatchFunctionsResponse } from '@evenfall/contracts/registry/v1/registry_service';
+import {
+  type KeptAccessKey,
+  RegistryServiceService,
+  type WatchAccessKeysResponse,
+  type WatchFunctionsResponse,
+} from '@evenfall/contracts/registry/v1/registry_service';
 import {
   type DrainAgentRequest,
   type InvokeRequest,
   InvokeResponse,
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { AccessKey, AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
+import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -33,6 +40,10 @@ export type World = {
   readonly codes: Buffer[];
   readonly watches: { readonly after: number; readonly out: Pushable<WatchEventResponse> }[];
   readonly functionWatches: Pushable<WatchFunctionsResponse>[];
+  readonly keyWatches: Pushable<WatchAccessKeysResponse>[];
+  /** Keys of the registry, by id. */
+  readonly keys: Map<string, KeptAccessKey>;
+  readonly audit: AuditRecord[];
   /** What the queue says of itself. */
   readonly faults: string[];
   resolveCount: number;
@@ -71,6 +82,11 @@ export function fakeWorld(): World {
     if (!found) throw refuse('EVENT_NOT_FOUND', { event_id: id });
     return found;
   };
+  const keyNamed = (id: string): AccessKey => {
+    const found = world.keys.get(id)?.accessKey;
+    if (!found) throw refuse('ACCESS_KEY_NOT_FOUND', { key_id: id });
+    return found;
+  };
   const notHere = (): never => {
     throw refuse('UNIMPLEMENTED', { detail: 'a fake' });
   };
@@ -88,6 +104,9 @@ export function fakeWorld(): World {
     codes: [],
     watches: [],
     functionWatches: [],
+    keyWatches: [],
+    keys: new Map(),
+    audit: [],
     faults: [],
     resolveCount: 0,
     provisioned: 2,
@@ -149,7 +168,34 @@ export function fakeWorld(): World {
         deleteProvisionedConcurrency: async () => ({}),
         listFunctionVersions: async ({ namespace, name }) => ({ functions: [find(namespace, name)], nextPageToken: '' }),
       }),
+      accessKeys: inProcessClient(AccessKeyServiceService, {
+        createAccessKey: async ({ id, role, namespaces, showPayloads, scf, description }) => ({
+          accessKey: { ...AccessKey.create(), id: id || 'made', role, namespaces, showPayloads, scf, description, createTime: new Date(0) },
+          secret: 'a-new-secret',
+        }),
+        getAccessKey: async ({ id }) => ({ accessKey: keyNamed(id) }),
+        listAccessKeys: async () => ({
+          accessKeys: [...world.keys.values()].flatMap(({ accessKey }) => accessKey ?? []),
+          nextPageToken: '',
+        }),
+        rotateAccessKey: async ({ id }) => ({ accessKey: keyNamed(id), secret: 'another-secret' }),
+        revokeAccessKey: async ({ id }) => ({ accessKey: { ...keyNamed(id), revokeTime: new Date(0) } }),
+      }),
       registry: inProcessClient(RegistryServiceService, {
+        watchAccessKeys: () => {
+          const watch = pushable<WatchAccessKeysResponse>();
+          watch.push({ keys: [...world.keys.values()], isWhole: true });
+          world.keyWatches.push(watch);
+          return watch;
+        },
+        recordAudit: async ({ records }) => {
+          world.audit.push(...records);
+          return {};
+        },
+        listAudit: async (request) => {
+          world.lists.push(request);
+          return { auditRecords: [...world.audit], nextPageToken: '' };
+        },
         resolveFunction: async ({ namespace, name, qualifier }) => {
           world.resolveCount++;
           const fn = find(namespace, name);

@@ -1,12 +1,13 @@
 import type { CallContext } from '@evenfall/rpc';
 import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller } from '../../ports.ts';
-import type { Authenticate } from '../access.ts';
+import type { Access } from '@evenfall/access';
 
-/** Who calls. The key was checked before the handler was reached; here it is read once more for its id. */
-export function callerOf(context: CallContext, authenticate: Authenticate): Caller {
+/** Who calls. */
+export function callerOf(context: CallContext, access: Access): Caller {
   return {
-    requester: authenticate(context.header('authorization')),
+    requester: access.id,
+    access,
     signal: context.signal,
     traceparent: traceparentOf(context.header('traceparent')),
   };

@@ -1,9 +1,12 @@
+import type { Access } from '@evenfall/access';
+import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
+import { AuditServiceService } from '@evenfall/contracts/v1/audit_service';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { InvocationServiceService } from '@evenfall/contracts/v1/invocation_service';
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
-import { bind, type BoundService, type CallContext } from '@evenfall/rpc';
+import type { BoundService, CallContext, Implementation } from '@evenfall/rpc';
 import { batchCreateEvents } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
 import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
@@ -13,48 +16,105 @@ import { countEvents, listEvents } from '../../flows/list-events.ts';
 import { listPutAside } from '../../flows/list-put-aside.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { functionFlows } from '../../flows/manage-functions.ts';
+import { auditFlows, keyFlows } from '../../flows/manage-keys.ts';
 import { purge } from '../../flows/purge.ts';
 import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
 import { streamCreateEvents } from '../../flows/stream-create-events.ts';
 import { terminateEvent } from '../../flows/terminate-event.ts';
 import { watchEvent } from '../../flows/watch-event.ts';
 import type { Gateway } from '../../ports.ts';
-import type { Authenticate } from '../access.ts';
 import { callerOf } from './caller.ts';
+import { bindGuarded, type Rights } from './rights.ts';
 
-/** The public gRPC door: every method is a flow. */
-export function publicServices(gateway: Gateway, authenticate: Authenticate): BoundService[] {
-  const caller = (context: CallContext) => callerOf(context, authenticate);
+/** The public gRPC door: every method is a flow, behind the right it takes, on the gateway as its caller's key sees it. */
+export function publicServices(scoped: (access: Access) => Gateway, rights: Rights): BoundService[] {
+  const caller = (context: CallContext) => callerOf(context, rights.accessOf(context));
+  const gateway = (context: CallContext) => scoped(rights.accessOf(context));
+  const keys = (context: CallContext) => keyFlows(gateway(context), rights.accessOf(context));
   return [
-    bind(FunctionServiceService, functionFlows(gateway)),
-    bind(EventServiceService, {
-      createEvent: (request, context) => createEvent(gateway, caller(context), request),
-      batchCreateEvents: (request, context) => batchCreateEvents(gateway, caller(context), request),
-      streamCreateEvents: (requests, context) => streamCreateEvents(gateway, caller(context), requests),
-      getEvent: async (request) => ({ event: await getEvent(gateway, request.id) }),
-      listEvents: (request) => listEvents(gateway, request),
-      countEvents: (request) => countEvents(gateway, request),
-      watchEvent: (request, context) => watchEvent(gateway, caller(context), request),
-      terminateEvent: (request, context) => terminateEvent(gateway, caller(context), request),
-      listDeadLetters: (request) => listDeadLetters(gateway, request),
-      getDeadLetter: async (request) => ({ deadLetter: await getDeadLetter(gateway, request.id) }),
-      redriveDeadLetter: (request, context) => redriveDeadLetter(gateway, caller(context), request),
-      purgeDeadLetter: (request) => purgeDeadLetter(gateway, request),
-    }),
-    bind(InvocationServiceService, {
-      invokeFunction: (request, context) => invokeFunctionWithin(gateway, caller(context), request),
-      streamInvokeFunction: (request, context) => streamInvokeFunction(gateway, caller(context), request),
-    }),
-    bind(LogServiceService, {
-      listLogLines: (request) => listLogLines(gateway, request),
-      tailLogLines: (request, context) => tailLogLines(gateway, caller(context), request),
-    }),
-    bind(OperatorServiceService, {
-      listAgents: (request) => listAgents(gateway, request),
-      listInstances: (request) => listInstances(gateway, request),
-      drainAgent: (request) => drainAgent(gateway, request),
-      purge: (request) => purge(gateway, request),
-      listPutAsideRecords: (request) => listPutAside(gateway, request),
-    }),
+    bindGuarded(FunctionServiceService, functionMethods(gateway), rights),
+    bindGuarded(
+      EventServiceService,
+      {
+        createEvent: (request, context) => createEvent(gateway(context), caller(context), request),
+        batchCreateEvents: (request, context) => batchCreateEvents(gateway(context), caller(context), request),
+        streamCreateEvents: (requests, context) => streamCreateEvents(gateway(context), caller(context), requests),
+        getEvent: async (request, context) => ({ event: await getEvent(gateway(context), request.id) }),
+        listEvents: (request, context) => listEvents(gateway(context), request),
+        countEvents: (request, context) => countEvents(gateway(context), request),
+        watchEvent: (request, context) => watchEvent(gateway(context), caller(context), request),
+        terminateEvent: (request, context) => terminateEvent(gateway(context), caller(context), request),
+        listDeadLetters: (request, context) => listDeadLetters(gateway(context), request),
+        getDeadLetter: async (request, context) => ({ deadLetter: await getDeadLetter(gateway(context), request.id) }),
+        redriveDeadLetter: (request, context) => redriveDeadLetter(gateway(context), caller(context), request),
+        purgeDeadLetter: (request, context) => purgeDeadLetter(gateway(context), request),
+      },
+      rights,
+    ),
+    bindGuarded(
+      InvocationServiceService,
+      {
+        invokeFunction: (request, context) => invokeFunctionWithin(gateway(context), caller(context), request),
+        streamInvokeFunction: (request, context) => streamInvokeFunction(gateway(context), caller(context), request),
+      },
+      rights,
+    ),
+    bindGuarded(
+      LogServiceService,
+      {
+        listLogLines: (request, context) => listLogLines(gateway(context), request),
+        tailLogLines: (request, context) => tailLogLines(gateway(context), caller(context), request),
+      },
+      rights,
+    ),
+    bindGuarded(
+      OperatorServiceService,
+      {
+        listAgents: (request, context) => listAgents(gateway(context), request),
+        listInstances: (request, context) => listInstances(gateway(context), request),
+        drainAgent: (request, context) => drainAgent(gateway(context), request),
+        purge: (request, context) => purge(gateway(context), request),
+        listPutAsideRecords: (request, context) => listPutAside(gateway(context), request),
+      },
+      rights,
+    ),
+    bindGuarded(
+      AccessKeyServiceService,
+      {
+        createAccessKey: (request, context) => keys(context).createAccessKey(request),
+        getAccessKey: (request, context) => keys(context).getAccessKey(request),
+        listAccessKeys: (request, context) => keys(context).listAccessKeys(request),
+        rotateAccessKey: (request, context) => keys(context).rotateAccessKey(request),
+        revokeAccessKey: (request, context) => keys(context).revokeAccessKey(request),
+      },
+      rights,
+    ),
+    bindGuarded(
+      AuditServiceService,
+      { listAuditRecords: (request, context) => auditFlows(gateway(context), rights.accessOf(context)).listAuditRecords(request) },
+      rights,
+    ),
   ];
+}
+
+type Functions = Implementation<typeof FunctionServiceService>;
+
+function functionMethods(gateway: (context: CallContext) => Gateway): Functions {
+  const flows = (context: CallContext) => functionFlows(gateway(context));
+  return {
+    createFunction: (request, context) => flows(context).createFunction(request),
+    getFunction: (request, context) => flows(context).getFunction(request),
+    listFunctions: (request, context) => flows(context).listFunctions(request),
+    updateFunction: (request, context) => flows(context).updateFunction(request),
+    updateFunctionCode: (request, context) => flows(context).updateFunctionCode(request),
+    deleteFunction: (request, context) => flows(context).deleteFunction(request),
+    publishFunctionVersion: (request, context) => flows(context).publishFunctionVersion(request),
+    listFunctionVersions: (request, context) => flows(context).listFunctionVersions(request),
+    putReservedConcurrency: (request, context) => flows(context).putReservedConcurrency(request),
+    getReservedConcurrency: (request, context) => flows(context).getReservedConcurrency(request),
+    deleteReservedConcurrency: (request, context) => flows(context).deleteReservedConcurrency(request),
+    putProvisionedConcurrency: (request, context) => flows(context).putProvisionedConcurrency(request),
+    getProvisionedConcurrency: (request, context) => flows(context).getProvisionedConcurrency(request),
+    deleteProvisionedConcurrency: (request, context) => flows(context).deleteProvisionedConcurrency(request),
+  };
 }

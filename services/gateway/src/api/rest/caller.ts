@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller } from '../../ports.ts';
 import { ANONYMOUS } from '../access.ts';
+import { accessOf } from './rights.ts';
 
 /**
  * Who calls. Its signal is made when first asked for: most requests never look at it. It is aborted when the caller goes away, and for a
@@ -11,7 +12,10 @@ export function callerOf(request: FastifyRequest, reply: FastifyReply, closing?:
   const header = request.headers['traceparent'];
   let signal: AbortSignal | undefined;
   return {
-    requester: request.requester === '' ? ANONYMOUS : request.requester,
+    requester: request.access?.id ?? ANONYMOUS,
+    get access() {
+      return accessOf(request);
+    },
     traceparent: traceparentOf(typeof header === 'string' ? header : undefined),
     get signal() {
       return (signal ??= signalOf(reply, closing));

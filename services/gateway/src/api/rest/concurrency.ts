@@ -5,7 +5,6 @@ import {
 } from '@evenfall/contracts/v1/function_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import { nameOf } from './enum-names.ts';
 import { FunctionPath, ref, VersionNumber } from './schemas.ts';
 
@@ -26,7 +25,7 @@ const Versions = Type.Object({ versions: Type.Array(ref('ProvisionedConcurrency'
 type Path = { Params: Static<typeof FunctionPath> };
 
 /** What is reserved and provisioned. */
-export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): void {
+export function concurrencyRoutes(app: FastifyInstance): void {
   const named = ({ namespace, function: name }: Path['Params']) => ({ namespace, name });
 
   app.put<Path & { Body: Static<typeof Reserved> }>(
@@ -41,8 +40,8 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
         response: { 200: ref('ReservedConcurrency') },
       },
     },
-    async ({ params, body }) => {
-      const answer = await flows.putReservedConcurrency({ ...named(params), memoryMb: body.memory_mb });
+    async (request) => {
+      const answer = await request.functions.putReservedConcurrency({ ...named(request.params), memoryMb: request.body.memory_mb });
       return answer.reservedConcurrency && reservedJson(answer.reservedConcurrency);
     },
   );
@@ -58,8 +57,8 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
         response: { 200: ref('ReservedConcurrency') },
       },
     },
-    async ({ params }) => {
-      const { reservedConcurrency } = await flows.getReservedConcurrency(named(params));
+    async (request) => {
+      const { reservedConcurrency } = await request.functions.getReservedConcurrency(named(request.params));
       return reservedConcurrency && reservedJson(reservedConcurrency);
     },
   );
@@ -75,8 +74,8 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
         response: { 204: Type.Null() },
       },
     },
-    async ({ params }, reply) => {
-      await flows.deleteReservedConcurrency(named(params));
+    async (request, reply) => {
+      await request.functions.deleteReservedConcurrency(named(request.params));
       return reply.code(204).send();
     },
   );
@@ -94,8 +93,12 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
         response: { 200: ref('ProvisionedConcurrency') },
       },
     },
-    async ({ params, query, body }) => {
-      const answer = await flows.putProvisionedConcurrency({ ...named(params), qualifier: query.qualifier, instances: body.instances });
+    async (request) => {
+      const answer = await request.functions.putProvisionedConcurrency({
+        ...named(request.params),
+        qualifier: request.query.qualifier,
+        instances: request.body.instances,
+      });
       return answer.provisionedConcurrency && provisionedJson(answer.provisionedConcurrency);
     },
   );
@@ -112,8 +115,11 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
         response: { 200: Versions },
       },
     },
-    async ({ params, query }) => {
-      const { versions, unallocatedMb } = await flows.getProvisionedConcurrency({ ...named(params), qualifier: query.qualifier ?? '' });
+    async (request) => {
+      const { versions, unallocatedMb } = await request.functions.getProvisionedConcurrency({
+        ...named(request.params),
+        qualifier: request.query.qualifier ?? '',
+      });
       return { versions: versions.map(provisionedJson), unallocated_mb: unallocatedMb };
     },
   );
@@ -130,8 +136,8 @@ export function concurrencyRoutes(app: FastifyInstance, flows: FunctionFlows): v
         response: { 204: Type.Null() },
       },
     },
-    async ({ params, query }, reply) => {
-      await flows.deleteProvisionedConcurrency({ ...named(params), qualifier: query.qualifier });
+    async (request, reply) => {
+      await request.functions.deleteProvisionedConcurrency({ ...named(request.params), qualifier: request.query.qualifier });
       return reply.code(204).send();
     },
   );

@@ -3,7 +3,6 @@ import { jsonOrString } from '@evenfall/json-text';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
-import type { Gateway } from '../../ports.ts';
 import { callerOf } from './caller.ts';
 import { eventText } from './event-json.ts';
 import { EventPath, FunctionPath, PageQuery, pageOf, ref } from './schemas.ts';
@@ -15,7 +14,7 @@ const Paging = Type.Object(PageQuery, { additionalProperties: false });
 
 type IdPath = { Params: Static<typeof EventPath> };
 
-export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
+export function deadLetterRoutes(app: FastifyInstance): void {
   app.get<{ Params: Static<typeof FunctionPath>; Querystring: Static<typeof Paging> }>(
     '/v1/namespaces/:namespace/functions/:function/dead-letters',
     {
@@ -31,7 +30,7 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
     async (request, reply) => {
       const { namespace, function: name } = request.params;
       const { page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
-      const page = await listDeadLetters(gateway, { namespace, function: name, pageSize, pageToken });
+      const page = await listDeadLetters(request.gateway, { namespace, function: name, pageSize, pageToken });
       const text = `{"dead_letters":[${page.deadLetters.map(deadLetterText).join(',')}],"next_page_token":${JSON.stringify(page.nextPageToken)}}`;
       return reply.header('content-type', JSON_TYPE).send(text);
     },
@@ -48,7 +47,7 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
       },
     },
     async (request, reply) =>
-      reply.header('content-type', JSON_TYPE).send(deadLetterText(await getDeadLetter(gateway, request.params.event_id))),
+      reply.header('content-type', JSON_TYPE).send(deadLetterText(await getDeadLetter(request.gateway, request.params.event_id))),
   );
   app.post<IdPath>(
     `${DEAD_LETTER}::redrive`,
@@ -62,7 +61,8 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
       },
     },
     async (request, reply) => {
-      const { event } = await redriveDeadLetter(gateway, callerOf(request, reply), { id: request.params.event_id });
+      const { event } = await redriveDeadLetter(request.gateway, callerOf(request, reply), { id: request.params.event_id });
+      request.auditedNamespace = event?.namespace ?? '';
       reply.code(202).header('content-type', JSON_TYPE);
       return event ? reply.header('location', `/v1/events/${event.id}`).send(eventText(event)) : reply.send('null');
     },
@@ -79,7 +79,7 @@ export function deadLetterRoutes(app: FastifyInstance, gateway: Gateway): void {
       },
     },
     async (request, reply) => {
-      await purgeDeadLetter(gateway, { id: request.params.event_id });
+      await purgeDeadLetter(request.gateway, { id: request.params.event_id });
       return reply.code(204).send();
     },
   );

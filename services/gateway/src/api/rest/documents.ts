@@ -1,3 +1,5 @@
+import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
+import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
 import { ProvisionedConcurrency_State } from '@evenfall/contracts/v1/function_service';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
@@ -20,6 +22,20 @@ import { ByCause, Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from 
 const Moment = Type.String({ format: 'date-time' });
 const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()]);
 const named = (id: string, schema: TSchema): TSchema => ({ ...schema, $id: id });
+
+const KeySchema = Type.Object({
+  id: Type.String(),
+  description: Type.String(),
+  role: enumOf(AccessKey_Role),
+  namespaces: Type.Array(Type.String()),
+  show_payloads: Type.Boolean(),
+  scf: Type.Boolean(),
+  create_time: Moment,
+  expire_time: orNull(Moment),
+  rotate_time: orNull(Moment),
+  previous_secret_expire_time: orNull(Moment),
+  revoke_time: orNull(Moment),
+});
 
 /** What responses look like, for the document: they are written by hand and not checked against it at run time. */
 export const DOCUMENTS: readonly TSchema[] = [
@@ -273,6 +289,26 @@ export const DOCUMENTS: readonly TSchema[] = [
       abilities: Type.Array(Type.Object({ name: Type.String(), available: Type.Boolean(), detail: Type.String() }), {
         description: 'What its host can do to keep functions apart and in bounds.',
       }),
+    }),
+  ),
+  named('AccessKey', KeySchema),
+  named(
+    'NewAccessKey',
+    Type.Object({ access_key: ref('AccessKey'), secret: Type.String({ description: 'Callers send `Authorization: Bearer id:secret`.' }) }),
+  ),
+  named(
+    'AuditRecord',
+    Type.Object({
+      id: Type.String(),
+      time: Moment,
+      key_id: Type.String(),
+      address: Type.String({ description: 'Where the request came from.' }),
+      door: enumOf(AuditRecord_Door),
+      action: Type.String({ description: 'The right it took.' }),
+      operation: Type.String({ description: 'What was asked for, by its name at that door.' }),
+      namespace: orNull(Type.String()),
+      subject: orNull(Type.String({ description: 'The function, event, agent or key.' })),
+      outcome: Type.String({ description: '`OK`, or the reason of the refusal.' }),
     }),
   ),
   named(

@@ -104,7 +104,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
     },
     async (request, reply) => {
       const { query } = request;
-      const page = await listEvents(gateway, {
+      const page = await listEvents(request.gateway, {
         namespace: request.params.namespace,
         function: request.params.function,
         states: (query.state ?? []).map((state) => valueOf(Event_State, state)),
@@ -127,7 +127,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
     },
   );
 
-  const count = async (namespace: string, fn: string) => {
+  const count = async (gateway: Gateway, namespace: string, fn: string) => {
     const { counts } = await countEvents(gateway, { namespace, function: fn });
     return { counts: counts.map((one) => ({ ...one, state: nameOf(Event_State, one.state), count: Number(one.count) })) };
   };
@@ -142,7 +142,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         response: { 200: Counts },
       },
     },
-    (request) => count(request.params.namespace, request.params.function),
+    (request) => count(request.gateway, request.params.namespace, request.params.function),
   );
   app.get<{ Params: Static<typeof NamespacePath> }>(
     '/v1/namespaces/:namespace/events::count',
@@ -155,13 +155,14 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         response: { 200: Counts },
       },
     },
-    (request) => count(request.params.namespace, ''),
+    (request) => count(request.gateway, request.params.namespace, ''),
   );
 
   app.get<IdPath>(
     EVENT,
     { schema: { tags: TAGS, operationId: 'getEvent', summary: 'Gets one event', params: EventPath, response: { 200: ref('Event') } } },
-    async (request, reply) => reply.header('content-type', JSON_TYPE).send(eventText(await getEvent(gateway, request.params.event_id))),
+    async (request, reply) =>
+      reply.header('content-type', JSON_TYPE).send(eventText(await getEvent(request.gateway, request.params.event_id))),
   );
 
   app.post<IdPath & { Body: Static<typeof Terminate> }>(
@@ -179,13 +180,14 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
     },
     async (request, reply) => {
       const { graceful = false, reason = '', wait, ...policy } = request.body;
-      const { event } = await terminateEvent(gateway, callerOf(request, reply), {
+      const { event } = await terminateEvent(request.gateway, callerOf(request, reply), {
         id: request.params.event_id,
         graceful,
         policy: Object.keys(policy).length > 0 ? policyFrom(policy) : undefined,
         reason,
         wait: valueOf(TerminateEventRequest_Wait, wait?.toUpperCase()),
       });
+      request.auditedNamespace = event?.namespace ?? '';
       return reply.header('content-type', JSON_TYPE).send(event ? eventText(event) : 'null');
     },
   );
@@ -215,7 +217,7 @@ function acceptOne(app: FastifyInstance, gateway: Gateway): void {
     },
     async (request, reply) => {
       const { headers } = request;
-      const { event } = await createEvent(gateway, callerOf(request, reply), {
+      const { event } = await createEvent(request.gateway, callerOf(request, reply), {
         namespace: request.params.namespace,
         function: request.params.function,
         qualifier: textOf(headers['evenfall-qualifier']),

@@ -3,7 +3,6 @@ import { refuse, type Refusal } from '@evenfall/errors';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest, FastifySchema, FastifySchemaCompiler, RequestPayload } from 'fastify';
 import { bytesOfBase64 } from '../../domain/base64.ts';
-import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import type { LargeBodies } from '../../ports.ts';
 import { isLarge, parseBody, partsOf, takeManyBytes } from './bodies.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './function-json.ts';
@@ -32,7 +31,7 @@ const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength
 
 type Path = { Params: Static<typeof FunctionPath> };
 
-export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodies: LargeBodies): void {
+export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void {
   /** Packages that were taken out of large bodies, decoded. */
   const packages = new WeakMap<FastifyRequest, Buffer>();
   void app.register(async (large) => {
@@ -60,8 +59,9 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
       async (request, reply) => {
         const { namespace } = request.params;
         const { name, code_zip: code, ...settings } = request.body;
+        request.auditedSubject = name;
         if (packages.get(request) === NOT_BASE64) throw notBase64();
-        const { function: fn } = await flows.createFunction({
+        const { function: fn } = await request.functions.createFunction({
           function: functionFrom(namespace, name, settings),
           codeZip: packages.get(request) ?? (code === undefined ? Buffer.alloc(0) : bytesOf(code)),
         });
@@ -85,7 +85,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
     },
     async (request) => {
       const { page_size: pageSize = 0, page_token: pageToken = '', filter = '' } = request.query;
-      const page = await flows.listFunctions({ namespace: request.params.namespace, pageSize, pageToken, filter });
+      const page = await request.functions.listFunctions({ namespace: request.params.namespace, pageSize, pageToken, filter });
       return { functions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
     },
   );
@@ -104,7 +104,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
     },
     async (request) => {
       const { namespace, function: name } = request.params;
-      const { function: fn } = await flows.getFunction({ namespace, name, qualifier: request.query.qualifier ?? '' });
+      const { function: fn } = await request.functions.getFunction({ namespace, name, qualifier: request.query.qualifier ?? '' });
       return fn && functionJson(fn);
     },
   );
@@ -132,8 +132,8 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
       const updateMask = [...request.updateMask];
       const { function: fn } =
         updateMask.length === 0
-          ? await flows.getFunction({ namespace, name, qualifier: '' })
-          : await flows.updateFunction({ function: functionFrom(namespace, name, request.body), updateMask });
+          ? await request.functions.getFunction({ namespace, name, qualifier: '' })
+          : await request.functions.updateFunction({ function: functionFrom(namespace, name, request.body), updateMask });
       return fn && functionJson(fn);
     },
   );
@@ -150,7 +150,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
       },
     },
     async (request, reply) => {
-      await flows.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
+      await request.functions.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
       return reply.code(204).send();
     },
   );
@@ -174,7 +174,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
       },
       async (request) => {
         const { namespace, function: name } = request.params;
-        const { function: fn } = await flows.updateFunctionCode({ namespace, name, codeZip: request.body ?? Buffer.alloc(0) });
+        const { function: fn } = await request.functions.updateFunctionCode({ namespace, name, codeZip: request.body ?? Buffer.alloc(0) });
         return fn && functionJson(fn);
       },
     );
@@ -195,7 +195,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
     async (request) => {
       const { namespace, function: name } = request.params;
       const wanted = functionFrom(namespace, name, { event_invoke: request.body });
-      const { function: fn } = await flows.updateFunction({ function: wanted, updateMask: ['event_invoke'] });
+      const { function: fn } = await request.functions.updateFunction({ function: wanted, updateMask: ['event_invoke'] });
       return eventInvokeOf(fn);
     },
   );
@@ -213,7 +213,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
     },
     async (request) => {
       const { namespace, function: name } = request.params;
-      return eventInvokeOf((await flows.getFunction({ namespace, name, qualifier: '' })).function);
+      return eventInvokeOf((await request.functions.getFunction({ namespace, name, qualifier: '' })).function);
     },
   );
 
@@ -232,7 +232,11 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
     },
     async (request, reply) => {
       const { namespace, function: name } = request.params;
-      const { function: fn } = await flows.publishFunctionVersion({ namespace, name, description: request.body.description ?? '' });
+      const { function: fn } = await request.functions.publishFunctionVersion({
+        namespace,
+        name,
+        description: request.body.description ?? '',
+      });
       return reply.code(201).send(fn && functionJson(fn));
     },
   );
@@ -252,7 +256,7 @@ export function functionRoutes(app: FastifyInstance, flows: FunctionFlows, bodie
     async (request) => {
       const { namespace, function: name } = request.params;
       const { page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
-      const page = await flows.listFunctionVersions({ namespace, name, pageSize, pageToken });
+      const page = await request.functions.listFunctionVersions({ namespace, name, pageSize, pageToken });
       return { versions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
     },
   );

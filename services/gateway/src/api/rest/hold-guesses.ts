@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isRefusal } from '@evenfall/errors';
 import type { FastifyRequest } from 'fastify';
 import type { Strangers } from '../strangers.ts';
 
 /** Makes what a request with a wrong key waits for; one without a key guesses none. Who asks again on the same connection before the answer came is hung up on. */
-export function holdGuesses(strangers: Strangers): (request: FastifyRequest) => Promise<void> {
+export function holdGuesses(strangers: Strangers): (request: FastifyRequest, error: unknown) => Promise<void> {
   const holding = new WeakSet<Socket>();
-  return async ({ raw }) => {
+  return async ({ raw }, error) => {
+    if (isRefusal(error) && error.status !== 'UNAUTHENTICATED') return; // the key is right, or may be
     const { socket, headers } = raw;
     if (headers.authorization === undefined) return;
     if (holding.has(socket)) socket.destroy();

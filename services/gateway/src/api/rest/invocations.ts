@@ -44,7 +44,7 @@ export function invocationRoutes(app: FastifyInstance, gateway: Gateway): void {
         if (queueTimeout !== undefined && queueMs === undefined) {
           throw refuse('INVALID_FIELD', { field: 'queue_timeout', rule: 'a duration such as "500ms" or "10s"' });
         }
-        const answer = await invokeFunction(gateway, callerOf(request, reply), {
+        const answer = await invokeFunction(request.gateway, callerOf(request, reply), {
           namespace: request.params.namespace,
           function: request.params.function,
           qualifier: qualifier ?? (typeof header === 'string' ? header : ''),

@@ -5,7 +5,15 @@ import { DOCUMENTS } from './documents.ts';
 import { ref } from './schemas.ts';
 
 /** Operations that take no body for an empty one. */
-const BODY_IS_OPTIONAL = new Set(['createEvent', 'invokeFunction', 'terminateEvent', 'publishFunctionVersion', 'drainAgent', 'purge']);
+const BODY_IS_OPTIONAL = new Set([
+  'createEvent',
+  'invokeFunction',
+  'terminateEvent',
+  'publishFunctionVersion',
+  'drainAgent',
+  'purge',
+  'rotateAccessKey',
+]);
 const TAGS = [
   { name: 'functions', description: 'Functions, versions, code, concurrency.' },
   { name: 'events', description: 'Asynchronous events: accept, read, watch, terminate.' },
@@ -13,6 +21,8 @@ const TAGS = [
   { name: 'invocations', description: 'Synchronous calls.' },
   { name: 'logs', description: 'What functions wrote.' },
   { name: 'operators', description: 'Worker hosts, instances, retention.' },
+  { name: 'access keys', description: 'Who may do what.' },
+  { name: 'audit', description: 'Who changed what.' },
 ];
 
 const NO_QUERY = Type.Object({}, { additionalProperties: false });

@@ -24,6 +24,12 @@ export const Time = Type.String({
 });
 /** A name that cannot be is refused as INVALID_NAME, as at the other doors. */
 export const Name = Type.String({ pattern: NAME.source, 'x-rule': NAME_RULE, 'x-reason': 'INVALID_NAME', examples: ['default'] });
+/** A namespace, or all of them. */
+export const NAME_OR_ALL = Type.String({
+  pattern: `^\\*$|${NAME.source}`,
+  'x-rule': `"*", or ${NAME_RULE}`,
+  examples: ['default'],
+});
 export const Qualifier = Type.String({
   pattern: `^$|${QUALIFIER.source}`,
   'x-rule': QUALIFIER_RULE,

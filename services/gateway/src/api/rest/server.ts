@@ -2,7 +2,8 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { Refusal } from '@evenfall/errors';
 import { type Guard, PAGE_HEADERS, type RequestHead, SECURITY_HEADERS } from '@evenfall/request-guard';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { functionFlows } from '../../flows/manage-functions.ts';
+import type { Access } from '@evenfall/access';
+import type { AuditTrail } from '../../loops/write-audit.ts';
 import type { Gateway } from '../../ports.ts';
 import type { Authenticate } from '../access.ts';
 import type { Strangers } from '../strangers.ts';
@@ -20,7 +21,10 @@ import { eventRoutes } from './events.ts';
 import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
 import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
+import { accessKeyRoutes } from './access-keys.ts';
+import { auditRoutes } from './audit.ts';
 import { holdGuesses } from './hold-guesses.ts';
+import { auditing, checkRights, takeRights } from './rights.ts';
 import { repeatedHeader } from './single-headers.ts';
 import { streamRoutes } from './streams.ts';
 import { strictValidation } from './validation.ts';
@@ -38,6 +42,9 @@ export type RestOptions = {
   /** Asked before every route whether a request may be one. */
   readonly guard: Guard;
   readonly authenticate: Authenticate;
+  /** The gateway as a key sees it. */
+  readonly scoped: (access: Access) => Gateway;
+  readonly audit: AuditTrail;
   readonly strangers: Strangers;
   readonly scf: ScfOptions;
   /** What has to come before calls can be served; empty when ready. */
@@ -74,10 +81,10 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   });
   app.setValidatorCompiler(strictValidation);
   app.setSerializerCompiler(() => (value) => JSON.stringify(value)); // responses are written by hand; their schemas are for the document
-  app.decorateRequest('requester', '');
   app.decorateRequest('updateMask');
   takeJson(app);
   takeEncodings(app);
+  takeRights(app, options.scoped);
   const routing = noteRoutes(app);
 
   // Streams would keep the door open for ever; what else is under way may finish, but not for ever either.
@@ -102,14 +109,16 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     if (repeated) throw repeated;
     if (isOpenRoute(url) || config.signed) return undefined;
     try {
-      request.requester = options.authenticate(request.headers.authorization);
+      request.access = options.authenticate(request.headers.authorization);
+      checkRights(request);
     } catch (error) {
       stopReading(request.raw, reply.raw);
-      await held(request);
+      await held(request, error);
       throw error;
     }
     return undefined;
   });
+  app.addHook('onSend', auditing(options.audit));
   const held = holdGuesses(options.strangers);
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);
@@ -125,6 +134,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   app.setErrorHandler((error, request, reply) => {
     // Without a route what is wrong with the body does not matter; who calls still does.
     const refusals = refusalsOf(error, request, unexpected);
+    request.refusedAs = refusals[0].reason;
     return refuseAll(reply, request.is404 && refusals[0].status !== 'UNAUTHENTICATED' ? [unrouted(request, reply, routing)] : refusals);
   });
   app.setNotFoundHandler(
@@ -149,15 +159,17 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
         .replace("frame-ancestors 'self'", "frame-ancestors 'none'"),
   });
 
-  const functions = functionFlows(gateway);
-  functionRoutes(app, functions, gateway.bodies);
-  concurrencyRoutes(app, functions);
+  functionRoutes(app, gateway.bodies);
+  concurrencyRoutes(app);
   eventRoutes(app, gateway, unexpected);
-  deadLetterRoutes(app, gateway);
-  streamRoutes(app, gateway, { closing: closing.signal, unexpected });
+  deadLetterRoutes(app);
+  accessKeyRoutes(app);
+  auditRoutes(app);
+  streamRoutes(app, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
-  workerRoutes(app, gateway);
-  scfRoute(app, { ...options.scf, gateway, functions, strangers: options.strangers, count: options.count, unexpected });
+  workerRoutes(app);
+  const { scoped, audit, strangers, count } = options;
+  scfRoute(app, { ...options.scf, gateway, scoped, audit, strangers, count, unexpected });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   app.get('/healthz', { schema: { hide: true } }, async () => ({ status: 'ok' }));
   app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {

@@ -4,7 +4,6 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
 import { watchEvent } from '../../flows/watch-event.ts';
-import type { Gateway } from '../../ports.ts';
 import { callerOf } from './caller.ts';
 import { nameOf, valueOf } from './enum-names.ts';
 import { eventText } from './event-json.ts';
@@ -63,7 +62,7 @@ const ResumeWatch = Type.Object({
 type IdPath = { Params: Static<typeof EventPath> };
 
 /** What changes while one looks: events and their logs. */
-export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: StreamOptions): void {
+export function streamRoutes(app: FastifyInstance, options: StreamOptions): void {
   app.get<IdPath>(
     `${EVENT}::watch`,
     {
@@ -81,7 +80,7 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
     },
     async (request, reply) => {
       const afterVersion = Number(request.headers['last-event-id'] ?? 0);
-      const changes = watchEvent(gateway, callerOf(request, reply, options.closing), { id: request.params.event_id, afterVersion });
+      const changes = watchEvent(request.gateway, callerOf(request, reply, options.closing), { id: request.params.event_id, afterVersion });
       await sendEventStream(reply, changeItems(changes), options);
       return reply;
     },
@@ -114,11 +113,11 @@ export function streamRoutes(app: FastifyInstance, gateway: Gateway, options: St
         const resumeToken = textOf(request.headers['last-event-id']);
         if (resumeToken === END_ID) return reply.code(204).send();
         const caller = callerOf(request, reply, options.closing);
-        const lines = tailLogLines(gateway, caller, { eventId, filter, resumeToken });
+        const lines = tailLogLines(request.gateway, caller, { eventId, filter, resumeToken });
         await sendEventStream(reply, lineItems(lines, caller.signal), options);
         return reply;
       }
-      const page = await listLogLines(gateway, { eventId, pageSize, pageToken, filter });
+      const page = await listLogLines(request.gateway, { eventId, pageSize, pageToken, filter });
       return reply.send({ lines: page.lines.map(lineJson), next_page_token: page.nextPageToken });
     },
   );

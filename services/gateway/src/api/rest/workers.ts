@@ -12,7 +12,6 @@ import type { FastifyInstance } from 'fastify';
 import { listPutAside } from '../../flows/list-put-aside.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { purge } from '../../flows/purge.ts';
-import type { Gateway } from '../../ports.ts';
 import { dateOf } from './dates.ts';
 import { nameOf } from './enum-names.ts';
 import { Duration, has, only, PageQuery, pageOf, ref, Time } from './schemas.ts';
@@ -35,7 +34,7 @@ const Paging = Type.Object(PageQuery, { additionalProperties: false });
 const Query = Type.Object({ ...PageQuery, agent_id: Type.Optional(Type.String({ maxLength: 128 })) }, { additionalProperties: false });
 const pagingOf = (query: Static<typeof Paging>) => ({ pageSize: query.page_size ?? 0, pageToken: query.page_token ?? '' });
 
-export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
+export function workerRoutes(app: FastifyInstance): void {
   app.get<{ Querystring: Static<typeof Paging> }>(
     '/v1/agents',
     {
@@ -47,7 +46,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
         response: { 200: pageOf('agents', 'Agent') },
       },
     },
-    async ({ query }) => {
+    async ({ query, gateway }) => {
       const { agents, nextPageToken } = await listAgents(gateway, pagingOf(query));
       return { agents: agents.map(agentJson), next_page_token: nextPageToken };
     },
@@ -67,7 +66,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
     },
     async (request) => {
       const deadline = durationFrom(request.body.deadline);
-      const { agent } = await drainAgent(gateway, { agentId: request.params.agent_id, deadline });
+      const { agent } = await drainAgent(request.gateway, { agentId: request.params.agent_id, deadline });
       return agent && agentJson(agent);
     },
   );
@@ -82,7 +81,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
         response: { 200: pageOf('instances', 'Instance') },
       },
     },
-    async ({ query }) => {
+    async ({ query, gateway }) => {
       const { instances, nextPageToken } = await listInstances(gateway, { agentId: query.agent_id ?? '', ...pagingOf(query) });
       return { instances: instances.map(instanceJson), next_page_token: nextPageToken };
     },
@@ -100,7 +99,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
         },
       },
     },
-    async ({ query }) => {
+    async ({ query, gateway }) => {
       const { records, totalSize, nextPageToken } = await listPutAside(gateway, pagingOf(query));
       return { records: records.map(putAsideJson), total_size: Number(totalSize), next_page_token: nextPageToken };
     },
@@ -117,7 +116,7 @@ export function workerRoutes(app: FastifyInstance, gateway: Gateway): void {
       },
       preValidation: emptyIsObject,
     },
-    async ({ body }) => {
+    async ({ body, gateway }) => {
       const time = body.time === undefined ? undefined : dateOf('time', body.time);
       const { partitions, heldBack } = await purge(gateway, { dryRun: body.dry_run ?? false, time });
       return { partitions: partitions.map(partitionJson), held_back: heldBack };

@@ -5,6 +5,9 @@ import { parameterReader } from './parameters.ts';
 import type { ActionCodes } from './refusals.ts';
 import type { Zone } from './zone.ts';
 
+/** What the parameters of an action name; undefined where they have no place for it. */
+export type Meant = { readonly namespace: string | undefined; readonly subject: string | undefined };
+
 /** What every action is given. */
 export type ScfCall = {
   readonly gateway: Gateway;
@@ -13,6 +16,8 @@ export type ScfCall = {
   readonly zone: Zone;
   /** Large texts that stand empty in the parameters, as what they mean: code as its bytes, payloads in UTF-8; undefined for what is neither. */
   readonly large: ReadonlyMap<string, Buffer | undefined>;
+  /** Throws if the key may not do this in the namespace that the parameters name. Called before anything is done. */
+  enter(meant: Meant): void;
   /** Id of this call, unless its answer has another `RequestId`. */
   readonly requestId: string;
 };
@@ -41,12 +46,27 @@ export function action<S extends TObject>(
   { codes = {}, maxBodyBytes = BODY_BYTES }: { readonly codes?: ActionCodes; readonly maxBodyBytes?: number } = {},
 ): Action {
   const reader = parameterReader(parameters);
+  const hasNamespace = 'Namespace' in parameters.properties;
+  const entered = (call: ScfCall, input: Static<S>): Promise<ScfAnswer> => {
+    const given = input as object; // the parameters of an action are those of an object
+    const namespace = textOf(given, 'Namespace');
+    call.enter({
+      namespace: hasNamespace ? namespaceOf(namespace === undefined ? {} : { Namespace: namespace }) : undefined,
+      subject: textOf(given, 'InvokeRequestId') ?? textOf(given, 'FunctionName'),
+    });
+    return run(call, input);
+  };
   return {
     codes,
     maxBodyBytes,
-    runJson: async (call, value) => run(call, reader.fromJson(value)),
-    runForm: async (call, pairs) => run(call, reader.fromForm(pairs)),
+    runJson: async (call, value) => entered(call, reader.fromJson(value)),
+    runForm: async (call, pairs) => entered(call, reader.fromForm(pairs)),
   };
+}
+
+function textOf(input: object, name: string): string | undefined {
+  const value: unknown = (input as Readonly<Record<string, unknown>>)[name];
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** The namespace that is meant. */

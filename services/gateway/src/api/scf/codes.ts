@@ -12,6 +12,7 @@ const TEXTS = {
   NoSuchVersion: 'The specified `Version` does not exist.',
   RequestLimitExceeded: 'The number of requests exceeds the frequency limit.',
   RequestSizeLimitExceeded: 'The request packet exceeds the limit size.',
+  UnauthorizedOperation: 'The key is not authorized to perform this operation.',
   UnknownParameter: 'Unknown parameter.',
   UnsupportedProtocol: 'The HTTP(S) request protocol is not supported.',
   // Of SCF

@@ -5,9 +5,12 @@ import { createByteBudget } from '@evenfall/door-limits';
 import { isRefusal, type Refusal } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonFault } from '../../domain/payload.ts';
-import type { FunctionFlows } from '../../flows/manage-functions.ts';
+import { type Access, ACTIONS as RIGHTS, checkAccess, SCF_ACTIONS, type ScfRule } from '@evenfall/access';
+import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { functionFlows } from '../../flows/manage-functions.ts';
+import type { AuditTrail } from '../../loops/write-audit.ts';
 import type { Gateway } from '../../ports.ts';
-import type { AccessKey } from '../access.ts';
+import type { Signer } from '../access.ts';
 import { isLoopbackAddress } from '../loopback-address.ts';
 import { askForBody, stopReading } from '../rest/arrivals.ts';
 import { callerOf } from '../rest/caller.ts';
@@ -15,9 +18,9 @@ import { isLarge } from '../rest/bodies.ts';
 import { holdGuesses } from '../rest/hold-guesses.ts';
 import type { Strangers } from '../strangers.ts';
 import { isGone } from '../rest/errors.ts';
-import type { Action, ScfAnswer, ScfCall } from './action.ts';
+import type { Action, Meant, ScfAnswer, ScfCall } from './action.ts';
 import { ACTIONS } from './actions.ts';
-import { missing, type ScfError, scfError } from './codes.ts';
+import { missing, ScfError, scfError } from './codes.ts';
 import { type Form, formSignatureCheck } from './form-signature.ts';
 import { type ReadBody, readBody } from './read-body.ts';
 import { scfErrorOf } from './refusals.ts';
@@ -50,7 +53,8 @@ const COMMON = new Set([
 ]);
 
 export type ScfOptions = {
-  readonly accessKeys: readonly AccessKey[];
+  /** The key that a signature names; undefined if none of this id can sign. Refusals: SERVICE_UNAVAILABLE. */
+  readonly signerOf: (id: string) => Signer | undefined;
   /** Whether requests need no signature; forms always do. */
   readonly isOpen: boolean;
   /** Whether requests of other machines came by TLS, which a proxy ended. */
@@ -61,7 +65,9 @@ export type ScfOptions = {
 
 type Door = ScfOptions & {
   readonly gateway: Gateway;
-  readonly functions: FunctionFlows;
+  /** The gateway as a key sees it. */
+  readonly scoped: (access: Access) => Gateway;
+  readonly audit: AuditTrail;
   readonly strangers: Strangers;
   readonly count: { refusal(refusal: Refusal): void };
   readonly unexpected: (error: unknown) => void;
@@ -76,7 +82,7 @@ type Head = { readonly kind: 'form' } | { readonly kind: 'json'; readonly claim:
  */
 export function scfRoute(app: FastifyInstance, door: Door): void {
   const check = signatureCheck(door, door.gateway.clock.now);
-  const checkForm = formSignatureCheck(door.accessKeys, door.gateway.clock.now);
+  const checkForm = formSignatureCheck(door.signerOf, door.gateway.clock.now);
   const held = holdGuesses(door.strangers);
   const budget = createByteBudget(HELD_BYTES);
   const zone = zoneNamed(door.timeZone);
@@ -105,7 +111,7 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
       const said = scfErrorOf(error, codes, door.unexpected);
       if (said.code === 'AuthFailure.SignatureFailure') {
         stopReading(request.raw, reply.raw);
-        await held(request);
+        await held(request, error);
       }
       return sendError(request, reply, said);
     });
@@ -127,23 +133,76 @@ export function scfRoute(app: FastifyInstance, door: Door): void {
     const answer = async (request: FastifyRequest, reply: FastifyReply, body: ReadBody): Promise<ScfAnswer> => {
       const head = heads.get(request);
       const requestId = randomUUID();
-      const call = (large: ScfCall['large'] = NO_LARGE): ScfCall => {
-        return { gateway: door.gateway, functions: door.functions, caller: callerOf(request, reply), zone, requestId, large };
-      };
       let said: ScfAnswer;
       if (head?.kind === 'json') {
-        request.requester = head.claim.prove(body.sha256);
-        const { parameters, large } = await parametersOf(body, door);
-        said = await head.action.runJson(call(large), parameters);
+        const entry = entryOf(request, head.claim.prove(body.sha256), head.name, door);
+        said = await entry.run(async (rights) => {
+          const { parameters, large } = await parametersOf(body, door);
+          return head.action.runJson({ ...rights, caller: callerOf(request, reply), zone, requestId, large }, parameters);
+        });
       } else {
-        const { form, secretId } = checkForm(request.headers, Buffer.concat(body.parts));
-        request.requester = secretId;
-        const action = actionNamed(form.get('Action') ?? '', form.get('Version') ?? '');
-        said = await runForm(action, call(), form, door);
+        const { form, access } = checkForm(request.headers, Buffer.concat(body.parts));
+        const name = form.get('Action') ?? '';
+        const action = actionNamed(name, form.get('Version') ?? '');
+        const entry = entryOf(request, access, name, door);
+        said = await entry.run((rights) =>
+          runForm(action, { ...rights, caller: callerOf(request, reply), zone, requestId, large: NO_LARGE }, form, door),
+        );
       }
       return { ...said, RequestId: said['RequestId'] ?? requestId };
     };
   });
+}
+
+type Rights = Pick<ScfCall, 'gateway' | 'functions' | 'enter'>;
+
+/** Has an action run with the rights of its caller, and the audit log keep what became of it. */
+function entryOf(
+  request: FastifyRequest,
+  access: Access,
+  name: string,
+  door: Door,
+): { run(act: (rights: Rights) => Promise<ScfAnswer>): Promise<ScfAnswer> } {
+  request.access = access;
+  const rule: ScfRule | undefined = SCF_ACTIONS[name];
+  if (!rule) throw scfError('InvalidAction'); // without a right of its own it is nobody's
+  let meant: Meant = { namespace: undefined, subject: undefined };
+  const gateway = door.scoped(access);
+  const rights: Rights = {
+    gateway,
+    functions: functionFlows(gateway),
+    enter(given) {
+      meant = { ...given, namespace: rule.namespace === 'default' ? 'default' : given.namespace };
+      checkAccess(access, rule.action, rule.namespace === 'event' ? undefined : (meant.namespace ?? ''));
+    },
+  };
+  const note = async (outcome: string): Promise<void> => {
+    if (!RIGHTS[rule.action].isAudited) return;
+    const { remoteAddress: address } = request.raw.socket;
+    const kept = door.audit.note({
+      keyId: access.id,
+      address,
+      door: AuditRecord_Door.SCF,
+      action: rule.action,
+      operation: name,
+      ...meant,
+      outcome,
+    });
+    if (rule.action !== 'events.terminate') await kept; // nothing comes before the signal
+  };
+  return {
+    async run(act) {
+      try {
+        checkAccess(access, rule.action);
+        const said = await act(rights);
+        await note('OK');
+        return said;
+      } catch (error) {
+        await note(error instanceof ScfError ? error.code : isRefusal(error) ? error.reason : 'INTERNAL');
+        throw error;
+      }
+    },
+  };
 }
 
 /** Turns a request away before the door looks at it. Its status is not 200: it may be that of a browser, which reads the status and not the body. */

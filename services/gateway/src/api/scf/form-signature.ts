@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { AccessKey } from '../access.ts';
+import type { Access } from '@evenfall/access';
+import type { Signer } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 import { checkTimestamp, type Headers, hostOf, WINDOW_MS } from './signature.ts';
 
@@ -40,19 +41,21 @@ function idWithin(body: Buffer): string {
 }
 
 /** A form whose sender is known. */
-export type SignedForm = { readonly form: Form; readonly secretId: string };
+export type SignedForm = { readonly form: Form; readonly access: Access };
 
 /**
  * Makes the check of HmacSHA1 and HmacSHA256 signatures (Tencent Cloud API, "Signature v1"), which SDKs send in a form when they are told to.
- * Answers the form and the id of the key. A signature counts once: it has a nonce in it. Without keys nothing is let in: a form that is not signed
+ * Answers the form and what the key may do. A signature counts once: it has a nonce in it. Without keys nothing is let in: a form that is not signed
  * may be that of any web page.
  */
-export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => number): (headers: Headers, body: Buffer) => SignedForm {
-  const secrets = new Map(keys.map(({ id, secret }) => [id, secret]));
+export function formSignatureCheck(
+  signerOf: (id: string) => Signer | undefined,
+  nowMs: () => number,
+): (headers: Headers, body: Buffer) => SignedForm {
   const noSecret = randomBytes(24).toString('hex');
   const isFresh = freshness(nowMs);
   return (headers, body) => {
-    if (!isWorthReading(body, (id) => secrets.has(id))) throw scfError('AuthFailure.SignatureFailure');
+    if (!isWorthReading(body, (id) => signerOf(id) !== undefined)) throw scfError('AuthFailure.SignatureFailure');
     const form = readForm(body);
     const needed = (name: string): string => {
       const value = form.get(name);
@@ -63,7 +66,7 @@ export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => numb
     const signature = Buffer.from(needed('Signature'), 'base64');
     needed('Nonce');
     if ((form.get('Token') ?? '') !== '') throw scfError('AuthFailure.TokenFailure');
-    const secret = secrets.get(secretId) ?? noSecret;
+    const signer = signerOf(secretId);
     checkTimestamp(needed('Timestamp'), nowMs());
     const hash = HASHES[form.get('SignatureMethod') ?? 'HmacSHA1'];
     if (!hash) throw scfError('AuthFailure.InvalidAuthorization', 'The `SignatureMethod` is HmacSHA1 or HmacSHA256.');
@@ -71,15 +74,17 @@ export function formSignatureCheck(keys: readonly AccessKey[], nowMs: () => numb
     const pairs = names.map((name) => `${name}=${form.get(name) ?? ''}`).join('&');
     let isRight = false;
     for (const withPort of [true, false]) {
-      const expected = createHmac(hash, secret)
-        .update(`POST${hostOf(headers, withPort)}/?${pairs}`)
-        .digest();
-      if (expected.length === signature.length && timingSafeEqual(expected, signature)) isRight = true;
+      for (const secret of signer?.secrets ?? [noSecret]) {
+        const expected = createHmac(hash, secret)
+          .update(`POST${hostOf(headers, withPort)}/?${pairs}`)
+          .digest();
+        if (expected.length === signature.length && timingSafeEqual(expected, signature)) isRight = true;
+      }
     }
-    if (!isRight || !secrets.has(secretId)) throw scfError('AuthFailure.SignatureFailure');
+    if (!isRight || !signer) throw scfError('AuthFailure.SignatureFailure');
     if (!isFresh(`${secretId} ${signature.toString('base64')}`))
       throw scfError('AuthFailure.SignatureFailure', 'The request was sent before.');
-    return { form, secretId };
+    return { form, access: signer.access };
   };
 }
 

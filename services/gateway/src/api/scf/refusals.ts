@@ -27,6 +27,7 @@ const CODE_OF_REASON: ActionCodes = {
   SERVICE_UNAVAILABLE: 'InternalError.System',
   DEADLINE_EXCEEDED: 'InternalError.System',
   GRACE_PERIOD_TOO_LONG: 'InvalidParameterValue',
+  ROLE_FORBIDS: 'UnauthorizedOperation',
   // Its caller has left, and reads no answer: nothing has gone wrong here.
   CANCELLED: 'InternalError.System',
 };

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { ADMIN_OF_ALL } from '@evenfall/access';
 import { tc3Headers } from '../../testing/tc3.ts';
+import type { Signer } from '../access.ts';
 import { ScfError } from './codes.ts';
 import { formSignatureCheck } from './form-signature.ts';
 import { signatureCheck } from './signature.ts';
@@ -13,7 +15,11 @@ const KEYS = [
 ];
 const BODY = Buffer.from('{"FunctionName":"f"}');
 const HOST = '127.0.0.1:8080';
-const check = signatureCheck({ accessKeys: KEYS, isOpen: false }, () => NOW_MS);
+const signerOf = (id: string): Signer | undefined => {
+  const secrets = KEYS.filter((key) => key.id === id).map(({ secret }) => secret);
+  return secrets.length === 0 ? undefined : { access: { id, ...ADMIN_OF_ALL }, secrets };
+};
+const check = signatureCheck({ signerOf, isOpen: false }, () => NOW_MS);
 
 type Signing = {
   readonly id?: string;
@@ -43,7 +49,7 @@ const codeOf = (run: () => unknown): string => {
     throw error;
   }
 };
-const outcome = (headers: Record<string, string>, body = BODY) => codeOf(() => check(headers).prove(sha256(body)));
+const outcome = (headers: Record<string, string>, body = BODY) => codeOf(() => check(headers).prove(sha256(body)).id);
 
 describe('TC3 signatures', () => {
   it('say who calls, whichever way clients write the host and the other headers', () => {
@@ -112,12 +118,12 @@ describe('TC3 signatures', () => {
   });
 
   it('are not looked at where the doors are open', () => {
-    assert.equal(signatureCheck({ accessKeys: [], isOpen: true }, () => NOW_MS)({}).prove(sha256(BODY)), 'anonymous');
+    assert.equal(signatureCheck({ signerOf: () => undefined, isOpen: true }, () => NOW_MS)({}).prove(sha256(BODY)).id, 'anonymous');
   });
 });
 
 describe('signatures of forms', () => {
-  const checkForm = formSignatureCheck(KEYS, () => NOW_MS);
+  const checkForm = formSignatureCheck(signerOf, () => NOW_MS);
   const form = (changes: Readonly<Record<string, string>> = {}, { secret = 'a-secret-of-ann', host = HOST } = {}): Buffer => {
     const pairs: Record<string, string> = {
       Action: 'ListAsyncEvents',
@@ -137,7 +143,7 @@ describe('signatures of forms', () => {
     const Signature = createHmac(hash, secret).update(`POST${host}/?${text}`).digest('base64');
     return Buffer.from(new URLSearchParams({ ...pairs, Signature }).toString());
   };
-  const outcomeOf = (body: Buffer) => codeOf(() => checkForm({ host: HOST }, body).secretId);
+  const outcomeOf = (body: Buffer) => codeOf(() => checkForm({ host: HOST }, body).access.id);
 
   it('say who calls, or why not', () => {
     assert.equal(outcomeOf(form()), 'let in: ann');
@@ -155,8 +161,8 @@ describe('signatures of forms', () => {
 
   it('count once, until they are too old anyway', () => {
     let nowMs = NOW_MS;
-    const checkOnce = formSignatureCheck(KEYS, () => nowMs);
-    const outcome = (body: Buffer) => codeOf(() => checkOnce({ host: HOST }, body).secretId);
+    const checkOnce = formSignatureCheck(signerOf, () => nowMs);
+    const outcome = (body: Buffer) => codeOf(() => checkOnce({ host: HOST }, body).access.id);
     const first = form({ Nonce: '7' });
     assert.equal(outcome(first), 'let in: ann');
     assert.equal(outcome(first), 'AuthFailure.SignatureFailure');

@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { ANONYMOUS, type AccessKey } from '../access.ts';
+import type { Access } from '@evenfall/access';
+import { ANYBODY, type Signer } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 
 const ALGORITHM = 'TC3-HMAC-SHA256';
@@ -16,8 +17,8 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 export type Claim = {
   /** Whether the key is one of ours. Nobody is told: who it is not is answered as who signs wrongly, and as late. */
   readonly isKnown: boolean;
-  /** Checks the SHA-256 of the body, in hex; answers the id of the key. Throws AuthFailure.SignatureFailure. */
-  prove(sha256OfBody: string): string;
+  /** Checks the SHA-256 of the body, in hex; answers what the key may do. Throws AuthFailure.SignatureFailure. */
+  prove(sha256OfBody: string): Access;
 };
 
 /**
@@ -25,11 +26,10 @@ export type Claim = {
  * that strangers are not listened to for long. Open doors let everybody in, signed or not.
  */
 export function signatureCheck(
-  { accessKeys: keys, isOpen }: { readonly accessKeys: readonly AccessKey[]; readonly isOpen: boolean },
+  { signerOf, isOpen }: { readonly signerOf: (id: string) => Signer | undefined; readonly isOpen: boolean },
   nowMs: () => number,
 ): (headers: Headers) => Claim {
-  if (isOpen) return () => ({ isKnown: true, prove: () => ANONYMOUS });
-  const secrets = new Map(keys.map(({ id, secret }) => [id, secret]));
+  if (isOpen) return () => ({ isKnown: true, prove: () => ANYBODY });
   const noSecret = randomBytes(24).toString('hex');
   return (headers) => {
     const { secretId, date, service, signedHeaders, signature } = readAuthorization(textOf(headers, 'authorization'));
@@ -41,20 +41,22 @@ export function signatureCheck(
       throw scfError('AuthFailure.SignatureFailure', 'The date of the credential scope is not that of the timestamp in UTC.');
     }
     const scope = `${date}/${service}/tc3_request`;
-    const key = hmac(hmac(hmac(`TC3${secrets.get(secretId) ?? noSecret}`, date), service), 'tc3_request');
-    const isKnown = secrets.has(secretId);
+    const signer = signerOf(secretId);
+    const keys = (signer?.secrets ?? [noSecret]).map((secret) => hmac(hmac(hmac(`TC3${secret}`, date), service), 'tc3_request'));
     return {
-      isKnown,
+      isKnown: signer !== undefined,
       prove(sha256OfBody) {
         const digest = textOf(headers, 'x-tc-content-sha256') === UNSIGNED ? sha256(UNSIGNED) : sha256OfBody;
         let isRight = false;
         for (const canonicalHeaders of headerBlocks(headers, signedHeaders)) {
           const canonical = `POST\n/\n\n${canonicalHeaders}\n${signedHeaders.join(';')}\n${digest}`;
-          const expected = hmac(key, `${ALGORITHM}\n${timestamp}\n${scope}\n${sha256(canonical)}`);
-          if (timingSafeEqual(expected, signature)) isRight = true;
+          for (const key of keys) {
+            const expected = hmac(key, `${ALGORITHM}\n${timestamp}\n${scope}\n${sha256(canonical)}`);
+            if (timingSafeEqual(expected, signature)) isRight = true;
+          }
         }
-        if (!isRight || !isKnown) throw scfError('AuthFailure.SignatureFailure');
-        return secretId;
+        if (!isRight || !signer) throw scfError('AuthFailure.SignatureFailure');
+        return signer.access;
       },
     };
   };

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { ADMIN_OF_ALL, type Role } from '@evenfall/access';
+import type { KeptAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
+import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
+import { superviseLoop } from '@evenfall/lifecycle';
+import type { GatewayPorts, HeldKey, KeyRing } from '../ports.ts';
+
+const ROLE_OF: Readonly<Record<number, Role>> = {
+  [AccessKey_Role.ADMIN]: 'admin',
+  [AccessKey_Role.OPERATOR]: 'operator',
+  [AccessKey_Role.DEPLOYER]: 'deployer',
+  [AccessKey_Role.INVOKER]: 'invoker',
+  [AccessKey_Role.VIEWER]: 'viewer',
+};
+
+/**
+ * Holds the keys of the settings, and those the registry tells of. When its watch breaks, what is known stays good, and what is not known is not known to be
+ * wrong; the next watch begins with all keys there are.
+ */
+export function createKeyCache(
+  ports: Pick<GatewayPorts, 'registry' | 'log'>,
+  own: readonly { readonly id: string; readonly secret: string }[],
+): KeyRing & { run(signal: AbortSignal): Promise<void> } {
+  const ownKeys = new Map(own.map(({ id, secret }) => [id, ownKey(id, secret)]));
+  let known = new Map<string, HeldKey>();
+  let standing = false;
+
+  const take = (keys: Map<string, HeldKey>, kept: KeptAccessKey): void => {
+    const id = kept.accessKey?.id ?? '';
+    const held = heldKey(kept);
+    if (held) keys.set(id, held);
+    else keys.delete(id);
+  };
+  return {
+    get standing() {
+      return standing;
+    },
+    find: (id) => ownKeys.get(id) ?? known.get(id),
+    isOwn: (id) => ownKeys.has(id),
+    run: (signal) =>
+      superviseLoop(
+        {
+          name: 'watch access keys',
+          signal,
+          onFailure: (error) => ports.log.warn('the watch of access keys broke', { error: String(error) }),
+        },
+        async () => {
+          const first = new Map<string, HeldKey>();
+          try {
+            for await (const { keys, isWhole } of ports.registry.watchAccessKeys({}, { signal })) {
+              for (const kept of keys) take(standing ? known : first, kept);
+              if (!isWhole) continue;
+              known = first;
+              standing = true;
+            }
+          } finally {
+            standing = false;
+          }
+          if (!signal.aborted) throw new Error('the registry ended the watch');
+        },
+      ),
+  };
+}
+
+function ownKey(id: string, secret: string): HeldKey {
+  const sha256 = createHash('sha256').update(secret).digest();
+  return { access: { id, ...ADMIN_OF_ALL }, untilMs: Infinity, secrets: [{ sha256, scf: secret, untilMs: Infinity }] };
+}
+
+/** The key as it is held; undefined for one that is of no use: revoked, or of a role that is not known here. */
+function heldKey({ accessKey: key, secretSha256, scfSecret, previousSha256, previousScfSecret }: KeptAccessKey): HeldKey | undefined {
+  const role = key && ROLE_OF[key.role];
+  if (!key || !role || key.revokeTime || secretSha256.length === 0) return undefined;
+  const previousUntil = key.previousSecretExpireTime?.getTime();
+  return {
+    access: {
+      id: key.id,
+      role,
+      namespaces: key.namespaces.includes('*') ? 'all' : new Set(key.namespaces),
+      showsPayloads: key.showPayloads,
+    },
+    untilMs: key.expireTime?.getTime() ?? Infinity,
+    secrets: [
+      { sha256: Buffer.from(secretSha256), scf: scfSecret || undefined, untilMs: Infinity },
+      ...(previousUntil === undefined || previousSha256.length === 0
+        ? []
+        : [{ sha256: Buffer.from(previousSha256), scf: previousScfSecret || undefined, untilMs: previousUntil }]),
+    ],
+  };
+}

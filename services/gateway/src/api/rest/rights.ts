@@ -1,0 +1,83 @@
+import { type Access, ACTIONS, checkAccess, type OperationRule, OPERATIONS } from '@evenfall/access';
+import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { refuse } from '@evenfall/errors';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type FunctionFlows, functionFlows } from '../../flows/manage-functions.ts';
+import type { AuditTrail } from '../../loops/write-audit.ts';
+import type { Gateway } from '../../ports.ts';
+
+/** What the key of a request may do. A route that is reached without one would be a mistake of this door: nobody is let in by it. */
+export function accessOf(request: FastifyRequest): Access {
+  if (!request.access) throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
+  return request.access;
+}
+
+/** Gives every request the gateway as its key sees it. */
+export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gateway): void {
+  app.decorateRequest('access');
+  app.decorateRequest('refusedAs', '');
+  app.decorateRequest('auditedNamespace', '');
+  app.decorateRequest('auditedSubject', '');
+  const flows = new WeakMap<Gateway, FunctionFlows>();
+  const flowsOf = (gateway: Gateway): FunctionFlows => {
+    let made = flows.get(gateway);
+    if (!made) flows.set(gateway, (made = functionFlows(gateway)));
+    return made;
+  };
+  app.decorateRequest('gateway', {
+    getter(this: FastifyRequest) {
+      return scoped(accessOf(this));
+    },
+  });
+  app.decorateRequest('functions', {
+    getter(this: FastifyRequest) {
+      return flowsOf(scoped(accessOf(this)));
+    },
+  });
+  app.addHook('onRoute', ({ schema, url }) => {
+    const id = (schema as Described | undefined)?.operationId;
+    if (id !== undefined && !ruleNamed(id)) throw new Error(`The operation ${id} at ${url} has no action in libs/access`);
+  });
+}
+
+type Described = { readonly operationId?: string };
+
+function operationOf(request: FastifyRequest): string | undefined {
+  return (request.routeOptions.schema as Described | undefined)?.operationId; // of @fastify/swagger
+}
+
+function ruleNamed(id: string): OperationRule | undefined {
+  return Object.hasOwn(OPERATIONS, id) ? OPERATIONS[id as keyof typeof OPERATIONS] : undefined; // it is one of its own keys
+}
+
+function parameter(request: FastifyRequest, name: string): string | undefined {
+  const value = (request.params as Readonly<Record<string, unknown>> | undefined)?.[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Throws ROLE_FORBIDS if the key of a request may not do what its route does. Before the body is read. */
+export function checkRights(request: FastifyRequest): void {
+  const id = operationOf(request);
+  const rule = id === undefined ? undefined : ruleNamed(id);
+  if (rule) checkAccess(accessOf(request), rule.action, parameter(request, 'namespace'));
+}
+
+/** Has the audit log keep what became of a change before it is answered. A termination does not wait for it: nothing comes before its signal. */
+export function auditing(trail: AuditTrail): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  return async (request, reply) => {
+    const operation = operationOf(request);
+    const rule = operation === undefined ? undefined : ruleNamed(operation);
+    if (operation === undefined || !rule || !request.access || !ACTIONS[rule.action].isAudited) return;
+    const kept = trail.note({
+      keyId: request.access.id,
+      address: request.raw.socket.remoteAddress,
+      door: AuditRecord_Door.REST,
+      action: rule.action,
+      operation,
+      namespace: parameter(request, 'namespace') ?? request.auditedNamespace,
+      subject: (rule.about && parameter(request, rule.about)) ?? request.auditedSubject,
+      outcome: reply.statusCode < 400 ? 'OK' : request.refusedAs || String(reply.statusCode),
+    });
+    if (rule.action !== 'events.terminate') await kept;
+  };
+}

@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import { before, beforeEach, describe, it } from 'node:test';
+import { type Access, type Action, allows, hasRight, OPERATIONS, RPCS, SCF_ACTIONS } from '@evenfall/access';
+import { AccessKey_Role, AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
+import { AuditServiceService } from '@evenfall/contracts/v1/audit_service';
+import { Event } from '@evenfall/contracts/v1/event';
+import { EventServiceService } from '@evenfall/contracts/v1/event_service';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { InvocationServiceService } from '@evenfall/contracts/v1/invocation_service';
+import { LogServiceService } from '@evenfall/contracts/v1/log_service';
+import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
+import { isRefusal } from '@evenfall/errors';
+import { grpcClient, type MethodDefinition } from '@evenfall/rpc';
+import { eventually } from '@evenfall/testkit';
+import { RUNNABLE } from '../testing/fakes.ts';
+import { openDoors } from '../testing/harness.ts';
+import { bearerOf, keptKey, signingKey } from '../testing/keys.ts';
+import { tc3Headers } from '../testing/tc3.ts';
+import { ACTIONS as SCF } from './scf/actions.ts';
+
+const MINE = 'team-a';
+const OTHERS = 'team-b';
+const ID_OF: Readonly<Record<string, string>> = {
+  [MINE]: '01990000-0000-7000-8000-00000000000a',
+  [OTHERS]: '01990000-0000-7000-8000-00000000000b',
+};
+const KEY_OF: Readonly<Record<string, string>> = { [MINE]: 'key-of-a', [OTHERS]: 'key-of-b' };
+const SERVICES = {
+  FunctionService: FunctionServiceService,
+  EventService: EventServiceService,
+  InvocationService: InvocationServiceService,
+  LogService: LogServiceService,
+  OperatorService: OperatorServiceService,
+  AccessKeyService: AccessKeyServiceService,
+  AuditService: AuditServiceService,
+};
+/** Every role, good for one namespace and for all. */
+const CALLERS: readonly (Access & { readonly role: Access['role'] })[] = (
+  ['admin', 'operator', 'deployer', 'invoker', 'viewer'] as const
+).flatMap((role) =>
+  [new Set([MINE]), 'all' as const].flatMap((namespaces) =>
+    (role === 'viewer' ? [false, true] : [false]).map((showsPayloads) => ({
+      id: `${role}.${namespaces === 'all' ? 'all' : 'one'}${showsPayloads ? '.payloads' : ''}`,
+      role,
+      namespaces,
+      showsPayloads,
+    })),
+  ),
+);
+/** What a call came to: let in, forbidden, or told that there is no such thing. */
+type Verdict = 'in' | 'forbidden' | 'not there';
+const OF_EVENT: ReadonlySet<Action> = new Set([
+  'events.read',
+  'events.terminate',
+  'logs.read',
+  'dead_letters.read',
+  'dead_letters.redrive',
+  'dead_letters.purge',
+]);
+
+/** What the tables say. `named` is the namespace where the request itself names it. */
+function expected(caller: Access, action: Action, namespace: string, isNamed: boolean): Verdict {
+  if (!allows(caller, action, isNamed ? namespace : undefined)) return 'forbidden';
+  const isHidden = caller.namespaces !== 'all' && !caller.namespaces.has(namespace);
+  const isAboutKeys = action === 'keys.read' || action === 'keys.manage';
+  return !isNamed && isHidden && (OF_EVENT.has(action) || isAboutKeys) ? 'not there' : 'in';
+}
+
+function verdictOf(status: number, text: string): Verdict {
+  assert.notEqual(status, 401, text);
+  if (status === 403 && text.includes('"ROLE_FORBIDS"')) return 'forbidden';
+  return status === 404 && /(EVENT|DEAD_LETTER|ACCESS_KEY)_NOT_FOUND/.test(text) ? 'not there' : 'in';
+}
+
+describe('every operation of every door', () => {
+  const doors = openDoors();
+
+  before(async () => {
+    for (const { id, role, namespaces, showsPayloads: showPayloads } of CALLERS) {
+      const wanted = {
+        id,
+        role: AccessKey_Role[role.toUpperCase() as 'ADMIN'],
+        namespaces: namespaces === 'all' ? ['*'] : [...namespaces],
+      };
+      doors.world.keys.set(id, keptKey({ ...wanted, showPayloads, scf: true }));
+    }
+    for (const [namespace, id] of Object.entries(KEY_OF)) doors.world.keys.set(id, keptKey({ id, namespaces: [namespace] }));
+    const keys = [...doors.world.keys.values()];
+    await eventually(() => doors.world.keyWatches.length > 0);
+    for (const watch of doors.world.keyWatches) watch.push({ keys, isWhole: false });
+    const headers = bearerOf('admin.all');
+    await eventually(async () => (await fetch(`${doors.url}/v1/agents`, { headers })).status === 200);
+  });
+  beforeEach(() => {
+    for (const [namespace, id] of Object.entries(ID_OF)) {
+      const event = Event.create({
+        id,
+        namespace,
+        function: 'killer',
+        state: 4,
+        result: Buffer.from('"a payload"'),
+        error: Buffer.from('"an error"'),
+      });
+      doors.world.events.set(id, event);
+      doors.world.deadLetters.set(id, { event, payload: Buffer.from('"a payload"') });
+      doors.world.functions.set(`${namespace}/killer`, { ...RUNNABLE, namespace, environment: { TOKEN: 'a value' } });
+    }
+  });
+  const callers = (verdict: (caller: Access, namespace: string) => Promise<void>) => async () => {
+    for (const caller of CALLERS) for (const namespace of [MINE, OTHERS]) await verdict(caller, namespace);
+  };
+
+  describe('REST', () => {
+    it('has an action for each that the OpenAPI document has, and no other', async () => {
+      const ids = (await operations(doors.url)).map(({ id }) => id);
+      assert.deepEqual(ids.toSorted(), Object.keys(OPERATIONS).toSorted());
+    });
+
+    it('lets in whom the table lets in', async () => {
+      for (const { id, method, path } of await operations(doors.url)) {
+        const { action } = OPERATIONS[id as keyof typeof OPERATIONS];
+        await callers(async (caller, namespace) => {
+          const url = path
+            .replace('{namespace}', namespace)
+            .replace('{function}', 'killer')
+            .replace('{event_id}', ID_OF[namespace] ?? '')
+            .replace('{agent_id}', 'a1')
+            .replace('{key_id}', KEY_OF[namespace] ?? '');
+          const isNamed = path.includes('{namespace}');
+          const end = new AbortController();
+          const response = await fetch(doors.url + url, {
+            method,
+            headers: { ...bearerOf(caller.id), 'evenfall-client': 'test' },
+            signal: end.signal,
+          });
+          const text = response.status >= 400 ? await response.text() : '';
+          end.abort(); // of a stream
+          const wanted = path.includes('{') ? expected(caller, action, namespace, isNamed) : allows(caller, action) ? 'in' : 'forbidden';
+          // The stream of an event begins before the event is looked for.
+          const isStream = id === 'watchEvent' && wanted === 'not there' && response.status === 200;
+          assert.equal(
+            isStream ? wanted : verdictOf(response.status, text),
+            wanted,
+            `${caller.id} ${id} ${namespace}: ${response.status} ${text}`,
+          );
+          restore(namespace);
+        })();
+      }
+    });
+  });
+
+  describe('gRPC', () => {
+    const methods = Object.entries(SERVICES).flatMap(([name, service]) =>
+      Object.values(service).map((method) => ({
+        name: `${name}/${method.path.split('/')[2] ?? ''}`,
+        service,
+        method: method as MethodDefinition,
+      })),
+    );
+
+    it('has an action for each method, and no other', () => {
+      assert.deepEqual(methods.map(({ name }) => name).toSorted(), Object.keys(RPCS).toSorted());
+    });
+
+    it('looks at the namespace of every request that has one', () => {
+      for (const { name, method } of methods) {
+        const request = method.requestDeserialize(Buffer.alloc(0)) as Record<string, unknown>;
+        const isFilter = name === 'AuditService/ListAuditRecords'; // what it answers is of the key's namespaces only
+        if ('namespace' in request && !isFilter) assert.equal(RPCS[name]?.namespace, 'namespace', name);
+      }
+    });
+
+    it('lets in whom the table lets in', async () => {
+      const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+      for (const { name, service, method } of methods) {
+        const rule = RPCS[name];
+        assert.ok(rule);
+        const { client, close } = grpcClient(service, address);
+        const key = Object.entries(service).find(([, one]) => one.path === method.path)?.[0] ?? '';
+        const send = (client as unknown as Record<string, (...given: unknown[]) => unknown>)[key]; // by its name
+        await callers(async (caller, namespace) => {
+          const request = requestOf(method, rule.namespace, namespace, name.startsWith('AccessKeyService/'));
+          const end = new AbortController();
+          const run = async (): Promise<void> => {
+            async function* one() {
+              yield request;
+            }
+            const answer = send?.(method.requestStream ? one() : request, { headers: bearerOf(caller.id), signal: end.signal });
+            if (!method.responseStream) return void (await answer);
+            if (method.path.endsWith('/WatchEvent')) {
+              const before = doors.world.watches.length;
+              const seen = (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]().next(); // it answers once something happens
+              await Promise.race([seen, eventually(() => doors.world.watches.length > before)]);
+              doors.world.watches.at(-1)?.out.push({ event: doors.world.events.get(ID_OF[namespace] ?? ''), version: 1 });
+              await seen;
+              return;
+            }
+            for await (const _ of answer as AsyncIterable<unknown>) return;
+          };
+          let verdict: Verdict = 'in';
+          try {
+            await run();
+          } catch (error) {
+            assert.ok(isRefusal(error), String(error));
+            assert.notEqual(error.reason, 'UNAUTHENTICATED');
+            if (error.reason === 'ROLE_FORBIDS') verdict = 'forbidden';
+            if (/^(EVENT|DEAD_LETTER|ACCESS_KEY)_NOT_FOUND$/.test(error.reason)) verdict = 'not there';
+          }
+          end.abort();
+          const isByName =
+            rule.namespace !== undefined || /List|Create|Purge$/.test(key.replace(/^list/, 'List')) === false || key === 'listLogLines';
+          const wanted =
+            rule.namespace === undefined && !isByName
+              ? allows(caller, rule.action)
+                ? 'in'
+                : 'forbidden'
+              : expected(caller, rule.action, namespace, rule.namespace !== undefined);
+          assert.equal(verdict, wanted, `${caller.id} ${name} ${namespace}`);
+          restore(namespace);
+        })();
+        close();
+      }
+    });
+  });
+
+  describe('SCF', () => {
+    const FUNCTION = { FunctionName: 'killer' };
+    const more: Readonly<Record<string, object>> = {
+      CreateNamespace: {},
+      UpdateNamespace: {},
+      DeleteNamespace: {},
+      ListNamespaces: {},
+      ListFunctions: {},
+      GetAccount: {},
+      PutReservedConcurrencyConfig: { ...FUNCTION, ReservedConcurrencyMem: 128 },
+      PutProvisionedConcurrencyConfig: { ...FUNCTION, Qualifier: '1', VersionProvisionedConcurrencyNum: 1 },
+      DeleteProvisionedConcurrencyConfig: { ...FUNCTION, Qualifier: '1' },
+      UpdateFunctionEventInvokeConfig: { ...FUNCTION, AsyncTriggerConfig: { RetryConfig: [{ RetryNum: 1 }], MsgTTL: 3600 } },
+    };
+
+    it('has an action for each of the door, and no other', () => {
+      assert.deepEqual([...SCF.keys()].toSorted(), Object.keys(SCF_ACTIONS).toSorted());
+    });
+
+    it('lets in whom the table lets in, and says no in words of SCF', async () => {
+      for (const [name, rule] of Object.entries(SCF_ACTIONS)) {
+        await callers(async (caller, namespace) => {
+          const ids = {
+            ...(/AsyncEvent(Status)?$/.test(name) ? { InvokeRequestId: ID_OF[namespace] } : {}),
+            ...(name === 'GetRequestStatus' ? { FunctionRequestId: ID_OF[namespace] } : {}),
+          };
+          const parameters = {
+            ...(rule.namespace === 'event' ? {} : (more[name] ?? FUNCTION)),
+            ...ids,
+            ...(rule.namespace === 'parameter' ? { Namespace: namespace } : {}),
+          };
+          const body = JSON.stringify(parameters);
+          const signed = tc3Headers({ ...signingKey(caller.id), host: new URL(doors.url).host, body, contentType: 'application/json' });
+          const response = await fetch(`${doors.url}/`, {
+            method: 'POST',
+            body,
+            headers: { ...signed, 'content-type': 'application/json', 'x-tc-action': name, 'x-tc-version': '2018-04-16' },
+          });
+          const said = (await response.json()) as { Response: { Error?: { Code: string; Message: string } } };
+          const { Code: code = '' } = said.Response.Error ?? {};
+          assert.ok(
+            !code.startsWith('AuthFailure') && code !== 'UnknownParameter' && code !== 'MissingParameter',
+            `${name} ${JSON.stringify(said)}`,
+          );
+          const meant = rule.namespace === 'default' ? 'default' : namespace;
+          const wanted = expected(caller, rule.action, meant, rule.namespace !== 'event');
+          const verdict: Verdict =
+            code === 'UnauthorizedOperation' ? 'forbidden' : code === 'ResourceNotFound.AsyncEvent' ? 'not there' : 'in';
+          assert.equal(verdict, wanted, `${caller.id} ${name} ${namespace} ${JSON.stringify(said)}`);
+          restore(namespace);
+        })();
+      }
+    });
+  });
+
+  it('shows payloads, results, errors and values of variables to those alone who have a right to them', async () => {
+    for (const caller of CALLERS) {
+      const get = async (path: string): Promise<string> => (await fetch(doors.url + path, { headers: bearerOf(caller.id) })).text();
+      for (const path of [`/v1/events/${ID_OF[MINE]}`, `/v1/namespaces/${MINE}/functions/killer/events`]) {
+        assert.equal((await get(path)).includes('a payload'), hasRight(caller, 'events.read_payloads'), `${caller.id} ${path}`);
+        assert.equal((await get(path)).includes('an error'), hasRight(caller, 'events.read_payloads'), `${caller.id} ${path}`);
+      }
+      const letter = await get(`/v1/dead-letters/${ID_OF[MINE]}`);
+      if (allows(caller, 'dead_letters.read'))
+        assert.equal(letter.includes('a payload'), hasRight(caller, 'events.read_payloads'), caller.id);
+      for (const path of ['', '/versions']) {
+        const shown = await get(`/v1/namespaces/${MINE}/functions/killer${path}`);
+        assert.ok(shown.includes('TOKEN'), `${caller.id} ${shown}`);
+        assert.equal(shown.includes('a value'), hasRight(caller, 'functions.read_secrets'), caller.id);
+      }
+    }
+  });
+
+  it('lets no key reach another namespace by a destination, or make a key that may more', async () => {
+    const send = (method: string, path: string, id: string, body: object) =>
+      fetch(doors.url + path, { method, headers: { ...bearerOf(id), 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    const to = (name: string) => ({ event_invoke: { on_success: { function: name } } });
+    const path = `/v1/namespaces/${MINE}/functions/killer`;
+    assert.equal((await send('PATCH', path, 'deployer.one', to(`${OTHERS}/killer`))).status, 403);
+    assert.equal((await send('PUT', `${path}/event-invoke-config`, 'deployer.one', to(`${OTHERS}/killer`).event_invoke)).status, 403);
+    assert.equal((await send('PATCH', path, 'deployer.one', to(`${MINE}/other`))).status, 200);
+    assert.equal((await send('PATCH', path, 'deployer.all', to(`${OTHERS}/killer`))).status, 200);
+    const key = (namespaces: string[]) => ({ role: 'ADMIN', namespaces });
+    for (const beyond of [['*'], [OTHERS], [MINE, OTHERS]])
+      assert.equal((await send('POST', '/v1/access-keys', 'admin.one', key(beyond))).status, 403, beyond.join());
+    assert.equal((await send('POST', '/v1/access-keys', 'admin.one', key([MINE]))).status, 201);
+    assert.equal(
+      (await send('POST', '/v1/access-keys', 'admin.all', { ...key(['*']), id: 'test' })).status,
+      409,
+      'the id of a key of the settings',
+    );
+    const listed = (await (await fetch(`${doors.url}/v1/access-keys`, { headers: bearerOf('admin.one') })).json()) as {
+      access_keys: { namespaces: string[] }[];
+    };
+    assert.ok(listed.access_keys.length > 0 && listed.access_keys.every(({ namespaces }) => namespaces.join() === MINE));
+  });
+
+  /** What a call that was let in has changed. */
+  function restore(namespace: string): void {
+    const id = ID_OF[namespace] ?? '';
+    const event = doors.world.events.get(id);
+    if (event) doors.world.deadLetters.set(id, { event, payload: Buffer.from('"a payload"') });
+    doors.world.functions.set(`${namespace}/killer`, { ...RUNNABLE, namespace, environment: { TOKEN: 'a value' } });
+  }
+});
+
+type Described = { readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId?: string }>>>> };
+
+/** What the document of the door has. */
+async function operations(url: string): Promise<{ id: string; method: string; path: string }[]> {
+  const document = (await (await fetch(`${url}/openapi.json`, { headers: bearerOf('admin.all') })).json()) as Described; // as it describes itself
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { operationId: id }]) =>
+      id === undefined ? [] : [{ id, method: method.toUpperCase(), path }],
+    ),
+  );
+}
+
+/** A request that names a namespace where the rule looks, and ids of things that are there. */
+function requestOf(method: MethodDefinition, namespacePath: string | undefined, namespace: string, isAboutKeys: boolean): object {
+  const request = method.requestDeserialize(Buffer.alloc(0)) as Record<string, unknown>;
+  if ('id' in request) request['id'] = isAboutKeys ? KEY_OF[namespace] : ID_OF[namespace];
+  if ('eventId' in request) request['eventId'] = ID_OF[namespace];
+  if ('agentId' in request) request['agentId'] = 'a1';
+  if (isAboutKeys && 'namespaces' in request) request['namespaces'] = [MINE];
+  const [first = '', second] = (namespacePath ?? '').split('.');
+  if (second === undefined && first !== '') Object.assign(request, { namespace, name: 'killer', function: 'killer' });
+  if (second !== undefined) {
+    const inner =
+      first === 'function'
+        ? { ...RUNNABLE, namespace }
+        : { namespace, function: 'killer', qualifier: '', payload: Buffer.alloc(0), submissions: [] };
+    request[first] = inner;
+  }
+  return request;
+}

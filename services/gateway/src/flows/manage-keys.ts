@@ -1,0 +1,67 @@
+import { type Access, coversAll } from '@evenfall/access';
+import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
+import type { AuditServiceService, ListAuditRecordsRequest, ListAuditRecordsResponse } from '@evenfall/contracts/v1/audit_service';
+import { refuse } from '@evenfall/errors';
+import type { ClientOf } from '@evenfall/rpc';
+import { checkTime } from '../domain/fields.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Gateway } from '../ports.ts';
+
+type Keys = ClientOf<typeof AccessKeyServiceService>;
+/** What the doors ask about keys. */
+export type KeyFlows = { readonly [K in keyof Keys]: (request: Parameters<Keys[K]>[0]) => ReturnType<Keys[K]> };
+
+/**
+ * What a key may do with keys: with those of namespaces that it is good for itself. Of others is said what is said of keys that are not there. Keys of
+ * the settings are not the registry's, and an id that one of them has is not given to another.
+ */
+export function keyFlows({ accessKeys, keys }: Gateway, access: Access): KeyFlows {
+  const change = { timeoutMs: LIMITS_MS.change };
+  const read = { timeoutMs: LIMITS_MS.read };
+  const checkMayManage = async (id: string): Promise<void> => {
+    const { accessKey } = await accessKeys.getAccessKey({ id }, read);
+    if (!accessKey || !coversAll(access, accessKey.namespaces)) throw refuse('ACCESS_KEY_NOT_FOUND', { key_id: id.slice(0, 80) });
+  };
+  return {
+    createAccessKey: async (request) => {
+      const beyond = request.namespaces.find((namespace) => !coversAll(access, [namespace]));
+      if (beyond !== undefined)
+        throw refuse('ROLE_FORBIDS', {
+          action: 'keys.manage',
+          namespace: beyond.slice(0, 80),
+          role: access.role,
+          where: beyond === '*' ? 'for all namespaces' : `in namespace "${beyond.slice(0, 80)}"`,
+        });
+      if (keys.isOwn(request.id)) throw refuse('ACCESS_KEY_EXISTS', { key_id: request.id });
+      return accessKeys.createAccessKey(request, change);
+    },
+    getAccessKey: async (request) => {
+      await checkMayManage(request.id);
+      return accessKeys.getAccessKey(request, read);
+    },
+    listAccessKeys: async (request) => {
+      const page = await accessKeys.listAccessKeys(request, read);
+      return { ...page, accessKeys: page.accessKeys.filter(({ namespaces }) => coversAll(access, namespaces)) };
+    },
+    rotateAccessKey: async (request) => {
+      await checkMayManage(request.id);
+      return accessKeys.rotateAccessKey(request, change);
+    },
+    revokeAccessKey: async (request) => {
+      await checkMayManage(request.id);
+      return accessKeys.revokeAccessKey(request, change);
+    },
+  };
+}
+
+/** Lists audit records of the namespaces that the key is good for. */
+export function auditFlows({ registry }: Gateway, access: Access): Pick<ClientOf<typeof AuditServiceService>, 'listAuditRecords'> {
+  return {
+    async listAuditRecords(query: ListAuditRecordsRequest): Promise<ListAuditRecordsResponse> {
+      checkTime('start_time', query.startTime);
+      checkTime('end_time', query.endTime);
+      const namespaces = access.namespaces === 'all' ? ['*'] : [...access.namespaces].sort();
+      return registry.listAudit({ query, namespaces }, { timeoutMs: LIMITS_MS.read });
+    },
+  };
+}

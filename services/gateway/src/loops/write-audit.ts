@@ -1,0 +1,68 @@
+import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
+import { superviseLoop } from '@evenfall/lifecycle';
+import { type AuditEntry, auditRecord } from '../domain/audit-entry.ts';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { GatewayPorts } from '../ports.ts';
+
+/** Records that wait at most, while the registry is away. */
+const MOST_WAITING = 10_000;
+const BATCH = 500;
+
+/** Takes what the doors have to say to the audit log. */
+export type AuditTrail = {
+  /** Notes an entry; resolves when it is kept, or given up. */
+  note(entry: AuditEntry): Promise<void>;
+  readonly droppedCount: number;
+};
+
+/**
+ * Writes audit records behind the doors, in batches. While the registry is away they wait in memory; beyond what fits they are dropped, counted, and said to
+ * the log of the gateway instead.
+ */
+export function createAuditTrail(
+  ports: Pick<GatewayPorts, 'registry' | 'log'>,
+  nowMs: () => number,
+): AuditTrail & { run(signal: AbortSignal): Promise<void>; flush(): Promise<void> } {
+  let waiting: { readonly record: AuditRecord; readonly done: () => void }[] = [];
+  let droppedCount = 0;
+  let wake = Promise.withResolvers<void>();
+
+  const writeSome = async (): Promise<void> => {
+    const batch = waiting.slice(0, BATCH);
+    if (batch.length === 0) return;
+    await ports.registry.recordAudit({ records: batch.map(({ record }) => record) }, { timeoutMs: LIMITS_MS.change });
+    waiting = waiting.slice(batch.length);
+    for (const { done } of batch) done();
+  };
+  return {
+    get droppedCount() {
+      return droppedCount;
+    },
+    note(entry) {
+      const record = auditRecord(entry, nowMs());
+      if (waiting.length >= MOST_WAITING) {
+        droppedCount++;
+        const { keyId: key, address, action, operation, namespace, subject, outcome } = record;
+        ports.log.warn('an audit record was dropped: too many wait', { key, address, action, operation, namespace, subject, outcome });
+        return Promise.resolve();
+      }
+      return new Promise((done) => {
+        waiting.push({ record, done });
+        wake.resolve();
+      });
+    },
+    run: (signal) => {
+      signal.addEventListener('abort', () => wake.resolve(), { once: true });
+      const onFailure = (error: unknown): void =>
+        ports.log.warn('the audit log cannot be written; records wait', { error: String(error), waiting: waiting.length });
+      return superviseLoop({ name: 'write audit', signal, onFailure }, async () => {
+        while (waiting.length > 0) await writeSome();
+        wake = Promise.withResolvers();
+        if (!signal.aborted) await wake.promise;
+      });
+    },
+    async flush() {
+      while (waiting.length > 0) await writeSome();
+    },
+  };
+}
