@@ -263,14 +263,14 @@ function acceptMany(app: FastifyInstance, gateway: Gateway, unexpected: (error: 
         qualifier: textOf(request.headers['evenfall-qualifier']),
       };
       if (request.body instanceof Readable) {
-        const answers = await acceptLines(gateway, callerOf(request, reply), named, request.body as AsyncIterable<Buffer>); // no encoding is set
+        const answers = await acceptLines(request.gateway, callerOf(request, reply), named, request.body as AsyncIterable<Buffer>); // no encoding is set
         await sendLineAnswers(reply, answers, unexpected);
         return reply;
       }
       const parts = request.body ?? [];
       const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : submissionsOf(Buffer.concat(parts));
       const { eventIds, refused } = await batchCreateEvents(
-        gateway,
+        request.gateway,
         callerOf(request, reply),
         {
           namespace: request.params.namespace,
