@@ -1,2 +1,2 @@
 export { findAccessKey, type Finder } from './find-key.ts';
-export { ensureKeyFile, type KeptKey, keyFileOf, readKeyFile } from './key-file.ts';
+export { ensureKeyFile, ensureSealingKeyFile, type KeptKey, keyFileOf, readKeyFile } from './key-file.ts';

@@ -6,7 +6,7 @@ import { OperatorError } from '@evenfall/errors';
 
 /** A key and the file it is kept in. */
 export type KeptKey = {
-  /** As `id:secret`. */
+  /** As it stands in the file: an access key as `id:secret`. */
   readonly key: string;
   readonly path: string;
   /** Whether it was made just now. */
@@ -18,17 +18,47 @@ const OWN_ID = 'local';
 const SECRET_BYTES = 32;
 /** Bits of a mode that let anybody but the owner do something. */
 const OTHERS = 0o077;
-const LINE = /^([\w.-]{1,64}:[^\s:,]{8,256})\n?$/;
+/** A file of one line that nobody else may read. */
+type SecretFile = {
+  readonly name: string;
+  /** What it holds, for its refusals. */
+  readonly what: string;
+  readonly form: string;
+  readonly line: RegExp;
+  make(): string;
+};
+
+const ACCESS_KEY: SecretFile = {
+  name: 'access-key',
+  what: 'access key',
+  form: 'one line "id:secret"; take it away to have a new key made',
+  line: /^([\w.-]{1,64}:[^\s:,]{8,256})\n?$/,
+  make: () => `${OWN_ID}:${randomBytes(SECRET_BYTES).toString('base64url')}`,
+};
+/** Taken away, what it has sealed cannot be opened any more. */
+const SEALING_KEY: SecretFile = {
+  name: 'sealing-key',
+  what: 'sealing key',
+  form: 'one line of 64 hex digits',
+  line: /^([0-9a-f]{64})\n?$/,
+  make: () => randomBytes(SECRET_BYTES).toString('hex'),
+};
 const MAX_FILE_BYTES = 400;
 
 /** Where the key of a data folder is kept. */
 export function keyFileOf(dataDir: string): string {
-  return join(dataDir, 'access-key');
+  return join(dataDir, ACCESS_KEY.name);
 }
 
 /** Reads the key of a data folder; undefined if it has none. Throws an `OperatorError` for a file that others can open, or that holds no key. */
-export async function readKeyFile(dataDir: string): Promise<string | undefined> {
-  const path = keyFileOf(dataDir);
+export function readKeyFile(dataDir: string): Promise<string | undefined> {
+  return readSecret(dataDir, ACCESS_KEY);
+}
+
+async function readSecret(dataDir: string, secret: SecretFile): Promise<string | undefined> {
+  const path = join(dataDir, secret.name);
+  const unusable = (why: string, cause?: unknown): OperatorError =>
+    new OperatorError(`The ${secret.what} in ${path} cannot be used: ${why}.`, { cause });
   let file: FileHandle;
   try {
     // A link could lead to a file of somebody else, and opening a pipe would wait.
@@ -36,20 +66,19 @@ export async function readKeyFile(dataDir: string): Promise<string | undefined> 
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'ELOOP') throw unusable(path, 'it is a symbolic link');
-    throw unusable(path, code === 'EACCES' ? "it is another user's" : String(error), error);
+    if (code === 'ELOOP') throw unusable('it is a symbolic link');
+    throw unusable(code === 'EACCES' ? "it is another user's" : String(error), error);
   }
   try {
     const stat = await file.stat();
-    if (!stat.isFile()) throw unusable(path, 'it is not a file');
-    if (stat.uid !== process.geteuid?.()) throw unusable(path, `it belongs to user ${stat.uid}`);
+    if (!stat.isFile()) throw unusable('it is not a file');
+    if (stat.uid !== process.geteuid?.()) throw unusable(`it belongs to user ${stat.uid}`);
     if ((stat.mode & OTHERS) !== 0)
       throw unusable(
-        path,
         `its mode ${(stat.mode & 0o777).toString(8)} lets others open it; "chmod 600", and a new key if others have been here`,
       );
-    const key = stat.size <= MAX_FILE_BYTES ? LINE.exec(await file.readFile('utf8'))?.[1] : undefined;
-    if (key === undefined) throw unusable(path, 'it is not one line "id:secret"; take it away to have a new key made');
+    const key = stat.size <= MAX_FILE_BYTES ? secret.line.exec(await file.readFile('utf8'))?.[1] : undefined;
+    if (key === undefined) throw unusable(`it is not ${secret.form}`);
     return key;
   } finally {
     await file.close();
@@ -60,18 +89,26 @@ export async function readKeyFile(dataDir: string): Promise<string | undefined> 
  * Reads the key of a data folder, and makes the folder and the key if there are none. Of several programs that start at once one makes it, and all
  * read the same.
  */
-export async function ensureKeyFile(dataDir: string): Promise<KeptKey> {
-  const path = keyFileOf(dataDir);
-  const kept = await readKeyFile(dataDir);
+export function ensureKeyFile(dataDir: string): Promise<KeptKey> {
+  return ensureSecret(dataDir, ACCESS_KEY);
+}
+
+/** The same for the key that seals secrets in the database, as 64 hex digits. */
+export function ensureSealingKeyFile(dataDir: string): Promise<KeptKey> {
+  return ensureSecret(dataDir, SEALING_KEY);
+}
+
+async function ensureSecret(dataDir: string, secret: SecretFile): Promise<KeptKey> {
+  const path = join(dataDir, secret.name);
+  const kept = await readSecret(dataDir, secret);
   if (kept !== undefined) return { key: kept, path, isNew: false };
   await mkdir(dataDir, { recursive: true }).catch((error: unknown) => {
     throw notWritten(path, error);
   });
-  const made = `${OWN_ID}:${randomBytes(SECRET_BYTES).toString('base64url')}`;
-  const isNew = await writeOnce(path, `${made}\n`);
+  const isNew = await writeOnce(path, `${secret.make()}\n`);
   // Read back in any case: it may be the key of a program that was faster.
-  const key = await readKeyFile(dataDir);
-  if (key === undefined) throw unusable(path, 'it was taken away as soon as it was made');
+  const key = await readSecret(dataDir, secret);
+  if (key === undefined) throw new OperatorError(`The ${secret.what} in ${path} was taken away as soon as it was made.`);
   return { key, path, isNew };
 }
 
@@ -98,11 +135,7 @@ async function writeOnce(path: string, text: string): Promise<boolean> {
 function notWritten(path: string, cause: unknown): OperatorError {
   const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   return new OperatorError(
-    `The access key cannot be written to ${path} (${why}). Set EVENFALL_DATA_DIR to a folder that can be written, or EVENFALL_ACCESS_KEYS.`,
+    `A key cannot be written to ${path} (${why}). Set EVENFALL_DATA_DIR to a folder that can be written, or EVENFALL_ACCESS_KEYS and EVENFALL_SEALING_KEY.`,
     { cause },
   );
-}
-
-function unusable(path: string, why: string, cause?: unknown): OperatorError {
-  return new OperatorError(`The access key in ${path} cannot be used: ${why}.`, { cause });
 }

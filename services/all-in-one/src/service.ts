@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { ensureKeyFile, type KeptKey } from '@evenfall/access-key';
+import { ensureKeyFile, ensureSealingKeyFile, type KeptKey } from '@evenfall/access-key';
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
@@ -53,6 +53,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   let ports = { httpPort: 0, grpcPort: 0 };
   let metricsPort = 0;
   let keptKey: KeptKey | undefined;
+  let { sealingKeys } = config;
   const clients = {
     functions: () => inProcessClient(FunctionServiceService, registry.functions, unexpected),
     accessKeys: () => inProcessClient(AccessKeyServiceService, registry.accessKeys, unexpected),
@@ -97,6 +98,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       async start() {
         const { accessKeys, isOpen } = config.gateway;
         if (accessKeys.length === 0 && !isOpen) keptKey = await ensureKeyFile(dataDir);
+        if (config.sealingKeys === undefined) sealingKeys = [(await ensureSealingKeyFile(dataDir)).key];
         return () => Promise.resolve();
       },
     },
@@ -125,7 +127,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
     {
       name: 'registry',
       async start() {
-        registry = await startRegistry({ sql, log: log('registry'), clock: systemClock }, config);
+        registry = await startRegistry({ sql, log: log('registry'), clock: systemClock }, { ...config, sealingKeys });
         return registry.stop;
       },
     },

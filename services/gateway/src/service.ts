@@ -59,7 +59,7 @@ export async function startGateway(
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
-  const keys = createKeyCache(ports, settings.accessKeys);
+  const keys = createKeyCache(ports, settings.accessKeys, systemClock.now);
   const gateway: Gateway = {
     ...ports,
     keys,
@@ -96,7 +96,7 @@ export async function startGateway(
     closeGraceMs: STOP_GRACE_MS,
   });
   try {
-    const services = publicServices(scoped, { accessOf: (context) => authenticate(context.header('authorization')), audit });
+    const services = publicServices(gateway, scoped, { accessOf: (context) => authenticate(context.header('authorization')), audit });
     const grpc = await startGrpcServer({
       host: settings.host,
       port: settings.grpcPort,

@@ -152,6 +152,7 @@ describe('access keys in the registry', () => {
   it('refuses what makes no key', async () => {
     for (const wrong of [
       { id: 'a:b' },
+      { id: 'anonymous' },
       { id: 'x'.repeat(65) },
       { role: AccessKey_Role.UNSPECIFIED },
       { role: 99 as AccessKey_Role },

@@ -203,3 +203,27 @@ export type ProvisionedAnswer = {
   readonly state: string;
   readonly reason: string;
 };
+
+export type KeyAnswer = {
+  readonly id: string;
+  readonly description: string;
+  readonly role: string;
+  readonly namespaces: readonly string[];
+  readonly show_payloads: boolean;
+  readonly scf: boolean;
+  readonly expire_time: string | null;
+  readonly revoke_time: string | null;
+};
+
+export type NewKeyAnswer = { readonly access_key: KeyAnswer; readonly secret: string };
+
+export type AuditRecordAnswer = {
+  readonly time: string;
+  readonly key_id: string;
+  readonly address: string;
+  readonly door: string;
+  readonly operation: string;
+  readonly namespace: string | null;
+  readonly subject: string | null;
+  readonly outcome: string;
+};

@@ -23,6 +23,7 @@ import {
 } from './commands/events.ts';
 import { deleteFunction, getFunction, listFunctions, listVersions, publishFunction } from './commands/functions.ts';
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
+import { type AuditOptions, createKey, type CreateKeyOptions, listAudit, listKeys, revokeKey, rotateKey } from './commands/keys.ts';
 import { type LogOptions, showLog } from './commands/logs.ts';
 import { purge, type PurgeOptions } from './commands/purge.ts';
 import { drainAgent, type DrainOptions, examineAgents, listAgents, listInstances } from './commands/workers.ts';
@@ -211,6 +212,41 @@ export function createProgram(world: Surroundings): Command {
     .description('instances')
     .option('--agent <id>')
     .action(run((context, options: { agent?: string }) => listInstances(context, options)));
+  const keys = program.command('keys').description('access keys: who may do what');
+  keys
+    .command('create')
+    .description('make a key and show its secret, once')
+    .requiredOption('--role <role>', 'admin, operator, deployer, invoker or viewer')
+    .option('--id <id>', 'its id; without, one is made')
+    .option('--on <namespace...>', 'where it is good; "*" for all namespaces; by default the one of --namespace')
+    .option('--description <text>')
+    .option('--expires <duration>', 'it is good for so long, e.g. 720h')
+    .option('--scf', 'it can sign requests of SCF')
+    .option('--payloads', 'as viewer: it sees payloads, results, errors and logs')
+    .action(run((context, options: CreateKeyOptions) => createKey(context, options)));
+  keys.command('list').action(run((context) => listKeys(context)));
+  keys
+    .command('rotate <id>')
+    .description('a new secret, shown once')
+    .option('--overlap <duration>', 'the secret it has now is good for so long too, e.g. 24h')
+    .action(run((context, id: string, options: { overlap?: string }) => rotateKey(context, id, options)));
+  keys
+    .command('revoke <id>')
+    .description('end it for good')
+    .action(run((context, id: string) => revokeKey(context, id)));
+  program
+    .command('audit')
+    .description('who changed what, newest first')
+    .option('--key <id>', 'only of this key')
+    .option('--action <right>', 'only of this right, e.g. functions.write')
+    .option('--in <namespace>', 'only in this namespace')
+    .option('--subject <name>', 'only about this function, event, agent or key')
+    .option('--since <time>', 'e.g. 2026-12-01T00:00:00Z')
+    .option('--until <time>')
+    .option('--limit <number>', 'at most so many, up to 100', '20')
+    .option('--page-token <token>')
+    .action(run((context, options: AuditOptions) => listAudit(context, options)));
+
   program
     .command('purge')
     .description('drop what is past its retention now, instead of within minutes')

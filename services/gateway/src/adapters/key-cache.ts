@@ -13,6 +13,9 @@ const ROLE_OF: Readonly<Record<number, Role>> = {
   [AccessKey_Role.VIEWER]: 'viewer',
 };
 
+/** How often it is looked whether keys with open streams have expired. */
+const EXPIRY_LOOK_MS = 1_000;
+
 /**
  * Holds the keys of the settings, and those the registry tells of. When its watch breaks, what is known stays good, and what is not known is not known to be
  * wrong; the next watch begins with all keys there are.
@@ -20,10 +23,21 @@ const ROLE_OF: Readonly<Record<number, Role>> = {
 export function createKeyCache(
   ports: Pick<GatewayPorts, 'registry' | 'log'>,
   own: readonly { readonly id: string; readonly secret: string }[],
+  nowMs: () => number,
 ): KeyRing & { run(signal: AbortSignal): Promise<void> } {
   const ownKeys = new Map(own.map(({ id, secret }) => [id, ownKey(id, secret)]));
   let known = new Map<string, HeldKey>();
   let standing = false;
+  // Of keys that have streams open, or had.
+  const ends = new Map<string, AbortController>();
+  const end = (id: string): void => {
+    ends.get(id)?.abort();
+    ends.delete(id);
+  };
+  const endThoseGone = (): void => {
+    const now = nowMs();
+    for (const id of ends.keys()) if (!ownKeys.has(id) && (known.get(id)?.untilMs ?? 0) <= now) end(id);
+  };
 
   const take = (keys: Map<string, HeldKey>, kept: KeptAccessKey): void => {
     const id = kept.accessKey?.id ?? '';
@@ -37,6 +51,11 @@ export function createKeyCache(
     },
     find: (id) => ownKeys.get(id) ?? known.get(id),
     isOwn: (id) => ownKeys.has(id),
+    endOf(id) {
+      let controller = ends.get(id);
+      if (!controller) ends.set(id, (controller = new AbortController()));
+      return controller.signal;
+    },
     run: (signal) =>
       superviseLoop(
         {
@@ -46,14 +65,19 @@ export function createKeyCache(
         },
         async () => {
           const first = new Map<string, HeldKey>();
+          const expiry = setInterval(endThoseGone, EXPIRY_LOOK_MS);
+          expiry.unref();
           try {
             for await (const { keys, isWhole } of ports.registry.watchAccessKeys({}, { signal })) {
               for (const kept of keys) take(standing ? known : first, kept);
-              if (!isWhole) continue;
-              known = first;
-              standing = true;
+              if (isWhole) {
+                known = first;
+                standing = true;
+              }
+              if (standing) endThoseGone();
             }
           } finally {
+            clearInterval(expiry);
             standing = false;
           }
           if (!signal.aborted) throw new Error('the registry ended the watch');

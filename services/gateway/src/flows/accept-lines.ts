@@ -27,7 +27,11 @@ export async function acceptLines(
   await runnableFunction(gateway, named);
   const reader = lineReader(gateway.limits.maxPayloadBytes);
   return (async function* () {
-    for await (const chunk of chunks) for (const group of groupsOf(reader.read(chunk))) yield await accepted(gateway, caller, named, group);
+    for await (const chunk of chunks) {
+      // A caller whose key is not good any more adds nothing.
+      if (caller.signal.aborted) return;
+      for (const group of groupsOf(reader.read(chunk))) yield await accepted(gateway, caller, named, group);
+    }
     for (const group of groupsOf(reader.end())) yield await accepted(gateway, caller, named, group);
   })();
 }

@@ -8,6 +8,8 @@ import { checkNames } from './names.ts';
 export const MOST_KEYS = 10_000;
 /** As an id of a key stands in settings and receipts. */
 export const KEY_ID = /^[\w.-]{1,64}$/;
+/** What receipts and the audit log say where the doors are open. */
+const ANONYMOUS = 'anonymous';
 const MOST_NAMESPACES = 100;
 const SECRET_BYTES = 32;
 const DAY_MS = 24 * 3_600_000;
@@ -26,6 +28,7 @@ export function digestOf(secret: string): Buffer {
 export function newAccessKey(request: CreateAccessKeyRequest, nowMs: number): AccessKey {
   const { description, role, namespaces, showPayloads, scf } = request;
   if (request.id !== '' && !KEY_ID.test(request.id)) throw invalid('id', '1 to 64 letters, digits, ".", "_" and "-"');
+  if (request.id === ANONYMOUS) throw invalid('id', `not "${ANONYMOUS}", which stands for callers without a key`);
   if (description.length > 256 || description.includes('\0') || !description.isWellFormed())
     throw invalid('description', 'at most 256 characters of Unicode, without NUL');
   if (!Number.isInteger(role) || role <= AccessKey_Role.UNSPECIFIED || role > AccessKey_Role.VIEWER)

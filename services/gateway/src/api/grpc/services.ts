@@ -27,8 +27,8 @@ import { callerOf } from './caller.ts';
 import { bindGuarded, type Rights } from './rights.ts';
 
 /** The public gRPC door: every method is a flow, behind the right it takes, on the gateway as its caller's key sees it. */
-export function publicServices(scoped: (access: Access) => Gateway, rights: Rights): BoundService[] {
-  const caller = (context: CallContext) => callerOf(context, rights.accessOf(context));
+export function publicServices({ keys: ring }: Pick<Gateway, 'keys'>, scoped: (access: Access) => Gateway, rights: Rights): BoundService[] {
+  const caller = (context: CallContext) => callerOf(context, rights.accessOf(context), ring);
   const gateway = (context: CallContext) => scoped(rights.accessOf(context));
   const keys = (context: CallContext) => keyFlows(gateway(context), rights.accessOf(context));
   return [

@@ -18,15 +18,16 @@ export function callerOf(request: FastifyRequest, reply: FastifyReply, closing?:
     },
     traceparent: traceparentOf(typeof header === 'string' ? header : undefined),
     get signal() {
-      return (signal ??= signalOf(reply, closing));
+      return (signal ??= signalOf(reply, closing, request));
     },
   };
 }
 
-function signalOf(reply: FastifyReply, closing: AbortSignal | undefined): AbortSignal {
+function signalOf(reply: FastifyReply, closing: AbortSignal | undefined, { access, gateway }: FastifyRequest): AbortSignal {
   const controller = new AbortController();
   const response = reply.raw;
   if (response.destroyed) controller.abort();
   response.once('close', () => controller.abort());
-  return closing ? AbortSignal.any([controller.signal, closing]) : controller.signal;
+  const ends = [closing, access && access.id !== ANONYMOUS ? gateway.keys.endOf(access.id) : undefined];
+  return AbortSignal.any([controller.signal, ...ends.filter((end) => end !== undefined)]);
 }
