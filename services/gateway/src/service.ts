@@ -79,6 +79,13 @@ export async function startGateway(
   };
   const guard = createGuard(settings.allowedHosts);
   const counts = countDoors();
+  observable('gateway', {
+    audit_dropped_total: {
+      doc: 'Audit records that were dropped, and said to the log instead, because too many waited for the registry.',
+      kind: 'counter',
+      read: () => audit.droppedCount,
+    },
+  });
   const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
   const watching = Promise.all([cache, queue, health, keys, audit].map((part) => part.run(stopping.signal)));

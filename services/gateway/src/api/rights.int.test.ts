@@ -10,7 +10,7 @@ import { InvocationServiceService, InvokeFunctionRequest } from '@evenfall/contr
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
 import { isRefusal } from '@evenfall/errors';
-import { grpcClient, type MethodDefinition } from '@evenfall/rpc';
+import { grpcClient, type MethodDefinition, type ServiceDefinition } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { RUNNABLE } from '../testing/fakes.ts';
 import { openDoors } from '../testing/harness.ts';
@@ -25,7 +25,7 @@ const ID_OF: Readonly<Record<string, string>> = {
   [OTHERS]: '01990000-0000-7000-8000-00000000000b',
 };
 const KEY_OF: Readonly<Record<string, string>> = { [MINE]: 'key-of-a', [OTHERS]: 'key-of-b' };
-const SERVICES = {
+const SERVICES: Readonly<Record<string, ServiceDefinition>> = {
   FunctionService: FunctionServiceService,
   EventService: EventServiceService,
   InvocationService: InvocationServiceService,
@@ -154,7 +154,7 @@ describe('every operation of every door', () => {
       Object.values(service).map((method) => ({
         name: `${name}/${method.path.split('/')[2] ?? ''}`,
         service,
-        method: method as MethodDefinition,
+        method: method,
       })),
     );
 
@@ -186,7 +186,7 @@ describe('every operation of every door', () => {
               yield request;
             }
             const answer = send?.(method.requestStream ? one() : request, { headers: bearerOf(caller.id), signal: end.signal });
-            if (!method.responseStream) return void (await answer);
+            if (!method.responseStream) return answer as Promise<void>;
             if (method.path.endsWith('/WatchEvent')) {
               const before = doors.world.watches.length;
               const seen = (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]().next(); // it answers once something happens

@@ -25,7 +25,7 @@ export function createAuditTrail(
 ): AuditTrail & { run(signal: AbortSignal): Promise<void>; flush(): Promise<void> } {
   let waiting: { readonly record: AuditRecord; readonly done: () => void }[] = [];
   let droppedCount = 0;
-  let wake = Promise.withResolvers<void>();
+  let wake = Promise.withResolvers<undefined>();
 
   const writeSome = async (): Promise<void> => {
     const batch = waiting.slice(0, BATCH);
@@ -48,11 +48,11 @@ export function createAuditTrail(
       }
       return new Promise((done) => {
         waiting.push({ record, done });
-        wake.resolve();
+        wake.resolve(undefined);
       });
     },
     run: (signal) => {
-      signal.addEventListener('abort', () => wake.resolve(), { once: true });
+      signal.addEventListener('abort', () => wake.resolve(undefined), { once: true });
       const onFailure = (error: unknown): void =>
         ports.log.warn('the audit log cannot be written; records wait', { error: String(error), waiting: waiting.length });
       return superviseLoop({ name: 'write audit', signal, onFailure }, async () => {

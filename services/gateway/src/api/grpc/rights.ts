@@ -54,7 +54,7 @@ export function bindGuarded<S extends ServiceDefinition>(
   return bind(service, guarded as unknown as Implementation<S>); // each as it was, behind a check
 }
 
-async function* checkedEach(requests: AsyncIterable<unknown>, check: (request: unknown) => unknown): AsyncGenerator<unknown> {
+async function* checkedEach(requests: AsyncIterable<unknown>, check: (request: unknown) => unknown): AsyncGenerator {
   for await (const request of requests) yield check(request);
 }
 
