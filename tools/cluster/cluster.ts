@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureKeyFile } from '@evenfall/access-key';
+import { ensureKeyFile, ensureSealingKeyFile } from '@evenfall/access-key';
 import { clusterCertificates } from './certificates.ts';
 import { freePorts } from './ports.ts';
 import { type ClusterProcess, clusterProcess, type Exit } from './process.ts';
@@ -142,7 +142,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const registry = { EVENFALL_REGISTRY_ADDRESS: `127.0.0.1:${registryPort}` };
     const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: eventStorePorts.map((one) => `127.0.0.1:${one}`).join(',') };
     const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
-    await service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort });
+    const { key: sealingKey } = await ensureSealingKeyFile(options.keyDir ?? dataDir);
+    await service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort, EVENFALL_SEALING_KEY: sealingKey });
     for (const [i, own] of eventStorePorts.entries())
       await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, EVENFALL_GRPC_PORT: own });
     await service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });

@@ -42,7 +42,7 @@ export function servicesOfCompose(text: string, variables: Env): Deployed[] {
 
 /** Each container of Kubernetes manifests that runs one of ours, with what ConfigMaps and Secrets of the same files say put in. */
 export function servicesOfKubernetes(files: Readonly<Record<string, string>>): Deployed[] {
-  type Ref = { readonly name: string; readonly key: string };
+  type Ref = { readonly name: string; readonly key: string; readonly optional?: boolean };
   type Variable = {
     readonly name: string;
     readonly value?: string;
@@ -70,6 +70,7 @@ export function servicesOfKubernetes(files: Readonly<Record<string, string>>): D
     const { configMapKeyRef: map, secretKeyRef: secret } = valueFrom ?? {};
     if (!map && !secret) return value;
     const key = map ? `ConfigMap/${map.name}/${map.key}` : `Secret/${secret?.name ?? ''}/${secret?.key ?? ''}`;
+    if (!known.has(key) && (map ?? secret)?.optional === true) return undefined;
     if (!known.has(key)) throw new Error(`${where}: ${name} is taken from ${key}, which is nowhere`);
     return known.get(key);
   };

@@ -125,6 +125,8 @@ def before_call(ctx, case, kwargs):
         case.path_parameters["agent_id"] = "gone-" + str(case.path_parameters["agent_id"])
     elif operation == "deleteFunction" and case.path_parameters.get("function") == "default":
         case.path_parameters["function"] = "deleted"  # the other operations need the one that is called as the examples are
+    elif operation == "rotateAccessKey" and is_positive:
+        case.path_parameters["key_id"] = "turning"  # the others are revoked sooner or later
     elif operation in IDS and is_positive and IDS[operation]:
         case.path_parameters["event_id"] = IDS[operation].pop()
     elif operation == "putProvisionedConcurrency" and isinstance(case.body, dict) and type(case.body.get("instances")) is int:

@@ -4,6 +4,7 @@ import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/eve
 import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { isRefusal } from '@evenfall/errors';
 import { callersOf, checkCaller } from './rights.ts';
@@ -14,6 +15,7 @@ const SERVICES: readonly Readonly<Record<string, { readonly path: string }>>[] =
   RegistryServiceService,
   SchedulerServiceService,
   FunctionServiceService,
+  AccessKeyServiceService,
 ];
 const PATHS = SERVICES.flatMap((service) => Object.values(service).map(({ path }) => path));
 const reasonOf = (caller: string | undefined, path: string): string => {

@@ -2,6 +2,7 @@ import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v
 import type { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { refuse } from '@evenfall/errors';
 import type { Service } from '@evenfall/peer-identity';
@@ -21,6 +22,9 @@ const REGISTRY: Rights<RegistryServiceService> = {
   getCodePackage: AGENT,
   watchFunctions: ['gateway', 'scheduler'],
   getConcurrency: ['gateway', 'scheduler'],
+  watchAccessKeys: GATEWAY,
+  recordAudit: GATEWAY,
+  listAudit: GATEWAY,
 };
 
 const SCHEDULER: Rights<SchedulerServiceService> = {
@@ -81,12 +85,22 @@ const FUNCTIONS: Rights<Pick<FunctionServiceService, keyof FunctionServiceServic
   deleteProvisionedConcurrency: GATEWAY,
 };
 
+/** Keys are managed at the public door alone: it judges who may. */
+const ACCESS_KEYS: Rights<Pick<AccessKeyServiceService, keyof AccessKeyServiceService>> = {
+  createAccessKey: GATEWAY,
+  getAccessKey: GATEWAY,
+  listAccessKeys: GATEWAY,
+  rotateAccessKey: GATEWAY,
+  revokeAccessKey: GATEWAY,
+};
+
 const BY_SERVICE: Readonly<Record<string, Readonly<Record<string, readonly Caller[]>>>> = {
   'evenfall.registry.v1.RegistryService': REGISTRY,
   'evenfall.scheduler.v1.SchedulerService': SCHEDULER,
   'evenfall.queue.v1.QueueService': QUEUE_SERVICE,
   'evenfall.event_store.v1.EventStoreService': EVENT_STORE,
   'evenfall.v1.FunctionService': FUNCTIONS,
+  'evenfall.v1.AccessKeyService': ACCESS_KEYS,
 };
 
 /** Who may call the method at "/package.Service/Method"; nobody, if it is in no table. */
