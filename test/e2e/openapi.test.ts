@@ -38,6 +38,8 @@ describe(
     let ids: Record<string, readonly string[]>;
     before(async () => {
       stack = await startStack();
+      const { status } = await stack.rest.call('POST', '/v1/access-keys', { id: 'turning', role: 'VIEWER', namespaces: ['*'] });
+      assert.equal(status, 201);
       // Named as the examples of the document are, and with the files that its package has in either language.
       const python = 'def main_handler(event, context):\n    return event\n';
       await stack.rest.deploy(

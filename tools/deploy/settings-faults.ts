@@ -96,7 +96,7 @@ export function settingsFaults({ where, service, env }: Deployed): string[] {
     if (!name.startsWith('EVENFALL_')) return [];
     const spec = byName.get(name);
     if (!spec) return [`${where}: ${name} is nothing the ${service} reads`];
-    const result = value === undefined ? { value } : spec.parse(value);
+    const result = value === undefined || value === '' ? { value } : spec.parse(value); // an empty one is none
     return 'fault' in result ? [`${where}: ${name} is ${result.fault}; write ${spec.form}`] : [];
   });
 }

@@ -10,6 +10,7 @@ import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
+import type { AuditEntry } from './domain/audit-entry.ts';
 
 /** Whom the gateway calls. It stores nothing itself. */
 export type GatewayPorts = {
@@ -91,6 +92,13 @@ export type Gateway = Omit<GatewayPorts, 'queues'> & {
   readonly clock: Clock;
   readonly limits: PayloadLimits;
   readonly bodies: LargeBodies;
+};
+
+/** Takes what the doors have to say to the audit log. */
+export type AuditTrail = {
+  /** Notes an entry; resolves when it is kept, or given up. */
+  note(entry: AuditEntry): Promise<void>;
+  readonly droppedCount: number;
 };
 
 /** On whose behalf a flow runs. */

@@ -2,18 +2,11 @@ import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import { superviseLoop } from '@evenfall/lifecycle';
 import { type AuditEntry, auditRecord } from '../domain/audit-entry.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
-import type { GatewayPorts } from '../ports.ts';
+import type { AuditTrail, GatewayPorts } from '../ports.ts';
 
 /** Records that wait at most, while the registry is away. */
 const MOST_WAITING = 10_000;
 const BATCH = 500;
-
-/** Takes what the doors have to say to the audit log. */
-export type AuditTrail = {
-  /** Notes an entry; resolves when it is kept, or given up. */
-  note(entry: AuditEntry): Promise<void>;
-  readonly droppedCount: number;
-};
 
 /**
  * Writes audit records behind the doors, in batches. While the registry is away they wait in memory; beyond what fits they are dropped, counted, and said to

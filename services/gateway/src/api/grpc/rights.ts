@@ -2,7 +2,7 @@ import { type Access, ACTIONS, checkAccess, type RpcRule, RPCS } from '@evenfall
 import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { isRefusal } from '@evenfall/errors';
 import { bind, type BoundService, type CallContext, type Implementation, type ServiceDefinition } from '@evenfall/rpc';
-import type { AuditTrail } from '../../loops/write-audit.ts';
+import type { AuditTrail } from '../../ports.ts';
 
 /** Who calls, in what every handler is given. */
 export type Rights = { readonly accessOf: (context: CallContext) => Access; readonly audit: AuditTrail };

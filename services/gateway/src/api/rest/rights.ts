@@ -3,8 +3,7 @@ import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { refuse } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type FunctionFlows, functionFlows } from '../../flows/manage-functions.ts';
-import type { AuditTrail } from '../../loops/write-audit.ts';
-import type { Gateway } from '../../ports.ts';
+import type { AuditTrail, Gateway } from '../../ports.ts';
 
 /** What the key of a request may do. A route that is reached without one would be a mistake of this door: nobody is let in by it. */
 export function accessOf(request: FastifyRequest): Access {
