@@ -175,6 +175,17 @@ for operation, args, status in (
 ):
     call(operation, *args, status=status, **({"body": 1} if operation == "create_event" else {}))
 
+# access keys and the audit log
+wanted = {"id": "generated", "role": "VIEWER", "namespaces": [NS], "show_payloads": True, "time_to_live": "1h", "scf": True, "description": "d"}
+made = call("create_access_key", body=body_of("create_access_key", wanted), status=201)
+assert made.secret and made.access_key.id == "generated", made
+assert call("rotate_access_key", "generated", body=body_of("rotate_access_key", {"overlap": "1h"}), status=200).secret != made.secret
+call("rotate_access_key", "generated", status=200)
+assert call("get_access_key", "generated", status=200).role == "VIEWER"
+call("revoke_access_key", "generated", status=200)
+assert any(key.id == "generated" for key in call("list_access_keys", status=200).access_keys)
+assert call("list_audit_records", status=200, subject="generated").audit_records[0].outcome == "OK"
+
 # operators, and the end of it all
 call("purge", body=body_of("purge", {"dry_run": True}), status=200)
 call("purge", body=body_of("purge", {"dry_run": True, "time": "2030-01-01T00:00:00Z"}), status=200)

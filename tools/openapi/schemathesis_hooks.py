@@ -46,11 +46,18 @@ SETTINGS = [
 # Refusals of requests that the document allows: what JSON Schema has no words for. By operation: the reason, the field where there is one, and why.
 UNSAYABLE = {
     "batchCreateEvents": [NO_CODE, ("INVALID_FIELD", r"submission\.delay", "a delay is shorter than the function's maximum event age")],
+    "createAccessKey": [
+        ("INVALID_FIELD", r"time_to_live", BOUNDS),
+        ("INVALID_FIELD", r"show_payloads", "it is for one role"),
+        ("INVALID_FIELD", r"namespaces", "\"*\" stands alone"),
+    ],
     "createEvent": [NO_CODE, ("INVALID_FIELD", r"submission\.delay", "a delay is shorter than the function's maximum event age")],
     "createFunction": [*SETTINGS, ("INVALID_FIELD", r"code_zip", "a zip file"), ("INVALID_CODE_PACKAGE", r"", "a zip file with the handler in it")],
     "drainAgent": [("INVALID_FIELD", r"deadline", BOUNDS)],
     "invokeFunction": [NO_CODE, ("INVALID_FIELD", r"queue_timeout", BOUNDS)],
+    "listAccessKeys": [TOKEN],
     "listAgents": [TOKEN],
+    "listAuditRecords": [TOKEN],
     "listDeadLetters": [TOKEN],
     "listInstances": [TOKEN],
     "listPutAsideRecords": [TOKEN],
@@ -67,6 +74,7 @@ UNSAYABLE = {
         ("INVALID_FIELD", r"memory_mb", "0, or the memory of one instance of this function at least"),
     ],
     "redriveDeadLetter": [NO_CODE],
+    "rotateAccessKey": [("INVALID_FIELD", r"overlap", BOUNDS)],
     "terminateEvent": [ENDED, ("INVALID_FIELD", r"grace_period|exit_grace|escalation\[\d\]\.wait", BOUNDS)],
     "updateFunction": SETTINGS,
 }

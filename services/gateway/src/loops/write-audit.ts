@@ -1,6 +1,6 @@
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import { superviseLoop } from '@evenfall/lifecycle';
-import { type AuditEntry, auditRecord } from '../domain/audit-entry.ts';
+import { auditRecord } from '../domain/audit-entry.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { AuditTrail, GatewayPorts } from '../ports.ts';
 
