@@ -96,7 +96,7 @@ export type Gateway = Omit<GatewayPorts, 'queues'> & {
 
 /** Takes what the doors have to say to the audit log. */
 export type AuditTrail = {
-  /** Notes an entry; resolves when it is kept, or given up. */
+  /** Notes an entry; resolves when it is kept, or after two seconds: it is kept later then. */
   note(entry: AuditEntry): Promise<void>;
   readonly droppedCount: number;
 };

@@ -7,6 +7,8 @@ import type { AuditTrail, GatewayPorts } from '../ports.ts';
 /** Records that wait at most, while the registry is away. */
 const MOST_WAITING = 10_000;
 const BATCH = 500;
+/** How long an answer waits for its record: while the registry is away it goes without, and the record follows. */
+const MOST_WAIT_MS = 2_000;
 
 /**
  * Writes audit records behind the doors, in batches. While the registry is away they wait in memory; beyond what fits they are dropped, counted, and said to
@@ -39,7 +41,13 @@ export function createAuditTrail(
         ports.log.warn('an audit record was dropped: too many wait', { key, address, action, operation, namespace, subject, outcome });
         return Promise.resolve();
       }
-      return new Promise((done) => {
+      return new Promise((resolve) => {
+        const late = setTimeout(resolve, MOST_WAIT_MS);
+        late.unref();
+        const done = (): void => {
+          clearTimeout(late);
+          resolve();
+        };
         waiting.push({ record, done });
         wake.resolve(undefined);
       });
