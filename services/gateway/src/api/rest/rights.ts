@@ -11,8 +11,8 @@ export function accessOf(request: FastifyRequest): Access {
   return request.access;
 }
 
-/** Gives every request the gateway as its key sees it. */
-export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gateway): void {
+/** Gives every request the gateway as its key sees it, and has the audit log keep what is a change. */
+export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gateway, audit: AuditTrail): void {
   app.decorateRequest('access');
   app.decorateRequest('refusedAs', '');
   app.decorateRequest('auditedNamespace', '');
@@ -33,9 +33,13 @@ export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gat
       return flowsOf(scoped(accessOf(this)));
     },
   });
-  app.addHook('onRoute', ({ schema, url }) => {
-    const id = (schema as Described | undefined)?.operationId;
-    if (id !== undefined && !ruleNamed(id)) throw new Error(`The operation ${id} at ${url} has no action in libs/access`);
+  const keep = auditing(audit);
+  app.addHook('onRoute', (route) => {
+    const id = (route.schema as Described | undefined)?.operationId;
+    if (id === undefined) return;
+    const rule = ruleNamed(id);
+    if (!rule) throw new Error(`The operation ${id} at ${route.url} has no action in libs/access`);
+    if (ACTIONS[rule.action].isAudited) route.onSend = keep;
   });
 }
 
@@ -62,7 +66,7 @@ export function checkRights(request: FastifyRequest): void {
 }
 
 /** Has the audit log keep what became of a change before it is answered. A termination does not wait for it: nothing comes before its signal. */
-export function auditing(trail: AuditTrail): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+function auditing(trail: AuditTrail): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
   return async (request, reply) => {
     const operation = operationOf(request);
     const rule = operation === undefined ? undefined : ruleNamed(operation);

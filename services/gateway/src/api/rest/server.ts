@@ -23,7 +23,7 @@ import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
 import { accessKeyRoutes } from './access-keys.ts';
 import { auditRoutes } from './audit.ts';
 import { holdGuesses } from './hold-guesses.ts';
-import { auditing, checkRights, takeRights } from './rights.ts';
+import { checkRights, takeRights } from './rights.ts';
 import { repeatedHeader } from './single-headers.ts';
 import { streamRoutes } from './streams.ts';
 import { strictValidation } from './validation.ts';
@@ -83,7 +83,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   app.decorateRequest('updateMask');
   takeJson(app);
   takeEncodings(app);
-  takeRights(app, options.scoped);
+  takeRights(app, options.scoped, options.audit);
   const routing = noteRoutes(app);
 
   // Streams would keep the door open for ever; what else is under way may finish, but not for ever either.
@@ -117,7 +117,6 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     }
     return undefined;
   });
-  app.addHook('onSend', auditing(options.audit));
   const held = holdGuesses(options.strangers);
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);
