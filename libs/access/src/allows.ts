@@ -13,6 +13,9 @@ export type Access = {
   readonly showsPayloads: boolean;
 };
 
+/** Id of a caller without a key, where the doors are open; no key has it. */
+export const ANONYMOUS = 'anonymous';
+
 /** The rights of a key that was given to the program itself. */
 export const ADMIN_OF_ALL: Omit<Access, 'id'> = { role: 'admin', namespaces: 'all', showsPayloads: true };
 

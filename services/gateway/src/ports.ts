@@ -41,8 +41,8 @@ export type KeyRing = {
   find(id: string): HeldKey | undefined;
   /** Whether it is one of the settings: those are not the registry's to make or to end. */
   isOwn(id: string): boolean;
-  /** Aborted once the key is not good any more: for what goes on after a call was let in. */
-  endOf(id: string): AbortSignal;
+  /** Aborted once the key is not good any more: for what goes on after a call was let in. Undefined for what never ends. */
+  endOf(id: string): AbortSignal | undefined;
   /** Whether all keys are known that there are. */
   readonly standing: boolean;
 };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ADMIN_OF_ALL, type Role } from '@evenfall/access';
+import { ADMIN_OF_ALL, ANONYMOUS, type Role } from '@evenfall/access';
 import type { KeptAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 import { superviseLoop } from '@evenfall/lifecycle';
@@ -36,7 +36,7 @@ export function createKeyCache(
   };
   const endThoseGone = (): void => {
     const now = nowMs();
-    for (const id of ends.keys()) if (!ownKeys.has(id) && (known.get(id)?.untilMs ?? 0) <= now) end(id);
+    for (const id of ends.keys()) if ((known.get(id)?.untilMs ?? 0) <= now) end(id);
   };
 
   const take = (keys: Map<string, HeldKey>, kept: KeptAccessKey): void => {
@@ -52,6 +52,8 @@ export function createKeyCache(
     find: (id) => ownKeys.get(id) ?? known.get(id),
     isOwn: (id) => ownKeys.has(id),
     endOf(id) {
+      if (ownKeys.has(id) || id === ANONYMOUS) return undefined;
+      if (!known.has(id)) return AbortSignal.abort(); // it was let in a moment ago
       let controller = ends.get(id);
       if (!controller) ends.set(id, (controller = new AbortController()));
       return controller.signal;

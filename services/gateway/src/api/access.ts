@@ -1,14 +1,12 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type Access, ADMIN_OF_ALL } from '@evenfall/access';
+import { type Access, ADMIN_OF_ALL, ANONYMOUS } from '@evenfall/access';
 import { refuse } from '@evenfall/errors';
 import type { HeldSecret, KeyRing } from '../ports.ts';
 
 /** One access key of the settings. */
 export type AccessKey = { readonly id: string; readonly secret: string };
 
-/** Who a call without a key comes from, where the doors are open. */
-export const ANONYMOUS = 'anonymous';
-/** What such a call may do. */
+/** What a call without a key may do, where the doors are open. */
 export const ANYBODY: Access = { id: ANONYMOUS, ...ADMIN_OF_ALL };
 
 /** Says who calls, from an Authorization header; throws UNAUTHENTICATED, or SERVICE_UNAVAILABLE where it cannot be known now. */

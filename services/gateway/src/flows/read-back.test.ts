@@ -31,7 +31,7 @@ function start(uid = 'one'): { world: World; gateway: Gateway; rename(uid: strin
     ...world.ports,
     log: silentLog,
     queue: createQueueRouter(world.ports),
-    keys: { find: () => undefined, isOwn: () => false, endOf: () => new AbortController().signal, standing: true },
+    keys: { find: () => undefined, isOwn: () => false, endOf: () => undefined, standing: true },
     cache: { resolve, forget: () => undefined, standing: true },
     clock: fakeClock(),
     bodies: { batch: notHere, extract: notHere, check: notHere },

@@ -1,3 +1,4 @@
+import { ANONYMOUS } from '@evenfall/access';
 import { createHash, randomBytes } from 'node:crypto';
 import { AccessKey, AccessKey_Role, type CreateAccessKeyRequest } from '@evenfall/contracts/v1/access_key_service';
 import { msOfDuration } from '@evenfall/time';
@@ -8,8 +9,6 @@ import { checkNames } from './names.ts';
 export const MOST_KEYS = 10_000;
 /** As an id of a key stands in settings and receipts. */
 export const KEY_ID = /^[\w.-]{1,64}$/;
-/** What receipts and the audit log say where the doors are open. */
-const ANONYMOUS = 'anonymous';
 const MOST_NAMESPACES = 100;
 const SECRET_BYTES = 32;
 const DAY_MS = 24 * 3_600_000;

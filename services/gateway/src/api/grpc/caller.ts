@@ -1,7 +1,6 @@
 import type { CallContext } from '@evenfall/rpc';
 import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller, KeyRing } from '../../ports.ts';
-import { ANONYMOUS } from '../access.ts';
 import type { Access } from '@evenfall/access';
 
 /** Who calls. */
@@ -12,7 +11,8 @@ export function callerOf(context: CallContext, access: Access, keys: Pick<KeyRin
     access,
     // Made when it is asked for: most calls are over before their key can be.
     get signal() {
-      return (signal ??= access.id === ANONYMOUS ? context.signal : AbortSignal.any([context.signal, keys.endOf(access.id)]));
+      const end = signal ? undefined : keys.endOf(access.id);
+      return (signal ??= end ? AbortSignal.any([context.signal, end]) : context.signal);
     },
     traceparent: traceparentOf(context.header('traceparent')),
   };

@@ -1,7 +1,7 @@
+import { ANONYMOUS } from '@evenfall/access';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller } from '../../ports.ts';
-import { ANONYMOUS } from '../access.ts';
 import { accessOf } from './rights.ts';
 
 /**
@@ -28,6 +28,6 @@ function signalOf(reply: FastifyReply, closing: AbortSignal | undefined, { acces
   const response = reply.raw;
   if (response.destroyed) controller.abort();
   response.once('close', () => controller.abort());
-  const ends = [closing, access && access.id !== ANONYMOUS ? gateway.keys.endOf(access.id) : undefined];
-  return AbortSignal.any([controller.signal, ...ends.filter((end) => end !== undefined)]);
+  const ends = [closing, access && gateway.keys.endOf(access.id)].filter((end) => end !== undefined);
+  return ends.length === 0 ? controller.signal : AbortSignal.any([controller.signal, ...ends]);
 }
