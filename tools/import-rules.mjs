@@ -2,7 +2,18 @@
 // Every rule is fired once by tools/import-rules.test.ts.
 const TEST = ['\\.test\\.ts$', '\\.contract\\.ts$', '/testing/', '^test/'];
 const SERVICE = '^services/([^/]+)/src/';
-const PURE = ['errors', 'time', 'event-model', 'contracts', 'json-text', 'paging', 'request-guard', 'door-limits', 'peer-identity', 'access'];
+const PURE = [
+  'errors',
+  'time',
+  'event-model',
+  'contracts',
+  'json-text',
+  'paging',
+  'request-guard',
+  'door-limits',
+  'peer-identity',
+  'access',
+];
 
 /** Files of one room may reach only the named rooms of their own service, and the named libs. */
 const room = (name, from, rooms, libs) => ({

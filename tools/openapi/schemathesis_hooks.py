@@ -128,8 +128,6 @@ def in_bounds(value):
 def before_call(ctx, case, kwargs):
     operation = case.operation.definition.raw["operationId"]
     is_positive = case.meta is not None and case.meta.generation.mode.is_positive
-    # Without a body and without a key it would be refused as what a form could send, before it is asked for its key.
-    case.headers = {**(case.headers or {}), "Evenfall-Client": "schemathesis"}
     if operation == "drainAgent":
         # There is no way back from DRAINING but a restart: the stateful phase finds the one agent there is, and nothing would run any more.
         case.path_parameters["agent_id"] = "gone-" + str(case.path_parameters["agent_id"])
