@@ -7,7 +7,7 @@ import { whyNoKafka } from '@evenfall/testkit/kafka';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { type Load, startLoad } from '../support/load.ts';
-import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS, WITNESSED } from '../support/witness.ts';
 
 const EVENTS = 20_000;
 const AWAY_MS = 30_000;
@@ -22,7 +22,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
   let cluster: TestCluster;
   before(async () => {
     witness = await openWitness();
-    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2 });
+    cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: WITNESSED });
     await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
   });
   after(async () => {

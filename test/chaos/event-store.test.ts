@@ -10,7 +10,7 @@ import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import type { EventAnswer } from '../support/rest-client.ts';
-import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS, WITNESSED } from '../support/witness.ts';
 
 const STORES = ['event-store', 'event-store-2'] as const;
 
@@ -24,7 +24,7 @@ describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () =
   let cluster: TestCluster;
   before(async () => {
     witness = await openWitness();
-    cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1 });
+    cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1, env: WITNESSED });
     await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
   });
   after(async () => {

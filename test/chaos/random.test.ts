@@ -14,7 +14,7 @@ import { deployLarge, startLargeLoad } from '../support/large-load.ts';
 import { startLoad } from '../support/load.ts';
 import { checkProbed, startProber } from '../support/prober.ts';
 import { randomOf } from '../support/random.ts';
-import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS, WITNESSED } from '../support/witness.ts';
 
 const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
 const SEED = Number(process.env['EVENFALL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
@@ -39,7 +39,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       log: LOG,
       queues: QUEUES.length,
       agents: 2,
-      env: { EVENFALL_LEASE: LEASE, EVENFALL_LOG_LEVEL: 'info' },
+      env: { ...WITNESSED, EVENFALL_LEASE: LEASE, EVENFALL_LOG_LEVEL: 'info' },
     });
     await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
     await deployLarge(cluster.rest);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@evenfall/testkit';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
-import { openWitness, type Witness, WITNESS } from '../support/witness.ts';
+import { openWitness, type Witness, WITNESS, WITNESSED } from '../support/witness.ts';
 
 const LEASE_MS = 10_000;
 const EVENTS = 4_000;
@@ -18,7 +18,7 @@ describe('A scheduler that is killed', { timeout: 180_000 }, () => {
   let cluster: TestCluster;
   before(async () => {
     witness = await openWitness();
-    cluster = await startTestCluster({ agents: 2, env: { EVENFALL_LEASE: `${LEASE_MS}ms` } });
+    cluster = await startTestCluster({ agents: 2, env: { ...WITNESSED, EVENFALL_LEASE: `${LEASE_MS}ms` } });
     await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
   });
   after(async () => {

@@ -21,9 +21,12 @@ exports.handler = async (event, context) => {
 };
 `;
 
+/** Settings of agents whose functions reach a witness: it is on the host's loopback. */
+export const WITNESSED = { EVENFALL_AGENT_NETWORK: 'host' } as const;
+
 export type Run = { readonly beginMs: number; readonly endMs: number | undefined };
 
-/** Hears what functions tell; on loopback, where every function gets that shares the network of its host. */
+/** Hears what functions tell; on loopback, where functions get that share the network of their host: see `WITNESSED`. */
 export type Witness = {
   /** The settings of a function that is watched this way. */
   spec(more?: object): { name: string; runtime: string; handler: string; timeout: string; environment: { WITNESS_PORT: string } };
