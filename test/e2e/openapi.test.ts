@@ -10,8 +10,7 @@ import { type Stack, startStack } from '../support/stack.ts';
 
 const HOOKS = fileURLToPath(new URL('../../tools/openapi/schemathesis_hooks.py', import.meta.url));
 const tools = pythonTools(fileURLToPath(new URL('../../tools/openapi/requirements.txt', import.meta.url)));
-/** More than it takes by far; it is bounded by its examples. */
-// Answers to wrong keys, which it tries too, wait.
+/** More than it takes by far; it is bounded by its examples. Answers to wrong keys, which it tries too, wait. */
 const WITHIN_MS = 600_000;
 const OPTIONS = [
   ...['--exclude-checks', 'positive_data_acceptance'], // the hooks have it, but for what a schema cannot say
