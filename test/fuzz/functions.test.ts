@@ -23,8 +23,8 @@ const SAY_EVERY_MS = 10_000;
 /** Hostile events at a time. */
 const AT_ONCE = 6;
 const UIDS = { first: 960_000, last: 969_999 };
-/** What the platform may hold more than before it was attacked, megabytes, once its garbage is collected. */
-const MORE_MB = 200;
+/** What the platform may hold more than before it was attacked, megabytes, once its garbage is collected; a short run begins before its caches are full. */
+const MORE_MB = IS_TIMED ? 200 : 350;
 
 describe('A platform whose functions are hostile', { timeout: (SECONDS + 300) * 1_000 }, () => {
   let stack: Stack;
