@@ -127,7 +127,7 @@ echo "guest: exit $?"
 /** The mirror that apt uses on this machine. */
 function mirror(): string {
   const uris = run(['apt-get', 'indextargets', '--format', '$(REPO_URI)']).split('\n');
-  return uris.find((uri) => /\/debian\/?$/.test(uri)) ?? 'http://deb.debian.org/debian';
+  return uris.find((uri) => /\/debian\/?$/.test(uri)) ?? fail('apt on this machine names no mirror of Debian.');
 }
 
 function makeDisk(root: string, disk: string, size: string): void {
