@@ -1,4 +1,5 @@
 import { EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
+import { ownBytes } from '@evenfall/event-model';
 import type { LogBatch, Unreadable } from './port.ts';
 
 /** Stands where a record lies that cannot be decoded: about no event, and changes nothing. */
@@ -18,6 +19,7 @@ export function decodeRecords(partition: number, firstOffset: number, values: re
       return UNREADABLE_RECORD;
     }
   });
+  ownBytes(records);
   return unreadable.length === 0 ? { partition, firstOffset, records } : { partition, firstOffset, records, unreadable };
 }
 
@@ -28,7 +30,10 @@ export function decodeRecords(partition: number, firstOffset: number, values: re
 export function decodeBatch(partition: number, firstOffset: number, count: number, data: Uint8Array): LogBatch {
   try {
     const { records } = RecordBatch.decode(data);
-    if (records.length === count) return { partition, firstOffset, records };
+    if (records.length === count) {
+      ownBytes(records);
+      return { partition, firstOffset, records };
+    }
   } catch {
     // found out below, record by record
   }

@@ -14,5 +14,6 @@ export { cutBytes, cutMiddle, cutText } from './cut-text.ts';
 export { boundError, boundResult } from './bound-report.ts';
 export { boundAttempts, boundEnded, boundReport } from './bound-ended.ts';
 export { assignmentBytes, eventBytes, lineBytes, recordBytes, reportBytes, storedBytes } from './bytes-of.ts';
+export { ownBytes } from './own-bytes.ts';
 export { inParts } from './in-parts.ts';
 export { reducedRecord } from './reduced-record.ts';

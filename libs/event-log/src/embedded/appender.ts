@@ -1,6 +1,6 @@
 import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
 import { Refusal, refuse } from '@evenfall/errors';
-import { inParts, recordBytes } from '@evenfall/event-model';
+import { inParts, ownBytes, recordBytes } from '@evenfall/event-model';
 import type { Sql } from '@evenfall/postgres';
 import { answered, isDataRefused, taken } from '@evenfall/postgres';
 import { appendCounters } from '../counters.ts';
@@ -192,6 +192,7 @@ async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared
     if (!part) continue;
     const firstOffset = Number(row.first_offset);
     for (const { one, end } of part.appends) one.resolve(firstOffset + end);
+    ownBytes(part.records);
     tail.wrote({ partition: row.partition, firstOffset, records: part.records, appendTimesMs: row.append_time.getTime() }, part.bytes);
   }
 }

@@ -41,7 +41,7 @@ export type Agent = {
   readonly networks: Networks;
   readonly outbox: Outbox;
   readonly logs: LogShipper;
-  readonly deadlines: { set(instance: Instance, dueMs: number): void };
+  readonly deadlines: { set(instance: Instance, dueMs: number): void; drop(instance: Instance): void };
   readonly concluder: { await(instance: Instance): void; readonly turn: number };
   /** Tells an instance what happened; see `drive-instance.ts`. Here, so that every flow can say it and none imports the driver. */
   feed(instance: Instance, input: LifeInput): void;

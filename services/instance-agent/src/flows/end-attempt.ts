@@ -70,7 +70,7 @@ export function finishInstance(agent: Agent, instance: Instance, died: Ending): 
   const attempt = instance.failed ?? instance.current;
   instance.failed = undefined;
   instance.current = undefined;
-  agent.deadlines.set(instance, Number.POSITIVE_INFINITY);
+  agent.deadlines.drop(instance);
   const startFailed = !instance.ready && ending.kind !== 'RETIRED';
   const isCodeMissing = ending.kind === 'START_FAILED' && ending.fault.codeMissing === true;
   const gone = (): void => {

@@ -35,7 +35,7 @@ function play({ timeoutMs = 5_000, synchronous = false } = {}): Played {
     logs: { whenStored: quiet },
     attempts: new Map(),
     outbox: { report: (report: AttemptReport) => (played.isAway ? 0 : reports.push(report)) },
-    deadlines: { set: (_: Instance, at: number) => (played.dueMs = at) },
+    deadlines: { set: (_: Instance, at: number) => (played.dueMs = at), drop: () => undefined },
     feed: quiet,
   } as unknown as Agent;
   const instance = {

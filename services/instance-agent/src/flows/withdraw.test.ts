@@ -38,7 +38,7 @@ function play() {
     attempts: new Map(),
     instances: new Map(),
     outbox: { report: (report: AttemptReport) => void reports.push(report), change: quiet, draining: quiet },
-    deadlines: { set: quiet },
+    deadlines: { set: quiet, drop: quiet },
     drain: undefined,
     feed: (...given: [Instance, Parameters<typeof feed>[2]]) => feed(agent, ...given),
   } as unknown as Agent;

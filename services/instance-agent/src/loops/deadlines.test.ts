@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Instance } from '../flows/agent.ts';
 import { watchDeadlines } from './deadlines.ts';
 
@@ -37,5 +39,22 @@ describe('Deadlines', () => {
     assert.equal(due.length, 3);
     deadlines.stop();
     mock.timers.reset();
+  });
+
+  it('do not keep the memory of an instance that has ended', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void; // what the flag adds to a new context
+    const deadlines = watchDeadlines({ now: () => 0, monotonic: () => 0 }, () => assert.fail('none is due'));
+    const ended = (() => {
+      const short = instance();
+      deadlines.set(short, 86_400_000);
+      deadlines.drop(short);
+      return new WeakRef(short);
+    })();
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      collect();
+      assert.equal(ended.deref(), undefined);
+      deadlines.stop();
+    });
   });
 });

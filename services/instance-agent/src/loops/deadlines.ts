@@ -1,9 +1,17 @@
 import { type Clock, dueQueue } from '@evenfall/time';
 import type { Instance } from '../flows/agent.ts';
 
-export type Deadlines = { set(instance: Instance, dueMs: number): void; stop(): void };
+export type Deadlines = {
+  set(instance: Instance, dueMs: number): void;
+  /** Forgets an instance that has ended. */
+  drop(instance: Instance): void;
+  stop(): void;
+};
 
-/** Deadlines further away are looked at again after this: the queue must not keep an instance that is gone for the 24 hours it had. */
+/** What the queue holds for an instance: entries stay in it until they are due, and must not keep the memory of one that has ended. */
+type Place = { instance: Instance | undefined };
+
+/** Deadlines further away are looked at again after this: the queue must not keep the place of an instance that has ended for the 24 hours it had. */
 const MAX_LOOK_AHEAD_MS = 60_000;
 
 /**
@@ -11,7 +19,8 @@ const MAX_LOOK_AHEAD_MS = 60_000;
  * when it comes up early it is put back. So setting a later deadline, which every event does, costs two assignments.
  */
 export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: number) => void): Deadlines {
-  const queue = dueQueue<Instance>();
+  const queue = dueQueue<Place>();
+  const places = new WeakMap<Instance, Place>();
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = Number.POSITIVE_INFINITY;
 
@@ -25,14 +34,16 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
   const push = (instance: Instance, dueMs: number): void => {
     const lookMs = Math.min(dueMs, clock.monotonic() + MAX_LOOK_AHEAD_MS);
     instance.armedMs = lookMs;
-    queue.push(lookMs, instance);
+    let place = places.get(instance);
+    if (!place) places.set(instance, (place = { instance }));
+    queue.push(lookMs, place);
     arm(lookMs);
   };
   const run = (): void => {
     timerDueMs = Number.POSITIVE_INFINITY;
     const nowMs = clock.monotonic();
-    for (const instance of queue.takeDue(nowMs)) {
-      if (instance.armedMs > nowMs) continue; // a leftover: it is queued for later again
+    for (const { instance } of queue.takeDue(nowMs)) {
+      if (!instance || instance.armedMs > nowMs) continue; // ended, or queued for later again
       instance.armedMs = Number.POSITIVE_INFINITY;
       if (instance.dueMs > nowMs) {
         if (instance.dueMs !== Number.POSITIVE_INFINITY) push(instance, instance.dueMs);
@@ -48,6 +59,12 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
     set(instance, dueMs) {
       instance.dueMs = dueMs;
       if (dueMs < instance.armedMs) push(instance, dueMs);
+    },
+    drop(instance) {
+      const place = places.get(instance);
+      if (place) place.instance = undefined;
+      places.delete(instance);
+      instance.dueMs = Number.POSITIVE_INFINITY;
     },
     stop: () => clearTimeout(timer),
   };
