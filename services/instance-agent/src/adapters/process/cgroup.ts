@@ -9,9 +9,11 @@ import {
   openControllers,
   pidsOf,
   setLimits,
+  setShareOfAll,
   sharedBytes,
   tried,
 } from './controllers.ts';
+import { joinPlatformGroup } from './platform-group.ts';
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
@@ -36,6 +38,8 @@ export type Cgroups = {
   readonly memory: boolean;
   readonly pids: boolean;
   readonly cpu: boolean;
+  /** Whether the platform is in a group of its own that functions cannot take the processor from. */
+  readonly isPlatformApart: boolean;
   /** Whether everything in one can be killed at once. */
   readonly kills: boolean;
   /** Makes one; undefined if that fails. */
@@ -50,12 +54,16 @@ export function openCgroups(name: string): Cgroups | undefined {
   if (controllers.length === 0) return undefined;
   // One that can kill comes first: it is the one that is asked who is left.
   controllers.sort((a, b) => b.version - a.version);
+  const platformGroups = controllers.map((controller) => joinPlatformGroup(controller, name));
+  controllers.forEach((controller, i) => setShareOfAll(controller, platformGroups[i] !== undefined));
   return {
     memory: controllers.some(({ memory }) => memory),
     pids: controllers.some(({ pids }) => pids),
     cpu: controllers.some(({ cpu }) => cpu),
     kills: controllers[0]?.version === 2,
+    isPlatformApart: platformGroups.some((group) => group !== undefined),
     close() {
+      for (const group of platformGroups) group?.leave();
       for (const { root } of controllers) tried(() => rmdirSync(root));
     },
     create: (instance, limits) => createIn(controllers, instance, limits),

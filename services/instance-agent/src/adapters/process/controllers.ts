@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** What bounds one instance and can tell that it did. */
 export type Limits = {
@@ -25,10 +25,12 @@ const CPU_NUMBERS = {
   2: { file: 'cpu.weight', one: 100, least: 1, most: 10_000 },
 } as const;
 /**
- * All functions of a host together, whatever they fork: a process that is in no group of its own, such as the platform's or a database's, counts one.
- * Less would take from functions what they need under full load, where they use about a quarter of two processors.
+ * All functions of a host together, whatever they fork: as much as a session that was started from a terminal, or a process in no group of its own. Less
+ * would take from functions what they need under full load, where they use about a quarter of two processors.
  */
-const CPU_SHARE_OF_ALL = 2;
+const CPU_SHARE_OF_ALL = 1;
+/** The same where the platform is in a group that somebody else made, such as systemd's for all services, which counts one. */
+const CPU_SHARE_BESIDE_OTHERS = 0.2;
 
 export const quietly = <T>(action: () => T): T | undefined => {
   try {
@@ -60,12 +62,10 @@ export function openControllers(name: string): Controller[] {
     removeLeftovers(root);
     const all = join(path, 'evenfall');
     if (type !== 'cgroup2') {
-      if (has('cpu')) setCpuShare(1, all, CPU_SHARE_OF_ALL);
       return [{ version: 1, root, memory: has('memory'), pids: has('pids'), cpu: has('cpu') } as const];
     }
     if (!quietly(() => readdirSync(root))?.includes('cgroup.kill')) return [];
     const [memory, pids, cpu] = ['memory', 'pids', 'cpu'].map((controller) => delegate([path, all, root], controller));
-    if (cpu) setCpuShare(2, all, CPU_SHARE_OF_ALL);
     return [{ version: 2, root, memory: memory === true, pids: pids === true, cpu: cpu === true } as const];
   });
 }
@@ -84,7 +84,12 @@ export function setLimits(controller: Controller, group: string, { memoryBytes, 
   }
 }
 
-function setCpuShare(version: 1 | 2, group: string, share: number): void {
+/** Says what all functions together count. */
+export function setShareOfAll({ version, root, cpu }: Controller, hasPlatformGroup: boolean): void {
+  if (cpu) setCpuShare(version, dirname(root), hasPlatformGroup ? CPU_SHARE_OF_ALL : CPU_SHARE_BESIDE_OTHERS);
+}
+
+export function setCpuShare(version: 1 | 2, group: string, share: number): void {
   const { file, one, least, most } = CPU_NUMBERS[version];
   tried(() => writeFileSync(join(group, file), String(Math.min(most, Math.max(least, Math.round(one * share))))));
 }
@@ -117,7 +122,7 @@ export function pidsOf(group: string): number[] {
 }
 
 /** Makes a controller of v2 available to the last folder's children: every folder above must pass it on. */
-function delegate(folders: readonly string[], controller: string): boolean {
+export function delegate(folders: readonly string[], controller: string): boolean {
   for (const folder of folders) {
     const isThere = (quietly(() => readFileSync(join(folder, 'cgroup.controllers'), 'utf8')) ?? '').split(/\s+/).includes(controller);
     if (!isThere || !tried(() => writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`))) return false;

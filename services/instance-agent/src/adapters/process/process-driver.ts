@@ -134,7 +134,9 @@ function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[
     ability(
       'cpu-share',
       cgroups?.cpu === true,
-      'instances share the processor by their memory, and all of them together cannot take it from the platform',
+      `instances share the processor by their memory, and all of them together ${
+        cgroups?.isPlatformApart ? 'count a tenth of the platform' : 'count a fifth of a slice of systemd'
+      } where both want it`,
       'no writable cpu controller: a function that forks takes as much of the processor as it has processes',
     ),
     ability(
