@@ -1,0 +1,97 @@
+import { connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { pick, type Random } from '../../support/random.ts';
+import { type Attack, authorization, bytes, whole, WORDS } from './target.ts';
+
+const WITHIN_MS = 3_000;
+const READ_BYTES = 256 * 1024;
+/** Codes of gRPC that a caller must not be able to bring about: INTERNAL, UNKNOWN and DATA_LOSS. */
+const FAULTS = new Set(['13', '2', '15']);
+/** What @grpc/grpc-js itself answers with INTERNAL, as the protocol says, to calls that are not gRPC. */
+const BROKEN = /^(Error deserializing request|Invalid grpc-timeout|Received message with unknown compression|Received compressed message)/;
+
+/** Methods called with messages of any fields, frames that lie about their length, and streams that are reset. */
+export const callMethods: Attack = (target, random, from) =>
+  new Promise((resolve) => {
+    const [host = '', port = ''] = target.grpc.split(':');
+    const session = connect(`http://${target.grpc}`, {
+      createConnection: () => connectSocket({ host, port: Number(port), localAddress: from }),
+    });
+    const outcomes: string[] = [];
+    const calls = 1 + whole(random, random() < 0.1 ? 200 : 5);
+    let open = calls;
+    const end = (): void => {
+      clearTimeout(late);
+      session.destroy();
+      resolve([...outcomes, ...Array.from({ length: open }, () => 'no answer')].map((outcome) => `grpc ${outcome}`));
+    };
+    const late = setTimeout(end, WITHIN_MS);
+    session.on('error', () => undefined); // told by its streams
+    session.once('close', end);
+    for (let i = 0; i < calls; i++) {
+      const path = random() < 0.95 ? (target.methods[whole(random, target.methods.length)] ?? '') : '/no.Such/Method';
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': path,
+        'content-type': pick(random, ['application/grpc', 'application/grpc', 'application/grpc', 'application/grpc+json', 'text/plain']),
+        te: 'trailers',
+        ...authorization(random, target),
+        ...(random() < 0.1 ? { 'grpc-timeout': pick(random, ['1n', '99999999H', '-1S', 'x', '10m']) } : {}),
+        ...(random() < 0.1 ? { 'grpc-encoding': pick(random, ['gzip', 'deflate', 'x']) } : {}),
+        ...(random() < 0.1 ? { 'x-bin': bytes(random, 50).toString('base64') } : {}),
+      });
+      let code = 'none';
+      let read = 0;
+      let message = '';
+      const take = (headers: Readonly<Record<string, string | string[] | number | undefined>>): void => {
+        if (headers['grpc-status'] !== undefined) code = String(headers['grpc-status']);
+        message = String(headers['grpc-message'] ?? message);
+      };
+      stream.on('response', take);
+      stream.on('trailers', take);
+      stream.on('data', (chunk: Buffer) => {
+        read += chunk.length;
+        if (read > READ_BYTES) stream.close();
+      });
+      stream.on('error', () => undefined); // reset
+      stream.once('close', () => {
+        outcomes.push(FAULTS.has(code) && !BROKEN.test(decodeURIComponent(message)) ? `${code} FAULT ${path} ${message}` : code);
+        if (--open === 0) end();
+      });
+      if (random() < 0.1) stream.close(8);
+      else stream.end(framed(random));
+    }
+  });
+
+function framed(random: Random): Buffer {
+  const message = anyMessage(random, 3);
+  const head = Buffer.alloc(5);
+  head.writeUInt8(random() < 0.95 ? 0 : whole(random, 256));
+  head.writeUInt32BE(random() < 0.95 ? message.length : whole(random, 2 ** 32), 1);
+  return Buffer.concat([head, message]);
+}
+
+/** Fields 1 to 16 of any type, nested; sometimes bytes that are no message. */
+function anyMessage(random: Random, depth: number): Buffer {
+  if (random() < 0.1) return bytes(random, whole(random, 100));
+  return Buffer.concat(Array.from({ length: whole(random, 6) }, () => anyField(random, depth)));
+}
+
+function anyField(random: Random, depth: number): Buffer {
+  const field = 1 + whole(random, 16);
+  const type = pick(random, [0, 1, 2, 2, 2, 5]);
+  const tag = varint((field << 3) | type);
+  if (type === 0) return Buffer.concat([tag, varint(pick(random, [0, 1, 2, 100, 2 ** 31, 2 ** 40]))]);
+  if (type === 1) return Buffer.concat([tag, bytes(random, 8)]);
+  if (type === 5) return Buffer.concat([tag, bytes(random, 4)]);
+  const content =
+    depth > 0 && random() < 0.4 ? anyMessage(random, depth - 1) : random() < 0.8 ? Buffer.from(pick(random, WORDS)) : bytes(random, 20);
+  return Buffer.concat([tag, varint(content.length), content]);
+}
+
+function varint(value: number): Buffer {
+  const found: number[] = [];
+  let left = value;
+  for (; left >= 128; left = Math.floor(left / 128)) found.push((left % 128) | 128);
+  return Buffer.from([...found, left]);
+}
