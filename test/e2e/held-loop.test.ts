@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { EventServiceService } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { FunctionServiceService, type StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
 import { openPeer, type Peer } from '@evenfall/rpc';
 import { tc3Headers } from '../../services/gateway/src/testing/tc3.ts';
 import { type Stack, startStack } from '../support/stack.ts';
@@ -140,6 +140,15 @@ describe('large requests', { timeout: 300_000 }, () => {
           }),
         ),
       /^taken$/,
+    ],
+    'code over gRPC in pieces': [
+      async () => {
+        const pieces = async function* (): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
+          for (let at = 0; at < noise.length; at += MIB) yield { namespace: 'default', name: 'echo', chunk: noise.subarray(at, at + MIB) };
+        };
+        return String((await peer.client(FunctionServiceService).streamUpdateFunctionCode(pieces())).function?.codeSizeBytes);
+      },
+      /^4\d{7}$/,
     ],
     'a list of large events': [() => send('GET', `${F}/echo/events?page_size=100`, undefined as unknown as string), /^200 /],
   };

@@ -79,6 +79,7 @@ export const RPCS: Readonly<Record<string, RpcRule>> = {
   'FunctionService/ListFunctions': rpc('functions.read', NS),
   'FunctionService/UpdateFunction': rpc('functions.write', 'function.namespace', 'function.name'),
   'FunctionService/UpdateFunctionCode': rpc('functions.write', NS, 'name'),
+  'FunctionService/StreamUpdateFunctionCode': rpc('functions.write', NS, 'name'),
   'FunctionService/DeleteFunction': rpc('functions.write', NS, 'name'),
   'FunctionService/PublishFunctionVersion': rpc('functions.write', NS, 'name'),
   'FunctionService/ListFunctionVersions': rpc('functions.read', NS),

@@ -74,6 +74,7 @@ const FUNCTIONS: Rights<Pick<FunctionServiceService, keyof FunctionServiceServic
   listFunctions: GATEWAY,
   updateFunction: GATEWAY,
   updateFunctionCode: GATEWAY,
+  streamUpdateFunctionCode: GATEWAY,
   deleteFunction: GATEWAY,
   publishFunctionVersion: GATEWAY,
   listFunctionVersions: GATEWAY,

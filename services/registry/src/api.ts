@@ -16,6 +16,7 @@ import { getCodePackage } from './flows/get-code-package.ts';
 import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
 import { publishFunctionVersion } from './flows/publish-function-version.ts';
 import { updateFunction } from './flows/update-function.ts';
+import { streamUpdateFunctionCode } from './flows/stream-update-function-code.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
 import type { KeyRegistry, Registry } from './ports.ts';
 
@@ -39,6 +40,7 @@ export function functionService(registry: Registry): Implementation<typeof Funct
     listFunctions: (request) => page(listFunctions(registry, request)),
     updateFunction: (request) => one(updateFunction(registry, request)),
     updateFunctionCode: (request) => one(updateFunctionCode(registry, request)),
+    streamUpdateFunctionCode: (requests) => one(streamUpdateFunctionCode(registry, requests)),
     deleteFunction: (request) => deleteFunction(registry, request),
     publishFunctionVersion: (request) => one(publishFunctionVersion(registry, request)),
     listFunctionVersions: (request) => page(listFunctionVersions(registry, request)),

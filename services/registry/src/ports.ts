@@ -1,3 +1,4 @@
+import type { ByteBudget } from '@evenfall/door-limits';
 import type { AccessKey } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditRecord, ListAuditRecordsRequest } from '@evenfall/contracts/v1/audit_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -120,6 +121,8 @@ export type Registry = {
   readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly limits: PackageLimits;
+  /** What packages that come in pieces may hold together until they are whole. */
+  readonly packageBytes: ByteBudget;
   readonly destinations: DestinationRules;
   /** Reads a package through; the buffer it is given may be gone afterwards, its bytes are in the answer. */
   readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<InspectedPackage>;

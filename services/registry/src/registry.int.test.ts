@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
+
 import { CreateFunctionRequest, FunctionServiceService, ListFunctionsResponse } from '@evenfall/contracts/v1/function_service';
 import { type ClientOf, inProcessClient } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';

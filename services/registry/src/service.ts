@@ -1,6 +1,7 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { createByteBudget } from '@evenfall/door-limits';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import { type Log, observable } from '@evenfall/telemetry';
@@ -19,6 +20,8 @@ import { runSweep } from './loops/sweep.ts';
 
 export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 
+/** Packages of the largest size whose pieces are kept at the same time. */
+const PACKAGES_AT_ONCE = 8;
 const DEFAULT_CONCURRENCY_MB = 128_000;
 const DEFAULT_AUDIT_RETENTION_MS = 90 * 24 * 3_600_000;
 
@@ -72,6 +75,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     log: deps.log,
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,
+    packageBytes: createByteBudget(PACKAGES_AT_ONCE * (settings.packageLimits ?? PACKAGE_LIMITS).maxZipBytes),
     inspect: packages.inspect,
     destinations: {
       kafkaTopic: settings.kafkaBrokers && (settings.kafkaTopic ?? ''),

@@ -4,6 +4,7 @@ import { pageSizeOf } from '@evenfall/paging';
 import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
+import { withFirst } from './first-message.ts';
 import { provisionedStatus } from './provisioned-status.ts';
 
 /** What the doors ask about functions. The registry judges; here names are checked, and what was remembered is forgotten. */
@@ -53,6 +54,10 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
     updateFunction: (request) =>
       changing(request.function?.namespace ?? '', request.function?.name ?? '', () => functions.updateFunction(request, change)),
     updateFunctionCode: (request) => changing(request.namespace, request.name, () => functions.updateFunctionCode(request, change)),
+    streamUpdateFunctionCode: async (requests) => {
+      const { first, all } = await withFirst(requests);
+      return changing(first?.namespace ?? '', first?.name ?? '', () => functions.streamUpdateFunctionCode(all, change));
+    },
     deleteFunction: (request) => changing(request.namespace, request.name, () => functions.deleteFunction(request, change)),
     putReservedConcurrency: (request) => changing(request.namespace, request.name, () => functions.putReservedConcurrency(request, change)),
     getReservedConcurrency: async (request) => {

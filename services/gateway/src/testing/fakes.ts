@@ -138,6 +138,16 @@ export function fakeWorld(): World {
           world.codes.push(codeZip);
           return { function: find(namespace, name) };
         },
+        streamUpdateFunctionCode: async (requests) => {
+          let named = { namespace: '', name: '' };
+          const pieces: Buffer[] = [];
+          for await (const { namespace, name, chunk } of requests) {
+            named = { namespace, name };
+            pieces.push(chunk);
+          }
+          world.codes.push(Buffer.concat(pieces));
+          return { function: find(named.namespace, named.name) };
+        },
         deleteFunction: async ({ namespace, name }) => {
           find(namespace, name);
           functions.delete(`${namespace}/${name}`);

@@ -7,6 +7,8 @@ const PLAIN_BYTES = 256 * 1024;
 /** Around a payload or a package: names, keys, settings. */
 const BESIDE_BYTES = 256 * 1024;
 const CODE_BYTES = 50 * MIB;
+/** Of a package that comes in pieces. */
+const PIECE_BYTES = MIB;
 const BATCH_BYTES = 32 * MIB;
 /** A package over a slow line. */
 const LARGE_WITHIN_MS = 180_000;
@@ -29,6 +31,7 @@ export function messageBounds(limits: {
   const bounds = new Map<string, MessageBounds>([
     ['/evenfall.v1.FunctionService/CreateFunction', code],
     ['/evenfall.v1.FunctionService/UpdateFunctionCode', code],
+    ['/evenfall.v1.FunctionService/StreamUpdateFunctionCode', { maxBytes: PIECE_BYTES + BESIDE_BYTES, withinMs: STREAM_WITHIN_MS }],
     ['/evenfall.v1.EventService/CreateEvent', { maxBytes: limits.maxPayloadBytes + MIB, withinMs: LARGE_WITHIN_MS }],
     ['/evenfall.v1.EventService/BatchCreateEvents', batch(LARGE_WITHIN_MS)],
     ['/evenfall.v1.EventService/StreamCreateEvents', batch(STREAM_WITHIN_MS)],

@@ -42,29 +42,55 @@ export function bindGuarded<S extends ServiceDefinition>(
       return request;
     };
     guarded[name] = (request, context) => {
-      if (method.requestStream)
-        return handler(
-          checkedEach(request as AsyncIterable<unknown>, (one) => checked(context, one)),
-          context,
-        ); // by its type
-      if (!ACTIONS[rule.action].isAudited) return handler(checked(context, request), context);
-      return audited(audit, call(context), request, async () => handler(checked(context, request), context));
+      const { isAudited } = ACTIONS[rule.action];
+      if (method.requestStream) {
+        const stream = checkedEach(request as AsyncIterable<unknown>, (one) => checked(context, one)); // by its type
+        return isAudited
+          ? audited(
+              audit,
+              call(context),
+              () => stream.first,
+              async () => handler(stream, context),
+            )
+          : handler(stream, context);
+      }
+      if (!isAudited) return handler(checked(context, request), context);
+      return audited(
+        audit,
+        call(context),
+        () => request,
+        async () => handler(checked(context, request), context),
+      );
     };
   }
   return bind(service, guarded as unknown as Implementation<S>); // each as it was, behind a check
 }
 
-async function* checkedEach(requests: AsyncIterable<unknown>, check: (request: unknown) => unknown): AsyncGenerator {
-  for await (const request of requests) yield check(request);
+/** Checks every message of a stream as it comes, and remembers the first. */
+function checkedEach(
+  requests: AsyncIterable<unknown>,
+  check: (request: unknown) => unknown,
+): AsyncIterable<unknown> & { readonly first: unknown } {
+  const stream = {
+    first: undefined as unknown,
+    async *[Symbol.asyncIterator](): AsyncGenerator {
+      for await (const request of requests) {
+        stream.first ??= request;
+        yield check(request);
+      }
+    },
+  };
+  return stream;
 }
 
 async function audited(
   audit: AuditTrail,
   { access, rule, method, address }: Call,
-  request: unknown,
+  requestOf: () => unknown,
   run: () => Promise<unknown>,
 ): Promise<unknown> {
   const note = async (outcome: string, answer: unknown): Promise<void> => {
+    const request = requestOf();
     const kept = audit.note({
       keyId: access.id,
       address,

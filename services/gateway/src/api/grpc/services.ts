@@ -107,6 +107,7 @@ function functionMethods(gateway: (context: CallContext) => Gateway): Functions 
     listFunctions: (request, context) => flows(context).listFunctions(request),
     updateFunction: (request, context) => flows(context).updateFunction(request),
     updateFunctionCode: (request, context) => flows(context).updateFunctionCode(request),
+    streamUpdateFunctionCode: (requests, context) => flows(context).streamUpdateFunctionCode(requests),
     deleteFunction: (request, context) => flows(context).deleteFunction(request),
     publishFunctionVersion: (request, context) => flows(context).publishFunctionVersion(request),
     listFunctionVersions: (request, context) => flows(context).listFunctionVersions(request),

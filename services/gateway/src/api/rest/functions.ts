@@ -1,3 +1,4 @@
+import type { StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
@@ -174,7 +175,9 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
       },
       async (request) => {
         const { namespace, function: name } = request.params;
-        const { function: fn } = await request.functions.updateFunctionCode({ namespace, name, codeZip: request.body ?? Buffer.alloc(0) });
+        const { function: fn } = await request.functions.streamUpdateFunctionCode(
+          inPieces(namespace, name, request.body ?? Buffer.alloc(0)),
+        );
         return fn && functionJson(fn);
       },
     );
@@ -278,4 +281,15 @@ function bytesOf(base64: string): Buffer {
   const bytes = bytesOfBase64(base64);
   if (!bytes) throw notBase64();
   return bytes;
+}
+
+const PIECE_BYTES = 1024 * 1024;
+
+/** A package as the registry takes it: no message is so large that it holds the loop of either service. At least one piece. */
+async function* inPieces(namespace: string, name: string, code: Buffer): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
+  let at = 0;
+  do {
+    yield { namespace, name, chunk: code.subarray(at, at + PIECE_BYTES) };
+    at += PIECE_BYTES;
+  } while (at < code.length);
 }

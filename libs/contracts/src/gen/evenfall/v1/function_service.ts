@@ -12,6 +12,8 @@ import {
   Client,
   type ClientOptions,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -104,6 +106,22 @@ export interface UpdateFunctionCodeRequest {
   name: string;
   /** The code package, as at creation. */
   codeZip: Buffer;
+}
+
+/** Brings one piece of a code package. */
+export interface StreamUpdateFunctionCodeRequest {
+  /** Namespace of the function. */
+  namespace: string;
+  /** Name of the function. */
+  name: string;
+  /** The next bytes of the code package, at most 1 MiB. */
+  chunk: Buffer;
+}
+
+/** Answers with the changed function. */
+export interface StreamUpdateFunctionCodeResponse {
+  /** The function as it is now. */
+  function: FunctionMessage | undefined;
 }
 
 /** Answers with the changed function. */
@@ -925,6 +943,142 @@ export const UpdateFunctionCodeRequest: MessageFns<UpdateFunctionCodeRequest> = 
     message.namespace = object.namespace ?? "";
     message.name = object.name ?? "";
     message.codeZip = object.codeZip ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseStreamUpdateFunctionCodeRequest(): StreamUpdateFunctionCodeRequest {
+  return { namespace: "", name: "", chunk: Buffer.alloc(0) };
+}
+
+export const StreamUpdateFunctionCodeRequest: MessageFns<StreamUpdateFunctionCodeRequest> = {
+  encode(message: StreamUpdateFunctionCodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.chunk.length !== 0) {
+      writer.uint32(26).bytes(message.chunk);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamUpdateFunctionCodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamUpdateFunctionCodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.chunk = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamUpdateFunctionCodeRequest>): StreamUpdateFunctionCodeRequest {
+    return StreamUpdateFunctionCodeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamUpdateFunctionCodeRequest>): StreamUpdateFunctionCodeRequest {
+    const message = createBaseStreamUpdateFunctionCodeRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.chunk = object.chunk ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseStreamUpdateFunctionCodeResponse(): StreamUpdateFunctionCodeResponse {
+  return { function: undefined };
+}
+
+export const StreamUpdateFunctionCodeResponse: MessageFns<StreamUpdateFunctionCodeResponse> = {
+  encode(message: StreamUpdateFunctionCodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.function !== undefined) {
+      FunctionMessage.encode(message.function, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamUpdateFunctionCodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamUpdateFunctionCodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.function = FunctionMessage.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamUpdateFunctionCodeResponse>): StreamUpdateFunctionCodeResponse {
+    return StreamUpdateFunctionCodeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamUpdateFunctionCodeResponse>): StreamUpdateFunctionCodeResponse {
+    const message = createBaseStreamUpdateFunctionCodeResponse();
+    message.function = (object.function !== undefined && object.function !== null)
+      ? FunctionMessage.fromPartial(object.function)
+      : undefined;
     return message;
   },
 };
@@ -2434,6 +2588,23 @@ export const FunctionServiceService = {
       Buffer.from(UpdateFunctionCodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdateFunctionCodeResponse => UpdateFunctionCodeResponse.decode(value),
   },
+  /**
+   * The same in pieces, for packages of any size: no message is large. Each names the function, the same one; nothing is changed before the stream has
+   * ended. Idempotent. Errors: as UpdateFunctionCode.
+   */
+  streamUpdateFunctionCode: {
+    path: "/evenfall.v1.FunctionService/StreamUpdateFunctionCode" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: StreamUpdateFunctionCodeRequest): Buffer =>
+      Buffer.from(StreamUpdateFunctionCodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamUpdateFunctionCodeRequest =>
+      StreamUpdateFunctionCodeRequest.decode(value),
+    responseSerialize: (value: StreamUpdateFunctionCodeResponse): Buffer =>
+      Buffer.from(StreamUpdateFunctionCodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StreamUpdateFunctionCodeResponse =>
+      StreamUpdateFunctionCodeResponse.decode(value),
+  },
   /** Deletes a function and its versions; its events stay readable. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   deleteFunction: {
     path: "/evenfall.v1.FunctionService/DeleteFunction" as const,
@@ -2577,6 +2748,14 @@ export interface FunctionServiceServer extends UntypedServiceImplementation {
   updateFunction: handleUnaryCall<UpdateFunctionRequest, UpdateFunctionResponse>;
   /** Replaces the code of $LATEST. Idempotent. Errors: as CreateFunction, and NOT_FOUND (FUNCTION_NOT_FOUND). */
   updateFunctionCode: handleUnaryCall<UpdateFunctionCodeRequest, UpdateFunctionCodeResponse>;
+  /**
+   * The same in pieces, for packages of any size: no message is large. Each names the function, the same one; nothing is changed before the stream has
+   * ended. Idempotent. Errors: as UpdateFunctionCode.
+   */
+  streamUpdateFunctionCode: handleClientStreamingCall<
+    StreamUpdateFunctionCodeRequest,
+    StreamUpdateFunctionCodeResponse
+  >;
   /** Deletes a function and its versions; its events stay readable. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   deleteFunction: handleUnaryCall<DeleteFunctionRequest, DeleteFunctionResponse>;
   /** Publishes $LATEST as the next numbered version. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
@@ -2692,6 +2871,26 @@ export interface FunctionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UpdateFunctionCodeResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * The same in pieces, for packages of any size: no message is large. Each names the function, the same one; nothing is changed before the stream has
+   * ended. Idempotent. Errors: as UpdateFunctionCode.
+   */
+  streamUpdateFunctionCode(
+    callback: (error: ServiceError | null, response: StreamUpdateFunctionCodeResponse) => void,
+  ): ClientWritableStream<StreamUpdateFunctionCodeRequest>;
+  streamUpdateFunctionCode(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StreamUpdateFunctionCodeResponse) => void,
+  ): ClientWritableStream<StreamUpdateFunctionCodeRequest>;
+  streamUpdateFunctionCode(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StreamUpdateFunctionCodeResponse) => void,
+  ): ClientWritableStream<StreamUpdateFunctionCodeRequest>;
+  streamUpdateFunctionCode(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StreamUpdateFunctionCodeResponse) => void,
+  ): ClientWritableStream<StreamUpdateFunctionCodeRequest>;
   /** Deletes a function and its versions; its events stay readable. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   deleteFunction(
     request: DeleteFunctionRequest,
