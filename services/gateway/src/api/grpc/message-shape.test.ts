@@ -66,9 +66,9 @@ describe('the shape of a message', () => {
       [`${S}BatchCreateEvents`, many(400_000, 0x0b)],
       [`${S}BatchCreateEvents`, Buffer.concat([Buffer.from([0x0a, 0xff, 0xff, 0xff, 0x7f]), Buffer.alloc(MIB)])],
     ] as const) {
-      const began = performance.now();
+      const began = process.threadCpuUsage(); // of this thread: how long it waits for a processor says nothing
       assert.equal(shapeFault(method, bytes)?.reason, 'INVALID_REQUEST', method);
-      assert.ok(performance.now() - began < 20);
+      assert.ok(process.threadCpuUsage(began).user < 100_000);
     }
   });
 });

@@ -175,12 +175,13 @@ describe('signatures of forms', () => {
 
   it('of strangers cost nothing, however large the form is', () => {
     const parts = (count: number, id: string) => Buffer.from(`SecretId=${id}${'&a'.repeat(count)}`);
+    // Of this thread: how long it waits for a processor says nothing. Read as a form, each of them took a second and more.
     const took = (body: Buffer): number => {
-      const began = performance.now();
+      const began = process.threadCpuUsage();
       assert.equal(outcomeOf(body), 'AuthFailure.SignatureFailure');
-      return performance.now() - began;
+      return process.threadCpuUsage(began).user / 1_000;
     };
-    for (const id of ['ann', 'eve']) assert.ok(took(parts(500_000, id)) < 20, 'a million bytes of nothing but pairs');
+    for (const id of ['ann', 'eve']) assert.ok(took(parts(500_000, id)) < 100, 'a million bytes of nothing but pairs');
     const value = 'x'.repeat(1_000_000);
     for (const body of [
       `SecretId=eve&Code=${value}`,
@@ -189,7 +190,7 @@ describe('signatures of forms', () => {
       `Code=${value}`,
       `SecretId=${value}`,
     ])
-      assert.ok(took(Buffer.from(body)) < 20);
+      assert.ok(took(Buffer.from(body)) < 100);
     assert.equal(outcomeOf(form({ Code: value })), 'let in: ann', 'who has a key is read');
   });
 });
