@@ -98,19 +98,23 @@ describe('strangers at the HTTP door', () => {
       'Expect: 100-continue',
       `Content-Length: ${length}`,
     ];
-    for (const [id, length, code] of [
-      ['eve', 2, 'AuthFailure.SignatureFailure'],
-      ['test', 5 * MIB, 'RequestSizeLimitExceeded'],
-    ] as const) {
-      const { socket, said } = begin(scf(id, length));
-      await eventually(() => said().includes(code));
+    for (const id of ['eve', 'test']) {
+      const { socket, said } = begin(scf(id, 5 * MIB));
+      await eventually(() => said().includes('RequestSizeLimitExceeded'));
       assert.doesNotMatch(said(), /100 Continue/);
       socket.destroy();
     }
-    const { socket, said } = begin(scf('test', 2));
-    await eventually(() => said() === 'HTTP/1.1 100 Continue\r\n\r\n');
-    socket.write('{}');
-    await eventually(() => said().includes('"AccountUsage"'));
+    for (const [id, body, expected] of [
+      ['eve', '{}', 'AuthFailure.SignatureFailure'],
+      ['test', '[]', 'AuthFailure.SignatureFailure'], // not what was signed
+      ['test', '{}', '"AccountUsage"'],
+    ] as const) {
+      const { socket, said } = begin(scf(id, 2));
+      await eventually(() => said() === 'HTTP/1.1 100 Continue\r\n\r\n');
+      socket.write(body);
+      await eventually(() => said().includes(expected));
+      socket.destroy();
+    }
   });
 
   it('hear of a form that is too large, and of an id that nobody has what they would hear of a wrong secret', async () => {
@@ -173,6 +177,22 @@ describe('guesses of keys', () => {
     } finally {
       await gateway.stop();
     }
+  });
+});
+
+describe('guesses within forms', () => {
+  const doors = openDoors();
+
+  it('are slowed down like any other', async () => {
+    const guess = async (n: number): Promise<void> => {
+      const form = { Action: 'GetAccount', Version: '2018-04-16', Timestamp: String(Math.floor(Date.now() / 1_000)), SecretId: KEY.id };
+      const body = new URLSearchParams({ ...form, Nonce: String(n), Signature: Buffer.from(`guess-number-${n}`).toString('base64') });
+      assert.match(await (await fetch(doors.url, { method: 'POST', body })).text(), /SignatureFailure/);
+    };
+    for (let n = 0; n < 10; n++) await guess(n);
+    const began = performance.now();
+    await guess(10);
+    assert.ok(performance.now() - began > 450);
   });
 });
 
