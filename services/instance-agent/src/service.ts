@@ -150,7 +150,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     instances: [...instances.values()].map(reportOf),
     abilities: [...driver.abilities],
     recalls: true,
-    held: [...attempts.values()].map(({ eventId, number, partition }) => ({ eventId, attempt: number, partition })),
+    held: [...attempts.values()].map(({ eventId, number, partition, grant }) => ({ eventId, attempt: number, partition, grant })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     sharesProcess: settings.sharesProcess ?? false,

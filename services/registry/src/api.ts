@@ -13,6 +13,7 @@ import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
 import { findFunction } from './flows/find-function.ts';
 import { getCodePackage } from './flows/get-code-package.ts';
+import { getGrantKeys } from './flows/grant-keys.ts';
 import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
 import { publishFunctionVersion } from './flows/publish-function-version.ts';
 import { updateFunction } from './flows/update-function.ts';
@@ -61,6 +62,7 @@ export function registryService(registry: Registry & KeyRegistry): Implementatio
     getConcurrency: () => getConcurrency(registry),
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),
     watchAccessKeys: (_request, { signal }) => watchAccessKeys(registry, signal),
+    getGrantKeys: () => getGrantKeys(registry),
     recordAudit: (request) => recordAudit(registry, request),
     listAudit: (request) => listAudit(registry, request),
   };

@@ -7,6 +7,7 @@ import type { Clock } from '@evenfall/time';
 import type { PackageFiles, PackageLimits } from './domain/code-package.ts';
 import type { Concurrency, Named, Provision, Reservation } from './domain/concurrency.ts';
 import type { DestinationRules } from './domain/destinations.ts';
+import type { GrantKeyRow } from './domain/grant-key.ts';
 import type { Sealing } from './domain/sealing.ts';
 
 /** A code package and its digest. */
@@ -85,6 +86,16 @@ export type AccessKeyStore = {
   sweep(before: Date): Promise<number>;
 };
 
+/** Where the keys of grants are kept. */
+export type GrantKeyStore = {
+  /** The newest first. */
+  list(): Promise<GrantKeyRow[]>;
+  /** Adds a key, and deletes those of before a time. */
+  insert(row: GrantKeyRow, before: Date): Promise<void>;
+  /** Replaces the sealed form of a key. */
+  reseal(row: Pick<GrantKeyRow, 'id' | 'secret'>): Promise<void>;
+};
+
 /** Where audit records are kept. */
 export type AuditStore = {
   record(records: readonly AuditRecord[]): Promise<void>;
@@ -104,6 +115,7 @@ export type KeyFeed = {
 /** What flows about keys and the audit log are given. */
 export type KeyRegistry = {
   readonly keys: AccessKeyStore;
+  readonly grantKeys: GrantKeyStore;
   readonly audit: AuditStore;
   readonly keyFeed: KeyFeed;
   /** Undefined where no sealing key is set. */

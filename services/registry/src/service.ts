@@ -11,11 +11,13 @@ import { createAuditStore } from './adapters/postgres/audit-store.ts';
 import { startChangeFeed, startKeyFeed } from './adapters/postgres/change-feed.ts';
 import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
+import { createGrantKeyStore } from './adapters/postgres/grant-key-store.ts';
 import { packageInspector } from './adapters/inspect.ts';
 import { accessKeyService, functionService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 import { createSealing } from './domain/sealing.ts';
 import { sealAnew } from './flows/access-keys.ts';
+import { sealGrantKeys } from './flows/grant-keys.ts';
 import { runSweep } from './loops/sweep.ts';
 
 export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
@@ -69,6 +71,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     concurrencyMb: settings.concurrencyMb ?? DEFAULT_CONCURRENCY_MB,
     feed,
     keys: createAccessKeyStore(deps.sql),
+    grantKeys: createGrantKeyStore(deps.sql),
     audit: createAuditStore(deps.sql),
     keyFeed,
     sealing: createSealing(settings.sealingKeys ?? []),
@@ -84,6 +87,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   };
   const sealedAnew = await sealAnew(registry);
   if (sealedAnew > 0) deps.log.info('secrets of access keys were sealed anew with the first sealing key', { keys: sealedAnew });
+  await sealGrantKeys(registry);
   const stopping = new AbortController();
   const sweeping = runSweep(registry, settings.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS, stopping.signal);
   return {

@@ -50,6 +50,8 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         if (agent) {
           if (agent.send === send) takeBatch(ports, agent, batch); // else a newer stream speaks for it
         } else if (batch.hello) {
+          if (!ports.grants.isReady())
+            throw refuse('SERVICE_UNAVAILABLE', { detail: 'the registry has not said yet by which keys attempts are given away' });
           checkAgent(header(CALLER_HEADER), batch.hello.agentId);
           agent = attachAgent(ports, batch, batch.hello, send, () =>
             responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' })),

@@ -1,8 +1,9 @@
 import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
-import type { Counters, Log } from '@evenfall/telemetry';
+import type { Counters, Log, Repeats } from '@evenfall/telemetry';
 import type { Cluster } from './domain/cluster.ts';
+import type { Grants } from './domain/grants.ts';
 import type { StartRate } from './domain/start-rate.ts';
 
 /** What the scheduler's flows work with. */
@@ -11,7 +12,15 @@ export type SchedulerPorts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly startRate: StartRate;
-  readonly counters: Counters<'instance_starts_total' | 'instance_start_failures_total' | 'attempts_throttled_total'>;
+  readonly counters: Counters<
+    'instance_starts_total' | 'instance_start_failures_total' | 'attempts_throttled_total' | 'agent_claims_refused_total'
+  >;
+  /** Proofs of what was given to whom. */
+  readonly grants: Grants;
+  /** Which agents it was said of lately that they spoke of what they were not given. */
+  readonly claimRepeats: Repeats;
+  /** Asks the registry for the keys of grants. */
+  readonly grantKeys: () => Promise<readonly Buffer[]>;
   readonly leaseMs: number;
   /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
   readonly startedMs: number;

@@ -2,7 +2,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { refuse } from '@evenfall/errors';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log, observable } from '@evenfall/telemetry';
+import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
 import { newUuidV7, systemClock } from '@evenfall/time';
 import { createApi } from './api.ts';
 import {
@@ -14,8 +14,10 @@ import {
   poolsBackingOff,
   provisionedCounts,
 } from './domain/cluster.ts';
+import { createGrants } from './domain/grants.ts';
 import { createStartRate } from './domain/start-rate.ts';
 import { runFollowFunctions } from './loops/follow-functions.ts';
+import { runFollowGrantKeys } from './loops/follow-grant-keys.ts';
 import { runTend } from './loops/tend.ts';
 import type { SchedulerPorts } from './ports.ts';
 
@@ -26,7 +28,13 @@ export type SchedulerDeps = {
   readonly isShared: boolean;
 };
 export type SchedulerSettings = { readonly leaseMs: number; readonly idleMs: number; readonly startsPerMinute: number };
-export type Scheduler = { readonly api: Implementation<SchedulerServiceService>; stop(): Promise<void> };
+export type Scheduler = {
+  readonly api: Implementation<SchedulerServiceService>;
+  stop(): Promise<void>;
+};
+
+/** How often it is said of one agent that it spoke of what it was not given. */
+const CLAIMS_SILENCE_MS = 60_000;
 
 /** Starts the scheduler. It knows nothing until agents and queue replicas tell it. */
 export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings): Scheduler {
@@ -41,6 +49,10 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
         doc: 'Attempts given back to the queue for a while: their function has used up what is reserved for it.',
         kind: 'counter',
       },
+      agent_claims_refused_total: {
+        doc: 'What agents said of attempts that they were not given; none of it was believed.',
+        kind: 'counter',
+      },
       instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
     }),
     leaseMs: settings.leaseMs,
@@ -53,6 +65,9 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       if (!spec) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
       return spec;
     },
+    grants: createGrants(),
+    claimRepeats: createRepeats(CLAIMS_SILENCE_MS),
+    grantKeys: async () => (await deps.registry.getGrantKeys({}, { timeoutMs: 10_000 })).keys,
     concurrency: () => deps.registry.getConcurrency({}, { timeoutMs: 10_000 }),
     watchFunctions: (signal) => deps.registry.watchFunctions({}, { signal }),
   };
@@ -90,7 +105,11 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     used_mb: { doc: 'Memory of it that instances have.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
   });
   const stopping = new AbortController();
-  const loops = Promise.all([runTend(ports, settings.idleMs, stopping.signal), runFollowFunctions(ports, stopping.signal)]);
+  const loops = Promise.all([
+    runTend(ports, settings.idleMs, stopping.signal),
+    runFollowFunctions(ports, stopping.signal),
+    runFollowGrantKeys(ports, stopping.signal),
+  ]);
   return {
     api: createApi(ports),
     async stop() {

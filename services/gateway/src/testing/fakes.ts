@@ -198,6 +198,7 @@ export function fakeWorld(): World {
           world.keyWatches.push(watch);
           return watch;
         },
+        getGrantKeys: async () => ({ keys: [] }),
         recordAudit: async ({ records }) => {
           world.audit.push(...records);
           return {};

@@ -157,6 +157,8 @@ export type Attempt = {
   /** Partition of its event; undefined for a synchronous one. */
   readonly partition: number | undefined;
   readonly synchronous: boolean;
+  /** Proof that this agent was given it: sent with all that is said of it. Undefined from a scheduler of an earlier release. */
+  grant: Buffer | undefined;
   payload: Buffer;
   /** WAITING for its instance, or for the runtime of it to take it · RUNNING · REPORTING: over, its last lines are being stored · ENDED: kept until acknowledged. */
   phase: 'WAITING' | 'RUNNING' | 'REPORTING' | 'ENDED';
@@ -212,6 +214,11 @@ export type StopRecord = {
   /** It had ended already when it was asked to stop. */
   readonly tooLate: boolean;
 };
+
+/** A report of an attempt, with what proves that it is this agent's to make. */
+export function reportOn({ eventId, number, partition, grant }: Attempt, report: AttemptReport['report']): AttemptReport {
+  return { eventId, attempt: number, partition, grant, report };
+}
 
 export function keyOf(eventId: string, attempt: number): string {
   return `${eventId}/${attempt}`;

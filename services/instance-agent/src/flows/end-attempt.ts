@@ -14,7 +14,7 @@ import {
 import type { Ending } from '../domain/ending.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
 import { brokenMessage, errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
-import type { Agent, Attempt, Instance } from './agent.ts';
+import { type Agent, type Attempt, type Instance, reportOn } from './agent.ts';
 import { endCallLog } from './call-log.ts';
 import { flushLines } from './collect-output.ts';
 
@@ -26,16 +26,13 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Gives an attempt back whose instance was gone before it could take it: it has not begun, and may run elsewhere. */
 export function giveBack(agent: Agent, attempt: Attempt): void {
   agent.attempts.delete(attempt.key);
-  const report: AttemptReport['report'] = { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } };
-  const { eventId, number, partition } = attempt;
-  agent.outbox.report({ eventId, attempt: number, partition, report });
+  agent.outbox.report(reportOn(attempt, { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } }));
 }
 
 /** Drops an attempt that was asked back before it began. */
 export function revoke(agent: Agent, attempt: Attempt): void {
   agent.attempts.delete(attempt.key);
-  const { eventId, number, partition } = attempt;
-  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'revoked', value: {} } });
+  agent.outbox.report(reportOn(attempt, { $case: 'revoked', value: {} }));
 }
 
 /** Ends the attempt of an instance that answered and lives on. */
@@ -150,30 +147,25 @@ function endedReport(
       : (error ?? errorJson(attempt.eventId, verdict.statusCode, verdict.message));
   const durationMs = attempt.startMs === 0 ? 0 : answered && answer ? attempt.tookMs : endMs - attempt.startMs;
   const memoryBytes = instance?.peakBytes ?? 0;
-  return {
-    eventId: attempt.eventId,
-    attempt: attempt.number,
-    partition: attempt.partition,
-    report: {
-      $case: 'ended',
-      value: {
-        outcome: verdict.outcome,
-        statusCode: verdict.statusCode,
-        result: truncated ? result.subarray(0, MAX_KEPT_RESULT_BYTES) : result,
-        resultTruncated: truncated,
-        error: errorBytes,
-        endTime,
-        durationMs,
-        memoryBytes: BigInt(memoryBytes),
-        exitCode: verdict.exitCode,
-        signal: verdict.signal,
-        stop: attempt.stop && receiptOf(attempt, verdict, endMs),
-        logTail: '',
-        started: attempt.started,
-        instanceBusy,
-      },
+  return reportOn(attempt, {
+    $case: 'ended',
+    value: {
+      outcome: verdict.outcome,
+      statusCode: verdict.statusCode,
+      result: truncated ? result.subarray(0, MAX_KEPT_RESULT_BYTES) : result,
+      resultTruncated: truncated,
+      error: errorBytes,
+      endTime,
+      durationMs,
+      memoryBytes: BigInt(memoryBytes),
+      exitCode: verdict.exitCode,
+      signal: verdict.signal,
+      stop: attempt.stop && receiptOf(attempt, verdict, endMs),
+      logTail: '',
+      started: attempt.started,
+      instanceBusy,
     },
-  };
+  });
 }
 
 function addLogTail(agent: Agent, attempt: Attempt, { report }: AttemptReport): void {

@@ -2,7 +2,7 @@ import type { AttemptKey, AttemptReport, AttemptStarted } from '@evenfall/contra
 import type { InstanceAssignment } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { Ending, LifeState } from '../domain/instance-life.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
-import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
+import { type Agent, type Attempt, type Instance, keyOf, reportOn } from './agent.ts';
 import { takeIdleLines } from './collect-output.ts';
 import { endAttempt, giveBack } from './end-attempt.ts';
 import { firstDueMs } from './begin-stop.ts';
@@ -20,7 +20,11 @@ export function assign(agent: Agent, given: InstanceAssignment): void {
   if (!assignment) return;
   const key = keyOf(assignment.eventId, assignment.attempt);
   const known = agent.attempts.get(key);
-  if (known) return reportAgain(agent, known);
+  if (known) {
+    // Asked for by a scheduler that may not know the grant it came with.
+    if (assignment.grant) known.grant = assignment.grant;
+    return reportAgain(agent, known);
+  }
   const attempt = newAttempt(assignment, assignment.payload);
   agent.attempts.set(key, attempt);
   // It ran here, and neither it nor its outcome is here any more: only that can be said.
@@ -42,7 +46,7 @@ export function reportUnknownAttempt(agent: Agent, named: AttemptKey): void {
 }
 
 export function reportAgain(agent: Agent, attempt: Attempt): void {
-  if (attempt.phase === 'ENDED' && attempt.ended) agent.outbox.report(attempt.ended);
+  if (attempt.phase === 'ENDED' && attempt.ended) agent.outbox.report({ ...attempt.ended, grant: attempt.grant });
   else if (attempt.started) agent.outbox.report(startedReport(attempt, attempt.started));
 }
 
@@ -99,19 +103,20 @@ function startOf(agent: Agent, instance: Instance, attempt: Attempt): AttemptSta
   };
 }
 
-function startedReport({ eventId, number, partition }: Attempt, started: AttemptStarted): AttemptReport {
-  return { eventId, attempt: number, partition, report: { $case: 'started', value: started } };
+function startedReport(attempt: Attempt, started: AttemptStarted): AttemptReport {
+  return reportOn(attempt, { $case: 'started', value: started });
 }
 
 /** An attempt of which nothing has happened. */
 export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, payload: Buffer): Attempt {
-  const { eventId, attempt: number, partition, synchronous } = named;
+  const { eventId, attempt: number, partition, synchronous, grant } = named;
   return {
     key: keyOf(eventId, number),
     eventId,
     number,
     partition: synchronous ? undefined : partition,
     synchronous,
+    grant,
     payload,
     phase: 'WAITING',
     instance: undefined,

@@ -7,7 +7,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { dispositionOf, blocks } from '../domain/disposition.ts';
 import type { InstanceProcess } from '../ports.ts';
-import type { Agent, Attempt, Instance, StopRecord } from './agent.ts';
+import { type Agent, type Attempt, type Instance, reportOn, type StopRecord } from './agent.ts';
 
 /**
  * Sends a signal of a termination plan and notes it on the receipt. One that looks blocked is reported a moment later, when it is known
@@ -43,7 +43,7 @@ function dispositionNow(process: InstanceProcess, signal: number, reported: numb
   return dispositionOf(signal, known, reported);
 }
 
-function reportStep(agent: Agent, { eventId, number, partition }: Attempt, stop: StopRecord, step: TerminationStep): void {
+function reportStep(agent: Agent, attempt: Attempt, stop: StopRecord, step: TerminationStep): void {
   const value = { policy: stop.policyMessage, step, cause: stop.cause };
-  agent.outbox.report({ eventId, attempt: number, partition, report: { $case: 'signalSent', value } });
+  agent.outbox.report(reportOn(attempt, { $case: 'signalSent', value }));
 }

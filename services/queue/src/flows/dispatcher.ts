@@ -1,4 +1,4 @@
-import { Attempt_Outcome as Outcome, type Attempt } from '@evenfall/contracts/v1/event';
+import { Attempt_Outcome as Outcome, type Attempt, type Event } from '@evenfall/contracts/v1/event';
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
@@ -32,6 +32,12 @@ export type Dispatcher = {
   /** Asks for a dispatched attempt back. */
   revoke(entry: Entry): void;
 };
+
+/** Whether the log says that an attempt runs with another agent than the one that speaks of it. What the scheduler says itself is of no agent. */
+function isWithAnother({ attempts, state }: Event, attempt: number, agentId: string | undefined): boolean {
+  const running = state === 1 ? undefined : attempts[attempts.length - 1]; // 1: QUEUED
+  return agentId !== undefined && running?.number === attempt && running.agentId !== '' && running.agentId !== agentId;
+}
 
 /** Of an acknowledgement, a stop or a claim, about. */
 const SMALL_BYTES = 128;
@@ -139,7 +145,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
       }
     },
     take(reports) {
-      for (const { eventId, attempt, report, partition } of reports) {
+      for (const { eventId, attempt, report, partition, agentId } of reports) {
         const entry = owner.book.get(eventId);
         // Of a partition that is somebody else's, or not read to its end yet: told again to whoever claims it.
         if (!ownership.isLive(entry?.partition ?? partition ?? -1)) continue;
@@ -150,6 +156,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
             batch().stops.push({ eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
           continue;
         }
+        if (isWithAnother(eventOf(entry), attempt, agentId)) continue; // the log says with whom: the scheduler is told so
         if (report?.$case === 'started' || report?.$case === 'ended') found(entry, attempt);
         switch (report?.$case) {
           case 'started':

@@ -1,4 +1,4 @@
-import { Assignment, type AttemptKey } from '@evenfall/contracts/attempt/v1/attempt';
+import { Assignment, type AttemptKey, type StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { type Cluster, takeOut } from './cluster.ts';
 import { outgoingOf } from './messages.ts';
@@ -12,7 +12,7 @@ export const NOBODY: ReportSink = { report: () => undefined, claims: undefined }
  * replicas in any order: what it forgot, or acknowledged, before the queue asked for it would be run again. Whether it is still wanted, the
  * owner of its partition knows, whenever there is one; a caller that waited went with the scheduler it had asked.
  */
-export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, nowMs: number): LiveAttempt {
+export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, nowMs: number, issuedMs: number): LiveAttempt {
   const { eventId, attempt: number, partition } = key;
   const synchronous = partition === undefined;
   const assignment = Assignment.create({ eventId, attempt: number, runningOnAgentId: agent.id, partition: partition ?? 0, synchronous });
@@ -22,20 +22,20 @@ export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, no
     instance: undefined,
     started: undefined,
     ended: undefined,
+    endedBy: undefined,
     stop: undefined,
     recalled: false,
     askedBack: false,
     sentMs: nowMs,
+    adoptedMs: issuedMs,
   };
   cluster.attempts.set(eventId, attempt);
   return attempt;
 }
 
-/** Whether an agent speaks for this very attempt: it was given to it, or, so far as is known, to nobody. */
-export function isHolder({ instance, assignment }: LiveAttempt, agent: Agent, number: number): boolean {
-  if (assignment.attempt !== number) return false;
-  const holder = instance?.agent.id ?? assignment.runningOnAgentId;
-  return holder === '' || holder === agent.id;
+/** The id of the agent that has an attempt; empty if it is, so far as is known, with none. */
+export function holderOf({ instance, assignment }: LiveAttempt): string {
+  return instance?.agent.id ?? assignment.runningOnAgentId;
 }
 
 /** Takes in where an attempt is that was about to be given to an agent: it has one already. */
@@ -47,7 +47,11 @@ export function foundAt(cluster: Cluster, attempt: LiveAttempt, agent: Agent): v
 export function stopStale({ assignment }: LiveAttempt, agent: Agent, number: number): void {
   if (number > assignment.attempt) return; // whoever asked for the older one does not know yet
   const { eventId, partition } = assignment;
-  outgoingOf(agent).stops.push({ eventId, attempt: number, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
+  outgoingOf(agent).stops.push(forcedStop({ eventId, attempt: number, partition }));
+}
+
+export function forcedStop({ eventId, attempt, partition }: AttemptKey): StopAttempt {
+  return { eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition };
 }
 
 /** Whether only an agent has spoken of an attempt so far: what it is an attempt of, is not known. */

@@ -23,6 +23,7 @@ const VERSION = /^(?:\$LATEST|[1-9]\d{0,8})$/;
 const ABILITY = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const EVENT_ID = /^[A-Za-z0-9-]{1,64}$/;
 const MAX_MEMORY_MB = 131_072;
+const MAX_GRANT_BYTES = 64;
 const MAX_DRAIN_MS = 24 * 3_600_000;
 
 /** The hello of an agent within its limits: words for people are cut, what the scheduler counts and looks up by is refused. Throws INVALID_FIELD. */
@@ -80,8 +81,8 @@ function checkKey(field: string, key: AttemptKey): void {
   check(field, isKey(key), 'an event, the number of an attempt, and a partition or none');
 }
 
-function isKey({ eventId, attempt, partition }: AttemptKey): boolean {
-  return EVENT_ID.test(eventId) && attempt >= 1 && (partition ?? 0) >= 0;
+function isKey({ eventId, attempt, partition, grant }: AttemptKey): boolean {
+  return EVENT_ID.test(eventId) && attempt >= 1 && (partition ?? 0) >= 0 && (grant?.length ?? 0) <= MAX_GRANT_BYTES;
 }
 
 function checkedAbility(field: string, ability: Ability): Ability {

@@ -23,11 +23,12 @@ export function startedReport(
   assignment: Assignment,
   started: NonNullable<Extract<AttemptReport['report'], { $case: 'started' }>>['value'],
 ): AttemptReport {
-  return reportOf(assignment, { $case: 'started', value: started });
+  return { ...reportOf(assignment, { $case: 'started', value: started }), agentId: started.agentId };
 }
 
-export function endedReport(assignment: Named, ended: AttemptEnded): AttemptReport {
-  return reportOf(assignment, { $case: 'ended', value: ended });
+/** `agentId` is of the agent that said so; undefined where the scheduler does. */
+export function endedReport(assignment: Named, ended: AttemptEnded, agentId?: string): AttemptReport {
+  return { ...reportOf(assignment, { $case: 'ended', value: ended }), agentId };
 }
 
 export function revokedReport(whose: Named): AttemptReport {

@@ -91,6 +91,8 @@ export type LiveAttempt = {
   instance: Instance | undefined;
   started: AttemptStarted | undefined;
   ended: AttemptEnded | undefined;
+  /** The agent that said so; undefined where the scheduler declared it. */
+  endedBy: string | undefined;
   /** Asked to stop while it had not started, or while its agent was away. */
   stop: StopAttempt | undefined;
   /** Whether its agent was asked to give it back if it has not started, because its instance is of an older revision: it is placed again then. */
@@ -99,6 +101,8 @@ export type LiveAttempt = {
   askedBack: boolean;
   /** Monotonic time it was handed to its instance. */
   sentMs: number;
+  /** When the grant was made by which an agent has it that this scheduler did not give it to; undefined where this one did, or the log says who has it. */
+  adoptedMs: number | undefined;
 };
 
 /** What all versions of one function have together. */

@@ -3,13 +3,15 @@ import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/s
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
 import { boundBatch, checkedHello } from '../domain/check-hello.ts';
-import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
+import { holderOf } from '../domain/adopt.ts';
 import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
 import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
+import { give } from './give.ts';
+import { endClaim, judgeClaim } from './judge-claim.ts';
 import { meetAgent, releaseHeld } from './know-agents.ts';
 import { replaceInstance } from './use-spec.ts';
 import { isOutdated } from '../domain/revisions.ts';
@@ -93,7 +95,7 @@ export function attachAgent(
   for (const attempt of attempts) {
     if (attempt.ended || held.has(attempt)) continue;
     // It answers that it knows nothing, and the attempt is lost.
-    outgoingOf(agent).assignments.push({ instanceId: '', assignment: { ...attempt.assignment, runningOnAgentId: agent.id } });
+    give(ports, agent, attempt, '', agent.id);
   }
   for (const attempt of ports.cluster.attempts.values()) {
     if (attempt.ended) continue;
@@ -118,15 +120,11 @@ export function attachAgent(
  * Answers those that are its own.
  */
 function takeHeld(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySet<LiveAttempt> {
-  const { cluster, clock } = ports;
   const held = new Set<LiveAttempt>();
   for (const key of hello.held) {
-    const known = cluster.attempts.get(key.eventId);
-    if (!known) held.add(adoptAttempt(cluster, agent, key, clock.monotonic()));
-    else if (isHolder(known, agent, key.attempt)) {
-      foundAt(cluster, known, agent);
-      held.add(known);
-    } else stopStale(known, agent, key.attempt);
+    const claim = judgeClaim(ports, agent, key);
+    if (claim.kind === 'HOLDER') held.add(claim.attempt);
+    else endClaim(ports, agent, claim.kind, key, false);
   }
   return held;
 }
@@ -142,7 +140,7 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
     const { namespace, name, version } = report.function;
     const key = report.attempt;
     const found = key && ports.cluster.attempts.get(key.eventId);
-    const attempt = found && isHolder(found, agent, key.attempt) ? found : undefined;
+    const attempt = found && found.assignment.attempt === key.attempt && holderOf(found) === agent.id ? found : undefined;
     const known =
       agent.instances.get(id) ??
       addInstance(agent, poolOf(ports.cluster, namespace, name, version), id, report.function, 'STOPPING', nowMs);

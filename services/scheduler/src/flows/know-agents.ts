@@ -9,7 +9,7 @@ import type { SchedulerPorts } from '../ports.ts';
 // no agent is given anything before all of them have said that they heard of it.
 
 /** Whether this scheduler may still hear of what it does not know. */
-function isYoung({ clock, startedMs, leaseMs }: SchedulerPorts): boolean {
+export function isYoung({ clock, startedMs, leaseMs }: SchedulerPorts): boolean {
   return clock.monotonic() - startedMs < leaseMs;
 }
 

@@ -7,6 +7,7 @@ import { placeInstance, startsWanted, takesWork, usableInstances } from '../doma
 import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
+import { give } from './give.ts';
 import { isOfAnother, isOutdated } from '../domain/revisions.ts';
 import { makeRoom, makeWay, shedOverReserved } from './make-room.ts';
 import { endUnstarted, failWaiting, GONE, useNoSpec, useSpec } from './use-spec.ts';
@@ -27,7 +28,7 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
     const instance = pool.idle.findLast((one) => takesWork(one.agent) && !isOutdated(one));
     if (!instance) break;
     const attempt = takeWaiting(ports, pool);
-    if (attempt) handOver(instance, attempt, nowMs);
+    if (attempt) handOver(ports, instance, attempt, nowMs);
   }
   if (nowMs < pool.startsAfterMs) return; // looked at again in every round
   const wanted = startsWanted(pool, usableInstances(pool, ports.cluster.agents.values()), nowMs);
@@ -80,10 +81,10 @@ function takeWaiting(ports: SchedulerPorts, pool: Pool): LiveAttempt | undefined
   return undefined;
 }
 
-function handOver(instance: Instance, attempt: LiveAttempt, nowMs: number): void {
+function handOver(ports: SchedulerPorts, instance: Instance, attempt: LiveAttempt, nowMs: number): void {
   setInstanceState(instance, 'BUSY', nowMs);
   bind(instance, attempt, nowMs);
-  outgoingOf(instance.agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
+  give(ports, instance.agent, attempt, instance.id);
 }
 
 /** Starts an instance for the attempt that has waited longest, which goes with it. Answers whether there was room. */
@@ -101,7 +102,7 @@ function startInstance(ports: SchedulerPorts, pool: Pool, spec: Fn, pressing: bo
   ports.counters.instance_starts_total++;
   outgoingOf(agent).startInstances.push({ instanceId: instance.id, function: spec, ahead: false });
   bind(instance, attempt, nowMs);
-  outgoingOf(agent).assignments.push({ instanceId: instance.id, assignment: attempt.assignment });
+  give(ports, agent, attempt, instance.id);
   return true;
 }
 
@@ -110,4 +111,5 @@ function bind(instance: Instance, attempt: LiveAttempt, nowMs: number): void {
   attempt.instance = instance;
   attempt.sentMs = nowMs;
   attempt.recalled = false;
+  attempt.adoptedMs = undefined;
 }

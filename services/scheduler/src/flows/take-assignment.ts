@@ -1,11 +1,12 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
-import { isAdopted } from '../domain/adopt.ts';
+import { holderOf, isAdopted, stopStale } from '../domain/adopt.ts';
 import { forgetAttempt, poolOf, takeOut } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
 import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
+import { give } from './give.ts';
 import { isAccountedFor } from './know-agents.ts';
 
 /** Takes an attempt in, or tells again what is known of it. Answers the pool that has something new to place. */
@@ -13,24 +14,15 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   const { cluster } = ports;
   const known = cluster.attempts.get(assignment.eventId);
   if (known && known.assignment.attempt === assignment.attempt) {
+    if (isElsewhere(known, assignment)) return takeFromLog(ports, known, assignment, sink);
     // An adopted one was taken in without: only where it runs was known.
     if (isAdopted(known)) known.assignment = { ...assignment, runningOnAgentId: known.assignment.runningOnAgentId };
     known.sink = sink;
     if (known.started) sink.report(startedReport(assignment, known.started));
-    if (known.ended) sink.report(endedReport(assignment, known.ended));
+    if (known.ended) sink.report(endedReport(assignment, known.ended, known.endedBy));
     return undefined;
   }
-  const attempt: LiveAttempt = {
-    assignment,
-    sink,
-    instance: undefined,
-    started: undefined,
-    ended: undefined,
-    stop: undefined,
-    recalled: false,
-    askedBack: false,
-    sentMs: 0,
-  };
+  const attempt = newAttempt(assignment, sink);
   cluster.attempts.set(assignment.eventId, attempt);
   if (assignment.runningOnAgentId !== '') {
     askAgent(ports, attempt);
@@ -48,10 +40,43 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   return pool;
 }
 
+function newAttempt(assignment: Assignment, sink: ReportSink): LiveAttempt {
+  return {
+    assignment,
+    sink,
+    instance: undefined,
+    started: undefined,
+    ended: undefined,
+    endedBy: undefined,
+    stop: undefined,
+    recalled: false,
+    askedBack: false,
+    sentMs: 0,
+    adoptedMs: undefined,
+  };
+}
+
+/** Whether the log says that an attempt runs with another agent than the one that has said so. */
+function isElsewhere(known: LiveAttempt, { runningOnAgentId }: Assignment): boolean {
+  return known.adoptedMs !== undefined && runningOnAgentId !== '' && runningOnAgentId !== holderOf(known);
+}
+
+/** Believes the log, and has the agent that had the attempt before stop it. */
+function takeFromLog(ports: SchedulerPorts, known: LiveAttempt, assignment: Assignment, sink: ReportSink): undefined {
+  const { cluster } = ports;
+  const wrong = cluster.agents.get(holderOf(known));
+  if (known.instance?.attempt === known) known.instance.attempt = undefined;
+  if (wrong?.send && known.ended) outgoingOf(wrong).acks.push({ eventId: assignment.eventId, attempt: assignment.attempt });
+  else if (wrong?.send) stopStale(known, wrong, assignment.attempt);
+  const attempt = { ...newAttempt(assignment, sink), stop: known.stop };
+  cluster.attempts.set(assignment.eventId, attempt);
+  askAgent(ports, attempt);
+}
+
 /** Asks the agent an attempt was last known on. One that is away has a lease to come back in. */
 export function askAgent(ports: SchedulerPorts, attempt: LiveAttempt): void {
   const agent = ports.cluster.agents.get(attempt.assignment.runningOnAgentId);
-  if (agent?.send) outgoingOf(agent).assignments.push({ instanceId: '', assignment: attempt.assignment });
+  if (agent?.send) give(ports, agent, attempt, '');
   else attempt.sentMs = ports.clock.monotonic();
 }
 
@@ -64,7 +89,7 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
     return;
   }
   attempt.sink = sink;
-  if (attempt.ended) return sink.report(endedReport(attempt.assignment, attempt.ended));
+  if (attempt.ended) return sink.report(endedReport(attempt.assignment, attempt.ended, attempt.endedBy));
   const { assignment } = attempt;
   if (ports.cluster.held.has(attempt)) {
     attempt.stop = stop; // an agent may have it: it is asked, or the attempt revoked once none has

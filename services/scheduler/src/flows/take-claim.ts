@@ -31,7 +31,7 @@ export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigin
     }
     attempt.sink = sink;
     if (attempt.started) sink.report(startedReport(assignment, attempt.started));
-    if (attempt.ended) sink.report(endedReport(assignment, attempt.ended));
+    if (attempt.ended) sink.report(endedReport(assignment, attempt.ended, attempt.endedBy));
   }
   sink.claimed?.(partition, epoch);
 }

@@ -3,14 +3,13 @@ import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { boundReport } from '@evenfall/event-model';
-import { adoptAttempt, foundAt, isHolder, stopStale } from '../domain/adopt.ts';
 import { forgetAttempt, removeInstance, setInstanceState } from '../domain/cluster.ts';
-import { outgoingOf } from '../domain/messages.ts';
 import { isOutdated } from '../domain/revisions.ts';
 import { noteGone, noteProven } from '../domain/crash-loop.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
 import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
+import { endClaim, judgeClaim } from './judge-claim.ts';
 import { stopInstance } from './stop-instance.ts';
 
 /** What is worth being told to somebody who has not asked yet. */
@@ -22,22 +21,22 @@ const NEWEST = 0.05;
 export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptReport): Pool | undefined {
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
-  const attempt =
-    cluster.attempts.get(sent.eventId) ?? (TELLING.has(sent.report?.$case) ? adoptAttempt(cluster, agent, sent, nowMs) : undefined);
-  // Within the limits before it goes any further: a report that cannot be sent on would break the stream to the queue again and again.
-  const report = boundReport(sent, attempt?.assignment.synchronous ?? false);
-  if (!attempt || !isHolder(attempt, agent, report.attempt)) {
+  const kind = sent.report?.$case;
+  // What is not worth telling to somebody who has not asked, is of nobody's attempt.
+  if (!TELLING.has(kind) && !cluster.attempts.has(sent.eventId)) return undefined;
+  const claim = judgeClaim(ports, agent, sent);
+  if (claim.kind !== 'HOLDER') {
     // Nobody waits for it any more: its event has ended, or went on without it.
-    if (report.report?.$case === 'ended') outgoingOf(agent).acks.push({ eventId: report.eventId, attempt: report.attempt });
-    if (report.report?.$case === 'started' && attempt) stopStale(attempt, agent, report.attempt);
+    if (TELLING.has(kind)) endClaim(ports, agent, claim.kind, sent, kind === 'ended');
     return undefined;
   }
+  const { attempt } = claim;
+  // Within the limits before it goes any further: a report that cannot be sent on would break the stream to the queue again and again.
+  const report = { ...signed(agent, boundReport(sent, attempt.assignment.synchronous)), partition: attempt.assignment.partition };
   const said = report.report;
-  report.partition = attempt.assignment.partition; // an agent of before does not say it
   switch (said?.$case) {
     case 'started':
       attempt.started = said.value;
-      foundAt(cluster, attempt, agent);
       if (!attempt.instance) link(attempt, agent.instances.get(said.value.instanceId), nowMs);
       attempt.sink.report(report);
       return undefined;
@@ -74,7 +73,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
     case 'ended': {
       if (attempt.ended) return undefined;
       attempt.ended = said.value;
-      foundAt(cluster, attempt, agent);
+      attempt.endedBy = agent.id;
       const { instance } = attempt;
       if (instance) {
         // The function's own time: what the way to it costs does not get less with more instances.
@@ -97,6 +96,24 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
     }
     default:
       return undefined;
+  }
+}
+
+/** A report as it goes on: in the name of the agent that made it, whatever it says of itself. */
+function signed(agent: Agent, report: AttemptReport): AttemptReport {
+  return { ...report, grant: undefined, agentId: agent.id, report: bySender(agent, report.report) };
+}
+
+function bySender({ id: agentId }: Agent, said: AttemptReport['report']): AttemptReport['report'] {
+  switch (said?.$case) {
+    case 'started':
+      return said.value.agentId === agentId ? said : { ...said, value: { ...said.value, agentId } };
+    case 'ended': {
+      const { started } = said.value;
+      return !started || started.agentId === agentId ? said : { ...said, value: { ...said.value, started: { ...started, agentId } } };
+    }
+    default:
+      return said;
   }
 }
 

@@ -1,10 +1,11 @@
-import { Assignment, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { Assignment, type AttemptKey, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { AttachRequest, type AttachResponse, type DispatchRequest, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
-import { silentLog } from '@evenfall/telemetry';
+import { createRepeats, silentLog } from '@evenfall/telemetry';
 import { type FakeClock, fakeClock } from '@evenfall/time';
 import { createCluster } from '../domain/cluster.ts';
+import { createGrants, type Grants } from '../domain/grants.ts';
 import { createStartRate } from '../domain/start-rate.ts';
 import type { Agent, ReportSink } from '../domain/types.ts';
 import { attachAgent, detachAgent, takeBatch } from '../flows/attach-agent.ts';
@@ -36,6 +37,7 @@ export type Rig = {
   readonly sink: ReportSink;
   /** What the registry says of a version; undefined for what does not exist. */
   readonly registry: Map<string, FunctionMessage>;
+  /** Attempts that the agent speaks of without a grant were given to it by an earlier scheduler: it gets one for them. */
   attach(hello?: Partial<Hello>, first?: Partial<AttachRequest>): PlayedAgent;
   dispatch(batch: Partial<DispatchRequest>): Promise<void>;
   tend(): void;
@@ -50,7 +52,19 @@ export function assignmentOf(eventId: string, more: Partial<Assignment> = {}): A
   return { ...Assignment.create({ namespace: 'default', function: 'f', version: '$LATEST', revision: 1, attempt: 1 }), eventId, ...more };
 }
 
-export function startRig(options: { readonly startsPerMinute?: number; readonly isShared?: boolean } = {}): Rig {
+/** A key that every scheduler of the tests has. */
+const GRANT_KEY = Buffer.alloc(32, 7);
+
+/** Proofs of what was given to whom, by the keys of the tests or others. */
+export function grantsOf(...keys: Buffer[]): Grants {
+  const grants = createGrants();
+  grants.use(keys.length > 0 ? keys : [GRANT_KEY]);
+  return grants;
+}
+
+type RigOptions = { readonly startsPerMinute?: number; readonly isShared?: boolean; readonly grants?: Grants };
+
+export function startRig(options: RigOptions = {}): Rig {
   const clock = fakeClock();
   const registry = new Map([
     ['f', fnOf()],
@@ -64,7 +78,10 @@ export function startRig(options: { readonly startsPerMinute?: number; readonly 
     cluster: createCluster(),
     clock,
     log: silentLog,
-    counters: { instance_starts_total: 0, instance_start_failures_total: 0, attempts_throttled_total: 0 },
+    counters: { instance_starts_total: 0, instance_start_failures_total: 0, attempts_throttled_total: 0, agent_claims_refused_total: 0 },
+    grants: options.grants ?? grantsOf(),
+    claimRepeats: createRepeats(60_000),
+    grantKeys: () => Promise.reject(new Error('told by the test')),
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     leaseMs: LEASE_MS,
     isShared: options.isShared ?? true,
@@ -89,9 +106,15 @@ export function startRig(options: { readonly startsPerMinute?: number; readonly 
     registry,
     attach(hello = {}, first = {}) {
       const got: AttachResponse[] = [];
-      const whole = { ...Hello.create({ agentId: 'a', sessionId: 's1', capacityMb: 1_024, parallelStarts: 8, recalls: true }), ...hello };
-      const agent = attachAgent(ports, { ...AttachRequest.create(), hello: whole, ...first }, whole, (batch) => void got.push(batch));
-      const says = (batch: Partial<AttachRequest>): void => takeBatch(ports, agent, { ...AttachRequest.create(), ...batch });
+      const plain = { ...Hello.create({ agentId: 'a', sessionId: 's1', capacityMb: 1_024, parallelStarts: 8, recalls: true }), ...hello };
+      const granted = <T extends AttemptKey | AttemptReport>(key: T): T =>
+        key.grant ? key : { ...key, grant: ports.grants.sign(key, plain.agentId, clock.now()).bytes };
+      const whole = { ...plain, held: plain.held.map(granted) };
+      const honest = (batch: Partial<AttachRequest>): AttachRequest => {
+        return { ...AttachRequest.create(), ...batch, reports: (batch.reports ?? []).map(granted) };
+      };
+      const agent = attachAgent(ports, honest({ ...first, hello: whole }), whole, (batch) => void got.push(batch));
+      const says = (batch: Partial<AttachRequest>): void => takeBatch(ports, agent, honest(batch));
       return {
         agent,
         got,

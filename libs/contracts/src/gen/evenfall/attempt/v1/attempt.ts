@@ -32,7 +32,11 @@ export interface AttemptKey {
   /** Number of the attempt, from 1. */
   attempt: number;
   /** Partition of the event, for an asynchronous one, where an agent says what it holds: its owner knows whether it is still wanted. */
-  partition?: number | undefined;
+  partition?:
+    | number
+    | undefined;
+  /** Where an agent says what it holds: the grant its assignment came with. At most 64 bytes. */
+  grant?: Buffer | undefined;
 }
 
 /** Asks for one attempt to be run. */
@@ -66,7 +70,11 @@ export interface Assignment {
    * Uid of the function the event was accepted for; unset where that is not known. An event of another function than the one that has the name now
    * does not run.
    */
-  functionUid?: string | undefined;
+  functionUid?:
+    | string
+    | undefined;
+  /** Set by the scheduler for an agent: proof that the attempt was given to that agent. It sends it back with everything it says of the attempt. */
+  grant?: Buffer | undefined;
 }
 
 /** Asks for an attempt to be stopped. A second one may shorten, never stretch; force always wins. */
@@ -112,7 +120,15 @@ export interface AttemptReport {
     { $case: "throttled"; value: AttemptThrottled }
     | undefined;
   /** Partition of the event, as its assignment said, for an asynchronous one. */
-  partition?: number | undefined;
+  partition?:
+    | number
+    | undefined;
+  /** From an agent: the grant its assignment came with. At most 64 bytes; it goes no further than the scheduler. */
+  grant?:
+    | Buffer
+    | undefined;
+  /** From the scheduler: the agent that reports it. Unset for what the scheduler says itself. */
+  agentId?: string | undefined;
 }
 
 /** The start of an attempt. */
@@ -241,7 +257,7 @@ export interface AttemptThrottled {
 }
 
 function createBaseAttemptKey(): AttemptKey {
-  return { eventId: "", attempt: 0, partition: undefined };
+  return { eventId: "", attempt: 0, partition: undefined, grant: undefined };
 }
 
 export const AttemptKey: MessageFns<AttemptKey> = {
@@ -254,6 +270,9 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     }
     if (message.partition !== undefined) {
       writer.uint32(24).int32(message.partition);
+    }
+    if (message.grant !== undefined) {
+      writer.uint32(34).bytes(message.grant);
     }
     return writer;
   },
@@ -295,6 +314,14 @@ export const AttemptKey: MessageFns<AttemptKey> = {
             message.partition = reader.int32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -315,6 +342,7 @@ export const AttemptKey: MessageFns<AttemptKey> = {
     message.eventId = object.eventId ?? "";
     message.attempt = object.attempt ?? 0;
     message.partition = object.partition ?? undefined;
+    message.grant = object.grant ?? undefined;
     return message;
   },
 };
@@ -333,6 +361,7 @@ function createBaseAssignment(): Assignment {
     partition: 0,
     perhapsGiven: false,
     functionUid: undefined,
+    grant: undefined,
   };
 }
 
@@ -373,6 +402,9 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.functionUid !== undefined) {
       writer.uint32(98).string(message.functionUid);
+    }
+    if (message.grant !== undefined) {
+      writer.uint32(106).bytes(message.grant);
     }
     return writer;
   },
@@ -486,6 +518,14 @@ export const Assignment: MessageFns<Assignment> = {
             message.functionUid = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -515,6 +555,7 @@ export const Assignment: MessageFns<Assignment> = {
     message.partition = object.partition ?? 0;
     message.perhapsGiven = object.perhapsGiven ?? false;
     message.functionUid = object.functionUid ?? undefined;
+    message.grant = object.grant ?? undefined;
     return message;
   },
 };
@@ -637,7 +678,7 @@ export const StopAttempt: MessageFns<StopAttempt> = {
 };
 
 function createBaseAttemptReport(): AttemptReport {
-  return { eventId: "", attempt: 0, report: undefined, partition: undefined };
+  return { eventId: "", attempt: 0, report: undefined, partition: undefined, grant: undefined, agentId: undefined };
 }
 
 export const AttemptReport: MessageFns<AttemptReport> = {
@@ -667,6 +708,12 @@ export const AttemptReport: MessageFns<AttemptReport> = {
     }
     if (message.partition !== undefined) {
       writer.uint32(64).int32(message.partition);
+    }
+    if (message.grant !== undefined) {
+      writer.uint32(74).bytes(message.grant);
+    }
+    if (message.agentId !== undefined) {
+      writer.uint32(82).string(message.agentId);
     }
     return writer;
   },
@@ -748,6 +795,22 @@ export const AttemptReport: MessageFns<AttemptReport> = {
             message.partition = reader.int32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -800,6 +863,8 @@ export const AttemptReport: MessageFns<AttemptReport> = {
       }
     }
     message.partition = object.partition ?? undefined;
+    message.grant = object.grant ?? undefined;
+    message.agentId = object.agentId ?? undefined;
     return message;
   },
 };

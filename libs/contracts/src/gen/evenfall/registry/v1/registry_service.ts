@@ -28,6 +28,16 @@ export const protobufPackage = "evenfall.registry.v1";
 
 export const protobufFileName = "evenfall/registry/v1/registry_service.proto";
 
+/** Asks for the keys of grants. */
+export interface GetGrantKeysRequest {
+}
+
+/** Answers with them. */
+export interface GetGrantKeysResponse {
+  /** The keys, the newest first: it signs, all are good for what was signed before. 32 bytes each. */
+  keys: Buffer[];
+}
+
 /** Asks for the access keys. */
 export interface WatchAccessKeysRequest {
 }
@@ -157,6 +167,104 @@ export interface Provision {
   /** Instances to keep ready. */
   instances: number;
 }
+
+function createBaseGetGrantKeysRequest(): GetGrantKeysRequest {
+  return {};
+}
+
+export const GetGrantKeysRequest: MessageFns<GetGrantKeysRequest> = {
+  encode(_: GetGrantKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetGrantKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetGrantKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetGrantKeysRequest>): GetGrantKeysRequest {
+    return GetGrantKeysRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetGrantKeysRequest>): GetGrantKeysRequest {
+    const message = createBaseGetGrantKeysRequest();
+    return message;
+  },
+};
+
+function createBaseGetGrantKeysResponse(): GetGrantKeysResponse {
+  return { keys: [] };
+}
+
+export const GetGrantKeysResponse: MessageFns<GetGrantKeysResponse> = {
+  encode(message: GetGrantKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      writer.uint32(10).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetGrantKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetGrantKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetGrantKeysResponse>): GetGrantKeysResponse {
+    return GetGrantKeysResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetGrantKeysResponse>): GetGrantKeysResponse {
+    const message = createBaseGetGrantKeysResponse();
+    message.keys = object.keys?.map((e) => e) || [];
+    return message;
+  },
+};
 
 function createBaseWatchAccessKeysRequest(): WatchAccessKeysRequest {
   return {};
@@ -1302,6 +1410,20 @@ export const RegistryServiceService = {
       Buffer.from(WatchAccessKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchAccessKeysResponse => WatchAccessKeysResponse.decode(value),
   },
+  /**
+   * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
+   * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
+   */
+  getGrantKeys: {
+    path: "/evenfall.registry.v1.RegistryService/GetGrantKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetGrantKeysRequest): Buffer => Buffer.from(GetGrantKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetGrantKeysRequest => GetGrantKeysRequest.decode(value),
+    responseSerialize: (value: GetGrantKeysResponse): Buffer =>
+      Buffer.from(GetGrantKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetGrantKeysResponse => GetGrantKeysResponse.decode(value),
+  },
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: {
     path: "/evenfall.registry.v1.RegistryService/RecordAudit" as const,
@@ -1335,6 +1457,11 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   getConcurrency: handleUnaryCall<GetConcurrencyRequest, GetConcurrencyResponse>;
   /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchAccessKeys: handleServerStreamingCall<WatchAccessKeysRequest, WatchAccessKeysResponse>;
+  /**
+   * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
+   * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
+   */
+  getGrantKeys: handleUnaryCall<GetGrantKeysRequest, GetGrantKeysResponse>;
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: handleUnaryCall<RecordAuditRequest, RecordAuditResponse>;
   /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
@@ -1404,6 +1531,25 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchAccessKeysResponse>;
+  /**
+   * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
+   * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
+   */
+  getGrantKeys(
+    request: GetGrantKeysRequest,
+    callback: (error: ServiceError | null, response: GetGrantKeysResponse) => void,
+  ): ClientUnaryCall;
+  getGrantKeys(
+    request: GetGrantKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetGrantKeysResponse) => void,
+  ): ClientUnaryCall;
+  getGrantKeys(
+    request: GetGrantKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetGrantKeysResponse) => void,
+  ): ClientUnaryCall;
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit(
     request: RecordAuditRequest,

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it } from 'node:test';
+import type { AttemptKey, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import fc from 'fast-check';
+import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import { createGrants, GRANT_BYTES } from './domain/grants.ts';
+import { started } from './testing/reports.ts';
+import { assignmentOf, fnOf, grantsOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
+
+const KEYS = [randomBytes(32), randomBytes(32)] as const;
+const NOTHING = Buffer.alloc(0);
+const partition = 0;
+
+/** What an agent may say of an attempt. */
+const SAYINGS: readonly ((key: AttemptKey, agentId: string) => AttemptReport)[] = [
+  (key, agentId) => ({ ...key, report: { $case: 'started', value: started('i-9', agentId) } }),
+  (key) => ({ ...key, report: { $case: 'ended', value: endedAs('returned', 0) } }),
+  (key) => ({ ...key, report: { $case: 'signalSent', value: { policy: undefined, step: undefined, cause: 1 } } }),
+  (key) => ({ ...key, report: { $case: 'revoked', value: {} } }),
+  (key) => ({ ...key, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } }),
+];
+const ended = SAYINGS[1] as (typeof SAYINGS)[number]; // it is there
+const sayAll = (agent: PlayedAgent, key: AttemptKey): void => agent.says({ reports: SAYINGS.map((say) => say(key, agent.agent.id)) });
+const grantOf = (agent: PlayedAgent, eventId: string): Buffer => {
+  const given = agent.all('assignments').findLast(({ assignment }) => assignment?.eventId === eventId)?.assignment?.grant;
+  assert.ok(given, `${eventId} was given to ${agent.agent.id}`);
+  return given;
+};
+const said = (rig: Rig): unknown[] => rig.reports.splice(0).map(({ eventId, agentId, report }) => [eventId, agentId, report?.$case]);
+
+/** Where an attempt may be that is not the forger's, made so in a new rig; answers whose it is then. */
+const PLACES: Readonly<Record<string, (rig: Rig) => Promise<PlayedAgent | undefined>>> = {
+  'nobody has heard of': () => Promise.resolve(undefined),
+  'waits for an instance': async (rig) => {
+    await rig.dispatch({ assignments: [assignmentOf('e')] });
+    return undefined;
+  },
+  'may be with an agent that has not come back': async (rig) => {
+    await rig.dispatch({ assignments: [assignmentOf('e', { perhapsGiven: true })] });
+    return undefined;
+  },
+  'is on another host': async (rig) => {
+    const agent = rig.attach({ agentId: 'honest' });
+    await rig.dispatch({ assignments: [assignmentOf('e')] });
+    return agent;
+  },
+  'runs on another host, says the log': async (rig) => {
+    await rig.dispatch({ assignments: [assignmentOf('e', { runningOnAgentId: 'honest' })] });
+    return rig.attach({ agentId: 'honest', held: [{ eventId: 'e', attempt: 1, partition }] });
+  },
+  'another host has since before the scheduler started': async (rig) => {
+    await rig.dispatch({ claims: [{ partition, epoch: 1n }] });
+    return rig.attach({ agentId: 'honest', held: [{ eventId: 'e', attempt: 1, partition }] });
+  },
+};
+
+/** What a forger has for a grant of attempt 1 of event "e". */
+const PROOFS: Readonly<Record<string, (signer: ReturnType<typeof createGrants>) => Buffer | undefined>> = {
+  'an empty one': () => NOTHING,
+  chance: () => randomBytes(GRANT_BYTES),
+  'one that is too long': () => randomBytes(64),
+  'that of another event': (signer) => signer.sign({ eventId: 'mine', attempt: 1, partition }, 'forger', 0).bytes,
+  'that of another attempt': (signer) => signer.sign({ eventId: 'e', attempt: 2, partition }, 'forger', 0).bytes,
+  'that of another partition': (signer) => signer.sign({ eventId: 'e', attempt: 1, partition: 1 }, 'forger', 0).bytes,
+  'that of a call': (signer) => signer.sign({ eventId: 'e', attempt: 1, partition: undefined }, 'forger', 0).bytes,
+  'that of another agent': (signer) => signer.sign({ eventId: 'e', attempt: 1, partition }, 'honest', 0).bytes,
+  'one of its own making': () => grantsOf(randomBytes(32)).sign({ eventId: 'e', attempt: 1, partition }, 'forger', 0).bytes,
+};
+
+describe('an agent that speaks of attempts that it was not given', () => {
+  for (const [place, make] of Object.entries(PLACES))
+    for (const [what, proofOf] of Object.entries(PROOFS))
+      it(`is not believed about one that ${place}, with ${what}`, async () => {
+        const rig = startRig({ grants: grantsOf(KEYS[0]) });
+        const holder = await make(rig);
+        const before = holder && said(rig);
+        assert.ok(before === undefined || before.length === 0);
+        const key = { eventId: 'e', attempt: 1, partition, grant: proofOf(rig.ports.grants) };
+        // Little memory: what waits is not given to it.
+        const hello = { agentId: 'forger', sessionId: 'f', capacityMb: 0, held: [key] };
+        const forger = rig.attach({ ...hello, instances: [{ instanceId: 'i-9', function: fnOf(), attempt: key, busy: false }] });
+        sayAll(forger, key);
+        rig.tend();
+        assert.deepEqual(said(rig), []);
+        assert.ok(rig.ports.counters.agent_claims_refused_total > 0);
+        assert.equal(rig.ports.cluster.attempts.get('e')?.ended, undefined);
+        assert.deepEqual(forger.all('assignments'), []);
+        if (!holder) return;
+        assert.deepEqual(holder.all('stops'), [], 'its holder is left alone');
+        holder.says({ reports: [ended({ eventId: 'e', attempt: 1, partition }, 'honest')] });
+        assert.deepEqual(said(rig), [['e', 'honest', 'ended']]);
+      });
+
+  it('is not believed in the name of another, though the attempt is its own', async () => {
+    const rig = startRig();
+    const agent = rig.attach({ agentId: 'a' });
+    await rig.dispatch({ assignments: [assignmentOf('e')] });
+    const [first, second] = SAYINGS.map((say) => say({ eventId: 'e', attempt: 1, partition }, 'honest'));
+    assert.ok(first?.report?.$case === 'started' && second?.report?.$case === 'ended');
+    const end = { ...second.report.value, started: first.report.value };
+    agent.says({ reports: [first, { ...second, report: { $case: 'ended', value: end } }] });
+    const names = rig.reports.map(({ agentId, grant, report }) => [
+      agentId,
+      grant,
+      report?.$case === 'started' ? report.value.agentId : report?.$case === 'ended' ? report.value.started?.agentId : '',
+    ]);
+    assert.deepEqual(names, [['a', undefined, 'a'], ['a', undefined, 'a']]); // prettier-ignore
+  });
+
+  it('has what it keeps of unknown attempts acknowledged, and stopped, once no queue can know of them', () => {
+    const rig = startRig();
+    const key = { eventId: 'e', attempt: 1, partition, grant: NOTHING };
+    const early = rig.attach({ agentId: 'a', held: [key] }, { reports: [ended(key, 'a')] });
+    assert.deepEqual([early.all('acks'), early.all('stops')], [[], []]);
+    early.leaves();
+    rig.clock.advance(LEASE_MS);
+    const late = rig.attach({ agentId: 'a', held: [key] }, { reports: [ended(key, 'a')] });
+    assert.deepEqual([late.all('acks').length, late.all('stops').length], [1, 1]);
+    assert.equal(rig.ports.cluster.attempts.size, 0);
+  });
+});
+
+describe('an agent that a scheduler gave an attempt, at the next one', () => {
+  const give = async (): Promise<{ readonly grant: Buffer; readonly key: AttemptKey }> => {
+    const rig = startRig({ grants: grantsOf(KEYS[0]) });
+    const agent = rig.attach({ agentId: 'a' });
+    await rig.dispatch({ assignments: [assignmentOf('e')] });
+    return { grant: grantOf(agent, 'e'), key: { eventId: 'e', attempt: 1, partition } };
+  };
+
+  it('is believed, also when the keys have been rotated', async () => {
+    const { grant, key } = await give();
+    for (const keys of [[KEYS[0]], [KEYS[1], KEYS[0]]]) {
+      const rig = startRig({ grants: grantsOf(...keys) });
+      const agent = rig.attach({ agentId: 'a', held: [{ ...key, grant }] }, { reports: [{ ...ended(key, 'a'), grant }] });
+      await rig.dispatch({ assignments: [assignmentOf('e', { perhapsGiven: true })] });
+      assert.deepEqual(said(rig), [['e', 'a', 'ended']]);
+      assert.deepEqual(agent.all('assignments'), []);
+      assert.equal(rig.ports.counters.agent_claims_refused_total, 0);
+    }
+  });
+
+  it('gets a new grant where the keys are lost and the log says that it has the attempt', async () => {
+    const { grant, key } = await give();
+    const rig = startRig({ grants: grantsOf(KEYS[1]) });
+    const agent = rig.attach({ agentId: 'a', held: [{ ...key, grant }] }, { reports: [{ ...ended(key, 'a'), grant }] });
+    assert.deepEqual([said(rig), agent.all('stops'), agent.all('acks')], [[], [], []]);
+    await rig.dispatch({ assignments: [assignmentOf('e', { runningOnAgentId: 'a' })] });
+    agent.says({ reports: [{ ...ended(key, 'a'), grant: grantOf(agent, 'e') }] });
+    assert.deepEqual(said(rig), [['e', 'a', 'ended']]);
+  });
+
+  it('yields to the one that was given it later, whichever comes first', async () => {
+    const first = startRig({ grants: grantsOf(KEYS[0]) });
+    const gaveBack = first.attach({ agentId: 'a' });
+    await first.dispatch({ assignments: [assignmentOf('e')] });
+    const key = { eventId: 'e', attempt: 1, partition };
+    const other = first.attach({ agentId: 'b', sessionId: 's2' });
+    gaveBack.agent.drain = { deadlineTimeMs: undefined }; // nothing new goes to it
+    gaveBack.says({ reports: [{ ...key, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } }] });
+    first.tend();
+    const grants = { a: grantOf(gaveBack, 'e'), b: grantOf(other, 'e') };
+    for (const order of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      const rig = startRig({ grants: grantsOf(KEYS[0]) });
+      const agents = order.map((id) => rig.attach({ agentId: id, held: [{ ...key, grant: grants[id] }] }));
+      const [a, b] = order[0] === 'a' ? agents : agents.toReversed();
+      assert.deepEqual([a?.all('stops').length, b?.all('stops').length], [1, 0]);
+      await rig.dispatch({ assignments: [assignmentOf('e', { perhapsGiven: true })] });
+      a?.says({ reports: [{ ...ended(key, 'a'), grant: grants.a }] });
+      assert.deepEqual(said(rig), []);
+      b?.says({ reports: [{ ...ended(key, 'b'), grant: grants.b }] });
+      assert.deepEqual(said(rig), [['e', 'b', 'ended']]);
+    }
+  });
+
+  it('yields to the one that the log names', async () => {
+    const { grant, key } = await give();
+    const rig = startRig({ grants: grantsOf(KEYS[0]) });
+    const claims = rig.attach({ agentId: 'a', held: [{ ...key, grant }] }, { reports: [{ ...ended(key, 'a'), grant }] });
+    const runs = rig.attach({ agentId: 'b', sessionId: 's2' });
+    await rig.dispatch({ assignments: [assignmentOf('e', { runningOnAgentId: 'b' })] });
+    assert.deepEqual(claims.all('acks'), [{ eventId: 'e', attempt: 1 }]);
+    runs.says({ reports: [{ ...ended(key, 'b'), grant: grantOf(runs, 'e') }] });
+    assert.deepEqual(said(rig), [['e', 'b', 'ended']]);
+  });
+});
+
+describe('grants', () => {
+  it('are good for what they were made of alone, and for no other bytes', () => {
+    const grants = grantsOf(...KEYS);
+    const name = fc.string({ minLength: 1, maxLength: 20 }).map((text) => text.replaceAll('\0', '-'));
+    const granted = fc.record({ eventId: name, attempt: fc.integer({ min: 1 }), partition: fc.option(fc.nat(), { nil: undefined }), agentId: name }); // prettier-ignore
+    fc.assert(
+      fc.property(granted, granted, fc.nat({ max: GRANT_BYTES - 1 }), fc.integer({ min: 1, max: 255 }), (mine, other, at, flip) => {
+        const { bytes, issuedMs } = grants.sign(mine, mine.agentId, 1_790_000_000_000);
+        assert.equal(grants.check(mine, mine.agentId, bytes), issuedMs);
+        const isSame = JSON.stringify(mine) === JSON.stringify(other);
+        assert.equal(grants.check(other, other.agentId, bytes), isSame ? issuedMs : undefined);
+        const changed = Buffer.from(bytes);
+        changed[at] = (changed[at] ?? 0) ^ flip;
+        assert.equal(grants.check(mine, mine.agentId, changed), undefined);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

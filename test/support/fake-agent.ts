@@ -1,0 +1,61 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openAuthority } from '@evenfall/certificates';
+import {
+  AttachRequest,
+  type AttachResponse,
+  type Hello,
+  SchedulerServiceService,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { openPeer, openPeerTls, pushable } from '@evenfall/rpc';
+import type { TestCluster } from './cluster.ts';
+
+/** An agent with a certificate of the cluster's authority, and the words of the test. */
+export type FakeAgent = {
+  readonly got: AttachResponse[];
+  /** Why its stream ended; empty while it stands. */
+  ended(): string;
+  says(batch: Parameters<typeof AttachRequest.fromPartial>[0]): void;
+  close(): void;
+};
+
+/** Attaches such an agent to the cluster's scheduler. */
+export async function attachFake(cluster: TestCluster, agentId: string, hello: Partial<Hello> = {}): Promise<FakeAgent> {
+  const dir = join(cluster.dataDir, `fake-${agentId}-${process.hrtime.bigint()}`);
+  mkdirSync(dir);
+  const ca = join(cluster.dataDir, 'tls');
+  const { certificate, key } = await (await openAuthority(ca)).issue(`agent/${agentId}`, { days: 1 });
+  const files = { caFile: join(ca, 'ca.pem'), certificateFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
+  writeFileSync(files.certificateFile, certificate);
+  writeFileSync(files.keyFile, key);
+  const tls = await openPeerTls(files, { onFault: () => undefined });
+  const peer = openPeer(cluster.process('scheduler').addresses['grpc'] ?? '', {
+    secure: { tls, identity: 'scheduler' },
+    headers: { authorization: `Bearer ${cluster.internalKey}` },
+  });
+  const requests = pushable<AttachRequest>();
+  const leaving = new AbortController();
+  const got: AttachResponse[] = [];
+  let why = '';
+  const says: FakeAgent['says'] = (batch) => requests.push(AttachRequest.fromPartial(batch));
+  says({ hello: { agentId, sessionId: 'fake', capacityMb: 0, parallelStarts: 1, recalls: true, ...hello } });
+  void (async () => {
+    try {
+      for await (const batch of peer.client(SchedulerServiceService).attach(requests, { signal: leaving.signal })) got.push(batch);
+      why = 'ended';
+    } catch (error) {
+      why = error instanceof Error ? error.message : String(error);
+    }
+  })();
+  return {
+    got,
+    ended: () => why,
+    says,
+    close() {
+      leaving.abort();
+      requests.end();
+      peer.close();
+      tls.close();
+    },
+  };
+}
