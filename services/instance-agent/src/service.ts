@@ -342,7 +342,7 @@ function goneOf(instanceId: string, startFailed: boolean, reason: string): Insta
 
 /** An instance as a hello says it. */
 function reportOf(instance: Instance): InstanceReport {
-  const { id, fn, life } = instance;
+  const { id, fn, life, grant } = instance;
   const current = instance.current ?? instance.failed;
   const busy = life.kind === 'SETTLING';
   if (busy) instance.isToldBusy = true;
@@ -351,6 +351,7 @@ function reportOf(instance: Instance): InstanceReport {
     function: fn,
     attempt: current && { eventId: current.eventId, attempt: current.number, partition: undefined },
     busy,
+    grant,
   };
 }
 

@@ -24,6 +24,27 @@ export const schedulerSettings = {
     min: 1,
     max: 1_000_000,
   }),
+  agentMaxCapacityMb: integer({
+    name: 'EVENFALL_AGENT_MAX_CAPACITY_MB',
+    doc: 'Memory of the largest worker host, in megabytes: what an agent says beyond it does not count. The certificate of an agent that has joined by a token may say less.',
+    fallback: '1048576',
+    min: 64,
+    max: 16_777_216,
+  }),
+  agentMaxInstances: integer({
+    name: 'EVENFALL_AGENT_MAX_INSTANCES',
+    doc: 'Instances that one worker host is given at most.',
+    fallback: '2000',
+    min: 1,
+    max: 20_000,
+  }),
+  agentMaxParallelStarts: integer({
+    name: 'EVENFALL_AGENT_MAX_PARALLEL_STARTS',
+    doc: 'Instances that one worker host is asked to start at the same time at most, whatever its agent says.',
+    fallback: '256',
+    min: 1,
+    max: 256,
+  }),
 };
 
 /** Everything the scheduler reads as a process of its own. */

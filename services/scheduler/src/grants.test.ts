@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { AttemptKey, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import fc from 'fast-check';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
-import { createGrants, GRANT_BYTES } from './domain/grants.ts';
+import { type createGrants, GRANT_BYTES, grantedAttempt } from './domain/grants.ts';
 import { started } from './testing/reports.ts';
 import { assignmentOf, fnOf, grantsOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
@@ -60,12 +60,12 @@ const PROOFS: Readonly<Record<string, (signer: ReturnType<typeof createGrants>) 
   'an empty one': () => NOTHING,
   chance: () => randomBytes(GRANT_BYTES),
   'one that is too long': () => randomBytes(64),
-  'that of another event': (signer) => signer.sign({ eventId: 'mine', attempt: 1, partition }, 'forger', 0).bytes,
-  'that of another attempt': (signer) => signer.sign({ eventId: 'e', attempt: 2, partition }, 'forger', 0).bytes,
-  'that of another partition': (signer) => signer.sign({ eventId: 'e', attempt: 1, partition: 1 }, 'forger', 0).bytes,
-  'that of a call': (signer) => signer.sign({ eventId: 'e', attempt: 1, partition: undefined }, 'forger', 0).bytes,
-  'that of another agent': (signer) => signer.sign({ eventId: 'e', attempt: 1, partition }, 'honest', 0).bytes,
-  'one of its own making': () => grantsOf(randomBytes(32)).sign({ eventId: 'e', attempt: 1, partition }, 'forger', 0).bytes,
+  'that of another event': (signer) => signer.sign(grantedAttempt({ eventId: 'mine', attempt: 1, partition }), 'forger', 0).bytes,
+  'that of another attempt': (signer) => signer.sign(grantedAttempt({ eventId: 'e', attempt: 2, partition }), 'forger', 0).bytes,
+  'that of another partition': (signer) => signer.sign(grantedAttempt({ eventId: 'e', attempt: 1, partition: 1 }), 'forger', 0).bytes,
+  'that of a call': (signer) => signer.sign(grantedAttempt({ eventId: 'e', attempt: 1, partition: undefined }), 'forger', 0).bytes,
+  'that of another agent': (signer) => signer.sign(grantedAttempt({ eventId: 'e', attempt: 1, partition }), 'honest', 0).bytes,
+  'one of its own making': () => grantsOf(randomBytes(32)).sign(grantedAttempt({ eventId: 'e', attempt: 1, partition }), 'forger', 0).bytes,
 };
 
 describe('an agent that speaks of attempts that it was not given', () => {
@@ -118,6 +118,39 @@ describe('an agent that speaks of attempts that it was not given', () => {
     const late = rig.attach({ agentId: 'a', held: [key] }, { reports: [ended(key, 'a')] });
     assert.deepEqual([late.all('acks').length, late.all('stops').length], [1, 1]);
     assert.equal(rig.ports.cluster.attempts.size, 0);
+  });
+});
+
+describe('an agent that brings instances along', () => {
+  it('is believed about those that it was asked for, as they were asked for', async () => {
+    const first = startRig();
+    const agent = first.attach();
+    await first.dispatch({ assignments: [assignmentOf('e')] });
+    const [asked] = agent.all('startInstances');
+    assert.ok(asked?.function && asked.grant);
+    const { instanceId, function: fn, grant } = asked;
+    const good = { instanceId, function: fn, grant, attempt: undefined, busy: false };
+    const bad = [
+      { ...good, grant: NOTHING },
+      { ...good, grant: randomBytes(GRANT_BYTES) },
+      { ...good, instanceId: 'other' },
+      { ...good, function: fnOf({ name: 'g' }) },
+      { ...good, function: fnOf({ namespace: 'other' }) },
+      { ...good, function: fnOf({ memoryMb: 100_000 }) },
+      { ...good, function: fnOf({ revision: 2 }) },
+    ];
+    for (const [n, one] of [...bad, good].entries()) {
+      const rig = startRig();
+      const back = rig.attach({ instances: [one] });
+      const isGood = n === bad.length;
+      assert.equal(back.agent.instances.size, isGood ? 1 : 0);
+      assert.equal(back.agent.usedMb, isGood ? 128 : 0);
+      assert.equal(back.all('stopInstances').length, isGood ? 0 : 1);
+      await rig.dispatch({ assignments: [assignmentOf('next')] });
+      assert.equal(back.all('startInstances').length, isGood ? 0 : 1, 'nothing is given to an instance that is none');
+    }
+    const thief = startRig().attach({ agentId: 'thief', instances: [good] });
+    assert.equal(thief.agent.instances.size, 0);
   });
 });
 
@@ -196,13 +229,13 @@ describe('grants', () => {
     const granted = fc.record({ eventId: name, attempt: fc.integer({ min: 1 }), partition: fc.option(fc.nat(), { nil: undefined }), agentId: name }); // prettier-ignore
     fc.assert(
       fc.property(granted, granted, fc.nat({ max: GRANT_BYTES - 1 }), fc.integer({ min: 1, max: 255 }), (mine, other, at, flip) => {
-        const { bytes, issuedMs } = grants.sign(mine, mine.agentId, 1_790_000_000_000);
-        assert.equal(grants.check(mine, mine.agentId, bytes), issuedMs);
+        const { bytes, issuedMs } = grants.sign(grantedAttempt(mine), mine.agentId, 1_790_000_000_000);
+        assert.equal(grants.check(grantedAttempt(mine), mine.agentId, bytes), issuedMs);
         const isSame = JSON.stringify(mine) === JSON.stringify(other);
-        assert.equal(grants.check(other, other.agentId, bytes), isSame ? issuedMs : undefined);
+        assert.equal(grants.check(grantedAttempt(other), other.agentId, bytes), isSame ? issuedMs : undefined);
         const changed = Buffer.from(bytes);
         changed[at] = (changed[at] ?? 0) ^ flip;
-        assert.equal(grants.check(mine, mine.agentId, changed), undefined);
+        assert.equal(grants.check(grantedAttempt(mine), mine.agentId, changed), undefined);
       }),
       { numRuns: 500 },
     );

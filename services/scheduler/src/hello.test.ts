@@ -110,3 +110,29 @@ describe('what an agent says later', () => {
     for (const { lastFailure } of rig.ports.cluster.pools.values()) assert.ok(Buffer.byteLength(lastFailure) <= LIMITS.reasonBytes);
   });
 });
+
+describe('what an agent offers', () => {
+  it('counts up to what the operator says of the largest host', async () => {
+    const rig = startRig({ agentLimits: { capacityMb: 1_024, instances: 3, parallelStarts: 2 } });
+    const liar = rig.attach({ agentId: 'liar', capacityMb: HELLO_LIMITS.capacityMb, parallelStarts: HELLO_LIMITS.parallelStarts });
+    assert.deepEqual([liar.agent.capacityMb, liar.agent.parallelStarts], [1_024, 2]);
+    const starts = (): string[] => liar.all('startInstances').map(({ instanceId }) => instanceId);
+    await rig.dispatch({ assignments: many(8, (n) => assignmentOf(`e${n}`)) });
+    assert.equal(starts().length, 2, 'at the same time');
+    for (const id of starts()) liar.ready(id);
+    rig.tend();
+    assert.equal(starts().length, 3, 'in all, though there is memory for more');
+  });
+
+  it('is little work to look at, however much of it is wrong', () => {
+    const rig = startRig();
+    let checks = 0;
+    const { check } = rig.ports.grants;
+    Object.assign(rig.ports.grants, { check: (...args: Parameters<typeof check>) => (checks++, check(...args)) });
+    const held = many(20_000, (n) => ({ ...key, eventId: `e${n}`, grant: Buffer.alloc(26) }));
+    rig.attach({ held });
+    assert.ok(checks <= 1_000, `${checks} were looked at`);
+    assert.equal(rig.ports.counters.agent_claims_refused_total, held.length);
+    assert.equal(rig.ports.cluster.attempts.size, 0);
+  });
+});

@@ -2,6 +2,7 @@ import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/reg
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Clock } from '@evenfall/time';
 import type { Counters, Log, Repeats } from '@evenfall/telemetry';
+import type { AgentLimits } from './domain/check-hello.ts';
 import type { Cluster } from './domain/cluster.ts';
 import type { Grants } from './domain/grants.ts';
 import type { StartRate } from './domain/start-rate.ts';
@@ -21,6 +22,7 @@ export type SchedulerPorts = {
   readonly claimRepeats: Repeats;
   /** Asks the registry for the keys of grants. */
   readonly grantKeys: () => Promise<readonly Buffer[]>;
+  readonly agentLimits: AgentLimits;
   readonly leaseMs: number;
   /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
   readonly startedMs: number;

@@ -27,7 +27,15 @@ export type SchedulerDeps = {
   /** Whether agents outlive it, as they do in processes of their own. */
   readonly isShared: boolean;
 };
-export type SchedulerSettings = { readonly leaseMs: number; readonly idleMs: number; readonly startsPerMinute: number };
+export type SchedulerSettings = {
+  readonly leaseMs: number;
+  readonly idleMs: number;
+  readonly startsPerMinute: number;
+  /** What one worker host counts for at most. */
+  readonly agentMaxCapacityMb: number;
+  readonly agentMaxInstances: number;
+  readonly agentMaxParallelStarts: number;
+};
 export type Scheduler = {
   readonly api: Implementation<SchedulerServiceService>;
   stop(): Promise<void>;
@@ -50,11 +58,16 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
         kind: 'counter',
       },
       agent_claims_refused_total: {
-        doc: 'What agents said of attempts that they were not given; none of it was believed.',
+        doc: 'What agents said of attempts and instances that they were not given; none of it was believed.',
         kind: 'counter',
       },
       instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
     }),
+    agentLimits: {
+      capacityMb: settings.agentMaxCapacityMb,
+      instances: settings.agentMaxInstances,
+      parallelStarts: settings.agentMaxParallelStarts,
+    },
     leaseMs: settings.leaseMs,
     isShared: deps.isShared,
     startedMs: systemClock.monotonic(),

@@ -118,6 +118,8 @@ export type Instance = {
   pulledMs: number;
   /** Whether it was started ahead of any event. */
   readonly ahead: boolean;
+  /** Proof that it was asked for. Undefined from a scheduler of an earlier release. */
+  readonly grant: Buffer | undefined;
   /** What its start was made of, until the first attempt takes it along. */
   coldStart: ColdStart | undefined;
   /** Signals with a listener, as its runtime tells; undefined if it does not. */

@@ -207,10 +207,11 @@ function fail(agent: Agent, instance: Instance, fault: StartFault): void {
   agent.feed(instance, { kind: 'START_FAILED', fault });
 }
 
-function newInstance({ instanceId, ahead }: StartInstance, fn: FunctionMessage, nowMs: number): Instance {
+function newInstance({ instanceId, ahead, grant }: StartInstance, fn: FunctionMessage, nowMs: number): Instance {
   return {
     id: instanceId,
     ahead,
+    grant,
     fn,
     timeoutMs: msOfDuration(fn.timeout) ?? DEFAULT_TIMEOUT_MS,
     life: { kind: 'STARTING' },

@@ -16,6 +16,9 @@ export const HELLO_LIMITS = {
   abilities: 64,
 } as const;
 
+/** What the operator lets one host count for, whatever its agent says. */
+export type AgentLimits = { readonly capacityMb: number; readonly instances: number; readonly parallelStarts: number };
+
 /** Ids of agents are part of paths; those of instances are names of folders. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,59}$/;
@@ -63,7 +66,8 @@ export function boundBatch(batch: AttachRequest): AttachRequest {
   };
 }
 
-function checkInstance(field: string, { instanceId, function: fn, attempt }: InstanceReport): void {
+function checkInstance(field: string, { instanceId, function: fn, attempt, grant }: InstanceReport): void {
+  check(`${field}.grant`, (grant?.length ?? 0) <= MAX_GRANT_BYTES, `at most ${MAX_GRANT_BYTES} bytes`);
   check(`${field}.instance_id`, ID.test(instanceId), 'letters, digits, ".", "_" and "-", at most 128');
   if (fn) checkFunction(`${field}.function`, fn);
   if (attempt) checkKey(`${field}.attempt`, attempt);

@@ -1,8 +1,22 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { AttemptKey } from '@evenfall/contracts/attempt/v1/attempt';
+import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 
-/** Names an attempt, by what an agent may not change of it. */
-export type Granted = Pick<AttemptKey, 'eventId' | 'attempt' | 'partition'>;
+/** What is given: an attempt or an instance, with all that an agent may not change of it. */
+export type Granted = string & { readonly granted: true };
+
+/** No part of either may hold a NUL: they are checked where they come in. */
+export function grantedAttempt({ eventId, attempt, partition }: Pick<AttemptKey, 'eventId' | 'attempt' | 'partition'>): Granted {
+  return `attempt\0${eventId}\0${attempt}\0${partition ?? 'call'}` as Granted; // made here alone
+}
+
+export function grantedInstance(
+  instanceId: string,
+  fn: Pick<FunctionMessage, 'namespace' | 'name' | 'version' | 'revision' | 'memoryMb'>,
+): Granted {
+  const { namespace, name, version, revision, memoryMb } = fn;
+  return ['instance', instanceId, namespace, name, version, revision, memoryMb].join('\0') as Granted; // made here alone
+}
 
 /** Proofs of what was given to whom: an agent shows them to a scheduler that did not give it the attempt, or does not remember. */
 export type Grants = {
@@ -25,7 +39,7 @@ export const GRANT_BYTES = NAME_BYTES + TIME_BYTES + MAC_BYTES;
 type Key = { readonly name: number; readonly key: KeyObject };
 
 /**
- * A grant is the name of its key, the time and the first half of an HMAC-SHA-256 over event, attempt, partition, agent and time: 3 microseconds to
+ * A grant is the name of its key, the time and the first half of an HMAC-SHA-256 over what is given, agent and time: 3 microseconds to
  * make, nothing to remember. The newest of two for one attempt is right: what was given back may have been given to another.
  */
 export function createGrants(): Grants {
@@ -63,9 +77,6 @@ export function createGrants(): Grants {
   };
 }
 
-/** No part may hold a NUL: ids are checked where they come in. */
-function macOf({ key }: Key, { eventId, attempt, partition }: Granted, agentId: string, issuedMs: number): Buffer {
-  return createHmac('sha256', key)
-    .update(`evenfall grant\0${eventId}\0${attempt}\0${partition ?? 'call'}\0${agentId}\0${issuedMs}`)
-    .digest();
+function macOf({ key }: Key, granted: Granted, agentId: string, issuedMs: number): Buffer {
+  return createHmac('sha256', key).update(`evenfall grant\0${granted}\0${agentId}\0${issuedMs}`).digest();
 }

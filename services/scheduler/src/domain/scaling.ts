@@ -54,6 +54,11 @@ export function takesWork({ send, drain, isKnown }: Agent): boolean {
   return send !== undefined && !drain && isKnown;
 }
 
+/** Whether an agent may be asked to start another instance, if it has the memory. */
+function mayStart(agent: Agent): boolean {
+  return takesWork(agent) && agent.starting < agent.parallelStarts && agent.instances.size < agent.maxInstances;
+}
+
 /** Megabytes an agent has left for instances: temporary files of those it has are memory too. */
 export function freeMb({ capacityMb, usedMb, temporaryMb }: Agent): number {
   return capacityMb - usedMb - temporaryMb;
@@ -63,7 +68,7 @@ export function freeMb({ capacityMb, usedMb, temporaryMb }: Agent): number {
 export function placeInstance(agents: Iterable<Agent>, memoryMb: number, pressing: boolean): Agent | undefined {
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) < memoryMb) continue;
+    if (!mayStart(agent) || freeMb(agent) < memoryMb) continue;
     if (agent.cpuBusy > FULL && !pressing) continue;
     if (!best || freeMb(agent) > freeMb(best)) best = agent;
   }
@@ -77,7 +82,7 @@ export function placeAhead(agents: Iterable<Agent>, pool: Pool, memoryMb: number
   const countOf = (agent: Agent): number => counts.get(agent) ?? 0;
   let best: Agent | undefined;
   for (const agent of agents) {
-    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) < memoryMb) continue;
+    if (!mayStart(agent) || freeMb(agent) < memoryMb) continue;
     const isBetter = !best || countOf(agent) < countOf(best) || (countOf(agent) === countOf(best) && freeMb(agent) > freeMb(best));
     if (isBetter) best = agent;
   }

@@ -37,6 +37,10 @@ export type Agent = {
   capacityMb: number;
   usedMb: number;
   parallelStarts: number;
+  /** Instances it is given at most. */
+  maxInstances: number;
+  /** How much it has said lately of what it was not given, and since when; monotonic. */
+  refused: { count: number; sinceMs: number };
   /** Share of its processors that is busy, as it last said. */
   cpuBusy: number;
   /** Megabytes that temporary files of its instances hold beside `usedMb`, as it last said. */

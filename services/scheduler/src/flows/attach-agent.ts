@@ -2,7 +2,7 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
-import { boundBatch, checkedHello } from '../domain/check-hello.ts';
+import { type AgentLimits, boundBatch, checkedHello } from '../domain/check-hello.ts';
 import { holderOf } from '../domain/adopt.ts';
 import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
@@ -11,7 +11,7 @@ import type { SchedulerPorts } from '../ports.ts';
 import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
 import { give } from './give.ts';
-import { endClaim, judgeClaim } from './judge-claim.ts';
+import { endClaim, judgeClaim, mayBring } from './judge-claim.ts';
 import { meetAgent, releaseHeld } from './know-agents.ts';
 import { replaceInstance } from './use-spec.ts';
 import { isOutdated } from '../domain/revisions.ts';
@@ -51,8 +51,10 @@ export function attachAgent(
   said: Hello,
   send: (batch: AttachResponse) => void,
   close?: () => void,
+  limits: AgentLimits = ports.agentLimits,
 ): Agent {
   const hello = checkedHello(said);
+  const { capacityMb, instances, parallelStarts } = limits;
   const nowMs = ports.clock.monotonic();
   const agent: Agent = ports.cluster.agents.get(hello.agentId) ?? {
     id: hello.agentId,
@@ -60,6 +62,8 @@ export function attachAgent(
     capacityMb: 0,
     usedMb: 0,
     parallelStarts: 1,
+    maxInstances: 0,
+    refused: { count: 0, sinceMs: nowMs },
     cpuBusy: 0,
     temporaryMb: 0,
     starting: 0,
@@ -77,8 +81,15 @@ export function attachAgent(
   ports.cluster.agents.set(agent.id, agent);
   if (agent.sessionId !== hello.sessionId) agent.drain = undefined; // one that was started anew drains no more
   agent.sessionId = hello.sessionId;
-  agent.capacityMb = hello.capacityMb;
-  agent.parallelStarts = hello.parallelStarts;
+  agent.capacityMb = Math.min(hello.capacityMb, capacityMb);
+  agent.parallelStarts = Math.min(hello.parallelStarts, parallelStarts);
+  agent.maxInstances = instances;
+  if (hello.capacityMb > capacityMb)
+    ports.log.warn('an agent offers more memory than a host may have here', {
+      agent_id: agent.id,
+      offered_mb: hello.capacityMb,
+      counted_mb: capacityMb,
+    });
   agent.abilities = hello.abilities;
   agent.recalls = hello.recalls ?? false;
   agent.attachTimeMs = ports.clock.now();
@@ -136,7 +147,7 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
   const held = new Map(hello.instances.map((report) => [report.instanceId, report]));
   for (const instance of [...agent.instances.values()]) if (!held.has(instance.id)) removeInstance(instance, nowMs);
   for (const [id, report] of held) {
-    if (!report.function) continue;
+    if (!report.function || !mayBring(ports, agent, report)) continue;
     const { namespace, name, version } = report.function;
     const key = report.attempt;
     const found = key && ports.cluster.attempts.get(key.eventId);

@@ -1,18 +1,23 @@
+import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
+import { grantedAttempt, grantedInstance } from '../domain/grants.ts';
 import { outgoingOf } from '../domain/messages.ts';
-import type { Agent, LiveAttempt } from '../domain/types.ts';
+import type { Agent, Instance, LiveAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
 /** Gives an attempt to an agent, with the grant by which it may speak of it; without an instance it is asked what became of one it had. Hot. */
 export function give(ports: SchedulerPorts, agent: Agent, attempt: LiveAttempt, instanceId: string, runningOnAgentId?: string): void {
   const { assignment } = attempt;
   const { eventId, attempt: number, partition, synchronous } = assignment;
-  const grant = ports.grants.sign(
-    { eventId, attempt: number, partition: synchronous ? undefined : partition },
-    agent.id,
-    ports.clock.now(),
-  );
+  const granted = grantedAttempt({ eventId, attempt: number, partition: synchronous ? undefined : partition });
+  const grant = ports.grants.sign(granted, agent.id, ports.clock.now());
   outgoingOf(agent).assignments.push({
     instanceId,
     assignment: { ...assignment, grant: grant.bytes, runningOnAgentId: runningOnAgentId ?? assignment.runningOnAgentId },
   });
+}
+
+/** Asks the agent of a new instance to start it. */
+export function giveInstance(ports: SchedulerPorts, { id, agent }: Instance, spec: Fn, ahead: boolean): void {
+  const grant = ports.grants.sign(grantedInstance(id, spec), agent.id, ports.clock.now());
+  outgoingOf(agent).startInstances.push({ instanceId: id, function: spec, ahead, grant: grant.bytes });
 }

@@ -1,5 +1,8 @@
 import type { AttemptKey } from '@evenfall/contracts/attempt/v1/attempt';
+import type { InstanceReport } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { adoptAttempt, forcedStop, foundAt, holderOf, stopStale } from '../domain/adopt.ts';
+import { grantedAttempt, grantedInstance } from '../domain/grants.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Agent, LiveAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -7,6 +10,10 @@ import { isYoung } from './know-agents.ts';
 
 /** What an agent says of an attempt is believed, is of the past, or is not its to say. */
 export type Claim = { readonly kind: 'HOLDER'; readonly attempt: LiveAttempt } | { readonly kind: 'STALE' | 'REFUSED' };
+
+/** 3 ms of work a second. */
+const MOST_REFUSED = 1_000;
+const REFUSED_WITHIN_MS = 1_000;
 
 const STALE: Claim = { kind: 'STALE' };
 const REFUSED: Claim = { kind: 'REFUSED' };
@@ -21,8 +28,11 @@ export function judgeClaim(ports: SchedulerPorts, agent: Agent, key: AttemptKey)
   if (known && known.assignment.attempt !== key.attempt) return STALE;
   const holder = known && holderOf(known);
   if (known && holder === agent.id) return { kind: 'HOLDER', attempt: known };
-  const issuedMs = grants.check(key, agent.id, key.grant);
-  if (issuedMs === undefined) return refuseClaim(ports, agent, key);
+  const issuedMs = mayTry(ports, agent) ? grants.check(grantedAttempt(key), agent.id, key.grant) : undefined;
+  if (issuedMs === undefined) {
+    noteRefused(ports, agent, { event_id: key.eventId, attempt: key.attempt });
+    return REFUSED;
+  }
   if (!known) return { kind: 'HOLDER', attempt: adoptAttempt(cluster, agent, key, clock.monotonic(), issuedMs) };
   if (holder === '') {
     foundAt(cluster, known, agent);
@@ -46,12 +56,27 @@ export function endClaim(ports: SchedulerPorts, agent: Agent, claim: Claim['kind
   else outgoingOf(agent).stops.push(forcedStop(key));
 }
 
-function refuseClaim({ counters, log, claimRepeats }: SchedulerPorts, agent: Agent, { eventId, attempt }: AttemptKey): Claim {
+/** Whether an agent may bring an instance along that this scheduler does not know: one that it was asked for. Else it is to stop it. */
+export function mayBring(ports: SchedulerPorts, agent: Agent, { instanceId, function: fn, grant }: InstanceReport): boolean {
+  if (agent.instances.has(instanceId)) return true;
+  if (fn && mayTry(ports, agent) && ports.grants.check(grantedInstance(instanceId, fn), agent.id, grant) !== undefined) return true;
+  noteRefused(ports, agent, { instance_id: instanceId });
+  outgoingOf(agent).stopInstances.push({ instanceId, cause: Cause.IDLE });
+  return false;
+}
+
+/** Whether what an agent shows is looked at: checking is work, and one that has shown so much that was wrong gets none done for a while. */
+function mayTry({ clock }: SchedulerPorts, { refused }: Agent): boolean {
+  const nowMs = clock.monotonic();
+  if (nowMs - refused.sinceMs > REFUSED_WITHIN_MS) Object.assign(refused, { count: 0, sinceMs: nowMs });
+  return refused.count < MOST_REFUSED;
+}
+
+function noteRefused({ counters, log, claimRepeats }: SchedulerPorts, agent: Agent, what: Readonly<Record<string, string | number>>): void {
+  agent.refused.count++;
   counters.agent_claims_refused_total++;
   const count = claimRepeats.note(agent.id);
-  if (count !== undefined)
-    log.warn('an agent spoke of an attempt that it was not given', { agent_id: agent.id, event_id: eventId, attempt, count });
-  return REFUSED;
+  if (count !== undefined) log.warn('an agent spoke of something that it was not given', { agent_id: agent.id, ...what, count });
 }
 
 function takeOver(ports: SchedulerPorts, attempt: LiveAttempt, agent: Agent, issuedMs: number): void {

@@ -1,10 +1,10 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import { type Block, blockOf, missingOf } from '../domain/account.ts';
 import { addInstance } from '../domain/cluster.ts';
-import { outgoingOf } from '../domain/messages.ts';
 import { freeMb, placeAhead } from '../domain/scaling.ts';
 import type { Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
+import { giveInstance } from './give.ts';
 import { makeRoom, makeWay } from './make-room.ts';
 
 /** Agents that a new scheduler has not heard of yet may hold what would be started: they dial again within a second. */
@@ -62,7 +62,7 @@ function startAhead(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number):
   }
   const instance = addInstance(agent, pool, ports.newId(), spec, 'STARTING', nowMs);
   ports.counters.instance_starts_total++;
-  outgoingOf(agent).startInstances.push({ instanceId: instance.id, function: spec, ahead: true });
+  giveInstance(ports, instance, spec, true);
   return true;
 }
 

@@ -1,11 +1,18 @@
 import { Assignment, type AttemptKey, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
-import { AttachRequest, type AttachResponse, type DispatchRequest, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import {
+  AttachRequest,
+  type AttachResponse,
+  type DispatchRequest,
+  Hello,
+  type InstanceReport,
+} from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
 import { createRepeats, silentLog } from '@evenfall/telemetry';
 import { type FakeClock, fakeClock } from '@evenfall/time';
+import { type AgentLimits, HELLO_LIMITS } from '../domain/check-hello.ts';
 import { createCluster } from '../domain/cluster.ts';
-import { createGrants, type Grants } from '../domain/grants.ts';
+import { createGrants, grantedAttempt, grantedInstance, type Grants } from '../domain/grants.ts';
 import { createStartRate } from '../domain/start-rate.ts';
 import type { Agent, ReportSink } from '../domain/types.ts';
 import { attachAgent, detachAgent, takeBatch } from '../flows/attach-agent.ts';
@@ -37,7 +44,7 @@ export type Rig = {
   readonly sink: ReportSink;
   /** What the registry says of a version; undefined for what does not exist. */
   readonly registry: Map<string, FunctionMessage>;
-  /** Attempts that the agent speaks of without a grant were given to it by an earlier scheduler: it gets one for them. */
+  /** What the agent speaks of without a grant was given to it by an earlier scheduler: it gets one for it. */
   attach(hello?: Partial<Hello>, first?: Partial<AttachRequest>): PlayedAgent;
   dispatch(batch: Partial<DispatchRequest>): Promise<void>;
   tend(): void;
@@ -62,7 +69,12 @@ export function grantsOf(...keys: Buffer[]): Grants {
   return grants;
 }
 
-type RigOptions = { readonly startsPerMinute?: number; readonly isShared?: boolean; readonly grants?: Grants };
+type RigOptions = {
+  readonly startsPerMinute?: number;
+  readonly isShared?: boolean;
+  readonly grants?: Grants;
+  readonly agentLimits?: AgentLimits;
+};
 
 export function startRig(options: RigOptions = {}): Rig {
   const clock = fakeClock();
@@ -83,6 +95,7 @@ export function startRig(options: RigOptions = {}): Rig {
     claimRepeats: createRepeats(60_000),
     grantKeys: () => Promise.reject(new Error('told by the test')),
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
+    agentLimits: options.agentLimits ?? HELLO_LIMITS,
     leaseMs: LEASE_MS,
     isShared: options.isShared ?? true,
     startedMs: clock.monotonic(),
@@ -108,8 +121,12 @@ export function startRig(options: RigOptions = {}): Rig {
       const got: AttachResponse[] = [];
       const plain = { ...Hello.create({ agentId: 'a', sessionId: 's1', capacityMb: 1_024, parallelStarts: 8, recalls: true }), ...hello };
       const granted = <T extends AttemptKey | AttemptReport>(key: T): T =>
-        key.grant ? key : { ...key, grant: ports.grants.sign(key, plain.agentId, clock.now()).bytes };
-      const whole = { ...plain, held: plain.held.map(granted) };
+        key.grant ? key : { ...key, grant: ports.grants.sign(grantedAttempt(key), plain.agentId, clock.now()).bytes };
+      const grantedOne = (one: InstanceReport): InstanceReport => {
+        if (one.grant || !one.function) return one;
+        return { ...one, grant: ports.grants.sign(grantedInstance(one.instanceId, one.function), plain.agentId, clock.now()).bytes };
+      };
+      const whole = { ...plain, held: plain.held.map(granted), instances: plain.instances.map(grantedOne) };
       const honest = (batch: Partial<AttachRequest>): AttachRequest => {
         return { ...AttachRequest.create(), ...batch, reports: (batch.reports ?? []).map(granted) };
       };

@@ -10,7 +10,9 @@ const outcome = (eventId: string, resultBytes = 2): AttemptReport => ({
   eventId,
   attempt: 1,
   report: { $case: 'ended', value: AttemptEnded.create({ statusCode: 200, result: Buffer.alloc(resultBytes, '1') }) },
-  partition: undefined,
+  partition: 7,
+  grant: Buffer.from('a grant'),
+  agentId: undefined,
 });
 const none = (): AttemptReport[] => [];
 

@@ -199,6 +199,8 @@ export interface InstanceReport {
     | undefined;
   /** Whether it runs none and its runtime is not free yet: the agent reports it ready when it is. */
   busy: boolean;
+  /** The grant it was asked for with. An instance that the scheduler does not know is not taken in without, and stopped. */
+  grant?: Buffer | undefined;
 }
 
 /** Says that an agent drains, or is to drain. */
@@ -288,6 +290,8 @@ export interface StartInstance {
     | undefined;
   /** Whether it is started ahead of any event. */
   ahead: boolean;
+  /** Proof that the agent was asked for it, to be sent back in a hello. */
+  grant?: Buffer | undefined;
 }
 
 /** Asks for an attempt on an instance that was asked for before. */
@@ -1331,7 +1335,7 @@ export const Hello: MessageFns<Hello> = {
 };
 
 function createBaseInstanceReport(): InstanceReport {
-  return { instanceId: "", function: undefined, attempt: undefined, busy: false };
+  return { instanceId: "", function: undefined, attempt: undefined, busy: false, grant: undefined };
 }
 
 export const InstanceReport: MessageFns<InstanceReport> = {
@@ -1347,6 +1351,9 @@ export const InstanceReport: MessageFns<InstanceReport> = {
     }
     if (message.busy !== false) {
       writer.uint32(32).bool(message.busy);
+    }
+    if (message.grant !== undefined) {
+      writer.uint32(42).bytes(message.grant);
     }
     return writer;
   },
@@ -1396,6 +1403,14 @@ export const InstanceReport: MessageFns<InstanceReport> = {
             message.busy = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1421,6 +1436,7 @@ export const InstanceReport: MessageFns<InstanceReport> = {
       ? AttemptKey.fromPartial(object.attempt)
       : undefined;
     message.busy = object.busy ?? false;
+    message.grant = object.grant ?? undefined;
     return message;
   },
 };
@@ -1988,7 +2004,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseStartInstance(): StartInstance {
-  return { instanceId: "", function: undefined, ahead: false };
+  return { instanceId: "", function: undefined, ahead: false, grant: undefined };
 }
 
 export const StartInstance: MessageFns<StartInstance> = {
@@ -2001,6 +2017,9 @@ export const StartInstance: MessageFns<StartInstance> = {
     }
     if (message.ahead !== false) {
       writer.uint32(24).bool(message.ahead);
+    }
+    if (message.grant !== undefined) {
+      writer.uint32(34).bytes(message.grant);
     }
     return writer;
   },
@@ -2042,6 +2061,14 @@ export const StartInstance: MessageFns<StartInstance> = {
             message.ahead = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2064,6 +2091,7 @@ export const StartInstance: MessageFns<StartInstance> = {
       ? FunctionMessage.fromPartial(object.function)
       : undefined;
     message.ahead = object.ahead ?? false;
+    message.grant = object.grant ?? undefined;
     return message;
   },
 };
