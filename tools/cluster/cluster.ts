@@ -29,6 +29,8 @@ export type ClusterOptions = {
   readonly internalKey?: string;
   /** Whether services speak TLS, each with a certificate of its own; the authority is in `tls` of the data folder. Default false. */
   readonly tls?: boolean;
+  /** How long certificates are valid that agents get by tokens, as a duration: the registry issues them then. With `tls`. Default: it does not. */
+  readonly joinValid?: string;
   /** Folder in which the access key is kept, if none is set. Default: `dataDir`. */
   readonly keyDir?: string;
   /** Starts a process again that ends by itself. Default false. */
@@ -118,7 +120,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     postgres.start();
     await postgres.ready();
     // Chosen here and not by each process: it has them again after a restart, and the others know them before it starts.
-    const ports = await freePorts(8 + 2 * queues + 2 * eventStores + agents);
+    const ports = await freePorts(9 + 2 * queues + 2 * eventStores + agents);
     const port = (): string => String(ports.shift());
     const broker = log === 'kafka' ? add('kafka', 'tools/cluster/kafka.ts', [join(dataDir, 'kafka')], {}) : undefined;
     broker?.start();
@@ -143,7 +145,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const eventStore = { EVENFALL_EVENT_STORE_ADDRESS: eventStorePorts.map((one) => `127.0.0.1:${one}`).join(',') };
     const scheduler = { EVENFALL_SCHEDULER_ADDRESS: `127.0.0.1:${schedulerPort}` };
     const { key: sealingKey } = await ensureSealingKeyFile(options.keyDir ?? dataDir);
-    await service('registry', 'registry', { ...database, EVENFALL_GRPC_PORT: registryPort, EVENFALL_SEALING_KEY: sealingKey });
+    const joining = options.joinValid
+      ? { EVENFALL_JOIN_AUTHORITY: join(dataDir, 'tls'), EVENFALL_JOIN_PORT: port(), EVENFALL_JOIN_VALID: options.joinValid }
+      : {};
+    await service('registry', 'registry', {
+      ...database,
+      ...joining,
+      EVENFALL_GRPC_PORT: registryPort,
+      EVENFALL_SEALING_KEY: sealingKey,
+    });
     for (const [i, own] of eventStorePorts.entries())
       await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, EVENFALL_GRPC_PORT: own });
     await service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });

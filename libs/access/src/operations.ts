@@ -4,7 +4,7 @@ import type { Action } from './actions.ts';
 export type OperationRule = {
   readonly action: Action;
   /** Parameter of the path that names what it is about, for the audit log. */
-  readonly about?: 'function' | 'event_id' | 'agent_id' | 'key_id';
+  readonly about?: 'function' | 'event_id' | 'agent_id' | 'key_id' | 'token_id';
 };
 
 const op = (action: Action, about?: OperationRule['about']): OperationRule => (about ? { action, about } : { action });
@@ -51,6 +51,9 @@ export const OPERATIONS = {
   getAccessKey: op('keys.read'),
   rotateAccessKey: op('keys.manage', 'key_id'),
   revokeAccessKey: op('keys.manage', 'key_id'),
+  createAgentToken: op('agent_tokens.manage'),
+  listAgentTokens: op('agent_tokens.read'),
+  revokeAgentToken: op('agent_tokens.manage', 'token_id'),
   listAuditRecords: op('audit.read'),
 } as const satisfies Readonly<Record<string, OperationRule>>;
 
@@ -110,6 +113,9 @@ export const RPCS: Readonly<Record<string, RpcRule>> = {
   'OperatorService/DrainAgent': rpc('platform.operate', undefined, 'agentId'),
   'OperatorService/Purge': rpc('platform.operate'),
   'OperatorService/ListPutAsideRecords': rpc('platform.read'),
+  'OperatorService/CreateAgentToken': rpc('agent_tokens.manage', undefined, 'agentId'),
+  'OperatorService/ListAgentTokens': rpc('agent_tokens.read'),
+  'OperatorService/RevokeAgentToken': rpc('agent_tokens.manage', undefined, 'id'),
   'AccessKeyService/CreateAccessKey': rpc('keys.manage', undefined, 'id'),
   'AccessKeyService/GetAccessKey': rpc('keys.read'),
   'AccessKeyService/ListAccessKeys': rpc('keys.read'),

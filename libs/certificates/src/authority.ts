@@ -1,5 +1,5 @@
 import 'reflect-metadata'; // @peculiar/x509 is built on it
-import { randomBytes, webcrypto } from 'node:crypto';
+import { createHash, randomBytes, webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '@evenfall/errors';
@@ -13,6 +13,17 @@ export type Issued = { readonly certificate: string; readonly key: string };
 export type Authority = {
   /** Its own certificate, PEM: what services trust. */
   readonly certificate: string;
+  /** SHA-256 of its certificate, lower-case hex. */
+  readonly sha256: string;
+  /**
+   * Issues a certificate for the key of a signing request (PEM), which has to be signed with it; nothing else of the request counts. `uris` are further
+   * names beside the identity. Throws an `OperatorError` for a request that is none, and for a key that is not of P-256.
+   */
+  sign(
+    identity: string,
+    request: string,
+    options: { readonly validMs: number; readonly uris?: readonly string[]; readonly nowMs?: number },
+  ): Promise<string>;
   /**
    * Issues a certificate with one identity, for a server as well as a client. `names` are host names and IP addresses it may be reached by beside.
    * Throws an `OperatorError` for an identity that is none.
@@ -23,8 +34,8 @@ export type Authority = {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const CA_DAYS = 3_650;
 const DAY_MS = 86_400_000;
-/** Clocks of hosts differ. */
-const EARLIER_MS = 300_000;
+/** Clocks of hosts differ: a certificate says that it is good from so long before it was made. */
+export const EARLIER_MS = 300_000;
 const OTHERS = 0o077;
 /** Most serial numbers that a certificate may have: 20 bytes, positive. */
 const SERIAL_BYTES = 16;
@@ -66,37 +77,71 @@ export async function openAuthority(dir: string): Promise<Authority> {
   const certificate = new x509.X509Certificate(pem);
   const signingKey = await importKey(readFileSync(keyFile, 'utf8'));
   const caKey = (await certificate.publicKey.export(ALGORITHM, ['verify'])) as webcrypto.CryptoKey; // x509's own type is the browser's;
+  const certify = async (identity: string, publicKey: x509.PublicKeyType, until: Until): Promise<string> => {
+    if (!isIdentity(identity))
+      throw new OperatorError(`"${identity}" is no identity: write the name of a service, or agent/ and the name of an agent.`);
+    const { validMs, nowMs = Date.now(), names = [] } = until;
+    const issued = await x509.X509CertificateGenerator.create({
+      serialNumber: serial(),
+      subject: `CN=${identity.replaceAll('/', ' ')}`,
+      issuer: certificate.subject,
+      notBefore: new Date(nowMs - EARLIER_MS),
+      notAfter: new Date(nowMs + validMs),
+      signingAlgorithm: ALGORITHM,
+      publicKey,
+      signingKey,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+        new x509.SubjectAlternativeNameExtension([{ type: 'url', value: identityUri(identity) }, ...names]),
+        await x509.AuthorityKeyIdentifierExtension.create(caKey),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey),
+      ],
+    });
+    return `${issued.toString('pem')}\n`;
+  };
   return {
     certificate: pem,
-    async issue(identity, { days, names = [], nowMs = Date.now() }) {
-      if (!isIdentity(identity))
-        throw new OperatorError(`"${identity}" is no identity: write the name of a service, or agent/ and the name of an agent.`);
+    sha256: createHash('sha256').update(Buffer.from(certificate.rawData)).digest('hex'),
+    async sign(identity, request, { validMs, uris = [], nowMs }) {
+      const publicKey = await keyOfRequest(request);
+      const names = uris.map((value) => ({ type: 'url', value }) as const);
+      return certify(identity, publicKey, { validMs, names, nowMs });
+    },
+    async issue(identity, { days, names = [], nowMs }) {
       const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-      const issued = await x509.X509CertificateGenerator.create({
-        serialNumber: serial(),
-        subject: `CN=${identity.replaceAll('/', ' ')}`,
-        issuer: certificate.subject,
-        notBefore: new Date(nowMs - EARLIER_MS),
-        notAfter: new Date(nowMs + days * DAY_MS),
-        signingAlgorithm: ALGORITHM,
-        publicKey: keys.publicKey,
-        signingKey,
-        extensions: [
-          new x509.BasicConstraintsExtension(false, undefined, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-          new x509.SubjectAlternativeNameExtension([
-            { type: 'url', value: identityUri(identity) },
-            ...names.map((name) => ({ type: /^[\d.]+$|:/.test(name) ? 'ip' : 'dns', value: name }) as const),
-          ]),
-          await x509.AuthorityKeyIdentifierExtension.create(caKey),
-          await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-        ],
-      });
-      return { certificate: `${issued.toString('pem')}\n`, key: await pemOfKey(keys.privateKey) };
+      const more = names.map((name) => ({ type: /^[\d.]+$|:/.test(name) ? 'ip' : 'dns', value: name }) as const);
+      const issued = await certify(identity, keys.publicKey, { validMs: days * DAY_MS, names: more, nowMs });
+      return { certificate: issued, key: await pemOfKey(keys.privateKey) };
     },
   };
 }
+
+/** A new key and a request (PEM) to have it certified. Whose it is, the authority says. */
+export async function makeSigningRequest(): Promise<{ readonly request: string; readonly key: string }> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: 'CN=Evenfall agent', keys, signingAlgorithm: ALGORITHM });
+  return { request: `${request.toString('pem')}\n`, key: await pemOfKey(keys.privateKey) };
+}
+
+/** The key that a request asks to have certified. Throws an `OperatorError` for one that does not show that it has the private key. */
+async function keyOfRequest(request: string): Promise<x509.PublicKey> {
+  try {
+    const parsed = new x509.Pkcs10CertificateRequest(request);
+    const { name, namedCurve } = parsed.publicKey.algorithm as { name?: string; namedCurve?: string }; // of an elliptic curve; looked at
+    if (name === ALGORITHM.name && namedCurve === ALGORITHM.namedCurve && (await parsed.verify())) return parsed.publicKey;
+  } catch (cause) {
+    throw new OperatorError('The signing request cannot be read.', { cause });
+  }
+  throw new OperatorError('The signing request is not signed with the key of P-256 that it is for.');
+}
+
+type Until = {
+  readonly validMs: number;
+  readonly nowMs?: number | undefined;
+  readonly names?: readonly { readonly type: 'url' | 'ip' | 'dns'; readonly value: string }[];
+};
 
 function filesOf(dir: string): { readonly certificateFile: string; readonly keyFile: string } {
   return { certificateFile: join(dir, 'ca.pem'), keyFile: join(dir, 'ca-key.pem') };

@@ -1,1 +1,1 @@
-export { type Authority, type Issued, makeAuthority, openAuthority } from './authority.ts';
+export { type Authority, EARLIER_MS, type Issued, makeAuthority, makeSigningRequest, openAuthority } from './authority.ts';

@@ -105,6 +105,16 @@ export const REASONS = {
     'FAILED_PRECONDITION',
     'A key that signs requests of SCF is kept sealed, and the registry has nothing to seal it with: set EVENFALL_SEALING_KEY.',
   ),
+  JOINING_OFF: row(
+    'FAILED_PRECONDITION',
+    'Agents do not join by tokens here: the registry has no authority that issues certificates; its operator sets EVENFALL_JOIN_AUTHORITY.',
+  ),
+  JOIN_REFUSED: row(
+    'PERMISSION_DENIED',
+    'No certificate is issued: the token is unknown, used, revoked or has expired, or it is for another agent.',
+  ),
+  AGENT_TOKEN_NOT_FOUND: row('NOT_FOUND', 'There is no agent token "{token_id}".'),
+  TOO_MANY_AGENT_TOKENS: row('RESOURCE_EXHAUSTED', 'There are {limit} agent tokens, and no more are made.', { retry: false }),
   HOST_NOT_ALLOWED: row(
     'PERMISSION_DENIED',
     'This door does not answer for the host "{host}": it does for addresses, localhost, and the names in EVENFALL_ALLOWED_HOSTS.',

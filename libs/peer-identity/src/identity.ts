@@ -11,6 +11,11 @@ export function agentIdentity(agentId: string): string {
   return `agent/${agentId}`;
 }
 
+/** The id of the agent that has an identity; undefined for that of a service, or none. */
+export function agentIdOf(identity: string | undefined): string | undefined {
+  return identity !== undefined && AGENT.test(identity) ? identity.slice('agent/'.length) : undefined;
+}
+
 /** Whether a text is one: the name of a service, or `agent/` and an id. */
 export function isIdentity(text: string): boolean {
   return (SERVICES as readonly string[]).includes(text) || AGENT.test(text);
@@ -28,4 +33,19 @@ export function identityUri(identity: string): string {
 export function identitiesOf(subjectAltName: string | undefined): string[] {
   const names = (subjectAltName ?? '').split(', ');
   return names.flatMap((name) => (name.startsWith(`URI:${URI}`) ? [name.slice(4 + URI.length)] : [])).filter(isIdentity);
+}
+
+const CAPACITY_URI = 'urn:evenfall:capacity-mb:';
+
+/** Says in a certificate of an agent how many megabytes it counts for at most. */
+export function capacityUri(capacityMb: number): string {
+  return `${CAPACITY_URI}${capacityMb}`;
+}
+
+/** The least that a certificate says so; undefined if it says nothing. */
+export function capacityOf(subjectAltName: string | undefined): number | undefined {
+  const names = (subjectAltName ?? '').split(', ');
+  const said = names.flatMap((name) => (name.startsWith(`URI:${CAPACITY_URI}`) ? [Number(name.slice(4 + CAPACITY_URI.length))] : []));
+  // What cannot be read bounds all the same.
+  return said.length === 0 ? undefined : Math.min(...said.map((one) => (Number.isInteger(one) && one >= 0 ? one : 0)));
 }

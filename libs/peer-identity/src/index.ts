@@ -1,1 +1,11 @@
-export { agentIdentity, identitiesOf, identityUri, isIdentity, SERVICES, type Service } from './identity.ts';
+export {
+  agentIdentity,
+  agentIdOf,
+  capacityOf,
+  capacityUri,
+  identitiesOf,
+  identityUri,
+  isIdentity,
+  SERVICES,
+  type Service,
+} from './identity.ts';

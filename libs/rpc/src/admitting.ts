@@ -1,10 +1,10 @@
 import * as grpc from '@grpc/grpc-js';
 import { isRefusal, refuse, type Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
-import { boundCall, endStream, socketOf } from './call-internals.ts';
+import { boundCall, endStream, sessionOf } from './call-internals.ts';
 import type { Connection } from './connections.ts';
 import { statusOf } from './status-of.ts';
-import { CALLER_HEADER, callerOf } from './tls/caller.ts';
+import { CALLER_CAPACITY_HEADER, CALLER_HEADER, callerOf } from './tls/caller.ts';
 
 /** What a call says before its messages. */
 export type CallHead = {
@@ -107,10 +107,12 @@ function turnedAway(admission: Admission, path: string, call: Call, metadata: gr
     },
   });
   metadata.remove(CALLER_HEADER);
+  metadata.remove(CALLER_CAPACITY_HEADER);
   try {
-    const caller = callerOf(socketOf(call));
-    if (caller !== undefined) metadata.set(CALLER_HEADER, caller);
-    admission.authorize(headOf(caller));
+    const caller = callerOf(sessionOf(call));
+    if (caller) metadata.set(CALLER_HEADER, caller.identity);
+    if (caller?.capacityMb !== undefined) metadata.set(CALLER_CAPACITY_HEADER, String(caller.capacityMb));
+    admission.authorize(headOf(caller?.identity));
     if (connection) connection.isKnown = true;
     return false;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 
 /** Parts of a call of grpc-js that it has no public name for. Its version is pinned; `admission.int.test.ts` fails where they are not there any more. */
 type Internals = {
@@ -33,7 +33,7 @@ export function endStream(call: object): void {
   (call as Internals).stream?.close(constants.NGHTTP2_NO_ERROR);
 }
 
-/** The socket below a call; TLS has its certificates. The session's own is a proxy that hides what belongs to HTTP/2. */
-export function socketOf(call: object): object | undefined {
-  return (call as Internals).stream?.session?.socket;
+/** The connection that a call came by. Its socket has the certificates of TLS, and is a proxy that hides what belongs to HTTP/2. */
+export function sessionOf(call: object): ServerHttp2Session | undefined {
+  return (call as Internals).stream?.session as ServerHttp2Session | undefined; // a server's, since it is a server's call
 }

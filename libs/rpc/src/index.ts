@@ -7,4 +7,4 @@ export { bind, type BoundService } from './contract.ts';
 export type { CallHead, MessageBounds } from './admitting.ts';
 export { type DoorLimits, startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
 export { openPeerTls, type PeerTls, type TlsFiles } from './tls/peer-tls.ts';
-export { CALLER_HEADER } from './tls/caller.ts';
+export { CALLER_CAPACITY_HEADER, CALLER_HEADER } from './tls/caller.ts';

@@ -57,10 +57,10 @@ describe('Rights between services', () => {
       assert.equal(reasonOf('gateway', path), 'CALLER_NOT_ALLOWED', path);
   });
 
-  it('let an agent take work and code, and write log lines, and nothing else', () => {
+  it('let an agent take work and code, write log lines, and renew its certificate, and nothing else', () => {
     assert.deepEqual(
       PATHS.filter((path) => reasonOf('agent/a', path) === '').map((path) => path.split('/')[2]),
-      ['AppendLogLines', 'GetCodePackage', 'Attach', 'RenewLease'],
+      ['AppendLogLines', 'GetCodePackage', 'RenewCertificate', 'Attach', 'RenewLease'],
     );
   });
 });

@@ -24,6 +24,10 @@ const REGISTRY: Rights<RegistryServiceService> = {
   getConcurrency: ['gateway', 'scheduler'],
   watchAccessKeys: GATEWAY,
   getGrantKeys: ['scheduler'],
+  createAgentToken: GATEWAY,
+  listAgentTokens: GATEWAY,
+  revokeAgentToken: GATEWAY,
+  renewCertificate: AGENT,
   recordAudit: GATEWAY,
   listAudit: GATEWAY,
 };

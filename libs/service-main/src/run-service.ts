@@ -53,6 +53,8 @@ export type ServiceSpec<C extends AnyConfig> = {
   readonly name: ServiceName;
   /** Reads the environment, or throws with every fault. */
   readonly readConfig: () => C;
+  /** Does what has to come before everything else, and may change the settings by it. Health is not answered yet. */
+  readonly prepare?: (config: C, log: Log, signal: AbortSignal) => Promise<C>;
   /** Starts the service; answers what its ready line says beside the metrics: `grpc=…`. */
   readonly start: (building: Building<C>) => Promise<Readonly<Record<string, string>>>;
   /** How long stopping may take. Default 15 s. */
@@ -88,8 +90,9 @@ export async function runService<C extends AnyConfig>(spec: ServiceSpec<C>): Pro
   });
 }
 
-async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, config: C, signal: AbortSignal): Promise<Running> {
-  const log = createLog(spec.name, config.logLevel);
+async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, given: C, signal: AbortSignal): Promise<Running> {
+  const log = createLog(spec.name, given.logLevel);
+  const config = (await spec.prepare?.(given, log, signal)) ?? given;
   const headers = internalHeaders(config.internalKey);
   const unexpected = (error: unknown, method: string): void => log.error('a call failed unexpectedly', error, { method });
   installMetrics();

@@ -216,6 +216,7 @@ const PORT_NAMES: Readonly<Record<string, string>> = {
   httpPort: 'EVENFALL_HTTP_PORT',
   grpcPort: 'EVENFALL_GRPC_PORT',
   metricsPort: 'EVENFALL_METRICS_PORT',
+  joinPort: 'EVENFALL_JOIN_PORT',
 };
 
 export type ProcessConfig = SettingsOf<ReturnType<typeof processSettings> & typeof hostSetting>;

@@ -99,6 +99,51 @@ export const agentSettings = {
   searchPath: text({ name: 'PATH', doc: 'Where interpreters are looked for.', fallback: '/usr/local/bin:/usr/bin:/bin' }),
 };
 
+/** How an agent gets its certificate by a token. */
+const joinSettings = {
+  joinToken: text({
+    name: 'EVENFALL_AGENT_JOIN_TOKEN',
+    doc: 'Token of `evenfall agents token`: with it the agent gets a certificate from the registry at its first start, keeps it in its data folder, and has it renewed. Looked at only while there is none.',
+    fallback: undefined,
+    secret: true,
+    pattern: /^evj_[\w-]{43}$/,
+    form: 'what `evenfall agents token` shows',
+  }),
+  joinTokenFile: text({ name: 'EVENFALL_AGENT_JOIN_TOKEN_FILE', doc: 'File that holds the token instead.', fallback: undefined }),
+  joinCa: text({
+    name: 'EVENFALL_AGENT_JOIN_CA',
+    doc: 'SHA-256 of the certificate of the authority, as `evenfall agents token` shows it: the token is given to no registry of another.',
+    fallback: undefined,
+    pattern: /^[0-9a-f]{64}$/,
+    form: '64 hex digits',
+  }),
+  joinAddress: text({
+    name: 'EVENFALL_AGENT_JOIN_ADDRESS',
+    doc: 'Where the registry lets agents join (`EVENFALL_JOIN_PORT`).',
+    fallback: '127.0.0.1:9195',
+    pattern: /^(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}$/,
+    form: 'an address as "host:port"',
+  }),
+};
+
+/** A token goes with the digest of the authority, and not with a certificate that was issued by hand. */
+const JOIN_CHECK: SettingsCheck<typeof joinSettings & Pick<ReturnType<typeof processSettings>, 'tlsKeyFile'>> = {
+  of: ['joinToken', 'joinTokenFile', 'joinCa', 'tlsKeyFile'],
+  fault({ joinToken, joinTokenFile, joinCa, tlsKeyFile }) {
+    if (joinToken === undefined && joinTokenFile === undefined) return undefined;
+    if (joinToken !== undefined && joinTokenFile !== undefined)
+      return 'EVENFALL_AGENT_JOIN_TOKEN and EVENFALL_AGENT_JOIN_TOKEN_FILE are both set; write one of them';
+    if (joinCa === undefined) return 'EVENFALL_AGENT_JOIN_TOKEN goes with EVENFALL_AGENT_JOIN_CA: who asks for the token has to be known';
+    return tlsKeyFile === undefined ? undefined : 'EVENFALL_AGENT_JOIN_TOKEN and EVENFALL_TLS_KEY are both set; write one of them';
+  },
+};
+
+/** As for every process; an agent that joins has its certificate by then. */
+const AGENT_HOST_CHECK: SettingsCheck<typeof hostSetting & typeof joinSettings & ReturnType<typeof processSettings>> = {
+  of: [...HOST_CHECK.of, 'joinCa'],
+  fault: (settings) => (settings.joinCa === undefined ? HOST_CHECK.fault(settings) : undefined),
+};
+
 /** Everything the agent reads as a process of its own. */
 export const agentProcess = {
   dataRoot: dataDirSetting,
@@ -107,6 +152,7 @@ export const agentProcess = {
   registryAddress: peerSettings.registryAddress,
   schedulerAddress: peerSettings.schedulerAddress,
   eventStoreAddress: peerSettings.eventStoreAddress,
+  ...joinSettings,
   ...agentSettings,
 };
 
@@ -126,8 +172,10 @@ const KEY_FOLDER_CHECK: SettingsCheck<typeof agentProcess> = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  const settings = readSettings(agentProcess, env, [HOST_CHECK, TLS_CHECK, KEY_FOLDER_CHECK]);
+  const settings = readSettings(agentProcess, env, [AGENT_HOST_CHECK, TLS_CHECK, KEY_FOLDER_CHECK, JOIN_CHECK]);
   const { dataRoot, tlsKeyFile } = settings;
-  const hidden = [dataRoot, ...(tlsKeyFile === undefined ? [] : [dirname(tlsKeyFile)])];
-  return { ...settings, dataDir: settings.dataDir ?? join(dataRoot, 'agent'), hidden };
+  const dataDir = settings.dataDir ?? join(dataRoot, 'agent');
+  const identityDir = join(dataDir, 'identity');
+  const hidden = [dataRoot, identityDir, ...(tlsKeyFile === undefined ? [] : [dirname(tlsKeyFile)])];
+  return { ...settings, dataDir, identityDir, hidden };
 }

@@ -1,13 +1,16 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
-import type { Implementation } from '@evenfall/rpc';
+import { refuse } from '@evenfall/errors';
+import { agentIdOf } from '@evenfall/peer-identity';
+import { CALLER_HEADER, type Implementation } from '@evenfall/rpc';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { withoutSecrets } from './domain/destinations.ts';
 import { deleteProvisionedConcurrency, getProvisionedConcurrency, putProvisionedConcurrency } from './flows/provisioned-concurrency.ts';
 import { deleteReservedConcurrency, getReservedConcurrency, putReservedConcurrency } from './flows/reserved-concurrency.ts';
 import { getConcurrency } from './flows/get-concurrency.ts';
 import { createAccessKey, getAccessKey, listAccessKeys, revokeAccessKey, rotateAccessKey, watchAccessKeys } from './flows/access-keys.ts';
+import { createAgentToken, listAgentTokens, renewCertificate, revokeAgentToken } from './flows/agent-tokens.ts';
 import { listAudit, recordAudit } from './flows/audit.ts';
 import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
@@ -19,7 +22,7 @@ import { publishFunctionVersion } from './flows/publish-function-version.ts';
 import { updateFunction } from './flows/update-function.ts';
 import { streamUpdateFunctionCode } from './flows/stream-update-function-code.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
-import type { KeyRegistry, Registry } from './ports.ts';
+import type { JoinRegistry, KeyRegistry, Registry } from './ports.ts';
 
 type OneAnswer = { readonly function: FunctionMessage | undefined };
 type PageAnswer = { readonly functions: FunctionMessage[]; readonly nextPageToken: string };
@@ -55,7 +58,7 @@ export function functionService(registry: Registry): Implementation<typeof Funct
 }
 
 /** What the other services ask: with the secrets, which go along with the events. */
-export function registryService(registry: Registry & KeyRegistry): Implementation<typeof RegistryServiceService> {
+export function registryService(registry: Registry & KeyRegistry & JoinRegistry): Implementation<typeof RegistryServiceService> {
   return {
     resolveFunction: async (request) => ({ function: await findFunction(registry, request) }),
     getCodePackage: (request) => getCodePackage(registry, request),
@@ -63,6 +66,14 @@ export function registryService(registry: Registry & KeyRegistry): Implementatio
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),
     watchAccessKeys: (_request, { signal }) => watchAccessKeys(registry, signal),
     getGrantKeys: () => getGrantKeys(registry),
+    createAgentToken: (request) => createAgentToken(registry, request),
+    listAgentTokens: (request) => listAgentTokens(registry, request),
+    revokeAgentToken: async ({ id }) => ({ agentToken: await revokeAgentToken(registry, id) }),
+    renewCertificate(request, { header }) {
+      const agentId = agentIdOf(header(CALLER_HEADER));
+      if (agentId === undefined) throw refuse('UNAUTHENTICATED', { detail: 'certificates are renewed for agents that have one' });
+      return renewCertificate(registry, agentId, request.signingRequest);
+    },
     recordAudit: (request) => recordAudit(registry, request),
     listAudit: (request) => listAudit(registry, request),
   };

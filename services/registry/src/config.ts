@@ -1,4 +1,4 @@
-import { duration, integer, list, readSettings } from '@evenfall/config';
+import { duration, integer, list, readSettings, type SettingsCheck, text } from '@evenfall/config';
 import {
   HOST_CHECK,
   kafkaSettings,
@@ -36,12 +36,47 @@ export const registrySettings = {
   }),
 };
 
+/** How agents join by tokens: of a registry as a process of its own. */
+const joinSettings = {
+  joinAuthority: text({
+    name: 'EVENFALL_JOIN_AUTHORITY',
+    doc: 'Folder of `evenfall ca` with the key of the authority. With it the registry issues certificates for agents that have a token of `evenfall agents token`; who takes such a registry over can then be any service. Unset, agents are issued theirs by `evenfall ca issue`.',
+    fallback: undefined,
+  }),
+  joinPort: integer({
+    name: 'EVENFALL_JOIN_PORT',
+    doc: 'Port, for HTTPS, at which agents without a certificate ask for one, where `EVENFALL_JOIN_AUTHORITY` is set; 0 picks a free one.',
+    fallback: '9195',
+    min: 0,
+    max: 65_535,
+  }),
+  joinValidMs: duration({
+    name: 'EVENFALL_JOIN_VALID',
+    doc: 'How long such certificates are valid. Agents have them renewed when two thirds of it are over.',
+    fallback: '720h',
+    minMs: 10_000,
+    maxMs: 19_800 * 3_600_000,
+  }),
+};
+
+/** The port for joining agents shows the certificate of the registry. */
+const JOIN_CHECK: SettingsCheck<
+  typeof joinSettings & { tlsCertificateFile: ReturnType<typeof privateServerSettings>['tlsCertificateFile'] }
+> = {
+  of: ['joinAuthority', 'tlsCertificateFile'],
+  fault: ({ joinAuthority, tlsCertificateFile }) =>
+    joinAuthority !== undefined && tlsCertificateFile === undefined
+      ? 'EVENFALL_JOIN_AUTHORITY is set: the registry needs a certificate of its own too; set EVENFALL_TLS_CA, EVENFALL_TLS_CERT and EVENFALL_TLS_KEY'
+      : undefined,
+};
+
 /** Everything the registry reads as a process of its own. */
 export const registryProcess = {
   ...privateServerSettings('registry'),
   ...postgresSettings,
   ...webhookSettings,
   ...registrySettings,
+  ...joinSettings,
   // It speaks to no broker: it refuses topics as destinations where there is none, and the event log's own.
   kafkaBrokers: kafkaSettings.kafkaBrokers,
   kafkaTopic: kafkaSettings.kafkaTopic,
@@ -49,5 +84,11 @@ export const registryProcess = {
 
 /** Reads the environment, or throws with a list of all faults. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>) {
-  return readSettings(registryProcess, env, [HOST_CHECK, TLS_CHECK, POSTGRES_CHECK, portsCheck('grpcPort', 'metricsPort')]);
+  return readSettings(registryProcess, env, [
+    HOST_CHECK,
+    TLS_CHECK,
+    POSTGRES_CHECK,
+    JOIN_CHECK,
+    portsCheck('grpcPort', 'metricsPort', 'joinPort'),
+  ]);
 }

@@ -2,6 +2,8 @@ import type { ByteBudget } from '@evenfall/door-limits';
 import type { AccessKey } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditRecord, ListAuditRecordsRequest } from '@evenfall/contracts/v1/audit_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { AgentToken } from '@evenfall/contracts/v1/operator_service';
+import type { Authority } from '@evenfall/certificates';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { PackageFiles, PackageLimits } from './domain/code-package.ts';
@@ -84,6 +86,44 @@ export type AccessKeyStore = {
   replace(row: AccessKeyRow): Promise<boolean>;
   /** Deletes keys that stopped being good before a time; how many. */
   sweep(before: Date): Promise<number>;
+};
+
+/** Where the tokens of agents are kept. */
+export type AgentTokenStore = {
+  /** Adds a token, unless there are as many as there may be; whether it did. */
+  insert(token: AgentToken, secretSha256: Buffer, most: number): Promise<boolean>;
+  /** Newest first, with ids below `before`; empty for the newest of all. */
+  list(before: string, limit: number): Promise<AgentToken[]>;
+  /** Uses a token up, for one key, if it is good now and for this agent; an empty id is that of no agent in particular. Undefined if it is not. */
+  use(use: {
+    readonly secretSha256: Buffer;
+    readonly keySha256: Buffer;
+    readonly agentId: string;
+    readonly madeAgentId: string;
+    readonly now: Date;
+  }): Promise<AgentToken | undefined>;
+  /** The token by which an agent has joined last. */
+  lastUsedBy(agentId: string): Promise<AgentToken | undefined>;
+  revoke(id: string, now: Date): Promise<AgentToken | undefined>;
+  /** Deletes those that were revoked, or expired unused, before a time; how many. */
+  sweep(before: Date): Promise<number>;
+};
+
+/** What issues certificates for agents. */
+export type Joining = {
+  readonly authority: Authority;
+  readonly validMs: number;
+  /** Certificates (PEM) of all authorities that the platform trusts now. */
+  readonly authorities: () => Promise<string>;
+};
+
+/** What flows about joining agents are given. */
+export type JoinRegistry = {
+  readonly agentTokens: AgentTokenStore;
+  /** Undefined where no authority is set. */
+  readonly joining: Joining | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
 };
 
 /** Where the keys of grants are kept. */

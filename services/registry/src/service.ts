@@ -11,14 +11,17 @@ import { createAuditStore } from './adapters/postgres/audit-store.ts';
 import { startChangeFeed, startKeyFeed } from './adapters/postgres/change-feed.ts';
 import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
+import { createAgentTokenStore } from './adapters/postgres/agent-token-store.ts';
 import { createGrantKeyStore } from './adapters/postgres/grant-key-store.ts';
 import { packageInspector } from './adapters/inspect.ts';
 import { accessKeyService, functionService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 import { createSealing } from './domain/sealing.ts';
+import { joinAgent, type Joined, type JoinRequest } from './flows/agent-tokens.ts';
 import { sealAnew } from './flows/access-keys.ts';
 import { sealGrantKeys } from './flows/grant-keys.ts';
 import { runSweep } from './loops/sweep.ts';
+import type { Joining } from './ports.ts';
 
 export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 
@@ -28,7 +31,13 @@ const DEFAULT_CONCURRENCY_MB = 128_000;
 const DEFAULT_AUDIT_RETENTION_MS = 90 * 24 * 3_600_000;
 
 /** What the registry is given. The pool stays its owner's. */
-export type RegistryDeps = { readonly sql: Sql; readonly log: Log; readonly clock: Clock };
+export type RegistryDeps = {
+  readonly sql: Sql;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** What issues certificates for agents that join by a token; without, none does. */
+  readonly joining?: Joining | undefined;
+};
 
 export type RegistrySettings = {
   /** How large code packages may be; default `PACKAGE_LIMITS`. */
@@ -51,6 +60,8 @@ export type RunningRegistry = {
   readonly functions: Implementation<typeof FunctionServiceService>;
   readonly registry: Implementation<typeof RegistryServiceService>;
   readonly accessKeys: Implementation<typeof AccessKeyServiceService>;
+  /** Lets an agent join that has no certificate yet. */
+  readonly join: (request: JoinRequest) => Promise<Joined>;
   /** Ends the watches. */
   stop(): Promise<void>;
 };
@@ -72,6 +83,8 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     feed,
     keys: createAccessKeyStore(deps.sql),
     grantKeys: createGrantKeyStore(deps.sql),
+    agentTokens: createAgentTokenStore(deps.sql),
+    joining: deps.joining,
     audit: createAuditStore(deps.sql),
     keyFeed,
     sealing: createSealing(settings.sealingKeys ?? []),
@@ -94,6 +107,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     functions: functionService(registry),
     registry: registryService(registry),
     accessKeys: accessKeyService(registry),
+    join: (request) => joinAgent(registry, request),
     async stop() {
       stopping.abort();
       await Promise.all([feed.stop(), keyFeed.stop(), sweeping, packages.close()]);

@@ -6,9 +6,10 @@ import type {
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { isRefusal, refuse } from '@evenfall/errors';
-import { CALLER_HEADER, type Implementation, pushable } from '@evenfall/rpc';
+import { CALLER_CAPACITY_HEADER, CALLER_HEADER, type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
 import { checkAgent } from './domain/check-agent.ts';
+import { limitsOf } from './domain/check-hello.ts';
 import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
 import { getProvisioned } from './flows/get-provisioned.ts';
@@ -53,9 +54,9 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
           if (!ports.grants.isReady())
             throw refuse('SERVICE_UNAVAILABLE', { detail: 'the registry has not said yet by which keys attempts are given away' });
           checkAgent(header(CALLER_HEADER), batch.hello.agentId);
-          agent = attachAgent(ports, batch, batch.hello, send, () =>
-            responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' })),
-          );
+          const close = (): void => responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' }));
+          const limits = limitsOf(ports.agentLimits, header(CALLER_CAPACITY_HEADER));
+          agent = attachAgent(ports, batch, batch.hello, send, close, limits);
           ports.log.info('an agent attached', { agent_id: agent.id, capacity_mb: agent.capacityMb });
         } else {
           throw refuse('INVALID_FIELD', { field: 'hello', rule: 'the first batch must carry it' });

@@ -227,3 +227,15 @@ export type AuditRecordAnswer = {
   readonly subject: string | null;
   readonly outcome: string;
 };
+
+export type AgentTokenAnswer = {
+  readonly id: string;
+  readonly agent_id: string | null;
+  readonly max_capacity_mb: number | null;
+  readonly expire_time: string;
+  readonly use_time: string | null;
+  readonly used_by_agent_id: string | null;
+  readonly revoke_time: string | null;
+};
+
+export type NewAgentTokenAnswer = { readonly agent_token: AgentTokenAnswer; readonly secret: string; readonly authority_sha256: string };

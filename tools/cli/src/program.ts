@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { accessKeyFor } from './access-key.ts';
+import { type AgentTokenOptions, createAgentToken, listAgentTokens, revokeAgentToken } from './commands/agent-tokens.ts';
 import { createApiClient } from './api-client.ts';
 import { type AuthorityOptions, initAuthority, issueCertificate, type IssueOptions } from './commands/authority.ts';
 import { allDeadLetters, getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from './commands/dead-letters.ts';
@@ -203,6 +204,21 @@ export function createProgram(world: Surroundings): Command {
     .option('--deadline <duration>', 'kill what still runs after so long')
     .option('--wait', 'wait until nothing is left there')
     .action(run((context, id: string, options: DrainOptions) => drainAgent(context, id, options)));
+  agents
+    .command('token')
+    .description('make a token by which one agent joins, and show it, once')
+    .option('--agent <id>', 'for this agent; without, its id is made when it joins')
+    .option('--max-memory <megabytes>', 'the agent counts for so much at most')
+    .option('--expires <duration>', 'an agent may join by it for so long, e.g. 15m; 1h by default')
+    .action(run((context, options: AgentTokenOptions) => createAgentToken(context, options)));
+  agents
+    .command('tokens')
+    .description('list such tokens')
+    .action(run((context) => listAgentTokens(context)));
+  agents
+    .command('revoke-token <id>')
+    .description('end a token; the agent that has joined by it gets no further certificate')
+    .action(run((context, id: string) => revokeAgentToken(context, id)));
   program
     .command('doctor')
     .description('what worker hosts can do to keep functions apart, and records of the event log that could not be read')

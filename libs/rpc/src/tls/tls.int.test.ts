@@ -18,6 +18,7 @@ describe('TLS between services', () => {
   let server: Awaited<ReturnType<typeof startGrpcServer>>;
   let serverTls: PeerTls;
   let allowed = 0;
+  let watches = 0;
   let heard: (string | undefined)[] = [];
   const ends: (() => void)[] = [];
   before(async () => {
@@ -29,6 +30,11 @@ describe('TLS between services', () => {
       async getHealth(_request: unknown, { header }: { header(name: string): string | undefined }) {
         heard.push(header(CALLER_HEADER));
         return GetHealthResponse.create();
+      },
+      async *watchOwnership(_request: unknown, { signal }: { signal: AbortSignal }) {
+        watches++;
+        yield {};
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
       },
     };
     server = await startGrpcServer({
@@ -126,10 +132,35 @@ describe('TLS between services', () => {
     await client.getHealth({});
     await eventually(async () => {
       const why = await client.getHealth({}).then(() => '', (error: unknown) => (isRefusal(error) ? error.reason : String(error))); // prettier-ignore
-      return why === 'UNAUTHENTICATED';
+      return why !== '';
     }, 10_000);
     assert.notEqual(await ask(tls), 'answered');
     await assert.rejects(openPeerTls(tls.files, { onFault: () => undefined }), /has run out/);
+  });
+
+  it('ends a stream with the certificate that it came by, and answers further calls by a new one', async () => {
+    const nowMs = Date.now();
+    const files = await write('renewed', 'gateway', { nowMs: nowMs - DAY_MS + 3_000 });
+    const tls = await openPeerTls(files, { onFault: () => undefined, lookMs: 20 });
+    ends.push(() => tls.close());
+    const peer = openPeer(`127.0.0.1:${server.port}`, { secure: { tls, identity: 'queue' }, timeoutMs: 2_000 });
+    ends.push(() => peer.close());
+    const client = peer.client(QueueServiceService);
+    await client.getHealth({});
+    let isEnded = false;
+    void (async () => {
+      for await (const _ of client.watchOwnership({})) _;
+    })().catch(() => (isEnded = true));
+    await eventually(() => watches === 1);
+    await write('renewed', 'gateway');
+    await eventually(() => tls.expiresMs() > nowMs + 60_000);
+    let failures = 0;
+    await eventually(async () => {
+      await client.getHealth({}).catch(() => failures++);
+      return Date.now() > nowMs + 4_000;
+    }, 10_000);
+    assert.ok(isEnded, 'the stream is gone');
+    assert.equal(failures, 0, 'no call failed meanwhile');
   });
 
   it('takes new files without a restart, and nothing of files that do not fit', async () => {

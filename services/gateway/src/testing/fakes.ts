@@ -19,13 +19,20 @@ import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/even
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
 import { LogLine } from '@evenfall/contracts/v1/log_service';
-import { Agent, Instance } from '@evenfall/contracts/v1/operator_service';
+import { AgentToken, Agent, Instance } from '@evenfall/contracts/v1/operator_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import type { GatewayPorts } from '../service.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
+const AGENT_TOKEN = {
+  ...AgentToken.create(),
+  id: '01990000-0000-7000-8000-00000000000f',
+  createTime: new Date(0),
+  expireTime: new Date(1),
+};
+
 export type World = {
   readonly ports: GatewayPorts;
   readonly functions: Map<string, FunctionMessage>;
@@ -199,6 +206,10 @@ export function fakeWorld(): World {
           return watch;
         },
         getGrantKeys: async () => ({ keys: [] }),
+        createAgentToken: async () => ({ agentToken: AGENT_TOKEN, secret: 'evj_secret', authoritySha256: 'ab' }),
+        listAgentTokens: async () => ({ agentTokens: [AGENT_TOKEN], nextPageToken: '' }),
+        revokeAgentToken: async () => ({ agentToken: AGENT_TOKEN }),
+        renewCertificate: () => Promise.reject(new Error('not asked by a gateway')),
         recordAudit: async ({ records }) => {
           world.audit.push(...records);
           return {};

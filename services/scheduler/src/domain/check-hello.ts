@@ -19,6 +19,11 @@ export const HELLO_LIMITS = {
 /** What the operator lets one host count for, whatever its agent says. */
 export type AgentLimits = { readonly capacityMb: number; readonly instances: number; readonly parallelStarts: number };
 
+/** The limits of one agent, whose certificate may say less. */
+export function limitsOf(limits: AgentLimits, certifiedMb: string | undefined): AgentLimits {
+  return certifiedMb === undefined ? limits : { ...limits, capacityMb: Math.min(limits.capacityMb, Number(certifiedMb)) };
+}
+
 /** Ids of agents are part of paths; those of instances are names of folders. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,59}$/;

@@ -7,6 +7,7 @@ import { InvocationServiceService } from '@evenfall/contracts/v1/invocation_serv
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
 import type { BoundService, CallContext, Implementation } from '@evenfall/rpc';
+import { agentTokenFlows } from '../../flows/agent-tokens.ts';
 import { batchCreateEvents } from '../../flows/batch-create-events.ts';
 import { createEvent } from '../../flows/create-event.ts';
 import { getDeadLetter, listDeadLetters, purgeDeadLetter, redriveDeadLetter } from '../../flows/dead-letters.ts';
@@ -74,6 +75,9 @@ export function publicServices({ keys: ring }: Pick<Gateway, 'keys'>, scoped: (a
         listInstances: (request, context) => listInstances(gateway(context), request),
         drainAgent: (request, context) => drainAgent(gateway(context), request),
         purge: (request, context) => purge(gateway(context), request),
+        createAgentToken: (request, context) => agentTokenFlows(gateway(context)).createAgentToken(request),
+        listAgentTokens: (request, context) => agentTokenFlows(gateway(context)).listAgentTokens(request),
+        revokeAgentToken: (request, context) => agentTokenFlows(gateway(context)).revokeAgentToken(request),
         listPutAsideRecords: (request, context) => listPutAside(gateway(context), request),
       },
       rights,

@@ -291,6 +291,27 @@ export const DOCUMENTS: readonly TSchema[] = [
       }),
     }),
   ),
+  named(
+    'AgentToken',
+    Type.Object({
+      id: Type.String(),
+      agent_id: orNull(Type.String()),
+      max_capacity_mb: orNull(Type.Integer()),
+      create_time: Moment,
+      expire_time: Moment,
+      use_time: orNull(Moment),
+      used_by_agent_id: orNull(Type.String()),
+      revoke_time: orNull(Moment),
+    }),
+  ),
+  named(
+    'NewAgentToken',
+    Type.Object({
+      agent_token: ref('AgentToken'),
+      secret: Type.String({ description: 'The agent is started with it as EVENFALL_AGENT_JOIN_TOKEN.' }),
+      authority_sha256: Type.String({ description: 'And with this as EVENFALL_AGENT_JOIN_CA.' }),
+    }),
+  ),
   named('AccessKey', KeySchema),
   named(
     'NewAccessKey',

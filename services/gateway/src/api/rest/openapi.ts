@@ -13,6 +13,7 @@ const BODY_IS_OPTIONAL = new Set([
   'drainAgent',
   'purge',
   'rotateAccessKey',
+  'createAgentToken',
 ]);
 const TAGS = [
   { name: 'functions', description: 'Functions, versions, code, concurrency.' },

@@ -21,6 +21,7 @@ import { functionRoutes } from './functions.ts';
 import { invocationRoutes } from './invocations.ts';
 import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
 import { accessKeyRoutes } from './access-keys.ts';
+import { agentTokenRoutes } from './agent-tokens.ts';
 import { auditRoutes } from './audit.ts';
 import { holdGuesses } from './hold-guesses.ts';
 import { checkRights, takeRights } from './rights.ts';
@@ -162,6 +163,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   eventRoutes(app, gateway, unexpected);
   deadLetterRoutes(app);
   accessKeyRoutes(app);
+  agentTokenRoutes(app);
   auditRoutes(app);
   streamRoutes(app, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);

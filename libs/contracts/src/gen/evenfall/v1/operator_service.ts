@@ -285,6 +285,82 @@ export namespace ViewPartition_Kind {
   export type UNRECOGNIZED = typeof ViewPartition_Kind.UNRECOGNIZED;
 }
 
+/** A token by which one agent joins, without its secret. */
+export interface AgentToken {
+  /** Its id. */
+  id: string;
+  /** The agent it is for; empty for one whose id is made when it joins. */
+  agentId: string;
+  /** Megabytes that the agent counts for at most; 0 for what the scheduler's settings say. */
+  maxCapacityMb: number;
+  /** When it was made. */
+  createTime:
+    | Date
+    | undefined;
+  /** Until when an agent may join by it. */
+  expireTime:
+    | Date
+    | undefined;
+  /** When one did; unset if none has. */
+  useTime:
+    | Date
+    | undefined;
+  /** Which; empty if none has. */
+  usedByAgentId: string;
+  /** When it was revoked; unset if it was not. */
+  revokeTime: Date | undefined;
+}
+
+/** Asks for a token. */
+export interface CreateAgentTokenRequest {
+  /** The agent it is for: letters, digits, ".", "_" and "-", at most 63; empty for one whose id is made when it joins. */
+  agentId: string;
+  /** Megabytes that the agent counts for at most, from 64; 0 for what the scheduler's settings say. */
+  maxCapacityMb: number;
+  /** How long an agent may join by it: 1 s to 7 d; unset for 1 h. */
+  timeToLive: Duration | undefined;
+}
+
+/** Answers with the token. */
+export interface CreateAgentTokenResponse {
+  /** The token. */
+  agentToken:
+    | AgentToken
+    | undefined;
+  /** Its secret: the agent's EVENFALL_AGENT_JOIN_TOKEN. */
+  secret: string;
+  /** SHA-256 of the certificate of the authority, in hex: the agent's EVENFALL_AGENT_JOIN_CA. */
+  authoritySha256: string;
+}
+
+/** Asks for the tokens. */
+export interface ListAgentTokensRequest {
+  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  pageSize: number;
+  /** Token of the page before; empty for the first. */
+  pageToken: string;
+}
+
+/** Answers with the tokens. */
+export interface ListAgentTokensResponse {
+  /** The tokens, newest first. */
+  agentTokens: AgentToken[];
+  /** Token of the next page; empty at the end. */
+  nextPageToken: string;
+}
+
+/** Asks for a token to be revoked. */
+export interface RevokeAgentTokenRequest {
+  /** Its id. */
+  id: string;
+}
+
+/** Answers with the token. */
+export interface RevokeAgentTokenResponse {
+  /** The token. */
+  agentToken: AgentToken | undefined;
+}
+
 function createBaseListPutAsideRecordsRequest(): ListPutAsideRecordsRequest {
   return { pageSize: 0, pageToken: "" };
 }
@@ -1674,6 +1750,562 @@ export const ViewPartition: MessageFns<ViewPartition> = {
   },
 };
 
+function createBaseAgentToken(): AgentToken {
+  return {
+    id: "",
+    agentId: "",
+    maxCapacityMb: 0,
+    createTime: undefined,
+    expireTime: undefined,
+    useTime: undefined,
+    usedByAgentId: "",
+    revokeTime: undefined,
+  };
+}
+
+export const AgentToken: MessageFns<AgentToken> = {
+  encode(message: AgentToken, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.agentId !== "") {
+      writer.uint32(18).string(message.agentId);
+    }
+    if (message.maxCapacityMb !== 0) {
+      writer.uint32(24).int32(message.maxCapacityMb);
+    }
+    if (message.createTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.createTime), writer.uint32(34).fork()).join();
+    }
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(42).fork()).join();
+    }
+    if (message.useTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.useTime), writer.uint32(50).fork()).join();
+    }
+    if (message.usedByAgentId !== "") {
+      writer.uint32(58).string(message.usedByAgentId);
+    }
+    if (message.revokeTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.revokeTime), writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentToken {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentToken();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxCapacityMb = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.createTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.useTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.usedByAgentId = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.revokeTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AgentToken>): AgentToken {
+    return AgentToken.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AgentToken>): AgentToken {
+    const message = createBaseAgentToken();
+    message.id = object.id ?? "";
+    message.agentId = object.agentId ?? "";
+    message.maxCapacityMb = object.maxCapacityMb ?? 0;
+    message.createTime = object.createTime ?? undefined;
+    message.expireTime = object.expireTime ?? undefined;
+    message.useTime = object.useTime ?? undefined;
+    message.usedByAgentId = object.usedByAgentId ?? "";
+    message.revokeTime = object.revokeTime ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCreateAgentTokenRequest(): CreateAgentTokenRequest {
+  return { agentId: "", maxCapacityMb: 0, timeToLive: undefined };
+}
+
+export const CreateAgentTokenRequest: MessageFns<CreateAgentTokenRequest> = {
+  encode(message: CreateAgentTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agentId !== "") {
+      writer.uint32(10).string(message.agentId);
+    }
+    if (message.maxCapacityMb !== 0) {
+      writer.uint32(16).int32(message.maxCapacityMb);
+    }
+    if (message.timeToLive !== undefined) {
+      Duration.encode(message.timeToLive, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateAgentTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateAgentTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxCapacityMb = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.timeToLive = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateAgentTokenRequest>): CreateAgentTokenRequest {
+    return CreateAgentTokenRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateAgentTokenRequest>): CreateAgentTokenRequest {
+    const message = createBaseCreateAgentTokenRequest();
+    message.agentId = object.agentId ?? "";
+    message.maxCapacityMb = object.maxCapacityMb ?? 0;
+    message.timeToLive = (object.timeToLive !== undefined && object.timeToLive !== null)
+      ? Duration.fromPartial(object.timeToLive)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCreateAgentTokenResponse(): CreateAgentTokenResponse {
+  return { agentToken: undefined, secret: "", authoritySha256: "" };
+}
+
+export const CreateAgentTokenResponse: MessageFns<CreateAgentTokenResponse> = {
+  encode(message: CreateAgentTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agentToken !== undefined) {
+      AgentToken.encode(message.agentToken, writer.uint32(10).fork()).join();
+    }
+    if (message.secret !== "") {
+      writer.uint32(18).string(message.secret);
+    }
+    if (message.authoritySha256 !== "") {
+      writer.uint32(26).string(message.authoritySha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateAgentTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateAgentTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentToken = AgentToken.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.authoritySha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateAgentTokenResponse>): CreateAgentTokenResponse {
+    return CreateAgentTokenResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateAgentTokenResponse>): CreateAgentTokenResponse {
+    const message = createBaseCreateAgentTokenResponse();
+    message.agentToken = (object.agentToken !== undefined && object.agentToken !== null)
+      ? AgentToken.fromPartial(object.agentToken)
+      : undefined;
+    message.secret = object.secret ?? "";
+    message.authoritySha256 = object.authoritySha256 ?? "";
+    return message;
+  },
+};
+
+function createBaseListAgentTokensRequest(): ListAgentTokensRequest {
+  return { pageSize: 0, pageToken: "" };
+}
+
+export const ListAgentTokensRequest: MessageFns<ListAgentTokensRequest> = {
+  encode(message: ListAgentTokensRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAgentTokensRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAgentTokensRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListAgentTokensRequest>): ListAgentTokensRequest {
+    return ListAgentTokensRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAgentTokensRequest>): ListAgentTokensRequest {
+    const message = createBaseListAgentTokensRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListAgentTokensResponse(): ListAgentTokensResponse {
+  return { agentTokens: [], nextPageToken: "" };
+}
+
+export const ListAgentTokensResponse: MessageFns<ListAgentTokensResponse> = {
+  encode(message: ListAgentTokensResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.agentTokens) {
+      AgentToken.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAgentTokensResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAgentTokensResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentTokens.push(AgentToken.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListAgentTokensResponse>): ListAgentTokensResponse {
+    return ListAgentTokensResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAgentTokensResponse>): ListAgentTokensResponse {
+    const message = createBaseListAgentTokensResponse();
+    message.agentTokens = object.agentTokens?.map((e) => AgentToken.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeAgentTokenRequest(): RevokeAgentTokenRequest {
+  return { id: "" };
+}
+
+export const RevokeAgentTokenRequest: MessageFns<RevokeAgentTokenRequest> = {
+  encode(message: RevokeAgentTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeAgentTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeAgentTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RevokeAgentTokenRequest>): RevokeAgentTokenRequest {
+    return RevokeAgentTokenRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeAgentTokenRequest>): RevokeAgentTokenRequest {
+    const message = createBaseRevokeAgentTokenRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeAgentTokenResponse(): RevokeAgentTokenResponse {
+  return { agentToken: undefined };
+}
+
+export const RevokeAgentTokenResponse: MessageFns<RevokeAgentTokenResponse> = {
+  encode(message: RevokeAgentTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agentToken !== undefined) {
+      AgentToken.encode(message.agentToken, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeAgentTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeAgentTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agentToken = AgentToken.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RevokeAgentTokenResponse>): RevokeAgentTokenResponse {
+    return RevokeAgentTokenResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeAgentTokenResponse>): RevokeAgentTokenResponse {
+    const message = createBaseRevokeAgentTokenResponse();
+    message.agentToken = (object.agentToken !== undefined && object.agentToken !== null)
+      ? AgentToken.fromPartial(object.agentToken)
+      : undefined;
+    return message;
+  },
+};
+
 /** Shows worker hosts and instances to operators, and empties hosts. */
 export type OperatorServiceService = typeof OperatorServiceService;
 export const OperatorServiceService = {
@@ -1746,6 +2378,48 @@ export const OperatorServiceService = {
       Buffer.from(ListPutAsideRecordsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPutAsideRecordsResponse => ListPutAsideRecordsResponse.decode(value),
   },
+  /**
+   * Makes a token by which one agent joins: it gets a certificate for it. The answer is the only one that has the secret. Errors: FAILED_PRECONDITION
+   * (JOINING_OFF), INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_AGENT_TOKENS).
+   */
+  createAgentToken: {
+    path: "/evenfall.v1.OperatorService/CreateAgentToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateAgentTokenRequest): Buffer =>
+      Buffer.from(CreateAgentTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateAgentTokenRequest => CreateAgentTokenRequest.decode(value),
+    responseSerialize: (value: CreateAgentTokenResponse): Buffer =>
+      Buffer.from(CreateAgentTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateAgentTokenResponse => CreateAgentTokenResponse.decode(value),
+  },
+  /** Lists such tokens, newest first, those that are used, expired or revoked too. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  listAgentTokens: {
+    path: "/evenfall.v1.OperatorService/ListAgentTokens" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAgentTokensRequest): Buffer =>
+      Buffer.from(ListAgentTokensRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAgentTokensRequest => ListAgentTokensRequest.decode(value),
+    responseSerialize: (value: ListAgentTokensResponse): Buffer =>
+      Buffer.from(ListAgentTokensResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAgentTokensResponse => ListAgentTokensResponse.decode(value),
+  },
+  /**
+   * Ends a token. The agent that has joined by it gets no further certificate; the one it has is good until it runs out. Again it changes nothing.
+   * Errors: NOT_FOUND (AGENT_TOKEN_NOT_FOUND).
+   */
+  revokeAgentToken: {
+    path: "/evenfall.v1.OperatorService/RevokeAgentToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeAgentTokenRequest): Buffer =>
+      Buffer.from(RevokeAgentTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeAgentTokenRequest => RevokeAgentTokenRequest.decode(value),
+    responseSerialize: (value: RevokeAgentTokenResponse): Buffer =>
+      Buffer.from(RevokeAgentTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeAgentTokenResponse => RevokeAgentTokenResponse.decode(value),
+  },
 } as const;
 
 export interface OperatorServiceServer extends UntypedServiceImplementation {
@@ -1775,6 +2449,18 @@ export interface OperatorServiceServer extends UntypedServiceImplementation {
    * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords: handleUnaryCall<ListPutAsideRecordsRequest, ListPutAsideRecordsResponse>;
+  /**
+   * Makes a token by which one agent joins: it gets a certificate for it. The answer is the only one that has the secret. Errors: FAILED_PRECONDITION
+   * (JOINING_OFF), INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_AGENT_TOKENS).
+   */
+  createAgentToken: handleUnaryCall<CreateAgentTokenRequest, CreateAgentTokenResponse>;
+  /** Lists such tokens, newest first, those that are used, expired or revoked too. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  listAgentTokens: handleUnaryCall<ListAgentTokensRequest, ListAgentTokensResponse>;
+  /**
+   * Ends a token. The agent that has joined by it gets no further certificate; the one it has is good until it runs out. Again it changes nothing.
+   * Errors: NOT_FOUND (AGENT_TOKEN_NOT_FOUND).
+   */
+  revokeAgentToken: handleUnaryCall<RevokeAgentTokenRequest, RevokeAgentTokenResponse>;
 }
 
 export interface OperatorServiceClient extends Client {
@@ -1873,6 +2559,60 @@ export interface OperatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Makes a token by which one agent joins: it gets a certificate for it. The answer is the only one that has the secret. Errors: FAILED_PRECONDITION
+   * (JOINING_OFF), INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_AGENT_TOKENS).
+   */
+  createAgentToken(
+    request: CreateAgentTokenRequest,
+    callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  createAgentToken(
+    request: CreateAgentTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  createAgentToken(
+    request: CreateAgentTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists such tokens, newest first, those that are used, expired or revoked too. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  listAgentTokens(
+    request: ListAgentTokensRequest,
+    callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
+  ): ClientUnaryCall;
+  listAgentTokens(
+    request: ListAgentTokensRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
+  ): ClientUnaryCall;
+  listAgentTokens(
+    request: ListAgentTokensRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Ends a token. The agent that has joined by it gets no further certificate; the one it has is good until it runs out. Again it changes nothing.
+   * Errors: NOT_FOUND (AGENT_TOKEN_NOT_FOUND).
+   */
+  revokeAgentToken(
+    request: RevokeAgentTokenRequest,
+    callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeAgentToken(
+    request: RevokeAgentTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeAgentToken(
+    request: RevokeAgentTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
   ): ClientUnaryCall;
 }
 

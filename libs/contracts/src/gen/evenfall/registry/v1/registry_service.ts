@@ -23,10 +23,32 @@ import {
 import { AccessKey } from "../../v1/access_key_service.ts";
 import { AuditRecord, ListAuditRecordsRequest } from "../../v1/audit_service.ts";
 import { FunctionMessage } from "../../v1/function.ts";
+import {
+  CreateAgentTokenRequest,
+  CreateAgentTokenResponse,
+  ListAgentTokensRequest,
+  ListAgentTokensResponse,
+  RevokeAgentTokenRequest,
+  RevokeAgentTokenResponse,
+} from "../../v1/operator_service.ts";
 
 export const protobufPackage = "evenfall.registry.v1";
 
 export const protobufFileName = "evenfall/registry/v1/registry_service.proto";
+
+/** Asks for a certificate. */
+export interface RenewCertificateRequest {
+  /** A certificate signing request (PEM) with a new key; of what it says only the key counts. At most 8 KB. */
+  signingRequest: string;
+}
+
+/** Answers with the certificate. */
+export interface RenewCertificateResponse {
+  /** The certificate (PEM). */
+  certificate: string;
+  /** Certificates (PEM) of the authorities that the platform trusts by now. */
+  authorities: string;
+}
 
 /** Asks for the keys of grants. */
 export interface GetGrantKeysRequest {
@@ -167,6 +189,128 @@ export interface Provision {
   /** Instances to keep ready. */
   instances: number;
 }
+
+function createBaseRenewCertificateRequest(): RenewCertificateRequest {
+  return { signingRequest: "" };
+}
+
+export const RenewCertificateRequest: MessageFns<RenewCertificateRequest> = {
+  encode(message: RenewCertificateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.signingRequest !== "") {
+      writer.uint32(10).string(message.signingRequest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewCertificateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewCertificateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.signingRequest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RenewCertificateRequest>): RenewCertificateRequest {
+    return RenewCertificateRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RenewCertificateRequest>): RenewCertificateRequest {
+    const message = createBaseRenewCertificateRequest();
+    message.signingRequest = object.signingRequest ?? "";
+    return message;
+  },
+};
+
+function createBaseRenewCertificateResponse(): RenewCertificateResponse {
+  return { certificate: "", authorities: "" };
+}
+
+export const RenewCertificateResponse: MessageFns<RenewCertificateResponse> = {
+  encode(message: RenewCertificateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.certificate !== "") {
+      writer.uint32(10).string(message.certificate);
+    }
+    if (message.authorities !== "") {
+      writer.uint32(18).string(message.authorities);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewCertificateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewCertificateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.certificate = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.authorities = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RenewCertificateResponse>): RenewCertificateResponse {
+    return RenewCertificateResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RenewCertificateResponse>): RenewCertificateResponse {
+    const message = createBaseRenewCertificateResponse();
+    message.certificate = object.certificate ?? "";
+    message.authorities = object.authorities ?? "";
+    return message;
+  },
+};
 
 function createBaseGetGrantKeysRequest(): GetGrantKeysRequest {
   return {};
@@ -1424,6 +1568,57 @@ export const RegistryServiceService = {
       Buffer.from(GetGrantKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetGrantKeysResponse => GetGrantKeysResponse.decode(value),
   },
+  /** As evenfall.v1.OperatorService has it. */
+  createAgentToken: {
+    path: "/evenfall.registry.v1.RegistryService/CreateAgentToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateAgentTokenRequest): Buffer =>
+      Buffer.from(CreateAgentTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateAgentTokenRequest => CreateAgentTokenRequest.decode(value),
+    responseSerialize: (value: CreateAgentTokenResponse): Buffer =>
+      Buffer.from(CreateAgentTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateAgentTokenResponse => CreateAgentTokenResponse.decode(value),
+  },
+  /** As evenfall.v1.OperatorService has it. */
+  listAgentTokens: {
+    path: "/evenfall.registry.v1.RegistryService/ListAgentTokens" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAgentTokensRequest): Buffer =>
+      Buffer.from(ListAgentTokensRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAgentTokensRequest => ListAgentTokensRequest.decode(value),
+    responseSerialize: (value: ListAgentTokensResponse): Buffer =>
+      Buffer.from(ListAgentTokensResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAgentTokensResponse => ListAgentTokensResponse.decode(value),
+  },
+  /** As evenfall.v1.OperatorService has it. */
+  revokeAgentToken: {
+    path: "/evenfall.registry.v1.RegistryService/RevokeAgentToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeAgentTokenRequest): Buffer =>
+      Buffer.from(RevokeAgentTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeAgentTokenRequest => RevokeAgentTokenRequest.decode(value),
+    responseSerialize: (value: RevokeAgentTokenResponse): Buffer =>
+      Buffer.from(RevokeAgentTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeAgentTokenResponse => RevokeAgentTokenResponse.decode(value),
+  },
+  /**
+   * Issues a new certificate for the agent that calls, which has joined by a token. Errors: FAILED_PRECONDITION (JOINING_OFF), PERMISSION_DENIED
+   * (JOIN_REFUSED), INVALID_ARGUMENT (INVALID_FIELD).
+   */
+  renewCertificate: {
+    path: "/evenfall.registry.v1.RegistryService/RenewCertificate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RenewCertificateRequest): Buffer =>
+      Buffer.from(RenewCertificateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RenewCertificateRequest => RenewCertificateRequest.decode(value),
+    responseSerialize: (value: RenewCertificateResponse): Buffer =>
+      Buffer.from(RenewCertificateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RenewCertificateResponse => RenewCertificateResponse.decode(value),
+  },
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: {
     path: "/evenfall.registry.v1.RegistryService/RecordAudit" as const,
@@ -1462,6 +1657,17 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys: handleUnaryCall<GetGrantKeysRequest, GetGrantKeysResponse>;
+  /** As evenfall.v1.OperatorService has it. */
+  createAgentToken: handleUnaryCall<CreateAgentTokenRequest, CreateAgentTokenResponse>;
+  /** As evenfall.v1.OperatorService has it. */
+  listAgentTokens: handleUnaryCall<ListAgentTokensRequest, ListAgentTokensResponse>;
+  /** As evenfall.v1.OperatorService has it. */
+  revokeAgentToken: handleUnaryCall<RevokeAgentTokenRequest, RevokeAgentTokenResponse>;
+  /**
+   * Issues a new certificate for the agent that calls, which has joined by a token. Errors: FAILED_PRECONDITION (JOINING_OFF), PERMISSION_DENIED
+   * (JOIN_REFUSED), INVALID_ARGUMENT (INVALID_FIELD).
+   */
+  renewCertificate: handleUnaryCall<RenewCertificateRequest, RenewCertificateResponse>;
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: handleUnaryCall<RecordAuditRequest, RecordAuditResponse>;
   /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
@@ -1549,6 +1755,73 @@ export interface RegistryServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetGrantKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** As evenfall.v1.OperatorService has it. */
+  createAgentToken(
+    request: CreateAgentTokenRequest,
+    callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  createAgentToken(
+    request: CreateAgentTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  createAgentToken(
+    request: CreateAgentTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  /** As evenfall.v1.OperatorService has it. */
+  listAgentTokens(
+    request: ListAgentTokensRequest,
+    callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
+  ): ClientUnaryCall;
+  listAgentTokens(
+    request: ListAgentTokensRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
+  ): ClientUnaryCall;
+  listAgentTokens(
+    request: ListAgentTokensRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
+  ): ClientUnaryCall;
+  /** As evenfall.v1.OperatorService has it. */
+  revokeAgentToken(
+    request: RevokeAgentTokenRequest,
+    callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeAgentToken(
+    request: RevokeAgentTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeAgentToken(
+    request: RevokeAgentTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Issues a new certificate for the agent that calls, which has joined by a token. Errors: FAILED_PRECONDITION (JOINING_OFF), PERMISSION_DENIED
+   * (JOIN_REFUSED), INVALID_ARGUMENT (INVALID_FIELD).
+   */
+  renewCertificate(
+    request: RenewCertificateRequest,
+    callback: (error: ServiceError | null, response: RenewCertificateResponse) => void,
+  ): ClientUnaryCall;
+  renewCertificate(
+    request: RenewCertificateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RenewCertificateResponse) => void,
+  ): ClientUnaryCall;
+  renewCertificate(
+    request: RenewCertificateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RenewCertificateResponse) => void,
   ): ClientUnaryCall;
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit(
