@@ -77,7 +77,7 @@ export async function openAuthority(dir: string): Promise<Authority> {
   const certificate = new x509.X509Certificate(pem);
   const signingKey = await importKey(readFileSync(keyFile, 'utf8'));
   const caKey = (await certificate.publicKey.export(ALGORITHM, ['verify'])) as webcrypto.CryptoKey; // x509's own type is the browser's;
-  const certify = async (identity: string, publicKey: x509.PublicKeyType, until: Until): Promise<string> => {
+  const certify = async (identity: string, publicKey: webcrypto.CryptoKey, until: Until): Promise<string> => {
     if (!isIdentity(identity))
       throw new OperatorError(`"${identity}" is no identity: write the name of a service, or agent/ and the name of an agent.`);
     const { validMs, nowMs = Date.now(), names = [] } = until;
@@ -126,11 +126,12 @@ export async function makeSigningRequest(): Promise<{ readonly request: string; 
 }
 
 /** The key that a request asks to have certified. Throws an `OperatorError` for one that does not show that it has the private key. */
-async function keyOfRequest(request: string): Promise<x509.PublicKey> {
+async function keyOfRequest(request: string): Promise<webcrypto.CryptoKey> {
   try {
     const parsed = new x509.Pkcs10CertificateRequest(request);
     const { name, namedCurve } = parsed.publicKey.algorithm as { name?: string; namedCurve?: string }; // of an elliptic curve; looked at
-    if (name === ALGORITHM.name && namedCurve === ALGORITHM.namedCurve && (await parsed.verify())) return parsed.publicKey;
+    if (name === ALGORITHM.name && namedCurve === ALGORITHM.namedCurve && (await parsed.verify()))
+      return (await parsed.publicKey.export(ALGORITHM, ['verify'])) as webcrypto.CryptoKey; // x509's own type is the browser's
   } catch (cause) {
     throw new OperatorError('The signing request cannot be read.', { cause });
   }

@@ -4,6 +4,7 @@ import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { OperatorError } from '@evenfall/errors';
 import { internalHeaders, runService } from '@evenfall/service-main';
+import { ownIdentity } from './adapters/identity/identity-files.ts';
 import { joinPlatform } from './adapters/identity/join-platform.ts';
 import { readConfig } from './config.ts';
 import { runRenewIdentity } from './loops/renew-identity.ts';
@@ -34,7 +35,7 @@ await runService({
       const leaving = new AbortController();
       await part(
         'renewal of the certificate',
-        () => ({ ended: runRenewIdentity(config.identityDir, registry, log, leaving.signal) }),
+        () => ({ ended: runRenewIdentity(ownIdentity(config.identityDir), registry, log, leaving.signal) }),
         async ({ ended }) => {
           leaving.abort();
           await ended;

@@ -264,3 +264,12 @@ export type LogSpool = {
   /** The batch that has waited longest, and how to let go of it; `lostCount` of its lines could not be read back. */
   oldest(): Promise<{ readonly lines: StoredLogLine[]; readonly lostCount: number; remove(): Promise<void> } | undefined>;
 };
+
+/** Where the certificate is kept, and how a new one is asked for. */
+export type OwnIdentity = {
+  /** When the one that is kept was issued, and when it runs out. */
+  kept(): { readonly issuedMs: number; readonly expiresMs: number } | undefined;
+  /** A new key and a request to have it certified. */
+  newRequest(): Promise<{ readonly request: string; readonly key: string }>;
+  keep(renewed: { readonly certificate: string; readonly key: string; readonly ca: string }): void;
+};

@@ -45,7 +45,9 @@ describe('agents that join by a token', () => {
     await db.drop();
     rmSync(dir, { recursive: true });
   });
-  beforeEach(async () => void (await db.sql`DELETE FROM registry.agent_token`));
+  beforeEach(async () => {
+    await db.sql`DELETE FROM registry.agent_token`;
+  });
 
   const create = (more: Partial<CreateAgentTokenRequest> = {}): Promise<CreateAgentTokenResponse> =>
     registry.createAgentToken({ ...CreateAgentTokenRequest.create(), ...more });

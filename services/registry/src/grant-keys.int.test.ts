@@ -16,7 +16,9 @@ describe('keys of grants in the registry', () => {
   const clock = fakeClock();
   before(async () => void (db = await testDatabase()));
   after(() => db.drop());
-  beforeEach(async () => void (await db.sql`DROP SCHEMA IF EXISTS registry CASCADE`));
+  beforeEach(async () => {
+    await db.sql`DROP SCHEMA IF EXISTS registry CASCADE`;
+  });
 
   /** What a registry with these sealing keys answers, as text; `times` times. */
   const keysOf = async (sealingKeys: readonly string[] | undefined, times = 1): Promise<string[]> => {

@@ -117,6 +117,10 @@ export type Joining = {
   readonly authorities: () => Promise<string>;
 };
 
+/** What an agent without a certificate asks for. */
+export type JoinRequest = { readonly token: string; readonly signingRequest: string; readonly agentId: string };
+export type Joined = { readonly agentId: string; readonly certificate: string; readonly authorities: string };
+
 /** What flows about joining agents are given. */
 export type JoinRegistry = {
   readonly agentTokens: AgentTokenStore;

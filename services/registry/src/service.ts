@@ -17,11 +17,11 @@ import { packageInspector } from './adapters/inspect.ts';
 import { accessKeyService, functionService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 import { createSealing } from './domain/sealing.ts';
-import { joinAgent, type Joined, type JoinRequest } from './flows/agent-tokens.ts';
+import { joinAgent } from './flows/agent-tokens.ts';
 import { sealAnew } from './flows/access-keys.ts';
 import { sealGrantKeys } from './flows/grant-keys.ts';
 import { runSweep } from './loops/sweep.ts';
-import type { Joining } from './ports.ts';
+import type { Joined, Joining, JoinRequest } from './ports.ts';
 
 export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 

@@ -149,7 +149,8 @@ describe('TLS between services', () => {
     await client.getHealth({});
     let isEnded = false;
     void (async () => {
-      for await (const _ of client.watchOwnership({})) _;
+      const stream = client.watchOwnership({})[Symbol.asyncIterator]();
+      while (!(await stream.next()).done);
     })().catch(() => (isEnded = true));
     await eventually(() => watches === 1);
     await write('renewed', 'gateway');

@@ -3,7 +3,7 @@ import { superviseLoop } from '@evenfall/lifecycle';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import { delay } from '@evenfall/time';
-import { keepIdentity, keptIdentity } from '../adapters/identity/identity-files.ts';
+import type { OwnIdentity } from '../ports.ts';
 
 /** So much of a certificate's time may be over. */
 const SHARE = 2 / 3;
@@ -12,24 +12,23 @@ const LEAST_PAUSE_MS = 500;
 
 /** Has the certificate of an agent that has joined renewed, with a new key. The files are looked at by those who use them: nothing is started anew. */
 export function runRenewIdentity(
-  dir: string,
+  own: OwnIdentity,
   registry: Pick<ClientOf<typeof RegistryServiceService>, 'renewCertificate'>,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
   const onFailure = (error: unknown): void => log.warn('the certificate could not be renewed; tried again', { error: String(error) });
   return superviseLoop({ name: 'renew identity', signal, onFailure, minPauseMs: 1_000, maxPauseMs: MOST_PAUSE_MS }, async () => {
-    const kept = keptIdentity(dir);
-    if (!kept) throw new Error(`there is no certificate in ${dir}`);
+    const kept = own.kept();
+    if (!kept) throw new Error('there is no certificate that could be read');
     const leftMs = kept.issuedMs + (kept.expiresMs - kept.issuedMs) * SHARE - Date.now();
     if (leftMs > 0) {
       await delay(Math.min(Math.max(leftMs, LEAST_PAUSE_MS), MOST_PAUSE_MS), signal);
       return;
     }
-    const { makeSigningRequest } = await import('@evenfall/certificates');
-    const { request, key } = await makeSigningRequest();
+    const { request, key } = await own.newRequest();
     const { certificate, authorities } = await registry.renewCertificate({ signingRequest: request }, { timeoutMs: 10_000 });
-    keepIdentity(dir, { certificate, key, ca: authorities });
-    log.info('The certificate of this agent was renewed', { until: new Date(keptIdentity(dir)?.expiresMs ?? 0).toISOString() });
+    own.keep({ certificate, key, ca: authorities });
+    log.info('The certificate of this agent was renewed', { until: new Date(own.kept()?.expiresMs ?? 0).toISOString() });
   });
 }

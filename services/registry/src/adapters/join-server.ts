@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https';
 import { isRefusal, refuse } from '@evenfall/errors';
 import type { TlsFiles } from '@evenfall/rpc';
 import { createRepeats, type Log } from '@evenfall/telemetry';
-import type { Joined, JoinRequest } from '../flows/agent-tokens.ts';
+import type { Joined, JoinRequest } from '../ports.ts';
 
 export type JoinServerOptions = {
   readonly host: string;
@@ -93,7 +93,10 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 }
 
 async function answer({ join }: JoinServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'POST' || request.url !== '/v1/join') return reply(response, 404, { reason: 'UNKNOWN_PATH' });
+  if (request.method !== 'POST' || request.url !== '/v1/join') {
+    reply(response, 404, { reason: 'UNKNOWN_PATH' });
+    return;
+  }
   const { agentId, certificate, authorities } = await join(readRequest(await bodyOf(request)));
   reply(response, 200, { agent_id: agentId, certificate, authorities });
 }

@@ -21,7 +21,7 @@ import {
   tokenDigest,
 } from '../domain/agent-token.ts';
 import { invalid } from '../domain/fields.ts';
-import type { JoinRegistry, Joining } from '../ports.ts';
+import type { Joined, Joining, JoinRegistry, JoinRequest } from '../ports.ts';
 
 const MOST = 100;
 const TOKEN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -50,10 +50,6 @@ export async function revokeAgentToken({ agentTokens, clock }: JoinRegistry, id:
   if (!token) throw refuse('AGENT_TOKEN_NOT_FOUND', { token_id: id.slice(0, 80) });
   return token;
 }
-
-/** What an agent without a certificate asks for. */
-export type JoinRequest = { readonly token: string; readonly signingRequest: string; readonly agentId: string };
-export type Joined = { readonly agentId: string; readonly certificate: string; readonly authorities: string };
 
 /**
  * Lets an agent join by its token, once; the same request again is the same use, since its answer may have been lost. Refusals: JOINING_OFF,

@@ -14,7 +14,10 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   const { cluster } = ports;
   const known = cluster.attempts.get(assignment.eventId);
   if (known && known.assignment.attempt === assignment.attempt) {
-    if (isElsewhere(known, assignment)) return takeFromLog(ports, known, assignment, sink);
+    if (isElsewhere(known, assignment)) {
+      takeFromLog(ports, known, assignment, sink);
+      return undefined;
+    }
     // An adopted one was taken in without: only where it runs was known.
     if (isAdopted(known)) known.assignment = { ...assignment, runningOnAgentId: known.assignment.runningOnAgentId };
     known.sink = sink;
@@ -62,7 +65,7 @@ function isElsewhere(known: LiveAttempt, { runningOnAgentId }: Assignment): bool
 }
 
 /** Believes the log, and has the agent that had the attempt before stop it. */
-function takeFromLog(ports: SchedulerPorts, known: LiveAttempt, assignment: Assignment, sink: ReportSink): undefined {
+function takeFromLog(ports: SchedulerPorts, known: LiveAttempt, assignment: Assignment, sink: ReportSink): void {
   const { cluster } = ports;
   const wrong = cluster.agents.get(holderOf(known));
   if (known.instance?.attempt === known) known.instance.attempt = undefined;

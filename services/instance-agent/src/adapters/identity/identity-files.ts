@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { identitiesOf } from '@evenfall/peer-identity';
 import type { TlsFiles } from '@evenfall/rpc';
+import type { OwnIdentity } from '../../ports.ts';
 
 /** The certificate that an agent got by a token. */
 export type KeptIdentity = { readonly identity: string; readonly issuedMs: number; readonly expiresMs: number };
@@ -58,4 +59,13 @@ function replace(file: string, text: string): void {
   writeFileSync(draft, text, { mode: 0o600 });
   chmodSync(draft, 0o600); // one that was left over keeps its mode
   renameSync(draft, file);
+}
+
+/** What the renewal works with. */
+export function ownIdentity(dir: string): OwnIdentity {
+  return {
+    kept: () => keptIdentity(dir),
+    newRequest: async () => (await import('@evenfall/certificates')).makeSigningRequest(), // not loaded by agents that need it not
+    keep: (renewed) => keepIdentity(dir, renewed),
+  };
 }
