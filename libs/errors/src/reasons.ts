@@ -105,6 +105,10 @@ export const REASONS = {
     'FAILED_PRECONDITION',
     'A key that signs requests of SCF is kept sealed, and the registry has nothing to seal it with: set EVENFALL_SEALING_KEY.',
   ),
+  SECRETS_NOT_READABLE: row(
+    'FAILED_PRECONDITION',
+    'The registry cannot open {what}: it was sealed with a key that is not in EVENFALL_SEALING_KEY. Put the key back, or set the values anew.',
+  ),
   JOINING_OFF: row(
     'FAILED_PRECONDITION',
     'Agents do not join by tokens here: the registry has no authority that issues certificates; its operator sets EVENFALL_JOIN_AUTHORITY.',

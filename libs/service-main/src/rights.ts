@@ -23,6 +23,7 @@ const REGISTRY: Rights<RegistryServiceService> = {
   watchFunctions: ['gateway', 'scheduler'],
   getConcurrency: ['gateway', 'scheduler'],
   watchAccessKeys: GATEWAY,
+  openWebhookSecret: QUEUE,
   getGrantKeys: ['scheduler'],
   createAgentToken: GATEWAY,
   listAgentTokens: GATEWAY,

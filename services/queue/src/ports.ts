@@ -1,6 +1,6 @@
 import type { LaneName } from './domain/lanes.ts';
 import type { WebhookAnswer, WebhookRequest } from './domain/webhook.ts';
-import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { FunctionMessage, WebhookDestination } from '@evenfall/contracts/v1/function';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { EventLog } from '@evenfall/event-log';
@@ -69,6 +69,8 @@ export type TopicSender = {
 export type DestinationPorts = {
   /** The version a qualifier names, at most a second ago. Rejects with the registry's refusals. */
   resolveFunction(namespace: string, name: string, qualifier: string): Promise<FunctionMessage>;
+  /** The secret of a webhook, which may be sealed. Rejects with the registry's refusals. */
+  webhookSecret(target: WebhookDestination): Promise<string>;
   /** Undefined where there is no Kafka. */
   readonly topics: TopicSender | undefined;
   readonly webhooks: WebhookSender;

@@ -12,6 +12,7 @@ import { type Clock, newUuidV7, systemClock } from '@evenfall/time';
 import { createEventView } from './adapters/event-view.ts';
 import { createFunctionResolver } from './adapters/functions.ts';
 import { createTopicSender } from './adapters/topics.ts';
+import { createWebhookSecrets } from './adapters/webhook-secrets.ts';
 import { createWebhookSender } from './adapters/webhooks.ts';
 import type { Subject } from './domain/outbox.ts';
 import { acceptEvents } from './flows/accept-events.ts';
@@ -110,6 +111,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
     queue: ports,
     destinations: {
       resolveFunction: createFunctionResolver(deps.registry),
+      webhookSecret: createWebhookSecrets(deps.registry),
       topics: deps.topics && createTopicSender(deps.topics),
       webhooks: deps.webhooks ?? webhooks,
     },

@@ -6,6 +6,7 @@ import { agentIdOf } from '@evenfall/peer-identity';
 import { CALLER_HEADER, type Implementation } from '@evenfall/rpc';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { withoutSecrets } from './domain/destinations.ts';
+import { withSealedWebhooks } from './domain/function-secrets.ts';
 import { deleteProvisionedConcurrency, getProvisionedConcurrency, putProvisionedConcurrency } from './flows/provisioned-concurrency.ts';
 import { deleteReservedConcurrency, getReservedConcurrency, putReservedConcurrency } from './flows/reserved-concurrency.ts';
 import { getConcurrency } from './flows/get-concurrency.ts';
@@ -14,11 +15,12 @@ import { createAgentToken, listAgentTokens, renewCertificate, revokeAgentToken }
 import { listAudit, recordAudit } from './flows/audit.ts';
 import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
-import { findFunction } from './flows/find-function.ts';
+import { findFunction, findWhole } from './flows/find-function.ts';
 import { getCodePackage } from './flows/get-code-package.ts';
 import { getGrantKeys } from './flows/grant-keys.ts';
 import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
 import { publishFunctionVersion } from './flows/publish-function-version.ts';
+import { openWebhookSecret } from './flows/seal-functions.ts';
 import { updateFunction } from './flows/update-function.ts';
 import { streamUpdateFunctionCode } from './flows/stream-update-function-code.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
@@ -57,10 +59,11 @@ export function functionService(registry: Registry): Implementation<typeof Funct
   };
 }
 
-/** What the other services ask: with the secrets, which go along with the events. */
+/** What the other services ask: with the secrets, those of webhooks sealed, since they go along with the events. */
 export function registryService(registry: Registry & KeyRegistry & JoinRegistry): Implementation<typeof RegistryServiceService> {
   return {
-    resolveFunction: async (request) => ({ function: await findFunction(registry, request) }),
+    resolveFunction: async (request) => ({ function: withSealedWebhooks(await findWhole(registry, request), registry.sealing) }),
+    openWebhookSecret: async (request) => openWebhookSecret(registry.sealing, request),
     getCodePackage: (request) => getCodePackage(registry, request),
     getConcurrency: () => getConcurrency(registry),
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),

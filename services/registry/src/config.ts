@@ -21,7 +21,7 @@ export const registrySettings = {
   }),
   sealingKeys: list({
     name: 'EVENFALL_SEALING_KEY',
-    doc: 'Keys that seal the secrets of access keys that sign requests of SCF, comma separated: the first seals, all open. Unset, the all-in-one program makes one at its first start, in the file `sealing-key` of its data folder; a registry as a process of its own then makes no such access keys.',
+    doc: 'Keys that seal environments, secrets of webhooks and of access keys that sign requests of SCF, comma separated: the first seals, all open. Unset, the all-in-one program makes one at its first start, in the file `sealing-key` of its data folder; a registry as a process of its own then keeps environments and secrets of webhooks as they are, and makes no such access keys.',
     fallback: undefined,
     secret: true,
     pattern: /^[0-9a-f]{64}$/,

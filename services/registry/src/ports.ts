@@ -9,6 +9,7 @@ import type { Clock } from '@evenfall/time';
 import type { PackageFiles, PackageLimits } from './domain/code-package.ts';
 import type { Concurrency, Named, Provision, Reservation } from './domain/concurrency.ts';
 import type { DestinationRules } from './domain/destinations.ts';
+import type { KeptFunction, OpenedFunction } from './domain/function-secrets.ts';
 import type { GrantKeyRow } from './domain/grant-key.ts';
 import type { Sealing } from './domain/sealing.ts';
 
@@ -21,12 +22,12 @@ export type InspectedPackage = CodePackage & PackageFiles;
 export type FunctionStore = {
   /** Functions of all namespaces, without their versions. */
   count(): Promise<number>;
-  /** One version; `latest` tells a missing version from a missing function. */
+  /** One version, locked if its secrets cannot be opened; `latest` tells a missing version from a missing function. */
   find(
     namespace: string,
     name: string,
     version: number,
-  ): Promise<{ readonly found: FunctionMessage | undefined; readonly exists: boolean }>;
+  ): Promise<{ readonly found: FunctionMessage | undefined; readonly isLocked: boolean; readonly exists: boolean }>;
   list(namespace: string, filter: string, after: string, limit: number): Promise<FunctionMessage[]>;
   /** Published versions with a number below `before`, newest first. */
   listVersions(namespace: string, name: string, before: number, limit: number): Promise<FunctionMessage[]>;
@@ -42,10 +43,27 @@ export type FunctionStore = {
   readCode(sha256: string, offset: number, bytes: number): Promise<Buffer | undefined>;
 };
 
+/** A row as it is kept. */
+export type SecretRow = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly version: number;
+  readonly revision: number;
+  readonly kept: KeptFunction;
+};
+
+/** What is kept of functions, as it is kept. */
+export type FunctionSecretStore = {
+  /** In order, behind a row. */
+  list(after: Pick<SecretRow, 'namespace' | 'name' | 'version'> | undefined, limit: number): Promise<SecretRow[]>;
+  /** Replaces what is kept, if it is as it was; whether it was. What the function is does not change. */
+  replace(row: SecretRow, by: KeptFunction): Promise<boolean>;
+};
+
 /** What is reserved and provisioned, with the number of the change that made it so. */
 export type ConcurrencyState = Omit<Concurrency, 'provisions'> & {
   readonly change: bigint;
-  readonly provisions: readonly (Provision & { readonly fn: FunctionMessage })[];
+  readonly provisions: readonly (Provision & OpenedFunction)[];
 };
 
 /** Where it is kept. A write happens if nothing has changed since the state it was decided on, and if its version is there; else it answers false. */
@@ -180,6 +198,8 @@ export type Registry = {
   /** What packages that come in pieces may hold together until they are whole. */
   readonly packageBytes: ByteBudget;
   readonly destinations: DestinationRules;
+  /** Undefined where no sealing key is set. */
+  readonly sealing: Sealing | undefined;
   /** Reads a package through; the buffer it is given may be gone afterwards, its bytes are in the answer. */
   readonly inspect: (zip: Buffer, limits: PackageLimits) => Promise<InspectedPackage>;
 };

@@ -10,6 +10,7 @@ import { createAccessKeyStore } from './adapters/postgres/access-key-store.ts';
 import { createAuditStore } from './adapters/postgres/audit-store.ts';
 import { startChangeFeed, startKeyFeed } from './adapters/postgres/change-feed.ts';
 import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
+import { createFunctionSecretStore } from './adapters/postgres/function-secret-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
 import { createAgentTokenStore } from './adapters/postgres/agent-token-store.ts';
 import { createGrantKeyStore } from './adapters/postgres/grant-key-store.ts';
@@ -20,6 +21,7 @@ import { createSealing } from './domain/sealing.ts';
 import { joinAgent } from './flows/agent-tokens.ts';
 import { sealAnew } from './flows/access-keys.ts';
 import { sealGrantKeys } from './flows/grant-keys.ts';
+import { type SealedCounts, sealFunctions } from './flows/seal-functions.ts';
 import { runSweep } from './loops/sweep.ts';
 import type { Joined, Joining, JoinRequest } from './ports.ts';
 
@@ -71,14 +73,15 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   await migrate(deps.sql, { schema: 'registry', dir: new URL('../migrations/', import.meta.url) });
   const feed = await startChangeFeed(deps.sql, deps.log);
   const keyFeed = await startKeyFeed(deps.sql, deps.log);
-  const store = createFunctionStore(deps.sql);
+  const sealing = createSealing(settings.sealingKeys ?? []);
+  const store = createFunctionStore(deps.sql, sealing);
   observable('registry', {
     functions: { doc: 'Functions of all namespaces, without their versions.', kind: 'gauge', read: () => store.count() },
   });
   const packages = packageInspector();
   const registry = {
     store,
-    concurrency: createConcurrencyStore(deps.sql),
+    concurrency: createConcurrencyStore(deps.sql, sealing),
     concurrencyMb: settings.concurrencyMb ?? DEFAULT_CONCURRENCY_MB,
     feed,
     keys: createAccessKeyStore(deps.sql),
@@ -87,7 +90,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     joining: deps.joining,
     audit: createAuditStore(deps.sql),
     keyFeed,
-    sealing: createSealing(settings.sealingKeys ?? []),
+    sealing,
     log: deps.log,
     clock: deps.clock,
     limits: settings.packageLimits ?? PACKAGE_LIMITS,
@@ -101,6 +104,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   const sealedAnew = await sealAnew(registry);
   if (sealedAnew > 0) deps.log.info('secrets of access keys were sealed anew with the first sealing key', { keys: sealedAnew });
   await sealGrantKeys(registry);
+  saySealed(deps.log, await sealFunctions(createFunctionSecretStore(deps.sql), sealing), sealing !== undefined);
   const stopping = new AbortController();
   const sweeping = runSweep(registry, settings.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS, stopping.signal);
   return {
@@ -113,4 +117,15 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
       await Promise.all([feed.stop(), keyFeed.stop(), sweeping, packages.close()]);
     },
   };
+}
+
+/** Says how secrets of functions are kept, where that is not as it should be. */
+function saySealed(log: Log, { sealed, locked, clear }: SealedCounts, isOn: boolean): void {
+  if (sealed > 0) log.info('environments and webhook secrets were sealed with the first sealing key', { versions: sealed });
+  if (locked > 0)
+    log.error('environments were sealed with a key that is not in EVENFALL_SEALING_KEY: these versions do not run', undefined, {
+      versions: locked,
+    });
+  if (!isOn)
+    log.warn('EVENFALL_SEALING_KEY is not set: environments and webhook secrets are kept in the database as they are', { versions: clear });
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import type { AttemptKey, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { EventInvokeConfig } from '@evenfall/contracts/v1/function';
 import fc from 'fast-check';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import { type createGrants, GRANT_BYTES, grantedAttempt } from './domain/grants.ts';
@@ -118,6 +120,22 @@ describe('an agent that speaks of attempts that it was not given', () => {
     const late = rig.attach({ agentId: 'a', held: [key] }, { reports: [ended(key, 'a')] });
     assert.deepEqual([late.all('acks').length, late.all('stops').length], [1, 1]);
     assert.equal(rig.ports.cluster.attempts.size, 0);
+  });
+});
+
+describe('an agent that is asked for an instance', () => {
+  it('gets the environment of its function, and nothing of its destinations', async () => {
+    const rig = startRig();
+    const webhook = { $case: 'webhook' as const, value: { url: 'https://a.example/', secret: 'a secret', secretSet: false } };
+    const eventInvoke = EventInvokeConfig.fromPartial({ onFailure: { target: webhook } });
+    rig.registry.set('f', fnOf({ environment: { TOKEN: 'x' }, eventInvoke }));
+    const agent = rig.attach();
+    const other = rig.attach({ agentId: 'other', sessionId: 's2', capacityMb: 0 });
+    await rig.dispatch({ assignments: [assignmentOf('e')] });
+    const [asked] = agent.all('startInstances');
+    assert.deepEqual([asked?.function?.environment, asked?.function?.eventInvoke], [{ TOKEN: 'x' }, undefined]);
+    for (const batch of [...other.got, ...agent.got]) assert.ok(!inspect(batch, { depth: 12 }).includes('a secret'));
+    for (const batch of other.got) assert.ok(!inspect(batch, { depth: 12 }).includes('TOKEN'));
   });
 });
 

@@ -205,6 +205,7 @@ export function fakeWorld(): World {
           world.keyWatches.push(watch);
           return watch;
         },
+        openWebhookSecret: () => Promise.reject(new Error('not asked by a gateway')),
         getGrantKeys: async () => ({ keys: [] }),
         createAgentToken: async () => ({ agentToken: AGENT_TOKEN, secret: 'evj_secret', authoritySha256: 'ab' }),
         listAgentTokens: async () => ({ agentTokens: [AGENT_TOKEN], nextPageToken: '' }),

@@ -25,7 +25,7 @@ const SHOWN_CHARACTERS = 200;
 
 /** The request that tells of an event, signed over its time and body, so that it can be neither made up nor replayed. */
 export function webhookRequest(
-  { url, secret }: WebhookDestination,
+  { url, secret }: Pick<WebhookDestination, 'url' | 'secret'>,
   body: Buffer,
   about: { readonly eventId: string; readonly attempt: number; readonly traceparent: string },
   nowMs: number,

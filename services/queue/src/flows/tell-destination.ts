@@ -80,6 +80,7 @@ async function tellTopic({ destinations }: Ports, { id, stored }: Owed, { name }
 
 async function tellWebhook({ queue, destinations }: Ports, owed: Owed, target: WebhookDestination, signal: AbortSignal): Promise<Outcome> {
   const about = { eventId: owed.id, attempt: owed.attempts, traceparent: owed.stored.traceparent };
-  const request = webhookRequest(target, deliveryDocument(owed.stored), about, queue.clock.now());
+  const secret = await destinations.webhookSecret(target);
+  const request = webhookRequest({ url: target.url, secret }, deliveryDocument(owed.stored), about, queue.clock.now());
   return webhookOutcome(await destinations.webhooks.send(request, signal), queue.clock.now());
 }

@@ -79,7 +79,8 @@ function keepSecret(current: Destination | undefined, wanted: Destination | unde
 /** A destination as it is kept: what only answers say is not part of it. */
 export function storedDestination(given: Destination | undefined): Destination | undefined {
   if (given?.target?.$case !== 'webhook') return given;
-  return { target: { $case: 'webhook', value: { ...given.target.value, secretSet: false } } };
+  const { url, secret } = given.target.value;
+  return { target: { $case: 'webhook', value: { url, secret, secretSet: false } } };
 }
 
 /** A function as anybody may see it: whether there are secrets, not which. */

@@ -1,5 +1,6 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { refuse } from '@evenfall/errors';
+import { type Refusal, refuse } from '@evenfall/errors';
+import type { OpenedFunction } from '../domain/function-secrets.ts';
 import { checkNames, LATEST_NUMBER, versionNumberOf } from '../domain/names.ts';
 import type { Registry } from '../ports.ts';
 
@@ -7,11 +8,26 @@ import type { Registry } from '../ports.ts';
 export type FunctionName = { readonly namespace: string; readonly name: string; readonly qualifier: string };
 
 /** The version a qualifier names now. Refusals: INVALID_NAME, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND. */
-export async function findFunction(registry: Registry, { namespace, name, qualifier }: FunctionName): Promise<FunctionMessage> {
+export async function findFunction(registry: Registry, named: FunctionName): Promise<FunctionMessage> {
+  return (await findOpened(registry, named)).fn;
+}
+
+/** The same, to run it or to change it: with all its secrets. Refusals: also SECRETS_NOT_READABLE. */
+export async function findWhole(registry: Registry, named: FunctionName): Promise<FunctionMessage> {
+  const { fn, isLocked } = await findOpened(registry, named);
+  if (isLocked) throw notReadable(fn);
+  return fn;
+}
+
+export function notReadable({ namespace, name }: FunctionMessage): Refusal {
+  return refuse('SECRETS_NOT_READABLE', { what: `the environment of the function ${namespace}/${name}` });
+}
+
+export async function findOpened(registry: Registry, { namespace, name, qualifier }: FunctionName): Promise<OpenedFunction> {
   checkNames(namespace, name);
   const version = versionNumberOf(qualifier);
-  const { found, exists } = await registry.store.find(namespace, name, version ?? LATEST_NUMBER);
+  const { found, isLocked, exists } = await registry.store.find(namespace, name, version ?? LATEST_NUMBER);
   if (!exists) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
   if (!found || version === undefined) throw refuse('QUALIFIER_NOT_FOUND', { function: name, qualifier: qualifier.slice(0, 80) });
-  return found;
+  return { fn: found, isLocked };
 }

@@ -1,4 +1,5 @@
 import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/registry_service';
+import { withSealedWebhooks } from '../domain/function-secrets.ts';
 import type { Registry } from '../ports.ts';
 
 /** Tells all that is reserved and provisioned, as of one moment. */
@@ -7,6 +8,9 @@ export async function getConcurrency(registry: Registry): Promise<GetConcurrency
   return {
     totalMb: registry.concurrencyMb,
     reservations: reservations.map((one) => ({ ...one })),
-    provisions: provisions.map(({ fn, instances }) => ({ function: fn, instances })),
+    // One whose secrets cannot be opened cannot be started.
+    provisions: provisions
+      .filter(({ isLocked }) => !isLocked)
+      .map(({ fn, instances }) => ({ function: withSealedWebhooks(fn, registry.sealing), instances })),
   };
 }

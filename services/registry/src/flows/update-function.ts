@@ -1,6 +1,7 @@
 import { type EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { UpdateFunctionRequest, UpdateFunctionResponse } from '@evenfall/contracts/v1/function_service';
 import { checkDestinations } from '../domain/destinations.ts';
+import { replacesSecrets } from '../domain/function-secrets.ts';
 import { completeSettings, mergeSettings } from '../domain/function-settings.ts';
 import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
@@ -11,14 +12,15 @@ import { changeFunction } from './change-function.ts';
  */
 export async function updateFunction(registry: Registry, request: UpdateFunctionRequest): Promise<UpdateFunctionResponse> {
   const wanted = request.function ?? FunctionMessage.create();
-  const updated = await changeFunction(registry, wanted, async (current) => {
-    const mask = request.updateMask ?? [];
+  const mask = request.updateMask ?? [];
+  const change = async (current: FunctionMessage): Promise<FunctionMessage | undefined> => {
     const next = { ...current, ...completeSettings(mergeSettings(current, wanted, mask)) };
     // Those that stay are not judged again: what they need may have been there when they were set.
     checkDestinations(changedDestinations(next.eventInvoke, mask), current.namespace, registry.destinations);
     if (isSame(current, next)) return current;
     return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined);
-  });
+  };
+  const updated = await changeFunction(registry, wanted, change, (current) => replacesSecrets(current, mask));
   return { function: updated };
 }
 

@@ -19,5 +19,10 @@ export function give(ports: SchedulerPorts, agent: Agent, attempt: LiveAttempt, 
 /** Asks the agent of a new instance to start it. */
 export function giveInstance(ports: SchedulerPorts, { id, agent }: Instance, spec: Fn, ahead: boolean): void {
   const grant = ports.grants.sign(grantedInstance(id, spec), agent.id, ports.clock.now());
-  outgoingOf(agent).startInstances.push({ instanceId: id, function: spec, ahead, grant: grant.bytes });
+  outgoingOf(agent).startInstances.push({
+    instanceId: id,
+    function: { ...spec, eventInvoke: undefined }, // of the queue alone: there may be secrets of webhooks in it
+    ahead,
+    grant: grant.bytes,
+  });
 }

@@ -61,7 +61,8 @@ async function resolve(ports: SchedulerPorts, pool: Pool): Promise<void> {
         return;
       }
       if (!isRefusal(error)) ports.log.error('could not resolve a function', error, { function: pool.key });
-      failWaiting(ports, pool, 500, 'The registry cannot be reached');
+      const isLocked = isRefusal(error) && error.reason === 'SECRETS_NOT_READABLE';
+      failWaiting(ports, pool, 500, isLocked ? error.message : 'The registry cannot be reached');
       return;
     }
   } while (pool.stale);

@@ -1,8 +1,9 @@
 import type { Sql } from '@evenfall/postgres';
 import type { Reservation } from '../../domain/concurrency.ts';
 import { LATEST_NUMBER } from '../../domain/names.ts';
+import type { Sealing } from '../../domain/sealing.ts';
 import type { ConcurrencyStore } from '../../ports.ts';
-import { CHANGE_CHANNEL, guarded, messageOf } from './function-store.ts';
+import { CHANGE_CHANNEL, functionOf, guarded } from './function-store.ts';
 
 type StateRow = {
   readonly change: string;
@@ -12,11 +13,12 @@ type StateRow = {
     readonly revision: number;
     readonly instances: number;
     readonly spec: string;
+    readonly sealed: string | null;
   }[];
 };
 
 /** Keeps what is reserved and provisioned in Postgres, beside the functions. Each call is one statement. */
-export function createConcurrencyStore(sql: Sql): ConcurrencyStore {
+export function createConcurrencyStore(sql: Sql, sealing: Sealing | undefined): ConcurrencyStore {
   return {
     read: () =>
       guarded(async () => {
@@ -25,16 +27,22 @@ export function createConcurrencyStore(sql: Sql): ConcurrencyStore {
             (SELECT coalesce(json_agg(json_build_object('namespace', namespace, 'name', name, 'memoryMb', memory_mb)), '[]')
               FROM registry.reserved_concurrency) AS reservations,
             (SELECT coalesce(json_agg(json_build_object('version', v.version, 'revision', v.revision,
-                'instances', p.instances, 'spec', encode(v.spec, 'base64')) ORDER BY v.namespace, v.name, v.version), '[]')
+                'instances', p.instances, 'spec', encode(v.spec, 'base64'), 'sealed', encode(v.sealed, 'base64')) ORDER BY v.namespace, v.name, v.version), '[]')
               FROM registry.provisioned_concurrency p JOIN registry.function_version v USING (namespace, name, version)) AS provisions
           FROM registry.concurrency_change`;
         const { change = '0', reservations = [], provisions = [] } = row ?? {};
         return {
           change: BigInt(change),
           reservations,
-          provisions: provisions.map(({ version, revision, instances, spec }) => {
-            const fn = messageOf({ spec: Buffer.from(spec, 'base64'), version, revision });
-            return { namespace: fn.namespace, name: fn.name, version, instances, memoryMb: fn.memoryMb, fn };
+          provisions: provisions.map(({ version, revision, instances, spec, sealed }) => {
+            const row = {
+              spec: Buffer.from(spec, 'base64'),
+              sealed: sealed === null ? null : Buffer.from(sealed, 'base64'),
+              version,
+              revision,
+            };
+            const { fn, isLocked } = functionOf(row, sealing);
+            return { namespace: fn.namespace, name: fn.name, version, instances, memoryMb: fn.memoryMb, fn, isLocked };
           }),
         };
       }),

@@ -2,17 +2,20 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
 import { instanceBounds } from '@evenfall/event-model';
 import { postgresRefusal, type Sql } from '@evenfall/postgres';
+import { type OpenedFunction, openSecrets, sealSecrets } from '../../domain/function-secrets.ts';
 import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
 import type { CodePackage, FunctionStore } from '../../ports.ts';
+import type { Sealing } from '../../domain/sealing.ts';
 import { withStaged } from './staged-code.ts';
 
 /** The channel changes are told on: "namespace/name". */
 export const CHANGE_CHANNEL = 'evenfall_registry_change';
 
-export type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number };
+export type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number; readonly sealed: Buffer | null };
 
 /** Keeps functions in Postgres. */
-export function createFunctionStore(sql: Sql): FunctionStore {
+export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): FunctionStore {
+  const messageOf = (row: Row): FunctionMessage => functionOf(row, sealing).fn;
   const none = { sha256: null, data: Buffer.alloc(0) };
   return {
     count: () =>
@@ -26,16 +29,17 @@ export function createFunctionStore(sql: Sql): FunctionStore {
     find: (namespace, name, version) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec, version, revision FROM registry.function_version
+          SELECT spec, version, revision, sealed FROM registry.function_version
           WHERE namespace = ${namespace} AND name = ${name} AND version IN (${LATEST_NUMBER}, ${version})`;
         const row = rows.find((one) => one.version === version);
-        return { found: row && messageOf(row), exists: rows.length > 0 };
+        const opened = row && functionOf(row, sealing);
+        return { found: opened?.fn, isLocked: opened?.isLocked ?? false, exists: rows.length > 0 };
       }),
 
     list: (namespace, filter, after, limit) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec, version, revision FROM registry.function_version
+          SELECT spec, version, revision, sealed FROM registry.function_version
           WHERE namespace = ${namespace} AND version = ${LATEST_NUMBER} AND name COLLATE "C" > ${after}
             AND position(lower(${filter}) in lower(name)) > 0
           ORDER BY name COLLATE "C" LIMIT ${limit}`;
@@ -45,7 +49,7 @@ export function createFunctionStore(sql: Sql): FunctionStore {
     listVersions: (namespace, name, before, limit) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec, version, revision FROM registry.function_version
+          SELECT spec, version, revision, sealed FROM registry.function_version
           WHERE namespace = ${namespace} AND name = ${name} AND version > ${LATEST_NUMBER} AND version < ${before}
           ORDER BY version DESC LIMIT ${limit}`;
         return rows.map(messageOf);
@@ -54,39 +58,41 @@ export function createFunctionStore(sql: Sql): FunctionStore {
     insert: (fn, code) =>
       guarded(async () => {
         const { sha256, data } = code ?? none;
+        const { spec, sealed } = bytesOf(fn, sealing);
         const rows = await withStaged(
           sql,
           data,
           (on, bytes) => on<Row[]>`
           WITH made AS (
-            INSERT INTO registry.function_version (namespace, name, version, revision, spec, code_sha256)
-            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${bytesOf(fn)}, ${sha256})
-            ON CONFLICT DO NOTHING RETURNING spec, version, revision
+            INSERT INTO registry.function_version (namespace, name, version, revision, spec, sealed, code_sha256)
+            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${spec}, ${sealed}::bytea, ${sha256})
+            ON CONFLICT DO NOTHING RETURNING spec, version, revision, sealed
           ), package AS (
             INSERT INTO registry.code_package (sha256, size, data)
             SELECT ${sha256}::text, ${data.length}, ${bytes} FROM made WHERE ${sha256}::text IS NOT NULL
             ON CONFLICT DO NOTHING
           )
-          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+          SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
         );
         return rows[0] && messageOf(rows[0]);
       }),
 
-    replace: (fn, code) => guarded(() => replace(sql, fn, code)),
+    replace: (fn, code) => guarded(() => replace(sql, fn, code, sealing)),
 
     publish: (fn) =>
       guarded(async () => {
+        const { spec, sealed } = bytesOf(fn, sealing);
         const rows = await sql<Row[]>`
           WITH latest AS (
             SELECT code_sha256, (SELECT max(version) + 1 FROM registry.function_version WHERE namespace = ${fn.namespace} AND name = ${fn.name}) AS next
             FROM registry.function_version
             WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
           ), made AS (
-            INSERT INTO registry.function_version (namespace, name, version, revision, spec, code_sha256)
-            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${bytesOf(fn)}, code_sha256 FROM latest
-            ON CONFLICT DO NOTHING RETURNING spec, version, revision
+            INSERT INTO registry.function_version (namespace, name, version, revision, spec, sealed, code_sha256)
+            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${spec}, ${sealed}::bytea, code_sha256 FROM latest
+            ON CONFLICT DO NOTHING RETURNING spec, version, revision, sealed
           )
-          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+          SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
         return rows[0] && messageOf(rows[0]);
       }),
 
@@ -113,7 +119,13 @@ export function createFunctionStore(sql: Sql): FunctionStore {
 }
 
 /** Compare and set: the row changes only while it is of the revision it was read at. A package nobody names any more goes with it. */
-async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefined): Promise<FunctionMessage | undefined> {
+async function replace(
+  sql: Sql,
+  fn: FunctionMessage,
+  code: CodePackage | undefined,
+  sealing: Sealing | undefined,
+): Promise<FunctionMessage | undefined> {
+  const { spec, sealed } = bytesOf(fn, sealing);
   const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
   const data = code?.data ?? Buffer.alloc(0);
   const rows = await withStaged(
@@ -124,9 +136,9 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
       SELECT code_sha256 FROM registry.function_version
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
     ), made AS (
-      UPDATE registry.function_version SET spec = ${bytesOf(fn)}, code_sha256 = ${sha256}, revision = nextval('registry.revision')
+      UPDATE registry.function_version SET spec = ${spec}, sealed = ${sealed}::bytea, code_sha256 = ${sha256}, revision = nextval('registry.revision')
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
-      RETURNING spec, version, revision
+      RETURNING spec, version, revision, sealed
     ), package AS (
       INSERT INTO registry.code_package (sha256, size, data)
       SELECT ${sha256}::text, ${data.length}, ${bytes} FROM made WHERE ${code !== undefined}
@@ -137,18 +149,20 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
         SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256
           AND (v.namespace, v.name, v.version) <> (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}))
     )
-    SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+    SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
   );
-  return rows[0] && messageOf(rows[0]);
+  return rows[0] && functionOf(rows[0], sealing).fn;
 }
 
-export function messageOf(row: Row): FunctionMessage {
-  const fn = FunctionMessage.decode(row.spec);
-  return { ...fn, ...instanceBounds(fn), version: versionName(row.version), revision: row.revision };
+/** A function as it is kept in a row, with its secrets. */
+export function functionOf(row: Row, sealing: Sealing | undefined): OpenedFunction {
+  const { fn, isLocked } = openSecrets({ spec: FunctionMessage.decode(row.spec), sealed: row.sealed ?? undefined }, sealing);
+  return { fn: { ...fn, ...instanceBounds(fn), version: versionName(row.version), revision: row.revision }, isLocked };
 }
 
-function bytesOf(fn: FunctionMessage): Buffer {
-  return Buffer.from(FunctionMessage.encode({ ...fn, version: '', revision: 0 }).finish());
+function bytesOf(fn: FunctionMessage, sealing: Sealing | undefined): { readonly spec: Buffer; readonly sealed: Buffer | null } {
+  const { spec, sealed } = sealSecrets({ ...fn, version: '', revision: 0 }, sealing);
+  return { spec: Buffer.from(FunctionMessage.encode(spec).finish()), sealed: sealed ?? null };
 }
 
 function nameOf(fn: FunctionMessage): string {

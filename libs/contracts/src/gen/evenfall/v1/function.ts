@@ -171,6 +171,8 @@ export interface WebhookDestination {
   secret: string;
   /** Whether there is a secret; set in answers, not read. */
   secretSet: boolean;
+  /** Between services, instead of the secret: it is sealed. Never in answers, and not read. */
+  sealedSecret?: Buffer | undefined;
 }
 
 /** One life-cycle hook of an instance. */
@@ -1078,7 +1080,7 @@ export const TopicDestination: MessageFns<TopicDestination> = {
 };
 
 function createBaseWebhookDestination(): WebhookDestination {
-  return { url: "", secret: "", secretSet: false };
+  return { url: "", secret: "", secretSet: false, sealedSecret: undefined };
 }
 
 export const WebhookDestination: MessageFns<WebhookDestination> = {
@@ -1091,6 +1093,9 @@ export const WebhookDestination: MessageFns<WebhookDestination> = {
     }
     if (message.secretSet !== false) {
       writer.uint32(24).bool(message.secretSet);
+    }
+    if (message.sealedSecret !== undefined) {
+      writer.uint32(34).bytes(message.sealedSecret);
     }
     return writer;
   },
@@ -1132,6 +1137,14 @@ export const WebhookDestination: MessageFns<WebhookDestination> = {
             message.secretSet = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sealedSecret = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1152,6 +1165,7 @@ export const WebhookDestination: MessageFns<WebhookDestination> = {
     message.url = object.url ?? "";
     message.secret = object.secret ?? "";
     message.secretSet = object.secretSet ?? false;
+    message.sealedSecret = object.sealedSecret ?? undefined;
     return message;
   },
 };

@@ -36,6 +36,20 @@ export const protobufPackage = "evenfall.registry.v1";
 
 export const protobufFileName = "evenfall/registry/v1/registry_service.proto";
 
+/** Asks for the secret of a webhook. */
+export interface OpenWebhookSecretRequest {
+  /** As it stands in the policy of an event. */
+  sealedSecret: Buffer;
+  /** The address it is for. */
+  url: string;
+}
+
+/** Answers with the secret. */
+export interface OpenWebhookSecretResponse {
+  /** The secret. */
+  secret: string;
+}
+
 /** Asks for a certificate. */
 export interface RenewCertificateRequest {
   /** A certificate signing request (PEM) with a new key; of what it says only the key counts. At most 8 KB. */
@@ -189,6 +203,128 @@ export interface Provision {
   /** Instances to keep ready. */
   instances: number;
 }
+
+function createBaseOpenWebhookSecretRequest(): OpenWebhookSecretRequest {
+  return { sealedSecret: Buffer.alloc(0), url: "" };
+}
+
+export const OpenWebhookSecretRequest: MessageFns<OpenWebhookSecretRequest> = {
+  encode(message: OpenWebhookSecretRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sealedSecret.length !== 0) {
+      writer.uint32(10).bytes(message.sealedSecret);
+    }
+    if (message.url !== "") {
+      writer.uint32(18).string(message.url);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenWebhookSecretRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenWebhookSecretRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sealedSecret = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpenWebhookSecretRequest>): OpenWebhookSecretRequest {
+    return OpenWebhookSecretRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenWebhookSecretRequest>): OpenWebhookSecretRequest {
+    const message = createBaseOpenWebhookSecretRequest();
+    message.sealedSecret = object.sealedSecret ?? Buffer.alloc(0);
+    message.url = object.url ?? "";
+    return message;
+  },
+};
+
+function createBaseOpenWebhookSecretResponse(): OpenWebhookSecretResponse {
+  return { secret: "" };
+}
+
+export const OpenWebhookSecretResponse: MessageFns<OpenWebhookSecretResponse> = {
+  encode(message: OpenWebhookSecretResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.secret !== "") {
+      writer.uint32(10).string(message.secret);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenWebhookSecretResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenWebhookSecretResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpenWebhookSecretResponse>): OpenWebhookSecretResponse {
+    return OpenWebhookSecretResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenWebhookSecretResponse>): OpenWebhookSecretResponse {
+    const message = createBaseOpenWebhookSecretResponse();
+    message.secret = object.secret ?? "";
+    return message;
+  },
+};
 
 function createBaseRenewCertificateRequest(): RenewCertificateRequest {
   return { signingRequest: "" };
@@ -1494,7 +1630,10 @@ export const Provision: MessageFns<Provision> = {
 /** Resolves qualifiers and hands out code. */
 export type RegistryServiceService = typeof RegistryServiceService;
 export const RegistryServiceService = {
-  /** Resolves a qualifier to the version it names now. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /**
+   * Resolves a qualifier to the version it names now. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND),
+   * FAILED_PRECONDITION (SECRETS_NOT_READABLE).
+   */
   resolveFunction: {
     path: "/evenfall.registry.v1.RegistryService/ResolveFunction" as const,
     requestStream: false as const,
@@ -1553,6 +1692,18 @@ export const RegistryServiceService = {
     responseSerialize: (value: WatchAccessKeysResponse): Buffer =>
       Buffer.from(WatchAccessKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchAccessKeysResponse => WatchAccessKeysResponse.decode(value),
+  },
+  /** Opens the sealed secret of a webhook, for the queue. Errors: FAILED_PRECONDITION (SECRETS_NOT_READABLE). */
+  openWebhookSecret: {
+    path: "/evenfall.registry.v1.RegistryService/OpenWebhookSecret" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: OpenWebhookSecretRequest): Buffer =>
+      Buffer.from(OpenWebhookSecretRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): OpenWebhookSecretRequest => OpenWebhookSecretRequest.decode(value),
+    responseSerialize: (value: OpenWebhookSecretResponse): Buffer =>
+      Buffer.from(OpenWebhookSecretResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): OpenWebhookSecretResponse => OpenWebhookSecretResponse.decode(value),
   },
   /**
    * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
@@ -1642,7 +1793,10 @@ export const RegistryServiceService = {
 } as const;
 
 export interface RegistryServiceServer extends UntypedServiceImplementation {
-  /** Resolves a qualifier to the version it names now. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /**
+   * Resolves a qualifier to the version it names now. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND),
+   * FAILED_PRECONDITION (SECRETS_NOT_READABLE).
+   */
   resolveFunction: handleUnaryCall<ResolveFunctionRequest, ResolveFunctionResponse>;
   /** Sends a code package in order, in pieces of at most 1 MB. Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND). */
   getCodePackage: handleServerStreamingCall<GetCodePackageRequest, GetCodePackageResponse>;
@@ -1652,6 +1806,8 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   getConcurrency: handleUnaryCall<GetConcurrencyRequest, GetConcurrencyResponse>;
   /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchAccessKeys: handleServerStreamingCall<WatchAccessKeysRequest, WatchAccessKeysResponse>;
+  /** Opens the sealed secret of a webhook, for the queue. Errors: FAILED_PRECONDITION (SECRETS_NOT_READABLE). */
+  openWebhookSecret: handleUnaryCall<OpenWebhookSecretRequest, OpenWebhookSecretResponse>;
   /**
    * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
@@ -1675,7 +1831,10 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
 }
 
 export interface RegistryServiceClient extends Client {
-  /** Resolves a qualifier to the version it names now. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /**
+   * Resolves a qualifier to the version it names now. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND),
+   * FAILED_PRECONDITION (SECRETS_NOT_READABLE).
+   */
   resolveFunction(
     request: ResolveFunctionRequest,
     callback: (error: ServiceError | null, response: ResolveFunctionResponse) => void,
@@ -1737,6 +1896,22 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchAccessKeysResponse>;
+  /** Opens the sealed secret of a webhook, for the queue. Errors: FAILED_PRECONDITION (SECRETS_NOT_READABLE). */
+  openWebhookSecret(
+    request: OpenWebhookSecretRequest,
+    callback: (error: ServiceError | null, response: OpenWebhookSecretResponse) => void,
+  ): ClientUnaryCall;
+  openWebhookSecret(
+    request: OpenWebhookSecretRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: OpenWebhookSecretResponse) => void,
+  ): ClientUnaryCall;
+  openWebhookSecret(
+    request: OpenWebhookSecretRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: OpenWebhookSecretResponse) => void,
+  ): ClientUnaryCall;
   /**
    * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).

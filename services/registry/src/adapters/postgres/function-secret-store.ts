@@ -1,0 +1,40 @@
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { Sql } from '@evenfall/postgres';
+import type { FunctionSecretStore, SecretRow } from '../../ports.ts';
+import { guarded } from './function-store.ts';
+
+type Row = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly version: number;
+  readonly revision: number;
+  readonly spec: Buffer;
+  readonly sealed: Buffer | null;
+};
+
+/** Reads and replaces what is kept of functions as it is kept. Each call is one statement. */
+export function createFunctionSecretStore(sql: Sql): FunctionSecretStore {
+  return {
+    list: (after, limit) =>
+      guarded(async () => {
+        const { namespace, name, version } = after ?? { namespace: '', name: '', version: -1 };
+        const rows = await sql<Row[]>`
+          SELECT namespace, name, version, revision, spec, sealed FROM registry.function_version
+          WHERE (namespace, name, version) > (${namespace}, ${name}, ${version}::int)
+          ORDER BY namespace, name, version LIMIT ${limit}`;
+        return rows.map(({ spec, sealed, ...row }): SecretRow => ({
+          ...row,
+          kept: { spec: FunctionMessage.decode(spec), sealed: sealed ?? undefined },
+        }));
+      }),
+    replace: ({ namespace, name, version, revision, kept: before }, { spec, sealed }) =>
+      guarded(async () => {
+        const rows = await sql`
+          UPDATE registry.function_version SET spec = ${Buffer.from(FunctionMessage.encode(spec).finish())}, sealed = ${sealed ?? null}::bytea
+          WHERE (namespace, name, version) = (${namespace}, ${name}, ${version}::int) AND revision = ${revision}
+            AND sealed IS NOT DISTINCT FROM ${before.sealed ?? null}::bytea
+          RETURNING version`;
+        return rows.length > 0;
+      }),
+  };
+}

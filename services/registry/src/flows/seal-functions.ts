@@ -1,0 +1,41 @@
+import type { OpenWebhookSecretRequest, OpenWebhookSecretResponse } from '@evenfall/contracts/registry/v1/registry_service';
+import { refuse } from '@evenfall/errors';
+import { hasSecrets, openSecrets, sealSecrets, webhookOwner } from '../domain/function-secrets.ts';
+import type { Sealing } from '../domain/sealing.ts';
+import type { FunctionSecretStore, SecretRow } from '../ports.ts';
+
+const BATCH = 200;
+
+export type SealedCounts = { readonly sealed: number; readonly locked: number; readonly clear: number };
+
+/**
+ * Seals what is in the clear, and anew what was not sealed with the newest key, row by row: what was done is done, whenever it ends. A row that somebody
+ * changes meanwhile is sealed by that. Without anything to seal with it counts what is in the clear.
+ */
+export async function sealFunctions(store: FunctionSecretStore, sealing: Sealing | undefined): Promise<SealedCounts> {
+  const counts = { sealed: 0, locked: 0, clear: 0 };
+  for (let after: SecretRow | undefined, more = true; more;) {
+    const rows = await store.list(after, BATCH);
+    after = rows.at(-1);
+    more = rows.length === BATCH;
+    for (const row of rows) {
+      const { kept } = row;
+      if (kept.sealed ? sealing?.isNewest(kept.sealed) === true : !hasSecrets(kept.spec)) continue;
+      const { fn, isLocked } = openSecrets(kept, sealing);
+      if (isLocked) counts.locked++;
+      else if (!sealing) counts.clear++;
+      else if (await store.replace(row, sealSecrets(fn, sealing))) counts.sealed++;
+    }
+  }
+  return counts;
+}
+
+/** Opens the secret of a webhook for the queue, which signs with it. Refusals: SECRETS_NOT_READABLE. */
+export function openWebhookSecret(
+  sealing: Sealing | undefined,
+  { sealedSecret, url }: OpenWebhookSecretRequest,
+): OpenWebhookSecretResponse {
+  const secret = sealing?.open(sealedSecret, webhookOwner(url));
+  if (secret === undefined) throw refuse('SECRETS_NOT_READABLE', { what: 'the secret of the webhook' });
+  return { secret };
+}
