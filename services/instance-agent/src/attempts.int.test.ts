@@ -232,16 +232,19 @@ describe('An attempt', () => {
 
   it('outlives a broken stream, and what was not acknowledged is said again', async () => {
     const instance = await host.start(PYTHON, { 'index.py': example('sleeps/index.py') });
-    const done = host.run(instance, { seconds: 0 });
+    const done = host.run(instance, { seconds: 0 }, { grant: Buffer.from('of the first') });
     await host.ended(done);
-    const running = host.run(instance, { seconds: 0.5 });
+    const running = host.run(instance, { seconds: 0.5 }, { grant: Buffer.from('of the second') });
     await host.line(running, 'sleeping');
     const before = host.hellos.length;
     host.breakStream();
     const hello = await host.until(() => host.hellos[before]?.hello, 'a new hello');
     assert.deepEqual(
       hello.held.slice(-2),
-      [done, running].map((eventId) => ({ eventId, attempt: 1, partition: 0 })),
+      [
+        { eventId: done, attempt: 1, partition: 0, grant: Buffer.from('of the first') },
+        { eventId: running, attempt: 1, partition: 0, grant: Buffer.from('of the second') },
+      ],
       'what runs, and what has an outcome',
     );
     assert.equal(hello.sessionId, host.hellos[0]?.hello?.sessionId);

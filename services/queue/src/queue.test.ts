@@ -52,24 +52,6 @@ describe('dispatching', () => {
     assert.deepEqual(rig.changes(id), ['accepted', 'attemptStarted', 'attemptConcluded']);
   });
 
-  it('takes what an agent says of an attempt that runs with another, as the log has it, for nothing', async () => {
-    const rig = start();
-    const id = await rig.accept();
-    const assignment = await assignmentOf(rig, id);
-    const started = startedReport(assignment);
-    const holder = started.report?.$case === 'started' ? started.report.value.agentId : '';
-    rig.report({ ...started, agentId: holder });
-    await reaches(rig, id, State.RUNNING);
-    const other = await rig.accept();
-    rig.report({ ...endedReport(assignment, 'returned'), agentId: `not-${holder}` });
-    rig.report(endedReport(await assignmentOf(rig, other), 'returned')); // taken in after it
-    await reaches(rig, other, State.SUCCEEDED);
-    assert.equal(rig.event(id)?.state, State.RUNNING);
-    assert.ok(!rig.sent.acks.some(({ eventId }) => eventId === id));
-    rig.report({ ...endedReport(assignment, 'returned'), agentId: holder });
-    await reaches(rig, id, State.SUCCEEDED);
-  });
-
   it('writes a start and an end that come together as one record', async () => {
     const rig = start();
     const id = await rig.accept();

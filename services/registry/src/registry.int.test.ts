@@ -104,7 +104,10 @@ describe('the registry', () => {
     const named = { namespace: 'default', name: 'hooked', qualifier: '' };
     assert.deepEqual(fn?.eventInvoke?.onFailure?.target, shown);
     assert.deepEqual((await functions.getFunction(named)).function?.eventInvoke?.onFailure?.target, shown);
-    assert.deepEqual((await registry.resolveFunction(named)).function?.eventInvoke?.onFailure?.target, target);
+    assert.deepEqual((await registry.resolveFunction(named)).function?.eventInvoke?.onFailure?.target, {
+      ...target,
+      value: { ...target.value, sealedSecret: undefined }, // nothing to seal it with here
+    });
     const listed = await functions.listFunctions({ namespace: 'default', pageSize: 0, pageToken: '', filter: 'hooked' });
     assert.ok(!JSON.stringify(listed, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)).includes(secret));
     await functions.deleteFunction(named);
