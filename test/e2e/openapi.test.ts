@@ -18,8 +18,8 @@ const OPTIONS = [
   ...['--generation-deterministic', '--continue-on-failure', '--no-color', '--warnings', 'off'],
 ];
 
-/** There is one agent, and no way back from DRAINING: the hooks name others, which do not exist. */
-const NEVER_ACCEPTED = ['drainAgent'];
+/** There is one agent, and no way back from DRAINING: the hooks name others, which do not exist. Nor does an agent of this process join by a token. */
+const NEVER_ACCEPTED = ['createAgentToken', 'drainAgent', 'revokeAgentToken'];
 type Document = { readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId: string }>>>> };
 
 /** The operations that took a valid request: a check of what is refused says little of an operation that refuses everything. */

@@ -192,7 +192,7 @@ describe('the REST door', () => {
     assert.equal(eventInvoke?.onSuccess, undefined);
     assert.deepEqual(eventInvoke?.onFailure?.target, {
       $case: 'webhook',
-      value: { url: '', secret: 'x'.repeat(16), secretSet: false },
+      value: { url: '', secret: 'x'.repeat(16), secretSet: false, sealedSecret: undefined },
     });
     const before = doors.world.updates.length;
     for (const nothing of [{}, { termination: {} }, { termination_by_cause: { drain: {} } }]) {
