@@ -33,7 +33,7 @@ const said = (rig: Rig): unknown[] => rig.reports.splice(0).map(({ eventId, agen
 
 /** Where an attempt may be that is not the forger's, made so in a new rig; answers whose it is then. */
 const PLACES: Readonly<Record<string, (rig: Rig) => Promise<PlayedAgent | undefined>>> = {
-  'nobody has heard of': () => Promise.resolve(undefined),
+  'is not known': () => Promise.resolve(undefined),
   'waits for an instance': async (rig) => {
     await rig.dispatch({ assignments: [assignmentOf('e')] });
     return undefined;

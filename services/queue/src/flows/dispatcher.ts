@@ -156,7 +156,7 @@ export function createDispatcher(ports: QueuePorts, ownership: Ownership, owner:
             batch().stops.push({ eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition });
           continue;
         }
-        if (isWithAnother(eventOf(entry), attempt, agentId)) continue; // the log says with whom: the scheduler is told so
+        if (isWithAnother(eventOf(entry), attempt, agentId)) continue; // the log says with whom, and the next assignment says so to the scheduler
         if (report?.$case === 'started' || report?.$case === 'ended') found(entry, attempt);
         switch (report?.$case) {
           case 'started':

@@ -35,7 +35,7 @@ export function openSecrets({ spec, sealed }: KeptFunction, sealing: Sealing | u
   return { fn: withSecrets(spec, JSON.parse(opened) as Secrets), isLocked: false }; // what was sealed above: the tag says so
 }
 
-/** Whether there is anything to keep from whoever reads the database. */
+/** Whether there is anything to keep secret from a reader of the database. */
 export function hasSecrets({ environment, eventInvoke }: FunctionMessage): boolean {
   return Object.keys(environment).length > 0 || isWebhook(eventInvoke?.onSuccess) || isWebhook(eventInvoke?.onFailure);
 }

@@ -22,7 +22,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
   const kind = sent.report?.$case;
-  // What is not worth telling to somebody who has not asked, is of nobody's attempt.
+  // Of an attempt that is not known only its start and its end matter.
   if (!TELLING.has(kind) && !cluster.attempts.has(sent.eventId)) return undefined;
   const claim = judgeClaim(ports, agent, sent);
   if (claim.kind !== 'HOLDER') {

@@ -111,7 +111,7 @@ function pemOf(der: Buffer): string {
 function parse(text: string): Readonly<Record<string, unknown>> {
   try {
     const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {}; // looked at by whoever reads it
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {}; // its values are checked where they are read
   } catch {
     return {};
   }

@@ -16,7 +16,7 @@ export function identityFiles(dir: string): TlsFiles {
   return { caFile: join(dir, 'ca.pem'), certificateFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
 }
 
-/** Keeps a new certificate and its key, mode 0600. The key first: until both are new they do not fit together, and whoever looks goes on with the old ones. */
+/** Keeps a new certificate and its key, mode 0600. The key first: until both are new they do not fit together, and a reader goes on with the old ones. */
 export function keepIdentity(dir: string, { certificate, key, ca }: { certificate: string; key: string; ca?: string }): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   chmodSync(dir, 0o700);
