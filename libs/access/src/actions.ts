@@ -43,6 +43,8 @@ export const ACTIONS = {
   'platform.operate': row('yes', 'yes', 'no', 'no', 'no', { of: 'platform', isAudited: true }),
   'keys.read': row('yes', 'no', 'no', 'no', 'no'),
   'keys.manage': row('yes', 'no', 'no', 'no', 'no', AUDITED),
+  'quotas.read': row('yes', 'yes', 'yes', 'no', 'no'),
+  'quotas.manage': row('yes', 'no', 'no', 'no', 'no', { of: 'platform', isAudited: true }),
   'audit.read': row('yes', 'yes', 'no', 'no', 'no'),
 } as const satisfies Readonly<Record<string, ActionRow>>;
 

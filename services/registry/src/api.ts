@@ -1,6 +1,7 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { Implementation } from '@evenfall/rpc';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { withoutSecrets } from './domain/destinations.ts';
@@ -15,10 +16,21 @@ import { findFunction } from './flows/find-function.ts';
 import { getCodePackage } from './flows/get-code-package.ts';
 import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
 import { publishFunctionVersion } from './flows/publish-function-version.ts';
+import {
+  deleteKeyQuota,
+  deleteNamespaceQuota,
+  getKeyQuota,
+  getNamespaceQuota,
+  listKeyQuotas,
+  listNamespaceQuotas,
+  putKeyQuota,
+  putNamespaceQuota,
+  watchQuotas,
+} from './flows/quotas.ts';
 import { updateFunction } from './flows/update-function.ts';
 import { streamUpdateFunctionCode } from './flows/stream-update-function-code.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
-import type { KeyRegistry, Registry } from './ports.ts';
+import type { KeyRegistry, QuotaRegistry, Registry } from './ports.ts';
 
 type OneAnswer = { readonly function: FunctionMessage | undefined };
 type PageAnswer = { readonly functions: FunctionMessage[]; readonly nextPageToken: string };
@@ -54,13 +66,14 @@ export function functionService(registry: Registry): Implementation<typeof Funct
 }
 
 /** What the other services ask: with the secrets, which go along with the events. */
-export function registryService(registry: Registry & KeyRegistry): Implementation<typeof RegistryServiceService> {
+export function registryService(registry: Registry & KeyRegistry & QuotaRegistry): Implementation<typeof RegistryServiceService> {
   return {
     resolveFunction: async (request) => ({ function: await findFunction(registry, request) }),
     getCodePackage: (request) => getCodePackage(registry, request),
     getConcurrency: () => getConcurrency(registry),
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),
     watchAccessKeys: (_request, { signal }) => watchAccessKeys(registry, signal),
+    watchQuotas: (_request, { signal }) => watchQuotas(registry, signal),
     recordAudit: (request) => recordAudit(registry, request),
     listAudit: (request) => listAudit(registry, request),
   };
@@ -74,5 +87,19 @@ export function accessKeyService(registry: KeyRegistry): Implementation<typeof A
     listAccessKeys: (request) => listAccessKeys(registry, request),
     rotateAccessKey: (request) => rotateAccessKey(registry, request),
     revokeAccessKey: async ({ id }) => ({ accessKey: await revokeAccessKey(registry, id) }),
+  };
+}
+
+/** What is done with quotas, in the same way. */
+export function quotaService(registry: QuotaRegistry): Implementation<typeof QuotaServiceService> {
+  return {
+    putNamespaceQuota: async (request) => ({ namespaceQuota: await putNamespaceQuota(registry, request.namespaceQuota) }),
+    getNamespaceQuota: ({ namespace }) => getNamespaceQuota(registry, namespace),
+    listNamespaceQuotas: (request) => listNamespaceQuotas(registry, request),
+    deleteNamespaceQuota: ({ namespace }) => deleteNamespaceQuota(registry, namespace),
+    putKeyQuota: async (request) => ({ keyQuota: await putKeyQuota(registry, request.keyQuota) }),
+    getKeyQuota: ({ keyId }) => getKeyQuota(registry, keyId),
+    listKeyQuotas: (request) => listKeyQuotas(registry, request),
+    deleteKeyQuota: ({ keyId }) => deleteKeyQuota(registry, keyId),
   };
 }

@@ -1,6 +1,7 @@
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { bind } from '@evenfall/rpc';
 import { runService } from '@evenfall/service-main';
 import { systemClock } from '@evenfall/time';
@@ -21,6 +22,7 @@ await runService({
       bind(RegistryServiceService, registry.registry),
       bind(FunctionServiceService, registry.functions),
       bind(AccessKeyServiceService, registry.accessKeys),
+      bind(QuotaServiceService, registry.quotas),
     ];
     return { grpc: await serve(services) };
   },

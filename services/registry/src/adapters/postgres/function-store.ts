@@ -4,16 +4,18 @@ import { instanceBounds } from '@evenfall/event-model';
 import { postgresRefusal, type Sql } from '@evenfall/postgres';
 import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
 import type { CodePackage, FunctionStore } from '../../ports.ts';
-import { withStaged } from './staged-code.ts';
+import { withinQuota } from './within-quota.ts';
 
 /** The channel changes are told on: "namespace/name". */
 export const CHANGE_CHANNEL = 'evenfall_registry_change';
+
+const NOTHING = Buffer.alloc(0);
 
 export type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number };
 
 /** Keeps functions in Postgres. */
 export function createFunctionStore(sql: Sql): FunctionStore {
-  const none = { sha256: null, data: Buffer.alloc(0) };
+  const none = { sha256: null, data: NOTHING };
   return {
     count: () =>
       guarded(async () => {
@@ -54,10 +56,11 @@ export function createFunctionStore(sql: Sql): FunctionStore {
     insert: (fn, code) =>
       guarded(async () => {
         const { sha256, data } = code ?? none;
-        const rows = await withStaged(
+        const rows = await withinQuota(
           sql,
+          fn.namespace,
           data,
-          (on, bytes) => on<Row[]>`
+          async (on, bytes) => on<Row[]>`
           WITH made AS (
             INSERT INTO registry.function_version (namespace, name, version, revision, spec, code_sha256)
             VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${bytesOf(fn)}, ${sha256})
@@ -76,7 +79,11 @@ export function createFunctionStore(sql: Sql): FunctionStore {
 
     publish: (fn) =>
       guarded(async () => {
-        const rows = await sql<Row[]>`
+        const rows = await withinQuota(
+          sql,
+          fn.namespace,
+          NOTHING,
+          async (on) => on<Row[]>`
           WITH latest AS (
             SELECT code_sha256, (SELECT max(version) + 1 FROM registry.function_version WHERE namespace = ${fn.namespace} AND name = ${fn.name}) AS next
             FROM registry.function_version
@@ -86,7 +93,8 @@ export function createFunctionStore(sql: Sql): FunctionStore {
             SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${bytesOf(fn)}, code_sha256 FROM latest
             ON CONFLICT DO NOTHING RETURNING spec, version, revision
           )
-          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+          SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+        );
         return rows[0] && messageOf(rows[0]);
       }),
 
@@ -115,11 +123,8 @@ export function createFunctionStore(sql: Sql): FunctionStore {
 /** Compare and set: the row changes only while it is of the revision it was read at. A package nobody names any more goes with it. */
 async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefined): Promise<FunctionMessage | undefined> {
   const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
-  const data = code?.data ?? Buffer.alloc(0);
-  const rows = await withStaged(
-    sql,
-    data,
-    (on, bytes) => on<Row[]>`
+  const data = code?.data ?? NOTHING;
+  const statement = (on: Sql, bytes: ReturnType<Sql>) => on<Row[]>`
     WITH old AS (
       SELECT code_sha256 FROM registry.function_version
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
@@ -137,8 +142,10 @@ async function replace(sql: Sql, fn: FunctionMessage, code: CodePackage | undefi
         SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256
           AND (v.namespace, v.name, v.version) <> (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}))
     )
-    SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
-  );
+    SELECT spec, version, revision, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+  const rows = code
+    ? await withinQuota(sql, fn.namespace, data, async (on, bytes) => statement(on, bytes))
+    : await statement(sql, sql`${data}::bytea`);
   return rows[0] && messageOf(rows[0]);
 }
 
