@@ -6,6 +6,7 @@ import type { Access } from '@evenfall/access';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
@@ -16,6 +17,7 @@ import type { AuditEntry } from './domain/audit-entry.ts';
 export type GatewayPorts = {
   readonly functions: ClientOf<typeof FunctionServiceService>;
   readonly accessKeys: ClientOf<typeof AccessKeyServiceService>;
+  readonly quotas: ClientOf<typeof QuotaServiceService>;
   readonly registry: ClientOf<typeof RegistryServiceService>;
   /** One client for each replica. */
   readonly queues: readonly ClientOf<typeof QueueServiceService>[];
@@ -46,6 +48,38 @@ export type KeyRing = {
   /** Whether all keys are known that there are. */
   readonly standing: boolean;
 };
+
+/** The quotas that hold, the defaults among them. */
+export type QuotaBook = {
+  ofNamespace(namespace: string): NamespaceQuota | undefined;
+  ofKey(keyId: string): KeyQuota | undefined;
+  /** Whether all that there were have been told of once; waits a while for it. */
+  known(): boolean | Promise<boolean>;
+  /** Whether they are current. */
+  readonly standing: boolean;
+  /** Whether any of them is about events that wait. */
+  readonly limitsQueued: boolean;
+};
+
+/** How many events of each namespace wait to start. */
+export type WaitingCounts = {
+  count(namespace: string): number;
+  /** Whether it was counted a moment ago. */
+  readonly isRecent: boolean;
+  /** Counts anew, unless that was done just now. Never rejects. */
+  refresh(): Promise<void>;
+  /** Notes events that are sent now. */
+  add(namespace: string, events: number): void;
+};
+
+/** Judges events before they are sent, all of one call in one step. Refusals: RATE_LIMITED, BURST_EXCEEDED, TOO_MANY_QUEUED_EVENTS, SERVICE_UNAVAILABLE. */
+export type Admit = (sent: {
+  readonly keyId: string;
+  readonly namespace: string;
+  readonly events: number;
+  /** Whether they wait in the queue; a synchronous call does not. */
+  readonly areQueued: boolean;
+}) => Promise<void>;
 
 /** What qualifiers name, remembered for as long as the registry would tell of a change. */
 export type FunctionCache = {

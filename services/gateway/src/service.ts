@@ -8,6 +8,7 @@ import { systemClock } from '@evenfall/time';
 import { largeBodies } from './adapters/bodies.ts';
 import { createFunctionCache } from './adapters/function-cache.ts';
 import { createKeyCache } from './adapters/key-cache.ts';
+import { createQuotaCache } from './adapters/quota-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
 import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
@@ -16,7 +17,9 @@ import { publicServices } from './api/grpc/services.ts';
 import { addressesOf, alsoListen } from './api/rest/arrivals.ts';
 import { createRestServer } from './api/rest/server.ts';
 import { createStrangers, type StrangersCount } from './api/strangers.ts';
+import { createAdmission } from './flows/admit-events.ts';
 import { scopedGateways } from './flows/scoped-gateway.ts';
+import { createWaitingCounts } from './loops/count-waiting.ts';
 import { createHealthWatch } from './loops/watch-health.ts';
 import { createAuditTrail } from './loops/write-audit.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
@@ -29,7 +32,7 @@ export type { GatewayPorts } from './ports.ts';
 export type RunningGateway = {
   readonly httpPort: number;
   readonly grpcPort: number;
-  /** Whether what it remembers of functions is current. */
+  /** Whether what it remembers of functions, keys and quotas is current. */
   isWatching(): boolean;
   stop(): Promise<void>;
 };
@@ -70,7 +73,9 @@ export async function startGateway(
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
   const authenticate = authenticator(keys, settings.isOpen, systemClock.now);
-  const scoped = scopedGateways(gateway);
+  const quotas = createQuotaCache(ports);
+  const waiting = createWaitingCounts(ports, systemClock, () => quotas.limitsQueued);
+  const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
   const audit = createAuditTrail(ports, systemClock.now);
   const signerOf = (id: string) => {
     const signer = signerNamed(keys, id, systemClock.now());
@@ -88,7 +93,8 @@ export async function startGateway(
   });
   const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
-  const watching = Promise.all([cache, queue, health, keys, audit].map((part) => part.run(stopping.signal)));
+  const watching = Promise.all([cache, queue, health, keys, quotas, waiting, audit].map((part) => part.run(stopping.signal)));
+  const isWatching = (): boolean => cache.standing && keys.standing && quotas.standing;
   const rest = await createRestServer(gateway, {
     guard,
     authenticate,
@@ -96,7 +102,7 @@ export async function startGateway(
     audit,
     strangers,
     scf: { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
-    waitsFor: () => [...new Set([...(cache.standing && keys.standing ? [] : ["the registry's watch"]), ...away()])],
+    waitsFor: () => [...new Set([...(isWatching() ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
     notes: () => (settings.isOpen ? [OPEN_NOTE, ...health.notes()] : health.notes()),
     count: counts.rest,
@@ -117,6 +123,7 @@ export async function startGateway(
           'evenfall.v1.LogService',
           'evenfall.v1.OperatorService',
           'evenfall.v1.AccessKeyService',
+          'evenfall.v1.QuotaService',
           'evenfall.v1.AuditService',
           'grpc.health.v1.Health',
         ],
@@ -152,7 +159,7 @@ export async function startGateway(
     return {
       httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
       grpcPort: grpc.port,
-      isWatching: () => cache.standing && keys.standing,
+      isWatching,
       async stop() {
         await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
         await audit.flush().catch((error: unknown) => ports.log.error('audit records are lost', error));

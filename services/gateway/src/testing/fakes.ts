@@ -4,6 +4,7 @@ import {
   type KeptAccessKey,
   RegistryServiceService,
   type WatchAccessKeysResponse,
+  type WatchQuotasResponse,
   type WatchFunctionsResponse,
 } from '@evenfall/contracts/registry/v1/registry_service';
 import {
@@ -20,6 +21,7 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
 import { LogLine } from '@evenfall/contracts/v1/log_service';
 import { Agent, Instance } from '@evenfall/contracts/v1/operator_service';
+import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
@@ -43,6 +45,14 @@ export type World = {
   readonly keyWatches: Pushable<WatchAccessKeysResponse>[];
   /** Keys of the registry, by id. */
   readonly keys: Map<string, KeptAccessKey>;
+  readonly quotaWatches: Pushable<WatchQuotasResponse>[];
+  /** Quotas by namespace, and by key. */
+  readonly namespaceQuotas: Map<string, NamespaceQuota>;
+  readonly keyQuotas: Map<string, KeyQuota>;
+  /** Events of each namespace that wait, as the queue counts them. */
+  readonly waiting: Map<string, number>;
+  /** Whether what is accepted waits too, and nothing of it starts. */
+  keepsWaiting: boolean;
   readonly audit: AuditRecord[];
   /** What the queue says of itself. */
   readonly faults: string[];
@@ -106,6 +116,11 @@ export function fakeWorld(): World {
     functionWatches: [],
     keyWatches: [],
     keys: new Map(),
+    quotaWatches: [],
+    namespaceQuotas: new Map(),
+    keyQuotas: new Map(),
+    waiting: new Map(),
+    keepsWaiting: false,
     audit: [],
     faults: [],
     resolveCount: 0,
@@ -191,7 +206,50 @@ export function fakeWorld(): World {
         rotateAccessKey: async ({ id }) => ({ accessKey: keyNamed(id), secret: 'another-secret' }),
         revokeAccessKey: async ({ id }) => ({ accessKey: { ...keyNamed(id), revokeTime: new Date(0) } }),
       }),
+      quotas: inProcessClient(QuotaServiceService, {
+        putNamespaceQuota: async ({ namespaceQuota: asked }) => {
+          const quota = { ...NamespaceQuota.create(), ...asked, updateTime: new Date(0) };
+          world.namespaceQuotas.set(quota.namespace, quota);
+          for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [quota], keyQuotas: [], isWhole: false });
+          return { namespaceQuota: quota };
+        },
+        getNamespaceQuota: async ({ namespace }) => ({
+          namespaceQuota: world.namespaceQuotas.get(namespace) ?? { ...NamespaceQuota.create(), namespace },
+          isDefault: false,
+          usage: { functions: 1, versions: 2, codeBytes: 3n },
+        }),
+        listNamespaceQuotas: async () => ({ namespaceQuotas: [...world.namespaceQuotas.values()], nextPageToken: '' }),
+        deleteNamespaceQuota: async ({ namespace }) => {
+          world.namespaceQuotas.delete(namespace);
+          const gone = { ...NamespaceQuota.create(), namespace };
+          for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [gone], keyQuotas: [], isWhole: false });
+          return {};
+        },
+        putKeyQuota: async ({ keyQuota: asked }) => {
+          const quota = { ...KeyQuota.create(), ...asked, updateTime: new Date(0) };
+          world.keyQuotas.set(quota.keyId, quota);
+          for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [], keyQuotas: [quota], isWhole: false });
+          return { keyQuota: quota };
+        },
+        getKeyQuota: async ({ keyId }) => ({
+          keyQuota: world.keyQuotas.get(keyId) ?? { ...KeyQuota.create(), keyId },
+          isDefault: false,
+        }),
+        listKeyQuotas: async () => ({ keyQuotas: [...world.keyQuotas.values()], nextPageToken: '' }),
+        deleteKeyQuota: async ({ keyId }) => {
+          world.keyQuotas.delete(keyId);
+          for (const watch of world.quotaWatches)
+            watch.push({ namespaceQuotas: [], keyQuotas: [{ ...KeyQuota.create(), keyId }], isWhole: false });
+          return {};
+        },
+      }),
       registry: inProcessClient(RegistryServiceService, {
+        watchQuotas: () => {
+          const watch = pushable<WatchQuotasResponse>();
+          watch.push({ namespaceQuotas: [...world.namespaceQuotas.values()], keyQuotas: [...world.keyQuotas.values()], isWhole: true });
+          world.quotaWatches.push(watch);
+          return watch;
+        },
         watchAccessKeys: () => {
           const watch = pushable<WatchAccessKeysResponse>();
           watch.push({ keys: [...world.keys.values()], isWhole: true });
@@ -212,7 +270,7 @@ export function fakeWorld(): World {
           if (qualifier === 'nowhere') throw refuse('QUALIFIER_NOT_FOUND', { function: name, qualifier });
           return { function: fn };
         },
-        getConcurrency: async () => ({ totalMb: 128_000, reservations: [], provisions: [] }),
+        getConcurrency: async () => ({ totalMb: 128_000, reservations: [], provisions: [], instanceQuotas: [] }),
         getCodePackage: notHere,
         watchFunctions: () => {
           const watch = pushable<WatchFunctionsResponse>();
@@ -249,6 +307,12 @@ export function fakeWorld(): World {
             if (!world.deadLetters.delete(eventId)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: eventId });
             return { positions: [] };
           },
+          countWaiting: async () => ({
+            namespaces: [...world.waiting].map(([namespace, count]) => ({
+              namespace,
+              count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
+            })),
+          }),
           watchOwnership: notHere,
         }),
       ],

@@ -22,6 +22,7 @@ const TAGS = [
   { name: 'logs', description: 'What functions wrote.' },
   { name: 'operators', description: 'Worker hosts, instances, retention.' },
   { name: 'access keys', description: 'Who may do what.' },
+  { name: 'quotas', description: 'How much namespaces and access keys may use.' },
   { name: 'audit', description: 'Who changed what.' },
 ];
 

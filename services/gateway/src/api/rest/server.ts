@@ -23,6 +23,7 @@ import { noteRoutes, optionsAnswer, unrouted } from './routing.ts';
 import { accessKeyRoutes } from './access-keys.ts';
 import { auditRoutes } from './audit.ts';
 import { holdGuesses } from './hold-guesses.ts';
+import { quotaRoutes } from './quotas.ts';
 import { checkRights, takeRights } from './rights.ts';
 import { repeatedHeader } from './single-headers.ts';
 import { streamRoutes } from './streams.ts';
@@ -162,6 +163,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   eventRoutes(app, gateway, unexpected);
   deadLetterRoutes(app);
   accessKeyRoutes(app);
+  quotaRoutes(app);
   auditRoutes(app);
   streamRoutes(app, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);
