@@ -21,11 +21,12 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
 import { LogLine } from '@evenfall/contracts/v1/log_service';
 import { Agent, Instance } from '@evenfall/contracts/v1/operator_service';
-import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
+import type { KeyQuota, NamespaceQuota } from '@evenfall/contracts/v1/quota_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import type { GatewayPorts } from '../service.ts';
+import { fakeQuotas } from './fake-quotas.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
 export type World = {
@@ -206,43 +207,7 @@ export function fakeWorld(): World {
         rotateAccessKey: async ({ id }) => ({ accessKey: keyNamed(id), secret: 'another-secret' }),
         revokeAccessKey: async ({ id }) => ({ accessKey: { ...keyNamed(id), revokeTime: new Date(0) } }),
       }),
-      quotas: inProcessClient(QuotaServiceService, {
-        putNamespaceQuota: async ({ namespaceQuota: asked }) => {
-          const quota = { ...NamespaceQuota.create(), ...asked, updateTime: new Date(0) };
-          world.namespaceQuotas.set(quota.namespace, quota);
-          for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [quota], keyQuotas: [], isWhole: false });
-          return { namespaceQuota: quota };
-        },
-        getNamespaceQuota: async ({ namespace }) => ({
-          namespaceQuota: world.namespaceQuotas.get(namespace) ?? { ...NamespaceQuota.create(), namespace },
-          isDefault: false,
-          usage: { functions: 1, versions: 2, codeBytes: 3n },
-        }),
-        listNamespaceQuotas: async () => ({ namespaceQuotas: [...world.namespaceQuotas.values()], nextPageToken: '' }),
-        deleteNamespaceQuota: async ({ namespace }) => {
-          world.namespaceQuotas.delete(namespace);
-          const gone = { ...NamespaceQuota.create(), namespace };
-          for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [gone], keyQuotas: [], isWhole: false });
-          return {};
-        },
-        putKeyQuota: async ({ keyQuota: asked }) => {
-          const quota = { ...KeyQuota.create(), ...asked, updateTime: new Date(0) };
-          world.keyQuotas.set(quota.keyId, quota);
-          for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [], keyQuotas: [quota], isWhole: false });
-          return { keyQuota: quota };
-        },
-        getKeyQuota: async ({ keyId }) => ({
-          keyQuota: world.keyQuotas.get(keyId) ?? { ...KeyQuota.create(), keyId },
-          isDefault: false,
-        }),
-        listKeyQuotas: async () => ({ keyQuotas: [...world.keyQuotas.values()], nextPageToken: '' }),
-        deleteKeyQuota: async ({ keyId }) => {
-          world.keyQuotas.delete(keyId);
-          for (const watch of world.quotaWatches)
-            watch.push({ namespaceQuotas: [], keyQuotas: [{ ...KeyQuota.create(), keyId }], isWhole: false });
-          return {};
-        },
-      }),
+      quotas: fakeQuotas(() => world),
       registry: inProcessClient(RegistryServiceService, {
         watchQuotas: () => {
           const watch = pushable<WatchQuotasResponse>();

@@ -51,5 +51,5 @@ export async function usageOf(on: Sql, namespace: string): Promise<NamespaceUsag
 /** Runs statements as one transaction: all of them or none. */
 export async function transaction<T>(sql: Sql, run: (on: Sql) => Promise<T>): Promise<T> {
   const done = await sql.begin(async (within) => ({ result: await run(within as unknown as Sql) })); // within it the same calls are there
-  return done.result as T; // what the last of them came to
+  return done.result;
 }
