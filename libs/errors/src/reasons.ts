@@ -97,6 +97,10 @@ export const REASONS = {
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
   CALLER_NOT_ALLOWED: row('PERMISSION_DENIED', 'The certificate of "{caller}" does not allow it to call {method}.'),
   ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
+  TOKEN_WITHOUT_ROLE: row(
+    'PERMISSION_DENIED',
+    'The token of "{subject}" is good, and has no role here: no value of its claim "{claim}" is given one by EVENFALL_OIDC_ROLES.',
+  ),
   ACCESS_KEY_NOT_FOUND: row('NOT_FOUND', 'There is no access key "{key_id}".'),
   ACCESS_KEY_EXISTS: row('ALREADY_EXISTS', 'There is an access key "{key_id}" already, or there was one not long ago.'),
   ACCESS_KEY_REVOKED: row('FAILED_PRECONDITION', 'The access key "{key_id}" was revoked or has expired; make another.'),

@@ -43,10 +43,22 @@ export type KeyRing = {
   find(id: string): HeldKey | undefined;
   /** Whether it is one of the settings: those are not the registry's to make or to end. */
   isOwn(id: string): boolean;
-  /** Aborted once the key is not good any more: for what goes on after a call was let in. Undefined for what never ends. */
-  endOf(id: string): AbortSignal | undefined;
+  /** Aborted once the key, or token, is not good any more: for what goes on after a call was let in. Undefined for what never ends. */
+  endOf(access: Access): AbortSignal | undefined;
   /** Whether all keys are known that there are. */
   readonly standing: boolean;
+};
+
+/** Tokens of an OIDC issuer. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
+export type Tokens = {
+  /** Says who calls; at once for a token that was seen before. */
+  check(token: string): Access | Promise<Access>;
+  /** The same of a token that was checked when its call began. */
+  known(token: string): Access;
+  /** As of a key; undefined for what is no token's. */
+  endOf(access: Access): AbortSignal | undefined;
+  /** Why tokens cannot be checked now, for people. */
+  note(): string | undefined;
 };
 
 /** The quotas that hold, the defaults among them. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { checkAccess } from '@evenfall/access';
+import { type Access, checkAccess } from '@evenfall/access';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { createGuard } from '@evenfall/request-guard';
 import { startGrpcServer } from '@evenfall/rpc';
@@ -10,6 +10,7 @@ import { createFunctionCache } from './adapters/function-cache.ts';
 import { createKeyCache } from './adapters/key-cache.ts';
 import { createQuotaCache } from './adapters/quota-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
+import { createTokens } from './adapters/oidc/tokens.ts';
 import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
 import { ruleOfPath } from './api/grpc/rights.ts';
@@ -23,7 +24,7 @@ import { createWaitingCounts } from './loops/count-waiting.ts';
 import { createHealthWatch } from './loops/watch-health.ts';
 import { createAuditTrail } from './loops/write-audit.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
-import type { Gateway, GatewayPorts } from './ports.ts';
+import type { Gateway, GatewayPorts, KeyRing, Tokens } from './ports.ts';
 
 export { accessKeyOf, GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
 export type { GatewayPorts } from './ports.ts';
@@ -62,7 +63,9 @@ export async function startGateway(
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
-  const keys = createKeyCache(ports, settings.accessKeys, systemClock.now);
+  const keyCache = createKeyCache(ports, settings.accessKeys, systemClock.now);
+  const tokens = settings.oidc && createTokens(settings.oidc, { clock: systemClock, log: ports.log });
+  const keys = withTokens(keyCache, tokens);
   const gateway: Gateway = {
     ...ports,
     keys,
@@ -72,7 +75,7 @@ export async function startGateway(
     bodies,
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
-  const authenticate = authenticator(keys, settings.isOpen, systemClock.now);
+  const authenticate = authenticator(keys, settings.isOpen, systemClock.now, tokens);
   const quotas = createQuotaCache(ports);
   const waiting = createWaitingCounts(ports, systemClock, () => quotas.limitsQueued);
   const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
@@ -93,23 +96,26 @@ export async function startGateway(
   });
   const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
-  const watching = Promise.all([cache, queue, health, keys, quotas, waiting, audit].map((part) => part.run(stopping.signal)));
+  const watching = Promise.all([cache, queue, health, keyCache, quotas, waiting, audit, tokens].map((part) => part?.run(stopping.signal)));
   const isWatching = (): boolean => cache.standing && keys.standing && quotas.standing;
   const rest = await createRestServer(gateway, {
     guard,
-    authenticate,
+    authenticate: authenticate.admit,
     scoped,
     audit,
     strangers,
     scf: { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(isWatching() ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
-    notes: () => (settings.isOpen ? [OPEN_NOTE, ...health.notes()] : health.notes()),
+    notes: () => [...(settings.isOpen ? [OPEN_NOTE] : []), ...health.notes(), ...[tokens?.note()].filter((note) => note !== undefined)],
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });
   try {
-    const services = publicServices(gateway, scoped, { accessOf: (context) => authenticate(context.header('authorization')), audit });
+    const services = publicServices(gateway, scoped, {
+      accessOf: (context) => authenticate.admitted(context.header('authorization')),
+      audit,
+    });
     const grpc = await startGrpcServer({
       host: settings.host,
       port: settings.grpcPort,
@@ -131,9 +137,10 @@ export async function startGateway(
       guard,
       authorize(head) {
         counts.grpc.request();
-        const access = authenticate(head.header('authorization'));
         const rule = ruleOfPath(head.path);
-        if (rule) checkAccess(access, rule.action); // in which namespace, its messages say
+        const check = (access: Access): void => rule && checkAccess(access, rule.action); // in which namespace, its messages say
+        const access = authenticate.admit(head.header('authorization'));
+        return access instanceof Promise ? access.then(check) : check(access);
       },
       // Who sends no key guesses none, nor does who has one.
       delayMs: (head, refusal) =>
@@ -172,6 +179,19 @@ export async function startGateway(
     await Promise.allSettled([rest.close(), watching, bodies.close()]);
     throw error;
   }
+}
+
+/** Keys, and tokens beside them where there is an issuer: both end. */
+function withTokens(keys: KeyRing, tokens: Tokens | undefined): KeyRing {
+  if (!tokens) return keys;
+  return {
+    find: keys.find,
+    isOwn: keys.isOwn,
+    endOf: (access) => tokens.endOf(access) ?? keys.endOf(access),
+    get standing() {
+      return keys.standing;
+    },
+  };
 }
 
 type Door = { request(): void; refusal(refusal: Refusal): void };

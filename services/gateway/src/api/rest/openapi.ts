@@ -55,7 +55,11 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       tags: TAGS,
       components: {
         securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`. Probes and pages need none.' },
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An access key as `id:secret`, or a token of the issuer in the settings. Probes and pages need none.',
+          },
         },
       },
       security: [{ key: [] }],
