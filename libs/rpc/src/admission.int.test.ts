@@ -47,7 +47,9 @@ for (const asksElsewhere of [false, true])
             if (head.header('authorization') === FAILING.authorization) throw new Error('not foreseen');
             if (head.header('authorization') !== KEY.authorization) throw refuse('UNAUTHENTICATED', { detail: 'no' });
           };
-          return asksElsewhere ? new Promise((resolve) => setImmediate(resolve)).then(check) : check();
+          if (asksElsewhere) return new Promise((resolve) => setImmediate(resolve)).then(check);
+          check();
+          return undefined;
         },
         onUnexpected: (error) => void unexpected.push(error),
         delayMs: () => delayMs,

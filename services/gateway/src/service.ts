@@ -96,7 +96,8 @@ export async function startGateway(
   });
   const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
-  const watching = Promise.all([cache, queue, health, keyCache, quotas, waiting, audit, tokens].map((part) => part?.run(stopping.signal)));
+  const parts = [cache, queue, health, keyCache, quotas, waiting, audit, ...(tokens ? [tokens] : [])];
+  const watching = Promise.all(parts.map((part) => part.run(stopping.signal)));
   const isWatching = (): boolean => cache.standing && keys.standing && quotas.standing;
   const rest = await createRestServer(gateway, {
     guard,
@@ -138,9 +139,13 @@ export async function startGateway(
       authorize(head) {
         counts.grpc.request();
         const rule = ruleOfPath(head.path);
-        const check = (access: Access): void => rule && checkAccess(access, rule.action); // in which namespace, its messages say
+        const check = (access: Access): void => {
+          if (rule) checkAccess(access, rule.action); // in which namespace, its messages say
+        };
         const access = authenticate.admit(head.header('authorization'));
-        return access instanceof Promise ? access.then(check) : check(access);
+        if (access instanceof Promise) return access.then(check);
+        check(access);
+        return undefined;
       },
       // Who sends no key guesses none, nor does who has one.
       delayMs: (head, refusal) =>

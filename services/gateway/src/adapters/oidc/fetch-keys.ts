@@ -36,11 +36,13 @@ async function jsonAt(address: string, signal: AbortSignal): Promise<Readonly<Re
   const response = await fetch(address, { signal, redirect: 'error', headers: { accept: 'application/json' } });
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of response.body ?? []) {
-    bytes += part.length;
-    if (bytes > MAX_BYTES) throw new Error(`${address} answered more than ${MAX_BYTES} bytes`);
-    parts.push(part);
-  }
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  if (body)
+    for await (const part of body) {
+      bytes += part.length;
+      if (bytes > MAX_BYTES) throw new Error(`${address} answered more than ${MAX_BYTES} bytes`);
+      parts.push(part);
+    }
   if (response.status !== 200) throw new Error(`${address} answered ${response.status}`);
   const parsed: unknown = JSON.parse(Buffer.concat(parts).toString('utf8'));
   if (typeof parsed !== 'object' || parsed === null) throw new Error(`${address} answered no object`);

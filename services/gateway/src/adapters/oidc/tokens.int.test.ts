@@ -111,18 +111,13 @@ describe('tokens of an issuer', () => {
     await refused(await signToken(issuer, stranger), /signature of the token is wrong/);
     // A key that comes with the token proves nothing.
     await refused(
-      await signToken(issuer, stranger, {}, { jwk: stranger.jwk as never, jku: 'http://127.0.0.1:1/keys', kid: 'first' }),
+      await signToken(issuer, stranger, {}, { jwk: stranger.jwk, jku: 'http://127.0.0.1:1/keys', kid: 'first' }),
       /signature of the token is wrong/,
     );
     const good = await signToken(issuer, first);
     const [head = '', , signature = ''] = good.split('.');
     await refused(`${head}.${encoded(goodClaims())}.${signature}`, /signature of the token is wrong/);
-    await refused(
-      await signToken(issuer, first, {}, { crit: ['x'], x: 1 } as never).catch(() =>
-        made({ alg: 'RS256', kid: 'first', crit: ['x'], x: 1 }, goodClaims()),
-      ),
-      /not valid|wrong/,
-    );
+    await refused(made({ alg: 'RS256', kid: 'first', crit: ['x'], x: 1 }, goodClaims()), /not valid/);
   });
 
   it('are refused, whatever they are made of', async () => {
