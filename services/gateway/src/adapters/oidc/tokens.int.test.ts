@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -161,6 +161,26 @@ describe('tokens of an issuer', () => {
     clock.advance(10_001);
     await refused(await signToken(issuer, await newKey('unknown')), /does not have/);
     await refused(old, /signature of the token is wrong/);
+  });
+
+  it('with a key that is too short, or none at all, are refused like others', async () => {
+    const short = generateKeyPairSync('rsa', { modulusLength: 1_024 }).publicKey.export({ format: 'jwk' });
+    const named = { alg: 'RS256', use: 'sig' };
+    issuer.shown = [
+      { ...short, kty: 'RSA', kid: 'short', ...named },
+      { kty: 'RSA', n: 'AQAB', e: '', kid: 'broken', ...named },
+      { kty: 'RSA', kid: 'empty', ...named },
+      { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'off', alg: 'ES256' },
+      first.jwk,
+    ];
+    for (const [kid, alg] of [
+      ['short', 'RS256'],
+      ['broken', 'RS256'],
+      ['empty', 'RS256'],
+      ['off', 'ES256'],
+    ])
+      await refused(made({ alg, kid }, goodClaims()), /key that cannot be used|not valid|signature/);
+    assert.ok(await check(await signToken(issuer, first)), 'the others are taken');
   });
 
   it('with unknown keys do not have the issuer asked more than every ten seconds', async () => {

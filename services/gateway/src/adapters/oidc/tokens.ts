@@ -63,10 +63,12 @@ export function createTokens(
     if (!keys.current()) await keys.refresh();
     const first = keys.current();
     if (!first) throw unavailable();
-    const { set, verified } = await verifiedBy(first, token, settings, clock, keys);
+    const { set, verified } = await verifiedBy(first, token, settings, { clock, keys, log });
     const access = accessOfClaims(verified.payload, settings.rights);
     if (isRefusal(access)) throw access;
     const { kid = '' } = verified.protectedHeader;
+    // While it was checked its key may have been taken back.
+    if (keys.current()?.textOf(kid) !== set.textOf(kid)) throw refuse('UNAUTHENTICATED', { detail: NO_KEY });
     const untilMs = (expiryOf(verified.payload) + TOLERANCE_S) * 1_000;
     const one: Known = { access, untilMs, kid, keyText: set.textOf(kid), end: undefined };
     if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value ?? '');
@@ -119,6 +121,8 @@ export function createTokens(
   };
 }
 
+const NO_KEY = 'the token is signed with a key that its issuer does not have';
+
 type Keys = { current(): KeySet | undefined; refresh(): Promise<boolean> };
 
 /** Checks signature and claims. A key that is not known may be a new one: the issuer is asked, not too often. */
@@ -126,8 +130,7 @@ async function verifiedBy(
   set: KeySet,
   token: string,
   { issuer, audience }: TokenSettings,
-  clock: Clock,
-  keys: Keys,
+  { clock, keys, log }: { readonly clock: Clock; readonly keys: Keys; readonly log: Log },
 ): Promise<{ readonly set: KeySet; readonly verified: JWTVerifyResult }> {
   const options = {
     issuer,
@@ -141,11 +144,11 @@ async function verifiedBy(
     return { set, verified: await jwtVerify(token, set.find, options) };
   } catch (error) {
     const newer = error instanceof errors.JWKSNoMatchingKey && (await keys.refresh()) ? keys.current() : undefined;
-    if (!newer) throw refusalOf(error);
+    if (!newer) throw refusalOf(error, set, log);
     try {
       return { set: newer, verified: await jwtVerify(token, newer.find, options) };
     } catch (again) {
-      throw refusalOf(again);
+      throw refusalOf(again, newer, log);
     }
   }
 }
@@ -159,10 +162,15 @@ function unavailable(): Refusal {
   return refuse('SERVICE_UNAVAILABLE', { detail: 'the keys of the token issuer cannot be fetched' });
 }
 
-/** Why a token is turned away; what nobody foresaw stays that. */
-function refusalOf(error: unknown): unknown {
-  if (!(error instanceof errors.JOSEError)) return error;
-  return refuse('UNAUTHENTICATED', { detail: detailOf(error) });
+/** Sets of keys of which one was no use, and that was said to the log. */
+const saidOf = new WeakSet<KeySet>();
+
+/** Why a token is turned away. What is no fault of a token is one of a key: too short, or not what it says. */
+function refusalOf(error: unknown, set: KeySet, log: Log): Refusal {
+  if (error instanceof errors.JOSEError) return refuse('UNAUTHENTICATED', { detail: detailOf(error) });
+  if (!saidOf.has(set)) log.warn('a key of the token issuer cannot be used', { error: String(error).slice(0, 300) });
+  saidOf.add(set);
+  return refuse('UNAUTHENTICATED', { detail: 'the token is signed with a key that cannot be used' });
 }
 
 function detailOf(error: errors.JOSEError): string {
@@ -171,7 +179,7 @@ function detailOf(error: errors.JOSEError): string {
     return `the claim "${error.claim.slice(0, 40)}" of the token is not what is asked for`;
   if (error instanceof errors.JOSEAlgNotAllowed) return 'the token is signed by an algorithm that is not allowed';
   if (error instanceof errors.JWSSignatureVerificationFailed) return 'the signature of the token is wrong';
-  if (error instanceof errors.JWKSNoMatchingKey) return 'the token is signed with a key that its issuer does not have';
+  if (error instanceof errors.JWKSNoMatchingKey) return NO_KEY;
   if (error instanceof errors.JWKSMultipleMatchingKeys) return 'the token does not say which of the keys of its issuer it is signed with';
   return 'the token is not valid';
 }
