@@ -105,7 +105,7 @@ describe('quotas at the doors', () => {
   });
 
   it('count calls with the events, and the key with the namespace', async () => {
-    await set({ rate: { eventsPerSecond: 0, burst: undefined } });
+    await set({ rate: { eventsPerSecond: 0, burst: 5 } });
     const off = await call(`${doors.url}${FUNCTION}:invoke`, 'POST', {});
     assert.deepEqual([off.status, detailOf(off.json)?.reason, off.headers.get('retry-after')], [429, 'BURST_EXCEEDED', null]);
     assert.equal(doors.world.invocations.length, 0);

@@ -58,5 +58,5 @@ export function admittingGateway(gateway: Gateway, { id: keyId }: Access, admit:
 }
 
 function rateOf({ eventsPerSecond, burst }: RateLimit): Rate {
-  return { perSecond: eventsPerSecond, burst: burst ?? eventsPerSecond };
+  return { perSecond: eventsPerSecond, burst: eventsPerSecond === 0 ? 0 : (burst ?? eventsPerSecond) };
 }

@@ -46,9 +46,7 @@ function checkRate(rate: RateLimit | undefined): void {
   if (!rate) return;
   const { eventsPerSecond, burst } = rate;
   if (eventsPerSecond < 0 || eventsPerSecond > MAX_RATE) throw invalid('rate.events_per_second', `0 to ${MAX_RATE}`);
-  if (burst === undefined) return;
-  if (burst < 1 || burst > MAX_BURST) throw invalid('rate.burst', `1 to ${MAX_BURST}`);
-  if (eventsPerSecond === 0) throw invalid('rate.burst', 'unset where no events are taken at all');
+  if (burst !== undefined && (burst < 1 || burst > MAX_BURST)) throw invalid('rate.burst', `1 to ${MAX_BURST}`);
 }
 
 /** Whether it limits what the registry counts. */

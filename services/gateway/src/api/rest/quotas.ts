@@ -10,10 +10,12 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type QuotaFlows, quotaFlows } from '../../flows/manage-quotas.ts';
 import { accessOf } from './rights.ts';
-import { NAME_OR_ALL, PageQuery, pageOf, ref } from './schemas.ts';
+import { has, NAME_OR_ALL, only, PageQuery, pageOf, ref } from './schemas.ts';
 
 const TAGS = ['quotas'];
 const STRICT = { additionalProperties: false } as const;
+/** A burst without a rate would limit nothing. */
+const BODY = { ...STRICT, ...only([{ if: has('burst'), then: has('events_per_second') }]) };
 const OF_NAMESPACE = '/v1/namespaces/:namespace/quota';
 const OF_KEY = '/v1/access-keys/:key_id([^:/]+)/quota';
 const MAX_COUNT = 1_000_000_000;
@@ -33,9 +35,9 @@ const NamespaceBody = Type.Object(
     code_bytes: count('Bytes of code packages, each once.', Number.MAX_SAFE_INTEGER),
     instances: count('Instances at the same time.'),
   },
-  STRICT,
+  BODY,
 );
-const KeyBody = Type.Object(RATE, STRICT);
+const KeyBody = Type.Object(RATE, BODY);
 const Paging = Type.Object(PageQuery, STRICT);
 const NamespacePath = Type.Object({ namespace: NAME_OR_ALL });
 const KeyPath = Type.Object({
@@ -213,7 +215,6 @@ function pageFrom({ page_size: pageSize = 0, page_token: pageToken = '' }: Stati
   return { pageSize, pageToken };
 }
 
-/** A burst without a rate would limit nothing. */
 function rateFrom({ events_per_second: eventsPerSecond, burst }: Static<typeof KeyBody>): RateLimit | undefined {
   if (eventsPerSecond === undefined && burst !== undefined)
     throw refuse('INVALID_FIELD', { field: 'burst', rule: 'together with events_per_second' });

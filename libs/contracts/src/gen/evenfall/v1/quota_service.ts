@@ -28,7 +28,7 @@ export const protobufFileName = "evenfall/v1/quota_service.proto";
 export interface RateLimit {
   /** Events a second: 0 to 1,000,000; 0 for none at all. */
   eventsPerSecond: number;
-  /** Events that may come at once, and the most that one call may carry: 1 to 10,000,000; unset for those of one second. */
+  /** Events that may come at once, and the most that one call may carry: 1 to 10,000,000; unset for those of one second. Not looked at where the rate is 0. */
   burst?: number | undefined;
 }
 
