@@ -184,6 +184,18 @@ call("rotate_access_key", "generated", status=200)
 assert call("get_access_key", "generated", status=200).role == "VIEWER"
 call("revoke_access_key", "generated", status=200)
 assert any(key.id == "generated" for key in call("list_access_keys", status=200).access_keys)
+
+# quotas
+limits = {"events_per_second": 1000, "burst": 2000, "queued_events": 1000, "functions": 100, "versions": 100, "code_bytes": 2**40, "instances": 50}
+assert call("put_namespace_quota", NS, body=body_of("put_namespace_quota", limits), status=200).code_bytes == 2**40
+quota = call("get_namespace_quota", NS, status=200)
+assert quota.functions == 100 and quota.usage.functions >= 1 and not quota.is_default, quota
+assert [one.namespace for one in call("list_namespace_quotas", status=200).namespace_quotas] == [NS]
+call("delete_namespace_quota", NS, status=204)
+assert call("put_key_quota", "generated", body=body_of("put_key_quota", {"events_per_second": 5}), status=200).burst is None
+assert call("get_key_quota", "generated", status=200).events_per_second == 5
+assert call("list_key_quotas", status=200).key_quotas[0].key_id == "generated"
+call("delete_key_quota", "generated", status=204)
 assert call("list_audit_records", status=200, subject="generated").audit_records[0].outcome == "OK"
 
 # operators, and the end of it all

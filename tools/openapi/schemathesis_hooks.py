@@ -8,7 +8,7 @@ import zipfile
 
 import schemathesis
 from hypothesis import strategies as st
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import positive_data_acceptance, use_after_free
 
 REPORT = os.environ["EVENFALL_OPENAPI_REPORT"]
 
@@ -45,14 +45,14 @@ SETTINGS = [
 
 # Refusals of requests that the document allows: what JSON Schema has no words for. By operation: the reason, the field where there is one, and why.
 UNSAYABLE = {
-    "batchCreateEvents": [NO_CODE, ("INVALID_FIELD", r"submission\.delay", "a delay is shorter than the function's maximum event age")],
+    "batchCreateEvents": [NO_CODE, ("INVALID_FIELD", r"(submission\.)?delay", "a delay is shorter than the function's maximum event age")],
     "createAccessKey": [
         ("INVALID_FIELD", r"time_to_live", BOUNDS),
         ("INVALID_FIELD", r"show_payloads", "it is for one role"),
         ("INVALID_FIELD", r"namespaces", "\"*\" stands alone"),
     ],
     "createAgentToken": [("JOINING_OFF", r"", "whether the registry has an authority"), ("INVALID_FIELD", r"time_to_live", BOUNDS)],
-    "createEvent": [NO_CODE, ("INVALID_FIELD", r"submission\.delay", "a delay is shorter than the function's maximum event age")],
+    "createEvent": [NO_CODE, ("INVALID_FIELD", r"(submission\.)?delay", "a delay is shorter than the function's maximum event age")],
     "createFunction": [*SETTINGS, ("INVALID_FIELD", r"code_zip", "a zip file"), ("INVALID_CODE_PACKAGE", r"", "a zip file with the handler in it")],
     "drainAgent": [("INVALID_FIELD", r"deadline", BOUNDS)],
     "invokeFunction": [NO_CODE, ("INVALID_FIELD", r"queue_timeout", BOUNDS)],
@@ -66,7 +66,9 @@ UNSAYABLE = {
     "listEvents": [TOKEN],
     "listFunctions": [TOKEN],
     "listFunctionVersions": [TOKEN],
+    "listKeyQuotas": [TOKEN],
     "listLogLines": [TOKEN],
+    "listNamespaceQuotas": [TOKEN],
     "publishFunctionVersion": [NO_CODE],
     "putEventInvokeConfig": SETTINGS,
     "putProvisionedConcurrency": [("PROVISIONED_EXCEEDS_TOTAL", r"", "what is left of the memory of all functions")],
@@ -108,6 +110,18 @@ def valid_data_is_accepted(ctx, response, case):
     return positive_data_acceptance(ctx, response, case)
 
 
+# What is deleted there is a limit, and that there is none is an answer.
+LIMITS = {"getKeyQuota", "getNamespaceQuota", "getReservedConcurrency"}
+
+
+@schemathesis.check
+def what_is_deleted_is_gone(ctx, response, case):
+    """use_after_free, but for limits."""
+    if case.operation.definition.raw["operationId"] in LIMITS:
+        return None
+    return use_after_free(ctx, response, case)
+
+
 # Ids of events that can be terminated, redriven and purged, each once: what random ids never are.
 IDS = json.loads(os.environ["EVENFALL_OPENAPI_IDS"])
 DURATION = re.compile(r"\d{1,12}(\.\d{1,6})?(ms|s|m|h)")
@@ -137,6 +151,10 @@ def before_call(ctx, case, kwargs):
         case.path_parameters["function"] = "deleted"  # the other operations need the one that is called as the examples are
     elif operation == "rotateAccessKey" and is_positive:
         case.path_parameters["key_id"] = "turning"  # the others are revoked sooner or later
+    elif operation == "putNamespaceQuota" and is_positive:
+        case.path_parameters["namespace"] = "limited"  # in the others everything would be refused for it
+    elif operation == "putKeyQuota" and is_positive:
+        case.path_parameters["key_id"] = "limited"  # the default is that of the key that all calls are made with
     elif operation in IDS and is_positive and IDS[operation]:
         case.path_parameters["event_id"] = IDS[operation].pop()
     elif operation == "putProvisionedConcurrency" and isinstance(case.body, dict) and type(case.body.get("instances")) is int:

@@ -45,6 +45,8 @@ export const ACTIONS = {
   'keys.manage': row('yes', 'no', 'no', 'no', 'no', AUDITED),
   'agent_tokens.read': row('yes', 'no', 'no', 'no', 'no', { of: 'platform' }),
   'agent_tokens.manage': row('yes', 'no', 'no', 'no', 'no', { of: 'platform', isAudited: true }),
+  'quotas.read': row('yes', 'yes', 'yes', 'no', 'no'),
+  'quotas.manage': row('yes', 'no', 'no', 'no', 'no', { of: 'platform', isAudited: true }),
   'audit.read': row('yes', 'yes', 'no', 'no', 'no'),
 } as const satisfies Readonly<Record<string, ActionRow>>;
 

@@ -11,11 +11,11 @@ const RIGHTS: Readonly<Record<Exclude<Role, 'admin'>, readonly Action[]>> = {
   operator: [
     ...(['functions.read', 'concurrency.write', 'events.read', 'events.read_payloads', 'events.terminate', 'logs.read'] as const),
     ...(['dead_letters.read', 'dead_letters.redrive', 'dead_letters.purge', 'instances.read', 'audit.read'] as const),
-    ...(['platform.read', 'platform.operate'] as const),
+    ...(['platform.read', 'platform.operate', 'quotas.read'] as const),
   ],
   deployer: [
     ...(['functions.read', 'functions.read_secrets', 'functions.write', 'concurrency.write', 'events.read'] as const),
-    ...(['events.read_payloads', 'logs.read', 'dead_letters.read', 'instances.read'] as const),
+    ...(['events.read_payloads', 'logs.read', 'dead_letters.read', 'instances.read', 'quotas.read'] as const),
   ],
   invoker: [
     ...(['functions.read', 'functions.invoke', 'events.create', 'events.read', 'events.read_payloads'] as const),

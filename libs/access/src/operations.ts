@@ -54,6 +54,14 @@ export const OPERATIONS = {
   createAgentToken: op('agent_tokens.manage'),
   listAgentTokens: op('agent_tokens.read'),
   revokeAgentToken: op('agent_tokens.manage', 'token_id'),
+  putNamespaceQuota: op('quotas.manage'),
+  getNamespaceQuota: op('quotas.read'),
+  deleteNamespaceQuota: op('quotas.manage'),
+  listNamespaceQuotas: op('quotas.read'),
+  putKeyQuota: op('quotas.manage', 'key_id'),
+  getKeyQuota: op('platform.read'),
+  deleteKeyQuota: op('quotas.manage', 'key_id'),
+  listKeyQuotas: op('platform.read'),
   listAuditRecords: op('audit.read'),
 } as const satisfies Readonly<Record<string, OperationRule>>;
 
@@ -121,6 +129,14 @@ export const RPCS: Readonly<Record<string, RpcRule>> = {
   'AccessKeyService/ListAccessKeys': rpc('keys.read'),
   'AccessKeyService/RotateAccessKey': rpc('keys.manage', undefined, 'id'),
   'AccessKeyService/RevokeAccessKey': rpc('keys.manage', undefined, 'id'),
+  'QuotaService/PutNamespaceQuota': rpc('quotas.manage', 'namespaceQuota.namespace'),
+  'QuotaService/GetNamespaceQuota': rpc('quotas.read', NS),
+  'QuotaService/ListNamespaceQuotas': rpc('quotas.read'),
+  'QuotaService/DeleteNamespaceQuota': rpc('quotas.manage', NS),
+  'QuotaService/PutKeyQuota': rpc('quotas.manage', undefined, 'keyQuota.keyId'),
+  'QuotaService/GetKeyQuota': rpc('platform.read'),
+  'QuotaService/ListKeyQuotas': rpc('platform.read'),
+  'QuotaService/DeleteKeyQuota': rpc('quotas.manage', undefined, 'keyId'),
   'AuditService/ListAuditRecords': rpc('audit.read'),
 };
 

@@ -97,10 +97,38 @@ export const REASONS = {
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
   CALLER_NOT_ALLOWED: row('PERMISSION_DENIED', 'The certificate of "{caller}" does not allow it to call {method}.'),
   ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
+  TOKEN_WITHOUT_ROLE: row(
+    'PERMISSION_DENIED',
+    'The token of "{subject}" is good, and has no role here: no value of its claim "{claim}" is given one by EVENFALL_OIDC_ROLES.',
+  ),
   ACCESS_KEY_NOT_FOUND: row('NOT_FOUND', 'There is no access key "{key_id}".'),
   ACCESS_KEY_EXISTS: row('ALREADY_EXISTS', 'There is an access key "{key_id}" already, or there was one not long ago.'),
   ACCESS_KEY_REVOKED: row('FAILED_PRECONDITION', 'The access key "{key_id}" was revoked or has expired; make another.'),
   TOO_MANY_ACCESS_KEYS: row('RESOURCE_EXHAUSTED', 'There are {limit} access keys, and no more are made.', { retry: false }),
+  // Quotas
+  RATE_LIMITED: row(
+    'RESOURCE_EXHAUSTED',
+    'The {scope} "{name}" may send {limit} events a second; this can be sent in {retry_after_ms} ms, {available} of it now.',
+  ),
+  BURST_EXCEEDED: row(
+    'RESOURCE_EXHAUSTED',
+    'The {scope} "{name}" may send {burst} events at once, by its quota of {limit} a second; a call with {events} is never taken.',
+    { retry: false },
+  ),
+  TOO_MANY_QUEUED_EVENTS: row(
+    'RESOURCE_EXHAUSTED',
+    'Namespace "{namespace}" has {queued} events that wait to start; its quota is {limit}, which leaves room for {available} now.',
+  ),
+  QUOTA_EXCEEDED: row(
+    'RESOURCE_EXHAUSTED',
+    'Namespace "{namespace}" has {used} {quota} and would have {wanted}; its quota is {limit}. Delete some, or ask for a larger quota.',
+    { retry: false },
+  ),
+  INSTANCE_QUOTA_EXHAUSTED: row(
+    'RESOURCE_EXHAUSTED',
+    'The instances that the quota of namespace "{namespace}" allows, {limit}, are busy; none of function "{function}" became free in time.',
+  ),
+  TOO_MANY_QUOTAS: row('RESOURCE_EXHAUSTED', 'There are {limit} quotas, and no more are kept.', { retry: false }),
   SEALING_KEY_MISSING: row(
     'FAILED_PRECONDITION',
     'A key that signs requests of SCF is kept sealed, and the registry has nothing to seal it with: set EVENFALL_SEALING_KEY.',

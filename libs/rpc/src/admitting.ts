@@ -1,8 +1,9 @@
 import * as grpc from '@grpc/grpc-js';
-import { isRefusal, refuse, type Refusal } from '@evenfall/errors';
+import { refuse, type Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
 import { boundCall, endStream, sessionOf } from './call-internals.ts';
 import type { Connection } from './connections.ts';
+import { type OnUnexpected, toRefusal } from './failures.ts';
 import { statusOf } from './status-of.ts';
 import { CALLER_CAPACITY_HEADER, CALLER_HEADER, callerOf } from './tls/caller.ts';
 
@@ -28,11 +29,12 @@ export type MessageBounds = {
 
 export type Admission = {
   readonly guard?: Guard | undefined;
-  readonly authorize?: ((head: CallHead) => void) | undefined;
+  readonly authorize?: ((head: CallHead) => void | Promise<void>) | undefined;
   /** How long the answer to a call that was turned away by `authorize` waits. */
   readonly delayMs?: ((head: CallHead, refusal: Refusal) => number) | undefined;
   readonly bounds?: ((path: string) => MessageBounds) | undefined;
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
+  readonly onUnexpected?: OnUnexpected | undefined;
   readonly connectionOf: (peer: string) => Connection | undefined;
 };
 
@@ -52,16 +54,21 @@ export function admitting(admission: Admission): { readonly interceptor: grpc.Se
     const start = (next: (listener: grpc.ServerListener) => void): void => {
       const expect = (): void => late.expect(call, method.path);
       const arrived = (): void => late.arrived(call);
+      let isCancelled = false;
       next({
         onReceiveMetadata(metadata, pass) {
-          const refusal = turnedAway(admission, method.path, call, metadata);
-          if (refusal) return;
-          const bounds = admission.bounds?.(method.path);
-          if (bounds) {
-            if (!boundCall(call, bounds.maxBytes)) throw new Error('A call of grpc-js has no decoder to bound');
-            expect();
-          }
-          pass(metadata);
+          const admit = (): void => {
+            const bounds = admission.bounds?.(method.path);
+            if (bounds) {
+              if (!boundCall(call, bounds.maxBytes)) throw new Error('A call of grpc-js has no decoder to bound');
+              expect();
+            }
+            pass(metadata);
+          };
+          const isAway = turnedAway(admission, method.path, call, metadata);
+          // A caller that has left meanwhile is past waiting for.
+          if (isAway instanceof Promise) void isAway.then((is) => !is && !isCancelled && admit());
+          else if (!isAway) admit();
         },
         onReceiveMessage(message, pass) {
           if (method.requestStream) expect();
@@ -72,7 +79,10 @@ export function admitting(admission: Admission): { readonly interceptor: grpc.Se
           arrived();
           pass();
         },
-        onCancel: arrived,
+        onCancel() {
+          isCancelled = true;
+          arrived();
+        },
       });
     };
     return new grpc.ServerInterceptingCall(call, { start });
@@ -82,8 +92,8 @@ export function admitting(admission: Admission): { readonly interceptor: grpc.Se
 
 type Call = Parameters<grpc.ServerInterceptor>[1];
 
-/** Looks at the head; answers a call that does not pass, at once or after a while. */
-function turnedAway(admission: Admission, path: string, call: Call, metadata: grpc.Metadata): boolean {
+/** Looks at the head; answers a call that does not pass, at once or after a while. Never rejects with a refusal. */
+function turnedAway(admission: Admission, path: string, call: Call, metadata: grpc.Metadata): boolean | Promise<boolean> {
   const say = (refusal: Refusal): void => {
     admission.onRefusal?.(refusal);
     call.sendStatus(statusOf(refusal));
@@ -108,21 +118,27 @@ function turnedAway(admission: Admission, path: string, call: Call, metadata: gr
   });
   metadata.remove(CALLER_HEADER);
   metadata.remove(CALLER_CAPACITY_HEADER);
+  const passes = (): false => {
+    if (connection) connection.isKnown = true;
+    return false;
+  };
+  const fails = (error: unknown): true => {
+    const refusal = toRefusal(error, path, admission.onUnexpected);
+    const delayMs = admission.delayMs?.(headOf(undefined), refusal) ?? 0;
+    // Who asks again before the answer does not wait for it.
+    if (connection?.isHeld && refusal.status === 'UNAUTHENTICATED') connection.socket.destroy();
+    else if (delayMs === 0) say(refusal);
+    else hold(connection, delayMs, () => say(refusal));
+    return true;
+  };
   try {
     const caller = callerOf(sessionOf(call));
     if (caller) metadata.set(CALLER_HEADER, caller.identity);
     if (caller?.capacityMb !== undefined) metadata.set(CALLER_CAPACITY_HEADER, String(caller.capacityMb));
-    admission.authorize(headOf(caller?.identity));
-    if (connection) connection.isKnown = true;
-    return false;
+    const authorized = admission.authorize(headOf(caller?.identity));
+    return authorized instanceof Promise ? authorized.then(passes, fails) : passes();
   } catch (error) {
-    if (!isRefusal(error)) throw error;
-    const delayMs = admission.delayMs?.(headOf(undefined), error) ?? 0;
-    // Who asks again before the answer does not wait for it.
-    if (connection?.isHeld && error.status === 'UNAUTHENTICATED') connection.socket.destroy();
-    else if (delayMs === 0) say(error);
-    else hold(connection, delayMs, () => say(error));
-    return true;
+    return fails(error);
   }
 }
 

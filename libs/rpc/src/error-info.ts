@@ -7,8 +7,12 @@ export const ERROR_DOMAIN = 'evenfall';
 /** The trailer that carries a google.rpc.Status (grpc/grpc, richer error model). */
 export const DETAILS_TRAILER = 'grpc-status-details-bin';
 const ERROR_INFO_URL = 'type.googleapis.com/google.rpc.ErrorInfo';
+const RETRY_INFO_URL = 'type.googleapis.com/google.rpc.RetryInfo';
 
-/** Encodes a google.rpc.Status with one google.rpc.ErrorInfo. Three small messages: not worth a second set of generated code. */
+/**
+ * Encodes a google.rpc.Status with one google.rpc.ErrorInfo, and a google.rpc.RetryInfo where it is known when to come again. Few small messages: not worth
+ * a second set of generated code.
+ */
 export function encodeStatus(refusal: Refusal): Buffer {
   const info = new BinaryWriter();
   info.uint32(10).string(refusal.reason).uint32(18).string(ERROR_DOMAIN);
@@ -18,6 +22,16 @@ export function encodeStatus(refusal: Refusal): Buffer {
   const status = new BinaryWriter();
   status.uint32(8).int32(refusal.grpcCode).uint32(18).string(refusal.message);
   status.uint32(26).fork().uint32(10).string(ERROR_INFO_URL).uint32(18).bytes(info.finish()).join();
+  const retryMs = Number(refusal.metadata['retry_after_ms'] ?? NaN);
+  if (refusal.retry && Number.isSafeInteger(retryMs) && retryMs >= 0) {
+    const delay = new BinaryWriter()
+      .uint32(8)
+      .int64(Math.floor(retryMs / 1_000))
+      .uint32(16)
+      .int32((retryMs % 1_000) * 1_000_000);
+    const retry = new BinaryWriter().uint32(10).bytes(delay.finish());
+    status.uint32(26).fork().uint32(10).string(RETRY_INFO_URL).uint32(18).bytes(retry.finish()).join();
+  }
   return Buffer.from(status.finish());
 }
 

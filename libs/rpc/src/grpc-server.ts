@@ -24,8 +24,8 @@ export type GrpcServerOptions = {
   readonly maxMessageBytes?: number;
   /** Asked before every call, health checks too, whether its head may be one. */
   readonly guard?: Guard;
-  /** Asked before every call but health checks, by its head; throws a refusal to turn it away. No message is read before. */
-  readonly authorize?: (head: CallHead) => void;
+  /** Asked before every call but health checks, by its head; throws a refusal to turn it away, or rejects with one. No message is read before. */
+  readonly authorize?: (head: CallHead) => void | Promise<void>;
   /** How many milliseconds the answer to a call waits that was turned away by `authorize`. */
   readonly delayMs?: (head: CallHead, refusal: Refusal) => number;
   /** Asks every caller for a certificate. Without, connections are plain. */
@@ -66,6 +66,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     authorize,
     delayMs,
     onRefusal,
+    onUnexpected: options.onUnexpected,
     bounds: limits?.messages,
     connectionOf: (peer) => connections?.of(peer),
   });

@@ -6,6 +6,7 @@ import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { isRefusal } from '@evenfall/errors';
 import { callersOf, checkCaller } from './rights.ts';
 
@@ -16,6 +17,7 @@ const SERVICES: readonly Readonly<Record<string, { readonly path: string }>>[] =
   SchedulerServiceService,
   FunctionServiceService,
   AccessKeyServiceService,
+  QuotaServiceService,
 ];
 const PATHS = SERVICES.flatMap((service) => Object.values(service).map(({ path }) => path));
 const reasonOf = (caller: string | undefined, path: string): string => {

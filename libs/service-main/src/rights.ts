@@ -4,6 +4,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { refuse } from '@evenfall/errors';
 import type { Service } from '@evenfall/peer-identity';
 import type { CallHead } from '@evenfall/rpc';
@@ -29,6 +30,7 @@ const REGISTRY: Rights<RegistryServiceService> = {
   listAgentTokens: GATEWAY,
   revokeAgentToken: GATEWAY,
   renewCertificate: AGENT,
+  watchQuotas: GATEWAY,
   recordAudit: GATEWAY,
   listAudit: GATEWAY,
 };
@@ -50,6 +52,7 @@ const QUEUE_SERVICE: Rights<QueueServiceService> = {
   terminateEvent: GATEWAY,
   purgeDeadLetter: GATEWAY,
   watchOwnership: GATEWAY,
+  countWaiting: GATEWAY,
   getHealth: GATEWAY,
 };
 
@@ -101,6 +104,18 @@ const ACCESS_KEYS: Rights<Pick<AccessKeyServiceService, keyof AccessKeyServiceSe
   revokeAccessKey: GATEWAY,
 };
 
+/** So are quotas. */
+const QUOTAS: Rights<Pick<QuotaServiceService, keyof QuotaServiceService>> = {
+  putNamespaceQuota: GATEWAY,
+  getNamespaceQuota: GATEWAY,
+  listNamespaceQuotas: GATEWAY,
+  deleteNamespaceQuota: GATEWAY,
+  putKeyQuota: GATEWAY,
+  getKeyQuota: GATEWAY,
+  listKeyQuotas: GATEWAY,
+  deleteKeyQuota: GATEWAY,
+};
+
 const BY_SERVICE: Readonly<Record<string, Readonly<Record<string, readonly Caller[]>>>> = {
   'evenfall.registry.v1.RegistryService': REGISTRY,
   'evenfall.scheduler.v1.SchedulerService': SCHEDULER,
@@ -108,6 +123,7 @@ const BY_SERVICE: Readonly<Record<string, Readonly<Record<string, readonly Calle
   'evenfall.event_store.v1.EventStoreService': EVENT_STORE,
   'evenfall.v1.FunctionService': FUNCTIONS,
   'evenfall.v1.AccessKeyService': ACCESS_KEYS,
+  'evenfall.v1.QuotaService': QUOTAS,
 };
 
 /** Who may call the method at "/package.Service/Method"; nobody, if it is in no table. */

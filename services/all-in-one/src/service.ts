@@ -6,6 +6,7 @@ import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { EventLog } from '@evenfall/event-log';
 import { type EventStore, startEventStore } from '@evenfall/event-store/service';
 import { accessKeyOf, startGateway } from '@evenfall/gateway/service';
@@ -57,6 +58,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
   const clients = {
     functions: () => inProcessClient(FunctionServiceService, registry.functions, unexpected),
     accessKeys: () => inProcessClient(AccessKeyServiceService, registry.accessKeys, unexpected),
+    quotas: () => inProcessClient(QuotaServiceService, registry.quotas, unexpected),
     registry: () => inProcessClient(RegistryServiceService, registry.registry, unexpected),
     eventStore: () => inProcessClient(EventStoreServiceService, eventStore.api, unexpected),
     scheduler: () => inProcessClient(SchedulerServiceService, scheduler.api, unexpected),
@@ -209,6 +211,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
           {
             functions: clients.functions(),
             accessKeys: clients.accessKeys(),
+            quotas: clients.quotas(),
             registry: clients.registry(),
             queues: [clients.queue()],
             scheduler: clients.scheduler(),

@@ -1,5 +1,6 @@
 import {
   choice,
+  duration,
   integer,
   isLoopback,
   list,
@@ -11,6 +12,8 @@ import {
 } from '@evenfall/config';
 import { allowedHostsSetting, peerSettings, portsCheck, processSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 import type { AccessKey } from './api/access.ts';
+import { ROLE_RULE, roleRuleOf } from './domain/token-rights.ts';
+import { isTrustworthy, type TokenSettings } from './domain/token-settings.ts';
 
 /** Settings of the doors, as they are written in the environment. */
 export const GATEWAY_SETTINGS = {
@@ -49,6 +52,41 @@ export const GATEWAY_SETTINGS = {
     doc: 'With `yes` the doors ask for no key: whatever runs on this machine may do everything. On loopback only, and not together with access keys.',
     fallback: 'no',
     choices: ['yes', 'no'],
+  }),
+  oidcIssuer: text({
+    name: 'EVENFALL_OIDC_ISSUER',
+    doc: 'Issuer of tokens that the REST and gRPC doors take beside access keys, exactly as the tokens name it. Its keys are found by OpenID Connect discovery. Unset, no tokens are taken.',
+    fallback: undefined,
+    pattern: /^https?:\/\/[^\s?#]+$/,
+    form: 'an https address; http on this machine alone',
+  }),
+  oidcAudience: text({
+    name: 'EVENFALL_OIDC_AUDIENCE',
+    doc: 'What tokens have to name as their audience (`aud`). Needed with an issuer.',
+    fallback: undefined,
+    pattern: /^\S{1,256}$/,
+    form: 'a name without blanks',
+  }),
+  oidcClaim: text({
+    name: 'EVENFALL_OIDC_CLAIM',
+    doc: 'The claim that says what a token may do: a text, or a list of texts. With dots also a path, as in `realm_access.roles`.',
+    fallback: 'groups',
+    pattern: /^\S{1,256}$/,
+    form: 'the name of a claim',
+  }),
+  oidcRoles: list({
+    name: 'EVENFALL_OIDC_ROLES',
+    doc: 'What values of that claim give: a role and its namespaces, as in `team-a-devs=deployer@team-a+team-a-test,auditors=viewer+payloads@*`. The first that the token has counts; a token with none of them may do nothing. Needed with an issuer.',
+    fallback: undefined,
+    pattern: ROLE_RULE,
+    form: 'rules as "value=role@namespace+namespace", comma separated, with "*" for all namespaces',
+  }),
+  oidcKeysMaxAgeMs: duration({
+    name: 'EVENFALL_OIDC_KEYS_MAX_AGE',
+    doc: 'How long tokens are checked by keys that could not be fetched anew, while the issuer is away; then tokens are refused.',
+    fallback: '1h',
+    minMs: 10 * 60_000,
+    maxMs: 24 * 3_600_000,
   }),
   maxConnections: integer({
     name: 'EVENFALL_MAX_CONNECTIONS',
@@ -97,6 +135,8 @@ export type GatewaySettings = {
   readonly accessKeys: readonly AccessKey[];
   /** Whether nobody is asked for a key. */
   readonly isOpen: boolean;
+  /** What tokens have to be; undefined where none are taken. */
+  readonly oidc: TokenSettings | undefined;
   /** Connections at the same time, in all and of one address. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
@@ -116,7 +156,15 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
     accessKeys: (values.accessKeys ?? []).map(accessKeyOf),
     isOpen: values.open === 'yes',
     isScfBehindTls: values.scfBehindTls === 'yes',
+    oidc: tokenSettings(values),
   };
+}
+
+function tokenSettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): TokenSettings | undefined {
+  const { oidcIssuer: issuer, oidcAudience: audience, oidcRoles: roles, oidcClaim: claim, oidcKeysMaxAgeMs: keysMaxAgeMs } = values;
+  // One without the others is refused before.
+  if (issuer === undefined || audience === undefined || roles === undefined) return undefined;
+  return { issuer, audience, rights: { claim, rules: roles.map(roleRuleOf) }, keysMaxAgeMs };
 }
 
 /** Reads a key of the form "id:secret". */
@@ -131,6 +179,7 @@ export const GATEWAY_CHECKS: readonly SettingsCheck<typeof GATEWAY_SETTINGS>[] =
     of: ['host', 'accessKeys', 'open'],
     fault: ({ host, accessKeys, open }) => (open === 'yes' ? opennessFault(host, accessKeys ?? []) : undefined),
   },
+  { of: ['oidcIssuer', 'oidcAudience', 'oidcRoles', 'open'], fault: oidcFault },
   { of: ['scfTimeZone'], fault: ({ scfTimeZone }) => zoneFault(scfTimeZone) },
 ];
 
@@ -154,6 +203,21 @@ function opennessFault(host: string, accessKeys: readonly unknown[]): string | u
     return 'EVENFALL_OPEN="yes" and EVENFALL_ACCESS_KEYS are both set: the doors ask for a key or they do not; take one of them away';
   if (isLoopback(host)) return undefined;
   return `EVENFALL_HOST="${host}" with EVENFALL_OPEN="yes": others than this machine could call without a key; take EVENFALL_OPEN away, or listen on 127.0.0.1`;
+}
+
+type OidcSettings = Pick<SettingsOf<typeof GATEWAY_SETTINGS>, 'oidcIssuer' | 'oidcAudience' | 'oidcRoles' | 'open'>;
+
+/** Half of the settings would let in tokens of others, or nobody. */
+function oidcFault({ oidcIssuer: issuer, oidcAudience: audience, oidcRoles: roles, open }: OidcSettings): string | undefined {
+  const isSet = [issuer, audience, roles].map((one) => one !== undefined);
+  if (!isSet.includes(true)) return undefined;
+  if (isSet.includes(false) || issuer === undefined)
+    return 'EVENFALL_OIDC_ISSUER, EVENFALL_OIDC_AUDIENCE and EVENFALL_OIDC_ROLES go together: some of them are not set';
+  if (open === 'yes')
+    return 'EVENFALL_OPEN="yes" and EVENFALL_OIDC_ISSUER are both set: the doors ask who calls or they do not; take one of them away';
+  return isTrustworthy(issuer)
+    ? undefined
+    : `EVENFALL_OIDC_ISSUER="${issuer}": its keys would be fetched without TLS; write an https address`;
 }
 
 function zoneFault(name: string): string | undefined {

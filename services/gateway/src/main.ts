@@ -4,6 +4,7 @@ import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry
 import { SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { hostAndPort, runService } from '@evenfall/service-main';
 import { readConfig } from './config.ts';
 import { startGateway } from './service.ts';
@@ -20,6 +21,7 @@ await runService({
     const ports = {
       functions: registry.client(FunctionServiceService),
       accessKeys: registry.client(AccessKeyServiceService),
+      quotas: registry.client(QuotaServiceService),
       registry: registry.client(RegistryServiceService),
       queues,
       scheduler: scheduler.client(SchedulerServiceService),

@@ -6,6 +6,7 @@ import type { Access } from '@evenfall/access';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
@@ -16,6 +17,7 @@ import type { AuditEntry } from './domain/audit-entry.ts';
 export type GatewayPorts = {
   readonly functions: ClientOf<typeof FunctionServiceService>;
   readonly accessKeys: ClientOf<typeof AccessKeyServiceService>;
+  readonly quotas: ClientOf<typeof QuotaServiceService>;
   readonly registry: ClientOf<typeof RegistryServiceService>;
   /** One client for each replica. */
   readonly queues: readonly ClientOf<typeof QueueServiceService>[];
@@ -41,11 +43,55 @@ export type KeyRing = {
   find(id: string): HeldKey | undefined;
   /** Whether it is one of the settings: those are not the registry's to make or to end. */
   isOwn(id: string): boolean;
-  /** Aborted once the key is not good any more: for what goes on after a call was let in. Undefined for what never ends. */
-  endOf(id: string): AbortSignal | undefined;
+  /** Aborted once the key, or token, is not good any more: for what goes on after a call was let in. Undefined for what never ends. */
+  endOf(access: Access): AbortSignal | undefined;
   /** Whether all keys are known that there are. */
   readonly standing: boolean;
 };
+
+/** Tokens of an OIDC issuer. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
+export type Tokens = {
+  /** Says who calls; at once for a token that was seen before. */
+  check(token: string): Access | Promise<Access>;
+  /** The same of a token that was checked when its call began. */
+  known(token: string): Access;
+  /** As of a key; undefined for what is no token's. */
+  endOf(access: Access): AbortSignal | undefined;
+  /** Why tokens cannot be checked now, for people. */
+  note(): string | undefined;
+};
+
+/** The quotas that hold, the defaults among them. */
+export type QuotaBook = {
+  ofNamespace(namespace: string): NamespaceQuota | undefined;
+  ofKey(keyId: string): KeyQuota | undefined;
+  /** Whether all that there were have been told of once; waits a while for it. */
+  known(): boolean | Promise<boolean>;
+  /** Whether they are current. */
+  readonly standing: boolean;
+  /** Whether any of them is about events that wait. */
+  readonly limitsQueued: boolean;
+};
+
+/** How many events of each namespace wait to start. */
+export type WaitingCounts = {
+  count(namespace: string): number;
+  /** Whether it was counted a moment ago. */
+  readonly isRecent: boolean;
+  /** Counts anew, unless that was done just now. Never rejects. */
+  refresh(): Promise<void>;
+  /** Notes events that are sent now. */
+  add(namespace: string, events: number): void;
+};
+
+/** Judges events before they are sent, all of one call in one step. Refusals: RATE_LIMITED, BURST_EXCEEDED, TOO_MANY_QUEUED_EVENTS, SERVICE_UNAVAILABLE. */
+export type Admit = (sent: {
+  readonly keyId: string;
+  readonly namespace: string;
+  readonly events: number;
+  /** Whether they wait in the queue; a synchronous call does not. */
+  readonly areQueued: boolean;
+}) => Promise<void>;
 
 /** What qualifiers name, remembered for as long as the registry would tell of a change. */
 export type FunctionCache = {

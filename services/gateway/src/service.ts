@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { checkAccess } from '@evenfall/access';
+import { type Access, checkAccess } from '@evenfall/access';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { createGuard } from '@evenfall/request-guard';
 import { startGrpcServer } from '@evenfall/rpc';
@@ -8,7 +8,9 @@ import { systemClock } from '@evenfall/time';
 import { largeBodies } from './adapters/bodies.ts';
 import { createFunctionCache } from './adapters/function-cache.ts';
 import { createKeyCache } from './adapters/key-cache.ts';
+import { createQuotaCache } from './adapters/quota-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
+import { createTokens } from './adapters/oidc/tokens.ts';
 import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
 import { ruleOfPath } from './api/grpc/rights.ts';
@@ -16,11 +18,13 @@ import { publicServices } from './api/grpc/services.ts';
 import { addressesOf, alsoListen } from './api/rest/arrivals.ts';
 import { createRestServer } from './api/rest/server.ts';
 import { createStrangers, type StrangersCount } from './api/strangers.ts';
+import { createAdmission } from './flows/admit-events.ts';
 import { scopedGateways } from './flows/scoped-gateway.ts';
+import { createWaitingCounts } from './loops/count-waiting.ts';
 import { createHealthWatch } from './loops/watch-health.ts';
 import { createAuditTrail } from './loops/write-audit.ts';
 import { checkOpenness, type GatewaySettings } from './config.ts';
-import type { Gateway, GatewayPorts } from './ports.ts';
+import type { Gateway, GatewayPorts, KeyRing, Tokens } from './ports.ts';
 
 export { accessKeyOf, GATEWAY_CHECKS, GATEWAY_SETTINGS, gatewaySettings, type GatewaySettings } from './config.ts';
 export type { GatewayPorts } from './ports.ts';
@@ -29,7 +33,7 @@ export type { GatewayPorts } from './ports.ts';
 export type RunningGateway = {
   readonly httpPort: number;
   readonly grpcPort: number;
-  /** Whether what it remembers of functions is current. */
+  /** Whether what it remembers of functions, keys and quotas is current. */
   isWatching(): boolean;
   stop(): Promise<void>;
 };
@@ -59,7 +63,9 @@ export async function startGateway(
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
-  const keys = createKeyCache(ports, settings.accessKeys, systemClock.now);
+  const keyCache = createKeyCache(ports, settings.accessKeys, systemClock.now);
+  const tokens = settings.oidc && createTokens(settings.oidc, { clock: systemClock, log: ports.log });
+  const keys = withTokens(keyCache, tokens);
   const gateway: Gateway = {
     ...ports,
     keys,
@@ -69,8 +75,10 @@ export async function startGateway(
     bodies,
     limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
   };
-  const authenticate = authenticator(keys, settings.isOpen, systemClock.now);
-  const scoped = scopedGateways(gateway);
+  const authenticate = authenticator(keys, settings.isOpen, systemClock.now, tokens);
+  const quotas = createQuotaCache(ports);
+  const waiting = createWaitingCounts(ports, systemClock, () => quotas.limitsQueued);
+  const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
   const audit = createAuditTrail(ports, systemClock.now);
   const signerOf = (id: string) => {
     const signer = signerNamed(keys, id, systemClock.now());
@@ -88,22 +96,27 @@ export async function startGateway(
   });
   const strangers = createStrangers(settings, ports.log, counts.strangers);
   const health = createHealthWatch(ports);
-  const watching = Promise.all([cache, queue, health, keys, audit].map((part) => part.run(stopping.signal)));
+  const parts = [cache, queue, health, keyCache, quotas, waiting, audit, ...(tokens ? [tokens] : [])];
+  const watching = Promise.all(parts.map((part) => part.run(stopping.signal)));
+  const isWatching = (): boolean => cache.standing && keys.standing && quotas.standing;
   const rest = await createRestServer(gateway, {
     guard,
-    authenticate,
+    authenticate: authenticate.admit,
     scoped,
     audit,
     strangers,
     scf: { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
-    waitsFor: () => [...new Set([...(cache.standing && keys.standing ? [] : ["the registry's watch"]), ...away()])],
+    waitsFor: () => [...new Set([...(isWatching() ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
-    notes: () => (settings.isOpen ? [OPEN_NOTE, ...health.notes()] : health.notes()),
+    notes: () => [...(settings.isOpen ? [OPEN_NOTE] : []), ...health.notes(), ...[tokens?.note()].filter((note) => note !== undefined)],
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });
   try {
-    const services = publicServices(gateway, scoped, { accessOf: (context) => authenticate(context.header('authorization')), audit });
+    const services = publicServices(gateway, scoped, {
+      accessOf: (context) => authenticate.admitted(context.header('authorization')),
+      audit,
+    });
     const grpc = await startGrpcServer({
       host: settings.host,
       port: settings.grpcPort,
@@ -117,6 +130,7 @@ export async function startGateway(
           'evenfall.v1.LogService',
           'evenfall.v1.OperatorService',
           'evenfall.v1.AccessKeyService',
+          'evenfall.v1.QuotaService',
           'evenfall.v1.AuditService',
           'grpc.health.v1.Health',
         ],
@@ -124,9 +138,14 @@ export async function startGateway(
       guard,
       authorize(head) {
         counts.grpc.request();
-        const access = authenticate(head.header('authorization'));
         const rule = ruleOfPath(head.path);
-        if (rule) checkAccess(access, rule.action); // in which namespace, its messages say
+        const check = (access: Access): void => {
+          if (rule) checkAccess(access, rule.action); // in which namespace, its messages say
+        };
+        const access = authenticate.admit(head.header('authorization'));
+        if (access instanceof Promise) return access.then(check);
+        check(access);
+        return undefined;
       },
       // Who sends no key guesses none, nor does who has one.
       delayMs: (head, refusal) =>
@@ -152,7 +171,7 @@ export async function startGateway(
     return {
       httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
       grpcPort: grpc.port,
-      isWatching: () => cache.standing && keys.standing,
+      isWatching,
       async stop() {
         await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
         await audit.flush().catch((error: unknown) => ports.log.error('audit records are lost', error));
@@ -165,6 +184,19 @@ export async function startGateway(
     await Promise.allSettled([rest.close(), watching, bodies.close()]);
     throw error;
   }
+}
+
+/** Keys, and tokens beside them where there is an issuer: both end. */
+function withTokens(keys: KeyRing, tokens: Tokens | undefined): KeyRing {
+  if (!tokens) return keys;
+  return {
+    find: keys.find,
+    isOwn: keys.isOwn,
+    endOf: (access) => tokens.endOf(access) ?? keys.endOf(access),
+    get standing() {
+      return keys.standing;
+    },
+  };
 }
 
 type Door = { request(): void; refusal(refusal: Refusal): void };

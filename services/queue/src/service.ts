@@ -16,6 +16,7 @@ import { createWebhookSecrets } from './adapters/webhook-secrets.ts';
 import { createWebhookSender } from './adapters/webhooks.ts';
 import type { Subject } from './domain/outbox.ts';
 import { acceptEvents } from './flows/accept-events.ts';
+import { countWaiting } from './flows/count-waiting.ts';
 import { createDeliverer } from './flows/deliver.ts';
 import { createDispatcher } from './flows/dispatcher.ts';
 import { observeDeliveries } from './flows/observe-deliveries.ts';
@@ -145,6 +146,7 @@ export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
       acceptEvents: (request) => acceptEvents(ports, owner.lanes, request),
       terminateEvent: (request, { signal }) => terminateEvent({ queue: ports, ownership, owner, writer }, request, signal),
       purgeDeadLetter: (request) => purgeDeadLetter(ports, request),
+      countWaiting: () => Promise.resolve(countWaiting(owner.lanes)),
       getHealth: () => Promise.resolve({ faults: [...health.faults()] }),
       watchOwnership: (_request, { signal }) => ownership.watch(signal),
     },

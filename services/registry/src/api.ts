@@ -4,6 +4,7 @@ import type { FunctionServiceService } from '@evenfall/contracts/v1/function_ser
 import { refuse } from '@evenfall/errors';
 import { agentIdOf } from '@evenfall/peer-identity';
 import { CALLER_HEADER, type Implementation } from '@evenfall/rpc';
+import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { withoutSecrets } from './domain/destinations.ts';
 import { withSealedWebhooks } from './domain/function-secrets.ts';
@@ -21,10 +22,21 @@ import { getGrantKeys } from './flows/grant-keys.ts';
 import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
 import { publishFunctionVersion } from './flows/publish-function-version.ts';
 import { openWebhookSecret } from './flows/seal-functions.ts';
+import {
+  deleteKeyQuota,
+  deleteNamespaceQuota,
+  getKeyQuota,
+  getNamespaceQuota,
+  listKeyQuotas,
+  listNamespaceQuotas,
+  putKeyQuota,
+  putNamespaceQuota,
+  watchQuotas,
+} from './flows/quotas.ts';
 import { updateFunction } from './flows/update-function.ts';
 import { streamUpdateFunctionCode } from './flows/stream-update-function-code.ts';
 import { updateFunctionCode } from './flows/update-function-code.ts';
-import type { JoinRegistry, KeyRegistry, Registry } from './ports.ts';
+import type { JoinRegistry, KeyRegistry, QuotaRegistry, Registry } from './ports.ts';
 
 type OneAnswer = { readonly function: FunctionMessage | undefined };
 type PageAnswer = { readonly functions: FunctionMessage[]; readonly nextPageToken: string };
@@ -60,7 +72,9 @@ export function functionService(registry: Registry): Implementation<typeof Funct
 }
 
 /** What the other services ask: with the secrets, those of webhooks sealed, since they go along with the events. */
-export function registryService(registry: Registry & KeyRegistry & JoinRegistry): Implementation<typeof RegistryServiceService> {
+export function registryService(
+  registry: Registry & KeyRegistry & JoinRegistry & QuotaRegistry,
+): Implementation<typeof RegistryServiceService> {
   return {
     resolveFunction: async (request) => ({ function: withSealedWebhooks(await findWhole(registry, request), registry.sealing) }),
     openWebhookSecret: async (request) => openWebhookSecret(registry.sealing, request),
@@ -77,6 +91,7 @@ export function registryService(registry: Registry & KeyRegistry & JoinRegistry)
       if (agentId === undefined) throw refuse('UNAUTHENTICATED', { detail: 'certificates are renewed for agents that have one' });
       return renewCertificate(registry, agentId, request.signingRequest);
     },
+    watchQuotas: (_request, { signal }) => watchQuotas(registry, signal),
     recordAudit: (request) => recordAudit(registry, request),
     listAudit: (request) => listAudit(registry, request),
   };
@@ -90,5 +105,19 @@ export function accessKeyService(registry: KeyRegistry): Implementation<typeof A
     listAccessKeys: (request) => listAccessKeys(registry, request),
     rotateAccessKey: (request) => rotateAccessKey(registry, request),
     revokeAccessKey: async ({ id }) => ({ accessKey: await revokeAccessKey(registry, id) }),
+  };
+}
+
+/** What is done with quotas, in the same way. */
+export function quotaService(registry: QuotaRegistry): Implementation<typeof QuotaServiceService> {
+  return {
+    putNamespaceQuota: async (request) => ({ namespaceQuota: await putNamespaceQuota(registry, request.namespaceQuota) }),
+    getNamespaceQuota: ({ namespace }) => getNamespaceQuota(registry, namespace),
+    listNamespaceQuotas: (request) => listNamespaceQuotas(registry, request),
+    deleteNamespaceQuota: ({ namespace }) => deleteNamespaceQuota(registry, namespace),
+    putKeyQuota: async (request) => ({ keyQuota: await putKeyQuota(registry, request.keyQuota) }),
+    getKeyQuota: ({ keyId }) => getKeyQuota(registry, keyId),
+    listKeyQuotas: (request) => listKeyQuotas(registry, request),
+    deleteKeyQuota: ({ keyId }) => deleteKeyQuota(registry, keyId),
   };
 }

@@ -4,6 +4,7 @@ import { FunctionServiceService } from '@evenfall/contracts/v1/function_service'
 import { readFile } from 'node:fs/promises';
 import { openAuthority } from '@evenfall/certificates';
 import { OperatorError } from '@evenfall/errors';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { bind } from '@evenfall/rpc';
 import { hostAndPort, runService } from '@evenfall/service-main';
 import type { Log } from '@evenfall/telemetry';
@@ -46,6 +47,7 @@ await runService({
       bind(RegistryServiceService, registry.registry),
       bind(FunctionServiceService, registry.functions),
       bind(AccessKeyServiceService, registry.accessKeys),
+      bind(QuotaServiceService, registry.quotas),
     ];
     const grpc = await serve(services);
     if (!joining || !tls) return { grpc };

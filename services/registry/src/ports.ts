@@ -4,6 +4,7 @@ import type { AuditRecord, ListAuditRecordsRequest } from '@evenfall/contracts/v
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { AgentToken } from '@evenfall/contracts/v1/operator_service';
 import type { Authority } from '@evenfall/certificates';
+import type { KeyQuota, NamespaceQuota, NamespaceUsage } from '@evenfall/contracts/v1/quota_service';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { PackageFiles, PackageLimits } from './domain/code-package.ts';
@@ -18,7 +19,7 @@ export type CodePackage = { readonly sha256: string; readonly data: Buffer };
 /** What is in one, beside. */
 export type InspectedPackage = CodePackage & PackageFiles;
 
-/** Where functions are kept. Every change is one statement: it happens as a whole or not at all. */
+/** Where functions are kept. Every change happens as a whole or not at all. What adds something refuses with QUOTA_EXCEEDED. */
 export type FunctionStore = {
   /** Functions of all namespaces, without their versions. */
   count(): Promise<number>;
@@ -174,6 +175,41 @@ export type KeyFeed = {
   announce(id: string): void;
 };
 
+/** Where quotas are kept. A put answers false if there are as many as there may be. */
+export type QuotaStore = {
+  usage(namespace: string): Promise<NamespaceUsage>;
+  findNamespace(namespace: string): Promise<NamespaceQuota | undefined>;
+  /** By name. */
+  listNamespaces(after: string, limit: number): Promise<NamespaceQuota[]>;
+  /** What is allowed of instances, wherever something is or the default allows less. */
+  listInstances(): Promise<{ readonly namespace: string; readonly instances: number | undefined }[]>;
+  putNamespace(quota: NamespaceQuota, most: number): Promise<boolean>;
+  deleteNamespace(namespace: string): Promise<void>;
+  findKey(keyId: string): Promise<KeyQuota | undefined>;
+  /** By id. */
+  listKeys(after: string, limit: number): Promise<KeyQuota[]>;
+  putKey(quota: KeyQuota, most: number): Promise<boolean>;
+  deleteKey(keyId: string): Promise<void>;
+};
+
+/** What a quota is of: undefined once the watch stands. */
+export type QuotaNotice = { readonly of: 'namespace' | 'key'; readonly name: string } | undefined;
+
+/** Tells those who watch of quotas that change. */
+export type QuotaFeed = {
+  /** First undefined, once the watch stands; ends when some changes may have been missed. */
+  watch(signal: AbortSignal): AsyncIterable<QuotaNotice>;
+  announce(notice: QuotaNotice): void;
+};
+
+/** What flows about quotas are given. */
+export type QuotaRegistry = {
+  readonly quotas: QuotaStore;
+  readonly quotaFeed: QuotaFeed;
+  readonly feed: ChangeFeed;
+  readonly clock: Clock;
+};
+
 /** What flows about keys and the audit log are given. */
 export type KeyRegistry = {
   readonly keys: AccessKeyStore;
@@ -190,6 +226,7 @@ export type KeyRegistry = {
 export type Registry = {
   readonly store: FunctionStore;
   readonly concurrency: ConcurrencyStore;
+  readonly quotas: QuotaStore;
   /** Megabytes the instances of all functions may have together. */
   readonly concurrencyMb: number;
   readonly feed: ChangeFeed;

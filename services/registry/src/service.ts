@@ -1,6 +1,7 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { createByteBudget } from '@evenfall/door-limits';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
@@ -8,14 +9,15 @@ import { type Log, observable } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import { createAccessKeyStore } from './adapters/postgres/access-key-store.ts';
 import { createAuditStore } from './adapters/postgres/audit-store.ts';
-import { startChangeFeed, startKeyFeed } from './adapters/postgres/change-feed.ts';
+import { startChangeFeed, startKeyFeed, startQuotaFeed } from './adapters/postgres/change-feed.ts';
 import { createConcurrencyStore } from './adapters/postgres/concurrency-store.ts';
 import { createFunctionSecretStore } from './adapters/postgres/function-secret-store.ts';
 import { createFunctionStore } from './adapters/postgres/function-store.ts';
 import { createAgentTokenStore } from './adapters/postgres/agent-token-store.ts';
 import { createGrantKeyStore } from './adapters/postgres/grant-key-store.ts';
+import { createQuotaStore } from './adapters/postgres/quota-store.ts';
 import { packageInspector } from './adapters/inspect.ts';
-import { accessKeyService, functionService, registryService } from './api.ts';
+import { accessKeyService, functionService, quotaService, registryService } from './api.ts';
 import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 import { createSealing } from './domain/sealing.ts';
 import { joinAgent } from './flows/agent-tokens.ts';
@@ -64,6 +66,7 @@ export type RunningRegistry = {
   readonly accessKeys: Implementation<typeof AccessKeyServiceService>;
   /** Lets an agent join that has no certificate yet. */
   readonly join: (request: JoinRequest) => Promise<Joined>;
+  readonly quotas: Implementation<typeof QuotaServiceService>;
   /** Ends the watches. */
   stop(): Promise<void>;
 };
@@ -73,6 +76,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   await migrate(deps.sql, { schema: 'registry', dir: new URL('../migrations/', import.meta.url) });
   const feed = await startChangeFeed(deps.sql, deps.log);
   const keyFeed = await startKeyFeed(deps.sql, deps.log);
+  const quotaFeed = await startQuotaFeed(deps.sql, deps.log);
   const sealing = createSealing(settings.sealingKeys ?? []);
   const store = createFunctionStore(deps.sql, sealing);
   observable('registry', {
@@ -90,6 +94,8 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     joining: deps.joining,
     audit: createAuditStore(deps.sql),
     keyFeed,
+    quotas: createQuotaStore(deps.sql),
+    quotaFeed,
     sealing,
     log: deps.log,
     clock: deps.clock,
@@ -112,9 +118,10 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
     registry: registryService(registry),
     accessKeys: accessKeyService(registry),
     join: (request) => joinAgent(registry, request),
+    quotas: quotaService(registry),
     async stop() {
       stopping.abort();
-      await Promise.all([feed.stop(), keyFeed.stop(), sweeping, packages.close()]);
+      await Promise.all([feed.stop(), keyFeed.stop(), quotaFeed.stop(), sweeping, packages.close()]);
     },
   };
 }

@@ -23,6 +23,7 @@ function tell(rig: Rig, { totalMb = 128_000, reserved = {}, provisioned = 0 }: S
   useConcurrency(rig.ports, {
     totalMb,
     reservations: Object.entries(reserved).map(([name, memoryMb]) => ({ namespace: 'default', name, memoryMb })),
+    instanceQuotas: [],
     provisions: provisioned > 0 ? [{ function: fnOf({ version: '1' }), instances: provisioned }] : [],
   });
 }
@@ -98,7 +99,12 @@ describe('provisioned instances', () => {
   it('wait a moment after the start of a scheduler: hosts may come back with them', () => {
     const rig = startRig();
     const agent = rig.attach();
-    useConcurrency(rig.ports, { totalMb: 128_000, reservations: [], provisions: [{ function: fnOf({ version: '1' }), instances: 1 }] });
+    useConcurrency(rig.ports, {
+      totalMb: 128_000,
+      reservations: [],
+      instanceQuotas: [],
+      provisions: [{ function: fnOf({ version: '1' }), instances: 1 }],
+    });
     assert.deepEqual(started(agent), []);
     rig.attach({ instances: [{ instanceId: 'was-there', function: fnOf({ version: '1' }), attempt: undefined, busy: false }] });
     rig.clock.advance(2_000);

@@ -217,6 +217,22 @@ export type KeyAnswer = {
 
 export type NewKeyAnswer = { readonly access_key: KeyAnswer; readonly secret: string };
 
+export type RateAnswer = { readonly events_per_second: number | null; readonly burst: number | null };
+
+export type NamespaceQuotaAnswer = RateAnswer & {
+  readonly namespace: string;
+  readonly queued_events: number | null;
+  readonly functions: number | null;
+  readonly versions: number | null;
+  readonly code_bytes: number | null;
+  readonly instances: number | null;
+  readonly update_time: string | null;
+  readonly is_default?: boolean;
+  readonly usage?: { readonly functions: number; readonly versions: number; readonly code_bytes: number } | null;
+};
+
+export type KeyQuotaAnswer = RateAnswer & { readonly key_id: string; readonly update_time: string | null; readonly is_default?: boolean };
+
 export type AuditRecordAnswer = {
   readonly time: string;
   readonly key_id: string;

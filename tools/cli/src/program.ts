@@ -24,6 +24,7 @@ import {
 } from './commands/events.ts';
 import { deleteFunction, getFunction, listFunctions, listVersions, publishFunction } from './commands/functions.ts';
 import { invoke, type InvokeOptions } from './commands/invoke.ts';
+import { deleteQuota, getQuota, listQuotas, type QuotaOptions, setQuota } from './commands/quotas.ts';
 import { type AuditOptions, createKey, type CreateKeyOptions, listAudit, listKeys, revokeKey, rotateKey } from './commands/keys.ts';
 import { type LogOptions, showLog } from './commands/logs.ts';
 import { purge, type PurgeOptions } from './commands/purge.ts';
@@ -58,7 +59,7 @@ export function createProgram(world: Surroundings): Command {
     .option('-n, --namespace <name>', 'namespace of the function', 'default')
     .option('--json', 'print JSON for machines');
 
-  const run =
+  const run: Run =
     <A extends unknown[]>(command: (context: Context, ...args: A) => Promise<void>) =>
     async (...given: unknown[]): Promise<void> => {
       const self = given.at(-1) as Command; // commander hands over: arguments, options, command
@@ -250,6 +251,7 @@ export function createProgram(world: Surroundings): Command {
     .command('revoke <id>')
     .description('end it for good')
     .action(run((context, id: string) => revokeKey(context, id)));
+  addQuotas(program, run);
   program
     .command('audit')
     .description('who changed what, newest first')
@@ -270,6 +272,35 @@ export function createProgram(world: Surroundings): Command {
     .option('--at <time>', 'with --dry-run: as of this time, e.g. 2026-12-01T00:00:00Z')
     .action(run((context, options: PurgeOptions) => purge(context, options)));
   return program;
+}
+
+type Run = <A extends unknown[]>(command: (context: Context, ...args: A) => Promise<void>) => (...given: unknown[]) => Promise<void>;
+
+function addQuotas(program: Command, run: Run): void {
+  const quotas = program.command('quotas').description('how much a namespace or an access key may use; "*" is the default of all others');
+  quotas
+    .command('set <scope> <name>')
+    .description('set all limits of a namespace or a key anew, e.g. set namespace team-a --functions 50; what is left out is not limited')
+    .option('--rate <number>', 'events and calls a second, at each gateway; 0 for none')
+    .option('--burst <number>', 'events that may come at once; by default those of one second')
+    .option('--queued <number>', 'namespace: events that wait to start')
+    .option('--functions <number>', 'namespace: functions')
+    .option('--versions <number>', 'namespace: published versions of all functions')
+    .option('--code-bytes <number>', 'namespace: bytes of code packages')
+    .option('--instances <number>', 'namespace: instances at the same time')
+    .action(run((context, scope: string, name: string, options: QuotaOptions) => setQuota(context, scope, name, options)));
+  quotas
+    .command('get <scope> <name>')
+    .description('the limits that hold, and what is used of them')
+    .action(run((context, scope: string, name: string) => getQuota(context, scope, name)));
+  quotas
+    .command('list')
+    .option('--keys', 'those of access keys instead of those of namespaces')
+    .action(run((context, options: { keys?: boolean }) => listQuotas(context, options)));
+  quotas
+    .command('delete <scope> <name>')
+    .description('take a quota away; the default holds then')
+    .action(run((context, scope: string, name: string) => deleteQuota(context, scope, name)));
 }
 
 /** Collects an option that may be given again. */

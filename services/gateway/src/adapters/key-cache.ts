@@ -51,7 +51,7 @@ export function createKeyCache(
     },
     find: (id) => ownKeys.get(id) ?? known.get(id),
     isOwn: (id) => ownKeys.has(id),
-    endOf(id) {
+    endOf({ id }) {
       if (ownKeys.has(id) || id === ANONYMOUS) return undefined;
       if (!known.has(id)) return AbortSignal.abort(); // it was let in a moment ago
       let controller = ends.get(id);

@@ -52,6 +52,7 @@ function replica() {
         },
         getHealth: async () => ({ faults: [] }),
         purgeDeadLetter: async () => position,
+        countWaiting: async () => ({ namespaces: [] }),
         watchOwnership: () => ownership,
       }, // the router calls nothing else
       () => undefined,

@@ -63,7 +63,7 @@ describe('doors with access keys', () => {
       return count;
     };
     await assert.rejects(listed({}), { reason: 'UNAUTHENTICATED' });
-    assert.equal(await listed({ authorization: `Bearer ${KEY.id}:${KEY.secret}` }), 8);
+    assert.equal(await listed({ authorization: `Bearer ${KEY.id}:${KEY.secret}` }), 9);
     for (const service of ['', 'evenfall.v1.EventService']) assert.equal((await health.client.check({ service })).status, 1);
     reflection.close();
     health.close();

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type Access, ADMIN_OF_ALL, ANONYMOUS } from '@evenfall/access';
 import { refuse } from '@evenfall/errors';
-import type { HeldSecret, KeyRing } from '../ports.ts';
+import type { HeldSecret, KeyRing, Tokens } from '../ports.ts';
 
 /** One access key of the settings. */
 export type AccessKey = { readonly id: string; readonly secret: string };
@@ -9,15 +9,37 @@ export type AccessKey = { readonly id: string; readonly secret: string };
 /** What a call without a key may do, where the doors are open. */
 export const ANYBODY: Access = { id: ANONYMOUS, ...ADMIN_OF_ALL };
 
-/** Says who calls, from an Authorization header; throws UNAUTHENTICATED, or SERVICE_UNAVAILABLE where it cannot be known now. */
-export type Authenticate = (authorization: string | undefined) => Access;
+/** Says who calls, from an Authorization header. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE where it cannot be known now. */
+export type Authenticator = {
+  /** Of a call that begins. */
+  admit(authorization: string | undefined): Access | Promise<Access>;
+  /** Of one that was admitted, at once: it may not be good any more. */
+  admitted(authorization: string | undefined): Access;
+};
+
+const TOKEN = /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i;
 
 /**
  * Makes the check of the doors. Secrets are compared by digest and in constant time, and one is compared whether the id is known or not, so that neither
- * the beginning of a secret nor an id can be measured. Open doors let everybody in.
+ * the beginning of a secret nor an id can be measured. What has the form of a token is one, where there is an issuer. Open doors let everybody in.
  */
-export function authenticator(keys: KeyRing, isOpen: boolean, nowMs: () => number): Authenticate {
-  if (isOpen) return () => ANYBODY;
+export function authenticator(keys: KeyRing, isOpen: boolean, nowMs: () => number, tokens?: Tokens): Authenticator {
+  if (isOpen) return { admit: () => ANYBODY, admitted: () => ANYBODY };
+  const byKey = keyCheck(keys, nowMs);
+  const tokenIn = (authorization = ''): string | undefined => TOKEN.exec(authorization)?.[1];
+  return {
+    admit(authorization) {
+      const token = tokens && tokenIn(authorization);
+      return tokens && token !== undefined ? tokens.check(token) : byKey(authorization);
+    },
+    admitted(authorization) {
+      const token = tokens && tokenIn(authorization);
+      return tokens && token !== undefined ? tokens.known(token) : byKey(authorization);
+    },
+  };
+}
+
+function keyCheck(keys: KeyRing, nowMs: () => number): (authorization: string | undefined) => Access {
   const nobody: readonly HeldSecret[] = [{ sha256: randomBytes(32), scf: undefined, untilMs: Infinity }];
   return (authorization) => {
     if (authorization === undefined || authorization === '')

@@ -9,6 +9,7 @@ import { FunctionServiceService } from '@evenfall/contracts/v1/function_service'
 import { InvocationServiceService, InvokeFunctionRequest } from '@evenfall/contracts/v1/invocation_service';
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { isRefusal } from '@evenfall/errors';
 import { grpcClient, type MethodDefinition, type ServiceDefinition } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
@@ -32,6 +33,7 @@ const SERVICES: Readonly<Record<string, ServiceDefinition>> = {
   LogService: LogServiceService,
   OperatorService: OperatorServiceService,
   AccessKeyService: AccessKeyServiceService,
+  QuotaService: QuotaServiceService,
   AuditService: AuditServiceService,
 };
 /** Every role, good for one namespace and for all. */

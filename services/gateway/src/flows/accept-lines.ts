@@ -68,6 +68,7 @@ async function together(gateway: Gateway, caller: Caller, named: Named, submissi
     return answers;
   } catch (error) {
     if (!isRefusal(error)) throw error;
+    if (QUOTAS.has(error.reason)) return withinQuota(gateway, caller, named, submissions, error);
     // What one of them is: the others are tried without it. What holds for all of them is the answer to each.
     const isOfOne = 'index' in error.metadata && submissions.length > 1;
     if (!isOfOne) return submissions.map(() => ({ refusal: error }));
@@ -77,4 +78,23 @@ async function together(gateway: Gateway, caller: Caller, named: Named, submissi
     for (const part of parts) if (part.length > 0) answers.push(...(await together(gateway, caller, named, part)));
     return answers;
   }
+}
+
+const QUOTAS: ReadonlySet<Reason> = new Set(['RATE_LIMITED', 'BURST_EXCEEDED', 'TOO_MANY_QUEUED_EVENTS']);
+
+/** Of events that a quota does not allow all of: accepts those it does, the first ones, and answers the refusal for each of the others. */
+async function withinQuota(
+  gateway: Gateway,
+  caller: Caller,
+  named: Named,
+  submissions: EventSubmission[],
+  refusal: Refusal,
+): Promise<LineAnswer[]> {
+  const available = Number(refusal.metadata['available']);
+  // Together they are too many; one by one they may come later.
+  const comesLater = refusal.reason === 'BURST_EXCEEDED' && 'retry_after_ms' in refusal.metadata;
+  const ofEach = comesLater ? new Refusal('RATE_LIMITED', { ...refusal.metadata, available: '0' }) : refusal;
+  if (!(available > 0 && available < submissions.length)) return submissions.map(() => ({ refusal: ofEach }));
+  const taken = await together(gateway, caller, named, submissions.slice(0, available));
+  return [...taken, ...submissions.slice(available).map(() => ({ refusal: ofEach }))];
 }

@@ -5,7 +5,8 @@ import type { DeadLetter } from '@evenfall/contracts/v1/event_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
 import { LIMITS_MS } from '../domain/time-limits.ts';
-import type { Gateway } from '../ports.ts';
+import type { Admit, Gateway } from '../ports.ts';
+import { admittingGateway } from './admit-events.ts';
 
 const NOTHING = Buffer.alloc(0);
 /** What stands in place of a value that the key may not read. */
@@ -13,13 +14,14 @@ export const HIDDEN = '(hidden)';
 
 /**
  * Narrows the gateway to what a key may see, so that no flow has to think of it. Of an event whose namespace the key is not good for is said what is said
- * of one that is not there; payloads, results, errors and values of variables are left out for those who have no right to them.
+ * of one that is not there; payloads, results, errors and values of variables are left out for those who have no right to them. What the key sends is
+ * admitted first.
  */
-export function scopedGateways(gateway: Gateway): (access: Access) => Gateway {
+export function scopedGateways(gateway: Gateway, admit: Admit): (access: Access) => Gateway {
   const made = new WeakMap<Access, Gateway>();
   return (access) => {
     let scoped = made.get(access);
-    if (!scoped) made.set(access, (scoped = scopedTo(gateway, access)));
+    if (!scoped) made.set(access, (scoped = admittingGateway(scopedTo(gateway, access), access, admit)));
     return scoped;
   };
 }
@@ -155,6 +157,7 @@ function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gatew
         const answer = await registry.getConcurrency(...given);
         return {
           ...answer,
+          instanceQuotas: answer.instanceQuotas.filter(({ namespace }) => sees(namespace)),
           reservations: answer.reservations.filter(({ namespace }) => sees(namespace)),
           provisions: answer.provisions.filter(({ function: fn }) => fn !== undefined && sees(fn.namespace)),
         };

@@ -4,6 +4,7 @@ import {
   type KeptAccessKey,
   RegistryServiceService,
   type WatchAccessKeysResponse,
+  type WatchQuotasResponse,
   type WatchFunctionsResponse,
 } from '@evenfall/contracts/registry/v1/registry_service';
 import {
@@ -20,10 +21,12 @@ import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
 import { LogLine } from '@evenfall/contracts/v1/log_service';
 import { AgentToken, Agent, Instance } from '@evenfall/contracts/v1/operator_service';
+import type { KeyQuota, NamespaceQuota } from '@evenfall/contracts/v1/quota_service';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import type { GatewayPorts } from '../service.ts';
+import { fakeQuotas } from './fake-quotas.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
 const AGENT_TOKEN = {
@@ -50,6 +53,14 @@ export type World = {
   readonly keyWatches: Pushable<WatchAccessKeysResponse>[];
   /** Keys of the registry, by id. */
   readonly keys: Map<string, KeptAccessKey>;
+  readonly quotaWatches: Pushable<WatchQuotasResponse>[];
+  /** Quotas by namespace, and by key. */
+  readonly namespaceQuotas: Map<string, NamespaceQuota>;
+  readonly keyQuotas: Map<string, KeyQuota>;
+  /** Events of each namespace that wait, as the queue counts them. */
+  readonly waiting: Map<string, number>;
+  /** Whether what is accepted waits too, and nothing of it starts. */
+  keepsWaiting: boolean;
   readonly audit: AuditRecord[];
   /** What the queue says of itself. */
   readonly faults: string[];
@@ -113,6 +124,11 @@ export function fakeWorld(): World {
     functionWatches: [],
     keyWatches: [],
     keys: new Map(),
+    quotaWatches: [],
+    namespaceQuotas: new Map(),
+    keyQuotas: new Map(),
+    waiting: new Map(),
+    keepsWaiting: false,
     audit: [],
     faults: [],
     resolveCount: 0,
@@ -198,7 +214,14 @@ export function fakeWorld(): World {
         rotateAccessKey: async ({ id }) => ({ accessKey: keyNamed(id), secret: 'another-secret' }),
         revokeAccessKey: async ({ id }) => ({ accessKey: { ...keyNamed(id), revokeTime: new Date(0) } }),
       }),
+      quotas: fakeQuotas(() => world),
       registry: inProcessClient(RegistryServiceService, {
+        watchQuotas: () => {
+          const watch = pushable<WatchQuotasResponse>();
+          watch.push({ namespaceQuotas: [...world.namespaceQuotas.values()], keyQuotas: [...world.keyQuotas.values()], isWhole: true });
+          world.quotaWatches.push(watch);
+          return watch;
+        },
         watchAccessKeys: () => {
           const watch = pushable<WatchAccessKeysResponse>();
           watch.push({ keys: [...world.keys.values()], isWhole: true });
@@ -225,7 +248,7 @@ export function fakeWorld(): World {
           if (qualifier === 'nowhere') throw refuse('QUALIFIER_NOT_FOUND', { function: name, qualifier });
           return { function: fn };
         },
-        getConcurrency: async () => ({ totalMb: 128_000, reservations: [], provisions: [] }),
+        getConcurrency: async () => ({ totalMb: 128_000, reservations: [], provisions: [], instanceQuotas: [] }),
         getCodePackage: notHere,
         watchFunctions: () => {
           const watch = pushable<WatchFunctionsResponse>();
@@ -262,6 +285,12 @@ export function fakeWorld(): World {
             if (!world.deadLetters.delete(eventId)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: eventId });
             return { positions: [] };
           },
+          countWaiting: async () => ({
+            namespaces: [...world.waiting].map(([namespace, count]) => ({
+              namespace,
+              count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
+            })),
+          }),
           watchOwnership: notHere,
         }),
       ],

@@ -15,6 +15,7 @@ export const SETTINGS: GatewaySettings = {
   allowedHosts: [],
   accessKeys: [KEY],
   isOpen: false,
+  oidc: undefined,
   maxConnections: 8_192,
   maxConnectionsPerAddress: 2_048,
   maxPayloadBytes: 128 * 1024,

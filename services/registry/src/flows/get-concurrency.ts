@@ -2,9 +2,10 @@ import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/reg
 import { withSealedWebhooks } from '../domain/function-secrets.ts';
 import type { Registry } from '../ports.ts';
 
-/** Tells all that is reserved and provisioned, as of one moment. */
+/** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. */
 export async function getConcurrency(registry: Registry): Promise<GetConcurrencyResponse> {
   const { reservations, provisions } = await registry.concurrency.read();
+  const instanceQuotas = await registry.quotas.listInstances();
   return {
     totalMb: registry.concurrencyMb,
     reservations: reservations.map((one) => ({ ...one })),
@@ -12,5 +13,6 @@ export async function getConcurrency(registry: Registry): Promise<GetConcurrency
     provisions: provisions
       .filter(({ isLocked }) => !isLocked)
       .map(({ fn, instances }) => ({ function: withSealedWebhooks(fn, registry.sealing), instances })),
+    instanceQuotas,
   };
 }

@@ -1,5 +1,5 @@
 import { freeMb, lastingInstances } from './scaling.ts';
-import type { Agent, Pool, Share } from './types.ts';
+import type { Agent, Pool, Share, Space } from './types.ts';
 
 /** What all functions have together, and what of it is set aside. */
 export type Account = {
@@ -9,6 +9,10 @@ export type Account = {
   sharedUsedMb: number;
   /** One for every function that is known, by "namespace/name". */
   readonly shares: Map<string, Share>;
+  /** One for every namespace of theirs. */
+  readonly spaces: Map<string, Space>;
+  /** Instances a namespace may have; undefined for any number. "*" is the default of those that are not there. */
+  instanceQuotas: ReadonlyMap<string, number | undefined>;
   /** Those of them that have something reserved, also 0. */
   readonly reserved: Set<Share>;
   /** Pools that may have fewer instances than are provisioned. */
@@ -16,31 +20,78 @@ export type Account = {
 };
 
 /** Why no instance can be started though a host may have room. */
-export type Block = 'UNKNOWN' | 'OFF' | 'RESERVED' | 'TOTAL' | 'HELD';
+export type Block = 'UNKNOWN' | 'OFF' | 'QUOTA' | 'RESERVED' | 'TOTAL' | 'HELD';
 
 /** Of the total, and of what the hosts offer, so much is left to functions that reserve nothing, whatever is reserved. */
 const NEVER_RESERVED = 0.1;
 
 export function createAccount(): Account {
-  return { totalMb: undefined, sharedUsedMb: 0, shares: new Map(), reserved: new Set(), short: new Set() };
+  return {
+    totalMb: undefined,
+    sharedUsedMb: 0,
+    shares: new Map(),
+    spaces: new Map(),
+    instanceQuotas: new Map(),
+    reserved: new Set(),
+    short: new Set(),
+  };
 }
 
 /** The share of a function, made when it is first spoken of. */
 export function shareOf(account: Account, key: string): Share {
   let share = account.shares.get(key);
-  if (!share) account.shares.set(key, (share = { key, account, reservedMb: undefined, usedMb: 0, leavingMb: 0, pools: new Set() }));
+  if (!share) {
+    const space = spaceOf(account, key.slice(0, key.indexOf('/')));
+    share = { key, account, space, reservedMb: undefined, usedMb: 0, leavingMb: 0, pools: new Set() };
+    account.shares.set(key, share);
+    space.shares.add(share);
+  }
   return share;
+}
+
+function spaceOf(account: Account, namespace: string): Space {
+  let space = account.spaces.get(namespace);
+  if (!space) account.spaces.set(namespace, (space = { namespace, shares: new Set(), instanceCount: 0, leavingCount: 0 }));
+  return space;
 }
 
 /** Forgets a share that nothing hangs on. */
 export function dropShareIfEmpty(share: Share): void {
-  if (share.pools.size === 0 && share.reservedMb === undefined && share.usedMb === 0) share.account.shares.delete(share.key);
+  if (share.pools.size > 0 || share.reservedMb !== undefined || share.usedMb > 0) return;
+  const { account, space } = share;
+  account.shares.delete(share.key);
+  space.shares.delete(share);
+  if (space.shares.size === 0) account.spaces.delete(space.namespace);
 }
 
 /** Notes that an instance of a function came, or went. */
-export function countMemory(share: Share, memoryMb: number): void {
-  share.usedMb += memoryMb;
-  if (share.reservedMb === undefined) share.account.sharedUsedMb += memoryMb;
+export function countInstance(share: Share, memoryMb: number, sign: 1 | -1): void {
+  share.usedMb += sign * memoryMb;
+  share.space.instanceCount += sign;
+  if (share.reservedMb === undefined) share.account.sharedUsedMb += sign * memoryMb;
+}
+
+/** Notes that an instance of a function began to be stopped, or is not any more. */
+export function countLeaving(share: Share, memoryMb: number, sign: 1 | -1): void {
+  share.leavingMb += sign * memoryMb;
+  share.space.leavingCount += sign;
+}
+
+/** How many instances a namespace may have, by its quota or the default; undefined for any number. */
+export function mostInstances({ instanceQuotas }: Account, { namespace }: Space): number | undefined {
+  return instanceQuotas.has(namespace) ? instanceQuotas.get(namespace) : instanceQuotas.get('*');
+}
+
+/** Whether a namespace has all the instances it may have, or more. */
+export function isAtQuota({ account, space }: Share): boolean {
+  const most = mostInstances(account, space);
+  return most !== undefined && space.instanceCount >= most;
+}
+
+/** Whether a namespace has more than its quota allows, those not counted that are leaving. */
+export function isOverQuota({ account, space }: Share): boolean {
+  const most = mostInstances(account, space);
+  return most !== undefined && space.instanceCount - space.leavingCount > most;
 }
 
 /** Sets all reservations anew. */
@@ -62,7 +113,7 @@ export function setReservations(account: Account, totalMb: number, reservations:
 }
 
 /**
- * What keeps an instance from being started, whatever room hosts have; undefined if nothing does. A function that reserves has its share to
+ * What keeps an instance from being started, whatever room hosts have; undefined if nothing does. A namespace has no more instances than its quota. A function that reserves has its share to
  * itself and nothing beyond it. All others share the rest, less what is provisioned and missing, and leave the hosts' memory alone that
  * reserving functions have not used yet.
  */
@@ -71,6 +122,8 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
   const { share } = pool;
   if (totalMb === undefined) return 'UNKNOWN';
   if (share.reservedMb === 0) return 'OFF';
+  const most = mostInstances(account, share.space);
+  if (most !== undefined && share.space.instanceCount + missingOfOthers(account, pool) + 1 > most) return 'QUOTA';
   const owedMb = owedTo(account, pool);
   if (share.reservedMb !== undefined) return share.usedMb + owedMb + memoryMb > share.reservedMb ? 'RESERVED' : undefined;
   let reservedMb = 0;
@@ -109,6 +162,13 @@ export function isOverReserved({ reservedMb, usedMb, leavingMb }: Share): boolea
 export function canSpare(pool: Pool): boolean {
   if (pool.provisioned === 0) return true;
   return pool.instances.size > pool.provisioned && lastingInstances(pool) > pool.provisioned;
+}
+
+/** Instances that are provisioned and missing, of others in the namespace of this pool. */
+function missingOfOthers(account: Account, pool: Pool): number {
+  let count = 0;
+  for (const other of account.short) if (other !== pool && other.share.space === pool.share.space) count += missingOf(other);
+  return count;
 }
 
 /** Megabytes that are provisioned and missing, of others that draw on what this pool draws on. */

@@ -1,5 +1,5 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
-import { type Account, countMemory, createAccount, dropShareIfEmpty, missingOf, shareOf } from './account.ts';
+import { type Account, countInstance, countLeaving, createAccount, dropShareIfEmpty, missingOf, shareOf } from './account.ts';
 import { createAttemptQueue } from './attempt-queue.ts';
 import type { Agent, Instance, LiveAttempt, Pool, ReportSink, Stream } from './types.ts';
 
@@ -99,8 +99,8 @@ export function addInstance(agent: Agent, pool: Pool, id: string, spec: Fn, stat
   agent.instances.set(id, instance);
   agent.usedMb += instance.memoryMb;
   pool.instances.add(instance);
-  countMemory(pool.share, instance.memoryMb);
-  if (state === 'STOPPING') pool.share.leavingMb += instance.memoryMb;
+  countInstance(pool.share, instance.memoryMb, 1);
+  if (state === 'STOPPING') countLeaving(pool.share, instance.memoryMb, 1);
   if (state === 'STARTING') {
     agent.starting++;
     pool.starting++;
@@ -121,9 +121,9 @@ export function setInstanceState(instance: Instance, state: Instance['state'], n
     if (at >= 0) instance.pool.idle.splice(at, 1);
   }
   const { share } = instance.pool;
-  if (instance.state === 'STOPPING') share.leavingMb -= instance.memoryMb;
+  if (instance.state === 'STOPPING') countLeaving(share, instance.memoryMb, -1);
   if (state === 'STOPPING') {
-    share.leavingMb += instance.memoryMb;
+    countLeaving(share, instance.memoryMb, 1);
     noteShort(instance.pool);
   }
   if (instance.state === 'SETTLING') instance.pool.settling--;
@@ -140,8 +140,8 @@ export function removeInstance(instance: Instance, nowMs: number): void {
   setInstanceState(instance, 'STOPPING', nowMs);
   if (instance.agent.instances.delete(instance.id)) instance.agent.usedMb -= instance.memoryMb;
   if (!instance.pool.instances.delete(instance)) return;
-  countMemory(instance.pool.share, -instance.memoryMb);
-  instance.pool.share.leavingMb -= instance.memoryMb;
+  countInstance(instance.pool.share, instance.memoryMb, -1);
+  countLeaving(instance.pool.share, instance.memoryMb, -1);
 }
 
 /** Notes that a pool may have too few instances now. */

@@ -109,11 +109,21 @@ export type LiveAttempt = {
   adoptedMs: number | undefined;
 };
 
+/** What all functions of one namespace have together. */
+export type Space = {
+  readonly namespace: string;
+  readonly shares: Set<Share>;
+  /** Its instances, and those among them that are being stopped. */
+  instanceCount: number;
+  leavingCount: number;
+};
+
 /** What all versions of one function have together. */
 export type Share = {
   /** "namespace/name". */
   readonly key: string;
   readonly account: Account;
+  readonly space: Space;
   /** Megabytes reserved for it, and all it may have; 0 if it is off, undefined if it shares with all others. */
   reservedMb: number | undefined;
   /** Megabytes of its instances, and of those among them that are being stopped. */

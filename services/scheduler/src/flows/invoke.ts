@@ -3,7 +3,7 @@ import type { InvokeRequest, InvokeResponse } from '@evenfall/contracts/schedule
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { refuse } from '@evenfall/errors';
 import { msOfDuration } from '@evenfall/time';
-import { shareOf } from '../domain/account.ts';
+import { isAtQuota, mostInstances, shareOf } from '../domain/account.ts';
 import { forgetAttempt } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -22,11 +22,14 @@ export async function invoke(ports: SchedulerPorts, request: InvokeRequest, sign
   if (!assignment) throw refuse('INVALID_FIELD', { field: 'assignment', rule: 'it must be set' });
   const { eventId, attempt } = assignment;
   const share = shareOf(ports.cluster.account, `${assignment.namespace}/${assignment.function}`);
+  const most = (): number | undefined => mostInstances(share.account, share.space);
   const exhausted = (): Error =>
-    share.reservedMb === undefined
-      ? refuse('CONCURRENCY_EXHAUSTED', { function: assignment.function })
-      : refuse('RESERVED_EXHAUSTED', { function: assignment.function, reserved_mb: share.reservedMb });
-  if (share.reservedMb === 0) throw exhausted(); // off: it would wait for nothing
+    isAtQuota(share)
+      ? refuse('INSTANCE_QUOTA_EXHAUSTED', { namespace: assignment.namespace, function: assignment.function, limit: most() ?? 0 })
+      : share.reservedMb === undefined
+        ? refuse('CONCURRENCY_EXHAUSTED', { function: assignment.function })
+        : refuse('RESERVED_EXHAUSTED', { function: assignment.function, reserved_mb: share.reservedMb });
+  if (share.reservedMb === 0 || most() === 0) throw exhausted(); // off: it would wait for nothing
   return new Promise((resolve, reject) => {
     let started: InvokeResponse['started'];
     const leave = (): void => {

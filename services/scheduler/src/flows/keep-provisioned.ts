@@ -13,6 +13,7 @@ const SETTLE_MS = 2_000;
 const SENTENCES: Readonly<Record<Block, string>> = {
   UNKNOWN: 'What the functions may have is not known yet.',
   OFF: 'The function is off: 0 MB are reserved for it.',
+  QUOTA: 'Its namespace has all the instances that its quota allows.',
   RESERVED: 'What is reserved for the function is used up by other instances of it.',
   TOTAL: 'The memory that functions share is used up.',
   HELD: 'What is free on the worker hosts is reserved or provisioned for other functions.',

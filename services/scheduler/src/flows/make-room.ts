@@ -1,5 +1,5 @@
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
-import { type Block, canSpare, isOverReserved } from '../domain/account.ts';
+import { type Block, canSpare, isOverQuota, isOverReserved } from '../domain/account.ts';
 import { freeMb, takesWork } from '../domain/scaling.ts';
 import type { Instance, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -35,6 +35,7 @@ export function makeRoom(ports: SchedulerPorts, pool: Pool, memoryMb: number, no
 export function makeWay(ports: SchedulerPorts, pool: Pool, block: Block, nowMs: number): void {
   if (block === 'UNKNOWN' || block === 'OFF') return;
   const { share } = pool;
+  if (block === 'QUOTA') return makeWayInNamespace(ports, pool, nowMs);
   const shares = share.reservedMb === undefined ? share.account.shares.values() : [share];
   let oldest: Instance | undefined;
   for (const one of shares) {
@@ -49,9 +50,23 @@ export function makeWay(ports: SchedulerPorts, pool: Pool, block: Block, nowMs: 
   if (oldest) stopInstance(ports, oldest, Cause.IDLE);
 }
 
-/** Stops what is idle of a function that has more than is reserved for it, as after its reservation was lowered, or set to 0. */
-export function shedOverReserved(ports: SchedulerPorts, pool: Pool): void {
-  while (isOverReserved(pool.share)) {
+/** The same for one whose namespace may have no more instances: what is idle of another function there goes, whatever is reserved for it. */
+function makeWayInNamespace(ports: SchedulerPorts, pool: Pool, nowMs: number): void {
+  const { space } = pool.share;
+  if (space.leavingCount > 0) return; // room is being made already
+  let oldest: Instance | undefined;
+  for (const one of space.shares)
+    for (const { idle } of one.pools)
+      for (const instance of idle) {
+        if (!canSpare(instance.pool) || (one !== pool.share && isLastWarm(instance, nowMs))) continue;
+        if (!oldest || instance.idleSinceMs < oldest.idleSinceMs) oldest = instance;
+      }
+  if (oldest) stopInstance(ports, oldest, Cause.IDLE);
+}
+
+/** Stops what is idle of a function that has more than it may, as after its reservation or the quota of its namespace was lowered. */
+export function shedSurplus(ports: SchedulerPorts, pool: Pool): void {
+  while (isOverReserved(pool.share) || isOverQuota(pool.share)) {
     const [instance] = pool.idle;
     if (!instance) return;
     stopInstance(ports, instance, Cause.IDLE);

@@ -8,7 +8,7 @@ import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
 import { give, giveInstance } from './give.ts';
 import { isOfAnother, isOutdated } from '../domain/revisions.ts';
-import { makeRoom, makeWay, shedOverReserved } from './make-room.ts';
+import { makeRoom, makeWay, shedSurplus } from './make-room.ts';
 import { endUnstarted, failWaiting, GONE, useNoSpec, useSpec } from './use-spec.ts';
 
 const NO_CODE = 'The code package of the function is no longer there';
@@ -22,7 +22,7 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
   }
   if (ports.cluster.account.totalMb === undefined) return; // nobody has said yet who may have how much
   const nowMs = ports.clock.monotonic();
-  shedOverReserved(ports, pool);
+  shedSurplus(ports, pool);
   while (pool.waiting.size > 0) {
     const instance = pool.idle.findLast((one) => takesWork(one.agent) && !isOutdated(one));
     if (!instance) break;

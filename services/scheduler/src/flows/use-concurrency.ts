@@ -8,10 +8,11 @@ import { keepProvisioned } from './keep-provisioned.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { useSpec } from './use-spec.ts';
 
-/** Takes over what is reserved and provisioned. What runs goes on; what it means for the rest follows at once. */
-export function useConcurrency(ports: SchedulerPorts, { totalMb, reservations, provisions }: GetConcurrencyResponse): void {
+/** Takes over what is reserved and provisioned, and the quotas of instances. What runs goes on; what it means for the rest follows at once. */
+export function useConcurrency(ports: SchedulerPorts, { totalMb, reservations, provisions, instanceQuotas }: GetConcurrencyResponse): void {
   const { cluster } = ports;
   setReservations(cluster.account, totalMb, new Map(reservations.map((one) => [`${one.namespace}/${one.name}`, one.memoryMb])));
+  cluster.account.instanceQuotas = new Map(instanceQuotas.map(({ namespace, instances }) => [namespace, instances]));
   const wanted = new Map<Pool, number>();
   for (const { function: fn, instances } of provisions) {
     if (!fn) continue;

@@ -12,7 +12,7 @@ import { flushAgents } from '../flows/flush.ts';
 import { giveBack } from '../flows/give-back.ts';
 import { releaseHeld, tellAgents, tendStreams } from '../flows/know-agents.ts';
 import { keepProvisioned } from '../flows/keep-provisioned.ts';
-import { shedOverReserved } from '../flows/make-room.ts';
+import { shedSurplus } from '../flows/make-room.ts';
 import { placeAttempts } from '../flows/place-attempts.ts';
 import { stopInstance } from '../flows/stop-instance.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -35,7 +35,7 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
   for (const pool of cluster.pools.values()) {
     if (pool.waiting.size > 0) placeAttempts(ports, pool);
     if (pool.waiting.size > 0) giveBack(ports, pool);
-    if (pool.idle.length > 0) shedOverReserved(ports, pool);
+    if (pool.idle.length > 0) shedSurplus(ports, pool);
     if (pool.settling > 0)
       for (const instance of [...pool.instances])
         if (instance.state === 'SETTLING' && nowMs - instance.idleSinceMs > idleMs) stopInstance(ports, instance, Cause.IDLE);

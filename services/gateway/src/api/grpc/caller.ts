@@ -11,7 +11,7 @@ export function callerOf(context: CallContext, access: Access, keys: Pick<KeyRin
     access,
     // Made when it is asked for: most calls are over before their key can be.
     get signal() {
-      const end = signal ? undefined : keys.endOf(access.id);
+      const end = signal ? undefined : keys.endOf(access);
       return (signal ??= end ? AbortSignal.any([context.signal, end]) : context.signal);
     },
     traceparent: traceparentOf(context.header('traceparent')),

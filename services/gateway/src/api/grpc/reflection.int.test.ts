@@ -64,7 +64,7 @@ describe('reflection', () => {
           services.filter((name) => !name.startsWith('evenfall.v1.')),
           ['grpc.health.v1.Health'],
         );
-        assert.equal(services.length, 8);
+        assert.equal(services.length, 9);
         for (const name of services) {
           const { files, registry } = await filesOf({ $case: 'fileContainingSymbol', value: name });
           for (const file of files) assert.match(file.package, PUBLIC);

@@ -6,6 +6,7 @@ import { FunctionServiceService } from '@evenfall/contracts/v1/function_service'
 import { InvocationServiceService } from '@evenfall/contracts/v1/invocation_service';
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { BoundService, CallContext, Implementation } from '@evenfall/rpc';
 import { agentTokenFlows } from '../../flows/agent-tokens.ts';
 import { batchCreateEvents } from '../../flows/batch-create-events.ts';
@@ -18,6 +19,7 @@ import { listPutAside } from '../../flows/list-put-aside.ts';
 import { drainAgent, listAgents, listInstances } from '../../flows/list-workers.ts';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import { auditFlows, keyFlows } from '../../flows/manage-keys.ts';
+import { type QuotaFlows, quotaFlows } from '../../flows/manage-quotas.ts';
 import { purge } from '../../flows/purge.ts';
 import { listLogLines, tailLogLines } from '../../flows/read-log.ts';
 import { streamCreateEvents } from '../../flows/stream-create-events.ts';
@@ -94,6 +96,11 @@ export function publicServices({ keys: ring }: Pick<Gateway, 'keys'>, scoped: (a
       rights,
     ),
     bindGuarded(
+      QuotaServiceService,
+      quotaMethods((context) => quotaFlows(gateway(context), rights.accessOf(context))),
+      rights,
+    ),
+    bindGuarded(
       AuditServiceService,
       { listAuditRecords: (request, context) => auditFlows(gateway(context), rights.accessOf(context)).listAuditRecords(request) },
       rights,
@@ -121,5 +128,18 @@ function functionMethods(gateway: (context: CallContext) => Gateway): Functions 
     putProvisionedConcurrency: (request, context) => flows(context).putProvisionedConcurrency(request),
     getProvisionedConcurrency: (request, context) => flows(context).getProvisionedConcurrency(request),
     deleteProvisionedConcurrency: (request, context) => flows(context).deleteProvisionedConcurrency(request),
+  };
+}
+
+function quotaMethods(flows: (context: CallContext) => QuotaFlows): Implementation<typeof QuotaServiceService> {
+  return {
+    putNamespaceQuota: (request, context) => flows(context).putNamespaceQuota(request),
+    getNamespaceQuota: (request, context) => flows(context).getNamespaceQuota(request),
+    listNamespaceQuotas: (request, context) => flows(context).listNamespaceQuotas(request),
+    deleteNamespaceQuota: (request, context) => flows(context).deleteNamespaceQuota(request),
+    putKeyQuota: (request, context) => flows(context).putKeyQuota(request),
+    getKeyQuota: (request, context) => flows(context).getKeyQuota(request),
+    listKeyQuotas: (request, context) => flows(context).listKeyQuotas(request),
+    deleteKeyQuota: (request, context) => flows(context).deleteKeyQuota(request),
   };
 }

@@ -28,6 +28,6 @@ function signalOf(reply: FastifyReply, closing: AbortSignal | undefined, { acces
   const response = reply.raw;
   if (response.destroyed) controller.abort();
   response.once('close', () => controller.abort());
-  const ends = [closing, access && gateway.keys.endOf(access.id)].filter((end) => end !== undefined);
+  const ends = [closing, access && gateway.keys.endOf(access)].filter((end) => end !== undefined);
   return ends.length === 0 ? controller.signal : AbortSignal.any([controller.signal, ...ends]);
 }

@@ -37,6 +37,28 @@ const KeySchema = Type.Object({
   revoke_time: orNull(Moment),
 });
 
+const count = (description: string): TSchema => orNull(Type.Integer({ description }));
+const RateFields = {
+  events_per_second: count('Events and synchronous calls a second, at each gateway.'),
+  burst: count('Events that may come at once; null for those of one second.'),
+};
+const NamespaceQuotaFields = {
+  namespace: Type.String({ description: 'The namespace, or `*` for the default.' }),
+  ...RateFields,
+  queued_events: count('Events that wait to start.'),
+  functions: count('Functions.'),
+  versions: count('Published versions of all functions.'),
+  code_bytes: count('Bytes of code packages, each once.'),
+  instances: count('Instances at the same time.'),
+  update_time: orNull(Moment),
+};
+const KeyQuotaFields = {
+  key_id: Type.String({ description: 'The key, or `*` for the default.' }),
+  ...RateFields,
+  update_time: orNull(Moment),
+};
+const IsDefault = Type.Boolean({ description: 'Whether it is the default, for want of one of its own.' });
+
 /** What responses look like, for the document: they are written by hand and not checked against it at run time. */
 export const DOCUMENTS: readonly TSchema[] = [
   named(
@@ -317,6 +339,17 @@ export const DOCUMENTS: readonly TSchema[] = [
     'NewAccessKey',
     Type.Object({ access_key: ref('AccessKey'), secret: Type.String({ description: 'Callers send `Authorization: Bearer id:secret`.' }) }),
   ),
+  named('NamespaceQuota', Type.Object(NamespaceQuotaFields, { description: 'Null is not limited.' })),
+  named(
+    'NamespaceQuotaInUse',
+    Type.Object({
+      ...NamespaceQuotaFields,
+      is_default: IsDefault,
+      usage: orNull(Type.Object({ functions: Type.Integer(), versions: Type.Integer(), code_bytes: Type.Integer() })),
+    }),
+  ),
+  named('KeyQuota', Type.Object(KeyQuotaFields, { description: 'Null is not limited.' })),
+  named('KeyQuotaInUse', Type.Object({ ...KeyQuotaFields, is_default: IsDefault })),
   named(
     'AuditRecord',
     Type.Object({

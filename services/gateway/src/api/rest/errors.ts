@@ -39,11 +39,17 @@ export function refusalsOf(
 export function sendRefusals(reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply {
   const [first] = refusals;
   if (first.status === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="evenfall"');
-  if (first.httpStatus === 429 || first.httpStatus === 503) reply.header('retry-after', first.reason === 'LANE_FULL' ? '5' : '1');
+  if (first.retry && (first.httpStatus === 429 || first.httpStatus === 503)) reply.header('retry-after', retryAfterOf(first));
   return reply
     .code(first.httpStatus)
     .header('content-type', 'application/json; charset=utf-8')
     .send(JSON.stringify(errorBody(refusals)));
+}
+
+/** When to come again, in seconds. */
+function retryAfterOf({ reason, metadata }: Refusal): string {
+  const { retry_after_ms: ms } = metadata;
+  return ms === undefined ? (reason === 'LANE_FULL' ? '5' : '1') : String(Math.max(1, Math.ceil(Number(ms) / 1_000)));
 }
 
 /** Which size a route's body is limited by, for the refusal. */

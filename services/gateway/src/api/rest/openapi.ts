@@ -23,6 +23,7 @@ const TAGS = [
   { name: 'logs', description: 'What functions wrote.' },
   { name: 'operators', description: 'Worker hosts, instances, retention.' },
   { name: 'access keys', description: 'Who may do what.' },
+  { name: 'quotas', description: 'How much namespaces and access keys may use.' },
   { name: 'audit', description: 'Who changed what.' },
 ];
 
@@ -55,7 +56,11 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       tags: TAGS,
       components: {
         securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An access key as `id:secret`. Probes and pages need none.' },
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An access key as `id:secret`, or a token of the issuer in the settings. Probes and pages need none.',
+          },
         },
       },
       security: [{ key: [] }],

@@ -4,7 +4,7 @@ import { type Guard, PAGE_HEADERS, type RequestHead, SECURITY_HEADERS } from '@e
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Access } from '@evenfall/access';
 import type { AuditTrail, Gateway } from '../../ports.ts';
-import type { Authenticate } from '../access.ts';
+import type { Authenticator } from '../access.ts';
 import type { Strangers } from '../strangers.ts';
 import { refusesGet, type ScfOptions, scfRoute, sendScfRefusal } from '../scf/door.ts';
 import './request-extras.ts';
@@ -24,6 +24,7 @@ import { accessKeyRoutes } from './access-keys.ts';
 import { agentTokenRoutes } from './agent-tokens.ts';
 import { auditRoutes } from './audit.ts';
 import { holdGuesses } from './hold-guesses.ts';
+import { quotaRoutes } from './quotas.ts';
 import { checkRights, takeRights } from './rights.ts';
 import { repeatedHeader } from './single-headers.ts';
 import { streamRoutes } from './streams.ts';
@@ -41,7 +42,7 @@ const isOpenRoute = (url: string): boolean => OPEN_ROUTES.has(url) || url.starts
 export type RestOptions = {
   /** Asked before every route whether a request may be one. */
   readonly guard: Guard;
-  readonly authenticate: Authenticate;
+  readonly authenticate: Authenticator['admit'];
   /** The gateway as a key sees it. */
   readonly scoped: (access: Access) => Gateway;
   readonly audit: AuditTrail;
@@ -109,7 +110,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     if (repeated) throw repeated;
     if (isOpenRoute(url) || config.signed) return undefined;
     try {
-      request.access = options.authenticate(request.headers.authorization);
+      request.access = await options.authenticate(request.headers.authorization);
       checkRights(request);
     } catch (error) {
       stopReading(request.raw, reply.raw);
@@ -164,6 +165,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
   deadLetterRoutes(app);
   accessKeyRoutes(app);
   agentTokenRoutes(app);
+  quotaRoutes(app);
   auditRoutes(app);
   streamRoutes(app, { closing: closing.signal, unexpected });
   invocationRoutes(app, gateway);

@@ -76,6 +76,8 @@ async function run(call: ScfCall, input: Shared & { readonly Qualifier: string }
     };
   } catch (error) {
     if (!isRefusal(error)) throw error;
+    if (error.reason === 'INSTANCE_QUOTA_EXHAUSTED')
+      return { Result: throttledResult(fn, `instance quota of the namespace, ${error.metadata['limit'] ?? ''}`, call.requestId) };
     if (error.reason === 'CONCURRENCY_EXHAUSTED') return { Result: throttledResult(fn, 'region unreserved quota', call.requestId) };
     if (error.reason === 'RESERVED_EXHAUSTED')
       return { Result: throttledResult(fn, `reserved quota ${error.metadata['reserved_mb']} MB`, call.requestId) };

@@ -21,6 +21,10 @@ const CODE_OF_REASON: ActionCodes = {
   LANE_FULL: 'RequestLimitExceeded',
   CONCURRENCY_EXHAUSTED: 'RequestLimitExceeded',
   RESERVED_EXHAUSTED: 'RequestLimitExceeded',
+  RATE_LIMITED: 'RequestLimitExceeded',
+  BURST_EXCEEDED: 'RequestLimitExceeded',
+  INSTANCE_QUOTA_EXHAUSTED: 'RequestLimitExceeded',
+  TOO_MANY_QUEUED_EVENTS: 'LimitExceeded.Quota',
   INVALID_FIELD: 'InvalidParameterValue',
   LOG_UNAVAILABLE: 'InternalError.System',
   VIEW_UNAVAILABLE: 'InternalError.System',
@@ -47,6 +51,12 @@ const CODE_OF_NAME: Readonly<Record<string, ScfCode>> = {
   qualifier: 'InvalidParameterValue.Qualifier',
 };
 
+/** The codes of what a quota counts. */
+const CODE_OF_QUOTA: Readonly<Record<string, ScfCode>> = {
+  functions: 'LimitExceeded.Function',
+  versions: 'LimitExceeded.FunctionVersions',
+};
+
 /** What a caller of an action is told of a failure; `unexpected` hears of what nobody foresaw. */
 export function scfErrorOf(error: unknown, codes: ActionCodes, unexpected: (error: unknown) => void): ScfError {
   if (error instanceof ScfError) return error;
@@ -61,6 +71,7 @@ function codeOf(refusal: Refusal, codes: ActionCodes): ScfCode | undefined {
   if (refusal.reason === 'INVALID_NAME') return CODE_OF_NAME[field] ?? codes.functionName ?? 'InvalidParameterValue.FunctionName';
   if (refusal.reason === 'INVALID_FIELD' && field.startsWith('environment.')) return 'InvalidParameterValue.Environment';
   if (refusal.reason === 'INVALID_FIELD' && CODE_OF_FIELD[field]) return CODE_OF_FIELD[field];
+  if (refusal.reason === 'QUOTA_EXCEEDED') return CODE_OF_QUOTA[refusal.metadata['quota'] ?? ''] ?? 'LimitExceeded.Quota';
   return codes[refusal.reason] ?? CODE_OF_REASON[refusal.reason];
 }
 

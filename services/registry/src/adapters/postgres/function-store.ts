@@ -6,17 +6,19 @@ import { type OpenedFunction, openSecrets, sealSecrets } from '../../domain/func
 import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
 import type { CodePackage, FunctionStore } from '../../ports.ts';
 import type { Sealing } from '../../domain/sealing.ts';
-import { withStaged } from './staged-code.ts';
+import { withinQuota } from './within-quota.ts';
 
 /** The channel changes are told on: "namespace/name". */
 export const CHANGE_CHANNEL = 'evenfall_registry_change';
+
+const NOTHING = Buffer.alloc(0);
 
 export type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number; readonly sealed: Buffer | null };
 
 /** Keeps functions in Postgres. */
 export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): FunctionStore {
   const messageOf = (row: Row): FunctionMessage => functionOf(row, sealing).fn;
-  const none = { sha256: null, data: Buffer.alloc(0) };
+  const none = { sha256: null, data: NOTHING };
   return {
     count: () =>
       guarded(async () => {
@@ -59,10 +61,11 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
       guarded(async () => {
         const { sha256, data } = code ?? none;
         const { spec, sealed } = bytesOf(fn, sealing);
-        const rows = await withStaged(
+        const rows = await withinQuota(
           sql,
+          fn.namespace,
           data,
-          (on, bytes) => on<Row[]>`
+          async (on, bytes) => on<Row[]>`
           WITH made AS (
             INSERT INTO registry.function_version (namespace, name, version, revision, spec, sealed, code_sha256)
             VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${spec}, ${sealed}::bytea, ${sha256})
@@ -82,7 +85,11 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
     publish: (fn) =>
       guarded(async () => {
         const { spec, sealed } = bytesOf(fn, sealing);
-        const rows = await sql<Row[]>`
+        const rows = await withinQuota(
+          sql,
+          fn.namespace,
+          NOTHING,
+          async (on) => on<Row[]>`
           WITH latest AS (
             SELECT code_sha256, (SELECT max(version) + 1 FROM registry.function_version WHERE namespace = ${fn.namespace} AND name = ${fn.name}) AS next
             FROM registry.function_version
@@ -92,7 +99,8 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
             SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${spec}, ${sealed}::bytea, code_sha256 FROM latest
             ON CONFLICT DO NOTHING RETURNING spec, version, revision, sealed
           )
-          SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+          SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+        );
         return rows[0] && messageOf(rows[0]);
       }),
 
@@ -127,11 +135,8 @@ async function replace(
 ): Promise<FunctionMessage | undefined> {
   const { spec, sealed } = bytesOf(fn, sealing);
   const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
-  const data = code?.data ?? Buffer.alloc(0);
-  const rows = await withStaged(
-    sql,
-    data,
-    (on, bytes) => on<Row[]>`
+  const data = code?.data ?? NOTHING;
+  const statement = (on: Sql, bytes: ReturnType<Sql>) => on<Row[]>`
     WITH old AS (
       SELECT code_sha256 FROM registry.function_version
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
@@ -149,8 +154,10 @@ async function replace(
         SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256
           AND (v.namespace, v.name, v.version) <> (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}))
     )
-    SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
-  );
+    SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+  const rows = code
+    ? await withinQuota(sql, fn.namespace, data, async (on, bytes) => statement(on, bytes))
+    : await statement(sql, sql`${data}::bytea`);
   return rows[0] && functionOf(rows[0], sealing).fn;
 }
 

@@ -28,6 +28,24 @@ export const protobufPackage = "evenfall.queue.v1";
 
 export const protobufFileName = "evenfall/queue/v1/queue_service.proto";
 
+/** Asks how many events wait. */
+export interface CountWaitingRequest {
+}
+
+/** Answers with the counts. */
+export interface CountWaitingResponse {
+  /** Namespaces of which some wait. */
+  namespaces: NamespaceWaiting[];
+}
+
+/** What waits of one namespace. */
+export interface NamespaceWaiting {
+  /** The namespace. */
+  namespace: string;
+  /** Events. */
+  count: bigint;
+}
+
 /** Asks whether events can run. */
 export interface GetHealthRequest {
 }
@@ -153,6 +171,174 @@ export interface PurgeDeadLetterResponse {
   /** Positions just past the record. */
   positions: LogPosition[];
 }
+
+function createBaseCountWaitingRequest(): CountWaitingRequest {
+  return {};
+}
+
+export const CountWaitingRequest: MessageFns<CountWaitingRequest> = {
+  encode(_: CountWaitingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountWaitingRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountWaitingRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountWaitingRequest>): CountWaitingRequest {
+    return CountWaitingRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CountWaitingRequest>): CountWaitingRequest {
+    const message = createBaseCountWaitingRequest();
+    return message;
+  },
+};
+
+function createBaseCountWaitingResponse(): CountWaitingResponse {
+  return { namespaces: [] };
+}
+
+export const CountWaitingResponse: MessageFns<CountWaitingResponse> = {
+  encode(message: CountWaitingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.namespaces) {
+      NamespaceWaiting.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountWaitingResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountWaitingResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespaces.push(NamespaceWaiting.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountWaitingResponse>): CountWaitingResponse {
+    return CountWaitingResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountWaitingResponse>): CountWaitingResponse {
+    const message = createBaseCountWaitingResponse();
+    message.namespaces = object.namespaces?.map((e) => NamespaceWaiting.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNamespaceWaiting(): NamespaceWaiting {
+  return { namespace: "", count: 0n };
+}
+
+export const NamespaceWaiting: MessageFns<NamespaceWaiting> = {
+  encode(message: NamespaceWaiting, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.count !== 0n) {
+      if (BigInt.asIntN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type int64 too large");
+      }
+      writer.uint32(16).int64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NamespaceWaiting {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNamespaceWaiting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NamespaceWaiting>): NamespaceWaiting {
+    return NamespaceWaiting.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NamespaceWaiting>): NamespaceWaiting {
+    const message = createBaseNamespaceWaiting();
+    message.namespace = object.namespace ?? "";
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    return message;
+  },
+};
 
 function createBaseGetHealthRequest(): GetHealthRequest {
   return {};
@@ -1081,6 +1267,17 @@ export const QueueServiceService = {
       Buffer.from(WatchOwnershipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchOwnershipResponse => WatchOwnershipResponse.decode(value),
   },
+  /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
+  countWaiting: {
+    path: "/evenfall.queue.v1.QueueService/CountWaiting" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountWaitingRequest): Buffer => Buffer.from(CountWaitingRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountWaitingRequest => CountWaitingRequest.decode(value),
+    responseSerialize: (value: CountWaitingResponse): Buffer =>
+      Buffer.from(CountWaitingResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountWaitingResponse => CountWaitingResponse.decode(value),
+  },
   /** Says what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth: {
     path: "/evenfall.queue.v1.QueueService/GetHealth" as const,
@@ -1108,6 +1305,8 @@ export interface QueueServiceServer extends UntypedServiceImplementation {
   purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
   /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
   watchOwnership: handleServerStreamingCall<WatchOwnershipRequest, WatchOwnershipResponse>;
+  /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
+  countWaiting: handleUnaryCall<CountWaitingRequest, CountWaitingResponse>;
   /** Says what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
 }
@@ -1177,6 +1376,22 @@ export interface QueueServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchOwnershipResponse>;
+  /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
+  countWaiting(
+    request: CountWaitingRequest,
+    callback: (error: ServiceError | null, response: CountWaitingResponse) => void,
+  ): ClientUnaryCall;
+  countWaiting(
+    request: CountWaitingRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountWaitingResponse) => void,
+  ): ClientUnaryCall;
+  countWaiting(
+    request: CountWaitingRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountWaitingResponse) => void,
+  ): ClientUnaryCall;
   /** Says what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth(
     request: GetHealthRequest,

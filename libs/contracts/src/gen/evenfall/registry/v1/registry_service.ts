@@ -31,6 +31,7 @@ import {
   RevokeAgentTokenRequest,
   RevokeAgentTokenResponse,
 } from "../../v1/operator_service.ts";
+import { KeyQuota, NamespaceQuota } from "../../v1/quota_service.ts";
 
 export const protobufPackage = "evenfall.registry.v1";
 
@@ -100,6 +101,20 @@ export interface KeptAccessKey {
   previousSha256: Buffer;
   /** The secret before itself, in the same way. */
   previousScfSecret: string;
+}
+
+/** Asks for the quotas. */
+export interface WatchQuotasRequest {
+}
+
+/** Quotas as they stand now. */
+export interface WatchQuotasResponse {
+  /** Quotas of namespaces; each takes the place of what was said of its name before. One without an update time was taken away. */
+  namespaceQuotas: NamespaceQuota[];
+  /** Quotas of access keys, in the same way. */
+  keyQuotas: KeyQuota[];
+  /** Whether all that there were when the watch began have been sent: what was known before and was not among them is gone. */
+  isWhole: boolean;
 }
 
 /** Asks for audit records to be kept. */
@@ -182,6 +197,16 @@ export interface GetConcurrencyResponse {
   reservations: Reservation[];
   /** Versions that have something provisioned. */
   provisions: Provision[];
+  /** Namespaces that have a quota. */
+  instanceQuotas: InstanceQuota[];
+}
+
+/** How many instances a namespace may have. */
+export interface InstanceQuota {
+  /** The namespace; "*" for those that are not named. */
+  namespace: string;
+  /** Instances; unset for as many as there is room for. */
+  instances?: number | undefined;
 }
 
 /** What is reserved for one function. */
@@ -763,6 +788,128 @@ export const KeptAccessKey: MessageFns<KeptAccessKey> = {
     message.scfSecret = object.scfSecret ?? "";
     message.previousSha256 = object.previousSha256 ?? Buffer.alloc(0);
     message.previousScfSecret = object.previousScfSecret ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchQuotasRequest(): WatchQuotasRequest {
+  return {};
+}
+
+export const WatchQuotasRequest: MessageFns<WatchQuotasRequest> = {
+  encode(_: WatchQuotasRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchQuotasRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchQuotasRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchQuotasRequest>): WatchQuotasRequest {
+    return WatchQuotasRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchQuotasRequest>): WatchQuotasRequest {
+    const message = createBaseWatchQuotasRequest();
+    return message;
+  },
+};
+
+function createBaseWatchQuotasResponse(): WatchQuotasResponse {
+  return { namespaceQuotas: [], keyQuotas: [], isWhole: false };
+}
+
+export const WatchQuotasResponse: MessageFns<WatchQuotasResponse> = {
+  encode(message: WatchQuotasResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.namespaceQuotas) {
+      NamespaceQuota.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.keyQuotas) {
+      KeyQuota.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.isWhole !== false) {
+      writer.uint32(24).bool(message.isWhole);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchQuotasResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchQuotasResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespaceQuotas.push(NamespaceQuota.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyQuotas.push(KeyQuota.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isWhole = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchQuotasResponse>): WatchQuotasResponse {
+    return WatchQuotasResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchQuotasResponse>): WatchQuotasResponse {
+    const message = createBaseWatchQuotasResponse();
+    message.namespaceQuotas = object.namespaceQuotas?.map((e) => NamespaceQuota.fromPartial(e)) || [];
+    message.keyQuotas = object.keyQuotas?.map((e) => KeyQuota.fromPartial(e)) || [];
+    message.isWhole = object.isWhole ?? false;
     return message;
   },
 };
@@ -1401,7 +1548,7 @@ export const GetConcurrencyRequest: MessageFns<GetConcurrencyRequest> = {
 };
 
 function createBaseGetConcurrencyResponse(): GetConcurrencyResponse {
-  return { totalMb: 0, reservations: [], provisions: [] };
+  return { totalMb: 0, reservations: [], provisions: [], instanceQuotas: [] };
 }
 
 export const GetConcurrencyResponse: MessageFns<GetConcurrencyResponse> = {
@@ -1414,6 +1561,9 @@ export const GetConcurrencyResponse: MessageFns<GetConcurrencyResponse> = {
     }
     for (const v of message.provisions) {
       Provision.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.instanceQuotas) {
+      InstanceQuota.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1455,6 +1605,14 @@ export const GetConcurrencyResponse: MessageFns<GetConcurrencyResponse> = {
             message.provisions.push(Provision.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.instanceQuotas.push(InstanceQuota.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1475,6 +1633,74 @@ export const GetConcurrencyResponse: MessageFns<GetConcurrencyResponse> = {
     message.totalMb = object.totalMb ?? 0;
     message.reservations = object.reservations?.map((e) => Reservation.fromPartial(e)) || [];
     message.provisions = object.provisions?.map((e) => Provision.fromPartial(e)) || [];
+    message.instanceQuotas = object.instanceQuotas?.map((e) => InstanceQuota.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseInstanceQuota(): InstanceQuota {
+  return { namespace: "", instances: undefined };
+}
+
+export const InstanceQuota: MessageFns<InstanceQuota> = {
+  encode(message: InstanceQuota, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.instances !== undefined) {
+      writer.uint32(16).int32(message.instances);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InstanceQuota {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInstanceQuota();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instances = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InstanceQuota>): InstanceQuota {
+    return InstanceQuota.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InstanceQuota>): InstanceQuota {
+    const message = createBaseInstanceQuota();
+    message.namespace = object.namespace ?? "";
+    message.instances = object.instances ?? undefined;
     return message;
   },
 };
@@ -1669,7 +1895,7 @@ export const RegistryServiceService = {
       Buffer.from(WatchFunctionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchFunctionsResponse => WatchFunctionsResponse.decode(value),
   },
-  /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
+  /** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. Changes of it are told by WatchFunctions. */
   getConcurrency: {
     path: "/evenfall.registry.v1.RegistryService/GetConcurrency" as const,
     requestStream: false as const,
@@ -1770,6 +1996,16 @@ export const RegistryServiceService = {
       Buffer.from(RenewCertificateResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RenewCertificateResponse => RenewCertificateResponse.decode(value),
   },
+  /** Sends all quotas, in pieces, then every one that changes. It ends when a change may have been missed. */
+  watchQuotas: {
+    path: "/evenfall.registry.v1.RegistryService/WatchQuotas" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchQuotasRequest): Buffer => Buffer.from(WatchQuotasRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchQuotasRequest => WatchQuotasRequest.decode(value),
+    responseSerialize: (value: WatchQuotasResponse): Buffer => Buffer.from(WatchQuotasResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchQuotasResponse => WatchQuotasResponse.decode(value),
+  },
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: {
     path: "/evenfall.registry.v1.RegistryService/RecordAudit" as const,
@@ -1802,7 +2038,7 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   getCodePackage: handleServerStreamingCall<GetCodePackageRequest, GetCodePackageResponse>;
   /** Sends the name of every function that changes from now on, so that what was resolved can be forgotten. */
   watchFunctions: handleServerStreamingCall<WatchFunctionsRequest, WatchFunctionsResponse>;
-  /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
+  /** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. Changes of it are told by WatchFunctions. */
   getConcurrency: handleUnaryCall<GetConcurrencyRequest, GetConcurrencyResponse>;
   /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchAccessKeys: handleServerStreamingCall<WatchAccessKeysRequest, WatchAccessKeysResponse>;
@@ -1824,6 +2060,8 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
    * (JOIN_REFUSED), INVALID_ARGUMENT (INVALID_FIELD).
    */
   renewCertificate: handleUnaryCall<RenewCertificateRequest, RenewCertificateResponse>;
+  /** Sends all quotas, in pieces, then every one that changes. It ends when a change may have been missed. */
+  watchQuotas: handleServerStreamingCall<WatchQuotasRequest, WatchQuotasResponse>;
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: handleUnaryCall<RecordAuditRequest, RecordAuditResponse>;
   /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
@@ -1870,7 +2108,7 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchFunctionsResponse>;
-  /** Tells all that is reserved and provisioned, as of one moment. Changes of it are told by WatchFunctions. */
+  /** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. Changes of it are told by WatchFunctions. */
   getConcurrency(
     request: GetConcurrencyRequest,
     callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
@@ -1998,6 +2236,13 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RenewCertificateResponse) => void,
   ): ClientUnaryCall;
+  /** Sends all quotas, in pieces, then every one that changes. It ends when a change may have been missed. */
+  watchQuotas(request: WatchQuotasRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchQuotasResponse>;
+  watchQuotas(
+    request: WatchQuotasRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchQuotasResponse>;
   /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit(
     request: RecordAuditRequest,

@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KeyQuota, NamespaceQuota } from '@evenfall/contracts/v1/quota_service';
+import { superviseLoop } from '@evenfall/lifecycle';
+import type { GatewayPorts, QuotaBook } from '../ports.ts';
+
+/** Names the quota of all that have none of their own. */
+const DEFAULT_NAME = '*';
+/** How long a call waits for the first quotas, right after the start. */
+const FIRST_MS = 2_000;
+
+/** Holds the quotas the registry tells of. When its watch breaks, what is known stays; the next watch begins with all quotas there are. */
+export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>): QuotaBook & { run(signal: AbortSignal): Promise<void> } {
+  let namespaces: ReadonlyMap<string, NamespaceQuota> = new Map();
+  let keys: ReadonlyMap<string, KeyQuota> = new Map();
+  let isKnown = false;
+  const told = Promise.withResolvers<undefined>();
+  let standing = false;
+  const onFailure = (error: unknown): void => ports.log.warn('the watch of quotas broke', { error: String(error) });
+  return {
+    get standing() {
+      return standing;
+    },
+    known: () => isKnown || Promise.race([told.promise, sleep(FIRST_MS, undefined, { ref: false })]).then(() => isKnown),
+    get limitsQueued() {
+      return [...namespaces.values()].some(({ queuedEvents }) => queuedEvents !== undefined);
+    },
+    ofNamespace: (namespace) => namespaces.get(namespace) ?? namespaces.get(DEFAULT_NAME),
+    ofKey: (keyId) => keys.get(keyId) ?? keys.get(DEFAULT_NAME),
+    run: (signal) =>
+      superviseLoop({ name: 'watch quotas', signal, onFailure }, async () => {
+        const ofNamespaces = new Map<string, NamespaceQuota>();
+        const ofKeys = new Map<string, KeyQuota>();
+        try {
+          for await (const { namespaceQuotas, keyQuotas, isWhole } of ports.registry.watchQuotas({}, { signal })) {
+            // What has no time was taken away.
+            for (const one of namespaceQuotas)
+              if (one.updateTime) ofNamespaces.set(one.namespace, one);
+              else ofNamespaces.delete(one.namespace);
+            for (const one of keyQuotas)
+              if (one.updateTime) ofKeys.set(one.keyId, one);
+              else ofKeys.delete(one.keyId);
+            if (!isWhole) continue;
+            [namespaces, keys] = [ofNamespaces, ofKeys];
+            isKnown = true;
+            told.resolve(undefined);
+            standing = true;
+          }
+        } finally {
+          standing = false;
+        }
+        if (!signal.aborted) throw new Error('the registry ended the watch');
+      }),
+  };
+}

@@ -1,0 +1,28 @@
+import { type Access, covers } from '@evenfall/access';
+import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
+import type { ClientOf } from '@evenfall/rpc';
+import { LIMITS_MS } from '../domain/time-limits.ts';
+import type { Gateway } from '../ports.ts';
+
+type Quotas = ClientOf<typeof QuotaServiceService>;
+/** What the doors ask about quotas. */
+export type QuotaFlows = { readonly [Q in keyof Quotas]: (request: Parameters<Quotas[Q]>[0]) => ReturnType<Quotas[Q]> };
+
+/** What a key may do with quotas, once the door has let it: it is shown those of the namespaces that it is good for. */
+export function quotaFlows({ quotas }: Gateway, access: Access): QuotaFlows {
+  const change = { timeoutMs: LIMITS_MS.change };
+  const read = { timeoutMs: LIMITS_MS.read };
+  return {
+    putNamespaceQuota: (request) => quotas.putNamespaceQuota(request, change),
+    getNamespaceQuota: (request) => quotas.getNamespaceQuota(request, read),
+    listNamespaceQuotas: async (request) => {
+      const page = await quotas.listNamespaceQuotas(request, read);
+      return { ...page, namespaceQuotas: page.namespaceQuotas.filter(({ namespace }) => covers(access, namespace)) };
+    },
+    deleteNamespaceQuota: (request) => quotas.deleteNamespaceQuota(request, change),
+    putKeyQuota: (request) => quotas.putKeyQuota(request, change),
+    getKeyQuota: (request) => quotas.getKeyQuota(request, read),
+    listKeyQuotas: (request) => quotas.listKeyQuotas(request, read),
+    deleteKeyQuota: (request) => quotas.deleteKeyQuota(request, change),
+  };
+}

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { QueueServiceService } from '@evenfall/contracts/queue/v1/queue_service';
+import { refuse } from '@evenfall/errors';
+import { inProcessClient } from '@evenfall/rpc';
+import { fakeClock } from '@evenfall/time';
+import { createWaitingCounts } from './count-waiting.ts';
+
+const notHere = (): never => {
+  throw refuse('UNIMPLEMENTED', { detail: 'a fake' });
+};
+
+describe('Counts of what waits', () => {
+  const replica = () => {
+    const state = { counts: {} as Record<string, number>, isAway: false, asked: 0, hold: Promise.resolve() };
+    const client = inProcessClient(QueueServiceService, {
+      acceptEvents: notHere,
+      terminateEvent: notHere,
+      purgeDeadLetter: notHere,
+      watchOwnership: notHere,
+      getHealth: notHere,
+      countWaiting: async () => {
+        state.asked++;
+        await state.hold;
+        if (state.isAway) throw refuse('SERVICE_UNAVAILABLE', { detail: 'away' });
+        return { namespaces: Object.entries(state.counts).map(([namespace, count]) => ({ namespace, count: BigInt(count) })) };
+      },
+    });
+    return { state, client };
+  };
+
+  it('are the sum over all replicas and what was sent since', async () => {
+    const [one, two] = [replica(), replica()];
+    const clock = fakeClock();
+    const counts = createWaitingCounts({ queues: [one.client, two.client] }, clock, () => true);
+    one.state.counts = { a: 3 };
+    two.state.counts = { a: 4, b: 1 };
+    assert.equal(counts.isRecent, false);
+    await counts.refresh();
+    assert.equal(counts.isRecent, true);
+    counts.add('a', 10);
+    assert.deepEqual([counts.count('a'), counts.count('b'), counts.count('c')], [17, 1, 0]);
+    clock.advance(100);
+    await counts.refresh();
+    assert.equal(counts.count('a'), 7, 'what was sent is counted by the queue');
+  });
+
+  it('leave out nothing that is sent while they are asked for', async () => {
+    const one = replica();
+    const counts = createWaitingCounts({ queues: [one.client] }, fakeClock(), () => true);
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    one.state.hold = promise.then(() => undefined);
+    counts.add('a', 1);
+    const asked = counts.refresh();
+    counts.add('a', 2);
+    assert.equal(counts.count('a'), 3, 'before the answer both count');
+    one.state.counts = { a: 1 };
+    resolve(undefined);
+    await asked;
+    assert.equal(counts.count('a'), 3, 'the first by the queue, the second here');
+  });
+
+  it('are asked for once at a time, and not again at once', async () => {
+    const one = replica();
+    const clock = fakeClock();
+    const counts = createWaitingCounts({ queues: [one.client] }, clock, () => true);
+    await Promise.all(Array.from({ length: 20 }, () => counts.refresh()));
+    await counts.refresh();
+    assert.equal(one.state.asked, 1);
+    clock.advance(60);
+    await counts.refresh();
+    assert.equal(one.state.asked, 2);
+  });
+
+  it('of a replica that is away stay for a while', async () => {
+    const one = replica();
+    const clock = fakeClock();
+    const counts = createWaitingCounts({ queues: [one.client] }, clock, () => true);
+    one.state.counts = { a: 5 };
+    await counts.refresh();
+    one.state.isAway = true;
+    clock.advance(5_000);
+    await counts.refresh();
+    assert.equal(counts.count('a'), 5);
+    clock.advance(6_000);
+    await counts.refresh();
+    assert.equal(counts.count('a'), 0);
+  });
+});

@@ -1,0 +1,46 @@
+import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
+import { inProcessClient } from '@evenfall/rpc';
+import type { GatewayPorts } from '../service.ts';
+import type { World } from './fakes.ts';
+
+/** Keeps quotas in a world, and tells those who watch. */
+export function fakeQuotas(world: () => World): GatewayPorts['quotas'] {
+  const tell = (of: NamespaceQuota | undefined, key?: KeyQuota): void => {
+    for (const watch of world().quotaWatches) watch.push({ namespaceQuotas: of ? [of] : [], keyQuotas: key ? [key] : [], isWhole: false });
+  };
+  return inProcessClient(QuotaServiceService, {
+    putNamespaceQuota: async ({ namespaceQuota: asked }) => {
+      const quota = { ...NamespaceQuota.create(), ...asked, updateTime: new Date(0) };
+      world().namespaceQuotas.set(quota.namespace, quota);
+      tell(quota);
+      return { namespaceQuota: quota };
+    },
+    getNamespaceQuota: async ({ namespace }) => ({
+      namespaceQuota: world().namespaceQuotas.get(namespace) ?? { ...NamespaceQuota.create(), namespace },
+      isDefault: false,
+      usage: { functions: 1, versions: 2, codeBytes: 3n },
+    }),
+    listNamespaceQuotas: async () => ({ namespaceQuotas: [...world().namespaceQuotas.values()], nextPageToken: '' }),
+    deleteNamespaceQuota: async ({ namespace }) => {
+      world().namespaceQuotas.delete(namespace);
+      tell({ ...NamespaceQuota.create(), namespace });
+      return {};
+    },
+    putKeyQuota: async ({ keyQuota: asked }) => {
+      const quota = { ...KeyQuota.create(), ...asked, updateTime: new Date(0) };
+      world().keyQuotas.set(quota.keyId, quota);
+      tell(undefined, quota);
+      return { keyQuota: quota };
+    },
+    getKeyQuota: async ({ keyId }) => ({
+      keyQuota: world().keyQuotas.get(keyId) ?? { ...KeyQuota.create(), keyId },
+      isDefault: false,
+    }),
+    listKeyQuotas: async () => ({ keyQuotas: [...world().keyQuotas.values()], nextPageToken: '' }),
+    deleteKeyQuota: async ({ keyId }) => {
+      world().keyQuotas.delete(keyId);
+      tell(undefined, { ...KeyQuota.create(), keyId });
+      return {};
+    },
+  });
+}

@@ -1,0 +1,94 @@
+import { KeyQuota, NamespaceQuota } from '@evenfall/contracts/v1/quota_service';
+import type { Sql } from '@evenfall/postgres';
+import { DEFAULT_NAME } from '../../domain/quota.ts';
+import type { QuotaStore } from '../../ports.ts';
+import { CHANGE_CHANNEL, guarded } from './function-store.ts';
+import { quotaLock, transaction, usageOf } from './within-quota.ts';
+
+/** The channel changes of quotas are told on: "namespace/name" or "key/id". */
+export const QUOTA_CHANNEL = 'evenfall_registry_quota';
+
+type Row = { readonly spec: Buffer };
+
+/** Keeps quotas in Postgres. */
+export function createQuotaStore(sql: Sql): QuotaStore {
+  return {
+    usage: (namespace) => guarded(() => usageOf(sql, namespace)),
+
+    findNamespace: (namespace) =>
+      guarded(async () => {
+        const [row] = await sql<Row[]>`SELECT spec FROM registry.namespace_quota WHERE namespace = ${namespace}`;
+        return row && NamespaceQuota.decode(row.spec);
+      }),
+
+    listNamespaces: (after, limit) =>
+      guarded(async () => {
+        const rows = await sql<Row[]>`
+          SELECT spec FROM registry.namespace_quota WHERE namespace > ${after} ORDER BY namespace LIMIT ${limit}`;
+        return rows.map(({ spec }) => NamespaceQuota.decode(spec));
+      }),
+
+    listInstances: () =>
+      guarded(async () => {
+        const rows = await sql<{ namespace: string; instances: number | null }[]>`
+          SELECT namespace, instances FROM registry.namespace_quota WHERE instances IS NOT NULL
+            OR EXISTS (SELECT FROM registry.namespace_quota WHERE namespace = ${DEFAULT_NAME} AND instances IS NOT NULL)`;
+        return rows.map(({ namespace, instances }) => ({ namespace, instances: instances ?? undefined }));
+      }),
+
+    putNamespace: (quota, most) =>
+      guarded(() =>
+        transaction(sql, async (on) => {
+          const { namespace } = quota;
+          await on`SELECT pg_advisory_xact_lock(${quotaLock(on, namespace)})`;
+          const rows = await on`
+            INSERT INTO registry.namespace_quota (namespace, spec, instances)
+            SELECT ${namespace}, ${Buffer.from(NamespaceQuota.encode(quota).finish())}, ${quota.instances ?? null}::int
+            WHERE EXISTS (SELECT FROM registry.namespace_quota WHERE namespace = ${namespace})
+              OR (SELECT count(*) FROM registry.namespace_quota) < ${most}::int
+            ON CONFLICT (namespace) DO UPDATE SET spec = excluded.spec, instances = excluded.instances
+            RETURNING ${told(on, namespace)}`;
+          return rows.length > 0;
+        }),
+      ),
+
+    deleteNamespace: (namespace) =>
+      guarded(async () => {
+        await sql`DELETE FROM registry.namespace_quota WHERE namespace = ${namespace} RETURNING ${told(sql, namespace)}`;
+      }),
+
+    findKey: (keyId) =>
+      guarded(async () => {
+        const [row] = await sql<Row[]>`SELECT spec FROM registry.key_quota WHERE key_id = ${keyId}`;
+        return row && KeyQuota.decode(row.spec);
+      }),
+
+    listKeys: (after, limit) =>
+      guarded(async () => {
+        const rows = await sql<Row[]>`SELECT spec FROM registry.key_quota WHERE key_id > ${after} ORDER BY key_id LIMIT ${limit}`;
+        return rows.map(({ spec }) => KeyQuota.decode(spec));
+      }),
+
+    putKey: (quota, most) =>
+      guarded(async () => {
+        const { keyId } = quota;
+        const rows = await sql`
+          INSERT INTO registry.key_quota (key_id, spec) SELECT ${keyId}, ${Buffer.from(KeyQuota.encode(quota).finish())}
+          WHERE EXISTS (SELECT FROM registry.key_quota WHERE key_id = ${keyId})
+            OR (SELECT count(*) FROM registry.key_quota) < ${most}::int
+          ON CONFLICT (key_id) DO UPDATE SET spec = excluded.spec
+          RETURNING pg_notify(${QUOTA_CHANNEL}, ${`key/${keyId}`})`;
+        return rows.length > 0;
+      }),
+
+    deleteKey: (keyId) =>
+      guarded(async () => {
+        await sql`DELETE FROM registry.key_quota WHERE key_id = ${keyId} RETURNING pg_notify(${QUOTA_CHANNEL}, ${`key/${keyId}`})`;
+      }),
+  };
+}
+
+/** Tells gateways, and schedulers too: they ask for the quotas of instances after every change of a function, of which this one has no name. */
+function told(on: Sql, namespace: string): ReturnType<Sql> {
+  return on`pg_notify(${QUOTA_CHANNEL}, ${`namespace/${namespace}`}), pg_notify(${CHANGE_CHANNEL}, ${`${namespace}/`})`;
+}
