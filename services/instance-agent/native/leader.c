@@ -135,6 +135,7 @@ void become_function(const struct plan *plan, const struct host *host, int repor
   errno = 0;
   send_report(REPORT_READY, "");
   read_variables();
+  if (plan->handed_count > 0 && hand_descriptors(plan->handed_fds, plan->handed_count) != 0) give_up("descriptors");
   close_others(plan->keeps_channel);
   if (plan->has_filter && install_filter() != 0) give_up("filter");
   execve(plan->program[0], plan->program, environ);

@@ -28,7 +28,7 @@ const python = (body: string): Record<string, string> => ({
 const ECHO = python('return e');
 const has = (host: Host, name: string): boolean => host.agent.abilities.some((each) => each.name === name && each.available);
 
-for (const sandbox of ['process', 'bubblewrap'] as const) {
+for (const sandbox of ['process', 'bubblewrap', 'gvisor'] as const) {
   describe(`A function in sandbox ${sandbox}`, { skip: await reasonToSkip(sandbox) }, () => {
     let host: Host;
     before(async () => {
@@ -294,7 +294,7 @@ describe('A host whose disk is full', { skip: mayMount() ? false : 'only who may
   });
 });
 
-async function reasonToSkip(sandbox: 'process' | 'bubblewrap'): Promise<string | false> {
+async function reasonToSkip(sandbox: 'process' | 'bubblewrap' | 'gvisor'): Promise<string | false> {
   if (!isRoot) return 'only root can give away users';
   try {
     const host = await startHost({ sandbox });

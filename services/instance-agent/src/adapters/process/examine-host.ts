@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Ability } from '../../domain/ability.ts';
+import { OperatorError } from '@evenfall/errors';
 import { isLoopback } from '@evenfall/config';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
 import type { Networks } from '../../ports.ts';
@@ -76,6 +77,10 @@ export async function examineHost(
       const asked = { sandbox, isLocal, cutsNetwork, uids: claimed } as const;
       return chooseLaunch(asked, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     };
+    if (sandbox === 'gvisor' && settings.network === 'host')
+      throw new OperatorError(
+        'EVENFALL_AGENT_SANDBOX is gvisor and EVENFALL_AGENT_NETWORK is host: walls for code of strangers need a network for each, private or none',
+      );
     const first = launchWith(undefined);
     const hasWalls = first.launch.walls !== 'NONE';
     const wish = { setting: settings.network ?? 'auto', hasWalls, hasOwnUsers: first.launch.ownUsers, isOpen: sandbox === 'none' } as const;

@@ -9,15 +9,19 @@ import type { InstanceCgroup } from './cgroup.ts';
 import type { Limits } from './controllers.ts';
 import { environmentOf } from './environment.ts';
 import { innerLeader } from './inner-leader.ts';
+import { GVISOR_MB } from './inside-gvisor.ts';
 import type { Command } from './interpreters.ts';
+import { hostTasksOf } from './launch/gvisor.ts';
 import { hasPrivateTmp, launchWords } from './launch/launch.ts';
 import { releaseBytes } from './launch/variables.ts';
 import { type LaunchedProcess, launchedProcess } from './launched-process.ts';
 import type { DriverHost } from './process-driver.ts';
 import { closeSinks, type OutputPipe } from './pipes.ts';
+import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from './sweep.ts';
 
 const MB = 1024 * 1024;
 const MB_PER_CPU_SHARE = 128;
+const GVISOR_MARGIN_BYTES = 64 * MB;
 /** Above the function's memory, for what is not resident in it: the watch from outside is the exact limit, this one stops what is faster than it. */
 const MEMORY_MARGIN_BYTES = 64 * MB;
 
@@ -71,7 +75,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
   const released = releaseBytes(own);
   const isBoxed = launch.walls === 'BUBBLEWRAP';
   // Behind what every launcher gets, and what tells of bubblewrap.
-  const firstPlace = isBoxed ? 6 : 5;
+  const firstPlace = isBoxed || launch.gvisor ? 6 : 5;
   const { place, resolvConf } = spec.network;
   const handed = place ? [place.fd, ...(place.ownerFd === undefined ? [] : [place.ownerFd])] : [];
   const [program = '', ...args] = launchWords(launch, command.words, {
@@ -84,14 +88,16 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     isAhead: ahead !== undefined && hasPrivateTmp(launch),
     network: place && { fd: firstPlace, ownerFd: place.ownerFd === undefined ? undefined : firstPlace + 1 },
     resolvConf,
+    environment: platform,
+    handed: [3, 5],
   });
   const pipes = openOutputs(host, uid);
   const [out, err] = pipes;
   const child = spawn(program, args, {
     cwd: '/',
-    env: platform,
+    env: launch.gvisor ? markersOf(platform) : platform,
     detached: true, // out of reach of a terminal's Ctrl-C
-    stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : []), ...handed],
+    stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(firstPlace > 5 ? (['pipe'] as const) : []), ...handed],
   });
   closeSinks(pipes);
   child.on('error', () => undefined); // heard again below: unheard it would end the agent
@@ -102,6 +108,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
   }
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const inner = isBoxed && child.pid !== undefined ? innerLeader(pipeOf(child.stdio, 5)) : undefined;
+  const insideSocket = launch.gvisor && (child.stdio as readonly unknown[])[5];
   const process = launchedProcess({
     host,
     spec,
@@ -111,6 +118,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     cgroup,
     folder,
     inner,
+    inside: insideSocket ? (insideSocket as Duplex) : undefined, // asked for as 'pipe', which makes a socket pair
     channel,
     control: child.stdio[4] as Duplex, // as above
     outputs: [out?.source ?? child.stdio[1], err?.source ?? child.stdio[2]],
@@ -124,7 +132,11 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
       () => process.release(released),
       process.killGroup,
     );
-  else process.release(released);
+  else {
+    // The launcher outside the sandbox reads variables too, and has none: they are for the one inside.
+    if (launch.gvisor) process.release(releaseBytes({}));
+    process.release(released);
+  }
   return process;
 }
 
@@ -162,9 +174,10 @@ async function joinFromOutside(
 
 function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): Limits {
   const { tmpMb, maxProcesses } = instanceBounds(fn);
+  const sandboxBytes = launch.gvisor ? GVISOR_MB * MB + GVISOR_MARGIN_BYTES : 0;
   return {
-    memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES,
-    processes: maxProcesses,
+    memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES + sandboxBytes,
+    processes: launch.gvisor ? hostTasksOf(maxProcesses) : maxProcesses,
     cpuShare: fn.memoryMb / MB_PER_CPU_SHARE,
   };
 }
@@ -184,4 +197,9 @@ function variablesOf(host: DriverHost, spec: ProcessSpec, folder: string): Recor
   const whole = environmentOf(of);
   const platform = environmentOf({ ...of, fn: { ...spec.fn, environment: {} } });
   return { platform, own: Object.fromEntries(Object.entries(whole).filter(([name, value]) => platform[name] !== value)) };
+}
+
+/** What a sweep knows processes by: runsc needs no other variables. */
+function markersOf(platform: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries([INSTANCE_MARKER, AGENT_MARKER, HOME_MARKER].map((name) => [name, platform[name] ?? '']));
 }

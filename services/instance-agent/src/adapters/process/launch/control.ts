@@ -15,6 +15,8 @@ export type LauncherEvents = {
   onExited(exitCode: number | null, signal: string | null): void;
   /** A step of the start failed: which one, and what the kernel says. */
   onFault(text: string): void;
+  /** A line that a launcher inside a sandbox alone says: its first word, and the rest. */
+  onOther?(what: string, value: string): void;
 };
 
 /** The agent's end of descriptor 4 of a launcher. */
@@ -48,6 +50,7 @@ export function openControl(socket: Duplex, events: LauncherEvents): Control {
     else if (what === 'gone') settle(number);
     else if (what === 'left') settle(undefined);
     else if (what === 'shown' || what === 'hidden') shown.shift()?.(what === 'shown');
+    else events.onOther?.(what, value);
   };
   socket.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString('utf8')).split('\n');
