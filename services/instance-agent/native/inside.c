@@ -3,16 +3,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "launch.h"
 
 #define MAX_SIGNAL 64
+/** A user that owns nothing. */
+#define GUARD 65534
 
 /** Descriptors in a message, and the one byte that every message of a stream needs. */
 struct parcel {
@@ -153,4 +158,11 @@ void look_at_group(struct family *family) {
   if (family->is_group_over) tell("ungrouped");
   else if (!family->is_group_told) tell("grouped");
   family->is_group_told = 1;
+}
+
+void become_guard(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct rights[2] = {{.effective = 1 << CAP_KILL, .permitted = 1 << CAP_KILL}, {0}};
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setresgid(GUARD, GUARD, GUARD) != 0 || setresuid(GUARD, GUARD, GUARD) != 0) fail("guard", "user");
+  if (syscall(SYS_capset, &header, rights) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail("guard", "rights");
 }

@@ -163,7 +163,8 @@ static void raise_loopback(void) {
 
 static void enter_namespaces(const struct plan *plan) {
   if (plan->network_fd >= 0) enter_network(plan->network_fd, plan->network_owner_fd);
-  if (plan->namespaces & CLONE_NEWUSER) enter_user_namespace(plan->user_inside);
+  // Within a sandbox only the function has one: its init is to stay out of its reach.
+  if ((plan->namespaces & CLONE_NEWUSER) && !plan->is_handed) enter_user_namespace(plan->user_inside);
   const int now = plan->namespaces & ~(CLONE_NEWUSER | CLONE_NEWPID);
   if (now && unshare(now) != 0) fail("namespaces", "");
   if (plan->namespaces & CLONE_NEWNET) raise_loopback();
@@ -293,6 +294,6 @@ int main(int count, char **words) {
   if (family.leader == 0) become_function(&plan, &host, report[1]);
   close(report[1]);
   let_go_of_outputs(&plan);
-  if (plan.is_handed) drop_capabilities();
+  if (plan.is_handed) become_guard();
   watch(&plan, &host, &family, report[0]);
 }

@@ -96,6 +96,8 @@ void take_descriptors(void);
 void send_signal(const struct family *family, const char *words);
 void tell_others(const struct family *family);
 void look_at_group(struct family *family);
+/** Becomes a user that the function is not, with the right to signal and no other. */
+void become_guard(void);
 
 /** filter.c */
 int install_filter(void);

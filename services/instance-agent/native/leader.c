@@ -124,6 +124,7 @@ void become_function(const struct plan *plan, const struct host *host, int repor
   if (setsid() < 0) give_up("session");
   join_cgroups(plan, host);
   reset_signals();
+  if (plan->is_handed && (plan->namespaces & CLONE_NEWUSER)) enter_user_namespace(plan->user_inside);
   umask(022);
   bound(RLIMIT_CORE, 0);
   bound(RLIMIT_NOFILE, plan->max_files);

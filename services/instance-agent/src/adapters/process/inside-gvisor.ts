@@ -1,5 +1,4 @@
 import { readFileSync, statfsSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { OUT_OF_SIGHT } from '../../domain/disposition.ts';
 import type { InstanceProcess } from '../../ports.ts';
 import { quietly, type Unbacked } from './controllers.ts';
@@ -27,7 +26,6 @@ export type Described = Pick<
 /** What runsc takes for itself: two processes and a kernel for the function, its page tables and what it keeps of files. */
 export const GVISOR_MB = 64;
 const OWN_BYTES = GVISOR_MB * 1024 * 1024;
-const COUNT_WITHIN_MS = 200;
 
 /**
  * The same of an instance in a gVisor sandbox. The host's kernel knows the sandbox as a whole, and none of the processes in it: what a signal would do
@@ -53,11 +51,6 @@ export function describeInside(of: Launched, inside: Inside, isAlive: () => bool
     filesBytes: () => Promise.resolve(isAlive() ? temporaryBytes(initPid()) + OWN_BYTES : 0),
     temporary: hasPrivateTmp(host.launch) ? undefined : { folder, uid },
   };
-}
-
-/** Processes that outlived the function's own; of a sandbox that stands still nobody can say. */
-export function countWithin(inside: Inside): Promise<number> {
-  return Promise.race([inside.countOthers(), pause(COUNT_WITHIN_MS, 0)]);
 }
 
 /** What temporary files hold of the room in memory that `/tmp`, `/var/tmp` and `/dev/shm` share. It cannot be looked into from a host that may not see it. */

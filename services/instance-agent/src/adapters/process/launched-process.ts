@@ -8,10 +8,10 @@ import type { InstanceCgroup } from './cgroup.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
 import type { InnerLeader } from './inner-leader.ts';
 import { openControl } from './launch/control.ts';
-import { openInside } from './launch/inside.ts';
+import { type Inside, openInside } from './launch/inside.ts';
 import { hasPrivateTmp } from './launch/launch.ts';
 import { endUser } from './launch/program.ts';
-import { countWithin, describeInside, type Described } from './inside-gvisor.ts';
+import { describeInside, type Described } from './inside-gvisor.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import type { DriverHost } from './process-driver.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
@@ -141,6 +141,12 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     } while (!(await Promise.race([proven, pause(AGAIN_MS, false)])));
   };
   const described = inside ? describeInside(of, inside, () => family.isAlive, initPid) : describe(of, family, leader);
+  /** Nobody can count in it any more once it has ended. */
+  const endSandbox = async ({ countOthers }: Inside): Promise<void> => {
+    family.strayCount = Math.max(family.strayCount, await countOthers());
+    if (family.isLaunched) sendTo(initPid() || childPid, SIGKILL);
+    askForEnd();
+  };
   return {
     ...described,
     containment: () => (hasNamespace ? 'PID_NAMESPACE' : of.uid !== undefined ? 'USER' : cgroup ? 'CGROUP' : 'MARKERS'),
@@ -150,6 +156,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     signal: (signal, scope) => (inside ? inside.signal(signal, scope) : signalFamily(family, leader(), signal, scope)),
     killGroup() {
       if (!family.isAlive) return;
+      if (inside) return void endSandbox(inside);
       family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
       if (initPid() !== 0) sendTo(initPid(), SIGKILL);
       // Before there is anything else, the launcher is all there is, and what it makes ends with it.
@@ -164,7 +171,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     },
     async sweep() {
       family.isSwept = true;
-      if (inside) family.strayCount = await countWithin(inside);
+      if (inside) family.strayCount = Math.max(family.strayCount, await inside.countOthers());
       else if (hasNamespace) family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
       const isAlone = hasNamespace || of.uid !== undefined;
       const isProven = childPid === 0 || !isAlone || (await proof());

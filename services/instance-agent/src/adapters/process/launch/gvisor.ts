@@ -19,7 +19,7 @@ const OPTIONS_IF_KNOWN = ['--overlay2=none', '--host-uds=none', '--host-fifo=non
 const LOOK_WITHIN_MS = 10_000;
 /** What this host counts for one task in a sandbox, which has threads for each of its processes, and what runsc takes itself. */
 const TASKS = { byTask: 8, own: 128 };
-const NAMESPACE_RIGHTS = ['CAP_SETUID', 'CAP_SETGID'];
+const INIT_RIGHTS = ['CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'];
 const WRITABLE = ['/tmp', '/var/tmp', '/dev/shm'];
 
 /** What this host's runsc takes; or why it is not to be used, in words. */
@@ -53,14 +53,15 @@ export function writeGvisorConfig(launch: Launch, words: readonly string[], term
       args: words,
       env: Object.entries(terms.environment ?? {}).map(([name, value]) => `${name}=${value}`),
       cwd: '/',
-      // For its user namespace, in a kernel of its own; the function has none.
-      capabilities: { effective: NAMESPACE_RIGHTS, permitted: NAMESPACE_RIGHTS, bounding: NAMESPACE_RIGHTS },
+      // Of its init, in a kernel of its own: to give the function a user, and to signal it. The function has none.
+      capabilities: { effective: INIT_RIGHTS, permitted: INIT_RIGHTS, bounding: INIT_RIGHTS },
       noNewPrivileges: true,
     },
     // Not `readonly`, for runsc would try to remount what the kernel has locked: the mounts beneath are read-only.
     root: { path: '/', readonly: false },
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
+      { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['ro'] },
       ...shown.map((path) => ({ destination: path, type: 'bind', source: path, options: ['rbind', 'rw'] })),
       { destination: GVISOR_ROOM, type: 'tmpfs', source: 'tmpfs', options: ['ro', 'size=4096', 'mode=0755'] },
     ],
