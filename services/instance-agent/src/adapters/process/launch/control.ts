@@ -8,6 +8,9 @@ const SIGNALS = new Map(
     .map(([name, number]) => [number, name]),
 );
 
+/** Longer than any line of a launcher. */
+const MAX_LINE = 4096;
+
 /** What a launcher tells about its function; native/README.md lists the lines. */
 export type LauncherEvents = {
   /** The function's process waits for its variables, behind all its walls. */
@@ -31,7 +34,7 @@ export type Control = {
   readonly gone: Promise<number | undefined>;
 };
 
-/** Reads a launcher, which is this platform's own program: what it says is believed. */
+/** Reads a launcher, which is this platform's own program: what it says is believed. Only within a sandbox could its function have got hold of it. */
 export function openControl(socket: Duplex, events: LauncherEvents): Control {
   let initPid = 0;
   let rest = '';
@@ -55,6 +58,7 @@ export function openControl(socket: Duplex, events: LauncherEvents): Control {
   socket.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString('utf8')).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > MAX_LINE) socket.destroy(); // that is no launcher any more
     lines.forEach(obey);
   });
   socket.on('error', () => undefined); // its close is the news
