@@ -158,7 +158,18 @@ for (const sandbox of SANDBOXES) {
       );
       const instance = await host.start({ ...PYTHON, memoryMb: 3072, timeout: durationOfMs(60_000) }, bomb);
       const id = host.run(instance);
-      await host.line(id, /^EAGAIN$/);
+      // A sandbox that has to serve all of them at once may come to its own bound on this host before they come to theirs, which is its end.
+      const isBounded = await host.until(() => {
+        const hasEnded = host.reports.some((each) => each.eventId === id && each.report?.$case === 'ended');
+        if (sandbox === 'gvisor' && hasEnded) return 'ended';
+        return host.lines.some(({ eventId, line }) => eventId === id && line?.text === 'EAGAIN') && 'refused';
+      }, 'a bound');
+      if (isBounded === 'ended') {
+        const ended = await host.ended(id);
+        assert.deepEqual([ended.outcome, ended.signal], [Outcome.DIED_OF, 'SIGKILL']);
+        assert.deepEqual(await resultOf(ECHO, 'afterwards'), 'afterwards');
+        return;
+      }
       const leader = pidsOf(instance).find((pid) => (readUid(pid) ?? 0) >= 900_000) ?? 0;
       const uid = readUid(leader);
       const count = listPids().filter((pid) => readUid(pid) === uid).length;
