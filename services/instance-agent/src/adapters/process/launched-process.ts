@@ -92,9 +92,9 @@ export function launchedProcess(of: Launched): LaunchedProcess {
       family.leaderStart = readStat(family.leaderPid)?.startTicks ?? '';
     },
     onExited(code, signal) {
-      if (!inside) return exited(code, signal);
-      // The sandbox has ended: by now its function has too.
-      if (inside.hasStarted()) exited(null, 'SIGKILL');
+      // If it is a sandbox that has ended, its function has too.
+      if (!inside) exited(code, signal);
+      else if (inside.hasStarted()) exited(null, 'SIGKILL');
       else exited(null, null, `gVisor ended with ${code ?? signal} before there was a function in it`);
     },
     onFault: (text) => exited(null, null, text),

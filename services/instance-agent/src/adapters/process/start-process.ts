@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chownSync, mkdirSync, rm } from 'node:fs';
 import { join } from 'node:path';
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { instanceBounds } from '@evenfall/event-model';
 import type { StartFault } from '../../domain/instance-life.ts';
 import type { ProcessEvents, ProcessSpec } from '../../ports.ts';
@@ -108,7 +108,6 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
   }
   const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
   const inner = isBoxed && child.pid !== undefined ? innerLeader(pipeOf(child.stdio, 5)) : undefined;
-  const insideSocket = launch.gvisor && (child.stdio as readonly unknown[])[5];
   const process = launchedProcess({
     host,
     spec,
@@ -118,7 +117,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     cgroup,
     folder,
     inner,
-    inside: insideSocket ? (insideSocket as Duplex) : undefined, // asked for as 'pipe', which makes a socket pair
+    inside: launch.gvisor && pipeOf(child.stdio, 5),
     channel,
     control: child.stdio[4] as Duplex, // as above
     outputs: [out?.source ?? child.stdio[1], err?.source ?? child.stdio[2]],
@@ -154,8 +153,8 @@ function openOutputs({ openPipe }: DriverHost, uid: number | undefined): OutputP
 }
 
 /** A descriptor beyond those that the type of `spawn` knows. */
-function pipeOf(stdio: readonly unknown[], fd: number): Readable {
-  return stdio[fd] as Readable; // asked for as 'pipe'
+function pipeOf(stdio: readonly unknown[], fd: number): Duplex {
+  return stdio[fd] as Duplex; // asked for as 'pipe', which makes a socket pair
 }
 
 /** bubblewrap keeps the host's cgroups out of sight: the agent puts its processes into one before it lets the function go on. */

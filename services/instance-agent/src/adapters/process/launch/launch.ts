@@ -87,7 +87,14 @@ export function launchWords(launch: Launch, words: readonly string[], terms: Lau
  * channel and its messages from the one outside. The filter is for the inner one: a sandbox makes namespaces and traces processes.
  */
 function insideGvisor(launch: Launch, gvisor: Gvisor, words: readonly string[], terms: LaunchTerms): string[] {
-  const inner = [launch.launcher, '--init', '--handed', ...innerUserWords(terms), ...limitWords(launch, terms), ...programWords(words, terms)];
+  const inner = [
+    launch.launcher,
+    '--init',
+    '--handed',
+    ...innerUserWords(terms),
+    ...limitWords(launch, terms),
+    ...programWords(words, terms),
+  ];
   const config = writeGvisorConfig(launch, inner, terms);
   const handed = (terms.handed ?? []).flatMap((fd) => ['--hand-on', String(fd)]);
   const once = terms.isOnce ? ['--once'] : [];
@@ -135,5 +142,11 @@ function namespaceWords(launch: Launch, terms: LaunchTerms, gvisorConfig?: strin
   if (launch.walls === 'USER_NAMESPACE') kinds.unshift('user');
   if (launch.network === 'none') kinds.push('net');
   const ahead = terms.isAhead ? ['--code-root', terms.codeDir] : [];
-  return ['--namespaces', kinds.join(), gvisorConfig === undefined ? '--proc' : '--bare-proc', ...ahead, ...mountSteps(launch, terms, gvisorConfig)];
+  return [
+    '--namespaces',
+    kinds.join(),
+    gvisorConfig === undefined ? '--proc' : '--bare-proc',
+    ...ahead,
+    ...mountSteps(launch, terms, gvisorConfig),
+  ];
 }
