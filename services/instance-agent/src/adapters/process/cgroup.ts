@@ -12,8 +12,6 @@ import {
   setShareOfAll,
   sharedBytes,
   tried,
-  type Unbacked,
-  unbackedBytes,
 } from './controllers.ts';
 import { joinPlatformGroup } from './platform-group.ts';
 
@@ -24,8 +22,6 @@ export type InstanceCgroup = {
   pids(): number[];
   /** What its processes hold, pages they share once; undefined where the kernel does not count that. */
   memoryBytes(): number | undefined;
-  /** The same, and memory of files in it that have no disk; undefined where the kernel does not count that. */
-  unbackedBytes(): Unbacked | undefined;
   /** Memory of files in it that have no disk; undefined where the kernel does not count that. */
   filesBytes(): Promise<number | undefined>;
   /** Whether the kernel has killed something in it for want of memory. */
@@ -94,7 +90,6 @@ function createIn(controllers: readonly Controller[], name: string, limits: Limi
     folders: groups.map(({ path }) => path),
     pids: () => pidsOf(first.path),
     memoryBytes: () => (counting ? anonymousBytes(counting.controller, counting.path) : undefined),
-    unbackedBytes: () => (counting ? unbackedBytes(counting.controller, counting.path) : undefined),
     filesBytes: async () => (counting ? sharedBytes(counting.path) : undefined),
     ranOutOfMemory: () => groups.some(({ controller, path }) => oomKills(controller, path) > 0),
     kill() {

@@ -104,37 +104,16 @@ export function oomKills(controller: Controller, group: string): number {
 
 /** Memory of a group that is nothing but its processes', each page once: not what files have in the cache. undefined without the controller. */
 export function anonymousBytes(controller: Controller, group: string): number | undefined {
-  const text = memoryStat(controller, group);
-  return text === undefined ? undefined : anonymousIn(controller, text);
-}
-
-/** Memory that no disk could take: of processes, and of files in memory. */
-export type Unbacked = { readonly anonymous: number; readonly shared: number };
-
-/** Both of a group. undefined without the controller. */
-export function unbackedBytes(controller: Controller, group: string): Unbacked | undefined {
-  const text = memoryStat(controller, group);
-  if (text === undefined) return undefined;
-  const [anonymous, shared] = [anonymousIn(controller, text), sharedIn(text)];
-  return anonymous === undefined || shared === undefined ? undefined : { anonymous, shared };
-}
-
-function memoryStat({ memory }: Controller, group: string): string | undefined {
-  return memory ? quietly(() => readFileSync(join(group, 'memory.stat'), 'latin1')) : undefined;
-}
-
-function anonymousIn({ version }: Controller, stat: string): number | undefined {
-  const found = (version === 1 ? /^total_rss (\d+)$/m : /^anon (\d+)$/m).exec(stat)?.[1];
+  if (!controller.memory) return undefined;
+  const text = quietly(() => readFileSync(join(group, 'memory.stat'), 'latin1')) ?? '';
+  const found = (controller.version === 1 ? /^total_rss (\d+)$/m : /^anon (\d+)$/m).exec(text)?.[1];
   return found === undefined ? undefined : Number(found);
 }
 
 /** Memory of a group that has no disk behind it and is not its processes' own: files in memory, shared pages. Both versions count the same under two names. */
 export async function sharedBytes(group: string): Promise<number | undefined> {
-  return sharedIn(await readFile(join(group, 'memory.stat'), 'latin1').catch(() => ''));
-}
-
-function sharedIn(stat: string): number | undefined {
-  const found = /^(?:total_)?shmem (\d+)$/m.exec(stat)?.[1];
+  const text = await readFile(join(group, 'memory.stat'), 'latin1').catch(() => '');
+  const found = /^(?:total_)?shmem (\d+)$/m.exec(text)?.[1];
   return found === undefined ? undefined : Number(found);
 }
 

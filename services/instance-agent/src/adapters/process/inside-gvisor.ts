@@ -1,11 +1,11 @@
-import { readFileSync, statfsSync } from 'node:fs';
+import { readdirSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { OUT_OF_SIGHT } from '../../domain/disposition.ts';
 import type { InstanceProcess } from '../../ports.ts';
-import { quietly, type Unbacked } from './controllers.ts';
+import { quietly } from './controllers.ts';
 import type { Inside } from './launch/inside.ts';
 import { hasPrivateTmp } from './launch/launch.ts';
 import type { Launched } from './launched-process.ts';
-import { familyOf } from './proc-fs.ts';
+import { anonymousBytesOf, familyOf } from './proc-fs.ts';
 
 /** What can be asked about an instance at any time. */
 export type Described = Pick<
@@ -26,6 +26,9 @@ export type Described = Pick<
 /** What runsc takes for itself: two processes and a kernel for the function, its page tables and what it keeps of files. */
 export const GVISOR_MB = 64;
 const OWN_BYTES = GVISOR_MB * 1024 * 1024;
+/** What the sandbox calls the memory of its processes; other such files are for talking. */
+const MEMORY_FILE = '/memfd:runsc-memory';
+const BLOCK_BYTES = 512;
 
 /**
  * The same of an instance in a gVisor sandbox. The host's kernel knows the sandbox as a whole, and none of the processes in it: what a signal would do
@@ -33,10 +36,14 @@ const OWN_BYTES = GVISOR_MB * 1024 * 1024;
  */
 export function describeInside(of: Launched, inside: Inside, isAlive: () => boolean, initPid: () => number): Described {
   const { uid, cgroup, child, folder, host } = of;
-  // What a function has is memory of a file, which the sandbox shares with the processes in it; what the sandbox has itself may grow with what it does.
+  let files: readonly string[] = [];
+  // What a function has is memory of a file, which the sandbox maps into its processes anew again and again: what they have mapped says nothing.
   const residentBytes = (): number => {
-    const { anonymous, shared } = cgroup?.unbackedBytes() ?? unbackedOf(familyOf(child.pid ?? 0));
-    return Math.max(0, shared - temporaryBytes(initPid())) + Math.max(0, anonymous - OWN_BYTES);
+    const counted = cgroup?.memoryBytes();
+    const pids = files.length === 0 || counted === undefined ? familyOf(child.pid ?? 0) : [];
+    if (files.length === 0) files = memoryFilesOf(pids);
+    const own = counted ?? pids.reduce((sum, pid) => sum + anonymousBytesOf(pid), 0);
+    return heldBy(files) + Math.max(0, own - OWN_BYTES);
   };
   return {
     uid,
@@ -63,14 +70,21 @@ function temporaryBytes(initPid: number): number {
   }
 }
 
-/** Memory of processes, each page divided by those who have it: several have what is one page of the sandbox's. */
-function unbackedOf(pids: readonly number[]): Unbacked {
-  let [anonymous, shared] = [0, 0];
+/** The memory of a sandbox's processes, by a descriptor of the sandbox. */
+function memoryFilesOf(pids: readonly number[]): string[] {
   for (const pid of pids) {
-    const text = quietly(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')) ?? '';
-    const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) * 1024;
-    anonymous += field('Pss_Anon');
-    shared += field('Pss_Shmem');
+    const fds = quietly(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
+    const found = fds.map((fd) => `/proc/${pid}/fd/${fd}`).filter((path) => quietly(() => readlinkSync(path))?.startsWith(MEMORY_FILE));
+    if (found.length > 0) return found;
   }
-  return { anonymous, shared };
+  return [];
+}
+
+function heldBy(files: readonly string[]): number {
+  const held = new Map<number, number>();
+  for (const path of files) {
+    const found = quietly(() => statSync(path));
+    if (found) held.set(found.ino, found.blocks * BLOCK_BYTES);
+  }
+  return [...held.values()].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { realpathSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { coversFor, GVISOR_ROOM } from './mount-steps.ts';
 import type { Launch, LaunchTerms } from './launch.ts';
@@ -17,6 +17,7 @@ const OPTIONS = ['--rootless', '--network=host', '--ignore-cgroups'];
 /** Newer versions lay a writable layer over the root if nobody says otherwise. */
 const OPTIONS_IF_KNOWN = ['--overlay2=none', '--host-uds=none', '--host-fifo=none'];
 const LOOK_WITHIN_MS = 10_000;
+const CAP_SYS_PTRACE = 1n << 19n;
 /**
  * What this host counts for one task in a sandbox, and for runsc itself. A sandbox that traces its processes has for each of them as many threads as
  * have served it: with 256 that fork all the time it comes to this bound, and ends.
@@ -27,6 +28,7 @@ const WRITABLE = ['/tmp', '/var/tmp', '/dev/shm'];
 
 /** What this host's runsc takes; or why it is not to be used, in words. */
 export function examineGvisor(runsc: string): Gvisor | string {
+  if (process.getuid?.() === 0 && !mayTrace()) return 'the agent may not look into it to count its memory (CAP_SYS_PTRACE)';
   const { stdout, stderr, error } = spawnSync(runsc, ['flags'], { encoding: 'utf8', env: {}, cwd: '/', timeout: LOOK_WITHIN_MS });
   if (error) return `${runsc} cannot be started: ${error.message}`;
   const known = new Set(`${stdout}${stderr}`.split('\n').map((line) => /^\s+-([a-z0-9-]+)/.exec(line)?.[1]));
@@ -34,6 +36,12 @@ export function examineGvisor(runsc: string): Gvisor | string {
   const lacking = OPTIONS.find((option) => !known.has(nameOf(option)));
   if (lacking !== undefined) return `${runsc} is too old, or something else: it does not know ${lacking}`;
   return { program: realpathSync(runsc), options: [...OPTIONS, ...OPTIONS_IF_KNOWN.filter((option) => known.has(nameOf(option)))] };
+}
+
+/** Whether this process has the right to look at those of other users. */
+function mayTrace(): boolean {
+  const rights = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  return (BigInt(`0x${rights}`) & CAP_SYS_PTRACE) !== 0n;
 }
 
 /** The command that starts a sandbox, behind all walls of the launcher. */
