@@ -43,9 +43,13 @@ const read = (path: string): string => {
 describe('A function in a gVisor sandbox', { skip: await reasonToSkip('gvisor') }, () => {
   let host: Host;
   before(async () => {
+    process.setgroups?.([0, 4, 27]); // none of which is to be a sandbox's
     host = await startHost({ sandbox: 'gvisor' });
   });
-  after(() => host.dispose());
+  after(async () => {
+    await host.dispose();
+    process.setgroups?.([0]);
+  });
   const endOf = async (fn: object, files: Record<string, string>) => host.ended(host.run(await host.start(fn, files)));
 
   it('calls another kernel than the host’s', async () => {
@@ -103,6 +107,7 @@ describe('A function in a gVisor sandbox', { skip: await reasonToSkip('gvisor') 
     for (const pid of pids) {
       assert.match(read(`/proc/${pid}/cgroup`), /\/evenfall\//);
       assert.match(read(`/proc/${pid}/status`), /^NoNewPrivs:\s+1$/m);
+      assert.match(read(`/proc/${pid}/status`), /^Groups:\s*$/m);
     }
     host.stop(id, 'FORCE');
     const ended = await host.ended(id);

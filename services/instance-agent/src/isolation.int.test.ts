@@ -26,16 +26,24 @@ const pidsOf = (instanceId: string): number[] =>
 const python = (body: string): Record<string, string> => ({
   'index.py': `import errno, os, signal, subprocess, sys, time\ndef handler(e, c):\n${body.replace(/^/gm, '    ')}\n`,
 });
+/** Of Debian: adm, disk, sudo. */
+const GROUPS = [4, 6, 27];
 const ECHO = python('return e');
 const has = (host: Host, name: string): boolean => host.agent.abilities.some((each) => each.name === name && each.available);
 
 for (const sandbox of SANDBOXES) {
   describe(`A function in sandbox ${sandbox}`, { skip: await reasonToSkip(sandbox) }, () => {
     let host: Host;
+    const groups = process.getgroups?.() ?? [];
     before(async () => {
+      // An agent whose user is in groups, as an administrator's is: none of them is a function's.
+      process.setgroups?.([0, ...GROUPS]);
       host = await startHost({ sandbox });
     });
-    after(() => host.dispose());
+    after(async () => {
+      await host.dispose();
+      process.setgroups?.(groups);
+    });
     const call = async (files: Record<string, string>, payload: unknown = {}, more: object = {}) => {
       const instance = await host.start({ ...PYTHON, ...more }, files);
       return { instance, ended: await host.ended(host.run(instance, payload)) };
