@@ -149,6 +149,29 @@ except TimeoutError: said = [address, 'nothing']`;
     }
   });
 
+  for (const [protocol, flood] of [
+    ['UDP', 's.sendto(question, ("127.0.0.1", 53))'],
+    ['TCP', 'c = socket.socket(); c.settimeout(0.05); c.connect_ex(("127.0.0.1", 53)); c.close()'],
+  ] as const)
+    it(`take little of the agent’s time by asking for names as fast as they can, by ${protocol}`, async () => {
+      const instance = await open();
+      const code = `
+import time
+question = bytes.fromhex('123401000001000000000000076578616d706c6503636f6d0000010001')
+s, said, end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0, time.time() + 2
+while time.time() < end:
+    try: ${flood}; said += 1
+    except OSError: pass`;
+      await ask(instance, 'said = 1');
+      const before = process.cpuUsage();
+      const count = Number(await ask(instance, code));
+      const { user, system } = process.cpuUsage(before);
+      await leave(instance);
+      assert.ok(count > 30, `${count} tries`);
+      // All threads of the agent; it was a whole second before the kernel dropped what is too much.
+      assert.ok((user + system) / 1e6 < 0.5, `${(user + system) / 1e6} s of processor time in 2 s, for ${count} tries`);
+    });
+
   it('cannot fill the table of connections that all of the host share', async () => {
     const instance = await open();
     const before = tracked();

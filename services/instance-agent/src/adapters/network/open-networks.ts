@@ -5,6 +5,7 @@ import type { InstanceNetwork, Networks } from '../../ports.ts';
 import { claimSubnet, type HoldNumbers } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type HostNames, readHostNames } from './names/host-servers.ts';
+import { limitQuestions } from './names/limit-questions.ts';
 import { NAMES_ADDRESS, openNames } from './names/names.ts';
 import { type NetworkServer, openNetworkServer, type Space } from './network-server.ts';
 import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
@@ -91,6 +92,7 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
         known.add(link.device);
         space = await makeClosed(server, addresses);
         await tieToHost(server, space, link);
+        await limitQuestions(server, space);
         return { space, endNames: await names.serve(space, addresses) };
       } catch (error) {
         if (space) server.release(space);
