@@ -21,7 +21,6 @@ import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from './sweep.ts';
 
 const MB = 1024 * 1024;
 const MB_PER_CPU_SHARE = 128;
-const GVISOR_MARGIN_BYTES = 64 * MB;
 /** Above the function's memory, for what is not resident in it: the watch from outside is the exact limit, this one stops what is faster than it. */
 const MEMORY_MARGIN_BYTES = 64 * MB;
 
@@ -173,7 +172,7 @@ async function joinFromOutside(
 
 function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): Limits {
   const { tmpMb, maxProcesses } = instanceBounds(fn);
-  const sandboxBytes = launch.gvisor ? GVISOR_MB * MB + GVISOR_MARGIN_BYTES : 0;
+  const sandboxBytes = launch.gvisor ? GVISOR_MB * MB : 0;
   return {
     memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES + sandboxBytes,
     processes: launch.gvisor ? hostTasksOf(maxProcesses) : maxProcesses,
