@@ -112,15 +112,15 @@ export function filesIn(dir: string): PackageFiles {
 }
 
 /**
- * The program of the Debian package of the same name: the host's, or one that apt downloads, kept in the user's cache. undefined, loudly, where there is
+ * A program of a Debian package, which has its name if nothing else is said: the host's, or one that apt downloads, kept in the user's cache. undefined, loudly, where there is
  * neither; with CI set that is a failure.
  */
-export function debianProgram(name: string): string | undefined {
+export function debianProgram(name: string, debianPackage = name): string | undefined {
   const installed = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' });
   if (installed.status === 0) return installed.stdout.trim();
   try {
-    const dir = made(`debian ${name}`, [], (into) => {
-      run('apt-get', ['download', name], { cwd: into });
+    const dir = made(`debian ${debianPackage}`, [], (into) => {
+      run('apt-get', ['download', debianPackage], { cwd: into });
       for (const archive of readdirSync(into)) run('dpkg', ['-x', join(into, archive), into], {});
     });
     return join(dir, 'usr/bin', name);

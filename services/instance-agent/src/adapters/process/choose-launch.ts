@@ -66,7 +66,7 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const bwrap = findProgram(`${host.searchPath}:/usr/sbin:/usr/bin:/sbin:/bin`, 'bwrap');
   const homes = ['/root', '/home'].filter(isFolder);
   const hidden = [
-    ...['/tmp', '/var/tmp', ...homes].filter(isFolder),
+    ...['/tmp', '/var/tmp', '/sys/fs/cgroup', ...homes].filter(isFolder),
     host.dataDir,
     ...host.hidden,
     ...needs.concat(host.codeRoot).flatMap(closedFolderAbove),

@@ -46,6 +46,7 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
       folder: join(folder, 'work'),
       keepsChannel: true,
       cgroups: [],
+      ownCgroups: [],
       isAhead: true,
       ...instanceBounds(),
     };

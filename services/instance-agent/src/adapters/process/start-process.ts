@@ -84,6 +84,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     keepsChannel: !command.gated,
     ...instanceBounds(spec.fn),
     cgroups: isBoxed ? [] : (cgroup?.folders ?? []),
+    ownCgroups: cgroup?.folders ?? [],
     isAhead: ahead !== undefined && hasPrivateTmp(launch),
     network: place && { fd: firstPlace, ownerFd: place.ownerFd === undefined ? undefined : firstPlace + 1 },
     resolvConf,

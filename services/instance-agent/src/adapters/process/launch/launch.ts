@@ -45,6 +45,8 @@ export type LaunchTerms = {
   readonly tmpMb: number;
   /** Folders of cgroups that the process joins first. */
   readonly cgroups: readonly string[];
+  /** Folders of all its cgroups: it sees nothing else of `/sys/fs/cgroup` where it sees mounts of its own. */
+  readonly ownCgroups: readonly string[];
   /** The network to start in, and the user namespace that it is of, as descriptors of the launcher; without it the agent's. */
   readonly network?: { readonly fd: number; readonly ownerFd: number | undefined } | undefined;
   /** What is seen as `/etc/resolv.conf`; without it the host's. */

@@ -91,8 +91,8 @@ function deviceSteps(place: string, shm: string): string[] {
   ];
 }
 
-export function coversFor(launch: Launch, { codeDir }: LaunchTerms): Cover[] {
-  return coversOf(launch.hidden, [...launch.needs, ...nameServers(), codeDir]);
+export function coversFor(launch: Launch, { codeDir, ownCgroups }: LaunchTerms): Cover[] {
+  return coversOf(launch.hidden, [...launch.needs, ...nameServers(), ...ownCgroups, codeDir]);
 }
 
 /** A file that is made for the instance, and the place of the host's that it is laid over. */

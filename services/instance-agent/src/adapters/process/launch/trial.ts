@@ -43,7 +43,7 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
     const tried: Launch = launch.gvisor ? { ...launch, network: 'none' } : launch;
     const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
     const own = { uid: terms.uid, codeDir, folder: join(folder, 'work'), environment };
-    const launchTerms = { ...own, keepsChannel: false, cgroups: [], isOnce: true, handed: [4], ...USUAL };
+    const launchTerms = { ...own, keepsChannel: false, cgroups: [], ownCgroups: [], isOnce: true, handed: [4], ...USUAL };
     const [program = '', ...args] = launchWords(tried, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
     const channel = openSync(line, 'r');
     const outer = openSync(empty, 'r');
