@@ -2,5 +2,15 @@ export { testDatabase, type TestDatabase } from './test-database.ts';
 export { eventually } from './eventually.ts';
 export { hostPid } from './host-pid.ts';
 export { tempDir } from './temp-dir.ts';
-export { filesIn, goPrograms, goTool, nodePackage, type PackageFiles, pythonPackages, pythonTools, rustProgram } from './toolchains.ts';
+export {
+  debianProgram,
+  filesIn,
+  goPrograms,
+  goTool,
+  nodePackage,
+  type PackageFiles,
+  pythonPackages,
+  pythonTools,
+  rustProgram,
+} from './toolchains.ts';
 export { patient } from './patient.ts';

@@ -111,6 +111,27 @@ export function filesIn(dir: string): PackageFiles {
   return files;
 }
 
+/**
+ * A program of a Debian package, which has its name if nothing else is said: the host's, or one that apt downloads, kept in the user's cache. undefined, loudly, where there is
+ * neither; with CI set that is a failure.
+ */
+export function debianProgram(name: string, debianPackage = name): string | undefined {
+  const installed = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' });
+  if (installed.status === 0) return installed.stdout.trim();
+  try {
+    const dir = made(`debian ${debianPackage}`, [], (into) => {
+      run('apt-get', ['download', debianPackage], { cwd: into });
+      for (const archive of readdirSync(into)) run('dpkg', ['-x', join(into, archive), into], {});
+    });
+    return join(dir, 'usr/bin', name);
+  } catch (error) {
+    const why = `${name} is not installed, and apt has none: ${error instanceof Error ? error.message : String(error)}`;
+    if (process.env['CI']) throw new Error(why, { cause: error });
+    process.stderr.write(`\n!!! SKIPPED: tests with ${name}. ${why}\n\n`);
+    return undefined;
+  }
+}
+
 /** The folder that was made of these sources; it appears whole or not at all. */
 function made(kind: string, sources: readonly string[], make: (into: string) => void): string {
   const hash = createHash('sha256').update(`${kind} ${process.arch}`);

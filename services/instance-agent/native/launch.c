@@ -72,7 +72,9 @@ static int read_switch(struct plan *plan, const char *name) {
   if (strcmp(name, "--filter") == 0) return plan->has_filter = 1;
   if (strcmp(name, "--keep-channel") == 0) return plan->keeps_channel = 1;
   if (strcmp(name, "--proc") == 0) return plan->mounts_proc = 1;
+  if (strcmp(name, "--bare-proc") == 0) return plan->mounts_proc = plan->bares_proc = 1;
   if (strcmp(name, "--init") == 0) return plan->is_init = 1;
+  if (strcmp(name, "--handed") == 0) return plan->is_handed = 1;
   if (strcmp(name, "--once") == 0) return plan->is_once = 1;
   return 0;
 }
@@ -81,10 +83,14 @@ static int read_value(struct plan *plan, const char *name, const char *value) {
   if (strcmp(name, "--cgroup") == 0) {
     if (plan->cgroup_count == MAX_CGROUPS) misuse(name);
     plan->cgroups[plan->cgroup_count++] = value;
+  } else if (strcmp(name, "--hand-on") == 0) {
+    if (plan->handed_count == MAX_HANDED) misuse(name);
+    plan->handed_fds[plan->handed_count++] = (int)number_of(value);
   } else if (strcmp(name, "--namespaces") == 0) plan->namespaces = namespaces_of(value);
   else if (strcmp(name, "--code-root") == 0) plan->code_root = value;
   else if (strcmp(name, "--cwd") == 0) plan->cwd = value;
   else if (strcmp(name, "--user") == 0) plan->uid = number_of(value);
+  else if (strcmp(name, "--user-inside") == 0) plan->user_inside = number_of(value);
   else if (strcmp(name, "--max-files") == 0) plan->max_files = number_of(value);
   else if (strcmp(name, "--max-processes") == 0) plan->max_processes = number_of(value);
   else if (strcmp(name, "--parent") == 0) plan->parent = (pid_t)number_of(value);
@@ -134,15 +140,16 @@ static void write_text(const char *path, const char *text) {
   close(fd);
 }
 
-/** A user without rights has them in a namespace of its own, and is the same user in it. */
-void enter_user_namespace(void) {
+/** A user without rights has them in a namespace of its own, and is the same user in it, unless it is to be another one (-1 for none). */
+void enter_user_namespace(long inside) {
   char map[64];
   const unsigned uid = geteuid(), gid = getegid();
   if (unshare(CLONE_NEWUSER) != 0) fail("namespace", "user");
-  write_text("/proc/self/setgroups", "deny");
-  snprintf(map, sizeof map, "%u %u 1", uid, uid);
+  // A kernel without it, as gVisor's, does not ask for it either.
+  if (access("/proc/self/setgroups", F_OK) == 0) write_text("/proc/self/setgroups", "deny");
+  snprintf(map, sizeof map, "%u %u 1", inside < 0 ? uid : (unsigned)inside, uid);
   write_text("/proc/self/uid_map", map);
-  snprintf(map, sizeof map, "%u %u 1", gid, gid);
+  snprintf(map, sizeof map, "%u %u 1", inside < 0 ? gid : (unsigned)inside, gid);
   write_text("/proc/self/gid_map", map);
 }
 
@@ -156,7 +163,8 @@ static void raise_loopback(void) {
 
 static void enter_namespaces(const struct plan *plan) {
   if (plan->network_fd >= 0) enter_network(plan->network_fd, plan->network_owner_fd);
-  if (plan->namespaces & CLONE_NEWUSER) enter_user_namespace();
+  // Within a sandbox only the function has one: its init is to stay out of its reach.
+  if ((plan->namespaces & CLONE_NEWUSER) && !plan->is_handed) enter_user_namespace(plan->user_inside);
   const int now = plan->namespaces & ~(CLONE_NEWUSER | CLONE_NEWPID);
   if (now && unshare(now) != 0) fail("namespaces", "");
   if (plan->namespaces & CLONE_NEWNET) raise_loopback();
@@ -174,7 +182,7 @@ static void enter_namespaces(const struct plan *plan) {
 static _Noreturn void be_init(const struct plan *plan, int ready_fd) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail("init", "parent death");
   setsid();
-  if (plan->mounts_proc) mount_proc();
+  if (plan->mounts_proc) mount_proc(plan->bares_proc);
   signal(SIGCHLD, SIG_IGN); // the kernel buries them
   drop_capabilities();
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -204,6 +212,8 @@ static void let_go_of_outputs(const struct plan *plan) {
   for (int fd = 0; fd <= CHANNEL_FD; fd++)
     if (!(plan->is_once && fd == STDERR_FILENO)) dup2(nothing, fd);
   close(nothing);
+  for (int at = 0; at < plan->handed_count; at++)
+    if (plan->handed_fds[at] > CONTROL_FD) close(plan->handed_fds[at]);
 }
 
 /**
@@ -256,7 +266,7 @@ static char **hidden_copy(int count, char **words) {
 }
 
 int main(int count, char **words) {
-  struct plan plan = {.uid = -1, .max_files = -1, .max_processes = -1, .network_fd = -1, .network_owner_fd = -1};
+  struct plan plan = {.uid = -1, .user_inside = -1, .max_files = -1, .max_processes = -1, .network_fd = -1, .network_owner_fd = -1};
   struct host host;
   struct family family = {0};
   int report[2];
@@ -266,6 +276,7 @@ int main(int count, char **words) {
   if (count > 4 && strcmp(words[1], "--in-network") == 0) start_in_network(words[2], words[3], words + 4);
   read_command_line(&plan, count, hidden_copy(count, words));
   is_quiet = plan.is_once;
+  if (plan.is_handed) take_descriptors();
   // With the agent goes the launcher, with the launcher goes init, with init goes everything.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || (plan.parent && getppid() != plan.parent)) exit(125);
   sigset_t mask;
@@ -283,5 +294,6 @@ int main(int count, char **words) {
   if (family.leader == 0) become_function(&plan, &host, report[1]);
   close(report[1]);
   let_go_of_outputs(&plan);
+  if (plan.is_handed) become_guard();
   watch(&plan, &host, &family, report[0]);
 }

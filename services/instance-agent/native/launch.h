@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #define MAX_CGROUPS 4
+#define MAX_HANDED 2
 
 /** Descriptors that the agent hands over. */
 enum { CHANNEL_FD = 3, CONTROL_FD = 4 };
@@ -23,6 +24,8 @@ struct plan {
   const char *code_root;
   /** Where it is seen by the function. */
   const char *cwd;
+  /** What the caller's user is called in a user namespace that is made; -1 for what it is called outside. */
+  long user_inside;
   /** The function's own user and group; -1 to stay what this process is. */
   long uid;
   long max_files;
@@ -31,8 +34,15 @@ struct plan {
   int keeps_channel;
   /** Mounts a proc file system of the new PID namespace. */
   int mounts_proc;
+  /** Leaves nothing of it covered: a sandbox that makes namespaces below this one may only mount what it can see all of. */
+  int bares_proc;
   /** This process is the init of a PID namespace that somebody else made. */
   int is_init;
+  /** Its descriptors come by a message at its standard input, and it sends signals for the agent, which cannot see into its sandbox. */
+  int is_handed;
+  /** Descriptors that the program gets by a message at its standard input, as a sandbox that passes on no others wants it. */
+  int handed_fds[MAX_HANDED];
+  int handed_count;
   /** Ends with the program and exits as it did; without messages. */
   int is_once;
   pid_t parent;
@@ -59,6 +69,9 @@ struct family {
   pid_t leader;
   int is_leader_over;
   int is_leader_reaped;
+  /** Whether the agent knows whether something of its group outlives it, and that nothing is left of that. */
+  int is_group_told;
+  int is_group_over;
   int status;
 };
 
@@ -70,12 +83,21 @@ void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** mounts.c */
 void run_mount_steps(char **steps, int count);
 int arity_of(const char *step);
-void mount_proc(void);
+void mount_proc(int is_bare);
 int mount_package(const char *root, const char *name);
 
 /** leader.c: becomes the function. `report_fd` is closed by a successful exec. */
 _Noreturn void become_function(const struct plan *plan, const struct host *host, int report_fd);
 void drop_capabilities(void);
+
+/** inside.c: what passes between a launcher and the init that it starts within a sandbox, and what that init does there for the agent. */
+int hand_descriptors(const int *fds, int count);
+void take_descriptors(void);
+void send_signal(const struct family *family, const char *words);
+void tell_others(const struct family *family);
+void look_at_group(struct family *family);
+/** Becomes a user that the function is not, with the right to signal and no other. */
+void become_guard(void);
 
 /** filter.c */
 int install_filter(void);
@@ -91,8 +113,8 @@ int become(uid_t uid);
 /** networks.c */
 _Noreturn void serve_networks(int is_user);
 void enter_network(int network_fd, int user_fd);
-/** launch.c: a user without rights has them in a namespace of its own, and is the same user in it. */
-void enter_user_namespace(void);
+/** launch.c: a user without rights has them in a namespace of its own, and is the same user in it, or another one. */
+void enter_user_namespace(long inside);
 
 /** leftovers.c */
 void remove_leftovers(uid_t uid);

@@ -124,6 +124,7 @@ void become_function(const struct plan *plan, const struct host *host, int repor
   if (setsid() < 0) give_up("session");
   join_cgroups(plan, host);
   reset_signals();
+  if (plan->is_handed && (plan->namespaces & CLONE_NEWUSER)) enter_user_namespace(plan->user_inside);
   umask(022);
   bound(RLIMIT_CORE, 0);
   bound(RLIMIT_NOFILE, plan->max_files);
@@ -135,6 +136,7 @@ void become_function(const struct plan *plan, const struct host *host, int repor
   errno = 0;
   send_report(REPORT_READY, "");
   read_variables();
+  if (plan->handed_count > 0 && hand_descriptors(plan->handed_fds, plan->handed_count) != 0) give_up("descriptors");
   close_others(plan->keeps_channel);
   if (plan->has_filter && install_filter() != 0) give_up("filter");
   execve(plan->program[0], plan->program, environ);

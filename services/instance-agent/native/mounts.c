@@ -119,8 +119,9 @@ void run_mount_steps(char **steps, int count) {
 }
 
 /** By a process of the namespace that it shows. Processes of other users, init too, are not in it. */
-void mount_proc(void) {
+void mount_proc(int is_bare) {
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0) fail("proc", "/proc");
+  if (is_bare) return;
   static const char *const HIDDEN[] = {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger", "/proc/latency_stats"};
   for (size_t at = 0; at < sizeof HIDDEN / sizeof *HIDDEN; at++)
     if (mount("/dev/null", HIDDEN[at], NULL, MS_BIND, NULL) != 0 && errno != ENOENT) fail("proc", HIDDEN[at]);

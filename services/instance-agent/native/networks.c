@@ -169,7 +169,7 @@ void serve_networks(int is_user) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail("prctl", "");
   if (is_user) {
     // Root gets into networks of a namespace below its own without being in that, and needs no ids in it.
-    if (geteuid() != 0) enter_user_namespace();
+    if (geteuid() != 0) enter_user_namespace(-1);
     else if (unshare(CLONE_NEWUSER) != 0) fail("namespace", "user");
     const int fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || hand_over(fd) != 0) fail("namespace", "user");

@@ -82,6 +82,8 @@ static _Noreturn void end_all(const struct plan *plan, const struct host *host, 
 
 static void obey(const struct plan *plan, const struct host *host, struct family *family, const char *line) {
   if (strcmp(line, "end") == 0) end_all(plan, host, family);
+  if (plan->is_handed && strncmp(line, "signal ", 7) == 0) send_signal(family, line + 7);
+  if (plan->is_handed && strcmp(line, "others") == 0) tell_others(family);
   if (strncmp(line, "show ", 5) == 0 && plan->code_root) tell(mount_package(plan->code_root, line + 5) == 0 ? "shown" : "hidden");
 }
 
@@ -139,13 +141,15 @@ void watch(const struct plan *plan, const struct host *host, struct family *fami
       {.fd = plan->is_once ? -1 : CONTROL_FD, .events = POLLIN}, {.fd = report_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
   fcntl(report_fd, F_SETFL, O_NONBLOCK);
   for (;;) {
-    if (poll(ports, 3, -1) < 0 && errno != EINTR) fail("poll", "");
+    const int looks_again = plan->is_handed && family->is_leader_over && !family->is_group_over;
+    if (poll(ports, 3, looks_again ? LOOK_MS : -1) < 0 && errno != EINTR) fail("poll", "");
     struct signalfd_siginfo drained;
     while (read(signal_fd, &drained, sizeof drained) > 0) continue;
     // What the leader reported comes before how it ended.
     if (ports[1].fd >= 0 && !read_reports(plan, family, report_fd)) ports[1].fd = -1;
     look_at_leader(plan, family);
     if (plan->is_init) bury_orphans(family);
+    if (plan->is_handed) look_at_group(family);
     if (ports[0].revents) read_control(plan, host, family);
     if (family->is_leader_over && plan->is_once) end_all(plan, host, family);
   }

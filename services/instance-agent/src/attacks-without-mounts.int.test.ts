@@ -66,6 +66,7 @@ if (isRoot && mayMount) {
       // Not below the private /tmp of anybody: functions have to get to their code.
       dataDir = mkdtempSync('/var/lib/evenfall-agent-');
       spawnSync('chmod', ['0711', dataDir]);
+      process.setgroups?.([0, 4, 6, 27]); // of Debian: adm, disk, sudo
       host = await startHost({ dataDir });
     });
     after(async () => {
@@ -80,6 +81,14 @@ if (isRoot && mayMount) {
       assert.equal(ended.outcome, Outcome.RETURNED, ended.error.toString());
       return JSON.parse(ended.result.toString());
     };
+
+    it('has none of the groups of its agent', async () => {
+      assert.deepEqual(
+        process.getgroups?.().filter((each) => each !== 0),
+        [4, 6, 27],
+      );
+      assert.deepEqual(await resultOf(python('return [each for each in os.getgroups() if each != os.getgid()]')), []);
+    });
 
     it('has a user, no rights and a filter all the same', async () => {
       const abilities = host.agent.abilities.filter(({ available }) => available).map(({ name }) => name);

@@ -46,9 +46,9 @@ export const agentSettings = {
   }),
   sandbox: choice({
     name: 'EVENFALL_AGENT_SANDBOX',
-    doc: 'How instances are kept apart: `process` (namespaces of their own, and as root a user for each), `bubblewrap` (namespaces by that program), `none` (no walls: code that is trusted as the agent is), or `auto`: `process`, else as an ordinary user `bubblewrap`, else `none` with a warning. Where the walls that were asked for do not work the agent does not start.',
+    doc: 'How instances are kept apart: `process` (namespaces of their own, and as root a user for each), `bubblewrap` (namespaces by that program), `gvisor` (the walls of `process`, and in them a kernel of its own for each instance, by `runsc`: for code of strangers), `none` (no walls: code that is trusted as the agent is), or `auto`: `process`, else as an ordinary user `bubblewrap`, else `none` with a warning. Where the walls that were asked for do not work the agent does not start.',
     fallback: 'auto',
-    choices: ['auto', 'process', 'bubblewrap', 'none'],
+    choices: ['auto', 'process', 'bubblewrap', 'gvisor', 'none'],
   }),
   network: choice({
     name: 'EVENFALL_AGENT_NETWORK',

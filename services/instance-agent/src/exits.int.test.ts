@@ -1,6 +1,5 @@
 // What a function still does after it has answered: while it is stopped it has time for that, and otherwise it is left in peace until it is free.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
@@ -14,6 +13,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
 import { type Host, startHost } from './testing/host.ts';
+import { reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
@@ -93,9 +93,10 @@ threading.Thread(target=serve, daemon=True).start()
 while True: time.sleep(0.02)
 `;
 
-const hasBubblewrap = spawnSync('bwrap', ['--ro-bind', '/', '/', 'true']).status === 0;
-const skipOf = (sandbox: string): string | false => sandbox === 'bubblewrap' && !hasBubblewrap && 'there is no bwrap here';
-for (const sandbox of ['process', 'bubblewrap'] as const) {
+const skips = new Map<string, string | false>();
+for (const sandbox of SANDBOXES) skips.set(sandbox, sandbox === 'process' ? false : await reasonToSkip(sandbox, []));
+const skipOf = (sandbox: string): string | false => skips.get(sandbox) ?? false;
+for (const sandbox of SANDBOXES) {
   describe(`After the answer to a graceful stop, in the sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
     let host: Host;
     before(async () => {
@@ -226,7 +227,7 @@ exports.pre_stop = async () => console.log('hook ran');
     });
 });
 
-for (const sandbox of ['process', 'bubblewrap'] as const) {
+for (const sandbox of SANDBOXES) {
   describe(`A stop of a whole group, in the sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
     let host: Host;
     before(async () => {

@@ -18,6 +18,7 @@ import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/tie-to-h
 import { findProgram } from './adapters/process/find-program.ts';
 import { findLauncher } from './adapters/process/launch/program.ts';
 import { type Host, startHost } from './testing/host.ts';
+import { reasonToSkip, type SandboxName, SANDBOXES } from './testing/sandboxes.ts';
 import { listenOn, type Place, probesOf } from './testing/network-probe.ts';
 
 const LEAVES_WITHIN_MS = 60_000;
@@ -25,7 +26,7 @@ const SUBNET = '10.214.0.0/18';
 const OF_SUBNET = /^evf0ad6/;
 const SETTINGS = '/proc/sys/net/ipv4';
 const isRoot = process.getuid?.() === 0;
-const noPrivate = await reasonToSkip('private', 'process');
+const noPrivate = await reasonToSkipNetwork('private', 'process');
 const METADATA: Place = ['169.254.169.254', 80];
 const ELSEWHERE: Place = ['192.168.78.1', 80];
 
@@ -86,8 +87,10 @@ async function tables(): Promise<string[]> {
 }
 
 for (const network of ['auto', 'none', 'host'] as const) {
-  for (const sandbox of ['process', 'bubblewrap'] as const) {
-    describe(`Functions with network ${network} in sandbox ${sandbox}`, { skip: await reasonToSkip(network, sandbox) }, () => {
+  for (const sandbox of SANDBOXES) {
+    if (sandbox === 'gvisor' && network === 'host') continue; // gvisor.int.test.ts: refused
+
+    describe(`Functions with network ${network} in sandbox ${sandbox}`, { skip: await reasonToSkipNetwork(network, sandbox) }, () => {
       let host: Host;
       let probes: ReturnType<typeof probesOf>;
       let outside: Awaited<ReturnType<typeof openPeer>>;
@@ -332,8 +335,10 @@ async function callsFrom(space: Space, [address, port]: Place): Promise<'yes' | 
   return code === 0 ? 'yes' : 'no';
 }
 
-async function reasonToSkip(network: 'auto' | 'none' | 'private' | 'host', sandbox: 'process' | 'bubblewrap'): Promise<string | false> {
+async function reasonToSkipNetwork(network: 'auto' | 'none' | 'private' | 'host', sandbox: SandboxName): Promise<string | false> {
   if (!isRoot) return 'only root can make networks';
+  const why = sandbox === 'process' ? false : await reasonToSkip(sandbox, [], { subnet: SUBNET });
+  if (why !== false) return why;
   try {
     const host = await startHost({ network, sandbox, subnet: SUBNET });
     const found = host.agent.abilities.find(({ name }) => name === 'own-network');

@@ -4,7 +4,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Server, Socket } from 'node:net';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import type { Ability } from './domain/ability.ts';
-import type { ProcStatus } from './domain/disposition.ts';
+import type { OUT_OF_SIGHT, ProcStatus } from './domain/disposition.ts';
 import type { ReadyKind } from './domain/ready-pool.ts';
 import type { StartFault } from './domain/instance-life.ts';
 
@@ -75,8 +75,8 @@ export type InstanceProcess = {
   readonly write: ChannelWrite;
   /** How it is made sure that nothing of it is left. */
   containment(): 'PID_NAMESPACE' | 'CGROUP' | 'USER' | 'MARKERS';
-  /** Sends a signal by its number; a stopped process is continued first. */
-  signal(signal: number, scope: SignalScope): Delivery;
+  /** Sends a signal by its number; a stopped process is continued first. What is sent into a sandbox is known a moment later. */
+  signal(signal: number, scope: SignalScope): Delivery | Promise<Delivery>;
   killGroup(): void;
   /** Whether other processes of its group live. False where all of them go with the leader. */
   isGroupLeft(): boolean;
@@ -87,12 +87,17 @@ export type InstanceProcess = {
   /** Whether the leader has taken a signal that was just sent to it and that it blocked or not, as it shows within 50 ms; GONE if it has ended by then. */
   reception(signal: number, isBlocked: boolean): Promise<'TAKEN' | 'PENDING' | 'GONE'>;
   /** undefined once it has gone. */
-  status(): ProcStatus | undefined;
+  status(): ProcStatus | typeof OUT_OF_SIGHT | undefined;
   /** Of all its processes. */
   residentBytes(): number;
+  /** The most that the function's own process has had; 0 once it has gone. */
+  peakBytes(): number;
   /** Whether the kernel has killed something of it for want of memory. */
   ranOutOfMemory(): boolean;
-  /** Memory that is held by files, not by its processes: temporary ones, where its mounts are in memory. 0 where the kernel does not count that. */
+  /**
+   * Memory that is held beside its processes: by temporary files, where its mounts are in memory, and by its sandbox. 0 where the kernel does not
+   * count that.
+   */
   filesBytes(): Promise<number>;
   /** Where its temporary files are; undefined where its mounts bound them. */
   readonly temporary: { readonly folder: string; readonly uid: number | undefined } | undefined;

@@ -6,9 +6,14 @@ import { TerminationStep_Disposition as Disposition } from '@evenfall/contracts/
 import { StopInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { durationOfMs } from '@evenfall/time';
 import { errorOf, type Host, startHost } from './testing/host.ts';
+import { reasonToSkip } from './testing/sandboxes.ts';
 
 const CUSTOM = { runtime: 'custom', handler: 'any' };
 const WEB = { runtime: 'web' };
+const PLACES = [
+  ['process', false],
+  ['gvisor', await reasonToSkip('gvisor', [])],
+] as const;
 
 /** A server of Python's own that answers what its query says. */
 const SERVER = `#!/usr/bin/env python3
@@ -54,89 +59,90 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(('0.0.0.0', int(os.environ['PORT'])), Handler).serve_forever()
 `;
 
-describe('A web function', () => {
-  let host: Host;
-  before(async () => {
-    host = await startHost();
-  });
-  after(() => host.dispose());
-  const start = (fn: Partial<FunctionMessage> = {}) => host.start({ ...WEB, port: 0, ...fn }, { bootstrap: SERVER });
-
-  it('gets POST /event-invoke with the names of SCF and FC, cold and warm', async () => {
-    const instance = await start();
-    const id = host.run(instance, { do: 'headers' });
-    const seen = JSON.parse((await host.ended(id)).result.toString()) as Record<string, string>;
-    assert.deepEqual(
-      [seen['path'], seen['content-type'], seen['x-scf-request-id'], seen['x-fc-request-id'], seen['x-scf-name'], seen['x-scf-memory']],
-      ['/event-invoke', 'application/json', id, id, 'f', '128'],
-    );
-    const again = host.run(instance, { body: '{"n": 1}' });
-    assert.equal((await host.ended(again)).result.toString(), '{"n":1}');
-  });
-
-  for (const [what, event, statusCode, result] of [
-    ['text', { body: 'END' }, 200, '"END"'],
-    ['nothing', {}, 200, 'null'],
-    ['a number', { body: '7', status: 201 }, 200, '7'],
-    ['too much', { do: 'large', bytes: 6 * 1024 * 1024 + 1 }, 407, /too long/],
-    ['an error', { status: 500, body: 'went wrong' }, 430, /answered 500: went wrong/],
-    ['not found', { status: 404 }, 430, /answered 404/],
-    ['another protocol', { status: 101, headers: { connection: 'upgrade', upgrade: 'websocket' } }, 430, /answered 101/],
-    ['an error in the words of FC', { headers: { 'x-fc-status': '404' }, body: 'no' }, 430, /x-fc-status 404: no/],
-  ] as const) {
-    it(`that answers with ${what} ends ${statusCode}`, async () => {
-      const ended = await host.ended(host.run(await start(), event));
-      assert.equal(ended.statusCode, statusCode);
-      if (typeof result === 'string') assert.equal(ended.result.toString(), result);
-      else assert.match(errorOf(ended).errorMessage, result);
+for (const [sandbox, skip] of PLACES)
+  describe(`A web function in sandbox ${sandbox}`, { skip }, () => {
+    let host: Host;
+    before(async () => {
+      host = await startHost({ sandbox });
     });
-  }
+    after(() => host.dispose());
+    const start = (fn: Partial<FunctionMessage> = {}) => host.start({ ...WEB, port: 0, ...fn }, { bootstrap: SERVER });
 
-  it('that dies at work ends by its exit, and one without a handler by the signal', async () => {
-    const died = await host.ended(host.run(await start(), { do: 'die' }));
-    assert.deepEqual([died.outcome, died.statusCode, died.exitCode], [Outcome.EXITED, 439, 3]);
-    const id = host.run(await start(), { do: 'sleep' });
-    await host.line(id, 'sleeping');
-    host.stop(id, 'GRACEFUL');
-    const stopped = await host.ended(id);
-    assert.deepEqual([stopped.outcome, stopped.statusCode, stopped.signal], [Outcome.DIED_OF, 439, 'SIGTERM']);
-    assert.equal(stopped.stop?.steps[0]?.disposition, Disposition.DEFAULT);
-  });
+    it('gets POST /event-invoke with the names of SCF and FC, cold and warm', async () => {
+      const instance = await start();
+      const id = host.run(instance, { do: 'headers' });
+      const seen = JSON.parse((await host.ended(id)).result.toString()) as Record<string, string>;
+      assert.deepEqual(
+        [seen['path'], seen['content-type'], seen['x-scf-request-id'], seen['x-fc-request-id'], seen['x-scf-name'], seen['x-scf-memory']],
+        ['/event-invoke', 'application/json', id, id, 'f', '128'],
+      );
+      const again = host.run(instance, { body: '{"n": 1}' });
+      assert.equal((await host.ended(again)).result.toString(), '{"n":1}');
+    });
 
-  it('has hooks: POST /initialize before the first event, GET /pre-stop before it is stopped', async () => {
-    const hook = { handler: 'x', timeout: undefined };
-    const instance = await start({ initializer: hook, preStop: hook });
-    const id = host.run(instance, { body: '1' });
-    await host.ended(id);
-    await host.until(() => host.lines.filter(({ eventId }) => eventId === id).length >= 3, 'the lines of the hook');
-    const textsOf = (of: string) => host.lines.filter(({ eventId }) => eventId === of).map(({ line }) => line?.text);
-    assert.deepEqual(textsOf(id), [`FC Initialize Start RequestId: ${id}`, 'hook /initialize', `FC Initialize End RequestId: ${id}`]);
-    host.send({ stopInstances: [{ ...StopInstance.create(), instanceId: instance }] });
-    await host.gone(instance);
-    await host.until(() => textsOf(instance).length >= 7, 'the lines of the other hook');
-    assert.deepEqual(textsOf(instance).slice(0, -2), [
-      `START RequestId: ${instance}`,
-      `FC PreStop Start RequestId: ${instance}`,
-      'hook /pre-stop',
-      `FC PreStop End RequestId: ${instance}`,
-      `Response RequestId:${instance} RetMsg:null`,
-    ]);
-  });
+    for (const [what, event, statusCode, result] of [
+      ['text', { body: 'END' }, 200, '"END"'],
+      ['nothing', {}, 200, 'null'],
+      ['a number', { body: '7', status: 201 }, 200, '7'],
+      ['too much', { do: 'large', bytes: 6 * 1024 * 1024 + 1 }, 407, /too long/],
+      ['an error', { status: 500, body: 'went wrong' }, 430, /answered 500: went wrong/],
+      ['not found', { status: 404 }, 430, /answered 404/],
+      ['another protocol', { status: 101, headers: { connection: 'upgrade', upgrade: 'websocket' } }, 430, /answered 101/],
+      ['an error in the words of FC', { headers: { 'x-fc-status': '404' }, body: 'no' }, 430, /x-fc-status 404: no/],
+    ] as const) {
+      it(`that answers with ${what} ends ${statusCode}`, async () => {
+        const ended = await host.ended(host.run(await start(), event));
+        assert.equal(ended.statusCode, statusCode);
+        if (typeof result === 'string') assert.equal(ended.result.toString(), result);
+        else assert.match(errorOf(ended).errorMessage, result);
+      });
+    }
 
-  it('whose Initializer answers with an error does not start', async () => {
-    const instance = await start({ initializer: { handler: 'x', timeout: undefined }, environment: { INIT_STATUS: '500' } });
-    const ended = await host.ended(host.run(instance));
-    assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.START_FAILED, 450]);
-    assert.match(errorOf(ended).errorMessage, /Initializer failed: .*500: not today/);
-  });
+    it('that dies at work ends by its exit, and one without a handler by the signal', async () => {
+      const died = await host.ended(host.run(await start(), { do: 'die' }));
+      assert.deepEqual([died.outcome, died.statusCode, died.exitCode], [Outcome.EXITED, 439, 3]);
+      const id = host.run(await start(), { do: 'sleep' });
+      await host.line(id, 'sleeping');
+      host.stop(id, 'GRACEFUL');
+      const stopped = await host.ended(id);
+      assert.deepEqual([stopped.outcome, stopped.statusCode, stopped.signal], [Outcome.DIED_OF, 439, 'SIGTERM']);
+      assert.equal(stopped.stop?.steps[0]?.disposition, sandbox === 'gvisor' ? Disposition.UNKNOWN : Disposition.DEFAULT);
+    });
 
-  it('gets another port while the wanted one is taken', async () => {
-    const first = await start({ port: 19_871 });
-    await host.ended(host.run(first, {}));
-    const second = await start({ port: 19_871 });
-    assert.equal((await host.ended(host.run(second, { body: '2' }))).result.toString(), '2');
+    it('has hooks: POST /initialize before the first event, GET /pre-stop before it is stopped', async () => {
+      const hook = { handler: 'x', timeout: undefined };
+      const instance = await start({ initializer: hook, preStop: hook });
+      const id = host.run(instance, { body: '1' });
+      await host.ended(id);
+      await host.until(() => host.lines.filter(({ eventId }) => eventId === id).length >= 3, 'the lines of the hook');
+      const textsOf = (of: string) => host.lines.filter(({ eventId }) => eventId === of).map(({ line }) => line?.text);
+      assert.deepEqual(textsOf(id), [`FC Initialize Start RequestId: ${id}`, 'hook /initialize', `FC Initialize End RequestId: ${id}`]);
+      host.send({ stopInstances: [{ ...StopInstance.create(), instanceId: instance }] });
+      await host.gone(instance);
+      await host.until(() => textsOf(instance).length >= 7, 'the lines of the other hook');
+      assert.deepEqual(textsOf(instance).slice(0, -2), [
+        `START RequestId: ${instance}`,
+        `FC PreStop Start RequestId: ${instance}`,
+        'hook /pre-stop',
+        `FC PreStop End RequestId: ${instance}`,
+        `Response RequestId:${instance} RetMsg:null`,
+      ]);
+    });
+
+    it('whose Initializer answers with an error does not start', async () => {
+      const instance = await start({ initializer: { handler: 'x', timeout: undefined }, environment: { INIT_STATUS: '500' } });
+      const ended = await host.ended(host.run(instance));
+      assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.START_FAILED, 450]);
+      assert.match(errorOf(ended).errorMessage, /Initializer failed: .*500: not today/);
+    });
+
+    it('gets another port while the wanted one is taken', async () => {
+      const first = await start({ port: 19_871 });
+      await host.ended(host.run(first, {}));
+      const second = await start({ port: 19_871 });
+      assert.equal((await host.ended(host.run(second, { body: '2' }))).result.toString(), '2');
+    });
   });
-});
 
 /** Answers calls of SCF's custom runtime API with curl, as its documentation shows. */
 const SHELL = `#!/bin/bash
@@ -156,26 +162,27 @@ while true; do
 done
 `;
 
-describe('A custom runtime', () => {
-  let host: Host;
-  before(async () => {
-    host = await startHost();
-  });
-  after(() => host.dispose());
+for (const [sandbox, skip] of PLACES)
+  describe(`A custom runtime in sandbox ${sandbox}`, { skip }, () => {
+    let host: Host;
+    before(async () => {
+      host = await startHost({ sandbox });
+    });
+    after(() => host.dispose());
 
-  it('speaks the API of SCF with bash and curl', async () => {
-    const instance = await host.start(CUSTOM, { bootstrap: SHELL });
-    const id = host.run(instance, { n: 1 });
-    const ended = await host.ended(id);
-    assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '{"n":1}']);
-    await host.line(id, 'loading');
-    await host.line(id, `working on ${id}`);
-    const failed = await host.ended(host.run(instance, { throw: 1 }, { synchronous: true }));
-    assert.deepEqual([failed.outcome, failed.statusCode, errorOf(failed).errorMessage], [Outcome.THREW, 430, 'it went wrong']);
-    const left = await host.ended(host.run(instance, { exit: 1 }));
-    assert.deepEqual([left.outcome, left.statusCode, left.exitCode], [Outcome.EXITED, 439, 4]);
+    it('speaks the API of SCF with bash and curl', async () => {
+      const instance = await host.start(CUSTOM, { bootstrap: SHELL });
+      const id = host.run(instance, { n: 1 });
+      const ended = await host.ended(id);
+      assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '{"n":1}']);
+      await host.line(id, 'loading');
+      await host.line(id, `working on ${id}`);
+      const failed = await host.ended(host.run(instance, { throw: 1 }, { synchronous: true }));
+      assert.deepEqual([failed.outcome, failed.statusCode, errorOf(failed).errorMessage], [Outcome.THREW, 430, 'it went wrong']);
+      const left = await host.ended(host.run(instance, { exit: 1 }));
+      assert.deepEqual([left.outcome, left.statusCode, left.exitCode], [Outcome.EXITED, 439, 4]);
+    });
   });
-});
 
 describe('A program of the package that cannot be ready', () => {
   let host: Host;

@@ -8,7 +8,7 @@ import type {
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ClientOf, TlsFiles } from '@evenfall/rpc';
 import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
@@ -20,7 +20,7 @@ import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters, type Interpreters } from './adapters/process/interpreters.ts';
 import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { closeInherited } from './adapters/process/close-inherited.ts';
-import { examineHost } from './adapters/process/examine-host.ts';
+import { defaultCapacityMb, examineHost } from './adapters/process/examine-host.ts';
 import type { NetworkSetting } from './adapters/network/choose-networks.ts';
 import type { Sandbox } from './adapters/process/choose-launch.ts';
 import { type LauncherWatch, processDriver } from './adapters/process/process-driver.ts';
@@ -122,7 +122,7 @@ const BROKEN_SILENCE_MS = 60_000;
 /** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what it is given until stopped. */
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
   const { log } = ports;
-  const capacityMb = settings.capacityMb ?? Math.floor((totalmem() / 1024 / 1024) * 0.75);
+  const capacityMb = settings.capacityMb ?? defaultCapacityMb();
   const parallelStarts = settings.parallelStarts ?? availableParallelism() * 2;
   const drainDeadlineMs = settings.drainDeadlineMs ?? DRAIN_DEADLINE_MS;
   await mkdir(resolve(settings.dataDir), { recursive: true });

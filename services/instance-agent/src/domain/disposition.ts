@@ -27,6 +27,11 @@ export function parseProcStatus(text: string): ProcStatus {
   };
 }
 
+/** Of a process that lives where the host's kernel does not see it. */
+export const OUT_OF_SIGHT = 'OUT_OF_SIGHT';
+/** What neither a handler nor a mask keeps from its default action. */
+const UNCATCHABLE = [9, 19];
+
 /** Whether the thread of a status blocks a signal. */
 export function blocks({ blocked }: ProcStatus, signal: number): boolean {
   return (blocked & bitOf(signal)) !== 0n;
@@ -44,10 +49,19 @@ function bitOf(signal: number): bigint {
 /**
  * What the process would do with the signal. `reported` is the runtime's own list of signals with a listener, where it tells one: Node catches
  * SIGTERM and SIGINT for itself, so the kernel's view says nothing about the function. `status.blocked` is what
- * every thread of it blocks: any other takes the signal.
+ * every thread of it blocks: any other takes the signal. Of one that is out of sight only a listener is known, and what nothing can change.
  */
-export function dispositionOf(signal: number, status: ProcStatus | undefined, reported: number | undefined): Disposition {
+export function dispositionOf(
+  signal: number,
+  status: ProcStatus | typeof OUT_OF_SIGHT | undefined,
+  reported: number | undefined,
+): Disposition {
   if (!status) return Disposition.UNKNOWN;
+  if (status === OUT_OF_SIGHT) {
+    if (UNCATCHABLE.includes(signal)) return Disposition.DEFAULT;
+    const isListened = reported !== undefined && (reported & (1 << (signal - 1))) !== 0;
+    return isListened ? Disposition.CAUGHT : Disposition.UNKNOWN;
+  }
   const bit = bitOf(signal);
   if (status.ignored & bit) return Disposition.IGNORED;
   if (status.blocked & bit) return Disposition.BLOCKED;

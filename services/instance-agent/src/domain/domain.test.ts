@@ -4,7 +4,7 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { KillSignal, SignalScope, TerminationPolicy, TerminationStep_Disposition as Disposition } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
 import fc from 'fast-check';
-import { dispositionOf, parseProcStatus } from './disposition.ts';
+import { dispositionOf, OUT_OF_SIGHT, parseProcStatus } from './disposition.ts';
 import { encodeFrame, encodeInvokeHead, Frame, frameReader } from './frames.ts';
 import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
 import { renderLogEnd, renderLogHead, tailOfLog } from './render-log.ts';
@@ -85,6 +85,13 @@ describe('A disposition', () => {
     const go = parseProcStatus('State:\tS\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\tfffffffd7fc1feff\n');
     assert.equal(dispositionOf(15, go, undefined), Disposition.UNKNOWN);
     assert.equal(dispositionOf(9, go, undefined), Disposition.DEFAULT);
+  });
+  it('is unknown of a process out of sight, but for a listener and for what nothing can change', () => {
+    assert.equal(dispositionOf(15, OUT_OF_SIGHT, undefined), Disposition.UNKNOWN);
+    assert.equal(dispositionOf(15, OUT_OF_SIGHT, 0), Disposition.UNKNOWN);
+    assert.equal(dispositionOf(15, OUT_OF_SIGHT, 1 << 14), Disposition.CAUGHT);
+    assert.equal(dispositionOf(9, OUT_OF_SIGHT, undefined), Disposition.DEFAULT);
+    assert.equal(dispositionOf(19, OUT_OF_SIGHT, undefined), Disposition.DEFAULT);
   });
   it('is refined by what the runtime tells', () => {
     assert.equal(dispositionOf(15, status, 0), Disposition.DEFAULT);

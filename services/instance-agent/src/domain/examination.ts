@@ -7,6 +7,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   'own-users': 'Run the agent as root (in a container: with CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL, CAP_DAC_OVERRIDE).',
   'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN).',
   bubblewrap: 'Nothing needs it: EVENFALL_AGENT_SANDBOX=process has the same walls. To use it all the same, install it.',
+  gvisor: 'For code of strangers: install gVisor’s runsc, and set EVENFALL_AGENT_SANDBOX=gvisor. Nothing else needs it.',
   'own-network':
     'EVENFALL_AGENT_NETWORK=auto gives every instance a network of its own where the host allows it: root with CAP_SYS_ADMIN, or user namespaces. Until then functions reach the host’s loopback and each other’s ports.',
   'way-out':

@@ -7,7 +7,7 @@ export type Link = { readonly device: string; readonly hostAddress: string; read
 /** Devices of all agents begin so, and with nothing else of theirs. */
 export const DEVICE_PREFIX = 'evf';
 export const LINK_BITS = 30;
-const LINK_ADDRESSES = 4;
+export const LINK_ADDRESSES = 4;
 /** Agents of one host share a subnet. */
 const SHARES = 16;
 const [LONGEST_BITS, SHORTEST_BITS] = [22, 8];

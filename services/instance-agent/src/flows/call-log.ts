@@ -13,7 +13,7 @@ const TEXT_BYTES = 4096;
  * call that writes nothing stores nothing: all there is to read is in the tail that its caller gets.
  */
 export function beginCallLog(agent: Agent, instance: Instance, attempt: Attempt, timeMs: number): void {
-  if (attempt.coldStart) instance.peakBytes = Math.max(instance.peakBytes, instance.process?.status()?.peakBytes ?? 0);
+  if (attempt.coldStart) instance.peakBytes = Math.max(instance.peakBytes, instance.process?.peakBytes() ?? 0);
   attempt.head = headOf(attempt, instance);
   for (const text of attempt.head) pushLine(agent, attempt, instance.id, { stream: Stream.PLATFORM, text }, timeMs);
 }

@@ -53,7 +53,7 @@ function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
       return sendSignal(agent, instance, effect.signal);
     case 'SEND_LEAVE':
       breakOffHook(agent, instance, 'it took longer than its timeout');
-      instance.process?.signal(effect.signal, SignalScope.MAIN);
+      void instance.process?.signal(effect.signal, SignalScope.MAIN);
       return;
     case 'TELL_EXTENSION':
       instance.extension = { grantedMs: effect.grantedMs, reason: effect.reason };
@@ -88,7 +88,7 @@ function killGroup(agent: Agent, instance: Instance): void {
   const { process, current } = instance;
   if (!process) return agent.feed(instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
   const status = process.status();
-  if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
+  instance.peakBytes = Math.max(instance.peakBytes, process.peakBytes());
   // One that has answered is only removed: that is no step of its receipt.
   const { life } = instance;
   const killing = (life.kind === 'KILLING' || life.kind === 'SWEEPING') && life.ending.kind !== 'ANSWERED';

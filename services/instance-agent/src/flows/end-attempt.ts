@@ -231,8 +231,7 @@ function readMemory(agent: Agent, instance: Instance): void {
   const nowMs = agent.clock.monotonic();
   if (nowMs - instance.memoryReadMs < MEMORY_READ_INTERVAL_MS) return;
   instance.memoryReadMs = nowMs;
-  const status = instance.process?.status();
-  if (status) instance.peakBytes = Math.max(instance.peakBytes, status.peakBytes);
+  instance.peakBytes = Math.max(instance.peakBytes, instance.process?.peakBytes() ?? 0);
 }
 
 function reasonOf(ending: Ending): string {

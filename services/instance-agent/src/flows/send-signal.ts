@@ -5,7 +5,7 @@ import {
   type KillSignal,
   type TerminationStep,
 } from '@evenfall/contracts/v1/termination';
-import { dispositionOf, blocks } from '../domain/disposition.ts';
+import { blocks, dispositionOf, OUT_OF_SIGHT } from '../domain/disposition.ts';
 import type { InstanceProcess } from '../ports.ts';
 import { type Agent, type Attempt, type Instance, reportOn, type StopRecord } from './agent.ts';
 
@@ -19,8 +19,24 @@ export function sendSignal(agent: Agent, instance: Instance, signal: KillSignal)
   if (!current || !stop || !process) return;
   const disposition = dispositionNow(process, signal, instance.handlers);
   const sentTime = new Date(agent.clock.now());
-  const delivery = process.signal(signal, stop.policy.scope);
-  const step: TerminationStep = { signal, sentTime, disposition, delivery, reception: Reception.UNSPECIFIED };
+  const sent = process.signal(signal, stop.policy.scope);
+  if (!(sent instanceof Promise)) return noteDelivery(agent, { current, process, stop }, { signal, sentTime, disposition, delivery: sent });
+  // Noted at once, so that steps stand in their order; how it was delivered is known before how it worked.
+  const unknown: TerminationStep = { signal, sentTime, disposition, delivery: Delivery.UNSPECIFIED, reception: Reception.UNSPECIFIED };
+  stop.steps.push(unknown);
+  void sent.then((delivery) => {
+    const step = { ...unknown, delivery };
+    const at = stop.steps.indexOf(unknown);
+    if (at >= 0) stop.steps[at] = step;
+    if (current.phase === 'RUNNING') reportStep(agent, current, stop, step);
+  });
+}
+
+type Stopped = { readonly current: Attempt; readonly process: InstanceProcess; readonly stop: StopRecord };
+
+function noteDelivery(agent: Agent, { current, process, stop }: Stopped, sent: Omit<TerminationStep, 'reception'>): void {
+  const { signal, disposition, delivery } = sent;
+  const step: TerminationStep = { ...sent, reception: Reception.UNSPECIFIED };
   stop.steps.push(step);
   const isCertain = disposition === Disposition.CAUGHT || disposition === Disposition.IGNORED || delivery !== Delivery.DELIVERED;
   if (disposition !== Disposition.BLOCKED) reportStep(agent, current, stop, step);
@@ -39,7 +55,7 @@ const RECEPTIONS = { TAKEN: Reception.TAKEN, PENDING: Reception.PENDING, GONE: R
 /** What the process would do with the signal now. One that its first thread blocks may still be taken by another. */
 function dispositionNow(process: InstanceProcess, signal: number, reported: number | undefined): Disposition {
   const status = process.status();
-  const known = status && blocks(status, signal) ? { ...status, blocked: process.blockedByAll() } : status;
+  const known = status && status !== OUT_OF_SIGHT && blocks(status, signal) ? { ...status, blocked: process.blockedByAll() } : status;
   return dispositionOf(signal, known, reported);
 }
 

@@ -46,6 +46,7 @@ function play() {
     killGroup: () => (kills += 1),
     sweep: () => new Promise<number>((resolve) => (swept = resolve)),
     status: () => ({ peakBytes: 1, caught: 0n, ignored: 0n, blocked: 0n }),
+    peakBytes: () => 1,
     containment: () => 'CGROUP',
   };
   const instance = {

@@ -10,6 +10,7 @@ const { networks } = await openPrivateNetworks({
   launcher,
   subnet: process.argv[2] ?? '',
   allowed: [],
+  capacityMb: 1_024,
   ownResolvConf: true,
   hold: (kind, range) => holdRange(launcher, { kind, ...range }),
   forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),

@@ -84,6 +84,7 @@ export async function startHost(
     agentId?: string;
     /** Speak over the wire. */ grpc?: boolean;
     drainDeadlineMs?: number;
+    capacityMb?: number;
     log?: Log;
   } = {},
 ): Promise<Host> {
@@ -278,11 +279,11 @@ export async function startHost(
   const agent = await startInstanceAgent(ports, {
     ...given,
     // What functions say of their pids is not what this host calls them behind bubblewrap: who tests that asks for it.
-    sandbox: given.sandbox ?? 'process',
+    sandbox: given.sandbox ?? (process.env['EVENFALL_TEST_SANDBOX'] as 'process' | undefined) ?? 'process',
     dataDir,
     // Which process an instance gets is to be the same at every run: who tests that asks for it.
     ready: given.ready ?? Number(process.env['EVENFALL_TEST_READY'] ?? 0),
-    capacityMb: 4096,
+    capacityMb: given.capacityMb ?? 4096,
     parallelStarts: 2,
     searchPath: process.env['PATH'],
     drainDeadlineMs: given.drainDeadlineMs ?? 0,

@@ -1,10 +1,12 @@
 import { isIPv4 } from 'node:net';
+import { totalmem } from 'node:os';
 import type { StartFault } from '../../domain/instance-life.ts';
-import { type Link, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
+import { type Link, LINK_ADDRESSES, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
 import type { InstanceNetwork, Networks } from '../../ports.ts';
 import { claimSubnet, type HoldNumbers } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type HostNames, readHostNames } from './names/host-servers.ts';
+import { limitQuestions } from './names/limit-questions.ts';
 import { NAMES_ADDRESS, openNames } from './names/names.ts';
 import { type NetworkServer, openNetworkServer, type Space } from './network-server.ts';
 import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
@@ -24,6 +26,8 @@ export type NetworkTerms = {
   readonly ownResolvConf: boolean;
   /** Claims numbers among the agents of this host. */
   readonly hold: HoldNumbers;
+  /** Megabytes of memory for instances. */
+  readonly capacityMb: number;
   /** Where the agents of this host note the devices that they have switched to forwarding. */
   forwardingFile(): string;
   onFault(text: string, error: unknown): void;
@@ -34,6 +38,9 @@ export type OpenedNetworks = {
   /** What was changed on this host, for its operator. */
   readonly notes: readonly string[];
 };
+
+/** Memory of the smallest function. */
+const LEAST_MB = 64;
 
 /** What has to be undone, the last thing first. */
 type Undo = (() => void | Promise<void>)[];
@@ -65,7 +72,10 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     const { libc, server } = await open(terms.launcher, 'HOST', undo);
     const share = await claimSubnet(terms.subnet, terms.hold);
     undo.push(share.release);
-    const wayOut = await openWayOut(server, share, { ...terms, forwardingFile: terms.forwardingFile() });
+    // Of all agents of this host, which have its memory between them.
+    const hostMb = Math.max(terms.capacityMb, totalmem() / 2 ** 20);
+    const mostInstances = Math.min(subnetOf(terms.subnet).count / LINK_ADDRESSES, Math.ceil(hostMb / LEAST_MB));
+    const wayOut = await openWayOut(server, share, { ...terms, forwardingFile: terms.forwardingFile(), mostInstances });
     undo.push(wayOut.close);
     const names = openNames(server, (error) => terms.onFault('The thread that looks up names for functions ended', error));
     undo.push(names.close);
@@ -91,6 +101,7 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
         known.add(link.device);
         space = await makeClosed(server, addresses);
         await tieToHost(server, space, link);
+        await limitQuestions(server, space);
         return { space, endNames: await names.serve(space, addresses) };
       } catch (error) {
         if (space) server.release(space);
@@ -113,9 +124,14 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     await tryPrivate(libc, server, links.take(isDeviceGone), tied, untie);
     // Without mounts functions see the host's file, and are answered at the addresses that it names.
     const missing = addresses.length === 0 ? '; names cannot be looked up in it, for the host’s resolv.conf names no server of IPv4' : '';
-    const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}${missing}`;
+    const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}, of ${wayOut.connections.each} connections at most${missing}`;
     const on = wayOut.switchedOn.join(', ');
     const notes = on === '' ? [] : [`${on} passes on from now on what instances send and get (net.ipv4.conf), and nothing else`];
+    const { each, isSafe } = wayOut.connections;
+    if (!isSafe)
+      notes.push(
+        `${mostInstances} instances with ${each} connections each can fill this host’s table of connections, which then takes nobody’s: raise net.netfilter.nf_conntrack_max, or lower EVENFALL_AGENT_CAPACITY_MB`,
+      );
     return { networks: networksOf(make, detail, undo), notes };
   });
 }

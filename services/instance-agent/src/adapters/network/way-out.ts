@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { type ConnectionShare, connectionShare } from '../../domain/connection-share.ts';
 import { type AddressRange, addressText, DEVICE_PREFIX, deviceOf, overlap, readRange } from '../../domain/subnet.ts';
 import type { HoldNumbers } from './claim-subnet.ts';
 import { openForwarding } from './forwarding.ts';
@@ -35,8 +37,10 @@ const CLOSED = [
 
 /** Set of the instances that have connections. */
 const CONNECTIONS = 'connections';
-/** Of one instance, to the outside: the kernel remembers all of a host's in one table, and takes nobody's once it is full. */
-const MOST_CONNECTIONS = 4_096;
+/** Size of the table in which the kernel remembers the connections of all of a host: it takes nobody's once that is full. */
+const MOST_TRACKED = '/proc/sys/net/netfilter/nf_conntrack_max';
+/** Where it is not said: the least that kernels have. */
+const FEW_TRACKED = 65_536;
 
 /** Between looks for new devices that lead outside, and for the rules: a short file and a message of the kernel's. */
 const LOOK_MS = 1_000;
@@ -47,12 +51,16 @@ export type WayOutTerms = {
   /** Where the agents of this host note what they have switched on. */
   readonly forwardingFile: string;
   readonly hold: HoldNumbers;
+  /** How many instances there can be at once. */
+  readonly mostInstances: number;
   onFault(text: string, error: unknown): void;
 };
 
 export type WayOut = {
   /** Devices that passed nothing on before. */
   readonly switchedOn: readonly string[];
+  /** Connections to the outside that an instance may have. */
+  readonly connections: ConnectionShare;
   /** Takes the rules away, and switches back what agents have switched on where no other agent needs it. */
   close(): Promise<void>;
 };
@@ -68,6 +76,8 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
   const tell = async (chains: readonly TableChain[] | undefined): Promise<void> => {
     readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(table, chains, [CONNECTIONS])));
   };
+  const connections = connectionShare(mostTracked(), terms.mostInstances);
+  const chains = (): TableChain[] => chainsOf(share, ranges, forwarding.noted(), connections.each);
   const forwarding = await openForwarding(server, forwardingFile, share, hold);
   const isInPlace = async (): Promise<boolean> => {
     try {
@@ -81,14 +91,14 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
   const look = async (): Promise<string[]> => {
     // A firewall of the host that is begun anew may flush everybody's rules: without them instances reach the host and each other.
     if (!(await isInPlace())) {
-      await tell(chainsOf(share, ranges, forwarding.noted()));
+      await tell(chains());
       onFault('The rules that keep functions apart were gone, and were put back', new Error(`somebody removed the table ${table}`));
     }
     const missing = forwarding.missing(uplinks(ranges));
     if (missing.length === 0) return [];
     // First the rules: this host is to be no router for anybody else, at no time.
     forwarding.note(missing);
-    await tell(chainsOf(share, ranges, forwarding.noted()));
+    await tell(chains());
     await forwarding.switchOn(missing);
     return missing;
   };
@@ -101,7 +111,7 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
     await tell(undefined);
   };
   try {
-    await tell(chainsOf(share, ranges, forwarding.noted()));
+    await tell(chains());
     const switchedOn = await look();
     // A host may get other devices at any time: a network that is joined, a tunnel.
     timer = setInterval(() => {
@@ -110,10 +120,18 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
         (error: unknown) => onFault('A device could not be made to pass on what instances send', error),
       );
     }, LOOK_MS).unref();
-    return { switchedOn, close };
+    return { switchedOn, connections, close };
   } catch (error) {
     await close().catch(() => undefined); // what went wrong first is the news
     throw error;
+  }
+}
+
+function mostTracked(): number {
+  try {
+    return Number(readFileSync(MOST_TRACKED, 'latin1')) || FEW_TRACKED;
+  } catch {
+    return FEW_TRACKED;
   }
 }
 
@@ -128,7 +146,12 @@ function uplinks(ranges: readonly AddressRange[]): string[] {
 }
 
 /** What comes from an instance goes neither to another one, nor to this host, nor to what is somebody's own; nobody begins a connection to it. */
-function chainsOf(share: AddressRange, allowed: readonly AddressRange[], switchedOn: readonly string[]): TableChain[] {
+function chainsOf(
+  share: AddressRange,
+  allowed: readonly AddressRange[],
+  switchedOn: readonly string[],
+  mostConnections: number,
+): TableChain[] {
   const fromInstance = device('IN', DEVICE_PREFIX, 'BEGINS');
   const fromOwn = deviceBetween('IN', deviceOf(share.first), deviceOf(share.first + share.count - 1));
   const to = (range: AddressRange): Expression[] => address('DESTINATION', uint32be(range.first), bitsOf(range));
@@ -143,7 +166,7 @@ function chainsOf(share: AddressRange, allowed: readonly AddressRange[], switche
         // What is not translated would leave under an address that is not this host's.
         [...fromInstance, ...noConnection('NEW', 'ESTABLISHED', 'RELATED'), ...drop],
         [...fromInstance, ...connection('NEW'), ...markWithSource()],
-        [...fromOwn, ...connection('NEW'), ...moreConnectionsThan(CONNECTIONS, MOST_CONNECTIONS), ...drop],
+        [...fromOwn, ...connection('NEW'), ...moreConnectionsThan(CONNECTIONS, mostConnections), ...drop],
         // Those that pass on for the sake of instances pass on nothing else.
         ...switchedOn.map((name) => [...device('IN', name, 'IS'), ...device('OUT', DEVICE_PREFIX, 'BEGINS_NOT'), ...drop]),
         // Other agents of this host have other settings: each has its word on its own instances.

@@ -5,11 +5,12 @@ import { foldersDownTo } from '../../domain/mount-plan.ts';
 import type { Ability } from '../../domain/ability.ts';
 import type { ClaimedUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
+import { examineGvisor } from './launch/gvisor.ts';
 import type { Interpreters } from './interpreters.ts';
 import { hasPrivateTmp, type Launch } from './launch/launch.ts';
 import { trialFault } from './launch/trial.ts';
 
-export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'none';
+export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'gvisor' | 'none';
 
 type ClaimedIds = { readonly first: number; readonly last: number } & Partial<Pick<ClaimedUids, 'lost' | 'sweptCount'>>;
 
@@ -55,7 +56,7 @@ export function chooseLaunch(asked: SandboxAsked, host: HostFolders): LaunchChoi
   return { launch, abilities: abilitiesOf(asked, chosen, tried) };
 }
 
-type Candidates = Readonly<Record<'namespaces' | 'users' | 'boxed' | 'none', Candidate>>;
+type Candidates = Readonly<Record<'namespaces' | 'users' | 'boxed' | 'gvisor' | 'none', Candidate>>;
 
 function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const { needs: interpreters } = host.interpreters;
@@ -65,7 +66,7 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const bwrap = findProgram(`${host.searchPath}:/usr/sbin:/usr/bin:/sbin:/bin`, 'bwrap');
   const homes = ['/root', '/home'].filter(isFolder);
   const hidden = [
-    ...['/tmp', '/var/tmp', ...homes].filter(isFolder),
+    ...['/tmp', '/var/tmp', '/sys/fs/cgroup', ...homes].filter(isFolder),
     host.dataDir,
     ...host.hidden,
     ...needs.concat(host.codeRoot).flatMap(closedFolderAbove),
@@ -74,6 +75,7 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
     launcher: host.launcher,
     walls: 'NONE',
     bubblewrap: undefined,
+    gvisor: undefined,
     network: 'host',
     ownUsers: false,
     filters: false,
@@ -83,8 +85,10 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const filtered: Launch = { ...plain, filters: true, ownUsers, network, hidden, needs };
   const own = { ...filtered, hidden: [...hidden, ...['/run', '/dev', '/var/run', '/var/lock'].filter(isFolder)] };
   const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, asked, host) });
+  const inNamespaces: Launch = { ...own, walls: ownUsers ? 'NAMESPACES' : 'USER_NAMESPACE' };
   return {
-    namespaces: tried({ ...own, walls: ownUsers ? 'NAMESPACES' : 'USER_NAMESPACE' }),
+    namespaces: tried(inNamespaces),
+    gvisor: gvisorCandidate(asked, inNamespaces, host.searchPath, tried),
     users: ownUsers ? tried({ ...plain, filters: true, ownUsers }) : { launch: plain, fault: 'the agent is not root' },
     boxed:
       bwrap === undefined
@@ -94,11 +98,25 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   };
 }
 
+/** It takes half a second to try, so that is done only where it was asked for. */
+function gvisorCandidate({ sandbox }: SandboxAsked, within: Launch, searchPath: string, tried: (launch: Launch) => Candidate): Candidate {
+  const runsc = findProgram(`${searchPath}:/usr/local/bin:/usr/bin`, 'runsc');
+  if (runsc === undefined) return { launch: within, fault: 'runsc is not installed' };
+  if (sandbox !== 'gvisor') return { launch: within, fault: `not used: ${runsc} is here, EVENFALL_AGENT_SANDBOX=gvisor uses it` };
+  const gvisor = examineGvisor(runsc);
+  if (typeof gvisor === 'string') return { launch: within, fault: gvisor };
+  return tried({ ...within, gvisor, needs: [...within.needs, gvisor.program] });
+}
+
 function choose({ sandbox, uids, isLocal }: SandboxAsked, tried: Candidates): Candidate {
   if (sandbox === 'none') return tried.none;
   if (sandbox === 'bubblewrap') {
     if (tried.boxed.fault === undefined) return tried.boxed;
     throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${tried.boxed.fault}`);
+  }
+  if (sandbox === 'gvisor') {
+    if (tried.gvisor.fault === undefined) return tried.gvisor;
+    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is gvisor, which does not work here: ${tried.gvisor.fault}`);
   }
   if (tried.namespaces.fault === undefined) return tried.namespaces;
   if (uids !== undefined && tried.users.fault === undefined) return tried.users;
@@ -121,7 +139,7 @@ function faultOf(launch: Launch, { uids }: SandboxAsked, host: HostFolders): str
   });
 }
 
-function abilitiesOf({ uids }: SandboxAsked, { launch }: Candidate, { namespaces, boxed, users }: Candidates): Ability[] {
+function abilitiesOf({ uids }: SandboxAsked, { launch }: Candidate, { namespaces, boxed, users, gvisor }: Candidates): Ability[] {
   const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
   const isApart = launch.walls !== 'NONE' || launch.ownUsers;
   const boxText = launch.walls === 'BUBBLEWRAP' ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it';
@@ -142,12 +160,14 @@ function abilitiesOf({ uids }: SandboxAsked, { launch }: Candidate, { namespaces
         : (namespaces.fault ?? 'not used: EVENFALL_AGENT_SANDBOX is none'),
     ),
     ability('bubblewrap', boxed.fault === undefined, boxed.fault ?? boxText),
+    ability('gvisor', launch.gvisor !== undefined, gvisor.fault ?? 'in use: functions call a kernel of their own, not this host’s'),
     ability('system-calls', launch.filters, launch.filters ? 'functions cannot make those that container engines refuse' : 'not filtered'),
   ];
 }
 
-function sandboxText({ walls, ownUsers }: Launch): string {
+function sandboxText({ walls, gvisor, ownUsers }: Launch): string {
   const user = ownUsers ? ', a user per instance' : ', the agent’s user';
+  if (gvisor) return `gvisor: a kernel of its own behind namespaces and a read-only root${user}`;
   switch (walls) {
     case 'NAMESPACES':
       return `process: namespaces and a read-only root${user}`;

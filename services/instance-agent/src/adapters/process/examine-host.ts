@@ -1,6 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Ability } from '../../domain/ability.ts';
+import { OperatorError } from '@evenfall/errors';
 import { isLoopback } from '@evenfall/config';
 import { uidRangeOf } from '../../domain/uid-pool.ts';
 import type { Networks } from '../../ports.ts';
@@ -23,6 +25,8 @@ export type HostSettings = {
   /** Folders that no function sees beside the agent's own; those that do not exist are left out. */
   readonly hidden?: readonly string[] | undefined;
   readonly searchPath?: string | undefined;
+  /** Megabytes of memory for instances; three quarters of the host's without it. */
+  readonly capacityMb?: number | undefined;
   /** Where the platform's doors listen; of this host alone without one. */
   readonly host?: string | undefined;
 };
@@ -76,6 +80,10 @@ export async function examineHost(
       const asked = { sandbox, isLocal, cutsNetwork, uids: claimed } as const;
       return chooseLaunch(asked, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     };
+    if (sandbox === 'gvisor' && settings.network === 'host')
+      throw new OperatorError(
+        'EVENFALL_AGENT_SANDBOX is gvisor and EVENFALL_AGENT_NETWORK is host: walls for code of strangers need a network for each, private or none',
+      );
     const first = launchWith(undefined);
     const hasWalls = first.launch.walls !== 'NONE';
     const wish = { setting: settings.network ?? 'auto', hasWalls, hasOwnUsers: first.launch.ownUsers, isOpen: sandbox === 'none' } as const;
@@ -92,6 +100,11 @@ export async function examineHost(
   }
 }
 
+/** Memory for instances where nobody says how much. */
+export function defaultCapacityMb(): number {
+  return Math.floor((totalmem() / 1024 / 1024) * 0.75);
+}
+
 /** Mounts know no links. */
 function existingFolders(paths: readonly string[]): string[] {
   return paths
@@ -101,7 +114,7 @@ function existingFolders(paths: readonly string[]): string[] {
 }
 
 function networkTermsOf(
-  { subnet, networkAllow }: HostSettings,
+  { subnet, networkAllow, capacityMb }: HostSettings,
   launcher: string,
   ownResolvConf: boolean,
   onFault: NetworkTerms['onFault'],
@@ -110,6 +123,7 @@ function networkTermsOf(
     launcher,
     subnet: subnet ?? DEFAULT_SUBNET,
     allowed: networkAllow ?? [],
+    capacityMb: capacityMb ?? defaultCapacityMb(),
     ownResolvConf,
     hold: (kind, range) => holdRange(launcher, { kind, ...range }),
     forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),

@@ -8,8 +8,10 @@ import type { InstanceCgroup } from './cgroup.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
 import type { InnerLeader } from './inner-leader.ts';
 import { openControl } from './launch/control.ts';
+import { type Inside, openInside } from './launch/inside.ts';
 import { hasPrivateTmp } from './launch/launch.ts';
 import { endUser } from './launch/program.ts';
+import { describeInside, type Described } from './inside-gvisor.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from './proc-fs.ts';
 import type { DriverHost } from './process-driver.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from './sweep.ts';
@@ -32,6 +34,8 @@ export type Launched = {
   readonly folder: string;
   /** Behind bubblewrap alone. */
   readonly inner: InnerLeader | undefined;
+  /** Where the init of a gVisor sandbox is talked to; undefined without one. */
+  readonly inside: Duplex | undefined;
   readonly channel: Duplex;
   readonly control: Duplex;
   readonly outputs: readonly (Readable | null)[];
@@ -81,12 +85,18 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     // After what the function wrote last, which is there to be read when its end is.
     setImmediate(() => events.onExit(code, signal, fault));
   };
+  const inside = of.inside && openInside(of.inside, { onExited: exited, onFault: (text) => exited(null, null, text) });
   const control = openControl(of.control, {
     onStarted(pid) {
       family.leaderPid = inner ? inner.leaderPid() : pid;
       family.leaderStart = readStat(family.leaderPid)?.startTicks ?? '';
     },
-    onExited: (code, signal) => exited(code, signal),
+    onExited(code, signal) {
+      // If it is a sandbox that has ended, its function has too.
+      if (!inside) exited(code, signal);
+      else if (inside.hasStarted()) exited(null, 'SIGKILL');
+      else exited(null, null, `gVisor ended with ${code ?? signal} before there was a function in it`);
+    },
     onFault: (text) => exited(null, null, text),
   });
   const outputs = watchOutputs(of);
@@ -130,15 +140,23 @@ export function launchedProcess(of: Launched): LaunchedProcess {
       askForEnd();
     } while (!(await Promise.race([proven, pause(AGAIN_MS, false)])));
   };
+  const described = inside ? describeInside(of, inside, () => family.isAlive, initPid) : describe(of, family, leader);
+  /** Nobody can count in it any more once it has ended. */
+  const endSandbox = async ({ countOthers }: Inside): Promise<void> => {
+    family.strayCount = Math.max(family.strayCount, await countOthers());
+    if (family.isLaunched) sendTo(initPid() || childPid, SIGKILL);
+    askForEnd();
+  };
   return {
-    ...describe(of, family, leader),
+    ...described,
     containment: () => (hasNamespace ? 'PID_NAMESPACE' : of.uid !== undefined ? 'USER' : cgroup ? 'CGROUP' : 'MARKERS'),
     release: (own) => void channel.write(own),
     show: (codeName) => control.show(codeName),
     write: (bytes, done) => void channel.write(bytes, done),
-    signal: (signal, scope) => signalFamily(family, leader(), signal, scope),
+    signal: (signal, scope) => (inside ? inside.signal(signal, scope) : signalFamily(family, leader(), signal, scope)),
     killGroup() {
       if (!family.isAlive) return;
+      if (inside) return void endSandbox(inside);
       family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
       if (initPid() !== 0) sendTo(initPid(), SIGKILL);
       // Before there is anything else, the launcher is all there is, and what it makes ends with it.
@@ -153,14 +171,15 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     },
     async sweep() {
       family.isSwept = true;
-      if (hasNamespace) family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
+      if (inside) family.strayCount = Math.max(family.strayCount, await inside.countOthers());
+      else if (hasNamespace) family.strayCount = Math.max(family.strayCount, straysOf(of, leader(), childPid));
       const isAlone = hasNamespace || of.uid !== undefined;
       const isProven = childPid === 0 || !isAlone || (await proof());
       if (childPid !== 0 && !isAlone) await sweepUntilProven();
       if (!hasNamespace) family.strayCount += await sweepInstance(targetOf(of, family));
       cgroup?.remove();
       await outputs.ended();
-      for (const stream of [...of.outputs, channel, of.control]) stream?.destroy();
+      for (const stream of [...of.outputs, channel, of.control, of.inside]) stream?.destroy();
       if (of.uid !== undefined) giveBack(of.host, of.uid, isProven);
       rm(of.folder, { recursive: true, force: true }, () => undefined);
       return family.strayCount;
@@ -169,23 +188,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
 }
 
 /** What can be asked about the processes at any time. */
-function describe(
-  { host, uid, cgroup, child, folder }: Launched,
-  family: Family,
-  leader: () => number,
-): Pick<
-  InstanceProcess,
-  | 'uid'
-  | 'isGroupLeft'
-  | 'groupEnded'
-  | 'blockedByAll'
-  | 'reception'
-  | 'status'
-  | 'residentBytes'
-  | 'ranOutOfMemory'
-  | 'temporary'
-  | 'filesBytes'
-> {
+function describe({ host, uid, cgroup, child, folder }: Launched, family: Family, leader: () => number): Described {
   const isThere = (): boolean => family.isAlive && leader() !== 0;
   return {
     uid,
@@ -194,6 +197,7 @@ function describe(
     blockedByAll: () => (isThere() ? blockedByAllThreads(leader()) : 0n),
     reception: (signal, isBlocked) => receptionOf(leader(), signal, isBlocked, () => family.isAlive),
     status: () => (isThere() ? readStatus(leader()) : undefined),
+    peakBytes: () => (isThere() ? (readStatus(leader())?.peakBytes ?? 0) : 0),
     residentBytes: () =>
       cgroup?.memoryBytes() ?? (cgroup?.pids() ?? familyOf(child.pid ?? 0)).reduce((sum, each) => sum + readResidentBytes(each), 0),
     ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
@@ -215,7 +219,8 @@ function signalFamily(family: Family, leader: number, signal: number, scope: Sig
 }
 
 /** Living processes of an instance beside its leader. */
-function straysOf({ cgroup, inner }: Launched, leader: number, childPid: number): number {
+function straysOf({ cgroup, inner, inside }: Launched, leader: number, childPid: number): number {
+  if (inside) return 0; // what this host sees of a sandbox are no processes of its function
   const all = cgroup ? cgroup.pids() : familyOf(inner ? inner.initPid() : childPid).slice(inner ? 1 : 2);
   return all.filter((pid) => {
     const state = pid === leader || pid === inner?.initPid() ? 'Z' : readStat(pid)?.state;

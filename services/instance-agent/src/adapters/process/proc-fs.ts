@@ -85,6 +85,12 @@ export function readResidentBytes(pid: number): number {
   return Number(read(`/proc/${pid}/statm`)?.split(' ')[1] ?? 0) * PAGE_BYTES;
 }
 
+/** The same without what it has of files. */
+export function anonymousBytesOf(pid: number): number {
+  const [, resident = 0, shared = 0] = (read(`/proc/${pid}/statm`) ?? '').split(' ').map(Number);
+  return (resident - shared) * PAGE_BYTES;
+}
+
 /** The environment it was started with, as `\0`-separated text; empty if it cannot be read. */
 export function readEnvironment(pid: number): string {
   return read(`/proc/${pid}/environ`) ?? '';

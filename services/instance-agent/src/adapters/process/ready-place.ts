@@ -22,6 +22,7 @@ export async function openReadyPlace(
   const no = (detail: string) => ({ place: undefined, ability: { name: NAME, available: false, detail } });
   if (perKind === 0) return no('switched off: EVENFALL_AGENT_READY is 0');
   if (host.launch.walls === 'BUBBLEWRAP') return no('behind bubblewrap a package cannot be put into the mounts of a process that runs');
+  if (host.launch.gvisor) return no('a package cannot be put into a gVisor sandbox that runs');
   const codeRoot = join(dirname(host.temporaryRoot), 'code');
   const fault = hasPrivateTmp(host.launch) ? await showFault(host, codeRoot) : undefined; // else packages are in sight
   if (fault !== undefined) return no(`a package cannot be put into the mounts of a process that runs: ${fault}`);
@@ -45,6 +46,7 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
       folder: join(folder, 'work'),
       keepsChannel: true,
       cgroups: [],
+      ownCgroups: [],
       isAhead: true,
       ...instanceBounds(),
     };

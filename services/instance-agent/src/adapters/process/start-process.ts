@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chownSync, mkdirSync, rm } from 'node:fs';
 import { join } from 'node:path';
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { instanceBounds } from '@evenfall/event-model';
 import type { StartFault } from '../../domain/instance-life.ts';
 import type { ProcessEvents, ProcessSpec } from '../../ports.ts';
@@ -9,12 +9,15 @@ import type { InstanceCgroup } from './cgroup.ts';
 import type { Limits } from './controllers.ts';
 import { environmentOf } from './environment.ts';
 import { innerLeader } from './inner-leader.ts';
+import { GVISOR_MB } from './inside-gvisor.ts';
 import type { Command } from './interpreters.ts';
+import { hostTasksOf } from './launch/gvisor.ts';
 import { hasPrivateTmp, launchWords } from './launch/launch.ts';
 import { releaseBytes } from './launch/variables.ts';
 import { type LaunchedProcess, launchedProcess } from './launched-process.ts';
 import type { DriverHost } from './process-driver.ts';
 import { closeSinks, type OutputPipe } from './pipes.ts';
+import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from './sweep.ts';
 
 const MB = 1024 * 1024;
 const MB_PER_CPU_SHARE = 128;
@@ -71,7 +74,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
   const released = releaseBytes(own);
   const isBoxed = launch.walls === 'BUBBLEWRAP';
   // Behind what every launcher gets, and what tells of bubblewrap.
-  const firstPlace = isBoxed ? 6 : 5;
+  const firstPlace = isBoxed || launch.gvisor ? 6 : 5;
   const { place, resolvConf } = spec.network;
   const handed = place ? [place.fd, ...(place.ownerFd === undefined ? [] : [place.ownerFd])] : [];
   const [program = '', ...args] = launchWords(launch, command.words, {
@@ -81,17 +84,20 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     keepsChannel: !command.gated,
     ...instanceBounds(spec.fn),
     cgroups: isBoxed ? [] : (cgroup?.folders ?? []),
+    ownCgroups: cgroup?.folders ?? [],
     isAhead: ahead !== undefined && hasPrivateTmp(launch),
     network: place && { fd: firstPlace, ownerFd: place.ownerFd === undefined ? undefined : firstPlace + 1 },
     resolvConf,
+    environment: platform,
+    handed: [3, 5],
   });
   const pipes = openOutputs(host, uid);
   const [out, err] = pipes;
   const child = spawn(program, args, {
     cwd: '/',
-    env: platform,
+    env: launch.gvisor ? markersOf(platform) : platform,
     detached: true, // out of reach of a terminal's Ctrl-C
-    stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(isBoxed ? (['pipe'] as const) : []), ...handed],
+    stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(firstPlace > 5 ? (['pipe'] as const) : []), ...handed],
   });
   closeSinks(pipes);
   child.on('error', () => undefined); // heard again below: unheard it would end the agent
@@ -111,6 +117,7 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     cgroup,
     folder,
     inner,
+    inside: launch.gvisor && pipeOf(child.stdio, 5),
     channel,
     control: child.stdio[4] as Duplex, // as above
     outputs: [out?.source ?? child.stdio[1], err?.source ?? child.stdio[2]],
@@ -124,7 +131,11 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
       () => process.release(released),
       process.killGroup,
     );
-  else process.release(released);
+  else {
+    // The launcher outside the sandbox reads variables too, and has none: they are for the one inside.
+    if (launch.gvisor) process.release(releaseBytes({}));
+    process.release(released);
+  }
   return process;
 }
 
@@ -142,8 +153,8 @@ function openOutputs({ openPipe }: DriverHost, uid: number | undefined): OutputP
 }
 
 /** A descriptor beyond those that the type of `spawn` knows. */
-function pipeOf(stdio: readonly unknown[], fd: number): Readable {
-  return stdio[fd] as Readable; // asked for as 'pipe'
+function pipeOf(stdio: readonly unknown[], fd: number): Duplex {
+  return stdio[fd] as Duplex; // asked for as 'pipe', which makes a socket pair
 }
 
 /** bubblewrap keeps the host's cgroups out of sight: the agent puts its processes into one before it lets the function go on. */
@@ -162,9 +173,10 @@ async function joinFromOutside(
 
 function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): Limits {
   const { tmpMb, maxProcesses } = instanceBounds(fn);
+  const sandboxBytes = launch.gvisor ? GVISOR_MB * MB : 0;
   return {
-    memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES,
-    processes: maxProcesses,
+    memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES + sandboxBytes,
+    processes: launch.gvisor ? hostTasksOf(maxProcesses) : maxProcesses,
     cpuShare: fn.memoryMb / MB_PER_CPU_SHARE,
   };
 }
@@ -184,4 +196,9 @@ function variablesOf(host: DriverHost, spec: ProcessSpec, folder: string): Recor
   const whole = environmentOf(of);
   const platform = environmentOf({ ...of, fn: { ...spec.fn, environment: {} } });
   return { platform, own: Object.fromEntries(Object.entries(whole).filter(([name, value]) => platform[name] !== value)) };
+}
+
+/** What a sweep knows processes by: runsc needs no other variables. */
+function markersOf(platform: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries([INSTANCE_MARKER, AGENT_MARKER, HOME_MARKER].map((name) => [name, platform[name] ?? '']));
 }

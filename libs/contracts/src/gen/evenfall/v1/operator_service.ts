@@ -91,7 +91,7 @@ export interface Agent {
     | undefined;
   /** What its host can do to keep functions apart and in bounds, as found by trying when it started. */
   abilities: Ability[];
-  /** Megabytes of its memory that temporary files of its instances hold now, as it last said. It is full where this and used_mb are capacity_mb. */
+  /** Megabytes of its memory that temporary files of its instances, and gVisor sandboxes themselves, hold now, as it last said. It is full where this and used_mb are capacity_mb. */
   temporaryMb: number;
 }
 

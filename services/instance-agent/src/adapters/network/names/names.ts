@@ -5,7 +5,7 @@ import type { NamesOrder } from './worker.ts';
 
 /** Where instances ask for names, in their own network: where C libraries ask too if no file says anything. */
 export const NAMES_ADDRESS = '127.0.0.1';
-const PORT = 53;
+export const NAMES_PORT = 53;
 const MEMORY_MB = 64;
 /** A thread that ends sooner, so many times, is not begun again. */
 const QUICK_MS = 1_000;
@@ -44,7 +44,7 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
   async function answer(id: number): Promise<void> {
     const of = served.get(id);
     if (!of) return;
-    const at = { address: of.address, port: PORT };
+    const at = { address: of.address, port: NAMES_PORT };
     const udpFd = await server.socket(of.space.id, 'DATAGRAM', at);
     let tcpFd: number;
     try {

@@ -52,6 +52,12 @@ export function uint32be(value: number): Buffer {
   return bytes;
 }
 
+export function uint64be(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
 export type Answer = { readonly type: number; readonly body: Buffer };
 
 /** What the kernel has answered, but for what says that a message was taken. Throws the first thing that it refuses. */

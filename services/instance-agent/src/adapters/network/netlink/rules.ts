@@ -1,4 +1,4 @@
-import { ACK, APPEND, attribute, CREATE, message, nested, text, uint32be } from './message.ts';
+import { ACK, APPEND, attribute, CREATE, message, nested, text, uint32be, uint64be } from './message.ts';
 
 // Tables of nftables with chains and rules (linux/netfilter/nf_tables.h). A batch of messages is done as a whole or not at all.
 
@@ -29,7 +29,11 @@ const CONNECTION = { TO: 1, KEY: 2, FROM: 4 } as const;
 const IMMEDIATE = { TO: 1, DATA: 2 } as const;
 const [EQUAL, UNEQUAL, AT_MOST, AT_LEAST] = [0, 1, 3, 5] as const;
 const [VERDICT_REGISTER, REGISTER] = [0, 1] as const;
-const NETWORK_HEADER = 1;
+const [NETWORK_HEADER, TRANSPORT_HEADER] = [1, 2] as const;
+const RATE = { COUNT: 1, SECONDS: 2, BURST: 3, FLAGS: 5 } as const;
+const PROTOCOL_KEY = 16;
+const PROTOCOLS = { TCP: 6, UDP: 17 } as const;
+const [SYN, ACKNOWLEDGES] = [0x02, 0x10] as const;
 const [STATE, MARK] = [0, 3] as const;
 const [DROP, ACCEPT] = [0, 1] as const;
 const DEVICE_NAME_BYTES = 16;
@@ -57,8 +61,20 @@ export function replaceTable(table: string, chains: readonly TableChain[] | unde
     batch(BATCH_BEGIN),
     of(NEW_TABLE, CREATE, about), // what is not there cannot be removed
     of(DELETE_TABLE, 0, about),
-    ...(chains ? [of(NEW_TABLE, CREATE, about)] : []),
-    ...(chains ? sets : []).map((name, at) =>
+    ...(chains ? contents(table, chains, sets) : []),
+    batch(BATCH_END),
+  ]);
+}
+
+/** Makes a table where there is none of its name: to look for one first takes the kernel longer than all the rest. */
+export function makeTable(table: string, chains: readonly TableChain[]): Buffer {
+  return Buffer.concat([batch(BATCH_BEGIN), ...contents(table, chains, []), batch(BATCH_END)]);
+}
+
+function contents(table: string, chains: readonly TableChain[], sets: readonly string[]): Buffer[] {
+  return [
+    of(NEW_TABLE, CREATE, text(TABLE_NAME, table)),
+    ...sets.map((name, at) =>
       of(
         NEW_SET,
         CREATE,
@@ -71,7 +87,7 @@ export function replaceTable(table: string, chains: readonly TableChain[] | unde
         nested(SET.DESCRIPTION, attribute(SET_SIZE, uint32be(MOST_IN_SET))),
       ),
     ),
-    ...(chains ?? []).map(({ name, hook }) =>
+    ...chains.map(({ name, hook }) =>
       of(
         NEW_CHAIN,
         CREATE,
@@ -82,7 +98,7 @@ export function replaceTable(table: string, chains: readonly TableChain[] | unde
         text(CHAIN.TYPE, hook.type),
       ),
     ),
-    ...(chains ?? []).flatMap(({ name, rules }) =>
+    ...chains.flatMap(({ name, rules }) =>
       rules.map((expressions) =>
         of(
           NEW_RULE,
@@ -93,8 +109,7 @@ export function replaceTable(table: string, chains: readonly TableChain[] | unde
         ),
       ),
     ),
-    batch(BATCH_END),
-  ]);
+  ];
 }
 
 /** Asks for a table: ENOENT where it is not there. */
@@ -134,6 +149,34 @@ export function moreConnectionsThan(set: string, count: number): Expression[] {
   ];
 }
 
+/** By how many there are a second, of those that come to this rule; `atOnce` more are let through after a pause. */
+export function moreOftenThan(perSecond: number, atOnce: number): Expression[] {
+  return [
+    expression(
+      'limit',
+      attribute(RATE.COUNT, uint64be(perSecond)),
+      attribute(RATE.SECONDS, uint64be(1)),
+      attribute(RATE.BURST, uint32be(atOnce)),
+      attribute(RATE.FLAGS, uint32be(ABOVE)),
+    ),
+  ];
+}
+
+/** By the port that it goes to; of TCP, packets that begin a connection. */
+export function toPort(protocol: keyof typeof PROTOCOLS, port: number): Expression[] {
+  const number = Buffer.alloc(2);
+  number.writeUInt16BE(port);
+  return [
+    expression('meta', attribute(META.KEY, uint32be(PROTOCOL_KEY)), attribute(META.TO, uint32be(REGISTER))),
+    compare(EQUAL, Buffer.from([PROTOCOLS[protocol]])),
+    load(TRANSPORT_HEADER, 2, 2),
+    compare(EQUAL, number),
+    ...(protocol === 'TCP'
+      ? [load(TRANSPORT_HEADER, 13, 1), masked(Buffer.from([SYN | ACKNOWLEDGES])), compare(EQUAL, Buffer.from([SYN]))]
+      : []),
+  ];
+}
+
 /** By the address of a packet: of a range, as its first address and how many bits all of it have in common. */
 export function address(which: 'SOURCE' | 'DESTINATION', first: Buffer, bits: number): Expression[] {
   const mask = uint32be(bits === 0 ? 0 : 0xffff_ffff << (32 - bits));
@@ -149,12 +192,16 @@ export function markWithSource(): Expression[] {
 }
 
 function loadAddress(which: 'SOURCE' | 'DESTINATION'): Expression {
+  return load(NETWORK_HEADER, which === 'SOURCE' ? 12 : 16, 4);
+}
+
+function load(header: number, offset: number, length: number): Expression {
   return expression(
     'payload',
     attribute(PAYLOAD.TO, uint32be(REGISTER)),
-    attribute(PAYLOAD.BASE, uint32be(NETWORK_HEADER)),
-    attribute(PAYLOAD.OFFSET, uint32be(which === 'SOURCE' ? 12 : 16)),
-    attribute(PAYLOAD.LENGTH, uint32be(4)),
+    attribute(PAYLOAD.BASE, uint32be(header)),
+    attribute(PAYLOAD.OFFSET, uint32be(offset)),
+    attribute(PAYLOAD.LENGTH, uint32be(length)),
   );
 }
 

@@ -8,6 +8,9 @@ const SIGNALS = new Map(
     .map(([name, number]) => [number, name]),
 );
 
+/** Longer than any line of a launcher. */
+const MAX_LINE = 4096;
+
 /** What a launcher tells about its function; native/README.md lists the lines. */
 export type LauncherEvents = {
   /** The function's process waits for its variables, behind all its walls. */
@@ -15,6 +18,8 @@ export type LauncherEvents = {
   onExited(exitCode: number | null, signal: string | null): void;
   /** A step of the start failed: which one, and what the kernel says. */
   onFault(text: string): void;
+  /** A line that a launcher inside a sandbox alone says: its first word, and the rest. */
+  onOther?(what: string, value: string): void;
 };
 
 /** The agent's end of descriptor 4 of a launcher. */
@@ -29,7 +34,7 @@ export type Control = {
   readonly gone: Promise<number | undefined>;
 };
 
-/** Reads a launcher, which is this platform's own program: what it says is believed. */
+/** Reads a launcher, which is this platform's own program: what it says is believed. Only within a sandbox could its function have got hold of it. */
 export function openControl(socket: Duplex, events: LauncherEvents): Control {
   let initPid = 0;
   let rest = '';
@@ -48,10 +53,12 @@ export function openControl(socket: Duplex, events: LauncherEvents): Control {
     else if (what === 'gone') settle(number);
     else if (what === 'left') settle(undefined);
     else if (what === 'shown' || what === 'hidden') shown.shift()?.(what === 'shown');
+    else events.onOther?.(what, value);
   };
   socket.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString('utf8')).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > MAX_LINE) socket.destroy(); // that is no launcher any more
     lines.forEach(obey);
   });
   socket.on('error', () => undefined); // its close is the news

@@ -1,4 +1,5 @@
 import { bubblewrapWords } from './bubblewrap.ts';
+import { type Gvisor, gvisorWords, hostTasksOf, writeGvisorConfig } from './gvisor.ts';
 import { mountSteps } from './mount-steps.ts';
 
 const MAX_FILES = 1024;
@@ -19,6 +20,8 @@ export type Launch = {
   readonly walls: Walls;
   /** `bwrap`, where it is the walls. */
   readonly bubblewrap: string | undefined;
+  /** A kernel of its own for each instance, within the walls of namespaces; undefined where functions call the host's. */
+  readonly gvisor: Gvisor | undefined;
   readonly network: Network;
   /** Whether every instance has a user of its own. */
   readonly ownUsers: boolean;
@@ -42,12 +45,18 @@ export type LaunchTerms = {
   readonly tmpMb: number;
   /** Folders of cgroups that the process joins first. */
   readonly cgroups: readonly string[];
+  /** Folders of all its cgroups: it sees nothing else of `/sys/fs/cgroup` where it sees mounts of its own. */
+  readonly ownCgroups: readonly string[];
   /** The network to start in, and the user namespace that it is of, as descriptors of the launcher; without it the agent's. */
   readonly network?: { readonly fd: number; readonly ownerFd: number | undefined } | undefined;
   /** What is seen as `/etc/resolv.conf`; without it the host's. */
   readonly resolvConf?: string | undefined;
   /** Whether `codeDir` is the folder of all packages, empty but for what is shown later. Only where mounts are private. */
   readonly isAhead?: boolean;
+  /** The platform's variables, where they cannot come with the launcher. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Descriptors of the launcher that its init within a gVisor sandbox gets: the channel, and where it is talked to. */
+  readonly handed?: readonly number[];
   /** Whether the launcher ends with the program, as it did, and talks on stderr. */
   readonly isOnce?: boolean;
 };
@@ -64,22 +73,59 @@ export function hasPidNamespace({ walls }: Launch): boolean {
 
 /** The whole command. */
 export function launchWords(launch: Launch, words: readonly string[], terms: LaunchTerms): string[] {
-  const { launcher, walls } = launch;
-  const common = [...limitWords(launch, terms), '--cwd', terms.codeDir, ...(terms.isOnce ? ['--once'] : []), '--', ...words];
+  const { launcher, walls, gvisor } = launch;
+  if (gvisor) return insideGvisor(launch, gvisor, words, terms);
+  const common = [...userWords(terms), ...limitWords(launch, terms), ...programWords(words, terms)];
   const { network } = terms;
   if (walls === 'BUBBLEWRAP') {
     const inNetwork = network ? [launcher, '--in-network', String(network.fd), String(network.ownerFd ?? 'none')] : [];
     return [...inNetwork, ...bubblewrapWords(launch, terms), '--', launcher, '--init', ...common];
   }
-  const joined = terms.cgroups.flatMap((folder) => ['--cgroup', folder]);
-  return [launcher, '--parent', String(process.pid), ...joined, ...networkWords(terms), ...namespaceWords(launch, terms), ...common];
+  return [launcher, ...outerWords(terms), ...namespaceWords(launch, terms), ...common];
+}
+
+/**
+ * The launcher twice: outside it makes the walls, within which the sandbox runs as the instance's user; inside it is the sandbox's init, which gets its
+ * channel and its messages from the one outside. The filter is for the inner one: a sandbox makes namespaces and traces processes.
+ */
+function insideGvisor(launch: Launch, gvisor: Gvisor, words: readonly string[], terms: LaunchTerms): string[] {
+  const inner = [
+    launch.launcher,
+    '--init',
+    '--handed',
+    ...innerUserWords(terms),
+    ...limitWords(launch, terms),
+    ...programWords(words, terms),
+  ];
+  const config = writeGvisorConfig(launch, inner, terms);
+  const handed = (terms.handed ?? []).flatMap((fd) => ['--hand-on', String(fd)]);
+  const once = terms.isOnce ? ['--once'] : [];
+  const walls = namespaceWords(launch, terms, config);
+  const most = ['--max-processes', String(hostTasksOf(terms.maxProcesses))];
+  return [launch.launcher, ...outerWords(terms), ...walls, ...userWords(terms), ...most, ...handed, ...once, '--', ...gvisorWords(gvisor)];
+}
+
+function outerWords(terms: LaunchTerms): string[] {
+  return ['--parent', String(process.pid), ...terms.cgroups.flatMap((folder) => ['--cgroup', folder]), ...networkWords(terms)];
+}
+
+function userWords({ uid }: LaunchTerms): string[] {
+  return uid === undefined ? [] : ['--user', String(uid)];
+}
+
+/** Root in the sandbox is the instance's user outside, the only one whose files it can make; the function sees the number that it has outside. */
+function innerUserWords({ uid }: LaunchTerms): string[] {
+  return ['--namespaces', 'user', '--user-inside', String(uid ?? process.getuid?.() ?? 0)];
+}
+
+function programWords(words: readonly string[], { codeDir, isOnce }: LaunchTerms): string[] {
+  return ['--cwd', codeDir, ...(isOnce ? ['--once'] : []), '--', ...words];
 }
 
 function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesses }: LaunchTerms): string[] {
   // The kernel counts processes by user, and by user namespace (Linux 5.14): it must be the instance's own.
   const isCounted = uid !== undefined || walls === 'USER_NAMESPACE' || walls === 'BUBBLEWRAP';
   return [
-    ...(uid === undefined ? [] : ['--user', String(uid)]),
     ...['--max-files', String(MAX_FILES)],
     ...(isCounted ? ['--max-processes', String(maxProcesses)] : []),
     ...(filters ? ['--filter'] : []),
@@ -92,11 +138,17 @@ function networkWords({ network }: LaunchTerms): string[] {
   return ['--network', String(network.fd), ...(network.ownerFd === undefined ? [] : ['--network-owner', String(network.ownerFd)])];
 }
 
-function namespaceWords(launch: Launch, terms: LaunchTerms): string[] {
+function namespaceWords(launch: Launch, terms: LaunchTerms, gvisorConfig?: string): string[] {
   if (launch.walls === 'NONE') return [];
   const kinds = ['mount', 'pid', 'ipc', 'uts'];
   if (launch.walls === 'USER_NAMESPACE') kinds.unshift('user');
   if (launch.network === 'none') kinds.push('net');
   const ahead = terms.isAhead ? ['--code-root', terms.codeDir] : [];
-  return ['--namespaces', kinds.join(), '--proc', ...ahead, ...mountSteps(launch, terms)];
+  return [
+    '--namespaces',
+    kinds.join(),
+    gvisorConfig === undefined ? '--proc' : '--bare-proc',
+    ...ahead,
+    ...mountSteps(launch, terms, gvisorConfig),
+  ];
 }

@@ -1,9 +1,11 @@
 import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Cover, coversOf, foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
 import { writeAccountFiles } from './account-files.ts';
 import type { Launch, LaunchTerms } from './launch.ts';
 
+/** Where runsc finds its bundle and keeps its state, in mounts of the instance; the function sees an empty folder. */
+export const GVISOR_ROOM = '/run/evenfall-gvisor';
 /** Folders of the room, by the place where they are seen. */
 const ROOMS: ReadonlyMap<string, string> = new Map([
   ['/tmp', 'tmp'],
@@ -22,7 +24,7 @@ const DEVICE_LINKS = [
  * The steps by which a launcher makes what a function sees of the host's files: all of it read-only, some of it covered. Covers are put together in
  * the instance's folder and then laid over their places; the one that hides this folder comes last.
  */
-export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
+export function mountSteps(launch: Launch, terms: LaunchTerms, gvisorConfig?: string): string[] {
   const covers = coversFor(launch, terms);
   const shop = (name: string | number): string => join(terms.folder, String(name));
   const placeOf = (cover: Cover): string => {
@@ -40,6 +42,7 @@ export function mountSteps(launch: Launch, terms: LaunchTerms): string[] {
       mkdirSync(place);
       steps.push('--tmpfs', place, '1m', '0755');
     }
+    if (cover.path === '/run' && gvisorConfig !== undefined) steps.push(...gvisorSteps(shop('gvisor'), place, gvisorConfig));
     if (cover.path === '/dev') steps.push(...deviceSteps(place, join(shop('room'), 'shm')));
     steps.push(...keptSteps(cover, place, terms, files));
     // What the launcher shows later has to be mounted somewhere.
@@ -68,6 +71,16 @@ function keptSteps(cover: Cover, place: string, terms: LaunchTerms, files: reado
   });
 }
 
+/** Room for the bundle and the state of runsc, which runs as the instance's user. */
+function gvisorSteps(room: string, run: string, config: string): string[] {
+  mkdirSync(room);
+  const place = join(run, basename(GVISOR_ROOM));
+  return [
+    ...['--tmpfs', room, '4m', '1777', '--file', join(room, 'config.json'), '--bind', config, join(room, 'config.json')],
+    ...['--dir', place, '0755', '--bind', room, place],
+  ];
+}
+
 /** A `/dev` with what every program may expect, and nothing of the host's hardware. */
 function deviceSteps(place: string, shm: string): string[] {
   return [
@@ -78,8 +91,8 @@ function deviceSteps(place: string, shm: string): string[] {
   ];
 }
 
-export function coversFor(launch: Launch, { codeDir }: LaunchTerms): Cover[] {
-  return coversOf(launch.hidden, [...launch.needs, ...nameServers(), codeDir]);
+export function coversFor(launch: Launch, { codeDir, ownCgroups }: LaunchTerms): Cover[] {
+  return coversOf(launch.hidden, [...launch.needs, ...nameServers(), ...ownCgroups, codeDir]);
 }
 
 /** A file that is made for the instance, and the place of the host's that it is laid over. */

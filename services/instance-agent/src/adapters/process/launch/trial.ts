@@ -24,6 +24,9 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
   const codeDir = mkdtempSync(join(terms.codeRoot, 'trial-'));
   try {
     const line = join(folder, 'line');
+    // The launcher outside a gVisor sandbox reads variables too: none.
+    const empty = join(folder, 'empty');
+    writeFileSync(empty, releaseBytes({}));
     writeFileSync(line, releaseBytes({ EVENFALL_TRIAL: 'yes' }));
     writeFileSync(join(codeDir, 'code'), 'code', { mode: 0o644 });
     mkdirSync(join(folder, 'work'));
@@ -36,17 +39,23 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
         ? []
         : [`test "$(id -u)/$(id -g)" = ${terms.uid}/${terms.uid} || { echo "its user is $(id -u)"; exit 9; }`]),
     ];
-    const launchTerms = { uid: terms.uid, codeDir, folder: join(folder, 'work'), keepsChannel: false, cgroups: [], isOnce: true, ...USUAL };
-    const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
+    // gVisor reads which devices there are, and the host's come and go while it does.
+    const tried: Launch = launch.gvisor ? { ...launch, network: 'none' } : launch;
+    const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+    const own = { uid: terms.uid, codeDir, folder: join(folder, 'work'), environment };
+    const launchTerms = { ...own, keepsChannel: false, cgroups: [], ownCgroups: [], isOnce: true, handed: [4], ...USUAL };
+    const [program = '', ...args] = launchWords(tried, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
     const channel = openSync(line, 'r');
+    const outer = openSync(empty, 'r');
     try {
-      const stdio = ['ignore', 'pipe', 'pipe', channel] as const;
-      const options = { cwd: '/', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, encoding: 'utf8', timeout: WITHIN_MS } as const;
+      const stdio = ['ignore', 'pipe', 'pipe', ...(launch.gvisor ? [outer, channel] : [channel])] as const;
+      const options = { cwd: '/', env: environment, encoding: 'utf8', timeout: WITHIN_MS } as const;
       const done = spawnSync(program, args, { ...options, stdio: [...stdio] });
       if (done.status === 0) return undefined;
       return `${done.stdout}${done.stderr}`.trim() || (done.error?.message ?? `it ended with ${done.status ?? done.signal}`);
     } finally {
       closeSync(channel);
+      closeSync(outer);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -158,7 +158,7 @@ export interface AttachRequest {
   drain:
     | Drain
     | undefined;
-  /** Megabytes of the host's memory that temporary files of instances hold now, beside what instances take; set when it has changed. */
+  /** Megabytes of the host's memory that temporary files of instances, and gVisor sandboxes themselves, hold now, beside what instances take; set when it has changed. */
   temporaryMb?: number | undefined;
 }
 

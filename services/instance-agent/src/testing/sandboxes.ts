@@ -1,0 +1,37 @@
+import { dirname } from 'node:path';
+import { debianProgram } from '@evenfall/testkit';
+import type { HostSettings } from '../adapters/process/examine-host.ts';
+import { startHost } from './host.ts';
+
+export const SANDBOXES = ['process', 'bubblewrap', 'gvisor'] as const;
+/** The program that a sandbox takes, and its Debian package. */
+const PROGRAMS: Readonly<Record<SandboxName, Parameters<typeof debianProgram> | undefined>> = {
+  process: undefined,
+  bubblewrap: ['bwrap', 'bubblewrap'],
+  gvisor: ['runsc'],
+};
+export type SandboxName = (typeof SANDBOXES)[number];
+
+/** Why a sandbox cannot be tried here, in words; false if it can. `needs` are abilities that a test cannot do without. What a sandbox takes is fetched where it lacks. */
+export async function reasonToSkip(
+  sandbox: SandboxName,
+  needs: readonly string[] = ['own-users', 'private-tmp'],
+  settings: Pick<HostSettings, 'network' | 'subnet'> = {},
+): Promise<string | false> {
+  if (process.getuid?.() !== 0) return 'only root can give away users';
+  const needed = PROGRAMS[sandbox];
+  if (needed) {
+    const program = debianProgram(...needed);
+    if (program === undefined) return `${needed[0]} can be had nowhere`;
+    process.env['PATH'] = `${process.env['PATH']}:${dirname(program)}`; // where agents of this test look for it
+  }
+  try {
+    const host = await startHost({ ...settings, sandbox });
+    const { abilities } = host.agent;
+    await host.dispose();
+    const lacking = needs.filter((name) => !abilities.some((each) => each.name === name && each.available));
+    return lacking.length === 0 ? false : `this host has no ${lacking.join(' and no ')}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
