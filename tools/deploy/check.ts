@@ -8,6 +8,9 @@ import { basename, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { validate } from 'dockerfile-utils';
 import { ROOT } from '../run.ts';
+import { composeNetworkFaults } from './compose-networks.ts';
+import { identityFaults } from './identity-faults.ts';
+import { policyFaults } from './policy-faults.ts';
 import { servicesOfCompose, servicesOfKubernetes, drainFaults, settingsFaults } from './settings-faults.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -40,6 +43,19 @@ function kubernetesValidate(): string {
   return program;
 }
 
+/** An overlay with its base and components; undefined where there is no kubectl to put them together. */
+function render(overlay: string): string | undefined {
+  const { status, stdout, stderr, error } = spawnSync('kubectl', ['kustomize', overlay], { cwd: ROOT, encoding: 'utf8' });
+  if (error) process.stderr.write(`kubectl is not here: what is in deploy/k8s/overlays and components is not checked (${error.message})\n`);
+  else if (status !== 0) faults.push(`${overlay}: ${stderr}`);
+  return error || status !== 0 ? undefined : stdout;
+}
+
+function manifestFaults(files: Readonly<Record<string, string>>): string[] {
+  const deployed = servicesOfKubernetes(files);
+  return [...deployed.flatMap(settingsFaults), ...deployed.flatMap(drainFaults)];
+}
+
 for (const { message, range } of validate(read('deploy/docker/Dockerfile')))
   faults.push(`deploy/docker/Dockerfile:${range.start.line + 1}: ${typeof message === 'string' ? message : message.value}`);
 
@@ -51,13 +67,13 @@ run('compose.yaml', join(ROOT, 'node_modules/.bin/dclint'), [
   'deploy/compose/compose.yaml',
 ]);
 
-const manifests = globSync('deploy/k8s/*.yaml', { cwd: ROOT }).sort();
+const manifests = globSync('deploy/k8s/base/*.yaml', { cwd: ROOT }).sort();
 const checked = manifests.filter((file) => basename(file) !== 'kustomization.yaml');
-run('deploy/k8s', kubernetesValidate(), ['--strict', '--quiet', ...checked]);
-const kustomization = read('deploy/k8s/kustomization.yaml');
+run('deploy/k8s', kubernetesValidate(), ['--strict', '--quiet', ...checked, 'deploy/k8s/components/ingress/ingress.yaml']);
+const kustomization = read('deploy/k8s/base/kustomization.yaml');
 const listed = [...kustomization.matchAll(/^ {2}- (\S+\.yaml)$/gm)].map(([, file = '']) => file);
 for (const file of listed)
-  if (!manifests.includes(`deploy/k8s/${file}`)) faults.push(`kustomization.yaml lists ${file}, which is not there`);
+  if (!manifests.includes(`deploy/k8s/base/${file}`)) faults.push(`kustomization.yaml lists ${file}, which is not there`);
 for (const file of checked.map((path) => basename(path)))
   if (!listed.includes(file) && !file.includes('.example.')) faults.push(`kustomization.yaml does not list ${file}`);
 
@@ -66,11 +82,22 @@ for (const file of ['deploy/docker/Dockerfile', 'deploy/compose/compose.yaml', .
     if (image.includes('/') || image.includes(':')) if (!/:[\w.-]*\d/.test(image)) faults.push(`${file}: ${image} names no version`);
 
 const variables = parseEnv(read('deploy/compose/env.example')) as Record<string, string>; // every line of it has a value
-const deployed = [
-  ...servicesOfCompose(read('deploy/compose/compose.yaml'), variables),
-  ...servicesOfKubernetes(Object.fromEntries(checked.map((file) => [basename(file), read(file)]))),
-];
-faults.push(...deployed.flatMap(settingsFaults), ...deployed.flatMap(drainFaults));
+const compose = servicesOfCompose(read('deploy/compose/compose.yaml'), variables);
+faults.push(
+  ...compose.flatMap(settingsFaults),
+  ...compose.flatMap(drainFaults),
+  ...composeNetworkFaults(read('deploy/compose/compose.yaml')),
+);
+
+const example = { 'secret.example.yaml': read('deploy/k8s/base/secret.example.yaml') };
+const base = Object.fromEntries(checked.map((file) => [basename(file), read(file)]));
+faults.push(...manifestFaults(base), ...policyFaults(base));
+for (const overlay of globSync('deploy/k8s/overlays/*', { cwd: ROOT }).sort()) {
+  const rendered = render(overlay);
+  if (rendered === undefined) break;
+  const files = { [basename(overlay)]: rendered, ...example };
+  faults.push(...[...manifestFaults(files), ...policyFaults(files), ...identityFaults(files)].map((fault) => `${overlay}: ${fault}`));
+}
 
 for (const fault of faults) process.stderr.write(`${fault}\n`);
 process.exitCode = faults.length > 0 ? 1 : 0;

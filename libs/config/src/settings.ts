@@ -39,6 +39,15 @@ export type SettingsCheck<S extends SettingSpecs> = {
   fault(values: SettingsOf<S>): string | undefined;
 };
 
+/** What examples have in the place of a secret. */
+const PLACEHOLDER = /(?<![a-z])change[-_ ]?me(?![a-z])/i;
+
+/** Reads one setting. A secret that is a placeholder of an example is a fault: everybody knows it. */
+export function readSetting<T>(spec: SettingSpec<T>, text: string): ReturnType<SettingSpec<T>['parse']> {
+  if (spec.secret === true && PLACEHOLDER.test(text)) return { fault: 'the placeholder of an example, which is no secret' };
+  return spec.parse(text);
+}
+
 /** Reads all settings, or throws a `SettingsError` that lists every fault of each and of all together. */
 export function readSettings<S extends SettingSpecs>(
   specs: S,
@@ -52,7 +61,7 @@ export function readSettings<S extends SettingSpecs>(
     const given = env[spec.name];
     const text = given === undefined || given === '' ? spec.fallback : given;
     if (text === undefined) continue;
-    const result = spec.parse(text);
+    const result = readSetting(spec, text);
     if ('value' in result) values[key] = result.value;
     else {
       faulty.add(key);

@@ -8,7 +8,8 @@ import { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_servi
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { isRefusal } from '@evenfall/errors';
-import { callersOf, checkCaller } from './rights.ts';
+import { SERVICES as SERVERS } from '@evenfall/peer-identity';
+import { callersOf, callersOfServer, checkCaller } from './rights.ts';
 
 const SERVICES: readonly Readonly<Record<string, { readonly path: string }>>[] = [
   EventStoreServiceService,
@@ -41,6 +42,17 @@ describe('Rights between services', () => {
         const kind = caller === 'agent/a' ? 'agent' : caller;
         assert.equal(reasonOf(caller, path), callersOf(path).includes(kind) ? '' : 'CALLER_NOT_ALLOWED', `${caller} ${path}`);
       }
+  });
+
+  it('say of every service who calls it', () => {
+    const callers = Object.fromEntries(SERVERS.map((server) => [server, callersOfServer(server)]));
+    assert.deepEqual(callers, {
+      gateway: [],
+      registry: ['agent', 'gateway', 'queue', 'scheduler'],
+      queue: ['gateway'],
+      scheduler: ['agent', 'gateway', 'queue'],
+      'event-store': ['agent', 'gateway', 'queue'],
+    });
   });
 
   it('are nobody’s who has no certificate, or a made-up one, and for no method that is not there', () => {

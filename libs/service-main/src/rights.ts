@@ -134,6 +134,15 @@ export function callersOf(path: string): readonly Caller[] {
   return (rights && Object.hasOwn(rights, name) && rights[name]) || [];
 }
 
+/** Every caller that may call something of a service. Keys and functions are managed by the registry. */
+export function callersOfServer(server: Service): readonly Caller[] {
+  const tables = Object.entries(BY_SERVICE).filter(([grpcService]) => {
+    const [, own] = /^evenfall\.(\w+)\.v1\./.exec(grpcService) ?? [];
+    return (own?.replace('_', '-') ?? 'registry') === server;
+  });
+  return [...new Set(tables.flatMap(([, rights]) => Object.values(rights).flat()))].sort();
+}
+
 /** Turns away callers who may not call a method, by the identity of their certificates. */
 export function checkCaller({ caller, path }: Pick<CallHead, 'caller' | 'path'>): void {
   if (caller === undefined) throw refuse('UNAUTHENTICATED', { detail: 'this port is for services that have a certificate' });
