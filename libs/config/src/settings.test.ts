@@ -47,7 +47,7 @@ describe('Settings', () => {
         return error.faults;
       }
     };
-    for (const value of ['change-me', 'postgres://a:change-me@b/c', 'CHANGE_ME-internal-key', 'changeme'])
+    for (const value of ['change-me', 'x://a:change-me@b/c', 'CHANGE_ME-internal-key', 'changeme'])
       assert.deepEqual(faults({ PASSWORD: value }), ['PASSWORD=(hidden): the placeholder of an example, which is no secret; write text']);
     assert.equal(faults({ KEYS: 'ops:good,dev:change-me-access-key' }).length, 1);
     assert.deepEqual(faults({ PASSWORD: 'exchange-media change-medium', KEYS: 'ops:good', OPEN: 'change-me' }), []);
