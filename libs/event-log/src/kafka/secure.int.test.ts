@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import kafkajs, { type Admin, type AclOperationTypes } from 'kafkajs';
 import { OperatorError } from '@evenfall/errors';
 import { eventually, tempDir } from '@evenfall/testkit';
 import { freePort, type KafkaServer, startKafka, whyNoKafka } from '@evenfall/testkit/kafka';
@@ -27,22 +28,26 @@ function open(brokers: string, env: Readonly<Record<string, string>>): Promise<E
   return openKafkaLog({ ...options, log: silentLog, onFailure: () => undefined, openWithinMs: 2_000 });
 }
 
+/** A broker with a door that speaks TLS and asks for a password, and what a client of it trusts. */
+async function secureKafka(dir: string, hasAccessLists: boolean): Promise<{ server: KafkaServer; brokers: string; ca: string }> {
+  const [file, ca] = [join(dir, 'broker.p12'), join(dir, 'ca.pem')];
+  const store = ['-keystore', file, '-storepass', PASSWORD, '-alias', 'broker'];
+  const made = ['-keyalg', 'RSA', '-storetype', 'PKCS12', '-validity', '2', '-dname', 'CN=127.0.0.1', '-ext', 'san=ip:127.0.0.1'];
+  execFileSync('keytool', ['-genkeypair', ...store, ...made], { stdio: 'ignore' });
+  execFileSync('keytool', ['-exportcert', '-rfc', ...store, '-file', ca], { stdio: 'ignore' });
+  assert.match(readFileSync(ca, 'utf8'), /BEGIN CERTIFICATE/);
+  const port = await freePort();
+  const secure = { port, keystore: { file, password: PASSWORD }, user: { name: 'evenfall', password: PASSWORD }, hasAccessLists };
+  return { server: await startKafka({ dir: join(dir, 'kafka'), secure }), brokers: `127.0.0.1:${port}`, ca };
+}
+
 describe('A Kafka that asks who comes, over TLS', { skip: why !== undefined }, () => {
   const dir = tempDir('secure-kafka');
   const ca = join(dir.path, 'ca.pem');
   let server: KafkaServer;
   let brokers = '';
   before(async () => {
-    const file = join(dir.path, 'broker.p12');
-    const store = ['-keystore', file, '-storepass', PASSWORD, '-alias', 'broker'];
-    const made = ['-keyalg', 'RSA', '-storetype', 'PKCS12', '-validity', '2', '-dname', 'CN=127.0.0.1', '-ext', 'san=ip:127.0.0.1'];
-    execFileSync('keytool', ['-genkeypair', ...store, ...made], { stdio: 'ignore' });
-    execFileSync('keytool', ['-exportcert', '-rfc', ...store, '-file', ca], { stdio: 'ignore' });
-    assert.match(readFileSync(ca, 'utf8'), /BEGIN CERTIFICATE/);
-    const port = await freePort();
-    const secure = { port, keystore: { file, password: PASSWORD }, user: { name: 'evenfall', password: PASSWORD } };
-    server = await startKafka({ dir: join(dir.path, 'kafka'), secure });
-    brokers = `127.0.0.1:${port}`;
+    ({ server, brokers } = await secureKafka(dir.path, false));
   });
   after(async () => {
     await server.kill9();
@@ -84,4 +89,79 @@ describe('A Kafka that asks who comes, over TLS', { skip: why !== undefined }, (
       await assert.rejects(open(brokers, env), (error) => error instanceof OperatorError && /EVENFALL_KAFKA_BROKERS/.test(error.message));
     });
   }
+});
+
+describe('A Kafka that lets its user do only what is listed', { skip: why !== undefined }, () => {
+  const dir = tempDir('listed-kafka');
+  let kafka: Awaited<ReturnType<typeof secureKafka>>;
+  let admin: Admin;
+  before(async () => {
+    kafka = await secureKafka(dir.path, true);
+    admin = new kafkajs.Kafka({ brokers: [kafka.server.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+    await admin.connect();
+  });
+  after(async () => {
+    await admin.disconnect();
+    await kafka.server.kill9();
+    dir.remove();
+  });
+  const env = (): Record<string, string> => ({
+    EVENFALL_KAFKA_TLS: 'true',
+    EVENFALL_KAFKA_TLS_CA_FILE: kafka.ca,
+    EVENFALL_KAFKA_SASL_MECHANISM: 'scram-sha-256',
+    EVENFALL_KAFKA_SASL_USERNAME: 'evenfall',
+    EVENFALL_KAFKA_SASL_PASSWORD: PASSWORD,
+  });
+  const allow = async (topic: string, operations: readonly AclOperationTypes[]): Promise<void> => {
+    const common = { principal: 'User:evenfall', host: '*', permissionType: kafkajs.AclPermissionTypes.ALLOW };
+    const { TOPIC, GROUP } = kafkajs.AclResourceTypes;
+    const { LITERAL, PREFIXED } = kafkajs.ResourcePatternTypes;
+    await admin.createAcls({
+      acl: [
+        ...operations.map((operation) => ({
+          ...common,
+          operation,
+          resourceType: TOPIC,
+          resourceName: topic,
+          resourcePatternType: LITERAL,
+        })),
+        {
+          ...common,
+          operation: kafkajs.AclOperationTypes.READ,
+          resourceType: GROUP,
+          resourceName: `${topic}.`,
+          resourcePatternType: PREFIXED,
+        },
+      ],
+    });
+  };
+  const { CREATE, DESCRIBE, DESCRIBE_CONFIGS, READ, WRITE } = kafkajs.AclOperationTypes;
+
+  test('is made a topic in, written and read with the rights that the guide names, and with none beyond its topic', async () => {
+    await allow('evenfall.listed', [CREATE, DESCRIBE, DESCRIBE_CONFIGS, READ, WRITE]);
+    const log = await open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: 'evenfall.listed' });
+    const end = await log.append(1, records('listed', 3));
+    const seen: string[] = [];
+    const subscription = log.subscribe({
+      name: 'reader',
+      owned: async (partitions) => new Map(partitions.map((p) => [p, p === 1 ? end - 3 : Number.MAX_SAFE_INTEGER])),
+      apply: async (batches) => void seen.push(...batches.flatMap((batch) => batch.records.map(({ eventId }) => eventId))),
+      lost: () => undefined,
+    });
+    await eventually(() => seen.length === 3, 20_000);
+    await subscription.stop();
+    await log.close();
+    await admin.createTopics({ topics: [{ topic: 'of-others', numPartitions: 2 }] });
+    await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: 'of-others' }), OperatorError);
+  });
+
+  for (const missing of ['CREATE', 'DESCRIBE_CONFIGS'] as const)
+    test(`is not opened without ${missing} of a new topic, and the operator is told`, async () => {
+      const topic = `evenfall.without-${missing.toLowerCase()}`;
+      await allow(
+        topic,
+        [CREATE, DESCRIBE, DESCRIBE_CONFIGS, READ, WRITE].filter((one) => one !== kafkajs.AclOperationTypes[missing]),
+      );
+      await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: topic }), OperatorError);
+    });
 });

@@ -24,6 +24,8 @@ export type SecureDoor = {
   readonly keystore: { readonly file: string; readonly password: string };
   /** Who may come in, by SASL PLAIN or SCRAM. */
   readonly user: { readonly name: string; readonly password: string };
+  /** Whether that user may do only what the brokers' lists allow; whoever comes by the plain port may do everything. */
+  readonly hasAccessLists?: boolean;
 };
 
 /** A real Apache Kafka, one node, that belongs to this process: when the process is gone, however it went, so is the broker. */
@@ -208,7 +210,11 @@ async function writeSettings(file: string, options: KafkaOptions): Promise<numbe
   return port;
 }
 
-function secureLines({ port, keystore, user }: SecureDoor, plainPort: number, controllerPort: number): Record<string, string> {
+function secureLines(
+  { port, keystore, user, hasAccessLists = false }: SecureDoor,
+  plainPort: number,
+  controllerPort: number,
+): Record<string, string> {
   return {
     listeners: `PLAINTEXT://127.0.0.1:${plainPort},SECURE://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${plainPort},SECURE://127.0.0.1:${port}`,
@@ -221,6 +227,9 @@ function secureLines({ port, keystore, user }: SecureDoor, plainPort: number, co
     'listener.name.secure.sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256',
     'listener.name.secure.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user.name}="${user.password}";`,
     'listener.name.secure.scram-sha-256.sasl.jaas.config': 'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+    ...(hasAccessLists
+      ? { 'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer', 'super.users': 'User:ANONYMOUS' }
+      : {}),
   };
 }
 
