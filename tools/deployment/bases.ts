@@ -7,11 +7,11 @@ import { ROOT } from '../run.ts';
 import { run, say } from './programs.ts';
 
 const SUITE = 'trixie';
-const DEBIAN = `debian:${SUITE}-slim`;
 const NPM = 'npm@11.19.1';
 const BASES = join(ROOT, 'tools/deployment/bases');
 /** What the images ask for that deploy/ builds on, and where its name is. */
 const NAMES = {
+  debian: ['deploy/docker/Dockerfile', /^FROM (debian:\S+)/m],
   node: ['deploy/docker/Dockerfile', /^FROM (node:\S+)/m],
   postgres: ['deploy/compose/compose.yaml', /image: (postgres:\S+)/],
   kafka: ['deploy/compose/compose.yaml', /image: (apache\/kafka:\S+)/],
@@ -49,7 +49,7 @@ function digest(): string {
   ];
   const hash = createHash('sha256');
   for (const file of files.sort()) hash.update(readFileSync(file));
-  for (const name of ['node', 'postgres', 'kafka'] as const) hash.update(nameOf(name));
+  for (const name of ['debian', 'node', 'postgres', 'kafka'] as const) hash.update(nameOf(name));
   return hash.digest('hex').slice(0, 12);
 }
 
@@ -64,7 +64,7 @@ async function make(dir: string, env: NodeJS.ProcessEnv): Promise<void> {
   const root = join(dir, 'root');
   makeDebian(root, dir);
   usePlugins(dir, env);
-  run(['sh', '-c', `tar -C "$1" -c . | docker import -c 'CMD ["bash"]' - ${DEBIAN}`, 'sh', root], { env });
+  run(['sh', '-c', 'tar -C "$1" -c . | docker import -c \'CMD ["bash"]\' - "$2"', 'sh', root, nameOf('debian')], { env });
   rmSync(root, { recursive: true });
   for (const [base, fill] of [
     ['node', fillNode],
@@ -78,7 +78,7 @@ async function make(dir: string, env: NodeJS.ProcessEnv): Promise<void> {
     rmSync(context, { recursive: true });
     say(`made ${nameOf(base)}`);
   }
-  const images = [DEBIAN, ...(['node', 'postgres', 'kafka'] as const).map(nameOf)];
+  const images = (['debian', 'node', 'postgres', 'kafka'] as const).map(nameOf);
   run(['docker', 'save', '--output', join(dir, 'images.tar'), ...images], { env });
 }
 

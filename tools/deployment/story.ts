@@ -1,6 +1,7 @@
 // What main.ts runs where the engine's published ports are: the platform of deploy/compose from nothing to nothing.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import type { EventAnswer } from '../cli/src/answers.ts';
 import { ROOT } from '../run.ts';
 import { crashEach } from './crashes.ts';
 import { anonymousVolumes, Platform, until } from './platform.ts';
@@ -8,26 +9,25 @@ import { run, say } from './programs.ts';
 
 const IMAGES = { 'evenfall/service:0.1.0': 'service', 'evenfall/agent:0.1.0': 'agent' } as const;
 
-type Event = {
-  readonly id: string;
-  readonly state: string;
-  readonly status_code: number;
-  readonly result?: unknown;
-  readonly receipt?: { readonly steps: readonly { readonly signal?: string; readonly disposition?: string; readonly delivery?: string }[] };
-};
-
 /** Deploys, invokes, terminates gracefully and reads the receipt, as the quick start does. */
 async function quickStart(platform: Platform): Promise<string> {
   platform.readAccessKey();
   await platform.evenfall('deploy', join(ROOT, 'examples/functions/graceful-killer'));
   await platform.evenfall('deploy', join(ROOT, 'examples/functions/echo'));
-  const { id } = await platform.evenfall<Event>('invoke', 'graceful-killer', '--async');
-  await until('the event runs', 60, async () => (await platform.evenfall<Event>('events', 'get', id)).state === 'RUNNING');
+  const { id } = await platform.evenfall<EventAnswer>('invoke', 'graceful-killer', '--async');
+  // What it prints first comes after its handler of the signal.
+  await until('the event runs', 60, async () =>
+    JSON.stringify((await platform.rest('GET', `/v1/events/${id}/logs`)).json).includes('False'),
+  );
   await platform.evenfall('events', 'terminate', id, '--graceful', '--reason', 'deployment test', '--wait');
-  const event = await platform.evenfall<Event>('events', 'get', id);
+  const event = await platform.evenfall<EventAnswer>('events', 'get', id);
   assert.deepEqual([event.state, event.status_code, event.result], ['TERMINATED', 200, 'END']);
-  const [step] = event.receipt?.steps ?? [];
-  assert.deepEqual([step?.signal, step?.disposition, step?.delivery], ['SIGTERM', 'CAUGHT', 'DELIVERED'], JSON.stringify(event.receipt));
+  const [step] = event.termination?.steps ?? [];
+  assert.deepEqual(
+    [step?.signal, step?.disposition, step?.delivery],
+    ['SIGTERM', 'CAUGHT', 'DELIVERED'],
+    JSON.stringify(event.termination),
+  );
   const { status, json } = await platform.rest('POST', '/v1/namespaces/default/functions/echo:invoke', { n: 1 });
   assert.equal(status, 200, JSON.stringify(json));
   say('quick start: deployed, invoked, terminated gracefully, receipt read');
@@ -111,7 +111,7 @@ async function downAndUp(platform: Platform, eventId: string, before: ReadonlySe
   say(`down, and up again in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
   assert.match(platform.compose('logs', '--no-log-prefix', 'setup'), /issued for nobody; 8 kept/);
   platform.readAccessKey();
-  assert.equal((await platform.evenfall<Event>('events', 'get', eventId)).state, 'TERMINATED');
+  assert.equal((await platform.evenfall<EventAnswer>('events', 'get', eventId)).state, 'TERMINATED');
   const { status } = await platform.rest('POST', '/v1/namespaces/default/functions/echo:invoke', { again: true });
   assert.equal(status, 200);
   say('functions, events, keys and certificates are those from before');
@@ -136,7 +136,7 @@ async function story(killByPid: boolean): Promise<void> {
       run(['docker', 'build', '--file', join(ROOT, 'deploy/docker/Dockerfile'), '--target', target, '--tag', image, ROOT]);
     say('both images built');
     printSizes();
-    platform.compose('up', '--wait');
+    platform.compose('up', '--build', '--wait');
     say(`${platform.containers().filter(({ health }) => health === 'healthy').length} containers healthy`); // prettier-ignore
     const eventId = await quickStart(platform);
     lookAtRights(platform);
