@@ -1,9 +1,9 @@
 // Checks deploy/: the Dockerfile, the compose file against the Compose specification, the manifests against Kubernetes' own schemas, and
 // every variable they set against the settings of the service that is given it.
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { homedir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { validate } from 'dockerfile-utils';
@@ -51,6 +51,15 @@ function render(overlay: string): string | undefined {
   return error || status !== 0 ? undefined : stdout;
 }
 
+/** Against the schemas of Kubernetes' own kinds; those of cert-manager are looked at in `identityFaults`. */
+function validateRendered(overlay: string, rendered: string): void {
+  const dir = mkdtempSync(join(tmpdir(), 'evenfall-overlay-'));
+  const file = join(dir, 'rendered.yaml');
+  writeFileSync(file, rendered.split(/^---$/m).filter((one) => !/^apiVersion: cert-manager\.io\//m.test(one)).join('---')); // prettier-ignore
+  run(overlay, kubernetesValidate(), ['--strict', '--quiet', file]);
+  rmSync(dir, { recursive: true, force: true });
+}
+
 function manifestFaults(files: Readonly<Record<string, string>>): string[] {
   const deployed = servicesOfKubernetes(files);
   return [...deployed.flatMap(settingsFaults), ...deployed.flatMap(drainFaults)];
@@ -96,6 +105,7 @@ for (const overlay of globSync('deploy/k8s/overlays/*', { cwd: ROOT }).sort()) {
   const rendered = render(overlay);
   if (rendered === undefined) break;
   const files = { [basename(overlay)]: rendered, ...example };
+  validateRendered(overlay, rendered);
   faults.push(...[...manifestFaults(files), ...policyFaults(files), ...identityFaults(files)].map((fault) => `${overlay}: ${fault}`));
 }
 
