@@ -7,6 +7,8 @@ import { crashEach } from './crashes.ts';
 import { anonymousVolumes, Platform, until } from './platform.ts';
 import { run, say } from './programs.ts';
 
+/** Whose logs are shown when something fails. */
+const OURS = ['setup', 'registry', 'event-store', 'scheduler', 'queue-1', 'queue-2', 'agent-1', 'agent-2', 'gateway'];
 const IMAGES = { 'evenfall/service:0.1.0': 'service', 'evenfall/agent:0.1.0': 'agent' } as const;
 
 /** Deploys, invokes, terminates gracefully and reads the receipt, as the quick start does. */
@@ -16,9 +18,11 @@ async function quickStart(platform: Platform): Promise<string> {
   await platform.evenfall('deploy', join(ROOT, 'examples/functions/echo'));
   const { id } = await platform.evenfall<EventAnswer>('invoke', 'graceful-killer', '--async');
   // What it prints first comes after its handler of the signal.
-  await until('the event runs', 60, async () =>
-    JSON.stringify((await platform.rest('GET', `/v1/events/${id}/logs`)).json).includes('False'),
-  );
+  await until('the event runs', 60, async () => {
+    const { json: logs } = await platform.rest('GET', `/v1/events/${id}/logs`);
+    if (JSON.stringify(logs).includes('False')) return true;
+    throw new Error(JSON.stringify([await platform.evenfall('events', 'get', id), logs]));
+  });
   await platform.evenfall('events', 'terminate', id, '--graceful', '--reason', 'deployment test', '--wait');
   const event = await platform.evenfall<EventAnswer>('events', 'get', id);
   assert.deepEqual([event.state, event.status_code, event.result], ['TERMINATED', 200, 'END']);
@@ -55,14 +59,11 @@ async function tryToReach(platform: Platform): Promise<void> {
     { host: 'event-store', port: 9194 },
   ];
   const files = ['/run/identity/key.pem', '/run/identity/settings.env', '/var/lib/evenfall/agent', '/proc/1/environ'];
-  const { status, json } = await platform.rest('POST', '/v1/namespaces/default/functions/reach:invoke', {
-    reach: [...closed, ...open],
-    call: open,
-    files,
-  });
-  assert.equal(status, 200, JSON.stringify(json));
+  const payload = JSON.stringify({ reach: [...closed, ...open], call: open, files });
+  const event = await platform.evenfall<EventAnswer>('invoke', 'reach', '--async', '--wait', '--payload', payload);
   type Found = { readonly reached: string[]; readonly called: string[]; readonly files: string[]; readonly environment: string[] };
-  const found = (json as { readonly result: Found }).result; // of the function
+  const found = event.result as Found; // of the function
+  assert.equal(found.reached.length, closed.length + open.length);
   for (const [index, { host, port }] of closed.entries())
     assert.notEqual(found.reached[index], 'open', `a function reaches ${host}:${port}`);
   assert.deepEqual(found.reached.slice(closed.length), ['open', 'open', 'open'], 'what agents call can be reached: the probe works');
@@ -87,9 +88,8 @@ function lookAtRights(platform: Platform): void {
   const query = 'SELECT DISTINCT usename, usesuper FROM pg_stat_activity JOIN pg_user USING (usename) WHERE client_addr IS NOT NULL';
   const users = platform.compose('exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-d', 'evenfall', '-Atc', query).trim();
   assert.equal(users, 'evenfall_app|f');
-  const keys = (container: string): string =>
-    platform.compose('exec', '-T', '--user', '0', container, 'sh', '-c', 'cat /run/identity/key.pem | sha256sum');
-  const all = ['registry', 'event-store', 'scheduler', 'queue-1', 'gateway', 'agent-1', 'agent-2'].map(keys);
+  const keyOf = (container: string): string => platform.compose('exec', '-T', container, 'sha256sum', '/run/identity/key.pem');
+  const all = ['registry', 'event-store', 'scheduler', 'queue-1', 'gateway', 'agent-1', 'agent-2'].map(keyOf);
   assert.equal(new Set(all).size, all.length, 'each has a key of its own');
   say('no secret in an environment; services are evenfall_app in Postgres, which is no superuser');
 }
@@ -145,7 +145,7 @@ async function story(killByPid: boolean): Promise<void> {
     await downAndUp(platform, eventId, before);
   } catch (error) {
     process.stderr.write(`${platform.containers().map((one) => `${one.service}: ${one.health}, ${one.restarts} restarts`).join('\n')}\n`); // prettier-ignore
-    process.stderr.write(`${platform.compose('logs', '--no-color', '--tail', '40').slice(-20_000)}\n`);
+    process.stderr.write(`${platform.compose('logs', '--no-color', '--tail', '25', ...OURS)}\n`);
     throw error;
   } finally {
     remove();
