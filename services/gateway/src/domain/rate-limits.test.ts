@@ -45,6 +45,19 @@ describe('A token bucket', () => {
         if (waitMs > 1) assert.ok(waitOf(bucket, its, wanted, nowMs + waitMs - 2) > 0);
         return undefined;
       }),
+      {
+        examples: [
+          [
+            { perSecond: 5, burst: 2_412 },
+            [
+              { afterMs: 0, count: 1_067 },
+              { afterMs: 1_474, count: 386 },
+              { afterMs: 89, count: 727 },
+            ],
+            860,
+          ],
+        ],
+      }, // fractions that are off
     );
   });
 

@@ -20,9 +20,12 @@ export function takeTokens(bucket: Bucket, rate: Rate, count: number, nowMs: num
   bucket.atMs = Math.max(bucket.atMs, nowMs);
 }
 
+/** Sums of fractions are off by far less than this: what lacks no more is there. */
+const NOTHING = 1e-6;
+
 /** Milliseconds until so many are there, rounded up; Infinity for more than it holds. */
 export function waitOf(bucket: Bucket, rate: Rate, count: number, nowMs: number): number {
   const missing = count - tokensOf(bucket, rate, nowMs);
-  if (missing <= 0) return 0;
+  if (missing <= NOTHING) return 0;
   return count > rate.burst || rate.perSecond === 0 ? Infinity : Math.ceil((missing / rate.perSecond) * 1_000);
 }
