@@ -155,7 +155,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       EVENFALL_SEALING_KEY: sealingKey,
     });
     for (const [i, own] of eventStorePorts.entries())
-      await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, EVENFALL_GRPC_PORT: own });
+      await service(i === 0 ? 'event-store' : `event-store-${i + 1}`, 'event-store', { ...database, ...registry, EVENFALL_GRPC_PORT: own });
     await service('scheduler', 'scheduler', { ...registry, EVENFALL_GRPC_PORT: schedulerPort });
     for (let i = 1; i <= agents; i++) {
       const own = {

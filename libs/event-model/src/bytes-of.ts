@@ -1,5 +1,5 @@
 import type { Assignment, AttemptEnded, AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import type { Accepted, EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { Accepted, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
@@ -29,12 +29,17 @@ export function recordBytes({ eventId, writerId, change }: EventRecord): number 
       return head + textBytes(started?.instanceId, started?.agentId) + endedBytes(ended);
     }
     case 'terminationRequested':
-      return head + MESSAGE + textBytes(change.value.requester, change.value.reason) + (change.value.policy?.escalation.length ?? 0) * STEP;
+      return head + MESSAGE + terminationBytes(change.value);
     case 'deliveryConcluded':
       return head + textBytes(change.value.error, change.value.eventId);
     default:
       return head;
   }
+}
+
+function terminationBytes({ requester, reason, policy, audit }: TerminationRequested): number {
+  const audited = audit ? MESSAGE + textBytes(audit.keyId, audit.address, audit.operation, audit.namespace, audit.subject) : 0;
+  return textBytes(requester, reason) + (policy?.escalation.length ?? 0) * STEP + audited;
 }
 
 /** Of what is reported about one attempt. */

@@ -251,7 +251,7 @@ function terminationRequested(current: StoredEvent, event: Event, record: EventR
   const mode = first?.mode === Mode.FORCE ? Mode.FORCE : value.mode;
   const termination = first ? { ...first, mode } : newReceipt({ ...value, requestTime: record.time });
   const state = event.state === State.RUNNING ? State.TERMINATING : event.state;
-  return next(current, { ...event, state, termination }, { terminationRequest: { ...value, mode } });
+  return next(current, { ...event, state, termination }, { terminationRequest: { ...value, mode, audit: undefined } });
 }
 
 function signalSent(current: StoredEvent, event: Event, record: EventRecord, value: SignalSent): StoredEvent {

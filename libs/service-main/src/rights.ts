@@ -31,7 +31,7 @@ const REGISTRY: Rights<RegistryServiceService> = {
   revokeAgentToken: GATEWAY,
   renewCertificate: AGENT,
   watchQuotas: GATEWAY,
-  recordAudit: GATEWAY,
+  recordAudit: ['gateway', 'event-store'],
   listAudit: GATEWAY,
 };
 

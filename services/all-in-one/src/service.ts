@@ -137,7 +137,7 @@ export async function startAllInOne(config: ReturnType<typeof readConfig>): Prom
       name: 'event-store',
       async start() {
         eventStoreStarted = eventStore = await startEventStore(
-          { sql, foldSql, eventLog, log: log('event-store'), isShared: false },
+          { sql, foldSql, eventLog, registry: clients.registry(), log: log('event-store'), isShared: false },
           config,
         );
         return eventStore.stop;

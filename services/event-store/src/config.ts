@@ -2,6 +2,7 @@ import { duration, readSettings } from '@evenfall/config';
 import {
   eventLogSettings,
   HOST_CHECK,
+  peerSettings,
   KAFKA_CHECKS,
   portsCheck,
   TLS_CHECK,
@@ -33,6 +34,7 @@ export const eventStoreProcess = {
   ...privateServerSettings('event-store'),
   ...postgresSettings,
   ...eventLogSettings,
+  registryAddress: peerSettings.registryAddress,
   ...eventStoreSettings,
 };
 

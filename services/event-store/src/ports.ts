@@ -1,4 +1,5 @@
 import type { Event } from '@evenfall/contracts/v1/event';
+import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { DeadLetter, EventCount, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import type { ListOwedDeliveriesRequest, OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
@@ -111,6 +112,13 @@ export type PutAsideTable = {
   remove(partition: number, offset: number): Promise<void>;
   /** Newest first; those behind a place. */
   newest(after: PutAsidePlace | undefined, limit: number): Promise<readonly PutAside[]>;
+  count(): Promise<number>;
+};
+
+/** Where audit records wait for the registry: the fold puts them there. */
+export type AuditOutbox = {
+  first(limit: number): Promise<readonly AuditRecord[]>;
+  remove(ids: readonly string[]): Promise<void>;
   count(): Promise<number>;
 };
 

@@ -1,10 +1,12 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { EventLog } from '@evenfall/event-log';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { migrate, type Sql } from '@evenfall/postgres';
-import type { Implementation } from '@evenfall/rpc';
+import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, type Log, observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
+import { createAuditOutbox } from './adapters/postgres/audit-outbox.ts';
 import { createDeadLetterTable } from './adapters/postgres/dead-letter-table.ts';
 import { createEventTable } from './adapters/postgres/event-table.ts';
 import { createLogTable } from './adapters/postgres/log-table.ts';
@@ -17,6 +19,7 @@ import { createWatchers, versionedOf } from './domain/watchers.ts';
 import { createKeeper } from './flows/purge.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
 import { startFold } from './loops/fold.ts';
+import { handOverAudit } from './loops/hand-over-audit.ts';
 import { lookForChanges } from './loops/look-for-changes.ts';
 import { runRetention } from './loops/retention.ts';
 import { watchProgress } from './loops/watch-progress.ts';
@@ -27,6 +30,8 @@ export type EventStorePorts = {
   /** For the fold alone: its commits need not wait for the disk, since the log holds everything that is in them. */
   readonly foldSql: Sql;
   readonly eventLog: EventLog;
+  /** Keeps the audit log. */
+  readonly registry: Pick<ClientOf<RegistryServiceService>, 'recordAudit'>;
   readonly log: Log;
   /**
    * Whether others read the tables too; true unless it is said. Where nobody does, a change is told to those who watch before it is written,
@@ -69,6 +74,8 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const logs = createLogTable(sql);
   const partitions = createPartitions(sql);
   const aside = createPutAsideTable(sql);
+  const outbox = createAuditOutbox(sql);
+  const handingOver = handOverAudit({ outbox, registry: ports.registry, log });
   const progress = createProgress(STALLED_MS);
   const retention = { eventsMs: settings.retentionMs, deadLettersMs: settings.deadLetterRetentionMs };
   const keeper = createKeeper(partitions, retention, systemClock);
@@ -85,6 +92,11 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       doc: 'Records of the event log that are put aside: they could not be folded into the view.',
       kind: 'gauge',
       read: () => aside.count(),
+    },
+    audit_records_waiting: {
+      doc: 'Audit records of terminations that the registry does not have yet.',
+      kind: 'gauge',
+      read: () => outbox.count(),
     },
     open_events: { doc: 'Events in the view that have not ended.', kind: 'gauge', read: () => events.countOpen() },
   });
@@ -117,6 +129,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       applied.startOver(offsets);
       startOver();
     },
+    onAudited: handingOver.wake,
     tellsAhead: !isShared,
     onFolding: tellWatchers,
     onNotFolded: startOver,
@@ -126,6 +139,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     },
   });
   const looking = lookForChanges({ events, watchers, isNeeded: () => owned < eventLog.partitionCount }, stopping.signal);
+  const auditing = handingOver.run(stopping.signal);
   const keeping = runRetention(keeper, log, stopping.signal);
   const watching = watchProgress({ log: eventLog, events, progress, clock: systemClock }, stopping.signal);
   const faults = (): readonly string[] => progress.faults(systemClock.monotonic());
@@ -153,7 +167,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     async stop() {
       stopping.abort();
       await folding.stop();
-      await Promise.all([keeping, looking, watching]);
+      await Promise.all([keeping, looking, watching, auditing]);
     },
   };
 }

@@ -11,7 +11,7 @@ import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
-import type { AuditEntry } from './domain/audit-entry.ts';
+import type { AuditedCall, AuditEntry } from './domain/audit-entry.ts';
 
 /** Whom the gateway calls. It stores nothing itself. */
 export type GatewayPorts = {
@@ -149,6 +149,8 @@ export type AuditTrail = {
 
 /** On whose behalf a flow runs. */
 export type Caller = {
+  /** What the audit log keeps of the call; undefined for one that it does not keep. */
+  readonly audited: AuditedCall | undefined;
   /** The access key's id, or "anonymous". */
   readonly requester: string;
   /** What the key may do. */

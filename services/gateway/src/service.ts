@@ -79,7 +79,7 @@ export async function startGateway(
   const quotas = createQuotaCache(ports);
   const waiting = createWaitingCounts(ports, systemClock, () => quotas.limitsQueued);
   const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
-  const audit = createAuditTrail(ports, systemClock.now);
+  const audit = createAuditTrail(ports);
   const signerOf = (id: string) => {
     const signer = signerNamed(keys, id, systemClock.now());
     if (!signer && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });

@@ -123,6 +123,7 @@ export function terminateCommand(graceful: boolean, dispatched: boolean, graceMs
     policy: policy && TerminationPolicy.create({ ...policy, escalation: [] }),
     requester: 'anonymous',
     reason: '',
+    audit: undefined,
   };
   return { kind: 'TERMINATE', dispatched, request };
 }

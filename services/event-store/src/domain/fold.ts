@@ -2,7 +2,10 @@ import { appendTimeMsOf, type LogBatch, logTimeMsOf } from '@evenfall/event-log'
 import { evolve, isBelieved, isFinal, mayBeKnown, NO_OWNER, owedDestination, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
+import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+
+import { auditedOf } from './audited.ts';
 
 /** What the view knows of an open event. */
 export type OpenEntry = {
@@ -45,6 +48,8 @@ export type FoldChanges = {
   readonly settled: readonly string[];
   /** Events that had ended before, and show now what became of their delivery. */
   readonly amended: readonly Event[];
+  /** What the audit log is to keep of terminations. */
+  readonly audits: readonly AuditRecord[];
   /** Every event that changed, by id, as it stands after the fold. */
   readonly touched: ReadonlyMap<string, StoredEvent>;
 };
@@ -93,6 +98,7 @@ export function fold(
   const dead = new Map<string, FoldChanges['dead'][number]>();
   const purged: string[] = [];
   const redriven: FoldChanges['redriven'][number][] = [];
+  const audits: AuditRecord[] = [];
   const moves = new Map<number, Moving>();
   for (const batch of batches) {
     const { partition, firstOffset, records } = batch;
@@ -114,6 +120,8 @@ export function fold(
         move.ownerLogMs = logTimeMsOf(batch, offset - firstOffset);
       }
       if (record.eventId === '' || !isBelieved(move.owner, record)) continue;
+      const audited = auditedOf(record);
+      if (audited) audits.push(audited);
       const buried = deadLetterOf(record);
       if (buried !== '') {
         dead.delete(buried);
@@ -154,7 +162,20 @@ export function fold(
     else if (entry.isOwed) settled.push(id);
     if (entry.persisted) closed.push(id);
   }
-  return { moves: [...moves.values()], open, ended, closed, dead: [...dead.values()], purged, redriven, owed, settled, amended, touched };
+  return {
+    moves: [...moves.values()],
+    open,
+    ended,
+    closed,
+    dead: [...dead.values()],
+    purged,
+    redriven,
+    owed,
+    settled,
+    amended,
+    audits,
+    touched,
+  };
 }
 
 /** Since when ended events and dead letters are kept, in milliseconds since the epoch. */

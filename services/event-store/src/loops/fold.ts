@@ -26,6 +26,8 @@ export type FoldPorts = {
   readonly onFolding: (touched: ReadonlyMap<string, StoredEvent>) => void;
   /** Told that what was to be written was not: it will be read again, and written then. */
   readonly onNotFolded: () => void;
+  /** Told that a fold that is in the database has audit records for the registry. */
+  readonly onAudited: () => void;
   /** Told after every fold that is in the database. */
   readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
   /** Told which partitions are folded here from now on, by nobody else. */
@@ -150,6 +152,7 @@ export function startFold(ports: FoldPorts): Folding {
     }
     changes = undefined;
     ports.onTrouble(undefined);
+    if (written.audits.length > 0) ports.onAudited();
     for (const [id, stored] of written.touched) {
       if (!stored.event || isFinal(stored.event.state)) open.delete(id);
     }

@@ -47,6 +47,7 @@ export async function openView(sql: Sql) {
     onPutAside: () => undefined,
     onTrouble: () => undefined,
     onOwned: () => undefined,
+    onAudited: () => undefined,
     isAwaited: () => true,
     tellsAhead: false,
     onFolding: () => undefined,

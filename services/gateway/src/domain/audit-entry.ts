@@ -1,31 +1,58 @@
 import { type AuditRecord, type AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
-import { newUuidV7 } from '@evenfall/time';
+import { newUuidV7, timeOfUuidV7 } from '@evenfall/time';
 
-/** A change that was asked for, and what became of it. */
-export type AuditEntry = {
+/** A call that asks for a change. */
+export type AuditedCall = {
+  /** Of its one record, whatever becomes of the call and whoever writes it. */
+  readonly id: string;
   readonly keyId: string;
   readonly address: string | undefined;
   readonly door: AuditRecord_Door;
   readonly action: string;
   readonly operation: string;
+};
+
+/** A change that was asked for, and what became of it. */
+export type AuditEntry = AuditedCall & {
   readonly namespace: string | undefined;
   readonly subject: string | undefined;
-  /** "OK", or the reason of the refusal. */
+  /** "OK", the reason of the refusal, or "BEGUN". */
   readonly outcome: string;
 };
+
+/** What stands in a record until its gateway says what became of the change. */
+export const BEGUN = 'BEGUN';
 
 /** Characters of a name at most: what callers send is not trusted to be one. */
 const MOST = 128;
 
-/** The record of an entry, as of now. */
-export function auditRecord(entry: AuditEntry, nowMs: number): AuditRecord {
+/** A call as of now. */
+export function auditedCall(call: Omit<AuditedCall, 'id'>): AuditedCall {
+  return { id: newUuidV7(), ...call };
+}
+
+/**
+ * Whether the gateway writes the record before a call is carried out, and after it is done. It does not for a termination: nothing comes before its signal, and
+ * one that is done is written from the event log.
+ */
+export function isWrittenFromLog({ action }: Pick<AuditedCall, 'action'>): boolean {
+  return action === 'events.terminate';
+}
+
+/** The record of an entry. */
+export function auditRecord({ id, keyId, address, door, action, operation, namespace, subject, outcome }: AuditEntry): AuditRecord {
+  const time = new Date(timeOfUuidV7(id) ?? 0);
   return {
-    ...entry,
-    id: newUuidV7(nowMs),
-    time: new Date(nowMs),
-    address: bounded(entry.address),
-    namespace: bounded(entry.namespace),
-    subject: bounded(entry.subject),
+    id,
+    time,
+    keyId,
+    address: bounded(address),
+    door,
+    action,
+    operation,
+    namespace: bounded(namespace),
+    subject: bounded(subject),
+    outcome,
   };
 }
 

@@ -1,6 +1,7 @@
 import { TerminateEventRequest_Wait as QueueWait } from '@evenfall/contracts/queue/v1/queue_service';
 import { type TerminateEventRequest, TerminateEventRequest_Wait, type TerminateEventResponse } from '@evenfall/contracts/v1/event_service';
 import { Termination_Mode } from '@evenfall/contracts/v1/termination';
+import { auditRecord } from '../domain/audit-entry.ts';
 import { checkEnum, checkLength, knownEventId } from '../domain/fields.ts';
 import { checkCallPolicy } from '../domain/termination.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
@@ -23,6 +24,7 @@ export async function terminateEvent(gateway: Gateway, caller: Caller, request: 
       reason: request.reason,
       wait: untilEnded ? QueueWait.ENDED : QueueWait.DELIVERED,
       onlyIfHeld: false,
+      audit: caller.audited && auditRecord({ ...caller.audited, namespace: undefined, subject: eventId, outcome: '' }),
     },
     { timeoutMs: untilEnded ? LIMITS_MS.terminateEnded : LIMITS_MS.terminate, signal: caller.signal },
   );

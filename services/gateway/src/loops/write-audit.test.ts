@@ -3,11 +3,13 @@ import { describe, it } from 'node:test';
 import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
+import { newUuidV7 } from '@evenfall/time';
 import type { AuditEntry } from '../domain/audit-entry.ts';
 import { fakeWorld } from '../testing/fakes.ts';
 import { createAuditTrail } from './write-audit.ts';
 
 const entry = (subject: string): AuditEntry => ({
+  id: newUuidV7(),
   keyId: 'ann',
   address: '127.0.0.1',
   door: AuditRecord_Door.REST,
@@ -34,7 +36,7 @@ describe('the trail to the audit log', () => {
 
   it('keeps every record once and in order, also those that had to wait for the registry', async () => {
     world.audit.length = 0;
-    const trail = createAuditTrail({ registry, log: silentLog }, () => 1_000);
+    const trail = createAuditTrail({ registry, log: silentLog });
     const stopping = new AbortController();
     const running = trail.run(stopping.signal);
     await trail.note(entry('first'));
@@ -59,7 +61,7 @@ describe('the trail to the audit log', () => {
 
   it('holds so many and no more, and writes them when it is asked to before it stops', async () => {
     world.audit.length = 0;
-    const trail = createAuditTrail({ registry, log: silentLog }, () => 1_000);
+    const trail = createAuditTrail({ registry, log: silentLog });
     for (let i = 0; i < 10_005; i++) void trail.note(entry(`f${i}`));
     assert.equal(trail.droppedCount, 5);
     await trail.flush();
@@ -69,7 +71,7 @@ describe('the trail to the audit log', () => {
 
   it('takes names as they come, and keeps what a database takes', async () => {
     world.audit.length = 0;
-    const trail = createAuditTrail({ registry, log: silentLog }, () => 1_000);
+    const trail = createAuditTrail({ registry, log: silentLog });
     void trail.note(entry(`\0\ud800${'x'.repeat(500)}`));
     await trail.flush();
     const [record] = world.audit;

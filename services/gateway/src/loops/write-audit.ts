@@ -16,7 +16,6 @@ const MOST_WAIT_MS = 2_000;
  */
 export function createAuditTrail(
   ports: Pick<GatewayPorts, 'registry' | 'log'>,
-  nowMs: () => number,
 ): AuditTrail & { run(signal: AbortSignal): Promise<void>; flush(): Promise<void> } {
   let waiting: { readonly record: AuditRecord; readonly done: () => void }[] = [];
   let droppedCount = 0;
@@ -34,7 +33,7 @@ export function createAuditTrail(
       return droppedCount;
     },
     note(entry) {
-      const record = auditRecord(entry, nowMs());
+      const record = auditRecord(entry);
       if (waiting.length >= MOST_WAITING) {
         droppedCount++;
         const { keyId: key, address, action, operation, namespace, subject, outcome } = record;

@@ -235,7 +235,11 @@ export function fakeWorld(): World {
         revokeAgentToken: async () => ({ agentToken: AGENT_TOKEN }),
         renewCertificate: () => Promise.reject(new Error('not asked by a gateway')),
         recordAudit: async ({ records }) => {
-          world.audit.push(...records);
+          for (const record of records) {
+            const at = world.audit.findIndex(({ id }) => id === record.id);
+            if (at < 0) world.audit.push(record);
+            else world.audit[at] = record;
+          }
           return {};
         },
         listAudit: async (request) => {

@@ -31,7 +31,14 @@ export async function terminateEvent(ports: Ports, request: TerminateEventReques
   const refusal = owner.command(entry, 0, {
     kind: 'TERMINATE',
     dispatched: entry.dispatched > 0 || !ownership.isConfirmed(entry.partition),
-    request: { cause: Cause.USER, mode: request.mode, policy: request.policy, requester: request.requester, reason: request.reason },
+    request: {
+      cause: Cause.USER,
+      mode: request.mode,
+      policy: request.policy,
+      requester: request.requester,
+      reason: request.reason,
+      audit: request.audit && { ...request.audit, namespace: eventOf(entry).namespace, subject: entry.id },
+    },
   });
   if (refusal) throw refusal;
   const until = request.wait === Wait.ENDED || request.mode === Mode.FORCE ? 'ENDED' : 'DELIVERED';

@@ -2,6 +2,7 @@ import { Event } from '@evenfall/contracts/v1/event';
 import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { ask, part, type Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
+import { auditPart } from './audit-outbox.ts';
 import { deliveryParts } from './fold-deliveries.ts';
 import { sortTimeOf, startTimeOf } from '../../domain/sort-time.ts';
 import { SPAN_MS } from '../../domain/spans.ts';
@@ -119,6 +120,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
       ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events
     )`;
   const [owedPart, settledPart, amendedPart] = deliveryParts(changes, blob);
+  const auditedPart = auditPart(changes.audits, blob);
   const [row] = await ask<{ ok: boolean }>(
     sql,
     part`
@@ -139,7 +141,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0), timed_owner = m.owner
       FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${redrivenPart(changes.redriven)} ${owedPart} ${settledPart} ${amendedPart}
+    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${redrivenPart(changes.redriven)} ${owedPart} ${settledPart} ${amendedPart} ${auditedPart}
     SELECT ok FROM checked`,
   );
   return row?.ok ?? false;

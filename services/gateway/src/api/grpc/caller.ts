@@ -1,6 +1,7 @@
 import type { CallContext } from '@evenfall/rpc';
 import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller, KeyRing } from '../../ports.ts';
+import { auditedCallOf } from './rights.ts';
 import type { Access } from '@evenfall/access';
 
 /** Who calls. */
@@ -8,6 +9,9 @@ export function callerOf(context: CallContext, access: Access, keys: Pick<KeyRin
   let signal: AbortSignal | undefined;
   return {
     requester: access.id,
+    get audited() {
+      return auditedCallOf(context);
+    },
     access,
     // Made when it is asked for: most calls are over before their key can be.
     get signal() {

@@ -1,3 +1,4 @@
+import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../domain/audit-entry.ts';
 import { type Access, ACTIONS, checkAccess, type RpcRule, RPCS } from '@evenfall/access';
 import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { isRefusal } from '@evenfall/errors';
@@ -8,7 +9,6 @@ import type { AuditTrail } from '../../ports.ts';
 export type Rights = { readonly accessOf: (context: CallContext) => Access; readonly audit: AuditTrail };
 
 type Handler = (request: unknown, context: CallContext) => unknown;
-type Call = { readonly access: Access; readonly rule: RpcRule; readonly method: string; readonly address: string | undefined };
 
 /** The rule of a method by its path, "/evenfall.v1.Service/Method"; undefined for what is not the platform's own. */
 export function ruleOfPath(path: string): RpcRule | undefined {
@@ -30,89 +30,100 @@ export function bindGuarded<S extends ServiceDefinition>(
     const rule = ruleOfPath(method.path);
     if (!rule) throw new Error(`The method ${method.path} has no action in libs/access`);
     const handler = (implementation as unknown as Record<string, Handler>)[name] as Handler; // by its type it has every method
-    const call = (context: CallContext): Call => ({
-      access: accessOf(context),
-      rule,
-      method: method.path.slice(1),
-      address: context.address,
-    });
+    const call = (context: CallContext): AuditedCall =>
+      auditedCall({
+        keyId: accessOf(context).id,
+        address: context.address,
+        door: AuditRecord_Door.GRPC,
+        action: rule.action,
+        operation: method.path.slice(1),
+      });
     const checked = (context: CallContext, request: unknown): unknown => {
-      const { access } = call(context);
-      checkAccess(access, rule.action, rule.namespace === undefined ? undefined : textAt(request, rule.namespace));
+      checkAccess(accessOf(context), rule.action, rule.namespace === undefined ? undefined : textAt(request, rule.namespace));
       return request;
     };
     guarded[name] = (request, context) => {
-      const { isAudited } = ACTIONS[rule.action];
+      const isAudited = ACTIONS[rule.action].isAudited;
+      const kept = isAudited ? keeping(audit, call(context), rule, context) : undefined;
       if (method.requestStream) {
-        const stream = checkedEach(request as AsyncIterable<unknown>, (one) => checked(context, one)); // by its type
-        return isAudited
-          ? audited(
-              audit,
-              call(context),
+        const stream = checkedEach(request as AsyncIterable<unknown>, (one) => checked(context, one), kept?.begun); // by its type
+        return kept
+          ? kept.around(
               () => stream.first,
               async () => handler(stream, context),
             )
           : handler(stream, context);
       }
-      if (!isAudited) return handler(checked(context, request), context);
-      return audited(
-        audit,
-        call(context),
+      if (!kept) return handler(checked(context, request), context);
+      return kept.around(
         () => request,
-        async () => handler(checked(context, request), context),
+        async () => {
+          checked(context, request);
+          await kept.begun(request);
+          return handler(request, context);
+        },
       );
     };
   }
   return bind(service, guarded as unknown as Implementation<S>); // each as it was, behind a check
 }
 
-/** Checks every message of a stream as it comes, and remembers the first. */
+/** Checks every message of a stream as it comes, and remembers the first, of which more may be done before it is handed on. */
 function checkedEach(
   requests: AsyncIterable<unknown>,
   check: (request: unknown) => unknown,
+  onFirst?: (request: unknown) => Promise<void>,
 ): AsyncIterable<unknown> & { readonly first: unknown } {
   const stream = {
     first: undefined as unknown,
     async *[Symbol.asyncIterator](): AsyncGenerator {
       for await (const request of requests) {
+        const isFirst = stream.first === undefined;
         stream.first ??= request;
-        yield check(request);
+        check(request);
+        if (isFirst) await onFirst?.(request);
+        yield request;
       }
     },
   };
   return stream;
 }
 
-async function audited(
-  audit: AuditTrail,
-  { access, rule, method, address }: Call,
-  requestOf: () => unknown,
-  run: () => Promise<unknown>,
-): Promise<unknown> {
-  const note = async (outcome: string, answer: unknown): Promise<void> => {
-    const request = requestOf();
-    const kept = audit.note({
-      keyId: access.id,
-      address,
-      door: AuditRecord_Door.GRPC,
-      action: rule.action,
-      operation: method,
+const calls = new WeakMap<CallContext, AuditedCall>();
+
+/** What the audit log keeps of a call; undefined for one that is no change. */
+export function auditedCallOf(context: CallContext): AuditedCall | undefined {
+  return calls.get(context);
+}
+
+/** Has the audit log keep that a call begins, and what became of it. */
+function keeping(audit: AuditTrail, call: AuditedCall, rule: RpcRule, context: CallContext) {
+  calls.set(context, call);
+  const note = (outcome: string, request: unknown, answer?: unknown): Promise<void> =>
+    audit.note({
+      ...call,
       // What a request names only by an id, its answer may say.
       namespace: (rule.namespace === undefined ? '' : textAt(request, rule.namespace)) || textAt(answer, 'event.namespace'),
       subject: (rule.about === undefined ? '' : textAt(request, rule.about)) || textAt(answer, 'accessKey.id'),
       outcome,
     });
-    if (rule.action !== 'events.terminate') await kept; // nothing comes before the signal
+  return {
+    begun: async (request: unknown): Promise<void> => {
+      if (!isWrittenFromLog(call)) await note(BEGUN, request);
+    },
+    async around(requestOf: () => unknown, run: () => Promise<unknown>): Promise<unknown> {
+      let answer: unknown;
+      try {
+        answer = await run();
+      } catch (error) {
+        const kept = note(isRefusal(error) ? error.reason : 'INTERNAL', requestOf());
+        if (!isWrittenFromLog(call)) await kept;
+        throw error;
+      }
+      if (!isWrittenFromLog(call)) await note('OK', requestOf(), answer);
+      return answer;
+    },
   };
-  let answer: unknown;
-  try {
-    answer = await run();
-  } catch (error) {
-    await note(isRefusal(error) ? error.reason : 'INTERNAL', undefined);
-    throw error;
-  }
-  await note('OK', answer);
-  return answer;
 }
 
 /** The text at a path of fields; empty if there is none. */

@@ -2,7 +2,7 @@ import { ANONYMOUS } from '@evenfall/access';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { traceparentOf } from '../../domain/submission.ts';
 import type { Caller } from '../../ports.ts';
-import { accessOf } from './rights.ts';
+import { accessOf, auditedCallOf } from './rights.ts';
 
 /**
  * Who calls. Its signal is made when first asked for: most requests never look at it. It is aborted when the caller goes away, and for a
@@ -15,6 +15,9 @@ export function callerOf(request: FastifyRequest, reply: FastifyReply, closing?:
     requester: request.access?.id ?? ANONYMOUS,
     get access() {
       return accessOf(request);
+    },
+    get audited() {
+      return auditedCallOf(request);
     },
     traceparent: traceparentOf(typeof header === 'string' ? header : undefined),
     get signal() {

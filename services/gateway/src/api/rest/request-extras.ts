@@ -1,4 +1,5 @@
 import type { Access } from '@evenfall/access';
+import type { AuditedCall } from '../../domain/audit-entry.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { BodyKind } from './errors.ts';
@@ -14,6 +15,8 @@ declare module 'fastify' {
     readonly functions: FunctionFlows;
     /** Reason of the refusal it is answered with; empty without one. */
     refusedAs: string;
+    /** What the audit log keeps of it; undefined before that is asked for, and where it keeps nothing. */
+    auditedCall: AuditedCall | undefined;
     /** For the audit log, where the path does not say it: the namespace, and what it is about. */
     auditedNamespace: string;
     auditedSubject: string;

@@ -2,6 +2,7 @@ import { type Access, ACTIONS, checkAccess, type OperationRule, OPERATIONS } fro
 import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { refuse } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../domain/audit-entry.ts';
 import { type FunctionFlows, functionFlows } from '../../flows/manage-functions.ts';
 import type { AuditTrail, Gateway } from '../../ports.ts';
 
@@ -15,6 +16,7 @@ export function accessOf(request: FastifyRequest): Access {
 export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gateway, audit: AuditTrail): void {
   app.decorateRequest('access');
   app.decorateRequest('refusedAs', '');
+  app.decorateRequest('auditedCall');
   app.decorateRequest('auditedNamespace', '');
   app.decorateRequest('auditedSubject', '');
   const flows = new WeakMap<Gateway, FunctionFlows>();
@@ -39,7 +41,9 @@ export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gat
     if (id === undefined) return;
     const rule = ruleNamed(id);
     if (!rule) throw new Error(`The operation ${id} at ${route.url} has no action in libs/access`);
-    if (ACTIONS[rule.action].isAudited) route.onSend = keep;
+    if (!ACTIONS[rule.action].isAudited) return;
+    route.preHandler = [keep.before, ...[route.preHandler ?? []].flat()];
+    route.onSend = keep.after;
   });
 }
 
@@ -65,22 +69,38 @@ export function checkRights(request: FastifyRequest): void {
   if (rule) checkAccess(accessOf(request), rule.action, parameter(request, 'namespace'));
 }
 
-/** Has the audit log keep what became of a change before it is answered. A termination does not wait for it: nothing comes before its signal. */
-function auditing(trail: AuditTrail): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
-  return async (request, reply) => {
-    const operation = operationOf(request);
-    const rule = operation === undefined ? undefined : ruleNamed(operation);
-    if (operation === undefined || !rule || !request.access || !ACTIONS[rule.action].isAudited) return;
-    const kept = trail.note({
-      keyId: request.access.id,
-      address: request.raw.socket.remoteAddress,
-      door: AuditRecord_Door.REST,
-      action: rule.action,
-      operation,
-      namespace: parameter(request, 'namespace') ?? request.auditedNamespace,
-      subject: (rule.about && parameter(request, rule.about)) ?? request.auditedSubject,
-      outcome: reply.statusCode < 400 ? 'OK' : request.refusedAs || String(reply.statusCode),
-    });
-    if (rule.action !== 'events.terminate') await kept;
+/** What the audit log keeps of a request; undefined for one that is no change. */
+export function auditedCallOf(request: FastifyRequest): AuditedCall | undefined {
+  const operation = operationOf(request);
+  const rule = operation === undefined ? undefined : ruleNamed(operation);
+  if (request.auditedCall || operation === undefined || !rule || !request.access || !ACTIONS[rule.action].isAudited)
+    return request.auditedCall;
+  const { remoteAddress: address } = request.raw.socket;
+  request.auditedCall = auditedCall({ keyId: request.access.id, address, door: AuditRecord_Door.REST, action: rule.action, operation });
+  return request.auditedCall;
+}
+
+/** Has the audit log keep that a change begins before it does, and what became of it before it is answered. */
+function auditing(trail: AuditTrail) {
+  const note = (call: AuditedCall, request: FastifyRequest, outcome: string): Promise<void> => {
+    const { about } = ruleNamed(call.operation) ?? {};
+    const namespace = parameter(request, 'namespace') ?? request.auditedNamespace;
+    return trail.note({ ...call, namespace, subject: (about && parameter(request, about)) ?? request.auditedSubject, outcome });
+  };
+  return {
+    async before(request: FastifyRequest): Promise<void> {
+      const call = auditedCallOf(request);
+      if (!call || isWrittenFromLog(call)) return;
+      const name = (request.body as { readonly name?: unknown } | null | undefined)?.name; // what is made has its name there
+      if (request.auditedSubject === '' && typeof name === 'string') request.auditedSubject = name;
+      await note(call, request, BEGUN);
+    },
+    async after(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      const call = auditedCallOf(request);
+      if (!call) return;
+      const outcome = reply.statusCode < 400 ? 'OK' : request.refusedAs || String(reply.statusCode);
+      if (!isWrittenFromLog(call)) await note(call, request, outcome);
+      else if (outcome !== 'OK') void note(call, request, outcome);
+    },
   };
 }

@@ -16,8 +16,8 @@ export type ScfCall = {
   readonly zone: Zone;
   /** Large texts that stand empty in the parameters, as what they mean: code as its bytes, payloads in UTF-8; undefined for what is neither. */
   readonly large: ReadonlyMap<string, Buffer | undefined>;
-  /** Throws if the key may not do this in the namespace that the parameters name. Called before anything is done. */
-  enter(meant: Meant): void;
+  /** Rejects if the key may not do this in the namespace that the parameters name. Called before anything is done: the audit log keeps that it begins. */
+  enter(meant: Meant): Promise<void>;
   /** Id of this call, unless its answer has another `RequestId`. */
   readonly requestId: string;
 };
@@ -47,10 +47,10 @@ export function action<S extends TObject>(
 ): Action {
   const reader = parameterReader(parameters);
   const hasNamespace = 'Namespace' in parameters.properties;
-  const entered = (call: ScfCall, input: Static<S>): Promise<ScfAnswer> => {
+  const entered = async (call: ScfCall, input: Static<S>): Promise<ScfAnswer> => {
     const given = input as object; // the parameters of an action are those of an object
     const namespace = textOf(given, 'Namespace');
-    call.enter({
+    await call.enter({
       namespace: hasNamespace ? namespaceOf(namespace === undefined ? {} : { Namespace: namespace }) : undefined,
       subject: textOf(given, 'InvokeRequestId') ?? textOf(given, 'FunctionName'),
     });

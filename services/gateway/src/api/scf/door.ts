@@ -9,6 +9,7 @@ import { jsonFault } from '../../domain/payload.ts';
 import { type Access, ACTIONS as RIGHTS, checkAccess, SCF_ACTIONS, type ScfRule } from '@evenfall/access';
 import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
 import { functionFlows } from '../../flows/manage-functions.ts';
+import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../domain/audit-entry.ts';
 import type { AuditTrail, Gateway } from '../../ports.ts';
 import type { Signer } from '../access.ts';
 import { isLoopbackAddress } from '../loopback-address.ts';
@@ -182,39 +183,33 @@ function entryOf(
   request.access = access;
   const rule: ScfRule | undefined = SCF_ACTIONS[name];
   if (!rule) throw scfError('InvalidAction'); // without a right of its own it is nobody's
+  const { remoteAddress: address } = request.raw.socket;
+  const call = RIGHTS[rule.action].isAudited
+    ? auditedCall({ keyId: access.id, address, door: AuditRecord_Door.SCF, action: rule.action, operation: name })
+    : undefined;
+  request.auditedCall = call;
+  const note = (audited: AuditedCall, outcome: string): Promise<void> => door.audit.note({ ...audited, ...meant, outcome });
   let meant: Meant = { namespace: undefined, subject: undefined };
   const gateway = door.scoped(access);
   const rights: Rights = {
     gateway,
     functions: functionFlows(gateway),
-    enter(given) {
+    async enter(given) {
       meant = { ...given, namespace: rule.namespace === 'default' ? 'default' : given.namespace };
       checkAccess(access, rule.action, rule.namespace === 'event' ? undefined : (meant.namespace ?? ''));
+      if (call && !isWrittenFromLog(call)) await note(call, BEGUN);
     },
-  };
-  const note = async (outcome: string): Promise<void> => {
-    if (!RIGHTS[rule.action].isAudited) return;
-    const { remoteAddress: address } = request.raw.socket;
-    const kept = door.audit.note({
-      keyId: access.id,
-      address,
-      door: AuditRecord_Door.SCF,
-      action: rule.action,
-      operation: name,
-      ...meant,
-      outcome,
-    });
-    if (rule.action !== 'events.terminate') await kept; // nothing comes before the signal
   };
   return {
     async run(act) {
       try {
         checkAccess(access, rule.action);
         const said = await act(rights);
-        await note('OK');
+        if (call && !isWrittenFromLog(call)) await note(call, 'OK');
         return said;
       } catch (error) {
-        await note(error instanceof ScfError ? error.code : isRefusal(error) ? error.reason : 'INTERNAL');
+        const kept = call && note(call, error instanceof ScfError ? error.code : isRefusal(error) ? error.reason : 'INTERNAL');
+        if (call && !isWrittenFromLog(call)) await kept;
         throw error;
       }
     },

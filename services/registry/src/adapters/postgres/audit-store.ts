@@ -11,15 +11,20 @@ export function createAuditStore(sql: Sql): AuditStore {
     record: (records) =>
       guarded(async () => {
         if (records.length === 0) return;
-        const rows = records.map((one) => ({
+        const rows = saysMost(records).map((one) => ({
           id: one.id,
           key_id: one.keyId,
           action: one.action,
           namespace: one.namespace,
           subject: one.subject,
+          certainty: certaintyOf(one),
           spec: Buffer.from(AuditRecord.encode(one).finish()),
         }));
-        await sql`INSERT INTO registry.audit_record ${sql(rows)} ON CONFLICT DO NOTHING`;
+        await sql`
+          INSERT INTO registry.audit_record AS kept ${sql(rows)}
+          ON CONFLICT (id) DO UPDATE SET key_id = excluded.key_id, action = excluded.action, namespace = excluded.namespace,
+            subject = excluded.subject, certainty = excluded.certainty, spec = excluded.spec
+          WHERE kept.certainty < excluded.certainty`;
       }),
 
     list: (query, namespaces, before, limit) =>
@@ -46,6 +51,24 @@ export function createAuditStore(sql: Sql): AuditStore {
         return count;
       }),
   };
+}
+
+/**
+ * How much a record says of its outcome. A termination whose caller was answered that it failed may be done all the same, as the event log says then; what
+ * has begun may be anything.
+ */
+function certaintyOf({ outcome }: AuditRecord): number {
+  return outcome === 'BEGUN' ? 0 : outcome === 'OK' ? 2 : 1;
+}
+
+/** One record of each id, the one that says most; in the order of ids, so that two gateways wait for each other and never in a ring. */
+function saysMost(records: readonly AuditRecord[]): AuditRecord[] {
+  const most = new Map<string, AuditRecord>();
+  for (const one of records) {
+    const other = most.get(one.id);
+    if (!other || certaintyOf(one) > certaintyOf(other)) most.set(one.id, one);
+  }
+  return [...most.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** The lowest id of a millisecond: ids hold the time in their first 48 bits. */

@@ -28,7 +28,7 @@ export const protobufFileName = "evenfall/v1/audit_service.proto";
 export interface AuditRecord {
   /** Its id; ids rise with time. */
   id: string;
-  /** When it was answered. */
+  /** When it was asked for. */
   time:
     | Date
     | undefined;
@@ -46,7 +46,7 @@ export interface AuditRecord {
   namespace: string;
   /** Name of the function, id of the event, the agent or the key; empty if it names none. */
   subject: string;
-  /** "OK", or the reason of the refusal. */
+  /** "OK", the reason of the refusal, or "BEGUN": it began, and the gateway that took it has not said what became of it. It may have been done or not. */
   outcome: string;
 }
 

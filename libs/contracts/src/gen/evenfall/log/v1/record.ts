@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { AttemptEnded, AttemptStarted, SignalSent } from "../../attempt/v1/attempt.ts";
+import { AuditRecord } from "../../v1/audit_service.ts";
 import { Delivery_State, Event_State } from "../../v1/event.ts";
 import { Destination } from "../../v1/function.ts";
 import { Termination_Cause, Termination_Mode, TerminationPolicy } from "../../v1/termination.ts";
@@ -155,6 +156,8 @@ export interface TerminationRequested {
   requester: string;
   /** What for. */
   reason: string;
+  /** What the audit log keeps of the call, its outcome left out. Unset where no call asked, and in records of versions whose gateway wrote it. */
+  audit: AuditRecord | undefined;
 }
 
 /** The end of an event that had no attempt running. */
@@ -935,7 +938,7 @@ export const AttemptConcluded: MessageFns<AttemptConcluded> = {
 };
 
 function createBaseTerminationRequested(): TerminationRequested {
-  return { cause: 0, mode: 0, policy: undefined, requester: "", reason: "" };
+  return { cause: 0, mode: 0, policy: undefined, requester: "", reason: "", audit: undefined };
 }
 
 export const TerminationRequested: MessageFns<TerminationRequested> = {
@@ -954,6 +957,9 @@ export const TerminationRequested: MessageFns<TerminationRequested> = {
     }
     if (message.reason !== "") {
       writer.uint32(42).string(message.reason);
+    }
+    if (message.audit !== undefined) {
+      AuditRecord.encode(message.audit, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1011,6 +1017,14 @@ export const TerminationRequested: MessageFns<TerminationRequested> = {
             message.reason = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.audit = AuditRecord.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1035,6 +1049,9 @@ export const TerminationRequested: MessageFns<TerminationRequested> = {
       : undefined;
     message.requester = object.requester ?? "";
     message.reason = object.reason ?? "";
+    message.audit = (object.audit !== undefined && object.audit !== null)
+      ? AuditRecord.fromPartial(object.audit)
+      : undefined;
     return message;
   },
 };

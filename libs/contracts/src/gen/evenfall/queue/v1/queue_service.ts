@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Accepted } from "../../log/v1/record.ts";
+import { AuditRecord } from "../../v1/audit_service.ts";
 import { Termination_Mode, TerminationPolicy } from "../../v1/termination.ts";
 
 export const protobufPackage = "evenfall.queue.v1";
@@ -106,6 +107,8 @@ export interface TerminateEventRequest {
   wait: TerminateEventRequest_Wait;
   /** Refuse with EVENT_NOT_HELD at once if this replica does not hold the event. Set by a caller that asks several. */
   onlyIfHeld: boolean;
+  /** What the audit log keeps of the call; the queue adds the namespace and the event. */
+  audit: AuditRecord | undefined;
 }
 
 /** Says what the call waits for. */
@@ -702,7 +705,16 @@ export const LogPosition: MessageFns<LogPosition> = {
 };
 
 function createBaseTerminateEventRequest(): TerminateEventRequest {
-  return { eventId: "", mode: 0, policy: undefined, requester: "", reason: "", wait: 0, onlyIfHeld: false };
+  return {
+    eventId: "",
+    mode: 0,
+    policy: undefined,
+    requester: "",
+    reason: "",
+    wait: 0,
+    onlyIfHeld: false,
+    audit: undefined,
+  };
 }
 
 export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
@@ -727,6 +739,9 @@ export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
     }
     if (message.onlyIfHeld !== false) {
       writer.uint32(56).bool(message.onlyIfHeld);
+    }
+    if (message.audit !== undefined) {
+      AuditRecord.encode(message.audit, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -800,6 +815,14 @@ export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
             message.onlyIfHeld = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.audit = AuditRecord.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -826,6 +849,9 @@ export const TerminateEventRequest: MessageFns<TerminateEventRequest> = {
     message.reason = object.reason ?? "";
     message.wait = object.wait ?? 0;
     message.onlyIfHeld = object.onlyIfHeld ?? false;
+    message.audit = (object.audit !== undefined && object.audit !== null)
+      ? AuditRecord.fromPartial(object.audit)
+      : undefined;
     return message;
   },
 };

@@ -1,0 +1,115 @@
+// When a change is in the audit log: before it begins, and once it is done. Terminations that are done are written from the event log.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { AuditRecord_Door as Door } from '@evenfall/contracts/v1/audit_service';
+import { Event } from '@evenfall/contracts/v1/event';
+import { EventServiceService, TerminateEventRequest } from '@evenfall/contracts/v1/event_service';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { refuse } from '@evenfall/errors';
+import { type GrpcClient, grpcClient } from '@evenfall/rpc';
+import { eventually } from '@evenfall/testkit';
+import { timeOfUuidV7 } from '@evenfall/time';
+import { call, callScf, openDoors, WITH_KEY } from '../testing/harness.ts';
+
+const ID = '01990000-0000-7000-8000-00000000000c';
+const OF_EVENT = { FunctionName: 'killer', InvokeRequestId: ID };
+
+describe('the audit log', () => {
+  const doors = openDoors();
+  let events: GrpcClient<typeof EventServiceService>;
+  let functions: GrpcClient<typeof FunctionServiceService>;
+  before(() => {
+    const address = `127.0.0.1:${doors.gateway.grpcPort}`;
+    events = grpcClient(EventServiceService, address, { headers: WITH_KEY });
+    functions = grpcClient(FunctionServiceService, address, { headers: WITH_KEY });
+  });
+  after(() => {
+    events.close();
+    functions.close();
+  });
+  beforeEach(() => {
+    doors.world.audit.length = 0;
+    doors.world.terminations.length = 0;
+    doors.world.events.set(ID, Event.create({ id: ID, namespace: 'default', function: 'killer', state: 2, trigger: 'api' }));
+  });
+
+  const TERMINATE = {
+    REST: { door: Door.REST, operation: 'terminateEvent', ask: () => call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {}) },
+    gRPC: {
+      door: Door.GRPC,
+      operation: 'evenfall.v1.EventService/TerminateEvent',
+      ask: () => events.client.terminateEvent(TerminateEventRequest.create({ id: ID })).catch(() => undefined),
+    },
+    SCF: { door: Door.SCF, operation: 'TerminateAsyncEvent', ask: () => callScf(doors.url, 'TerminateAsyncEvent', OF_EVENT) },
+  };
+  for (const [name, { door, operation, ask }] of Object.entries(TERMINATE)) {
+    it(`leaves a termination by ${name} that is done to the event log, which says who asked from where`, async () => {
+      await ask();
+      const [termination] = doors.world.terminations;
+      const { id, time, ...asked } = termination?.audit ?? assert.fail('nothing was terminated');
+      assert.equal(time?.getTime(), timeOfUuidV7(id));
+      const call = { keyId: 'test', address: '127.0.0.1', door, action: 'events.terminate', operation };
+      assert.deepEqual(asked, { ...call, namespace: '', subject: ID, outcome: '' });
+      assert.deepEqual(doors.world.audit, [], 'nothing is written before its signal, nor a second record after it');
+    });
+
+    it(`has a termination by ${name} that failed, with the id that its record in the event log has`, async () => {
+      doors.world.queueFailure = refuse('LOG_UNAVAILABLE', { detail: 'away' });
+      const asked: (string | undefined)[] = [];
+      const [queue] = doors.world.ports.queues;
+      assert.ok(queue);
+      const { terminateEvent } = queue;
+      Object.assign(queue, {
+        terminateEvent: (...given: Parameters<typeof terminateEvent>) => {
+          asked.push(given[0].audit?.id);
+          return terminateEvent(...given);
+        },
+      });
+      await ask();
+      Object.assign(queue, { terminateEvent });
+      const [record] = await eventually(() => doors.world.audit.length > 0 && doors.world.audit);
+      assert.ok(record && asked.length > 0 && asked.every((id) => id === record.id));
+      assert.deepEqual([record.door, record.operation, record.subject], [door, operation, ID]);
+      assert.ok(!['OK', 'BEGUN'].includes(record.outcome), record.outcome);
+    });
+  }
+
+  const named = { namespace: 'default', name: 'killer' };
+  const CHANGES = {
+    REST: { door: Door.REST, ask: () => call(`${doors.url}/v1/namespaces/default/functions/killer:publish`, 'POST', {}) },
+    gRPC: { door: Door.GRPC, ask: () => functions.client.publishFunctionVersion({ ...named, description: '' }) },
+    SCF: { door: Door.SCF, ask: () => callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' }) },
+  };
+  for (const [name, { door, ask }] of Object.entries(CHANGES)) {
+    it(`has a change by ${name} as begun before it is, and the same record says then what it came to`, async () => {
+      const { functions: clients } = doors.world.ports;
+      const { publishFunctionVersion } = clients;
+      const seen: string[] = [];
+      let isRefused = false;
+      Object.assign(clients, {
+        publishFunctionVersion: (...given: Parameters<typeof publishFunctionVersion>) => {
+          seen.push(...doors.world.audit.map((one) => `${one.id} ${one.door} ${one.namespace} ${one.subject} ${one.outcome}`));
+          return isRefused ? Promise.reject(refuse('FUNCTION_NOT_FOUND', { function: 'killer' })) : publishFunctionVersion(...given);
+        },
+      });
+      for (const isOk of [true, false]) {
+        seen.length = doors.world.audit.length = 0;
+        isRefused = !isOk;
+        await Promise.resolve(ask()).catch(() => undefined);
+        const [record] = doors.world.audit;
+        assert.deepEqual(seen, [`${record?.id} ${door} default killer BEGUN`]);
+        assert.equal(doors.world.audit.length, 1);
+        assert.equal(record?.outcome === 'OK', isOk, record?.outcome);
+        assert.notEqual(record?.outcome, 'BEGUN');
+      }
+      Object.assign(clients, { publishFunctionVersion });
+    });
+  }
+
+  it('has one record of what is refused before it begins', async () => {
+    const answer = await call(`${doors.url}/v1/namespaces/default/functions/killer/reserved-concurrency`, 'PUT', { what: 1 });
+    assert.equal(answer.status, 400, answer.text);
+    assert.equal(doors.world.audit.length, 1);
+    assert.ok(!['OK', 'BEGUN'].includes(doors.world.audit[0]?.outcome ?? ''));
+  });
+});
