@@ -25,7 +25,10 @@ export async function foldCase(rounds: number, print: (line: Readonly<Record<str
       const eventLog = await openEmbeddedLog({ sql, onFailure });
       const records = await fill(eventLog.append, eventLog.partitionCount);
       const began = performance.now();
-      const store = await startEventStore({ sql, foldSql, eventLog, registry: { recordAudit: async () => ({}) }, log: createLog('bench', 'warn') }, KEPT);
+      const store = await startEventStore(
+        { sql, foldSql, eventLog, registry: { recordAudit: async () => ({}) }, log: createLog('bench', 'warn') },
+        KEPT,
+      );
       while (!(await isCaughtUp(sql, records))) await new Promise((resolve) => setTimeout(resolve, 5));
       const rate = records / ((performance.now() - began) / 1000);
       if (round > 0) rates.push(rate); // the first warms up

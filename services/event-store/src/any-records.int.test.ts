@@ -53,7 +53,13 @@ function anyRecords({ name, runs, open }: LogOf): void {
     before(async () => {
       database = await testDatabase();
       log = await open(database);
-      const ports = { sql: database.sql, foldSql: database.sql, eventLog: log, registry: { recordAudit: async () => ({}) }, log: silentLog };
+      const ports = {
+        sql: database.sql,
+        foldSql: database.sql,
+        eventLog: log,
+        registry: { recordAudit: async () => ({}) },
+        log: silentLog,
+      };
       store = await startEventStore(ports, { retentionMs: 3_600_000, deadLetterRetentionMs: 3_600_000 });
     });
     after(async () => {

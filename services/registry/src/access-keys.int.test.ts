@@ -213,6 +213,38 @@ describe('access keys in the registry', () => {
       await assert.rejects(list({ pageSize: 3, pageToken: first.nextPageToken, keyId: 'ops' }), refusedAs('INVALID_PAGE_TOKEN'));
     });
 
+    it('has one record of each id, which says the most that was said, in whatever order and how often', async () => {
+      const begun = record({ outcome: 'BEGUN', subject: '' });
+      const failed = { ...begun, outcome: 'DEADLINE_EXCEEDED', subject: 'killer' };
+      const done = { ...failed, outcome: 'OK' };
+      const said = [begun, failed, done];
+      const orders: (readonly number[])[] = [
+        [0],
+        [1],
+        [2],
+        [0, 1],
+        [1, 0],
+        [0, 2],
+        [2, 0],
+        [1, 2],
+        [2, 1],
+        [0, 1, 2],
+        [2, 1, 0],
+        [1, 2, 0],
+        [2, 0, 2, 1],
+      ];
+      for (const isOneBatch of [true, false]) {
+        for (const order of orders) {
+          await db.sql`DELETE FROM registry.audit_record`;
+          const records = order.flatMap((index) => said[index] ?? []);
+          for (const batch of isOneBatch ? [records] : records.map((one) => [one])) await registry.recordAudit({ records: batch });
+          const { auditRecords } = await list();
+          assert.deepEqual(auditRecords, [said[Math.max(...order)]], `${order.join()} ${isOneBatch}`);
+        }
+      }
+      assert.equal((await list({ subject: 'killer' })).auditRecords.length, 1, 'it is found by what it says in the end');
+    });
+
     it('drops what is past its retention, and keys that ended before that', async () => {
       const far = fakeClock(clock.now() + 91 * DAY_MS);
       await registry.recordAudit({ records: [record({ subject: 'old' })] });

@@ -76,7 +76,7 @@ describe('the audit log', () => {
 
   const named = { namespace: 'default', name: 'killer' };
   const CHANGES = {
-    REST: { door: Door.REST, ask: () => call(`${doors.url}/v1/namespaces/default/functions/killer:publish`, 'POST', {}) },
+    REST: { door: Door.REST, ask: () => call(`${doors.url}/v1/namespaces/default/functions/killer/versions`, 'POST', {}) },
     gRPC: { door: Door.GRPC, ask: () => functions.client.publishFunctionVersion({ ...named, description: '' }) },
     SCF: { door: Door.SCF, ask: () => callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' }) },
   };

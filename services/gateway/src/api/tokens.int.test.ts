@@ -99,7 +99,11 @@ describe('doors that take tokens', () => {
       ['oidc:root functions.write'],
     );
     const asked = doors.world.terminations.slice(-2).map(({ audit }) => `${audit?.keyId} ${audit?.action}`);
-    assert.deepEqual(asked, ['oidc:ci@example.com events.terminate', 'oidc:root events.terminate'], 'of which the event log has the record');
+    assert.deepEqual(
+      asked,
+      ['oidc:ci@example.com events.terminate', 'oidc:root events.terminate'],
+      'of which the event log has the record',
+    );
   });
 
   it('end a watch when the token of it expires', { timeout: 30_000 }, async () => {

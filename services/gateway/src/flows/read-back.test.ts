@@ -12,7 +12,13 @@ import { batchCreateEvents } from './batch-create-events.ts';
 import { createEvent } from './create-event.ts';
 import { streamCreateEvents } from './stream-create-events.ts';
 
-const CALLER: Caller = { requester: 'ann', access: { id: 'ann', ...ADMIN_OF_ALL }, signal: new AbortController().signal, traceparent: '', audited: undefined };
+const CALLER: Caller = {
+  requester: 'ann',
+  access: { id: 'ann', ...ADMIN_OF_ALL },
+  signal: new AbortController().signal,
+  traceparent: '',
+  audited: undefined,
+};
 const NAMED = { namespace: 'default', function: 'killer', qualifier: '' };
 const FIRST = { payload: Buffer.from('"first"'), idempotencyKey: 'k', delay: undefined };
 

@@ -12,7 +12,13 @@ const ends = (id: string, attempt = 1): EventRecord => {
   return recordOf(id, attempt, { $case: 'attemptConcluded', value }, 0, 'w');
 };
 const asks = (id: string): EventRecord =>
-  recordOf(id, 0, { $case: 'terminationRequested', value: { cause: 1, mode: 1, policy: undefined, requester: '', reason: '', audit: undefined } }, 0, 'w');
+  recordOf(
+    id,
+    0,
+    { $case: 'terminationRequested', value: { cause: 1, mode: 1, policy: undefined, requester: '', reason: '', audit: undefined } },
+    0,
+    'w',
+  );
 const told = (taken: readonly (Outgoing | undefined)[]): string[] =>
   taken.map((one) => `${one?.record.eventId} ${one?.record.change?.$case}`);
 /** The outbox looks at nothing else of an entry. */

@@ -138,8 +138,8 @@ describe('the REST door', () => {
     assert.equal(ended.status, 200, ended.text);
     const asked = doors.world.terminations.at(-1);
     assert.deepEqual(
-      { ...asked, policy: undefined },
-      { eventId: ID, mode: 2, policy: undefined, requester: 'test', reason: 'enough', wait: 2, onlyIfHeld: false },
+      { ...asked, policy: undefined, audit: undefined },
+      { eventId: ID, mode: 2, policy: undefined, requester: 'test', reason: 'enough', wait: 2, onlyIfHeld: false, audit: undefined },
     );
     assert.equal(asked?.policy?.killSignal, 10);
     const forced = await call(`${doors.url}/v1/events/${ID}:terminate`, 'POST');

@@ -21,10 +21,10 @@ export function createAuditStore(sql: Sql): AuditStore {
           spec: Buffer.from(AuditRecord.encode(one).finish()),
         }));
         await sql`
-          INSERT INTO registry.audit_record AS kept ${sql(rows)}
+          INSERT INTO registry.audit_record ${sql(rows)}
           ON CONFLICT (id) DO UPDATE SET key_id = excluded.key_id, action = excluded.action, namespace = excluded.namespace,
             subject = excluded.subject, certainty = excluded.certainty, spec = excluded.spec
-          WHERE kept.certainty < excluded.certainty`;
+          WHERE audit_record.certainty < excluded.certainty`;
       }),
 
     list: (query, namespaces, before, limit) =>
