@@ -12,6 +12,8 @@ import { eachOnAnEmptySchema, type View } from './testing/view.ts';
 
 const NOW = Date.now();
 
+type State = { isAway: boolean; calls: number; refuses: (one: AuditRecord) => boolean };
+
 function asked(n: number, more: Partial<AuditRecord> = {}): AuditRecord {
   const call = { keyId: 'ann', address: '192.0.2.7', door: Door.SCF, action: 'events.terminate', operation: 'TerminateAsyncEvent' };
   return {
@@ -39,7 +41,7 @@ describe('terminations that were folded', () => {
   /** A registry that keeps each record once, as it does, and may be away or refuse some. */
   function openRegistry() {
     const kept = new Map<string, AuditRecord>();
-    const state = { isAway: false, calls: 0, refuses: (_one: AuditRecord): boolean => false };
+    const state: State = { isAway: false, calls: 0, refuses: () => false };
     const registry = {
       async recordAudit({ records }: { records: readonly AuditRecord[] }) {
         state.calls++;

@@ -26,6 +26,7 @@ import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import type { GatewayPorts } from '../service.ts';
+import { keepRecords } from './audit.ts';
 import { fakeQuotas } from './fake-quotas.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
@@ -234,14 +235,7 @@ export function fakeWorld(): World {
         listAgentTokens: async () => ({ agentTokens: [AGENT_TOKEN], nextPageToken: '' }),
         revokeAgentToken: async () => ({ agentToken: AGENT_TOKEN }),
         renewCertificate: () => Promise.reject(new Error('not asked by a gateway')),
-        recordAudit: async ({ records }) => {
-          for (const record of records) {
-            const at = world.audit.findIndex(({ id }) => id === record.id);
-            if (at < 0) world.audit.push(record);
-            else world.audit[at] = record;
-          }
-          return {};
-        },
+        recordAudit: ({ records }) => keepRecords(world.audit, records),
         listAudit: async (request) => {
           world.lists.push(request);
           return { auditRecords: [...world.audit], nextPageToken: '' };
