@@ -33,10 +33,12 @@ export type HeldSecret = {
   readonly scf: string | undefined;
   /** Infinity for as long as the key. */
   readonly untilMs: number;
+  /** Of who calls with it. Each secret has one of its own: what was begun with one ends with it, though its key goes on. */
+  readonly access: Access;
 };
 
 /** An access key as the doors hold it. */
-export type HeldKey = { readonly access: Access; readonly untilMs: number; readonly secrets: readonly HeldSecret[] };
+export type HeldKey = { readonly untilMs: number; readonly secrets: readonly HeldSecret[] };
 
 /** The keys of the settings, and those of the registry. */
 export type KeyRing = {

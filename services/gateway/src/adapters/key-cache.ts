@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { ADMIN_OF_ALL, ANONYMOUS, type Role } from '@evenfall/access';
+import { type Access, ADMIN_OF_ALL, ANONYMOUS, type Role } from '@evenfall/access';
 import type { KeptAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 import { superviseLoop } from '@evenfall/lifecycle';
-import type { GatewayPorts, HeldKey, KeyRing } from '../ports.ts';
+import type { GatewayPorts, HeldKey, HeldSecret, KeyRing } from '../ports.ts';
 
 const ROLE_OF: Readonly<Record<number, Role>> = {
   [AccessKey_Role.ADMIN]: 'admin',
@@ -28,15 +28,19 @@ export function createKeyCache(
   const ownKeys = new Map(own.map(({ id, secret }) => [id, ownKey(id, secret)]));
   let known = new Map<string, HeldKey>();
   let standing = false;
-  // Of keys that have streams open, or had.
-  const ends = new Map<string, AbortController>();
-  const end = (id: string): void => {
-    ends.get(id)?.abort();
-    ends.delete(id);
+  // Of secrets that have streams open, or had, by id and digest.
+  const ends = new Map<string, { readonly id: string; readonly sha256: Buffer; readonly controller: AbortController }>();
+  const digests = new WeakMap<Access, Buffer>();
+  const isGood = (id: string, sha256: Buffer): boolean => {
+    const [held, now] = [known.get(id), nowMs()];
+    return held !== undefined && held.untilMs > now && held.secrets.some((one) => one.untilMs > now && one.sha256.equals(sha256));
   };
   const endThoseGone = (): void => {
-    const now = nowMs();
-    for (const id of ends.keys()) if ((known.get(id)?.untilMs ?? 0) <= now) end(id);
+    for (const [name, { id, sha256, controller }] of ends) {
+      if (isGood(id, sha256)) continue;
+      controller.abort();
+      ends.delete(name);
+    }
   };
 
   const take = (keys: Map<string, HeldKey>, kept: KeptAccessKey): void => {
@@ -44,6 +48,7 @@ export function createKeyCache(
     const held = heldKey(kept);
     if (held) keys.set(id, held);
     else keys.delete(id);
+    for (const { access, sha256 } of held?.secrets ?? []) digests.set(access, sha256);
   };
   return {
     get standing() {
@@ -51,12 +56,15 @@ export function createKeyCache(
     },
     find: (id) => ownKeys.get(id) ?? known.get(id),
     isOwn: (id) => ownKeys.has(id),
-    endOf({ id }) {
+    endOf(access) {
+      const { id } = access;
       if (ownKeys.has(id) || id === ANONYMOUS) return undefined;
-      if (!known.has(id)) return AbortSignal.abort(); // it was let in a moment ago
-      let controller = ends.get(id);
-      if (!controller) ends.set(id, (controller = new AbortController()));
-      return controller.signal;
+      const sha256 = digests.get(access);
+      if (!sha256 || !isGood(id, sha256)) return AbortSignal.abort(); // it was let in a moment ago
+      const name = `${id} ${sha256.toString('base64')}`;
+      let end = ends.get(name);
+      if (!end) ends.set(name, (end = { id, sha256, controller: new AbortController() }));
+      return end.controller.signal;
     },
     run: (signal) =>
       superviseLoop(
@@ -90,7 +98,7 @@ export function createKeyCache(
 
 function ownKey(id: string, secret: string): HeldKey {
   const sha256 = createHash('sha256').update(secret).digest();
-  return { access: { id, ...ADMIN_OF_ALL }, untilMs: Infinity, secrets: [{ sha256, scf: secret, untilMs: Infinity }] };
+  return { untilMs: Infinity, secrets: [{ sha256, scf: secret, untilMs: Infinity, access: { id, ...ADMIN_OF_ALL } }] };
 }
 
 /** The key as it is held; undefined for one that is of no use: revoked, or of a role that is not known here. */
@@ -98,19 +106,21 @@ function heldKey({ accessKey: key, secretSha256, scfSecret, previousSha256, prev
   const role = key && ROLE_OF[key.role];
   if (!key || !role || key.revokeTime || secretSha256.length === 0) return undefined;
   const previousUntil = key.previousSecretExpireTime?.getTime();
+  const access: Access = {
+    id: key.id,
+    role,
+    namespaces: key.namespaces.includes('*') ? 'all' : new Set(key.namespaces),
+    showsPayloads: key.showPayloads,
+  };
+  const secret = (sha256: Buffer, scf: string, untilMs: number): HeldSecret => ({
+    sha256: Buffer.from(sha256),
+    scf: scf || undefined,
+    untilMs,
+    access: { ...access },
+  });
+  const hasPrevious = previousUntil !== undefined && previousSha256.length > 0;
   return {
-    access: {
-      id: key.id,
-      role,
-      namespaces: key.namespaces.includes('*') ? 'all' : new Set(key.namespaces),
-      showsPayloads: key.showPayloads,
-    },
     untilMs: key.expireTime?.getTime() ?? Infinity,
-    secrets: [
-      { sha256: Buffer.from(secretSha256), scf: scfSecret || undefined, untilMs: Infinity },
-      ...(previousUntil === undefined || previousSha256.length === 0
-        ? []
-        : [{ sha256: Buffer.from(previousSha256), scf: previousScfSecret || undefined, untilMs: previousUntil }]),
-    ],
+    secrets: [secret(secretSha256, scfSecret, Infinity), ...(hasPrevious ? [secret(previousSha256, previousScfSecret, previousUntil)] : [])],
   };
 }

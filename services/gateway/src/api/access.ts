@@ -40,7 +40,7 @@ export function authenticator(keys: KeyRing, isOpen: boolean, nowMs: () => numbe
 }
 
 function keyCheck(keys: KeyRing, nowMs: () => number): (authorization: string | undefined) => Access {
-  const nobody: readonly HeldSecret[] = [{ sha256: randomBytes(32), scf: undefined, untilMs: Infinity }];
+  const nobody: readonly HeldSecret[] = [{ sha256: randomBytes(32), scf: undefined, untilMs: Infinity, access: ANYBODY }];
   return (authorization) => {
     if (authorization === undefined || authorization === '')
       throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
@@ -49,22 +49,22 @@ function keyCheck(keys: KeyRing, nowMs: () => number): (authorization: string | 
     const held = keys.find(id);
     const digest = createHash('sha256').update(secret).digest();
     const now = nowMs();
-    let isRight = false;
-    for (const one of held?.secrets ?? nobody) if (timingSafeEqual(one.sha256, digest) && one.untilMs > now) isRight = true;
+    let right: HeldSecret | undefined;
+    for (const one of held?.secrets ?? nobody) if (timingSafeEqual(one.sha256, digest) && one.untilMs > now) right = one;
     if (!held && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
-    if (!held || !isRight) throw refuse('UNAUTHENTICATED', { detail: 'the access key is not known' });
+    if (!held || !right) throw refuse('UNAUTHENTICATED', { detail: 'the access key is not known' });
     if (held.untilMs <= now) throw refuse('UNAUTHENTICATED', { detail: 'the access key has expired' });
-    return held.access;
+    return right.access;
   };
 }
 
 /** A key that signs: its secrets, of which there are two while one takes the place of the other. */
-export type Signer = { readonly access: Access; readonly secrets: readonly string[] };
+export type Signer = { readonly secrets: readonly { readonly secret: string; readonly access: Access }[] };
 
 /** The key that a signature names; undefined if there is none that can sign now. */
 export function signerNamed(keys: KeyRing, id: string, nowMs: number): Signer | undefined {
   const held = keys.find(id);
   if (!held || held.untilMs <= nowMs) return undefined;
-  const secrets = held.secrets.flatMap(({ scf, untilMs }) => (scf !== undefined && untilMs > nowMs ? [scf] : []));
-  return secrets.length === 0 ? undefined : { access: held.access, secrets };
+  const secrets = held.secrets.flatMap(({ scf, untilMs, access }) => (scf !== undefined && untilMs > nowMs ? [{ secret: scf, access }] : []));
+  return secrets.length === 0 ? undefined : { secrets };
 }

@@ -1,4 +1,4 @@
-import { isRefusal, Refusal, type Reason } from '@evenfall/errors';
+import { isRefusal, refuse, Refusal, type Reason } from '@evenfall/errors';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import { MAX_BATCH_EVENTS } from '../domain/batch-limits.ts';
 import { type EventLine, lineReader } from '../domain/event-lines.ts';
@@ -27,12 +27,13 @@ export async function acceptLines(
   await runnableFunction(gateway, named);
   const reader = lineReader(gateway.limits.maxPayloadBytes);
   return (async function* () {
-    for await (const chunk of chunks) {
+    const accept = (group: readonly EventLine[]): Promise<LineAnswer[]> => {
       // A caller whose key is not good any more adds nothing.
-      if (caller.signal.aborted) return;
-      for (const group of groupsOf(reader.read(chunk))) yield await accepted(gateway, caller, named, group);
-    }
-    for (const group of groupsOf(reader.end())) yield await accepted(gateway, caller, named, group);
+      if (caller.signal.aborted) throw refuse('UNAUTHENTICATED', { detail: 'the key is not good any more' });
+      return accepted(gateway, caller, named, group);
+    };
+    for await (const chunk of chunks) for (const group of groupsOf(reader.read(chunk))) yield await accept(group);
+    for (const group of groupsOf(reader.end())) yield await accept(group);
   })();
 }
 

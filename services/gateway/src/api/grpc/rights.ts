@@ -46,7 +46,12 @@ export function bindGuarded<S extends ServiceDefinition>(
       const isAudited = ACTIONS[rule.action].isAudited;
       const kept = isAudited ? keeping(audit, call(context), rule, context) : undefined;
       if (method.requestStream) {
-        const stream = checkedEach(request as AsyncIterable<unknown>, (one) => checked(context, one), kept?.begun); // by its type
+        const stream = checkedEach(
+          request as AsyncIterable<unknown>, // by its type
+          (one) => checked(context, one),
+          () => accessOf(context),
+          kept?.begun,
+        );
         return kept
           ? kept.around(
               () => stream.first,
@@ -68,10 +73,14 @@ export function bindGuarded<S extends ServiceDefinition>(
   return bind(service, guarded as unknown as Implementation<S>); // each as it was, behind a check
 }
 
-/** Checks every message of a stream as it comes, and remembers the first, of which more may be done before it is handed on. */
+/**
+ * Checks every message of a stream as it comes, and whose it is once more at its end, which may be what counts; remembers the first, of which more may be
+ * done before it is handed on.
+ */
 function checkedEach(
   requests: AsyncIterable<unknown>,
   check: (request: unknown) => unknown,
+  checkEnd: () => unknown,
   onFirst?: (request: unknown) => Promise<void>,
 ): AsyncIterable<unknown> & { readonly first: unknown } {
   const stream = {
@@ -84,6 +93,7 @@ function checkedEach(
         if (isFirst) await onFirst?.(request);
         yield request;
       }
+      checkEnd();
     },
   };
   return stream;

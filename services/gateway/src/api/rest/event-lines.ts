@@ -1,3 +1,4 @@
+import { isRefusal } from '@evenfall/errors';
 import { errorBody } from './errors.ts';
 import type { FastifyReply } from 'fastify';
 import type { LineAnswer } from '../../flows/accept-lines.ts';
@@ -26,7 +27,7 @@ export async function sendLineAnswers(
     }
     response.end();
   } catch (error) {
-    if (!response.destroyed) unexpected(error);
+    if (!response.destroyed && !isRefusal(error)) unexpected(error);
     response.destroy(); // without an end it is seen that lines are missing
   } finally {
     void answers.return(undefined);

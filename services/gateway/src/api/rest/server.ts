@@ -119,6 +119,11 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     }
     return undefined;
   });
+  // A body may take minutes: its key may have ended while it came.
+  app.addHook('preValidation', async (request) => {
+    const { url = '', config } = request.routeOptions;
+    if (request.access && !config.signed && !isOpenRoute(url)) request.access = await options.authenticate(request.headers.authorization);
+  });
   const held = holdGuesses(options.strangers);
   const refuseAll = (reply: FastifyReply, refusals: readonly [Refusal, ...Refusal[]]): FastifyReply => {
     options.count.refusal(refusals[0]);

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Access } from '@evenfall/access';
-import type { Signer } from '../access.ts';
+import { ANYBODY, type Signer } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 import { checkTimestamp, type Headers, hostOf, WINDOW_MS } from './signature.ts';
 
@@ -52,7 +52,7 @@ export function formSignatureCheck(
   signerOf: (id: string) => Signer | undefined,
   nowMs: () => number,
 ): (headers: Headers, body: Buffer) => SignedForm {
-  const noSecret = randomBytes(24).toString('hex');
+  const nobody = [{ secret: randomBytes(24).toString('hex'), access: ANYBODY }];
   const isFresh = freshness(nowMs);
   return (headers, body) => {
     if (!isWorthReading(body, (id) => signerOf(id) !== undefined)) throw scfError('AuthFailure.SignatureFailure');
@@ -72,19 +72,19 @@ export function formSignatureCheck(
     if (!hash) throw scfError('AuthFailure.InvalidAuthorization', 'The `SignatureMethod` is HmacSHA1 or HmacSHA256.');
     const names = [...form.keys()].filter((name) => name !== 'Signature').sort();
     const pairs = names.map((name) => `${name}=${form.get(name) ?? ''}`).join('&');
-    let isRight = false;
+    let right: Access | undefined;
     for (const withPort of [true, false]) {
-      for (const secret of signer?.secrets ?? [noSecret]) {
+      for (const { secret, access } of signer?.secrets ?? nobody) {
         const expected = createHmac(hash, secret)
           .update(`POST${hostOf(headers, withPort)}/?${pairs}`)
           .digest();
-        if (expected.length === signature.length && timingSafeEqual(expected, signature)) isRight = true;
+        if (expected.length === signature.length && timingSafeEqual(expected, signature)) right = access;
       }
     }
-    if (!isRight || !signer) throw scfError('AuthFailure.SignatureFailure');
+    if (!right || !signer) throw scfError('AuthFailure.SignatureFailure');
     if (!isFresh(`${secretId} ${signature.toString('base64')}`))
       throw scfError('AuthFailure.SignatureFailure', 'The request was sent before.');
-    return { form, access: signer.access };
+    return { form, access: right };
   };
 }
 

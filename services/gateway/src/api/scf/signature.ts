@@ -30,7 +30,7 @@ export function signatureCheck(
   nowMs: () => number,
 ): (headers: Headers) => Claim {
   if (isOpen) return () => ({ isKnown: true, prove: () => ANYBODY });
-  const noSecret = randomBytes(24).toString('hex');
+  const nobody = [{ secret: randomBytes(24).toString('hex'), access: ANYBODY }];
   return (headers) => {
     const { secretId, date, service, signedHeaders, signature } = readAuthorization(textOf(headers, 'authorization'));
     if (textOf(headers, 'x-tc-token') !== '') throw scfError('AuthFailure.TokenFailure');
@@ -41,22 +41,26 @@ export function signatureCheck(
       throw scfError('AuthFailure.SignatureFailure', 'The date of the credential scope is not that of the timestamp in UTC.');
     }
     const scope = `${date}/${service}/tc3_request`;
-    const signer = signerOf(secretId);
-    const keys = (signer?.secrets ?? [noSecret]).map((secret) => hmac(hmac(hmac(`TC3${secret}`, date), service), 'tc3_request'));
+    const isKnown = signerOf(secretId) !== undefined;
     return {
-      isKnown: signer !== undefined,
+      isKnown,
       prove(sha256OfBody) {
+        const signer = isKnown ? signerOf(secretId) : undefined; // its key may have ended while the body came
+        const keys = (signer?.secrets ?? nobody).map(({ secret, access }) => ({
+          access,
+          key: hmac(hmac(hmac(`TC3${secret}`, date), service), 'tc3_request'),
+        }));
         const digest = textOf(headers, 'x-tc-content-sha256') === UNSIGNED ? sha256(UNSIGNED) : sha256OfBody;
-        let isRight = false;
+        let right: Access | undefined;
         for (const canonicalHeaders of headerBlocks(headers, signedHeaders)) {
           const canonical = `POST\n/\n\n${canonicalHeaders}\n${signedHeaders.join(';')}\n${digest}`;
-          for (const key of keys) {
+          for (const { key, access } of keys) {
             const expected = hmac(key, `${ALGORITHM}\n${timestamp}\n${scope}\n${sha256(canonical)}`);
-            if (timingSafeEqual(expected, signature)) isRight = true;
+            if (timingSafeEqual(expected, signature)) right = access;
           }
         }
-        if (!isRight || !signer) throw scfError('AuthFailure.SignatureFailure');
-        return signer.access;
+        if (!right || !signer) throw scfError('AuthFailure.SignatureFailure');
+        return right;
       },
     };
   };
