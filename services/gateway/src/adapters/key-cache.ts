@@ -121,6 +121,9 @@ function heldKey({ accessKey: key, secretSha256, scfSecret, previousSha256, prev
   const hasPrevious = previousUntil !== undefined && previousSha256.length > 0;
   return {
     untilMs: key.expireTime?.getTime() ?? Infinity,
-    secrets: [secret(secretSha256, scfSecret, Infinity), ...(hasPrevious ? [secret(previousSha256, previousScfSecret, previousUntil)] : [])],
+    secrets: [
+      secret(secretSha256, scfSecret, Infinity),
+      ...(hasPrevious ? [secret(previousSha256, previousScfSecret, previousUntil)] : []),
+    ],
   };
 }

@@ -65,6 +65,8 @@ export type Signer = { readonly secrets: readonly { readonly secret: string; rea
 export function signerNamed(keys: KeyRing, id: string, nowMs: number): Signer | undefined {
   const held = keys.find(id);
   if (!held || held.untilMs <= nowMs) return undefined;
-  const secrets = held.secrets.flatMap(({ scf, untilMs, access }) => (scf !== undefined && untilMs > nowMs ? [{ secret: scf, access }] : []));
+  const secrets = held.secrets.flatMap(({ scf, untilMs, access }) =>
+    scf !== undefined && untilMs > nowMs ? [{ secret: scf, access }] : [],
+  );
   return secrets.length === 0 ? undefined : { secrets };
 }

@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
-import { connect } from 'node:http2';
 import { before, beforeEach, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { RPCS } from '@evenfall/access';
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 import { EventServiceService, type StreamCreateEventsRequest } from '@evenfall/contracts/v1/event_service';
 import { FunctionServiceService, type StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
@@ -81,7 +79,10 @@ for (const [words, ended] of Object.entries(ENDS))
       const before = traces();
       const requests = await Promise.all(
         operations.map(async ({ path, method }) => {
-          const url = path.replace('{namespace}', 'default').replace('{function}', 'killer').replace(/\{\w+_id\}/, 'key-0');
+          const url = path
+            .replace('{namespace}', 'default')
+            .replace('{function}', 'killer')
+            .replace(/\{\w+_id\}/, 'key-0');
           const type = path.endsWith('/code') ? 'application/zip' : 'application/json';
           return { path, request: await begin(method.toUpperCase(), url, '{', { 'content-type': type }) };
         }),
@@ -148,29 +149,5 @@ for (const [words, ended] of Object.entries(ENDS))
       assert.equal(doors.world.codes.length, codes);
       functions.close();
       events.close();
-    });
-
-    it('does nothing where its message over gRPC comes too late: every method', async () => {
-      const session = connect(`http://127.0.0.1:${doors.gateway.grpcPort}`);
-      const before = traces();
-      const calls = Object.keys(RPCS).map((name) => {
-        const path = `/evenfall.v1.${name}`;
-        const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...bearerOf(id) });
-        const status = new Promise<string>((resolve) => {
-          for (const event of ['response', 'trailers'] as const)
-            stream.on(event, (headers: Record<string, unknown>) => headers['grpc-status'] !== undefined && resolve(String(headers['grpc-status'])));
-        });
-        stream.on('error', () => undefined); // turned away
-        stream.resume();
-        return { name, stream, status };
-      });
-      await new Promise((resolve) => session.ping(() => resolve(undefined)));
-      await end();
-      for (const { name, stream, status } of calls) {
-        stream.end(Buffer.alloc(5));
-        assert.equal(await status, '16', name);
-      }
-      assert.deepEqual(traces(), before);
-      session.close();
     });
   });

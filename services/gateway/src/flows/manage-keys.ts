@@ -1,11 +1,13 @@
 import { type Access, coversAll } from '@evenfall/access';
-import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
+import type { AccessKeyServiceService, ListAccessKeysRequest } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditServiceService, ListAuditRecordsRequest, ListAuditRecordsResponse } from '@evenfall/contracts/v1/audit_service';
 import { refuse } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
+import { LISTS } from '@evenfall/paging';
 import { checkTime } from '../domain/fields.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
+import { visiblePage } from './visible-page.ts';
 
 type Keys = ClientOf<typeof AccessKeyServiceService>;
 /** What the doors ask about keys. */
@@ -40,8 +42,16 @@ export function keyFlows({ accessKeys, keys }: Gateway, access: Access): KeyFlow
       return accessKeys.getAccessKey(request, read);
     },
     listAccessKeys: async (request) => {
-      const page = await accessKeys.listAccessKeys(request, read);
-      return { ...page, accessKeys: page.accessKeys.filter(({ namespaces }) => coversAll(access, namespaces)) };
+      if (access.namespaces === 'all') return accessKeys.listAccessKeys(request, read);
+      const all = async (page: ListAccessKeysRequest) => {
+        const { accessKeys: items, nextPageToken } = await accessKeys.listAccessKeys(page, read);
+        return { items, nextPageToken };
+      };
+      const { items, nextPageToken } = await visiblePage(request, all, {
+        sees: ({ namespaces }) => coversAll(access, namespaces),
+        tokenOf: ({ id }) => [id, LISTS.accessKeys],
+      });
+      return { accessKeys: [...items], nextPageToken };
     },
     rotateAccessKey: async (request) => {
       await checkMayManage(request.id);

@@ -1,8 +1,10 @@
 import { type Access, covers } from '@evenfall/access';
-import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
+import type { ListNamespaceQuotasRequest, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { ClientOf } from '@evenfall/rpc';
+import { LISTS } from '@evenfall/paging';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Gateway } from '../ports.ts';
+import { visiblePage } from './visible-page.ts';
 
 type Quotas = ClientOf<typeof QuotaServiceService>;
 /** What the doors ask about quotas. */
@@ -16,8 +18,16 @@ export function quotaFlows({ quotas }: Gateway, access: Access): QuotaFlows {
     putNamespaceQuota: (request) => quotas.putNamespaceQuota(request, change),
     getNamespaceQuota: (request) => quotas.getNamespaceQuota(request, read),
     listNamespaceQuotas: async (request) => {
-      const page = await quotas.listNamespaceQuotas(request, read);
-      return { ...page, namespaceQuotas: page.namespaceQuotas.filter(({ namespace }) => covers(access, namespace)) };
+      if (access.namespaces === 'all') return quotas.listNamespaceQuotas(request, read);
+      const all = async (page: ListNamespaceQuotasRequest) => {
+        const { namespaceQuotas: items, nextPageToken } = await quotas.listNamespaceQuotas(page, read);
+        return { items, nextPageToken };
+      };
+      const { items, nextPageToken } = await visiblePage(request, all, {
+        sees: ({ namespace }) => covers(access, namespace),
+        tokenOf: ({ namespace }) => [namespace, LISTS.namespaceQuotas],
+      });
+      return { namespaceQuotas: [...items], nextPageToken };
     },
     deleteNamespaceQuota: (request) => quotas.deleteNamespaceQuota(request, change),
     putKeyQuota: (request) => quotas.putKeyQuota(request, change),

@@ -3,10 +3,13 @@ import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/reg
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter } from '@evenfall/contracts/v1/event_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
+import type { ListInstancesRequest } from '@evenfall/contracts/v1/operator_service';
 import { refuse } from '@evenfall/errors';
+import { LISTS } from '@evenfall/paging';
 import { LIMITS_MS } from '../domain/time-limits.ts';
 import type { Admit, Gateway } from '../ports.ts';
 import { admittingGateway } from './admit-events.ts';
+import { visiblePage } from './visible-page.ts';
 
 const NOTHING = Buffer.alloc(0);
 /** What stands in place of a value that the key may not read. */
@@ -146,9 +149,16 @@ function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gatew
   return {
     scheduler: {
       ...scheduler,
-      listInstances: async (...given) => {
-        const answer = await scheduler.listInstances(...given);
-        return { ...answer, instances: answer.instances.filter(({ namespace }) => sees(namespace)) };
+      listInstances: async (request, options) => {
+        const all = async (page: Pick<ListInstancesRequest, 'pageSize' | 'pageToken'>) => {
+          const { instances: items, nextPageToken } = await scheduler.listInstances({ ...request, ...page }, options);
+          return { items, nextPageToken };
+        };
+        const { items, nextPageToken } = await visiblePage(request, all, {
+          sees: ({ namespace }) => sees(namespace),
+          tokenOf: ({ startTime, id }) => [`${startTime?.getTime() ?? 0}/${id}`, LISTS.instances, request.agentId],
+        });
+        return { instances: [...items], nextPageToken };
       },
     },
     registry: {

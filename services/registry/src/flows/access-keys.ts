@@ -10,7 +10,7 @@ import type {
 } from '@evenfall/contracts/v1/access_key_service';
 import { AccessKey as Codec } from '@evenfall/contracts/v1/access_key_service';
 import { refuse } from '@evenfall/errors';
-import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
+import { cutPage, LISTS, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import { msOfDuration } from '@evenfall/time';
 import { digestOf, isGood, KEY_ID, MOST_KEYS, newAccessKey, newSecret } from '../domain/access-key.ts';
 import { optionalDuration } from '../domain/fields.ts';
@@ -47,10 +47,10 @@ export async function getAccessKey(registry: KeyRegistry, id: string): Promise<A
 /** Lists keys by id. */
 export async function listAccessKeys(registry: KeyRegistry, request: ListAccessKeysRequest): Promise<ListAccessKeysResponse> {
   const size = pageSizeOf(request.pageSize, MOST, MOST);
-  const after = readPageToken(request.pageToken, KEY_ID, 'access keys');
+  const after = readPageToken(request.pageToken, KEY_ID, LISTS.accessKeys);
   const found = await registry.keys.list(after, size + 1);
   const { items, last } = cutPage(found, size, ({ key }) => Codec.encode(key).finish().length);
-  return { accessKeys: items.map(({ key }) => key), nextPageToken: last ? pageToken(last.key.id, 'access keys') : '' };
+  return { accessKeys: items.map(({ key }) => key), nextPageToken: last ? pageToken(last.key.id, LISTS.accessKeys) : '' };
 }
 
 /** Gives a key a new secret; the one before may stay good for a while, so that nothing that uses it has to stop. */

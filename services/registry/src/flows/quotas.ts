@@ -10,7 +10,7 @@ import {
   NamespaceQuota,
 } from '@evenfall/contracts/v1/quota_service';
 import { refuse } from '@evenfall/errors';
-import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
+import { cutPage, LISTS, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import { checkKeyId, checkNamespace, DEFAULT_NAME, MOST_QUOTAS, newKeyQuota, newNamespaceQuota } from '../domain/quota.ts';
 import type { QuotaNotice, QuotaRegistry } from '../ports.ts';
 
@@ -42,10 +42,10 @@ export async function listNamespaceQuotas(
   request: ListNamespaceQuotasRequest,
 ): Promise<ListNamespaceQuotasResponse> {
   const size = pageSizeOf(request.pageSize, MOST, MOST);
-  const after = readPageToken(request.pageToken, NAME, 'namespace quotas');
+  const after = readPageToken(request.pageToken, NAME, LISTS.namespaceQuotas);
   const found = await registry.quotas.listNamespaces(after, size + 1);
   const { items, last } = cutPage(found, size, (quota) => NamespaceQuota.encode(quota).finish().length);
-  return { namespaceQuotas: [...items], nextPageToken: last ? pageToken(last.namespace, 'namespace quotas') : '' };
+  return { namespaceQuotas: [...items], nextPageToken: last ? pageToken(last.namespace, LISTS.namespaceQuotas) : '' };
 }
 
 export async function deleteNamespaceQuota(registry: QuotaRegistry, namespace: string): Promise<Record<string, never>> {

@@ -8,7 +8,7 @@ import {
   type ListInstancesRequest,
   type ListInstancesResponse,
 } from '@evenfall/contracts/v1/operator_service';
-import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
+import { cutPage, LISTS, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import type { Agent, Instance } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
@@ -47,7 +47,7 @@ export function agentMessage(agent: Agent): AgentMessage {
 export function listInstances({ cluster }: SchedulerPorts, request: ListInstancesRequest): ListInstancesResponse {
   const { agentId } = request;
   const size = pageSizeOf(request.pageSize, MOST, MOST);
-  const after = placeOf(readPageToken(request.pageToken, INSTANCE_KEY, 'instances', agentId));
+  const after = placeOf(readPageToken(request.pageToken, INSTANCE_KEY, LISTS.instances, agentId));
   const found = [...cluster.agents.values()]
     .filter((agent) => agentId === '' || agent.id === agentId)
     .flatMap((agent) => [...agent.instances.values()])
@@ -57,7 +57,7 @@ export function listInstances({ cluster }: SchedulerPorts, request: ListInstance
   const { items, last } = cutPage(page, size, ({ message }) => InstanceMessage.encode(message).finish().length);
   return {
     instances: items.map(({ message }) => message),
-    nextPageToken: last ? pageToken(`${last.instance.startTimeMs}/${last.instance.id}`, 'instances', agentId) : '',
+    nextPageToken: last ? pageToken(`${last.instance.startTimeMs}/${last.instance.id}`, LISTS.instances, agentId) : '',
   };
 }
 

@@ -16,8 +16,8 @@ const KEYS = [
 const BODY = Buffer.from('{"FunctionName":"f"}');
 const HOST = '127.0.0.1:8080';
 const signerOf = (id: string): Signer | undefined => {
-  const secrets = KEYS.filter((key) => key.id === id).map(({ secret }) => secret);
-  return secrets.length === 0 ? undefined : { access: { id, ...ADMIN_OF_ALL }, secrets };
+  const secrets = KEYS.filter((key) => key.id === id).map(({ secret }) => ({ secret, access: { id, ...ADMIN_OF_ALL } }));
+  return secrets.length === 0 ? undefined : { secrets };
 };
 const check = signatureCheck({ signerOf, isOpen: false }, () => NOW_MS);
 
