@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@evenfall/testkit';
@@ -118,6 +120,60 @@ describe('a platform whose keys have roles', { timeout: 240_000 }, () => {
     assert.ok(!(await reader?.read())?.done);
     await cli('keys', 'revoke', 'watcher');
     for (let isDone = false; !isDone;) isDone = (await reader?.read())?.done ?? true;
+  });
+
+  it('takes nothing from a request whose key was revoked before all of it had come', async () => {
+    const key = await create('--role', 'admin', '--id', 'leaving');
+    const body = JSON.stringify({ id: 'left-behind', role: 'ADMIN', namespaces: ['*'] });
+    const request = httpRequest(new URL('/v1/access-keys', stack.http), {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        'content-length': body.length,
+        expect: '100-continue',
+      },
+    });
+    request.flushHeaders();
+    await once(request, 'continue'); // the key was good
+    request.write(body.slice(0, 9));
+    await cli('keys', 'revoke', 'leaving');
+    await eventually(async () => (await statusOf(key)) === 401);
+    request.end(body.slice(9));
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    assert.equal(response.statusCode, 401);
+    response.resume();
+    assert.equal((await restOf(stack.accessKey).call('GET', '/v1/access-keys/left-behind')).status, 404);
+    const [record] = (await cli<Records>('audit', '--key', 'leaving', '--action', 'keys.manage')).audit_records;
+    assert.equal(record?.['outcome'], 'UNAUTHENTICATED');
+  });
+
+  it('names nothing of other namespaces in the pages of a list', async () => {
+    const key = await create('--role', 'admin', '--id', 'of-team-a', '--on', 'team-a');
+    for (const id of ['aa-others', 'zz-others']) await create('--role', 'viewer', '--id', id, '--on', 'default');
+    for (const id of ['one', 'two', 'three']) await create('--role', 'viewer', '--id', `team-a-${id}`, '--on', 'team-a');
+    for (const namespace of ['aa-others', 'team-a', 'zz-others'])
+      await restOf(stack.accessKey).call('PUT', `/v1/namespaces/${namespace}/quota`, { functions: 100 });
+    await restOf(stack.accessKey).call('POST', '/v1/namespaces/default/functions/graceful-killer/events', {});
+    await eventually(async () => JSON.stringify((await restOf(stack.accessKey).call('GET', '/v1/instances')).body).includes('"default"'));
+    await eventually(async () => (await restOf(key).call('GET', '/v1/access-keys')).status === 200);
+    const shown = async (list: string, field: string): Promise<string[]> => {
+      const found: string[] = [];
+      for (let token = ''; ;) {
+        type Page = Readonly<Record<string, readonly Readonly<Record<string, string>>[]>> & { readonly next_page_token: string };
+        const { body } = await restOf(key).call<Page>('GET', `/v1/${list}?page_size=1&page_token=${token}`);
+        const items = body[list.replaceAll('-', '_')] ?? [];
+        found.push(...items.map((item) => item[field] ?? ''));
+        token = body.next_page_token;
+        if (token === '') return found;
+        assert.equal(items.length, 1, 'a page that is short says that there are others');
+        const [, named] = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as [string, string];
+        assert.equal(named, found.at(-1));
+      }
+    };
+    assert.deepEqual(await shown('access-keys', 'id'), ['of-team-a', 'team-a-one', 'team-a-three', 'team-a-two']);
+    assert.deepEqual(await shown('namespace-quotas', 'namespace'), ['team-a']);
+    assert.deepEqual(await shown('instances', 'id'), []);
   });
 
   it('has a record of every change: who, from where, what, and what came of it', async () => {

@@ -82,8 +82,8 @@ export type WaitingCounts = {
   readonly isRecent: boolean;
   /** Counts anew, unless that was done just now. Never rejects. */
   refresh(): Promise<void>;
-  /** Notes events that are sent now. */
-  add(namespace: string, events: number): void;
+  /** Notes events that are sent now; answers what is to be called once the queue has answered. */
+  add(namespace: string, events: number): () => void;
 };
 
 /** Judges events before they are sent, all of one call in one step. Refusals: RATE_LIMITED, BURST_EXCEEDED, TOO_MANY_QUEUED_EVENTS, SERVICE_UNAVAILABLE. */
@@ -93,7 +93,7 @@ export type Admit = (sent: {
   readonly events: number;
   /** Whether they wait in the queue; a synchronous call does not. */
   readonly areQueued: boolean;
-}) => Promise<void>;
+}) => Promise<() => void>;
 
 /** What qualifiers name, remembered for as long as the registry would tell of a change. */
 export type FunctionCache = {

@@ -8,6 +8,7 @@ import type { Admit, Gateway, QuotaBook, WaitingCounts } from '../ports.ts';
 
 /** When to come again where it is not known when there is room. */
 const ROOM_AFTER_MS = 1_000;
+const NOTHING_SENT = (): void => undefined;
 
 /** Makes what judges whether events may be sent, by the quotas of their namespace and of the key they are sent with. */
 export function createAdmission(quotas: QuotaBook, waiting: WaitingCounts, clock: Clock): Admit {
@@ -30,7 +31,7 @@ export function createAdmission(quotas: QuotaBook, waiting: WaitingCounts, clock
     if (ofKey?.rate) limited.push({ scope: 'key', name: keyId, rate: rateOf(ofKey.rate) });
     const refusal = limited.length === 0 ? undefined : rates.take(limited, events, clock.monotonic());
     if (refusal) throw refusal;
-    if (most !== undefined) waiting.add(namespace, events);
+    return most === undefined ? NOTHING_SENT : waiting.add(namespace, events);
   };
 }
 
@@ -43,8 +44,12 @@ export function admittingGateway(gateway: Gateway, { id: keyId }: Access, admit:
       ...queue,
       acceptEvents: async (...given) => {
         const { events } = given[0];
-        await admit({ keyId, namespace: events[0]?.accepted?.namespace ?? '', events: events.length, areQueued: true });
-        return queue.acceptEvents(...given);
+        const sent = await admit({ keyId, namespace: events[0]?.accepted?.namespace ?? '', events: events.length, areQueued: true });
+        try {
+          return await queue.acceptEvents(...given);
+        } finally {
+          sent();
+        }
       },
     },
     scheduler: {

@@ -38,7 +38,7 @@ describe('Counts of what waits', () => {
     assert.equal(counts.isRecent, false);
     await counts.refresh();
     assert.equal(counts.isRecent, true);
-    counts.add('a', 10);
+    counts.add('a', 10)();
     assert.deepEqual([counts.count('a'), counts.count('b'), counts.count('c')], [17, 1, 0]);
     clock.advance(100);
     await counts.refresh();
@@ -50,14 +50,34 @@ describe('Counts of what waits', () => {
     const counts = createWaitingCounts({ queues: [one.client] }, fakeClock(), () => true);
     const { promise, resolve } = Promise.withResolvers<undefined>();
     one.state.hold = promise.then(() => undefined);
-    counts.add('a', 1);
+    counts.add('a', 1)();
     const asked = counts.refresh();
-    counts.add('a', 2);
+    counts.add('a', 2)();
     assert.equal(counts.count('a'), 3, 'before the answer both count');
     one.state.counts = { a: 1 };
     resolve(undefined);
     await asked;
     assert.equal(counts.count('a'), 3, 'the first by the queue, the second here');
+  });
+
+  it('leave out nothing that is on its way to a queue, however often they are asked for', async () => {
+    const one = replica();
+    const clock = fakeClock();
+    const counts = createWaitingCounts({ queues: [one.client] }, clock, () => true);
+    const settle = counts.add('a', 5);
+    for (let n = 0; n < 3; n++) {
+      clock.advance(1_000);
+      await counts.refresh();
+      assert.equal(counts.count('a'), 5, 'the queue has not answered');
+    }
+    one.state.counts = { a: 5 };
+    settle();
+    assert.ok(counts.count('a') >= 5);
+    clock.advance(1_000);
+    await counts.refresh();
+    assert.equal(counts.count('a'), 5, 'counted by the queue alone');
+    settle();
+    assert.equal(counts.count('a'), 5);
   });
 
   it('are asked for once at a time, and not again at once', async () => {

@@ -21,6 +21,8 @@ export function createWaitingCounts(
   const replicas = queues.map((client) => ({ client, counts: new Map<string, number>(), atMs: -Infinity }));
   // Sent since the last question, and before it while it has no answer yet.
   let sent = new Map<string, number>();
+  // On its way to a queue: no answer counts it yet.
+  const underWay = new Map<string, number>();
   let sentBefore = new Map<string, number>();
   let askedMs = -Infinity;
   let asking: Promise<void> | undefined;
@@ -50,7 +52,8 @@ export function createWaitingCounts(
   };
   return {
     count(namespace) {
-      let sum = (sent.get(namespace) ?? 0) + (sentBefore.get(namespace) ?? 0);
+      let sum = 0;
+      for (const own of [underWay, sent, sentBefore]) sum += own.get(namespace) ?? 0;
       for (const { counts } of replicas) sum += counts.get(namespace) ?? 0;
       return sum;
     },
@@ -58,7 +61,16 @@ export function createWaitingCounts(
       return clock.monotonic() - askedMs <= 2 * EVERY_MS;
     },
     refresh,
-    add: (namespace, events) => void sent.set(namespace, (sent.get(namespace) ?? 0) + events),
+    add(namespace, events) {
+      plus(underWay, namespace, events);
+      let isUnderWay = true;
+      return () => {
+        if (!isUnderWay) return;
+        isUnderWay = false;
+        plus(underWay, namespace, -events);
+        plus(sent, namespace, events);
+      };
+    },
     async run(signal) {
       while (!signal.aborted) {
         if (isWanted()) await refresh();
@@ -66,4 +78,10 @@ export function createWaitingCounts(
       }
     },
   };
+}
+
+function plus(counts: Map<string, number>, namespace: string, events: number): void {
+  const sum = (counts.get(namespace) ?? 0) + events;
+  if (sum === 0) counts.delete(namespace);
+  else counts.set(namespace, sum);
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 
 /** A key that an issuer of tests signs with. */
-export type SigningKey = { readonly kid: string; readonly alg: string; readonly privateKey: CryptoKey; readonly jwk: JWK };
+export type SigningKey = { readonly kid: string | undefined; readonly alg: string; readonly privateKey: CryptoKey; readonly jwk: JWK };
 
 /** An OIDC issuer on this machine: discovery and keys. */
 export type Issuer = {
@@ -19,9 +19,10 @@ export type Issuer = {
   stop(): Promise<void>;
 };
 
-export async function newKey(kid: string, alg = 'RS256'): Promise<SigningKey> {
+/** A key with an id, or without. */
+export async function newKey(kid: string | undefined, alg = 'RS256'): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
-  return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+  return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), ...(kid === undefined ? {} : { kid }), alg, use: 'sig' } };
 }
 
 export async function startIssuer(...keys: readonly SigningKey[]): Promise<Issuer> {
@@ -61,7 +62,9 @@ export function signToken(
   const nowS = Math.floor(Date.now() / 1_000);
   const usual = { iss: url, aud: AUDIENCE, sub: 'alice', iat: nowS, exp: nowS + 600, groups: ['devs'] };
   const payload = Object.fromEntries(Object.entries({ ...usual, ...claims }).filter(([, value]) => value !== undefined));
-  return new SignJWT(payload).setProtectedHeader({ alg: key.alg, kid: key.kid, ...header }).sign(key.privateKey);
+  return new SignJWT(payload)
+    .setProtectedHeader({ alg: key.alg, ...(key.kid === undefined ? {} : { kid: key.kid }), ...header })
+    .sign(key.privateKey);
 }
 
 export const AUDIENCE = 'evenfall';

@@ -6,8 +6,11 @@ import type { FetchKeys } from './fetch-keys.ts';
 /** The keys of an issuer, as they were fetched last. */
 export type KeySet = {
   readonly find: JWTVerifyGetKey;
-  /** What a key is, as text, by its id; undefined for one that there is not. */
-  textOf(kid: string): string | undefined;
+  /**
+   * What the keys are that a token may be signed with, as text: those of the id that it names, of which there may be several, or all where it names none.
+   * Undefined if there are none.
+   */
+  textOf(kid: string | undefined): string | undefined;
 };
 
 export type IssuerKeys = {
@@ -87,7 +90,9 @@ export function createIssuerKeys({ issuer, maxAgeMs, fetchKeys, onChange, clock,
 }
 
 function keySetOf(keys: readonly JWK[]): KeySet {
-  const texts = new Map(keys.map((key) => [key.kid ?? '', JSON.stringify(key)]));
+  const texts = new Map<string | undefined, string>();
+  const sorted = keys.map((key) => ({ kid: key.kid, text: JSON.stringify(key) })).sort((a, b) => (a.text < b.text ? -1 : 1));
+  for (const { kid, text } of sorted) for (const name of new Set([undefined, kid])) texts.set(name, `${texts.get(name) ?? ''}${text}\n`);
   return { find: createLocalJWKSet({ keys: [...keys] }), textOf: (kid) => texts.get(kid) };
 }
 

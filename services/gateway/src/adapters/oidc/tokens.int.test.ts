@@ -77,6 +77,28 @@ describe('tokens of an issuer', () => {
     }
   });
 
+  it('of a key that its issuer takes away are forgotten, also where another has its id, or none has one', async () => {
+    for (const kid of ['same', undefined]) {
+      const [rsa, ec] = [await newKey(kid), await newKey(kid, 'ES256')];
+      for (const [gone, stays, isFirst] of [
+        [rsa, ec, true],
+        [rsa, ec, false],
+        [ec, rsa, true],
+        [ec, rsa, false],
+      ] as const) {
+        issuer.shown = (isFirst ? [gone, stays] : [stays, gone]).map(({ jwk }) => jwk);
+        tokens = createTokens({ issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS }, { clock, log: silentLog });
+        const token = await signToken(issuer, gone);
+        const end = tokens.endOf(await check(token));
+        issuer.shown = [stays.jwk];
+        clock.advance(11_000);
+        await assert.rejects(check(await signToken(issuer, first, {}, { kid: 'unknown' }))); // has them fetched
+        assert.equal(end?.aborted, true, 'its streams end');
+        await assert.rejects(check(token), `${kid ?? 'without an id'} ${gone.alg}`);
+      }
+    }
+  });
+
   it('are refused for what is wrong with their claims', async () => {
     const nowS = Math.floor(clock.now() / 1_000);
     await refused(await signToken(issuer, first, { exp: nowS - 11 }), /has expired/);

@@ -23,8 +23,8 @@ const EXPIRY_LOOK_MS = 1_000;
 type Known = {
   readonly access: Access;
   readonly untilMs: number;
-  readonly kid: string;
-  /** The key it is signed with, as text. */
+  readonly kid: string | undefined;
+  /** The keys it may be signed with, as text. */
   readonly keyText: string | undefined;
   /** Of a token with open streams, or that had some. */
   end: AbortController | undefined;
@@ -66,7 +66,8 @@ export function createTokens(
     const { set, verified } = await verifiedBy(first, token, settings, { clock, keys, log });
     const access = accessOfClaims(verified.payload, settings.rights);
     if (isRefusal(access)) throw access;
-    const { kid = '' } = verified.protectedHeader;
+    const named: unknown = verified.protectedHeader.kid; // as it came
+    const kid = typeof named === 'string' ? named : undefined; // else it names none
     // While it was checked its key may have been taken back.
     if (keys.current()?.textOf(kid) !== set.textOf(kid)) throw refuse('UNAUTHENTICATED', { detail: NO_KEY });
     const untilMs = (expiryOf(verified.payload) + TOLERANCE_S) * 1_000;
