@@ -1,10 +1,13 @@
 // Access keys where the registry is a process of its own, and goes away.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { createRestClient } from '../support/rest-client.ts';
 import { scfClient } from '../support/scf-client.ts';
+import { zipOf } from '../support/zip.ts';
 
 const F = '/v1/namespaces/default/functions';
 type NewKey = { readonly access_key: { readonly id: string }; readonly secret: string };
@@ -52,6 +55,25 @@ describe('Keys in a cluster of processes', { timeout: 180_000 }, () => {
       const { body } = await cluster.rest.call<Records>('GET', '/v1/audit-records?key_id=signing');
       return body.audit_records.some(({ operation, outcome }) => operation === 'DeleteFunction' && outcome === 'ROLE_FORBIDS');
     }, 20_000);
+  });
+
+  it('change no code by a stream that ends after they did', async () => {
+    const zip = async (text: string) => zipOf({ 'index.js': `exports.handler = async () => ${JSON.stringify(text)};` });
+    const settings = { name: 'streamed', runtime: 'nodejs', handler: 'index.handler', code_zip: (await zip('first')).toString('base64') };
+    assert.equal((await cluster.rest.call('POST', F, settings)).status, 201);
+    const key = await create('leaving', { role: 'DEPLOYER' });
+    await eventually(async () => (await asked(key)).status === 404);
+    const { client, close } = grpcClient(FunctionServiceService, cluster.grpc, { headers: { authorization: `Bearer ${key}` } });
+    const chunk = await zip('second');
+    async function* pieces() {
+      yield { namespace: 'default', name: 'streamed', chunk };
+      await cluster.rest.call('POST', '/v1/access-keys/leaving:revoke');
+      await eventually(async () => (await asked(key)).status === 401);
+    }
+    await assert.rejects(client.streamUpdateFunctionCode(pieces()), { reason: 'UNAUTHENTICATED' });
+    close();
+    const { body } = await cluster.rest.call<{ readonly revision: number }>('GET', `${F}/streamed`);
+    assert.equal(body.revision, 1);
   });
 
   it('end at the gateway within a second of their end in the registry', async () => {

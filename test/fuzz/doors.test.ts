@@ -14,11 +14,15 @@ import { FunctionServiceService } from '@evenfall/contracts/v1/function_service'
 import { InvocationServiceService } from '@evenfall/contracts/v1/invocation_service';
 import { LogServiceService } from '@evenfall/contracts/v1/log_service';
 import { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
+import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { eventually } from '@evenfall/testkit';
+import { AUDIENCE, type Issuer, newKey, type SigningKey, startIssuer } from '../../services/gateway/src/testing/issuer.ts';
+import { randomOf } from '../support/random.ts';
 import { residentMb } from '../support/processes.ts';
 import { startStack, type Stack } from '../support/stack.ts';
 import type { Orders, Report } from './doors/attackers.ts';
 import type { Target } from './doors/target.ts';
+import { anyTokens, oddKeySets } from './doors/tokens.ts';
 import { zipOf } from '../support/zip.ts';
 import { percentile, startCaller } from './steady-caller.ts';
 
@@ -37,15 +41,24 @@ const SERVICES = [
   InvocationServiceService,
   LogServiceService,
   OperatorServiceService,
+  QuotaServiceService,
 ];
 
 describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => {
   let stack: Stack;
+  let issuer: Issuer;
+  let keys: readonly [SigningKey, SigningKey];
   before(async () => {
-    stack = await startStack({ collectable: true });
+    keys = [await newKey('first', 'ES256'), await newKey('second')];
+    issuer = await startIssuer(...keys);
+    const oidc = { EVENFALL_OIDC_ISSUER: issuer.url, EVENFALL_OIDC_AUDIENCE: AUDIENCE, EVENFALL_OIDC_ROLES: 'platform=admin@*' };
+    stack = await startStack({ collectable: true, env: oidc });
     await stack.rest.deploy({ name: 'other', runtime: 'nodejs', handler: 'index.handler' }, { 'index.js': CODE });
   });
-  after(() => stack.dispose());
+  after(async () => {
+    await stack.dispose();
+    await issuer.stop();
+  });
 
   it(`serve others, and are never at fault (EVENFALL_FUZZ_SEED=${SEED})`, async (test) => {
     const quiet = startCaller(stack.rest, 'other');
@@ -54,7 +67,13 @@ describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => 
     stack.collectGarbage();
     const quietMb = residentMb(stack.pid);
     const caller = startCaller(stack.rest, 'other');
-    const orders: Orders = { target: await targetOf(stack), seed: SEED, seconds: SECONDS };
+    const random = randomOf(SEED);
+    const tokens = await anyTokens(issuer, keys, random);
+    const orders: Orders = { target: { ...(await targetOf(stack)), tokens }, seed: SEED, seconds: SECONDS };
+    // Tokens name keys that are not there: the issuer is asked again, and shows others.
+    const sets = [...oddKeySets(keys[0]), [keys[0].jwk, keys[1].jwk]];
+    const turning = setInterval(() => (issuer.shown = sets[issuer.asked % sets.length] as Issuer['shown']), 500); // some of them are none
+
     const worker = new Worker(new URL('./doors/attackers.ts', import.meta.url), { workerData: orders });
     let last: Report | undefined;
     worker.on('message', (report: Report) => {
@@ -62,6 +81,7 @@ describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => 
       test.diagnostic(`${report.attacks} attacks, ${Math.round(residentMb(stack.pid))} MB`);
     });
     await once(worker, 'exit');
+    clearInterval(turning);
     const attackedMs = await caller.stop();
     assert.ok(last?.isOver, 'the attackers came to their end');
     const outcomes = [...last.outcomes].sort();
@@ -75,7 +95,7 @@ describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => 
       outcomes.filter(([outcome]) => outcome.includes('FAULT')),
       [],
     );
-    for (const kind of ['rest 2', 'rest 4', 'scf 200', 'grpc 0', 'grpc 16', 'raw http 400'])
+    for (const kind of ['rest 2', 'rest 4', 'scf 200', 'grpc 0', 'grpc 16', 'code 0', 'code 16', 'raw http 400'])
       assert.ok(
         outcomes.some(([outcome]) => outcome.startsWith(kind)),
         `no attack came to "${kind}": they do not reach what they are for`,
@@ -95,7 +115,7 @@ describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => 
 });
 
 /** What there is to attack, as the platform itself says. */
-async function targetOf({ http, grpc, metrics, accessKey, rest }: Stack): Promise<Target> {
+async function targetOf({ http, grpc, metrics, accessKey, rest }: Stack): Promise<Omit<Target, 'tokens'>> {
   type Document = { readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>> };
   const { body } = await rest.call<Document>('GET', '/openapi.json');
   const operations = Object.entries(body.paths).flatMap(([path, methods]) =>

@@ -37,3 +37,22 @@ export function endStream(call: object): void {
 export function sessionOf(call: object): ServerHttp2Session | undefined {
   return (call as Internals).stream?.session as ServerHttp2Session | undefined; // a server's, since it is a server's call
 }
+
+/**
+ * Whether a caller's stream was reset, where it looks as if it had ended: node shows an end of what is read also for a reset, and grpc-js takes it for that of
+ * the caller. Without a stream to look at it was.
+ */
+export function wasReset(call: object): boolean {
+  let inner: Nested | undefined = call;
+  while (inner && !inner.stream) inner = inner.call ?? inner.nextCall;
+  const stream = inner?.stream;
+  return (
+    stream === undefined ||
+    stream.aborted ||
+    stream.destroyed ||
+    (stream.rstCode ?? constants.NGHTTP2_NO_ERROR) !== constants.NGHTTP2_NO_ERROR
+  );
+}
+
+/** A call as handlers have it, then those of interceptors one in the other, then the one that has the stream. */
+type Nested = { readonly call?: Nested; readonly nextCall?: Nested; readonly stream?: ServerHttp2Stream };

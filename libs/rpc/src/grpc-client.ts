@@ -130,12 +130,16 @@ function methodOf(channel: grpc.Client, method: MethodDefinition, defaults: Defa
       unary(options, (done) => channel.makeUnaryRequest(path, ser, de, request, ...told(options), done));
   }
   if (!method.responseStream) {
-    return (requests: AsyncIterable<unknown>, options: CallOptions = {}) =>
-      unary(options, (done) => {
+    return (requests: AsyncIterable<unknown>, options: CallOptions = {}) => {
+      let failed: { readonly error: unknown } | undefined;
+      return unary(options, (done) => {
         const call = channel.makeClientStreamRequest(path, ser, de, ...told(options), done);
-        void pumpRequests(requests, call);
+        void pumpRequests(requests, call, (error) => (failed = { error }));
         return call;
+      }).catch((error: unknown) => {
+        throw failed ? failed.error : error; // that it was cancelled for it says less
       });
+    };
   }
   if (!method.requestStream) {
     return (request: unknown, options: CallOptions = {}) =>
@@ -200,7 +204,11 @@ function responsesOf(call: grpc.ClientReadableStream<unknown>, options: CallOpti
 }
 
 /** Writes what comes, no faster than the transport takes it, until the call ends. */
-async function pumpRequests(requests: AsyncIterable<unknown>, call: grpc.ClientWritableStream<unknown>): Promise<void> {
+async function pumpRequests(
+  requests: AsyncIterable<unknown>,
+  call: grpc.ClientWritableStream<unknown>,
+  onFailure?: (error: unknown) => void,
+): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   let over = false;
   let goOn: (() => void) | undefined;
@@ -224,7 +232,8 @@ async function pumpRequests(requests: AsyncIterable<unknown>, call: grpc.ClientW
       });
     }
     if (!over) call.end();
-  } catch {
+  } catch (error) {
+    onFailure?.(error);
     call.cancel(); // whoever feeds the stream has failed and knows it; the other side sees a cancelled call
   }
 }

@@ -1,9 +1,10 @@
 import * as grpc from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { isRefusal, type Refusal } from '@evenfall/errors';
+import { isRefusal, Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
 import type { BoundService, CallContext, ServiceDefinition } from './contract.ts';
 import { serializing } from './encoded.ts';
+import { wasReset } from './call-internals.ts';
 import { admitting, type CallHead, type MessageBounds } from './admitting.ts';
 import { type ConnectionRules, type Connections, listenTo } from './connections.ts';
 import { OVER } from './over.ts';
@@ -182,7 +183,7 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     ) => {
       const { context } = open(call);
       const answer = async (): Promise<unknown> => {
-        return handler(kind.requestStream ? requestsOf(call) : passed(call.request), context);
+        return handler(kind.requestStream ? requestsOf(call, () => new Refusal('CANCELLED')) : passed(call.request), context);
       };
       answer().then(
         (value) => done(null, value),
@@ -213,15 +214,17 @@ function addressOf(peer: string): string {
   return peer.slice(0, peer.lastIndexOf(':'));
 }
 
-function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>): AsyncIterable<unknown> {
+/** What a caller sends. With `broken` a stream that was reset fails; without, for those who look at the signal of their call, it ends. */
+function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>, broken?: () => Refusal): AsyncIterable<unknown> {
   const buffer = pushable<unknown>();
+  const leave = (): void => (broken ? buffer.fail(broken()) : buffer.end());
   call.on('data', (value: unknown) => {
     buffer.push(value);
     if (buffer.size >= 64) call.pause();
   });
-  call.on('end', () => buffer.end());
-  call.on('cancelled', () => buffer.end());
-  call.on('error', () => buffer.end());
+  call.on('end', () => (wasReset(call) ? leave() : buffer.end()));
+  call.on('cancelled', leave);
+  call.on('error', leave);
   return {
     [Symbol.asyncIterator]() {
       const inner = buffer[Symbol.asyncIterator]();

@@ -16,7 +16,7 @@ export type Wiring = {
 };
 
 /** What the wired services have seen. */
-const seen = { cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
+const seen = { taken: 0, cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
 
 const unimplemented = (): never => {
   throw refuse('UNIMPLEMENTED', { detail: 'not in this test' });
@@ -41,7 +41,10 @@ const events: Implementation<EventServiceService> = {
   batchCreateEvents: async (request) => ({ eventIds: request.submissions.map((one) => one.payload.toString()), refused: [] }),
   async streamCreateEvents(requests) {
     const eventIds: string[] = [];
-    for await (const { batch } of requests) eventIds.push(...(batch?.submissions.map((one) => one.payload.toString()) ?? []));
+    for await (const { batch } of requests) {
+      seen.taken++;
+      eventIds.push(...(batch?.submissions.map((one) => one.payload.toString()) ?? []));
+    }
     return { eventIds, refused: [] };
   },
   async *watchEvent(request, { signal }) {
@@ -154,6 +157,17 @@ export function rpcContract(
         { reason: 'EVENT_NOT_FOUND' },
       );
       assert.equal(got.length, 2);
+    });
+
+    test('a request stream that fails fails the call, with what it failed with', async () => {
+      async function* requests() {
+        const { taken } = seen;
+        yield { batch: undefined };
+        await eventually(() => seen.taken > taken);
+        throw refuse('UNAUTHENTICATED', { detail: 'not any more' });
+      }
+      const fails = wiring.events.streamCreateEvents(requests());
+      await assert.rejects(fails, (error) => isRefusal(error) && error.reason === 'UNAUTHENTICATED');
     });
 
     test('a request stream is read to its end', async () => {

@@ -34,16 +34,34 @@ describe('Code that comes in pieces', () => {
     await functions.createFunction(CreateFunctionRequest.create({ function: fn, codeZip: pythonPackage() }));
   });
 
+  /** As the gateway sends it: with a last message that says that it was all. */
+  const stream = (requests: AsyncIterable<StreamUpdateFunctionCodeRequest>) =>
+    functions.streamUpdateFunctionCode(
+      (async function* () {
+        yield* requests;
+        yield { namespace: '', name: '', chunk: Buffer.alloc(0) };
+      })(),
+    );
+
+  it('is not taken where the stream ends before it is said that it is all', async () => {
+    const { function: before } = await functions.getFunction({ ...NAME, qualifier: '' });
+    const cut = async function* (): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
+      yield { ...NAME, chunk: pythonPackage('# whole, and its caller was refused then') };
+    };
+    await assert.rejects(functions.streamUpdateFunctionCode(cut()), { reason: 'CANCELLED' });
+    assert.deepEqual(await functions.getFunction({ ...NAME, qualifier: '' }), { function: before });
+  });
+
   it('is taken whole, or nothing of it', async () => {
     const code = pythonPackage('# in pieces');
     const pieces = async function* (size: number, last?: object): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
       for (let at = 0; at < code.length; at += size) yield { ...NAME, chunk: code.subarray(at, at + size) };
       if (last) yield { ...NAME, chunk: Buffer.from('x'), ...last };
     };
-    const { function: fn } = await functions.streamUpdateFunctionCode(pieces(10));
+    const { function: fn } = await stream(pieces(10));
     assert.equal(fn?.codeSha256, createHash('sha256').update(code).digest('hex'));
     assert.equal(fn.codeSizeBytes, BigInt(code.length));
-    assert.deepEqual(await functions.streamUpdateFunctionCode(pieces(1_000_000)), { function: fn }, 'the same code again changes nothing');
+    assert.deepEqual(await stream(pieces(1_000_000)), { function: fn }, 'the same code again changes nothing');
 
     const large = async function* (): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
       for (let i = 0; i < 51; i++) yield { ...NAME, chunk: Buffer.alloc(1024 * 1024) };
@@ -64,7 +82,7 @@ describe('Code that comes in pieces', () => {
       [(async function* () {})(), { reason: 'INVALID_FIELD' }],
       [broken(), { reason: 'INTERNAL' }],
     ];
-    for (const [requests, refusal] of refusals) await assert.rejects(functions.streamUpdateFunctionCode(requests), refusal);
+    for (const [requests, refusal] of refusals) await assert.rejects(stream(requests), refusal);
     assert.deepEqual((await functions.getFunction({ ...NAME, qualifier: '' })).function, fn);
   });
 
@@ -76,17 +94,15 @@ describe('Code that comes in pieces', () => {
       begun++;
       await held.promise;
     };
-    const waiting = Array.from({ length: 8 }, () =>
-      assert.rejects(functions.streamUpdateFunctionCode(slow()), { reason: 'INVALID_CODE_PACKAGE' }),
-    );
+    const waiting = Array.from({ length: 8 }, () => assert.rejects(stream(slow()), { reason: 'INVALID_CODE_PACKAGE' }));
     await eventually(() => begun === 8);
-    await assert.rejects(functions.streamUpdateFunctionCode(slow()), { reason: 'SERVICE_UNAVAILABLE' });
+    await assert.rejects(stream(slow()), { reason: 'SERVICE_UNAVAILABLE' });
     held.resolve(undefined);
     await Promise.all(waiting);
     const code = pythonPackage('# after');
     const one = async function* (): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
       yield { ...NAME, chunk: code };
     };
-    assert.equal((await functions.streamUpdateFunctionCode(one())).function?.codeSizeBytes, BigInt(code.length));
+    assert.equal((await stream(one())).function?.codeSizeBytes, BigInt(code.length));
   });
 });

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pick, randomOf } from '../../support/random.ts';
-import { callMethods } from './grpc.ts';
+import { callMethods, streamCode } from './grpc.ts';
 import { sayBytes } from './raw.ts';
-import { callOperation, deployFunction, leaveStream, sendLines } from './rest.ts';
+import { callOperation, deployFunction, leaveStream, sendLines, setQuota } from './rest.ts';
 import { callAction, sendForm } from './scf.ts';
 import type { Attack, Target } from './target.ts';
 
@@ -21,6 +21,8 @@ const ATTACKS: readonly [Attack, ...Attack[]] = [
   deployFunction,
   leaveStream,
   sendLines,
+  setQuota,
+  streamCode,
   sayBytes,
   sayBytes,
   callAction,

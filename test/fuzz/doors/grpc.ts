@@ -63,6 +63,56 @@ export const callMethods: Attack = (target, random, from) =>
     }
   });
 
+/** Code in pieces: of one function or of several, empty, too many, too late, without an end, or of bytes that are no package. */
+export const streamCode: Attack = (target, random, from) =>
+  new Promise((resolve) => {
+    const [host = '', port = ''] = target.grpc.split(':');
+    const session = connect(`http://${target.grpc}`, {
+      createConnection: () => connectSocket({ host, port: Number(port), localAddress: from }),
+    });
+    const end = (outcome: string): void => {
+      clearTimeout(late);
+      session.destroy();
+      resolve(`code ${outcome}`);
+    };
+    const late = setTimeout(() => end('no answer'), WITHIN_MS);
+    const path = '/evenfall.v1.FunctionService/StreamUpdateFunctionCode';
+    session.on('error', () => end('closed'));
+    const stream = session.request({
+      ...{ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' },
+      ...authorization(random, target),
+    });
+    const take = (headers: Readonly<Record<string, string | string[] | number | undefined>>): void => {
+      const code = headers['grpc-status'];
+      if (code !== undefined) end(FAULTS.has(String(code)) ? `${String(code)} FAULT ${String(headers['grpc-message'])}` : String(code));
+    };
+    stream.on('response', take);
+    stream.on('trailers', take);
+    stream.on('error', () => end('reset'));
+    stream.resume();
+    const zip = Buffer.from(target.code, 'base64');
+    const size = pick(random, [1, 10, zip.length]);
+    const count = random() < 0.1 ? 5_000 : Math.ceil(zip.length / size);
+    for (let n = 0; n < count && !stream.destroyed; n++) {
+      const name = random() < 0.02 ? pick(random, WORDS) : 'fuzz';
+      const chunk = random() < 0.02 ? bytes(random, 50) : zip.subarray(n * size, (n + 1) * size);
+      stream.write(framedAs(Buffer.concat([textField(1, 'fuzz'), textField(2, name), textField(3, chunk)])));
+    }
+    if (random() < 0.1) stream.close(8);
+    else if (random() < 0.8) stream.end();
+  });
+
+function textField(field: number, content: string | Buffer): Buffer {
+  const data = typeof content === 'string' ? Buffer.from(content) : content;
+  return Buffer.concat([varint((field << 3) | 2), varint(data.length), data]);
+}
+
+function framedAs(message: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
 function framed(random: Random): Buffer {
   const message = anyMessage(random, 3);
   const head = Buffer.alloc(5);

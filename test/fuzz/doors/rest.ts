@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { pick, type Random } from '../../support/random.ts';
 import { type Attack, authorization, bytes, type Target, whole, WORDS } from './target.ts';
-import { anyBody } from './values.ts';
+import { anyBody, anyNumber, anyValue } from './values.ts';
 
 /** Who guesses keys waits; it is not waited for to the end. */
 const WITHIN_MS = 3_000;
@@ -48,6 +48,26 @@ export const deployFunction: Attack = async (target, random, from) => {
   );
   const headers = { authorization: `Bearer ${target.accessKey}`, 'content-type': 'application/json' };
   return send(target, from, random, { method: 'POST', path: '/v1/namespaces/fuzz/functions', headers, body });
+};
+
+/** A quota with numbers of every kind, of a namespace or a key that the test does not need. */
+export const setQuota: Attack = async (target, random, from) => {
+  const path = pick(random, [
+    '/v1/namespaces/fuzz/quota',
+    '/v1/namespaces/none/quota',
+    '/v1/access-keys/fuzz/quota',
+    '/v1/access-keys/oidc:alice/quota',
+  ]);
+  const limits = [
+    'events_per_second',
+    'burst',
+    ...(path.startsWith('/v1/n') ? ['queued_events', 'functions', 'versions', 'code_bytes', 'instances'] : []),
+  ];
+  const body = Object.fromEntries(
+    limits.filter(() => random() < 0.5).map((limit) => [limit, random() < 0.8 ? anyNumber(random) : anyValue(random)]),
+  );
+  const headers = { ...authorization(random, target), 'content-type': 'application/json' };
+  return send(target, from, random, { method: random() < 0.2 ? 'DELETE' : 'PUT', path, headers, body: Buffer.from(JSON.stringify(body)) });
 };
 
 /** A stream of server-sent events that is left after some time, or not read. */

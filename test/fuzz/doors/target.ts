@@ -13,6 +13,8 @@ export type Target = {
   readonly operations: readonly { readonly method: string; readonly path: string }[];
   /** A function's code, as Base64 of a zip. */
   readonly code: string;
+  /** Tokens of its issuer, odd ones. */
+  readonly tokens: readonly string[];
   /** Methods of the gRPC door, `/package.Service/Method`. */
   readonly methods: readonly string[];
 };
@@ -49,8 +51,9 @@ export function bytes(random: Random, length: number): Buffer {
 }
 
 /** Authorization as it may be: right, wrong, broken, or none. */
-export function authorization(random: Random, { accessKey }: Target): Record<string, string> {
-  const drawn = whole(random, 10);
+export function authorization(random: Random, { accessKey, tokens }: Target): Record<string, string> {
+  const drawn = whole(random, 12);
+  if (drawn >= 10) return { authorization: `${drawn === 10 ? 'Bearer' : 'bEARER  '} ${tokens[whole(random, tokens.length)] ?? ''}` };
   if (drawn < 6) return { authorization: `Bearer ${accessKey}` };
   if (drawn < 8) return {};
   if (drawn === 8) return { authorization: `Bearer ${'x'.repeat(whole(random, 2_000))}` };

@@ -1,7 +1,7 @@
 import { pick, type Random } from '../../support/random.ts';
 import { bytes, whole, WORDS } from './target.ts';
 
-const NUMBERS = [0, -1, 1, 1.5, 1e21, 2 ** 53, -(2 ** 31), 86_400, 4_294_967_296] as const;
+const NUMBERS = [0, -0, -1, 1, 1.5, 1e21, 1e-300, 2 ** 53, -(2 ** 31), 86_400, 2 ** 31 - 1, 4_294_967_296] as const;
 /** Names that bodies have somewhere. */
 const NAMES = [
   'name',
@@ -23,10 +23,22 @@ const NAMES = [
   'destination',
   'on_failure',
   'pre_stop',
+  'events_per_second',
+  'burst',
+  'queued_events',
+  'functions',
+  'versions',
+  'code_bytes',
+  'instances',
   'reserved',
   '__proto__',
   'constructor',
 ] as const;
+
+/** Any number that JSON has. */
+export function anyNumber(random: Random): number {
+  return random() < 0.5 ? pick(random, NUMBERS) : whole(random, 1_000);
+}
 
 /** Any JSON. */
 export function anyValue(random: Random, depth = 3): unknown {

@@ -1,4 +1,5 @@
-import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import type { FunctionServiceService, StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
+import { refuse } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
 import { pageSizeOf } from '@evenfall/paging';
 import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
@@ -56,7 +57,7 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
     updateFunctionCode: (request) => changing(request.namespace, request.name, () => functions.updateFunctionCode(request, change)),
     streamUpdateFunctionCode: async (requests) => {
       const { first, all } = await withFirst(requests);
-      return changing(first?.namespace ?? '', first?.name ?? '', () => functions.streamUpdateFunctionCode(all, change));
+      return changing(first?.namespace ?? '', first?.name ?? '', () => functions.streamUpdateFunctionCode(toTheirEnd(all), change));
     },
     deleteFunction: (request) => changing(request.namespace, request.name, () => functions.deleteFunction(request, change)),
     putReservedConcurrency: (request) => changing(request.namespace, request.name, () => functions.putReservedConcurrency(request, change)),
@@ -88,4 +89,13 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
       return functions.listFunctionVersions({ ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) }, read);
     },
   };
+}
+
+/** Pieces of code, and behind them what tells the registry that they are all: the end of a stream is also that of one that failed. */
+async function* toTheirEnd(pieces: AsyncIterable<StreamUpdateFunctionCodeRequest>): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
+  for await (const piece of pieces) {
+    if (piece.name === '') throw refuse('INVALID_FIELD', { field: 'name', rule: 'every piece names the same function' });
+    yield piece;
+  }
+  yield { namespace: '', name: '', chunk: Buffer.alloc(0) };
 }

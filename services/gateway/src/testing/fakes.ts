@@ -166,7 +166,7 @@ export function fakeWorld(): World {
           let named = { namespace: '', name: '' };
           const pieces: Buffer[] = [];
           for await (const { namespace, name, chunk } of requests) {
-            named = { namespace, name };
+            if (name !== '') named = { namespace, name }; // the last says that they are all
             pieces.push(chunk);
           }
           world.codes.push(Buffer.concat(pieces));

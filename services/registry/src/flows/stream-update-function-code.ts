@@ -7,7 +7,8 @@ import { updateFunctionCode } from './update-function-code.ts';
 const MAX_PIECES = 4_096;
 
 /**
- * Replaces the code of `$LATEST` by a package that comes in pieces, once all are there. Refusals: those of updateFunctionCode, INVALID_FIELD where the
+ * Replaces the code of `$LATEST` by a package that comes in pieces, once all are there: the gateway says so by a last message that is empty. The end of the stream
+ * says nothing: node sends one before it resets a stream (http2), which is what the gateway does where a caller is refused in the middle. Refusals: those of updateFunctionCode, INVALID_FIELD where the
  * messages name different functions, SERVICE_UNAVAILABLE while too many packages are under way.
  */
 export async function streamUpdateFunctionCode(
@@ -19,8 +20,11 @@ export async function streamUpdateFunctionCode(
   let pieces = 0;
   let named: { readonly namespace: string; readonly name: string } | undefined;
   let bytes = 0;
+  let isWhole = false;
   try {
     for await (const { namespace, name, chunk } of requests) {
+      isWhole = namespace === '' && name === '' && chunk.length === 0;
+      if (isWhole) continue;
       named ??= { namespace, name };
       if (namespace !== named.namespace || name !== named.name)
         throw refuse('INVALID_FIELD', { field: 'name', rule: 'every piece names the same function' });
@@ -33,6 +37,7 @@ export async function streamUpdateFunctionCode(
       held.add(chunk);
     }
     if (!named) throw refuse('INVALID_FIELD', { field: 'chunk', rule: 'there must be at least one piece' });
+    if (!isWhole) throw refuse('CANCELLED');
     return await updateFunctionCode(registry, { ...named, codeZip: held.all() });
   } finally {
     registry.packageBytes.give(bytes);
