@@ -51,8 +51,11 @@ static const int REFUSED[] = {
     SYS_add_key, SYS_request_key, SYS_keyctl, SYS_kcmp, SYS_pidfd_getfd, SYS_migrate_pages, SYS_move_pages,
 };
 
-/** clone3 has its flags in memory, where no filter can look; C libraries fall back to clone. */
-static const int UNKNOWN[] = {SYS_clone3, SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register};
+/**
+ * clone3 has its flags in memory, where no filter can look; C libraries fall back to clone. io_setup takes of a number that all of the host share
+ * (`fs.aio-max-nr`): one function could take it from every database.
+ */
+static const int UNKNOWN[] = {SYS_clone3, SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register, SYS_io_setup};
 
 static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 /** Puts bytes into a terminal's input, or pastes into a console. */

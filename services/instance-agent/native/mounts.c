@@ -21,6 +21,8 @@
 #define SYS_mount_setattr 442
 #endif
 #define AT_WHOLE_TREE 0x8000
+/** Of one function. All of the host have 4,096 together (`kernel.pty.max`), a quarter of them for the host alone. */
+#define MOST_TERMINALS "32"
 
 /** `struct mount_attr` of the kernel, which C libraries learned late. */
 struct attributes {
@@ -110,7 +112,7 @@ static void run_step(const char *step, char **to) {
   } else if (strcmp(step, "--link") == 0) {
     if (symlink(to[0], to[1]) != 0) fail("link", to[1]);
   } else if (strcmp(step, "--devpts") == 0) {
-    if (mount("devpts", to[0], "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620") != 0) fail("devpts", to[0]);
+    if (mount("devpts", to[0], "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,max=" MOST_TERMINALS) != 0) fail("devpts", to[0]);
   }
 }
 

@@ -117,6 +117,19 @@ describe('A function in a gVisor sandbox', { skip: await reasonToSkip('gvisor') 
     assert.deepEqual(livingOf(uid), []);
   });
 
+  it('gets at none of what its init says and hears', async () => {
+    const opens = [
+      'found = []',
+      'for fd in os.listdir("/proc/1/fd"):',
+      '    if os.readlink("/proc/1/fd/" + fd) in ("/dev/null", "/proc"): continue',
+      '    for way in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):',
+      '        try: os.close(os.open("/proc/1/fd/" + fd, way | os.O_NONBLOCK)); found.append(os.readlink("/proc/1/fd/" + fd))',
+      '        except OSError: pass',
+      'return [len(os.listdir("/proc/1/fd")) > 4, found]',
+    ];
+    assert.deepEqual(JSON.parse((await endOf(PYTHON, python(opens.join('\n')))).result.toString()), [true, []]);
+  });
+
   it('has died of SIGKILL when somebody kills its sandbox', async () => {
     const id = host.run(await host.start(PYTHON, python('print("up", os.getuid(), flush=True)\ntime.sleep(60)')));
     const uid = Number((await host.line(id, /^up/)).line?.text.split(' ')[1]);

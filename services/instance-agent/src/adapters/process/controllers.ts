@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 /** What bounds one instance and can tell that it did. */
 export type Limits = {
   readonly memoryBytes: number;
+  /** What its IPv4 and IPv6 sockets may hold, where the kernel counts that apart (version 1); version 2 counts it as memory. */
+  readonly socketBytes: number;
   readonly processes: number;
   /** Of processor time, where there is not enough for all; 1 is that of a function of 128 MB. */
   readonly cpuShare: number;
@@ -71,13 +73,14 @@ export function openControllers(name: string): Controller[] {
 }
 
 /** Writes the limits of a new group. A number the kernel refuses is left out: it is one bound of several. */
-export function setLimits(controller: Controller, group: string, { memoryBytes, processes, cpuShare }: Limits): void {
+export function setLimits(controller: Controller, group: string, { memoryBytes, socketBytes, processes, cpuShare }: Limits): void {
   const write = (file: string, text: string): boolean => tried(() => writeFileSync(join(group, file), text));
   if (controller.pids) write('pids.max', String(processes));
   if (controller.cpu) setCpuShare(controller.version, group, cpuShare);
   if (!controller.memory) return;
   if (controller.version === 1) {
     write('memory.limit_in_bytes', String(memoryBytes));
+    write('memory.kmem.tcp.limit_in_bytes', String(socketBytes));
   } else {
     write('memory.max', String(memoryBytes));
     write('memory.oom.group', '1');

@@ -28,7 +28,7 @@ it('The platform and what it has started are apart from functions, and go back',
     for (const pid of [process.pid, earlier.pid ?? 0]) assert.match(groupsOf(pid), new RegExp(`:/evenfall-platform/${name}$`, 'm'));
     const [platform = 0, functions = 0] = sharesIn(mount);
     assert.equal(platform, 10 * functions);
-    const instance = cgroups.create('one', { memoryBytes: 1 << 28, processes: 10, cpuShare: 1 });
+    const instance = cgroups.create('one', { memoryBytes: 1 << 28, socketBytes: 1 << 24, processes: 10, cpuShare: 1 });
     assert.ok(instance);
     assert.ok(instance.folders.some((folder) => folder.startsWith(join(mount, 'evenfall', name))));
     instance.remove();

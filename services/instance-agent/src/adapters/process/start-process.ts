@@ -23,6 +23,11 @@ const MB = 1024 * 1024;
 const MB_PER_CPU_SHARE = 128;
 /** Above the function's memory, for what is not resident in it: the watch from outside is the exact limit, this one stops what is faster than it. */
 const MEMORY_MARGIN_BYTES = 64 * MB;
+/**
+ * Of a function's memory, for its sockets: the kernel counts those of all the host together (`net.ipv4.tcp_mem`), and from a sixteenth of its memory on
+ * it presses every connection of the host, the platform's too.
+ */
+const SOCKET_PART = 16;
 
 /** Of a process that is started before its instance is known, with `spec.codeDir` the folder of all packages. */
 export type StartAhead = {
@@ -176,6 +181,7 @@ function limitsOf({ launch }: DriverHost, { fn }: ProcessSpec): Limits {
   const sandboxBytes = launch.gvisor ? GVISOR_MB * MB : 0;
   return {
     memoryBytes: (fn.memoryMb + (hasPrivateTmp(launch) ? tmpMb : 0)) * MB + MEMORY_MARGIN_BYTES + sandboxBytes,
+    socketBytes: (fn.memoryMb / SOCKET_PART) * MB,
     processes: launch.gvisor ? hostTasksOf(maxProcesses) : maxProcesses,
     cpuShare: fn.memoryMb / MB_PER_CPU_SHARE,
   };
