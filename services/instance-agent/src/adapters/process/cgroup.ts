@@ -11,9 +11,16 @@ import {
   setLimits,
   setShareOfAll,
   sharedBytes,
+  socketBytesOf,
   tried,
 } from './controllers.ts';
 import { joinPlatformGroup } from './platform-group.ts';
+
+/**
+ * Above what its sockets may hold: each takes one packet, of up to 64 KB, whatever the bound. With 140,000 sockets a function came to 6.4 GB that way,
+ * thrice as much as all connections of the host were to have.
+ */
+const SOCKET_MARGIN_BYTES = 64 * 1024 * 1024;
 
 /** One cgroup: whatever is started in it cannot leave it by setsid, a double fork or an empty environment. */
 export type InstanceCgroup = {
@@ -24,7 +31,7 @@ export type InstanceCgroup = {
   memoryBytes(): number | undefined;
   /** Memory of files in it that have no disk; undefined where the kernel does not count that. */
   filesBytes(): Promise<number | undefined>;
-  /** Whether the kernel has killed something in it for want of memory. */
+  /** Whether the kernel has killed something in it for want of memory, or its sockets hold more than they may. */
   ranOutOfMemory(): boolean;
   kill(): void;
   /** Puts processes into it from outside; answers whether all are in. The kernel may take more than 10 ms for that. */
@@ -91,7 +98,9 @@ function createIn(controllers: readonly Controller[], name: string, limits: Limi
     pids: () => pidsOf(first.path),
     memoryBytes: () => (counting ? anonymousBytes(counting.controller, counting.path) : undefined),
     filesBytes: async () => (counting ? sharedBytes(counting.path) : undefined),
-    ranOutOfMemory: () => groups.some(({ controller, path }) => oomKills(controller, path) > 0),
+    ranOutOfMemory: () =>
+      groups.some(({ controller, path }) => oomKills(controller, path) > 0) ||
+      (counting !== undefined && (socketBytesOf(counting.controller, counting.path) ?? 0) > limits.socketBytes + SOCKET_MARGIN_BYTES),
     kill() {
       if (first.controller.version === 2) tried(() => writeFileSync(join(first.path, 'cgroup.kill'), '1'));
     },

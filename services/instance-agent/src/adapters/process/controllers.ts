@@ -105,6 +105,13 @@ export function oomKills(controller: Controller, group: string): number {
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
+/** Memory of a group's IPv4 and IPv6 sockets; undefined where the kernel counts it with all other memory of the group. */
+export function socketBytesOf(controller: Controller, group: string): number | undefined {
+  if (!controller.memory || controller.version === 2) return undefined;
+  const text = quietly(() => readFileSync(join(group, 'memory.kmem.tcp.usage_in_bytes'), 'latin1'));
+  return text === undefined ? undefined : Number(text);
+}
+
 /** Memory of a group that is nothing but its processes', each page once: not what files have in the cache. undefined without the controller. */
 export function anonymousBytes(controller: Controller, group: string): number | undefined {
   if (!controller.memory) return undefined;
