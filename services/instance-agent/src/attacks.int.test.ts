@@ -7,7 +7,7 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Containment } from '@evenfall/contracts/v1/termination';
 import { listPids, readEnvironment, readStatus } from './adapters/process/proc-fs.ts';
 import { type Host, isAlive, startHost } from './testing/host.ts';
-import { reasonToSkip } from './testing/sandboxes.ts';
+import { reasonsToSkip, reasonToSkip } from './testing/sandboxes.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const CUSTOM = { runtime: 'custom', handler: 'h' };
@@ -34,8 +34,11 @@ const uidsOf = (pid: number): number[] => {
 /** Whatever a process says of itself: the owner of /proc/PID is root where it is not dumpable. */
 const livingOf = (uid: number): number[] => listPids().filter((pid) => uidsOf(pid).includes(uid) && isAlive(pid));
 
-for (const sandbox of ['process', 'gvisor'] as const) {
-  describe(`A function that attacks, in sandbox ${sandbox}`, { skip: await reasonToSkip(sandbox) }, () => {
+const PLACES = ['process', 'bubblewrap', 'gvisor'] as const;
+const skipOf = await reasonsToSkip(PLACES, (sandbox) => reasonToSkip(sandbox));
+
+for (const sandbox of PLACES) {
+  describe(`A function that attacks, in sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
     const isGvisor = sandbox === 'gvisor';
     let host: Host;
     before(async () => {

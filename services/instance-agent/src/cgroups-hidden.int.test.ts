@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Host, startHost } from './testing/host.ts';
-import { reasonToSkip } from './testing/sandboxes.ts';
+import { reasonsToSkip, reasonToSkip } from './testing/sandboxes.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler', memoryMb: 128, tmpMb: 64 };
 const LOOK = {
@@ -23,41 +23,40 @@ def handler(event, context):
 };
 type Seen = { folders: string[]; own: string[]; limits: Record<string, number>; written: string[] };
 
-for (const sandbox of ['process', 'bubblewrap'] as const)
-  describe(
-    `What a function sees of cgroups in sandbox ${sandbox}`,
-    { skip: await reasonToSkip(sandbox, ['private-tmp', 'memory-limit']) },
-    () => {
-      let host: Host;
-      before(async () => {
-        host = await startHost({ sandbox });
-      });
-      after(() => host.dispose());
+const PLACES = ['process', 'bubblewrap'] as const;
+const skipOf = await reasonsToSkip(PLACES, (sandbox) => reasonToSkip(sandbox, ['private-tmp', 'memory-limit']));
 
-      it('is its own, with its limits, and none that it can write to', async () => {
-        const [one, two] = await Promise.all([1, 2].map(() => host.start(PYTHON, LOOK)));
-        const [first, second] = (await Promise.all(
-          [one, two].map(async (instance) => JSON.parse((await host.ended(host.run(instance ?? ''))).result.toString()) as unknown),
-        )) as [Seen, Seen];
-        for (const [seen, instance] of [
-          [first, one],
-          [second, two],
-        ] as const) {
-          assert.ok(seen.folders.length > 0);
-          for (const folder of seen.folders) {
-            assert.ok(folder.endsWith(`/${instance}`), folder);
-            assert.ok(
-              seen.own.some((path) => path !== '/' && folder.endsWith(path)),
-              `${folder} is where ${seen.own.join(' ')} leads`,
-            );
-          }
-          assert.deepEqual(
-            Object.values(seen.limits),
-            [(128 + 64 + 64) * 1024 * 1024],
-            'its memory, its room, and what the kernel may need beside them',
+for (const sandbox of PLACES)
+  describe(`What a function sees of cgroups in sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
+    let host: Host;
+    before(async () => {
+      host = await startHost({ sandbox });
+    });
+    after(() => host.dispose());
+
+    it('is its own, with its limits, and none that it can write to', async () => {
+      const [one, two] = await Promise.all([1, 2].map(() => host.start(PYTHON, LOOK)));
+      const [first, second] = (await Promise.all(
+        [one, two].map(async (instance) => JSON.parse((await host.ended(host.run(instance ?? ''))).result.toString()) as unknown),
+      )) as [Seen, Seen];
+      for (const [seen, instance] of [
+        [first, one],
+        [second, two],
+      ] as const) {
+        assert.ok(seen.folders.length > 0);
+        for (const folder of seen.folders) {
+          assert.ok(folder.endsWith(`/${instance}`), folder);
+          assert.ok(
+            seen.own.some((path) => path !== '/' && folder.endsWith(path)),
+            `${folder} is where ${seen.own.join(' ')} leads`,
           );
-          assert.deepEqual(seen.written, []);
         }
-      });
-    },
-  );
+        assert.deepEqual(
+          Object.values(seen.limits),
+          [(128 + 64 + 64) * 1024 * 1024],
+          'its memory, its room, and what the kernel may need beside them',
+        );
+        assert.deepEqual(seen.written, []);
+      }
+    });
+  });

@@ -6,14 +6,17 @@ import { after, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { tempDir } from '@evenfall/testkit';
 import { startHost } from './testing/host.ts';
-import { reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
+import { reasonsToSkip, reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
 
 const NAMES = [`it's "here" & there`, '--dash, $HOME `id` ; # é%20\\n', ' tab\tand\nline ', '*?[a]{b}~'];
 const folder = tempDir('data-folder');
 after(() => folder.remove());
 
-for (const sandbox of [...SANDBOXES, 'none'] as const)
-  describe(`An agent in sandbox ${sandbox}`, { skip: sandbox === 'none' ? false : await reasonToSkip(sandbox) }, () => {
+const PLACES = [...SANDBOXES, 'none'] as const;
+const skipOf = await reasonsToSkip(PLACES, async (sandbox) => (sandbox === 'none' ? false : reasonToSkip(sandbox)));
+
+for (const sandbox of PLACES)
+  describe(`An agent in sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
     for (const name of NAMES)
       it(`runs functions from a data folder called ${JSON.stringify(name)}`, async () => {
         const dataDir = join(folder.path, sandbox, name);

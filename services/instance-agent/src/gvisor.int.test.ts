@@ -40,7 +40,9 @@ const read = (path: string): string => {
   }
 };
 
-describe('A function in a gVisor sandbox', { skip: await reasonToSkip('gvisor') }, () => {
+const skip = await reasonToSkip('gvisor');
+
+describe('A function in a gVisor sandbox', { skip }, () => {
   let host: Host;
   before(async () => {
     process.setgroups?.([0, 4, 27]); // none of which is to be a sandbox's
@@ -164,7 +166,7 @@ describe('A function in a gVisor sandbox', { skip: await reasonToSkip('gvisor') 
   });
 });
 
-describe('An agent that is to use gVisor', { skip: await reasonToSkip('gvisor') }, () => {
+describe('An agent that is to use gVisor', { skip }, () => {
   const folder = tempDir('gvisor-agent');
   after(() => folder.remove());
   const examine = (settings: object) =>

@@ -16,7 +16,7 @@ import { durationOfMs } from '@evenfall/time';
 import { hostTasksOf } from './adapters/process/launch/gvisor.ts';
 import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
-import { reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
+import { reasonsToSkip, reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const isRoot = process.getuid?.() === 0;
@@ -32,8 +32,10 @@ const GROUPS = [4, 6, 27];
 const ECHO = python('return e');
 const has = (host: Host, name: string): boolean => host.agent.abilities.some((each) => each.name === name && each.available);
 
+const skipOf = await reasonsToSkip(SANDBOXES, (sandbox) => reasonToSkip(sandbox));
+
 for (const sandbox of SANDBOXES) {
-  describe(`A function in sandbox ${sandbox}`, { skip: await reasonToSkip(sandbox) }, () => {
+  describe(`A function in sandbox ${sandbox}`, { skip: skipOf(sandbox) }, () => {
     let host: Host;
     const groups = process.getgroups?.() ?? [];
     before(async () => {

@@ -35,3 +35,16 @@ export async function reasonToSkip(
     return error instanceof Error ? error.message : String(error);
   }
 }
+
+/**
+ * The same for several, to be asked for before the first suite: the runner ends a file once all suites that it knows are over, and with
+ * `--test-force-exit` never learns of one that is described after an `await`.
+ */
+export async function reasonsToSkip<S extends string>(
+  sandboxes: readonly S[],
+  reasonOf: (sandbox: S) => Promise<string | false>,
+): Promise<(sandbox: S) => string | false> {
+  const reasons = new Map<S, string | false>();
+  for (const sandbox of sandboxes) reasons.set(sandbox, await reasonOf(sandbox));
+  return (sandbox) => reasons.get(sandbox) ?? false;
+}
