@@ -48,7 +48,7 @@ describe('Rights between services', () => {
     const callers = Object.fromEntries(SERVERS.map((server) => [server, callersOfServer(server)]));
     assert.deepEqual(callers, {
       gateway: [],
-      registry: ['agent', 'gateway', 'queue', 'scheduler'],
+      registry: ['agent', 'event-store', 'gateway', 'queue', 'scheduler'],
       queue: ['gateway'],
       scheduler: ['agent', 'gateway', 'queue'],
       'event-store': ['agent', 'gateway', 'queue'],

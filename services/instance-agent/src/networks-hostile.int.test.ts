@@ -304,7 +304,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
 try: said = [address, s.recvfrom(99)[0].decode()]
 except TimeoutError: said = [address, 'nothing']`;
       const addresses: unknown[] = [];
-      for (let turn = 0; turn < LINKS && !addresses.includes(before.toString().trim()); turn++) {
+      for (let turn = 0; turn <= 2 * LINKS && !addresses.includes(before.toString().trim()); turn++) {
         const instance = await open(next);
         const [own, got] = (await ask(instance, listen, next)) as [string, string];
         addresses.push(own);

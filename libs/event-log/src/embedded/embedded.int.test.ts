@@ -70,14 +70,15 @@ test('segments go whole, once every reader is past them', async () => {
     (await database.sql<{ segment: number }[]>`SELECT segment FROM event_log.segment ORDER BY 1`).map((row) => row.segment);
   await database.sql`DELETE FROM event_log.reader`;
   await log.append(0, records('old', 10));
+  const before = (await segments()).length; // two where the tests before took long, and the log looked itself
   await checkSegments(database.sql, 1);
-  assert.equal((await segments()).length, 2, 'a full segment is followed by a new one, and kept while nobody has read it');
+  assert.equal((await segments()).length, before + 1, 'a full segment is followed by a new one, and kept while nobody has read it');
 
   const subscription = log.subscribe({ name: 'slow', owned: async () => new Map(), apply: async () => undefined, lost: () => undefined });
   subscription.applied(new Map([[0, 5]]));
   await eventually(async () => (await database.sql`SELECT FROM event_log.reader`).length > 0);
   await checkSegments(database.sql, 1e9);
-  assert.equal((await segments()).length, 2, 'a reader in the middle of it keeps it');
+  assert.equal((await segments()).length, before + 1, 'a reader in the middle of it keeps it');
 
   subscription.applied(await log.endOffsets());
   await eventually(async () => {
