@@ -198,6 +198,11 @@ assert call("list_key_quotas", status=200).key_quotas[0].key_id == "generated"
 call("delete_key_quota", "generated", status=204)
 assert call("list_audit_records", status=200, subject="generated").audit_records[0].outcome == "OK"
 
+# tokens by which agents join: none are made without an authority that issues certificates
+call("create_agent_token", body=body_of("create_agent_token", {"time_to_live": "1h"}), status=400)
+assert call("list_agent_tokens", status=200).agent_tokens == []
+call("revoke_agent_token", "01900000-0000-7000-8000-000000000000", status=404)
+
 # operators, and the end of it all
 call("purge", body=body_of("purge", {"dry_run": True}), status=200)
 call("purge", body=body_of("purge", {"dry_run": True, "time": "2030-01-01T00:00:00Z"}), status=200)
