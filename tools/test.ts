@@ -14,8 +14,11 @@ runSteps([
   { name: 'tools', command: ['node', '--test', '--test-concurrency=2', ...testsOf('tools/*.test.ts')] },
 ]);
 // Much of their time is waiting: for leases that run out, pauses before retries, processes that start.
+const isLong = (file: string): boolean => ['openapi', 'bulk', 'joining'].some((name) => file === `test/e2e/${name}.test.ts`);
+const endToEnd = testsOf('test/e2e/*.test.ts');
 await runSideBySide([
-  whole('end to end', [...testsOf('test/stories/*.test.ts'), ...testsOf('test/e2e/*.test.ts')]),
-  whole('chaos', testsOf('test/chaos/*.test.ts')),
+  whole('end to end', [...testsOf('test/stories/*.test.ts'), ...endToEnd.filter((file) => !isLong(file))]),
+  // About as long as the others together.
+  whole('chaos', [...testsOf('test/chaos/*.test.ts'), ...endToEnd.filter(isLong)]),
 ]);
 runSteps([whole('fuzz', testsOf('test/fuzz/*.test.ts'))]);
