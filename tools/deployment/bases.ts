@@ -143,5 +143,6 @@ async function fillKafka(context: string): Promise<void> {
 function mirror(): string {
   const uris = run(['apt-get', 'indextargets', '--format', '$(REPO_URI)']).split('\n');
   const found = uris.find((uri) => /\/debian\/?$/.test(uri));
-  return found ?? 'http://deb.debian.org/debian';
+  if (found !== undefined) return found;
+  throw new Error('No mirror of Debian is among the sources of apt (apt-get indextargets): the base images are made of its packages');
 }

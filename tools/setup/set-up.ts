@@ -52,7 +52,7 @@ export async function setUp(root: string, identities: readonly string[], options
   return issued;
 }
 
-/** The authority of a folder. One without a certificate was never used: whoever made it was stopped. */
+/** The authority of a folder. One without a certificate was never used: the run that made it was stopped. */
 function authorityOf(dir: string): Promise<Authority> {
   if (existsSync(join(dir, 'ca.pem'))) return openAuthority(dir);
   rmSync(join(dir, 'ca-key.pem'), { force: true });

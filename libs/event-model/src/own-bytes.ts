@@ -7,7 +7,7 @@ const LARGE_BYTES = 32 * 1024;
 type Place = { readonly bytes: Uint8Array; put(bytes: Buffer): void };
 
 /**
- * Copies the bytes of records that are views of something larger, so that whoever keeps the records keeps these bytes and no more. `Buffer.from` cuts small
+ * Copies the bytes of records that are views of something larger, so that records that are kept hold these bytes and no more. `Buffer.from` cuts small
  * buffers from pools of 64 KiB: one of 20 bytes that is kept holds all of its pool, and thousands of them held 100 MB. One allocation for all small ones
  * of the records, which are expected to be dropped together. The records stay the same objects.
  */

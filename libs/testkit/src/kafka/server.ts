@@ -24,7 +24,7 @@ export type SecureDoor = {
   readonly keystore: { readonly file: string; readonly password: string };
   /** Who may come in, by SASL PLAIN or SCRAM. */
   readonly user: { readonly name: string; readonly password: string };
-  /** Whether that user may do only what the brokers' lists allow; whoever comes by the plain port may do everything. */
+  /** Whether that user may do only what the brokers' lists allow; a client of the plain port may do everything. */
   readonly hasAccessLists?: boolean;
 };
 

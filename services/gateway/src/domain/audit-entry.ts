@@ -3,7 +3,7 @@ import { newUuidV7, timeOfUuidV7 } from '@evenfall/time';
 
 /** A call that asks for a change. */
 export type AuditedCall = {
-  /** Of its one record, whatever becomes of the call and whoever writes it. */
+  /** Of its one record, whatever becomes of the call, and by whichever service it is written. */
   readonly id: string;
   readonly keyId: string;
   readonly address: string | undefined;
