@@ -20,12 +20,12 @@ if (why !== undefined && process.env['CI']) throw new Error(`Kafka cannot be tes
 const PASSWORD = 'a-password-of-the-test';
 
 /** By the settings a user would write: what they are made into is tested along with it. */
-function open(brokers: string, env: Readonly<Record<string, string>>): Promise<EventLog> {
+function open(brokers: string, env: Readonly<Record<string, string>>, openWithinMs = 60_000): Promise<EventLog> {
   const options = kafkaOptions(
     readSettings(kafkaSettings, { EVENFALL_KAFKA_BROKERS: brokers, EVENFALL_KAFKA_PARTITIONS: '2', ...env }, KAFKA_CHECKS),
   );
   assert.ok(options);
-  return openKafkaLog({ ...options, log: silentLog, onFailure: () => undefined, openWithinMs: 2_000 });
+  return openKafkaLog({ ...options, log: silentLog, onFailure: () => undefined, openWithinMs });
 }
 
 /** A broker with a door that speaks TLS and asks for a password, and what a client of it trusts. */
@@ -86,7 +86,10 @@ describe('A Kafka that asks who comes, over TLS', { skip: why !== undefined }, (
   ];
   for (const [what, env] of refused) {
     test(`is not opened with ${what}, and the operator is told`, async () => {
-      await assert.rejects(open(brokers, env), (error) => error instanceof OperatorError && /EVENFALL_KAFKA_BROKERS/.test(error.message));
+      await assert.rejects(
+        open(brokers, env, 2_000),
+        (error) => error instanceof OperatorError && /EVENFALL_KAFKA_BROKERS/.test(error.message),
+      );
     });
   }
 });
@@ -152,7 +155,7 @@ describe('A Kafka that lets its user do only what is listed', { skip: why !== un
     await subscription.stop();
     await log.close();
     await admin.createTopics({ topics: [{ topic: 'of-others', numPartitions: 2 }] });
-    await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: 'of-others' }), OperatorError);
+    await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: 'of-others' }, 2_000), OperatorError);
   });
 
   for (const missing of ['CREATE', 'DESCRIBE_CONFIGS'] as const)
@@ -162,6 +165,6 @@ describe('A Kafka that lets its user do only what is listed', { skip: why !== un
         topic,
         [CREATE, DESCRIBE, DESCRIBE_CONFIGS, READ, WRITE].filter((one) => one !== kafkajs.AclOperationTypes[missing]),
       );
-      await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: topic }), OperatorError);
+      await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: topic }, 2_000), OperatorError);
     });
 });
