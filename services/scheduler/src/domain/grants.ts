@@ -92,7 +92,7 @@ export function hmacSha256(key: string): (text: string) => Buffer {
   if (!/^[\0-\x7f]{0,64}$/.test(key)) throw new Error('a key is at most 64 characters of ASCII');
   const padded = Buffer.alloc(BLOCK_BYTES);
   padded.write(key, 'latin1');
-  const inner = padded.map((byte) => byte ^ 0x36).toString('latin1');
+  const inner = Buffer.from(padded.map((byte) => byte ^ 0x36)).toString('latin1');
   const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
   outer.set(padded.map((byte) => byte ^ 0x5c));
   return (text) => {
