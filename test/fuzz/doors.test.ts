@@ -61,12 +61,12 @@ describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => 
   });
 
   it(`serve others, and are never at fault (EVENFALL_FUZZ_SEED=${SEED})`, async (test) => {
-    const quiet = startCaller(stack.rest, 'other');
+    const quiet = startCaller(stack, 'other');
     await sleep(QUIET_MS);
     const quietMs = await quiet.stop();
     stack.collectGarbage();
     const quietMb = residentMb(stack.pid);
-    const caller = startCaller(stack.rest, 'other');
+    const caller = startCaller(stack, 'other');
     const random = randomOf(SEED);
     const tokens = await anyTokens(issuer, keys, random);
     const orders: Orders = { target: { ...(await targetOf(stack)), tokens }, seed: SEED, seconds: SECONDS };

@@ -64,15 +64,15 @@ describe('A platform whose functions are hostile', { timeout: (SECONDS + 300) * 
   };
 
   it(`lives, and serves others (EVENFALL_FUZZ_SEED=${SEED})`, async (test) => {
-    const quiet = startCaller(stack.rest, 'other');
+    const quiet = startCaller(stack, 'other');
     await sleep(QUIET_MS);
     const quietMs = await quiet.stop();
     stack.collectGarbage();
     const quietMb = residentMb(stack.pid);
-    const caller = startCaller(stack.rest, 'other');
+    const caller = startCaller(stack, 'other');
     const untilMs = performance.now() + SECONDS * 1_000;
     let attacks = 0;
-    let attackedMs: number[] = [];
+    let attackedMs: readonly number[] = [];
     const attacker = async (random: Random): Promise<void> => {
       while (performance.now() < untilMs) {
         await attack(random);
