@@ -1,5 +1,6 @@
 // What a function sees of cgroups: its own, whose limits many runtimes size themselves by, and nobody else's.
 import assert from 'node:assert/strict';
+import { basename } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Host, startHost } from './testing/host.ts';
 import { reasonsToSkip, reasonToSkip } from './testing/sandboxes.ts';
@@ -39,13 +40,14 @@ for (const sandbox of PLACES)
       const [first, second] = (await Promise.all(
         [one, two].map(async (instance) => JSON.parse((await host.ended(host.run(instance ?? ''))).result.toString()) as unknown),
       )) as [Seen, Seen];
-      for (const [seen, instance] of [
-        [first, one],
-        [second, two],
-      ] as const) {
+      assert.deepEqual(
+        first.folders.filter((folder) => second.folders.includes(folder)),
+        [],
+      );
+      for (const seen of [first, second]) {
+        assert.equal(new Set(seen.folders.map((folder) => basename(folder))).size, 1, seen.folders.join(' '));
         assert.ok(seen.folders.length > 0);
         for (const folder of seen.folders) {
-          assert.ok(folder.endsWith(`/${instance}`), folder);
           assert.ok(
             seen.own.some((path) => path !== '/' && folder.endsWith(path)),
             `${folder} is where ${seen.own.join(' ')} leads`,

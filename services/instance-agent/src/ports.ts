@@ -143,6 +143,8 @@ export type ProcessDriver = {
   sweepEarlierSessions(): Promise<number>;
   /** Measures what instances have on disk, in the order of `places`. It stops counting one of them where it has more than it may. */
   measureTemporary(places: readonly TemporaryPlace[]): Promise<TemporaryUse[]>;
+  /** Lets instances that use little of the processor come before those that use much. Called now and then. */
+  shareProcessor(nowMs: number): void;
   /** User ids that are not given away again, because something of their last holder may be left. */
   lostUserIds(): number;
   /** Lets go of what the host keeps for the agent; no instance is left. */

@@ -238,6 +238,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const temporary = watchTemporary(agent);
   const tick = setInterval(() => {
     watchMemory(agent);
+    agent.driver.shareProcessor(agent.clock.monotonic());
     temporary.round();
     showOpenLines(agent);
     attached.checkLease();

@@ -97,6 +97,13 @@ export function setCpuShare(version: 1 | 2, group: string, share: number): void 
   tried(() => writeFileSync(join(group, file), String(Math.min(most, Math.max(least, Math.round(one * share))))));
 }
 
+/** Processor time of a group, microseconds; undefined on a host with version 1 alone. Version 2 counts it in every group, whatever its controllers. */
+export function usedProcessorUs({ version }: Controller, group: string): number | undefined {
+  if (version === 1) return undefined;
+  const found = /^usage_usec (\d+)$/m.exec(quietly(() => readFileSync(join(group, 'cpu.stat'), 'latin1')) ?? '')?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
 /** Processes the kernel has killed in a group because its memory was full. */
 export function oomKills(controller: Controller, group: string): number {
   if (!controller.memory) return 0;

@@ -99,6 +99,7 @@ export function processDriver({
     startReady: (kind, network, onUp, onGone) =>
       place && startReady(host, place, kind, { id: `ready-${newUuidV7()}`, network, onUp, onGone }),
     measureTemporary,
+    shareProcessor: (nowMs) => cgroups?.shareProcessor(nowMs),
     lostUserIds: () => lostUserIds,
     close() {
       cgroups?.close();
