@@ -43,7 +43,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'services/queue/src/ports.ts': [],
   'services/queue/src/domain/lanes.ts': ['../../../../libs/errors/src/index.ts'],
   'services/queue/src/flows/accept.ts': ['../ports.ts', '../domain/lanes.ts', '../../../../libs/rpc/src/index.ts'],
-  'services/queue/src/loops/tend.ts': ['../flows/accept.ts', '../../../../libs/lifecycle/src/index.ts'],
+  'services/queue/src/loops/maintain.ts': ['../flows/accept.ts', '../../../../libs/lifecycle/src/index.ts'],
   'services/queue/src/adapters/view.ts': ['../ports.ts', '../domain/lanes.ts', '../../../../libs/postgres/src/index.ts'],
   'services/queue/src/queue.int.test.ts': ['../../../libs/testkit/src/index.ts', './adapters/view.ts', 'postgres', 'node:child_process'],
   'services/gateway/src/api/access.ts': ['../domain/names.ts'],

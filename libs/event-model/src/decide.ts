@@ -10,6 +10,7 @@ import type { AttemptConcluded, DeliveryConcluded, EventRecord, TerminationReque
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { type Refusal, refuse } from '@evenfall/errors';
 import { formatDuration, msOfDuration } from '@evenfall/time';
+import { isNextAttempt, isRunningAttempt } from './attempt-number.ts';
 import { systemBackoffMs } from './backoff.ts';
 import { boundEnded, boundSignal, boundStarted } from './bound-ended.ts';
 import { errorClassOf } from './error-class.ts';
@@ -51,17 +52,17 @@ export function decide(
   }
   switch (command.kind) {
     case 'ATTEMPT_STARTED':
-      return isNext(event, command.attempt)
+      return isNextAttempt(event, command.attempt)
         ? [{ $case: 'attemptStarted', value: boundStarted(command.started) }]
         : stale(event, command.attempt);
     case 'SIGNAL_SENT':
-      if (!isRunning(event, command.attempt)) return stale(event, command.attempt);
+      if (!isRunningAttempt(event, command.attempt)) return stale(event, command.attempt);
       return signalCount(event) < LIMITS.receiptEntries ? [{ $case: 'signalSent', value: boundSignal(command.sent) }] : [];
     case 'ATTEMPT_ENDED':
-      if (!isRunning(event, command.attempt) && !isNext(event, command.attempt)) return stale(event, command.attempt);
+      if (!isRunningAttempt(event, command.attempt) && !isNextAttempt(event, command.attempt)) return stale(event, command.attempt);
       return [{ $case: 'attemptConcluded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs, agedMs) }];
     case 'ATTEMPT_REVOKED':
-      if (!isNext(event, command.attempt)) return stale(event, command.attempt);
+      if (!isNextAttempt(event, command.attempt)) return stale(event, command.attempt);
       return stored.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
     case 'TERMINATE':
       return terminate(stored, event, command.request, command.dispatched);
@@ -83,17 +84,9 @@ function deliver({ deliveries }: Event, concluded: DeliveryConcluded): readonly 
   return deliveries[0]?.state === DeliveryState.PENDING ? [{ $case: 'deliveryConcluded', value: concluded }] : [];
 }
 
-function isNext(event: Event, attempt: number): boolean {
-  return event.state === State.QUEUED && attempt === event.attempts.length + 1;
-}
-
-function isRunning(event: Event, attempt: number): boolean {
-  return event.state !== State.QUEUED && attempt === event.attempts.length;
-}
-
 /** Said again, or by an attempt of the past. The first is nothing; both change nothing. */
 function stale(event: Event, attempt: number): readonly Change[] | Refusal {
-  return isRunning(event, attempt) ? [] : refuse('STALE_ATTEMPT', { event_id: event.id, attempt });
+  return isRunningAttempt(event, attempt) ? [] : refuse('STALE_ATTEMPT', { event_id: event.id, attempt });
 }
 
 function maxAgeMs({ policy }: StoredEvent): number {

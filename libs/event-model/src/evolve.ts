@@ -17,6 +17,7 @@ import type {
   TerminationRequested,
 } from '@evenfall/contracts/log/v1/record';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { isNextAttempt, isRunningAttempt } from './attempt-number.ts';
 import { boundAttempts, boundEnded } from './bound-ended.ts';
 import { endedBytes } from './bytes-of.ts';
 import { destinationOf, pendingDelivery } from './destination.ts';
@@ -51,13 +52,13 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord, lo
     case 'accepted':
       return current; // the first one wins everywhere
     case 'attemptStarted':
-      return startsNext(event, record.attempt) ? started(current, event, record, change.value) : current;
+      return isNextAttempt(event, record.attempt) ? started(current, event, record, change.value) : current;
     case 'attemptConcluded':
       return concluded(current, event, record, change.value, logTimeMs);
     case 'terminationRequested':
       return terminationRequested(current, event, record, change.value);
     case 'signalSent':
-      return runs(event, record.attempt) ? signalSent(current, event, record, change.value) : current;
+      return isRunningAttempt(event, record.attempt) ? signalSent(current, event, record, change.value) : current;
     case 'endedUnstarted':
       return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value, logTimeMs) : current;
     case 'deadLetterPurged':
@@ -67,14 +68,6 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord, lo
     case 'ownerChanged':
       return current; // about no event
   }
-}
-
-function startsNext(event: Event, attempt: number): boolean {
-  return event.state === State.QUEUED && attempt === event.attempts.length + 1;
-}
-
-function runs(event: Event, attempt: number): boolean {
-  return (event.state === State.RUNNING || event.state === State.TERMINATING) && attempt === event.attempts.length;
 }
 
 function next(current: StoredEvent, event: Event, more?: Partial<StoredEvent>): StoredEvent {
@@ -178,9 +171,9 @@ function concluded(
 ): StoredEvent {
   // Records are made within the limits; a log of before may hold larger ones.
   const ended = value.ended && endedBytes(value.ended) > LARGE_BYTES ? boundEnded(value.ended) : value.ended;
-  const fresh = startsNext(event, record.attempt);
-  if (!ended || !(fresh || runs(event, record.attempt))) return current;
-  const before = fresh ? attemptOf(record.attempt, value.started) : (event.attempts[event.attempts.length - 1] as Attempt); // runs(): there is one
+  const fresh = isNextAttempt(event, record.attempt);
+  if (!ended || !(fresh || isRunningAttempt(event, record.attempt))) return current;
+  const before = fresh ? attemptOf(record.attempt, value.started) : (event.attempts[event.attempts.length - 1] as Attempt); // isRunningAttempt: there is one
   const attempt: Attempt = {
     ...before,
     endTime: ended.endTime,
@@ -256,7 +249,7 @@ function terminationRequested(current: StoredEvent, event: Event, record: EventR
 
 function signalSent(current: StoredEvent, event: Event, record: EventRecord, value: SignalSent): StoredEvent {
   if (isUnasked(value.cause)) {
-    const running = event.attempts[event.attempts.length - 1] as Attempt; // runs(): there is one
+    const running = event.attempts[event.attempts.length - 1] as Attempt; // isRunningAttempt: there is one
     const stop = withSignal(
       // It was asked for by the agent just before it sent the signal; this record is younger.
       running.stop ?? openReceipt({ cause: value.cause, mode: Mode.GRACEFUL, requestTime: value.step?.sentTime }, record.time),

@@ -1,4 +1,5 @@
 export { evolve, isFinal } from './evolve.ts';
+export { isNextAttempt, isRunningAttempt } from './attempt-number.ts';
 export { mayBeKnown } from './known.ts';
 export { isBelieved, NO_OWNER, ownerAfter, type PartitionOwner } from './ownership.ts';
 export { decide, type Command } from './decide.ts';

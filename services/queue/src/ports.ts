@@ -1,4 +1,4 @@
-import type { LaneName } from './domain/lanes.ts';
+import type { LaneName } from './domain/types.ts';
 import type { WebhookAnswer, WebhookRequest } from './domain/webhook.ts';
 import type { FunctionMessage, WebhookDestination } from '@evenfall/contracts/v1/function';
 import type { Event } from '@evenfall/contracts/v1/event';
@@ -11,14 +11,14 @@ import type { Log } from '@evenfall/telemetry';
 /** A place in the log that the view must have reached. */
 export type After = { readonly partition: number; readonly endOffset: number };
 
-/** An open event, and where its lane begins with it. */
+/** An open event, and the offset of its Accepted record. */
 export type QueuedEvent = { readonly stored: StoredEvent; readonly acceptOffset: number };
 
 /** What the queue asks of the event-store. */
 export type EventView = {
   /**
    * Open events of some partitions in the order they were accepted, in parts, once the view has reached the given places; and how far it is, as
-   * of one moment, with whom the log believed there and when it took that owner's first record, where it says that. Also ended events whose destination is still to be told.
+   * of one moment, with the owner that the log had there and when it took that owner's first record, where it says that. Also ended events with a pending delivery.
    */
   snapshot(after: readonly After[]): AsyncIterable<{
     readonly positions: readonly {
@@ -28,7 +28,7 @@ export type EventView = {
       readonly ownerLogMs: number | undefined;
     }[];
     readonly events: readonly QueuedEvent[];
-    readonly owed: readonly StoredEvent[];
+    readonly pendingDeliveries: readonly StoredEvent[];
   }>;
   /** Queued events of a lane in order, those accepted after the given offset. */
   listQueued(
@@ -39,11 +39,11 @@ export type EventView = {
   ): Promise<{ readonly events: readonly QueuedEvent[]; readonly hasMore: boolean }>;
   /** One queued event of a lane; undefined if it is not queued (any more). */
   getQueued(lane: LaneName, id: string, after: After): Promise<QueuedEvent | undefined>;
-  /** Ended events of a partition that are owed to a destination, but for some. */
-  listOwed(
+  /** Ended events of a partition that are pending for a destination, except some. */
+  listPendingDeliveries(
     query: { readonly partition: number; readonly destination: string; readonly limit: number; readonly exceptEventIds: string[] },
     after: After,
-  ): Promise<{ readonly owed: readonly StoredEvent[]; readonly hasMore: boolean }>;
+  ): Promise<{ readonly pendingDeliveries: readonly StoredEvent[]; readonly hasMore: boolean }>;
   /** An event as the view has it once it has seen the given position; undefined if there is none. */
   get(id: string, after?: After): Promise<Event | undefined>;
 };
@@ -56,7 +56,7 @@ export type WebhookSender = {
 
 /** Writes messages to topics of the platform's Kafka. */
 export type TopicSender = {
-  /** Answers why it never will be taken, or nothing once it was; rejects if it may be taken later. */
+  /** Answers why Kafka refuses it for good, or nothing once it is written; rejects after a transient failure. */
   send(message: {
     readonly topic: string;
     readonly key: string;
@@ -65,7 +65,7 @@ export type TopicSender = {
   }): Promise<string | undefined>;
 };
 
-/** Whoever may have to be told how an event ended. */
+/** What deliveries to destinations need. */
 export type DestinationPorts = {
   /** The version a qualifier names, at most a second ago. Rejects with the registry's refusals. */
   resolveFunction(namespace: string, name: string, qualifier: string): Promise<FunctionMessage>;
@@ -83,7 +83,7 @@ export type QueuePorts = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  /** Made anew at every start: tells this replica from others, and from its own past. */
+  /** Made anew at every start: distinguishes this replica from others, and from its own past. */
   readonly replicaId: string;
   readonly laneLimit: number;
 };

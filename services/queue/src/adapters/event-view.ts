@@ -17,7 +17,7 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
           owner,
           ownerLogMs: ownerLogTime?.getTime(),
         }));
-        yield { positions, events: part.events.flatMap(queuedEvents), owed: part.owed };
+        yield { positions, events: part.events.flatMap(queuedEvents), pendingDeliveries: part.owed };
       }
     },
     async listQueued(lane, afterOffset, limit, after) {
@@ -29,8 +29,9 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
       const request = { ...lane, afterOffset: 0n, limit: 1, eventId, after: [positionOf(after)] };
       return (await eventStore.listQueuedEvents(request, { timeoutMs: TIMEOUT_MS })).events.flatMap(queuedEvents)[0];
     },
-    async listOwed(query, after) {
-      return eventStore.listOwedDeliveries({ ...query, after: [positionOf(after)] }, { timeoutMs: TIMEOUT_MS });
+    async listPendingDeliveries(query, after) {
+      const page = await eventStore.listOwedDeliveries({ ...query, after: [positionOf(after)] }, { timeoutMs: TIMEOUT_MS });
+      return { pendingDeliveries: page.owed, hasMore: page.hasMore };
     },
     async get(id, after) {
       try {

@@ -14,17 +14,17 @@ describe('An attempt at a delivery', () => {
     judge({ kind: 'RETRY', error: 'no', notBeforeMs }, attempts, NOW, NOW, random);
 
   it('is followed by another after a pause that doubles from 1 s to 5 min, with full jitter', () => {
-    const ceilings = [1, 2, 3, 9, 10, 200].map((attempts) => ((retry(attempts, 0.999999).againMs ?? 0) - NOW) / 1_000);
+    const ceilings = [1, 2, 3, 9, 10, 200].map((attempts) => ((retry(attempts, 0.999999).retryMs ?? 0) - NOW) / 1_000);
     assert.deepEqual(ceilings.map(Math.round), [1, 2, 4, 256, 300, 300]);
-    assert.equal(retry(9, 0).againMs, NOW);
-    assert.equal(retry(1, 0.5, NOW + 60_000).againMs, NOW + 60_000, 'or when it was asked to');
+    assert.equal(retry(9, 0).retryMs, NOW);
+    assert.equal(retry(1, 0.5, NOW + 60_000).retryMs, NOW + 60_000, 'or when it was asked to');
   });
 
   it('is written down when its number is a power of two, or nothing follows', () => {
     const written = Array.from({ length: 20 }, (_, i) => i + 1).filter((attempts) => retry(attempts).concluded);
     assert.deepEqual(written, [1, 2, 4, 8, 16]);
     const last = judge({ kind: 'RETRY', error: 'x'.repeat(9_000), notBeforeMs: 0 }, 7, NOW - 6 * HOUR_MS + 1, NOW, 0.5);
-    assert.deepEqual([last.againMs, last.concluded?.state, last.concluded?.error.length], [undefined, State.FAILED, 500]);
+    assert.deepEqual([last.retryMs, last.concluded?.state, last.concluded?.error.length], [undefined, State.FAILED, 500]);
   });
 });
 

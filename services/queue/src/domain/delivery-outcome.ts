@@ -12,10 +12,10 @@ export type Outcome =
 
 /** What follows from it. */
 export type Verdict = {
-  /** To be written down; nothing for an attempt of which only its number is new. */
+  /** To be recorded; undefined for an attempt of which only its number is new. */
   readonly concluded: DeliveryConcluded | undefined;
   /** When to try again; undefined if it is over. */
-  readonly againMs: number | undefined;
+  readonly retryMs: number | undefined;
 };
 
 /** How long a destination is tried after the end of the event. */
@@ -23,7 +23,7 @@ const GIVE_UP_AFTER_MS = 6 * 3_600_000;
 const MOST_ERROR = 500;
 
 /**
- * Judges an attempt. One that is to be repeated is written down when its number is a power of two: what is tried for six hours shows so, and a
+ * Decides what follows from an attempt. One that is to be retried is recorded when its number is a power of two: what is tried for six hours shows so, and a
  * new owner goes on from there, for a handful of records.
  */
 export function judge(outcome: Outcome, attempts: number, endMs: number, nowMs: number, random: number): Verdict {
@@ -35,14 +35,14 @@ export function judge(outcome: Outcome, attempts: number, endMs: number, nowMs: 
   });
   switch (outcome.kind) {
     case 'DELIVERED':
-      return { concluded: concluded(State.DELIVERED, '', outcome.eventId), againMs: undefined };
+      return { concluded: concluded(State.DELIVERED, '', outcome.eventId), retryMs: undefined };
     case 'GIVE_UP':
-      return { concluded: concluded(State.FAILED, outcome.error), againMs: undefined };
+      return { concluded: concluded(State.FAILED, outcome.error), retryMs: undefined };
     case 'RETRY': {
-      const againMs = Math.max(nowMs + systemBackoffMs(attempts - 1, random), outcome.notBeforeMs);
-      if (againMs >= endMs + GIVE_UP_AFTER_MS) return { concluded: concluded(State.FAILED, outcome.error), againMs: undefined };
-      const isWorthARecord = (attempts & (attempts - 1)) === 0;
-      return { concluded: isWorthARecord ? concluded(State.PENDING, outcome.error) : undefined, againMs };
+      const retryMs = Math.max(nowMs + systemBackoffMs(attempts - 1, random), outcome.notBeforeMs);
+      if (retryMs >= endMs + GIVE_UP_AFTER_MS) return { concluded: concluded(State.FAILED, outcome.error), retryMs: undefined };
+      const isRecorded = (attempts & (attempts - 1)) === 0;
+      return { concluded: isRecorded ? concluded(State.PENDING, outcome.error) : undefined, retryMs };
     }
   }
 }

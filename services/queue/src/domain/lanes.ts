@@ -1,58 +1,13 @@
 import { laneKey } from '@evenfall/event-log/lane';
-import type { Entry } from './book.ts';
-import { createReadyQueue, type ReadyQueue } from './ready-queue.ts';
+import { createFairWindow } from './fair-window.ts';
+import { createReadyQueue } from './ready-queue.ts';
+import type { Entry, Lane, LaneName } from './types.ts';
 
-/** What names a lane. */
-export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
-
-/** One async queue: the waiting events of one function and trigger, first in first out. */
-export type Lane = {
-  readonly key: string;
-  readonly name: LaneName;
-  readonly partition: number;
-  /** Ready to be dispatched, in order. */
-  readonly ready: ReadyQueue;
-  /** Dispatched and not yet started. */
-  readonly sent: Set<Entry>;
-  /** Accepted and not started, wherever they are: what the lane limit counts. */
-  waiting: number;
-  /** Being appended to the log right now. */
-  accepting: number;
-  /** Open events that belong to it, running ones among them: while there are any it must not be made anew. */
-  members: number;
-  /** Events of it that are not in memory: the view has them, and they are fetched back in order. */
-  readonly parked: Parked;
-  /** Entries in `ready` that are ready, and the bytes of their payloads. */
-  readyCount: number;
-  readyBytes: number;
-  /** Not dispatched before, monotonic; 0 if it may be at once. */
-  pausedUntilMs: number;
-  /** Whether it stands in the round. */
-  inRound: boolean;
-};
-
-/** What of a lane stands in the view alone. All of it was accepted after everything of the lane that is in memory. */
-export type Parked = {
-  count: number;
-  /** Offset of the Accepted record after which to fetch. */
-  afterOffset: number;
-  /** Offset of the newest one. */
-  lastOffset: number;
-  /** Whether some are being fetched. */
-  fetching: boolean;
-  /** Ids that were taken out of their turn, until it has passed: a view that is read late may still show them as waiting. */
-  readonly taken: Set<string>;
-  /** When the first of them is too old, monotonic; Infinity if none is before it is fetched. */
-  expiresMs: number;
-  /** When some of them were accepted, monotonic, in order, a second or more apart: that of the others lies between. */
-  readonly marks: { readonly offset: number; readonly acceptedMs: number }[];
-};
-
-/** What one lane may have on its way: enough to keep its instances busy, little enough to leave room for others. */
+/** Events of one lane that may be dispatched and not started: enough to keep its instances busy, few enough to leave room for others. */
 export const LANE_WINDOW = 256;
-/** What all lanes may have on their way. */
+/** The same for all lanes together. */
 const TOTAL_WINDOW = 4_096;
-/** What a lane gets before it is the next one's turn. */
+/** Events one lane gets before it is the next one's turn. */
 const QUANTUM = 64;
 /** How far apart the times are that are kept of parked events. */
 const MARK_EVERY_MS = 1_000;
@@ -63,143 +18,166 @@ const LANE_READY_BYTES = 16 * 1024 * 1024;
 const TOTAL_READY = 50_000;
 const TOTAL_READY_BYTES = 64 * 1024 * 1024;
 
+/** What the lanes of all partitions share: their turns, and the memory for what is ready. */
+export type LaneWindow = {
+  /** Events that were dispatched and have not started, in all lanes. */
+  readonly inUse: number;
+  /** Removes what may be dispatched now: lane by lane in turn, within the windows. Dequeued entries are in `sent`. */
+  dequeue(nowMs: number): Entry[];
+  /** Gives a lane a turn if it has something to give. */
+  enqueue(lane: Lane): void;
+  release(lane: Lane): void;
+  /** Counts an entry in (1) or out (-1) of what is ready, in its lane and in all. */
+  countReady(entry: Entry, sign: 1 | -1): void;
+  /** Whether a lane has room in memory for one more ready entry, in the given share of what it may have. */
+  hasRoom(lane: Lane, share: number): boolean;
+};
+
+export function createLaneWindow(): LaneWindow {
+  const all = { limit: TOTAL_WINDOW, inUse: 0 };
+  let readyCount = 0;
+  let readyBytes = 0;
+  const countReady = (entry: Entry, sign: 1 | -1): void => {
+    const bytes = sign * entry.readyBytes;
+    readyCount += sign;
+    readyBytes += bytes;
+    entry.lane.readyCount += sign;
+    entry.lane.readyBytes += bytes;
+  };
+  const window = createFairWindow<Lane, Entry>({
+    quantum: QUANTUM,
+    groups: [all],
+    groupOf: () => all,
+    limitOf: () => LANE_WINDOW,
+    isEmpty: (lane) => lane.ready.size === 0,
+    next(lane) {
+      const entry = lane.ready.shift();
+      if (!entry) return undefined;
+      countReady(entry, -1);
+      lane.sent.add(entry);
+      return entry;
+    },
+  });
+  return {
+    ...window,
+    get inUse() {
+      return all.inUse;
+    },
+    countReady,
+    hasRoom(lane, share) {
+      const isCrowded = readyCount >= TOTAL_READY || readyBytes >= TOTAL_READY_BYTES;
+      const fitsCount = lane.readyCount < (isCrowded ? LANE_WINDOW : LANE_READY) * share;
+      return fitsCount && (lane.readyBytes < LANE_READY_BYTES * share || lane.readyCount === 0);
+    },
+  };
+}
+
+/** The lanes of one partition. */
 export type Lanes = {
-  /** Events dispatched and not yet started, in all lanes. */
-  readonly onTheWay: number;
-  get(name: LaneName, partition: number): Lane;
+  /** The lane of a name, made if there is none. */
+  get(name: LaneName): Lane;
+  find(key: string): Lane | undefined;
   all(): Iterable<Lane>;
-  /** Puts a lane into the round, if it has something to give. */
-  enter(lane: Lane): void;
-  /** Takes what may go now: lane by lane in turn, within the windows. Taken entries are in `sent`. */
-  take(nowMs: number): Entry[];
-  /** Notes that a dispatched event started, ended or came back. */
-  left(entry: Entry): void;
+  /** Adds an open event to its lane, and removes it with all that is counted of it. */
+  join(entry: Entry): void;
+  leave(entry: Entry): void;
+  /** Counts an entry as waiting in its lane, or no longer. Twice is once. */
+  countWaiting(entry: Entry): void;
+  uncountWaiting(entry: Entry): void;
+  /** Counts events as being accepted (or, with a negative count, no longer). */
+  countAccepting(lane: Lane, count: number): void;
   /** Puts an entry at the end of its lane's ready queue, or at its head if it was there before. */
-  ready(entry: Entry, atHead?: boolean): void;
-  /** Takes note that an entry has left the ready queue without being taken. */
-  unready(entry: Entry): void;
+  markReady(entry: Entry, atHead?: boolean): void;
+  /** Removes an entry from the ready queue without dispatching it. */
+  unmarkReady(entry: Entry): void;
+  /** Notes that a dispatched event started, ended or came back. Twice is once. */
+  release(entry: Entry): void;
+  /** Nothing of the lane is dequeued before this time, monotonic. */
+  pause(lane: Lane, untilMs: number): void;
+  /** Ends the pauses of all lanes. */
+  resumeAll(): void;
   /** Counts an event as parked, the newest of its lane; with a time, monotonic, if it was accepted just now. */
   park(lane: Lane, acceptOffset: number, expiresMs: number, acceptedMs?: number): void;
-  /** When a parked event was accepted, monotonic, or a second before that; undefined if it was before this owner's time. */
-  acceptedAt(lane: Lane, acceptOffset: number): number | undefined;
-  /** Counts parked events out: they were fetched, or are no more. */
+  /** Counts parked events out: they were fetched, or have ended. */
   unpark(lane: Lane, count: number): void;
+  /** When a parked event was accepted, monotonic, or a second before that; undefined if it was before this tenure. */
+  acceptedAt(lane: Lane, acceptOffset: number): number | undefined;
   /** Lanes with parked events. */
   withParked(): Iterable<Lane>;
-  /** Parked events of all lanes. */
+  /** Parked events of all lanes of the partition. */
   readonly parkedCount: number;
   /** Whether a lane has room in memory for one more; what comes behind parked ones is parked too. */
   hasRoom(lane: Lane): boolean;
   /** Whether parked events of a lane should be fetched: what it has in memory runs low. */
   runsLow(lane: Lane): boolean;
-  /** Forgets a lane with nothing in it. */
+  /** Drops a lane with nothing in it. */
   dropIfEmpty(lane: Lane): void;
 };
 
-export function createLanes(): Lanes {
+export function createLanes(window: LaneWindow, partition: number): Lanes {
   const lanes = new Map<string, Lane>();
-  const round: Lane[] = [];
-  let onTheWay = 0;
-  let totalReady = 0;
-  let totalBytes = 0;
-  let parkedCount = 0;
   const parkedLanes = new Set<Lane>();
-
-  const add = (entry: Entry, sign: 1 | -1): void => {
-    totalReady += sign;
-    totalBytes += sign * entry.readyBytes;
-    entry.lane.readyBytes += sign * entry.readyBytes;
-    entry.lane.readyCount += sign;
+  let parkedCount = 0;
+  const unmarkReady = (entry: Entry): void => {
+    if (!entry.ready) return;
+    entry.ready = false;
+    window.countReady(entry, -1);
   };
-  const fits = ({ readyCount, readyBytes }: Lane, share: number): boolean => {
-    const isCrowded = totalReady >= TOTAL_READY || totalBytes >= TOTAL_READY_BYTES;
-    return readyCount < (isCrowded ? LANE_WINDOW : LANE_READY) * share && (readyBytes < LANE_READY_BYTES * share || readyCount === 0);
+  const release = (entry: Entry): void => {
+    if (entry.lane.sent.delete(entry)) window.release(entry.lane);
   };
-  const enter = (lane: Lane): void => {
-    if (lane.inRound || lane.ready.size === 0 || lane.sent.size >= LANE_WINDOW) return;
-    lane.inRound = true;
-    round.push(lane);
+  const uncountWaiting = (entry: Entry): void => {
+    if (!entry.counted) return;
+    entry.counted = false;
+    entry.lane.waiting--;
+  };
+  const dropIfEmpty = (lane: Lane): void => {
+    if (lane.members > 0 || lane.accepting > 0 || lane.parked.count > 0) return;
+    if (lanes.get(lane.key) === lane) lanes.delete(lane.key); // not one that was made after it was dropped
   };
   return {
-    get onTheWay() {
-      return onTheWay;
-    },
-    get(name, partition) {
+    get(name) {
       const key = laneKey(name.namespace, name.function, name.trigger);
       let lane = lanes.get(key);
-      if (!lane)
-        lanes.set(
-          key,
-          (lane = {
-            key,
-            name: { namespace: name.namespace, function: name.function, trigger: name.trigger },
-            partition,
-            ready: createReadyQueue(),
-            sent: new Set(),
-            waiting: 0,
-            accepting: 0,
-            members: 0,
-            parked: {
-              count: 0,
-              afterOffset: 0,
-              lastOffset: 0,
-              fetching: false,
-              taken: new Set(),
-              expiresMs: Number.POSITIVE_INFINITY,
-              marks: [],
-            },
-            readyCount: 0,
-            readyBytes: 0,
-            pausedUntilMs: 0,
-            inRound: false,
-          }),
-        );
+      if (!lane) lanes.set(key, (lane = emptyLane(key, name, partition)));
       return lane;
     },
+    find: (key) => lanes.get(key),
     all: () => lanes.values(),
-    enter,
-    take(nowMs) {
-      const taken: Entry[] = [];
-      const later: Lane[] = [];
-      while (round.length > 0 && onTheWay < TOTAL_WINDOW) {
-        const lane = round.shift() as Lane; // there is one
-        lane.inRound = false;
-        if (lane.pausedUntilMs > nowMs) {
-          later.push(lane);
-          continue;
-        }
-        for (let i = 0; i < QUANTUM && lane.sent.size < LANE_WINDOW && onTheWay < TOTAL_WINDOW; i++) {
-          const entry = lane.ready.shift();
-          if (!entry) break;
-          add(entry, -1);
-          lane.sent.add(entry);
-          onTheWay++;
-          taken.push(entry);
-        }
-        enter(lane);
-      }
-      for (const lane of later) {
-        lane.inRound = true;
-        round.push(lane);
-      }
-      return taken;
+    join({ lane }) {
+      lane.members++;
     },
-    left(entry) {
-      if (!entry.lane.sent.delete(entry)) return;
-      onTheWay--;
-      enter(entry.lane);
+    leave(entry) {
+      uncountWaiting(entry);
+      unmarkReady(entry);
+      release(entry);
+      entry.lane.members--;
+      dropIfEmpty(entry.lane);
     },
-    ready(entry, atHead = false) {
+    countWaiting(entry) {
+      if (entry.counted) return;
+      entry.counted = true;
+      entry.lane.waiting++;
+    },
+    uncountWaiting,
+    countAccepting(lane, count) {
+      lane.accepting += count;
+      dropIfEmpty(lane);
+    },
+    markReady(entry, atHead = false) {
       if (atHead) entry.lane.ready.unshift(entry);
       else entry.lane.ready.push(entry);
-      entry.readyBytes = entry.stored.payload.length; // an event that ends lets its payload go before it leaves
-      add(entry, 1);
-      enter(entry.lane);
+      entry.readyBytes = entry.stored.payload.length; // an event that ends loses its payload before it leaves
+      window.countReady(entry, 1);
+      window.enqueue(entry.lane);
     },
-    unready(entry) {
-      if (!entry.ready) return;
-      entry.ready = false;
-      add(entry, -1);
+    unmarkReady,
+    release,
+    pause(lane, untilMs) {
+      lane.pausedUntilMs = untilMs;
+    },
+    resumeAll() {
+      for (const lane of lanes.values()) lane.pausedUntilMs = 0;
     },
     park(lane, acceptOffset, expiresMs, acceptedMs) {
       const { parked } = lane;
@@ -214,9 +192,6 @@ export function createLanes(): Lanes {
       lane.waiting++;
       parkedLanes.add(lane);
     },
-    acceptedAt({ parked: { marks } }, acceptOffset) {
-      return marks.findLast(({ offset }) => offset <= acceptOffset)?.acceptedMs;
-    },
     unpark(lane, count) {
       lane.parked.count -= count;
       parkedCount -= count;
@@ -226,14 +201,40 @@ export function createLanes(): Lanes {
       lane.parked.marks.length = 0;
       lane.parked.expiresMs = Number.POSITIVE_INFINITY;
     },
+    acceptedAt: ({ parked: { marks } }, acceptOffset) => marks.findLast(({ offset }) => offset <= acceptOffset)?.acceptedMs,
     withParked: () => parkedLanes,
     get parkedCount() {
       return parkedCount;
     },
-    hasRoom: (lane) => lane.parked.count === 0 && fits(lane, 1),
-    runsLow: (lane) => lane.parked.count > 0 && !lane.parked.fetching && fits(lane, 0.5),
-    dropIfEmpty(lane) {
-      if (lane.members === 0 && lane.accepting === 0 && lane.parked.count === 0) lanes.delete(lane.key);
+    hasRoom: (lane) => lane.parked.count === 0 && window.hasRoom(lane, 1),
+    runsLow: (lane) => lane.parked.count > 0 && !lane.parked.isFetching && window.hasRoom(lane, 0.5),
+    dropIfEmpty,
+  };
+}
+
+function emptyLane(key: string, { namespace, function: fn, trigger }: LaneName, partition: number): Lane {
+  return {
+    key,
+    name: { namespace, function: fn, trigger },
+    partition,
+    ready: createReadyQueue(),
+    sent: new Set(),
+    waiting: 0,
+    accepting: 0,
+    members: 0,
+    parked: {
+      count: 0,
+      afterOffset: 0,
+      lastOffset: 0,
+      isFetching: false,
+      fetchedEarly: new Set(),
+      expiresMs: Number.POSITIVE_INFINITY,
+      marks: [],
     },
+    readyCount: 0,
+    readyBytes: 0,
+    pausedUntilMs: 0,
+    isInRound: false,
+    inUse: 0,
   };
 }

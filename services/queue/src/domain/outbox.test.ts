@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { endedAs, started } from '../../../../libs/event-model/src/testing/life.ts';
-import type { Entry } from './book.ts';
-import { createOutbox, type Outgoing } from './outbox.ts';
+import { createOutbox, type OutboxTotals } from './outbox.ts';
 import { recordOf } from './record.ts';
+import type { Entry, Outgoing } from './types.ts';
 
 const begins = (id: string, attempt = 1): EventRecord => recordOf(id, attempt, { $case: 'attemptStarted', value: started }, 0, 'w');
 const ends = (id: string, attempt = 1): EventRecord => {
@@ -19,48 +19,63 @@ const asks = (id: string): EventRecord =>
     0,
     'w',
   );
-const told = (taken: readonly (Outgoing | undefined)[]): string[] =>
-  taken.map((one) => `${one?.record.eventId} ${one?.record.change?.$case}`);
-/** The outbox looks at nothing else of an entry. */
-const of = (partition: number): Entry => ({ partition }) as Entry;
+const shown = (dequeued: readonly (Outgoing | undefined)[]): string[] =>
+  dequeued.map((one) => `${one?.record.eventId} ${one?.record.change?.$case}`);
+/** The outbox reads nothing of an entry. */
+const entry = {} as Entry;
+const noTotals = (): OutboxTotals => ({ records: 0, urgent: 0 });
 
 describe('the outbox', () => {
   it('makes one record of a start and its end, in the place of the start', () => {
-    const outbox = createOutbox();
-    outbox.add(of(0), begins('a'));
-    assert.equal(outbox.urgent, false, 'a start alone may wait for its end');
-    outbox.add(of(0), begins('b'));
-    outbox.add(of(0), ends('a'));
-    assert.deepEqual([outbox.urgent, outbox.size], [true, 2]);
-    const [first, second, ...more] = outbox.take(0);
-    assert.deepEqual(told([first, second]), ['a attemptConcluded', 'b attemptStarted']);
+    const totals = noTotals();
+    const outbox = createOutbox(totals);
+    outbox.add(entry, begins('a'));
+    assert.equal(totals.urgent, 0, 'a start alone may wait for its end');
+    outbox.add(entry, begins('b'));
+    outbox.add(entry, ends('a'));
+    assert.deepEqual([totals, outbox.size], [{ records: 2, urgent: 1 }, 2]);
+    const [first, second, ...more] = outbox.dequeue();
+    assert.deepEqual(shown([first, second]), ['a attemptConcluded', 'b attemptStarted']);
     assert.deepEqual(more, []);
     assert.ok(first?.record.change?.$case === 'attemptConcluded' && first.record.change.value.started === started);
-    assert.deepEqual([outbox.urgent, outbox.size, outbox.partitions()], [false, 0, []]);
+    assert.deepEqual([totals, outbox.size], [noTotals(), 0]);
   });
 
   it('keeps them apart when something came between, or was taken between, or they are of two attempts', () => {
-    const outbox = createOutbox();
-    for (const record of [begins('a'), asks('a'), ends('a')]) outbox.add(of(0), record);
-    assert.deepEqual(told(outbox.take(0)), ['a attemptStarted', 'a terminationRequested', 'a attemptConcluded']);
-    outbox.add(of(0), begins('a'));
-    assert.deepEqual(told(outbox.take(0)), ['a attemptStarted']);
-    outbox.add(of(0), ends('a'));
-    assert.deepEqual(told(outbox.take(0)), ['a attemptConcluded']);
-    outbox.add(of(0), begins('a', 1));
-    outbox.add(of(0), ends('a', 2));
-    assert.deepEqual(told(outbox.take(0)), ['a attemptStarted', 'a attemptConcluded']);
-    assert.deepEqual([outbox.urgent, outbox.size], [false, 0]);
+    const totals = noTotals();
+    const outbox = createOutbox(totals);
+    for (const record of [begins('a'), asks('a'), ends('a')]) outbox.add(entry, record);
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a terminationRequested', 'a attemptConcluded']);
+    outbox.add(entry, begins('a'));
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted']);
+    outbox.add(entry, ends('a'));
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptConcluded']);
+    outbox.add(entry, begins('a', 1));
+    outbox.add(entry, ends('a', 2));
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a attemptConcluded']);
+    assert.deepEqual([totals, outbox.size], [noTotals(), 0]);
   });
 
-  it('keeps partitions apart, and each in order', () => {
-    const outbox = createOutbox();
-    for (const id of ['a', 'b', 'c']) outbox.add(of(id === 'b' ? 1 : 0), ends(id));
-    assert.deepEqual(outbox.partitions(), [0, 1]);
-    assert.deepEqual(told(outbox.take(0)), ['a attemptConcluded', 'c attemptConcluded']);
-    assert.deepEqual([outbox.urgent, outbox.size, outbox.partitions()], [true, 1, [1]]);
-    assert.deepEqual(outbox.take(7), []);
-    assert.deepEqual(told(outbox.take(1)), ['b attemptConcluded']);
-    assert.equal(outbox.urgent, false);
+  it('keeps partitions apart and each in order, and counts all of them together', () => {
+    const totals = noTotals();
+    const [first, second] = [createOutbox(totals), createOutbox(totals)];
+    for (const id of ['a', 'b', 'c']) (id === 'b' ? second : first).add(entry, ends(id));
+    assert.deepEqual(totals, { records: 3, urgent: 3 });
+    assert.deepEqual(shown(first.dequeue()), ['a attemptConcluded', 'c attemptConcluded']);
+    assert.deepEqual([totals, first.size, second.size], [{ records: 1, urgent: 1 }, 0, 1]);
+    assert.deepEqual(first.dequeue(), []);
+    assert.deepEqual(shown(second.dequeue()), ['b attemptConcluded']);
+    assert.deepEqual(totals, noTotals());
+  });
+
+  it('dequeues so many bytes at a time, and finds the starts of what stays', () => {
+    const totals = noTotals();
+    const outbox = createOutbox(totals);
+    for (const id of ['a', 'b', 'c']) outbox.add(entry, begins(id));
+    assert.deepEqual(shown(outbox.dequeue(1)), ['a attemptStarted'], 'one that is larger goes alone');
+    outbox.add(entry, ends('c'));
+    outbox.add(entry, ends('a'));
+    assert.deepEqual(shown(outbox.dequeue()), ['b attemptStarted', 'c attemptConcluded', 'a attemptConcluded']);
+    assert.deepEqual(totals, noTotals());
   });
 });

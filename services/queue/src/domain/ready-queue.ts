@@ -1,21 +1,19 @@
-import type { Entry } from './book.ts';
-
 /** A first-in-first-out queue that skips what is no longer ready. */
-export type ReadyQueue = {
+export type ReadyQueue<T extends { ready: boolean }> = {
   readonly size: number;
-  push(entry: Entry): void;
-  unshift(entry: Entry): void;
-  shift(): Entry | undefined;
-  peek(): Entry | undefined;
+  push(entry: T): void;
+  unshift(entry: T): void;
+  shift(): T | undefined;
+  peek(): T | undefined;
   /** Those that are ready, in any order. */
-  all(): Entry[];
+  all(): T[];
 };
 
 /** Entries leave it by being marked not ready; they are skipped when their turn comes, so that taking one out costs nothing. */
-export function createReadyQueue(): ReadyQueue {
-  let items: (Entry | undefined)[] = [];
+export function createReadyQueue<T extends { ready: boolean }>(): ReadyQueue<T> {
+  let items: (T | undefined)[] = [];
   let head = 0;
-  const front: Entry[] = [];
+  const front: T[] = [];
   const settle = (): void => {
     while (front.length > 0 && !front[front.length - 1]?.ready) front.pop();
     while (head < items.length && !items[head]?.ready) head++;
@@ -45,7 +43,7 @@ export function createReadyQueue(): ReadyQueue {
       entry.ready = false;
       return entry;
     },
-    all: () => [...front, ...items.slice(head)].filter((entry) => entry?.ready === true) as Entry[], // what is ready is there
+    all: () => [...front, ...items.slice(head)].filter((entry) => entry?.ready === true) as T[], // what is ready is there
     peek() {
       settle();
       return front[front.length - 1] ?? items[head];

@@ -1,20 +1,15 @@
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import type { Clock } from '@evenfall/time';
+import type { Begun, WaitTimes } from './types.ts';
 
 /** Longest wait that a back-off after a system error comes to; that of a user error is the function's. */
 const MOST_BACKOFF_MS = 5 * 60_000;
-
-/** When an event was accepted, and before when it is not dispatched, both by the monotonic clock of its owner. */
-export type Waiting = { readonly acceptedMs: number; readonly dueMs: number };
-
-/** The beginning of a tenure by two clocks: the monotonic one of the owner, and the log's own, unset where the log does not say. */
-export type Begun = { readonly begunMs: number; readonly begunLogMs?: number | undefined };
 
 /**
  * Measures an event that was accepted just now: the wall clock, which may be set at any time, decides nothing. A delay is the difference of two times that
  * one writer wrote at one moment.
  */
-export function waitingOfNew({ event }: StoredEvent, clock: Clock): Waiting {
+export function waitingOfNew({ event }: StoredEvent, clock: Clock): WaitTimes {
   const nowMs = clock.monotonic();
   return { acceptedMs: nowMs, dueMs: nowMs + between(event?.createTime, event?.nextAttemptTime) };
 }
@@ -26,7 +21,7 @@ export function waitingOfNew({ event }: StoredEvent, clock: Clock): Waiting {
  * Where the log has no such times (records of before, a topic without LogAppendTime) the times that the owners wrote are compared with the wall clock: the
  * event has not waited for less than nothing then, and waits no longer than it would have from the beginning.
  */
-export function waitingOfKnown(stored: StoredEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): Waiting {
+export function waitingOfKnown(stored: StoredEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): WaitTimes {
   const { waitMs, acceptLogTime, waitLogTime } = stored;
   const sinceMs = passedBefore(waitLogTime, begun);
   return {
@@ -66,9 +61,4 @@ function dueByWall({ event, policy }: StoredEvent, clock: Clock): number {
 
 function between(from: Date | undefined, to: Date | undefined): number {
   return from && to ? Math.max(0, to.getTime() - from.getTime()) : 0;
-}
-
-/** Whether an event has waited for as long as it may. */
-export function isPastAge(stored: StoredEvent, agedMs: number): boolean {
-  return agedMs >= (stored.policy?.maxEventAgeMs ?? 0);
 }

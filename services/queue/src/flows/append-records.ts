@@ -1,7 +1,7 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { RecordsRefused } from '@evenfall/event-log';
 import { reducedRecord } from '@evenfall/event-model';
-import type { Outgoing } from '../domain/outbox.ts';
+import type { Appended, Outgoing } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 
 const RETRY_FIRST_MS = 50;
@@ -9,24 +9,20 @@ const RETRY_MOST_MS = 2_000;
 
 export type AppendTerms = {
   readonly partition: number;
-  /** Whether the partition is still this writer's: if not, nothing more is written. */
+  /** Whether the tenure goes on: if not, nothing more is written. */
   readonly isCurrent: () => boolean;
-  /** Told that an append failed and is tried again, or that one went through. */
+  /** Called when an append failed and is retried, and without an error when one succeeded. */
   readonly onTry: (error: unknown) => void;
-  /** Told of a record that was replaced, or left out where nothing of it can be written. */
+  /** Called with a record that was replaced, or left out where nothing of it can be written. */
   readonly onRefused: (isReplaced: boolean) => void;
 };
 
-/** What is in the log now, in order, and the offset after the last. */
-export type Appended = { readonly end: number; readonly taken: readonly Outgoing[] };
-
 /**
- * Appends records until they are in the log. What may pass is tried again with back-off; of records that are refused for good the one that is
- * at fault is found by halving, and replaced by one that says so: its event goes on, and so do its neighbours. Undefined once the partition is
- * somebody else's.
+ * Appends records until they are in the log. A transient failure is retried with back-off; of records that are refused for good the one at fault is
+ * found by halving, and replaced by one that says so: its event goes on, and so do its neighbours. Undefined once the tenure has ended.
  */
-export async function appendRecords(ports: QueuePorts, taken: readonly Outgoing[], terms: AppendTerms): Promise<Appended | undefined> {
-  const pieces: (readonly Outgoing[])[] = [taken];
+export async function appendRecords(ports: QueuePorts, records: readonly Outgoing[], terms: AppendTerms): Promise<Appended | undefined> {
+  const pieces: (readonly Outgoing[])[] = [records];
   const written: Outgoing[] = [];
   const replacements = new Set<EventRecord>();
   let end = 0;
@@ -49,10 +45,10 @@ export async function appendRecords(ports: QueuePorts, taken: readonly Outgoing[
       pieces.unshift(piece.slice(0, half), piece.slice(half));
     }
   }
-  return { end, taken: written };
+  return { end, written };
 }
 
-/** The offset after the last record, why they are refused for good, or nothing once the partition is somebody else's. */
+/** The offset after the last record, why they are refused for good, or nothing once the tenure has ended. */
 async function appendPiece(
   ports: QueuePorts,
   piece: readonly Outgoing[],
@@ -68,7 +64,7 @@ async function appendPiece(
       if (error instanceof RecordsRefused) return error;
       if (!isCurrent()) return undefined;
       onTry(error);
-      ports.log.warn('the event log did not take records; trying again', { partition, records: records.length, error: String(error) });
+      ports.log.warn('appending to the event log failed; trying again', { partition, records: records.length, error: String(error) });
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
@@ -76,7 +72,7 @@ async function appendPiece(
 }
 
 /** The record that is written instead; undefined where there is none. Said once for each record. */
-function replaced(ports: QueuePorts, { entry, record }: Outgoing, refused: RecordsRefused, terms: AppendTerms): Outgoing | undefined {
+function replaced(ports: QueuePorts, { subject, record }: Outgoing, refused: RecordsRefused, terms: AppendTerms): Outgoing | undefined {
   const replacement = reducedRecord(record, refused.message);
   terms.onRefused(replacement !== undefined);
   ports.log.error('the event log refuses a record for good; one that says so is written instead', refused, {
@@ -86,5 +82,5 @@ function replaced(ports: QueuePorts, { entry, record }: Outgoing, refused: Recor
     change: record.change?.$case ?? '',
     replaced: replacement !== undefined,
   });
-  return replacement && { entry, record: replacement };
+  return replacement && { subject, record: replacement };
 }

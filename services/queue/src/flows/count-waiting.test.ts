@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createLanes, type Lane } from '../domain/lanes.ts';
+import { createLanes, createLaneWindow } from '../domain/lanes.ts';
+import type { Lane } from '../domain/types.ts';
 import { countWaiting } from './count-waiting.ts';
 
 describe('What waits', () => {
   it('is counted by namespace: in memory, parked, and being accepted', () => {
-    const lanes = createLanes();
-    const lane = (namespace: string, fn: string): Lane => lanes.get({ namespace, function: fn, trigger: 'api' }, 0);
+    const lanes = createLanes(createLaneWindow(), 0);
+    const lane = (namespace: string, fn: string): Lane => lanes.get({ namespace, function: fn, trigger: 'api' });
     lane('a', 'f').waiting = 3;
-    lane('a', 'g').accepting = 4;
+    lanes.countAccepting(lane('a', 'g'), 4);
     for (let n = 0; n < 5; n++) lanes.park(lane('b', 'f'), n, Infinity);
     lane('c', 'f'); // nothing of it waits
-    const counted = new Map(countWaiting(lanes).namespaces.map(({ namespace, count }) => [namespace, count]));
+    const counted = new Map(countWaiting(lanes.all()).namespaces.map(({ namespace, count }) => [namespace, count]));
     assert.deepEqual(
       counted,
       new Map([
@@ -21,7 +22,7 @@ describe('What waits', () => {
     );
     lanes.unpark(lane('b', 'f'), 5);
     assert.deepEqual(
-      countWaiting(lanes).namespaces.map(({ namespace }) => namespace),
+      countWaiting(lanes.all()).namespaces.map(({ namespace }) => namespace),
       ['a'],
     );
   });

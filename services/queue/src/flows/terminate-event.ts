@@ -4,33 +4,32 @@ import {
   type TerminateEventRequest,
   type TerminateEventResponse,
 } from '@evenfall/contracts/queue/v1/queue_service';
-import type { Event } from '@evenfall/contracts/v1/event';
+import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import { delay } from '@evenfall/time';
-import type { Entry, Waiter } from '../domain/book.ts';
+import type { Entry, Waiter } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
-import { eventOf, type Owner } from './owner.ts';
-import { takeParked } from './parking.ts';
-import type { Ownership } from './ownership.ts';
-import type { Writer } from './writer.ts';
+import { eventOf } from './open-events.ts';
+import { fetchParkedById } from './parking.ts';
+import type { Partitions } from './partitions.ts';
 
 /** How long a call that waits for the signal waits at most; the intent is recorded all the same. */
 const DELIVERED_WITHIN_MS = 60_000;
 const ENDED_WITHIN_MS = 15 * 60_000;
-/** How long an open event may take to turn up with its owner: a recovery is going on. */
+/** How long an open event may take to appear with its owner: a recovery is going on. */
 const FOUND_WITHIN_MS = 10_000;
 
-type Ports = { readonly queue: QueuePorts; readonly ownership: Ownership; readonly owner: Owner; readonly writer: Writer };
+type Parts = { readonly queue: QueuePorts; readonly partitions: Partitions };
 
 /** Records the intent, has it carried out, and waits as asked. */
-export async function terminateEvent(ports: Ports, request: TerminateEventRequest, signal: AbortSignal): Promise<TerminateEventResponse> {
-  const { ownership, owner, writer } = ports;
-  const entry = await findEntry(ports, request, signal);
+export async function terminateEvent(parts: Parts, request: TerminateEventRequest, signal: AbortSignal): Promise<TerminateEventResponse> {
+  const entry = await findEntry(parts, request, signal);
+  const owner = parts.partitions.get(entry.partition);
   const refusal = owner.command(entry, 0, {
     kind: 'TERMINATE',
-    dispatched: entry.dispatched > 0 || !ownership.isConfirmed(entry.partition),
+    dispatched: entry.dispatched > 0 || owner.mode !== 'CONFIRMED',
     request: {
       cause: Cause.USER,
       mode: request.mode,
@@ -42,37 +41,34 @@ export async function terminateEvent(ports: Ports, request: TerminateEventReques
   });
   if (refusal) throw refusal;
   const until = request.wait === Wait.ENDED || request.mode === Mode.FORCE ? 'ENDED' : 'DELIVERED';
-  if (isFinal(eventOf(entry).state)) owner.lanes.unready(entry);
+  if (isFinal(eventOf(entry).state)) owner.events.lanes.unmarkReady(entry);
   await wait(entry, until, request.wait === Wait.ENDED ? ENDED_WITHIN_MS : DELIVERED_WITHIN_MS, signal);
-  return { positions: [{ partition: entry.partition, endOffset: BigInt(writer.endOffset(entry.partition)) }] };
+  return { positions: [{ partition: entry.partition, endOffset: BigInt(owner.writer?.endOffset ?? 0) }] };
 }
 
-/** The entry of an open event; an event this replica does not hold is another's, has ended, is unknown, or is just being taken over. */
-async function findEntry(ports: Ports, { eventId: id, onlyIfHeld }: TerminateEventRequest, signal: AbortSignal): Promise<Entry> {
-  const { queue, ownership, owner } = ports;
+/** The entry of an open event; an event this replica does not hold is another replica's, has ended, is unknown, or is just being recovered. */
+async function findEntry(parts: Parts, { eventId: id, onlyIfHeld }: TerminateEventRequest, signal: AbortSignal): Promise<Entry> {
+  const { queue, partitions } = parts;
   const untilMs = queue.clock.monotonic() + FOUND_WITHIN_MS;
   for (;;) {
-    const entry = owner.book.get(id);
-    if (entry && ownership.isLive(entry.partition)) return entry;
+    const entry = partitions.find(id);
+    if (entry && partitions.isActive(entry.partition)) return entry;
     if (onlyIfHeld) throw refuse('EVENT_NOT_HELD', { event_id: id });
     const event = await queue.view.get(id);
     if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: id });
-    if (isFinal(event.state)) throw refuse('EVENT_ENDED', { event_id: id, state: stateNames[event.state] ?? '' });
-    if (await isUnparked(ports, event, id)) continue;
-    const partition = partitionOfLane(laneKey(event.namespace, event.function, event.trigger), queue.eventLog.partitionCount);
-    const isComing = ownership.tenureOf(partition) !== undefined && queue.clock.monotonic() < untilMs;
+    if (isFinal(event.state)) throw refuse('EVENT_ENDED', { event_id: id, state: stateName(event) });
+    const key = laneKey(event.namespace, event.function, event.trigger);
+    const owner = partitions.get(partitionOfLane(key, queue.eventLog.partitionCount));
+    const lane = owner.events.lanes.find(key);
+    if (lane && lane.parked.count > 0 && (await fetchParkedById(queue, owner, lane, id))) continue;
+    const isComing = owner.tenure !== undefined && queue.clock.monotonic() < untilMs;
     if (!isComing || !(await delay(10, signal))) throw refuse('EVENT_NOT_HELD', { event_id: id });
   }
 }
 
-/** Takes the event out of what its lane has parked, if it is there. */
-async function isUnparked(ports: Ports, { namespace, function: fn, trigger }: Event, id: string): Promise<boolean> {
-  const key = laneKey(namespace, fn, trigger);
-  for (const lane of ports.owner.lanes.withParked()) if (lane.key === key) return takeParked(ports, lane, id);
-  return false;
+function stateName({ state }: Event): string {
+  return Object.entries(State).find(([, value]) => value === state)?.[0] ?? '';
 }
-
-const stateNames: Readonly<Record<number, string>> = { 4: 'SUCCEEDED', 5: 'FAILED', 6: 'TERMINATED', 7: 'EXPIRED' };
 
 function wait(entry: Entry, until: Waiter['until'], withinMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

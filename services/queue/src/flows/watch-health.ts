@@ -1,9 +1,8 @@
 import { faultsOf } from '../domain/health.ts';
 import type { QueuePorts } from '../ports.ts';
-import type { Ownership } from './ownership.ts';
-import type { Writer } from './writer.ts';
+import type { Partitions } from './partitions.ts';
 
-/** Keeps in mind since when something goes wrong. */
+/** Notes since when something goes wrong. */
 export type Health = {
   /** Partitions are being taken over. */
   takingOver(partitions: readonly number[]): void;
@@ -11,9 +10,9 @@ export type Health = {
   running(partitions: readonly number[]): void;
   /** They were lost; tried again within moments, they are still being taken over. */
   lost(partitions: readonly number[]): void;
-  /** The scheduler said something, or the stream to it broke. */
-  heard(): void;
-  broken(): void;
+  /** A message of the scheduler arrived, or the stream to it broke. */
+  streamReceived(): void;
+  streamBroken(): void;
   /** What keeps accepted events from running, for people; empty if nothing does. */
   faults(): readonly string[];
 };
@@ -21,7 +20,7 @@ export type Health = {
 /** A reader that failed in the middle of a takeover loses its partitions, and owns them again after a pause. */
 const AGAIN_WITHIN_MS = 10_000;
 
-export function createHealth({ clock }: Pick<QueuePorts, 'clock'>, writer: Pick<Writer, 'failing'>, ownership: Ownership): Health {
+export function createHealth({ clock }: Pick<QueuePorts, 'clock'>, partitions: Partitions): Health {
   const taking = new Map<number, { readonly sinceMs: number; readonly lostMs: number | undefined }>();
   let brokenSinceMs: number | undefined;
   const current = (nowMs: number): ReadonlyMap<number, number> => {
@@ -43,17 +42,20 @@ export function createHealth({ clock }: Pick<QueuePorts, 'clock'>, writer: Pick<
         if (one) taking.set(partition, { ...one, lostMs: clock.monotonic() });
       }
     },
-    heard() {
+    streamReceived() {
       brokenSinceMs = undefined;
     },
-    broken() {
+    streamBroken() {
       brokenSinceMs ??= clock.monotonic();
     },
     faults() {
       const nowMs = clock.monotonic();
       // Without a partition there is nothing to send, and the scheduler answers nothing.
-      const broken = ownership.live().size > 0 ? brokenSinceMs : undefined;
-      return faultsOf({ failing: writer.failing(), takingOver: current(nowMs), brokenSinceMs: broken }, nowMs);
+      const broken = partitions.all.some(({ isActive }) => isActive) ? brokenSinceMs : undefined;
+      return faultsOf(
+        { failing: partitions.all.flatMap(({ writer }) => writer?.failing ?? []), takingOver: current(nowMs), brokenSinceMs: broken },
+        nowMs,
+      );
     },
   };
 }

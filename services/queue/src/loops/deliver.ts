@@ -1,16 +1,24 @@
+import type { Subscription } from '@evenfall/event-log';
 import { superviseLoop } from '@evenfall/lifecycle';
-import { delay } from '@evenfall/time';
 import type { Deliverer } from '../flows/deliver.ts';
+import type { Wake } from '../flows/wake.ts';
 import type { QueuePorts } from '../ports.ts';
 
 const ROUND_MS = 50;
 
-/** Tries again what is due, and fetches back what waits in the view. What has just ended does not wait for a round. */
-export function runDeliver(ports: QueuePorts, deliverer: Deliverer, signal: AbortSignal): Promise<void> {
-  const onFailure = (error: unknown): void => ports.log.error('could not tell destinations', error);
+export type DeliverLoopParts = {
+  readonly queue: QueuePorts;
+  readonly deliverer: Deliverer;
+  readonly deliveryWake: Wake;
+  readonly subscription: Subscription;
+};
+
+/** Starts deliveries that are new or due again, and fetches parked ones back. What has just ended does not wait for a round: it wakes the loop. */
+export function runDeliver({ queue, deliverer, deliveryWake, subscription }: DeliverLoopParts, signal: AbortSignal): Promise<void> {
+  const onFailure = (error: unknown): void => queue.log.error('deliveries failed', error);
   return superviseLoop({ name: 'deliver', signal, onFailure }, async () => {
-    deliverer.fetchWhereLow();
-    deliverer.pump();
-    await delay(ROUND_MS, signal);
+    deliverer.fetchParked();
+    if (subscription.standing()) deliverer.startReady();
+    await deliveryWake.wait(ROUND_MS, signal);
   });
 }

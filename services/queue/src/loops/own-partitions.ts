@@ -1,136 +1,123 @@
 import { appendTimeMsOf, laneKey, type LogBatch, partitionOfLane, type Subscription } from '@evenfall/event-log';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
-import { recordOf } from '../domain/record.ts';
-import type { Deliverer } from '../flows/deliver.ts';
-import type { Dispatcher } from '../flows/dispatcher.ts';
-import { createIntake, type Tally } from '../flows/intake.ts';
-import type { Owner } from '../flows/owner.ts';
-import type { Ownership } from '../flows/ownership.ts';
+import { admitAccepted, recoverEvent } from '../flows/admit-events.ts';
+import type { Counters } from '../flows/counters.ts';
+import { dispatchReady, type DispatchParts, resumePartition } from '../flows/dispatch.ts';
+import type { OwnershipFeed } from '../flows/ownership-feed.ts';
+import type { PartitionOwner } from '../flows/partition-owner.ts';
+import type { Wake } from '../flows/wake.ts';
 import type { Health } from '../flows/watch-health.ts';
-import type { Writer } from '../flows/writer.ts';
-import type { QueuedEvent, QueuePorts } from '../ports.ts';
+import type { After, QueuePorts } from '../ports.ts';
 
-export type OwningPorts = {
-  readonly queue: QueuePorts;
-  readonly ownership: Ownership;
-  readonly owner: Owner;
-  readonly writer: Writer;
-  readonly dispatcher: Dispatcher;
-  readonly deliverer: Deliverer;
+export type OwningParts = DispatchParts & {
+  readonly counters: Counters;
   readonly health: Health;
+  readonly feed: OwnershipFeed;
+  readonly deliveryWake: Wake;
 };
 
 /**
- * Follows the log for the partitions this replica owns. A new owner says so in the log: from there on nobody else is believed. It waits
- * until the view has come as far, takes what is open there, and lets it run. After that the log brings what anybody accepted, and its own
- * records back, which count once they are read; another owner's word is the end of it.
+ * Follows the log for the partitions this replica owns. A new owner announces itself in the log: from there on no other writer is believed. It waits
+ * until the view has come as far, admits what is open there, and lets it run. After that the log brings what any replica accepted, and its own
+ * records back, which are not fenced once they are read; another owner's record ends its tenure.
  */
-export function ownPartitions(ports: OwningPorts, tally: Tally): Subscription {
-  const { queue, ownership, owner, writer, dispatcher, deliverer, health } = ports;
-  const intake = createIntake(ports, tally);
-
-  const giveUp = (partitions: readonly number[]): void => {
-    const held = partitions.filter((partition) => ownership.tenureOf(partition));
-    if (held.length === 0) return;
-    ownership.end(held);
-    for (const partition of held) writer.drop(partition);
-    deliverer.drop(held);
-    for (const entry of [...owner.book.values()]) {
-      if (!held.includes(entry.partition)) continue;
-      owner.forget(entry);
-      tally.takenOver(-1);
-      for (const waiter of entry.waiters ?? []) waiter.abandon();
-    }
-    for (const lane of [...owner.lanes.withParked()]) {
-      if (!held.includes(lane.partition)) continue;
-      const { count } = lane.parked;
-      owner.lanes.unpark(lane, count);
-      tally.takenOver(-count);
-      owner.lanes.dropIfEmpty(lane);
-    }
-  };
-  const beginTenure = async (partition: number): Promise<{ partition: number; endOffset: number }> => {
-    const writerId = ownership.newWriterId();
-    const word = recordOf('', 0, { $case: 'ownerChanged', value: {} }, queue.clock.now(), writerId);
-    const endOffset = await queue.eventLog.append(partition, [word]);
-    ownership.begin(partition, { writerId, epoch: endOffset - 1, begunMs: queue.clock.monotonic() });
-    return { partition, endOffset };
-  };
-  const recover = (event: QueuedEvent): void => {
-    const partition = partitionOf(queue, event.stored);
-    if (ownership.tenureOf(partition)) intake.recover(event, partition);
-  };
-  const recoverOwed = (stored: StoredEvent): void => {
-    const partition = partitionOf(queue, stored);
-    if (ownership.tenureOf(partition)) deliverer.owe(stored, partition, false);
-  };
-  const letRun = (partitions: readonly number[]): void => {
-    for (const partition of partitions) {
-      if (!ownership.tenureOf(partition)) continue; // taken over by another already
-      ownership.goLive(partition);
-      dispatcher.claim(partition);
-    }
-    for (const lane of owner.lanes.all()) if (partitions.includes(lane.partition)) lane.pausedUntilMs = 0;
-    for (const entry of owner.book.values()) if (partitions.includes(entry.partition)) dispatcher.resume(entry);
-  };
-  const applyBatch = (batch: LogBatch): void => {
-    const { partition, firstOffset, records } = batch;
-    let offset = firstOffset;
-    for (const record of records) {
-      const tenure = ownership.tenureOf(partition);
-      if (!tenure) return;
-      if (record.change?.$case === 'ownerChanged' && record.writerId !== tenure.writerId && offset > tenure.epoch) {
-        writer.readUpTo(partition, offset);
-        queue.log.warn('another replica has taken a partition over', { partition });
-        return giveUp([partition]);
-      }
-      intake.accept(record, partition, offset, appendTimeMsOf(batch, offset - firstOffset));
-      offset++;
-    }
-    writer.readUpTo(partition, offset);
-  };
-
+export function ownPartitions(parts: OwningParts): Subscription {
+  const { queue, partitions, health, deliveryWake } = parts;
   const subscription = queue.eventLog.subscribe({
     name: 'queue',
-    async owned(partitions) {
-      giveUp(partitions);
-      health.takingOver(partitions);
-      const words = await Promise.all(partitions.map(beginTenure));
-      const offsets = new Map<number, number>();
-      let count = 0;
-      for await (const { positions, events, owed } of queue.view.snapshot(words)) {
-        for (const { partition, endOffset, owner: believed, ownerLogMs } of positions) {
-          offsets.set(partition, endOffset);
-          writer.readUpTo(partition, endOffset);
-          if (believed === ownership.tenureOf(partition)?.writerId) ownership.dated(partition, ownerLogMs);
-          else giveUp([partition]); // the view has seen the next one's word already
-        }
-        for (const event of events) recover(event);
-        for (const stored of owed) recoverOwed(stored);
-        count += events.length;
-      }
-      letRun(partitions);
-      health.running(partitions);
-      queue.log.info('took partitions over', { partitions: partitions.length, open_events: count });
-      dispatcher.pump();
+    async owned(numbers) {
+      release(parts, numbers);
+      health.takingOver(numbers);
+      const offsets = await recover(parts, numbers);
+      activate(parts, numbers);
+      health.running(numbers);
+      deliveryWake.request();
+      dispatchReady(parts, subscription.standing());
       return offsets;
     },
     apply(batches: readonly LogBatch[]) {
       const ends = new Map<number, number>();
+      const pump = (): void => dispatchReady(parts, subscription.standing());
       for (const batch of batches) {
-        applyBatch(batch);
+        applyBatch(parts, partitions.get(batch.partition), batch, pump);
         ends.set(batch.partition, batch.firstOffset + batch.records.length);
       }
       subscription.applied(ends);
-      dispatcher.pump();
+      pump();
       return Promise.resolve();
     },
-    lost(partitions) {
-      giveUp(partitions);
-      health.lost(partitions);
+    lost(numbers) {
+      release(parts, numbers);
+      health.lost(numbers);
     },
   });
   return subscription;
+}
+
+/** Begins tenures and admits the open events and pending deliveries of the view; answers the offsets to read the log from. */
+async function recover(parts: OwningParts, numbers: readonly number[]): Promise<Map<number, number>> {
+  const { queue, partitions } = parts;
+  const announced = await Promise.all(numbers.map((partition) => announce(partitions.get(partition))));
+  const offsets = new Map<number, number>();
+  let count = 0;
+  for await (const { positions, events, pendingDeliveries } of queue.view.snapshot(announced)) {
+    for (const { partition, endOffset, owner: believed, ownerLogMs } of positions) {
+      offsets.set(partition, endOffset);
+      const owner = partitions.get(partition);
+      owner.writer?.readUpTo(endOffset);
+      if (believed === owner.tenure?.writerId) owner.setLogTime(ownerLogMs);
+      else release(parts, [partition]); // the view has seen the next owner's record already
+    }
+    for (const event of events) {
+      const owner = partitions.get(partitionOf(queue, event.stored));
+      if (owner.tenure) recoverEvent(parts, owner, event);
+    }
+    for (const stored of pendingDeliveries) {
+      const owner = partitions.get(partitionOf(queue, stored));
+      if (owner.tenure) owner.deliveries.add(stored);
+    }
+    count += events.length;
+  }
+  queue.log.info('recovered partitions', { partitions: numbers.length, open_events: count });
+  return offsets;
+}
+
+async function announce(owner: PartitionOwner): Promise<After> {
+  return { partition: owner.partition, endOffset: await owner.announce() };
+}
+
+function activate(parts: OwningParts, numbers: readonly number[]): void {
+  for (const partition of numbers) {
+    const owner = parts.partitions.get(partition);
+    if (!owner.tenure) continue; // lost meanwhile
+    owner.activate();
+    resumePartition(parts, owner);
+  }
+  parts.feed.publish();
+}
+
+function release({ partitions, counters, feed }: OwningParts, numbers: readonly number[]): void {
+  const held = numbers.map((partition) => partitions.get(partition)).filter(({ mode }) => mode !== 'NOT_OWNED');
+  for (const owner of held) counters.taken_over -= owner.release();
+  if (held.length > 0) feed.publish();
+}
+
+function applyBatch(parts: OwningParts, owner: PartitionOwner, batch: LogBatch, pump: () => void): void {
+  const { partition, firstOffset, records } = batch;
+  const { tenure, writer } = owner;
+  if (!tenure || !writer) return;
+  let offset = firstOffset;
+  for (const record of records) {
+    if (record.change?.$case === 'ownerChanged' && record.writerId !== tenure.writerId && offset > tenure.epoch) {
+      writer.readUpTo(offset);
+      parts.queue.log.warn('another replica has taken over a partition', { partition });
+      release(parts, [partition]);
+      return;
+    }
+    void admitAccepted(parts, owner, record, offset, appendTimeMsOf(batch, offset - firstOffset))?.then(pump);
+    offset++;
+  }
+  writer.readUpTo(offset);
 }
 
 function partitionOf({ eventLog }: QueuePorts, { event }: StoredEvent): number {

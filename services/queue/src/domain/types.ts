@@ -1,0 +1,151 @@
+import type { EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { owedDestination } from '@evenfall/event-model';
+import type { Turn } from './fair-window.ts';
+import type { ReadyQueue } from './ready-queue.ts';
+
+/** What identifies a lane. */
+export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
+
+/** One async queue: the waiting events of one function and trigger, first in first out. Written by `lanes`; its turn by the fair window. */
+export type Lane = Turn & {
+  readonly key: string;
+  readonly name: LaneName;
+  readonly partition: number;
+  /** Ready to be dispatched, in order. */
+  readonly ready: ReadyQueue<Entry>;
+  /** Dispatched and not yet started. */
+  readonly sent: Set<Entry>;
+  /** Accepted and not started, in memory or parked: what the lane limit counts. */
+  waiting: number;
+  /** Being appended to the log now. */
+  accepting: number;
+  /** Open events that belong to it, running ones included: while there are any the lane is not dropped. */
+  members: number;
+  readonly parked: Parked;
+  /** Entries in `ready` that are ready, and the bytes of their payloads. */
+  readyCount: number;
+  readyBytes: number;
+};
+
+/**
+ * The events of a lane that are in the view and not in memory. All of them were accepted after everything of the lane that is in memory. `lanes` writes
+ * the counts, times and offsets of what it parks; the flow `parking` the progress of its fetches.
+ */
+export type Parked = {
+  /** Written by `lanes`. */
+  count: number;
+  /** Offset of the newest Accepted record among them. Written by `lanes`. */
+  lastOffset: number;
+  /** Offset of the Accepted record after which to fetch. Set by `lanes` with the first that is parked, moved on by `parking`. */
+  afterOffset: number;
+  /** When the first of them exceeds its age, monotonic; Infinity if none does before it is fetched. Lowered by `lanes`, set anew by `parking`. */
+  expiresMs: number;
+  /** Whether some are being fetched. Written by `parking`. */
+  isFetching: boolean;
+  /** Ids fetched out of turn, until their turn has passed: a view that is read late may still show them as waiting. Written by `parking`. */
+  readonly fetchedEarly: Set<string>;
+  /** When some of them were accepted, monotonic, in order, a second or more apart; the others lie between. Written by `lanes`. */
+  readonly marks: { readonly offset: number; readonly acceptedMs: number }[];
+};
+
+/** What the owner of a partition holds of an open event. */
+export type Entry = {
+  readonly id: string;
+  readonly partition: number;
+  readonly lane: Lane;
+  /** When it was accepted, monotonic. */
+  readonly acceptedMs: number;
+  /** Written by `open-events`, which carries out commands. */
+  stored: StoredEvent;
+  /** Before when it is not dispatched, monotonic. Written by `open-events`. */
+  dueMs: number;
+  /** Whether it is in its lane's ready queue. Written by `ready-queue` and `lanes`. */
+  ready: boolean;
+  /** Bytes it counts for there. Written by `lanes`. */
+  readyBytes: number;
+  /** Whether it counts as waiting in its lane. Written by `lanes`. */
+  counted: boolean;
+  /** Number of the attempt that was dispatched and whose end is not known; 0 for none. Written by `dispatch` and `apply-reports`. */
+  dispatched: number;
+  /** Whether a previous owner, or this one on a previous stream, may have dispatched its next attempt. Written by `dispatch` and `apply-reports`. */
+  mayBeDispatched: boolean;
+  /** Calls that wait for its termination. Written by `terminate-event`. */
+  waiters: Waiter[] | undefined;
+};
+
+/** A terminate call that waits. */
+export type Waiter = {
+  readonly until: 'DELIVERED' | 'ENDED';
+  readonly resolve: () => void;
+  /** The partition has another owner now: this replica will not know. */
+  readonly abandon: () => void;
+};
+
+/** The open events of one partition, by id. */
+export type Book = Map<string, Entry>;
+
+/** When an event was accepted, and before when it is not dispatched, both by the monotonic clock of its owner. */
+export type WaitTimes = { readonly acceptedMs: number; readonly dueMs: number };
+
+/** The beginning of a tenure by two clocks: the monotonic one of the owner, and the log's own, unset where the log does not say. */
+export type Begun = { readonly begunMs: number; readonly begunLogMs?: number | undefined };
+
+/** An ownership of a partition, from its record in the log to the next owner's. */
+export type Tenure = Begun & {
+  /** What its records carry: of this tenure alone, not of an earlier one of the same replica. */
+  readonly writerId: string;
+  /** Offset of its record; rises from tenure to tenure, across replicas. */
+  readonly epoch: number;
+};
+
+/** Where the end of an event is delivered. */
+export type Target = NonNullable<ReturnType<typeof owedDestination>>;
+export type TargetKind = Target['$case'];
+export const TARGET_KINDS: readonly TargetKind[] = ['function', 'topic', 'webhook'];
+
+/** An ended event whose destination still has to receive it. */
+export type PendingDelivery = {
+  readonly id: string;
+  readonly partition: number;
+  readonly destination: Destination;
+  readonly target: Target;
+  readonly bytes: number;
+  readonly endMs: number;
+  /** Since when it is pending, monotonic; undefined before the first attempt if it ended before this tenure, or was parked. Written by `deliver`. */
+  sinceMs: number | undefined;
+  /** Written by `deliver`. */
+  stored: StoredEvent;
+  /** Attempts that were begun. Written by `deliver`. */
+  attempts: number;
+  /** False once it is delivered, given up, or another replica's. Written by `pending-deliveries`. */
+  isHeld: boolean;
+};
+
+/** One destination, and what is pending for it in all owned partitions. Written by `destinations` and `pending-deliveries`; its turn by the fair window. */
+export type Destination = Turn & {
+  readonly key: string;
+  readonly kind: TargetKind;
+  /** May be tried now, in order. */
+  ready: PendingDelivery[];
+  readonly held: Set<PendingDelivery>;
+  bytes: number;
+  /** Attempts that failed since the last success: the more, the fewer are tried at once. */
+  failuresInRow: number;
+  /** How many are in the view and not in memory, by partition; an entry stays here until the view has said that there are no more. */
+  readonly parked: Map<number, number>;
+  /** Partitions of which some are being fetched, and whether more were parked meanwhile. */
+  readonly fetching: Map<number, { isGrowing: boolean }>;
+};
+
+/** What a record is about: an open event, or an ended one with a pending delivery. */
+export type Subject = Entry | PendingDelivery;
+
+/** A record on its way to the log. */
+export type Outgoing = { readonly subject: Subject; readonly record: EventRecord };
+
+/** Records that are in the log, in order, and the offset after the last. */
+export type Appended = { readonly end: number; readonly written: readonly Outgoing[] };
+
+/** An append that fails, since when by the monotonic clock, and why. */
+export type FailingAppend = { readonly partition: number; readonly sinceMs: number; readonly error: string };
