@@ -69,7 +69,7 @@ const becomes = (rig: Rig, id: string, state: DeliveryState): Promise<Delivery> 
 const recordsOf = (rig: Rig, id: string): string[] => rig.changes(id).filter((change) => change === 'deliveryConcluded');
 
 describe('a destination', () => {
-  it('is told of a success or a failure as the function said, and nobody of a termination', async () => {
+  it('receives a success or a failure as the function was set up, and no termination', async () => {
     const { requests, sender } = played(200);
     const rig = start({ webhooks: sender });
     const policy = { onSuccess: webhook('http://127.0.0.1:9/good'), onFailure: webhook('http://127.0.0.1:9/bad') };
@@ -79,11 +79,11 @@ describe('a destination', () => {
     await rig.terminate(gone, { mode: Mode.FORCE });
     assert.equal(rig.event(gone)?.state, State.TERMINATED);
     assert.deepEqual(rig.event(gone)?.deliveries, []);
-    const told = requests.map(({ url, headers }) => [headers['evenfall-event-id'], url.slice(-4)]);
-    assert.deepEqual(new Map(told as [string, string][]), new Map([[good, 'good'], [bad, '/bad']])); // prettier-ignore
+    const received = requests.map(({ url, headers }) => [headers['evenfall-event-id'], url.slice(-4)]);
+    assert.deepEqual(new Map(received as [string, string][]), new Map([[good, 'good'], [bad, '/bad']])); // prettier-ignore
   });
 
-  it('is not told of an end before the log has it', async () => {
+  it('does not receive an end before it is committed', async () => {
     const { requests, sender } = played(200);
     const log = memoryLog();
     const rig = start({ log, webhooks: sender });
@@ -127,7 +127,7 @@ describe('a destination', () => {
     assert.equal(deliveryOf(rig, id)?.lastError, 'It answered 503');
     clock.advance(2_000);
     await eventually(() => requests.length === 3);
-    // The pause counts from when its answer was heard, and when that is nobody can see from here.
+    // The pause counts from the moment its answer was received, which does not show here.
     await eventually(() => {
       clock.advance(5_000);
       return requests.length === 4;
@@ -137,7 +137,7 @@ describe('a destination', () => {
     assert.deepEqual(requests.map(({ headers }) => headers['evenfall-delivery-attempt']), ['1', '2', '3', '4']); // prettier-ignore
   });
 
-  it('is given up at once when it says that it will never take it, and after six hours', async () => {
+  it('is given up at once after a permanent failure, and after six hours of others', async () => {
     const clock = fakeClock(Date.now());
     const refusing = start({ webhooks: played({ status: 410, text: 'no such hook' }).sender });
     const one = await run(refusing, { onSuccess: webhook() });
@@ -154,7 +154,7 @@ describe('a destination', () => {
     assert.deepEqual([failed.attemptCount, failed.lastError], [2, 'It answered 500']);
   });
 
-  it('that is a function gets an event of its own, once, however often it is told', async () => {
+  it('that is a function gets an event of its own, once, however often it is delivered', async () => {
     const log = memoryLog();
     const rig = start({ log });
     const id = await run(rig, { onSuccess: fnNamed('audit') });
@@ -166,7 +166,7 @@ describe('a destination', () => {
     assert.equal((JSON.parse(assignment.payload.toString()) as { event: { id: string } }).event.id, id);
   });
 
-  it('that is a function is not told by events that come from too far', async () => {
+  it('that is a function receives nothing of events that come from too far', async () => {
     const rig = start();
     const near = await run(rig, { onSuccess: fnNamed('audit') }, 'returned', { depth: 2 });
     const far = await run(rig, { onSuccess: fnNamed('audit') }, 'returned', { depth: 3 });
@@ -183,7 +183,7 @@ describe('a destination', () => {
     assert.match(pending.lastError, /^FUNCTION_HAS_NO_CODE: /);
   });
 
-  it('that is a topic gets a message by the event’s id, and is given up without Kafka, or if Kafka never takes it', async () => {
+  it('that is a topic gets a message by the event’s id, and is given up without Kafka, or if Kafka refuses it for good', async () => {
     const messages: TopicMessage[] = [];
     const rig = start({
       topics: {
@@ -204,7 +204,7 @@ describe('a destination', () => {
     assert.equal((await becomes(without, lost, DeliveryState.FAILED)).lastError, 'This platform has no Kafka');
   });
 
-  it('is told by the next owner of the partition, which goes on counting', async () => {
+  it('receives it from the next owner of the partition, which goes on counting', async () => {
     const log = memoryLog();
     const first = start({ log, webhooks: played(500).sender });
     const id = await run(first, { onSuccess: webhook() });
@@ -217,10 +217,10 @@ describe('a destination', () => {
     const third = start({ log, webhooks: sender });
     const other = await run(third, {});
     await eventually(() => third.event(other)?.state === State.SUCCEEDED);
-    assert.equal(requests.length, 1, 'it was told, and nobody tells it again');
+    assert.equal(requests.length, 1, 'it is delivered, and not delivered again');
   });
 
-  it('that is slow is told by 32 at once, and what does not fit into memory is fetched back', async () => {
+  it('that is slow has 32 attempts at once, and what does not fit into memory is fetched back', async () => {
     const log = memoryLog();
     const payloadBytes = 1024 * 1024; // eight of them fill what one destination may keep
     const first = start({ log, webhooks: played(new Error('away')).sender, clock: fakeClock(Date.now()) });

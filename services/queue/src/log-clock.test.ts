@@ -106,11 +106,11 @@ const sent = (rig: Rig, id: string, attempt = 1) =>
   eventually(() => rig.sent.assignments.find((one) => one.eventId === id && one.attempt === attempt));
 const isSent = (rig: Rig, id: string, attempt = 1): boolean =>
   rig.sent.assignments.some((one) => one.eventId === id && one.attempt === attempt);
-/** Waits until everything before was taken in: another function's event goes out behind it. */
+/** Waits until everything before was applied: another function's event is dispatched after it. */
 const seen = async (rig: Rig) => sent(rig, await rig.accept({ fn: 'other' }));
 const START = Date.UTC(2026, 0, 1);
 
-/** One owner has an event for a while, nobody for another while, then the next one whose wall clock says something else. */
+/** One owner has an event for a while, none for another while, then the next one whose wall clock says something else. */
 async function moves(at: World, { firstMs, awayMs, step }: { firstMs: number; awayMs: number; step: number }): Promise<Rig> {
   await seen(at.rig());
   at.stepWall(-step);

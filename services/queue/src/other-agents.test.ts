@@ -27,7 +27,7 @@ describe('an attempt that runs with one agent', () => {
     await reaches(id, State.RUNNING);
     const other = await rig.accept();
     rig.report({ ...endedReport(assignment), agentId: `not-${holder}` });
-    rig.report(endedReport(await assignmentOf(other))); // taken in after it
+    rig.report(endedReport(await assignmentOf(other))); // applied after it
     await reaches(other, State.SUCCEEDED);
     assert.equal(rig.event(id)?.state, State.RUNNING);
     assert.ok(!rig.sent.acks.some(({ eventId }) => eventId === id));

@@ -17,7 +17,7 @@ afterEach(async () => {
   for (const rig of rigs.splice(0)) await rig.stop();
 });
 
-/** A lane that pauses until it is told to go on, with one event that was sent back, and events behind it that have no room. */
+/** A lane that pauses until `goOn`, with one event that was sent back, and events behind it that have no room. */
 async function fullLane(count = COUNT, payloadBytes = LARGE): Promise<{ rig: Rig; ids: string[]; goOn: () => void }> {
   const clock = fakeClock(Date.now());
   const rig = startRig({ log: memoryLog(1), clock });
@@ -26,7 +26,7 @@ async function fullLane(count = COUNT, payloadBytes = LARGE): Promise<{ rig: Rig
   const sent = await eventually(() => rig.sent.assignments.find(({ eventId }) => eventId === first));
   const value = { statusCode: 432, retryAfter: durationOfMs(PAUSE_MS) };
   rig.report({ eventId: first, attempt: 1, partition: sent.partition, report: { $case: 'throttled', value } });
-  await rig.accept({ fn: 'other' }); // its dispatch shows that the report was heard
+  await rig.accept({ fn: 'other' }); // its dispatch shows that the report was applied
   await eventually(() => rig.sent.assignments.some((one) => one.function === 'other'));
   const ids = [first];
   for (let i = 0; i < count; i++) ids.push(await rig.accept({ payloadBytes }));
@@ -44,7 +44,7 @@ describe('a lane that has more than fits into memory', () => {
     assert.equal(last?.payload.length, LARGE, 'with its payload');
   });
 
-  it('ends a parked event where it stands, and never sends it', async () => {
+  it('ends a parked event where it is, and never dispatches it', async () => {
     const { rig, ids, goOn } = await fullLane();
     const parked = ids.at(-3) ?? '';
     await rig.terminate(parked);
@@ -85,7 +85,7 @@ describe('a lane that has more than fits into memory', () => {
       return assignedOf(next).length === ids.length;
     });
     assert.deepEqual(assignedOf(next), ids);
-    assert.ok(next.readCount() > 0, 'it fetched what it had no room for, as its predecessor had');
+    assert.ok(next.readCount() > 0, 'it fetched what it had no room for, as the previous owner had');
     await eventually(() => ids.every((id) => next.event(id)?.state === State.SUCCEEDED));
   });
 });

@@ -120,31 +120,31 @@ describe('dispatching', () => {
     );
   });
 
-  it('says which attempts an agent may have already, and of whom it has heard', async () => {
+  it('says which attempts an agent may have already, and which agents the scheduler named', async () => {
     const rig = start();
     const set = { agentIds: ['a', 'b'], isAll: true, version: 1 };
     const id = await rig.accept();
     assert.equal((await assignmentOf(rig, id)).perhapsGiven, false);
-    rig.tellAgents(set);
-    await eventually(() => rig.agentWords[0]?.length === 2);
+    rig.sendAgents(set);
+    await eventually(() => rig.agentSets[0]?.length === 2);
     rig.breakStream();
     await eventually(() => rig.sent.assignments.length === 2, 10_000);
     assert.equal(rig.sent.assignments[1]?.perhapsGiven, true);
-    assert.deepEqual(rig.agentWords, [[undefined, set], [set]]);
-    rig.breakStream(); // by a scheduler that had told nothing
+    assert.deepEqual(rig.agentSets, [[undefined, set], [set]]);
+    rig.breakStream(); // by a scheduler that had named none
     await eventually(() => rig.sent.assignments.length === 3, 10_000);
-    assert.deepEqual(rig.agentWords[2], [undefined]);
-    rig.tellAgents({ ...set, isAll: false });
-    await eventually(() => rig.agentWords[2]?.length === 2);
+    assert.deepEqual(rig.agentSets[2], [undefined]);
+    rig.sendAgents({ ...set, isAll: false });
+    await eventually(() => rig.agentSets[2]?.length === 2);
     rig.report({ eventId: id, attempt: 1, report: { $case: 'revoked', value: {} } });
     await eventually(() => rig.sent.assignments.length === 4);
-    assert.equal(rig.sent.assignments[3]?.perhapsGiven, false, 'it is certain that nobody has it');
+    assert.equal(rig.sent.assignments[3]?.perhapsGiven, false, 'it is certain that no agent has it');
     rig.breakStream();
     await eventually(() => rig.sent.assignments.length === 5, 10_000);
-    assert.deepEqual(rig.agentWords[3], [undefined], 'those were not all');
+    assert.deepEqual(rig.agentSets[3], [undefined], 'those were not all');
   });
 
-  it('lets a throttled lane wait as long as it was told, others not, and counts no attempt', async () => {
+  it('pauses a throttled lane as long as the report says, others not, and counts no attempt', async () => {
     const clock = fakeClock();
     const rig = start({ clock });
     const slow = await rig.accept({ fn: 'slow' });
@@ -162,7 +162,7 @@ describe('dispatching', () => {
     assert.equal(rig.sent.assignments.at(-1)?.attempt, 1, 'the same attempt');
   });
 
-  it('sends what was given back before what came later, in the order it had', async () => {
+  it('dispatches what came back before what came later, in the order it had', async () => {
     const clock = fakeClock();
     const rig = start({ clock });
     const ids: string[] = [];
@@ -262,7 +262,7 @@ describe('terminating', () => {
     let answered = false;
     const first = rig.terminate(id, { mode: Mode.GRACEFUL }).then(() => (answered = true));
     await eventually(() => rig.sent.stops.length === 1);
-    assert.equal(rig.changes(id).at(-1), 'terminationRequested', 'the intent is in the log before anybody is told');
+    assert.equal(rig.changes(id).at(-1), 'terminationRequested', 'the intent is in the log before a stop is sent');
     assert.equal(answered, false);
     rig.report({ eventId: id, attempt: 1, report: { $case: 'signalSent', value: signalSent(Date.now()) } });
     await first;

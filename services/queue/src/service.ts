@@ -52,7 +52,7 @@ export type Queue = {
   stop(): Promise<void>;
 };
 
-/** Starts the queue: it takes partitions over, and runs what is in them. Each part is given the ones it calls; none calls back. */
+/** Starts the queue: it takes over partitions, and runs what is in them. Each part is given the ones it calls; none calls back. */
 export function startQueue(deps: QueueDeps, settings: QueueSettings): Queue {
   const queue: QueuePorts = {
     eventLog: deps.eventLog,

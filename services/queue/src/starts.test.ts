@@ -60,7 +60,7 @@ describe('the start of an attempt', () => {
     }
   });
 
-  it('is known to the next owner of the partition, which hears of the end only', async () => {
+  it('is known to the next owner of the partition, which receives the end only', async () => {
     const log = memoryLog();
     const first = start(log);
     const id = await first.accept();
@@ -70,7 +70,7 @@ describe('the start of an attempt', () => {
     const goOn = log.pauseReaders();
     const second = start(log);
     const again = await assignmentOf(second, id, 2);
-    first.report(startedReport(two)); // of a former owner: the log does not believe it
+    first.report(startedReport(two)); // of a previous owner: it is fenced
     const started = startOf(again);
     second.report(endedReport(again, 'returned', started));
     const event = await reaches(second, id, State.SUCCEEDED);
@@ -81,8 +81,8 @@ describe('the start of an attempt', () => {
   it('is known to an owner that had lost the partition when it was reported', async () => {
     const log = memoryLog();
     let subscriber: Subscriber | undefined;
-    const subscribe: MemoryLog['subscribe'] = (given) => log.subscribe((subscriber = given));
-    const rig = start(Object.assign(Object.create(log), { subscribe }) as MemoryLog); // the same log, and its reader in our hands
+    const subscribe: MemoryLog['subscribe'] = (one) => log.subscribe((subscriber = one));
+    const rig = start(Object.assign(Object.create(log), { subscribe }) as MemoryLog); // the same log, and the test calls its reader
     const id = await rig.accept();
     const assignment = await assignmentOf(rig, id);
     const started = startOf(assignment);
@@ -95,6 +95,6 @@ describe('the start of an attempt', () => {
     rig.report(endedReport(assignment, 'returned', started));
     assert.deepEqual(shown(await reaches(rig, id, State.SUCCEEDED)), started);
     const epochs = rig.sent.claims.filter((claim) => claim.partition === partition).map(({ epoch }) => epoch);
-    assert.ok(epochs.length === 2 && Number(epochs[1]) > Number(epochs[0]), 'it says anew that it speaks for the partition');
+    assert.ok(epochs.length === 2 && Number(epochs[1]) > Number(epochs[0]), 'it claims the partition again');
   });
 });

@@ -15,7 +15,7 @@ const rigs: Rig[] = [];
 afterEach(async () => {
   for (const rig of rigs.splice(0)) await rig.stop();
 });
-/** A replica that takes every partition over from whoever has them. */
+/** A replica that takes over every partition. */
 const takeOver = (log: MemoryLog): Rig => {
   const rig = startRig({ log });
   rigs.push(rig);
@@ -45,12 +45,12 @@ describe('a partition that moves', () => {
     assert.equal(partition, partitionOf(log));
     const [claim] = first.sent.claims.filter((one) => one.partition === partition);
     const second = takeOver(log);
-    assert.equal((await assignmentOf(second, id)).perhapsGiven, true, 'an agent may have it from the former owner');
+    assert.equal((await assignmentOf(second, id)).perhapsGiven, true, 'an agent may have it from the previous owner');
     const [later] = second.sent.claims.filter((one) => one.partition === partition);
     assert.ok(claim && later && later.epoch > claim.epoch, `${claim?.epoch} ${later?.epoch}`);
   });
 
-  it('hears what became of events that wait, which a former owner had dispatched', async () => {
+  it('applies reports of events that wait, which a previous owner had dispatched', async () => {
     const first = takeOver(memoryLog());
     const throttled = await first.accept();
     const value = { statusCode: 432, retryAfter: durationOfMs(1_000) };
@@ -77,7 +77,7 @@ describe('a partition that moves', () => {
     await eventually(async () => (await reasonOf(first.terminate(id, { onlyIfHeld: true }))) === 'EVENT_NOT_HELD');
   });
 
-  it('is changed no more by a former owner that was paused, and acknowledges nothing of what it missed', async () => {
+  it('ignores a previous owner that was paused, which acknowledges nothing of what it missed', async () => {
     const log = memoryLog();
     const first = takeOver(log);
     const id = await first.accept();
@@ -85,7 +85,7 @@ describe('a partition that moves', () => {
     const goOn = log.pauseReaders();
     const second = takeOver(log);
     const again = await assignmentOf(second, id);
-    assert.equal(again.attempt, 1, 'nobody had heard of a start');
+    assert.equal(again.attempt, 1, 'no start was recorded');
     // The first does not know yet. What it records comes too late.
     const before = log.records(partitionOf(log)).length;
     first.report(startedReport(assignment), returned(assignment));
@@ -94,7 +94,7 @@ describe('a partition that moves', () => {
     assert.equal(second.event(id)?.state, State.QUEUED, 'the log does not believe it');
     goOn();
     assert.ok(['EVENT_NOT_HELD', 'EVENT_ENDED'].includes(await late), await late);
-    assert.equal(acked(first, id), false, 'its outcome must be kept for the new owner');
+    assert.equal(acked(first, id), false, 'its outcome must be retained for the new owner');
     second.report(startedReport(again), returned(again));
     await eventually(() => acked(second, id));
     assert.equal(second.event(id)?.state, State.SUCCEEDED);
@@ -115,7 +115,7 @@ describe('a partition that moves', () => {
     assert.equal((await assignmentOf(second, id, 2)).attempt, 2);
   });
 
-  it('hears nothing about events of partitions it does not hold, and stops what nobody knows of', async () => {
+  it('ignores reports about partitions it does not own, and stops attempts of events that have ended', async () => {
     const rig = takeOver(memoryLog());
     const id = await rig.accept();
     const assignment = await assignmentOf(rig, id);
@@ -128,20 +128,20 @@ describe('a partition that moves', () => {
     await eventually(() => acked(rig, stranger.eventId));
   });
 
-  it('ends what waits only once it is known that nobody had dispatched it', async () => {
-    const rig = startRig({ deafToClaims: true });
+  it('ends what waits only once the scheduler has confirmed that it was not dispatched', async () => {
+    const rig = startRig({ ignoresClaims: true });
     rigs.push(rig);
     const id = await rig.accept({ delayMs: 60_000 });
     await eventually(() => rig.sent.claims.length > 0);
     const ending = rig.terminate(id);
     await eventually(() => rig.changes(id).includes('terminationRequested'));
-    assert.equal(rig.event(id)?.state, State.QUEUED, 'a predecessor may have sent it');
+    assert.equal(rig.event(id)?.state, State.QUEUED, 'a previous owner may have dispatched it');
     rig.confirm();
     await ending;
     assert.equal(rig.event(id)?.state, State.TERMINATED);
   });
 
-  it('is told to whoever watches', async () => {
+  it('is published to watchers of the ownership', async () => {
     const rig = takeOver(memoryLog());
     const controller = new AbortController();
     let newest: WatchOwnershipResponse | undefined;

@@ -39,13 +39,13 @@ async function pause(rig: Rig): Promise<string> {
   return first;
 }
 
-/** Waits until everything before was taken in: another function's event goes out behind it. */
+/** Waits until everything before was applied: another function's event is dispatched after it. */
 async function seen(rig: Rig): Promise<void> {
   await sent(rig, await rig.accept({ fn: 'other' }));
 }
 
 describe('the age of an event', () => {
-  it('ends it wherever it stands in its lane, and no other', async () => {
+  it('ends it wherever it is in its lane, and no other', async () => {
     const { rig, clock } = start();
     const first = await pause(rig);
     const [long, short, also] = [await rig.accept(), await rig.accept(SHORT), await rig.accept()];

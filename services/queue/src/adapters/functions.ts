@@ -5,7 +5,7 @@ import type { ClientOf } from '@evenfall/rpc';
 import type { DestinationPorts } from '../ports.ts';
 
 const TIMEOUT_MS = 5_000;
-/** How old an answer may be: a destination that is told a thousand times a second is resolved once. */
+/** How old an answer may be: a destination with a thousand deliveries a second is resolved once. */
 const REMEMBERED_MS = 1_000;
 const MOST_REMEMBERED = 1_000;
 

@@ -1,6 +1,6 @@
 import { BlockList, isIPv4 } from 'node:net';
 
-/** Addresses that are nobody's on the internet (IANA special-purpose registries, RFC 6890 and its successors). */
+/** Addresses that belong to no host on the internet (IANA special-purpose registries, RFC 6890 and its successors). */
 const SPECIAL_IPV4 = [
   '0.0.0.0/8',
   '10.0.0.0/8',
@@ -25,7 +25,7 @@ const special = listOf(SPECIAL_IPV4, 'ipv4');
 const specialIpv6 = listOf(SPECIAL_IPV6, 'ipv6');
 const global = listOf(['2000::/3'], 'ipv6');
 
-/** Whether an address is one of the public internet: not of this machine, this network, or nobody. */
+/** Whether an address is one of the public internet: not of this machine or network, nor reserved. */
 export function isPublicAddress(address: string): boolean {
   if (isIPv4(address)) return !special.check(address, 'ipv4');
   return global.check(address, 'ipv6') && !specialIpv6.check(address, 'ipv6');

@@ -3,11 +3,11 @@ import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { jsonOrString } from '@evenfall/json-text';
 
 /**
- * What a destination is told: the event as it ended, and its payload. Payload, result and error are JSON text already and are put in as they
+ * What a destination receives: the event as it ended, and its payload. Payload, result and error are JSON text already and are put in as they
  * are: parsing them only to write them again would change numbers that JavaScript cannot hold.
  */
 export function deliveryDocument({ event, payload }: StoredEvent): Buffer {
-  if (!event) throw new Error('Every owed event has one'); // it would have no destination
+  if (!event) throw new Error('A pending delivery is of an event'); // it would have no destination
   const head = JSON.stringify({
     id: event.id,
     namespace: event.namespace,

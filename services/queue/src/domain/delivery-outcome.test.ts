@@ -50,7 +50,7 @@ describe('The answer of a webhook', () => {
   });
 });
 
-describe('What a destination is told', () => {
+describe('What a destination receives', () => {
   it('has JSON as it was, and text for what was cut', () => {
     const event = { id: 'e', state: 4 as const, result: Buffer.from('1e400'), error: Buffer.from('{"message":"cu'), resultTruncated: true };
     const stored = StoredEvent.fromPartial({ event, payload: Buffer.from('{ "n": 12345678901234567890 }') });

@@ -91,10 +91,10 @@ function createModel(groups: readonly WindowGroup[], members: readonly Member[])
 
 /** No member gets a second turn while another one that could give something waits for its first. */
 function checkTurns(items: readonly Item[]): void {
-  const given = new Map<Member, number>();
-  for (const { member: one } of items) given.set(one, (given.get(one) ?? 0) + 1);
-  for (const [one, count] of given)
-    for (const other of given.keys()) {
+  const dequeued = new Map<Member, number>();
+  for (const { member: one } of items) dequeued.set(one, (dequeued.get(one) ?? 0) + 1);
+  for (const [one, count] of dequeued)
+    for (const other of dequeued.keys()) {
       const before = items.findIndex((item) => item.member === other);
       const early = items.slice(0, before).filter((item) => item.member === one).length;
       assert.ok(early <= QUANTUM, `${one.name} gave ${early} of ${count} before the first of ${other.name}`);
@@ -174,19 +174,19 @@ describe('a fair window', () => {
     );
   });
 
-  it('goes on where it was when the group was full: nobody is passed over', () => {
+  it('goes on where it was when the group was full: no member is passed over', () => {
     const group = { limit: 4, inUse: 0 };
     const window = createWindow([group]);
     const members = Array.from({ length: 5 }, (_, name) => memberOf(name, group));
     for (const one of members) add(window, one, 0, 10);
-    const given = members.map(() => 0);
+    const dequeued = members.map(() => 0);
     for (let i = 0; i < 10; i++)
       for (const item of window.dequeue(0)) {
-        given[item.member.name] = (given[item.member.name] ?? 0) + 1;
+        dequeued[item.member.name] = (dequeued[item.member.name] ?? 0) + 1;
         window.release(item.member);
       }
-    assert.equal(given.reduce((sum, count) => sum + count, 0), 40); // prettier-ignore
-    assert.ok(Math.max(...given) - Math.min(...given) <= QUANTUM, given.join(' '));
+    assert.equal(dequeued.reduce((sum, count) => sum + count, 0), 40); // prettier-ignore
+    assert.ok(Math.max(...dequeued) - Math.min(...dequeued) <= QUANTUM, dequeued.join(' '));
   });
 
   it('gives what other groups have while one is full', () => {

@@ -104,7 +104,7 @@ describe('lanes', () => {
     assert.equal(lane.ready.peek(), undefined);
   });
 
-  it('counts nothing that is not ready, wherever it stands', () => {
+  it('counts nothing that is not ready, wherever it is', () => {
     const { lanes, window } = start();
     const lane = lanes.get(nameOf('a'));
     const entries = Array.from({ length: 4 }, (_, i) => entryOf(lane, `a${i}`));

@@ -18,12 +18,12 @@ export type WebhookAnswer =
   /** The address may not be called. */
   | { readonly kind: 'BLOCKED'; readonly why: string };
 
-/** Statuses below 500 that may be another one tomorrow. */
+/** Statuses below 500 that are transient failures. */
 const TRANSIENT = new Set([408, 425, 429]);
 const MOST_RETRY_AFTER_MS = 3_600_000;
 const SHOWN_CHARACTERS = 200;
 
-/** The request that tells of an event, signed over its time and body, so that it can be neither made up nor replayed. */
+/** The request that delivers an event, signed over its time and body, so that it can be neither forged nor replayed. */
 export function webhookRequest(
   { url, secret }: Pick<WebhookDestination, 'url' | 'secret'>,
   body: Buffer,
@@ -47,7 +47,7 @@ export function webhookRequest(
   };
 }
 
-/** 2xx is told; what the server says is our fault is not tried again, but for timing; everything else is. */
+/** 2xx: delivered. 4xx: permanent failure, except 408, 425 and 429. Everything else is retried. */
 export function webhookOutcome(answer: WebhookAnswer, nowMs: number): Outcome {
   if (answer.kind === 'BLOCKED') return { kind: 'GIVE_UP', error: answer.why };
   const { status, text } = answer;

@@ -31,7 +31,7 @@ export function recoverEvent({ queue, counters }: AdmitParts, owner: PartitionOw
 }
 
 /**
- * Admits the event of an Accepted record, whoever wrote it, unless it is there already. Answers a promise if the event may have ended before, and has to be
+ * Admits the event of an Accepted record, whichever replica wrote it, unless it is there already. Answers a promise if the event may have ended before, and has to be
  * looked up first.
  */
 export function admitAccepted(

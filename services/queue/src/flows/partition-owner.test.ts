@@ -245,7 +245,7 @@ describe('the owner of a partition', () => {
     assert.ok(entry);
     clock.advance(AGE_MS);
     owner.command(entry, 0, { kind: 'EXPIRE' });
-    assert.equal(entry.stored.event?.state, State.EXPIRED, 'it believes what it decides at once');
+    assert.equal(entry.stored.event?.state, State.EXPIRED, 'it applies what it decides at once');
     await settled();
     appends.shift()?.succeed();
     await settled();

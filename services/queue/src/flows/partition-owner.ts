@@ -1,8 +1,8 @@
 // One partition of the event log, as this replica sees it. Its modes:
 //
-//   NOT_OWNED    Another replica's, or nobody's. Only lanes of events that are being accepted exist.
+//   NOT_OWNED    Another replica owns it, or none does. Only lanes of events that are being accepted exist.
 //   ANNOUNCING   The log has given this replica the partition. Its OwnerChanged record is being appended.
-//   RECOVERING   The record is in the log: from there on no other writer is believed, and a tenure has begun. The open events are read from the
+//   RECOVERING   The record is in the log: from there on all other writers are fenced, and a tenure has begun. The open events are read from the
 //                view and put into their lanes, which pause. Nothing is dispatched and no report is applied.
 //   UNCONFIRMED  Everything before the tenure is known: events are dispatched, reports applied, records written. The scheduler has not confirmed the
 //                claim yet, so that what looks as if it only waits may have been dispatched by a previous owner.
@@ -87,7 +87,7 @@ export function createPartitionOwner(shared: SharedParts, partition: number): Pa
   const enter = (next: PartitionMode): void => {
     mode = nextMode(mode, next, partition);
   };
-  /** Decides, believes the decision at once, and has it written. Hot: every attempt of every event passes here. */
+  /** Decides, applies the decision at once, and has it written. Hot: every attempt of every event passes here. */
   const carryOut = (subject: Entry | PendingDelivery, attempt: number, command: Command, agedMs?: number): Refusal | undefined => {
     if (!tenure || !writer) return refuse('EVENT_NOT_HELD', { event_id: subject.id });
     const nowMs = clock.now();

@@ -17,7 +17,7 @@ export type OwningParts = DispatchParts & {
 };
 
 /**
- * Follows the log for the partitions this replica owns. A new owner announces itself in the log: from there on no other writer is believed. It waits
+ * Follows the log for the partitions this replica owns. A new owner announces itself in the log: from there on all other writers are fenced. It waits
  * until the view has come as far, admits what is open there, and lets it run. After that the log brings what any replica accepted, and its own
  * records back, which are not fenced once they are read; another owner's record ends its tenure.
  */
@@ -61,11 +61,11 @@ async function recover(parts: OwningParts, numbers: readonly number[]): Promise<
   const offsets = new Map<number, number>();
   let count = 0;
   for await (const { positions, events, pendingDeliveries } of queue.view.snapshot(announced)) {
-    for (const { partition, endOffset, owner: believed, ownerLogMs } of positions) {
+    for (const { partition, endOffset, owner: writerId, ownerLogMs } of positions) {
       offsets.set(partition, endOffset);
       const owner = partitions.get(partition);
       owner.writer?.readUpTo(endOffset);
-      if (believed === owner.tenure?.writerId) owner.setLogTime(ownerLogMs);
+      if (writerId === owner.tenure?.writerId) owner.setLogTime(ownerLogMs);
       else release(parts, [partition]); // the view has seen the next owner's record already
     }
     for (const event of events) {

@@ -35,25 +35,25 @@ export type Rig = {
   readonly queue: Queue;
   /** Everything the scheduler was sent, over all its streams. */
   readonly sent: DispatchRequest;
-  /** Has lists of queued events say for ever what they would say now. */
+  /** Makes lists of queued events answer for ever what they would answer now. */
   freezeQueued(): void;
   /** How often queued events were fetched from the view. */
   readCount(): number;
   /** Ids of the assignments, in order. */
   assigned(): string[];
-  /** Says something as the scheduler. */
+  /** Reports as the scheduler. */
   report(...reports: AttemptReport[]): void;
-  /** What was said of agents, by stream: in its first batch, and whenever it was said again. */
-  readonly agentWords: DispatchRequest['agents'][][];
-  /** Says as the scheduler which agents there are. */
-  tellAgents(agents: AgentSet): void;
-  /** Answers the claims, where the rig was told not to. */
+  /** The agents that were named to the scheduler, by stream: in its first batch, and in every later one that named some. */
+  readonly agentSets: DispatchRequest['agents'][][];
+  /** Names the agents, as the scheduler. */
+  sendAgents(agents: AgentSet): void;
+  /** Confirms the claims, where the rig ignores them. */
   confirm(): void;
   /** Breaks the stream; the queue dials again. */
   breakStream(): void;
   accept(more?: AcceptOptions): Promise<string>;
   terminate(id: string, more?: Partial<TerminateEventRequest>): Promise<void>;
-  /** The event as the log tells it. */
+  /** The event as the log has it. */
   event(id: string): Event | undefined;
   /** Names of the changes that were recorded about an event. */
   changes(id: string): string[];
@@ -73,8 +73,8 @@ export type RigOptions = {
   readonly log?: MemoryLog;
   readonly clock?: Clock;
   readonly laneLimit?: number;
-  /** Whether claims are not answered before `confirm`. */
-  readonly deafToClaims?: boolean;
+  /** Whether claims are not confirmed before `confirm`. */
+  readonly ignoresClaims?: boolean;
   /** How often the view cannot be read before it can. */
   readonly viewFailures?: number;
   readonly webhooks?: WebhookSender;
@@ -90,7 +90,7 @@ export function startRig(options: RigOptions = {}): Rig {
   const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
   let stream: Pushable<DispatchResponse> | undefined;
   const context = { signal: never, header: () => undefined };
-  const agentWords: DispatchRequest['agents'][][] = [];
+  const agentSets: DispatchRequest['agents'][][] = [];
   let reads = 0;
   let frozen: Recorded | undefined;
   let viewFailures = options.viewFailures ?? 0;
@@ -109,7 +109,7 @@ export function startRig(options: RigOptions = {}): Rig {
                 ...ownerIn(log, partition),
               })),
               events: partitions.flatMap((partition) => openOf(log.records(partition), log.logTimesMs(partition))),
-              owed: partitions.flatMap((partition) => owedOf(log.records(partition), log.logTimesMs(partition))),
+              owed: partitions.flatMap((partition) => pendingOf(log.records(partition), log.logTimesMs(partition))),
             };
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
@@ -123,7 +123,7 @@ export function startRig(options: RigOptions = {}): Rig {
             return { events: after.slice(0, limit), hasMore: after.length > limit };
           },
           async listOwedDeliveries({ partition, destination, limit, exceptEventIds }: ListOwedDeliveriesRequest) {
-            const all = owedOf(log.records(partition), log.logTimesMs(partition)).filter((stored) => {
+            const all = pendingOf(log.records(partition), log.logTimesMs(partition)).filter((stored) => {
               const target = owedDestination(stored);
               return target && destinationKey(target) === destination && !exceptEventIds.includes(stored.event?.id ?? '');
             });
@@ -144,15 +144,15 @@ export function startRig(options: RigOptions = {}): Rig {
             const responses = pushable<DispatchResponse>();
             stream = responses;
             void (async () => {
-              const words: DispatchRequest['agents'][] = [];
-              agentWords.push(words);
+              const sets: DispatchRequest['agents'][] = [];
+              agentSets.push(sets);
               for await (const { assignments, stops, acks, claims, agents } of requests) {
-                if (agents || words.length === 0) words.push(agents);
+                if (agents || sets.length === 0) sets.push(agents);
                 sent.assignments.push(...assignments);
                 sent.stops.push(...stops);
                 sent.acks.push(...acks);
                 sent.claims.push(...claims);
-                if (claims.length > 0 && !options.deafToClaims) responses.push({ reports: [], claims, agents: undefined });
+                if (claims.length > 0 && !options.ignoresClaims) responses.push({ reports: [], claims, agents: undefined });
               }
             })();
             return responses;
@@ -186,8 +186,8 @@ export function startRig(options: RigOptions = {}): Rig {
     readCount: () => reads,
     assigned: () => sent.assignments.map(({ eventId }) => eventId),
     report: (...reports) => stream?.push({ reports, claims: [], agents: undefined }),
-    agentWords,
-    tellAgents: (agents) => stream?.push({ reports: [], claims: [], agents }),
+    agentSets,
+    sendAgents: (agents) => stream?.push({ reports: [], claims: [], agents }),
     confirm: () => stream?.push({ reports: [], claims: sent.claims, agents: undefined }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
     async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0, depth = 0 } = {}) {
@@ -271,7 +271,7 @@ function openOf(records: readonly EventRecord[], timesMs: Times): OpenEvent[] {
     .map(([id, stored]) => ({ stored, acceptOffset: offsets.get(id) ?? 0n }));
 }
 
-function owedOf(records: readonly EventRecord[], timesMs: Times): StoredEvent[] {
+function pendingOf(records: readonly EventRecord[], timesMs: Times): StoredEvent[] {
   return [...fold(records, timesMs).values()].filter((stored) => owedDestination(stored));
 }
 
