@@ -1,6 +1,6 @@
 import { destinationKey } from '@evenfall/event-model';
 import { type DueQueue, dueQueue } from '@evenfall/time';
-import { createFairWindow, type WindowGroup } from './fair-window.ts';
+import { createFairWindow, type FairWindow, type WindowGroup } from './fair-window.ts';
 import type { Destination, PendingDelivery, Target, TargetKind } from './types.ts';
 
 /** Attempts at once of one kind, of one destination, and what a destination gets before it is the next one's turn. */
@@ -44,23 +44,7 @@ export type Destinations = {
 export function createDestinations(): Destinations {
   const destinations = new Map<string, Destination>();
   const due: DueQueue<PendingDelivery> = dueQueue();
-  const kinds: Readonly<Record<TargetKind, WindowGroup>> = {
-    function: { limit: KIND_WINDOW, inUse: 0 },
-    topic: { limit: KIND_WINDOW, inUse: 0 },
-    webhook: { limit: KIND_WINDOW, inUse: 0 },
-  };
-  const window = createFairWindow<Destination, PendingDelivery>({
-    quantum: QUANTUM,
-    groups: Object.values(kinds),
-    groupOf: ({ kind }) => kinds[kind],
-    limitOf: windowOf,
-    isEmpty: ({ ready }) => ready.length === 0,
-    next({ ready }) {
-      let delivery = ready.shift();
-      while (delivery && !delivery.isHeld) delivery = ready.shift();
-      return delivery;
-    },
-  });
+  const window = createWindow();
   let held = 0;
   let bytes = 0;
   let parked = 0;
@@ -131,6 +115,26 @@ export function createDestinations(): Destinations {
       return oldest;
     },
   };
+}
+
+function createWindow(): FairWindow<Destination, PendingDelivery> {
+  const kinds: Readonly<Record<TargetKind, WindowGroup>> = {
+    function: { limit: KIND_WINDOW, inUse: 0 },
+    topic: { limit: KIND_WINDOW, inUse: 0 },
+    webhook: { limit: KIND_WINDOW, inUse: 0 },
+  };
+  return createFairWindow({
+    quantum: QUANTUM,
+    groups: Object.values(kinds),
+    groupOf: ({ kind }) => kinds[kind],
+    limitOf: windowOf,
+    isEmpty: ({ ready }) => ready.length === 0,
+    next({ ready }) {
+      let delivery = ready.shift();
+      while (delivery && !delivery.isHeld) delivery = ready.shift();
+      return delivery;
+    },
+  });
 }
 
 function emptyDestination(key: string, kind: TargetKind): Destination {

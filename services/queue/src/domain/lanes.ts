@@ -1,5 +1,6 @@
 import { laneKey } from '@evenfall/event-log/lane';
 import { createFairWindow } from './fair-window.ts';
+import { createParking } from './parking.ts';
 import { createReadyQueue } from './ready-queue.ts';
 import type { Entry, Lane, LaneName } from './types.ts';
 
@@ -9,8 +10,6 @@ export const LANE_WINDOW = 256;
 const TOTAL_WINDOW = 4_096;
 /** Events one lane gets before it is the next one's turn. */
 const QUANTUM = 64;
-/** How far apart the times are that are kept of parked events. */
-const MARK_EVERY_MS = 1_000;
 /** What a lane keeps in memory, ready to go; the rest is parked. */
 const LANE_READY = 20_000;
 const LANE_READY_BYTES = 16 * 1024 * 1024;
@@ -116,8 +115,7 @@ export type Lanes = {
 
 export function createLanes(window: LaneWindow, partition: number): Lanes {
   const lanes = new Map<string, Lane>();
-  const parkedLanes = new Set<Lane>();
-  let parkedCount = 0;
+  const parking = createParking();
   const unmarkReady = (entry: Entry): void => {
     if (!entry.ready) return;
     entry.ready = false;
@@ -179,32 +177,12 @@ export function createLanes(window: LaneWindow, partition: number): Lanes {
     resumeAll() {
       for (const lane of lanes.values()) lane.pausedUntilMs = 0;
     },
-    park(lane, acceptOffset, expiresMs, acceptedMs) {
-      const { parked } = lane;
-      if (parked.count === 0) parked.afterOffset = acceptOffset - 1;
-      parked.count++;
-      parked.lastOffset = acceptOffset;
-      parked.expiresMs = Math.min(parked.expiresMs, expiresMs);
-      const last = parked.marks[parked.marks.length - 1];
-      if (acceptedMs !== undefined && (!last || acceptedMs - last.acceptedMs >= MARK_EVERY_MS))
-        parked.marks.push({ offset: acceptOffset, acceptedMs });
-      parkedCount++;
-      lane.waiting++;
-      parkedLanes.add(lane);
-    },
-    unpark(lane, count) {
-      lane.parked.count -= count;
-      parkedCount -= count;
-      lane.waiting -= count;
-      if (lane.parked.count > 0) return;
-      parkedLanes.delete(lane);
-      lane.parked.marks.length = 0;
-      lane.parked.expiresMs = Number.POSITIVE_INFINITY;
-    },
-    acceptedAt: ({ parked: { marks } }, acceptOffset) => marks.findLast(({ offset }) => offset <= acceptOffset)?.acceptedMs,
-    withParked: () => parkedLanes,
+    park: parking.park,
+    unpark: parking.unpark,
+    acceptedAt: parking.acceptedAt,
+    withParked: () => parking.lanes,
     get parkedCount() {
-      return parkedCount;
+      return parking.count;
     },
     hasRoom: (lane) => lane.parked.count === 0 && window.hasRoom(lane, 1),
     runsLow: (lane) => lane.parked.count > 0 && !lane.parked.isFetching && window.hasRoom(lane, 0.5),

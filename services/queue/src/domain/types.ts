@@ -7,7 +7,7 @@ import type { ReadyQueue } from './ready-queue.ts';
 /** What identifies a lane. */
 export type LaneName = { readonly namespace: string; readonly function: string; readonly trigger: string };
 
-/** One async queue: the waiting events of one function and trigger, first in first out. Written by `lanes`; its turn by the fair window. */
+/** One async queue: the waiting events of one function and trigger, first in first out. Written by `lanes` and `parking`; its turn by the fair window. */
 export type Lane = Turn & {
   readonly key: string;
   readonly name: LaneName;
@@ -29,23 +29,23 @@ export type Lane = Turn & {
 };
 
 /**
- * The events of a lane that are in the view and not in memory. All of them were accepted after everything of the lane that is in memory. `lanes` writes
- * the counts, times and offsets of what it parks; the flow `parking` the progress of its fetches.
+ * The events of a lane that are in the view and not in memory. All of them were accepted after everything of the lane that is in memory. `parking` writes
+ * the counts, times and offsets of what it parks; `fetch-parked` the progress of its fetches.
  */
 export type Parked = {
-  /** Written by `lanes`. */
+  /** Written by `parking`. */
   count: number;
-  /** Offset of the newest Accepted record among them. Written by `lanes`. */
+  /** Offset of the newest Accepted record among them. Written by `parking`. */
   lastOffset: number;
-  /** Offset of the Accepted record after which to fetch. Set by `lanes` with the first that is parked, moved on by `parking`. */
+  /** Offset of the Accepted record after which to fetch. Set by `parking` with the first that is parked, moved on by `fetch-parked`. */
   afterOffset: number;
-  /** When the first of them exceeds its age, monotonic; Infinity if none does before it is fetched. Lowered by `lanes`, set anew by `parking`. */
+  /** When the first of them exceeds its age, monotonic; Infinity if none does before it is fetched. Lowered by `parking`, set anew by `fetch-parked`. */
   expiresMs: number;
-  /** Whether some are being fetched. Written by `parking`. */
+  /** Whether some are being fetched. Written by `fetch-parked`. */
   isFetching: boolean;
-  /** Ids fetched out of turn, until their turn has passed: a view that is read late may still show them as waiting. Written by `parking`. */
+  /** Ids fetched out of turn, until their turn has passed: a view that is read late may still show them as waiting. Written by `fetch-parked`. */
   readonly fetchedEarly: Set<string>;
-  /** When some of them were accepted, monotonic, in order, a second or more apart; the others lie between. Written by `lanes`. */
+  /** When some of them were accepted, monotonic, in order, a second or more apart; the others lie between. Written by `parking`. */
   readonly marks: { readonly offset: number; readonly acceptedMs: number }[];
 };
 
@@ -56,9 +56,9 @@ export type Entry = {
   readonly lane: Lane;
   /** When it was accepted, monotonic. */
   readonly acceptedMs: number;
-  /** Written by `open-events`, which carries out commands. */
+  /** Written by `partition-owner`, which carries out commands. */
   stored: StoredEvent;
-  /** Before when it is not dispatched, monotonic. Written by `open-events`. */
+  /** Before when it is not dispatched, monotonic. Written by `partition-owner`. */
   dueMs: number;
   /** Whether it is in its lane's ready queue. Written by `ready-queue` and `lanes`. */
   ready: boolean;
@@ -114,11 +114,11 @@ export type PendingDelivery = {
   readonly endMs: number;
   /** Since when it is pending, monotonic; undefined before the first attempt if it ended before this tenure, or was parked. Written by `deliver`. */
   sinceMs: number | undefined;
-  /** Written by `deliver`. */
+  /** Written by `partition-owner`. */
   stored: StoredEvent;
   /** Attempts that were begun. Written by `deliver`. */
   attempts: number;
-  /** False once it is delivered, given up, or another replica's. Written by `pending-deliveries`. */
+  /** False once it is delivered, given up, or another replica's. Written by `destinations`. */
   isHeld: boolean;
 };
 

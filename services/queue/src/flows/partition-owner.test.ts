@@ -92,6 +92,7 @@ const ACTIONS = [
   'admit',
   'dispatch',
   'expire',
+  'read',
 ] as const;
 type Action = (typeof ACTIONS)[number];
 

@@ -17,6 +17,7 @@
 import { type Command, decide, evolve } from '@evenfall/event-model';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { isRefusal, type Refusal, refuse } from '@evenfall/errors';
+import type { Clock } from '@evenfall/time';
 import { createLanes, type LaneWindow } from '../domain/lanes.ts';
 import type { Destinations } from '../domain/destinations.ts';
 import { isActive, nextMode, type PartitionMode } from '../domain/partition-mode.ts';
@@ -81,45 +82,26 @@ export function createPartitionOwner(shared: SharedParts, partition: number): Pa
   let tenure: (Tenure & { begunLogMs?: number | undefined }) | undefined;
   let writer: Writer | undefined;
   let tenureCount = 0;
-  /** The record that is being appended in ANNOUNCING. */
+  /** The record that was appended last to begin a tenure, until the partition is released. */
   let announcing: object | undefined;
 
   const enter = (next: PartitionMode): void => {
     mode = nextMode(mode, next, partition);
-  };
-  /** Decides, applies the decision at once, and has it written. Hot: every attempt of every event passes here. */
-  const carryOut = (subject: Entry | PendingDelivery, attempt: number, command: Command, agedMs?: number): Refusal | undefined => {
-    if (!tenure || !writer) return refuse('EVENT_NOT_HELD', { event_id: subject.id });
-    const nowMs = clock.now();
-    const changes = decide(subject.stored, command, nowMs, agedMs);
-    if (isRefusal(changes)) return changes;
-    for (const change of changes) {
-      const record = recordOf(subject.id, attempt, change, nowMs, tenure.writerId);
-      subject.stored = evolve(subject.stored, record) ?? subject.stored;
-      if (change.$case === 'attemptConcluded' && change.value.retryTime && 'dueMs' in subject)
-        subject.dueMs = clock.monotonic() + change.value.retryTime.getTime() - nowMs;
-      writer.add(subject, record);
-    }
-    return undefined;
   };
   const announce = async (): Promise<number> => {
     enter('ANNOUNCING');
     const writerId = `${queue.replicaId}-${partition}-${++tenureCount}`;
     const record = recordOf('', 0, { $case: 'ownerChanged', value: {} }, clock.now(), writerId);
     announcing = record;
-    try {
-      const endOffset = await queue.eventLog.append(partition, [record]);
-      if (announcing !== record) return endOffset; // lost meanwhile
-      tenure = { writerId, epoch: endOffset - 1, begunMs: clock.monotonic() };
-      writer = createWriter({ ...shared, partition, onCommitted });
-      enter('RECOVERING');
-      return endOffset;
-    } catch (error) {
+    const endOffset = await queue.eventLog.append(partition, [record]).catch((error: unknown) => {
       if (announcing === record) enter('NOT_OWNED');
       throw error;
-    } finally {
-      if (announcing === record) announcing = undefined;
-    }
+    });
+    if (announcing !== record) return endOffset; // lost meanwhile
+    enter('RECOVERING');
+    tenure = { writerId, epoch: endOffset - 1, begunMs: clock.monotonic() };
+    writer = createWriter({ ...shared, partition, onCommitted });
+    return endOffset;
   };
 
   return {
@@ -160,12 +142,36 @@ export function createPartitionOwner(shared: SharedParts, partition: number): Pa
       return events.clear();
     },
     command(entry, attempt, command) {
-      const refusal = carryOut(entry, attempt, command, events.agedMs(entry));
+      if (!tenure || !writer) return refuse('EVENT_NOT_HELD', { event_id: entry.id });
+      const refusal = carryOut(clock, tenure, writer, entry, attempt, command, events.agedMs(entry));
       if (eventOf(entry).state !== State.QUEUED) events.lanes.uncountWaiting(entry);
       return refusal;
     },
     concludeDelivery(delivery, concluded) {
-      carryOut(delivery, 0, { kind: 'DELIVERY_CONCLUDED', concluded });
+      if (tenure && writer) carryOut(clock, tenure, writer, delivery, 0, { kind: 'DELIVERY_CONCLUDED', concluded });
     },
   };
+}
+
+/** Decides, applies the decision at once, and has it written. Hot: every attempt of every event passes here. */
+function carryOut(
+  clock: Clock,
+  tenure: Tenure,
+  writer: Writer,
+  subject: Entry | PendingDelivery,
+  attempt: number,
+  command: Command,
+  agedMs?: number,
+): Refusal | undefined {
+  const nowMs = clock.now();
+  const changes = decide(subject.stored, command, nowMs, agedMs);
+  if (isRefusal(changes)) return changes;
+  for (const change of changes) {
+    const record = recordOf(subject.id, attempt, change, nowMs, tenure.writerId);
+    subject.stored = evolve(subject.stored, record) ?? subject.stored;
+    if (change.$case === 'attemptConcluded' && change.value.retryTime && 'dueMs' in subject)
+      subject.dueMs = clock.monotonic() + change.value.retryTime.getTime() - nowMs;
+    writer.add(subject, record);
+  }
+  return undefined;
 }

@@ -12,7 +12,7 @@ import { delay } from '@evenfall/time';
 import type { Entry, Waiter } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 import { eventOf } from './open-events.ts';
-import { fetchParkedById } from './parking.ts';
+import { fetchParkedById } from './fetch-parked.ts';
 import type { Partitions } from './partitions.ts';
 
 /** How long a call that waits for the signal waits at most; the intent is recorded all the same. */

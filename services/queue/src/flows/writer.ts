@@ -51,21 +51,13 @@ export function createWriter({ queue, partition, schedule, counters, onCommitted
   let failing: FailingAppend | undefined;
 
   const onTry = (error: unknown): void => {
-    if (error === undefined) {
-      failing = undefined;
-      return;
-    }
-    counters.append_failures_total++;
-    const sinceMs = failing?.sinceMs ?? queue.clock.monotonic();
-    failing = { partition, sinceMs, error: error instanceof Error ? error.message : 'it gave no reason' };
+    if (error !== undefined) counters.append_failures_total++;
+    failing = error === undefined ? undefined : failingAppend(partition, failing?.sinceMs ?? queue.clock.monotonic(), error);
   };
   const onRefused = (): void => {
     counters.records_replaced_total++;
   };
   const terms = { partition, isCurrent: () => !isClosed, onTry, onRefused };
-  const report = (written: readonly Outgoing[]): void => {
-    for (const { subject, record } of written) onCommitted(subject, record);
-  };
   const isIdle = (): boolean => isClosed || (outbox.size === 0 && !isAppending && unread.length === 0);
   const wakeIdlers = (): void => {
     if (idlers.length > 0 && (isIdle() || outbox.size > 0)) for (const resolve of idlers.splice(0)) resolve();
@@ -76,7 +68,7 @@ export function createWriter({ queue, partition, schedule, counters, onCommitted
     isAppending = false;
     if (appended && appended.written.length > 0) {
       endOffset = appended.end;
-      if (appended.end <= readEnd) report(appended.written);
+      if (appended.end <= readEnd) report(onCommitted, appended);
       else unread.push(appended);
     }
     if (outbox.size > 0) schedule.request(flush);
@@ -95,7 +87,7 @@ export function createWriter({ queue, partition, schedule, counters, onCommitted
       readEnd = offset;
       if (unread.length === 0) return;
       const count = unread.findIndex(({ end }) => end > offset);
-      for (const { written } of unread.splice(0, count < 0 ? unread.length : count)) report(written);
+      for (const read of unread.splice(0, count < 0 ? unread.length : count)) report(onCommitted, read);
       wakeIdlers();
     },
     get endOffset() {
@@ -121,4 +113,12 @@ export function createWriter({ queue, partition, schedule, counters, onCommitted
       }
     },
   };
+}
+
+function report(onCommitted: OnCommitted, { written }: Appended): void {
+  for (const { subject, record } of written) onCommitted(subject, record);
+}
+
+function failingAppend(partition: number, sinceMs: number, error: unknown): FailingAppend {
+  return { partition, sinceMs, error: error instanceof Error ? error.message : 'it gave no reason' };
 }

@@ -4,7 +4,7 @@ import { delay } from '@evenfall/time';
 import type { Lane } from '../domain/types.ts';
 import { dispatchReady, type DispatchParts } from '../flows/dispatch.ts';
 import { expireOverdue } from '../flows/expire-overdue.ts';
-import { fetchOverdueParked, fetchParked, type ParkingParts } from '../flows/parking.ts';
+import { fetchOverdueParked, fetchParked, type ParkingParts } from '../flows/fetch-parked.ts';
 import type { PartitionOwner } from '../flows/partition-owner.ts';
 
 const ROUND_MS = 20;
