@@ -1,6 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The repository's root. */
@@ -28,29 +26,5 @@ export function runSteps(steps: readonly Step[]): void {
   }
 }
 
-/** Runs steps at the same time, each line of them with the name of its step before it. All are run to their end; if one fails, so does the command. */
-export async function runSideBySide(steps: readonly Step[]): Promise<void> {
-  process.stdout.write(`\n── ${steps.map(({ name }) => name).join(', and beside it ')}\n`);
-  const results = await Promise.all(steps.map(runPrefixed));
-  if (results.includes(false)) process.exit(1);
-}
-
-async function runPrefixed({ name, command, env }: Step): Promise<boolean> {
-  const [program = '', ...args] = command;
-  const began = performance.now();
-  const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, PATH } });
-  const closed = once(child, 'close') as Promise<[number | null]>;
-  for (const [from, to] of [
-    [child.stdout, process.stdout],
-    [child.stderr, process.stderr],
-  ] as const)
-    createInterface({ input: from }).on('line', (line) => to.write(`${name} │ ${line}\n`));
-  const [status] = await closed;
-  const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  if (status === 0) process.stdout.write(`✓ ${name} (${seconds} s)\n`);
-  else process.stderr.write(`✗ ${name} failed after ${seconds} s\n`);
-  return status === 0;
-}
-
 /** How Nx is called everywhere: no daemon, no cloud, plain output. */
-export const NX_ENV = { NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false', CI: 'true' } as const;
+export const NX_ENV = { NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false' } as const;

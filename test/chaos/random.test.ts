@@ -1,4 +1,4 @@
-// Whatever may go away, goes away, one after another, for as long as it is told: EVENFALL_CHAOS_SECONDS, 100 by default. The order is random;
+// Whatever may go away, goes away, one after another, for as long as it is told: EVENFALL_CHAOS_SECONDS, 40 by default. The order is random;
 // EVENFALL_CHAOS_SEED makes it again; EVENFALL_CHAOS_LOG=embedded takes the log in Postgres. Meanwhile functions say much, and are deployed anew.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { checkProbed, startProber } from '../support/prober.ts';
 import { randomOf } from '../support/random.ts';
 import { openWitness, type Witness, WITNESS, WITNESSED } from '../support/witness.ts';
 
-const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 100);
+const SECONDS = Number(process.env['EVENFALL_CHAOS_SECONDS'] ?? 40);
 const SEED = Number(process.env['EVENFALL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
 const LOG = process.env['EVENFALL_CHAOS_LOG'] === 'embedded' ? 'embedded' : 'kafka';
 const QUEUES = LOG === 'kafka' ? ['queue-1', 'queue-2'] : ['queue-1'];

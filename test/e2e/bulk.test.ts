@@ -5,7 +5,7 @@ import { residentMb } from '../support/processes.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { stackSql } from '../support/stack-sql.ts';
 
-const EVENTS = 20_000;
+const EVENTS = 8_000;
 const BATCH = 1_000;
 const ROUNDS = 3;
 /** What the process may hold after the last round, going by the first. */

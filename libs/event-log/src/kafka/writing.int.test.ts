@@ -9,7 +9,7 @@ import { closeLogs, DEADLINE_MS, newTopic, readAll, testLog } from './testing/op
 import { startProxy } from './testing/proxy.ts';
 
 const proxy = await startProxy();
-const kafka = await testKafka({ advertisedPort: proxy.port });
+const kafka = await testKafka({ isOwn: true, advertisedPort: proxy.port });
 const server = kafka?.server;
 const brokers = kafka?.brokers ?? '';
 if (server) proxy.forwardTo(server.port);

@@ -1,4 +1,4 @@
 export { freePort, startKafka, type KafkaOptions, type KafkaServer, type SecureDoor } from './server.ts';
-export { testKafka, type TestKafka } from './test-kafka.ts';
+export { testKafka, type TestKafka, type TestKafkaOptions } from './test-kafka.ts';
 export { kafkaJars, whyNoKafka } from './jars.ts';
 export { madeTopic } from './made-topic.ts';

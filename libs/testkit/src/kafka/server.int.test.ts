@@ -6,7 +6,7 @@ import { eventually, tempDir } from '../index.ts';
 import { answers } from './answers.ts';
 import { testKafka } from './index.ts';
 
-const kafka = await testKafka();
+const kafka = await testKafka({ isOwn: true });
 const server = kafka?.server;
 const dir = tempDir('kafka-orphan');
 after(async () => {

@@ -11,12 +11,17 @@ export type TestKafka = {
   stop(): Promise<void>;
 };
 
+export type TestKafkaOptions = Pick<KafkaOptions, 'advertisedPort'> & {
+  /** Whether the broker has to be the test's own: it is killed, paused, or reached through something in between. */
+  readonly isOwn?: boolean;
+};
+
 /**
  * Kafka on EVENFALL_TEST_KAFKA_BROKERS, or a broker started for this test file. Undefined, after a line that says so loudly, where there can
  * be none; in CI that is an error.
  */
-export async function testKafka(options: Pick<KafkaOptions, 'advertisedPort'> = {}): Promise<TestKafka | undefined> {
-  const given = process.env['EVENFALL_TEST_KAFKA_BROKERS'];
+export async function testKafka({ isOwn = false, ...options }: TestKafkaOptions = {}): Promise<TestKafka | undefined> {
+  const given = isOwn ? undefined : process.env['EVENFALL_TEST_KAFKA_BROKERS'];
   if (given) return { brokers: given, server: undefined, stop: () => Promise.resolve() };
   const why = whyNoKafka();
   if (why !== undefined) {
