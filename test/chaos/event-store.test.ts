@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createPool } from '@evenfall/postgres';
 import { eventually } from '@evenfall/testkit';
 import { whyNoKafka } from '@evenfall/testkit/kafka';
@@ -96,6 +95,8 @@ describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () =
     });
   }
 
+  const endedCount = (): Promise<number> => cluster.metric('queue-1', 'evenfall_queue_ended_total');
+
   it('are both away while a function writes, which goes on, and none of its lines is lost', async () => {
     const { rest } = cluster;
     const code =
@@ -103,9 +104,10 @@ describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () =
     await rest.deploy({ name: 'talks', runtime: 'python3', handler: 'index.handler', timeout: '60s' }, { 'index.py': code });
     const { id } = await rest.send('talks', {});
     await eventually(async () => (await rest.logs(id)).some(({ text }) => text === 'line 3'), 30_000);
+    const ended = await endedCount();
     for (const name of STORES) await cluster.process(name).kill9();
     assert.equal((await rest.call('GET', `/v1/events/${id}`)).status, 503);
-    await sleep(4_000); // the function writes on
+    await eventually(async () => (await endedCount()) > ended, 60_000); // the function writes all its lines while both are away
     for (const name of STORES) cluster.process(name).start();
     for (const name of STORES) await cluster.process(name).ready();
     const event = await eventually(async () => {

@@ -7,7 +7,7 @@ import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { checkHistory, checkRuns, nothingOpen } from '../support/invariants.ts';
 import { openWitness, type Witness, WITNESS, WITNESSED } from '../support/witness.ts';
 
-const LEASE_MS = 10_000;
+const LEASE_MS = 20_000;
 const EVENTS = 4_000;
 /** So many have run when something happens: agents are busy, and much is on its way to them. */
 const RUN = 500;
@@ -48,9 +48,9 @@ describe('A scheduler that is killed', { timeout: 180_000 }, () => {
     const startedMs = performance.now();
     scheduler.start();
     await scheduler.ready();
-    await eventually(async () => (await held()) > 0, 5_000);
+    await eventually(async () => (await held()) > 0, LEASE_MS);
     late.resume();
-    await eventually(async () => (await held()) === 0, 5_000);
+    await eventually(async () => (await held()) === 0, LEASE_MS);
     assert.ok(performance.now() - startedMs < LEASE_MS, 'no lease was waited for');
     await settled();
   });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { grpcClient } from '@evenfall/rpc';
-import { eventually } from '@evenfall/testkit';
+import { eventually, patient } from '@evenfall/testkit';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { createRestClient } from '../support/rest-client.ts';
 import { scfClient } from '../support/scf-client.ts';
@@ -82,7 +82,7 @@ describe('Keys in a cluster of processes', { timeout: 180_000 }, () => {
     await cluster.rest.call('POST', '/v1/access-keys/short:revoke');
     const revokedMs = performance.now();
     await eventually(async () => (await asked(key)).status === 401);
-    assert.ok(performance.now() - revokedMs < 1_000);
+    assert.ok(performance.now() - revokedMs < patient(1_000));
     assert.equal((await cluster.rest.call('GET', F)).status, 200);
   });
 });

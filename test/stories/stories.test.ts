@@ -24,6 +24,7 @@ const DIR = fileURLToPath(new URL('.', import.meta.url));
 for (const file of globSync('*.story.txt', { cwd: DIR })) {
   test(`story: ${file}`, () => {
     const text = readFileSync(`${DIR}${file}`, 'utf8');
+    assert.match(text, /^# \S.*[.]\n\n/, 'its first line says why the story exists');
     const told = tell(text);
     if (process.env['UPDATE_STORIES']) writeFileSync(`${DIR}${file}`, told);
     else assert.equal(told, text);

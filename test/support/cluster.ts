@@ -1,4 +1,5 @@
-import { eventually, tempDir } from '@evenfall/testkit';
+import { join } from 'node:path';
+import { copyPostgresTemplate, eventually, tempDir } from '@evenfall/testkit';
 import { type Cluster, type ClusterOptions, type Exit, startCluster } from '../../tools/cluster/cluster.ts';
 import { environmentSays, functionPidsCarrying, isAlive, pidsSaying } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
@@ -32,6 +33,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   const deaths: string[] = [];
   let cluster: Cluster;
   try {
+    copyPostgresTemplate(join(dir.path, 'postgres'));
     cluster = await startCluster({
       ...options,
       dataDir: dir.path,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually, hostPid, tempDir } from '@evenfall/testkit';
+import { copyPostgresTemplate, eventually, hostPid, tempDir } from '@evenfall/testkit';
 import { functionPidsCarrying } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
 
@@ -96,6 +96,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     ...(options.watched ? WATCHED : []),
     MAIN,
   ];
+  if (!options.prefix && options.env?.['EVENFALL_POSTGRES_URL'] === undefined) copyPostgresTemplate(join(dataDir, 'postgres'));
   const began = performance.now();
   const child = spawn(words[0] ?? process.execPath, words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { startEmbeddedPostgres } from '@evenfall/postgres';
-import { tempDir } from '@evenfall/testkit';
+import { copyPostgresTemplate, makePostgresTemplate, POSTGRES_TEMPLATE, tempDir } from '@evenfall/testkit';
 import { freePort, startKafka, whyNoKafka } from '@evenfall/testkit/kafka';
 
 /** A Postgres and a Kafka that all test files of a run share: each test makes a database, or a topic, of its own. */
@@ -15,59 +16,42 @@ const KAFKA = 'EVENFALL_TEST_KAFKA_BROKERS';
 /** Connections of several test files at a time, each with pools of its own. */
 const MOST_CONNECTIONS = '300';
 
-/** Starts those that are not given by a setting. Where there can be no Kafka there is none: the tests that want it say so. */
+/** Starts those that are not given by a setting, and makes a template for tests that want a Postgres of their own. Where there can be no Kafka there is none: the tests that want it say so. */
 export async function startServers(): Promise<Servers> {
-  const starting = [
-    ...(process.env[POSTGRES] ? [] : [startPostgres()]),
-    ...(process.env[KAFKA] || whyNoKafka() !== undefined ? [] : [startBroker()]),
-  ];
-  const settled = await Promise.allSettled(starting);
-  const servers = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const dir = tempDir('suite');
+  const template = join(dir.path, 'template');
+  const servers: Server[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((one) => one.stop()));
+    dir.remove();
   };
-  for (const one of settled) {
-    if (one.status === 'fulfilled') continue;
+  try {
+    await makePostgresTemplate(template);
+    if (!process.env[POSTGRES]) servers.push(await startPostgres(join(dir.path, 'postgres'), template));
+    if (!process.env[KAFKA] && whyNoKafka() === undefined) servers.push(await startBroker(join(dir.path, 'kafka')));
+  } catch (error) {
     await stop();
-    throw one.reason;
+    throw error;
   }
-  return { env: Object.fromEntries(servers.flatMap(({ env }) => Object.entries(env))), stop };
+  const env = Object.fromEntries(servers.flatMap((one) => Object.entries(one.env)));
+  return { env: { ...env, [POSTGRES_TEMPLATE]: template }, stop };
 }
 
-async function startPostgres(): Promise<Server> {
-  const dir = tempDir('suite-pg');
+async function startPostgres(dir: string, template: string): Promise<Server> {
+  copyPostgresTemplate(dir, template);
   const port = String(await freePort());
   const settings = { listen_addresses: '127.0.0.1', port, max_connections: MOST_CONNECTIONS };
-  try {
-    const server = await startEmbeddedPostgres({ dir: dir.path, unsafeFast: true, settings });
-    if (server.target.kind !== 'socket') throw new Error('The embedded Postgres is not reached by a socket');
-    const { user, password, database } = server.target;
-    return {
-      env: { [POSTGRES]: `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}` },
-      async stop() {
-        await server.stop();
-        dir.remove();
-      },
-    };
-  } catch (error) {
-    dir.remove();
-    throw error;
-  }
+  const server = await startEmbeddedPostgres({ dir, unsafeFast: true, settings });
+  if (server.target.kind !== 'socket') throw new Error('The embedded Postgres is not reached by a socket');
+  const { user, password, database } = server.target;
+  return {
+    env: { [POSTGRES]: `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}` },
+    stop: () => server.stop(),
+  };
 }
 
-async function startBroker(): Promise<Server> {
-  const dir = tempDir('suite-kafka');
-  try {
-    const server = await startKafka({ dir: dir.path });
-    return {
-      env: { [KAFKA]: server.brokers },
-      async stop() {
-        await server.kill9(); // faster than in order, and nothing reads its data again
-        dir.remove();
-      },
-    };
-  } catch (error) {
-    dir.remove();
-    throw error;
-  }
+async function startBroker(dir: string): Promise<Server> {
+  const server = await startKafka({ dir });
+  // Killed, which is faster than in order: nothing reads its data again.
+  return { env: { [KAFKA]: server.brokers }, stop: () => server.kill9() };
 }

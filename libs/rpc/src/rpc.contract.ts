@@ -16,7 +16,7 @@ export type Wiring = {
 };
 
 /** What the wired services have seen. */
-const seen = { taken: 0, cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
+const seen = { taken: 0, arrived: 0, cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
 
 const unimplemented = (): never => {
   throw refuse('UNIMPLEMENTED', { detail: 'not in this test' });
@@ -28,6 +28,7 @@ const events: Implementation<EventServiceService> = {
     if (request.function === 'missing') throw refuse('FUNCTION_NOT_FOUND', { namespace: request.namespace, function: 'missing' });
     if (request.function === 'accident') throw new TypeError('nobody expected this');
     if (request.function === 'slow') {
+      seen.arrived++;
       await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }));
       seen.cancelled++;
     }
@@ -127,13 +128,14 @@ export function rpcContract(
     });
 
     test('a cancelled call ends on both sides', async () => {
-      const before = seen.cancelled;
+      const before = { ...seen };
       const controller = new AbortController();
       const answer = wiring.events.createEvent(call('slow'), { signal: controller.signal });
-      setImmediate(() => controller.abort());
-      await assert.rejects(answer, { reason: 'CANCELLED' });
-      // A call that is cancelled before it has arrived never gets there.
-      await eventually(() => seen.cancelled >= before);
+      const rejected = assert.rejects(answer, { reason: 'CANCELLED' });
+      await eventually(() => seen.arrived === before.arrived + 1); // one that is cancelled before that never gets there
+      controller.abort();
+      await rejected;
+      await eventually(() => seen.cancelled === before.cancelled + 1);
     });
 
     test('a response stream ends', async () => {

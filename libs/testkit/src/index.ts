@@ -1,3 +1,4 @@
+export { copyPostgresTemplate, makePostgresTemplate, POSTGRES_TEMPLATE } from './postgres-template.ts';
 export { testDatabase, type TestDatabase } from './test-database.ts';
 export { eventually } from './eventually.ts';
 export { hostPid } from './host-pid.ts';

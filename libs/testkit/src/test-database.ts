@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { createPool, type PostgresTarget, type Sql, startEmbeddedPostgres } from '@evenfall/postgres';
+import { copyPostgresTemplate } from './postgres-template.ts';
 import { tempDir } from './temp-dir.ts';
 
 /** An empty database of a test's own, on a real server. */
@@ -14,7 +16,8 @@ export async function testDatabase(): Promise<TestDatabase> {
   const url = process.env['EVENFALL_TEST_POSTGRES_URL'];
   if (url) return onServer(url);
   const dir = tempDir('pg');
-  const server = await startEmbeddedPostgres({ dir: dir.path, unsafeFast: true });
+  copyPostgresTemplate(join(dir.path, 'server'));
+  const server = await startEmbeddedPostgres({ dir: join(dir.path, 'server'), unsafeFast: true });
   const sql = createPool(server.target, { name: 'test' });
   return {
     target: server.target,
