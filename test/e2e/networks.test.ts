@@ -64,7 +64,7 @@ for (const network of ['auto', 'none'])
         const { body } = await stack.rest.call<{ instances: { function: string }[] }>('GET', '/v1/instances');
         assert.equal(body.instances.filter((instance) => instance.function === 'insists').length, 2);
         for (const { id } of events) {
-          const answer = await stack.rest.terminate(id, { graceful: true, grace_period: '20s', wait: 'ENDED' });
+          const answer = await stack.rest.terminate(id, { graceful: true, grace_period: '20s', exit_grace: '1s', wait: 'ENDED' });
           assert.equal(answer.status, 200, JSON.stringify(answer.body));
           const event = await stack.rest.ended(id, WITHIN_MS);
           assert.deepEqual([event.state, event.status_code, event.result], ['TERMINATED', 200, 'END'], JSON.stringify(event.error));

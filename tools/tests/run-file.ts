@@ -9,14 +9,22 @@ const FILE_TIMEOUT_MS = 900_000;
 /** Files of a project are run where the project is. */
 const PROJECT = /^(?:libs|services|tools)\/[^/]+(?=\/src\/)/;
 
+export type RunFileOptions = {
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends the file when it is aborted; the run is rejected then. */
+  readonly signal: AbortSignal;
+  print(text: string): void;
+};
+
 /** Runs one test file in a process of its own, and prints all that it wrote when it has ended: files that run at the same time do not mix their lines. */
-export async function runFile(file: string, env: NodeJS.ProcessEnv, print: (text: string) => void): Promise<Outcome> {
+export async function runFile(file: string, { env, signal, print }: RunFileOptions): Promise<Outcome> {
   const began = performance.now();
   const options = ['--test', '--test-force-exit', `--test-timeout=${FILE_TIMEOUT_MS}`, '--test-reporter=spec'];
   const child = spawn(process.execPath, [...options, join(ROOT, file)], {
     cwd: join(ROOT, PROJECT.exec(file)?.[0] ?? ''),
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
+    signal,
   });
   const written: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => void written.push(chunk));

@@ -17,14 +17,16 @@ const tasks = plan(kinds.length > 0 ? kinds : ALL_KINDS, table).filter(({ file }
 const print = (text: string): void => void process.stdout.write(text);
 const began = performance.now();
 const servers = await startServers();
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
 let havePassed = false;
 try {
-  const env = { ...process.env, ...servers.env };
-  const outcomes = await runQueue(tasks, LANES, ({ file }) => runFile(file, env, print));
+  const options = { env: { ...process.env, ...servers.env }, signal: interrupted.signal, print };
+  const outcomes = await runQueue(tasks, LANES, ({ file }) => runFile(file, options));
   print(`\n${summary(outcomes)}\n`);
   if (words.includes('--record')) await record(outcomes);
   const failed = outcomes.filter(({ passed }) => !passed).map(({ file }) => file);
-  havePassed = await runOnceMore(failed, async (file) => (await runFile(file, env, print)).passed);
+  havePassed = await runOnceMore(failed, async (file) => (await runFile(file, options)).passed);
 } finally {
   await servers.stop();
 }
