@@ -26,5 +26,8 @@ export function runSteps(steps: readonly Step[]): void {
   }
 }
 
+/** Where Node keeps what it has compiled: half of the processor time of a start is reading the same TypeScript again. */
+export const COMPILED = { NODE_COMPILE_CACHE: `${ROOT}node_modules/.cache/compiled` } as const;
+
 /** How Nx is called everywhere: no daemon, no cloud, plain output. */
 export const NX_ENV = { NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false' } as const;

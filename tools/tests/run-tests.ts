@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ROOT } from '../run.ts';
+import { COMPILED, ROOT } from '../run.ts';
 import { runOnceMore } from './once-more.ts';
 
 /** @returns the exit status: 0 where every file passed, at its second run at the latest. */
@@ -29,6 +29,7 @@ function run(files: readonly string[], options: readonly string[]): { status: nu
   try {
     const { status } = spawnSync(process.execPath, ['--test', '--test-force-exit', ...options, ...reporters, ...files], {
       stdio: 'inherit',
+      env: { ...process.env, ...COMPILED },
     });
     return { status: status ?? 1, failed: readFileSync(list, 'utf8').split('\n').filter(Boolean) };
   } finally {

@@ -2,6 +2,7 @@
 // With --record the table of durations is written anew.
 import { writeFileSync } from 'node:fs';
 import { format } from 'prettier';
+import { COMPILED } from '../run.ts';
 import { runOnceMore } from './once-more.ts';
 import { ALL_KINDS, isKind, LANES, plan, readTable, TABLE, type Table } from './plan.ts';
 import { type Outcome, runQueue } from './queue.ts';
@@ -21,7 +22,7 @@ const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
 let havePassed = false;
 try {
-  const options = { env: { ...process.env, ...servers.env }, signal: interrupted.signal, print };
+  const options = { env: { ...process.env, ...COMPILED, ...servers.env }, signal: interrupted.signal, print };
   const outcomes = await runQueue(tasks, LANES, ({ file }) => runFile(file, options));
   print(`\n${summary(outcomes)}\n`);
   if (words.includes('--record')) await record(outcomes);
