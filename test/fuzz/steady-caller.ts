@@ -16,7 +16,7 @@ const PROGRAM = fileURLToPath(new URL('steady-caller-process.ts', import.meta.ur
 export function startCaller({ http, accessKey }: Stack, name: string): { stop(): Promise<readonly number[]> } {
   const orders: CallerOrders = { url: http, headers: { authorization: `Bearer ${accessKey}` }, name };
   const mayGoAhead = spawnSync(AHEAD[0] ?? '', [...AHEAD.slice(1), 'true']).status === 0;
-  const [program = '', ...args] = [...(mayGoAhead ? AHEAD : []), process.execPath, PROGRAM];
+  const [program, ...args] = [...(mayGoAhead ? AHEAD : []), process.execPath, PROGRAM];
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, EVENFALL_TEST_CALLER: JSON.stringify(orders) },

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { tempDir } from '@evenfall/testkit';
 import { runOnceMore, UNSTABLE } from './once-more.ts';
 
-const given = process.env[UNSTABLE];
+const given = process.env[UNSTABLE] ?? '';
 let dir: ReturnType<typeof tempDir>;
 let list: string;
 beforeEach(() => {
@@ -14,8 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   dir.remove();
-  if (given === undefined) delete process.env[UNSTABLE];
-  else process.env[UNSTABLE] = given;
+  process.env[UNSTABLE] = given;
 });
 
 test('a file that passes alone is named as unstable, and the run has passed', async () => {
