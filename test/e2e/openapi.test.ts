@@ -12,7 +12,7 @@ import { type Stack, startStack } from '../support/stack.ts';
 const HOOKS = fileURLToPath(new URL('../../tools/openapi/schemathesis_hooks.py', import.meta.url));
 const tools = pythonTools(fileURLToPath(new URL('../../tools/openapi/requirements.txt', import.meta.url)));
 /** More than it takes by far; it is bounded by its examples. */
-const WITHIN_MS = 600_000;
+const WITHIN_MS = 840_000;
 const OPTIONS = [
   ...['--exclude-checks', 'positive_data_acceptance,use_after_free'], // the hooks have them, but for what a schema cannot say
   ...['--max-examples', '25', '--request-timeout', '15', '--suppress-health-check', 'all'],

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { isRefusal } from '@evenfall/errors';
-import { eventually } from '@evenfall/testkit';
-import { testKafka } from '@evenfall/testkit/kafka';
+import { eventually, patient } from '@evenfall/testkit';
+import { answers, testKafka } from '@evenfall/testkit/kafka';
 import { records } from '../event-log.contract.ts';
 import type { EventLog } from '../port.ts';
 import { closeLogs, DEADLINE_MS, newTopic, readAll, testLog } from './testing/open.ts';
@@ -35,6 +35,9 @@ async function idsOf(log: EventLog, count: number): Promise<readonly string[]> {
   return told.ids;
 }
 
+/** Longer than any write takes: what is refused then is refused for another reason. */
+const PATIENT_MS = 60_000;
+
 describe('Writing to Kafka', () => {
   test('loses nothing silently when the answer to a write is lost', skip, async () => {
     const log = await testLog(brokers, newTopic());
@@ -53,7 +56,7 @@ describe('Writing to Kafka', () => {
       );
     }, 10);
     await refused;
-    await eventually(() => acknowledged.size > 50, 10_000);
+    await eventually(() => acknowledged.size > 50, patient(10_000));
     clearInterval(writing);
     const end = await log.append(0, records('last', 1));
     assert.equal((await log.endOffsets()).get(0), end);
@@ -80,7 +83,7 @@ describe('Writing to Kafka', () => {
   });
 
   test('takes large records, and many of them at once', skip, async () => {
-    const log = await testLog(brokers, newTopic(), { deadlineMs: 10_000 });
+    const log = await testLog(brokers, newTopic(), { deadlineMs: PATIENT_MS });
     const large = (id: string) => records(id, 1).map((record) => ({ ...record, writerId: 'x'.repeat(1_000_000) }));
     const ends = await Promise.all(Array.from({ length: 20 }, (_, i) => log.append(i % 2, large(`large-${i}`))));
     assert.equal(Math.max(...ends), 10);
@@ -92,7 +95,7 @@ describe('Writing to Kafka', () => {
   });
 
   test('is refused beyond what may wait', skip, async () => {
-    const log = await testLog(brokers, newTopic(), { deadlineMs: 10_000 });
+    const log = await testLog(brokers, newTopic(), { deadlineMs: PATIENT_MS });
     await log.append(0, records('first', 1));
     const many = records('many', 1_000);
     const appends = Array.from({ length: 250 }, () => log.append(0, many));
@@ -113,6 +116,7 @@ describe('Writing to Kafka', () => {
     assert.equal(told.subscription.standing(), true);
     server.pause();
     try {
+      await eventually(async () => !(await answers(server.port)), patient(10_000)); // its threads stop one after another
       await Promise.all([assertRefused(log.append(0, records('lost', 1))), assertRefused(log.endOffsets())]);
       await assertRefused(log.append(1, records('lost', 1)));
       await eventually(() => !told.subscription.standing(), 10_000);
