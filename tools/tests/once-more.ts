@@ -5,7 +5,7 @@ import { appendFileSync } from 'node:fs';
 /** Names the file in which the names of unstable test files are gathered, a line each, for the end of `npm test`. */
 export const UNSTABLE = 'EVENFALL_TEST_UNSTABLE_FILE';
 /** More than this are no coincidence: the run fails at once. */
-const MOST_RUN_AGAIN = 5;
+const MOST_RUN_AGAIN = 10;
 
 /** Runs failed files again, one after another, and stops at the first that fails again. @returns whether every file has passed now. */
 export async function runOnceMore(failed: readonly string[], run: (file: string) => boolean | Promise<boolean>): Promise<boolean> {
