@@ -13,6 +13,7 @@ const PURE = [
   'door-limits',
   'peer-identity',
   'access',
+  'grants',
 ];
 
 /** Files of one room may reach only the named rooms of their own service, and the named libs. */

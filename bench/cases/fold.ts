@@ -26,7 +26,13 @@ export async function foldCase(rounds: number, print: (line: Readonly<Record<str
       const records = await fill(eventLog.append, eventLog.partitionCount);
       const began = performance.now();
       const store = await startEventStore(
-        { sql, foldSql, eventLog, registry: { recordAudit: async () => ({}) }, log: createLog('bench', 'warn') },
+        {
+          sql,
+          foldSql,
+          eventLog,
+          registry: { recordAudit: async () => ({}), getGrantKeys: async () => ({ keys: [] }) },
+          log: createLog('bench', 'warn'),
+        },
         KEPT,
       );
       while (!(await isCaughtUp(sql, records))) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,13 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { openAuthority } from '@evenfall/certificates';
 import {
   AttachRequest,
   type AttachResponse,
   type Hello,
   SchedulerServiceService,
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import { openPeer, openPeerTls, pushable } from '@evenfall/rpc';
+import { pushable } from '@evenfall/rpc';
+import { certifiedPeer } from './certified-peer.ts';
 import type { TestCluster } from './cluster.ts';
 
 /** An agent with a certificate of the cluster's authority, and the words of the test. */
@@ -21,18 +19,7 @@ export type FakeAgent = {
 
 /** Attaches such an agent to the cluster's scheduler. */
 export async function attachFake(cluster: TestCluster, agentId: string, hello: Partial<Hello> = {}): Promise<FakeAgent> {
-  const dir = join(cluster.dataDir, `fake-${agentId}-${process.hrtime.bigint()}`);
-  mkdirSync(dir);
-  const ca = join(cluster.dataDir, 'tls');
-  const { certificate, key } = await (await openAuthority(ca)).issue(`agent/${agentId}`, { days: 1 });
-  const files = { caFile: join(ca, 'ca.pem'), certificateFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
-  writeFileSync(files.certificateFile, certificate);
-  writeFileSync(files.keyFile, key);
-  const tls = await openPeerTls(files, { onFault: () => undefined });
-  const peer = openPeer(cluster.process('scheduler').addresses['grpc'] ?? '', {
-    secure: { tls, identity: 'scheduler' },
-    headers: { authorization: `Bearer ${cluster.internalKey}` },
-  });
+  const peer = await certifiedPeer(cluster, `agent/${agentId}`, 'scheduler');
   const requests = pushable<AttachRequest>();
   const leaving = new AbortController();
   const got: AttachResponse[] = [];
@@ -55,7 +42,6 @@ export async function attachFake(cluster: TestCluster, agentId: string, hello: P
       leaving.abort();
       requests.end();
       peer.close();
-      tls.close();
     },
   };
 }

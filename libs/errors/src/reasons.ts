@@ -96,6 +96,7 @@ export const REASONS = {
   // Callers
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
   CALLER_NOT_ALLOWED: row('PERMISSION_DENIED', 'The certificate of "{caller}" does not allow it to call {method}.'),
+  NOT_GRANTED: row('PERMISSION_DENIED', 'Agent "{agent_id}" shows no grant of {what}.'),
   ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
   TOKEN_WITHOUT_ROLE: row(
     'PERMISSION_DENIED',

@@ -25,7 +25,7 @@ const REGISTRY: Rights<RegistryServiceService> = {
   getConcurrency: ['gateway', 'scheduler'],
   watchAccessKeys: GATEWAY,
   openWebhookSecret: QUEUE,
-  getGrantKeys: ['scheduler'],
+  getGrantKeys: ['scheduler', 'event-store'],
   createAgentToken: GATEWAY,
   listAgentTokens: GATEWAY,
   revokeAgentToken: GATEWAY,

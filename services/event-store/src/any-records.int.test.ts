@@ -57,7 +57,7 @@ function anyRecords({ name, runs, open }: LogOf): void {
         sql: database.sql,
         foldSql: database.sql,
         eventLog: log,
-        registry: { recordAudit: async () => ({}) },
+        registry: { recordAudit: async () => ({}), getGrantKeys: async () => ({ keys: [] }) },
         log: silentLog,
       };
       store = await startEventStore(ports, { retentionMs: 3_600_000, deadLetterRetentionMs: 3_600_000 });

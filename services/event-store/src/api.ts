@@ -1,11 +1,12 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { LogPosition } from '@evenfall/contracts/queue/v1/queue_service';
 import { refuse } from '@evenfall/errors';
+import { checkAgent } from '@evenfall/grants';
 import { postgresRefusal } from '@evenfall/postgres';
-import type { Implementation } from '@evenfall/rpc';
+import { CALLER_HEADER, type Implementation } from '@evenfall/rpc';
 import { isUuid } from '@evenfall/time';
-import type { Pending, Watchers } from './domain/watchers.ts';
-import { appendLogLines } from './flows/append-log-lines.ts';
+import type { Pending } from './domain/watchers.ts';
+import { appendLogLines, type LinePorts } from './flows/append-log-lines.ts';
 import { getDeadLetter, listDeadLetters } from './flows/dead-letters.ts';
 import { getEvent } from './flows/get-event.ts';
 import { countEvents, listEvents, listEventsByOffset } from './flows/list-events.ts';
@@ -15,21 +16,16 @@ import type { Keeper } from './flows/purge.ts';
 import type { ReadBarrier } from './flows/read-barrier.ts';
 import { tailLogLines } from './flows/tail-log-lines.ts';
 import { watchEvent } from './flows/watch-event.ts';
-import type { DeadLetterTable, EventTable, LogTable, Partitions, PutAsideTable } from './ports.ts';
+import type { DeadLetterTable, EventTable, PutAsideTable } from './ports.ts';
 
-export type ApiPorts = {
+export type ApiPorts = LinePorts & {
   readonly events: EventTable;
   readonly deadLetters: DeadLetterTable;
-  readonly logs: LogTable;
-  readonly partitions: Partitions;
   readonly aside: PutAsideTable;
   /** What keeps events from being read. */
   readonly faults: () => readonly string[];
   readonly keeper: Keeper;
-  /** How long log lines are kept. */
-  readonly retentionMs: number;
   readonly barrier: ReadBarrier;
-  readonly watchers: Watchers;
   /** What is about to be written of an event; those who watch may know of it already. */
   readonly pending: (id: string) => Pending | undefined;
 };
@@ -52,9 +48,9 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     watchEvent: (request, { signal }) => eachOrUnavailable(watchEvent(ports, request, signal)),
     listLogLines: (request, { signal }) => orUnavailable(listLogLines(ports, request, signal)),
     tailLogLines: (request, { signal }) => eachOrUnavailable(tailLogLines(ports, request, signal)),
-    async appendLogLines(request) {
-      await orUnavailable(appendLogLines(ports, request.lines));
-      return {};
+    async appendLogLines(request, { header }) {
+      checkAgent(header(CALLER_HEADER), request.agentId, 'event-store');
+      return orUnavailable(appendLogLines(ports, request));
     },
     listDeadLetters: (request) => orUnavailable(listDeadLetters(ports, request)),
     listPutAsideRecords: (request) => orUnavailable(listPutAside(ports, request)),

@@ -1,10 +1,11 @@
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { EventLog } from '@evenfall/event-log';
+import { createGrantChecker } from '@evenfall/grants';
 import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
-import { countable, type Log, observable } from '@evenfall/telemetry';
+import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
 import { systemClock } from '@evenfall/time';
 import { createAuditOutbox } from './adapters/postgres/audit-outbox.ts';
 import { createDeadLetterTable } from './adapters/postgres/dead-letter-table.ts';
@@ -30,8 +31,8 @@ export type EventStorePorts = {
   /** For the fold alone: its commits need not wait for the disk, since the log holds everything that is in them. */
   readonly foldSql: Sql;
   readonly eventLog: EventLog;
-  /** Keeps the audit log. */
-  readonly registry: Pick<ClientOf<RegistryServiceService>, 'recordAudit'>;
+  /** Keeps the audit log, and the keys by which lines are known to be an agent's to say. */
+  readonly registry: Pick<ClientOf<RegistryServiceService>, 'recordAudit' | 'getGrantKeys'>;
   readonly log: Log;
   /**
    * Whether others read the tables too; true unless it is said. Where nobody does, a change is told to those who watch before it is written,
@@ -51,6 +52,10 @@ export type EventStore = {
 
 /** How long the view may stand still, with records to fold, before events count as not to be read. */
 const STALLED_MS = 8_000;
+/** Agents wait for ten seconds. */
+const GRANT_KEYS_WITHIN_MS = 5_000;
+/** How often it is said of one agent that it sent lines that it may not store. */
+const REFUSED_SILENCE_MS = 60_000;
 
 /** Starts the event-store: brings its schema up to date, folds the log, keeps its partitions, and answers. */
 export async function startEventStore(ports: EventStorePorts, settings: EventStoreSettings): Promise<EventStore> {
@@ -59,6 +64,10 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const counters = countable('event_store', {
     records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
     records_put_aside_total: { doc: 'Records of the event log this replica could not fold, and put aside.', kind: 'counter' },
+    log_lines_refused_total: {
+      doc: 'Log lines that agents sent of attempts and instances that they were not given; none was stored.',
+      kind: 'counter',
+    },
     fold_batches_total: { doc: 'Folds written, each of one or more batches of the log.', kind: 'counter' },
   });
   const table = createEventTable(sql, ports.foldSql, settings.retentionMs);
@@ -154,6 +163,13 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       partitions,
       keeper,
       retentionMs: retention.eventsMs,
+      grants: createGrantChecker({
+        keys: async () => (await ports.registry.getGrantKeys({}, { timeoutMs: GRANT_KEYS_WITHIN_MS })).keys,
+        clock: systemClock,
+      }),
+      log,
+      refusedRepeats: createRepeats(REFUSED_SILENCE_MS),
+      counters,
       barrier,
       watchers,
       pending: (id) => folding.pending(id),

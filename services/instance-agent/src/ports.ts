@@ -1,5 +1,5 @@
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
-import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { LogGrant, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Server, Socket } from 'node:net';
 import type { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
@@ -163,8 +163,11 @@ export type OutcomeSpool = {
 
 /** Unpacked code packages. */
 export type CodeStore = {
-  /** The folder of a package; `pulledMs` is 0 if it was there already. */
-  folderOf(codeSha256: string): Promise<{ readonly folder: string; readonly pulledMs: number }>;
+  /** The folder of the package of an instance, which shows its grant for it; `pulledMs` is 0 if it was there already. */
+  folderOf(
+    codeSha256: string,
+    of: { readonly instanceId: string; readonly grant: Buffer },
+  ): Promise<{ readonly folder: string; readonly pulledMs: number }>;
 };
 
 /** Variables of one way to talk: what the function may set otherwise, and what it may not. */
@@ -266,11 +269,14 @@ export type Conversations = {
 export type LogSpool = {
   /** Batches there are. */
   readonly size: number;
-  /** Keeps a batch; false if there is no room for it. */
-  put(lines: readonly StoredLogLine[]): Promise<boolean>;
+  /** Keeps a batch, with the grants of what its lines are of; false if there is no room for it. */
+  put(batch: LogBatch): Promise<boolean>;
   /** The batch that has waited longest, and how to let go of it; `lostCount` of its lines could not be read back. */
-  oldest(): Promise<{ readonly lines: StoredLogLine[]; readonly lostCount: number; remove(): Promise<void> } | undefined>;
+  oldest(): Promise<(LogBatch & { readonly lostCount: number; remove(): Promise<void> }) | undefined>;
 };
+
+/** Lines that go together, and a grant for each attempt or instance that they are of. */
+export type LogBatch = { readonly lines: StoredLogLine[]; readonly grants: LogGrant[] };
 
 /** Where the certificate is kept, and how a new one is asked for. */
 export type OwnIdentity = {

@@ -206,10 +206,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
   });
   const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
-  const logs = shipLogs(ports.eventStore, logSpool, systemClock, log, counters);
+  const logs = shipLogs({ eventStore: ports.eventStore, agentId, spool: logSpool, clock: systemClock, log, counters });
   const deadlines = watchDeadlines(systemClock, (instance, nowMs) => takeDue(agent, instance, nowMs));
   const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
   const code = codeStore(ports.registry, {
+    agentId,
     root: join(dataDir, 'code'),
     temporaryRoot: join(dataDir, 'tmp'),
     maxBytes: (settings.codeCacheMb ?? DEFAULT_CODE_CACHE_MB) * 1024 * 1024,

@@ -2,6 +2,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { refuse } from '@evenfall/errors';
+import { checkAgent, type GrantChecker } from '@evenfall/grants';
 import { agentIdOf } from '@evenfall/peer-identity';
 import { CALLER_HEADER, type Implementation } from '@evenfall/rpc';
 import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
@@ -73,12 +74,15 @@ export function functionService(registry: Registry): Implementation<typeof Funct
 
 /** What the other services ask: with the secrets, those of webhooks sealed, since they go along with the events. */
 export function registryService(
-  registry: Registry & KeyRegistry & JoinRegistry & QuotaRegistry,
+  registry: Registry & KeyRegistry & JoinRegistry & QuotaRegistry & { readonly packageGrants: GrantChecker },
 ): Implementation<typeof RegistryServiceService> {
   return {
     resolveFunction: async (request) => ({ function: withSealedWebhooks(await findWhole(registry, request), registry.sealing) }),
     openWebhookSecret: async (request) => openWebhookSecret(registry.sealing, request),
-    getCodePackage: (request) => getCodePackage(registry, request),
+    getCodePackage(request, { header }) {
+      checkAgent(header(CALLER_HEADER), request.agentId, 'registry');
+      return getCodePackage(registry, request);
+    },
     getConcurrency: () => getConcurrency(registry),
     watchFunctions: (_request, { signal }) => registry.feed.watch(signal),
     watchAccessKeys: (_request, { signal }) => watchAccessKeys(registry, signal),

@@ -3,6 +3,7 @@ import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { createByteBudget } from '@evenfall/door-limits';
+import { createGrantChecker } from '@evenfall/grants';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';
 import { type Log, observable } from '@evenfall/telemetry';
@@ -22,7 +23,7 @@ import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 import { createSealing } from './domain/sealing.ts';
 import { joinAgent } from './flows/agent-tokens.ts';
 import { sealAnew } from './flows/access-keys.ts';
-import { sealGrantKeys } from './flows/grant-keys.ts';
+import { getGrantKeys, sealGrantKeys } from './flows/grant-keys.ts';
 import { type SealedCounts, sealFunctions } from './flows/seal-functions.ts';
 import { runSweep } from './loops/sweep.ts';
 import type { Joined, Joining, JoinRequest } from './ports.ts';
@@ -107,6 +108,8 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
       allowPrivateWebhooks: settings.webhookAllowPrivate ?? false,
     },
   };
+  const keys = async (): Promise<readonly Buffer[]> => (await getGrantKeys(registry)).keys;
+  const packageGrants = createGrantChecker({ keys, clock: deps.clock });
   const sealedAnew = await sealAnew(registry);
   if (sealedAnew > 0) deps.log.info('secrets of access keys were sealed anew with the first sealing key', { keys: sealedAnew });
   await sealGrantKeys(registry);
@@ -115,7 +118,7 @@ export async function startRegistry(deps: RegistryDeps, settings: RegistrySettin
   const sweeping = runSweep(registry, settings.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS, stopping.signal);
   return {
     functions: functionService(registry),
-    registry: registryService(registry),
+    registry: registryService({ ...registry, packageGrants }),
     accessKeys: accessKeyService(registry),
     join: (request) => joinAgent(registry, request),
     quotas: quotaService(registry),

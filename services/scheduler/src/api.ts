@@ -8,7 +8,7 @@ import type {
 import { isRefusal, refuse } from '@evenfall/errors';
 import { CALLER_CAPACITY_HEADER, CALLER_HEADER, type Implementation, pushable } from '@evenfall/rpc';
 import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
-import { checkAgent } from './domain/check-agent.ts';
+import { checkAgent } from '@evenfall/grants';
 import { limitsOf } from './domain/check-hello.ts';
 import { drainAgent } from './flows/drain-agent.ts';
 import { createReportSink, takeDispatch } from './flows/dispatch.ts';
@@ -40,7 +40,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
     },
     invoke: (request, { signal }) => invoke(ports, request, signal),
     renewLease(request, { header }) {
-      checkAgent(header(CALLER_HEADER), request.agentId);
+      checkAgent(header(CALLER_HEADER), request.agentId, 'scheduler');
       return renewLease(ports, request);
     },
     attach(requests, { signal, header }) {
@@ -53,7 +53,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         } else if (batch.hello) {
           if (!ports.grants.isReady())
             throw refuse('SERVICE_UNAVAILABLE', { detail: 'the registry has not said yet by which keys attempts are given away' });
-          checkAgent(header(CALLER_HEADER), batch.hello.agentId);
+          checkAgent(header(CALLER_HEADER), batch.hello.agentId, 'scheduler');
           const close = (): void => responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' }));
           const limits = limitsOf(ports.agentLimits, header(CALLER_CAPACITY_HEADER));
           agent = attachAgent(ports, batch, batch.hello, send, close, limits);

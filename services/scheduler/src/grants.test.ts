@@ -6,7 +6,7 @@ import type { AttemptKey, AttemptReport } from '@evenfall/contracts/attempt/v1/a
 import { EventInvokeConfig } from '@evenfall/contracts/v1/function';
 import fc from 'fast-check';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
-import { type createGrants, GRANT_BYTES, grantedAttempt } from './domain/grants.ts';
+import { type createGrants, GRANT_BYTES, grantedAttempt } from '@evenfall/grants';
 import { started } from './testing/reports.ts';
 import { assignmentOf, fnOf, grantsOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 

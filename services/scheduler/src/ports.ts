@@ -4,7 +4,7 @@ import type { Clock } from '@evenfall/time';
 import type { Counters, Log, Repeats } from '@evenfall/telemetry';
 import type { AgentLimits } from './domain/check-hello.ts';
 import type { Cluster } from './domain/cluster.ts';
-import type { Grants } from './domain/grants.ts';
+import type { Grants } from '@evenfall/grants';
 import type { StartRate } from './domain/start-rate.ts';
 
 /** What the scheduler's flows work with. */

@@ -14,7 +14,7 @@ import {
   poolsBackingOff,
   provisionedCounts,
 } from './domain/cluster.ts';
-import { createGrants } from './domain/grants.ts';
+import { createGrants } from '@evenfall/grants';
 import { createStartRate } from './domain/start-rate.ts';
 import { runFollowFunctions } from './loops/follow-functions.ts';
 import { runFollowGrantKeys } from './loops/follow-grant-keys.ts';

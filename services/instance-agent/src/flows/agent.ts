@@ -1,6 +1,6 @@
 import type { AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceChange } from '@evenfall/contracts/scheduler/v1/scheduler_service';
-import type { StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { LogGrant, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { ColdStart } from '@evenfall/contracts/v1/event';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type {
@@ -75,8 +75,8 @@ export type Outbox = {
 
 /** What goes to the event store. */
 export type LogShipper = {
-  /** Takes a line; returns its ordinal among all lines. */
-  push(line: StoredLogLine): number;
+  /** Takes a line, with the grant of what it is of; returns its ordinal among all lines. */
+  push(line: StoredLogLine, grant: LogGrant): number;
   /** Calls back once everything up to the ordinal is stored, or after a second. */
   whenStored(ordinal: number, done: () => void): void;
 };
@@ -120,6 +120,8 @@ export type Instance = {
   readonly ahead: boolean;
   /** Proof that it was asked for. Undefined from a scheduler of an earlier release. */
   readonly grant: Buffer | undefined;
+  /** Proof of the same for who gives out its code package and who stores its lines; empty from a scheduler of an earlier release. */
+  readonly packageGrant: Buffer;
   /** What its start was made of, until the first attempt takes it along. */
   coldStart: ColdStart | undefined;
   /** Signals with a listener, as its runtime tells; undefined if it does not. */
@@ -161,6 +163,8 @@ export type Attempt = {
   readonly synchronous: boolean;
   /** Proof that this agent was given it: sent with all that is said of it. Undefined from a scheduler of an earlier release. */
   grant: Buffer | undefined;
+  /** The same as it goes with its lines, from the first one on: one object for all, so that a batch has it once. */
+  logGrant: LogGrant | undefined;
   payload: Buffer;
   /** WAITING for its instance, or for the runtime of it to take it · RUNNING · REPORTING: over, its last lines are being stored · ENDED: kept until acknowledged. */
   phase: 'WAITING' | 'RUNNING' | 'REPORTING' | 'ENDED';
@@ -221,6 +225,17 @@ export type StopRecord = {
 export function reportOn({ eventId, number, partition, grant }: Attempt, report: AttemptReport['report']): AttemptReport {
   return { eventId, attempt: number, partition, grant, report };
 }
+
+/** What is sent with lines of an attempt. */
+export function logGrantOf(attempt: Attempt): LogGrant {
+  const { eventId, number, partition } = attempt;
+  const grant = attempt.grant ?? NO_GRANT;
+  if (attempt.logGrant?.grant !== grant) attempt.logGrant = { eventId, attempt: number, partition, codeSha256: undefined, grant };
+  return attempt.logGrant;
+}
+
+/** From a scheduler of an earlier release. */
+export const NO_GRANT = Buffer.alloc(0);
 
 export function keyOf(eventId: string, attempt: number): string {
   return `${eventId}/${attempt}`;

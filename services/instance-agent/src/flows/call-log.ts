@@ -3,7 +3,7 @@ import { quotedText, type Said } from '@evenfall/event-model';
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { KillSignal, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import { renderLogEnd, renderLogHead, tailOfLog } from '../domain/render-log.ts';
-import type { Agent, Attempt, Instance } from './agent.ts';
+import { type Agent, type Attempt, type Instance, logGrantOf } from './agent.ts';
 
 /** Bytes of a result or an error in its line: a line has 8 KB at most. */
 const TEXT_BYTES = 4096;
@@ -50,5 +50,5 @@ function headOf(attempt: Attempt, instance: Instance | undefined): readonly stri
 function pushLine(agent: Agent, attempt: Attempt, instanceId: string, { stream, text }: Said, timeMs: number): void {
   attempt.lineCount += 1;
   const line = { time: new Date(timeMs), stream, attempt: attempt.number, instanceId, text };
-  attempt.lastOrdinal = agent.logs.push({ eventId: attempt.eventId, sequence: attempt.lineCount, line });
+  attempt.lastOrdinal = agent.logs.push({ eventId: attempt.eventId, sequence: attempt.lineCount, line }, logGrantOf(attempt));
 }

@@ -1,6 +1,6 @@
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { platformText, quotedText } from '@evenfall/event-model';
-import type { Agent, Attempt, IdleLine, Instance } from './agent.ts';
+import { type Agent, type Attempt, type IdleLine, type Instance, logGrantOf } from './agent.ts';
 import { beginCallLog } from './call-log.ts';
 
 /** A flood is cut here, per attempt (semantics §6). */
@@ -87,11 +87,9 @@ function store(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLin
 
 function send(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLine): void {
   attempt.lineCount += 1;
-  attempt.lastOrdinal = agent.logs.push({
-    eventId: attempt.eventId,
-    sequence: attempt.lineCount,
-    line: { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: attempt.number, instanceId: instance.id, text: line.text },
-  });
+  const { number, eventId, lineCount: sequence } = attempt;
+  const said = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: number, instanceId: instance.id, text: line.text };
+  attempt.lastOrdinal = agent.logs.push({ eventId, sequence, line: said }, logGrantOf(attempt));
   const tail = attempt.tail;
   if (!tail) return;
   const text = quotedText({ stream: STREAMS[line.stream], text: line.text });

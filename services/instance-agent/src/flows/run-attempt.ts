@@ -117,6 +117,7 @@ export function newAttempt(named: AttemptKey & Pick<Attempt, 'synchronous'>, pay
     partition: synchronous ? undefined : partition,
     synchronous,
     grant,
+    logGrant: undefined,
     payload,
     phase: 'WAITING',
     instance: undefined,

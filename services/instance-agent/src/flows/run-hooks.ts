@@ -103,9 +103,10 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
   const platform = (text: string): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
   const head = renderLogHead({ requestId: id, coldStart: undefined, ahead: false, memoryMb, memoryBytes });
   const end = renderLogEnd({ requestId: id, memoryMb, memoryBytes, durationMs, platformLines: [], result: 'null', error: '' });
+  const grant = { eventId: id, attempt: 1, partition: undefined, codeSha256: fn.codeSha256, grant: instance.packageGrant };
   [...head.map(platform), ...instance.idleLines.splice(0), ...end.map(({ text }) => platform(text))].forEach((line, index) => {
     const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };
-    agent.logs.push({ eventId: id, sequence: index + 1, line: stored });
+    agent.logs.push({ eventId: id, sequence: index + 1, line: stored }, grant);
   });
 }
 

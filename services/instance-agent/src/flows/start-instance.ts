@@ -5,7 +5,7 @@ import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import { lineSplitter } from '../domain/line-splitter.ts';
 import type { Conversation, ConversationEvents, InstanceNetwork, ProcessEvents, ProcessSpec } from '../ports.ts';
-import type { Agent, Attempt, Instance } from './agent.ts';
+import { type Agent, type Attempt, type Instance, NO_GRANT } from './agent.ts';
 import { collectOutput } from './collect-output.ts';
 import { extendGrace } from './extend-grace.ts';
 import { onTaken } from './run-attempt.ts';
@@ -21,7 +21,10 @@ export async function startInstance(agent: Agent, request: StartInstance): Promi
   agent.instances.set(instance.id, instance);
   agent.deadlines.set(instance, instance.startMs + initTimeoutOf(instance.fn));
   try {
-    const { folder, pulledMs } = await agent.code.folderOf(instance.fn.codeSha256);
+    const { folder, pulledMs } = await agent.code.folderOf(instance.fn.codeSha256, {
+      instanceId: instance.id,
+      grant: instance.packageGrant,
+    });
     instance.pulledMs = pulledMs;
     if (instance.life.kind !== 'STARTING') return;
     const network = await agent.networks.open();
@@ -207,11 +210,12 @@ function fail(agent: Agent, instance: Instance, fault: StartFault): void {
   agent.feed(instance, { kind: 'START_FAILED', fault });
 }
 
-function newInstance({ instanceId, ahead, grant }: StartInstance, fn: FunctionMessage, nowMs: number): Instance {
+function newInstance({ instanceId, ahead, grant, packageGrant }: StartInstance, fn: FunctionMessage, nowMs: number): Instance {
   return {
     id: instanceId,
     ahead,
     grant,
+    packageGrant: packageGrant ?? NO_GRANT,
     fn,
     timeoutMs: msOfDuration(fn.timeout) ?? DEFAULT_TIMEOUT_MS,
     life: { kind: 'STARTING' },

@@ -1,10 +1,10 @@
-import type { EventStoreServiceService, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { EventStoreServiceService, LogGrant, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Counters, Log } from '@evenfall/telemetry';
 import { type Clock, yieldToLoop } from '@evenfall/time';
 import type { LogShipper } from '../flows/agent.ts';
-import type { LogSpool } from '../ports.ts';
+import type { LogBatch, LogSpool } from '../ports.ts';
 
 const MAX_BATCH_LINES = 500;
 const MAX_AGE_MS = 50;
@@ -21,20 +21,25 @@ export type RunningShipper = LogShipper & {
   /** Sends what is left, for at most a second; what is left then waits on disk for the next start. */ stop(): Promise<void>;
 };
 
+export type ShipperPorts = {
+  readonly eventStore: Pick<ClientOf<typeof EventStoreServiceService>, 'appendLogLines'>;
+  readonly agentId: string;
+  readonly spool: LogSpool;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counters: Counters<'log_lines_stored_total' | 'log_lines_dropped_total'>;
+};
+
+/** A line, and the grant of what it is of. */
+type HeldLine = StoredLogLine & { readonly grant: LogGrant };
 type Waiter = { readonly ordinal: number; readonly untilMs: number; readonly done: () => void };
 
 /**
  * Sends log lines to the event-store: one call in flight, at most 500 lines or 50 ms old, tried again until they are stored, in order. Those on
  * disk are older than those in memory and go first.
  */
-export function shipLogs(
-  eventStore: ClientOf<typeof EventStoreServiceService>,
-  spool: LogSpool,
-  clock: Clock,
-  log: Log,
-  counters: Counters<'log_lines_stored_total' | 'log_lines_dropped_total'>,
-): RunningShipper {
-  let lines: StoredLogLine[] = [];
+export function shipLogs({ eventStore, agentId, spool, clock, log, counters }: ShipperPorts): RunningShipper {
+  let lines: HeldLine[] = [];
   let heldBytes = 0;
   let pushed = 0;
   let stored = 0; // dropped ones count as stored: nothing more will become of them
@@ -46,6 +51,13 @@ export function shipLogs(
   const stopped = new AbortController();
 
   const sizeOf = (line: StoredLogLine): number => (line.line?.text.length ?? 0) + LINE_OVERHEAD_BYTES;
+  /** Answers how many lines were not stored, and never will be. */
+  const store = async ({ lines, grants }: LogBatch): Promise<number> => {
+    const call = { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal };
+    const { refusedCount } = await eventStore.appendLogLines({ lines, grants, agentId }, call);
+    if (refusedCount > 0) log.warn('The event-store takes no log lines without a grant', { lines: refusedCount });
+    return refusedCount;
+  };
   const wake = (): void => {
     const nowMs = clock.monotonic();
     while (waiters[0] && (waiters[0].ordinal <= stored || waiters[0].untilMs <= nowMs)) waiters.shift()?.done();
@@ -64,21 +76,23 @@ export function shipLogs(
     if (inFlight || (lines.length === 0 && spool.size === 0) || stopped.signal.aborted) return;
     inFlight = true;
     const spooled = await spool.oldest();
-    const batch = spooled?.lines ?? lines.splice(0, MAX_BATCH_LINES);
+    const taken = spooled ? [] : lines.splice(0, MAX_BATCH_LINES);
+    const batch = spooled ?? batchOf(taken);
     try {
-      if (batch.length > 0) await eventStore.appendLogLines({ lines: batch }, { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal });
-      counters.log_lines_stored_total += batch.length;
+      const refused = batch.lines.length > 0 ? await store(batch) : 0;
+      counters.log_lines_stored_total += batch.lines.length - refused;
+      counters.log_lines_dropped_total += refused;
       if (spooled) {
         counters.log_lines_dropped_total += spooled.lostCount;
         await spooled.remove();
       } else {
-        stored += batch.length;
-        for (const line of batch) heldBytes -= sizeOf(line);
+        stored += taken.length;
+        for (const line of taken) heldBytes -= sizeOf(line);
       }
       pauseMs = 0;
     } catch (error) {
       if (!stopped.signal.aborted && pauseMs === 0) log.warn('Log lines could not be stored; trying again', { error: String(error) });
-      if (!spooled) lines = batch.concat(lines);
+      lines = taken.concat(lines);
       pauseMs = Math.min(Math.max(100, pauseMs * 2), 5_000);
     }
     // Away, or too slow for what is written.
@@ -96,7 +110,7 @@ export function shipLogs(
   const spill = async (downToBytes: number): Promise<void> => {
     while (heldBytes > downToBytes && lines.length > 0) {
       const batch = lines.slice(0, MAX_BATCH_LINES);
-      if (!(await spool.put(batch))) return;
+      if (!(await spool.put(batchOf(batch)))) return;
       lines.splice(0, batch.length);
       stored += batch.length;
       for (const line of batch) heldBytes -= sizeOf(line);
@@ -114,7 +128,7 @@ export function shipLogs(
   /** Drops the oldest beyond the limit; each attempt that loses lines keeps one that counts them. */
   const drop = (): void => {
     while (heldBytes > MAX_HELD_BYTES && lines.length > DROP_LINES) {
-      const lost = new Map<string, { first: StoredLogLine; count: number }>();
+      const lost = new Map<string, { first: HeldLine; count: number }>();
       const dropped = lines.splice(0, DROP_LINES);
       for (const line of dropped) {
         heldBytes -= sizeOf(line);
@@ -123,7 +137,7 @@ export function shipLogs(
         if (entry) entry.count += 1;
         else lost.set(key, { first: line, count: 1 });
       }
-      const notes: StoredLogLine[] = [];
+      const notes: HeldLine[] = [];
       for (const { first, count } of lost.values()) {
         if (!first.line) continue;
         const text = `[PLATFORM] ${count} log lines were lost`;
@@ -140,8 +154,8 @@ export function shipLogs(
 
   if (spool.size > 0) schedule(MAX_AGE_MS); // of an earlier session
   return {
-    push(line) {
-      lines.push(line);
+    push(line, grant) {
+      lines.push({ ...line, grant });
       heldBytes += sizeOf(line);
       pushed += 1;
       if (heldBytes > 2 * SPILL_BYTES && pauseMs > 0 && !inFlight) void spillBetween();
@@ -171,5 +185,13 @@ export function shipLogs(
       waiters = [];
       for (const waiter of left) waiter.done();
     },
+  };
+}
+
+/** Lines with each of their grants once: all lines of an attempt have the same object. */
+function batchOf(held: readonly HeldLine[]): LogBatch {
+  return {
+    lines: held.map(({ eventId, sequence, line }) => ({ eventId, sequence, line })),
+    grants: [...new Set(held.map(({ grant }) => grant))],
   };
 }

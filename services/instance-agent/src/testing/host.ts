@@ -130,7 +130,7 @@ export async function startHost(
       if (!host.storing) throw new Error('away');
       host.lines.push(...lines);
       changed();
-      return {};
+      return { refusedCount: 0 };
     },
   };
   const log = given.log ?? (process.env['EVENFALL_TEST_LOG'] ? createLog('agent') : silentLog);

@@ -1,5 +1,5 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
-import { grantedAttempt, grantedInstance } from '../domain/grants.ts';
+import { grantedAttempt, grantedInstance, grantedPackage } from '@evenfall/grants';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Agent, Instance, LiveAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
@@ -18,11 +18,14 @@ export function give(ports: SchedulerPorts, agent: Agent, attempt: LiveAttempt, 
 
 /** Asks the agent of a new instance to start it. */
 export function giveInstance(ports: SchedulerPorts, { id, agent }: Instance, spec: Fn, ahead: boolean): void {
-  const grant = ports.grants.sign(grantedInstance(id, spec), agent.id, ports.clock.now());
+  const nowMs = ports.clock.now();
+  const grant = ports.grants.sign(grantedInstance(id, spec), agent.id, nowMs);
+  const packageGrant = ports.grants.sign(grantedPackage(id, spec.codeSha256), agent.id, nowMs);
   outgoingOf(agent).startInstances.push({
     instanceId: id,
     function: { ...spec, eventInvoke: undefined }, // of the queue alone: there may be secrets of webhooks in it
     ahead,
     grant: grant.bytes,
+    packageGrant: packageGrant.bytes,
   });
 }

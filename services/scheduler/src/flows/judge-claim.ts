@@ -2,7 +2,7 @@ import type { AttemptKey } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InstanceReport } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { adoptAttempt, forcedStop, foundAt, holderOf, stopStale } from '../domain/adopt.ts';
-import { grantedAttempt, grantedInstance } from '../domain/grants.ts';
+import { grantedAttempt, grantedInstance } from '@evenfall/grants';
 import { outgoingOf } from '../domain/messages.ts';
 import type { Agent, LiveAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';

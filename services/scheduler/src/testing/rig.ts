@@ -12,7 +12,7 @@ import { createRepeats, silentLog } from '@evenfall/telemetry';
 import { type FakeClock, fakeClock } from '@evenfall/time';
 import { type AgentLimits, HELLO_LIMITS } from '../domain/check-hello.ts';
 import { createCluster } from '../domain/cluster.ts';
-import { createGrants, grantedAttempt, grantedInstance, type Grants } from '../domain/grants.ts';
+import { createGrants, grantedAttempt, grantedInstance, type Grants } from '@evenfall/grants';
 import { createStartRate } from '../domain/start-rate.ts';
 import type { Agent, ReportSink } from '../domain/types.ts';
 import { attachAgent, detachAgent, takeBatch } from '../flows/attach-agent.ts';

@@ -4,13 +4,15 @@ import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import type { GetCodePackageRequest, RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { CodeStore } from '../../ports.ts';
 import { openCodeCache } from './cache.ts';
 import { unpack } from './unpack.ts';
 
 export type CodeStoreTerms = {
+  /** Of this agent: the grants that it shows name it. */
+  readonly agentId: string;
   /** Folder of the packages. */
   readonly root: string;
   /** On the same file system, and emptied when the agent starts. */
@@ -26,7 +28,7 @@ export function codeStore(registry: ClientOf<typeof RegistryServiceService>, ter
   const pulls = new Map<string, Promise<void>>();
   const cache = openCodeCache(root, terms.maxBytes);
   return {
-    async folderOf(codeSha256) {
+    async folderOf(codeSha256, of) {
       if (!/^[0-9a-f]{64}$/.test(codeSha256)) throw new Error('The function has no code package');
       const folder = join(root, codeSha256);
       if (cache.has(codeSha256)) {
@@ -36,7 +38,8 @@ export function codeStore(registry: ClientOf<typeof RegistryServiceService>, ter
       const startMs = performance.now();
       let pull = pulls.get(codeSha256);
       if (!pull) {
-        pull = pullPackage(registry, root, temporaryRoot, codeSha256).finally(() => pulls.delete(codeSha256));
+        const asked = { ...of, codeSha256, agentId: terms.agentId };
+        pull = pullPackage(registry, root, temporaryRoot, asked).finally(() => pulls.delete(codeSha256));
         pulls.set(codeSha256, pull);
       }
       await pull;
@@ -51,15 +54,16 @@ async function pullPackage(
   registry: ClientOf<typeof RegistryServiceService>,
   root: string,
   temporaryRoot: string,
-  codeSha256: string,
+  asked: GetCodePackageRequest,
 ): Promise<void> {
+  const { codeSha256 } = asked;
   await mkdir(root, { recursive: true });
   const work = await mkdtemp(join(temporaryRoot, 'pull-'));
   try {
     const zipFile = join(work, 'code.zip');
     const hash = createHash('sha256');
     const pieces = async function* () {
-      for await (const { data } of registry.getCodePackage({ codeSha256 })) {
+      for await (const { data } of registry.getCodePackage(asked)) {
         hash.update(data);
         yield data;
       }

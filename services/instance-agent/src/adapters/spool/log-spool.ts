@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppendLogLinesRequest, type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
-import type { LogSpool } from '../../ports.ts';
+import { AppendLogLinesRequest } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { LogBatch, LogSpool } from '../../ports.ts';
 
 /** A batch's file: its place among all, and how many lines it holds. */
 const FILE = /^(\d{12})-(\d{1,6})\.lines$/;
@@ -39,8 +39,8 @@ export function openLogSpool(dir: string, maxBytes: number): LogSpool {
     get size() {
       return batches.length;
     },
-    async put(lines) {
-      const data = AppendLogLinesRequest.encode({ lines: [...lines] }).finish();
+    async put({ lines, grants }) {
+      const data = AppendLogLinesRequest.encode({ lines, grants, agentId: '' }).finish();
       if (bytes + data.length > maxBytes) return false;
       const file = join(dir, `${String(next++).padStart(12, '0')}-${lines.length}.lines`);
       bytes += data.length; // counted from now: others may be written meanwhile
@@ -58,17 +58,17 @@ export function openLogSpool(dir: string, maxBytes: number): LogSpool {
     async oldest() {
       const [batch] = batches;
       if (!batch) return undefined;
-      const lines = await linesIn(batch);
-      return { lines, lostCount: lines.length === 0 ? batch.lineCount : 0, remove: () => remove(batch) };
+      const { lines, grants } = await readBatch(batch);
+      return { lines, grants, lostCount: lines.length === 0 ? batch.lineCount : 0, remove: () => remove(batch) };
     },
   };
 }
 
 /** What cannot be read is lost: nobody else has it. */
-async function linesIn({ file }: Batch): Promise<StoredLogLine[]> {
+async function readBatch({ file }: Batch): Promise<LogBatch> {
   try {
-    return AppendLogLinesRequest.decode(await readFile(file)).lines;
+    return AppendLogLinesRequest.decode(await readFile(file));
   } catch {
-    return [];
+    return { lines: [], grants: [] };
   }
 }

@@ -136,8 +136,30 @@ export interface ListEventsByOffsetResponse {
 
 /** Lines to store. */
 export interface AppendLogLinesRequest {
-  /** The lines, in order within an attempt. */
+  /** The lines, in order within an attempt; at most 1,000. */
   lines: StoredLogLine[];
+  /** Agent that sends them: its grants name it. */
+  agentId: string;
+  /** One for each attempt or instance that lines are of; at most 1,000. */
+  grants: LogGrant[];
+}
+
+/** Proof that an agent may store the lines of an attempt or of an instance. */
+export interface LogGrant {
+  /** What the lines have as their event id: that of the event, or of the instance for lines that belong to no event. */
+  eventId: string;
+  /** Number of the attempt; 1 for an instance. */
+  attempt: number;
+  /** Partition of the event, as its assignment said, for an asynchronous one. */
+  partition?:
+    | number
+    | undefined;
+  /** Digest of the code package of an instance; unset for an attempt. */
+  codeSha256?:
+    | string
+    | undefined;
+  /** The grant that the assignment of the attempt came with, or the package grant of the instance. At most 64 bytes. */
+  grant: Buffer;
 }
 
 /** One line, and what it belongs to. */
@@ -152,6 +174,8 @@ export interface StoredLogLine {
 
 /** Says that they are stored. */
 export interface AppendLogLinesResponse {
+  /** Lines that were left out, since no grant of the agent is about what they name. To send them again is of no use. */
+  refusedCount: number;
 }
 
 /** Asks for a snapshot. */
@@ -901,13 +925,19 @@ export const ListEventsByOffsetResponse: MessageFns<ListEventsByOffsetResponse> 
 };
 
 function createBaseAppendLogLinesRequest(): AppendLogLinesRequest {
-  return { lines: [] };
+  return { lines: [], agentId: "", grants: [] };
 }
 
 export const AppendLogLinesRequest: MessageFns<AppendLogLinesRequest> = {
   encode(message: AppendLogLinesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.lines) {
       StoredLogLine.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.agentId !== "") {
+      writer.uint32(18).string(message.agentId);
+    }
+    for (const v of message.grants) {
+      LogGrant.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -933,6 +963,22 @@ export const AppendLogLinesRequest: MessageFns<AppendLogLinesRequest> = {
             message.lines.push(StoredLogLine.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.grants.push(LogGrant.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -951,6 +997,111 @@ export const AppendLogLinesRequest: MessageFns<AppendLogLinesRequest> = {
   fromPartial(object: DeepPartial<AppendLogLinesRequest>): AppendLogLinesRequest {
     const message = createBaseAppendLogLinesRequest();
     message.lines = object.lines?.map((e) => StoredLogLine.fromPartial(e)) || [];
+    message.agentId = object.agentId ?? "";
+    message.grants = object.grants?.map((e) => LogGrant.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLogGrant(): LogGrant {
+  return { eventId: "", attempt: 0, partition: undefined, codeSha256: undefined, grant: Buffer.alloc(0) };
+}
+
+export const LogGrant: MessageFns<LogGrant> = {
+  encode(message: LogGrant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.eventId !== "") {
+      writer.uint32(10).string(message.eventId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).int32(message.attempt);
+    }
+    if (message.partition !== undefined) {
+      writer.uint32(24).int32(message.partition);
+    }
+    if (message.codeSha256 !== undefined) {
+      writer.uint32(34).string(message.codeSha256);
+    }
+    if (message.grant.length !== 0) {
+      writer.uint32(42).bytes(message.grant);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogGrant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogGrant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.codeSha256 = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LogGrant>): LogGrant {
+    return LogGrant.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogGrant>): LogGrant {
+    const message = createBaseLogGrant();
+    message.eventId = object.eventId ?? "";
+    message.attempt = object.attempt ?? 0;
+    message.partition = object.partition ?? undefined;
+    message.codeSha256 = object.codeSha256 ?? undefined;
+    message.grant = object.grant ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -1035,11 +1186,14 @@ export const StoredLogLine: MessageFns<StoredLogLine> = {
 };
 
 function createBaseAppendLogLinesResponse(): AppendLogLinesResponse {
-  return {};
+  return { refusedCount: 0 };
 }
 
 export const AppendLogLinesResponse: MessageFns<AppendLogLinesResponse> = {
-  encode(_: AppendLogLinesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: AppendLogLinesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.refusedCount !== 0) {
+      writer.uint32(8).int32(message.refusedCount);
+    }
     return writer;
   },
 
@@ -1056,6 +1210,14 @@ export const AppendLogLinesResponse: MessageFns<AppendLogLinesResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.refusedCount = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1071,8 +1233,9 @@ export const AppendLogLinesResponse: MessageFns<AppendLogLinesResponse> = {
   create(base?: DeepPartial<AppendLogLinesResponse>): AppendLogLinesResponse {
     return AppendLogLinesResponse.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<AppendLogLinesResponse>): AppendLogLinesResponse {
+  fromPartial(object: DeepPartial<AppendLogLinesResponse>): AppendLogLinesResponse {
     const message = createBaseAppendLogLinesResponse();
+    message.refusedCount = object.refusedCount ?? 0;
     return message;
   },
 };
@@ -1882,7 +2045,10 @@ export const EventStoreServiceService = {
       Buffer.from(TailLogLinesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TailLogLinesResponse => TailLogLinesResponse.decode(value),
   },
-  /** Stores log lines. Idempotent by (event, attempt, sequence). */
+  /**
+   * Stores log lines of attempts and instances that the agent was given, and leaves out all others. Idempotent by (event, attempt, sequence).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (CALLER_NOT_ALLOWED), UNAVAILABLE (VIEW_UNAVAILABLE, SERVICE_UNAVAILABLE).
+   */
   appendLogLines: {
     path: "/evenfall.event_store.v1.EventStoreService/AppendLogLines" as const,
     requestStream: false as const,
@@ -2012,7 +2178,10 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
   listLogLines: handleUnaryCall<ListLogLinesRequest, ListLogLinesResponse>;
   /** Sends log lines of one event as they come; ends with the event. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
-  /** Stores log lines. Idempotent by (event, attempt, sequence). */
+  /**
+   * Stores log lines of attempts and instances that the agent was given, and leaves out all others. Idempotent by (event, attempt, sequence).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (CALLER_NOT_ALLOWED), UNAVAILABLE (VIEW_UNAVAILABLE, SERVICE_UNAVAILABLE).
+   */
   appendLogLines: handleUnaryCall<AppendLogLinesRequest, AppendLogLinesResponse>;
   /** Lists dead letters of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
@@ -2178,7 +2347,10 @@ export interface EventStoreServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<TailLogLinesResponse>;
-  /** Stores log lines. Idempotent by (event, attempt, sequence). */
+  /**
+   * Stores log lines of attempts and instances that the agent was given, and leaves out all others. Idempotent by (event, attempt, sequence).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (CALLER_NOT_ALLOWED), UNAVAILABLE (VIEW_UNAVAILABLE, SERVICE_UNAVAILABLE).
+   */
   appendLogLines(
     request: AppendLogLinesRequest,
     callback: (error: ServiceError | null, response: AppendLogLinesResponse) => void,

@@ -165,6 +165,12 @@ export interface ResolveFunctionResponse {
 export interface GetCodePackageRequest {
   /** Lower-case hex SHA-256 of the package. */
   codeSha256: string;
+  /** Agent that asks: its grant names it. */
+  agentId: string;
+  /** An instance that it was asked to start and that has this package. */
+  instanceId: string;
+  /** The package grant of that instance. At most 64 bytes. */
+  grant: Buffer;
 }
 
 /** A piece of a code package. */
@@ -1285,13 +1291,22 @@ export const ResolveFunctionResponse: MessageFns<ResolveFunctionResponse> = {
 };
 
 function createBaseGetCodePackageRequest(): GetCodePackageRequest {
-  return { codeSha256: "" };
+  return { codeSha256: "", agentId: "", instanceId: "", grant: Buffer.alloc(0) };
 }
 
 export const GetCodePackageRequest: MessageFns<GetCodePackageRequest> = {
   encode(message: GetCodePackageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.codeSha256 !== "") {
       writer.uint32(10).string(message.codeSha256);
+    }
+    if (message.agentId !== "") {
+      writer.uint32(18).string(message.agentId);
+    }
+    if (message.instanceId !== "") {
+      writer.uint32(26).string(message.instanceId);
+    }
+    if (message.grant.length !== 0) {
+      writer.uint32(34).bytes(message.grant);
     }
     return writer;
   },
@@ -1317,6 +1332,30 @@ export const GetCodePackageRequest: MessageFns<GetCodePackageRequest> = {
             message.codeSha256 = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instanceId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.grant = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1335,6 +1374,9 @@ export const GetCodePackageRequest: MessageFns<GetCodePackageRequest> = {
   fromPartial(object: DeepPartial<GetCodePackageRequest>): GetCodePackageRequest {
     const message = createBaseGetCodePackageRequest();
     message.codeSha256 = object.codeSha256 ?? "";
+    message.agentId = object.agentId ?? "";
+    message.instanceId = object.instanceId ?? "";
+    message.grant = object.grant ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -1871,7 +1913,10 @@ export const RegistryServiceService = {
       Buffer.from(ResolveFunctionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveFunctionResponse => ResolveFunctionResponse.decode(value),
   },
-  /** Sends a code package in order, in pieces of at most 1 MB. Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND). */
+  /**
+   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was asked to start it.
+   * Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND), PERMISSION_DENIED (CALLER_NOT_ALLOWED).
+   */
   getCodePackage: {
     path: "/evenfall.registry.v1.RegistryService/GetCodePackage" as const,
     requestStream: false as const,
@@ -1932,7 +1977,7 @@ export const RegistryServiceService = {
     responseDeserialize: (value: Buffer): OpenWebhookSecretResponse => OpenWebhookSecretResponse.decode(value),
   },
   /**
-   * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
+   * Tells the keys that sign what is given to agents, for schedulers, and for event-stores, which check. Makes a new one where the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys: {
@@ -2034,7 +2079,10 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
    * FAILED_PRECONDITION (SECRETS_NOT_READABLE).
    */
   resolveFunction: handleUnaryCall<ResolveFunctionRequest, ResolveFunctionResponse>;
-  /** Sends a code package in order, in pieces of at most 1 MB. Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND). */
+  /**
+   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was asked to start it.
+   * Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND), PERMISSION_DENIED (CALLER_NOT_ALLOWED).
+   */
   getCodePackage: handleServerStreamingCall<GetCodePackageRequest, GetCodePackageResponse>;
   /** Sends the name of every function that changes from now on, so that what was resolved can be forgotten. */
   watchFunctions: handleServerStreamingCall<WatchFunctionsRequest, WatchFunctionsResponse>;
@@ -2045,7 +2093,7 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   /** Opens the sealed secret of a webhook, for the queue. Errors: FAILED_PRECONDITION (SECRETS_NOT_READABLE). */
   openWebhookSecret: handleUnaryCall<OpenWebhookSecretRequest, OpenWebhookSecretResponse>;
   /**
-   * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
+   * Tells the keys that sign what is given to agents, for schedulers, and for event-stores, which check. Makes a new one where the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys: handleUnaryCall<GetGrantKeysRequest, GetGrantKeysResponse>;
@@ -2088,7 +2136,10 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveFunctionResponse) => void,
   ): ClientUnaryCall;
-  /** Sends a code package in order, in pieces of at most 1 MB. Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND). */
+  /**
+   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was asked to start it.
+   * Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND), PERMISSION_DENIED (CALLER_NOT_ALLOWED).
+   */
   getCodePackage(
     request: GetCodePackageRequest,
     options?: Partial<CallOptions>,
@@ -2151,7 +2202,7 @@ export interface RegistryServiceClient extends Client {
     callback: (error: ServiceError | null, response: OpenWebhookSecretResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Tells the keys that sign what is given to agents, for schedulers. Makes a new one where the newest is older than a week.
+   * Tells the keys that sign what is given to agents, for schedulers, and for event-stores, which check. Makes a new one where the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys(

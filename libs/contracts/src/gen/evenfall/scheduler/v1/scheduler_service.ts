@@ -291,7 +291,14 @@ export interface StartInstance {
   /** Whether it is started ahead of any event. */
   ahead: boolean;
   /** Proof that the agent was asked for it, to be sent back in a hello. */
-  grant?: Buffer | undefined;
+  grant?:
+    | Buffer
+    | undefined;
+  /**
+   * Proof of the same for the registry, which gives out the code package of the instance for it, and for the event-store, which stores the lines of
+   * the instance that belong to no event.
+   */
+  packageGrant?: Buffer | undefined;
 }
 
 /** Asks for an attempt on an instance that was asked for before. */
@@ -2004,7 +2011,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseStartInstance(): StartInstance {
-  return { instanceId: "", function: undefined, ahead: false, grant: undefined };
+  return { instanceId: "", function: undefined, ahead: false, grant: undefined, packageGrant: undefined };
 }
 
 export const StartInstance: MessageFns<StartInstance> = {
@@ -2020,6 +2027,9 @@ export const StartInstance: MessageFns<StartInstance> = {
     }
     if (message.grant !== undefined) {
       writer.uint32(34).bytes(message.grant);
+    }
+    if (message.packageGrant !== undefined) {
+      writer.uint32(42).bytes(message.packageGrant);
     }
     return writer;
   },
@@ -2069,6 +2079,14 @@ export const StartInstance: MessageFns<StartInstance> = {
             message.grant = Buffer.from(reader.bytes());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.packageGrant = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2092,6 +2110,7 @@ export const StartInstance: MessageFns<StartInstance> = {
       : undefined;
     message.ahead = object.ahead ?? false;
     message.grant = object.grant ?? undefined;
+    message.packageGrant = object.packageGrant ?? undefined;
     return message;
   },
 };

@@ -5,7 +5,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 /** What is given: an attempt or an instance, with all that an agent may not change of it. */
 export type Granted = string & { readonly granted: true };
 
-/** No part of either may hold a NUL: they are checked where they come in. */
+/** No part of any may hold a NUL: they are checked where they come in. */
 export function grantedAttempt({ eventId, attempt, partition }: Pick<AttemptKey, 'eventId' | 'attempt' | 'partition'>): Granted {
   return `attempt\0${eventId}\0${attempt}\0${partition ?? 'call'}` as Granted; // made here alone
 }
@@ -18,6 +18,11 @@ export function grantedInstance(
   return ['instance', instanceId, namespace, name, version, revision, memoryMb].join('\0') as Granted; // made here alone
 }
 
+/** The package of an instance: its code, and what it writes while no event runs on it. */
+export function grantedPackage(instanceId: string, codeSha256: string): Granted {
+  return ['package', instanceId, codeSha256].join('\0') as Granted; // made here alone
+}
+
 /** Proofs of what was given to whom: an agent shows them to a scheduler that did not give it the attempt, or does not remember. */
 export type Grants = {
   /** Whether there are keys: without, nothing can be given, and nothing be believed. */
@@ -28,6 +33,8 @@ export type Grants = {
   sign(granted: Granted, agentId: string, nowMs: number): Grant;
   /** When a grant was made, by the clock of its scheduler; undefined if it is none, or of another attempt or agent. */
   check(granted: Granted, agentId: string, grant: Buffer | undefined): number | undefined;
+  /** Whether the key that a grant names is here, whatever else is wrong with it. */
+  knowsKeyOf(grant: Buffer): boolean;
 };
 export type Grant = { readonly bytes: Buffer; readonly issuedMs: number };
 
@@ -74,6 +81,7 @@ export function createGrants(): Grants {
       }
       return undefined;
     },
+    knowsKeyOf: (grant) => grant.length === GRANT_BYTES && keys.some(({ name }) => name === grant.readUInt32BE(0)),
   };
 }
 

@@ -1,8 +1,0 @@
-import { refuse } from '@evenfall/errors';
-import { agentIdentity } from '@evenfall/peer-identity';
-
-/** An agent speaks for itself alone, where it has a certificate. Throws CALLER_NOT_ALLOWED. */
-export function checkAgent(caller: string | undefined, agentId: string): void {
-  if (caller !== undefined && caller !== agentIdentity(agentId))
-    throw refuse('CALLER_NOT_ALLOWED', { caller, method: `the scheduler as agent ${agentId.slice(0, 128)}` });
-}
