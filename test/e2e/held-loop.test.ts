@@ -13,8 +13,10 @@ import { zipOf } from '../support/zip.ts';
 
 const MIB = 1024 * 1024;
 const F = '/v1/namespaces/default/functions';
-/** On a quiet machine none comes to 60 ms but the largest batches and messages over gRPC, with 200. Tests run beside others: what this is to find took seconds. */
-const MOST_MS = 1_000;
+/** Of processor time in one go, so that others on the machine do not count. */
+const MOST_MS = 50;
+/** The first run of a case has its code compiled, and any may have the collector of garbage in it. */
+const TRIES = 4;
 const HANDLER = 'exports.handler = async (event) => event;\n';
 const objects = (bytes: number): string => `[${'{},'.repeat(Math.floor(bytes / 3) - 1)}{}]`;
 const payload = `"${'a'.repeat(31_000)}"`;
@@ -51,6 +53,8 @@ describe('large requests', { timeout: 300_000 }, () => {
   const delay = { seconds: 3_600n, nanos: 0 };
   const submissions = (text: string) => Array.from({ length: 1_000 }, () => ({ payload: Buffer.from(text), idempotencyKey: '', delay }));
   const named = { namespace: 'default', function: 'echo', qualifier: '' };
+  let names = 0;
+  const newName = (): string => `noise${names++}`;
   const refused = (call: Promise<unknown>): Promise<string> => call.then(() => 'taken', String);
 
   const cases: Readonly<Record<string, readonly [() => Promise<string>, RegExp]>> = {
@@ -79,7 +83,11 @@ describe('large requests', { timeout: 300_000 }, () => {
     ],
     'a function that is all code': [
       () =>
-        send('POST', F, JSON.stringify({ name: 'noise', runtime: 'nodejs', handler: 'index.handler', code_zip: noise.toString('base64') })),
+        send(
+          'POST',
+          F,
+          JSON.stringify({ name: newName(), runtime: 'nodejs', handler: 'index.handler', code_zip: noise.toString('base64') }),
+        ),
       /^201 /,
     ],
     'code that is no Base64': [
@@ -100,7 +108,7 @@ describe('large requests', { timeout: 300_000 }, () => {
         scf(
           'CreateFunction',
           JSON.stringify({
-            FunctionName: 'scfnoise',
+            FunctionName: newName(),
             Runtime: 'Nodejs18.15',
             Handler: 'index.handler',
             Code: { ZipFile: noise.toString('base64') },
@@ -136,7 +144,7 @@ describe('large requests', { timeout: 300_000 }, () => {
       () =>
         refused(
           peer.client(FunctionServiceService).createFunction({
-            function: FunctionMessage.create({ namespace: 'default', name: 'grpcnoise', runtime: 'nodejs', handler: 'index.handler' }),
+            function: FunctionMessage.create({ namespace: 'default', name: newName(), runtime: 'nodejs', handler: 'index.handler' }),
             codeZip: noise,
           }),
         ),
@@ -155,9 +163,12 @@ describe('large requests', { timeout: 300_000 }, () => {
   };
   for (const [name, [run, expected]] of Object.entries(cases))
     it(`do not hold the loop: ${name}`, async () => {
-      await stack.longestHoldMs();
-      assert.match(await run(), expected);
-      const heldMs = await stack.longestHoldMs();
-      assert.ok(heldMs < patient(MOST_MS), `${heldMs} ms`);
+      const held: number[] = [];
+      for (let tries = 0; tries < TRIES && !held.some((ms) => ms < patient(MOST_MS)); tries++) {
+        await stack.longestHoldMs();
+        assert.match(await run(), expected);
+        held.push(await stack.longestHoldMs());
+      }
+      assert.ok(Math.min(...held) < patient(MOST_MS), `${held.join(', ')} ms`);
     });
 });

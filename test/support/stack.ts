@@ -30,7 +30,10 @@ export type Stack = {
   postgresPid(): number;
   /** Has the process look for what it need not hold; only if it was started to be asked that. */
   collectGarbage(): void;
-  /** The longest time its event loop was held since it was asked last, in milliseconds; only if it was started to be asked that. */
+  /**
+   * The longest that its event loop was held since it was asked last, in milliseconds of processor time; up to 5 too much. Only if it was started to be
+   * asked that.
+   */
   longestHoldMs(): Promise<number>;
   /** Processes of its functions that are alive. */
   functionPids(): number[];
@@ -65,7 +68,7 @@ const COLLECTABLE = ['--expose-gc', '--import', 'data:text/javascript,process.on
 /** Says how long the event loop was held at the most, when told to by a signal that nothing else uses. */
 const WATCHED = [
   '--import',
-  'data:text/javascript,import{monitorEventLoopDelay as m}from"node:perf_hooks";const h=m({resolution:5});h.enable();process.on("SIGUSR2",()=>{process.stderr.write(`held ${h.max/1e6}\\n`);h.reset()})',
+  'data:text/javascript,let most=0,last=process.threadCpuUsage();setInterval(()=>{const now=process.threadCpuUsage(last);most=Math.max(most,now.user+now.system);last=process.threadCpuUsage()},5).unref();process.on("SIGUSR2",()=>{process.stderr.write(`held ${most/1e3}\\n`);most=0})',
 ];
 const READY_WITHIN_MS = 60_000;
 

@@ -1,12 +1,13 @@
 import * as grpc from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { isRefusal, Refusal } from '@evenfall/errors';
+import { Refusal } from '@evenfall/errors';
 import type { Guard } from '@evenfall/request-guard';
 import type { BoundService, CallContext, ServiceDefinition } from './contract.ts';
 import { serializing } from './encoded.ts';
 import { wasReset } from './call-internals.ts';
 import { admitting, type CallHead, type MessageBounds } from './admitting.ts';
 import { type ConnectionRules, type Connections, listenTo } from './connections.ts';
+import { decoding, messageOf } from './large-messages.ts';
 import { OVER } from './over.ts';
 import { type OnUnexpected, toRefusal } from './failures.ts';
 import { pushable } from './pushable.ts';
@@ -94,7 +95,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       {
         ...method,
         responseSerialize: serializing(method.responseSerialize),
-        requestDeserialize: checking(method.requestDeserialize, limits?.messages(method.path).fault),
+        requestDeserialize: decoding(method.requestDeserialize, limits?.messages(method.path).fault),
       },
     ]);
     server.addService(Object.fromEntries(sent) as grpc.ServiceDefinition, handlers);
@@ -142,16 +143,6 @@ function serviceNames(service: ServiceDefinition): string[] {
     .map(({ path }) => path.split('/')[1] ?? '');
 }
 
-/** Decodes what is worth it; of anything else the refusal comes in the place of the message. */
-function checking(decode: (bytes: Buffer) => unknown, fault: MessageBounds['fault']): (bytes: Buffer) => unknown {
-  return fault ? (bytes) => fault(bytes) ?? decode(bytes) : decode;
-}
-
-function passed<T>(message: T): T {
-  if (isRefusal(message)) throw message;
-  return message;
-}
-
 type AnyHandler = (request: unknown, context: CallContext) => unknown;
 type Kind = { readonly requestStream: boolean; readonly responseStream: boolean };
 type ServerCall = { readonly metadata: grpc.Metadata; getPeer(): string; on(event: 'cancelled', listener: () => void): unknown };
@@ -183,7 +174,7 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
     ) => {
       const { context } = open(call);
       const answer = async (): Promise<unknown> => {
-        return handler(kind.requestStream ? requestsOf(call, () => new Refusal('CANCELLED')) : passed(call.request), context);
+        return handler(kind.requestStream ? requestsOf(call, () => new Refusal('CANCELLED')) : await messageOf(call.request), context);
       };
       answer().then(
         (value) => done(null, value),
@@ -194,7 +185,7 @@ function handlerOf(handler: AnyHandler, path: string, kind: Kind, options: GrpcS
   return ((call: grpc.ServerWritableStream<unknown, unknown> & grpc.ServerReadableStream<unknown, unknown>) => {
     const { context, end } = open(call);
     const pump = async (): Promise<void> => {
-      const requests = kind.requestStream ? requestsOf(call) : passed(call.request);
+      const requests = kind.requestStream ? requestsOf(call) : await messageOf(call.request);
       for await (const response of handler(requests, context) as AsyncIterable<unknown>) {
         if (context.signal.aborted) return;
         if (!call.write(response)) await drained(call, context.signal);
@@ -231,9 +222,9 @@ function requestsOf(call: grpc.ServerReadableStream<unknown, unknown>, broken?: 
       return {
         async next() {
           const step = await inner.next();
-          passed(step.value);
+          const value: unknown = await messageOf(step.value as unknown);
           if (call.isPaused() && buffer.size < 32) call.resume();
-          return step;
+          return step.done === true ? step : { done: false, value };
         },
         return: (value?: unknown) => (inner.return ? inner.return(value) : Promise.resolve({ done: true, value: undefined })),
       };
