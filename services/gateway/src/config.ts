@@ -53,6 +53,13 @@ export const GATEWAY_SETTINGS = {
     fallback: 'no',
     choices: ['yes', 'no'],
   }),
+  accessKeysMaxAgeMs: duration({
+    name: 'EVENFALL_ACCESS_KEYS_MAX_AGE',
+    doc: 'How long access keys of the registry are good while it cannot be reached, for one may be revoked meanwhile; then they are refused as 503.',
+    fallback: '60s',
+    minMs: 5_000,
+    maxMs: 24 * 3_600_000,
+  }),
   oidcIssuer: text({
     name: 'EVENFALL_OIDC_ISSUER',
     doc: 'Issuer of tokens that the REST and gRPC doors take beside access keys, exactly as the tokens name it. Its keys are found by OpenID Connect discovery. Unset, no tokens are taken.',
@@ -133,6 +140,8 @@ export type GatewaySettings = {
   readonly allowedHosts: readonly string[];
   /** Empty only where the doors are open. */
   readonly accessKeys: readonly AccessKey[];
+  /** How long keys of the registry are good while it cannot be reached. */
+  readonly accessKeysMaxAgeMs: number;
   /** Whether nobody is asked for a key. */
   readonly isOpen: boolean;
   /** What tokens have to be; undefined where none are taken. */

@@ -63,7 +63,7 @@ export async function startGateway(
   const cache = createFunctionCache(ports);
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
-  const keyCache = createKeyCache(ports, settings.accessKeys, systemClock.now);
+  const keyCache = createKeyCache(ports, settings.accessKeys, systemClock, settings.accessKeysMaxAgeMs);
   const tokens = settings.oidc && createTokens(settings.oidc, { clock: systemClock, log: ports.log });
   const keys = withTokens(keyCache, tokens);
   const gateway: Gateway = {
@@ -108,7 +108,11 @@ export async function startGateway(
     scf: { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
     waitsFor: () => [...new Set([...(isWatching() ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
-    notes: () => [...(settings.isOpen ? [OPEN_NOTE] : []), ...health.notes(), ...[tokens?.note()].filter((note) => note !== undefined)],
+    notes: () => [
+      ...(settings.isOpen ? [OPEN_NOTE] : []),
+      ...health.notes(),
+      ...[keyCache.note(), tokens?.note()].filter((note) => note !== undefined),
+    ],
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
   });

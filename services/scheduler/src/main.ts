@@ -8,13 +8,14 @@ import { startScheduler } from './service.ts';
 await runService({
   name: 'scheduler',
   readConfig: () => readConfig(process.env),
-  async start({ config, log, part, peer, serve }) {
+  async start({ config, log, part, peer, serve, reportsFaults }) {
     const registry = await peer('registry', config.registryAddress);
     const scheduler = await part(
       'scheduler',
       () => startScheduler({ registry: registry.client(RegistryServiceService), log, isShared: true }, config),
       (started) => started.stop(),
     );
+    reportsFaults(scheduler.faults);
     return { grpc: await serve([bind(SchedulerServiceService, scheduler.api)]) };
   },
 });

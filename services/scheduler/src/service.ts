@@ -38,9 +38,12 @@ export type SchedulerSettings = {
 };
 export type Scheduler = {
   readonly api: Implementation<SchedulerServiceService>;
+  /** Why no agent is let in, for people; empty once they are. */
+  faults(): readonly string[];
   stop(): Promise<void>;
 };
 
+const NO_KEYS = 'no agent is let in before the registry has said by which keys attempts are given away; it is asked again every second';
 /** How often it is said of one agent that it spoke of what it was not given. */
 const CLAIMS_SILENCE_MS = 60_000;
 
@@ -125,6 +128,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
   ]);
   return {
     api: createApi(ports),
+    faults: () => (ports.grants.isReady() ? [] : [NO_KEYS]),
     async stop() {
       stopping.abort();
       await loops;

@@ -3,6 +3,7 @@ import { type Access, ADMIN_OF_ALL, ANONYMOUS, type Role } from '@evenfall/acces
 import type { KeptAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 import { superviseLoop } from '@evenfall/lifecycle';
+import type { Clock } from '@evenfall/time';
 import type { GatewayPorts, HeldKey, HeldSecret, KeyRing } from '../ports.ts';
 
 const ROLE_OF: Readonly<Record<number, Role>> = {
@@ -13,26 +14,33 @@ const ROLE_OF: Readonly<Record<number, Role>> = {
   [AccessKey_Role.VIEWER]: 'viewer',
 };
 
-/** How often it is looked whether keys with open streams have expired. */
-const EXPIRY_LOOK_MS = 1_000;
+/** How often it is looked whether keys with open streams are not good any more. */
+const LOOK_MS = 1_000;
+/** Said by `/readyz`. */
+const CUT_OFF_NOTE =
+  'the registry has not been reached for longer than EVENFALL_ACCESS_KEYS_MAX_AGE: its access keys are refused as not to be looked up, those of the settings work';
 
 /**
- * Holds the keys of the settings, and those the registry tells of. When its watch breaks, what is known stays good, and what is not known is not known to be
- * wrong; the next watch begins with all keys there are.
+ * Holds the keys of the settings, and those the registry tells of. When its watch breaks, what is known stays good for `maxAgeMs`, since a key may be
+ * revoked meanwhile, and what is not known is not known to be wrong; the next watch begins with all keys there are.
  */
 export function createKeyCache(
   ports: Pick<GatewayPorts, 'registry' | 'log'>,
   own: readonly { readonly id: string; readonly secret: string }[],
-  nowMs: () => number,
-): KeyRing & { run(signal: AbortSignal): Promise<void> } {
+  clock: Clock,
+  maxAgeMs: number,
+): KeyRing & { note(): string | undefined; run(signal: AbortSignal): Promise<void> } {
   const ownKeys = new Map(own.map(({ id, secret }) => [id, ownKey(id, secret)]));
   let known = new Map<string, HeldKey>();
   let standing = false;
+  let brokenMs = -Infinity; // monotonic
+  const isCurrent = (): boolean => standing || clock.monotonic() - brokenMs <= maxAgeMs;
+  const findKnown = (id: string): HeldKey | undefined => (isCurrent() ? known.get(id) : undefined);
   // Of secrets that have streams open, or had, by id and digest.
   const ends = new Map<string, { readonly id: string; readonly sha256: Buffer; readonly controller: AbortController }>();
   const digests = new WeakMap<Access, Buffer>();
   const isGood = (id: string, sha256: Buffer): boolean => {
-    const [held, now] = [known.get(id), nowMs()];
+    const [held, now] = [findKnown(id), clock.now()];
     return held !== undefined && held.untilMs > now && held.secrets.some((one) => one.untilMs > now && one.sha256.equals(sha256));
   };
   const endThoseGone = (): void => {
@@ -54,7 +62,8 @@ export function createKeyCache(
     get standing() {
       return standing;
     },
-    find: (id) => ownKeys.get(id) ?? known.get(id),
+    find: (id) => ownKeys.get(id) ?? findKnown(id),
+    note: () => (isCurrent() || brokenMs === -Infinity ? undefined : CUT_OFF_NOTE),
     isOwn: (id) => ownKeys.has(id),
     endOf(access) {
       const { id } = access;
@@ -66,8 +75,10 @@ export function createKeyCache(
       if (!end) ends.set(name, (end = { id, sha256, controller: new AbortController() }));
       return end.controller.signal;
     },
-    run: (signal) =>
-      superviseLoop(
+    async run(signal) {
+      const looking = setInterval(endThoseGone, LOOK_MS);
+      looking.unref();
+      await superviseLoop(
         {
           name: 'watch access keys',
           signal,
@@ -75,8 +86,6 @@ export function createKeyCache(
         },
         async () => {
           const first = new Map<string, HeldKey>();
-          const expiry = setInterval(endThoseGone, EXPIRY_LOOK_MS);
-          expiry.unref();
           try {
             for await (const { keys, isWhole } of ports.registry.watchAccessKeys({}, { signal })) {
               for (const kept of keys) take(standing ? known : first, kept);
@@ -87,12 +96,14 @@ export function createKeyCache(
               if (standing) endThoseGone();
             }
           } finally {
-            clearInterval(expiry);
+            if (standing) brokenMs = clock.monotonic();
             standing = false;
           }
           if (!signal.aborted) throw new Error('the registry ended the watch');
         },
-      ),
+      );
+      clearInterval(looking);
+    },
   };
 }
 

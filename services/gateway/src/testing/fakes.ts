@@ -52,6 +52,8 @@ export type World = {
   readonly watches: { readonly after: number; readonly out: Pushable<WatchEventResponse> }[];
   readonly functionWatches: Pushable<WatchFunctionsResponse>[];
   readonly keyWatches: Pushable<WatchAccessKeysResponse>[];
+  /** Whether the registry takes no watch of keys. */
+  isKeyWatchAway: boolean;
   /** Keys of the registry, by id. */
   readonly keys: Map<string, KeptAccessKey>;
   readonly quotaWatches: Pushable<WatchQuotasResponse>[];
@@ -124,6 +126,7 @@ export function fakeWorld(): World {
     watches: [],
     functionWatches: [],
     keyWatches: [],
+    isKeyWatchAway: false,
     keys: new Map(),
     quotaWatches: [],
     namespaceQuotas: new Map(),
@@ -225,6 +228,10 @@ export function fakeWorld(): World {
         },
         watchAccessKeys: () => {
           const watch = pushable<WatchAccessKeysResponse>();
+          if (world.isKeyWatchAway) {
+            watch.fail(new Error('away'));
+            return watch;
+          }
           watch.push({ keys: [...world.keys.values()], isWhole: true });
           world.keyWatches.push(watch);
           return watch;

@@ -14,6 +14,7 @@ export const SETTINGS: GatewaySettings = {
   grpcPort: 0,
   allowedHosts: [],
   accessKeys: [KEY],
+  accessKeysMaxAgeMs: 60_000,
   isOpen: false,
   oidc: undefined,
   maxConnections: 8_192,
