@@ -95,6 +95,13 @@ export const GATEWAY_SETTINGS = {
     minMs: 10 * 60_000,
     maxMs: 24 * 3_600_000,
   }),
+  oidcMaxLifetimeMs: duration({
+    name: 'EVENFALL_OIDC_MAX_LIFETIME',
+    doc: 'How far away the end of a token may be; one that is good for longer is refused, since a token that was revoked at its issuer is good until its end.',
+    fallback: '24h',
+    minMs: 60_000,
+    maxMs: 366 * 24 * 3_600_000,
+  }),
   maxConnections: integer({
     name: 'EVENFALL_MAX_CONNECTIONS',
     doc: 'Connections the HTTP and gRPC doors have open at the same time, all callers together; further ones are closed.',
@@ -170,10 +177,17 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
 }
 
 function tokenSettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): TokenSettings | undefined {
-  const { oidcIssuer: issuer, oidcAudience: audience, oidcRoles: roles, oidcClaim: claim, oidcKeysMaxAgeMs: keysMaxAgeMs } = values;
+  const {
+    oidcIssuer: issuer,
+    oidcAudience: audience,
+    oidcRoles: roles,
+    oidcClaim: claim,
+    oidcKeysMaxAgeMs: keysMaxAgeMs,
+    oidcMaxLifetimeMs: maxLifetimeMs,
+  } = values;
   // One without the others is refused before.
   if (issuer === undefined || audience === undefined || roles === undefined) return undefined;
-  return { issuer, audience, rights: { claim, rules: roles.map(roleRuleOf) }, keysMaxAgeMs };
+  return { issuer, audience, rights: { claim, rules: roles.map(roleRuleOf) }, keysMaxAgeMs, maxLifetimeMs };
 }
 
 /** Reads a key of the form "id:secret". */

@@ -20,7 +20,7 @@ const EVENTS = '/v1/namespaces/default/functions/killer/events';
 
 describe('doors that take tokens', () => {
   const rights = { claim: 'groups', rules: ROLES.map(roleRuleOf) };
-  const doors = openDoors({ oidc: { issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000 } });
+  const doors = openDoors({ oidc: { issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000, maxLifetimeMs: 86_400_000 } });
   const bearer = async (claims = {}, header = {}) => ({ authorization: `Bearer ${await signToken(issuer, key, claims, header)}` });
   const of = (group: string, more = {}) => bearer({ groups: [group], sub: group, ...more });
   const grpcAs = (headers: { readonly authorization: string }) => {

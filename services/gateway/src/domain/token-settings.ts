@@ -8,6 +8,8 @@ export type TokenSettings = {
   readonly rights: TokenRights;
   /** How long the issuer's keys are good without having been fetched anew. */
   readonly keysMaxAgeMs: number;
+  /** How far away the end of a token may be. */
+  readonly maxLifetimeMs: number;
 };
 
 const THIS_MACHINE = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;

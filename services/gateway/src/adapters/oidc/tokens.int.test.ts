@@ -34,7 +34,10 @@ describe('tokens of an issuer', () => {
     issuer.isDown = false;
     issuer.asked = 0;
     clock = fakeClock(Date.now());
-    tokens = createTokens({ issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS }, { clock, log: silentLog });
+    tokens = createTokens(
+      { issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS, maxLifetimeMs: 24 * HOUR_MS },
+      { clock, log: silentLog },
+    );
   });
   const refusedAs =
     (reason: string, detail = /./) =>
@@ -87,7 +90,10 @@ describe('tokens of an issuer', () => {
         [ec, rsa, false],
       ] as const) {
         issuer.shown = (isFirst ? [gone, stays] : [stays, gone]).map(({ jwk }) => jwk);
-        tokens = createTokens({ issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS }, { clock, log: silentLog });
+        tokens = createTokens(
+          { issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS, maxLifetimeMs: 24 * HOUR_MS },
+          { clock, log: silentLog },
+        );
         const token = await signToken(issuer, gone);
         const end = tokens.endOf(await check(token));
         issuer.shown = [stays.jwk];
@@ -103,6 +109,10 @@ describe('tokens of an issuer', () => {
     const nowS = Math.floor(clock.now() / 1_000);
     await refused(await signToken(issuer, first, { exp: nowS - 11 }), /has expired/);
     assert.ok(await check(await signToken(issuer, first, { exp: nowS - 8 })), 'clocks differ a little');
+    const dayS = 24 * 3_600;
+    assert.ok(await check(await signToken(issuer, first, { exp: nowS + dayS })));
+    for (const exp of [nowS + dayS + 60, nowS + 365 * dayS, 1e15, Number.MAX_SAFE_INTEGER])
+      await refused(await signToken(issuer, first, { exp }), /EVENFALL_OIDC_MAX_LIFETIME/);
     await refused(await signToken(issuer, first, { nbf: nowS + 60 }), /claim "nbf"/);
     await refused(await signToken(issuer, first, { aud: 'others' }), /claim "aud"/);
     await refused(await signToken(issuer, first, { aud: ['others', 'more'] }), /claim "aud"/);

@@ -64,6 +64,9 @@ export function createTokens(
     const first = keys.current();
     if (!first) throw unavailable();
     const { set, verified } = await verifiedBy(first, token, settings, { clock, keys, log });
+    const leftMs = expiryOf(verified.payload) * 1_000 - clock.now();
+    if (leftMs > settings.maxLifetimeMs + TOLERANCE_S * 1_000)
+      throw refuse('UNAUTHENTICATED', { detail: 'the token is good for longer than EVENFALL_OIDC_MAX_LIFETIME allows' });
     const access = accessOfClaims(verified.payload, settings.rights);
     if (isRefusal(access)) throw access;
     const named: unknown = verified.protectedHeader.kid; // as it came
