@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type GetCodePackageRequest, RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-
 import { CreateFunctionRequest, FunctionServiceService, ListFunctionsResponse } from '@evenfall/contracts/v1/function_service';
 import { isRefusal } from '@evenfall/errors';
-import { createGrants, GRANT_BYTES, type Granted, grantedAttempt, grantedPackage } from '@evenfall/grants';
-import { CALLER_HEADER, type ClientOf, inProcessClient } from '@evenfall/rpc';
+import { createGrants, type Granted, grantedPackage } from '@evenfall/grants';
+import { type ClientOf, inProcessClient } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { durationOfMs, fakeClock } from '@evenfall/time';
 import { eventually, testDatabase, type TestDatabase } from '@evenfall/testkit';
@@ -175,33 +173,6 @@ describe('the registry', () => {
     for await (const { data } of registry.getCodePackage(await asked(fn?.codeSha256 ?? ''))) pieces.push(data);
     assert.ok(pieces.length > 1 && Buffer.concat(pieces).equals(zip));
     assert.equal(await whyNoCode(await asked('f'.repeat(64))), 'CODE_PACKAGE_NOT_FOUND');
-  });
-
-  it('hands out code for the grant of an instance that has it, to the agent that has the grant, and for nothing else', async () => {
-    const codeSha256 = (await create()).function?.codeSha256 ?? '';
-    const good = await asked(codeSha256);
-    assert.equal(await whyNoCode(good), '');
-    const [attempts] = await signed([grantedAttempt({ eventId: 'i-1', attempt: 1, partition: 0 })]);
-    const wrong: readonly Partial<GetCodePackageRequest>[] = [
-      { grant: Buffer.alloc(0) },
-      { grant: randomBytes(GRANT_BYTES) },
-      { grant: Buffer.concat([good.grant.subarray(0, -1), Buffer.from([(good.grant.at(-1) ?? 0) ^ 1])]) },
-      { grant: Buffer.concat([good.grant, Buffer.alloc(1)]) },
-      { grant: attempts ?? Buffer.alloc(0) },
-      { agentId: 'agent-2' },
-      { agentId: '' },
-      { instanceId: 'i-2' },
-      { instanceId: `i-1\0${codeSha256}` },
-      { codeSha256: 'f'.repeat(64) },
-      { codeSha256: '' },
-    ];
-    for (const more of wrong) assert.equal(await whyNoCode({ ...good, ...more }), 'NOT_GRANTED', JSON.stringify(more));
-    const header = (name: string): string | undefined => (name === CALLER_HEADER ? 'agent/agent-2' : undefined);
-    const other = inProcessClient(RegistryServiceService, {
-      ...running.registry,
-      getCodePackage: (request, context) => running.registry.getCodePackage(request, { ...context, header }),
-    });
-    assert.equal(await whyNoCode(good, other), 'CALLER_NOT_ALLOWED');
   });
 
   it('updates what the mask names, and nothing when nothing changes', async () => {

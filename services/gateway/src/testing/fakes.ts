@@ -52,8 +52,7 @@ export type World = {
   readonly watches: { readonly after: number; readonly out: Pushable<WatchEventResponse> }[];
   readonly functionWatches: Pushable<WatchFunctionsResponse>[];
   readonly keyWatches: Pushable<WatchAccessKeysResponse>[];
-  /** Whether the registry takes no watch of keys. */
-  isKeyWatchAway: boolean;
+  isKeyWatchAway: boolean; // no watch of keys is taken then
   /** Keys of the registry, by id. */
   readonly keys: Map<string, KeptAccessKey>;
   readonly quotaWatches: Pushable<WatchQuotasResponse>[];
@@ -228,11 +227,8 @@ export function fakeWorld(): World {
         },
         watchAccessKeys: () => {
           const watch = pushable<WatchAccessKeysResponse>();
-          if (world.isKeyWatchAway) {
-            watch.fail(new Error('away'));
-            return watch;
-          }
-          watch.push({ keys: [...world.keys.values()], isWhole: true });
+          if (world.isKeyWatchAway) watch.fail(new Error('away'));
+          else watch.push({ keys: [...world.keys.values()], isWhole: true });
           world.keyWatches.push(watch);
           return watch;
         },
