@@ -93,6 +93,11 @@ static int read_value(struct plan *plan, const char *name, const char *value) {
   else if (strcmp(name, "--user-inside") == 0) plan->user_inside = number_of(value);
   else if (strcmp(name, "--max-files") == 0) plan->max_files = number_of(value);
   else if (strcmp(name, "--max-processes") == 0) plan->max_processes = number_of(value);
+  else if (strcmp(name, "--max-pending") == 0) plan->max_pending = number_of(value);
+  else if (strcmp(name, "--max-queue-bytes") == 0) plan->max_queue_bytes = number_of(value);
+  else if (strcmp(name, "--max-inotify") == 0) plan->max_inotify = number_of(value);
+  else if (strcmp(name, "--max-inotify-watches") == 0) plan->max_inotify_watches = number_of(value);
+  else if (strcmp(name, "--max-watches") == 0) plan->max_watches = number_of(value);
   else if (strcmp(name, "--parent") == 0) plan->parent = (pid_t)number_of(value);
   else if (strcmp(name, "--network") == 0) plan->network_fd = (int)number_of(value);
   else if (strcmp(name, "--network-owner") == 0) plan->network_owner_fd = (int)number_of(value);
@@ -153,6 +158,15 @@ void enter_user_namespace(long inside) {
   write_text("/proc/self/gid_map", map);
 }
 
+/** Of the user namespace of this process alone, in which the kernel holds its users to it; a kernel that has no such file has no such namespaces either. */
+static void bound_users(const char *what, long most) {
+  char path[64], number[24];
+  if (most < 0) return;
+  snprintf(path, sizeof path, "/proc/sys/user/%s", what);
+  snprintf(number, sizeof number, "%ld", most);
+  write_text(path, number);
+}
+
 static void raise_loopback(void) {
   struct ifreq request = {.ifr_flags = IFF_UP};
   strcpy(request.ifr_name, "lo");
@@ -165,6 +179,10 @@ static void enter_namespaces(const struct plan *plan) {
   if (plan->network_fd >= 0) enter_network(plan->network_fd, plan->network_owner_fd);
   // Within a sandbox only the function has one: its init is to stay out of its reach.
   if ((plan->namespaces & CLONE_NEWUSER) && !plan->is_handed) enter_user_namespace(plan->user_inside);
+  if (plan->namespaces & CLONE_NEWUSER) {
+    bound_users("max_inotify_instances", plan->max_inotify);
+    bound_users("max_inotify_watches", plan->max_inotify_watches);
+  }
   const int now = plan->namespaces & ~(CLONE_NEWUSER | CLONE_NEWPID);
   if (now && unshare(now) != 0) fail("namespaces", "");
   if (plan->namespaces & CLONE_NEWNET) raise_loopback();
@@ -267,6 +285,7 @@ static char **hidden_copy(int count, char **words) {
 
 int main(int count, char **words) {
   struct plan plan = {.uid = -1, .user_inside = -1, .max_files = -1, .max_processes = -1, .network_fd = -1, .network_owner_fd = -1};
+  plan.max_pending = plan.max_queue_bytes = plan.max_inotify = plan.max_inotify_watches = plan.max_watches = -1;
   struct host host;
   struct family family = {0};
   int report[2];

@@ -30,6 +30,14 @@ struct plan {
   long uid;
   long max_files;
   long max_processes;
+  /** Signals that wait, and bytes of message queues: what the kernel counts for a user. -1 for what there is. */
+  long max_pending;
+  long max_queue_bytes;
+  /** The same of inotify, set in the user namespace that is made. */
+  long max_inotify;
+  long max_inotify_watches;
+  /** Descriptors that it watches by epoll: with more it is ended. -1 without a count. */
+  long max_watches;
   int has_filter;
   int keeps_channel;
   /** Mounts a proc file system of the new PID namespace. */
@@ -115,6 +123,9 @@ _Noreturn void serve_networks(int is_user);
 void enter_network(int network_fd, int user_fd);
 /** launch.c: a user without rights has them in a namespace of its own, and is the same user in it, or another one. */
 void enter_user_namespace(long inside);
+
+/** watches.c: whether the processes in /proc, but for the first, watch more descriptors by epoll. */
+int watches_too_many(long most);
 
 /** leftovers.c */
 void remove_leftovers(uid_t uid);

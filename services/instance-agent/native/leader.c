@@ -129,6 +129,8 @@ void become_function(const struct plan *plan, const struct host *host, int repor
   bound(RLIMIT_CORE, 0);
   bound(RLIMIT_NOFILE, plan->max_files);
   bound(RLIMIT_NPROC, plan->max_processes);
+  bound(RLIMIT_SIGPENDING, plan->max_pending);
+  bound(RLIMIT_MSGQUEUE, plan->max_queue_bytes);
   become_user(plan);
   // A change of user clears it.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) give_up("parent death");

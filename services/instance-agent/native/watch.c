@@ -17,6 +17,7 @@
 #include "launch.h"
 
 #define LOOK_MS 10
+#define COUNT_MS 200
 #define SOON_MS 50
 #define LATE_MS 2000
 
@@ -139,15 +140,22 @@ void watch(const struct plan *plan, const struct host *host, struct family *fami
   if (signal_fd < 0) fail("signalfd", "");
   struct pollfd ports[] = {
       {.fd = plan->is_once ? -1 : CONTROL_FD, .events = POLLIN}, {.fd = report_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+  int has_exceeded = 0;
   fcntl(report_fd, F_SETFL, O_NONBLOCK);
   for (;;) {
     const int looks_again = plan->is_handed && family->is_leader_over && !family->is_group_over;
-    if (poll(ports, 3, looks_again ? LOOK_MS : -1) < 0 && errno != EINTR) fail("poll", "");
+    const int counts = plan->max_watches >= 0 && !has_exceeded;
+    if (poll(ports, 3, looks_again ? LOOK_MS : counts ? COUNT_MS : -1) < 0 && errno != EINTR) fail("poll", "");
     struct signalfd_siginfo drained;
     while (read(signal_fd, &drained, sizeof drained) > 0) continue;
     // What the leader reported comes before how it ended.
     if (ports[1].fd >= 0 && !read_reports(plan, family, report_fd)) ports[1].fd = -1;
     look_at_leader(plan, family);
+    if (counts && watches_too_many(plan->max_watches)) {
+      has_exceeded = 1;
+      tell("exceeded watches");
+      kill(family->init, SIGKILL);
+    }
     if (plan->is_init) bury_orphans(family);
     if (plan->is_handed) look_at_group(family);
     if (ports[0].revents) read_control(plan, host, family);

@@ -68,6 +68,9 @@ export type ProcessEvents = {
 /** Writes to the channel of a runtime. `done` is called once the kernel has all of it. */
 export type ChannelWrite = (bytes: Buffer, done?: () => void) => void;
 
+/** In words where it is not memory. */
+export type Excess = { readonly detail?: string };
+
 /** One process group. */
 export type InstanceProcess = {
   /** User it runs as; undefined if it shares the agent's. */
@@ -92,8 +95,8 @@ export type InstanceProcess = {
   residentBytes(): number;
   /** The most that the function's own process has had; 0 once it has gone. */
   peakBytes(): number;
-  /** Whether the kernel has killed something of it for want of memory. */
-  ranOutOfMemory(): boolean;
+  /** What it took too much of, where the kernel or its launcher has ended something of it for that; undefined if nothing was. */
+  excess(): Excess | undefined;
   /**
    * Memory that is held beside its processes: by temporary files, where its mounts are in memory, and by its sandbox. 0 where the kernel does not
    * count that.

@@ -93,7 +93,8 @@ function onExit(agent: Agent, instance: Instance, exitCode: number | null, signa
   if (spawnFault !== undefined) fail(agent, instance, { statusCode: 445, message: `The runtime could not be started: ${spawnFault}` });
   else if (starting && (isPackage || (instance.process && instance.helloMs > 0 && !instance.loaded)))
     fail(agent, instance, exitBeforeReady(exitCode, signal, isPackage));
-  if (instance.process?.ranOutOfMemory()) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
+  const excess = instance.process?.excess();
+  if (excess) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY', ...excess } });
   const mayOutlive = instance.life.kind === 'TERMINATING' || instance.life.kind === 'EXITING';
   agent.feed(instance, { kind: 'LEADER_EXITED', exitCode, signal, groupLeft: mayOutlive && instance.process?.isGroupLeft() === true });
 }

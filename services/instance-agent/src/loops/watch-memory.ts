@@ -20,7 +20,7 @@ export function watchMemory(agent: Agent): void {
     if (!instance.process || !WORKING.has(instance.life.kind)) continue;
     const bytes = instance.process.residentBytes();
     if (bytes > instance.peakBytes) instance.peakBytes = bytes;
-    if (bytes > instance.fn.memoryMb * 1_048_576 || instance.process.ranOutOfMemory())
-      agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY' } });
+    const excess = bytes > instance.fn.memoryMb * 1_048_576 ? {} : instance.process.excess();
+    if (excess) agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY', ...excess } });
   }
 }

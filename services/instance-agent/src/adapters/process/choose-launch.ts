@@ -6,9 +6,11 @@ import type { Ability } from '../../domain/ability.ts';
 import type { ClaimedUids } from './claim-uids.ts';
 import { findProgram } from './find-program.ts';
 import { examineGvisor } from './launch/gvisor.ts';
+import { userShares } from '../../domain/user-share.ts';
 import type { Interpreters } from './interpreters.ts';
 import { hasPrivateTmp, type Launch } from './launch/launch.ts';
 import { trialFault } from './launch/trial.ts';
+import { readUserLimits } from './user-limits.ts';
 
 export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'gvisor' | 'none';
 
@@ -20,6 +22,8 @@ export type SandboxAsked = {
   readonly cutsNetwork: string | undefined;
   /** Whether the platform is reached from this host alone: only then may an ordinary user's functions run without walls unless that was asked for. */
   readonly isLocal: boolean;
+  /** How many instances there can be at once, by their memory. */
+  readonly mostInstances: number;
   /** User ids that are this agent's alone to give away; undefined if it is not root. */
   readonly uids: ClaimedIds | undefined;
 };
@@ -78,6 +82,7 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
     gvisor: undefined,
     network: 'host',
     ownUsers: false,
+    shares: undefined,
     filters: false,
     hidden: [],
     needs: interpreters,
@@ -85,7 +90,9 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   const filtered: Launch = { ...plain, filters: true, ownUsers, network, hidden, needs };
   const own = { ...filtered, hidden: [...hidden, ...['/run', '/dev', '/var/run', '/var/lock'].filter(isFolder)] };
   const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, asked, host) });
-  const inNamespaces: Launch = { ...own, walls: ownUsers ? 'NAMESPACES' : 'USER_NAMESPACE' };
+  const inNamespaces: Launch = ownUsers
+    ? { ...own, walls: 'NAMESPACES' }
+    : { ...own, walls: 'USER_NAMESPACE', shares: userShares(readUserLimits(), asked.mostInstances) };
   return {
     namespaces: tried(inNamespaces),
     gvisor: gvisorCandidate(asked, inNamespaces, host.searchPath, tried),
@@ -105,7 +112,8 @@ function gvisorCandidate({ sandbox }: SandboxAsked, within: Launch, searchPath: 
   if (sandbox !== 'gvisor') return { launch: within, fault: `not used: ${runsc} is here, EVENFALL_AGENT_SANDBOX=gvisor uses it` };
   const gvisor = examineGvisor(runsc);
   if (typeof gvisor === 'string') return { launch: within, fault: gvisor };
-  return tried({ ...within, gvisor, needs: [...within.needs, gvisor.program] });
+  // A sandbox has epoll and the like in a kernel of its own; what it takes of the host's are a few for itself.
+  return tried({ ...within, gvisor, shares: undefined, needs: [...within.needs, gvisor.program] });
 }
 
 function choose({ sandbox, uids, isLocal }: SandboxAsked, tried: Candidates): Candidate {

@@ -46,6 +46,8 @@ export type ExaminedHost = {
 };
 
 const NO_PIPES = 'The C library cannot be reached: functions cannot open /dev/stdout and /dev/stderr by name';
+/** Memory of the smallest function. */
+const LEAST_MB = 64;
 const DEFAULT_UIDS = '900000-909999';
 const DEFAULT_SUBNET = '10.213.0.0/16';
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
@@ -75,9 +77,10 @@ export async function examineHost(
   };
   try {
     const isLocal = settings.host === undefined || isLoopback(settings.host);
+    const mostInstances = Math.ceil((settings.capacityMb ?? defaultCapacityMb()) / LEAST_MB);
     const hidden = existingFolders(settings.hidden ?? []);
     const launchWith = (cutsNetwork: string | undefined): LaunchChoice => {
-      const asked = { sandbox, isLocal, cutsNetwork, uids: claimed } as const;
+      const asked = { sandbox, isLocal, cutsNetwork, mostInstances, uids: claimed } as const;
       return chooseLaunch(asked, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     };
     if (sandbox === 'gvisor' && settings.network === 'host')

@@ -18,7 +18,7 @@ export type Described = Pick<
   | 'status'
   | 'residentBytes'
   | 'peakBytes'
-  | 'ranOutOfMemory'
+  | 'excess'
   | 'temporary'
   | 'filesBytes'
 >;
@@ -54,7 +54,7 @@ export function describeInside(of: Launched, inside: Inside, isAlive: () => bool
     status: () => (isAlive() ? OUT_OF_SIGHT : undefined),
     residentBytes,
     peakBytes: () => (isAlive() ? residentBytes() : 0),
-    ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
+    excess: () => (cgroup?.ranOutOfMemory() ? {} : undefined),
     filesBytes: () => Promise.resolve(isAlive() ? temporaryBytes(initPid()) + OWN_BYTES : 0),
     temporary: hasPrivateTmp(host.launch) ? undefined : { folder, uid },
   };

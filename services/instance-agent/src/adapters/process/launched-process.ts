@@ -3,7 +3,7 @@ import { rm } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
-import type { InstanceProcess, ProcessEvents, ProcessSpec } from '../../ports.ts';
+import type { Excess, InstanceProcess, ProcessEvents, ProcessSpec } from '../../ports.ts';
 import type { InstanceCgroup } from './cgroup.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './group.ts';
 import type { InnerLeader } from './inner-leader.ts';
@@ -61,6 +61,8 @@ type Family = {
   isSwept: boolean;
   /** Processes beside the leader that were there when everything was killed. */
   strayCount: number;
+  /** What its launcher has ended it for. */
+  excess: Excess | undefined;
   /** By pid and start, where neither a namespace nor a cgroup holds them. */
   descendants: ReadonlyMap<number, string>;
 };
@@ -76,6 +78,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     isLaunched: childPid !== 0,
     isSwept: false,
     strayCount: 0,
+    excess: undefined,
     descendants: new Map(),
   };
   const hasNamespace = of.host.launch.walls !== 'NONE';
@@ -98,6 +101,9 @@ export function launchedProcess(of: Launched): LaunchedProcess {
       else exited(null, null, `gVisor ended with ${code ?? signal} before there was a function in it`);
     },
     onFault: (text) => exited(null, null, text),
+    onOther(what, value) {
+      if (what === 'exceeded') family.excess = { detail: `The function took more of what its host counts than its share: ${value}` };
+    },
   });
   const outputs = watchOutputs(of);
   child.on('error', (error) => exited(null, null, error.message));
@@ -200,7 +206,7 @@ function describe({ host, uid, cgroup, child, folder }: Launched, family: Family
     peakBytes: () => (isThere() ? (readStatus(leader())?.peakBytes ?? 0) : 0),
     residentBytes: () =>
       cgroup?.memoryBytes() ?? (cgroup?.pids() ?? familyOf(child.pid ?? 0)).reduce((sum, each) => sum + readResidentBytes(each), 0),
-    ranOutOfMemory: () => cgroup?.ranOutOfMemory() === true,
+    excess: () => (cgroup?.ranOutOfMemory() ? {} : family.excess),
     filesBytes: async () => (await cgroup?.filesBytes()) ?? 0,
     temporary: hasPrivateTmp(host.launch) ? undefined : { folder, uid },
   };

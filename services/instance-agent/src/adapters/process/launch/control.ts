@@ -18,7 +18,7 @@ export type LauncherEvents = {
   onExited(exitCode: number | null, signal: string | null): void;
   /** A step of the start failed: which one, and what the kernel says. */
   onFault(text: string): void;
-  /** A line that a launcher inside a sandbox alone says: its first word, and the rest. */
+  /** Any other line, such as what a launcher inside a sandbox says: its first word, and the rest. */
   onOther?(what: string, value: string): void;
 };
 

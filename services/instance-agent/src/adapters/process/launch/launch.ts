@@ -1,5 +1,6 @@
 import { bubblewrapWords } from './bubblewrap.ts';
 import { type Gvisor, gvisorWords, hostTasksOf, writeGvisorConfig } from './gvisor.ts';
+import type { UserLimits } from '../../../domain/user-share.ts';
 import { mountSteps } from './mount-steps.ts';
 
 const MAX_FILES = 1024;
@@ -25,6 +26,8 @@ export type Launch = {
   readonly network: Network;
   /** Whether every instance has a user of its own. */
   readonly ownUsers: boolean;
+  /** What each may have of what the kernel counts for the agent's user, which all have; undefined where they do not. */
+  readonly shares: UserLimits | undefined;
   /** Whether system calls are filtered. */
   readonly filters: boolean;
   /** Folders that are empty for functions, but for what a function needs. */
@@ -81,7 +84,7 @@ export function launchWords(launch: Launch, words: readonly string[], terms: Lau
     const inNetwork = network ? [launcher, '--in-network', String(network.fd), String(network.ownerFd ?? 'none')] : [];
     return [...inNetwork, ...bubblewrapWords(launch, terms), '--', launcher, '--init', ...common];
   }
-  return [launcher, ...outerWords(terms), ...namespaceWords(launch, terms), ...common];
+  return [launcher, ...outerWords(terms), ...namespaceWords(launch, terms), ...shareWords(launch), ...common];
 }
 
 /**
@@ -120,6 +123,23 @@ function innerUserWords({ uid }: LaunchTerms): string[] {
 
 function programWords(words: readonly string[], { codeDir, isOnce }: LaunchTerms): string[] {
   return ['--cwd', codeDir, ...(isOnce ? ['--once'] : []), '--', ...words];
+}
+
+/** An option for each of them that is known. */
+const SHARE_OPTIONS = {
+  pending: '--max-pending',
+  queueBytes: '--max-queue-bytes',
+  inotify: '--max-inotify',
+  inotifyWatches: '--max-inotify-watches',
+  watches: '--max-watches',
+} as const;
+
+function shareWords({ shares }: Launch): string[] {
+  if (!shares) return [];
+  return Object.entries(SHARE_OPTIONS).flatMap(([name, option]) => {
+    const share = shares[name as keyof UserLimits]; // the keys of the table above
+    return share === undefined ? [] : [option, String(share)];
+  });
 }
 
 function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesses }: LaunchTerms): string[] {
