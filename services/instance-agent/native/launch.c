@@ -61,7 +61,7 @@ static int namespaces_of(const char *list) {
   return flags;
 }
 
-static long number_of(const char *text) {
+long number_of(const char *text) {
   char *end;
   const long number = strtol(text, &end, 10);
   if (end == text || *end || number < 0) misuse(text);
@@ -234,25 +234,6 @@ static void let_go_of_outputs(const struct plan *plan) {
     if (plan->handed_fds[at] > CONTROL_FD) close(plan->handed_fds[at]);
 }
 
-/**
- * `--hold FILE FIRST COUNT`: keeps a lock on so many bytes of a file, which need not be there, says that it has it, and ends with its input. The kernel
- * drops the lock of whoever ends, and gives no two that overlap.
- */
-static _Noreturn void hold(const char *path, const char *first, const char *count) {
-  char byte;
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
-    exit(1);
-  }
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = number_of(first), .l_len = number_of(count)};
-  if (fcntl(fd, F_SETLK, &lock) != 0) exit(errno == EAGAIN || errno == EACCES ? 2 : 1);
-  if (write(STDOUT_FILENO, "held\n", 5) != 5) exit(1);
-  while (read(STDIN_FILENO, &byte, 1) != 0) continue;
-  exit(0);
-}
-
 /** Alone, after a function whose launcher has not lived to do it: `--end-user UID` answers how many processes that took, or fails. */
 static _Noreturn void end_user_alone(const char *uid) {
   const struct host host = {.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), .pid_space_fd = -1};
@@ -291,6 +272,7 @@ int main(int count, char **words) {
   int report[2];
   if (count == 3 && strcmp(words[1], "--end-user") == 0) end_user_alone(words[2]);
   if (count == 5 && strcmp(words[1], "--hold") == 0) hold(words[2], words[3], words[4]);
+  if (count == 3 && strcmp(words[1], "--hold-user") == 0) hold_user(words[2]);
   if (count >= 2 && strcmp(words[1], "--networks") == 0) serve_networks(count == 3 && strcmp(words[2], "user") == 0);
   if (count > 4 && strcmp(words[1], "--in-network") == 0) start_in_network(words[2], words[3], words + 4);
   read_command_line(&plan, count, hidden_copy(count, words));

@@ -118,6 +118,13 @@ int end_user(const struct host *host, uid_t uid, int counts);
 /** Makes this process one of that user and nothing else; 0 if it is, for certain. */
 int become(uid_t uid);
 
+/** claims.c */
+_Noreturn void hold(const char *path, const char *first, const char *count);
+_Noreturn void hold_user(const char *uid);
+
+/** launch.c: a number of the command line, or the end of this process. */
+long number_of(const char *text);
+
 /** networks.c */
 _Noreturn void serve_networks(int is_user);
 void enter_network(int network_fd, int user_fd);

@@ -1,5 +1,5 @@
 import { OperatorError } from '@evenfall/errors';
-import { holdRange } from './hold-file.ts';
+import { holdRange, holdUser } from './hold-file.ts';
 import { sweepUsers } from './sweep.ts';
 
 type Range = { readonly first: number; readonly last: number };
@@ -15,13 +15,25 @@ export type ClaimedUids = Range & {
 
 const PARTS = 10;
 
-/** Claims a tenth of the range for this process, which no other agent of the host takes until it ends, however it ends, and ends what runs under it. Throws if all parts are taken. */
+/**
+ * Claims a tenth of the range for this process, which no other agent of the host takes until it ends, however it ends, and ends what runs under it. By a
+ * lock among agents that see the same files, and among those in other containers by the last id, which no function gets. Throws if all parts are taken.
+ */
 export async function claimUids(launcher: string, range: Range): Promise<ClaimedUids> {
   const size = Math.max(1, Math.floor((range.last - range.first + 1) / PARTS));
   for (let first = range.first; first + size - 1 <= range.last; first += size) {
-    const release = await holdRange(launcher, { kind: 'uids', first, count: size });
-    if (!release) continue;
-    const claimed = { first, last: first + size - 1 };
+    const unlock = await holdRange(launcher, { kind: 'uids', first, count: size });
+    if (!unlock) continue;
+    // A part of one id has none to spare.
+    const letGo = size === 1 ? () => Promise.resolve() : await holdUser(launcher, first + size - 1);
+    if (!letGo) {
+      await unlock();
+      continue;
+    }
+    const release = async (): Promise<void> => {
+      await Promise.all([letGo(), unlock()]);
+    };
+    const claimed = { first, last: Math.max(first, first + size - 2) };
     // Before anything runs under one of them, the trials of this host too.
     const { count: sweptCount, lost } = await sweepUsers(launcher, claimed);
     return { ...claimed, sweptCount, lost, release };

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, lstatSync, mkdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { OperatorError } from '@evenfall/errors';
 
 /** For claims of the agents of one host; the second where the first is read-only, as in a container. */
@@ -8,6 +9,9 @@ const FOLDERS = ['/run/evenfall', '/dev/shm/evenfall'];
 
 /** As a supervisor reads it (sysexits.h, EX_OSERR). */
 const OS_ERROR = 71;
+
+const HOLD_ATTEMPTS = 4;
+const HOLD_PAUSE_MS = 100;
 
 /** What is claimed: numbers of one kind, such as user ids. No two claims of a kind overlap. */
 export type Claim = { readonly kind: string; readonly first: number; readonly count: number };
@@ -18,22 +22,41 @@ export type Claim = { readonly kind: string; readonly first: number; readonly co
  * alone: nobody else, above all no function, may make claims. A holder that ends is replaced at once; if another agent was faster this process ends,
  * for what runs here is not its own any more.
  */
-export async function holdRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => Promise<void>) | undefined> {
-  const path = join(claimsFolder(folders), claim.kind);
+export function holdRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => Promise<void>) | undefined> {
+  const { kind, first, count } = claim;
+  const args = ['--hold', join(claimsFolder(folders), kind), String(first), String(count)];
+  return holdFirmly(launcher, args, `${kind} from ${first} on`);
+}
+
+/**
+ * Claims a user id in all containers of this host, whose files the others do not see: by the only process of that user, which the kernel counts
+ * everywhere. undefined if it has others.
+ */
+export async function holdUser(launcher: string, uid: number): Promise<(() => Promise<void>) | undefined> {
+  for (let left = HOLD_ATTEMPTS; left > 0; left--) {
+    const release = await holdFirmly(launcher, ['--hold-user', String(uid)], `the user id ${uid}`);
+    if (release || left === 1) return release;
+    // Two that claim at the same moment count each other, and neither has it.
+    await pause(Math.random() * HOLD_PAUSE_MS);
+  }
+  return undefined;
+}
+
+async function holdFirmly(launcher: string, args: readonly string[], what: string): Promise<(() => Promise<void>) | undefined> {
   let release: (() => Promise<void>) | undefined;
   let isWanted = true;
   const holdAgain = (): void => {
     if (!isWanted) return;
     const lost = (why: string): void => {
-      writeSync(2, `The agent has lost its claim on ${claim.kind} from ${claim.first} on and ends: ${why}\n`);
+      writeSync(2, `The agent has lost its claim on ${what} and ends: ${why}\n`);
       process.exit(OS_ERROR);
     };
-    hold(launcher, path, claim, holdAgain).then(
+    hold(launcher, args, what, holdAgain).then(
       (again) => (again ? (release = again) : lost('another agent of this host has it')),
       (error: unknown) => lost(error instanceof Error ? error.message : String(error)),
     );
   };
-  release = await hold(launcher, path, claim, holdAgain);
+  release = await hold(launcher, args, what, holdAgain);
   return (
     release &&
     (async () => {
@@ -57,11 +80,10 @@ export function claimsFolder(folders: readonly string[] = FOLDERS): string {
 /** One holder; undefined if somebody has the claim. `onEnd` is called when it ends after it had it. */
 async function hold(
   launcher: string,
-  path: string,
-  { first, count }: Claim,
+  args: readonly string[],
+  what: string,
   onEnd: () => void,
 ): Promise<(() => Promise<void>) | undefined> {
-  const args = ['--hold', path, String(first), String(count)];
   const holder = spawn(launcher, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   holder.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
@@ -69,7 +91,9 @@ async function hold(
   const isHeld = await new Promise<boolean>((resolve, reject) => {
     holder.once('error', reject);
     holder.stdout.once('data', () => resolve(true));
-    holder.once('close', (code) => (code === 2 ? resolve(false) : reject(new OperatorError(`${path} cannot be locked: ${said.trim()}`))));
+    holder.once('close', (code) =>
+      code === 2 ? resolve(false) : reject(new OperatorError(`There is no claim on ${what}: ${said.trim()}`)),
+    );
   });
   if (!isHeld) return undefined;
   holder.once('exit', onEnd);

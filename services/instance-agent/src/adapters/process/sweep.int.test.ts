@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
+import { ownProcesses } from './own-processes.ts';
 import { endUser, findLauncher } from './launch/program.ts';
 import { listPids, readStat, readUid } from './proc-fs.ts';
 import { descendantsOf, sweepInstance, sweepUsers } from './sweep.ts';
@@ -68,6 +69,44 @@ describe('The sweep without a cgroup', () => {
       assert.notEqual(readStat(pid)?.state, 'Z');
       assert.deepEqual(await sweepUsers(findLauncher(), { first: uid, last: uid }), { count: 1, lost: new Set() });
       assert.deepEqual(await exited, [null, 'SIGKILL']);
+    },
+  );
+
+  it(
+    'ends nothing in a container on the same kernel, whatever its user and its marks, and gives that user to nobody',
+    { skip: process.getuid?.() === 0 ? false : 'only root can make containers' },
+    async () => {
+      const uid = 909_996;
+      const words = [
+        '--pid',
+        '--fork',
+        '--kill-child',
+        'setpriv',
+        `--reuid=${uid}`,
+        `--regid=${uid}`,
+        '--clear-groups',
+        '--',
+        'sleep',
+        '3600',
+      ];
+      const env = { PATH: process.env['PATH'], EVENFALL_INSTANCE_ID: 'one', EVENFALL_AGENT_ID: 'same', EVENFALL_AGENT_HOME: '/same' };
+      const container = spawn('unshare', words, { env, stdio: 'ignore' });
+      const ofUser = (): number[] => listPids().filter((pid) => readUid(pid) === uid && readStat(pid)?.state !== 'Z');
+      try {
+        await eventually(() => ofUser().length === 1, 10_000);
+        // unshare itself has the marks too, and is of this namespace: it is not what is asked about here.
+        const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--', 'sleep', '3600'];
+        const own = spawn('setpriv', drop, { env: { PATH: process.env['PATH'] }, stdio: 'ignore' });
+        await eventually(() => ofUser().length === 2, 10_000);
+        assert.deepEqual(await sweepUsers(findLauncher(), { first: uid, last: uid }), { count: 1, lost: new Set([uid]) });
+        if (own.signalCode === null) await once(own, 'exit');
+        assert.equal(ofUser().length, 1);
+        const [inside = 0] = ofUser();
+        assert.equal(ownProcesses()(inside), false);
+        assert.equal(ownProcesses()(process.pid), true);
+      } finally {
+        container.kill('SIGKILL');
+      }
     },
   );
 });

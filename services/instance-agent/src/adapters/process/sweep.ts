@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { InstanceCgroup } from './cgroup.ts';
 import { endUser } from './launch/program.ts';
+import { ownProcesses } from './own-processes.ts';
 import { listPids, type ProcStat, readEnvironment, readStat, readUid } from './proc-fs.ts';
 
 /** Names in the environment of every function process, by which the sweep knows them. */
@@ -41,6 +42,7 @@ export async function sweepInstance(target: SweepTarget): Promise<number> {
 /** Kills everything an earlier session of this agent left behind, by its markers; returns how many processes that took. */
 export async function sweepAgent(agentId: string, home: string): Promise<number> {
   const killed = new Set<number>();
+  const isOwn = ownProcesses();
   const marker = `${AGENT_MARKER}=${agentId}\0`;
   for (let round = 0; round < 50; round++) {
     const left = living().filter((stat) => {
@@ -48,7 +50,8 @@ export async function sweepAgent(agentId: string, home: string): Promise<number>
       const environment = `${readEnvironment(stat.pid)}\0`;
       // Both markers: the operator may well have set the agent's id in the agent's own environment.
       const isMarked = environment.includes(marker) && environment.includes(`${INSTANCE_MARKER}=`);
-      return isMarked && (!environment.includes(`${HOME_MARKER}=`) || environment.includes(`${HOME_MARKER}=${home}\0`));
+      const isOfHome = !environment.includes(`${HOME_MARKER}=`) || environment.includes(`${HOME_MARKER}=${home}\0`);
+      return isMarked && isOfHome && isOwn(stat.pid);
     });
     if (left.length === 0) break;
     for (const stat of left) {
@@ -62,20 +65,29 @@ export async function sweepAgent(agentId: string, home: string): Promise<number>
 
 /**
  * Ends every process that runs under one of these user ids, which nobody else has, by claim: each user by one call of its own, for what forks is
- * faster than a look. Answers how many processes there were, and the ids of which some stay.
+ * faster than a look. Answers how many processes there were, and the ids of which some stay: those too that a container on the same kernel uses, of
+ * which only processes of this agent's namespaces are ended.
  */
 export async function sweepUsers(
   launcher: string,
   { first, last }: { readonly first: number; readonly last: number },
 ): Promise<{ readonly count: number; readonly lost: ReadonlySet<number> }> {
-  const users = new Set<number>();
-  for (const { pid } of living()) {
-    const uid = readUid(pid);
-    if (uid !== undefined && uid >= first && uid <= last) users.add(uid);
+  const users = new Map<number, ProcStat[]>();
+  for (const stat of living()) {
+    const uid = readUid(stat.pid);
+    if (uid !== undefined && uid >= first && uid <= last) users.set(uid, [...(users.get(uid) ?? []), stat]);
   }
   const lost = new Set<number>();
+  const isOwn = ownProcesses();
   let count = 0;
-  for (const uid of users) {
+  for (const [uid, stats] of users) {
+    const own = stats.filter(({ pid }) => isOwn(pid));
+    if (own.length < stats.filter(({ pid, startTicks }) => livingStat(pid)?.startTicks === startTicks).length) {
+      own.forEach(sendKill);
+      count += own.length;
+      lost.add(uid);
+      continue;
+    }
     const found = await endUser(launcher, uid);
     if (found === undefined) lost.add(uid);
     else count += found;
