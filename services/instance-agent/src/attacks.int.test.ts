@@ -215,7 +215,7 @@ os.wait()`;
           clone3: `${number['clone3']}, 0, 0`,
           'clone, user': `${number['clone']}, ${user | 17}, 0, 0, 0, 0`,
           'clone, network': `${number['clone']}, ${network | 17}, 0, 0, 0, 0`,
-          'clone, thread with its own descriptors': `${number['clone']}, ${0x10900}, 0, 0, 0, 0`,
+          'clone, thread with its own descriptors': `${number['clone']}, 67840, 0, 0, 0, 0`,
           setns: `${number['setns']}, 0, 0`,
           'socket, vsock': `${number['socket']}, 40, 1, 0`,
           'socket, crypto': `${number['socket']}, 38, 5, 0`,

@@ -20,6 +20,7 @@ import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters, type Interpreters } from './adapters/process/interpreters.ts';
 import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { closeInherited } from './adapters/process/close-inherited.ts';
+import { claimCgroups } from './adapters/process/claim-cgroups.ts';
 import { defaultCapacityMb, examineHost } from './adapters/process/examine-host.ts';
 import type { NetworkSetting } from './adapters/network/choose-networks.ts';
 import type { Sandbox } from './adapters/process/choose-launch.ts';
@@ -303,7 +304,15 @@ async function openDriver(
   const examined = await examineHost(dataDir, interpreters, settings, (text, error) => log.error(text, error));
   const onUserLost = (uid: number): void =>
     log.error('A process of a function could not be ended; its user id is not given away again', { uid });
-  const driver = processDriver({ agentId, ...examined, launchers, onUserLost });
+  const cgroups = await claimCgroups(examined.choice.launch.launcher, agentId, examined.temporaryRoot).catch(async (error: unknown) => {
+    await examined.release();
+    throw error;
+  });
+  const release = async (): Promise<void> => {
+    await cgroups.release();
+    await examined.release();
+  };
+  const driver = processDriver({ agentId, cgroupName: cgroups.name, ...examined, launchers, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
     if (!available && name === 'own-network') log.warn('Functions have no network of their own', { network: detail });
     if (!available && name === 'way-out') log.warn('Functions have no way out', { network: detail });
@@ -312,7 +321,7 @@ async function openDriver(
     else log.warn('Functions can read the access key, and whatever else this user can', { sandbox: detail });
   }
   for (const note of examined.notes) log.warn(note);
-  return { driver, networks: examined.networks, release: examined.release };
+  return { driver, networks: examined.networks, release };
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */

@@ -54,10 +54,8 @@ export function tried(action: () => unknown): boolean {
 
 /** The hierarchies of this host in which the agent can make groups of its own: v2 with `cgroup.kill` (Linux 5.14), and v1's memory, pids and cpu. */
 export function openControllers(name: string): Controller[] {
-  const mounts = (quietly(() => readFileSync('/proc/mounts', 'utf8')) ?? '').split('\n').map((line) => line.split(' '));
-  return mounts.flatMap(([, path = '', type = '', options = '']): Controller[] => {
-    const has = (controller: string): boolean => type === 'cgroup' && options.split(',').includes(controller);
-    if (type !== 'cgroup2' && !has('memory') && !has('pids') && !has('cpu')) return [];
+  return hierarchies().flatMap(({ path, type, options }): Controller[] => {
+    const has = (controller: string): boolean => type === 'cgroup' && options.includes(controller);
     const root = join(path, 'evenfall', name);
     if (!tried(() => mkdirSync(root, { recursive: true }))) return [];
     if (!tried(() => readFileSync(join(root, 'cgroup.procs')))) return [];
@@ -70,6 +68,20 @@ export function openControllers(name: string): Controller[] {
     const [memory, pids, cpu] = ['memory', 'pids', 'cpu'].map((controller) => delegate([path, all, root], controller));
     return [{ version: 2, root, memory: memory === true, pids: pids === true, cpu: cpu === true } as const];
   });
+}
+
+/** Where the hierarchies are mounted in which agents make groups. */
+export function cgroupMounts(): string[] {
+  return hierarchies().map(({ path }) => path);
+}
+
+function hierarchies(): { readonly path: string; readonly type: string; readonly options: readonly string[] }[] {
+  const rows = (quietly(() => readFileSync('/proc/mounts', 'utf8')) ?? '').split('\n').map((line) => line.split(' '));
+  return rows
+    .map(([, path = '', type = '', options = '']) => ({ path, type, options: options.split(',') }))
+    .filter(
+      ({ type, options }) => type === 'cgroup2' || (type === 'cgroup' && ['memory', 'pids', 'cpu'].some((each) => options.includes(each))),
+    );
 }
 
 /** Writes the limits of a new group. A number the kernel refuses is left out: it is one bound of several. */
@@ -135,7 +147,12 @@ export async function sharedBytes(group: string): Promise<number | undefined> {
 }
 
 export function pidsOf(group: string): number[] {
-  return (quietly(() => readFileSync(join(group, 'cgroup.procs'), 'latin1')) ?? '').split('\n').filter(Boolean).map(Number);
+  const text = quietly(() => readFileSync(join(group, 'cgroup.procs'), 'latin1')) ?? '';
+  // Version 1 calls processes of other PID namespaces 0, which would be this process's own group to a signal.
+  return text
+    .split('\n')
+    .map(Number)
+    .filter((pid) => pid > 0);
 }
 
 /** Makes a controller of v2 available to the last folder's children: every folder above must pass it on. */
@@ -152,8 +169,12 @@ function removeLeftovers(root: string): void {
   for (const entry of quietly(() => readdirSync(root, { withFileTypes: true })) ?? []) {
     if (!entry.isDirectory()) continue;
     const group = join(root, entry.name);
-    if (!tried(() => writeFileSync(join(group, 'cgroup.kill'), '1')))
-      for (const pid of pidsOf(group)) tried(() => process.kill(pid, 'SIGKILL'));
+    killGroup(group);
     tried(() => rmdirSync(group));
   }
+}
+
+export function killGroup(group: string): void {
+  if (tried(() => writeFileSync(join(group, 'cgroup.kill'), '1'))) return;
+  for (const pid of pidsOf(group)) tried(() => process.kill(pid, 'SIGKILL'));
 }

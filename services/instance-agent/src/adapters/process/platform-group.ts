@@ -4,7 +4,10 @@ import { type Controller, delegate, pidsOf, quietly, setCpuShare, tried } from '
 
 /** The platform beside all functions together, which count one. */
 const CPU_SHARE_OF_PLATFORM = 10;
-const FOLDER = 'evenfall-platform';
+/** Folder of the groups of all agents of a host. */
+export const ALL_PLATFORMS = 'evenfall-platform';
+/** Another agent removes the folder of all when it leaves, which may be now. */
+const MAKE_ATTEMPTS = 10;
 
 export type PlatformGroup = {
   /** Puts its processes back where they were, and removes it. */
@@ -20,16 +23,14 @@ export type PlatformGroup = {
 export function joinPlatformGroup({ version, root, cpu }: Controller, name: string): PlatformGroup | undefined {
   const mount = dirname(dirname(root));
   if (!cpu || !isInRoot(version, mount)) return undefined;
-  const all = join(mount, FOLDER);
+  const all = join(mount, ALL_PLATFORMS);
   const group = join(all, name);
-  // Of agents that were killed.
-  for (const entry of quietly(() => readdirSync(all, { withFileTypes: true })) ?? [])
-    if (entry.isDirectory()) tried(() => rmdirSync(join(all, entry.name)));
   const remove = (): void => {
     tried(() => rmdirSync(group));
     tried(() => rmdirSync(all)); // fails while another agent has one in it
   };
-  if (!tried(() => mkdirSync(group, { recursive: true })) || (version === 2 && !delegate([mount], 'cpu'))) {
+  const isMade = Array.from({ length: MAKE_ATTEMPTS }).some(() => tried(() => mkdirSync(group, { recursive: true })));
+  if (!isMade || (version === 2 && !delegate([mount], 'cpu'))) {
     remove();
     return undefined;
   }

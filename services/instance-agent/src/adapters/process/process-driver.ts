@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm as removeFolder } from 'node:fs/promises';
 import { newUuidV7 } from '@evenfall/time';
@@ -18,6 +17,8 @@ import { sweepAgent } from './sweep.ts';
 
 export type ProcessDriverOptions = {
   readonly agentId: string;
+  /** Of its cgroups, by claim. */
+  readonly cgroupName: string;
   /** Exists; its parent is the agent's folder. */
   readonly temporaryRoot: string;
   readonly interpreters: Interpreters;
@@ -52,6 +53,7 @@ export type DriverHost = {
 /** Runs every instance as processes of this host, as far apart from each other and the agent as its launch goes. */
 export function processDriver({
   agentId,
+  cgroupName,
   temporaryRoot,
   interpreters,
   abilities,
@@ -63,7 +65,7 @@ export function processDriver({
 }: ProcessDriverOptions): ProcessDriver {
   const { launch } = choice;
   let lostUserIds = 0;
-  const cgroups = openCgroups(`${agentId}-${createHash('sha256').update(temporaryRoot).digest('hex').slice(0, 8)}`);
+  const cgroups = openCgroups(cgroupName);
   const host: DriverHost = {
     agentId,
     temporaryRoot,
