@@ -240,14 +240,24 @@ static _Noreturn void end_user_alone(const char *uid) {
   const long number = number_of(uid);
   if (host.proc_fd < 0 || number == 0 || number > 0x7ffffffe) misuse("--end-user");
   const int count = end_user(&host, (uid_t)number, 1);
+  if (count >= 0) remove_leftovers((uid_t)number);
   dprintf(STDOUT_FILENO, "%d\n", count);
   exit(count < 0);
 }
 
-/** `--in-network FD OWNER PROGRAM …`: this process becomes a program in the network of a descriptor. OWNER is that of the user namespace it is of, or "none". */
-static _Noreturn void start_in_network(const char *network, const char *owner, char **program) {
+/**
+ * `--before-sandbox FD OWNER DIR PROGRAM …`: this process becomes a program in the network of a descriptor, with terminals of its own at a folder. OWNER
+ * is the descriptor of the user namespace that the network is of; each of the three may be "none". `--in-network FD OWNER PROGRAM …` has no terminals.
+ */
+static _Noreturn void start_sandbox(const char *network, const char *owner, const char *terminals, char **program) {
   is_quiet = 1;
-  enter_network((int)number_of(network), strcmp(owner, "none") == 0 ? -1 : (int)number_of(owner));
+  if (strcmp(network, "none") != 0) enter_network((int)number_of(network), strcmp(owner, "none") == 0 ? -1 : (int)number_of(owner));
+  if (strcmp(terminals, "none") != 0) {
+    char *steps[] = {"--devpts", (char *)terminals}; // which no step writes to
+    if (unshare(CLONE_NEWNS) != 0) fail("namespace", "mount");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) fail("private", "/");
+    run_mount_steps(steps, 2);
+  }
   execv(program[0], program);
   fail("exec", program[0]);
 }
@@ -274,7 +284,8 @@ int main(int count, char **words) {
   if (count == 5 && strcmp(words[1], "--hold") == 0) hold(words[2], words[3], words[4]);
   if (count == 3 && strcmp(words[1], "--hold-user") == 0) hold_user(words[2]);
   if (count >= 2 && strcmp(words[1], "--networks") == 0) serve_networks(count == 3 && strcmp(words[2], "user") == 0);
-  if (count > 4 && strcmp(words[1], "--in-network") == 0) start_in_network(words[2], words[3], words + 4);
+  if (count > 4 && strcmp(words[1], "--in-network") == 0) start_sandbox(words[2], words[3], "none", words + 4);
+  if (count > 5 && strcmp(words[1], "--before-sandbox") == 0) start_sandbox(words[2], words[3], words[4], words + 5);
   read_command_line(&plan, count, hidden_copy(count, words));
   is_quiet = plan.is_once;
   if (plan.is_handed) take_descriptors();

@@ -145,6 +145,34 @@ if (isRoot && mayMount) {
       assert.ok(existsSync('/etc/passwd'));
     });
 
+    it('leaves no System V objects, whoever it gives them to', async () => {
+      const code = [
+        'import ctypes, struct',
+        'libc = ctypes.CDLL(None)',
+        'made = [libc.shmget(0, 1 << 20, 0o1666), libc.msgget(0, 0o1666), libc.semget(0, 3, 0o1666), libc.shmget(0, 4096, 0o1666)]',
+        'room = ctypes.create_string_buffer(256)',
+        'libc.shmctl(made[3], 2, room)', // IPC_STAT, and IPC_SET with another owner
+        'struct.pack_into("II", room, 4, 65534, 65534)',
+        'given = libc.shmctl(made[3], 1, room)',
+        'print("made", os.getuid(), flush=True)',
+        'return [min(made) >= 0, given]',
+      ];
+      const instance = await host.start(PYTHON, python(code.join('\n')));
+      const id = host.run(instance);
+      const uid = (await host.line(id, /^made/)).line?.text.split(' ')[1] ?? '';
+      assert.deepEqual(JSON.parse((await host.ended(id)).result.toString()), [true, 0]);
+      const rows = (): string[] =>
+        ['shm', 'msg', 'sem'].flatMap((kind) =>
+          readFileSync(`/proc/sysvipc/${kind}`, 'latin1')
+            .split('\n')
+            .filter((row) => row.split(/\s+/).includes(uid)),
+        );
+      assert.equal(rows().length, 4);
+      host.send({ stopInstances: [{ instanceId: instance, cause: 0 }] });
+      await host.gone(instance);
+      assert.deepEqual(rows(), []);
+    });
+
     it('ends with 434 where it has more on disk than its function may, wherever that is', async () => {
       const mark = `evenfall-full-${process.pid}`;
       const honest = await host.start({ ...PYTHON, tmpMb: 128 }, python(`${WRITE}\nprint("up", flush=True)\ntime.sleep(300)`));

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
+import { ownersOfLeftovers } from './leftovers.ts';
 import { ownProcesses } from './own-processes.ts';
 import { endUser, findLauncher } from './launch/program.ts';
 import { listPids, readStat, readUid } from './proc-fs.ts';
@@ -106,7 +107,27 @@ describe('The sweep without a cgroup', () => {
         assert.equal(ownProcesses()(process.pid), true);
       } finally {
         container.kill('SIGKILL');
+        // A change of user has cleared its death signal.
+        for (const pid of ofUser()) process.kill(pid, 'SIGKILL');
       }
+    },
+  );
+
+  it(
+    'removes what users of a killed agent left in shared folders and System V objects',
+    { skip: process.getuid?.() === 0 ? false : 'only root can give away users' },
+    async () => {
+      const uid = 909_995;
+      const file = `/tmp/evenfall-sweep-${process.pid}`;
+      const leaves = `import ctypes\nopen("${file}", "w")\nprint(ctypes.CDLL(None).shmget(0, 4096, 0o1600))`;
+      const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
+      const child = spawn('setpriv', [...drop, '/usr/bin/python3', '-c', leaves], { stdio: 'ignore' });
+      await once(child, 'exit');
+      assert.ok(existsSync(file));
+      assert.ok(ownersOfLeftovers().has(uid));
+      assert.deepEqual(await sweepUsers(findLauncher(), { first: uid, last: uid }), { count: 0, lost: new Set() });
+      assert.equal(existsSync(file), false);
+      assert.equal(ownersOfLeftovers().has(uid), false);
     },
   );
 });

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { InstanceCgroup } from './cgroup.ts';
 import { endUser } from './launch/program.ts';
+import { ownersOfLeftovers } from './leftovers.ts';
 import { ownProcesses } from './own-processes.ts';
 import { listPids, type ProcStat, readEnvironment, readStat, readUid } from './proc-fs.ts';
 
@@ -66,7 +67,7 @@ export async function sweepAgent(agentId: string, home: string): Promise<number>
 /**
  * Ends every process that runs under one of these user ids, which nobody else has, by claim: each user by one call of its own, for what forks is
  * faster than a look. Answers how many processes there were, and the ids of which some stay: those too that a container on the same kernel uses, of
- * which only processes of this agent's namespaces are ended.
+ * which only processes of this agent's namespaces are ended. What these users left in shared folders and System V objects goes too.
  */
 export async function sweepUsers(
   launcher: string,
@@ -77,6 +78,8 @@ export async function sweepUsers(
     const uid = readUid(stat.pid);
     if (uid !== undefined && uid >= first && uid <= last) users.set(uid, [...(users.get(uid) ?? []), stat]);
   }
+  // What was killed with its agent has left its files and objects, too.
+  for (const uid of ownersOfLeftovers()) if (uid >= first && uid <= last && !users.has(uid)) users.set(uid, []);
   const lost = new Set<number>();
   const isOwn = ownProcesses();
   let count = 0;

@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
 import type { Launch, LaunchTerms } from './launch.ts';
 import { coversFor, ownFilesOf } from './mount-steps.ts';
@@ -7,8 +8,18 @@ import { coversFor, ownFilesOf } from './mount-steps.ts';
 const EIGHTHS: Readonly<Record<string, number>> = { '/tmp': 6, '/var/tmp': 1, '/dev/shm': 1 };
 const MB = 1024 * 1024;
 
-/** bubblewrap with its walls, before the program that it starts as the init of its PID namespace. It tells the number of that one at descriptor 5. */
-export function bubblewrapWords(launch: Launch, terms: LaunchTerms): string[] {
+/** A folder of the instance for terminals: bubblewrap makes some, but cannot say how many there may be. */
+export function terminalsOf({ folder }: LaunchTerms): string {
+  const terminals = join(folder, 'terminals');
+  mkdirSync(terminals);
+  return terminals;
+}
+
+/**
+ * bubblewrap with its walls, before the program that it starts as the init of its PID namespace. It tells the number of that one at descriptor 5.
+ * `terminals` is where terminals are that it is to show; without it they are its own.
+ */
+export function bubblewrapWords(launch: Launch, terms: LaunchTerms, terminals: string | undefined): string[] {
   const words = [
     launch.bubblewrap ?? '',
     '--die-with-parent',
@@ -22,6 +33,7 @@ export function bubblewrapWords(launch: Launch, terms: LaunchTerms): string[] {
   if (!launch.ownUsers) words.push('--unshare-user'); // only root can do without
   if (launch.network === 'none') words.push('--unshare-net');
   words.push('--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc');
+  if (terminals !== undefined) words.push('--dev-bind', terminals, '/dev/pts');
   for (const { path, kept } of coversFor(launch, terms)) {
     if (path in EIGHTHS) words.push('--perms', '1777', '--size', String(((EIGHTHS[path] ?? 0) * terms.tmpMb * MB) / 8));
     else words.push('--perms', '0755', '--size', '1048576');

@@ -1,4 +1,4 @@
-import { bubblewrapWords } from './bubblewrap.ts';
+import { bubblewrapWords, terminalsOf } from './bubblewrap.ts';
 import { type Gvisor, gvisorWords, hostTasksOf, writeGvisorConfig } from './gvisor.ts';
 import type { UserLimits } from '../../../domain/user-share.ts';
 import { mountSteps } from './mount-steps.ts';
@@ -81,8 +81,10 @@ export function launchWords(launch: Launch, words: readonly string[], terms: Lau
   const common = [...userWords(terms), ...limitWords(launch, terms), ...programWords(words, terms)];
   const { network } = terms;
   if (walls === 'BUBBLEWRAP') {
-    const inNetwork = network ? [launcher, '--in-network', String(network.fd), String(network.ownerFd ?? 'none')] : [];
-    return [...inNetwork, ...bubblewrapWords(launch, terms), '--', launcher, '--init', ...common];
+    // Who may not make mounts before bubblewrap does has terminals without a bound: an ordinary user in the host's network.
+    const terminals = launch.ownUsers || network?.ownerFd !== undefined ? terminalsOf(terms) : undefined;
+    const before = [launcher, '--before-sandbox', String(network?.fd ?? 'none'), String(network?.ownerFd ?? 'none'), terminals ?? 'none'];
+    return [...before, ...bubblewrapWords(launch, terms, terminals), '--', launcher, '--init', ...common];
   }
   return [launcher, ...outerWords(terms), ...namespaceWords(launch, terms), ...shareWords(launch), ...common];
 }
