@@ -3,7 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
 import { type LauncherEvents, openControl } from './control.ts';
 
-const COUNT_WITHIN_MS = 200;
+/** Nothing is ended before: a sandbox whose processes fork all the time does not answer in any time, and one that has few does in some milliseconds. */
+const COUNT_WITHIN_MS = 100;
 const DELIVERIES: Readonly<Record<string, Delivery>> = { sent: Delivery.DELIVERED, denied: Delivery.DENIED, unsent: Delivery.NO_PROCESS };
 
 /** The agent's end of the messages with a launcher that is the init of a gVisor sandbox: what this host's kernel does not know of its processes. */
@@ -16,7 +17,7 @@ export type Inside = {
   isGroupLeft(): boolean;
   /** Resolves when none is left, or the sandbox has ended. */
   readonly groupEnded: Promise<void>;
-  /** Processes beside the function's own; 0 if there is no answer within 200 ms: a sandbox that stands still, or has ended. */
+  /** Processes beside the function's own; 0 if there is no answer within 100 ms: a sandbox that stands still, or has ended. */
   countOthers(): Promise<number>;
 };
 
