@@ -66,7 +66,10 @@ def handler(e, c):
     epoll = select.epoll()
     epoll.register(r)
     os.write(w, b"x")
-    return [len(epoll.poll(1)), subprocess.run(["echo", "hi"], capture_output=True).stdout.decode()]
+    seen = len(epoll.poll(1))
+    epoll.close()
+    for end in (r, w): os.close(end)
+    return [seen, subprocess.run(["echo", "hi"], capture_output=True).stdout.decode()]
 `,
 };
 
