@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { OperatorError } from '@evenfall/errors';
 import { examinationText } from './domain/examination.ts';
-import { claimCgroups } from './adapters/process/claim-cgroups.ts';
+import { claimBeside } from './adapters/process/claim-cgroups.ts';
 import { examineHost } from './adapters/process/examine-host.ts';
 import { findInterpreters } from './adapters/process/interpreters.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
@@ -23,11 +23,10 @@ async function examine(): Promise<void> {
   const dataDir = realpathSync(config.dataDir);
   const examined = await examineHost(dataDir, findInterpreters(config.searchPath, config.pythonPath), config);
   const agentId = `doctor-${process.pid}`;
-  const cgroups = await claimCgroups(examined.choice.launch.launcher, agentId, examined.temporaryRoot);
+  const cgroups = await claimBeside(examined, agentId);
   const driver = processDriver({ agentId, cgroupName: cgroups.name, ...examined });
   await driver.prepareReady(config.ready);
   driver.close();
   await cgroups.release();
-  await examined.release();
   process.stdout.write(`${examinationText(driver.abilities)}\n`);
 }

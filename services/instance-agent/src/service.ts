@@ -20,7 +20,7 @@ import { createCpuLoad } from './adapters/process/cpu-load.ts';
 import { findInterpreters, type Interpreters } from './adapters/process/interpreters.ts';
 import { openLogSpool } from './adapters/spool/log-spool.ts';
 import { closeInherited } from './adapters/process/close-inherited.ts';
-import { claimCgroups } from './adapters/process/claim-cgroups.ts';
+import { claimBeside } from './adapters/process/claim-cgroups.ts';
 import { defaultCapacityMb, examineHost } from './adapters/process/examine-host.ts';
 import type { NetworkSetting } from './adapters/network/choose-networks.ts';
 import type { Sandbox } from './adapters/process/choose-launch.ts';
@@ -304,14 +304,7 @@ async function openDriver(
   const examined = await examineHost(dataDir, interpreters, settings, (text, error) => log.error(text, error));
   const onUserLost = (uid: number): void =>
     log.error('A process of a function could not be ended; its user id is not given away again', { uid });
-  const cgroups = await claimCgroups(examined.choice.launch.launcher, agentId, examined.temporaryRoot).catch(async (error: unknown) => {
-    await examined.release();
-    throw error;
-  });
-  const release = async (): Promise<void> => {
-    await cgroups.release();
-    await examined.release();
-  };
+  const cgroups = await claimBeside(examined, agentId);
   const driver = processDriver({ agentId, cgroupName: cgroups.name, ...examined, launchers, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
     if (!available && name === 'own-network') log.warn('Functions have no network of their own', { network: detail });
@@ -321,7 +314,7 @@ async function openDriver(
     else log.warn('Functions can read the access key, and whatever else this user can', { sandbox: detail });
   }
   for (const note of examined.notes) log.warn(note);
-  return { driver, networks: examined.networks, release };
+  return { driver, networks: examined.networks, release: cgroups.release };
 }
 
 /** Does what a batch asks for: instances first, since its assignments may name them. Hot. */

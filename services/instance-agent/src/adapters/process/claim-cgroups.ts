@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { OperatorError } from '@evenfall/errors';
 import { cgroupMounts, killGroup, quietly, tried } from './controllers.ts';
+import type { ExaminedHost } from './examine-host.ts';
 import { claimsFolder, holdRange } from './hold-file.ts';
 import { ALL_PLATFORMS } from './platform-group.ts';
 
@@ -38,6 +39,24 @@ export async function claimCgroups(launcher: string, agentId: string, temporaryR
     await letGo();
   }
   return { name, release };
+}
+
+/** The same beside what else was claimed of this host, which goes with it: at its release, or where it cannot be had. */
+export async function claimBeside(
+  examined: Pick<ExaminedHost, 'choice' | 'temporaryRoot' | 'release'>,
+  agentId: string,
+): Promise<ClaimedCgroups> {
+  try {
+    const cgroups = await claimCgroups(examined.choice.launch.launcher, agentId, examined.temporaryRoot);
+    const release = async (): Promise<void> => {
+      await cgroups.release();
+      await examined.release();
+    };
+    return { name: cgroups.name, release };
+  } catch (error) {
+    await examined.release();
+    throw error;
+  }
 }
 
 async function holdOwn(launcher: string, name: string): Promise<() => Promise<void>> {
