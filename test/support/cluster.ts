@@ -3,7 +3,7 @@ import { copyPostgresTemplate, eventually, tempDir } from '@evenfall/testkit';
 import { type Cluster, type ClusterOptions, type Exit, startCluster } from '../../tools/cluster/cluster.ts';
 import { environmentSays, functionPidsCarrying, isAlive, pidsSaying } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
-import { headersOf } from './stack.ts';
+import { headersOf, ownUserIds } from './stack.ts';
 
 export type { ClusterProcess, Exit } from '../../tools/cluster/cluster.ts';
 
@@ -37,7 +37,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     cluster = await startCluster({
       ...options,
       dataDir: dir.path,
-      env: { EVENFALL_LOG_LEVEL: 'warn', ...options.env },
+      env: { EVENFALL_LOG_LEVEL: 'warn', ...ownUserIds(), ...options.env },
       onLine: (name, line) => void lines.push(`${name} ${line}`),
       onDeath: ({ name }, exit) => void deaths.push(`${name} ${exit}`),
     });

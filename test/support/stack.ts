@@ -84,8 +84,17 @@ export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> 
     EVENFALL_LOG_LEVEL: 'warn',
     // Tests do not wait for what they left running.
     EVENFALL_AGENT_DRAIN_DEADLINE: '0s',
+    ...ownUserIds(),
     ...env,
   };
+}
+
+/** Files that run at the same time have agents with ranges of their own: one range is enough for ten agents. */
+export function ownUserIds(): Record<string, string> {
+  const slot = process.env['EVENFALL_TEST_SLOT'];
+  if (slot === undefined) return {};
+  const first = 1_000_000 + Number(slot) * 10_000;
+  return { EVENFALL_AGENT_UIDS: `${first}-${first + 9_999}` };
 }
 
 /** Starts a stack and waits until it is ready. */

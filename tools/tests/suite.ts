@@ -9,6 +9,9 @@ import { type Outcome, runQueue } from './queue.ts';
 import { runFile } from './run-file.ts';
 import { startServers } from './servers.ts';
 
+/** Names the number of a file among those that run: the platforms that it starts have user ids of their own, of which one range is enough for ten agents. */
+const SLOT = 'EVENFALL_TEST_SLOT';
+
 const words = process.argv.slice(2);
 const kinds = words.filter(isKind);
 const named = words.filter((word) => word.endsWith('.test.ts'));
@@ -23,7 +26,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 let havePassed = false;
 try {
   const options = { env: { ...process.env, ...COMPILED, ...servers.env }, signal: interrupted.signal, print };
-  const outcomes = await runQueue(tasks, LANES, ({ file }) => runFile(file, options));
+  const slots = Array.from({ length: LANES }, (_, slot) => slot);
+  const outcomes = await runQueue(tasks, LANES, async ({ file }) => {
+    const slot = slots.shift() ?? LANES; // one for each file that runs: there are never more than lanes
+    const outcome = await runFile(file, { ...options, env: { ...options.env, [SLOT]: String(slot) } });
+    slots.push(slot);
+    return outcome;
+  });
   print(`\n${summary(outcomes)}\n`);
   if (words.includes('--record')) await record(outcomes);
   const failed = outcomes.filter(({ passed }) => !passed).map(({ file }) => file);

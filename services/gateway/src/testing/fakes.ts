@@ -394,7 +394,5 @@ export function fakeWorld(): World {
 
 /** A failure of the queue, for one test. */
 export function failing(failure: Refusal | Error): (world: World) => void {
-  return (world) => {
-    world.queueFailure = failure;
-  };
+  return (world) => void (world.queueFailure = failure);
 }

@@ -102,7 +102,7 @@ function childrenOf(root: string): string[] {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => join(root, entry.name));
 }
 
-/** What tells this folder of claims from those of other containers; made by whoever comes first, whole or not at all. */
+/** What tells this folder of claims from those of other containers; made by the first agent, whole or not at all. */
 function markOf(folder: string): string {
   const path = join(folder, 'mark');
   const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
