@@ -96,7 +96,14 @@ describe('The metrics of a started stack', () => {
   });
 
   it('are those of the page', async () => {
-    const found = metricsOf(await scrape()).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+    // Only lanes in which an event waits at that moment are shown.
+    const found = await eventually(async () => {
+      await fetch(`${urls.http}/v1/namespaces/default/functions/echo/events`, { method: 'POST', headers, body: '{}' });
+      const now = metricsOf(await scrape());
+      return now.some(({ name }) => name === 'evenfall_queue_lane_waiting{lane}') && now;
+    }, 20_000);
+    found.sort((a, b) => (a.name < b.name ? -1 : 1));
     const page = readFileSync(PAGE, 'utf8');
     if (process.env['UPDATE_METRICS']) {
       const rows = found.map(({ name, kind, says }) => `| \`${name}\` | ${kind} | ${says} |`);

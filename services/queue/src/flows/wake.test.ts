@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import { createWake } from './wake.ts';
 
@@ -26,6 +27,17 @@ describe('a wake', () => {
     wake.request();
     await new Promise((resolve) => setImmediate(resolve));
     await wake.wait(LONG_MS, never);
+  });
+
+  it('leaves nothing at the signal, which outlives it', async () => {
+    const wake = createWake();
+    const { signal } = new AbortController();
+    for (let n = 0; n < 5; n++) {
+      await wake.wait(1, signal);
+      wake.request();
+      await wake.wait(LONG_MS, signal);
+    }
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
   it('ends with its time, and with the signal', async () => {

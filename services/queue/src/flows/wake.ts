@@ -22,10 +22,13 @@ export function createWake(): Wake {
     async wait(withinMs, signal) {
       if (!isDue && !signal.aborted) {
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, withinMs);
-          signal.addEventListener('abort', () => resume?.(), { once: true });
+          const timer = setTimeout(() => resume?.(), withinMs);
+          // Taken away again: the signal lives as long as the service, and this is called many times a second.
+          const onAbort = (): void => resume?.();
+          signal.addEventListener('abort', onAbort, { once: true });
           resume = () => {
             clearTimeout(timer);
+            signal.removeEventListener('abort', onAbort);
             resolve();
           };
         });

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import { refuse } from '@evenfall/errors';
-import type { FastifyInstance, FastifyRequest, RequestPayload } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
 import { jsonFault } from '../../domain/payload.ts';
 
 /** Takes JSON bodies, parsed. Duplicate keys are JSON's; a key named __proto__ is a key like any other and is refused as unknown. */
@@ -48,16 +48,25 @@ export function ownPart(chunk: Buffer): Buffer {
   return chunk.byteLength === chunk.buffer.byteLength ? chunk : Buffer.from(new Uint8Array(chunk).buffer);
 }
 
+/**
+ * Has the connection stay open although the body was refused before its end, which fastify says to close: a caller that still sends would then learn of a
+ * broken connection, and not why. Node drops the rest as it comes, at least as fast as a body has to.
+ */
+export function letRestBy(reply: FastifyReply): void {
+  reply.removeHeader('connection');
+}
+
 /** Reads a body of at most as many bytes as its route takes. */
 export async function partsOf(request: FastifyRequest, payload: RequestPayload): Promise<Buffer[]> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of payload as Readable) {
+  for await (const chunk of (payload as Readable).iterator({ destroyOnReturn: false })) {
     bytes += (chunk as Buffer).length; // no encoding is set
     if (bytes > request.routeOptions.bodyLimit) break;
     parts.push(ownPart(chunk as Buffer));
   }
   if (bytes <= request.routeOptions.bodyLimit) return parts;
+  (payload as Readable).resume();
   throw Object.assign(new Error('Body too large'), TOO_LARGE);
 }
 
@@ -77,10 +86,16 @@ export function takeManyBytes(app: FastifyInstance, contentType: string): void {
       Math.min(bodyLimit, isPacked ? FIRST_BYTES : Number(request.headers['content-length'] ?? FIRST_BYTES)),
     );
     let bytes = 0;
-    for await (const chunk of payload as AsyncIterable<Buffer>) {
-      if (bytes + chunk.length > bodyLimit) throw Object.assign(new Error('Body too large'), TOO_LARGE);
+    let isTooLarge = false;
+    for await (const chunk of (payload as Readable).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      isTooLarge = bytes + chunk.length > bodyLimit;
+      if (isTooLarge) break;
       if (bytes + chunk.length > all.length) all = grown(all, Math.min(bodyLimit, Math.max(all.length * 2, bytes + chunk.length)));
       bytes += chunk.copy(all, bytes);
+    }
+    if (isTooLarge) {
+      (payload as Readable).resume(); // not within the loop: its iterator would pause it again
+      throw Object.assign(new Error('Body too large'), TOO_LARGE);
     }
     return bytes === all.length ? all : all.subarray(0, bytes);
   });

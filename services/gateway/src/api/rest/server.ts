@@ -8,7 +8,7 @@ import type { Authenticator } from '../access.ts';
 import type { Strangers } from '../strangers.ts';
 import { refusesGet, type ScfOptions, scfRoute, sendScfRefusal } from '../scf/door.ts';
 import './request-extras.ts';
-import { takeJson } from './bodies.ts';
+import { letRestBy, takeJson } from './bodies.ts';
 import { takeEncodings } from './encodings.ts';
 import { ARRIVAL, arrivalServer, stopReading } from './arrivals.ts';
 import { connectionAnswer, refusalsOf, sendRefusals, unsupportedType } from './errors.ts';
@@ -140,6 +140,7 @@ export async function createRestServer(gateway: Gateway, options: RestOptions): 
     // Without a route what is wrong with the body does not matter; who calls still does.
     const refusals = refusalsOf(error, request, unexpected);
     request.refusedAs = refusals[0].reason;
+    if ((error as { readonly statusCode?: number }).statusCode === 413) letRestBy(reply);
     return refuseAll(reply, request.is404 && refusals[0].status !== 'UNAUTHENTICATED' ? [unrouted(request, reply, routing)] : refusals);
   });
   app.setNotFoundHandler(

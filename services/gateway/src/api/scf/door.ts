@@ -15,7 +15,7 @@ import type { Signer } from '../access.ts';
 import { isLoopbackAddress } from '../loopback-address.ts';
 import { askForBody, stopReading } from '../rest/arrivals.ts';
 import { callerOf } from '../rest/caller.ts';
-import { isLarge } from '../rest/bodies.ts';
+import { isLarge, letRestBy } from '../rest/bodies.ts';
 import { holdGuesses } from '../rest/hold-guesses.ts';
 import type { Strangers } from '../strangers.ts';
 import { isGone } from '../rest/errors.ts';
@@ -302,6 +302,7 @@ function parsedJson(body: Buffer): unknown {
 }
 
 function sendError(request: FastifyRequest, reply: FastifyReply, { code, message }: ScfError): FastifyReply {
+  if (code === 'RequestSizeLimitExceeded') letRestBy(reply);
   return send(request, reply, { Error: { Code: code, Message: message }, RequestId: randomUUID() });
 }
 
