@@ -15,7 +15,7 @@ describe('Quotas in a cluster of processes', { timeout: 180_000 }, () => {
   after(() => cluster.dispose());
   const create = async (name: string): Promise<number> => {
     const zip = await exampleZip('graceful-killer');
-    const settings = { name, runtime: 'python3', handler: 'index.main_handler', code_zip: zip };
+    const settings = { name, runtime: 'python3', handler: 'index.main_handler', code_zip: zip, timeout: '600s' };
     return (await cluster.rest.call('POST', F, settings)).status;
   };
   const put = (limits: object) => cluster.rest.call('PUT', '/v1/namespaces/default/quota', limits);
