@@ -62,4 +62,16 @@ describe('A body that is too large', () => {
       socket.write(headOf('GET /v1/agents', WITH_KEY));
       await eventually(() => said.startsWith('HTTP/1.1 200'), 10_000);
     });
+
+  it('is not taken without end: the connection is closed in the end', { timeout: 60_000 }, async () => {
+    const socket = connect(Number(new URL(doors.url).port), '127.0.0.1');
+    sockets.push(socket);
+    socket.on('data', () => undefined).on('error', () => undefined); // closed from the other side
+    socket.write(headOf('POST /', { ...signed, 'transfer-encoding': 'chunked' }));
+    while (socket.writable) {
+      if (!socket.write(CHUNK)) await goesOn(socket);
+      await turn();
+    }
+    assert.ok(socket.bytesWritten > 128 * MIB);
+  });
 });

@@ -27,6 +27,8 @@ const LOOK_MS = 1_000;
 const KEEP_ALIVE_MS = 72_000;
 /** How long somebody who was turned away may read the answer before the connection is closed on the rest of the body. */
 const READ_ANSWER_MS = 250;
+/** Of a body that was answered before its end, so much is let by, twice the largest there is; then the connection is closed. */
+const MOST_BYTES_ANSWERED = 128 * 1024 * 1024;
 
 type Body = {
   readonly request: IncomingMessage;
@@ -66,6 +68,10 @@ export function arrivalServer(rules: ArrivalRules, listener: RequestListener): S
     for (const [socket, { request, response, sinceMs, bytesBefore }] of bodies) {
       if (request.complete) {
         bodies.delete(socket);
+        continue;
+      }
+      if (response.writableFinished && socket.bytesRead - bytesBefore > MOST_BYTES_ANSWERED) {
+        socket.destroy();
         continue;
       }
       const takenMs = rules.bodyMs + ((socket.bytesRead - bytesBefore) / rules.bytesPerSecond) * 1_000;

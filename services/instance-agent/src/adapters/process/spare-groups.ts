@@ -32,12 +32,15 @@ export function spareGroups(roots: readonly string[]): SpareGroups {
     try {
       while (!isClosed && ready.length < SPARE) {
         const name = `group-${++count}`;
+        leaving.add(name); // until it is whole: a part of it is not left
         for (const root of roots) await mkdir(join(root, name));
+        leaving.delete(name);
         ready.push(name);
       }
       if (isClosed) close();
     } catch {
       // One that is asked for is then made in place, which says what is wrong.
+      remove(`group-${count}`);
     } finally {
       isMaking = false;
     }
@@ -46,6 +49,11 @@ export function spareGroups(roots: readonly string[]): SpareGroups {
     isClosed = true;
     for (const name of [...ready.splice(0), ...leaving]) for (const root of roots) tried(() => rmdirSync(join(root, name)));
   };
+  const remove = (name: string): void => {
+    leaving.add(name);
+    void Promise.allSettled(roots.map((root) => rmdir(join(root, name)))).then(() => leaving.delete(name));
+    if (isClosed) close();
+  };
   void makeAll();
   return {
     take() {
@@ -53,11 +61,7 @@ export function spareGroups(roots: readonly string[]): SpareGroups {
       void makeAll();
       return name;
     },
-    remove(name) {
-      leaving.add(name);
-      void Promise.allSettled(roots.map((root) => rmdir(join(root, name)))).then(() => leaving.delete(name));
-      if (isClosed) close();
-    },
+    remove,
     close,
   };
 }
