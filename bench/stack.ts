@@ -58,6 +58,7 @@ export async function startStack(dataDir?: string, settings: Readonly<Record<str
       EVENFALL_GRPC_PORT: '0',
       EVENFALL_METRICS_PORT: '0',
       EVENFALL_LOG_LEVEL: 'warn',
+      EVENFALL_LOG_FORMAT: 'text',
       EVENFALL_ACCESS_KEYS: '',
       ...settings,
       EVENFALL_AGENT_SANDBOX: 'process', // what a function writes has to be seen here

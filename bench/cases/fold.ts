@@ -31,7 +31,7 @@ export async function foldCase(rounds: number, print: (line: Readonly<Record<str
           foldSql,
           eventLog,
           registry: { recordAudit: async () => ({}), getGrantKeys: async () => ({ keys: [] }) },
-          log: createLog('bench', 'warn'),
+          log: createLog('bench', { level: 'warn' }),
         },
         KEPT,
       );

@@ -37,7 +37,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     cluster = await startCluster({
       ...options,
       dataDir: dir.path,
-      env: { EVENFALL_LOG_LEVEL: 'warn', ...ownUserIds(), ...options.env },
+      env: { EVENFALL_LOG_LEVEL: 'warn', EVENFALL_LOG_FORMAT: 'text', ...ownUserIds(), ...options.env },
       onLine: (name, line) => void lines.push(`${name} ${line}`),
       onDeath: ({ name }, exit) => void deaths.push(`${name} ${exit}`),
     });

@@ -82,6 +82,7 @@ export function stackEnv(dataDir: string, env: Readonly<Record<string, string>> 
     EVENFALL_GRPC_PORT: '0',
     EVENFALL_METRICS_PORT: '0',
     EVENFALL_LOG_LEVEL: 'warn',
+    EVENFALL_LOG_FORMAT: 'text',
     // Tests do not wait for what they left running.
     EVENFALL_AGENT_DRAIN_DEADLINE: '0s',
     ...ownUserIds(),

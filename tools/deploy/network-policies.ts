@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
 type Labels = Readonly<Record<string, string>>;
 type Selector = {
@@ -97,10 +97,7 @@ function selects({ matchLabels = {}, matchExpressions = [] }: Selector, labels: 
 }
 
 function isWithin(address: string, cidr: string): boolean {
-  const [net = '', bits = ''] = cidr.split('/');
-  const family = (text: string): 'ipv4' | 'ipv6' => (isIPv6(text) ? 'ipv6' : 'ipv4');
-  if (family(net) !== family(address)) return false;
-  const list = new BlockList();
-  list.addSubnet(net, Number(bits), family(net));
-  return list.check(address, family(address));
+  const parsed = ipaddr.parse(address);
+  const range = ipaddr.parseCIDR(cidr);
+  return parsed.kind() === range[0].kind() && parsed.match(range);
 }

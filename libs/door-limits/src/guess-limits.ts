@@ -1,3 +1,4 @@
+import { backoffMs } from '@evenfall/time';
 import { addressKeyOf } from './address-key.ts';
 
 export type GuessLimits = {
@@ -11,8 +12,7 @@ export type GuessLimits = {
 const FREE = 10;
 /** One is forgotten after so long. */
 const FORGET_ONE_MS = 5_000;
-const FIRST_DELAY_MS = 500;
-const MOST_DELAY_MS = 10_000;
+const DELAY = { firstMs: 500, mostMs: 10_000 };
 /** Addresses remembered at most; who has more has a network, and the keys are long. */
 const MOST_ADDRESSES = 10_000;
 
@@ -32,7 +32,7 @@ export function createGuessLimits(monotonic: () => number = () => performance.no
       scores.delete(address); // the newest stand last
       scores.set(address, { score, atMs: nowMs });
       if (scores.size > MOST_ADDRESSES) for (const oldest of scores.keys()) if (scores.delete(oldest)) break;
-      return score <= FREE ? 0 : Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** (Math.ceil(score - FREE) - 1));
+      return backoffMs(DELAY, Math.ceil(score - FREE));
     },
     get size() {
       return scores.size;

@@ -1,7 +1,8 @@
-const FIRST_MS = 1_000;
-const MOST_MS = 5 * 60_000;
+import { backoffMs } from '@evenfall/time';
+
+const WAIT = { firstMs: 1_000, mostMs: 5 * 60_000 };
 
 /** How long a system error waits: full jitter under a ceiling that doubles from 1 s to 5 min. `random` is in [0, 1). */
 export function systemBackoffMs(errorsBefore: number, random: number): number {
-  return Math.round(random * Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(errorsBefore, 20)));
+  return Math.round(random * backoffMs(WAIT, errorsBefore + 1));
 }

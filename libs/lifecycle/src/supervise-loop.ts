@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createBackoff } from '@evenfall/time';
 
 export type LoopOptions = {
   readonly name: string;
@@ -13,20 +14,18 @@ export type LoopOptions = {
 
 /** Runs `round` again and again until the signal; a round that fails is reported and tried again after a pause that grows. */
 export async function superviseLoop(options: LoopOptions, round: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const least = options.minPauseMs ?? 200;
   const most = options.maxPauseMs ?? 5_000;
-  let pauseMs = least;
+  const backoff = createBackoff({ firstMs: options.minPauseMs ?? 200, mostMs: most });
   while (!options.signal.aborted) {
     const begunMs = performance.now();
     try {
       await round(options.signal);
-      pauseMs = least;
+      backoff.reset();
     } catch (error) {
       if (options.signal.aborted) return;
       options.onFailure(error, options.name);
-      if (performance.now() - begunMs > most) pauseMs = least; // it went well for a while: a new trouble, not the old one
-      await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => undefined); // woken by the signal: the loop ends
-      pauseMs = Math.min(pauseMs * 2, most);
+      if (performance.now() - begunMs > most) backoff.reset(); // it went well for a while: a new trouble, not the old one
+      await sleep(backoff.next(), undefined, { signal: options.signal }).catch(() => undefined); // woken by the signal: the loop ends
     }
   }
 }

@@ -1,3 +1,4 @@
+import { backoffMs } from '@evenfall/time';
 import type { Socket } from 'node:net';
 import type { Sql } from './pool.ts';
 
@@ -10,8 +11,7 @@ export type Hooks = {
 
 /** How long a statement in flight on a connection that still stands may take once another connection of its pool has closed, in seconds. */
 const FINISH_SECONDS = 2;
-const FIRST_DELAY_MS = 50;
-const MAX_DELAY_MS = 500;
+const RENEWAL = { firstMs: 50, mostMs: 500 };
 /** A generation that lived for so long had connected: the next one tries at once. */
 const LIVED_MS = 1_000;
 
@@ -95,7 +95,7 @@ export function createRenewingPool(max: number, open: (hooks: Hooks) => Sql, onC
     if (isEnded) return;
     const nowMs = performance.now();
     failures = nowMs - openedMs < LIVED_MS ? failures + 1 : 0;
-    notBeforeMs = failures === 0 ? 0 : nowMs + Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), MAX_DELAY_MS);
+    notBeforeMs = failures === 0 ? 0 : nowMs + backoffMs(RENEWAL, failures);
     openedMs = Math.max(nowMs, notBeforeMs);
     const old = current;
     current = openGeneration();

@@ -25,10 +25,7 @@ function told() {
 describe('Dependencies', () => {
   it('make a process ready once each has answered, and say each change once', async () => {
     const lines: string[] = [];
-    const watched = watchDependencies(
-      createLog('test', 'info', (line) => void lines.push(line)),
-      0,
-    );
+    const watched = watchDependencies(createLog('test', { format: 'text', write: (line) => void lines.push(line) }), 0);
     const one = told();
     watched.add({ name: 'one', answers: one.answers });
     await one.askedTwiceMore();
@@ -50,7 +47,7 @@ describe('Dependencies', () => {
   });
 
   it('do not keep anybody waiting who stops', async () => {
-    const watched = watchDependencies(createLog('test', 'error'));
+    const watched = watchDependencies(createLog('test', { level: 'error' }));
     watched.add({ name: 'silent', answers: () => new Promise<boolean>(() => undefined) });
     const stopping = new AbortController();
     const met = watched.met(stopping.signal);

@@ -91,7 +91,7 @@ export async function runService<C extends AnyConfig>(spec: ServiceSpec<C>): Pro
 }
 
 async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, given: C, signal: AbortSignal): Promise<Running> {
-  const log = createLog(spec.name, given.logLevel);
+  const log = createLog(spec.name, { level: given.logLevel, format: given.logFormat });
   const config = (await spec.prepare?.(given, log, signal)) ?? given;
   const headers = internalHeaders(config.internalKey);
   const unexpected = (error: unknown, method: string): void => log.error('a call failed unexpectedly', error, { method });

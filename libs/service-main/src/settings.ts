@@ -27,6 +27,13 @@ export const logLevelSetting = choice({
   choices: ['debug', 'info', 'warn', 'error'],
 });
 
+export const logFormatSetting = choice({
+  name: 'EVENFALL_LOG_FORMAT',
+  doc: 'Form of the lines of the log: `json` is one JSON object a line, `text` is for reading, `auto` is `text` on a terminal and `json` elsewhere.',
+  fallback: 'auto',
+  choices: ['auto', 'json', 'text'],
+});
+
 export const dataDirSetting = text({
   name: 'EVENFALL_DATA_DIR',
   doc: 'Folder of everything that is kept: the database, the event log, unpacked code.',
@@ -63,6 +70,7 @@ export const processSettings = <const N extends ServiceName>(service: N) => ({
   metricsToken: metricsTokenSetting,
   allowedHosts: allowedHostsSetting,
   logLevel: logLevelSetting,
+  logFormat: logFormatSetting,
   internalKey: text({
     name: 'EVENFALL_INTERNAL_KEY',
     doc: 'Secret that services ask each other for; the same for all of them. Needed by a service that listens beyond loopback.',

@@ -1,44 +1,62 @@
+import { isatty } from 'node:tty';
+import { pino } from 'pino';
 import { visible } from '@evenfall/json-text';
+import { lineOf } from './log-line.ts';
 
-/** What a line says beside its sentence; keys are the words of the field, in snake_case. */
+/** What a line says beside its message; keys are the words of the field, in snake_case. */
 export type LogFields = Readonly<Record<string, string | number | boolean | bigint | undefined>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** `auto` is `text` on a terminal and `json` elsewhere. */
+export type LogFormat = 'auto' | 'json' | 'text';
 
-/** Writes the operator's log: one line per happening, to stderr. */
+/** The operator's log: one line per happening, to stderr. */
 export type Log = {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
-  /** `error` is undefined where there is nothing to say beside the fields. */
+  /** `error` is undefined where the fields say everything. */
   error(message: string, error: unknown, fields?: LogFields): void;
 };
 
-const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+export type LogOptions = {
+  /** Least important level that is written. Default `info`. */
+  readonly level?: LogLevel;
+  /** Default `auto`. */
+  readonly format?: LogFormat;
+  /** Where lines go, each with its line end. Default stderr. */
+  readonly write?: (line: string) => void;
+};
 
-/** A log of one service: `time level service message key=value …`. */
-export function createLog(
-  service: string,
-  level: LogLevel = 'info',
-  write: (line: string) => void = (line) => process.stderr.write(line),
-): Log {
-  const put = (at: LogLevel, message: string, fields: LogFields): void => {
-    if (RANK[at] < RANK[level]) return;
-    let line = `${new Date().toISOString()} ${at} ${service} ${message}`;
-    for (const [key, value] of Object.entries(fields)) if (value !== undefined) line += ` ${key}=${quote(String(value))}`;
-    write(`${visible(line)}\n`); // it may say what a function or a caller said
-  };
+const STDERR = 2;
+
+/** A log of one service: JSON lines with `level`, `time`, `service`, `message` and the fields, or the same as text for a terminal. */
+export function createLog(service: string, { level = 'info', format = 'auto', write = toStderr }: LogOptions = {}): Log {
+  const isText = format === 'text' || (format === 'auto' && isatty(STDERR));
+  const put = (line: string): void => write(`${visible(isText ? lineOf(line) : line.trimEnd())}\n`); // fields may hold text of functions and callers
+  const logger = pino(
+    {
+      level,
+      messageKey: 'message',
+      base: { service },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: put },
+  );
   return {
-    debug: (message, fields = {}) => put('debug', message, fields),
-    info: (message, fields = {}) => put('info', message, fields),
-    warn: (message, fields = {}) => put('warn', message, fields),
-    error: (message, error, fields = {}) => put('error', message, { ...fields, error: error === undefined ? undefined : describe(error) }),
+    debug: (message, fields = {}) => logger.debug(fields, message),
+    info: (message, fields = {}) => logger.info(fields, message),
+    warn: (message, fields = {}) => logger.warn(fields, message),
+    error(message, error, fields = {}) {
+      logger.error({ ...fields, error: error === undefined ? undefined : describe(error) }, message);
+    },
   };
 }
 
 export const silentLog: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-function quote(text: string): string {
-  return /^[\w.:/@$+-]+$/.test(text) ? text : JSON.stringify(text);
+function toStderr(line: string): void {
+  process.stderr.write(line);
 }
 
 function describe(error: unknown): string {

@@ -82,7 +82,7 @@ export async function startMetricsServer(
 
 /** Metrics name functions and say how busy they are: they are for who has the token, and where none is set for this machine. Probes ask for neither. */
 function readerCheck(token: string | undefined): (request: IncomingMessage) => boolean {
-  if (token === undefined) return ({ socket }) => isLoopback((socket.remoteAddress ?? '').replace(/^::ffff:/, ''));
+  if (token === undefined) return ({ socket }) => isLoopback(socket.remoteAddress ?? '');
   const expected = digestOf(`Bearer ${token}`);
   return ({ headers }) => timingSafeEqual(digestOf(headers.authorization ?? ''), expected);
 }

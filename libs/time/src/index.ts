@@ -1,3 +1,4 @@
+export { backoffMs, createBackoff, type Backoff, type BackoffTerms } from './backoff.ts';
 export { type Clock, systemClock, fakeClock, type FakeClock } from './clock.ts';
 export { briefDuration, parseDuration, formatDuration, durationOfMs, msOfDuration, type ProtoDuration } from './duration.ts';
 export { newUuidV7, uuidOfName, timeOfUuidV7, isUuid } from './uuid.ts';

@@ -10,6 +10,7 @@ import {
   dataDirSetting,
   KAFKA_CHECKS,
   kafkaSettings,
+  logFormatSetting,
   logLevelSetting,
   metricsTokenSetting,
   portsCheck,
@@ -35,6 +36,7 @@ export const allInOneSettings = {
     form: 'a URL that begins with "postgres://"',
   }),
   logLevel: logLevelSetting,
+  logFormat: logFormatSetting,
 };
 
 /** Reads every setting of every service, or throws with a list of all faults. */

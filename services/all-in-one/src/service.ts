@@ -33,7 +33,7 @@ export type AllInOne = {
 
 /** Starts every service in this process, each against the others' clients, as they would be on machines of their own. */
 export async function startAllInOne(config: ReturnType<typeof readConfig>): Promise<AllInOne> {
-  const log = (service: string) => createLog(service, config.logLevel);
+  const log = (service: string) => createLog(service, { level: config.logLevel, format: config.logFormat });
   const unexpected = (error: unknown, method: string): void => log('rpc').error('a call failed unexpectedly', error, { method });
   const dataDir = resolve(config.dataDir);
   const host = config.gateway.host;

@@ -13,7 +13,7 @@ describe('The channel of a runtime', () => {
   let host: Host;
   const warnings: string[] = [];
   before(async () => {
-    host = await startHost({ log: createLog('agent', 'warn', (line) => void warnings.push(line)) });
+    host = await startHost({ log: createLog('agent', { level: 'warn', format: 'text', write: (line) => void warnings.push(line) }) });
   });
   after(() => host.dispose());
 

@@ -1,8 +1,11 @@
 import type { Sql } from '@evenfall/postgres';
 import { postgresRefusal } from '@evenfall/postgres';
+import { createBackoff } from '@evenfall/time';
 import { decodeBatch, from as batchFrom } from '../decode.ts';
 import type { EventLog, LogBatch, Subscriber, Subscription } from '../port.ts';
 import type { Tail } from './tail.ts';
+
+import { RETRY } from '../retry.ts';
 
 /** What one `apply` gets at most, but for a batch that is larger by itself. */
 const APPLY_RECORDS = 2_000;
@@ -110,11 +113,12 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
     }
   };
   const supervise = async (): Promise<void> => {
-    for (let pauseMs = 50; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 2_000)) {
+    const backoff = createBackoff(RETRY);
+    while (!signal.aborted) {
       await run().catch((error: unknown) => {
         if (!signal.aborted) onFailure(error, `applying the event log (${subscriber.name})`);
       });
-      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, backoff.next()));
     }
   };
   const note = async (): Promise<void> => {

@@ -2,12 +2,13 @@ import type { Message } from 'kafkajs';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Refusal } from '@evenfall/errors';
 import { inParts } from '@evenfall/event-model';
-import { type Clock, delay } from '@evenfall/time';
+import { type Clock, createBackoff, delay } from '@evenfall/time';
 import { appendCounters } from '../counters.ts';
 import { encodeRecord, RecordsRefused, WRITE_BYTES } from '../refused.ts';
 import { within } from './deadline.ts';
 import { isPermanent } from './permanent.ts';
 import type { Producer } from './producer.ts';
+import { RETRY } from '../retry.ts';
 
 /** What one flush takes at most, in all and of one partition; a write is never split, and one record may be larger. */
 const FLUSH_RECORDS = 4_000;
@@ -58,12 +59,13 @@ export function createAppender(options: AppenderOptions) {
 
   /** Undefined once closed. */
   async function connect(): Promise<Producer | undefined> {
-    for (let pauseMs = 50; !closing.signal.aborted; pauseMs = Math.min(pauseMs * 2, 2_000)) {
+    const backoff = createBackoff(RETRY);
+    while (!closing.signal.aborted) {
       try {
         return await options.connect();
       } catch (error) {
         if (!closing.signal.aborted) onFailure(error, 'connecting a producer');
-        await delay(pauseMs, closing.signal);
+        await delay(backoff.next(), closing.signal);
       }
     }
     return undefined;

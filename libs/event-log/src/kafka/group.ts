@@ -1,5 +1,5 @@
 import type { Batch, Consumer, KafkaMessage } from 'kafkajs';
-import { type Clock, delay } from '@evenfall/time';
+import { type Clock, createBackoff, delay } from '@evenfall/time';
 import { decodeRecords } from '../decode.ts';
 import type { Subscriber, Subscription } from '../port.ts';
 import { stickyAssigner } from './assigner.ts';
@@ -8,6 +8,7 @@ import { within } from './deadline.ts';
 import type { Bounds } from './ends.ts';
 import { createMembership } from './membership.ts';
 import { createReader, type Fetching } from './reader.ts';
+import { RETRY } from '../retry.ts';
 
 const EMPTY = new Uint8Array();
 /** How often applied offsets are written down. Only dashboards look at them: a reader says itself where it begins. */
@@ -110,12 +111,14 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
     await consumer?.commitOffsets(offsets);
   };
   const supervise = async (): Promise<void> => {
-    for (let pauseMs = 50; !stopping.signal.aborted; pauseMs = hasJoined ? 50 : Math.min(pauseMs * 2, 2_000)) {
+    const backoff = createBackoff(RETRY);
+    while (!stopping.signal.aborted) {
       hasJoined = false;
       await consume().catch((error: unknown) => {
         if (!stopping.signal.aborted) onFailure(error, `reading the event log (${subscriber.name})`);
       });
-      await delay(pauseMs, stopping.signal);
+      if (hasJoined) backoff.reset();
+      await delay(backoff.next(), stopping.signal);
     }
   };
   let stop: () => void = () => undefined;

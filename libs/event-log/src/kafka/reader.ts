@@ -1,7 +1,8 @@
-import { delay } from '@evenfall/time';
+import { createBackoff, delay } from '@evenfall/time';
 import { from as batchFrom } from '../decode.ts';
 import type { LogBatch, Subscriber } from '../port.ts';
 import type { Bounds } from './ends.ts';
+import { RETRY } from '../retry.ts';
 
 /** What one `apply` gets at most, but for a batch that is larger by itself. */
 const APPLY_RECORDS = 2_000;
@@ -125,14 +126,14 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
     return 'applied';
   };
   const run = async (): Promise<void> => {
-    let pauseMs = 50;
+    const backoff = createBackoff(RETRY);
     while (!stopping.signal.aborted) {
       const woken = new Promise<void>((resolve) => {
         rouse = resolve;
       });
       try {
         const did = await round();
-        if (did === 'applied') pauseMs = 50;
+        if (did === 'applied') backoff.reset();
         if (did === 'nothing to do') await woken;
       } catch (error) {
         if (stopping.signal.aborted) break;
@@ -140,8 +141,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
         fault = undefined;
         fetching?.pause([...held.keys()]);
         lose([...held.keys()]);
-        await delay(pauseMs, stopping.signal);
-        pauseMs = Math.min(pauseMs * 2, 2_000);
+        await delay(backoff.next(), stopping.signal);
       }
     }
     lose([...held.keys()]);

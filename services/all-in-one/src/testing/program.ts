@@ -2,7 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
-const FREE_PORTS = { EVENFALL_HTTP_PORT: '0', EVENFALL_GRPC_PORT: '0', EVENFALL_METRICS_PORT: '0', EVENFALL_LOG_LEVEL: 'error' };
+const FREE_PORTS = {
+  EVENFALL_HTTP_PORT: '0',
+  EVENFALL_GRPC_PORT: '0',
+  EVENFALL_METRICS_PORT: '0',
+  EVENFALL_LOG_LEVEL: 'error',
+  EVENFALL_LOG_FORMAT: 'text',
+};
 
 /** What a program that has ended left behind. */
 export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };

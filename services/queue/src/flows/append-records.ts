@@ -1,11 +1,11 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { RecordsRefused } from '@evenfall/event-log';
 import { reducedRecord } from '@evenfall/event-model';
+import { createBackoff } from '@evenfall/time';
 import type { Appended, Outgoing } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 
-const RETRY_FIRST_MS = 50;
-const RETRY_MOST_MS = 2_000;
+const RETRY = { firstMs: 50, mostMs: 2_000 };
 
 export type AppendTerms = {
   readonly partition: number;
@@ -55,7 +55,8 @@ async function appendPiece(
   { partition, isCurrent, onTry }: AppendTerms,
 ): Promise<number | RecordsRefused | undefined> {
   const records = piece.map(({ record }) => record);
-  for (let pauseMs = RETRY_FIRST_MS; isCurrent(); pauseMs = Math.min(pauseMs * 2, RETRY_MOST_MS)) {
+  const backoff = createBackoff(RETRY);
+  while (isCurrent()) {
     try {
       const end = await ports.eventLog.append(partition, records);
       onTry(undefined);
@@ -65,7 +66,7 @@ async function appendPiece(
       if (!isCurrent()) return undefined;
       onTry(error);
       ports.log.warn('appending to the event log failed; trying again', { partition, records: records.length, error: String(error) });
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await new Promise((resolve) => setTimeout(resolve, backoff.next()));
     }
   }
   return undefined;

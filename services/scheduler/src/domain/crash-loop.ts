@@ -1,11 +1,11 @@
+import { backoffMs } from '@evenfall/time';
 import type { Instance, Pool } from './types.ts';
 
 /** An instance that is gone sooner than this, and nothing came of it, has crashed. */
 const YOUNG_MS = 5_000;
 /** So many may crash in a row before anything waits: a few bad events are no crash loop. */
 const FREE_CRASHES = 3;
-const FIRST_PAUSE_MS = 200;
-const MAX_PAUSE_MS = 30_000;
+const PAUSE = { firstMs: 200, mostMs: 30_000 };
 
 /**
  * Notes the end of an instance. A function whose instances crash one after the other gets a new one only after a pause, which doubles from
@@ -17,7 +17,7 @@ export function noteGone(instance: Instance, startFailed: boolean, nowMs: number
   if (!startFailed && nowMs - instance.startMs > YOUNG_MS) return;
   pool.crashes += 1;
   const over = pool.crashes - FREE_CRASHES;
-  if (over >= 0) pool.startsAfterMs = nowMs + Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(over, 20));
+  if (over >= 0) pool.startsAfterMs = nowMs + backoffMs(PAUSE, over + 1);
 }
 
 export function noteProven(pool: Pool): void {
