@@ -1,3 +1,4 @@
+import type { BenchOptions } from './options.ts';
 import type { Stack } from './stack.ts';
 
 export type BenchRun = {
@@ -5,8 +6,7 @@ export type BenchRun = {
   /** Measured rounds; a warm-up comes before them. */
   readonly rounds: number;
   readonly runtime: 'nodejs' | 'python3';
-  /** What the command line says of an option of the case's own, as in `--stored 1000000`. */
-  readonly option: (name: string) => string | undefined;
+  readonly options: BenchOptions;
   /** Writes one JSON line. */
   readonly print: (line: Readonly<Record<string, unknown>>) => void;
 };

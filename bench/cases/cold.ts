@@ -15,8 +15,8 @@ const TELLS = {
  * From the call that accepts an event to the entry of its handler, on an instance that is started for it. The code package is there already.
  * `ready`: a process that was started ahead is there each time; `--ready 0` keeps none.
  */
-export const coldCase: BenchCase = async ({ stack, rounds, runtime, option, print }) => {
-  const ready = option('ready') !== '0';
+export const coldCase: BenchCase = async ({ stack, rounds, runtime, options, print }) => {
+  const ready = options.ready > 0;
   const metric = async (name: string): Promise<number> =>
     Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)`, 'm').exec(await stack.metrics())?.[1] ?? 0);
   let functions = 0;

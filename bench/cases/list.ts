@@ -29,11 +29,11 @@ const RARE = '10 that were terminated, which few are';
 const BY_ID = 'one by id';
 
 /** Reads of a large view: the newest 100 of one function by state, the page after it, one event by id, counts. Three days, 200 functions. */
-export const listCase: BenchCase = async ({ stack, rounds, option, print }) => {
+export const listCase: BenchCase = async ({ stack, rounds, options, print }) => {
   const lists = grpcClient(AS_BYTES, stack.address, { headers: stack.headers });
   const sql = stack.sql();
   const probe = stack.sql(1);
-  const sizes = option('stored')?.split(',').map(Number) ?? SIZES;
+  const sizes = options.stored ?? SIZES;
   // What is there already was loaded by an earlier run in the same folder (--data).
   let stored = (await sql<{ n: number }[]>`SELECT coalesce(sum(events), 0)::float8 AS n FROM events.ended_count`)[0]?.n ?? 0;
   try {
