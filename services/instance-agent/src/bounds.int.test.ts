@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { durationOfMs } from '@evenfall/time';
-import { GVISOR_MB } from './adapters/process/inside-gvisor.ts';
+import { GVISOR_MB } from './adapters/process/launch/gvisor-process.ts';
 import { errorOf, type Host, startHost } from './testing/host.ts';
 import { reasonsToSkip, reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
 

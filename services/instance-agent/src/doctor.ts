@@ -1,9 +1,9 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { OperatorError } from '@evenfall/errors';
 import { examinationText } from './domain/examination.ts';
-import { claimBeside } from './adapters/process/claim-cgroups.ts';
-import { examineHost } from './adapters/process/examine-host.ts';
-import { findInterpreters } from './adapters/process/interpreters.ts';
+import { claimBeside } from './adapters/process/isolation/claim-cgroups.ts';
+import { examineHost } from './adapters/process/host-probe/examine-host.ts';
+import { findInterpreters } from './adapters/process/launch/interpreters.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import { readConfig } from './config.ts';
 

@@ -12,8 +12,8 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { patient, tempDir } from '@evenfall/testkit';
 import { durationOfMs } from '@evenfall/time';
-import { examineHost } from './adapters/process/examine-host.ts';
-import { findInterpreters } from './adapters/process/interpreters.ts';
+import { examineHost } from './adapters/process/host-probe/examine-host.ts';
+import { findInterpreters } from './adapters/process/launch/interpreters.ts';
 import { listPids, readUid } from './adapters/process/proc-fs.ts';
 import { type Host, isAlive, startHost } from './testing/host.ts';
 import { reasonToSkip } from './testing/sandboxes.ts';

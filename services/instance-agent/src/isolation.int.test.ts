@@ -13,7 +13,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { patient } from '@evenfall/testkit';
 import { durationOfMs } from '@evenfall/time';
-import { hostTasksOf } from './adapters/process/launch/gvisor.ts';
+import { hostTasksOf } from './adapters/process/isolation/gvisor.ts';
 import { listPids, readEnvironment, readUid } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, startHost } from './testing/host.ts';
 import { reasonsToSkip, reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';

@@ -13,8 +13,8 @@ import { HOME, type NetworkServer, openNetworkServer, type Space } from './adapt
 import { readAnswers } from './adapters/network/netlink/message.ts';
 import { findTable, NETFILTER_PROTOCOL, replaceTable } from './adapters/network/netlink/rules.ts';
 import { listenIn } from './adapters/network/own-network.ts';
-import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/tie-to-host.ts';
-import { findLauncher } from './adapters/process/launch/program.ts';
+import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/link-to-host.ts';
+import { findLauncher } from './adapters/process/launch/launcher-program.ts';
 import { type Host, startHost } from './testing/host.ts';
 
 const SUBNET = '10.214.64.0/22';

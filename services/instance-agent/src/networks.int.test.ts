@@ -14,9 +14,9 @@ import { HOME, type NetworkServer, openNetworkServer, type Space } from './adapt
 import { message, readAnswers } from './adapters/network/netlink/message.ts';
 import { NETFILTER_PROTOCOL } from './adapters/network/netlink/rules.ts';
 import { listenIn } from './adapters/network/own-network.ts';
-import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/tie-to-host.ts';
-import { findProgram } from './adapters/process/find-program.ts';
-import { findLauncher } from './adapters/process/launch/program.ts';
+import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/link-to-host.ts';
+import { findProgram } from './adapters/process/launch/find-program.ts';
+import { findLauncher } from './adapters/process/launch/launcher-program.ts';
 import { type Host, startHost } from './testing/host.ts';
 import { reasonToSkip, type SandboxName, SANDBOXES } from './testing/sandboxes.ts';
 import { listenOn, type Place, probesOf } from './testing/network-probe.ts';

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { durationOfMs } from '@evenfall/time';
 import { userShares } from './domain/user-share.ts';
-import { readUserLimits } from './adapters/process/user-limits.ts';
+import { readUserLimits } from './adapters/process/isolation/user-limits.ts';
 import { errorOf, type Host, startHost } from './testing/host.ts';
 
 /** Of `nobody` on every Linux. */

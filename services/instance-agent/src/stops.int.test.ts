@@ -13,7 +13,7 @@ import {
   TerminationStep_Disposition as Disposition,
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
-import { openCgroups } from './adapters/process/cgroup.ts';
+import { openCgroups } from './adapters/process/isolation/cgroups.ts';
 import { childrenOf } from './adapters/process/proc-fs.ts';
 import { errorOf, type Host, isAlive, readStat, startHost } from './testing/host.ts';
 

@@ -10,7 +10,7 @@ import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
 import { renderLogEnd, renderLogHead, tailOfLog } from './render-log.ts';
 import { planOf, resolvePolicy } from './termination-plan.ts';
 import { timeLimitMs } from './time-limit.ts';
-import { verdictOf } from './verdict.ts';
+import { verdictOf } from './attempt-result.ts';
 
 const policy = (fields: Partial<TerminationPolicy>): TerminationPolicy => ({ ...TerminationPolicy.create(), ...fields });
 

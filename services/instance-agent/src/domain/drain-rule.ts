@@ -1,6 +1,6 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
-import type { Ending } from './ending.ts';
+import type { Ending } from './instance-end.ts';
 import { DEFAULT_EXIT_MS, endBy, planOf, type ResolvedPolicy, resolvePolicy, type TerminationPlan } from './termination-plan.ts';
 
 /** A function is long-lived, and has time left that is worth a notice, above this; and this is what it gets (Yandex Cloud Functions). */

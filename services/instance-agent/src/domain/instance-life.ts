@@ -1,6 +1,6 @@
 import { type KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
-import type { Ending, StartFault } from './ending.ts';
-import type { LifeEffect, LifeInput, LifeState, LifeStep } from './life.ts';
+import type { Ending, StartFault } from './instance-end.ts';
+import type { LifeEffect, LifeInput, LifeState, LifeStep } from './life-states.ts';
 import { extendPlan, LEAVE_POLICY, planOf, type ResolvedPolicy, shortenPlan, type TerminationPlan } from './termination-plan.ts';
 
 export type { Ending, LifeEffect, LifeInput, LifeState, LifeStep, StartFault };

@@ -1,6 +1,6 @@
 import { KillSignal, SignalScope, type TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { durationOfMs, msOfDuration } from '@evenfall/time';
-import type { Ending } from './ending.ts';
+import type { Ending } from './instance-end.ts';
 
 /** A policy with nothing left out. */
 export type ResolvedPolicy = {

@@ -4,7 +4,7 @@ import {
   TerminationChange_Effect as Effect,
 } from '@evenfall/contracts/v1/termination';
 import { durationOfMs, msOfDuration } from '@evenfall/time';
-import type { Ending } from '../domain/ending.ts';
+import type { Ending } from '../domain/instance-end.ts';
 import { forcedPolicy, planOf, policyMessage, type ResolvedPolicy, type TerminationPlan } from '../domain/termination-plan.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
 import type { Agent, Attempt, Instance, StopRecord } from './agent.ts';

@@ -11,9 +11,9 @@ import {
   TerminationStep_Disposition as Disposition,
   TerminationStep_Reception as Reception,
 } from '@evenfall/contracts/v1/termination';
-import type { Ending } from '../domain/ending.ts';
+import type { Ending } from '../domain/instance-end.ts';
 import { timeLimitMs } from '../domain/time-limit.ts';
-import { brokenMessage, errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/verdict.ts';
+import { brokenMessage, errorJson, RETURNED, type Verdict, verdictOf, verdictOfAnswer } from '../domain/attempt-result.ts';
 import { type Agent, type Attempt, type Instance, reportOn } from './agent.ts';
 import { endCallLog } from './call-log.ts';
 import { flushLines } from './collect-output.ts';

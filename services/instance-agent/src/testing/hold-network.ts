@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { openPrivateNetworks } from '../adapters/network/open-networks.ts';
-import { claimsFolder, holdRange } from '../adapters/process/hold-file.ts';
-import { findLauncher } from '../adapters/process/launch/program.ts';
+import { claimsFolder, holdRange } from '../adapters/process/isolation/claim-file.ts';
+import { findLauncher } from '../adapters/process/launch/launcher-program.ts';
 
 // Holds private networks as an agent does, with a process in one of them, until it is killed. Says the number of that process.
 const launcher = findLauncher();

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { debianProgram } from '@evenfall/testkit';
-import type { HostSettings } from '../adapters/process/examine-host.ts';
+import type { HostSettings } from '../adapters/process/host-probe/examine-host.ts';
 import { startHost } from './host.ts';
 
 export const SANDBOXES = ['process', 'bubblewrap', 'gvisor'] as const;

@@ -5,7 +5,7 @@ import { GobFault, gobReader, type GobRead } from '../../domain/gob/read.ts';
 import { gobSplitter } from '../../domain/gob/split.ts';
 import { failureJson, MAX_RESULT_BYTES } from '../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, Invocation } from '../../ports.ts';
-import { knock } from './knock.ts';
+import { knock } from './connect-to-port.ts';
 
 /** Of one message: the largest result that can be told to be too large, and what is around it. */
 const MAX_MESSAGE_BYTES = MAX_RESULT_BYTES + 1024 * 1024;

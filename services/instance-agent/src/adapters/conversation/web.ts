@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, tooLargeMessage } from '../../domain/runtime-answer.ts';
 import { webHeaders } from '../../domain/web-headers.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../ports.ts';
-import { knock } from './knock.ts';
+import { knock } from './connect-to-port.ts';
 
 const DEFAULT_PORT = 9000;
 /** A process that dies closes its connections first: its exit is the better news, and it is waited for this long. */

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { holdRange } from '../process/hold-file.ts';
-import { findLauncher } from '../process/launch/program.ts';
+import { holdRange } from '../process/isolation/claim-file.ts';
+import { findLauncher } from '../process/launch/launcher-program.ts';
 import { openForwarding } from './forwarding.ts';
 import { openLibc } from './libc.ts';
 import { findLink, readIndex, ROUTE_PROTOCOL, setForwarding } from './netlink/links.ts';
 import { HOME, type NetworkServer, openNetworkServer, type Space } from './network-server.ts';
-import { makeClosed, tieToHost } from './tie-to-host.ts';
+import { makeClosed, tieToHost } from './link-to-host.ts';
 
 const DEVICE = 'evtest9';
 const FILE = `/proc/sys/net/ipv4/conf/${DEVICE}/forwarding`;

@@ -12,8 +12,8 @@ import { type NetworkServer, openNetworkServer, type Space } from './network-ser
 import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
-import { forgetConnectionsOf, isDeviceGone, makeClosed, tieToHost, untieFromHost } from './tie-to-host.ts';
-import { openWayOut } from './way-out.ts';
+import { forgetConnectionsOf, isDeviceGone, makeClosed, tieToHost, untieFromHost } from './link-to-host.ts';
+import { openWayOut } from './outbound-access.ts';
 
 export type NetworkTerms = {
   /** The program that makes networks. */

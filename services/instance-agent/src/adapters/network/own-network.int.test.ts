@@ -6,11 +6,11 @@ import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import type { InstanceNetwork } from '../../ports.ts';
-import { findLauncher } from '../process/launch/program.ts';
+import { findLauncher } from '../process/launch/launcher-program.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type NetworkServer, openNetworkServer } from './network-server.ts';
 import { ownNetwork } from './own-network.ts';
-import { makeClosed } from './tie-to-host.ts';
+import { makeClosed } from './link-to-host.ts';
 
 const words = process.getuid?.() === 0 ? ['--net'] : ['--user', '--net'];
 const mayMake = spawnSync('unshare', [...words, '--', 'true']).status === 0;

@@ -4,16 +4,16 @@ import { newUuidV7 } from '@evenfall/time';
 import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
 import type { Ability } from '../../domain/ability.ts';
 import type { ProcessDriver } from '../../ports.ts';
-import { type Cgroups, openCgroups } from './cgroup.ts';
-import type { LaunchChoice, SandboxAsked } from './choose-launch.ts';
-import type { Interpreters } from './interpreters.ts';
-import { hasPidNamespace, type Launch } from './launch/launch.ts';
-import type { OpenPipe } from './pipes.ts';
-import { openReadyPlace } from './ready-place.ts';
-import { type ReadyPlace, startReady } from './ready-process.ts';
-import { measureTemporary } from './temporary-use.ts';
-import { startProcess } from './start-process.ts';
-import { sweepAgent } from './sweep.ts';
+import { type Cgroups, openCgroups } from './isolation/cgroups.ts';
+import type { LaunchChoice, SandboxAsked } from './host-probe/choose-launch.ts';
+import type { Interpreters } from './launch/interpreters.ts';
+import { hasPidNamespace, type Launch } from './isolation/launch-words.ts';
+import type { OpenPipe } from './launch/output-pipes.ts';
+import { openReadyPlace } from './ready/probe-ready.ts';
+import { type ReadyPlace, startReady } from './ready/ready-process.ts';
+import { measureTemporary } from './isolation/temporary-use.ts';
+import { startProcess } from './launch/start-process.ts';
+import { sweepAgent } from './sweep/sweep.ts';
 
 export type ProcessDriverOptions = {
   readonly agentId: string;

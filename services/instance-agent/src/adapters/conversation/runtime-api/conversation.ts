@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, readRuntimeError, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
 import { type Body, readBody } from './body.ts';
-import { createDesk, type Dialect, type Fetcher, type Work } from './desk.ts';
+import { createDesk, type Dialect, type Fetcher, type Work } from './runtime-broker.ts';
 import { nextHeaders, runtimeVariables } from './headers.ts';
 import { type Route, routeOf } from './routes.ts';
 import { apiSecret } from './secret.ts';

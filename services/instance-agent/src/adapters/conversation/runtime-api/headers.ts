@@ -1,7 +1,7 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { fcFunctionHeaders } from '../../../domain/web-headers.ts';
 import type { HookCall } from '../../../ports.ts';
-import type { Dialect, Work } from './desk.ts';
+import type { Dialect, Work } from './runtime-broker.ts';
 
 /** Kinds of calls in FC's header (`fc/function.go` of fc-runtime-go-sdk). */
 const FC_TYPES = { INVOKE: '0', INITIALIZER: '1', PRE_STOP: '2' } as const;

@@ -1,4 +1,4 @@
-import type { Dialect } from './desk.ts';
+import type { Dialect } from './runtime-broker.ts';
 
 /** What a request asks for. */
 export type Route =

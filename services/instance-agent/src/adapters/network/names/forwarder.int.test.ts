@@ -5,10 +5,10 @@ import { createServer, type Server } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { spawnSync } from 'node:child_process';
 import { eventually } from '@evenfall/testkit';
-import { findLauncher } from '../../process/launch/program.ts';
+import { findLauncher } from '../../process/launch/launcher-program.ts';
 import { openLibc } from '../libc.ts';
 import { type NetworkServer, openNetworkServer, type Space } from '../network-server.ts';
-import { makeClosed } from '../tie-to-host.ts';
+import { makeClosed } from '../link-to-host.ts';
 import { createForwarder, type Forwarder } from './forwarder.ts';
 import { framed } from './upstream.ts';
 

@@ -1,0 +1,135 @@
+import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Ability } from '../../../domain/ability.ts';
+import { OperatorError } from '@evenfall/errors';
+import { isLoopback } from '@evenfall/config';
+import { uidRangeOf } from '../../../domain/uid-pool.ts';
+import type { Networks } from '../../../ports.ts';
+import { chooseNetworks, type NetworkSetting } from '../../network/choose-networks.ts';
+import type { NetworkTerms } from '../../network/open-networks.ts';
+import { chooseLaunch, type LaunchChoice, type SandboxAsked } from './choose-launch.ts';
+import { claimUids } from '../isolation/claim-uids.ts';
+import { claimsFolder, holdRange } from '../isolation/claim-file.ts';
+import { hostAbilities } from './host-abilities.ts';
+import type { Interpreters } from '../launch/interpreters.ts';
+import { findLauncher } from '../launch/launcher-program.ts';
+import { findPipes, type OpenPipe } from '../launch/output-pipes.ts';
+
+export type HostSettings = {
+  readonly sandbox?: SandboxAsked['sandbox'] | undefined;
+  readonly network?: NetworkSetting | undefined;
+  readonly subnet?: string | undefined;
+  readonly networkAllow?: readonly string[] | undefined;
+  readonly uids?: string | undefined;
+  /** Folders that no function sees beside the agent's own; those that do not exist are left out. */
+  readonly hidden?: readonly string[] | undefined;
+  readonly searchPath?: string | undefined;
+  /** Megabytes of memory for instances; three quarters of the host's without it. */
+  readonly capacityMb?: number | undefined;
+  /** Where the platform's doors listen; of this host alone without one. */
+  readonly host?: string | undefined;
+};
+
+export type ExaminedHost = {
+  readonly temporaryRoot: string;
+  readonly interpreters: Interpreters;
+  readonly abilities: readonly Ability[];
+  readonly choice: LaunchChoice;
+  readonly uids: SandboxAsked['uids'] | undefined;
+  readonly networks: Networks;
+  readonly openPipe: OpenPipe | undefined;
+  /** What was changed on this host, for its operator. */
+  readonly notes: readonly string[];
+  /** Gives the user ids back, and the networks. */
+  release(): Promise<void>;
+};
+
+const NO_PIPES = 'The C library cannot be reached: functions cannot open /dev/stdout and /dev/stderr by name';
+/** Memory of the smallest function. */
+const LEAST_MB = 64;
+const DEFAULT_UIDS = '900000-909999';
+const DEFAULT_SUBNET = '10.213.0.0/16';
+const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** Makes the agent's folders and finds out by trying what this host can do; takes about five short processes. `dataDir` exists and is without links. */
+export async function examineHost(
+  dataDir: string,
+  interpreters: Interpreters,
+  settings: HostSettings,
+  onFault: NetworkTerms['onFault'] = () => undefined,
+): Promise<ExaminedHost> {
+  const [temporaryRoot, codeRoot] = [join(dataDir, 'tmp'), join(dataDir, 'code')];
+  for (const folder of [temporaryRoot, codeRoot]) {
+    mkdirSync(folder, { recursive: true });
+    // Passed through, not looked into: the name of a package is the digest of its code, which nobody knows who does not have it.
+    if (process.getuid?.() === 0) chmodSync(folder, 0o711);
+  }
+  const launcher = findLauncher();
+  const sandbox = settings.sandbox ?? 'auto';
+  const range = uidRangeOf(settings.uids ?? DEFAULT_UIDS);
+  const claimed = process.getuid?.() === 0 && sandbox !== 'none' ? await claimUids(launcher, range) : undefined;
+  const searchPath = settings.searchPath ?? DEFAULT_SEARCH_PATH;
+  let networks: Networks | undefined;
+  const release = async (): Promise<void> => {
+    await networks?.close();
+    await claimed?.release();
+  };
+  try {
+    const isLocal = settings.host === undefined || isLoopback(settings.host);
+    const mostInstances = Math.ceil((settings.capacityMb ?? defaultCapacityMb()) / LEAST_MB);
+    const hidden = existingFolders(settings.hidden ?? []);
+    const launchWith = (cutsNetwork: string | undefined): LaunchChoice => {
+      const asked = { sandbox, isLocal, cutsNetwork, mostInstances, uids: claimed } as const;
+      return chooseLaunch(asked, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
+    };
+    if (sandbox === 'gvisor' && settings.network === 'host')
+      throw new OperatorError(
+        'EVENFALL_AGENT_SANDBOX is gvisor and EVENFALL_AGENT_NETWORK is host: walls for code of strangers need a network for each, private or none',
+      );
+    const first = launchWith(undefined);
+    const hasWalls = first.launch.walls !== 'NONE';
+    const wish = { setting: settings.network ?? 'auto', hasWalls, hasOwnUsers: first.launch.ownUsers, isOpen: sandbox === 'none' } as const;
+    const chosen = await chooseNetworks(wish, networkTermsOf(settings, launcher, hasWalls, onFault));
+    networks = chosen.networks;
+    const choice = chosen.launchCuts === undefined ? first : launchWith(chosen.launchCuts);
+    const abilities = [...networks.abilities, ...hostAbilities(dataDir, interpreters)];
+    const openPipe = await findPipes();
+    const notes = openPipe ? chosen.notes : [...chosen.notes, NO_PIPES];
+    return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, openPipe, notes, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Memory for instances where nobody says how much. */
+export function defaultCapacityMb(): number {
+  return Math.floor((totalmem() / 1024 / 1024) * 0.75);
+}
+
+/** Mounts know no links. */
+function existingFolders(paths: readonly string[]): string[] {
+  return paths
+    .map((path) => resolve(path))
+    .filter((path) => existsSync(path))
+    .map((path) => realpathSync(path));
+}
+
+function networkTermsOf(
+  { subnet, networkAllow, capacityMb }: HostSettings,
+  launcher: string,
+  ownResolvConf: boolean,
+  onFault: NetworkTerms['onFault'],
+): NetworkTerms {
+  return {
+    launcher,
+    subnet: subnet ?? DEFAULT_SUBNET,
+    allowed: networkAllow ?? [],
+    capacityMb: capacityMb ?? defaultCapacityMb(),
+    ownResolvConf,
+    hold: (kind, range) => holdRange(launcher, { kind, ...range }),
+    forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),
+    onFault,
+  };
+}

@@ -1,0 +1,161 @@
+// An event that a runtime was given and had not said that it took, when it was to be taken back: what it says until its process is gone still counts.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { AttemptEnded, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
+import {
+  KillSignal,
+  Termination_Cause as Cause,
+  Termination_Mode as Mode,
+  Termination_Outcome as StopOutcome,
+  TerminationPolicy,
+  TerminationStep_Delivery as Delivery,
+} from '@evenfall/contracts/v1/termination';
+import { durationOfMs, fakeClock } from '@evenfall/time';
+import type { Agent, Instance } from './agent.ts';
+import { drainHost } from './drain-host.ts';
+import { feed } from './drive-instance.ts';
+import { handOver, newAttempt, onTaken } from './run-attempt.ts';
+import { stopAttempt } from './stop-attempt.ts';
+import { takeDue } from './handle-deadline.ts';
+
+const EVENT_ID = '01990000-0000-7000-8000-000000000003';
+const NAMED = { eventId: EVENT_ID, attempt: 2 };
+const quiet = (): void => undefined;
+
+/** An agent whose one instance is a process that the test ends, and that has been given an event it has not taken. */
+function play() {
+  const clock = fakeClock();
+  const reports: AttemptReport[] = [];
+  let swept: (count: number) => void = quiet;
+  let kills = 0;
+  // Only what a hand-over, a stop and an end touch.
+  const agent = {
+    agentId: 'a',
+    clock,
+    log: { info: quiet, warn: quiet },
+    logs: { whenStored: quiet },
+    attempts: new Map(),
+    instances: new Map(),
+    outbox: { report: (report: AttemptReport) => void reports.push(report), change: quiet, draining: quiet },
+    deadlines: { set: quiet, drop: quiet },
+    drain: undefined,
+    feed: (...given: [Instance, Parameters<typeof feed>[2]]) => feed(agent, ...given),
+  } as unknown as Agent;
+  const process = {
+    killGroup: () => (kills += 1),
+    sweep: () => new Promise<number>((resolve) => (swept = resolve)),
+    status: () => ({ peakBytes: 1, caught: 0n, ignored: 0n, blocked: 0n }),
+    peakBytes: () => 1,
+    containment: () => 'CGROUP',
+  };
+  const instance = {
+    id: 'i',
+    timeoutMs: 5_000,
+    idleLines: [],
+    waiting: [],
+    seq: 0,
+    fn: { memoryMb: 128, revision: 7 },
+    conversation: { invoke: () => false, close: quiet },
+    life: { kind: 'IDLE' },
+    ready: true,
+    peakBytes: 0,
+    sweptCount: 0,
+    process,
+    splitters: { stdout: { flush: quiet }, stderr: { flush: quiet } },
+  } as unknown as Instance;
+  agent.instances.set('i', instance);
+  const attempt = newAttempt({ ...NAMED, partition: 7, synchronous: false }, Buffer.alloc(0));
+  agent.attempts.set(attempt.key, attempt);
+  handOver(agent, instance, attempt);
+  assert.equal(attempt.phase, 'WAITING');
+  return {
+    agent,
+    instance,
+    clock,
+    kills: () => kills,
+    kinds: () => reports.map(({ report }) => report?.$case),
+    ended: (): AttemptEnded | undefined => {
+      const last = reports.at(-1)?.report;
+      return last?.$case === 'ended' ? last.value : undefined;
+    },
+    /** Ends the process, as by SIGKILL unless it is said. */
+    async exit(exitCode: number | null = null, signal: string | null = 'SIGKILL'): Promise<void> {
+      instance.exit = { exitCode, signal, byPlatform: signal === 'SIGKILL' };
+      feed(agent, instance, { kind: 'LEADER_EXITED', exitCode, signal });
+      swept(0);
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+type Played = ReturnType<typeof play>;
+
+const asked = (mode: Mode, cause: Cause) => (at: Played) => {
+  const policy = TerminationPolicy.create({ killSignal: KillSignal.SIGTERM, gracePeriod: durationOfMs(2_000) });
+  stopAttempt(at.agent, { ...NAMED, cause, mode, policy: mode === Mode.GRACEFUL ? policy : undefined });
+};
+
+const WAYS = [
+  ['asked to end by force', asked(Mode.FORCE, Cause.USER), 'revoked', Cause.USER, Outcome.FORCE_KILLED, 499],
+  ['asked to end gracefully', asked(Mode.GRACEFUL, Cause.USER), 'revoked', Cause.USER, Outcome.FORCE_KILLED, 499],
+  ['too old, and asked back', asked(Mode.UNSPECIFIED, Cause.UNSPECIFIED), 'revoked', Cause.WITHDRAWN, Outcome.FORCE_KILLED, 499],
+  [
+    'left untaken for too long',
+    (at: Played) => takeDue(at.agent, at.instance, 15_000),
+    'throttled',
+    Cause.WITHDRAWN,
+    Outcome.FORCE_KILLED,
+    499,
+  ],
+  ['on a host that drains', (at: Played) => drainHost(at.agent, 10_000), 'throttled', Cause.DRAIN, Outcome.DRAINED, 500],
+] as const;
+
+describe('An event that was given to a runtime and not taken', () => {
+  for (const [why, take, givenBack, cause, outcome, statusCode] of WAYS) {
+    it(`${why}, is given back as one that has not begun`, async () => {
+      const at = play();
+      take(at);
+      assert.equal(at.kills(), 1);
+      await at.exit();
+      assert.deepEqual(at.kinds(), [givenBack]);
+    });
+
+    for (const when of ['before its process ended', 'after that'] as const)
+      it(`${why}, has begun if it was taken all the same, read ${when}, and its receipt says how it was stopped`, async () => {
+        const at = play();
+        take(at);
+        at.clock.advance(3);
+        if (when === 'before its process ended') onTaken(at.agent, at.instance, at.instance.seq);
+        else feed(at.agent, at.instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
+        onTaken(at.agent, at.instance, at.instance.seq);
+        at.clock.advance(4);
+        await at.exit();
+        assert.deepEqual(at.kinds(), ['started', 'ended']);
+        const ended = at.ended();
+        assert.deepEqual([ended?.outcome, ended?.statusCode, ended?.started?.instanceId], [outcome, statusCode, 'i']);
+        const stop = ended?.stop;
+        assert.deepEqual([stop?.cause, stop?.outcome, stop?.signal, stop?.durationMs], [cause, StopOutcome.FORCE_KILLED, 'SIGKILL', 7]);
+        assert.deepEqual(
+          stop?.steps.map(({ signal, delivery }) => [signal, delivery]),
+          [[KillSignal.SIGKILL, Delivery.DELIVERED]],
+        );
+      });
+
+    it(`${why}, ended as its process did, where that was faster than the signal`, async () => {
+      const at = play();
+      take(at);
+      onTaken(at.agent, at.instance, at.instance.seq);
+      await at.exit(3, null);
+      assert.deepEqual([at.ended()?.outcome, at.ended()?.statusCode, at.ended()?.exitCode], [Outcome.EXITED, 439, 3]);
+    });
+  }
+
+  it('has begun and has no receipt if its process left by itself before anybody asked', async () => {
+    const at = play();
+    feed(at.agent, at.instance, { kind: 'LEADER_EXITED', exitCode: 4, signal: null });
+    onTaken(at.agent, at.instance, at.instance.seq);
+    await at.exit(4, null);
+    assert.deepEqual(at.kinds(), ['started', 'ended']);
+    assert.deepEqual([at.ended()?.outcome, at.ended()?.exitCode, at.ended()?.stop], [Outcome.EXITED, 4, undefined]);
+  });
+});
