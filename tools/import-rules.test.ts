@@ -26,7 +26,7 @@ const CASES: readonly Case[] = [
   { rule: 'room-flows', file: 'services/queue/src/flows/stores.ts', imports: '../../../../libs/postgres/src/index.ts' },
   { rule: 'room-loops', file: 'services/queue/src/loops/reaches.ts', imports: '../adapters/view.ts' },
   { rule: 'room-api', file: 'services/queue/src/api.ts', imports: './adapters/view.ts' },
-  { rule: 'room-api', file: 'services/gateway/src/api/rest/server.ts', imports: '../../adapters/cache.ts' },
+  { rule: 'room-api', file: 'services/gateway/src/api/http/server.ts', imports: '../../adapters/cache.ts' },
   { rule: 'room-adapters', file: 'services/queue/src/adapters/tells.ts', imports: '../flows/accept.ts' },
   { rule: 'room-config', file: 'services/queue/src/config.ts', imports: './flows/accept.ts' },
   { rule: 'testkit-in-tests', file: 'services/registry/src/service.ts', imports: '../../../libs/testkit/src/index.ts' },

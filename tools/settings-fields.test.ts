@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { FunctionPatch, PatchValues, readPatch } from '../services/gateway/src/api/rest/function-patch.ts';
+import { FunctionPatch, PatchValues, readPatch } from '../services/gateway/src/api/rest/functions/patch.ts';
 import { completeSettings } from '../services/registry/src/domain/function-settings.ts';
 import { applyMask } from '../services/registry/src/domain/settings-mask.ts';
 import { type Fields, OPTIONAL } from './cli/src/commands/deploy.ts';

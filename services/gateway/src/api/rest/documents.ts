@@ -17,7 +17,7 @@ import {
   TerminationStep_Reception,
 } from '@evenfall/contracts/v1/termination';
 import { type TSchema, Type } from '@sinclair/typebox';
-import { ByCause, Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from './schemas.ts';
+import { ByCause, Duration, enumOf, EventInvoke, HookSchema, Policy, ref } from './json/schemas.ts';
 
 const Moment = Type.String({ format: 'date-time' });
 const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()]);

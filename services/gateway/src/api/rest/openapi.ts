@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { DOCUMENTS } from './documents.ts';
-import { ref } from './schemas.ts';
+import { ref } from './json/schemas.ts';
 
 /** Operations that take no body for an empty one. */
 const BODY_IS_OPTIONAL = new Set([

@@ -1,6 +1,6 @@
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Type } from '@sinclair/typebox';
-import { MAX_CODE_BYTES } from '../rest/functions.ts';
+import { MAX_CODE_BYTES } from '../rest/functions/routes.ts';
 import { action, namespaceOf, type ScfCall } from './action.ts';
 import { scfError } from './codes.ts';
 import { functionAnswer, sharedParts } from './function-answers.ts';

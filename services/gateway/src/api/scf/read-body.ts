@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ByteBudget } from '@evenfall/door-limits';
-import { ownPart } from '../rest/bodies.ts';
+import { ownPart } from '../http/body-parsers.ts';
 import { scfError } from './codes.ts';
 
 /** A body that has come. */
