@@ -69,7 +69,9 @@ export default {
     owned('grpc', 'node_modules/@grpc/', ['^libs/(rpc|contracts)/']),
     owned('kafkajs', 'node_modules/kafkajs/', ['^libs/event-log/']),
     owned('postgres', 'node_modules/postgres/', ['^libs/postgres/']),
-    owned('foreign-functions', 'node_modules/koffi/', ['^services/instance-agent/src/adapters/(network/|process/launch/output-pipes.ts)']),
+    owned('foreign-functions', 'node_modules/koffi/', [
+      '^services/instance-agent/src/adapters/(network/|process/launch/(output-pipes|posix-spawn).ts)',
+    ]),
     owned('processes', '^(node:)?child_process$', ['^services/instance-agent/src/adapters/', '^libs/(postgres|testkit)/', '^tools/']),
   ],
   options: {

@@ -9,6 +9,7 @@ import type { LaunchChoice, SandboxAsked } from './host-probe/choose-launch.ts';
 import type { Interpreters } from './launch/interpreters.ts';
 import { hasPidNamespace, type Launch } from './isolation/launch-words.ts';
 import type { OpenPipe } from './launch/output-pipes.ts';
+import type { SpawnChild } from './launch/spawn-child.ts';
 import { openReadyPlace } from './ready/probe-ready.ts';
 import { type ReadyPlace, startReady } from './ready/ready-process.ts';
 import { measureTemporary } from './isolation/temporary-use.ts';
@@ -27,6 +28,7 @@ export type ProcessDriverOptions = {
   readonly choice: LaunchChoice;
   readonly uids: SandboxAsked['uids'];
   readonly openPipe: OpenPipe | undefined;
+  readonly spawnChild: SpawnChild;
   onUserLost?(uid: number): void;
   /** Of each launcher, whose end is that of its function. */
   readonly launchers?: LauncherWatch | undefined;
@@ -45,6 +47,7 @@ export type DriverHost = {
   readonly uids: UidPool | undefined;
   /** undefined where the outputs of processes have to be sockets. */
   readonly openPipe: OpenPipe | undefined;
+  readonly spawnChild: SpawnChild;
   readonly launchers: LauncherWatch | undefined;
   /** An id that is not given away again: something of its last holder may be left. */
   onUserLost(uid: number): void;
@@ -60,6 +63,7 @@ export function processDriver({
   choice,
   uids,
   openPipe,
+  spawnChild,
   onUserLost = () => undefined,
   launchers,
 }: ProcessDriverOptions): ProcessDriver {
@@ -74,6 +78,7 @@ export function processDriver({
     cgroups,
     uids: launch.ownUsers && uids ? uidPool(uids, uids.lost) : undefined,
     openPipe,
+    spawnChild,
     launchers,
     onUserLost(uid) {
       lostUserIds += 1;

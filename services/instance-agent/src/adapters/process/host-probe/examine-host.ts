@@ -15,6 +15,8 @@ import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from '../launch/interpreters.ts';
 import { findLauncher } from '../launch/launcher-program.ts';
 import { findPipes, type OpenPipe } from '../launch/output-pipes.ts';
+import { findPosixSpawn } from '../launch/posix-spawn.ts';
+import { spawnByFork, type SpawnChild } from '../launch/spawn-child.ts';
 
 export type HostSettings = {
   readonly sandbox?: SandboxAsked['sandbox'] | undefined;
@@ -39,6 +41,7 @@ export type ExaminedHost = {
   readonly uids: SandboxAsked['uids'] | undefined;
   readonly networks: Networks;
   readonly openPipe: OpenPipe | undefined;
+  readonly spawnChild: SpawnChild;
   /** What was changed on this host, for its operator. */
   readonly notes: readonly string[];
   /** Gives the user ids back, and the networks. */
@@ -95,8 +98,9 @@ export async function examineHost(
     const choice = chosen.launchCuts === undefined ? first : launchWith(chosen.launchCuts);
     const abilities = [...networks.abilities, ...hostAbilities(dataDir, interpreters)];
     const openPipe = await findPipes();
+    const spawnChild = (await findPosixSpawn()) ?? spawnByFork;
     const notes = openPipe ? chosen.notes : [...chosen.notes, NO_PIPES];
-    return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, openPipe, notes, release };
+    return { temporaryRoot, interpreters, abilities, choice, uids: claimed, networks, openPipe, spawnChild, notes, release };
   } catch (error) {
     await release();
     throw error;

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { rm } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { openControl } from './launcher-channel.ts';
 import { type Inside, openInside } from './gvisor-channel.ts';
 import { hasPrivateTmp } from '../isolation/launch-words.ts';
 import { endUser } from './launcher-program.ts';
+import type { Child, ChildEnd } from './spawn-child.ts';
 import { describeInside, type Described } from './gvisor-process.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from '../proc-fs.ts';
 import type { DriverHost } from '../process-driver.ts';
@@ -27,7 +27,7 @@ export type Launched = {
   readonly host: DriverHost;
   readonly spec: ProcessSpec;
   readonly events: ProcessEvents;
-  readonly child: ChildProcess;
+  readonly child: Child;
   readonly uid: number | undefined;
   readonly cgroup: InstanceCgroup | undefined;
   /** Removed at the end. */
@@ -106,9 +106,8 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     },
   });
   const outputs = watchOutputs(of);
-  child.on('error', (error) => exited(null, null, error.message));
   const over = new Promise<void>((resolve) => {
-    const isOver = (code: number | null, signal: string | null): void => {
+    const isOver = ({ code, signal }: ChildEnd): void => {
       family.isLaunched = false;
       of.host.launchers?.ended(childPid);
       // A launcher that ends without a word was killed, and its function with it: bubblewrap says so by 128 and the signal.
@@ -116,9 +115,12 @@ export function launchedProcess(of: Launched): LaunchedProcess {
       setImmediate(() => (isFault ? exited(null, null, `the launcher ended with ${code}`) : exited(null, signal ?? 'SIGKILL')));
       resolve();
     };
-    if (childPid === 0) return resolve();
+    if (childPid === 0) {
+      child.onEnd(({ fault }) => exited(null, null, fault));
+      return resolve();
+    }
+    child.onEnd(isOver);
     of.host.launchers?.launched(childPid);
-    child.on('exit', isOver);
   });
   const leader = (): number => (inner ? inner.leaderPid() : family.leaderPid);
   const initPid = (): number => (inner ? inner.initPid() : control.initPid());

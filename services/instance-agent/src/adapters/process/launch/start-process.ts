@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { chownSync, mkdirSync, rm } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -17,6 +16,7 @@ import { releaseBytes } from './variables.ts';
 import { type LaunchedProcess, launchedProcess } from './launched-process.ts';
 import type { DriverHost } from '../process-driver.ts';
 import { closeSinks, type OutputPipe } from './output-pipes.ts';
+import type { Child, ChildTerms } from './spawn-child.ts';
 import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from '../sweep/sweep.ts';
 
 const MB = 1024 * 1024;
@@ -98,21 +98,22 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
   });
   const pipes = openOutputs(host, uid);
   const [out, err] = pipes;
-  const child = spawn(program, args, {
-    cwd: '/',
+  const child = spawnLauncher(host, pipes, {
+    program,
+    args,
     env: launch.gvisor ? markersOf(platform) : platform,
-    detached: true, // out of reach of a terminal's Ctrl-C
-    stdio: ['ignore', out?.sink ?? 'pipe', err?.sink ?? 'pipe', 'pipe', 'pipe', ...(firstPlace > 5 ? (['pipe'] as const) : []), ...handed],
+    descriptors: [
+      'none',
+      out?.sink ?? 'socket',
+      err?.sink ?? 'socket',
+      'socket',
+      'socket',
+      ...(firstPlace > 5 ? (['socket'] as const) : []),
+      ...handed,
+    ],
   });
-  closeSinks(pipes);
-  child.on('error', () => undefined); // heard again below: unheard it would end the agent
-  // Without a descriptor left there are no streams either, which the type does not say.
-  if (!(child.stdio as unknown)) {
-    for (const { source } of pipes) source.destroy();
-    throw new Error('The launcher cannot be started: descriptors are used up');
-  }
-  const channel = child.stdio[3] as Duplex; // 'pipe' makes a socket pair: both directions
-  const inner = isBoxed && child.pid !== undefined ? innerLeader(pipeOf(child.stdio, 5)) : undefined;
+  const channel = socketOf(child, 3);
+  const inner = isBoxed && child.pid !== undefined ? innerLeader(socketOf(child, 5)) : undefined;
   const process = launchedProcess({
     host,
     spec,
@@ -122,10 +123,10 @@ function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, {
     cgroup,
     folder,
     inner,
-    inside: launch.gvisor && pipeOf(child.stdio, 5),
+    inside: launch.gvisor && socketOf(child, 5),
     channel,
-    control: child.stdio[4] as Duplex, // as above
-    outputs: [out?.source ?? child.stdio[1], err?.source ?? child.stdio[2]],
+    control: socketOf(child, 4),
+    outputs: [out?.source ?? child.sockets[1] ?? null, err?.source ?? child.sockets[2] ?? null],
     becameId: () => ahead?.becameId(),
   });
   if (inner)
@@ -157,9 +158,22 @@ function openOutputs({ openPipe }: DriverHost, uid: number | undefined): OutputP
   }
 }
 
-/** A descriptor beyond those that the type of `spawn` knows. */
-function pipeOf(stdio: readonly unknown[], fd: number): Duplex {
-  return stdio[fd] as Duplex; // asked for as 'pipe', which makes a socket pair
+/** Starts the launcher; the ends of its output pipes that it has by then are closed here. */
+function spawnLauncher({ spawnChild }: DriverHost, pipes: readonly OutputPipe[], terms: ChildTerms): Child {
+  try {
+    return spawnChild(terms);
+  } catch (cause) {
+    for (const { source } of pipes) source.destroy();
+    throw new Error(`The launcher cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  } finally {
+    closeSinks(pipes);
+  }
+}
+
+function socketOf({ sockets }: Child, fd: number): Duplex {
+  const socket = sockets[fd];
+  if (!socket) throw new Error(`Descriptor ${fd} of the launcher is no socket`); // cannot happen: it is asked for as one
+  return socket;
 }
 
 /** bubblewrap keeps the host's cgroups out of sight: the agent puts its processes into one before it lets the function go on. */
