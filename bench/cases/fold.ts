@@ -100,8 +100,8 @@ function concludedOf(id: string, result: Buffer): EventRecord {
   const now = new Date();
   const value = {
     started: { instanceId: id, agentId: 'agent', startTime: now, memoryMb: 128 },
-    ended: { outcome: 1, statusCode: 200, result, endTime: now, durationMs: 0.2, memoryBytes: 30_000_000n },
+    attemptResult: { outcome: 1, statusCode: 200, result, endTime: now, durationMs: 0.2, memoryBytes: 30_000_000n },
     state: State.SUCCEEDED,
   };
-  return EventRecord.fromPartial({ eventId: id, attempt: 1, time: now, change: { $case: 'attemptConcluded', value: value as never } });
+  return EventRecord.fromPartial({ eventId: id, attempt: 1, time: now, change: { $case: 'attemptEnded', value: value as never } });
 }

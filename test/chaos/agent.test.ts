@@ -89,7 +89,7 @@ describe('An agent that is killed', { timeout: 180_000 }, () => {
     const scheduler = cluster.process('scheduler');
     // The stream stands, and nobody reads it: the outcome is told and not taken.
     scheduler.pause();
-    await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_kept')) === 1, 30_000);
+    await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_retained')) === 1, 30_000);
     await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_spooled')) === 1, 15_000);
     await cluster.process(agent).kill9();
     scheduler.resume();

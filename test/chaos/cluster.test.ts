@@ -72,7 +72,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
     await eventually(async () => {
       for (const name of ['queue-1', 'queue-2']) {
         assert.equal(await cluster.metric(name, 'evenfall_queue_open'), 0);
-        assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0);
+        assert.equal(await cluster.metric(name, 'evenfall_queue_balance'), 0);
       }
       return true;
     }, 10_000);

@@ -81,6 +81,6 @@ describe('A lane with 100,000 events', { timeout: 300_000, skip: why !== undefin
     assert.ok(mb < MOST_MB, `${heir} has ${mb} MB`);
     const first = await cluster.rest.get(ids[0] ?? '');
     assert.equal(first.state, 'RUNNING', `what ran goes on: ${JSON.stringify(first)} ${cluster.lines().slice(-10).join('\n')}`);
-    assert.equal(await sum('evenfall_queue_unaccounted'), 0);
+    assert.equal(await sum('evenfall_queue_balance'), 0);
   });
 });

@@ -99,7 +99,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       checkProbed(prober, events, witness.runs());
       assert.ok(all.length - accepted.size <= load.broken.length + load.refused.length, `${all.length} of ${accepted.size}`);
       await eventually(async () => {
-        for (const name of QUEUES) assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);
+        for (const name of QUEUES) assert.equal(await cluster.metric(name, 'evenfall_queue_balance'), 0, name);
         return true;
       }, 10_000);
     } catch (error) {

@@ -45,7 +45,7 @@ describe('a stack that is started again', () => {
   const settled = async (stack: Stack, accepted: readonly string[]): Promise<void> => {
     await eventually(async () => (await stack.rest.list('naps', OPEN)).length === 0, 60_000);
     await eventually(async () => (await stack.metric('evenfall_queue_open')) === 0);
-    assert.equal(await stack.metric('evenfall_queue_unaccounted'), 0);
+    assert.equal(await stack.metric('evenfall_queue_balance'), 0);
     checkHistory(await stack.rest.list('naps'), accepted);
   };
 

@@ -50,10 +50,10 @@ describe(`${EVENTS} events of 200 bytes`, () => {
     } finally {
       await sql.end();
     }
-    const [accepted, ended, unaccounted] = await Promise.all(
-      ['accepted_total', 'ended_total', 'unaccounted'].map((name) => stack.metric(`evenfall_queue_${name}`)),
+    const [accepted, ended, balance] = await Promise.all(
+      ['accepted_total', 'ended_total', 'balance'].map((name) => stack.metric(`evenfall_queue_${name}`)),
     );
-    assert.deepEqual([accepted, ended, unaccounted], [ROUNDS * EVENTS, ROUNDS * EVENTS, 0]);
+    assert.deepEqual([accepted, ended, balance], [ROUNDS * EVENTS, ROUNDS * EVENTS, 0]);
 
     const listed = await stack.rest.list('echo');
     assert.equal(new Set(listed.map(({ id }) => id)).size, listed.length);

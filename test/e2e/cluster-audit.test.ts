@@ -5,7 +5,7 @@ import { eventually } from '@evenfall/testkit';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { createRestClient } from '../support/rest-client.ts';
 
-type RecordJson = Readonly<Record<'id' | 'operation' | 'namespace' | 'subject' | 'outcome' | 'key_id' | 'address' | 'door', string>>;
+type RecordJson = Readonly<Record<'id' | 'operation' | 'namespace' | 'subject' | 'outcome' | 'key_id' | 'address' | 'api', string>>;
 
 describe('The audit log of a cluster', { timeout: 240_000 }, () => {
   let cluster: TestCluster;
@@ -38,7 +38,7 @@ describe('The audit log of a cluster', { timeout: 240_000 }, () => {
       const found = await find(`subject=${id}`);
       return found.length > 0 && found;
     }, 30_000);
-    const said = records.map((one) => [one.operation, one.namespace, one.outcome, one.address, one.door]);
+    const said = records.map((one) => [one.operation, one.namespace, one.outcome, one.address, one.api]);
     assert.deepEqual(said, [['terminateEvent', 'default', 'OK', '127.0.0.1', 'REST']]);
     assert.equal((await rest().terminate(id)).status, 400);
     const refused = await eventually(async () => {

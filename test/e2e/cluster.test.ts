@@ -57,7 +57,7 @@ describe('A cluster of processes', { timeout: 180_000 }, () => {
     const ports = {
       registry: (peer: ReturnType<typeof openPeer>) =>
         peer.client(RegistryServiceService).resolveFunction({ namespace: 'default', name: 'x', qualifier: '' }),
-      'event-store': (peer: ReturnType<typeof openPeer>) => peer.client(EventStoreServiceService).getEvent({ id: 'x', after: [] }),
+      'event-store': (peer: ReturnType<typeof openPeer>) => peer.client(EventStoreServiceService).getEvent({ eventId: 'x', after: [] }),
       scheduler: (peer: ReturnType<typeof openPeer>) => peer.client(SchedulerServiceService).listAgents({ pageSize: 0, pageToken: '' }),
       'queue-1': (peer: ReturnType<typeof openPeer>) => peer.client(QueueServiceService).acceptEvents({ events: [] }),
     };
@@ -126,7 +126,7 @@ describe('A cluster of processes', { timeout: 180_000 }, () => {
     }
     for (const id of ids) assert.equal((await rest.ended(id, 60_000)).state, 'SUCCEEDED');
     assert.equal(await eventually(async () => (await cluster.metric('queue-1', 'evenfall_queue_open')) === 0, 15_000), true);
-    assert.equal(await cluster.metric('queue-1', 'evenfall_queue_unaccounted'), 0);
+    assert.equal(await cluster.metric('queue-1', 'evenfall_queue_balance'), 0);
     assert.deepEqual(cluster.deaths(), []);
   });
 
@@ -165,7 +165,7 @@ describe('A cluster on Kafka, with two queues', { timeout: 300_000, skip: noKafk
     for (const id of ids) assert.equal((await rest.ended(id, 90_000)).state, 'SUCCEEDED');
     for (const name of ['queue-1', 'queue-2']) {
       await eventually(async () => (await cluster.metric(name, 'evenfall_queue_open')) === 0, 15_000);
-      assert.equal(await cluster.metric(name, 'evenfall_queue_unaccounted'), 0, name);
+      assert.equal(await cluster.metric(name, 'evenfall_queue_balance'), 0, name);
     }
     assert.deepEqual(cluster.deaths(), []);
   });

@@ -113,7 +113,7 @@ describe('destinations', () => {
             assert.equal(made.state, 'SUCCEEDED', what);
           }
         }
-    assert.equal(await stack.metric('evenfall_queue_deliveries_owed'), 0);
+    assert.equal(await stack.metric('evenfall_queue_deliveries_pending'), 0);
   });
 
   it('that are webhooks get signed requests, again after a failure, with every number as it was', async () => {
@@ -145,7 +145,7 @@ describe('destinations', () => {
       assert.deepEqual([told.event['state'], told.event['status_code'], told.event['attempt_count']], ['FAILED', 430, 1]);
       assert.match(body, /"payload":\{"fail": true, "n": 12345678901234567890\}\}$/);
     }
-    assert.equal(await stack.metric('evenfall_queue_deliveries_owed'), 0);
+    assert.equal(await stack.metric('evenfall_queue_deliveries_pending'), 0);
     const letter = await stack.rest.call<{ event: EventAnswer }>('GET', `/v1/dead-letters/${id}`);
     assert.equal(letter.body.event.deliveries?.[0]?.state, 'DELIVERED', 'the dead letter shows it too');
   });

@@ -74,7 +74,7 @@ describe('callers that leave', { timeout: 180_000 }, () => {
       return body.counts.every(({ state }) => !['QUEUED', 'RUNNING', 'TERMINATING'].includes(state));
     }, 60_000);
     // One with a key is open in the queue until it has been looked up, and counted only then.
-    await eventually(async () => (await stack.metric('evenfall_queue_unaccounted')) === 0, 20_000);
+    await eventually(async () => (await stack.metric('evenfall_queue_balance')) === 0, 20_000);
     assert.equal((await stack.rest.call('POST', `${FUNCTIONS}/echo:invoke`, '7')).status, 200);
     assert.doesNotMatch(stack.stderr(), / error | at .*\.ts:\d+/);
   };

@@ -108,7 +108,7 @@ describe('what the platform promises', () => {
     ]);
     assert.ok(ended > 3_000);
     assert.equal(accepted, ended + 1, 'with all those that were asked for twice under one key');
-    assert.equal(await stack.metric('evenfall_queue_unaccounted'), 0);
+    assert.equal(await stack.metric('evenfall_queue_balance'), 0);
   });
 
   it('holds a delayed event back until its time, and no longer', async () => {

@@ -180,7 +180,7 @@ describe('a platform whose keys have roles', { timeout: 240_000 }, () => {
     const find = async (...filter: string[]) => (await cli<Records>('audit', '--limit', '100', ...filter)).audit_records;
     const [deploy] = (await find('--key', 'pipeline', '--subject', 'echo')).toReversed();
     assert.deepEqual(
-      [deploy?.['operation'], deploy?.['namespace'], deploy?.['outcome'], deploy?.['door'], deploy?.['address']],
+      [deploy?.['operation'], deploy?.['namespace'], deploy?.['outcome'], deploy?.['api'], deploy?.['address']],
       ['createFunction', 'default', 'OK', 'REST', '127.0.0.1'],
     );
     const refused = await find('--key', 'app', '--action', 'functions.write');
@@ -190,7 +190,7 @@ describe('a platform whose keys have roles', { timeout: 240_000 }, () => {
       return records.length === 2 && records;
     });
     assert.deepEqual(
-      new Set(ended.map(({ door, operation, outcome }) => `${door} ${operation} ${outcome}`)),
+      new Set(ended.map(({ api, operation, outcome }) => `${api} ${operation} ${outcome}`)),
       new Set(['SCF TerminateAsyncEvent OK']),
     );
     const keys = await find('--action', 'keys.manage', '--subject', 'short');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { eventually } from '@evenfall/testkit';
 import type { LogUnderTest } from './event-log.contract.ts';
@@ -11,9 +11,9 @@ const MIB = 1024 * 1024;
 
 /** The end of an attempt with a result of so many bytes. */
 export function endOf(eventId: string, resultBytes: number, time = new Date(1_700_000_000_000)): EventRecord {
-  const ended = AttemptEnded.create({ outcome: 1, statusCode: 200, result: Buffer.alloc(resultBytes, 'r'), endTime: time });
-  const value = { started: undefined, ended, state: 4, retryTime: undefined } as const;
-  return { eventId, attempt: 1, time, writerId: 'w', change: { $case: 'attemptConcluded', value } };
+  const attemptResult = AttemptResult.create({ outcome: 1, statusCode: 200, result: Buffer.alloc(resultBytes, 'r'), endTime: time });
+  const value = { started: undefined, attemptResult, state: 4, retryTime: undefined } as const;
+  return { eventId, attempt: 1, time, writerId: 'w', change: { $case: 'attemptEnded', value } };
 }
 
 /** What a log takes, and what it does not: every driver passes it against its real server, and writes what stands beside a refused record. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventRecord } from '@evenfall/contracts/log/v1/record';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { boundReport, evolve, recordBytes, reducedRecord, reportBytes, storedBytes } from './index.ts';
 import { LIMITS } from './limits.ts';
 import { hostileEnd, hostileReport } from './testing/hostile.ts';
@@ -52,7 +52,7 @@ describe('records of an event', () => {
           assert.ok(length <= MOST_RECORD_BYTES && recordBytes(record) >= length, `${length} bytes`);
         }
         assert.ok(life.stored);
-        const stored = StoredEvent.encode(life.stored).finish();
+        const stored = FoldedEvent.encode(life.stored).finish();
         assert.ok(stored.length <= 1024 * 1024, `${stored.length} bytes`);
         assert.ok(storedBytes(life.stored) >= stored.length);
       }),
@@ -78,9 +78,9 @@ describe('records of an event', () => {
   it('that come from a log of before are folded within the limits', () => {
     const life = newLife();
     const value = { ...endedAs('threw', 0), error: Buffer.from(JSON.stringify({ errorMessage: 'x'.repeat(40_000_000) })) };
-    const change = { $case: 'attemptConcluded', value: { started, ended: value, state: 5, retryTime: undefined } } as const;
+    const change = { $case: 'attemptEnded', value: { started, attemptResult: value, state: 5, retryTime: undefined } } as const;
     life.records.push({ eventId: ID, attempt: 1, time: new Date(life.nowMs), writerId: 'w', change });
-    const folded = life.records.reduce<StoredEvent | undefined>(evolve, undefined);
+    const folded = life.records.reduce<FoldedEvent | undefined>(evolve, undefined);
     assert.equal(folded?.event?.state, 5);
     assert.ok((folded?.event?.error.length ?? 0) < LIMITS.errorBytes);
   });
@@ -88,18 +88,18 @@ describe('records of an event', () => {
   it('that cannot be written are replaced by ones that can, and say so', () => {
     fc.assert(
       fc.property(hostileEnd, (ended) => {
-        const value = { started, ended, state: 5, retryTime: undefined } as const;
+        const value = { started, attemptResult: ended, state: 5, retryTime: undefined } as const;
         const record: EventRecord = {
           eventId: ID,
           attempt: 1,
           time: new Date(NaN),
           writerId: 'w',
-          change: { $case: 'attemptConcluded', value },
+          change: { $case: 'attemptEnded', value },
         };
         const reduced = reducedRecord(record, 'it is too large');
-        assert.ok(reduced?.change?.$case === 'attemptConcluded');
+        assert.ok(reduced?.change?.$case === 'attemptEnded');
         assert.ok(EventRecord.encode(reduced).finish().length < 4_096);
-        const after = reduced.change.value.ended;
+        const after = reduced.change.value.attemptResult;
         assert.equal(after?.statusCode, ended.statusCode);
         for (const [before, text] of [
           [ended.result, after?.result],

@@ -1,4 +1,4 @@
-import type { AttemptEnded, AttemptReport, AttemptStarted, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult, AttemptReport, AttemptStarted, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import { type Attempt, Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { ProcessExit, Termination, TerminationPolicy } from '@evenfall/contracts/v1/termination';
 import { boundError, boundResult } from './bound-report.ts';
@@ -48,7 +48,7 @@ export function boundStarted(started: AttemptStarted): AttemptStarted {
 }
 
 /** The end of an attempt within the limits. */
-export function boundEnded(ended: AttemptEnded, synchronous = false): AttemptEnded {
+export function boundEnded(ended: AttemptResult, synchronous = false): AttemptResult {
   const { durationMs, memoryBytes, signal, endTime, outcome, logTail } = ended;
   const { result, truncated } = synchronous ? { result: ended.result, truncated: false } : boundResult(ended.result);
   const error = boundError(ended.error);

@@ -1,6 +1,6 @@
-import type { Assignment, AttemptEnded, AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import type { Accepted, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { Assignment, AttemptResult, AttemptReport, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AcceptedEvent, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { Destination } from '@evenfall/contracts/v1/function';
@@ -24,13 +24,13 @@ export function recordBytes({ eventId, writerId, change }: EventRecord): number 
       return head + acceptedBytes(change.value);
     case 'attemptStarted':
       return head + textBytes(change.value.instanceId, change.value.agentId);
-    case 'attemptConcluded': {
-      const { started, ended } = change.value;
+    case 'attemptEnded': {
+      const { started, attemptResult: ended } = change.value;
       return head + textBytes(started?.instanceId, started?.agentId) + endedBytes(ended);
     }
     case 'terminationRequested':
       return head + MESSAGE + terminationBytes(change.value);
-    case 'deliveryConcluded':
+    case 'deliveryAttempted':
       return head + textBytes(change.value.error, change.value.eventId);
     default:
       return head;
@@ -68,7 +68,7 @@ export function eventBytes(event: Event): number {
 }
 
 /** Of an event as the fold keeps it. */
-export function storedBytes({ event, payload, policy }: StoredEvent): number {
+export function storedBytes({ event, payload, policy }: FoldedEvent): number {
   return (event ? eventBytes(event) : 0) + payload.length + destinationBytes(policy?.onSuccess) + destinationBytes(policy?.onFailure);
 }
 
@@ -86,13 +86,13 @@ export function receiptBytes(receipt: Pick<StopReceipt, 'steps' | 'extensions' |
 }
 
 /** Of the end of one attempt. */
-export function endedBytes(ended: AttemptEnded | undefined): number {
+export function endedBytes(ended: AttemptResult | undefined): number {
   if (!ended) return 0;
   const { result, error, signal, logTail, stop, started } = ended;
   return MESSAGE + result.length + error.length + textBytes(signal, logTail, started?.instanceId, started?.agentId) + receiptBytes(stop);
 }
 
-function acceptedBytes(accepted: Accepted): number {
+function acceptedBytes(accepted: AcceptedEvent): number {
   const { payload, namespace, function: fn, qualifier, version, trigger, traceparent, redrivenFrom, originEventId, policy } = accepted;
   const texts = textBytes(namespace, fn, qualifier, version, trigger, traceparent, redrivenFrom, originEventId);
   return payload.length + texts + destinationBytes(policy?.onSuccess) + destinationBytes(policy?.onFailure);

@@ -5,9 +5,9 @@ import {
   type Event,
 } from '@evenfall/contracts/v1/event';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termination';
-import type { AttemptEnded, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
-import type { AttemptConcluded, DeliveryConcluded, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { AttemptResult, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptEnded, DeliveryAttempted, EventRecord, TerminationRequested } from '@evenfall/contracts/log/v1/record';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { type Refusal, refuse } from '@evenfall/errors';
 import { formatDuration, msOfDuration } from '@evenfall/time';
 import { isNextAttempt, isRunningAttempt } from './attempt-number.ts';
@@ -21,7 +21,7 @@ import { isUnasked } from './receipt.ts';
 /** What may be asked of, or reported about, an event. */
 export type Command =
   | { readonly kind: 'ATTEMPT_STARTED'; readonly attempt: number; readonly started: AttemptStarted }
-  | { readonly kind: 'ATTEMPT_ENDED'; readonly attempt: number; readonly ended: AttemptEnded; readonly random: number }
+  | { readonly kind: 'ATTEMPT_ENDED'; readonly attempt: number; readonly ended: AttemptResult; readonly random: number }
   | { readonly kind: 'SIGNAL_SENT'; readonly attempt: number; readonly sent: SignalSent }
   /** An attempt that had been dispatched came back without having run. */
   | { readonly kind: 'ATTEMPT_REVOKED'; readonly attempt: number }
@@ -29,7 +29,7 @@ export type Command =
   | { readonly kind: 'TERMINATE'; readonly request: TerminationRequested; readonly dispatched: boolean }
   | { readonly kind: 'EXPIRE' }
   /** An attempt to tell the destination of the end is over. */
-  | { readonly kind: 'DELIVERY_CONCLUDED'; readonly concluded: DeliveryConcluded };
+  | { readonly kind: 'DELIVERY_CONCLUDED'; readonly concluded: DeliveryAttempted };
 
 type Change = NonNullable<EventRecord['change']>;
 
@@ -39,7 +39,7 @@ type Change = NonNullable<EventRecord['change']>;
  * Pure: time and chance come in. The caller appends the changes, and only then tells anybody.
  */
 export function decide(
-  stored: StoredEvent,
+  stored: FoldedEvent,
   command: Command,
   nowMs: number,
   agedMs = nowMs - (stored.event?.createTime?.getTime() ?? 0),
@@ -60,7 +60,7 @@ export function decide(
       return signalCount(event) < LIMITS.receiptEntries ? [{ $case: 'signalSent', value: boundSignal(command.sent) }] : [];
     case 'ATTEMPT_ENDED':
       if (!isRunningAttempt(event, command.attempt) && !isNextAttempt(event, command.attempt)) return stale(event, command.attempt);
-      return [{ $case: 'attemptConcluded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs, agedMs) }];
+      return [{ $case: 'attemptEnded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs, agedMs) }];
     case 'ATTEMPT_REVOKED':
       if (!isNextAttempt(event, command.attempt)) return stale(event, command.attempt);
       return stored.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
@@ -80,8 +80,8 @@ function signalCount({ termination, attempts }: Event): number {
   return (termination?.steps.length ?? 0) + (attempts[attempts.length - 1]?.stop?.steps.length ?? 0);
 }
 
-function deliver({ deliveries }: Event, concluded: DeliveryConcluded): readonly Change[] {
-  return deliveries[0]?.state === DeliveryState.PENDING ? [{ $case: 'deliveryConcluded', value: concluded }] : [];
+function deliver({ deliveries }: Event, concluded: DeliveryAttempted): readonly Change[] {
+  return deliveries[0]?.state === DeliveryState.PENDING ? [{ $case: 'deliveryAttempted', value: concluded }] : [];
 }
 
 /** Said again, or by an attempt of the past. The first is nothing; both change nothing. */
@@ -89,11 +89,11 @@ function stale(event: Event, attempt: number): readonly Change[] | Refusal {
   return isRunningAttempt(event, attempt) ? [] : refuse('STALE_ATTEMPT', { event_id: event.id, attempt });
 }
 
-function maxAgeMs({ policy }: StoredEvent): number {
+function maxAgeMs({ policy }: FoldedEvent): number {
   return policy?.maxEventAgeMs ?? 0;
 }
 
-function terminate(stored: StoredEvent, event: Event, request: TerminationRequested, dispatched: boolean): readonly Change[] | Refusal {
+function terminate(stored: FoldedEvent, event: Event, request: TerminationRequested, dispatched: boolean): readonly Change[] | Refusal {
   const graceMs = msOfDuration(request.policy?.gracePeriod);
   const mostMs = stored.policy?.maxGracePeriodMs ?? 0;
   if (request.mode === Mode.GRACEFUL && graceMs !== undefined && graceMs > mostMs) {
@@ -104,27 +104,20 @@ function terminate(stored: StoredEvent, event: Event, request: TerminationReques
   return [asked, { $case: 'endedUnstarted', value: { state: State.TERMINATED } }];
 }
 
-function conclude(
-  stored: StoredEvent,
-  event: Event,
-  report: AttemptEnded,
-  random: number,
-  nowMs: number,
-  agedMs: number,
-): AttemptConcluded {
+function conclude(stored: FoldedEvent, event: Event, report: AttemptResult, random: number, nowMs: number, agedMs: number): AttemptEnded {
   const { started: repeated, ...ended } = report;
   // The log has every start once: with the end if no record of its own came before it.
   const started = event.state === State.QUEUED ? repeated : undefined;
-  const final = (state: State): AttemptConcluded => ({ started, ended, state, retryTime: undefined });
+  const final = (state: State): AttemptEnded => ({ started, attemptResult: ended, state, retryTime: undefined });
   if (stored.terminationRequest) return final(stateAfterTermination(ended));
   const waitMs = retryDelayMs(stored, ended.statusCode, random);
   if (waitMs === 'NONE') return final(State.SUCCEEDED);
   // A retry that could not start within the event's age would only hide the error behind EXPIRED.
   if (waitMs === 'NEVER' || agedMs + waitMs >= maxAgeMs(stored)) return final(State.FAILED);
-  return { started, ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
+  return { started, attemptResult: ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
 }
 
-function retryDelayMs(stored: StoredEvent, statusCode: number, random: number): number | 'NONE' | 'NEVER' {
+function retryDelayMs(stored: FoldedEvent, statusCode: number, random: number): number | 'NONE' | 'NEVER' {
   switch (errorClassOf(statusCode)) {
     case 'NONE':
       return 'NONE';
@@ -139,7 +132,7 @@ function retryDelayMs(stored: StoredEvent, statusCode: number, random: number): 
 }
 
 /** What happened before the signal wins over what was asked; after it the event is terminated, however the attempt ended. */
-function stateAfterTermination(ended: AttemptEnded): State {
+function stateAfterTermination(ended: AttemptResult): State {
   const { stop } = ended;
   const signalled = stop !== undefined && !isUnasked(stop.cause) && stop.outcome !== StopOutcome.ENDED_BEFORE_SIGNAL;
   const neverRan = ended.outcome === Outcome.START_FAILED || ended.outcome === Outcome.LOST || ended.outcome === Outcome.DRAINED;

@@ -1,5 +1,5 @@
 import type { EventPolicy } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { Delivery_Kind as Kind, type Delivery, Delivery_State as DeliveryState, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { Destination } from '@evenfall/contracts/v1/function';
 import { uuidOfName } from '@evenfall/time';
@@ -16,7 +16,7 @@ export function destinationOf(policy: EventPolicy | undefined, state: State): Ta
 }
 
 /** The destination an ended event still has to tell; undefined if there is none, or it was told, or it was given up. */
-export function owedDestination({ event, policy }: StoredEvent): Target | undefined {
+export function owedDestination({ event, policy }: FoldedEvent): Target | undefined {
   return event?.deliveries[0]?.state === DeliveryState.PENDING ? destinationOf(policy, event.state) : undefined;
 }
 

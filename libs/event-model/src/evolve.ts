@@ -7,16 +7,16 @@ import {
   type Event,
 } from '@evenfall/contracts/v1/event';
 import { Termination_Mode as Mode, Termination_Outcome as StopOutcome, type Termination } from '@evenfall/contracts/v1/termination';
-import type { AttemptEnded, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult, AttemptStarted, SignalSent } from '@evenfall/contracts/attempt/v1/attempt';
 import type {
-  Accepted,
-  AttemptConcluded,
-  DeliveryConcluded,
+  AcceptedEvent,
+  AttemptEnded,
+  DeliveryAttempted,
   EndedUnstarted,
   EventRecord,
   TerminationRequested,
 } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { isNextAttempt, isRunningAttempt } from './attempt-number.ts';
 import { boundAttempts, boundEnded } from './bound-ended.ts';
 import { endedBytes } from './bytes-of.ts';
@@ -42,18 +42,18 @@ export function isFinal(state: State): boolean {
  * by it. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything but a delivery
  * after a final state, anything about an event nobody accepted) leaves what it was given, the same object.
  */
-export function evolve(current: StoredEvent | undefined, record: EventRecord, logTimeMs?: number): StoredEvent | undefined {
+export function evolve(current: FoldedEvent | undefined, record: EventRecord, logTimeMs?: number): FoldedEvent | undefined {
   const change = record.change;
   if (!change) return current;
   if (!current?.event) return change.$case === 'accepted' ? accepted(record, change.value, logTimeMs) : current;
   const { event } = current;
-  if (isFinal(event.state)) return change.$case === 'deliveryConcluded' ? deliveryConcluded(current, event, record, change.value) : current;
+  if (isFinal(event.state)) return change.$case === 'deliveryAttempted' ? deliveryAttempted(current, event, record, change.value) : current;
   switch (change.$case) {
     case 'accepted':
       return current; // the first one wins everywhere
     case 'attemptStarted':
       return isNextAttempt(event, record.attempt) ? started(current, event, record, change.value) : current;
-    case 'attemptConcluded':
+    case 'attemptEnded':
       return concluded(current, event, record, change.value, logTimeMs);
     case 'terminationRequested':
       return terminationRequested(current, event, record, change.value);
@@ -63,14 +63,14 @@ export function evolve(current: StoredEvent | undefined, record: EventRecord, lo
       return event.state === State.QUEUED ? endedUnstarted(current, event, record, change.value, logTimeMs) : current;
     case 'deadLetterPurged':
       return current; // the event has ended long ago
-    case 'deliveryConcluded':
+    case 'deliveryAttempted':
       return current; // nobody is told before the end
     case 'ownerChanged':
       return current; // about no event
   }
 }
 
-function next(current: StoredEvent, event: Event, more?: Partial<StoredEvent>): StoredEvent {
+function next(current: FoldedEvent, event: Event, more?: Partial<FoldedEvent>): FoldedEvent {
   return { ...current, ...more, event, foldCount: current.foldCount + 1 };
 }
 
@@ -85,7 +85,7 @@ function timeOf(logTimeMs: number | undefined): Date | undefined {
   return logTimeMs === undefined ? undefined : new Date(logTimeMs);
 }
 
-function accepted(record: EventRecord, value: Accepted, logTimeMs: number | undefined): StoredEvent {
+function accepted(record: EventRecord, value: AcceptedEvent, logTimeMs: number | undefined): FoldedEvent {
   const logTime = timeOf(logTimeMs);
   return {
     event: {
@@ -149,7 +149,7 @@ function attemptOf(number: number, value: AttemptStarted | undefined): Attempt {
   };
 }
 
-function started(current: StoredEvent, event: Event, record: EventRecord, value: AttemptStarted): StoredEvent {
+function started(current: FoldedEvent, event: Event, record: EventRecord, value: AttemptStarted): FoldedEvent {
   return next(current, {
     ...event,
     state: current.terminationRequest ? State.TERMINATING : State.RUNNING,
@@ -163,14 +163,15 @@ function started(current: StoredEvent, event: Event, record: EventRecord, value:
 }
 
 function concluded(
-  current: StoredEvent,
+  current: FoldedEvent,
   event: Event,
   record: EventRecord,
-  value: AttemptConcluded,
+  value: AttemptEnded,
   logTimeMs: number | undefined,
-): StoredEvent {
+): FoldedEvent {
   // Records are made within the limits; a log of before may hold larger ones.
-  const ended = value.ended && endedBytes(value.ended) > LARGE_BYTES ? boundEnded(value.ended) : value.ended;
+  const ended =
+    value.attemptResult && endedBytes(value.attemptResult) > LARGE_BYTES ? boundEnded(value.attemptResult) : value.attemptResult;
   const fresh = isNextAttempt(event, record.attempt);
   if (!ended || !(fresh || isRunningAttempt(event, record.attempt))) return current;
   const before = fresh ? attemptOf(record.attempt, value.started) : (event.attempts[event.attempts.length - 1] as Attempt); // isRunningAttempt: there is one
@@ -216,7 +217,7 @@ function concluded(
 }
 
 /** The attempt's own receipt once it is over: of a stop that nobody asked for. What somebody asked for meanwhile is all on the event's. */
-function attemptReceiptOf({ stop: before }: Attempt, ended: AttemptEnded, time: Date | undefined): Termination | undefined {
+function attemptReceiptOf({ stop: before }: Attempt, ended: AttemptResult, time: Date | undefined): Termination | undefined {
   const { stop } = ended;
   if (!stop) return before && { ...before, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
   if (!isUnasked(stop.cause)) return undefined;
@@ -225,7 +226,7 @@ function attemptReceiptOf({ stop: before }: Attempt, ended: AttemptEnded, time: 
 }
 
 /** The event's receipt once the attempt is over; without a part of the agent's in it the attempt had ended, or was lost, before any signal. */
-function receiptOf(termination: Termination, ended: AttemptEnded): Termination {
+function receiptOf(termination: Termination, ended: AttemptResult): Termination {
   const { stop } = ended;
   if (!stop) return { ...termination, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
   // Stopped for a reason of the platform's before the request reached it: that receipt is the attempt's.
@@ -238,7 +239,7 @@ function outcomeWithoutStop(outcome: Outcome): StopOutcome {
   return outcome === Outcome.START_FAILED ? StopOutcome.NEVER_STARTED : StopOutcome.ENDED_BEFORE_SIGNAL;
 }
 
-function terminationRequested(current: StoredEvent, event: Event, record: EventRecord, value: TerminationRequested): StoredEvent {
+function terminationRequested(current: FoldedEvent, event: Event, record: EventRecord, value: TerminationRequested): FoldedEvent {
   const first = event.termination;
   // Who asked first stands on the receipt; force always wins.
   const mode = first?.mode === Mode.FORCE ? Mode.FORCE : value.mode;
@@ -247,7 +248,7 @@ function terminationRequested(current: StoredEvent, event: Event, record: EventR
   return next(current, { ...event, state, termination }, { terminationRequest: { ...value, mode, audit: undefined } });
 }
 
-function signalSent(current: StoredEvent, event: Event, record: EventRecord, value: SignalSent): StoredEvent {
+function signalSent(current: FoldedEvent, event: Event, record: EventRecord, value: SignalSent): FoldedEvent {
   if (isUnasked(value.cause)) {
     const running = event.attempts[event.attempts.length - 1] as Attempt; // isRunningAttempt: there is one
     const stop = withSignal(
@@ -261,12 +262,12 @@ function signalSent(current: StoredEvent, event: Event, record: EventRecord, val
 }
 
 function endedUnstarted(
-  current: StoredEvent,
+  current: FoldedEvent,
   event: Event,
   record: EventRecord,
   value: EndedUnstarted,
   logTimeMs: number | undefined,
-): StoredEvent {
+): FoldedEvent {
   const deliveries = deliveriesOf(current, value.state, record.time);
   return next(
     current,
@@ -284,13 +285,13 @@ function endedUnstarted(
 }
 
 /** What is owed once an event stands in this state: its payload is kept for as long. */
-function deliveriesOf({ policy }: StoredEvent, state: State, time: Date | undefined): Delivery[] {
+function deliveriesOf({ policy }: FoldedEvent, state: State, time: Date | undefined): Delivery[] {
   const target = destinationOf(policy, state);
   return target ? [pendingDelivery(target, time)] : NOBODY;
 }
 
 /** The first final word about a delivery counts; of attempts the newest. */
-function deliveryConcluded(current: StoredEvent, event: Event, record: EventRecord, value: DeliveryConcluded): StoredEvent {
+function deliveryAttempted(current: FoldedEvent, event: Event, record: EventRecord, value: DeliveryAttempted): FoldedEvent {
   const [owed] = event.deliveries;
   if (owed?.state !== DeliveryState.PENDING) return current;
   const isOver = value.state === DeliveryState.DELIVERED || value.state === DeliveryState.FAILED;

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Accepted, EventRecord } from '@evenfall/contracts/log/v1/record';
+import { AcceptedEvent, EventRecord } from '@evenfall/contracts/log/v1/record';
 import { newUuidV7, timeOfUuidV7, uuidOfName } from '@evenfall/time';
 import { mayBeKnown } from './known.ts';
 
 const NOW = Date.UTC(2030, 0, 1);
-const recordOf = (eventId: string, offMs: number, more: Partial<Accepted> = {}): EventRecord =>
+const recordOf = (eventId: string, offMs: number, more: Partial<AcceptedEvent> = {}): EventRecord =>
   EventRecord.create({
     eventId,
     time: new Date((timeOfUuidV7(eventId) ?? NOW) + offMs),
-    change: { $case: 'accepted', value: { ...Accepted.create(), ...more } },
+    change: { $case: 'accepted', value: { ...AcceptedEvent.create(), ...more } },
   });
 
 describe('an Accepted record', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { type Command, evolve, isFinal } from './index.ts';
 import { StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
@@ -78,20 +78,20 @@ test('folding the log again gives the same event, however often each record is s
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
       }
-      const once = life.records.reduce<StoredEvent | undefined>((stored, record) => evolve(stored, record), undefined);
+      const once = life.records.reduce<FoldedEvent | undefined>((stored, record) => evolve(stored, record), undefined);
       assert.deepEqual(once, life.stored);
       // Intents and signals may be said by several replicas; starts and ends said again must change nothing.
       const again = life.records.flatMap((record, i) =>
         REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record],
       );
       assert.deepEqual(
-        again.reduce<StoredEvent | undefined>((stored, record) => evolve(stored, record), undefined),
+        again.reduce<FoldedEvent | undefined>((stored, record) => evolve(stored, record), undefined),
         life.stored,
       );
     }),
   );
 });
-const REPEATABLE = new Set(['accepted', 'attemptStarted', 'attemptConcluded', 'endedUnstarted', 'deliveryConcluded']);
+const REPEATABLE = new Set(['accepted', 'attemptStarted', 'attemptEnded', 'endedUnstarted', 'deliveryAttempted']);
 
 test('an attempt that began has its start, whether or not the report of the start came, and the log has it once', () => {
   fc.assert(
@@ -112,8 +112,8 @@ test('an attempt that began has its start, whether or not the report of the star
       if (attempts.length > 0) assert.ok(life.stored?.event?.startTime);
       const starts = life.records.flatMap(({ attempt: number, change }) => {
         if (change?.$case === 'attemptStarted') return [number];
-        if (change?.$case !== 'attemptConcluded') return [];
-        assert.equal(change.value.ended?.started, undefined, 'the record of the end has it beside the end');
+        if (change?.$case !== 'attemptEnded') return [];
+        assert.equal(change.value.attemptResult?.started, undefined, 'the record of the end has it beside the end');
         return change.value.started ? [number] : [];
       });
       assert.deepEqual(starts, [...expected.keys()]);

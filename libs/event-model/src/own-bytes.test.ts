@@ -13,7 +13,7 @@ const accepted = bytes.map((payload) => EventRecord.fromPartial({ eventId: 'one'
 const concluded = fc.tuple(bytes, bytes).map(([result, error]) =>
   EventRecord.fromPartial({
     eventId: 'two',
-    change: { $case: 'attemptConcluded', value: { ended: { result, error } } },
+    change: { $case: 'attemptEnded', value: { attemptResult: { result, error } } },
   }),
 );
 const other = fc.constant(EventRecord.fromPartial({ eventId: 'three', change: { $case: 'ownerChanged', value: {} } }));
@@ -21,7 +21,7 @@ const records = fc.array(fc.oneof(accepted, concluded, other), { maxLength: 30 }
 
 function buffersOf(record: EventRecord): readonly Buffer[] {
   if (record.change?.$case === 'accepted') return [record.change.value.payload];
-  const ended = record.change?.$case === 'attemptConcluded' ? record.change.value.ended : undefined;
+  const ended = record.change?.$case === 'attemptEnded' ? record.change.value.attemptResult : undefined;
   return ended ? [ended.result, ended.error] : [];
 }
 

@@ -43,7 +43,7 @@ function replaceBytes({ change }: EventRecord, by: (bytes: Buffer) => Buffer): v
     change.value.payload = by(change.value.payload);
     return;
   }
-  const ended = change?.$case === 'attemptConcluded' ? change.value.ended : undefined;
+  const ended = change?.$case === 'attemptEnded' ? change.value.attemptResult : undefined;
   if (!ended) return;
   ended.result = by(ended.result);
   ended.error = by(ended.error);

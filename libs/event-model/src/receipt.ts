@@ -1,4 +1,4 @@
-import type { AttemptEnded, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import {
   Containment,
   Termination_Cause as Cause,
@@ -50,7 +50,7 @@ export function withSignal(receipt: Termination, { policy, step }: SignalSent): 
 }
 
 /** A receipt with the agent's part filled in. */
-export function withReceipt(receipt: Termination, { stop, endTime }: AttemptEnded): Termination {
+export function withReceipt(receipt: Termination, { stop, endTime }: AttemptResult): Termination {
   if (!stop) return receipt;
   return {
     ...receipt,

@@ -1,5 +1,5 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { AttemptConcluded } from '@evenfall/contracts/log/v1/record';
+import type { AttemptEnded } from '@evenfall/contracts/log/v1/record';
 import { boundEnded, boundStarted } from './bound-ended.ts';
 import { cutText } from './cut-text.ts';
 
@@ -18,24 +18,24 @@ export function reducedRecord(record: EventRecord, why: string): EventRecord | u
   switch (change?.$case) {
     case 'attemptStarted':
       return made({ $case: 'attemptStarted', value: { ...boundStarted(change.value), coldStartDetail: undefined } });
-    case 'attemptConcluded':
-      return made({ $case: 'attemptConcluded', value: reducedEnd(change.value, `[not recorded: ${cutText(why, WHY_BYTES)}]`) });
+    case 'attemptEnded':
+      return made({ $case: 'attemptEnded', value: reducedEnd(change.value, `[not recorded: ${cutText(why, WHY_BYTES)}]`) });
     case 'signalSent':
       return made({ $case: 'signalSent', value: { policy: undefined, step: undefined, cause: change.value.cause } });
     case 'terminationRequested':
       return made({ $case: 'terminationRequested', value: { ...change.value, policy: undefined, requester: '', reason: '' } });
-    case 'deliveryConcluded':
-      return made({ $case: 'deliveryConcluded', value: { ...change.value, error: `[not recorded: ${cutText(why, WHY_BYTES)}]` } });
+    case 'deliveryAttempted':
+      return made({ $case: 'deliveryAttempted', value: { ...change.value, error: `[not recorded: ${cutText(why, WHY_BYTES)}]` } });
     default:
       return undefined;
   }
 }
 
-function reducedEnd({ started, ended, state, retryTime }: AttemptConcluded, text: string): AttemptConcluded {
+function reducedEnd({ started, attemptResult: ended, state, retryTime }: AttemptEnded, text: string): AttemptEnded {
   const bounded = ended && boundEnded(ended);
   return {
     started: started && { ...boundStarted(started), coldStartDetail: undefined },
-    ended: bounded && {
+    attemptResult: bounded && {
       ...bounded,
       result: bounded.result.length > 0 ? Buffer.from(JSON.stringify(text)) : NOTHING,
       resultTruncated: bounded.resultTruncated || bounded.result.length > 0,

@@ -71,7 +71,7 @@ const EVENT_STORE: Rights<EventStoreServiceService> = {
   getDeadLetter: GATEWAY,
   getSnapshot: QUEUE,
   listQueuedEvents: QUEUE,
-  listOwedDeliveries: QUEUE,
+  listPendingDeliveries: QUEUE,
   listPutAsideRecords: GATEWAY,
   getHealth: GATEWAY,
 };

@@ -11,15 +11,15 @@ const ROOT = new URL('../../../', import.meta.url);
 const PAGE = new URL('docs/reference/metrics.md', ROOT);
 const EVENTS = 40;
 
-type Metric = { readonly name: string; readonly kind: string; readonly says: string };
+type Metric = { readonly name: string; readonly kind: string; readonly meaning: string };
 
-/** What a scrape says there is. */
+/** Metrics of a scrape. */
 function metricsOf(scrape: string): Metric[] {
   const kinds = new Map([...scrape.matchAll(/^# TYPE (evenfall_\S+) (\S+)$/gm)].map(([, name = '', kind = '']) => [name, kind]));
-  return [...scrape.matchAll(/^# HELP (evenfall_\S+) (.*)$/gm)].map(([, name = '', says = '']) => ({
+  return [...scrape.matchAll(/^# HELP (evenfall_\S+) (.*)$/gm)].map(([, name = '', meaning = '']) => ({
     name: name + [...labelsOf(scrape, name)].map((label) => `{${label}}`).join(''),
     kind: kinds.get(name) ?? '',
-    says,
+    meaning,
   }));
 }
 
@@ -80,7 +80,7 @@ describe('The metrics of a started stack', () => {
       return valueOf(now, 'evenfall_queue_ended_total') >= EVENTS && isQuiet && isFolded ? now : undefined;
     }, 20_000);
     const value = (name: string): number => valueOf(text, `evenfall_${name}`);
-    assert.equal(value('queue_unaccounted'), 0);
+    assert.equal(value('queue_balance'), 0);
     assert.equal(value('queue_accepted_total'), EVENTS);
     assert.equal(value('queue_ended_total'), EVENTS);
     assert.ok(value('event_log_appends_total') >= value('event_log_flushes_total'));
@@ -90,7 +90,7 @@ describe('The metrics of a started stack', () => {
     assert.equal(value('scheduler_instances'), value('instance_agent_instances'));
     assert.equal(value('scheduler_agents'), 1);
     assert.equal(value('registry_functions'), 1);
-    assert.equal(value('instance_agent_outcomes_kept'), 0);
+    assert.equal(value('instance_agent_outcomes_retained'), 0);
     assert.match(text, /^evenfall_gateway_refusals_total\{reason="UNKNOWN_PATH".*\} 1$/m);
     assert.ok(value('gateway_requests_total') > EVENTS * 1.5);
   });
@@ -106,14 +106,17 @@ describe('The metrics of a started stack', () => {
     found.sort((a, b) => (a.name < b.name ? -1 : 1));
     const page = readFileSync(PAGE, 'utf8');
     if (process.env['UPDATE_METRICS']) {
-      const rows = found.map(({ name, kind, says }) => `| \`${name}\` | ${kind} | ${says} |`);
-      writeFileSync(PAGE, `${page.slice(0, page.indexOf('| metric'))}| metric | kind | says |\n| --- | --- | --- |\n${rows.join('\n')}\n`);
+      const rows = found.map(({ name, kind, meaning }) => `| \`${name}\` | ${kind} | ${meaning} |`);
+      writeFileSync(
+        PAGE,
+        `${page.slice(0, page.indexOf('| metric'))}| metric | kind | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n`,
+      );
       return;
     }
-    const listed = [...page.matchAll(/^\| `(evenfall_[^`]+)`\s*\| (\w+)\s*\| (.*?)\s*\|$/gm)].map(([, name, kind, says]) => ({
+    const listed = [...page.matchAll(/^\| `(evenfall_[^`]+)`\s*\| (\w+)\s*\| (.*?)\s*\|$/gm)].map(([, name, kind, meaning]) => ({
       name,
       kind,
-      says,
+      meaning,
     }));
     assert.deepEqual(found, listed);
   });
@@ -134,6 +137,6 @@ describe('The metrics of a started stack', () => {
     }, 20_000);
     assert.equal(valueOf(text, 'evenfall_queue_accepted_total'), 0);
     assert.equal(valueOf(text, 'evenfall_queue_taken_over'), 3);
-    assert.equal(valueOf(text, 'evenfall_queue_unaccounted'), 0);
+    assert.equal(valueOf(text, 'evenfall_queue_balance'), 0);
   });
 });

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { ListEventsRequest, ListEventsResponse } from '@evenfall/contracts/v1/event_service';
 import { type EventLog, openEmbeddedLog } from '@evenfall/event-log';
 import { evolve, isFinal } from '@evenfall/event-model';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { silentLog } from '@evenfall/telemetry';
 import { testDatabase, type TestDatabase } from '@evenfall/testkit';
 import { testKafka } from '@evenfall/testkit/kafka';
@@ -23,7 +23,7 @@ const FOUR_MIB = 4 * 1024 * 1024;
 const context = { signal: new AbortController().signal, header: () => undefined };
 
 /** The records of an event whose attempts ended in these ways. */
-function recordsOf(id: string, fn: string, ends: readonly AttemptEnded[], payloadBytes: number): EventRecord[] {
+function recordsOf(id: string, fn: string, ends: readonly AttemptResult[], payloadBytes: number): EventRecord[] {
   const life = newLife({ maxRetries: 8, retryIntervalMs: 1 });
   ends.forEach((ended, i) => {
     life.run(i + 1, { kind: 'ATTEMPT_STARTED', attempt: i + 1, started });
@@ -79,8 +79,8 @@ function anyRecords({ name, runs, open }: LogOf): void {
           const position = { partition, endOffset: BigInt(end) };
           for (const history of histories) {
             const id = history[0]?.eventId ?? '';
-            const told = history.reduce<StoredEvent | undefined>(evolve, undefined)?.event;
-            const { event: got } = await store.api.getEvent({ id, after: [position] }, context);
+            const told = history.reduce<FoldedEvent | undefined>(evolve, undefined)?.event;
+            const { event: got } = await store.api.getEvent({ eventId: id, after: [position] }, context);
             assert.deepEqual(
               [got?.state, got?.attempts.length, got?.result.length],
               [told?.state, told?.attempts.length, told?.result.length],

@@ -34,12 +34,12 @@ export type ApiPorts = LinePorts & {
 export function createApi(ports: ApiPorts): Implementation<EventStoreServiceService> {
   return {
     getEvent: (request) => orUnavailable(getEvent(ports, request)),
-    async getRequestDigests({ ids, after }) {
-      if (ids.length > 1_000) throw refuse('INVALID_FIELD', { field: 'ids', rule: 'at most 1000' });
+    async getRequestDigests({ eventIds, after }) {
+      if (eventIds.length > 1_000) throw refuse('INVALID_FIELD', { field: 'event_ids', rule: 'at most 1000' });
       await foldedUpTo(ports.barrier, after);
-      for (const id of ids) await ports.pending(id)?.written();
-      const found = await orUnavailable(ports.events.getManyVersioned(ids.filter(isUuid)));
-      return { digests: found.map(({ event }) => ({ id: event.id, requestSha256: event.requestSha256 ?? '' })) };
+      for (const eventId of eventIds) await ports.pending(eventId)?.written();
+      const found = await orUnavailable(ports.events.getManyVersioned(eventIds.filter(isUuid)));
+      return { digests: found.map(({ event }) => ({ eventId: event.id, requestSha256: event.requestSha256 ?? '' })) };
     },
     listEvents: (request) => orUnavailable(listEvents(ports, request)),
     listEventsByOffset: (request) => orUnavailable(listEventsByOffset(ports, request)),
@@ -67,7 +67,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
             ownerLogTime: timeMs === undefined ? undefined : new Date(timeMs),
           })),
           events: [...events],
-          owed: [...owed],
+          pendingDeliveries: [...owed],
         };
       }
     },
@@ -80,10 +80,10 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
       const event = await orUnavailable(ports.events.getQueued(lane, eventId));
       return { events: event ? [event] : [], hasMore: false };
     },
-    async listOwedDeliveries({ after, ...query }) {
+    async listPendingDeliveries({ after, ...query }) {
       await foldedUpTo(ports.barrier, after);
       const { owed, hasMore } = await orUnavailable(ports.events.listOwed(query));
-      return { owed: [...owed], hasMore };
+      return { events: [...owed], hasMore };
     },
   };
 }

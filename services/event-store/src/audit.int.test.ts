@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import { AuditRecord, AuditRecord_Door as Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord, AuditRecord_Api as Api } from '@evenfall/contracts/v1/audit_service';
 import { refuse } from '@evenfall/errors';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
@@ -15,7 +15,7 @@ const NOW = Date.now();
 type State = { isAway: boolean; calls: number; refuses: (one: AuditRecord) => boolean };
 
 function asked(n: number, more: Partial<AuditRecord> = {}): AuditRecord {
-  const call = { keyId: 'ann', address: '192.0.2.7', door: Door.SCF, action: 'events.terminate', operation: 'TerminateAsyncEvent' };
+  const call = { keyId: 'ann', address: '192.0.2.7', door: Api.SCF, action: 'events.terminate', operation: 'TerminateAsyncEvent' };
   return {
     ...AuditRecord.create(),
     id: idOf(1_000 + n, NOW),

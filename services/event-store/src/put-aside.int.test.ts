@@ -15,13 +15,13 @@ const FOUR_MIB = 4 * 1024 * 1024;
 /** The records of an event whose attempt ended with so many bytes, as a log of before may hold them. */
 function largeHistory(id: string, bytes: { result?: number; error?: number }, until: 'returned' | 'threw' = 'returned'): EventRecord[] {
   return historyOf(id, { atMs: Date.now(), until }).map((record) => {
-    if (record.change?.$case !== 'attemptConcluded' || !record.change.value.ended) return record;
+    if (record.change?.$case !== 'attemptEnded' || !record.change.value.attemptResult) return record;
     const ended = {
-      ...record.change.value.ended,
-      result: bytes.result === undefined ? record.change.value.ended.result : Buffer.from(`"${'r'.repeat(bytes.result)}"`),
+      ...record.change.value.attemptResult,
+      result: bytes.result === undefined ? record.change.value.attemptResult.result : Buffer.from(`"${'r'.repeat(bytes.result)}"`),
       error: bytes.error === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify({ errorMessage: 'x'.repeat(bytes.error) })),
     };
-    return { ...record, change: { $case: 'attemptConcluded', value: { ...record.change.value, ended } } };
+    return { ...record, change: { $case: 'attemptEnded', value: { ...record.change.value, attemptResult: ended } } };
   });
 }
 
@@ -79,9 +79,9 @@ describe('records that cannot be folded', () => {
     const attempts = historyOf(nine, { atMs: Date.now(), until: 'accepted', policy: { maxRetries: 8 } });
     for (let attempt = 1; attempt <= 9; attempt++) {
       const [, , concluded] = largeHistory(nine, { error: 13_000_000 }, 'threw');
-      if (concluded?.change?.$case !== 'attemptConcluded') throw new Error('the history of an attempt is started, then concluded');
+      if (concluded?.change?.$case !== 'attemptEnded') throw new Error('the history of an attempt is started, then concluded');
       const state = attempt === 9 ? State.FAILED : State.QUEUED;
-      attempts.push({ ...concluded, attempt, change: { $case: 'attemptConcluded', value: { ...concluded.change.value, state } } });
+      attempts.push({ ...concluded, attempt, change: { $case: 'attemptEnded', value: { ...concluded.change.value, state } } });
     }
     const records = [...largeHistory(one, { error: 40_000_000 }, 'threw'), ...attempts];
     await view.apply([{ partition: 0, firstOffset: 0, records }]);
@@ -138,7 +138,7 @@ describe('records that cannot be folded', () => {
     await view.apply([{ partition: 0, firstOffset: 0, records }]);
     let events = 0;
     for await (const part of view.events.snapshot([0])) {
-      assert.ok(part.events.reduce((sum, { stored }) => sum + (stored?.payload.length ?? 0), 0) <= FOUR_MIB);
+      assert.ok(part.events.reduce((sum, { folded: stored }) => sum + (stored?.payload.length ?? 0), 0) <= FOUR_MIB);
       events += part.events.length;
     }
     assert.equal(events, 20);

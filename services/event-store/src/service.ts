@@ -2,7 +2,7 @@ import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { EventLog } from '@evenfall/event-log';
 import { createGrantChecker } from '@evenfall/grants';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { ClientOf, Implementation } from '@evenfall/rpc';
 import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
@@ -65,7 +65,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
     records_put_aside_total: { doc: 'Records of the event log this replica could not fold, and put aside.', kind: 'counter' },
     log_lines_refused_total: {
-      doc: 'Log lines that agents sent of attempts and instances that they were not given; none was stored.',
+      doc: 'Log lines that agents sent for attempts and instances that were not assigned to them. None was stored.',
       kind: 'counter',
     },
     fold_batches_total: { doc: 'Folds written, each of one or more batches of the log.', kind: 'counter' },
@@ -114,7 +114,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
   const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
-  const tellWatchers = (touched: ReadonlyMap<string, StoredEvent>): void => {
+  const tellWatchers = (touched: ReadonlyMap<string, FoldedEvent>): void => {
     for (const [id, stored] of touched) if (watchers.has(id)) watchers.tell(id, versionedOf(stored));
   };
   let owned = 0; // partitions that are folded here

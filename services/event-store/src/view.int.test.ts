@@ -140,7 +140,7 @@ describe('the fold', () => {
     await db.sql`UPDATE events.applied SET owner = 'third' WHERE partition = 0`; // as a replica of the version of before moves it
     const [moved] = await view.events.positions([0]);
     assert.deepEqual([moved?.owner, moved?.ownerLogMs], ['third', undefined], 'a time is of the owner it was written with');
-    const stored = new Map(parts.flatMap(({ events }) => events).map((one) => [one.stored?.event?.id, one.stored]));
+    const stored = new Map(parts.flatMap(({ events }) => events).map((one) => [one.folded?.event?.id, one.folded]));
     assert.deepEqual(
       [retry, delayed].map((id) => [stored.get(id)?.acceptLogTime, stored.get(id)?.waitLogTime, stored.get(id)?.waitMs]),
       [
@@ -164,8 +164,8 @@ describe('the fold', () => {
     const events = parts.flatMap((part) => part.events);
     assert.equal(position?.endOffset, 45);
     assert.equal(events.length, 30);
-    assert.ok(events.every(({ stored: { event } = {} }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
-    assert.equal(events.find(({ stored }) => stored?.event?.id === idOf(3))?.stored?.payload.toString(), '"ééé"');
+    assert.ok(events.every(({ folded: { event } = {} }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
+    assert.equal(events.find(({ folded: stored }) => stored?.event?.id === idOf(3))?.folded?.payload.toString(), '"ééé"');
     const offsets = events.map(({ acceptOffset }) => Number(acceptOffset));
     assert.deepEqual(
       offsets,

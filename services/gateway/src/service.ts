@@ -89,7 +89,7 @@ export async function startGateway(
   const counts = countDoors();
   observable('gateway', {
     audit_dropped_total: {
-      doc: 'Audit records that were dropped, and said to the log instead, because too many waited for the registry.',
+      doc: 'Audit records that were dropped, and logged instead, because too many waited for the registry.',
       kind: 'counter',
       read: () => audit.droppedCount,
     },
@@ -213,9 +213,9 @@ function countDoors(): { readonly rest: Door; readonly grpc: Door; readonly stra
   const refusals = new Map<string, number>();
   const strangers = { heldAnswers: 0, refusedConnections: 0 };
   observable('gateway', {
-    requests_total: { doc: 'Requests, by door.', kind: 'counter', label: 'door', readEach: () => requests },
+    requests_total: { doc: 'Requests, by API.', kind: 'counter', label: 'api', readEach: () => requests },
     held_answers_total: {
-      doc: 'Answers to wrong access keys that waited: somebody guesses.',
+      doc: 'Answers to wrong access keys that were delayed: a client tries keys.',
       kind: 'counter',
       read: () => strangers.heldAnswers,
     },

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { StopAttempt, type AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import { StopAttempt, type AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import {
   KillSignal,
@@ -27,7 +27,7 @@ const byCause = (more: Partial<TerminationByCause>): TerminationByCause => ({
   update: undefined,
   ...more,
 });
-const stepsOf = (ended: AttemptEnded): string[] =>
+const stepsOf = (ended: AttemptResult): string[] =>
   (ended.stop?.steps ?? []).map(({ signal }) => Object.entries(KillSignal).find(([, value]) => value === signal)?.[0] ?? '?');
 
 const TIDY = `import signal, time

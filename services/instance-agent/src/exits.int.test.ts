@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { patient } from '@evenfall/testkit';
-import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import {
   KillSignal,
@@ -114,7 +114,7 @@ for (const sandbox of SANDBOXES) {
       await host.gone(instance);
       return { id, ended, texts: host.lines.filter(({ eventId }) => eventId === id).map(({ line }) => line?.text) };
     };
-    const returnedEnd = (ended: AttemptEnded): void =>
+    const returnedEnd = (ended: AttemptResult): void =>
       assert.deepEqual([ended.outcome, ended.statusCode, ended.result.toString()], [Outcome.RETURNED, 200, '"END"']);
 
     for (const [runtime, fn, files, exitCode] of [

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { durationOfMs } from '@evenfall/time';
@@ -42,7 +42,7 @@ describe('A hostile function', () => {
   });
   after(() => host.dispose());
 
-  const ends = async (fn: Parameters<Host['start']>[0], code: string): Promise<AttemptEnded> =>
+  const ends = async (fn: Parameters<Host['start']>[0], code: string): Promise<AttemptResult> =>
     host.ended(host.run(await host.start(fn, { [fn.runtime === 'nodejs' ? 'index.js' : 'index.py']: code })));
   const goesOn = async (): Promise<void> => {
     const ended = await ends(PYTHON, 'def handler(e, c):\n    return "well"\n');
@@ -59,7 +59,7 @@ def handler(event, context):
     os.write(3, struct.pack("<IB", len(body) + 1, ${kind}) + body)
     time.sleep(1)
 `;
-    const instanceOf = async (code: string): Promise<AttemptEnded> =>
+    const instanceOf = async (code: string): Promise<AttemptResult> =>
       host.ended(host.run(await host.start(PYTHON, { 'index.py': code }), { seq: 1 }));
     const notJson = await instanceOf(forge(20, 'seq + b"\\0\\0\\0\\0" + b"{not json,\\n\\xff"'));
     assert.equal(JSON.parse(notJson.result.toString()), '{not json,\n\ufffd');

@@ -169,7 +169,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     onFault: (error) => log.error('A process could not be kept ready', error),
   });
   const counters = countable('instance_agent', {
-    log_lines_stored_total: { doc: 'Log lines the event-store has taken.', kind: 'counter' },
+    log_lines_stored_total: { doc: 'Log lines that the event-store has stored.', kind: 'counter' },
     log_lines_dropped_total: { doc: 'Log lines lost because the event-store was away for too long.', kind: 'counter' },
   });
   const inPhase = (...phases: string[]): number => {
@@ -185,26 +185,30 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
       read: () => inPhase('RUNNING', 'REPORTING'),
     },
     outcomes_spooled: {
-      doc: 'Outcomes of them that are on disk too.',
+      doc: 'Results of attempts that are retained on disk too.',
       kind: 'gauge',
       read: () => [...attempts.values()].reduce((count, { spooled }) => count + (spooled ? 1 : 0), 0),
     },
     ready_processes: {
-      doc: 'Processes that wait, their runtime loaded, for an instance to become.',
+      doc: 'Prewarmed processes: their runtime is loaded, and they wait for an instance.',
       kind: 'gauge',
       read: () => pool.counts.ready,
     },
     starts_from_ready_total: {
-      doc: 'Instances that took such a process instead of starting one.',
+      doc: 'Instances that used a prewarmed process instead of starting one.',
       kind: 'counter',
       read: () => pool.counts.claimed,
     },
     user_ids_lost: {
-      doc: 'User ids that are not given away again: a process of their last holder may be left.',
+      doc: 'User ids that are not used again: a process of their last instance may be left.',
       kind: 'gauge',
       read: () => driver.lostUserIds(),
     },
-    outcomes_kept: { doc: 'Outcomes of attempts that nobody has acknowledged yet.', kind: 'gauge', read: () => inPhase('ENDED') },
+    outcomes_retained: {
+      doc: 'Results of attempts that are retained until the queue has acknowledged them.',
+      kind: 'gauge',
+      read: () => inPhase('ENDED'),
+    },
   });
   const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
   const logs = shipLogs({ eventStore: ports.eventStore, agentId, spool: logSpool, clock: systemClock, log, counters });

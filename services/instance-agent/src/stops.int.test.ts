@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { patient } from '@evenfall/testkit';
-import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import {
   KillSignal,
@@ -38,7 +38,7 @@ describe('Stopping an attempt', () => {
     const found = await host.line(id, line);
     return { instance, id, text: found.line?.text ?? '' };
   };
-  const stepsOf = (ended: AttemptEnded) => (ended.stop?.steps ?? []).map((step) => [step.signal, step.disposition, step.delivery]);
+  const stepsOf = (ended: AttemptResult) => (ended.stop?.steps ?? []).map((step) => [step.signal, step.disposition, step.delivery]);
 
   it('lets the sample of the SCF documentation return "END"', async () => {
     const { id, instance } = await begin(

@@ -66,7 +66,7 @@ const becomes = (rig: Rig, id: string, state: DeliveryState): Promise<Delivery> 
     const delivery = deliveryOf(rig, id);
     return delivery?.state === state && delivery;
   });
-const recordsOf = (rig: Rig, id: string): string[] => rig.changes(id).filter((change) => change === 'deliveryConcluded');
+const recordsOf = (rig: Rig, id: string): string[] => rig.changes(id).filter((change) => change === 'deliveryAttempted');
 
 describe('a destination', () => {
   it('receives a success or a failure as the function was set up, and no termination', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { AttemptEnded, type Assignment, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { AttemptResult, type Assignment, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { isFinal, LIMITS } from '@evenfall/event-model';
@@ -10,14 +10,14 @@ import { hostileEnd } from '../../../libs/event-model/src/testing/hostile.ts';
 import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import { type Rig, startedReport, startRig } from './testing/rig.ts';
 
-function endedReport({ eventId, attempt, partition }: Assignment, value: AttemptEnded): AttemptReport {
+function endedReport({ eventId, attempt, partition }: Assignment, value: AttemptResult): AttemptReport {
   return { eventId, attempt, partition, report: { $case: 'ended', value } };
 }
 
-const returned = (bytes: number): AttemptEnded =>
-  AttemptEnded.create({ outcome: 1, statusCode: 200, result: Buffer.alloc(bytes, '1'), endTime: new Date() });
-const threw = (bytes: number): AttemptEnded =>
-  AttemptEnded.create({
+const returned = (bytes: number): AttemptResult =>
+  AttemptResult.create({ outcome: 1, statusCode: 200, result: Buffer.alloc(bytes, '1'), endTime: new Date() });
+const threw = (bytes: number): AttemptResult =>
+  AttemptResult.create({
     outcome: 2,
     statusCode: 430,
     error: Buffer.from(JSON.stringify({ errorCode: -1, errorMessage: 'x'.repeat(bytes), stackTrace: 'y'.repeat(40_000), statusCode: 430 })),
@@ -51,7 +51,7 @@ describe('what agents report', () => {
   it('is replaced where the log refuses it for good; its event ends as it would have, and its neighbours go on', async () => {
     const log = memoryLog();
     const rig = startRig({ log });
-    log.refuse(({ change }) => change?.$case === 'attemptConcluded' && String(change.value.ended?.result).includes('poison'));
+    log.refuse(({ change }) => change?.$case === 'attemptEnded' && String(change.value.attemptResult?.result).includes('poison'));
     const all = await assigned(rig, 40);
     const poison = { ...returned(1), result: Buffer.from('"poison"') };
     rig.report(...all.map((one, i) => endedReport(one, i === 17 ? poison : returned(2))));
@@ -77,8 +77,8 @@ describe('what agents report', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(hostileEnd, { minLength: 1, maxLength: 20 }), async (ends) => {
         const all = await assigned(rig, ends.length);
-        rig.report(...all.map((one, i) => endedReport(one, ends[i] as AttemptEnded))); // one for each
-        await eventually(() => all.every((one) => rig.changes(one.eventId).includes('attemptConcluded')), 5_000);
+        rig.report(...all.map((one, i) => endedReport(one, ends[i] as AttemptResult))); // one for each
+        await eventually(() => all.every((one) => rig.changes(one.eventId).includes('attemptEnded')), 5_000);
       }),
       { numRuns: 15 },
     );

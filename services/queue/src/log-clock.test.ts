@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { Delivery_State as DeliveryState, Event_State as State } from '@evenfall/contracts/v1/event';
 import { eventually } from '@evenfall/testkit';
 import { durationOfMs, type FakeClock, fakeClock } from '@evenfall/time';
@@ -33,7 +33,7 @@ describe('what an event has waited before a tenure', () => {
       fc.property(given, ({ logMs, wallMs, begunMs, sinceMs, passedMs, retryMs, waitMs }) => {
         const clock = { now: () => wallMs, monotonic: () => begunMs + sinceMs };
         const begun = { begunMs, begunLogMs: logMs };
-        const stored = StoredEvent.fromPartial({
+        const stored = FoldedEvent.fromPartial({
           acceptLogTime: new Date(logMs - passedMs),
           waitLogTime: new Date(logMs - passedMs + retryMs),
           waitMs,
@@ -53,7 +53,7 @@ describe('what an event has waited before a tenure', () => {
     fc.assert(
       fc.property(given, fc.constantFrom('NO_OWNER', 'NO_RECORD', 'NO_BEGUN'), ({ logMs, wallMs, begunMs, waitMs, passedMs }, which) => {
         const clock = { now: () => wallMs, monotonic: () => begunMs };
-        const stored = StoredEvent.fromPartial({
+        const stored = FoldedEvent.fromPartial({
           ...(which === 'NO_RECORD' ? {} : { acceptLogTime: new Date(logMs), waitLogTime: new Date(logMs) }),
           policy: { maxEventAgeMs: 2 * HOUR },
           event: { createTime: new Date(wallMs - passedMs), nextAttemptTime: new Date(wallMs - passedMs + waitMs) },
@@ -192,11 +192,11 @@ for (const step of STEPS)
         const id = await at.rig().accept({ policy: { onSuccess: { target } } });
         const assignment = await sent(at.rig(), id);
         at.rig().report({ ...assignment, report: { $case: 'ended', value: endedAs('returned', START) } });
-        await eventually(() => at.rig().changes(id).includes('deliveryConcluded'));
+        await eventually(() => at.rig().changes(id).includes('deliveryAttempted'));
         const before = requests;
         const rig = await moves(at, { ...parts, awayMs });
         await eventually(() => requests > before);
-        await eventually(() => rig.changes(id).filter((change) => change === 'deliveryConcluded').length === 2);
+        await eventually(() => rig.changes(id).filter((change) => change === 'deliveryAttempted').length === 2);
         assert.equal(rig.event(id)?.deliveries[0]?.state, state);
       }
     });

@@ -2,7 +2,7 @@ import type { LaneName } from './domain/types.ts';
 import type { WebhookAnswer, WebhookRequest } from './domain/webhook.ts';
 import type { FunctionMessage, WebhookDestination } from '@evenfall/contracts/v1/function';
 import type { Event } from '@evenfall/contracts/v1/event';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import type { EventLog } from '@evenfall/event-log';
 import type { PartitionOwner } from '@evenfall/event-model';
 import type { Clock } from '@evenfall/time';
@@ -12,7 +12,7 @@ import type { Log } from '@evenfall/telemetry';
 export type After = { readonly partition: number; readonly endOffset: number };
 
 /** An open event, and the offset of its Accepted record. */
-export type QueuedEvent = { readonly stored: StoredEvent; readonly acceptOffset: number };
+export type QueuedEvent = { readonly stored: FoldedEvent; readonly acceptOffset: number };
 
 /** What the queue asks of the event-store. */
 export type EventView = {
@@ -28,7 +28,7 @@ export type EventView = {
       readonly ownerLogMs: number | undefined;
     }[];
     readonly events: readonly QueuedEvent[];
-    readonly pendingDeliveries: readonly StoredEvent[];
+    readonly pendingDeliveries: readonly FoldedEvent[];
   }>;
   /** Queued events of a lane in order, those accepted after the given offset. */
   listQueued(
@@ -43,7 +43,7 @@ export type EventView = {
   listPendingDeliveries(
     query: { readonly partition: number; readonly destination: string; readonly limit: number; readonly exceptEventIds: string[] },
     after: After,
-  ): Promise<{ readonly pendingDeliveries: readonly StoredEvent[]; readonly hasMore: boolean }>;
+  ): Promise<{ readonly pendingDeliveries: readonly FoldedEvent[]; readonly hasMore: boolean }>;
   /** An event as the view has it once it has seen the given position; undefined if there is none. */
   get(id: string, after?: After): Promise<Event | undefined>;
 };

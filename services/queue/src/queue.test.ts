@@ -49,7 +49,7 @@ describe('dispatching', () => {
     rig.report(endedReport(assignment, 'returned'));
     await eventually(() => rig.sent.acks.some((ack) => ack.eventId === id));
     assert.equal(rig.event(id)?.state, State.SUCCEEDED, 'the log had it first, though it failed twice');
-    assert.deepEqual(rig.changes(id), ['accepted', 'attemptStarted', 'attemptConcluded']);
+    assert.deepEqual(rig.changes(id), ['accepted', 'attemptStarted', 'attemptEnded']);
   });
 
   it('writes a start and an end that come together as one record', async () => {
@@ -58,7 +58,7 @@ describe('dispatching', () => {
     const assignment = await assignmentOf(rig, id);
     rig.report(startedReport(assignment), endedReport(assignment, 'returned'));
     await reaches(rig, id, State.SUCCEEDED);
-    assert.deepEqual(rig.changes(id), ['accepted', 'attemptConcluded']);
+    assert.deepEqual(rig.changes(id), ['accepted', 'attemptEnded']);
     assert.equal(rig.event(id)?.attempts[0]?.instanceId, 'i');
   });
 
@@ -122,23 +122,23 @@ describe('dispatching', () => {
 
   it('says which attempts an agent may have already, and which agents the scheduler named', async () => {
     const rig = start();
-    const set = { agentIds: ['a', 'b'], isAll: true, version: 1 };
+    const set = { agentIds: ['a', 'b'], isComplete: true, version: 1 };
     const id = await rig.accept();
-    assert.equal((await assignmentOf(rig, id)).perhapsGiven, false);
+    assert.equal((await assignmentOf(rig, id)).mayBeDispatched, false);
     rig.sendAgents(set);
     await eventually(() => rig.agentSets[0]?.length === 2);
     rig.breakStream();
     await eventually(() => rig.sent.assignments.length === 2, 10_000);
-    assert.equal(rig.sent.assignments[1]?.perhapsGiven, true);
+    assert.equal(rig.sent.assignments[1]?.mayBeDispatched, true);
     assert.deepEqual(rig.agentSets, [[undefined, set], [set]]);
     rig.breakStream(); // by a scheduler that had named none
     await eventually(() => rig.sent.assignments.length === 3, 10_000);
     assert.deepEqual(rig.agentSets[2], [undefined]);
-    rig.sendAgents({ ...set, isAll: false });
+    rig.sendAgents({ ...set, isComplete: false });
     await eventually(() => rig.agentSets[2]?.length === 2);
     rig.report({ eventId: id, attempt: 1, report: { $case: 'revoked', value: {} } });
     await eventually(() => rig.sent.assignments.length === 4);
-    assert.equal(rig.sent.assignments[3]?.perhapsGiven, false, 'it is certain that no agent has it');
+    assert.equal(rig.sent.assignments[3]?.mayBeDispatched, false, 'it is certain that no agent has it');
     rig.breakStream();
     await eventually(() => rig.sent.assignments.length === 5, 10_000);
     assert.deepEqual(rig.agentSets[3], [undefined], 'those were not all');
@@ -188,7 +188,7 @@ describe('dispatching', () => {
     const first = await assignmentOf(rig, now);
     assert.deepEqual(rig.assigned(), [now]);
     rig.report(startedReport(first), endedReport(first, 'threw'));
-    await eventually(() => rig.changes(now).includes('attemptConcluded'));
+    await eventually(() => rig.changes(now).includes('attemptEnded'));
     clock.advance(29_000);
     await rig.accept().then((id) => assignmentOf(rig, id));
     assert.equal(rig.assigned().length, 2);

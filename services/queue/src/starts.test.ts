@@ -53,7 +53,7 @@ describe('the start of an attempt', () => {
       const event = await reaches(rig, id, State.SUCCEEDED);
       assert.deepEqual([shown(event), event.startTime], [started, started.startTime], how);
       const starts = rig.log.records(partitionOf(rig.log)).flatMap(({ change }) => {
-        if (change?.$case === 'attemptConcluded') return [change.value.started, change.value.ended?.started];
+        if (change?.$case === 'attemptEnded') return [change.value.started, change.value.attemptResult?.started];
         return change?.$case === 'attemptStarted' ? [change.value] : [];
       });
       assert.deepEqual(starts.filter(Boolean), [started], how);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { type KeptAccessKey, RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { type StoredAccessKey, RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import {
   AccessKey_Role,
   AccessKeyServiceService,
   CreateAccessKeyRequest,
   ListAccessKeysRequest,
 } from '@evenfall/contracts/v1/access_key_service';
-import { AuditRecord, AuditRecord_Door, ListAuditRecordsRequest } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord, AuditRecord_Api, ListAuditRecordsRequest } from '@evenfall/contracts/v1/audit_service';
 import { isRefusal } from '@evenfall/errors';
 import { type ClientOf, inProcessClient } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
@@ -59,13 +59,13 @@ describe('access keys in the registry', () => {
   const storedText = async (): Promise<string> => JSON.stringify(await db.sql`SELECT * FROM registry.access_key`);
   /** Follows a watch; `known` is what a gateway would know. */
   const follow = (client: ClientOf<typeof RegistryServiceService>) => {
-    const known = new Map<string, KeptAccessKey>();
+    const known = new Map<string, StoredAccessKey>();
     const end = new AbortController();
-    const state = { known, isWhole: false, end: () => end.abort(), over: Promise.resolve() };
+    const state = { known, isComplete: false, end: () => end.abort(), over: Promise.resolve() };
     state.over = (async () => {
       for await (const said of client.watchAccessKeys({}, { signal: end.signal })) {
         for (const kept of said.keys) known.set(kept.accessKey?.id ?? '', kept);
-        if (said.isWhole) state.isWhole = true;
+        if (said.isComplete) state.isComplete = true;
       }
     })();
     return state;
@@ -109,7 +109,7 @@ describe('access keys in the registry', () => {
   it('tells of keys that are there, and of every change, whichever registry makes it', async () => {
     await create({ id: 'first' });
     const watch = follow(registry);
-    await within(() => assert.ok(watch.isWhole && watch.known.has('first')));
+    await within(() => assert.ok(watch.isComplete && watch.known.has('first')));
     const made = await elsewhere.createAccessKey(
       CreateAccessKeyRequest.create({ id: 'second', role: AccessKey_Role.VIEWER, namespaces: ['*'] }),
     );
@@ -126,7 +126,7 @@ describe('access keys in the registry', () => {
     const second = await keys.rotateAccessKey({ id: 'turns', overlap: durationOfMs(60_000) });
     assert.notEqual(second.secret, first.secret);
     const watch = follow(registry);
-    await within(() => assert.ok(watch.isWhole));
+    await within(() => assert.ok(watch.isComplete));
     assert.deepEqual(watch.known.get('turns')?.previousSha256, createHash('sha256').update(first.secret).digest());
     watch.end();
     await assert.rejects(watch.over, refusedAs('CANCELLED'));
@@ -179,7 +179,7 @@ describe('access keys in the registry', () => {
         id: newUuidV7(clock.now()),
         time,
         keyId: 'ops',
-        door: AuditRecord_Door.REST,
+        door: AuditRecord_Api.REST,
         action: 'functions.write',
         namespace: 'a',
       };

@@ -194,15 +194,15 @@ describe('quotas in the registry', () => {
     assert.deepEqual(seen, ['*', 'team-a', 'team-b']);
     const known = new Map<string, Date | undefined>();
     const end = new AbortController();
-    let isWhole = false;
+    let isComplete = false;
     const over = (async () => {
       for await (const said of registry.watchQuotas({}, { signal: end.signal })) {
         for (const one of said.namespaceQuotas) known.set(one.namespace, one.updateTime);
         for (const one of said.keyQuotas) known.set(`key ${one.keyId}`, one.updateTime);
-        isWhole ||= said.isWhole;
+        isComplete ||= said.isComplete;
       }
     })();
-    await eventually(() => isWhole);
+    await eventually(() => isComplete);
     assert.deepEqual([...known.keys()].sort(), ['*', 'key ci', 'team-a', 'team-b']);
     await at(quotas, 1).deleteNamespaceQuota({ namespace: 'team-a' });
     await at(quotas, 1).putKeyQuota({ keyQuota: { ...KeyQuota.create(), keyId: 'new' } });

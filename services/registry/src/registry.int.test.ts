@@ -70,11 +70,11 @@ describe('the registry', () => {
 
   it('lists functions and versions of any size in answers that fit, each once', async () => {
     const description = 'd'.repeat(90_000); // larger than one can be made now
-    const spec = Buffer.from(FunctionMessage.encode(FunctionMessage.create({ ...VALID, description })).finish());
+    const data = Buffer.from(FunctionMessage.encode(FunctionMessage.create({ ...VALID, description })).finish());
     for (let n = 1; n <= 150; n++) {
       const named = Buffer.from(FunctionMessage.encode(FunctionMessage.create({ ...VALID, name: `f${n}`, description })).finish());
-      await db.sql`INSERT INTO registry.function_version (namespace, name, version, revision, spec) VALUES
-        ('default', ${`f${n}`}, 0, ${n}, ${named}), ('default', 'killer', ${n - 1}, ${n}, ${spec})`;
+      await db.sql`INSERT INTO registry.function_version (namespace, name, version, revision, data) VALUES
+        ('default', ${`f${n}`}, 0, ${n}, ${named}), ('default', 'killer', ${n - 1}, ${n}, ${data})`;
     }
     const limit = 4 * 1024 * 1024;
     const walk = async (list: (pageToken: string) => Promise<ListFunctionsResponse>): Promise<string[]> => {

@@ -97,7 +97,7 @@ describe('a host that says nothing while its stream stands', () => {
     rig.clock.advance(LEASE_MS * 2);
     rig.tend();
     assert.deepEqual(rig.reports, []);
-    wait(rig, LEASE_MS * 2, () => a.says({ heartbeat: { sendTime: new Date(0) } }));
+    wait(rig, LEASE_MS * 2, () => a.says({ heartbeat: { sentTime: new Date(0) } }));
     assert.deepEqual(rig.reports, []);
   });
 });
@@ -134,7 +134,7 @@ describe('a function whose instances crash', () => {
         let pausedMs = 0;
         for (; starts() === before && pausedMs < 60_000; pausedMs += 100) {
           rig.clock.advance(100);
-          agent.says({ heartbeat: { sendTime: new Date(0) } });
+          agent.says({ heartbeat: { sentTime: new Date(0) } });
           rig.tend();
         }
         pauses.push(pausedMs);

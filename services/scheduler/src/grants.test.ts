@@ -39,7 +39,7 @@ const PLACES: Readonly<Record<string, (rig: Rig) => Promise<PlayedAgent | undefi
     return undefined;
   },
   'may be with an agent that has not come back': async (rig) => {
-    await rig.dispatch({ assignments: [assignmentOf('e', { perhapsGiven: true })] });
+    await rig.dispatch({ assignments: [assignmentOf('e', { mayBeDispatched: true })] });
     return undefined;
   },
   'is on another host': async (rig) => {
@@ -185,7 +185,7 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
     for (const keys of [[KEYS[0]], [KEYS[1], KEYS[0]]]) {
       const rig = startRig({ grants: grantsOf(...keys) });
       const agent = rig.attach({ agentId: 'a', held: [{ ...key, grant }] }, { reports: [{ ...ended(key, 'a'), grant }] });
-      await rig.dispatch({ assignments: [assignmentOf('e', { perhapsGiven: true })] });
+      await rig.dispatch({ assignments: [assignmentOf('e', { mayBeDispatched: true })] });
       assert.deepEqual(said(rig), [['e', 'a', 'ended']]);
       assert.deepEqual(agent.all('assignments'), []);
       assert.equal(rig.ports.counters.agent_claims_refused_total, 0);
@@ -220,7 +220,7 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
       const agents = order.map((id) => rig.attach({ agentId: id, held: [{ ...key, grant: grants[id] }] }));
       const [a, b] = order[0] === 'a' ? agents : agents.toReversed();
       assert.deepEqual([a?.all('stops').length, b?.all('stops').length], [1, 0]);
-      await rig.dispatch({ assignments: [assignmentOf('e', { perhapsGiven: true })] });
+      await rig.dispatch({ assignments: [assignmentOf('e', { mayBeDispatched: true })] });
       a?.says({ reports: [{ ...ended(key, 'a'), grant: grants.a }] });
       assert.deepEqual(said(rig), []);
       b?.says({ reports: [{ ...ended(key, 'b'), grant: grants.b }] });

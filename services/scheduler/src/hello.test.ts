@@ -85,7 +85,7 @@ describe('what an agent says later', () => {
     const bad = { eventId: 'x'.repeat(1_000), attempt: 1, partition: 0, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } } as const; // prettier-ignore
     for (const cpuBusy of [NaN, -1, Infinity, 7]) agent.says({ cpuBusy });
     agent.says({
-      heartbeat: { sendTime: new Date(NaN) },
+      heartbeat: { sentTime: new Date(NaN) },
       drain: { deadline: { seconds: -5n, nanos: 0 } },
       reports: [bad, { ...bad, eventId: EVENT, attempt: 0 }, { ...bad, eventId: EVENT, attempt: -1 }],
       instanceChanges: [{ instanceId: 'nobody', change: { $case: 'gone', value: { startFailed: true, reason: 'r'.repeat(1_000_000) } } }],

@@ -10,7 +10,7 @@ import { closeStream, openStream } from './flows/know-agents.ts';
 import { assignmentOf, fnOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
 const key = { eventId: 'a', attempt: 1 };
-const perhaps = assignmentOf('a', { perhapsGiven: true });
+const perhaps = assignmentOf('a', { mayBeDispatched: true });
 const startedOn = (agentId: string): AttemptReport => ({
   ...key,
   report: {
@@ -58,7 +58,7 @@ async function replicaOf(rig: Rig, before: readonly string[] | undefined, partit
     closeStream(rig.ports, sink);
     replica.closed = true;
   });
-  await says({ agents: before && { agentIds: [...before], isAll: true, version: 9 } });
+  await says({ agents: before && { agentIds: [...before], isComplete: true, version: 9 } });
   return replica;
 }
 
@@ -225,8 +225,8 @@ describe('who knows of which agents', () => {
     assert.deepEqual(given(agent), []);
     await other.echoes();
     assert.deepEqual(given(agent), ['new']);
-    const { agentIds, isAll } = replica.told.at(-1) ?? {};
-    assert.deepEqual([agentIds, isAll], [['a'], true]);
+    const { agentIds, isComplete } = replica.told.at(-1) ?? {};
+    assert.deepEqual([agentIds, isComplete], [['a'], true]);
   });
 
   it('asks anew about one that was lost and comes back', async () => {
@@ -262,14 +262,14 @@ describe('who knows of which agents', () => {
     const unknowing = await replicaOf(rig, undefined, 1);
     rig.attach({ agentId: 'a' });
     assert.deepEqual(new Set(replica.told.at(-1)?.agentIds), new Set(['a', 'gone']));
-    assert.deepEqual([replica.told.at(-1)?.isAll, unknowing.told.at(-1)?.isAll], [true, false]);
+    assert.deepEqual([replica.told.at(-1)?.isComplete, unknowing.told.at(-1)?.isComplete], [true, false]);
     await Promise.all([replica.echoes(), unknowing.echoes()]);
     rig.clock.advance(LEASE_MS - 1);
     rig.attach({ agentId: 'a' }); // a sign of life
     rig.clock.advance(1);
     rig.tend();
-    const { agentIds, isAll } = unknowing.told.at(-1) ?? {};
-    assert.deepEqual([agentIds, isAll], [['a'], true]);
+    const { agentIds, isComplete } = unknowing.told.at(-1) ?? {};
+    assert.deepEqual([agentIds, isComplete], [['a'], true]);
   });
 
   it('ends the stream of a replica that does not answer, and forgets what waited by it', async () => {

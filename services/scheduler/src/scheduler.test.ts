@@ -237,7 +237,7 @@ describe('agents that come and go', () => {
     const rig = startRig();
     const agent = await running(rig);
     rig.clock.advance(10_000);
-    agent.says({ heartbeat: { sendTime: new Date(0) } });
+    agent.says({ heartbeat: { sentTime: new Date(0) } });
     agent.leaves();
     rig.clock.advance(LEASE_MS - 1);
     rig.tend();

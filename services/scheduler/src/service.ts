@@ -55,13 +55,13 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     log: deps.log,
     startRate: createStartRate(settings.startsPerMinute),
     counters: countable('scheduler', {
-      instance_starts_total: { doc: 'Instances that were asked for.', kind: 'counter' },
+      instance_starts_total: { doc: 'Instances that were requested from agents.', kind: 'counter' },
       attempts_throttled_total: {
-        doc: 'Attempts given back to the queue for a while: their function has used up what is reserved for it.',
+        doc: 'Attempts returned to the queue for a while: their function has used up its reserved concurrency.',
         kind: 'counter',
       },
       agent_claims_refused_total: {
-        doc: 'What agents said of attempts and instances that they were not given; none of it was believed.',
+        doc: 'Claims of agents about attempts and instances that were not assigned to them. All were refused.',
         kind: 'counter',
       },
       instance_start_failures_total: { doc: 'Instances that never became ready.', kind: 'counter' },
@@ -93,18 +93,22 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     instances: { doc: 'Instances on all agents, by state.', kind: 'gauge', label: 'state', readEach: () => instancesByState(cluster) },
     attempts_waiting: { doc: 'Attempts that wait for an instance.', kind: 'gauge', read: () => attemptsWaiting(cluster) },
     attempts_held: {
-      doc: 'Attempts an agent may have from an earlier scheduler: they wait until it is certain that none has.',
+      doc: 'Attempts that a previous scheduler may have dispatched: they wait until it is certain that no agent has them.',
       kind: 'gauge',
       read: () => cluster.held.size,
     },
     functions_backing_off: {
-      doc: 'Function versions that start no instance for a while, because theirs crashed one after the other.',
+      doc: 'Function versions whose instances are not started for a while, because several crashed in a row.',
       kind: 'gauge',
       read: () => poolsBackingOff(cluster, systemClock.monotonic()),
     },
-    capacity_mb: { doc: 'Memory the attached agents offer.', kind: 'gauge', read: () => memoryOf(cluster, 'capacityMb') },
+    capacity_mb: {
+      doc: 'Memory that the attached agents offer, in megabytes.',
+      kind: 'gauge',
+      read: () => memoryOf(cluster, 'capacityMb'),
+    },
     provisioned_instances: {
-      doc: 'Instances that are provisioned, whether they are there or not.',
+      doc: 'Instances that are provisioned, whether they exist or not.',
       kind: 'gauge',
       read: () => provisionedCounts(cluster).wanted,
     },
@@ -114,11 +118,11 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
       read: () => provisionedCounts(cluster).missing,
     },
     reserved_mb: {
-      doc: 'Memory that is reserved for functions.',
+      doc: 'Memory that is reserved for functions, in megabytes.',
       kind: 'gauge',
       read: () => [...cluster.account.reserved].reduce((sum, { reservedMb }) => sum + (reservedMb ?? 0), 0),
     },
-    used_mb: { doc: 'Memory of it that instances have.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
+    used_mb: { doc: 'Memory that instances use, in megabytes.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
   });
   const stopping = new AbortController();
   const loops = Promise.all([

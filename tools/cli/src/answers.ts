@@ -237,7 +237,7 @@ export type AuditRecordAnswer = {
   readonly time: string;
   readonly key_id: string;
   readonly address: string;
-  readonly door: string;
+  readonly api: string;
   readonly operation: string;
   readonly namespace: string | null;
   readonly subject: string | null;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { TerminationPolicy, TerminationStep } from '@evenfall/contracts/v1/termination';
-import type { AttemptEnded, AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult, AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
 
 /** What an agent might send that is broken, or means ill: texts, lists, numbers and times of any size. */
 const text = fc.oneof(
@@ -63,7 +63,7 @@ export const hostileStart: fc.Arbitrary<AttemptStarted> = fc.record({
   memoryMb: fc.integer(),
 });
 
-export const hostileEnd: fc.Arbitrary<AttemptEnded> = fc.record({
+export const hostileEnd: fc.Arbitrary<AttemptResult> = fc.record({
   outcome: fc.oneof(fc.constantFrom(1, 2, 3, 8, 9), fc.integer()),
   statusCode: fc.oneof(fc.constantFrom(200, 430, 433, 500), fc.integer()),
   result: bytes,
@@ -78,7 +78,7 @@ export const hostileEnd: fc.Arbitrary<AttemptEnded> = fc.record({
   started: fc.option(hostileStart, { nil: undefined }),
   instanceBusy: fc.boolean(),
   logTail: text,
-}) as fc.Arbitrary<AttemptEnded>; // the wire takes any number for an enumeration
+}) as fc.Arbitrary<AttemptResult>; // the wire takes any number for an enumeration
 
 /** A report of some attempt, of the kinds that carry something. */
 export function hostileReport(eventId: string, attempt: number): fc.Arbitrary<AttemptReport> {

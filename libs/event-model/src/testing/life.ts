@@ -1,6 +1,6 @@
-import { AttemptEnded, type AttemptStarted, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
-import { Accepted, type EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { AttemptResult, type AttemptStarted, SignalSent, StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
+import { AcceptedEvent, type EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import {
   Termination_Cause as Cause,
@@ -18,14 +18,14 @@ export const START_MS = Date.UTC(2026, 0, 1);
 /** One event with a clock: commands in, records and refusals out. */
 export type Life = {
   nowMs: number;
-  stored: StoredEvent | undefined;
+  stored: FoldedEvent | undefined;
   readonly records: EventRecord[];
   /** Carries a command out; answers the names of the changes, or the refusal's reason. */
   run(attempt: number, command: Command): string[];
 };
 
-export function acceptedRecord(policy: Partial<Accepted['policy'] & object> = {}): EventRecord {
-  const value = Accepted.create({
+export function acceptedRecord(policy: Partial<AcceptedEvent['policy'] & object> = {}): EventRecord {
+  const value = AcceptedEvent.create({
     namespace: 'default',
     function: 'f',
     qualifier: '$LATEST',
@@ -37,7 +37,7 @@ export function acceptedRecord(policy: Partial<Accepted['policy'] & object> = {}
   return { eventId: ID, attempt: 0, time: new Date(START_MS), writerId: 'w', change: { $case: 'accepted', value } };
 }
 
-export function newLife(policy: Partial<Accepted['policy'] & object> = {}): Life {
+export function newLife(policy: Partial<AcceptedEvent['policy'] & object> = {}): Life {
   const first = acceptedRecord(policy);
   const life: Life = {
     nowMs: START_MS,
@@ -94,9 +94,9 @@ const ENDINGS: Readonly<Record<Ending, { outcome: Outcome; statusCode: number; s
 
 export const ENDING_NAMES = Object.keys(ENDINGS) as Ending[];
 
-export function endedAs(ending: Ending, nowMs: number): AttemptEnded {
+export function endedAs(ending: Ending, nowMs: number): AttemptResult {
   const { outcome, statusCode, stop } = ENDINGS[ending];
-  return AttemptEnded.create({
+  return AttemptResult.create({
     outcome,
     statusCode,
     result: statusCode === 200 ? Buffer.from('"END"') : Buffer.alloc(0),

@@ -3,13 +3,13 @@ import { evolve, isBelieved, isFinal, mayBeKnown, NO_OWNER, owedDestination, own
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 
 import { auditedOf } from './audited.ts';
 
 /** What the view knows of an open event. */
 export type OpenEntry = {
-  readonly stored: StoredEvent;
+  readonly stored: FoldedEvent;
   readonly partition: number;
   /** Offset of its Accepted record; 0 where the row has it already. */
   readonly acceptOffset: number;
@@ -43,7 +43,7 @@ export type FoldChanges = {
   /** Which event was made of whose dead letter, and when. */
   readonly redriven: readonly { readonly from: string; readonly to: string; readonly timeMs: number }[];
   /** Ended events whose destination is still to be told: new ones, without a payload where the open row has it, and changed ones. */
-  readonly owed: readonly { readonly stored: StoredEvent; readonly partition: number }[];
+  readonly owed: readonly { readonly stored: FoldedEvent; readonly partition: number }[];
   /** Ids of ended events whose destination was told, or given up. */
   readonly settled: readonly string[];
   /** Events that had ended before, and show now what became of their delivery. */
@@ -51,7 +51,7 @@ export type FoldChanges = {
   /** What the audit log is to keep of terminations. */
   readonly audits: readonly AuditRecord[];
   /** Every event that changed, by id, as it stands after the fold. */
-  readonly touched: ReadonlyMap<string, StoredEvent>;
+  readonly touched: ReadonlyMap<string, FoldedEvent>;
 };
 
 /**
@@ -71,7 +71,7 @@ export function idsToLoad(
       const { eventId, change } = record;
       if (eventId === '') continue; // about none
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
-      if (change?.$case === 'deliveryConcluded') {
+      if (change?.$case === 'deliveryAttempted') {
         owed.add(eventId);
         continue;
       }
@@ -92,7 +92,7 @@ export function fold(
   known: (id: string) => OpenEntry | undefined,
   hasEnded: (id: string) => boolean,
   placeOf: (partition: number) => FoldedPlace | undefined,
-  owing: (id: string) => StoredEvent | undefined,
+  owing: (id: string) => FoldedEvent | undefined,
 ): FoldChanges {
   const changed = new Map<string, OpenEntry>();
   const dead = new Map<string, FoldChanges['dead'][number]>();
@@ -148,7 +148,7 @@ export function fold(
   const owed: FoldChanges['owed'][number][] = [];
   const settled: string[] = [];
   const amended: Event[] = [];
-  const touched = new Map<string, StoredEvent>();
+  const touched = new Map<string, FoldedEvent>();
   for (const [id, entry] of changed) {
     const { event } = entry.stored;
     if (!event) continue;
@@ -202,10 +202,10 @@ const NOTHING = Buffer.alloc(0);
 type Moving = { partition: number; from: number; to: number; owner: PartitionOwner; ownerLogMs: number | undefined };
 
 function isDelivery({ change }: EventRecord): boolean {
-  return change?.$case === 'deliveryConcluded';
+  return change?.$case === 'deliveryAttempted';
 }
 
-function owedEntry(stored: StoredEvent | undefined, partition: number): OpenEntry | undefined {
+function owedEntry(stored: FoldedEvent | undefined, partition: number): OpenEntry | undefined {
   return stored && { stored, partition, acceptOffset: 0, persisted: false, isOwed: true };
 }
 

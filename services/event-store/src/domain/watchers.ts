@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { isFinal } from '@evenfall/event-model';
 import type { Event } from '@evenfall/contracts/v1/event';
 
@@ -9,7 +9,7 @@ export type VersionedEvent = { readonly event: Event; readonly version: number }
 export const ENDED_VERSION = 0x7fffffff;
 
 /** An event as the fold knows it, with its version; nothing where the record lacks the event. */
-export function versionedOf({ event, foldCount }: StoredEvent): VersionedEvent | undefined {
+export function versionedOf({ event, foldCount }: FoldedEvent): VersionedEvent | undefined {
   return event && { event, version: isFinal(event.state) ? ENDED_VERSION : foldCount };
 }
 

@@ -15,13 +15,13 @@ export type GetPorts = {
 /** Gets one event; a miss is believed only once the view has caught up with the log. */
 export async function getEvent(ports: GetPorts, request: GetEventRequest): Promise<GetEventResponse> {
   const event = await findEvent(ports, request);
-  if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.id });
+  if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.eventId });
   return { event };
 }
 
 /** The same, but a miss is no refusal. */
 export async function findEvent(ports: GetPorts, request: GetEventRequest): Promise<Event | undefined> {
-  const { id, after } = request;
+  const { eventId: id, after } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
   await ports.pending(id)?.written();
   await ports.barrier.steady();

@@ -24,7 +24,7 @@ export async function listLogLines(
   const skip = request.pageToken === '' ? 0 : readLogToken(request.pageToken, filter);
   if (skip === undefined) throw refuse('INVALID_PAGE_TOKEN');
   const size = Math.min(request.pageSize || MOST, MOST);
-  const event = await findEvent(ports, { id: request.eventId, after: [] });
+  const event = await findEvent(ports, { eventId: request.eventId, after: [] });
   const all = event ? await eventLog(ports.logs, event) : await callLog(ports, request.eventId, signal);
   const lines = filter ? all.filter((line) => passes(line, filter)) : all;
   const wanted = lines.slice(skip, skip + size);

@@ -45,7 +45,7 @@ export async function* tailLogLines(
       resumeTokens: part.map((one) => writePlace(one.place)),
     }));
   };
-  let event = await findEvent(ports, { id: eventId, after: [] });
+  let event = await findEvent(ports, { eventId: eventId, after: [] });
   if (!event) {
     for await (const found of readCallLog(ports, eventId, true, signal, place))
       yield* answers(found.map(({ line, sequence }) => ({ line, place: { ...beginOf(line.attempt), sequence } })));

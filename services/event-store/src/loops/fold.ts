@@ -2,7 +2,7 @@ import type { EventLog, LogBatch, Subscription } from '@evenfall/event-log';
 import { isFinal, recordBytes } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { fold, type FoldChanges, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
 import { type Pending, versionedOf } from '../domain/watchers.ts';
 import { FOLD_BYTES, portionsOf } from '../domain/portions.ts';
@@ -23,13 +23,13 @@ export type FoldPorts = {
   /** Whether those who watch may know what is not in the tables yet: where nobody else reads them. */
   readonly tellsAhead: boolean;
   /** Told, if so, what will be in the tables within milliseconds. */
-  readonly onFolding: (touched: ReadonlyMap<string, StoredEvent>) => void;
+  readonly onFolding: (touched: ReadonlyMap<string, FoldedEvent>) => void;
   /** Told that what was to be written was not: it will be read again, and written then. */
   readonly onNotFolded: () => void;
   /** Told that a fold that is in the database has audit records for the registry. */
   readonly onAudited: () => void;
   /** Told after every fold that is in the database. */
-  readonly onFolded: (touched: ReadonlyMap<string, StoredEvent>, endOffsets: ReadonlyMap<number, number>) => void;
+  readonly onFolded: (touched: ReadonlyMap<string, FoldedEvent>, endOffsets: ReadonlyMap<number, number>) => void;
   /** Told which partitions are folded here from now on, by nobody else. */
   readonly onOwned: (partitions: readonly number[]) => void;
   /** What ended longer ago is not written any more: a log may be kept longer than its view. Milliseconds since the epoch. */
@@ -57,10 +57,10 @@ const HOLD_RECORDS = 64;
 const KEPT = 50_000;
 const NOTHING = Buffer.alloc(0);
 const NONE_ENDED: ReadonlySet<string> = new Set();
-const NONE_OWED: ReadonlyMap<string, StoredEvent> = new Map();
+const NONE_OWED: ReadonlyMap<string, FoldedEvent> = new Map();
 
 /** What must be known beside open events to fold some batches: who has ended already, and who owes what. */
-type Loaded = { readonly ended: ReadonlySet<string>; readonly owing: ReadonlyMap<string, StoredEvent> };
+type Loaded = { readonly ended: ReadonlySet<string>; readonly owing: ReadonlyMap<string, FoldedEvent> };
 
 /** Somebody else folded: what is in memory may be old. The subscription starts over from the database. */
 class FoldedElsewhere extends Error {}

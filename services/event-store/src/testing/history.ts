@@ -37,9 +37,9 @@ export function historyOf(id: string, options: HistoryOptions): EventRecord[] {
   return life.records.map((record) => {
     const moved = (one: Date | undefined): Date => new Date((one?.getTime() ?? 0) - START_MS + atMs);
     const time = moved(record.time);
-    if (record.change?.$case === 'attemptConcluded' && record.change.value.retryTime) {
+    if (record.change?.$case === 'attemptEnded' && record.change.value.retryTime) {
       const value = { ...record.change.value, retryTime: moved(record.change.value.retryTime) };
-      return { ...record, eventId: id, time, change: { $case: 'attemptConcluded', value } };
+      return { ...record, eventId: id, time, change: { $case: 'attemptEnded', value } };
     }
     if (record.change?.$case !== 'accepted') return { ...record, eventId: id, time };
     const value = { ...record.change.value, function: fn, keyed, payload: Buffer.from(payload) };

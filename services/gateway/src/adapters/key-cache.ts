@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Access, ADMIN_OF_ALL, ANONYMOUS, type Role } from '@evenfall/access';
-import type { KeptAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
+import type { StoredAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 import { superviseLoop } from '@evenfall/lifecycle';
 import type { Clock } from '@evenfall/time';
@@ -51,7 +51,7 @@ export function createKeyCache(
     }
   };
 
-  const take = (keys: Map<string, HeldKey>, kept: KeptAccessKey): void => {
+  const take = (keys: Map<string, HeldKey>, kept: StoredAccessKey): void => {
     const id = kept.accessKey?.id ?? '';
     const held = heldKey(kept);
     if (held) keys.set(id, held);
@@ -87,9 +87,9 @@ export function createKeyCache(
         async () => {
           const first = new Map<string, HeldKey>();
           try {
-            for await (const { keys, isWhole } of ports.registry.watchAccessKeys({}, { signal })) {
+            for await (const { keys, isComplete } of ports.registry.watchAccessKeys({}, { signal })) {
               for (const kept of keys) take(standing ? known : first, kept);
-              if (isWhole) {
+              if (isComplete) {
                 known = first;
                 standing = true;
               }
@@ -113,7 +113,7 @@ function ownKey(id: string, secret: string): HeldKey {
 }
 
 /** The key as it is held; undefined for one that is of no use: revoked, or of a role that is not known here. */
-function heldKey({ accessKey: key, secretSha256, scfSecret, previousSha256, previousScfSecret }: KeptAccessKey): HeldKey | undefined {
+function heldKey({ accessKey: key, secretSha256, scfSecret, previousSha256, previousScfSecret }: StoredAccessKey): HeldKey | undefined {
   const role = key && ROLE_OF[key.role];
   if (!key || !role || key.revokeTime || secretSha256.length === 0) return undefined;
   const previousUntil = key.previousSecretExpireTime?.getTime();

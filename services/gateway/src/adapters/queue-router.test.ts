@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Accepted } from '@evenfall/contracts/log/v1/record';
+import { AcceptedEvent } from '@evenfall/contracts/log/v1/record';
 import {
-  type NewEvent,
+  type EventToAccept,
   QueueServiceService,
   TerminateEventRequest,
   type WatchOwnershipResponse,
@@ -16,10 +16,10 @@ import { createQueueRouter } from './queue-router.ts';
 
 const PARTITIONS = 4;
 const LANE = partitionOfLane(laneKey('default', 'f', 'api'), PARTITIONS);
-const event: NewEvent = {
+const event: EventToAccept = {
   eventId: 'e',
   delay: undefined,
-  accepted: Accepted.create({ namespace: 'default', function: 'f', trigger: 'api' }),
+  accepted: AcceptedEvent.create({ namespace: 'default', function: 'f', trigger: 'api' }),
 };
 const position = { positions: [{ partition: LANE, endOffset: 1n }] };
 const termination = { ...TerminateEventRequest.create(), eventId: 'e' };
@@ -28,7 +28,7 @@ const termination = { ...TerminateEventRequest.create(), eventId: 'e' };
 function replica() {
   const ownership = pushable<WatchOwnershipResponse>();
   const played = {
-    accepted: [] as NewEvent[],
+    accepted: [] as EventToAccept[],
     failure: undefined as Reason | undefined,
     held: false,
     terminations: [] as TerminateEventRequest[],
@@ -39,7 +39,7 @@ function replica() {
     client: inProcessClient(
       QueueServiceService,
       {
-        acceptEvents: async ({ events }: { readonly events: readonly NewEvent[] }) => {
+        acceptEvents: async ({ events }: { readonly events: readonly EventToAccept[] }) => {
           if (played.failure) throw refuse(played.failure);
           played.accepted.push(...events);
           return position;

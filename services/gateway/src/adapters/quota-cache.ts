@@ -31,7 +31,7 @@ export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>):
         const ofNamespaces = new Map<string, NamespaceQuota>();
         const ofKeys = new Map<string, KeyQuota>();
         try {
-          for await (const { namespaceQuotas, keyQuotas, isWhole } of ports.registry.watchQuotas({}, { signal })) {
+          for await (const { namespaceQuotas, keyQuotas, isComplete } of ports.registry.watchQuotas({}, { signal })) {
             // What has no time was taken away.
             for (const one of namespaceQuotas)
               if (one.updateTime) ofNamespaces.set(one.namespace, one);
@@ -39,7 +39,7 @@ export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>):
             for (const one of keyQuotas)
               if (one.updateTime) ofKeys.set(one.keyId, one);
               else ofKeys.delete(one.keyId);
-            if (!isWhole) continue;
+            if (!isComplete) continue;
             [namespaces, keys] = [ofNamespaces, ofKeys];
             isKnown = true;
             told.resolve(undefined);

@@ -1,7 +1,7 @@
 // When a change is in the audit log: before it begins, and once it is done. Terminations that are done are written from the event log.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { AuditRecord_Door as Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord_Api as Api } from '@evenfall/contracts/v1/audit_service';
 import { Event } from '@evenfall/contracts/v1/event';
 import { EventServiceService, TerminateEventRequest } from '@evenfall/contracts/v1/event_service';
 import { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
@@ -34,21 +34,21 @@ describe('the audit log', () => {
   });
 
   const TERMINATE = {
-    REST: { door: Door.REST, operation: 'terminateEvent', ask: () => call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {}) },
+    REST: { api: Api.REST, operation: 'terminateEvent', ask: () => call(`${doors.url}/v1/events/${ID}:terminate`, 'POST', {}) },
     gRPC: {
-      door: Door.GRPC,
+      api: Api.GRPC,
       operation: 'evenfall.v1.EventService/TerminateEvent',
       ask: () => events.client.terminateEvent(TerminateEventRequest.create({ id: ID })).catch(() => undefined),
     },
-    SCF: { door: Door.SCF, operation: 'TerminateAsyncEvent', ask: () => callScf(doors.url, 'TerminateAsyncEvent', OF_EVENT) },
+    SCF: { api: Api.SCF, operation: 'TerminateAsyncEvent', ask: () => callScf(doors.url, 'TerminateAsyncEvent', OF_EVENT) },
   };
-  for (const [name, { door, operation, ask }] of Object.entries(TERMINATE)) {
+  for (const [name, { api, operation, ask }] of Object.entries(TERMINATE)) {
     it(`leaves a termination by ${name} that is done to the event log, which says who asked from where`, async () => {
       await ask();
       const [termination] = doors.world.terminations;
       const { id, time, ...asked } = termination?.audit ?? assert.fail('nothing was terminated');
       assert.equal(time?.getTime(), timeOfUuidV7(id));
-      const call = { keyId: 'test', address: '127.0.0.1', door, action: 'events.terminate', operation };
+      const call = { keyId: 'test', address: '127.0.0.1', door: api, action: 'events.terminate', operation };
       assert.deepEqual(asked, { ...call, namespace: '', subject: ID, outcome: '' });
       assert.deepEqual(doors.world.audit, [], 'nothing is written before its signal, nor a second record after it');
     });
@@ -69,18 +69,18 @@ describe('the audit log', () => {
       Object.assign(queue, { terminateEvent });
       const [record] = await eventually(() => doors.world.audit.length > 0 && doors.world.audit);
       assert.ok(record && asked.length > 0 && asked.every((id) => id === record.id));
-      assert.deepEqual([record.door, record.operation, record.subject], [door, operation, ID]);
+      assert.deepEqual([record.api, record.operation, record.subject], [api, operation, ID]);
       assert.ok(!['OK', 'BEGUN'].includes(record.outcome), record.outcome);
     });
   }
 
   const named = { namespace: 'default', name: 'killer' };
   const CHANGES = {
-    REST: { door: Door.REST, ask: () => call(`${doors.url}/v1/namespaces/default/functions/killer/versions`, 'POST', {}) },
-    gRPC: { door: Door.GRPC, ask: () => functions.client.publishFunctionVersion({ ...named, description: '' }) },
-    SCF: { door: Door.SCF, ask: () => callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' }) },
+    REST: { api: Api.REST, ask: () => call(`${doors.url}/v1/namespaces/default/functions/killer/versions`, 'POST', {}) },
+    gRPC: { api: Api.GRPC, ask: () => functions.client.publishFunctionVersion({ ...named, description: '' }) },
+    SCF: { api: Api.SCF, ask: () => callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' }) },
   };
-  for (const [name, { door, ask }] of Object.entries(CHANGES)) {
+  for (const [name, { api, ask }] of Object.entries(CHANGES)) {
     it(`has a change by ${name} as begun before it is, and the same record says then what it came to`, async () => {
       const { functions: clients } = doors.world.ports;
       const { publishFunctionVersion } = clients;
@@ -88,7 +88,7 @@ describe('the audit log', () => {
       let isRefused = false;
       Object.assign(clients, {
         publishFunctionVersion: (...given: Parameters<typeof publishFunctionVersion>) => {
-          seen.push(...doors.world.audit.map((one) => `${one.id} ${one.door} ${one.namespace} ${one.subject} ${one.outcome}`));
+          seen.push(...doors.world.audit.map((one) => `${one.id} ${one.api} ${one.namespace} ${one.subject} ${one.outcome}`));
           return isRefused ? Promise.reject(refuse('FUNCTION_NOT_FOUND', { function: 'killer' })) : publishFunctionVersion(...given);
         },
       });
@@ -97,7 +97,7 @@ describe('the audit log', () => {
         isRefused = !isOk;
         await Promise.resolve(ask()).catch(() => undefined);
         const [record] = doors.world.audit;
-        assert.deepEqual(seen, [`${record?.id} ${door} default killer BEGUN`]);
+        assert.deepEqual(seen, [`${record?.id} ${api} default killer BEGUN`]);
         assert.equal(doors.world.audit.length, 1);
         assert.equal(record?.outcome === 'OK', isOk, record?.outcome);
         assert.notEqual(record?.outcome, 'BEGUN');

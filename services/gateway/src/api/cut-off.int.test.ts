@@ -25,7 +25,7 @@ describe('Keys of the registry, at a gateway that is cut off from it', () => {
   before(async () => {
     await eventually(() => doors.world.keyWatches.length > 0);
     doors.world.keys.set('kept', key);
-    for (const watch of doors.world.keyWatches) watch.push({ keys: [key], isWhole: false });
+    for (const watch of doors.world.keyWatches) watch.push({ keys: [key], isComplete: false });
     await eventually(async () => (await ask(bearerOf('kept'))).status === 200);
   });
 

@@ -38,11 +38,11 @@ for (const [words, ended] of Object.entries(ENDS))
     beforeEach(async () => {
       id = `key-${++number}`;
       const key = keptKey({ id, role: AccessKey_Role.ADMIN, scf: true });
-      for (const watch of doors.world.keyWatches) watch.push({ keys: [key], isWhole: false });
+      for (const watch of doors.world.keyWatches) watch.push({ keys: [key], isComplete: false });
       await eventually(async () => (await fetch(`${doors.url}/v1/agents`, { headers: bearerOf(id) })).status === 200);
     });
     const end = async (): Promise<void> => {
-      for (const watch of doors.world.keyWatches) watch.push({ keys: [ended(id)], isWhole: false });
+      for (const watch of doors.world.keyWatches) watch.push({ keys: [ended(id)], isComplete: false });
       await setImmediate();
       assert.equal((await fetch(`${doors.url}/v1/agents`, { headers: bearerOf(id) })).status, 401);
     };

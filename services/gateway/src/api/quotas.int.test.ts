@@ -29,7 +29,7 @@ describe('quotas at the doors', () => {
       ? [{ ...NamespaceQuota.create(), namespace: 'default', ...time, ...namespace }]
       : [{ ...NamespaceQuota.create(), namespace: 'default' }];
     const keyQuotas = key ? [{ ...KeyQuota.create(), keyId: KEY.id, ...time, ...key }] : [{ ...KeyQuota.create(), keyId: KEY.id }];
-    for (const watch of world.quotaWatches) watch.push({ namespaceQuotas, keyQuotas, isWhole: false });
+    for (const watch of world.quotaWatches) watch.push({ namespaceQuotas, keyQuotas, isComplete: false });
     await new Promise((resolve) => setImmediate(resolve));
   };
   const post = (body: unknown = {}, headers: Record<string, string> = {}) => call(`${doors.url}${EVENTS}`, 'POST', body, headers);
@@ -118,9 +118,9 @@ describe('quotas at the doors', () => {
   it('have a default of all keys, and the bucket of one is not that of another', async () => {
     const { world } = doors;
     for (const id of ['one', 'two'])
-      for (const watch of world.keyWatches) watch.push({ keys: [keptKey({ id, role: AccessKey_Role.INVOKER })], isWhole: false });
+      for (const watch of world.keyWatches) watch.push({ keys: [keptKey({ id, role: AccessKey_Role.INVOKER })], isComplete: false });
     const keyQuotas = [{ ...KeyQuota.create(), keyId: '*', updateTime: new Date(0), rate: { eventsPerSecond: 1, burst: 2 } }];
-    for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [], keyQuotas, isWhole: false });
+    for (const watch of world.quotaWatches) watch.push({ namespaceQuotas: [], keyQuotas, isComplete: false });
     await eventually(async () => (await call(`${doors.url}/v1/events/x`, 'GET', undefined, bearerOf('two'))).status === 404);
     for (const id of ['one', 'two']) {
       const statuses = [];
@@ -128,7 +128,7 @@ describe('quotas at the doors', () => {
       assert.deepEqual(statuses, [202, 202, 429]);
     }
     for (const watch of world.quotaWatches)
-      watch.push({ namespaceQuotas: [], keyQuotas: [{ ...KeyQuota.create(), keyId: '*' }], isWhole: false });
+      watch.push({ namespaceQuotas: [], keyQuotas: [{ ...KeyQuota.create(), keyId: '*' }], isComplete: false });
   });
 
   it('bound what waits, as the queue counts it and what was sent since', async () => {

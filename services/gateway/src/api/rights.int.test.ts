@@ -89,7 +89,7 @@ describe('every operation of every door', () => {
     for (const [namespace, id] of Object.entries(KEY_OF)) doors.world.keys.set(id, keptKey({ id, namespaces: [namespace] }));
     const keys = [...doors.world.keys.values()];
     await eventually(() => doors.world.keyWatches.length > 0);
-    for (const watch of doors.world.keyWatches) watch.push({ keys, isWhole: false });
+    for (const watch of doors.world.keyWatches) watch.push({ keys, isComplete: false });
     const headers = bearerOf('admin.all');
     await eventually(async () => (await fetch(`${doors.url}/v1/agents`, { headers })).status === 200);
   });

@@ -1,4 +1,4 @@
-import { type AuditRecord, type AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { type AuditRecord, type AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { newUuidV7, timeOfUuidV7 } from '@evenfall/time';
 
 /** A call that asks for a change. */
@@ -7,7 +7,7 @@ export type AuditedCall = {
   readonly id: string;
   readonly keyId: string;
   readonly address: string | undefined;
-  readonly door: AuditRecord_Door;
+  readonly api: AuditRecord_Api;
   readonly action: string;
   readonly operation: string;
 };
@@ -40,14 +40,14 @@ export function isWrittenFromLog({ action }: Pick<AuditedCall, 'action'>): boole
 }
 
 /** The record of an entry. */
-export function auditRecord({ id, keyId, address, door, action, operation, namespace, subject, outcome }: AuditEntry): AuditRecord {
+export function auditRecord({ id, keyId, address, api, action, operation, namespace, subject, outcome }: AuditEntry): AuditRecord {
   const time = new Date(timeOfUuidV7(id) ?? 0);
   return {
     id,
     time,
     keyId,
     address: bounded(address),
-    door,
+    api,
     action,
     operation,
     namespace: bounded(namespace),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EventPolicy } from '@evenfall/contracts/log/v1/record';
-import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
@@ -26,7 +26,7 @@ export type SubmissionContext = {
 };
 
 /** Turns what a caller handed over into what the queue takes. A keyed event's id follows from its key; another's is made here. */
-export function newEventOf(submission: EventSubmission, context: SubmissionContext): NewEvent {
+export function newEventOf(submission: EventSubmission, context: SubmissionContext): EventToAccept {
   const { fn, policy } = context;
   const key = submission.idempotencyKey;
   if (key !== '') checkKey(key);

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { LogPosition, NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { LogPosition, EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { BatchCreateEventsRequest, BatchCreateEventsResponse, RefusedSubmission } from '@evenfall/contracts/v1/event_service';
 import { isRefusal, refuse, Refusal } from '@evenfall/errors';
 import { eventPolicyOf } from '@evenfall/event-model';
@@ -41,14 +41,14 @@ export async function batchCreateEvents(
     maxPayloadBytes: gateway.limits.maxPayloadBytes,
     isJson: areJson,
   };
-  const made: NewEvent[] = [];
+  const made: EventToAccept[] = [];
   const pause = pauses();
   for (const [index, submission] of submissions.entries()) {
     made.push(atIndex(index, () => newEventOf(submission, context)));
     const turn = pause();
     if (turn) await turn;
   }
-  const first = new Map<string, NewEvent>();
+  const first = new Map<string, EventToAccept>();
   for (const created of made) if (!first.has(created.eventId)) first.set(created.eventId, created);
   const { positions } = await gateway.queue.acceptEvents({ events: [...first.values()] }, { timeoutMs: LIMITS_MS.accept });
   const keyed = [...first.values()].filter(({ accepted }) => accepted?.keyed);
@@ -67,7 +67,7 @@ function pauses(): () => Promise<void> | undefined {
 /** What keyed events are refused with, by id. Where nobody can say whose the keys are, that is the answer of them, and of the whole call if all have keys. */
 async function refusalsOf(
   gateway: Gateway,
-  keyed: readonly NewEvent[],
+  keyed: readonly EventToAccept[],
   positions: LogPosition[],
   areAll: boolean,
 ): Promise<ReadonlyMap<string, Refusal>> {
@@ -81,8 +81,8 @@ async function refusalsOf(
 
 /** Every submission answers for itself: by its id, or by its refusal. */
 function answerOf(
-  made: readonly NewEvent[],
-  first: ReadonlyMap<string, NewEvent>,
+  made: readonly EventToAccept[],
+  first: ReadonlyMap<string, EventToAccept>,
   reused: ReadonlyMap<string, Refusal>,
 ): BatchCreateEventsResponse {
   const refused: RefusedSubmission[] = [];

@@ -1,4 +1,4 @@
-import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import { type Event, Event_State } from '@evenfall/contracts/v1/event';
 import { type CreateEventRequest, type CreateEventResponse, EventSubmission } from '@evenfall/contracts/v1/event_service';
 import { eventPolicyOf } from '@evenfall/event-model';
@@ -30,7 +30,7 @@ export async function createEvent(gateway: Gateway, caller: Caller, request: Cre
 }
 
 /** The event as it stands right after its accept. */
-export function queuedEvent({ eventId, delay, accepted }: NewEvent, acceptedMs: number): Event {
+export function queuedEvent({ eventId, delay, accepted }: EventToAccept, acceptedMs: number): Event {
   const delayMs = msOfDuration(delay);
   return {
     id: eventId,

@@ -8,7 +8,7 @@ import type { Gateway } from '../ports.ts';
 /** Gets one event, not older than the given positions of the log. */
 export async function getEvent(gateway: Gateway, id: string, after: LogPosition[] = []): Promise<Event> {
   const known = knownEventId(id);
-  const { event } = await gateway.eventStore.getEvent({ id: known, after }, { timeoutMs: LIMITS_MS.read });
+  const { event } = await gateway.eventStore.getEvent({ eventId: known, after }, { timeoutMs: LIMITS_MS.read });
   if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: known });
   return event;
 }

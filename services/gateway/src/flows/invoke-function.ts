@@ -33,7 +33,7 @@ export async function invokeFunction(
         synchronous: true,
         partition: 0,
         functionUid: fn.uid,
-        perhapsGiven: false, // of the log, which it is not in
+        mayBeDispatched: false, // of the log, which it is not in
       },
       queueTimeout: durationOfMs(queueMs),
       cancelOnDisconnect: request.cancelOnDisconnect,

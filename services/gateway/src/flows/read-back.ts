@@ -1,4 +1,4 @@
-import type { LogPosition, NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { LogPosition, EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { Event } from '@evenfall/contracts/v1/event';
 import { isRefusal, Refusal, refuse } from '@evenfall/errors';
 import { LIMITS_MS } from '../domain/time-limits.ts';
@@ -8,9 +8,9 @@ import type { Gateway } from '../ports.ts';
  * The event a keyed submission has come to, read behind its record: made of it, or long before. Refusals: IDEMPOTENCY_KEY_REUSED if it was made of
  * another request; VIEW_UNAVAILABLE if nobody can say.
  */
-export async function keyedEvent(gateway: Gateway, created: NewEvent, after: LogPosition[]): Promise<Event> {
+export async function keyedEvent(gateway: Gateway, created: EventToAccept, after: LogPosition[]): Promise<Event> {
   const { eventId: id } = created;
-  const { event } = await knowing(gateway.eventStore.getEvent({ id, after }, { timeoutMs: LIMITS_MS.read }));
+  const { event } = await knowing(gateway.eventStore.getEvent({ eventId: id, after }, { timeoutMs: LIMITS_MS.read }));
   if (!event) throw unknown();
   const reused = reuseOf(created, event.requestSha256);
   if (reused) throw reused;
@@ -20,14 +20,14 @@ export async function keyedEvent(gateway: Gateway, created: NewEvent, after: Log
 /** Of many keyed submissions those whose keys name events that were made of other requests, by id. Refusals: VIEW_UNAVAILABLE. */
 export async function reusedKeys(
   gateway: Gateway,
-  keyed: readonly NewEvent[],
+  keyed: readonly EventToAccept[],
   after: LogPosition[],
 ): Promise<ReadonlyMap<string, Refusal>> {
   const reused = new Map<string, Refusal>();
   if (keyed.length === 0) return reused;
   const ids = keyed.map(({ eventId }) => eventId);
-  const { digests } = await knowing(gateway.eventStore.getRequestDigests({ ids, after }, { timeoutMs: LIMITS_MS.read }));
-  const known = new Map(digests.map(({ id, requestSha256 }) => [id, requestSha256]));
+  const { digests } = await knowing(gateway.eventStore.getRequestDigests({ eventIds: ids, after }, { timeoutMs: LIMITS_MS.read }));
+  const known = new Map(digests.map(({ eventId: id, requestSha256 }) => [id, requestSha256]));
   for (const created of keyed) {
     const accepted = known.get(created.eventId);
     if (accepted === undefined) throw unknown();
@@ -38,7 +38,7 @@ export async function reusedKeys(
 }
 
 /** The refusal of a submission whose event has another digest. One that was accepted by an earlier release has none: it is taken for the same. */
-export function reuseOf({ eventId, accepted }: NewEvent, acceptedSha256: string | undefined): Refusal | undefined {
+export function reuseOf({ eventId, accepted }: EventToAccept, acceptedSha256: string | undefined): Refusal | undefined {
   const own = accepted?.requestSha256;
   if (own === undefined || !acceptedSha256 || own === acceptedSha256) return undefined;
   return refuse('IDEMPOTENCY_KEY_REUSED', { event_id: eventId, request_sha256: own, accepted_sha256: acceptedSha256 });

@@ -98,7 +98,7 @@ function scopedEvents(gateway: Gateway, access: Access, sees: Sees, shown: Shown
     ...eventStore,
     getEvent: async (...given) => {
       const answer = await eventStore.getEvent(...given);
-      if (answer.event && !sees(answer.event.namespace)) throw notFound(given[0].id);
+      if (answer.event && !sees(answer.event.namespace)) throw notFound(given[0].eventId);
       return { ...answer, event: shown(answer.event) };
     },
     listEvents: async (...given) => {
@@ -178,7 +178,7 @@ function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gatew
 
 /** Refuses an event that is not there, and one that is of another namespace, alike. */
 async function checkEvent({ eventStore }: Gateway, sees: Sees, id: string): Promise<void> {
-  const { event } = await eventStore.getEvent({ id, after: [] }, { timeoutMs: LIMITS_MS.read });
+  const { event } = await eventStore.getEvent({ eventId: id, after: [] }, { timeoutMs: LIMITS_MS.read });
   if (!event || !sees(event.namespace)) throw notFound(id);
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { silentLog } from '@evenfall/telemetry';
 import { eventually } from '@evenfall/testkit';
 import { newUuidV7 } from '@evenfall/time';
@@ -12,7 +12,7 @@ const entry = (subject: string): AuditEntry => ({
   id: newUuidV7(),
   keyId: 'ann',
   address: '127.0.0.1',
-  door: AuditRecord_Door.REST,
+  api: AuditRecord_Api.REST,
   action: 'functions.write',
   operation: 'createFunction',
   namespace: 'default',

@@ -6,7 +6,8 @@ import type { World } from './fakes.ts';
 /** Keeps quotas in a world, and tells those who watch. */
 export function fakeQuotas(world: () => World): GatewayPorts['quotas'] {
   const tell = (of: NamespaceQuota | undefined, key?: KeyQuota): void => {
-    for (const watch of world().quotaWatches) watch.push({ namespaceQuotas: of ? [of] : [], keyQuotas: key ? [key] : [], isWhole: false });
+    for (const watch of world().quotaWatches)
+      watch.push({ namespaceQuotas: of ? [of] : [], keyQuotas: key ? [key] : [], isComplete: false });
   };
   return inProcessClient(QuotaServiceService, {
     putNamespaceQuota: async ({ namespaceQuota: asked }) => {

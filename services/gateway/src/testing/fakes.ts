@@ -1,7 +1,7 @@
 import { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
-import { type NewEvent, QueueServiceService, type TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
+import { type EventToAccept, QueueServiceService, type TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
 import {
-  type KeptAccessKey,
+  type StoredAccessKey,
   RegistryServiceService,
   type WatchAccessKeysResponse,
   type WatchQuotasResponse,
@@ -42,7 +42,7 @@ export type World = {
   readonly functions: Map<string, FunctionMessage>;
   readonly events: Map<string, Event>;
   readonly deadLetters: Map<string, DeadLetter>;
-  readonly accepted: NewEvent[];
+  readonly accepted: EventToAccept[];
   readonly terminations: TerminateEventRequest[];
   readonly invocations: InvokeRequest[];
   readonly drains: DrainAgentRequest[];
@@ -54,7 +54,7 @@ export type World = {
   readonly keyWatches: Pushable<WatchAccessKeysResponse>[];
   isKeyWatchAway: boolean; // no watch of keys is taken then
   /** Keys of the registry, by id. */
-  readonly keys: Map<string, KeptAccessKey>;
+  readonly keys: Map<string, StoredAccessKey>;
   readonly quotaWatches: Pushable<WatchQuotasResponse>[];
   /** Quotas by namespace, and by key. */
   readonly namespaceQuotas: Map<string, NamespaceQuota>;
@@ -221,14 +221,14 @@ export function fakeWorld(): World {
       registry: inProcessClient(RegistryServiceService, {
         watchQuotas: () => {
           const watch = pushable<WatchQuotasResponse>();
-          watch.push({ namespaceQuotas: [...world.namespaceQuotas.values()], keyQuotas: [...world.keyQuotas.values()], isWhole: true });
+          watch.push({ namespaceQuotas: [...world.namespaceQuotas.values()], keyQuotas: [...world.keyQuotas.values()], isComplete: true });
           world.quotaWatches.push(watch);
           return watch;
         },
         watchAccessKeys: () => {
           const watch = pushable<WatchAccessKeysResponse>();
           if (world.isKeyWatchAway) watch.fail(new Error('away'));
-          else watch.push({ keys: [...world.keys.values()], isWhole: true });
+          else watch.push({ keys: [...world.keys.values()], isComplete: true });
           world.keyWatches.push(watch);
           return watch;
         },
@@ -328,11 +328,11 @@ export function fakeWorld(): World {
       eventStore: inProcessClient(EventStoreServiceService, {
         getHealth: async () => ({ faults: [] }),
         listPutAsideRecords: async () => ({ records: [], totalSize: 0n, nextPageToken: '' }),
-        getEvent: async ({ id }) => ({ event: event(id) }),
-        getRequestDigests: async ({ ids }) => ({
-          digests: ids.flatMap((id) => {
-            const found = world.events.get(id);
-            return found ? [{ id, requestSha256: found.requestSha256 ?? '' }] : [];
+        getEvent: async ({ eventId }) => ({ event: event(eventId) }),
+        getRequestDigests: async ({ eventIds }) => ({
+          digests: eventIds.flatMap((eventId) => {
+            const found = world.events.get(eventId);
+            return found ? [{ eventId, requestSha256: found.requestSha256 ?? '' }] : [];
           }),
         }),
         listEvents: async (request) => {
@@ -379,7 +379,7 @@ export function fakeWorld(): World {
         appendLogLines: notHere,
         getSnapshot: notHere,
         listQueuedEvents: notHere,
-        listOwedDeliveries: notHere,
+        listPendingDeliveries: notHere,
         listDeadLetters: async () => ({ deadLetters: [...world.deadLetters.values()], nextPageToken: 'next' }),
         getDeadLetter: async ({ id }) => {
           const deadLetter = world.deadLetters.get(id);

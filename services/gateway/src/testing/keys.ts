@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { KeptAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
+import type { StoredAccessKey } from '@evenfall/contracts/registry/v1/registry_service';
 import { AccessKey, AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 
 const SECRET = 'a-secret-of-a-kept-key';
 
 /** A key as the registry tells of it. */
-export function keptKey(key: Partial<AccessKey> & { readonly id: string }, secret: string = SECRET): KeptAccessKey {
+export function keptKey(key: Partial<AccessKey> & { readonly id: string }, secret: string = SECRET): StoredAccessKey {
   return {
     accessKey: { ...AccessKey.create(), role: AccessKey_Role.VIEWER, namespaces: ['*'], ...key },
     secretSha256: createHash('sha256').update(secret).digest(),

@@ -1,4 +1,4 @@
-import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { quotedText, type Said } from '@evenfall/event-model';
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { KillSignal, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
@@ -19,7 +19,7 @@ export function beginCallLog(agent: Agent, instance: Instance, attempt: Attempt,
 }
 
 /** Closes the log of a call that has ended. Answers its tail. */
-export function endCallLog(agent: Agent, attempt: Attempt, ended: AttemptEnded): string {
+export function endCallLog(agent: Agent, attempt: Attempt, ended: AttemptResult): string {
   const { instance } = attempt;
   const end = renderLogEnd({
     requestId: attempt.eventId,

@@ -1,7 +1,7 @@
 // An event that a runtime was given and had not said that it took, when it was to be taken back: what it says until its process is gone still counts.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AttemptEnded, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import {
   KillSignal,
@@ -75,7 +75,7 @@ function play() {
     clock,
     kills: () => kills,
     kinds: () => reports.map(({ report }) => report?.$case),
-    ended: (): AttemptEnded | undefined => {
+    ended: (): AttemptResult | undefined => {
       const last = reports.at(-1)?.report;
       return last?.$case === 'ended' ? last.value : undefined;
     },

@@ -138,7 +138,7 @@ export function attachment(
     beats.push({ wallMs, sentMs: clock.monotonic() });
     if (beats.length > 100) beats.shift();
     flush();
-    push(undefined, { sendTime: new Date(wallMs) });
+    push(undefined, { sentTime: new Date(wallMs) });
   };
   const renew = (sentMs: number): void => {
     renewedMs = Math.max(renewedMs, sentMs);
@@ -146,7 +146,7 @@ export function attachment(
     hooks.thread?.renewed(clock.monotonic() - renewedMs, leaseMs, heartbeatMs);
   };
   const onEcho = (heartbeat: Heartbeat): void => {
-    const wallMs = heartbeat.sendTime?.getTime();
+    const wallMs = heartbeat.sentTime?.getTime();
     const at = beats.findIndex((each) => each.wallMs === wallMs);
     if (at < 0) return;
     const beaten = beats[at];

@@ -1,4 +1,4 @@
-import { Assignment, type AttemptEnded, type AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import { Assignment, type AttemptResult, type AttemptReport, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventStoreServiceService, type StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import {
@@ -56,7 +56,7 @@ export type Host = {
   stop(eventId: string, mode: 'FORCE' | 'GRACEFUL', policy?: Partial<TerminationPolicy>): void;
   send(response: Partial<AttachResponse>): void;
   /** Waits for the end of an event. */
-  ended(eventId: string, count?: number): Promise<AttemptEnded>;
+  ended(eventId: string, count?: number): Promise<AttemptResult>;
   ready(instanceId: string): Promise<void>;
   gone(instanceId: string): Promise<boolean>;
   /** Waits for a line of the event. */
@@ -245,7 +245,7 @@ export async function startHost(
       send({ stops: [stop] });
     },
     async ended(eventId, count = 1) {
-      const find = (): AttemptEnded | undefined => {
+      const find = (): AttemptResult | undefined => {
         const all = host.reports.filter((report) => report.eventId === eventId && report.report?.$case === 'ended');
         const found = all[count - 1]?.report;
         return found?.$case === 'ended' ? found.value : undefined;
@@ -342,7 +342,7 @@ function zipOf(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer
 }
 
 /** The error of an attempt, as SCF shapes it. */
-export function errorOf(ended: AttemptEnded): Record<string, unknown> & { readonly errorMessage: string; readonly stackTrace?: string } {
+export function errorOf(ended: AttemptResult): Record<string, unknown> & { readonly errorMessage: string; readonly stackTrace?: string } {
   return JSON.parse(ended.error.toString()) as ReturnType<typeof errorOf>; // the tests check the rest
 }
 

@@ -17,7 +17,7 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
           owner,
           ownerLogMs: ownerLogTime?.getTime(),
         }));
-        yield { positions, events: part.events.flatMap(queuedEvents), pendingDeliveries: part.owed };
+        yield { positions, events: part.events.flatMap(queuedEvents), pendingDeliveries: part.pendingDeliveries };
       }
     },
     async listQueued(lane, afterOffset, limit, after) {
@@ -30,12 +30,12 @@ export function createEventView(eventStore: ClientOf<EventStoreServiceService>):
       return (await eventStore.listQueuedEvents(request, { timeoutMs: TIMEOUT_MS })).events.flatMap(queuedEvents)[0];
     },
     async listPendingDeliveries(query, after) {
-      const page = await eventStore.listOwedDeliveries({ ...query, after: [positionOf(after)] }, { timeoutMs: TIMEOUT_MS });
-      return { pendingDeliveries: page.owed, hasMore: page.hasMore };
+      const page = await eventStore.listPendingDeliveries({ ...query, after: [positionOf(after)] }, { timeoutMs: TIMEOUT_MS });
+      return { pendingDeliveries: page.events, hasMore: page.hasMore };
     },
     async get(id, after) {
       try {
-        return (await eventStore.getEvent({ id, after: after ? [positionOf(after)] : [] }, { timeoutMs: TIMEOUT_MS })).event;
+        return (await eventStore.getEvent({ eventId: id, after: after ? [positionOf(after)] : [] }, { timeoutMs: TIMEOUT_MS })).event;
       } catch (error) {
         if (isRefusal(error) && error.reason === 'EVENT_NOT_FOUND') return undefined;
         throw error;
@@ -48,6 +48,6 @@ function positionOf({ partition, endOffset }: After): { partition: number; endOf
   return { partition, endOffset: BigInt(endOffset) };
 }
 
-function queuedEvents({ stored, acceptOffset }: OpenEvent): QueuedEvent[] {
+function queuedEvents({ folded: stored, acceptOffset }: OpenEvent): QueuedEvent[] {
   return stored ? [{ stored, acceptOffset: Number(acceptOffset) }] : [];
 }

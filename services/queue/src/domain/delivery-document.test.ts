@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { hostileJson } from '@evenfall/json-text/testing';
 import fc from 'fast-check';
 import { deliveryDocument } from './delivery-document.ts';
 
 const documentOf = (text: string): string => {
   const bytes = Buffer.from(text);
-  return deliveryDocument(StoredEvent.fromPartial({ event: { id: 'e1', result: bytes, error: bytes }, payload: bytes })).toString();
+  return deliveryDocument(FoldedEvent.fromPartial({ event: { id: 'e1', result: bytes, error: bytes }, payload: bytes })).toString();
 };
 
 describe('what a destination is sent', () => {

@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { jsonOrString } from '@evenfall/json-text';
 
@@ -6,7 +6,7 @@ import { jsonOrString } from '@evenfall/json-text';
  * What a destination receives: the event as it ended, and its payload. Payload, result and error are JSON text already and are put in as they
  * are: parsing them only to write them again would change numbers that JavaScript cannot hold.
  */
-export function deliveryDocument({ event, payload }: StoredEvent): Buffer {
+export function deliveryDocument({ event, payload }: FoldedEvent): Buffer {
   if (!event) throw new Error('A pending delivery is of an event'); // it would have no destination
   const head = JSON.stringify({
     id: event.id,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Delivery_State as State } from '@evenfall/contracts/v1/event';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { deliveryDocument } from './delivery-document.ts';
 import { judge } from './delivery-outcome.ts';
 import { webhookOutcome } from './webhook.ts';
@@ -53,7 +53,7 @@ describe('The answer of a webhook', () => {
 describe('What a destination receives', () => {
   it('has JSON as it was, and text for what was cut', () => {
     const event = { id: 'e', state: 4 as const, result: Buffer.from('1e400'), error: Buffer.from('{"message":"cu'), resultTruncated: true };
-    const stored = StoredEvent.fromPartial({ event, payload: Buffer.from('{ "n": 12345678901234567890 }') });
+    const stored = FoldedEvent.fromPartial({ event, payload: Buffer.from('{ "n": 12345678901234567890 }') });
     const text = deliveryDocument(stored).toString();
     assert.match(text, /"payload":\{ "n": 12345678901234567890 \}\}$/);
     assert.match(text, /"result":1e400,"error":"\{\\"message\\":\\"cu"/);

@@ -1,4 +1,4 @@
-import type { DeliveryConcluded } from '@evenfall/contracts/log/v1/record';
+import type { DeliveryAttempted } from '@evenfall/contracts/log/v1/record';
 import { Delivery_State as State } from '@evenfall/contracts/v1/event';
 import { systemBackoffMs } from '@evenfall/event-model';
 
@@ -13,7 +13,7 @@ export type Outcome =
 /** What follows from it. */
 export type Verdict = {
   /** To be recorded; undefined for an attempt of which only its number is new. */
-  readonly concluded: DeliveryConcluded | undefined;
+  readonly concluded: DeliveryAttempted | undefined;
   /** When to try again; undefined if it is over. */
   readonly retryMs: number | undefined;
 };
@@ -27,7 +27,7 @@ const MOST_ERROR = 500;
  * new owner goes on from there, for a handful of records.
  */
 export function judge(outcome: Outcome, attempts: number, endMs: number, nowMs: number, random: number): Verdict {
-  const concluded = (state: State, error: string, eventId = ''): DeliveryConcluded => ({
+  const concluded = (state: State, error: string, eventId = ''): DeliveryAttempted => ({
     state,
     attemptCount: attempts,
     error: error.slice(0, MOST_ERROR).toWellFormed(),

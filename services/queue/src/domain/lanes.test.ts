@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { createLanes, createLaneWindow, type Lanes, type LaneWindow } from './lanes.ts';
 import type { Entry, Lane } from './types.ts';
 
@@ -19,7 +19,7 @@ function fill(lanes: Lanes, key: string, count: number): Lane {
 const nameOf = (fn: string) => ({ namespace: 'default', function: fn, trigger: 'api' });
 
 function entryOf(lane: Lane, id: string, payloadBytes = 0): Entry {
-  const stored = { ...StoredEvent.create(), payload: Buffer.alloc(payloadBytes) };
+  const stored = { ...FoldedEvent.create(), payload: Buffer.alloc(payloadBytes) };
   return {
     id,
     partition: 0,

@@ -8,8 +8,8 @@ import type { Entry, Outgoing } from './types.ts';
 
 const begins = (id: string, attempt = 1): EventRecord => recordOf(id, attempt, { $case: 'attemptStarted', value: started }, 0, 'w');
 const ends = (id: string, attempt = 1): EventRecord => {
-  const value = { started: undefined, ended: endedAs('returned', 0), state: 4 as const, retryTime: undefined };
-  return recordOf(id, attempt, { $case: 'attemptConcluded', value }, 0, 'w');
+  const value = { started: undefined, attemptResult: endedAs('returned', 0), state: 4 as const, retryTime: undefined };
+  return recordOf(id, attempt, { $case: 'attemptEnded', value }, 0, 'w');
 };
 const asks = (id: string): EventRecord =>
   recordOf(
@@ -35,9 +35,9 @@ describe('the outbox', () => {
     outbox.add(entry, ends('a'));
     assert.deepEqual([totals, outbox.size], [{ records: 2, urgent: 1 }, 2]);
     const [first, second, ...more] = outbox.dequeue();
-    assert.deepEqual(shown([first, second]), ['a attemptConcluded', 'b attemptStarted']);
+    assert.deepEqual(shown([first, second]), ['a attemptEnded', 'b attemptStarted']);
     assert.deepEqual(more, []);
-    assert.ok(first?.record.change?.$case === 'attemptConcluded' && first.record.change.value.started === started);
+    assert.ok(first?.record.change?.$case === 'attemptEnded' && first.record.change.value.started === started);
     assert.deepEqual([totals, outbox.size], [noTotals(), 0]);
   });
 
@@ -45,14 +45,14 @@ describe('the outbox', () => {
     const totals = noTotals();
     const outbox = createOutbox(totals);
     for (const record of [begins('a'), asks('a'), ends('a')]) outbox.add(entry, record);
-    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a terminationRequested', 'a attemptConcluded']);
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a terminationRequested', 'a attemptEnded']);
     outbox.add(entry, begins('a'));
     assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted']);
     outbox.add(entry, ends('a'));
-    assert.deepEqual(shown(outbox.dequeue()), ['a attemptConcluded']);
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptEnded']);
     outbox.add(entry, begins('a', 1));
     outbox.add(entry, ends('a', 2));
-    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a attemptConcluded']);
+    assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a attemptEnded']);
     assert.deepEqual([totals, outbox.size], [noTotals(), 0]);
   });
 
@@ -61,10 +61,10 @@ describe('the outbox', () => {
     const [first, second] = [createOutbox(totals), createOutbox(totals)];
     for (const id of ['a', 'b', 'c']) (id === 'b' ? second : first).add(entry, ends(id));
     assert.deepEqual(totals, { records: 3, urgent: 3 });
-    assert.deepEqual(shown(first.dequeue()), ['a attemptConcluded', 'c attemptConcluded']);
+    assert.deepEqual(shown(first.dequeue()), ['a attemptEnded', 'c attemptEnded']);
     assert.deepEqual([totals, first.size, second.size], [{ records: 1, urgent: 1 }, 0, 1]);
     assert.deepEqual(first.dequeue(), []);
-    assert.deepEqual(shown(second.dequeue()), ['b attemptConcluded']);
+    assert.deepEqual(shown(second.dequeue()), ['b attemptEnded']);
     assert.deepEqual(totals, noTotals());
   });
 
@@ -75,7 +75,7 @@ describe('the outbox', () => {
     assert.deepEqual(shown(outbox.dequeue(1)), ['a attemptStarted'], 'one that is larger goes alone');
     outbox.add(entry, ends('c'));
     outbox.add(entry, ends('a'));
-    assert.deepEqual(shown(outbox.dequeue()), ['b attemptStarted', 'c attemptConcluded', 'a attemptConcluded']);
+    assert.deepEqual(shown(outbox.dequeue()), ['b attemptStarted', 'c attemptEnded', 'a attemptEnded']);
     assert.deepEqual(totals, noTotals());
   });
 });

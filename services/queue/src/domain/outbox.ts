@@ -39,9 +39,9 @@ export function createOutbox(totals: OutboxTotals): Outbox {
           starts.delete(eventId); // anything else must stay behind its start
           const begun = records[place - first]?.record;
           const start = begun?.attempt === record.attempt && begun.change?.$case === 'attemptStarted' ? begun.change.value : undefined;
-          if (start && change?.$case === 'attemptConcluded') {
+          if (start && change?.$case === 'attemptEnded') {
             const value = { ...change.value, started: start };
-            records[place - first] = { subject, record: { ...record, change: { $case: 'attemptConcluded', value } } };
+            records[place - first] = { subject, record: { ...record, change: { $case: 'attemptEnded', value } } };
             return;
           }
         }

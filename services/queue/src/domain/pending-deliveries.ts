@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { owedDestination } from '@evenfall/event-model';
 import type { Destinations } from './destinations.ts';
 import type { Destination, PendingDelivery, Target } from './types.ts';
@@ -6,9 +6,9 @@ import type { Destination, PendingDelivery, Target } from './types.ts';
 /** The pending deliveries of one partition, in memory within bounds; the others are parked. */
 export type PendingDeliveries = {
   /** Adds the pending delivery of an ended event, if it has one; parks it if there is no room, or others are parked before it. Answers whether it had. */
-  add(stored: StoredEvent, sinceMs?: number): boolean;
+  add(stored: FoldedEvent, sinceMs?: number): boolean;
   /** The same for one that was parked; false if there is no room, and it stays parked. */
-  unpark(stored: StoredEvent): boolean;
+  unpark(stored: FoldedEvent): boolean;
   /** Removes one that is delivered or given up. */
   remove(delivery: PendingDelivery): void;
   /** Destinations with parked deliveries and room for some. */
@@ -29,7 +29,7 @@ export function createPendingDeliveries(destinations: Destinations, partition: n
     withParked.delete(destination);
     destinations.clearParked(destination, partition);
   };
-  const hold = (target: Target, stored: StoredEvent, sinceMs?: number): void => {
+  const hold = (target: Target, stored: FoldedEvent, sinceMs?: number): void => {
     const { event, payload } = stored;
     if (!event) return;
     destinations.hold({

@@ -1,5 +1,5 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import type { owedDestination } from '@evenfall/event-model';
 import type { Turn } from './fair-window.ts';
 import type { ReadyQueue } from './ready-queue.ts';
@@ -57,7 +57,7 @@ export type Entry = {
   /** When it was accepted, monotonic. */
   readonly acceptedMs: number;
   /** Written by `partition-owner`, which carries out commands. */
-  stored: StoredEvent;
+  stored: FoldedEvent;
   /** Before when it is not dispatched, monotonic. Written by `partition-owner`. */
   dueMs: number;
   /** Whether it is in its lane's ready queue. Written by `ready-queue` and `lanes`. */
@@ -115,7 +115,7 @@ export type PendingDelivery = {
   /** Since when it is pending, monotonic; undefined before the first attempt if it ended before this tenure, or was parked. Written by `deliver`. */
   sinceMs: number | undefined;
   /** Written by `partition-owner`. */
-  stored: StoredEvent;
+  stored: FoldedEvent;
   /** Attempts that were begun. Written by `deliver`. */
   attempts: number;
   /** False once it is delivered, given up, or another replica's. Written by `destinations`. */

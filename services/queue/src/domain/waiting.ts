@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import type { Clock } from '@evenfall/time';
 import type { Begun, WaitTimes } from './types.ts';
 
@@ -9,7 +9,7 @@ const MOST_BACKOFF_MS = 5 * 60_000;
  * Measures an event that was accepted just now: the wall clock, which may be set at any time, decides nothing. A delay is the difference of two times that
  * one writer wrote at one moment.
  */
-export function waitingOfNew({ event }: StoredEvent, clock: Clock): WaitTimes {
+export function waitingOfNew({ event }: FoldedEvent, clock: Clock): WaitTimes {
   const nowMs = clock.monotonic();
   return { acceptedMs: nowMs, dueMs: nowMs + between(event?.createTime, event?.nextAttemptTime) };
 }
@@ -21,7 +21,7 @@ export function waitingOfNew({ event }: StoredEvent, clock: Clock): WaitTimes {
  * Where the log has no such times (records of before, a topic without LogAppendTime) the times that the owners wrote are compared with the wall clock: the
  * event has not waited for less than nothing then, and waits no longer than it would have from the beginning.
  */
-export function waitingOfKnown(stored: StoredEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): WaitTimes {
+export function waitingOfKnown(stored: FoldedEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): WaitTimes {
   const { waitMs, acceptLogTime, waitLogTime } = stored;
   const sinceMs = passedBefore(waitLogTime, begun);
   return {
@@ -40,19 +40,19 @@ function passedBefore(logTime: Date | undefined, begun: Begun | undefined): numb
  * Since when an ended event waits for its destination, by the owner's monotonic clock: it may also have ended within the tenure. Undefined where the log
  * does not say.
  */
-export function waitsSince({ waitLogTime }: StoredEvent, clock: Clock, begun: Begun | undefined): number | undefined {
+export function waitsSince({ waitLogTime }: FoldedEvent, clock: Clock, begun: Begun | undefined): number | undefined {
   const sinceMs = passedBefore(waitLogTime, begun);
   if (sinceMs === undefined || !waitLogTime || begun?.begunLogMs === undefined) return undefined;
   return Math.min(sinceMs + Math.max(0, waitLogTime.getTime() - begun.begunLogMs), clock.monotonic());
 }
 
-function acceptedByWall({ event, policy }: StoredEvent, clock: Clock): number {
+function acceptedByWall({ event, policy }: FoldedEvent, clock: Clock): number {
   const wallMs = clock.now();
   const agedMs = wallMs - (event?.createTime?.getTime() ?? wallMs);
   return clock.monotonic() - Math.min(Math.max(0, agedMs), policy?.maxEventAgeMs ?? 0);
 }
 
-function dueByWall({ event, policy }: StoredEvent, clock: Clock): number {
+function dueByWall({ event, policy }: FoldedEvent, clock: Clock): number {
   const isRetry = (event?.attempts.length ?? 0) > 0;
   const mostMs = isRetry ? Math.max(policy?.retryIntervalMs ?? 0, MOST_BACKOFF_MS) : between(event?.createTime, event?.nextAttemptTime);
   const leftMs = (event?.nextAttemptTime?.getTime() ?? 0) - clock.now();

@@ -1,6 +1,6 @@
 import { evolve, isFinal, mayBeKnown } from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { Event_State as State, type Event } from '@evenfall/contracts/v1/event';
 import { delay } from '@evenfall/time';
 import { LANE_WINDOW } from '../domain/lanes.ts';
@@ -82,7 +82,7 @@ async function verify({ queue, counters }: AdmitParts, { events }: PartitionOwne
 /** Keeps a waiting event out of memory when its lane has enough there. Delayed and retrying ones stay: they are not in the lane's order. */
 function park(
   { events }: PartitionOwner,
-  stored: StoredEvent,
+  stored: FoldedEvent,
   offset: number,
   waiting: WaitTimes,
   acceptedMs: number | undefined,

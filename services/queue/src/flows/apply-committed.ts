@@ -26,18 +26,18 @@ export function createCommitHandler(parts: CommittedParts): OnCommitted {
   return (subject, { change, attempt }) => {
     if (!change) return;
     if (!('destination' in subject)) applyToEvent(parts, subject, change, attempt);
-    else if (change.$case === 'deliveryConcluded' && !owedDestination(subject.stored)) parts.deliveries.remove(subject);
+    else if (change.$case === 'deliveryAttempted' && !owedDestination(subject.stored)) parts.deliveries.remove(subject);
   };
 }
 
 function applyToEvent(parts: CommittedParts, entry: Entry, change: Change, attempt: number): void {
   const { events, stream } = parts;
   if (change.$case === 'terminationRequested' && entry.dispatched > 0) stream.stop(entry);
-  if (change.$case === 'attemptConcluded') {
-    if (change.value.ended?.outcome !== Outcome.UNSPECIFIED) stream.acknowledge(entry.id, attempt);
+  if (change.$case === 'attemptEnded') {
+    if (change.value.attemptResult?.outcome !== Outcome.UNSPECIFIED) stream.acknowledge(entry.id, attempt);
     if (!isFinal(change.value.state)) events.settle(entry); // the retry is in the log before it is dispatched
   }
-  const hasEnded = change.$case === 'endedUnstarted' || (change.$case === 'attemptConcluded' && isFinal(change.value.state));
+  const hasEnded = change.$case === 'endedUnstarted' || (change.$case === 'attemptEnded' && isFinal(change.value.state));
   if (hasEnded) end(parts, entry);
   if (entry.waiters) answer(entry, entry.waiters, change, hasEnded);
 }

@@ -1,5 +1,5 @@
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
-import type { AttemptEnded, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { isFinal, isNextAttempt } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
 import type { Entry } from '../domain/types.ts';
@@ -84,7 +84,7 @@ function noteNotDispatched(entry: Entry): void {
   entry.mayBeDispatched = false;
 }
 
-function applyEnd({ queue, stream }: DispatchParts, owner: PartitionOwner, entry: Entry, attempt: number, ended: AttemptEnded): void {
+function applyEnd({ queue, stream }: DispatchParts, owner: PartitionOwner, entry: Entry, attempt: number, ended: AttemptResult): void {
   owner.events.lanes.release(entry);
   const refusal = owner.command(entry, attempt, { kind: 'ATTEMPT_ENDED', attempt, ended, random: queue.random() });
   if (refusal)

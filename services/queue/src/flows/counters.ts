@@ -13,14 +13,17 @@ export type Counters = {
 export function createCounters(): Counters {
   return countable('queue', {
     accepted_total: {
-      doc: 'New events this replica took in as their owner; one asked for twice with one key counts once.',
+      doc: 'Events that this replica accepted as their owner. An event that is submitted twice with one idempotency key counts once.',
       kind: 'counter',
     },
-    taken_over: { doc: 'Open events this replica took over from before it started or from another, less those it gave up.', kind: 'gauge' },
+    taken_over: {
+      doc: 'Open events that this replica took over when it became the owner of their partition, less those it handed over.',
+      kind: 'gauge',
+    },
     ended_total: { doc: 'Events this replica brought to a final state.', kind: 'counter' },
     append_failures_total: { doc: 'Appends to the event log that failed and were tried again.', kind: 'counter' },
     records_replaced_total: {
-      doc: 'Records the event log refused for good: one that says so was written instead, or nothing where there is none.',
+      doc: 'Records that the event log refused permanently. A reduced record was written instead, where there is one.',
       kind: 'counter',
     },
   });

@@ -1,4 +1,4 @@
-import type { NewEvent } from '@evenfall/contracts/queue/v1/queue_service';
+import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { FunctionDestination, TopicDestination, WebhookDestination } from '@evenfall/contracts/v1/function';
 import { isRefusal, type Reason, refuse } from '@evenfall/errors';
 import { eventPolicyOf, MAX_DEPTH } from '@evenfall/event-model';
@@ -49,7 +49,7 @@ async function deliverToFunction(
   if (depth > MAX_DEPTH) throw refuse('DESTINATION_TOO_DEEP', { function: name, most: MAX_DEPTH });
   const fn = await ports.resolveFunction(namespace, name, qualifier);
   if (fn.codeSha256 === '') throw refuse('FUNCTION_HAS_NO_CODE', { function: name });
-  const made: NewEvent = {
+  const made: EventToAccept = {
     eventId: uuidOfName(namespace, name, 'destination', delivery.id),
     delay: undefined,
     accepted: {

@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import type { Entry, Lane, WaitTimes } from '../domain/types.ts';
 import { waitingOfKnown } from '../domain/waiting.ts';
 import type { After, QueuePorts } from '../ports.ts';
@@ -92,14 +92,14 @@ function waitingOf(
   { clock }: QueuePorts,
   { events, tenure }: PartitionOwner,
   lane: Lane,
-  stored: StoredEvent,
+  stored: FoldedEvent,
   acceptOffset: number,
 ): WaitTimes {
   return waitingOfKnown(stored, clock, tenure, events.lanes.acceptedAt(lane, acceptOffset));
 }
 
 /** Puts a fetched event into its lane; undefined if it is in memory already. */
-function unpark(queue: QueuePorts, owner: PartitionOwner, lane: Lane, stored: StoredEvent, acceptOffset: number): Entry | undefined {
+function unpark(queue: QueuePorts, owner: PartitionOwner, lane: Lane, stored: FoldedEvent, acceptOffset: number): Entry | undefined {
   const { events } = owner;
   const entry = events.admit(stored, waitingOf(queue, owner, lane, stored, acceptOffset), true);
   if (!entry) return undefined;

@@ -15,16 +15,16 @@ export function observeDeliveries(ports: QueuePorts, deliverer: Deliverer, desti
   });
   const oldestSeconds = (): number => Math.max(0, ports.clock.now() - (destinations.oldestEndMs() ?? Infinity)) / 1_000;
   observable('queue', {
-    deliveries_total: byKind('Destinations that were told how an event ended.', 'DELIVERED'),
-    delivery_retries_total: byKind('Attempts to tell a destination that failed and are repeated.', 'RETRY'),
-    deliveries_given_up_total: byKind('Destinations that were given up without having been told.', 'GIVE_UP'),
-    deliveries_owed: {
-      doc: 'Ended events of its partitions whose destination is still to be told.',
+    deliveries_total: byKind('Deliveries to destinations that succeeded.', 'DELIVERED'),
+    delivery_retries_total: byKind('Attempts of deliveries that failed and are retried.', 'RETRY'),
+    deliveries_given_up_total: byKind('Deliveries that were given up.', 'GIVE_UP'),
+    deliveries_pending: {
+      doc: 'Ended events of its partitions that have a pending delivery.',
       kind: 'gauge',
       read: () => destinations.size,
     },
     delivery_oldest_seconds: {
-      doc: 'How long ago the event ended that has been waiting longest for its destination to be told; 0 if none waits.',
+      doc: 'Time since the end of the event with the oldest pending delivery; 0 without one.',
       kind: 'gauge',
       read: oldestSeconds,
     },

@@ -48,17 +48,17 @@ export function observeQueue({ queue, partitions, laneWindow, counters }: Observ
   };
   observable('queue', {
     open: { doc: 'Open events this replica owns.', kind: 'gauge', read: open },
-    unaccounted: { doc: 'Accepted and taken over, less ended and open: 0 at every quiet moment.', kind: 'gauge', read: balance },
-    on_the_way: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => laneWindow.inUse },
+    balance: { doc: 'Accepted and taken over, less ended and open: 0 whenever nothing is in progress.', kind: 'gauge', read: balance },
+    dispatched: { doc: 'Attempts that were dispatched and have not ended.', kind: 'gauge', read: () => laneWindow.inUse },
     partitions: {
       doc: 'Partitions of the event log this replica owns.',
       kind: 'gauge',
       read: () => sum(({ isActive }) => (isActive ? 1 : 0)),
     },
     behind_records: { doc: 'Records of its partitions that this replica has not read yet.', kind: 'gauge', read: behind },
-    waiting: { doc: 'Events that wait to start, wherever they are.', kind: 'gauge', read: waiting },
-    parked: { doc: 'Events of those that are in the view alone.', kind: 'gauge', read: parked },
-    oldest_waiting_seconds: { doc: 'Age of the oldest event that could go now.', kind: 'gauge', read: oldestSeconds },
+    waiting: { doc: 'Events that wait to start, in memory or parked.', kind: 'gauge', read: waiting },
+    parked: { doc: 'Parked events: they wait in the view and not in memory.', kind: 'gauge', read: parked },
+    oldest_waiting_seconds: { doc: 'Age of the oldest event that is ready to be dispatched.', kind: 'gauge', read: oldestSeconds },
     lane_waiting: { doc: 'Events that wait to start, of the 20 deepest lanes.', kind: 'gauge', label: 'lane', readEach: deepest },
   });
 }

@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { type Clock, type DueQueue, dueQueue } from '@evenfall/time';
 import type { Lanes } from '../domain/lanes.ts';
@@ -9,7 +9,7 @@ export type OpenEvents = {
   readonly book: Book;
   readonly lanes: Lanes;
   /** Adds an open event; undefined if it is there already. It is not dispatched before `settle`. */
-  admit(stored: StoredEvent, waiting: WaitTimes, mayBeDispatched: boolean): Entry | undefined;
+  admit(stored: FoldedEvent, waiting: WaitTimes, mayBeDispatched: boolean): Entry | undefined;
   /** Puts a waiting entry where it belongs: into its lane, at the head if it comes back there, or due later. Leaves others as they are. */
   settle(entry: Entry, atHead?: boolean): void;
   /** Puts delayed events whose time has come into their lanes. */

@@ -169,7 +169,7 @@ function carryOut(
   for (const change of changes) {
     const record = recordOf(subject.id, attempt, change, nowMs, tenure.writerId);
     subject.stored = evolve(subject.stored, record) ?? subject.stored;
-    if (change.$case === 'attemptConcluded' && change.value.retryTime && 'dueMs' in subject)
+    if (change.$case === 'attemptEnded' && change.value.retryTime && 'dueMs' in subject)
       subject.dueMs = clock.monotonic() + change.value.retryTime.getTime() - nowMs;
     writer.add(subject, record);
   }

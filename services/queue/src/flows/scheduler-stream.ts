@@ -83,7 +83,7 @@ export function createSchedulerStream(): SchedulerStream {
         runningOnAgentId,
         synchronous: false,
         partition: entry.partition,
-        perhapsGiven: entry.mayBeDispatched,
+        mayBeDispatched: entry.mayBeDispatched,
         functionUid: stored.functionUid,
       };
       batch(assignmentBytes(assignment)).assignments.push(assignment);
@@ -103,7 +103,7 @@ export function createSchedulerStream(): SchedulerStream {
     acknowledge: (eventId, attempt) => void batch().acks.push({ eventId, attempt }),
     claim: (partition, epoch) => void batch().claims.push({ partition, epoch: BigInt(epoch) }),
     receiveAgents(named) {
-      agents = named.isAll ? named : undefined;
+      agents = named.isComplete ? named : undefined;
       batch().agents = named;
     },
   };

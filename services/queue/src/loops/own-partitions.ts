@@ -1,5 +1,5 @@
 import { appendTimeMsOf, laneKey, type LogBatch, partitionOfLane, type Subscription } from '@evenfall/event-log';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { admitAccepted, recoverEvent } from '../flows/admit-events.ts';
 import type { Counters } from '../flows/counters.ts';
 import { dispatchReady, type DispatchParts, resumePartition } from '../flows/dispatch.ts';
@@ -120,7 +120,7 @@ function applyBatch(parts: OwningParts, owner: PartitionOwner, batch: LogBatch, 
   writer.readUpTo(offset);
 }
 
-function partitionOf({ eventLog }: QueuePorts, { event }: StoredEvent): number {
+function partitionOf({ eventLog }: QueuePorts, { event }: FoldedEvent): number {
   const { namespace = '', function: fn = '', trigger = '' } = event ?? {};
   return partitionOfLane(laneKey(namespace, fn, trigger), eventLog.partitionCount);
 }

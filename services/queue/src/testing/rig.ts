@@ -2,14 +2,14 @@ import type { Assignment, AttemptReport } from '@evenfall/contracts/attempt/v1/a
 import {
   EventStoreServiceService,
   type GetSnapshotRequest,
-  type ListOwedDeliveriesRequest,
+  type ListPendingDeliveriesRequest,
   type ListQueuedEventsRequest,
   type OpenEvent,
 } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { Accepted, EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
-import type { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { AcceptedEvent, EventPolicy, type EventRecord } from '@evenfall/contracts/log/v1/record';
+import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { TerminateEventRequest } from '@evenfall/contracts/queue/v1/queue_service';
 import {
   type AgentSet,
@@ -116,13 +116,13 @@ export function startRig(options: RigOptions = {}): Rig {
             reads++;
             const { records, timesMs } = (eventId === '' && frozen) || recordedIn(log, partitionOf(log, fn));
             const all = openOf(records, timesMs).filter(
-              ({ stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
+              ({ folded: stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
             );
-            if (eventId !== '') return { events: all.filter(({ stored }) => stored?.event?.id === eventId), hasMore: false };
+            if (eventId !== '') return { events: all.filter(({ folded: stored }) => stored?.event?.id === eventId), hasMore: false };
             const after = all.filter(({ acceptOffset }) => acceptOffset > afterOffset);
             return { events: after.slice(0, limit), hasMore: after.length > limit };
           },
-          async listOwedDeliveries({ partition, destination, limit, exceptEventIds }: ListOwedDeliveriesRequest) {
+          async listOwedDeliveries({ partition, destination, limit, exceptEventIds }: ListPendingDeliveriesRequest) {
             const all = pendingOf(log.records(partition), log.logTimesMs(partition)).filter((stored) => {
               const target = owedDestination(stored);
               return target && destinationKey(target) === destination && !exceptEventIds.includes(stored.event?.id ?? '');
@@ -211,8 +211,8 @@ export function startRig(options: RigOptions = {}): Rig {
   };
 }
 
-export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0, depth = 0 }: AcceptOptions): Accepted {
-  return Accepted.create({
+export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0, depth = 0 }: AcceptOptions): AcceptedEvent {
+  return AcceptedEvent.create({
     namespace: 'default',
     function: fn,
     qualifier: '$LATEST',
@@ -250,8 +250,8 @@ function allTimes(log: MemoryLog): Times {
   return Array.from({ length: log.partitionCount }, (_, partition) => log.logTimesMs(partition)).flat();
 }
 
-function fold(records: readonly EventRecord[], timesMs: Times = []): Map<string, StoredEvent> {
-  const events = new Map<string, StoredEvent>();
+function fold(records: readonly EventRecord[], timesMs: Times = []): Map<string, FoldedEvent> {
+  const events = new Map<string, FoldedEvent>();
   // Records of one partition are together and in order.
   let owner = NO_OWNER;
   for (const [i, record] of records.entries()) {
@@ -268,10 +268,10 @@ function openOf(records: readonly EventRecord[], timesMs: Times): OpenEvent[] {
   for (const [offset, { eventId }] of records.entries()) if (!offsets.has(eventId)) offsets.set(eventId, BigInt(offset));
   return [...fold(records, timesMs).entries()]
     .filter(([, { event }]) => event !== undefined && !isFinal(event.state))
-    .map(([id, stored]) => ({ stored, acceptOffset: offsets.get(id) ?? 0n }));
+    .map(([id, folded]) => ({ folded, acceptOffset: offsets.get(id) ?? 0n }));
 }
 
-function pendingOf(records: readonly EventRecord[], timesMs: Times): StoredEvent[] {
+function pendingOf(records: readonly EventRecord[], timesMs: Times): FoldedEvent[] {
   return [...fold(records, timesMs).values()].filter((stored) => owedDestination(stored));
 }
 

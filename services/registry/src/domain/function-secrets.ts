@@ -5,7 +5,7 @@ import type { Sealing } from './sealing.ts';
 export const NOT_READABLE = '(sealed with a key that is not there)';
 
 /** A function as it is kept: without its secrets, which are beside it. */
-export type KeptFunction = { readonly spec: FunctionMessage; readonly sealed: Buffer | undefined };
+export type KeptFunction = { readonly fn: FunctionMessage; readonly sealed: Buffer | undefined };
 /** A function with its secrets; locked if they cannot be opened. */
 export type OpenedFunction = { readonly fn: FunctionMessage; readonly isLocked: boolean };
 
@@ -17,22 +17,22 @@ type Secrets = {
 
 /** Takes the secrets out of a function and seals them, bound to its name. Without anything to seal with it stays as it is. */
 export function sealSecrets(fn: FunctionMessage, sealing: Sealing | undefined): KeptFunction {
-  if (!sealing || !hasSecrets(fn)) return { spec: fn, sealed: undefined };
+  if (!sealing || !hasSecrets(fn)) return { fn, sealed: undefined };
   const { environment, eventInvoke } = fn;
   const secrets: Secrets = { environment, onSuccess: secretOf(eventInvoke?.onSuccess), onFailure: secretOf(eventInvoke?.onFailure) };
   return {
-    spec: withSecrets(fn, { environment: valuesOf(fn, ''), onSuccess: '', onFailure: '' }),
+    fn: withSecrets(fn, { environment: valuesOf(fn, ''), onSuccess: '', onFailure: '' }),
     sealed: sealing.seal(JSON.stringify(secrets), ownerOf(fn)),
   };
 }
 
 /** Puts the secrets of a function back. */
-export function openSecrets({ spec, sealed }: KeptFunction, sealing: Sealing | undefined): OpenedFunction {
-  if (!sealed) return { fn: spec, isLocked: false };
-  const opened = sealing?.open(sealed, ownerOf(spec));
+export function openSecrets({ fn, sealed }: KeptFunction, sealing: Sealing | undefined): OpenedFunction {
+  if (!sealed) return { fn, isLocked: false };
+  const opened = sealing?.open(sealed, ownerOf(fn));
   if (opened === undefined)
-    return { fn: withSecrets(spec, { environment: valuesOf(spec, NOT_READABLE), onSuccess: '', onFailure: '' }), isLocked: true };
-  return { fn: withSecrets(spec, JSON.parse(opened) as Secrets), isLocked: false }; // what was sealed above: the tag says so
+    return { fn: withSecrets(fn, { environment: valuesOf(fn, NOT_READABLE), onSuccess: '', onFailure: '' }), isLocked: true };
+  return { fn: withSecrets(fn, JSON.parse(opened) as Secrets), isLocked: false }; // what was sealed above: the tag says so
 }
 
 /** Whether there is anything to keep secret from a reader of the database. */

@@ -1,4 +1,4 @@
-import type { KeptAccessKey, WatchAccessKeysResponse } from '@evenfall/contracts/registry/v1/registry_service';
+import type { StoredAccessKey, WatchAccessKeysResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import type {
   AccessKey,
   CreateAccessKeyRequest,
@@ -86,7 +86,7 @@ export async function* watchAccessKeys(registry: KeyRegistry, signal: AbortSigna
   for await (const id of registry.keyFeed.watch(signal)) {
     if (id !== '') {
       const row = await registry.keys.find(id);
-      if (row) yield { keys: [kept(registry, row)], isWhole: false };
+      if (row) yield { keys: [kept(registry, row)], isComplete: false };
       continue;
     }
     // The watch stands: what changes from now on comes after what is read now.
@@ -95,7 +95,7 @@ export async function* watchAccessKeys(registry: KeyRegistry, signal: AbortSigna
       after = rows.at(-1)?.key.id ?? '';
       more = rows.length === WATCH_PIECE;
       const nowMs = registry.clock.now();
-      yield { keys: rows.filter(({ key }) => isGood(key, nowMs)).map((row) => kept(registry, row)), isWhole: !more };
+      yield { keys: rows.filter(({ key }) => isGood(key, nowMs)).map((row) => kept(registry, row)), isComplete: !more };
     }
   }
 }
@@ -135,7 +135,7 @@ function secretsOf({ sealing }: KeyRegistry, key: AccessKey, secret: string): Pi
   return { secretSha256: digestOf(secret), sealed: sealing.seal(secret, key.id) };
 }
 
-function kept({ sealing, log }: KeyRegistry, { key, secretSha256, sealed, previousSha256, previousSealed }: AccessKeyRow): KeptAccessKey {
+function kept({ sealing, log }: KeyRegistry, { key, secretSha256, sealed, previousSha256, previousSealed }: AccessKeyRow): StoredAccessKey {
   const opened = (one: Buffer | undefined): string => {
     if (!one) return '';
     const secret = sealing?.open(one, key.id);

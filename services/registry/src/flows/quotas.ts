@@ -99,13 +99,13 @@ async function* allQuotas({ quotas }: QuotaRegistry): AsyncGenerator<WatchQuotas
     const namespaceQuotas = await quotas.listNamespaces(after, WATCH_PIECE);
     after = namespaceQuotas.at(-1)?.namespace ?? '';
     more = namespaceQuotas.length === WATCH_PIECE;
-    yield { namespaceQuotas, keyQuotas: [], isWhole: false };
+    yield { namespaceQuotas, keyQuotas: [], isComplete: false };
   }
   for (let after = '', more = true; more;) {
     const keyQuotas = await quotas.listKeys(after, WATCH_PIECE);
     after = keyQuotas.at(-1)?.keyId ?? '';
     more = keyQuotas.length === WATCH_PIECE;
-    yield { namespaceQuotas: [], keyQuotas, isWhole: !more };
+    yield { namespaceQuotas: [], keyQuotas, isComplete: !more };
   }
 }
 
@@ -113,10 +113,10 @@ async function* allQuotas({ quotas }: QuotaRegistry): AsyncGenerator<WatchQuotas
 async function quotaOf({ quotas }: QuotaRegistry, { of, name }: NonNullable<QuotaNotice>): Promise<WatchQuotasResponse> {
   if (of === 'key') {
     const quota = (await quotas.findKey(name)) ?? { ...KeyQuota.create(), keyId: name };
-    return { namespaceQuotas: [], keyQuotas: [quota], isWhole: false };
+    return { namespaceQuotas: [], keyQuotas: [quota], isComplete: false };
   }
   const quota = (await quotas.findNamespace(name)) ?? { ...NamespaceQuota.create(), namespace: name };
-  return { namespaceQuotas: [quota], keyQuotas: [], isWhole: false };
+  return { namespaceQuotas: [quota], keyQuotas: [], isComplete: false };
 }
 
 /** Tells those who watch quotas, and those who watch functions: schedulers ask for the quotas of instances after every change. */

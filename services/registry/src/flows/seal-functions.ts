@@ -20,7 +20,7 @@ export async function sealFunctions(store: FunctionSecretStore, sealing: Sealing
     more = rows.length === BATCH;
     for (const row of rows) {
       const { kept } = row;
-      if (kept.sealed ? sealing?.isNewest(kept.sealed) === true : !hasSecrets(kept.spec)) continue;
+      if (kept.sealed ? sealing?.isNewest(kept.sealed) === true : !hasSecrets(kept.fn)) continue;
       const { fn, isLocked } = openSecrets(kept, sealing);
       if (isLocked) counts.locked++;
       else if (!sealing) counts.clear++;

@@ -20,11 +20,11 @@ export async function streamUpdateFunctionCode(
   let pieces = 0;
   let named: { readonly namespace: string; readonly name: string } | undefined;
   let bytes = 0;
-  let isWhole = false;
+  let isComplete = false;
   try {
     for await (const { namespace, name, chunk } of requests) {
-      isWhole = namespace === '' && name === '' && chunk.length === 0;
-      if (isWhole) continue;
+      isComplete = namespace === '' && name === '' && chunk.length === 0;
+      if (isComplete) continue;
       named ??= { namespace, name };
       if (namespace !== named.namespace || name !== named.name)
         throw refuse('INVALID_FIELD', { field: 'name', rule: 'every piece names the same function' });
@@ -37,7 +37,7 @@ export async function streamUpdateFunctionCode(
       held.add(chunk);
     }
     if (!named) throw refuse('INVALID_FIELD', { field: 'chunk', rule: 'there must be at least one piece' });
-    if (!isWhole) throw refuse('CANCELLED');
+    if (!isComplete) throw refuse('CANCELLED');
     return await updateFunctionCode(registry, { ...named, codeZip: held.all() });
   } finally {
     registry.packageBytes.give(bytes);

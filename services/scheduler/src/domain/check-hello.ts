@@ -54,7 +54,7 @@ export function checkedHello(hello: Hello): Hello {
 /** What an agent says later, within its limits; what names nothing, or no time, is left out. */
 export function boundBatch(batch: AttachRequest): AttachRequest {
   const { cpuBusy, temporaryMb, heartbeat, drain } = batch;
-  const sentMs = heartbeat?.sendTime?.getTime() ?? NaN;
+  const sentMs = heartbeat?.sentTime?.getTime() ?? NaN;
   const deadlineMs = msOfDuration(drain?.deadline);
   return {
     ...batch,

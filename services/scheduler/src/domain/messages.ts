@@ -1,5 +1,5 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
-import type { Assignment, AttemptEnded, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import type { Assignment, AttemptResult, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { Agent } from './types.ts';
 
@@ -27,7 +27,7 @@ export function startedReport(
 }
 
 /** `agentId` is of the agent that said so; undefined where the scheduler does. */
-export function endedReport(assignment: Named, ended: AttemptEnded, agentId?: string): AttemptReport {
+export function endedReport(assignment: Named, ended: AttemptResult, agentId?: string): AttemptReport {
   return { ...reportOf(assignment, { $case: 'ended', value: ended }), agentId };
 }
 
@@ -49,7 +49,7 @@ export function declaredEnd(
   statusCode: number,
   message: string,
   nowMs: number,
-): AttemptEnded {
+): AttemptResult {
   return {
     outcome,
     statusCode,

@@ -1,5 +1,5 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
-import type { AttemptEnded } from '@evenfall/contracts/attempt/v1/attempt';
+import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { isOutdated } from './revisions.ts';
 import type { Agent, Pool } from './types.ts';
 
@@ -90,7 +90,7 @@ export function placeAhead(agents: Iterable<Agent>, pool: Pool, memoryMb: number
 }
 
 /** Whether an instance may take another event after this end. Agents follow the same rule: what fails, or was signalled, is retired. */
-export function leavesInstanceReusable(ended: AttemptEnded, synchronous: boolean): boolean {
+export function leavesInstanceReusable(ended: AttemptResult, synchronous: boolean): boolean {
   if (ended.stop) return false;
   if (ended.outcome === Outcome.RETURNED && ended.statusCode === 200) return true;
   return synchronous && (ended.outcome === Outcome.RETURNED || ended.outcome === Outcome.THREW);

@@ -1,4 +1,4 @@
-import type { Assignment, AttemptEnded, AttemptReport, AttemptStarted, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
+import type { Assignment, AttemptResult, AttemptReport, AttemptStarted, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import type { AgentSet, AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import type { Account } from './account.ts';
@@ -94,7 +94,7 @@ export type LiveAttempt = {
   sink: ReportSink;
   instance: Instance | undefined;
   started: AttemptStarted | undefined;
-  ended: AttemptEnded | undefined;
+  ended: AttemptResult | undefined;
   /** The agent that said so; undefined where the scheduler declared it. */
   endedBy: string | undefined;
   /** Asked to stop while it had not started, or while its agent was away. */

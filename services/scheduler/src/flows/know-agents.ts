@@ -15,7 +15,7 @@ export function isYoung({ clock, startedMs, leaseMs }: SchedulerPorts): boolean 
 
 /** Whether it is certain that no agent holds an attempt that this scheduler has just been asked for. */
 export function isAccountedFor(ports: SchedulerPorts, { assignment, sink }: Pick<LiveAttempt, 'assignment' | 'sink'>): boolean {
-  if (!assignment.perhapsGiven || isGrown(ports)) return true;
+  if (!assignment.mayBeDispatched || isGrown(ports)) return true;
   return ports.cluster.streams.get(sink)?.awaited?.size === 0;
 }
 
@@ -42,7 +42,7 @@ export function takeAgents(ports: SchedulerPorts, sink: ReportSink, { agents }: 
   if (!stream.hasSpoken) {
     stream.hasSpoken = true;
     const agentIds = isGrown(ports) ? [] : (agents?.agentIds ?? []).filter((id) => !cluster.metAgents.has(id));
-    if (agents?.isAll) stream.awaited = new Set(agentIds);
+    if (agents?.isComplete) stream.awaited = new Set(agentIds);
     if (agentIds.length > 0) ports.log.info('waits for agents of the scheduler before', { agent_ids: agentIds.join(' ') });
     tellAgents(ports);
   } else if (agents?.version === stream.told) {
@@ -69,7 +69,7 @@ export function tellAgents(ports: SchedulerPorts): void {
   if (!isGrown(ports)) for (const { awaited } of cluster.streams.values()) for (const id of awaited ?? []) agentIds.add(id);
   for (const [sink, stream] of cluster.streams) {
     if (!stream.hasSpoken) continue;
-    const told: AgentSet = { agentIds: [...agentIds], isAll: stream.awaited !== undefined || isGrown(ports), version: ++stream.told };
+    const told: AgentSet = { agentIds: [...agentIds], isComplete: stream.awaited !== undefined || isGrown(ports), version: ++stream.told };
     sink.agents?.(told);
     stream.owesSinceMs ??= ports.clock.monotonic();
   }

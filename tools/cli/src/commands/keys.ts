@@ -91,7 +91,7 @@ export async function listAudit(context: Context, options: AuditOptions): Promis
     const rows = records.map((one) => [
       timeText(one.time),
       one.key_id,
-      `${one.door} ${one.address}`,
+      `${one.api} ${one.address}`,
       one.operation,
       [one.namespace, one.subject].filter((part) => part !== null).join('/'),
       one.outcome === 'OK' ? color.green(one.outcome) : color.red(one.outcome),

@@ -4,7 +4,7 @@ import {
   ListEventsRequest_OrderBy as OrderBy,
   type ListEventsRequest,
 } from '@evenfall/contracts/v1/event_service';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { type Part, part, raw } from '@evenfall/postgres';
 import { type EndRange, noEndFrom, spanFrom, spanOf } from '../../domain/spans.ts';
 
@@ -95,7 +95,7 @@ export function orderOf(query: ListEventsRequest) {
 export type EventRow = { readonly is_open: boolean; readonly data: Buffer };
 
 export function eventOf(row: EventRow): Event {
-  return row.is_open ? (StoredEvent.decode(row.data).event as Event) : Event.decode(row.data); // a stored event has one
+  return row.is_open ? (FoldedEvent.decode(row.data).event as Event) : Event.decode(row.data); // a stored event has one
 }
 
 /** The same as it is stored: that of an event that has ended need not be decoded. */

@@ -1,6 +1,6 @@
 import type { OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { inParts, storedBytes } from '@evenfall/event-model';
 import { timeOfUuidV7 } from '@evenfall/time';
 import { answered, isDataRefused, type Sql, taken } from '@evenfall/postgres';
@@ -41,7 +41,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
     },
     async loadOpen(ids) {
       const rows = await orRefused(sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`);
-      return rows.map((row) => StoredEvent.decode(row.data));
+      return rows.map((row) => FoldedEvent.decode(row.data));
     },
     loadOwed: (ids) => orRefused(loadOwed(sql, ids)),
     async endedIds(ids) {
@@ -121,7 +121,7 @@ async function rowOf(sql: Sql, id: string, endedAfterMs: number): Promise<Versio
 
 function versionedOfRow(row: VersionedRow): VersionedEvent | undefined {
   if (!row.is_open) return { event: Event.decode(row.data), version: ENDED_VERSION };
-  return versionedOf(StoredEvent.decode(row.data));
+  return versionedOf(FoldedEvent.decode(row.data));
 }
 
 type AppliedRow = {
@@ -157,7 +157,7 @@ async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<Ev
   for await (const rows of query.cursor(100)) {
     const positions: Position[] = [];
     const events: OpenEvent[] = [];
-    const owed: StoredEvent[] = [];
+    const owed: FoldedEvent[] = [];
     for (const row of rows) {
       if (row.end_offset !== null) positions.push(positionOf({ ...row, end_offset: row.end_offset }));
       const { data, accept_offset: acceptOffset } = row;
@@ -170,8 +170,8 @@ async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<Ev
 }
 
 /** Cuts what was read at once into answers of bounded size. */
-function* inAnswers(positions: Position[], events: OpenEvent[], owed: StoredEvent[]) {
-  const parts = inParts(events, ({ stored }) => (stored ? storedBytes(stored) : 0), ANSWER_BYTES);
+function* inAnswers(positions: Position[], events: OpenEvent[], owed: FoldedEvent[]) {
+  const parts = inParts(events, ({ folded: stored }) => (stored ? storedBytes(stored) : 0), ANSWER_BYTES);
   yield { positions, events: parts[0] ?? [], owed: [] };
   for (const part of parts.slice(1)) yield { positions: [], events: part, owed: [] };
   for (const part of inParts(owed, storedBytes, ANSWER_BYTES)) yield { positions: [], events: [], owed: part };
@@ -183,7 +183,7 @@ const ANSWER_BYTES = 4 * 1024 * 1024;
 type OpenRow = { readonly accept_offset: bigint; readonly data: Buffer; readonly payload: Buffer };
 
 function openEventOf(row: OpenRow): OpenEvent {
-  return { stored: { ...StoredEvent.decode(row.data), payload: row.payload }, acceptOffset: row.accept_offset };
+  return { folded: { ...FoldedEvent.decode(row.data), payload: row.payload }, acceptOffset: row.accept_offset };
 }
 
 /** Read in bites: a thousand payloads of 128 KB would be too much at once. */

@@ -1,5 +1,5 @@
 import { Event } from '@evenfall/contracts/v1/event';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { destinationKey, owedDestination } from '@evenfall/event-model';
 import { part } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
@@ -29,7 +29,7 @@ function owedPart(owed: FoldChanges['owed'], hasClosed: boolean, blob: Blob) {
   for (const { stored, partition } of owed) {
     const target = owedDestination(stored);
     if (!stored.event || !target) continue;
-    const data = blob.add(StoredEvent.encode({ ...stored, payload: NOTHING }).finish());
+    const data = blob.add(FoldedEvent.encode({ ...stored, payload: NOTHING }).finish());
     const payload = blob.add(stored.payload);
     const endMs = stored.event.endTime?.getTime() ?? 0;
     rows.add(stored.event.id, partition, destinationKey(target), endMs, data, payload - data, payload, blob.end - payload);

@@ -1,4 +1,4 @@
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import type { Sql } from '@evenfall/postgres';
 import type { OwedQuery } from '../../ports.ts';
 
@@ -7,14 +7,14 @@ const ANSWER_BYTES = 4 * 1024 * 1024;
 
 type OwedRow = { readonly data: Buffer; readonly payload: Buffer };
 
-export function owedOf({ data, payload }: OwedRow): StoredEvent {
-  return { ...StoredEvent.decode(data), payload };
+export function owedOf({ data, payload }: OwedRow): FoldedEvent {
+  return { ...FoldedEvent.decode(data), payload };
 }
 
 /** Ended events by id whose destination is still to be told, without payloads. */
-export async function loadOwed(sql: Sql, ids: readonly string[]): Promise<ReadonlyMap<string, StoredEvent>> {
+export async function loadOwed(sql: Sql, ids: readonly string[]): Promise<ReadonlyMap<string, FoldedEvent>> {
   const rows = await sql<{ id: string; data: Buffer }[]>`SELECT id, data FROM events.delivery WHERE id = ANY(${[...ids]}::uuid[])`;
-  return new Map(rows.map(({ id, data }) => [id, StoredEvent.decode(data)]));
+  return new Map(rows.map(({ id, data }) => [id, FoldedEvent.decode(data)]));
 }
 
 /** Those of one destination that ended first; in bites, since payloads may be large. */
@@ -23,7 +23,7 @@ export async function listOwed(sql: Sql, { partition, destination, limit, except
     SELECT data, payload FROM events.delivery
     WHERE partition = ${partition} AND destination = ${destination} AND NOT id = ANY(${[...exceptEventIds]}::uuid[])
     ORDER BY end_time, id LIMIT ${limit + 1}`;
-  const owed: StoredEvent[] = [];
+  const owed: FoldedEvent[] = [];
   let bytes = 0;
   for await (const rows of query.cursor(50)) {
     for (const row of rows) {

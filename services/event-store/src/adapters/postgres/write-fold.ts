@@ -1,5 +1,5 @@
 import { Event } from '@evenfall/contracts/v1/event';
-import { StoredEvent } from '@evenfall/contracts/log/v1/stored_event';
+import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { ask, part, type Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { auditPart } from './audit-outbox.ts';
@@ -27,7 +27,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
   const opened = createColumns(11);
   for (const { stored, partition, acceptOffset } of open) {
     const event = stored.event as Event; // an open entry has one
-    const data = blob.add(StoredEvent.encode({ ...stored, payload: NOTHING }).finish());
+    const data = blob.add(FoldedEvent.encode({ ...stored, payload: NOTHING }).finish());
     const payload = blob.add(stored.payload);
     const { id, state } = event;
     opened.add(

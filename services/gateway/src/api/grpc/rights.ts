@@ -1,6 +1,6 @@
 import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../domain/audit-entry.ts';
 import { type Access, ACTIONS, checkAccess, type RpcRule, RPCS } from '@evenfall/access';
-import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { isRefusal } from '@evenfall/errors';
 import { bind, type BoundService, type CallContext, type Implementation, type ServiceDefinition } from '@evenfall/rpc';
 import type { AuditTrail } from '../../ports.ts';
@@ -34,7 +34,7 @@ export function bindGuarded<S extends ServiceDefinition>(
       auditedCall({
         keyId: accessOf(context).id,
         address: context.address,
-        door: AuditRecord_Door.GRPC,
+        api: AuditRecord_Api.GRPC,
         action: rule.action,
         operation: method.path.slice(1),
       });

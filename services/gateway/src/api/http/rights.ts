@@ -1,5 +1,5 @@
 import { type Access, ACTIONS, checkAccess, type OperationRule, OPERATIONS } from '@evenfall/access';
-import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { refuse } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../domain/audit-entry.ts';
@@ -76,7 +76,7 @@ export function auditedCallOf(request: FastifyRequest): AuditedCall | undefined 
   if (request.auditedCall || operation === undefined || !rule || !request.access || !ACTIONS[rule.action].isAudited)
     return request.auditedCall;
   const { remoteAddress: address } = request.raw.socket;
-  request.auditedCall = auditedCall({ keyId: request.access.id, address, door: AuditRecord_Door.REST, action: rule.action, operation });
+  request.auditedCall = auditedCall({ keyId: request.access.id, address, api: AuditRecord_Api.REST, action: rule.action, operation });
   return request.auditedCall;
 }
 

@@ -1,5 +1,5 @@
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
-import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { Attempt_Outcome, Delivery_Kind, Delivery_State, Event_State } from '@evenfall/contracts/v1/event';
 import { ProvisionedConcurrency_State } from '@evenfall/contracts/v1/function_service';
 import { LogLine_Stream } from '@evenfall/contracts/v1/log_service';
@@ -357,9 +357,9 @@ export const DOCUMENTS: readonly TSchema[] = [
       time: Moment,
       key_id: Type.String(),
       address: Type.String({ description: 'Where the request came from.' }),
-      door: enumOf(AuditRecord_Door),
+      api: enumOf(AuditRecord_Api),
       action: Type.String({ description: 'The right it took.' }),
-      operation: Type.String({ description: 'What was asked for, by its name at that door.' }),
+      operation: Type.String({ description: 'What was requested, by its name in that API.' }),
       namespace: orNull(Type.String()),
       subject: orNull(Type.String({ description: 'The function, event, agent or key.' })),
       outcome: Type.String({ description: '`OK`, or the reason of the refusal.' }),

@@ -7,7 +7,7 @@ import { isRefusal, type Refusal } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonFault } from '../../domain/payload.ts';
 import { type Access, ACTIONS as RIGHTS, checkAccess, SCF_ACTIONS, type ScfRule } from '@evenfall/access';
-import { AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { functionFlows } from '../../flows/manage-functions.ts';
 import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../domain/audit-entry.ts';
 import type { AuditTrail, Gateway } from '../../ports.ts';
@@ -185,7 +185,7 @@ function entryOf(
   if (!rule) throw scfError('InvalidAction'); // without a right of its own it is nobody's
   const { remoteAddress: address } = request.raw.socket;
   const call = RIGHTS[rule.action].isAudited
-    ? auditedCall({ keyId: access.id, address, door: AuditRecord_Door.SCF, action: rule.action, operation: name })
+    ? auditedCall({ keyId: access.id, address, api: AuditRecord_Api.SCF, action: rule.action, operation: name })
     : undefined;
   request.auditedCall = call;
   const note = (audited: AuditedCall, outcome: string): Promise<void> => door.audit.note({ ...audited, ...meant, outcome });

@@ -3,13 +3,13 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { AttemptEnded, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
+import { AttemptResult, type AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { outcomeSpool } from './outcome-spool.ts';
 
 const outcome = (eventId: string, resultBytes = 2): AttemptReport => ({
   eventId,
   attempt: 1,
-  report: { $case: 'ended', value: AttemptEnded.create({ statusCode: 200, result: Buffer.alloc(resultBytes, '1') }) },
+  report: { $case: 'ended', value: AttemptResult.create({ statusCode: 200, result: Buffer.alloc(resultBytes, '1') }) },
   partition: 7,
   grant: Buffer.from('a grant'),
   agentId: undefined,

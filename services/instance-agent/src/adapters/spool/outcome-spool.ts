@@ -22,8 +22,8 @@ export function outcomeSpool(file: string): OutcomeSpool {
   };
   return {
     read() {
-      const { reports, isWhole } = parse(file);
-      if (!isWhole) write(reports.map(recordOf));
+      const { reports, isComplete } = parse(file);
+      if (!isComplete) write(reports.map(recordOf));
       return reports;
     },
     append(reports, kept) {
@@ -51,7 +51,7 @@ function recordOf(report: AttemptReport): Buffer {
   return record;
 }
 
-function parse(file: string): { readonly reports: AttemptReport[]; readonly isWhole: boolean } {
+function parse(file: string): { readonly reports: AttemptReport[]; readonly isComplete: boolean } {
   const reports: AttemptReport[] = [];
   const bytes = sizeOf(file) === 0 ? Buffer.alloc(0) : readFileSync(file);
   let at = 0;
@@ -63,7 +63,7 @@ function parse(file: string): { readonly reports: AttemptReport[]; readonly isWh
     reports.push(AttemptReport.decode(body));
     at = end;
   }
-  return { reports, isWhole: at === bytes.length };
+  return { reports, isComplete: at === bytes.length };
 }
 
 function sizeOf(file: string): number {

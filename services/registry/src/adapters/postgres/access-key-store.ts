@@ -9,7 +9,7 @@ export const KEY_CHANNEL = 'evenfall_registry_key';
 
 type Row = {
   readonly change: number;
-  readonly spec: Buffer;
+  readonly data: Buffer;
   readonly secret_sha256: Buffer;
   readonly sealed: Buffer | null;
   readonly previous_sha256: Buffer | null;
@@ -22,14 +22,14 @@ export function createAccessKeyStore(sql: Sql): AccessKeyStore {
     find: (id) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT change, spec, secret_sha256, sealed, previous_sha256, previous_sealed FROM registry.access_key WHERE id = ${id}`;
+          SELECT change, data, secret_sha256, sealed, previous_sha256, previous_sealed FROM registry.access_key WHERE id = ${id}`;
         return rows[0] && rowOf(rows[0]);
       }),
 
     list: (after, limit) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT change, spec, secret_sha256, sealed, previous_sha256, previous_sealed FROM registry.access_key
+          SELECT change, data, secret_sha256, sealed, previous_sha256, previous_sealed FROM registry.access_key
           WHERE id > ${after} ORDER BY id LIMIT ${limit}`;
         return rows.map(rowOf);
       }),
@@ -40,8 +40,8 @@ export function createAccessKeyStore(sql: Sql): AccessKeyStore {
         const [found] = await sql<{ made: number; full: boolean }[]>`
           WITH counted AS (SELECT count(*) >= ${most}::int AS "full" FROM registry.access_key),
           made AS (
-            INSERT INTO registry.access_key (id, spec, secret_sha256, sealed, gone_time)
-            SELECT ${id}, ${specOf(row.key)}, ${row.secretSha256}, ${row.sealed ?? null}::bytea, ${goneTime(row.key) ?? null}::timestamptz
+            INSERT INTO registry.access_key (id, data, secret_sha256, sealed, gone_time)
+            SELECT ${id}, ${dataOf(row.key)}, ${row.secretSha256}, ${row.sealed ?? null}::bytea, ${goneTime(row.key) ?? null}::timestamptz
             FROM counted WHERE NOT "full"
             ON CONFLICT DO NOTHING RETURNING pg_notify(${KEY_CHANNEL}, ${id})
           )
@@ -54,7 +54,7 @@ export function createAccessKeyStore(sql: Sql): AccessKeyStore {
       guarded(async () => {
         const { id } = row.key;
         const rows = await sql`
-          UPDATE registry.access_key SET change = change + 1, spec = ${specOf(row.key)}, secret_sha256 = ${row.secretSha256},
+          UPDATE registry.access_key SET change = change + 1, data = ${dataOf(row.key)}, secret_sha256 = ${row.secretSha256},
             sealed = ${row.sealed ?? null}::bytea, previous_sha256 = ${row.previousSha256 ?? null}::bytea,
             previous_sealed = ${row.previousSealed ?? null}::bytea, gone_time = ${goneTime(row.key) ?? null}::timestamptz
           WHERE id = ${id} AND change = ${row.change}
@@ -72,7 +72,7 @@ export function createAccessKeyStore(sql: Sql): AccessKeyStore {
 
 function rowOf(row: Row): AccessKeyRow {
   return {
-    key: AccessKey.decode(row.spec),
+    key: AccessKey.decode(row.data),
     change: row.change,
     secretSha256: row.secret_sha256,
     sealed: row.sealed ?? undefined,
@@ -81,6 +81,6 @@ function rowOf(row: Row): AccessKeyRow {
   };
 }
 
-function specOf(key: AccessKey): Buffer {
+function dataOf(key: AccessKey): Buffer {
   return Buffer.from(AccessKey.encode(key).finish());
 }

@@ -18,20 +18,20 @@ export function createAuditStore(sql: Sql): AuditStore {
           namespace: one.namespace,
           subject: one.subject,
           certainty: certaintyOf(one),
-          spec: Buffer.from(AuditRecord.encode(one).finish()),
+          data: Buffer.from(AuditRecord.encode(one).finish()),
         }));
         await sql`
           INSERT INTO registry.audit_record ${sql(rows)}
           ON CONFLICT (id) DO UPDATE SET key_id = excluded.key_id, action = excluded.action, namespace = excluded.namespace,
-            subject = excluded.subject, certainty = excluded.certainty, spec = excluded.spec
+            subject = excluded.subject, certainty = excluded.certainty, data = excluded.data
           WHERE audit_record.certainty < excluded.certainty`;
       }),
 
     list: (query, namespaces, before, limit) =>
       guarded(async () => {
         const to = query.endTime ? lowestIdOf(query.endTime) : LAST;
-        const rows = await sql<{ spec: Buffer }[]>`
-          SELECT spec FROM registry.audit_record
+        const rows = await sql<{ data: Buffer }[]>`
+          SELECT data FROM registry.audit_record
           WHERE id < ${before === '' || to < before ? to : before}::uuid
             ${query.startTime ? sql`AND id >= ${lowestIdOf(query.startTime)}::uuid` : sql``}
             ${query.keyId === '' ? sql`` : sql`AND key_id = ${query.keyId}`}
@@ -40,7 +40,7 @@ export function createAuditStore(sql: Sql): AuditStore {
             ${query.subject === '' ? sql`` : sql`AND subject = ${query.subject}`}
             ${namespaces === 'all' ? sql`` : sql`AND namespace = ANY(${[...namespaces]})`}
           ORDER BY id DESC LIMIT ${limit}`;
-        return rows.map(({ spec }) => AuditRecord.decode(spec));
+        return rows.map(({ data }) => AuditRecord.decode(data));
       }),
 
     sweep: (before, limit) =>

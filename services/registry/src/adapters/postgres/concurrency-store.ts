@@ -12,7 +12,7 @@ type StateRow = {
     readonly version: number;
     readonly revision: number;
     readonly instances: number;
-    readonly spec: string;
+    readonly data: string;
     readonly sealed: string | null;
   }[];
 };
@@ -27,16 +27,16 @@ export function createConcurrencyStore(sql: Sql, sealing: Sealing | undefined): 
             (SELECT coalesce(json_agg(json_build_object('namespace', namespace, 'name', name, 'memoryMb', memory_mb)), '[]')
               FROM registry.reserved_concurrency) AS reservations,
             (SELECT coalesce(json_agg(json_build_object('version', v.version, 'revision', v.revision,
-                'instances', p.instances, 'spec', encode(v.spec, 'base64'), 'sealed', encode(v.sealed, 'base64')) ORDER BY v.namespace, v.name, v.version), '[]')
+                'instances', p.instances, 'data', encode(v.data, 'base64'), 'sealed', encode(v.sealed, 'base64')) ORDER BY v.namespace, v.name, v.version), '[]')
               FROM registry.provisioned_concurrency p JOIN registry.function_version v USING (namespace, name, version)) AS provisions
           FROM registry.concurrency_change`;
         const { change = '0', reservations = [], provisions = [] } = row ?? {};
         return {
           change: BigInt(change),
           reservations,
-          provisions: provisions.map(({ version, revision, instances, spec, sealed }) => {
+          provisions: provisions.map(({ version, revision, instances, data, sealed }) => {
             const row = {
-              spec: Buffer.from(spec, 'base64'),
+              data: Buffer.from(data, 'base64'),
               sealed: sealed === null ? null : Buffer.from(sealed, 'base64'),
               version,
               revision,

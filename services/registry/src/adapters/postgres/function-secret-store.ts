@@ -8,7 +8,7 @@ type Row = {
   readonly name: string;
   readonly version: number;
   readonly revision: number;
-  readonly spec: Buffer;
+  readonly data: Buffer;
   readonly sealed: Buffer | null;
 };
 
@@ -19,18 +19,18 @@ export function createFunctionSecretStore(sql: Sql): FunctionSecretStore {
       guarded(async () => {
         const { namespace, name, version } = after ?? { namespace: '', name: '', version: -1 };
         const rows = await sql<Row[]>`
-          SELECT namespace, name, version, revision, spec, sealed FROM registry.function_version
+          SELECT namespace, name, version, revision, data, sealed FROM registry.function_version
           WHERE (namespace, name, version) > (${namespace}, ${name}, ${version}::int)
           ORDER BY namespace, name, version LIMIT ${limit}`;
-        return rows.map(({ spec, sealed, ...row }): SecretRow => ({
+        return rows.map(({ data, sealed, ...row }): SecretRow => ({
           ...row,
-          kept: { spec: FunctionMessage.decode(spec), sealed: sealed ?? undefined },
+          kept: { fn: FunctionMessage.decode(data), sealed: sealed ?? undefined },
         }));
       }),
-    replace: ({ namespace, name, version, revision, kept: before }, { spec, sealed }) =>
+    replace: ({ namespace, name, version, revision, kept: before }, { fn, sealed }) =>
       guarded(async () => {
         const rows = await sql`
-          UPDATE registry.function_version SET spec = ${Buffer.from(FunctionMessage.encode(spec).finish())}, sealed = ${sealed ?? null}::bytea
+          UPDATE registry.function_version SET data = ${Buffer.from(FunctionMessage.encode(fn).finish())}, sealed = ${sealed ?? null}::bytea
           WHERE (namespace, name, version) = (${namespace}, ${name}, ${version}::int) AND revision = ${revision}
             AND sealed IS NOT DISTINCT FROM ${before.sealed ?? null}::bytea
           RETURNING version`;

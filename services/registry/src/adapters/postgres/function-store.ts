@@ -13,7 +13,7 @@ export const CHANGE_CHANNEL = 'evenfall_registry_change';
 
 const NOTHING = Buffer.alloc(0);
 
-export type Row = { readonly spec: Buffer; readonly version: number; readonly revision: number; readonly sealed: Buffer | null };
+export type Row = { readonly data: Buffer; readonly version: number; readonly revision: number; readonly sealed: Buffer | null };
 
 /** Keeps functions in Postgres. */
 export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): FunctionStore {
@@ -31,7 +31,7 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
     find: (namespace, name, version) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec, version, revision, sealed FROM registry.function_version
+          SELECT data, version, revision, sealed FROM registry.function_version
           WHERE namespace = ${namespace} AND name = ${name} AND version IN (${LATEST_NUMBER}, ${version})`;
         const row = rows.find((one) => one.version === version);
         const opened = row && functionOf(row, sealing);
@@ -41,7 +41,7 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
     list: (namespace, filter, after, limit) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec, version, revision, sealed FROM registry.function_version
+          SELECT data, version, revision, sealed FROM registry.function_version
           WHERE namespace = ${namespace} AND version = ${LATEST_NUMBER} AND name COLLATE "C" > ${after}
             AND position(lower(${filter}) in lower(name)) > 0
           ORDER BY name COLLATE "C" LIMIT ${limit}`;
@@ -51,7 +51,7 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
     listVersions: (namespace, name, before, limit) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec, version, revision, sealed FROM registry.function_version
+          SELECT data, version, revision, sealed FROM registry.function_version
           WHERE namespace = ${namespace} AND name = ${name} AND version > ${LATEST_NUMBER} AND version < ${before}
           ORDER BY version DESC LIMIT ${limit}`;
         return rows.map(messageOf);
@@ -59,23 +59,23 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
 
     insert: (fn, code) =>
       guarded(async () => {
-        const { sha256, data } = code ?? none;
-        const { spec, sealed } = bytesOf(fn, sealing);
+        const { sha256, data: zip } = code ?? none;
+        const { data, sealed } = bytesOf(fn, sealing);
         const rows = await withinQuota(
           sql,
           fn.namespace,
-          data,
+          zip,
           async (on, bytes) => on<Row[]>`
           WITH made AS (
-            INSERT INTO registry.function_version (namespace, name, version, revision, spec, sealed, code_sha256)
-            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${spec}, ${sealed}::bytea, ${sha256})
-            ON CONFLICT DO NOTHING RETURNING spec, version, revision, sealed
+            INSERT INTO registry.function_version (namespace, name, version, revision, data, sealed, code_sha256)
+            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${data}, ${sealed}::bytea, ${sha256})
+            ON CONFLICT DO NOTHING RETURNING data, version, revision, sealed
           ), package AS (
             INSERT INTO registry.code_package (sha256, size, data)
-            SELECT ${sha256}::text, ${data.length}, ${bytes} FROM made WHERE ${sha256}::text IS NOT NULL
+            SELECT ${sha256}::text, ${zip.length}, ${bytes} FROM made WHERE ${sha256}::text IS NOT NULL
             ON CONFLICT DO NOTHING
           )
-          SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+          SELECT data, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
         );
         return rows[0] && messageOf(rows[0]);
       }),
@@ -84,7 +84,7 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
 
     publish: (fn) =>
       guarded(async () => {
-        const { spec, sealed } = bytesOf(fn, sealing);
+        const { data, sealed } = bytesOf(fn, sealing);
         const rows = await withinQuota(
           sql,
           fn.namespace,
@@ -95,11 +95,11 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
             FROM registry.function_version
             WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
           ), made AS (
-            INSERT INTO registry.function_version (namespace, name, version, revision, spec, sealed, code_sha256)
-            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${spec}, ${sealed}::bytea, code_sha256 FROM latest
-            ON CONFLICT DO NOTHING RETURNING spec, version, revision, sealed
+            INSERT INTO registry.function_version (namespace, name, version, revision, data, sealed, code_sha256)
+            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${data}, ${sealed}::bytea, code_sha256 FROM latest
+            ON CONFLICT DO NOTHING RETURNING data, version, revision, sealed
           )
-          SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
+          SELECT data, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
         );
         return rows[0] && messageOf(rows[0]);
       }),
@@ -133,20 +133,20 @@ async function replace(
   code: CodePackage | undefined,
   sealing: Sealing | undefined,
 ): Promise<FunctionMessage | undefined> {
-  const { spec, sealed } = bytesOf(fn, sealing);
+  const { data, sealed } = bytesOf(fn, sealing);
   const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
-  const data = code?.data ?? NOTHING;
+  const zip = code?.data ?? NOTHING;
   const statement = (on: Sql, bytes: ReturnType<Sql>) => on<Row[]>`
     WITH old AS (
       SELECT code_sha256 FROM registry.function_version
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
     ), made AS (
-      UPDATE registry.function_version SET spec = ${spec}, sealed = ${sealed}::bytea, code_sha256 = ${sha256}, revision = nextval('registry.revision')
+      UPDATE registry.function_version SET data = ${data}, sealed = ${sealed}::bytea, code_sha256 = ${sha256}, revision = nextval('registry.revision')
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
-      RETURNING spec, version, revision, sealed
+      RETURNING data, version, revision, sealed
     ), package AS (
       INSERT INTO registry.code_package (sha256, size, data)
-      SELECT ${sha256}::text, ${data.length}, ${bytes} FROM made WHERE ${code !== undefined}
+      SELECT ${sha256}::text, ${zip.length}, ${bytes} FROM made WHERE ${code !== undefined}
       ON CONFLICT DO NOTHING
     ), swept AS (
       DELETE FROM registry.code_package p USING old, made
@@ -154,22 +154,22 @@ async function replace(
         SELECT FROM registry.function_version v WHERE v.code_sha256 = p.sha256
           AND (v.namespace, v.name, v.version) <> (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}))
     )
-    SELECT spec, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
+    SELECT data, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
   const rows = code
-    ? await withinQuota(sql, fn.namespace, data, async (on, bytes) => statement(on, bytes))
-    : await statement(sql, sql`${data}::bytea`);
+    ? await withinQuota(sql, fn.namespace, zip, async (on, bytes) => statement(on, bytes))
+    : await statement(sql, sql`${zip}::bytea`);
   return rows[0] && functionOf(rows[0], sealing).fn;
 }
 
 /** A function as it is kept in a row, with its secrets. */
 export function functionOf(row: Row, sealing: Sealing | undefined): OpenedFunction {
-  const { fn, isLocked } = openSecrets({ spec: FunctionMessage.decode(row.spec), sealed: row.sealed ?? undefined }, sealing);
+  const { fn, isLocked } = openSecrets({ fn: FunctionMessage.decode(row.data), sealed: row.sealed ?? undefined }, sealing);
   return { fn: { ...fn, ...instanceBounds(fn), version: versionName(row.version), revision: row.revision }, isLocked };
 }
 
-function bytesOf(fn: FunctionMessage, sealing: Sealing | undefined): { readonly spec: Buffer; readonly sealed: Buffer | null } {
-  const { spec, sealed } = sealSecrets({ ...fn, version: '', revision: 0 }, sealing);
-  return { spec: Buffer.from(FunctionMessage.encode(spec).finish()), sealed: sealed ?? null };
+function bytesOf(fn: FunctionMessage, sealing: Sealing | undefined): { readonly data: Buffer; readonly sealed: Buffer | null } {
+  const sealedFn = sealSecrets({ ...fn, version: '', revision: 0 }, sealing);
+  return { data: Buffer.from(FunctionMessage.encode(sealedFn.fn).finish()), sealed: sealedFn.sealed ?? null };
 }
 
 function nameOf(fn: FunctionMessage): string {

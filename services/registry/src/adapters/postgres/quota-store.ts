@@ -8,7 +8,7 @@ import { quotaLock, transaction, usageOf } from './within-quota.ts';
 /** The channel changes of quotas are told on: "namespace/name" or "key/id". */
 export const QUOTA_CHANNEL = 'evenfall_registry_quota';
 
-type Row = { readonly spec: Buffer };
+type Row = { readonly data: Buffer };
 
 /** Keeps quotas in Postgres. */
 export function createQuotaStore(sql: Sql): QuotaStore {
@@ -17,15 +17,15 @@ export function createQuotaStore(sql: Sql): QuotaStore {
 
     findNamespace: (namespace) =>
       guarded(async () => {
-        const [row] = await sql<Row[]>`SELECT spec FROM registry.namespace_quota WHERE namespace = ${namespace}`;
-        return row && NamespaceQuota.decode(row.spec);
+        const [row] = await sql<Row[]>`SELECT data FROM registry.namespace_quota WHERE namespace = ${namespace}`;
+        return row && NamespaceQuota.decode(row.data);
       }),
 
     listNamespaces: (after, limit) =>
       guarded(async () => {
         const rows = await sql<Row[]>`
-          SELECT spec FROM registry.namespace_quota WHERE namespace > ${after} ORDER BY namespace LIMIT ${limit}`;
-        return rows.map(({ spec }) => NamespaceQuota.decode(spec));
+          SELECT data FROM registry.namespace_quota WHERE namespace > ${after} ORDER BY namespace LIMIT ${limit}`;
+        return rows.map(({ data }) => NamespaceQuota.decode(data));
       }),
 
     listInstances: () =>
@@ -42,11 +42,11 @@ export function createQuotaStore(sql: Sql): QuotaStore {
           const { namespace } = quota;
           await on`SELECT pg_advisory_xact_lock(${quotaLock(on, namespace)})`;
           const rows = await on`
-            INSERT INTO registry.namespace_quota (namespace, spec, instances)
+            INSERT INTO registry.namespace_quota (namespace, data, instances)
             SELECT ${namespace}, ${Buffer.from(NamespaceQuota.encode(quota).finish())}, ${quota.instances ?? null}::int
             WHERE EXISTS (SELECT FROM registry.namespace_quota WHERE namespace = ${namespace})
               OR (SELECT count(*) FROM registry.namespace_quota) < ${most}::int
-            ON CONFLICT (namespace) DO UPDATE SET spec = excluded.spec, instances = excluded.instances
+            ON CONFLICT (namespace) DO UPDATE SET data = excluded.data, instances = excluded.instances
             RETURNING ${told(on, namespace)}`;
           return rows.length > 0;
         }),
@@ -59,24 +59,24 @@ export function createQuotaStore(sql: Sql): QuotaStore {
 
     findKey: (keyId) =>
       guarded(async () => {
-        const [row] = await sql<Row[]>`SELECT spec FROM registry.key_quota WHERE key_id = ${keyId}`;
-        return row && KeyQuota.decode(row.spec);
+        const [row] = await sql<Row[]>`SELECT data FROM registry.key_quota WHERE key_id = ${keyId}`;
+        return row && KeyQuota.decode(row.data);
       }),
 
     listKeys: (after, limit) =>
       guarded(async () => {
-        const rows = await sql<Row[]>`SELECT spec FROM registry.key_quota WHERE key_id > ${after} ORDER BY key_id LIMIT ${limit}`;
-        return rows.map(({ spec }) => KeyQuota.decode(spec));
+        const rows = await sql<Row[]>`SELECT data FROM registry.key_quota WHERE key_id > ${after} ORDER BY key_id LIMIT ${limit}`;
+        return rows.map(({ data }) => KeyQuota.decode(data));
       }),
 
     putKey: (quota, most) =>
       guarded(async () => {
         const { keyId } = quota;
         const rows = await sql`
-          INSERT INTO registry.key_quota (key_id, spec) SELECT ${keyId}, ${Buffer.from(KeyQuota.encode(quota).finish())}
+          INSERT INTO registry.key_quota (key_id, data) SELECT ${keyId}, ${Buffer.from(KeyQuota.encode(quota).finish())}
           WHERE EXISTS (SELECT FROM registry.key_quota WHERE key_id = ${keyId})
             OR (SELECT count(*) FROM registry.key_quota) < ${most}::int
-          ON CONFLICT (key_id) DO UPDATE SET spec = excluded.spec
+          ON CONFLICT (key_id) DO UPDATE SET data = excluded.data
           RETURNING pg_notify(${QUOTA_CHANNEL}, ${`key/${keyId}`})`;
         return rows.length > 0;
       }),

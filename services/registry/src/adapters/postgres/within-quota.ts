@@ -16,10 +16,10 @@ export function withinQuota<T extends readonly unknown[]>(sql: Sql, namespace: s
     withStaged(on, bytes, async (_, data) => {
       await on`
         SELECT pg_advisory_xact_lock_shared(${quotaLock(on, DEFAULT_NAME)}), pg_advisory_xact_lock_shared(${quotaLock(on, namespace)})`;
-      const [row] = await on<{ spec: Buffer }[]>`
-        SELECT spec FROM registry.namespace_quota WHERE namespace IN (${namespace}, ${DEFAULT_NAME})
+      const [row] = await on<{ data: Buffer }[]>`
+        SELECT data FROM registry.namespace_quota WHERE namespace IN (${namespace}, ${DEFAULT_NAME})
         ORDER BY namespace = ${DEFAULT_NAME} LIMIT 1`;
-      const quota = row && NamespaceQuota.decode(row.spec);
+      const quota = row && NamespaceQuota.decode(row.data);
       if (!quota || !limitsCounts(quota)) return run(on, data);
       await on`SELECT pg_advisory_xact_lock(hashtextextended(${`evenfall counts of ${namespace}`}, 0))`;
       const before = await usageOf(on, namespace);

@@ -29,21 +29,21 @@ export const protobufFileName = "evenfall/v1/access_key_service.proto";
 export interface AccessKey {
   /** Its id: what a receipt and the audit log name, and the SecretId of SCF. */
   id: string;
-  /** What it is for, for people. */
+  /** What it is for. */
   description: string;
   /** What it may do. */
   role: AccessKey_Role;
   /** Where: names of namespaces, or "*" alone for all. */
   namespaces: string[];
-  /** For the role VIEWER: whether it sees payloads, results, errors and logs. Of other roles the role itself says so. */
+  /** For the role VIEWER: whether it sees payloads, results, errors and logs. For other roles the role decides. */
   showPayloads: boolean;
-  /** Whether it can sign requests of SCF. The secret of such a key is kept sealed; of any other only a digest is kept. */
+  /** Whether it can sign requests of SCF. The secret of such a key is stored sealed; of any other key only a digest is stored. */
   scf: boolean;
-  /** When it was made. */
+  /** When it was created. */
   createTime:
     | Date
     | undefined;
-  /** When it stops being good; unset for never. */
+  /** When it expires; unset for never. */
   expireTime:
     | Date
     | undefined;
@@ -51,7 +51,7 @@ export interface AccessKey {
   rotateTime:
     | Date
     | undefined;
-  /** Until when the secret before that one is good too; unset if it is not. */
+  /** Until when the previous secret is valid too; unset if it is not. */
   previousSecretExpireTime:
     | Date
     | undefined;
@@ -59,15 +59,15 @@ export interface AccessKey {
   revokeTime: Date | undefined;
 }
 
-/** What a key may do. */
+/** Roles of access keys. */
 export const AccessKey_Role = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
   /** ADMIN - Everything. */
   ADMIN: 1,
-  /** OPERATOR - Looks after events, dead letters and worker hosts; reads the audit log. */
+  /** OPERATOR - Manages events, dead letters and worker hosts; reads the audit log. */
   OPERATOR: 2,
-  /** DEPLOYER - Makes and changes functions. */
+  /** DEPLOYER - Creates and changes functions. */
   DEPLOYER: 3,
   /** INVOKER - Calls functions, and reads and terminates events. */
   INVOKER: 4,
@@ -88,9 +88,9 @@ export namespace AccessKey_Role {
   export type UNRECOGNIZED = typeof AccessKey_Role.UNRECOGNIZED;
 }
 
-/** Asks for a key to be made. */
+/** Asks for a new key. */
 export interface CreateAccessKeyRequest {
-  /** Its id: 1 to 64 letters, digits, ".", "_" and "-"; empty for one that is made. An id is not used again while the audit log may name it. */
+  /** Its id: 1 to 64 letters, digits, ".", "_" and "-"; empty for a generated one. An id is not used again while the audit log may name it. */
   id: string;
   /** What it is for: at most 256 characters. */
   description: string;
@@ -102,7 +102,7 @@ export interface CreateAccessKeyRequest {
   showPayloads: boolean;
   /** Whether it can sign requests of SCF. */
   scf: boolean;
-  /** How long it is good: 1 s to 3,650 d; unset for ever. */
+  /** How long it is valid: 1 s to 3,650 d; unset for no limit. */
   timeToLive: Duration | undefined;
 }
 
@@ -130,9 +130,9 @@ export interface GetAccessKeyResponse {
 
 /** Asks for the keys. */
 export interface ListAccessKeysRequest {
-  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  /** At most 100; 0 means 100; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -148,7 +148,7 @@ export interface ListAccessKeysResponse {
 export interface RotateAccessKeyRequest {
   /** Id of the key. */
   id: string;
-  /** How long the secret it has now is good too: 0 to 30 d; unset for not at all. */
+  /** How long the current secret stays valid: 0 to 30 d; unset for not at all. */
   overlap: Duration | undefined;
 }
 
@@ -1056,13 +1056,13 @@ export const RevokeAccessKeyResponse: MessageFns<RevokeAccessKeyResponse> = {
 };
 
 /**
- * Makes, lists, rotates and revokes access keys. A key manages keys only of namespaces that it is good for itself. Keys that a program was given by its
- * settings are not among them.
+ * Creates, lists, rotates and revokes access keys. A key manages only keys of namespaces that it has access to itself. Keys from the settings of a program
+ * are not managed here.
  */
 export type AccessKeyServiceService = typeof AccessKeyServiceService;
 export const AccessKeyServiceService = {
   /**
-   * Makes a key. The answer is the only one that has its secret. Errors: ALREADY_EXISTS (ACCESS_KEY_EXISTS), INVALID_ARGUMENT (INVALID_FIELD),
+   * Creates a key. The secret is returned only in this answer. Errors: ALREADY_EXISTS (ACCESS_KEY_EXISTS), INVALID_ARGUMENT (INVALID_FIELD),
    * FAILED_PRECONDITION (SEALING_KEY_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_ACCESS_KEYS), PERMISSION_DENIED (ROLE_FORBIDS).
    */
   createAccessKey: {
@@ -1088,7 +1088,7 @@ export const AccessKeyServiceService = {
     responseDeserialize: (value: Buffer): GetAccessKeyResponse => GetAccessKeyResponse.decode(value),
   },
   /**
-   * Lists keys by id, those that are revoked or expired too. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN,
+   * Lists keys by id, including those that are revoked or expired. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN,
    * INVALID_FIELD).
    */
   listAccessKeys: {
@@ -1103,7 +1103,7 @@ export const AccessKeyServiceService = {
     responseDeserialize: (value: Buffer): ListAccessKeysResponse => ListAccessKeysResponse.decode(value),
   },
   /**
-   * Gives a key a new secret. The answer is the only one that has it. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND), FAILED_PRECONDITION
+   * Replaces the secret of a key. The secret is returned only in this answer. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND), FAILED_PRECONDITION
    * (ACCESS_KEY_REVOKED, SEALING_KEY_MISSING), INVALID_ARGUMENT (INVALID_FIELD).
    */
   rotateAccessKey: {
@@ -1117,7 +1117,7 @@ export const AccessKeyServiceService = {
       Buffer.from(RotateAccessKeyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RotateAccessKeyResponse => RotateAccessKeyResponse.decode(value),
   },
-  /** Ends a key for good, within a second at every door. Again it changes nothing. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
+  /** Revokes a key permanently, within a second at every gateway. Idempotent. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
   revokeAccessKey: {
     path: "/evenfall.v1.AccessKeyService/RevokeAccessKey" as const,
     requestStream: false as const,
@@ -1133,29 +1133,29 @@ export const AccessKeyServiceService = {
 
 export interface AccessKeyServiceServer extends UntypedServiceImplementation {
   /**
-   * Makes a key. The answer is the only one that has its secret. Errors: ALREADY_EXISTS (ACCESS_KEY_EXISTS), INVALID_ARGUMENT (INVALID_FIELD),
+   * Creates a key. The secret is returned only in this answer. Errors: ALREADY_EXISTS (ACCESS_KEY_EXISTS), INVALID_ARGUMENT (INVALID_FIELD),
    * FAILED_PRECONDITION (SEALING_KEY_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_ACCESS_KEYS), PERMISSION_DENIED (ROLE_FORBIDS).
    */
   createAccessKey: handleUnaryCall<CreateAccessKeyRequest, CreateAccessKeyResponse>;
   /** Gets a key without its secret. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
   getAccessKey: handleUnaryCall<GetAccessKeyRequest, GetAccessKeyResponse>;
   /**
-   * Lists keys by id, those that are revoked or expired too. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN,
+   * Lists keys by id, including those that are revoked or expired. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN,
    * INVALID_FIELD).
    */
   listAccessKeys: handleUnaryCall<ListAccessKeysRequest, ListAccessKeysResponse>;
   /**
-   * Gives a key a new secret. The answer is the only one that has it. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND), FAILED_PRECONDITION
+   * Replaces the secret of a key. The secret is returned only in this answer. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND), FAILED_PRECONDITION
    * (ACCESS_KEY_REVOKED, SEALING_KEY_MISSING), INVALID_ARGUMENT (INVALID_FIELD).
    */
   rotateAccessKey: handleUnaryCall<RotateAccessKeyRequest, RotateAccessKeyResponse>;
-  /** Ends a key for good, within a second at every door. Again it changes nothing. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
+  /** Revokes a key permanently, within a second at every gateway. Idempotent. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
   revokeAccessKey: handleUnaryCall<RevokeAccessKeyRequest, RevokeAccessKeyResponse>;
 }
 
 export interface AccessKeyServiceClient extends Client {
   /**
-   * Makes a key. The answer is the only one that has its secret. Errors: ALREADY_EXISTS (ACCESS_KEY_EXISTS), INVALID_ARGUMENT (INVALID_FIELD),
+   * Creates a key. The secret is returned only in this answer. Errors: ALREADY_EXISTS (ACCESS_KEY_EXISTS), INVALID_ARGUMENT (INVALID_FIELD),
    * FAILED_PRECONDITION (SEALING_KEY_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_ACCESS_KEYS), PERMISSION_DENIED (ROLE_FORBIDS).
    */
   createAccessKey(
@@ -1190,7 +1190,7 @@ export interface AccessKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetAccessKeyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists keys by id, those that are revoked or expired too. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN,
+   * Lists keys by id, including those that are revoked or expired. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN,
    * INVALID_FIELD).
    */
   listAccessKeys(
@@ -1209,7 +1209,7 @@ export interface AccessKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListAccessKeysResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gives a key a new secret. The answer is the only one that has it. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND), FAILED_PRECONDITION
+   * Replaces the secret of a key. The secret is returned only in this answer. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND), FAILED_PRECONDITION
    * (ACCESS_KEY_REVOKED, SEALING_KEY_MISSING), INVALID_ARGUMENT (INVALID_FIELD).
    */
   rotateAccessKey(
@@ -1227,7 +1227,7 @@ export interface AccessKeyServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RotateAccessKeyResponse) => void,
   ): ClientUnaryCall;
-  /** Ends a key for good, within a second at every door. Again it changes nothing. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
+  /** Revokes a key permanently, within a second at every gateway. Idempotent. Errors: NOT_FOUND (ACCESS_KEY_NOT_FOUND). */
   revokeAccessKey(
     request: RevokeAccessKeyRequest,
     callback: (error: ServiceError | null, response: RevokeAccessKeyResponse) => void,

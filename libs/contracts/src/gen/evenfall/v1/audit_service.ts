@@ -24,56 +24,56 @@ export const protobufPackage = "evenfall.v1";
 
 export const protobufFileName = "evenfall/v1/audit_service.proto";
 
-/** One change that somebody asked for, done or refused. */
+/** One change that was requested, and whether it was done or refused. */
 export interface AuditRecord {
   /** Its id; ids rise with time. */
   id: string;
-  /** When it was asked for. */
+  /** When it was requested. */
   time:
     | Date
     | undefined;
-  /** Id of the access key; "anonymous" where the doors are open. */
+  /** Id of the access key; "anonymous" where the APIs are open. */
   keyId: string;
   /** Address the request came from. */
   address: string;
-  /** The door it came by. */
-  door: AuditRecord_Door;
-  /** The right it took, as "functions.write". */
+  /** The API it came by. */
+  api: AuditRecord_Api;
+  /** The right it requires, such as "functions.write". */
   action: string;
-  /** What was asked for, by the name it has at that door: an operation, a method, or an action of SCF. */
+  /** What was requested, by its name in that API: an operation, a method, or an action of SCF. */
   operation: string;
-  /** The namespace; empty if it concerns none, or if it was not found out. */
+  /** The namespace; empty if it concerns none, or if it is not known. */
   namespace: string;
   /** Name of the function, id of the event, the agent or the key; empty if it names none. */
   subject: string;
-  /** "OK", the reason of the refusal, or "BEGUN": it began, and the gateway that took it has not said what became of it. It may have been done or not. */
+  /** "OK", the reason of the refusal, or "BEGUN": it began, and the gateway has not recorded its outcome. It may have been done or not. */
   outcome: string;
 }
 
-/** The door it came by. */
-export const AuditRecord_Door = {
+/** APIs of the gateway. */
+export const AuditRecord_Api = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** REST - REST. */
+  /** REST - The REST API. */
   REST: 1,
-  /** GRPC - gRPC. */
+  /** GRPC - The gRPC API. */
   GRPC: 2,
-  /** SCF - The SCF-compatible one. */
+  /** SCF - The SCF-compatible API. */
   SCF: 3,
   UNRECOGNIZED: -1,
 } as const;
 
-export type AuditRecord_Door = typeof AuditRecord_Door[keyof typeof AuditRecord_Door];
+export type AuditRecord_Api = typeof AuditRecord_Api[keyof typeof AuditRecord_Api];
 
-export namespace AuditRecord_Door {
-  export type UNSPECIFIED = typeof AuditRecord_Door.UNSPECIFIED;
-  export type REST = typeof AuditRecord_Door.REST;
-  export type GRPC = typeof AuditRecord_Door.GRPC;
-  export type SCF = typeof AuditRecord_Door.SCF;
-  export type UNRECOGNIZED = typeof AuditRecord_Door.UNRECOGNIZED;
+export namespace AuditRecord_Api {
+  export type UNSPECIFIED = typeof AuditRecord_Api.UNSPECIFIED;
+  export type REST = typeof AuditRecord_Api.REST;
+  export type GRPC = typeof AuditRecord_Api.GRPC;
+  export type SCF = typeof AuditRecord_Api.SCF;
+  export type UNRECOGNIZED = typeof AuditRecord_Api.UNRECOGNIZED;
 }
 
-/** Asks for records. What is left out does not matter. */
+/** Asks for records. Unset fields match all. */
 export interface ListAuditRecordsRequest {
   /** Only of this key. */
   keyId: string;
@@ -91,9 +91,9 @@ export interface ListAuditRecordsRequest {
   endTime:
     | Date
     | undefined;
-  /** At most 100; 0 means 20; a larger one is taken as 100. */
+  /** At most 100; 0 means 20; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -111,7 +111,7 @@ function createBaseAuditRecord(): AuditRecord {
     time: undefined,
     keyId: "",
     address: "",
-    door: 0,
+    api: 0,
     action: "",
     operation: "",
     namespace: "",
@@ -134,8 +134,8 @@ export const AuditRecord: MessageFns<AuditRecord> = {
     if (message.address !== "") {
       writer.uint32(34).string(message.address);
     }
-    if (message.door !== 0) {
-      writer.uint32(40).int32(message.door);
+    if (message.api !== 0) {
+      writer.uint32(40).int32(message.api);
     }
     if (message.action !== "") {
       writer.uint32(50).string(message.action);
@@ -205,7 +205,7 @@ export const AuditRecord: MessageFns<AuditRecord> = {
               break;
             }
 
-            message.door = reader.int32() as any;
+            message.api = reader.int32() as any;
             continue;
           }
           case 6: {
@@ -269,7 +269,7 @@ export const AuditRecord: MessageFns<AuditRecord> = {
     message.time = object.time ?? undefined;
     message.keyId = object.keyId ?? "";
     message.address = object.address ?? "";
-    message.door = object.door ?? 0;
+    message.api = object.api ?? 0;
     message.action = object.action ?? "";
     message.operation = object.operation ?? "";
     message.namespace = object.namespace ?? "";
@@ -494,11 +494,11 @@ export const ListAuditRecordsResponse: MessageFns<ListAuditRecordsResponse> = {
   },
 };
 
-/** Shows who changed what. */
+/** Shows the audit log: changes, and who requested them. */
 export type AuditServiceService = typeof AuditServiceService;
 export const AuditServiceService = {
   /**
-   * Lists records of changes, newest first, of the namespaces that the caller's key is good for. A page holds at most 3.5 MiB, and may be shorter than was
+   * Lists records of changes, newest first, of the namespaces that the caller's key has access to. A page holds at most 3.5 MiB, and may be shorter than was
    * asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   listAuditRecords: {
@@ -516,7 +516,7 @@ export const AuditServiceService = {
 
 export interface AuditServiceServer extends UntypedServiceImplementation {
   /**
-   * Lists records of changes, newest first, of the namespaces that the caller's key is good for. A page holds at most 3.5 MiB, and may be shorter than was
+   * Lists records of changes, newest first, of the namespaces that the caller's key has access to. A page holds at most 3.5 MiB, and may be shorter than was
    * asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   listAuditRecords: handleUnaryCall<ListAuditRecordsRequest, ListAuditRecordsResponse>;
@@ -524,7 +524,7 @@ export interface AuditServiceServer extends UntypedServiceImplementation {
 
 export interface AuditServiceClient extends Client {
   /**
-   * Lists records of changes, newest first, of the namespaces that the caller's key is good for. A page holds at most 3.5 MiB, and may be shorter than was
+   * Lists records of changes, newest first, of the namespaces that the caller's key has access to. A page holds at most 3.5 MiB, and may be shorter than was
    * asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   listAuditRecords(

@@ -13,7 +13,7 @@ export const protobufPackage = "evenfall.v1";
 
 export const protobufFileName = "evenfall/v1/event.proto";
 
-/** Describes one accepted asynchronous request: where it stands, every try made of it, and how it ended. */
+/** An accepted asynchronous request: its state, every attempt, and how it ended. */
 export interface Event {
   /** UUID. A UUIDv7 unless an idempotency key named it; the function sees it as request_id. */
   id: string;
@@ -25,9 +25,9 @@ export interface Event {
   qualifier: string;
   /** Version the qualifier named when the event was accepted. */
   version: string;
-  /** Trigger it came by; "api" for a call at a door. */
+  /** Trigger it came by; "api" for a call of the API. */
   trigger: string;
-  /** Where it stands. */
+  /** Its state. */
   state: Event_State;
   /** Status code the last attempt ended with (200, 430, 433, 439, 499, ...); 0 while an attempt runs, and before the first. */
   statusCode: number;
@@ -37,7 +37,7 @@ export interface Event {
   error: Buffer;
   /** Whether the result was cut. */
   resultTruncated: boolean;
-  /** When the log had it. */
+  /** When the log stored it. */
   createTime:
     | Date
     | undefined;
@@ -55,28 +55,28 @@ export interface Event {
     | undefined;
   /** Every attempt, oldest first. */
   attempts: Attempt[];
-  /** The termination receipt; unset if nobody asked for one. */
+  /** The termination receipt; unset if no termination was requested. */
   termination:
     | Termination
     | undefined;
-  /** Event whose dead letter this one was made of; empty otherwise. That one has this id in redriven_to. */
+  /** Event whose dead letter this one was made from; empty otherwise. That event has this id in redriven_to. */
   redrivenFrom: string;
-  /** Who is told of its end, and what came of it; empty if nobody is, and before the end. Changes after the end. */
+  /** Delivery of its result to its destination, and the state of it; empty without a destination, and before the end. It changes after the end. */
   deliveries: Delivery[];
-  /** Event of whose end this one tells, being made for its destination; empty otherwise. */
+  /** Event whose result this one delivers to its destination; empty otherwise. */
   originEventId: string;
   /** Lower-case hex SHA-256 over qualifier, delay and payload of the request, for an event that has an idempotency key; unset otherwise. */
   requestSha256?:
     | string
     | undefined;
   /**
-   * Event that was made of this one's dead letter; unset while there is none. Like deliveries it changes after the end. Watches end with the end and do not
-   * show it.
+   * Event that was made from this one's dead letter; unset while there is none. Like deliveries it changes after the end. Watches end with the end of the
+   * event and do not show it.
    */
   redrivenTo?: string | undefined;
 }
 
-/** Says why the event stands where it does; the status code says how its last attempt ended. */
+/** State of an event. The status code says how its last attempt ended. */
 export const Event_State = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -84,11 +84,11 @@ export const Event_State = {
   QUEUED: 1,
   /** RUNNING - An attempt runs. */
   RUNNING: 2,
-  /** TERMINATING - An attempt runs and has been asked to stop. */
+  /** TERMINATING - An attempt runs and its stop has been requested. */
   TERMINATING: 3,
   /** SUCCEEDED - Final: an attempt returned normally. */
   SUCCEEDED: 4,
-  /** FAILED - Final: the last attempt failed and none is left. */
+  /** FAILED - Final: the last attempt failed and no retry is left. */
   FAILED: 5,
   /** TERMINATED - Final: it was terminated. */
   TERMINATED: 6,
@@ -111,27 +111,27 @@ export namespace Event_State {
   export type UNRECOGNIZED = typeof Event_State.UNRECOGNIZED;
 }
 
-/** Describes how the destination of an event is told of its end. */
+/** The delivery of the result of an event to its destination. */
 export interface Delivery {
   /** What kind of destination. */
   kind: Delivery_Kind;
-  /** Which: "namespace/function:qualifier", the topic, or scheme and host of the URL. */
+  /** The destination: "namespace/function:qualifier", the topic, or scheme and host of the URL. */
   target: string;
-  /** Whether it was told. */
+  /** State of the delivery. */
   state: Delivery_State;
-  /** Attempts so far. While it is pending not every one of them is written down. */
+  /** Attempts so far. While it is pending not every one of them is recorded. */
   attemptCount: number;
-  /** Why the last attempt that is written down failed, for people; empty if none did. */
+  /** Why the last recorded attempt failed, as text; empty if none did. */
   lastError: string;
-  /** When this was written down. */
+  /** When this was recorded. */
   time:
     | Date
     | undefined;
-  /** Event that was made for it, if the destination is a function that took it; empty otherwise. */
+  /** Event that was created for it, if the destination is a function; empty otherwise. */
   eventId: string;
 }
 
-/** Says what kind of destination it is. */
+/** Kinds of destinations. */
 export const Delivery_Kind = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -154,15 +154,15 @@ export namespace Delivery_Kind {
   export type UNRECOGNIZED = typeof Delivery_Kind.UNRECOGNIZED;
 }
 
-/** Says whether it was told. */
+/** State of a delivery. */
 export const Delivery_State = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** PENDING - Owed: it was not tried yet, or is tried again. */
+  /** PENDING - Pending: it was not tried yet, or is tried again. */
   PENDING: 1,
-  /** DELIVERED - Final: the destination took it. */
+  /** DELIVERED - Final: the destination accepted it. */
   DELIVERED: 2,
-  /** FAILED - Final: it was given up. */
+  /** FAILED - Final: no further attempt is made. */
   FAILED: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -177,15 +177,15 @@ export namespace Delivery_State {
   export type UNRECOGNIZED = typeof Delivery_State.UNRECOGNIZED;
 }
 
-/** Describes one try of an event on one instance. */
+/** One attempt to run an event, on one instance. */
 export interface Attempt {
-  /** 1 for the first try; the fencing token of every report about it. */
+  /** 1 for the first attempt; the fencing token of every report about it. */
   number: number;
   /** Instance it ran on. */
   instanceId: string;
-  /** Agent whose host it ran on. */
+  /** Agent it ran on. */
   agentId: string;
-  /** Whether its instance was started for it. Not where the instance was started ahead, whatever stands in the detail. */
+  /** Whether its instance was started for it. False for an instance that was started ahead, also when the detail is set. */
   coldStart: boolean;
   /** When the event was handed to the instance. */
   startTime:
@@ -199,7 +199,7 @@ export interface Attempt {
   outcome: Attempt_Outcome;
   /** Its status code; 0 while it runs. */
   statusCode: number;
-  /** Milliseconds the handler ran, by its runtime's clock; without an answer, from hand-over to the end of the process. */
+  /** Milliseconds the handler ran, by its runtime's clock; without an answer, from its start to the end of the process. */
   durationMs: number;
   /** Peak resident memory of the instance's processes in bytes, as far as known; 0 if unknown. */
   memoryBytes: bigint;
@@ -209,13 +209,13 @@ export interface Attempt {
   signal: string;
   /** JSON text of its error; empty without one. */
   error: Buffer;
-  /** What the start of its instance was made of, if it is the first on it; unset otherwise. */
+  /** Durations of the start of its instance, for the first attempt on it; unset otherwise. */
   coldStartDetail:
     | ColdStart
     | undefined;
   /** Megabytes the instance might use. */
   memoryMb: number;
-  /** The receipt of a stop that nobody asked for (TIMEOUT, DRAIN); unset without one. What somebody asked for is in the event's. */
+  /** The receipt of a stop that no caller requested (TIMEOUT, DRAIN); unset without one. The receipt of a requested termination is in the event. */
   stop:
     | Termination
     | undefined;
@@ -223,7 +223,7 @@ export interface Attempt {
   revision?: number | undefined;
 }
 
-/** Says how the attempt ended. */
+/** How an attempt ended. */
 export const Attempt_Outcome = {
   /** UNSPECIFIED - It has not ended. */
   UNSPECIFIED: 0,
@@ -267,7 +267,7 @@ export namespace Attempt_Outcome {
   export type UNRECOGNIZED = typeof Attempt_Outcome.UNRECOGNIZED;
 }
 
-/** Says what a cold start was made of. */
+/** Durations of the parts of a cold start. */
 export interface ColdStart {
   /** Milliseconds to fetch and unpack the code; 0 if it was cached. */
   pullCodeMs: number;

@@ -39,17 +39,17 @@ export interface CreateEventRequest {
   function: string;
   /** Version or alias; empty means "$LATEST". */
   qualifier: string;
-  /** The event itself and how it is to be taken. */
+  /** The event, and how to accept it. */
   submission: EventSubmission | undefined;
 }
 
-/** One event as its caller hands it over. */
+/** One event as its caller submits it. */
 export interface EventSubmission {
   /** JSON text; empty means null. At most 128 KB by default. */
   payload: Buffer;
   /**
    * Names the event within its function for 72 hours: the same key with the same payload, qualifier and delay is the same event, and with another is
-   * refused. A function that was deleted and made anew has keys of its own. At most 128 characters; empty for none.
+   * refused. A function that was deleted and created again has keys of its own. At most 128 characters; empty for none.
    */
   idempotencyKey: string;
   /** Not dispatched before this has passed. Less than the function's maximum event age. */
@@ -78,19 +78,19 @@ export interface BatchCreateEventsRequest {
 export interface BatchCreateEventsResponse {
   /** One id per submission, in the same order; empty for one that was refused. */
   eventIds: string[];
-  /** Submissions that were refused while the others were accepted: their key names an event that was made of another request, or nobody can say. */
+  /** Submissions that were refused while the others were accepted: their idempotency key was used for another request, or it is unknown whether it was. */
   refused: RefusedSubmission[];
 }
 
 /** Says why one submission of a batch was refused. */
 export interface RefusedSubmission {
-  /** Its place in the batch, from 0. */
+  /** Its index in the batch, from 0. */
   index: number;
-  /** The reason, as in ErrorInfo: IDEMPOTENCY_KEY_REUSED, or VIEW_UNAVAILABLE if it could not be learnt whose the key is. */
+  /** The reason, as in ErrorInfo: IDEMPOTENCY_KEY_REUSED, or VIEW_UNAVAILABLE if it is unknown which request the key was used for. */
   reason: string;
   /** The same as a sentence. */
   message: string;
-  /** The particulars: event_id, request_sha256, accepted_sha256. */
+  /** Details: event_id, request_sha256, accepted_sha256. */
   metadata: { [key: string]: string };
 }
 
@@ -155,23 +155,23 @@ export interface ListEventsRequest {
     | undefined;
   /** Which time orders the page. */
   orderBy: ListEventsRequest_OrderBy;
-  /** Which end comes first. */
+  /** Direction of the order. */
   order: ListEventsRequest_Order;
-  /** At most 100; 0 means 20; a larger one is taken as 100. */
+  /** At most 100; 0 means 20; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before, with the same filter; empty for the first. */
+  /** Token of the previous page, with the same filter; empty for the first. */
   pageToken: string;
-  /** Whether to say how many events match on all pages together; costs a little. */
+  /** Whether to count the events that match on all pages together. The call then takes a little longer. */
   showTotalSize: boolean;
 }
 
-/** Says which time orders the page. */
+/** The time that orders the page. */
 export const ListEventsRequest_OrderBy = {
   /** UNSPECIFIED - Same as START_TIME. */
   UNSPECIFIED: 0,
   /**
-   * START_TIME - By creation, which never changes: a walk through the pages shows everything that was there when it began. In this order events also start, but for
-   * those that were delayed.
+   * START_TIME - By creation, which never changes: paging shows every event that existed at the first page. Events start in this order too, except those that
+   * were delayed.
    */
   START_TIME: 1,
   /** END_TIME - By the end; events that have not ended come first when descending. */
@@ -188,7 +188,7 @@ export namespace ListEventsRequest_OrderBy {
   export type UNRECOGNIZED = typeof ListEventsRequest_OrderBy.UNRECOGNIZED;
 }
 
-/** Says which end comes first. */
+/** Direction of the order. */
 export const ListEventsRequest_Order = {
   /** UNSPECIFIED - Same as DESC. */
   UNSPECIFIED: 0,
@@ -214,11 +214,11 @@ export interface ListEventsResponse {
   events: Event[];
   /** Token of the next page; empty at the end. */
   nextPageToken: string;
-  /** How many events match; unset unless it was asked for. */
+  /** How many events match; unset unless requested. */
   totalSize?:
     | bigint
     | undefined;
-  /** Whether the total is an estimate. By namespace, function and states alone it never is; with other filters it is above 10,000. */
+  /** Whether the total is an estimate: never with a filter by namespace, function and states only; above 10,000 with other filters. */
   totalSizeIsEstimate: boolean;
 }
 
@@ -226,13 +226,13 @@ export interface ListEventsResponse {
 export interface CountEventsRequest {
   /** The namespace. */
   namespace: string;
-  /** Only those of this function; empty for every one of the namespace. */
+  /** Only events of this function; empty for all functions of the namespace. */
   function: string;
 }
 
 /** Answers with counts. */
 export interface CountEventsResponse {
-  /** One per function and state that has any, by function, then state. */
+  /** One per function and state with events, by function, then state. */
   counts: EventCount[];
 }
 
@@ -250,7 +250,7 @@ export interface EventCount {
 export interface WatchEventRequest {
   /** Id of the event. */
   id: string;
-  /** Version last seen; what is not newer is not sent again. 0 sends all. */
+  /** Version last seen; only newer ones are sent. 0 sends all. */
   afterVersion: number;
 }
 
@@ -268,9 +268,9 @@ export interface WatchEventResponse {
 export interface TerminateEventRequest {
   /** Id of the event. */
   id: string;
-  /** Whether to ask first. Default: SIGKILL at once. */
+  /** Whether to send the kill signal first and allow a grace period. Default: SIGKILL at once. */
   graceful: boolean;
-  /** Overrides the function's policy; what it leaves out stays the function's. */
+  /** Overrides the function's policy. Fields that are unset stay as in the function. */
   policy:
     | TerminationPolicy
     | undefined;
@@ -280,7 +280,7 @@ export interface TerminateEventRequest {
   wait: TerminateEventRequest_Wait;
 }
 
-/** Says what the call waits for. */
+/** What the call waits for. */
 export const TerminateEventRequest_Wait = {
   /** UNSPECIFIED - The signal's delivery for a graceful stop, the end for a force stop. */
   UNSPECIFIED: 0,
@@ -322,9 +322,9 @@ export interface ListDeadLettersRequest {
   namespace: string;
   /** Name of the function. */
   function: string;
-  /** At most 100; 0 means 20; a larger one is taken as 100. */
+  /** At most 100; 0 means 20; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -348,7 +348,7 @@ export interface GetDeadLetterResponse {
   deadLetter: DeadLetter | undefined;
 }
 
-/** Asks for a dead letter to be tried again. */
+/** Asks for a dead letter to be redriven. */
 export interface RedriveDeadLetterRequest {
   /** Id of the event. */
   id: string;
@@ -356,17 +356,17 @@ export interface RedriveDeadLetterRequest {
 
 /** Answers with the new event. */
 export interface RedriveDeadLetterResponse {
-  /** The new event; it names the old one (redriven_from), and the old one names it (redriven_to). */
+  /** The new event. It names the old one (redriven_from), and the old one names it (redriven_to). */
   event: Event | undefined;
 }
 
-/** Asks for a dead letter to be thrown away. */
+/** Asks for a dead letter to be deleted. */
 export interface PurgeDeadLetterRequest {
   /** Id of the event. */
   id: string;
 }
 
-/** Says that it is. */
+/** Answers once it is deleted. */
 export interface PurgeDeadLetterResponse {
 }
 
@@ -2539,14 +2539,15 @@ export const PurgeDeadLetterResponse: MessageFns<PurgeDeadLetterResponse> = {
   },
 };
 
-/** Accepts events, shows where they stand, and ends them. */
+/** Accepts events, shows their state, and terminates them. */
 export type EventServiceService = typeof EventServiceService;
 export const EventServiceService = {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, new or not; ALREADY_EXISTS
-   * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With an idempotency key the answer is the current state of the event, new or
+   * not; ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED) if the key was used for another request; UNAVAILABLE (VIEW_UNAVAILABLE) if it is unknown whether the event was
+   * accepted.
    */
   createEvent: {
     path: "/evenfall.v1.EventService/CreateEvent" as const,
@@ -2558,8 +2559,8 @@ export const EventServiceService = {
     responseDeserialize: (value: Buffer): CreateEventResponse => CreateEventResponse.decode(value),
   },
   /**
-   * Accepts up to 1,000 events of one function, all or none, but for those whose key was used for another request: the answer names them. Errors: as
-   * CreateEvent.
+   * Accepts up to 1,000 events of one function, all or none, except those whose idempotency key was used for another request: the answer names these.
+   * Errors: as CreateEvent.
    */
   batchCreateEvents: {
     path: "/evenfall.v1.EventService/BatchCreateEvents" as const,
@@ -2572,7 +2573,7 @@ export const EventServiceService = {
       Buffer.from(BatchCreateEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BatchCreateEventsResponse => BatchCreateEventsResponse.decode(value),
   },
-  /** Accepts batches as they come; one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
+  /** Accepts batches as they arrive, with one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
   streamCreateEvents: {
     path: "/evenfall.v1.EventService/StreamCreateEvents" as const,
     requestStream: true as const,
@@ -2605,7 +2606,7 @@ export const EventServiceService = {
     responseDeserialize: (value: Buffer): ListEventsResponse => ListEventsResponse.decode(value),
   },
   /**
-   * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
+   * Counts the events of one function, or of a namespace, by function and state: all that were accepted before the call and are still retained. Exact.
    * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   countEvents: {
@@ -2617,7 +2618,7 @@ export const EventServiceService = {
     responseSerialize: (value: CountEventsResponse): Buffer => Buffer.from(CountEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountEventsResponse => CountEventsResponse.decode(value),
   },
-  /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /** Sends the current state of the event, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: {
     path: "/evenfall.v1.EventService/WatchEvent" as const,
     requestStream: false as const,
@@ -2669,7 +2670,7 @@ export const EventServiceService = {
     responseDeserialize: (value: Buffer): GetDeadLetterResponse => GetDeadLetterResponse.decode(value),
   },
   /**
-   * Accepts a new event with the payload of a dead letter, which then is none any more. Two who ask at once make one event. Errors:
+   * Accepts a new event with the payload of a dead letter, and removes the dead letter. Two calls at the same time create one event. Errors:
    * NOT_FOUND (DEAD_LETTER_NOT_FOUND, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND), RESOURCE_EXHAUSTED (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
    */
   redriveDeadLetter: {
@@ -2683,7 +2684,7 @@ export const EventServiceService = {
       Buffer.from(RedriveDeadLetterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RedriveDeadLetterResponse => RedriveDeadLetterResponse.decode(value),
   },
-  /** Throws a dead letter away. The status of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
+  /** Deletes a dead letter. The state of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
   purgeDeadLetter: {
     path: "/evenfall.v1.EventService/PurgeDeadLetter" as const,
     requestStream: false as const,
@@ -2701,27 +2702,28 @@ export interface EventServiceServer extends UntypedServiceImplementation {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, new or not; ALREADY_EXISTS
-   * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With an idempotency key the answer is the current state of the event, new or
+   * not; ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED) if the key was used for another request; UNAVAILABLE (VIEW_UNAVAILABLE) if it is unknown whether the event was
+   * accepted.
    */
   createEvent: handleUnaryCall<CreateEventRequest, CreateEventResponse>;
   /**
-   * Accepts up to 1,000 events of one function, all or none, but for those whose key was used for another request: the answer names them. Errors: as
-   * CreateEvent.
+   * Accepts up to 1,000 events of one function, all or none, except those whose idempotency key was used for another request: the answer names these.
+   * Errors: as CreateEvent.
    */
   batchCreateEvents: handleUnaryCall<BatchCreateEventsRequest, BatchCreateEventsResponse>;
-  /** Accepts batches as they come; one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
+  /** Accepts batches as they arrive, with one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
   streamCreateEvents: handleClientStreamingCall<StreamCreateEventsRequest, StreamCreateEventsResponse>;
   /** Gets one event. Errors: NOT_FOUND (EVENT_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
   getEvent: handleUnaryCall<GetEventRequest, GetEventResponse>;
   /** Lists events of one function. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   /**
-   * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
+   * Counts the events of one function, or of a namespace, by function and state: all that were accepted before the call and are still retained. Exact.
    * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   countEvents: handleUnaryCall<CountEventsRequest, CountEventsResponse>;
-  /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /** Sends the current state of the event, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: handleServerStreamingCall<WatchEventRequest, WatchEventResponse>;
   /**
    * Terminates one event that has not ended. A force stop answers when it has ended, a graceful one when the signal's delivery is known.
@@ -2736,11 +2738,11 @@ export interface EventServiceServer extends UntypedServiceImplementation {
   /** Gets one dead letter. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
   getDeadLetter: handleUnaryCall<GetDeadLetterRequest, GetDeadLetterResponse>;
   /**
-   * Accepts a new event with the payload of a dead letter, which then is none any more. Two who ask at once make one event. Errors:
+   * Accepts a new event with the payload of a dead letter, and removes the dead letter. Two calls at the same time create one event. Errors:
    * NOT_FOUND (DEAD_LETTER_NOT_FOUND, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND), RESOURCE_EXHAUSTED (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
    */
   redriveDeadLetter: handleUnaryCall<RedriveDeadLetterRequest, RedriveDeadLetterResponse>;
-  /** Throws a dead letter away. The status of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
+  /** Deletes a dead letter. The state of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
   purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
 }
 
@@ -2748,8 +2750,9 @@ export interface EventServiceClient extends Client {
   /**
    * Accepts one event; answers once the log has it. Idempotent with an idempotency key. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_FIELD), RESOURCE_EXHAUSTED (LANE_FULL),
-   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With a key the answer is the event as it stands, new or not; ALREADY_EXISTS
-   * (IDEMPOTENCY_KEY_REUSED) if it was made of another request; UNAVAILABLE (VIEW_UNAVAILABLE) if nobody can say: it may have been accepted.
+   * UNAVAILABLE (LOG_UNAVAILABLE): nothing was accepted. With an idempotency key the answer is the current state of the event, new or
+   * not; ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED) if the key was used for another request; UNAVAILABLE (VIEW_UNAVAILABLE) if it is unknown whether the event was
+   * accepted.
    */
   createEvent(
     request: CreateEventRequest,
@@ -2767,8 +2770,8 @@ export interface EventServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateEventResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Accepts up to 1,000 events of one function, all or none, but for those whose key was used for another request: the answer names them. Errors: as
-   * CreateEvent.
+   * Accepts up to 1,000 events of one function, all or none, except those whose idempotency key was used for another request: the answer names these.
+   * Errors: as CreateEvent.
    */
   batchCreateEvents(
     request: BatchCreateEventsRequest,
@@ -2785,7 +2788,7 @@ export interface EventServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: BatchCreateEventsResponse) => void,
   ): ClientUnaryCall;
-  /** Accepts batches as they come; one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
+  /** Accepts batches as they arrive, with one answer at the end. Errors: as CreateEvent, for the first batch that was refused. */
   streamCreateEvents(
     callback: (error: ServiceError | null, response: StreamCreateEventsResponse) => void,
   ): ClientWritableStream<StreamCreateEventsRequest>;
@@ -2835,7 +2838,7 @@ export interface EventServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Counts the events of one function, or of a namespace, by function and state: everything accepted before the call that is still kept. Exact.
+   * Counts the events of one function, or of a namespace, by function and state: all that were accepted before the call and are still retained. Exact.
    * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   countEvents(
@@ -2853,7 +2856,7 @@ export interface EventServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CountEventsResponse) => void,
   ): ClientUnaryCall;
-  /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /** Sends the current state of the event, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent(request: WatchEventRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventResponse>;
   watchEvent(
     request: WatchEventRequest,
@@ -2915,7 +2918,7 @@ export interface EventServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Accepts a new event with the payload of a dead letter, which then is none any more. Two who ask at once make one event. Errors:
+   * Accepts a new event with the payload of a dead letter, and removes the dead letter. Two calls at the same time create one event. Errors:
    * NOT_FOUND (DEAD_LETTER_NOT_FOUND, FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND), RESOURCE_EXHAUSTED (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
    */
   redriveDeadLetter(
@@ -2933,7 +2936,7 @@ export interface EventServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RedriveDeadLetterResponse) => void,
   ): ClientUnaryCall;
-  /** Throws a dead letter away. The status of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
+  /** Deletes a dead letter. The state of its event stays. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (LOG_UNAVAILABLE). */
   purgeDeadLetter(
     request: PurgeDeadLetterRequest,
     callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,

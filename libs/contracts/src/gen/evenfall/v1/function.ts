@@ -14,7 +14,7 @@ export const protobufPackage = "evenfall.v1";
 
 export const protobufFileName = "evenfall/v1/function.proto";
 
-/** Describes a function, or one version of it. */
+/** A function, or one version of it. */
 export interface FunctionMessage {
   /** Namespace; "default" unless another is named. */
   namespace: string;
@@ -24,7 +24,7 @@ export interface FunctionMessage {
   version: string;
   /** Rises with every change; set by the registry. */
   revision: number;
-  /** For people; at most 1,000 characters. */
+  /** A description; at most 1,000 characters. */
   description: string;
   /**
    * "python3" and "nodejs": a handler that the platform calls. "custom": an executable `bootstrap` in the code package that asks a runtime API for
@@ -77,20 +77,20 @@ export interface FunctionMessage {
   updateTime:
     | Date
     | undefined;
-  /** For tools: the platform keeps them with every version and reads none. Names of 1 to 100 letters, digits, "-", "_", "." and "/"; 4 KB in all. */
+  /** For tools: the platform stores them with every version and does not interpret them. Names of 1 to 100 letters, digits, "-", "_", "." and "/"; 4 KB in all. */
   annotations: { [key: string]: string };
   /**
-   * Port that a web function's server listens on, 1 to 65,535; default 9000. Another one is told by the variables PORT and FC_SERVER_PORT while it
-   * is taken on the host. 0 for the other runtimes.
+   * Port that a web function's server listens on, 1 to 65,535; default 9000. While that port is in use on the host, the variables PORT and
+   * FC_SERVER_PORT name another one. 0 for the other runtimes.
    */
   port: number;
-  /** How its attempts and instances are stopped when nobody asked for it; unset for the defaults. */
+  /** How its attempts and instances are stopped when no caller requests it; unset for the defaults. */
   terminationByCause:
     | TerminationByCause
     | undefined;
   /**
-   * Tells the function from others that had its name before, or get it later: made by the registry when the function is created, the same for all its
-   * versions. Empty for one that was created by a release without them.
+   * Distinguishes the function from others with the same name before or after it. Set by the registry when the function is created, and the same for all its
+   * versions. Empty for a function that was created by a release without uids.
    */
   uid: string;
   /** Megabytes of temporary files an instance may have in /tmp, /var/tmp and /dev/shm together. They are memory of the host. 64 to 4,096, default 512. */
@@ -109,7 +109,7 @@ export interface Function_AnnotationsEntry {
   value: string;
 }
 
-/** Says how the events of a function are retried and aged, and who is told of their end. */
+/** How the events of a function are retried and aged, and where their results are delivered. */
 export interface EventInvokeConfig {
   /** Retries after a user error. 0 to 8, default 2. */
   maxRetries?:
@@ -123,23 +123,23 @@ export interface EventInvokeConfig {
   maxEventAge:
     | Duration
     | undefined;
-  /** Told of every event that succeeded; unset for nobody. */
+  /** Destination of the result of every event that succeeded; unset for none. */
   onSuccess:
     | Destination
     | undefined;
-  /** Told of every event that failed for good or expired; unset for nobody. One that was terminated is told to nobody. */
+  /** Destination of the result of every event that failed permanently or expired; unset for none. Results of terminated events are not delivered. */
   onFailure: Destination | undefined;
 }
 
-/** Says who is told how an event ended, at least once. */
+/** Where the result of an event is delivered, at least once. */
 export interface Destination {
-  /** Who; exactly one. */
+  /** The destination; exactly one. */
   target:
     | //
-    /** A function: an event of it is made. */
+    /** A function: an event of it is created. */
     { $case: "function"; value: FunctionDestination }
     | //
-    /** A topic of the platform's Kafka: a message is written to it. */
+    /** A topic of the Kafka cluster of the platform: a message is written to it. */
     { $case: "topic"; value: TopicDestination }
     | //
     /** An HTTP server: a signed request is made to it. */
@@ -147,31 +147,31 @@ export interface Destination {
     | undefined;
 }
 
-/** Names a function that is told. */
+/** A function as destination. */
 export interface FunctionDestination {
   /** Namespace of the function; empty means that of the function whose events these are. */
   namespace: string;
   /** Name of the function; it need not exist yet. */
   name: string;
-  /** Version or alias, resolved when an event is made of it; empty means "$LATEST". */
+  /** Version or alias, resolved at the delivery; empty means "$LATEST". */
   qualifier: string;
 }
 
-/** Names a topic that is told. */
+/** A topic as destination. */
 export interface TopicDestination {
-  /** Name: 1 to 249 letters, digits, ".", "_" and "-". It is not made if it is missing. Not the topic of the event log. */
+  /** Name: 1 to 249 letters, digits, ".", "_" and "-". It is not created if it is missing. It cannot be the topic of the event log. */
   name: string;
 }
 
-/** Names an HTTP server that is told. */
+/** An HTTP server as destination. */
 export interface WebhookDestination {
   /** Begins with "https://"; at most 2,048 characters, no user name or password. */
   url: string;
-  /** Signs the requests: 16 to 256 characters. Never shown again: empty in answers. Empty in an update keeps the one of the same URL. */
+  /** Signs the requests: 16 to 256 characters. Never returned: it is empty in answers. Empty in an update keeps the secret of the same URL. */
   secret: string;
-  /** Whether there is a secret; set in answers, not read. */
+  /** Whether there is a secret. Set in answers, ignored in requests. */
   secretSet: boolean;
-  /** Between services, instead of the secret: it is sealed. Never in answers, and not read. */
+  /** The sealed secret, instead of the secret, between services. Never in answers, ignored in requests. */
   sealedSecret?: Buffer | undefined;
 }
 
@@ -179,7 +179,7 @@ export interface WebhookDestination {
 export interface Hook {
   /**
    * python3 and nodejs: "file.function" inside the code package. web: anything, the server gets `POST /initialize` or `GET /pre-stop`. custom:
-   * anything, the runtime is asked as FC's runtime API does. go1 has no hooks.
+   * anything, the runtime gets it as in FC's runtime API. go1 has no hooks.
    */
   handler: string;
   /** How long it may take. 1 s to 300 s, default 3 s. */

@@ -29,7 +29,7 @@ export const protobufFileName = "evenfall/v1/function_service.proto";
 
 /** Asks for a new function. */
 export interface CreateFunctionRequest {
-  /** The function; what is left out takes its default, what the registry sets is ignored. */
+  /** The function. Unset fields take their defaults; fields that the registry sets are ignored. */
   function:
     | FunctionMessage
     | undefined;
@@ -63,9 +63,9 @@ export interface GetFunctionResponse {
 export interface ListFunctionsRequest {
   /** Namespace to list. */
   namespace: string;
-  /** At most 100; 0 means 20; a larger one is taken as 100. */
+  /** At most 100; 0 means 20; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
   /** Part of the name, any case; empty for all. */
   filter: string;
@@ -86,8 +86,8 @@ export interface UpdateFunctionRequest {
     | FunctionMessage
     | undefined;
   /**
-   * Fields to take from it, or fields of them, such as "event_invoke.max_retries" and "event_invoke.on_failure.webhook.secret"; others stay.
-   * One that is named and unset goes back to its default. Maps and lists are taken whole.
+   * Fields to change, or fields of them, such as "event_invoke.max_retries" and "event_invoke.on_failure.webhook.secret"; others stay.
+   * A field that is named and unset is reset to its default. Maps and lists are replaced as a whole.
    */
   updateMask: string[] | undefined;
 }
@@ -108,7 +108,7 @@ export interface UpdateFunctionCodeRequest {
   codeZip: Buffer;
 }
 
-/** Brings one piece of a code package. */
+/** One piece of a code package. */
 export interface StreamUpdateFunctionCodeRequest {
   /** Namespace of the function. */
   namespace: string;
@@ -120,7 +120,7 @@ export interface StreamUpdateFunctionCodeRequest {
 
 /** Answers with the changed function. */
 export interface StreamUpdateFunctionCodeResponse {
-  /** The function as it is now. */
+  /** The function as stored. */
   function: FunctionMessage | undefined;
 }
 
@@ -138,7 +138,7 @@ export interface DeleteFunctionRequest {
   name: string;
 }
 
-/** Says that it is gone. */
+/** Answers once it is deleted. */
 export interface DeleteFunctionResponse {
 }
 
@@ -148,7 +148,7 @@ export interface PublishFunctionVersionRequest {
   namespace: string;
   /** Name of the function. */
   name: string;
-  /** For people; empty keeps the function's. */
+  /** A description; empty keeps that of the function. */
   description: string;
 }
 
@@ -166,7 +166,7 @@ export interface ListFunctionVersionsRequest {
   name: string;
   /** At most 100; 0 means 20. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -178,7 +178,7 @@ export interface ListFunctionVersionsResponse {
   nextPageToken: string;
 }
 
-/** What is reserved for a function. */
+/** Memory that is reserved for a function. */
 export interface ReservedConcurrency {
   /** Megabytes; 0 for a function that is off, unset for one that shares with all others. */
   memoryMb?:
@@ -186,7 +186,7 @@ export interface ReservedConcurrency {
     | undefined;
   /** Megabytes the instances of all functions may have together. */
   totalMb: number;
-  /** Megabytes of it that this function could have reserved at most, those it has included. */
+  /** The most megabytes that could be reserved for this function, those it has included. */
   availableMb: number;
 }
 
@@ -202,7 +202,7 @@ export interface PutReservedConcurrencyRequest {
 
 /** Answers with what is reserved now. */
 export interface PutReservedConcurrencyResponse {
-  /** What is reserved. */
+  /** The reserved memory. */
   reservedConcurrency: ReservedConcurrency | undefined;
 }
 
@@ -216,11 +216,11 @@ export interface GetReservedConcurrencyRequest {
 
 /** Answers with what is reserved. */
 export interface GetReservedConcurrencyResponse {
-  /** What is reserved. */
+  /** The reserved memory. */
   reservedConcurrency: ReservedConcurrency | undefined;
 }
 
-/** Asks for nothing to be reserved any more. */
+/** Asks to remove the reserved concurrency. */
 export interface DeleteReservedConcurrencyRequest {
   /** Namespace of the function. */
   namespace: string;
@@ -228,35 +228,35 @@ export interface DeleteReservedConcurrencyRequest {
   name: string;
 }
 
-/** Says that nothing is. */
+/** Answers once it is removed. */
 export interface DeleteReservedConcurrencyResponse {
 }
 
-/** What is provisioned of one version. */
+/** Provisioned instances of one version. */
 export interface ProvisionedConcurrency {
   /** The version. */
   version: string;
-  /** Instances that are wanted. */
+  /** Instances that are requested. */
   instances: number;
   /** Instances of them that can take events, or run one. */
   availableInstances: number;
   /** Instances of them that are starting. */
   startingInstances: number;
-  /** How far it is. */
+  /** State of the provisioned instances. */
   state: ProvisionedConcurrency_State;
-  /** Why not all are there, for people; empty when they are. */
+  /** Why some are missing, as text; empty when none is. */
   reason: string;
 }
 
-/** How far it is. */
+/** State of the provisioned instances. */
 export const ProvisionedConcurrency_State = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** READY - All instances are there. */
+  /** READY - All instances are ready. */
   READY: 1,
   /** IN_PROGRESS - Some are missing, and are being started. */
   IN_PROGRESS: 2,
-  /** FAILED - Some are missing, and something keeps them from being started for now. */
+  /** FAILED - Some are missing, and cannot be started for now; the reason says why. */
   FAILED: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -286,7 +286,7 @@ export interface PutProvisionedConcurrencyRequest {
 
 /** Answers with what is provisioned now. */
 export interface PutProvisionedConcurrencyResponse {
-  /** What is provisioned of the version. */
+  /** The provisioned instances of the version. */
   provisionedConcurrency: ProvisionedConcurrency | undefined;
 }
 
@@ -302,13 +302,13 @@ export interface GetProvisionedConcurrencyRequest {
 
 /** Answers with what is provisioned. */
 export interface GetProvisionedConcurrencyResponse {
-  /** One for each version, by number. For a version that was named and has none: one of 0 instances. */
+  /** One for each version, by number. For a version that was named and has none: one with 0 instances. */
   versions: ProvisionedConcurrency[];
-  /** Megabytes the function could have provisioned beside these. */
+  /** Megabytes that the function could have provisioned in addition. */
   unallocatedMb: number;
 }
 
-/** Asks for no instances to be kept ready any more. */
+/** Asks to remove the provisioned concurrency. */
 export interface DeleteProvisionedConcurrencyRequest {
   /** Namespace of the function. */
   namespace: string;
@@ -318,7 +318,7 @@ export interface DeleteProvisionedConcurrencyRequest {
   qualifier: string;
 }
 
-/** Says that none are. */
+/** Answers once it is removed. */
 export interface DeleteProvisionedConcurrencyResponse {
 }
 
@@ -2525,7 +2525,7 @@ export const DeleteProvisionedConcurrencyResponse: MessageFns<DeleteProvisionedC
   },
 };
 
-/** Keeps functions, their versions and their code. */
+/** Manages functions, their versions and their code. */
 export type FunctionServiceService = typeof FunctionServiceService;
 export const FunctionServiceService = {
   /**
@@ -2589,7 +2589,7 @@ export const FunctionServiceService = {
     responseDeserialize: (value: Buffer): UpdateFunctionCodeResponse => UpdateFunctionCodeResponse.decode(value),
   },
   /**
-   * The same in pieces, for packages of any size: no message is large. Each names the function, the same one; nothing is changed before the stream has
+   * The same in pieces, for packages of any size: no message is large. Each message names the same function; the code is replaced when the stream has
    * ended. Idempotent. Errors: as UpdateFunctionCode.
    */
   streamUpdateFunctionCode: {
@@ -2643,8 +2643,8 @@ export const FunctionServiceService = {
     responseDeserialize: (value: Buffer): ListFunctionVersionsResponse => ListFunctionVersionsResponse.decode(value),
   },
   /**
-   * Reserves memory for a function: all instances of all its versions together get no more, and nobody else gets any of it. 0 turns the function
-   * off. Takes effect within moments; what runs goes on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+   * Reserves memory for a function: all instances of all its versions together get no more, and no other function gets any of it. 0 turns the
+   * function off. Takes effect within a second; running attempts go on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
    * FAILED_PRECONDITION (RESERVED_EXCEEDS_TOTAL, PROVISIONED_EXCEEDS_RESERVED).
    */
   putReservedConcurrency: {
@@ -2659,7 +2659,7 @@ export const FunctionServiceService = {
     responseDeserialize: (value: Buffer): PutReservedConcurrencyResponse =>
       PutReservedConcurrencyResponse.decode(value),
   },
-  /** Says what is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Gets the memory that is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   getReservedConcurrency: {
     path: "/evenfall.v1.FunctionService/GetReservedConcurrency" as const,
     requestStream: false as const,
@@ -2672,7 +2672,7 @@ export const FunctionServiceService = {
     responseDeserialize: (value: Buffer): GetReservedConcurrencyResponse =>
       GetReservedConcurrencyResponse.decode(value),
   },
-  /** Lets a function share with all others again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Removes the reserved concurrency. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   deleteReservedConcurrency: {
     path: "/evenfall.v1.FunctionService/DeleteReservedConcurrency" as const,
     requestStream: false as const,
@@ -2687,8 +2687,8 @@ export const FunctionServiceService = {
       DeleteReservedConcurrencyResponse.decode(value),
   },
   /**
-   * Has instances of a published version kept ready: started ahead of events, replaced when they die, never reclaimed for being idle. Answers
-   * before they have started; GetProvisionedConcurrency says how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
+   * Keeps instances of a published version ready: they are started ahead of events, replaced when they die, and not stopped when they are idle.
+   * Answers before they have started; GetProvisionedConcurrency returns how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL).
    */
   putProvisionedConcurrency: {
@@ -2704,7 +2704,7 @@ export const FunctionServiceService = {
     responseDeserialize: (value: Buffer): PutProvisionedConcurrencyResponse =>
       PutProvisionedConcurrencyResponse.decode(value),
   },
-  /** Says what is provisioned, how much of it is there, and why not all of it is. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /** Gets the provisioned instances, how many of them are ready, and why the others are not. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
   getProvisionedConcurrency: {
     path: "/evenfall.v1.FunctionService/GetProvisionedConcurrency" as const,
     requestStream: false as const,
@@ -2718,7 +2718,7 @@ export const FunctionServiceService = {
     responseDeserialize: (value: Buffer): GetProvisionedConcurrencyResponse =>
       GetProvisionedConcurrencyResponse.decode(value),
   },
-  /** Has a version's instances come and go with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /** Removes the provisioned concurrency: instances of the version start and stop with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
   deleteProvisionedConcurrency: {
     path: "/evenfall.v1.FunctionService/DeleteProvisionedConcurrency" as const,
     requestStream: false as const,
@@ -2749,7 +2749,7 @@ export interface FunctionServiceServer extends UntypedServiceImplementation {
   /** Replaces the code of $LATEST. Idempotent. Errors: as CreateFunction, and NOT_FOUND (FUNCTION_NOT_FOUND). */
   updateFunctionCode: handleUnaryCall<UpdateFunctionCodeRequest, UpdateFunctionCodeResponse>;
   /**
-   * The same in pieces, for packages of any size: no message is large. Each names the function, the same one; nothing is changed before the stream has
+   * The same in pieces, for packages of any size: no message is large. Each message names the same function; the code is replaced when the stream has
    * ended. Idempotent. Errors: as UpdateFunctionCode.
    */
   streamUpdateFunctionCode: handleClientStreamingCall<
@@ -2763,24 +2763,24 @@ export interface FunctionServiceServer extends UntypedServiceImplementation {
   /** Lists published versions, newest first. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listFunctionVersions: handleUnaryCall<ListFunctionVersionsRequest, ListFunctionVersionsResponse>;
   /**
-   * Reserves memory for a function: all instances of all its versions together get no more, and nobody else gets any of it. 0 turns the function
-   * off. Takes effect within moments; what runs goes on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+   * Reserves memory for a function: all instances of all its versions together get no more, and no other function gets any of it. 0 turns the
+   * function off. Takes effect within a second; running attempts go on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
    * FAILED_PRECONDITION (RESERVED_EXCEEDS_TOTAL, PROVISIONED_EXCEEDS_RESERVED).
    */
   putReservedConcurrency: handleUnaryCall<PutReservedConcurrencyRequest, PutReservedConcurrencyResponse>;
-  /** Says what is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Gets the memory that is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   getReservedConcurrency: handleUnaryCall<GetReservedConcurrencyRequest, GetReservedConcurrencyResponse>;
-  /** Lets a function share with all others again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Removes the reserved concurrency. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   deleteReservedConcurrency: handleUnaryCall<DeleteReservedConcurrencyRequest, DeleteReservedConcurrencyResponse>;
   /**
-   * Has instances of a published version kept ready: started ahead of events, replaced when they die, never reclaimed for being idle. Answers
-   * before they have started; GetProvisionedConcurrency says how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
+   * Keeps instances of a published version ready: they are started ahead of events, replaced when they die, and not stopped when they are idle.
+   * Answers before they have started; GetProvisionedConcurrency returns how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL).
    */
   putProvisionedConcurrency: handleUnaryCall<PutProvisionedConcurrencyRequest, PutProvisionedConcurrencyResponse>;
-  /** Says what is provisioned, how much of it is there, and why not all of it is. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /** Gets the provisioned instances, how many of them are ready, and why the others are not. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
   getProvisionedConcurrency: handleUnaryCall<GetProvisionedConcurrencyRequest, GetProvisionedConcurrencyResponse>;
-  /** Has a version's instances come and go with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /** Removes the provisioned concurrency: instances of the version start and stop with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
   deleteProvisionedConcurrency: handleUnaryCall<
     DeleteProvisionedConcurrencyRequest,
     DeleteProvisionedConcurrencyResponse
@@ -2872,7 +2872,7 @@ export interface FunctionServiceClient extends Client {
     callback: (error: ServiceError | null, response: UpdateFunctionCodeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * The same in pieces, for packages of any size: no message is large. Each names the function, the same one; nothing is changed before the stream has
+   * The same in pieces, for packages of any size: no message is large. Each message names the same function; the code is replaced when the stream has
    * ended. Idempotent. Errors: as UpdateFunctionCode.
    */
   streamUpdateFunctionCode(
@@ -2940,8 +2940,8 @@ export interface FunctionServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListFunctionVersionsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Reserves memory for a function: all instances of all its versions together get no more, and nobody else gets any of it. 0 turns the function
-   * off. Takes effect within moments; what runs goes on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+   * Reserves memory for a function: all instances of all its versions together get no more, and no other function gets any of it. 0 turns the
+   * function off. Takes effect within a second; running attempts go on. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
    * FAILED_PRECONDITION (RESERVED_EXCEEDS_TOTAL, PROVISIONED_EXCEEDS_RESERVED).
    */
   putReservedConcurrency(
@@ -2959,7 +2959,7 @@ export interface FunctionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutReservedConcurrencyResponse) => void,
   ): ClientUnaryCall;
-  /** Says what is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Gets the memory that is reserved for a function. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   getReservedConcurrency(
     request: GetReservedConcurrencyRequest,
     callback: (error: ServiceError | null, response: GetReservedConcurrencyResponse) => void,
@@ -2975,7 +2975,7 @@ export interface FunctionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetReservedConcurrencyResponse) => void,
   ): ClientUnaryCall;
-  /** Lets a function share with all others again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
+  /** Removes the reserved concurrency. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND). */
   deleteReservedConcurrency(
     request: DeleteReservedConcurrencyRequest,
     callback: (error: ServiceError | null, response: DeleteReservedConcurrencyResponse) => void,
@@ -2992,8 +2992,8 @@ export interface FunctionServiceClient extends Client {
     callback: (error: ServiceError | null, response: DeleteReservedConcurrencyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Has instances of a published version kept ready: started ahead of events, replaced when they die, never reclaimed for being idle. Answers
-   * before they have started; GetProvisionedConcurrency says how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
+   * Keeps instances of a published version ready: they are started ahead of events, replaced when they die, and not stopped when they are idle.
+   * Answers before they have started; GetProvisionedConcurrency returns how many have. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND,
    * QUALIFIER_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL).
    */
   putProvisionedConcurrency(
@@ -3011,7 +3011,7 @@ export interface FunctionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutProvisionedConcurrencyResponse) => void,
   ): ClientUnaryCall;
-  /** Says what is provisioned, how much of it is there, and why not all of it is. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /** Gets the provisioned instances, how many of them are ready, and why the others are not. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
   getProvisionedConcurrency(
     request: GetProvisionedConcurrencyRequest,
     callback: (error: ServiceError | null, response: GetProvisionedConcurrencyResponse) => void,
@@ -3027,7 +3027,7 @@ export interface FunctionServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetProvisionedConcurrencyResponse) => void,
   ): ClientUnaryCall;
-  /** Has a version's instances come and go with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
+  /** Removes the provisioned concurrency: instances of the version start and stop with its events again. Idempotent. Errors: NOT_FOUND (FUNCTION_NOT_FOUND, QUALIFIER_NOT_FOUND). */
   deleteProvisionedConcurrency(
     request: DeleteProvisionedConcurrencyRequest,
     callback: (error: ServiceError | null, response: DeleteProvisionedConcurrencyResponse) => void,

@@ -37,18 +37,17 @@ export interface InvokeFunctionRequest {
   /** JSON text; empty means null. At most 6 MB. */
   payload: Buffer;
   /**
-   * How long to wait for a free instance before giving up; the function's timeout, of which 900 s count at the most, begins when
-   * its runtime takes the call. Default 10 s.
+   * How long to wait for a free instance. The function's timeout, of which at most 900 s count, begins when its runtime
+   * receives the call. Default 10 s.
    */
   queueTimeout:
     | Duration
     | undefined;
-  /** Whether a caller that leaves has the function stopped, gracefully and by its own termination policy. Default: it runs on to its end. */
+  /** Whether the function is stopped, gracefully and by its own termination policy, when the caller disconnects. Default: it runs to its end. */
   cancelOnDisconnect: boolean;
   /**
-   * Bytes that an answer may have. 0 means 4 MiB, which is what a gRPC client takes unless it is told otherwise; results have up to 6 MiB. A
-   * client that has raised its own limit (grpc.max_receive_message_length) says so here: 8388608 is enough for any answer. At most 67108864. Passed over by
-   * StreamInvokeFunction.
+   * The most bytes of an answer. 0 means 4 MiB, the default limit of gRPC clients; results have up to 6 MiB. A client that has raised its own limit
+   * (grpc.max_receive_message_length) sets it here too: 8388608 is enough for any answer. At most 67108864. Ignored by StreamInvokeFunction.
    */
   maxAnswerBytes: number;
 }
@@ -61,22 +60,22 @@ export interface StreamInvokeFunctionRequest {
 
 /** A piece of an answer. */
 export interface StreamInvokeFunctionResponse {
-  /** What comes first, and what follows. */
+  /** The answer, or a piece of its result. */
   part:
     | //
-    /** The answer, sent once and first. Its result is empty: it follows. */
+    /** The answer, sent once and first. Its result is empty; the pieces follow. */
     { $case: "answer"; value: InvokeFunctionResponse }
     | //
     /** A piece of the JSON text returned; none on failure. */
     { $case: "resultChunk"; value: Buffer }
     | undefined;
-  /** With the answer: bytes of the result that follow. */
+  /** Set with the answer: size in bytes of the result that follows. */
   resultSizeBytes: bigint;
 }
 
-/** Answers with what the call came to. */
+/** Answers with the result of the call. */
 export interface InvokeFunctionResponse {
-  /** Id the function saw as request_id. */
+  /** Id of the call; the function sees it as request_id. */
   eventId: string;
   /** 200, or the code of the failure. */
   statusCode: number;
@@ -84,7 +83,7 @@ export interface InvokeFunctionResponse {
   result: Buffer;
   /** JSON text of the error; empty on success. */
   error: Buffer;
-  /** The last 4 KB of its log. A line that begins as the platform's do is the platform's: a function's that would has a ">" before it. */
+  /** The last 4 KB of its log. Lines that begin like those of the platform are from the platform: such a line of a function is prefixed with ">". */
   logTail: string;
   /** Milliseconds the handler ran. */
   durationMs: number;
@@ -565,7 +564,7 @@ export const InvocationServiceService = {
   },
   /**
    * The same for results of any size: the answer first, without its result, then the result in pieces of at most 1 MiB, in order. Errors: as
-   * InvokeFunction, but for ANSWER_TOO_LARGE.
+   * InvokeFunction, except ANSWER_TOO_LARGE.
    */
   streamInvokeFunction: {
     path: "/evenfall.v1.InvocationService/StreamInvokeFunction" as const,
@@ -589,7 +588,7 @@ export interface InvocationServiceServer extends UntypedServiceImplementation {
   invokeFunction: handleUnaryCall<InvokeFunctionRequest, InvokeFunctionResponse>;
   /**
    * The same for results of any size: the answer first, without its result, then the result in pieces of at most 1 MiB, in order. Errors: as
-   * InvokeFunction, but for ANSWER_TOO_LARGE.
+   * InvokeFunction, except ANSWER_TOO_LARGE.
    */
   streamInvokeFunction: handleServerStreamingCall<StreamInvokeFunctionRequest, StreamInvokeFunctionResponse>;
 }
@@ -617,7 +616,7 @@ export interface InvocationServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * The same for results of any size: the answer first, without its result, then the result in pieces of at most 1 MiB, in order. Errors: as
-   * InvokeFunction, but for ANSWER_TOO_LARGE.
+   * InvokeFunction, except ANSWER_TOO_LARGE.
    */
   streamInvokeFunction(
     request: StreamInvokeFunctionRequest,

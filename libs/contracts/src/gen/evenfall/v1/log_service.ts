@@ -32,7 +32,7 @@ export interface LogLine {
   time:
     | Date
     | undefined;
-  /** Where it came from. */
+  /** Its source. */
   stream: LogLine_Stream;
   /** Attempt it belongs to. */
   attempt: number;
@@ -42,7 +42,7 @@ export interface LogLine {
   text: string;
 }
 
-/** Says where a line came from. */
+/** Sources of lines. */
 export const LogLine_Stream = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -50,9 +50,9 @@ export const LogLine_Stream = {
   STDOUT: 1,
   /** STDERR - Standard error. */
   STDERR: 2,
-  /** PLATFORM - The platform. What a function said is at the end of such a line at most, never on a line of its own. */
+  /** PLATFORM - The platform. Text of a function appears only at the end of such a line, never on a line of its own. */
   PLATFORM: 3,
-  /** ERROR - Further lines of an error whose first line ends a line of the platform: the function's words, whatever they look like. */
+  /** ERROR - Further lines of an error whose first line ends a line of the platform: text of the function, even if it looks like the platform's. */
   ERROR: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -74,19 +74,19 @@ export interface ListLogLinesRequest {
   eventId: string;
   /** At most 1,000; 0 means 1,000. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
-  /** Which of the lines. */
+  /** Selects lines. */
   filter: LogFilter | undefined;
 }
 
-/** Narrows down the lines of an event. */
+/** Selects lines of an event. */
 export interface LogFilter {
   /** Only those of this attempt; 0 for all. */
   attempt: number;
   /** Only those of this instance; empty for all. */
   instanceId: string;
-  /** Only those with this text in them, as it is written; empty for all. At most 256 characters. */
+  /** Only those that contain this text literally; empty for all. At most 256 characters. */
   contains: string;
   /** Only those of these streams; empty for all. */
   streams: LogLine_Stream[];
@@ -104,7 +104,7 @@ export interface ListLogLinesResponse {
 export interface TailLogLinesRequest {
   /** Id of the event. */
   eventId: string;
-  /** Which of the lines. */
+  /** Selects lines. */
   filter:
     | LogFilter
     | undefined;
@@ -636,7 +636,7 @@ export const TailLogLinesResponse: MessageFns<TailLogLinesResponse> = {
   },
 };
 
-/** Shows what functions wrote. */
+/** Shows the log lines of events. */
 export type LogServiceService = typeof LogServiceService;
 export const LogServiceService = {
   /** Lists the log lines of one event in order. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
@@ -651,7 +651,7 @@ export const LogServiceService = {
     responseDeserialize: (value: Buffer): ListLogLinesResponse => ListLogLinesResponse.decode(value),
   },
   /**
-   * Sends the lines of one event as they come, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
+   * Sends the lines of one event as they arrive, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
    * (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    */
   tailLogLines: {
@@ -670,7 +670,7 @@ export interface LogServiceServer extends UntypedServiceImplementation {
   /** Lists the log lines of one event in order. A page holds at most 3.5 MiB, and may be shorter than was asked for. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listLogLines: handleUnaryCall<ListLogLinesRequest, ListLogLinesResponse>;
   /**
-   * Sends the lines of one event as they come, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
+   * Sends the lines of one event as they arrive, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
    * (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    */
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
@@ -694,7 +694,7 @@ export interface LogServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListLogLinesResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends the lines of one event as they come, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
+   * Sends the lines of one event as they arrive, at most 3.5 MiB in one message, and ends when the event has ended. Errors: NOT_FOUND
    * (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    */
   tailLogLines(

@@ -27,9 +27,9 @@ export const protobufFileName = "evenfall/v1/operator_service.proto";
 
 /** Asks for the records that were put aside. */
 export interface ListPutAsideRecordsRequest {
-  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  /** At most 100; 0 means 100; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -53,17 +53,17 @@ export interface PutAsideRecord {
   eventId: string;
   /** Attempt it is about; 0 if about none. */
   attempt: number;
-  /** Its kind, as "attemptConcluded"; empty if it could not be read. */
+  /** Its kind, such as "attemptEnded"; empty if it could not be read. */
   change: string;
-  /** Why it was put aside, for people. */
+  /** Why it was put aside, as text. */
   reason: string;
-  /** Whether what was left of it was folded in its place, so that its event goes on. */
+  /** Whether a reduced record was folded in its place, so that its event goes on. */
   reduced: boolean;
   /** When it was put aside. */
   time:
     | Date
     | undefined;
-  /** Bytes it has. */
+  /** Size of the record in bytes. */
   sizeBytes: bigint;
 }
 
@@ -83,25 +83,28 @@ export interface Agent {
   attachTime:
     | Date
     | undefined;
-  /** Where it stands. */
+  /** Its state. */
   state: Agent_State;
-  /** When what still runs is killed; set while it drains. */
+  /** When attempts that still run are killed; set while it drains. */
   drainDeadlineTime:
     | Date
     | undefined;
-  /** What its host can do to keep functions apart and in bounds, as found by trying when it started. */
+  /** What its host can do to isolate functions and to enforce their limits, as examined when it started. */
   abilities: Ability[];
-  /** Megabytes of its memory that temporary files of its instances, and gVisor sandboxes themselves, hold now, as it last said. It is full where this and used_mb are capacity_mb. */
+  /**
+   * Megabytes of its memory that temporary files of its instances and gVisor sandboxes themselves use now, as last reported. The host is full when the sum of this and
+   * used_mb is capacity_mb.
+   */
   temporaryMb: number;
 }
 
-/** Where a worker host stands. */
+/** State of a worker host. */
 export const Agent_State = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** ATTACHED - It takes instances and attempts. */
+  /** ATTACHED - It gets instances and attempts. */
   ATTACHED: 1,
-  /** DRAINING - It takes nothing new and ends what it has. Once it holds no instance it can be stopped. */
+  /** DRAINING - It gets nothing new and ends what it has. Once it holds no instance it can be stopped. */
   DRAINING: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -121,7 +124,7 @@ export interface Ability {
   name: string;
   /** Whether it can. */
   available: boolean;
-  /** What that means, or what is missing, in words for an operator. */
+  /** What that means, or what is missing, as text for an operator. */
   detail: string;
 }
 
@@ -137,7 +140,7 @@ export interface Instance {
   function: string;
   /** Version it runs. */
   version: string;
-  /** Where it stands. */
+  /** Its state. */
   state: Instance_State;
   /** Event it runs; empty when it runs none. */
   eventId: string;
@@ -145,7 +148,7 @@ export interface Instance {
   startTime: Date | undefined;
 }
 
-/** Where an instance stands. */
+/** State of an instance. */
 export const Instance_State = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -157,7 +160,7 @@ export const Instance_State = {
   BUSY: 3,
   /** STOPPING - It is being stopped. */
   STOPPING: 4,
-  /** SETTLING - It runs none, and what its function left behind goes on: its runtime is not free yet. */
+  /** SETTLING - It runs none, and work that its function left behind goes on: its runtime is not free yet. */
   SETTLING: 5,
   UNRECOGNIZED: -1,
 } as const;
@@ -176,9 +179,9 @@ export namespace Instance_State {
 
 /** Asks for the agents. */
 export interface ListAgentsRequest {
-  /** At most 1,000; 0 means 1,000; a larger one is taken as 1,000. */
+  /** At most 1,000; 0 means 1,000; a larger value means 1,000. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -194,11 +197,11 @@ export interface ListAgentsResponse {
 export interface DrainAgentRequest {
   /** Its id. */
   agentId: string;
-  /** How long what runs may go on. 0 to 24 h; default: as long as the agent's own setting says. */
+  /** How long running attempts may go on. 0 to 24 h; default: the agent's own setting. */
   deadline: Duration | undefined;
 }
 
-/** Answers with the worker host as it stands now. */
+/** Answers with the current state of the worker host. */
 export interface DrainAgentResponse {
   /** The agent. */
   agent: Agent | undefined;
@@ -208,9 +211,9 @@ export interface DrainAgentResponse {
 export interface ListInstancesRequest {
   /** Only those of this agent; empty for all. */
   agentId: string;
-  /** At most 1,000; 0 means 1,000; a larger one is taken as 1,000. */
+  /** At most 1,000; 0 means 1,000; a larger value means 1,000. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -224,7 +227,7 @@ export interface ListInstancesResponse {
 
 /** Asks for a purge. */
 export interface PurgeRequest {
-  /** Drop nothing, only show what would be dropped. */
+  /** Whether to show only what would be dropped. */
   dryRun: boolean;
   /** For a dry run: as of this time; unset for now. */
   time: Date | undefined;
@@ -234,17 +237,17 @@ export interface PurgeRequest {
 export interface PurgeResponse {
   /** The partitions, oldest first. */
   partitions: ViewPartition[];
-  /** Why due partitions are kept for now, for people; empty unless they are. */
+  /** Why due partitions are retained for now, as text; empty if none is. */
   heldBack: string;
 }
 
-/** A span of six hours of what is kept. */
+/** A partition of the view: a span of six hours. */
 export interface ViewPartition {
   /** Its name in the database. */
   name: string;
   /** What it holds. */
   kind: ViewPartition_Kind;
-  /** Its rows are of this time or later ... */
+  /** Times of its rows: from this one on ... */
   fromTime:
     | Date
     | undefined;
@@ -256,13 +259,13 @@ export interface ViewPartition {
   dueTime:
     | Date
     | undefined;
-  /** Rows, as the database estimates them; -1 if it never has. */
+  /** Rows, as estimated by the database; -1 without an estimate. */
   rowEstimate: bigint;
   /** Bytes on disk, indexes included. */
   sizeBytes: bigint;
 }
 
-/** Says what rows a partition holds. */
+/** Kinds of rows. */
 export const ViewPartition_Kind = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -289,11 +292,11 @@ export namespace ViewPartition_Kind {
 export interface AgentToken {
   /** Its id. */
   id: string;
-  /** The agent it is for; empty for one whose id is made when it joins. */
+  /** The agent it is for; empty for an agent whose id is chosen when it joins. */
   agentId: string;
-  /** Megabytes that the agent counts for at most; 0 for what the scheduler's settings say. */
+  /** The most megabytes that the agent counts for; 0 for the scheduler's settings. */
   maxCapacityMb: number;
-  /** When it was made. */
+  /** When it was created. */
   createTime:
     | Date
     | undefined;
@@ -301,11 +304,11 @@ export interface AgentToken {
   expireTime:
     | Date
     | undefined;
-  /** When one did; unset if none has. */
+  /** When an agent joined by it; unset if none has. */
   useTime:
     | Date
     | undefined;
-  /** Which; empty if none has. */
+  /** The agent that joined by it; empty if none has. */
   usedByAgentId: string;
   /** When it was revoked; unset if it was not. */
   revokeTime: Date | undefined;
@@ -313,9 +316,9 @@ export interface AgentToken {
 
 /** Asks for a token. */
 export interface CreateAgentTokenRequest {
-  /** The agent it is for: letters, digits, ".", "_" and "-", at most 63; empty for one whose id is made when it joins. */
+  /** The agent it is for: letters, digits, ".", "_" and "-", at most 63; empty for an agent whose id is chosen when it joins. */
   agentId: string;
-  /** Megabytes that the agent counts for at most, from 64; 0 for what the scheduler's settings say. */
+  /** The most megabytes that the agent counts for, from 64; 0 for the scheduler's settings. */
   maxCapacityMb: number;
   /** How long an agent may join by it: 1 s to 7 d; unset for 1 h. */
   timeToLive: Duration | undefined;
@@ -335,9 +338,9 @@ export interface CreateAgentTokenResponse {
 
 /** Asks for the tokens. */
 export interface ListAgentTokensRequest {
-  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  /** At most 100; 0 means 100; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
@@ -2306,7 +2309,7 @@ export const RevokeAgentTokenResponse: MessageFns<RevokeAgentTokenResponse> = {
   },
 };
 
-/** Shows worker hosts and instances to operators, and empties hosts. */
+/** Operations on worker hosts, instances, retention and agent tokens, for operators. */
 export type OperatorServiceService = typeof OperatorServiceService;
 export const OperatorServiceService = {
   /**
@@ -2337,9 +2340,9 @@ export const OperatorServiceService = {
     responseDeserialize: (value: Buffer): ListInstancesResponse => ListInstancesResponse.decode(value),
   },
   /**
-   * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
-   * killed, and tried again elsewhere. Answers at once; ListAgents shows the progress. It stays DRAINING until it is started anew. Asked
-   * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
+   * Drains a worker host: it gets nothing new, stops idle instances, and lets running attempts go on until the deadline. Attempts that have not ended by then
+   * are killed and retried on other hosts. Answers at once; ListAgents shows the progress. The host stays DRAINING until its agent is started again. A
+   * repeated call can bring the deadline forward and cannot put it off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
    */
   drainAgent: {
     path: "/evenfall.v1.OperatorService/DrainAgent" as const,
@@ -2351,7 +2354,7 @@ export const OperatorServiceService = {
     responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
   },
   /**
-   * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
+   * Drops data that is past its retention now instead of within minutes, or shows what a purge at a given time would drop. Errors: INVALID_ARGUMENT
    * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   purge: {
@@ -2364,8 +2367,8 @@ export const OperatorServiceService = {
     responseDeserialize: (value: Buffer): PurgeResponse => PurgeResponse.decode(value),
   },
   /**
-   * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
-   * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists records of the event log that could not be read or folded, newest first. Where possible a reduced record was folded in place of
+   * such a record. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords: {
     path: "/evenfall.v1.OperatorService/ListPutAsideRecords" as const,
@@ -2379,7 +2382,7 @@ export const OperatorServiceService = {
     responseDeserialize: (value: Buffer): ListPutAsideRecordsResponse => ListPutAsideRecordsResponse.decode(value),
   },
   /**
-   * Makes a token by which one agent joins: it gets a certificate for it. The answer is the only one that has the secret. Errors: FAILED_PRECONDITION
+   * Creates a token by which one agent joins: the agent gets a certificate for it. The secret is returned only in this answer. Errors: FAILED_PRECONDITION
    * (JOINING_OFF), INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_AGENT_TOKENS).
    */
   createAgentToken: {
@@ -2393,7 +2396,7 @@ export const OperatorServiceService = {
       Buffer.from(CreateAgentTokenResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateAgentTokenResponse => CreateAgentTokenResponse.decode(value),
   },
-  /** Lists such tokens, newest first, those that are used, expired or revoked too. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  /** Lists agent tokens, newest first, including those that are used, expired or revoked. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listAgentTokens: {
     path: "/evenfall.v1.OperatorService/ListAgentTokens" as const,
     requestStream: false as const,
@@ -2406,7 +2409,7 @@ export const OperatorServiceService = {
     responseDeserialize: (value: Buffer): ListAgentTokensResponse => ListAgentTokensResponse.decode(value),
   },
   /**
-   * Ends a token. The agent that has joined by it gets no further certificate; the one it has is good until it runs out. Again it changes nothing.
+   * Revokes a token. The agent that has joined by it gets no further certificate; the one it has stays valid until it expires. Idempotent.
    * Errors: NOT_FOUND (AGENT_TOKEN_NOT_FOUND).
    */
   revokeAgentToken: {
@@ -2434,30 +2437,30 @@ export interface OperatorServiceServer extends UntypedServiceImplementation {
    */
   listInstances: handleUnaryCall<ListInstancesRequest, ListInstancesResponse>;
   /**
-   * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
-   * killed, and tried again elsewhere. Answers at once; ListAgents shows the progress. It stays DRAINING until it is started anew. Asked
-   * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
+   * Drains a worker host: it gets nothing new, stops idle instances, and lets running attempts go on until the deadline. Attempts that have not ended by then
+   * are killed and retried on other hosts. Answers at once; ListAgents shows the progress. The host stays DRAINING until its agent is started again. A
+   * repeated call can bring the deadline forward and cannot put it off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
    */
   drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
   /**
-   * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
+   * Drops data that is past its retention now instead of within minutes, or shows what a purge at a given time would drop. Errors: INVALID_ARGUMENT
    * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   purge: handleUnaryCall<PurgeRequest, PurgeResponse>;
   /**
-   * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
-   * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists records of the event log that could not be read or folded, newest first. Where possible a reduced record was folded in place of
+   * such a record. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords: handleUnaryCall<ListPutAsideRecordsRequest, ListPutAsideRecordsResponse>;
   /**
-   * Makes a token by which one agent joins: it gets a certificate for it. The answer is the only one that has the secret. Errors: FAILED_PRECONDITION
+   * Creates a token by which one agent joins: the agent gets a certificate for it. The secret is returned only in this answer. Errors: FAILED_PRECONDITION
    * (JOINING_OFF), INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_AGENT_TOKENS).
    */
   createAgentToken: handleUnaryCall<CreateAgentTokenRequest, CreateAgentTokenResponse>;
-  /** Lists such tokens, newest first, those that are used, expired or revoked too. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  /** Lists agent tokens, newest first, including those that are used, expired or revoked. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listAgentTokens: handleUnaryCall<ListAgentTokensRequest, ListAgentTokensResponse>;
   /**
-   * Ends a token. The agent that has joined by it gets no further certificate; the one it has is good until it runs out. Again it changes nothing.
+   * Revokes a token. The agent that has joined by it gets no further certificate; the one it has stays valid until it expires. Idempotent.
    * Errors: NOT_FOUND (AGENT_TOKEN_NOT_FOUND).
    */
   revokeAgentToken: handleUnaryCall<RevokeAgentTokenRequest, RevokeAgentTokenResponse>;
@@ -2503,9 +2506,9 @@ export interface OperatorServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListInstancesResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Drains a worker host: it gets nothing new, stops what is idle, and has until the deadline to end what runs; what has not ended by then is
-   * killed, and tried again elsewhere. Answers at once; ListAgents shows the progress. It stays DRAINING until it is started anew. Asked
-   * again, the deadline can be brought forward, never put off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
+   * Drains a worker host: it gets nothing new, stops idle instances, and lets running attempts go on until the deadline. Attempts that have not ended by then
+   * are killed and retried on other hosts. Answers at once; ListAgents shows the progress. The host stays DRAINING until its agent is started again. A
+   * repeated call can bring the deadline forward and cannot put it off. Errors: NOT_FOUND (AGENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
    */
   drainAgent(
     request: DrainAgentRequest,
@@ -2523,7 +2526,7 @@ export interface OperatorServiceClient extends Client {
     callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Drops what is past its retention now instead of within minutes, or shows what a purge at some time would drop. Errors: INVALID_ARGUMENT
+   * Drops data that is past its retention now instead of within minutes, or shows what a purge at a given time would drop. Errors: INVALID_ARGUMENT
    * (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   purge(
@@ -2542,8 +2545,8 @@ export interface OperatorServiceClient extends Client {
     callback: (error: ServiceError | null, response: PurgeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists records of the event log that could not be read or shown, newest first. What is left of them was used in their place where
-   * possible. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists records of the event log that could not be read or folded, newest first. Where possible a reduced record was folded in place of
+   * such a record. A page holds at most 3.5 MiB. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listPutAsideRecords(
     request: ListPutAsideRecordsRequest,
@@ -2561,7 +2564,7 @@ export interface OperatorServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Makes a token by which one agent joins: it gets a certificate for it. The answer is the only one that has the secret. Errors: FAILED_PRECONDITION
+   * Creates a token by which one agent joins: the agent gets a certificate for it. The secret is returned only in this answer. Errors: FAILED_PRECONDITION
    * (JOINING_OFF), INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_AGENT_TOKENS).
    */
   createAgentToken(
@@ -2579,7 +2582,7 @@ export interface OperatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
   ): ClientUnaryCall;
-  /** Lists such tokens, newest first, those that are used, expired or revoked too. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
+  /** Lists agent tokens, newest first, including those that are used, expired or revoked. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listAgentTokens(
     request: ListAgentTokensRequest,
     callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
@@ -2596,7 +2599,7 @@ export interface OperatorServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Ends a token. The agent that has joined by it gets no further certificate; the one it has is good until it runs out. Again it changes nothing.
+   * Revokes a token. The agent that has joined by it gets no further certificate; the one it has stays valid until it expires. Idempotent.
    * Errors: NOT_FOUND (AGENT_TOKEN_NOT_FOUND).
    */
   revokeAgentToken(

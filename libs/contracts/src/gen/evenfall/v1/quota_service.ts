@@ -24,11 +24,11 @@ export const protobufPackage = "evenfall.v1";
 
 export const protobufFileName = "evenfall/v1/quota_service.proto";
 
-/** How many events may be sent: to functions of a namespace, or with a key. Synchronous calls count as events. Each gateway counts by itself. */
+/** How many events may be submitted: to functions of a namespace, or with a key. Synchronous calls count as events. Each gateway counts on its own. */
 export interface RateLimit {
-  /** Events a second: 0 to 1,000,000; 0 for none at all. */
+  /** Events per second: 0 to 1,000,000; 0 for none at all. */
   eventsPerSecond: number;
-  /** Events that may come at once, and the most that one call may carry: 1 to 10,000,000; unset for those of one second. Not looked at where the rate is 0. */
+  /** Events that may come at once, and the most that one call may carry: 1 to 10,000,000; unset for those of one second. Ignored if the rate is 0. */
   burst?: number | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface NamespaceQuota {
   versions?:
     | number
     | undefined;
-  /** Bytes of the code packages that its functions and versions name, each package once. Exact. */
+  /** Bytes of the code packages of its functions and versions, each package counted once. Exact. */
   codeBytes?:
     | bigint
     | undefined;
@@ -88,11 +88,11 @@ export interface KeyQuota {
 
 /** Asks for a quota to be set. */
 export interface PutNamespaceQuotaRequest {
-  /** The quota; its update time is not read. */
+  /** The quota; its update time is ignored. */
   namespaceQuota: NamespaceQuota | undefined;
 }
 
-/** Answers with it. */
+/** Answers with the quota. */
 export interface PutNamespaceQuotaResponse {
   /** The quota. */
   namespaceQuota: NamespaceQuota | undefined;
@@ -104,9 +104,9 @@ export interface GetNamespaceQuotaRequest {
   namespace: string;
 }
 
-/** Answers with it. */
+/** Answers with the quota. */
 export interface GetNamespaceQuotaResponse {
-  /** The quota that holds: its own, or the default under its name; without limits if there is neither. */
+  /** The quota that applies: its own, or the default under its name; without limits if there is neither. */
   namespaceQuota:
     | NamespaceQuota
     | undefined;
@@ -118,13 +118,13 @@ export interface GetNamespaceQuotaResponse {
 
 /** Asks for quotas. */
 export interface ListNamespaceQuotasRequest {
-  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  /** At most 100; 0 means 100; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
-/** Answers with them. */
+/** Answers with the quotas. */
 export interface ListNamespaceQuotasResponse {
   /** The quotas, by name. */
   namespaceQuotas: NamespaceQuota[];
@@ -132,23 +132,23 @@ export interface ListNamespaceQuotasResponse {
   nextPageToken: string;
 }
 
-/** Asks for a quota to be taken away. */
+/** Asks for a quota to be deleted. */
 export interface DeleteNamespaceQuotaRequest {
   /** The namespace, or "*" for the default. */
   namespace: string;
 }
 
-/** Answers once it is. */
+/** Answers once it is deleted. */
 export interface DeleteNamespaceQuotaResponse {
 }
 
 /** Asks for a quota to be set. */
 export interface PutKeyQuotaRequest {
-  /** The quota; its update time is not read. */
+  /** The quota; its update time is ignored. */
   keyQuota: KeyQuota | undefined;
 }
 
-/** Answers with it. */
+/** Answers with the quota. */
 export interface PutKeyQuotaResponse {
   /** The quota. */
   keyQuota: KeyQuota | undefined;
@@ -160,9 +160,9 @@ export interface GetKeyQuotaRequest {
   keyId: string;
 }
 
-/** Answers with it. */
+/** Answers with the quota. */
 export interface GetKeyQuotaResponse {
-  /** The quota that holds: its own, or the default under its id; without limits if there is neither. */
+  /** The quota that applies: its own, or the default under its id; without limits if there is neither. */
   keyQuota:
     | KeyQuota
     | undefined;
@@ -172,13 +172,13 @@ export interface GetKeyQuotaResponse {
 
 /** Asks for quotas. */
 export interface ListKeyQuotasRequest {
-  /** At most 100; 0 means 100; a larger one is taken as 100. */
+  /** At most 100; 0 means 100; a larger value means 100. */
   pageSize: number;
-  /** Token of the page before; empty for the first. */
+  /** Token of the previous page; empty for the first. */
   pageToken: string;
 }
 
-/** Answers with them. */
+/** Answers with the quotas. */
 export interface ListKeyQuotasResponse {
   /** The quotas, by id. */
   keyQuotas: KeyQuota[];
@@ -186,13 +186,13 @@ export interface ListKeyQuotasResponse {
   nextPageToken: string;
 }
 
-/** Asks for a quota to be taken away. */
+/** Asks for a quota to be deleted. */
 export interface DeleteKeyQuotaRequest {
   /** Id of the key, or "*" for the default. */
   keyId: string;
 }
 
-/** Answers once it is. */
+/** Answers once it is deleted. */
 export interface DeleteKeyQuotaResponse {
 }
 
@@ -1537,13 +1537,13 @@ export const DeleteKeyQuotaResponse: MessageFns<DeleteKeyQuotaResponse> = {
 };
 
 /**
- * Sets limits for namespaces and access keys. Without a quota there is no limit. A quota that names "*" is the default of all that have none of their own.
- * Quotas are set by keys with the role ADMIN that are good for all namespaces.
+ * Sets limits for namespaces and access keys. Without a quota there is no limit. A quota that names "*" is the default for all others.
+ * Keys with the role ADMIN for all namespaces set quotas.
  */
 export type QuotaServiceService = typeof QuotaServiceService;
 export const QuotaServiceService = {
   /**
-   * Sets the quota of a namespace: what is unset in it is not limited. What there is already stays. Errors: INVALID_ARGUMENT (INVALID_NAME, INVALID_FIELD),
+   * Sets the quota of a namespace: unset fields are not limited. What exists already stays. Errors: INVALID_ARGUMENT (INVALID_NAME, INVALID_FIELD),
    * RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS).
    */
   putNamespaceQuota: {
@@ -1557,7 +1557,7 @@ export const QuotaServiceService = {
       Buffer.from(PutNamespaceQuotaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PutNamespaceQuotaResponse => PutNamespaceQuotaResponse.decode(value),
   },
-  /** Gets the quota that holds for a namespace, and what the namespace uses of it. Errors: INVALID_ARGUMENT (INVALID_NAME). */
+  /** Gets the quota that applies to a namespace, and how much the namespace uses of it. Errors: INVALID_ARGUMENT (INVALID_NAME). */
   getNamespaceQuota: {
     path: "/evenfall.v1.QuotaService/GetNamespaceQuota" as const,
     requestStream: false as const,
@@ -1581,7 +1581,7 @@ export const QuotaServiceService = {
       Buffer.from(ListNamespaceQuotasResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListNamespaceQuotasResponse => ListNamespaceQuotasResponse.decode(value),
   },
-  /** Takes the quota of a namespace away; the default holds for it then. Again it changes nothing. Errors: INVALID_ARGUMENT (INVALID_NAME). */
+  /** Deletes the quota of a namespace; the default applies to it then. Idempotent. Errors: INVALID_ARGUMENT (INVALID_NAME). */
   deleteNamespaceQuota: {
     path: "/evenfall.v1.QuotaService/DeleteNamespaceQuota" as const,
     requestStream: false as const,
@@ -1593,7 +1593,7 @@ export const QuotaServiceService = {
       Buffer.from(DeleteNamespaceQuotaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteNamespaceQuotaResponse => DeleteNamespaceQuotaResponse.decode(value),
   },
-  /** Sets the quota of an access key, which may be one of the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
+  /** Sets the quota of an access key. The key may be one from the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
   putKeyQuota: {
     path: "/evenfall.v1.QuotaService/PutKeyQuota" as const,
     requestStream: false as const,
@@ -1603,7 +1603,7 @@ export const QuotaServiceService = {
     responseSerialize: (value: PutKeyQuotaResponse): Buffer => Buffer.from(PutKeyQuotaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PutKeyQuotaResponse => PutKeyQuotaResponse.decode(value),
   },
-  /** Gets the quota that holds for an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Gets the quota that applies to an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   getKeyQuota: {
     path: "/evenfall.v1.QuotaService/GetKeyQuota" as const,
     requestStream: false as const,
@@ -1624,7 +1624,7 @@ export const QuotaServiceService = {
       Buffer.from(ListKeyQuotasResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListKeyQuotasResponse => ListKeyQuotasResponse.decode(value),
   },
-  /** Takes the quota of an access key away; the default holds for it then. Again it changes nothing. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Deletes the quota of an access key; the default applies to it then. Idempotent. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   deleteKeyQuota: {
     path: "/evenfall.v1.QuotaService/DeleteKeyQuota" as const,
     requestStream: false as const,
@@ -1640,29 +1640,29 @@ export const QuotaServiceService = {
 
 export interface QuotaServiceServer extends UntypedServiceImplementation {
   /**
-   * Sets the quota of a namespace: what is unset in it is not limited. What there is already stays. Errors: INVALID_ARGUMENT (INVALID_NAME, INVALID_FIELD),
+   * Sets the quota of a namespace: unset fields are not limited. What exists already stays. Errors: INVALID_ARGUMENT (INVALID_NAME, INVALID_FIELD),
    * RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS).
    */
   putNamespaceQuota: handleUnaryCall<PutNamespaceQuotaRequest, PutNamespaceQuotaResponse>;
-  /** Gets the quota that holds for a namespace, and what the namespace uses of it. Errors: INVALID_ARGUMENT (INVALID_NAME). */
+  /** Gets the quota that applies to a namespace, and how much the namespace uses of it. Errors: INVALID_ARGUMENT (INVALID_NAME). */
   getNamespaceQuota: handleUnaryCall<GetNamespaceQuotaRequest, GetNamespaceQuotaResponse>;
   /** Lists the quotas of namespaces by name. A page may be shorter than was asked for. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listNamespaceQuotas: handleUnaryCall<ListNamespaceQuotasRequest, ListNamespaceQuotasResponse>;
-  /** Takes the quota of a namespace away; the default holds for it then. Again it changes nothing. Errors: INVALID_ARGUMENT (INVALID_NAME). */
+  /** Deletes the quota of a namespace; the default applies to it then. Idempotent. Errors: INVALID_ARGUMENT (INVALID_NAME). */
   deleteNamespaceQuota: handleUnaryCall<DeleteNamespaceQuotaRequest, DeleteNamespaceQuotaResponse>;
-  /** Sets the quota of an access key, which may be one of the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
+  /** Sets the quota of an access key. The key may be one from the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
   putKeyQuota: handleUnaryCall<PutKeyQuotaRequest, PutKeyQuotaResponse>;
-  /** Gets the quota that holds for an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Gets the quota that applies to an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   getKeyQuota: handleUnaryCall<GetKeyQuotaRequest, GetKeyQuotaResponse>;
   /** Lists the quotas of access keys by id. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listKeyQuotas: handleUnaryCall<ListKeyQuotasRequest, ListKeyQuotasResponse>;
-  /** Takes the quota of an access key away; the default holds for it then. Again it changes nothing. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Deletes the quota of an access key; the default applies to it then. Idempotent. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   deleteKeyQuota: handleUnaryCall<DeleteKeyQuotaRequest, DeleteKeyQuotaResponse>;
 }
 
 export interface QuotaServiceClient extends Client {
   /**
-   * Sets the quota of a namespace: what is unset in it is not limited. What there is already stays. Errors: INVALID_ARGUMENT (INVALID_NAME, INVALID_FIELD),
+   * Sets the quota of a namespace: unset fields are not limited. What exists already stays. Errors: INVALID_ARGUMENT (INVALID_NAME, INVALID_FIELD),
    * RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS).
    */
   putNamespaceQuota(
@@ -1680,7 +1680,7 @@ export interface QuotaServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutNamespaceQuotaResponse) => void,
   ): ClientUnaryCall;
-  /** Gets the quota that holds for a namespace, and what the namespace uses of it. Errors: INVALID_ARGUMENT (INVALID_NAME). */
+  /** Gets the quota that applies to a namespace, and how much the namespace uses of it. Errors: INVALID_ARGUMENT (INVALID_NAME). */
   getNamespaceQuota(
     request: GetNamespaceQuotaRequest,
     callback: (error: ServiceError | null, response: GetNamespaceQuotaResponse) => void,
@@ -1712,7 +1712,7 @@ export interface QuotaServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListNamespaceQuotasResponse) => void,
   ): ClientUnaryCall;
-  /** Takes the quota of a namespace away; the default holds for it then. Again it changes nothing. Errors: INVALID_ARGUMENT (INVALID_NAME). */
+  /** Deletes the quota of a namespace; the default applies to it then. Idempotent. Errors: INVALID_ARGUMENT (INVALID_NAME). */
   deleteNamespaceQuota(
     request: DeleteNamespaceQuotaRequest,
     callback: (error: ServiceError | null, response: DeleteNamespaceQuotaResponse) => void,
@@ -1728,7 +1728,7 @@ export interface QuotaServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteNamespaceQuotaResponse) => void,
   ): ClientUnaryCall;
-  /** Sets the quota of an access key, which may be one of the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
+  /** Sets the quota of an access key. The key may be one from the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
   putKeyQuota(
     request: PutKeyQuotaRequest,
     callback: (error: ServiceError | null, response: PutKeyQuotaResponse) => void,
@@ -1744,7 +1744,7 @@ export interface QuotaServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutKeyQuotaResponse) => void,
   ): ClientUnaryCall;
-  /** Gets the quota that holds for an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Gets the quota that applies to an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   getKeyQuota(
     request: GetKeyQuotaRequest,
     callback: (error: ServiceError | null, response: GetKeyQuotaResponse) => void,
@@ -1776,7 +1776,7 @@ export interface QuotaServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListKeyQuotasResponse) => void,
   ): ClientUnaryCall;
-  /** Takes the quota of an access key away; the default holds for it then. Again it changes nothing. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Deletes the quota of an access key; the default applies to it then. Idempotent. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   deleteKeyQuota(
     request: DeleteKeyQuotaRequest,
     callback: (error: ServiceError | null, response: DeleteKeyQuotaResponse) => void,

@@ -13,9 +13,9 @@ export const protobufPackage = "evenfall.v1";
 
 export const protobufFileName = "evenfall/v1/termination.proto";
 
-/** Names the signal that asks a function to stop. Numbers are those of Linux. */
+/** The signal that requests a function to stop. Numbers are those of Linux. */
 export const KillSignal = {
-  /** UNSPECIFIED - Not given: the function's own, else SIGTERM. */
+  /** UNSPECIFIED - Unset: the function's setting, else SIGTERM. */
   UNSPECIFIED: 0,
   /** SIGHUP - Hangup. */
   SIGHUP: 1,
@@ -23,11 +23,11 @@ export const KillSignal = {
   SIGINT: 2,
   /** SIGQUIT - Quit. */
   SIGQUIT: 3,
-  /** SIGKILL - Cannot be asked for: the platform's own last step. */
+  /** SIGKILL - Cannot be requested: it is the last step of every policy. */
   SIGKILL: 9,
-  /** SIGUSR1 - First signal of the user's own. */
+  /** SIGUSR1 - First user-defined signal. */
   SIGUSR1: 10,
-  /** SIGUSR2 - Second signal of the user's own. */
+  /** SIGUSR2 - Second user-defined signal. */
   SIGUSR2: 12,
   /** SIGTERM - Terminate: the default. */
   SIGTERM: 15,
@@ -48,9 +48,9 @@ export namespace KillSignal {
   export type UNRECOGNIZED = typeof KillSignal.UNRECOGNIZED;
 }
 
-/** Says which processes the kill signal reaches. */
+/** The processes that the kill signal reaches. */
 export const SignalScope = {
-  /** UNSPECIFIED - Not given: the function's own, else MAIN. */
+  /** UNSPECIFIED - Unset: the function's setting, else MAIN. */
   UNSPECIFIED: 0,
   /** MAIN - The function's process alone. */
   MAIN: 1,
@@ -68,9 +68,9 @@ export namespace SignalScope {
   export type UNRECOGNIZED = typeof SignalScope.UNRECOGNIZED;
 }
 
-/** Says how it is made sure that no process of an attempt is left. */
+/** How the agent makes sure that no process of an attempt is left. */
 export const Containment = {
-  /** UNSPECIFIED - No process was there, or it was not told. */
+  /** UNSPECIFIED - There was no process, or the agent did not report it. */
   UNSPECIFIED: 0,
   /** PID_NAMESPACE - All processes were in a PID namespace: they die with its first one. */
   PID_NAMESPACE: 1,
@@ -94,7 +94,7 @@ export namespace Containment {
   export type UNRECOGNIZED = typeof Containment.UNRECOGNIZED;
 }
 
-/** Says how a function is asked to stop before it is made to. */
+/** How a function is stopped: the signals before SIGKILL, and how long it has after each. */
 export interface TerminationPolicy {
   /** Signal that is sent first. Default SIGTERM. */
   killSignal: KillSignal;
@@ -102,7 +102,7 @@ export interface TerminationPolicy {
   gracePeriod:
     | Duration
     | undefined;
-  /** The longest grace period a call, or the function itself, may ask for. Default 10 minutes. Functions only. */
+  /** The longest grace period that a call, or the function itself, may request. Default 10 minutes. Settings of functions only. */
   maxGracePeriod:
     | Duration
     | undefined;
@@ -111,8 +111,8 @@ export interface TerminationPolicy {
   /** Which processes the signals reach. Default MAIN. With GROUP the grace period lasts until the last process of the group has ended. */
   signalScope: SignalScope;
   /**
-   * How long the processes have to exit by themselves once the handler has answered; never beyond the end of the whole policy. Default: what
-   * is left of that, at most 10 seconds.
+   * How long the processes have to exit by themselves once the handler has answered; never beyond the end of the whole policy. Default: the
+   * rest of the policy, at most 10 seconds.
    */
   exitGrace:
     | Duration
@@ -129,7 +129,7 @@ export interface EscalationStep {
   wait: Duration | undefined;
 }
 
-/** Policies for the stops that nobody asks for. */
+/** Policies for stops that no caller requests. */
 export interface TerminationByCause {
   /**
    * A signal before the timeout. Off by default: the timeout is SIGKILL. The kill signal is sent grace_period, which must be given and be
@@ -139,8 +139,8 @@ export interface TerminationByCause {
     | TerminationPolicy
     | undefined;
   /**
-   * How what runs is stopped when its host drains. Default: an attempt with a timeout of more than 10 minutes, and more than 10 left, gets
-   * SIGTERM and 10 minutes; others may finish, as long as the host can wait.
+   * How running attempts are stopped when their host drains. Default: an attempt with a timeout of more than 10 minutes, and more than 10 left,
+   * gets SIGTERM and 10 minutes; others may finish, as long as the host can wait.
    */
   drain:
     | TerminationPolicy
@@ -149,13 +149,13 @@ export interface TerminationByCause {
   update: TerminationPolicy | undefined;
 }
 
-/** The receipt of a termination: what was asked, what was done, and how it ended. */
+/** The receipt of a termination: the request, what was done, and how it ended. */
 export interface Termination {
   /** Why. */
   cause: Termination_Cause;
   /** How. */
   mode: Termination_Mode;
-  /** Who asked: the access key's id, or "anonymous". */
+  /** Who requested it: the id of an access key, or "anonymous". */
   requester: string;
   /** The reason the caller gave; at most 256 characters. */
   reason: string;
@@ -163,7 +163,7 @@ export interface Termination {
   requestTime:
     | Date
     | undefined;
-  /** The policy that was applied, with nothing left out; unset until the agent had it. */
+  /** The policy that was applied, complete; unset until the agent applies it. */
   policy:
     | TerminationPolicy
     | undefined;
@@ -175,7 +175,7 @@ export interface Termination {
   endTime:
     | Date
     | undefined;
-  /** Processes the sweep had to remove after the function's own was gone. */
+  /** Processes that the sweep removed after the function's own process was gone. */
   sweptProcessCount: number;
   /** Exit code, for EXITED. */
   exitCode: number;
@@ -183,21 +183,21 @@ export interface Termination {
   signal: string;
   /** Milliseconds from the first signal to the end. */
   durationMs: number;
-  /** How it was made sure that nothing is left. */
+  /** How the agent made sure that no process is left. */
   containment: Containment;
-  /** Every request of the function for more time, in order. At most 100 are kept. */
+  /** Every request of the function for more time, in order. At most 100 are recorded. */
   extensions: GraceExtension[];
-  /** Every further request that reached the attempt while it was being stopped, in order. At most 100 are kept. */
+  /** Every further request that reached the attempt while it was being stopped, in order. At most 100 are recorded. */
   changes: TerminationChange[];
-  /** How its processes ended after the handler had answered; unset where it did not answer, or nothing was sent. */
+  /** How its processes ended after the handler had answered; unset if it did not answer, or no signal was sent. */
   exit: ProcessExit | undefined;
 }
 
-/** Says why the attempt was stopped. */
+/** Why an attempt was stopped. */
 export const Termination_Cause = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** USER - Somebody asked for it. */
+  /** USER - A caller requested it. */
   USER: 1,
   /** TIMEOUT - The function's timeout. */
   TIMEOUT: 2,
@@ -207,7 +207,7 @@ export const Termination_Cause = {
   IDLE: 4,
   /** UPDATE - A new version replaced it. */
   UPDATE: 5,
-  /** WITHDRAWN - The platform took it back before its runtime had said that it has taken it; it had, and was killed. */
+  /** WITHDRAWN - The platform revoked it before its runtime had confirmed that it received it. The runtime had received it, and was killed. */
   WITHDRAWN: 6,
   UNRECOGNIZED: -1,
 } as const;
@@ -225,7 +225,7 @@ export namespace Termination_Cause {
   export type UNRECOGNIZED = typeof Termination_Cause.UNRECOGNIZED;
 }
 
-/** Says whether the function is asked first. */
+/** Whether the function gets a chance to stop by itself. */
 export const Termination_Mode = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -245,7 +245,7 @@ export namespace Termination_Mode {
   export type UNRECOGNIZED = typeof Termination_Mode.UNRECOGNIZED;
 }
 
-/** Says how the attempt came to its end. */
+/** How a stopped attempt ended. */
 export const Termination_Outcome = {
   /** UNSPECIFIED - It has not ended. */
   UNSPECIFIED: 0,
@@ -283,7 +283,7 @@ export namespace Termination_Outcome {
   export type UNRECOGNIZED = typeof Termination_Outcome.UNRECOGNIZED;
 }
 
-/** How the processes of an attempt ended that had answered a graceful stop. */
+/** How the processes of an attempt ended after its handler had answered a graceful stop. */
 export interface ProcessExit {
   /** How. */
   kind: ProcessExit_Kind;
@@ -299,7 +299,7 @@ export interface ProcessExit {
   durationMs: number;
 }
 
-/** Says how. */
+/** How they ended. */
 export const ProcessExit_Kind = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -307,7 +307,7 @@ export const ProcessExit_Kind = {
   EXITED: 1,
   /** DIED_OF - The function's process died of a signal that was not the platform's SIGKILL. */
   DIED_OF: 2,
-  /** KILLED - The platform killed what was left: its exit grace was over, the policy leaves none, or its runtime asked for its next event. */
+  /** KILLED - The platform killed the remaining processes: the exit grace was over, the policy has none, or the runtime asked for its next event. */
   KILLED: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -328,15 +328,15 @@ export interface GraceExtension {
   time:
     | Date
     | undefined;
-  /** How much it asked for. */
+  /** How much it requested. */
   requested:
     | Duration
     | undefined;
-  /** How much it got; 0 if it was refused. */
+  /** How much it got; 0 if refused. */
   granted:
     | Duration
     | undefined;
-  /** Why it got less than it asked for, for people; empty if it got all. */
+  /** Why it got less than it requested, as text; empty if it got all. */
   reason: string;
 }
 
@@ -350,15 +350,15 @@ export interface TerminationChange {
   cause: Termination_Cause;
   /** How. */
   mode: Termination_Mode;
-  /** The grace period it asked for, with nothing left out. */
+  /** The grace period it requested, complete with defaults. */
   gracePeriod:
     | Duration
     | undefined;
-  /** What it did. */
+  /** Its effect. */
   effect: TerminationChange_Effect;
 }
 
-/** Says what it did. */
+/** The effect of a further request. */
 export const TerminationChange_Effect = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
@@ -366,7 +366,7 @@ export const TerminationChange_Effect = {
   SHORTENED: 1,
   /** FORCED - It was killed at once. */
   FORCED: 2,
-  /** KEPT - Nothing: it would not have been sooner. */
+  /** KEPT - None: it would not have ended sooner. */
   KEPT: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -389,15 +389,15 @@ export interface TerminationStep {
   sentTime:
     | Date
     | undefined;
-  /** What was known of the process before it. */
+  /** Disposition of the process before it. */
   disposition: TerminationStep_Disposition;
-  /** Whether it arrived. */
+  /** Whether it reached a process. */
   delivery: TerminationStep_Delivery;
-  /** What became of it right afterwards. */
+  /** Whether the process had received it right afterwards. */
   reception: TerminationStep_Reception;
 }
 
-/** Says what the process would do with the signal, as known just before it was sent. */
+/** What the process would do with the signal, as known just before it was sent. */
 export const TerminationStep_Disposition = {
   /** UNSPECIFIED - Could not be read. */
   UNSPECIFIED: 0,
@@ -409,7 +409,7 @@ export const TerminationStep_Disposition = {
   BLOCKED: 3,
   /** DEFAULT - The default action happens. */
   DEFAULT: 4,
-  /** UNKNOWN - Nobody could tell. */
+  /** UNKNOWN - It cannot be determined. */
   UNKNOWN: 5,
   UNRECOGNIZED: -1,
 } as const;
@@ -426,11 +426,11 @@ export namespace TerminationStep_Disposition {
   export type UNRECOGNIZED = typeof TerminationStep_Disposition.UNRECOGNIZED;
 }
 
-/** Says whether the signal reached a process. */
+/** Whether the signal reached a process. */
 export const TerminationStep_Delivery = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** DELIVERED - The kernel took it. */
+  /** DELIVERED - The kernel delivered it. */
   DELIVERED: 1,
   /** NO_PROCESS - There was no process any more. */
   NO_PROCESS: 2,
@@ -449,13 +449,13 @@ export namespace TerminationStep_Delivery {
   export type UNRECOGNIZED = typeof TerminationStep_Delivery.UNRECOGNIZED;
 }
 
-/** Says whether the process took a signal that looked as if it would be blocked or deadly. */
+/** Whether the process received a signal whose disposition was to be blocked or to end the process. */
 export const TerminationStep_Reception = {
-  /** UNSPECIFIED - Not looked at, or the process was gone when it was. */
+  /** UNSPECIFIED - Not checked, or the process was gone at the check. */
   UNSPECIFIED: 0,
-  /** TAKEN - The process lives and the signal is not pending: it was taken, by a handler, by signalfd or by sigwait. */
+  /** TAKEN - The process lives and the signal is not pending: it was received by a handler, signalfd or sigwait. */
   TAKEN: 1,
-  /** PENDING - The process blocks the signal and nothing in it has taken it. */
+  /** PENDING - The process blocks the signal and has not received it. */
   PENDING: 2,
   UNRECOGNIZED: -1,
 } as const;

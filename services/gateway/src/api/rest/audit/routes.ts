@@ -1,4 +1,4 @@
-import { type AuditRecord, AuditRecord_Door } from '@evenfall/contracts/v1/audit_service';
+import { type AuditRecord, AuditRecord_Api } from '@evenfall/contracts/v1/audit_service';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { auditFlows } from '../../../flows/manage-keys.ts';
@@ -55,7 +55,7 @@ function recordJson(record: AuditRecord): object {
     time: record.time ?? null,
     key_id: record.keyId,
     address: record.address,
-    door: nameOf(AuditRecord_Door, record.door) ?? null,
+    api: nameOf(AuditRecord_Api, record.api) ?? null,
     action: record.action,
     operation: record.operation,
     namespace: record.namespace === '' ? null : record.namespace,

@@ -25,17 +25,17 @@ export const protobufPackage = "evenfall.attempt.v1";
 
 export const protobufFileName = "evenfall/attempt/v1/attempt.proto";
 
-/** Names an attempt. Everything said about it twice is the same thing said once. */
+/** Names an attempt. Messages about an attempt are idempotent by this key. */
 export interface AttemptKey {
   /** Id of the event. */
   eventId: string;
-  /** Number of the attempt, from 1. */
+  /** The attempt, from 1. */
   attempt: number;
-  /** Partition of the event, for an asynchronous one, where an agent says what it holds: its owner knows whether it is still wanted. */
+  /** Partition of the event, for an asynchronous one. Set in an agent's hello: the owner of the partition decides whether the attempt is still wanted. */
   partition?:
     | number
     | undefined;
-  /** Where an agent says what it holds: the grant its assignment came with. At most 64 bytes. */
+  /** Set in an agent's hello: the grant of its assignment. At most 64 bytes. */
   grant?: Buffer | undefined;
 }
 
@@ -43,7 +43,7 @@ export interface AttemptKey {
 export interface Assignment {
   /** Id of the event. */
   eventId: string;
-  /** Number of the attempt, from 1. */
+  /** The attempt, from 1. */
   attempt: number;
   /** Namespace of the function. */
   namespace: string;
@@ -55,39 +55,39 @@ export interface Assignment {
   revision: number;
   /** JSON text. */
   payload: Buffer;
-  /** Agent the attempt is known to run on; empty for one that has not started. Asks for its outcome, not for a second run. */
+  /** Agent the attempt is known to run on; empty for one that has not started. When it is set, the assignment asks for the result and not for a second run. */
   runningOnAgentId: string;
-  /** Whether a caller waits: its log is wanted with the outcome. */
+  /** Whether a caller waits: the result then carries the tail of the log. */
   synchronous: boolean;
   /** Partition of the event, for an asynchronous one. */
   partition: number;
   /**
-   * Whether an earlier scheduler may have given it to an agent, for all its queue replica knows. One that has just started waits for the
-   * agents there were before it gives it to another.
+   * Whether a previous scheduler may have dispatched this attempt to an agent. A scheduler in recovery waits for the agents of the previous one before it
+   * dispatches the attempt to another agent.
    */
-  perhapsGiven: boolean;
+  mayBeDispatched: boolean;
   /**
-   * Uid of the function the event was accepted for; unset where that is not known. An event of another function than the one that has the name now
-   * does not run.
+   * Uid of the function the event was accepted for; unset where it is not known. The attempt does not run when the function that has the name now has another
+   * uid.
    */
   functionUid?:
     | string
     | undefined;
-  /** Set by the scheduler for an agent: proof that the attempt was given to that agent. It sends it back with everything it says of the attempt. */
+  /** Set by the scheduler: proof that the attempt was assigned to the agent. The agent sends it back with every report about the attempt. */
   grant?: Buffer | undefined;
 }
 
-/** Asks for an attempt to be stopped. A second one may shorten, never stretch; force always wins. */
+/** Asks for an attempt to be stopped. A later request can bring the end forward and cannot put it off; MODE_FORCE always applies. */
 export interface StopAttempt {
   /** Id of the event. */
   eventId: string;
-  /** Number of the attempt. */
+  /** The attempt. */
   attempt: number;
   /** Why. */
   cause: Termination_Cause;
-  /** How. Unspecified asks for an attempt back that has not started, and does nothing to one that has. */
+  /** How. MODE_UNSPECIFIED revokes an attempt that has not started, and has no effect on one that has. */
   mode: Termination_Mode;
-  /** What the call asked for; what it leaves out is the function's. */
+  /** What the call asked for. Fields that are unset are filled in from the function's policy. */
   policy:
     | TerminationPolicy
     | undefined;
@@ -95,20 +95,20 @@ export interface StopAttempt {
   partition?: number | undefined;
 }
 
-/** Reports what became of an attempt. */
+/** Reports a change of an attempt: from the agent to the scheduler, and from there to the queue. */
 export interface AttemptReport {
   /** Id of the event. */
   eventId: string;
-  /** Number of the attempt. */
+  /** The attempt. */
   attempt: number;
   /** What happened. */
   report:
     | //
-    /** The runtime of its instance has taken it. */
+    /** The runtime of its instance has received it. */
     { $case: "started"; value: AttemptStarted }
     | //
     /** It has ended and nothing of it is left. */
-    { $case: "ended"; value: AttemptEnded }
+    { $case: "ended"; value: AttemptResult }
     | //
     /** A signal was sent to it. */
     { $case: "signalSent"; value: SignalSent }
@@ -116,34 +116,34 @@ export interface AttemptReport {
     /** It was dropped, as asked, before it started. */
     { $case: "revoked"; value: AttemptRevoked }
     | //
-    /** It was not started: concurrency is used up, or its instance was gone when it came. It may be offered again. */
+    /** It was not started: concurrency is used up, or its instance was gone when it arrived. It may be dispatched again. */
     { $case: "throttled"; value: AttemptThrottled }
     | undefined;
-  /** Partition of the event, as its assignment said, for an asynchronous one. */
+  /** Partition of the event, as in its assignment, for an asynchronous one. */
   partition?:
     | number
     | undefined;
-  /** From an agent: the grant its assignment came with. At most 64 bytes; it goes no further than the scheduler. */
+  /** From an agent: the grant of its assignment. At most 64 bytes. The scheduler checks it and does not pass it on. */
   grant?:
     | Buffer
     | undefined;
-  /** From the scheduler: the agent that reports it. Unset for what the scheduler says itself. */
+  /** From the scheduler: the agent that reported it. Unset for a report that the scheduler makes itself. */
   agentId?: string | undefined;
 }
 
 /** The start of an attempt. */
 export interface AttemptStarted {
-  /** Instance that took it. */
+  /** Instance that runs it. */
   instanceId: string;
   /** Agent that holds the instance. */
   agentId: string;
-  /** Whether the instance was started for it. Not where it was started ahead, whatever stands in the detail. */
+  /** Whether the instance was started for it. False for an instance that was started ahead, also when the detail is set. */
   coldStart: boolean;
-  /** What the start of the instance was made of, if it is the first on it; unset otherwise. */
+  /** Durations of the start of the instance, for its first attempt; unset otherwise. */
   coldStartDetail:
     | ColdStart
     | undefined;
-  /** When the runtime took it: its timeout counts from here. */
+  /** When the runtime received it: its timeout counts from here. */
   startTime:
     | Date
     | undefined;
@@ -153,8 +153,8 @@ export interface AttemptStarted {
   revision?: number | undefined;
 }
 
-/** The end of an attempt. */
-export interface AttemptEnded {
+/** How an attempt ended. */
+export interface AttemptResult {
   /** How. */
   outcome: Attempt_Outcome;
   /** Its status code. */
@@ -177,20 +177,20 @@ export interface AttemptEnded {
   exitCode: number;
   /** Signal, for DIED_OF. */
   signal: string;
-  /** The agent's part of the receipt; unset if it was never asked to stop. */
+  /** The agent's part of the receipt; unset if no stop was requested. */
   stop:
     | StopReceipt
     | undefined;
   /** The last 4 KB of the log, for a synchronous call, as InvokeFunctionResponse has it. */
   logTail: string;
   /**
-   * Its start, repeated: the report of the start may have been lost. Unset for an attempt that never began, and in the log, where the record
-   * of the end has it beside this.
+   * Its start, repeated, because the report of the start may have been lost. Unset for an attempt that never began, and in the log, where
+   * AttemptEnded has it.
    */
   started?:
     | AttemptStarted
     | undefined;
-  /** Whether its instance lives on and its runtime is not free yet: the agent reports the instance ready when it is. */
+  /** Whether its instance goes on and its runtime is not free yet. The agent reports the instance ready later. */
   instanceBusy: boolean;
 }
 
@@ -214,13 +214,13 @@ export interface StopReceipt {
   signal: string;
   /** Why it was stopped. Unset means USER. */
   cause: Termination_Cause;
-  /** How it was stopped, in the end. Unset means as was asked. */
+  /** How it was stopped in the end. Unset means as requested. */
   mode: Termination_Mode;
-  /** When its agent began. */
+  /** When the agent began to stop it. */
   requestTime:
     | Date
     | undefined;
-  /** How it was made sure that nothing is left. */
+  /** How the agent made sure that no process is left. */
   containment: Containment;
   /** Requests of the function for more time. */
   extensions: GraceExtension[];
@@ -359,7 +359,7 @@ function createBaseAssignment(): Assignment {
     runningOnAgentId: "",
     synchronous: false,
     partition: 0,
-    perhapsGiven: false,
+    mayBeDispatched: false,
     functionUid: undefined,
     grant: undefined,
   };
@@ -397,8 +397,8 @@ export const Assignment: MessageFns<Assignment> = {
     if (message.partition !== 0) {
       writer.uint32(80).int32(message.partition);
     }
-    if (message.perhapsGiven !== false) {
-      writer.uint32(88).bool(message.perhapsGiven);
+    if (message.mayBeDispatched !== false) {
+      writer.uint32(88).bool(message.mayBeDispatched);
     }
     if (message.functionUid !== undefined) {
       writer.uint32(98).string(message.functionUid);
@@ -507,7 +507,7 @@ export const Assignment: MessageFns<Assignment> = {
               break;
             }
 
-            message.perhapsGiven = reader.bool();
+            message.mayBeDispatched = reader.bool();
             continue;
           }
           case 12: {
@@ -553,7 +553,7 @@ export const Assignment: MessageFns<Assignment> = {
     message.runningOnAgentId = object.runningOnAgentId ?? "";
     message.synchronous = object.synchronous ?? false;
     message.partition = object.partition ?? 0;
-    message.perhapsGiven = object.perhapsGiven ?? false;
+    message.mayBeDispatched = object.mayBeDispatched ?? false;
     message.functionUid = object.functionUid ?? undefined;
     message.grant = object.grant ?? undefined;
     return message;
@@ -694,7 +694,7 @@ export const AttemptReport: MessageFns<AttemptReport> = {
         AttemptStarted.encode(message.report.value, writer.uint32(26).fork()).join();
         break;
       case "ended":
-        AttemptEnded.encode(message.report.value, writer.uint32(34).fork()).join();
+        AttemptResult.encode(message.report.value, writer.uint32(34).fork()).join();
         break;
       case "signalSent":
         SignalSent.encode(message.report.value, writer.uint32(42).fork()).join();
@@ -760,7 +760,7 @@ export const AttemptReport: MessageFns<AttemptReport> = {
               break;
             }
 
-            message.report = { $case: "ended", value: AttemptEnded.decode(reader, reader.uint32()) };
+            message.report = { $case: "ended", value: AttemptResult.decode(reader, reader.uint32()) };
             continue;
           }
           case 5: {
@@ -839,7 +839,7 @@ export const AttemptReport: MessageFns<AttemptReport> = {
       }
       case "ended": {
         if (object.report?.value !== undefined && object.report?.value !== null) {
-          message.report = { $case: "ended", value: AttemptEnded.fromPartial(object.report.value) };
+          message.report = { $case: "ended", value: AttemptResult.fromPartial(object.report.value) };
         }
         break;
       }
@@ -1006,7 +1006,7 @@ export const AttemptStarted: MessageFns<AttemptStarted> = {
   },
 };
 
-function createBaseAttemptEnded(): AttemptEnded {
+function createBaseAttemptResult(): AttemptResult {
   return {
     outcome: 0,
     statusCode: 0,
@@ -1025,8 +1025,8 @@ function createBaseAttemptEnded(): AttemptEnded {
   };
 }
 
-export const AttemptEnded: MessageFns<AttemptEnded> = {
-  encode(message: AttemptEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const AttemptResult: MessageFns<AttemptResult> = {
+  encode(message: AttemptResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.outcome !== 0) {
       writer.uint32(8).int32(message.outcome);
     }
@@ -1075,7 +1075,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): AttemptEnded {
+  decode(input: BinaryReader | Uint8Array, length?: number): AttemptResult {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1084,7 +1084,7 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAttemptEnded();
+      const message = createBaseAttemptResult();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1212,11 +1212,11 @@ export const AttemptEnded: MessageFns<AttemptEnded> = {
     }
   },
 
-  create(base?: DeepPartial<AttemptEnded>): AttemptEnded {
-    return AttemptEnded.fromPartial(base ?? {});
+  create(base?: DeepPartial<AttemptResult>): AttemptResult {
+    return AttemptResult.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<AttemptEnded>): AttemptEnded {
-    const message = createBaseAttemptEnded();
+  fromPartial(object: DeepPartial<AttemptResult>): AttemptResult {
+    const message = createBaseAttemptResult();
     message.outcome = object.outcome ?? 0;
     message.statusCode = object.statusCode ?? 0;
     message.result = object.result ?? Buffer.alloc(0);

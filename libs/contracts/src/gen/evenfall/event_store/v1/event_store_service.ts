@@ -21,7 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { StoredEvent } from "../../log/v1/stored_event.ts";
+import { FoldedEvent } from "../../log/v1/folded_event.ts";
 import { LogPosition } from "../../queue/v1/queue_service.ts";
 import { Event } from "../../v1/event.ts";
 import {
@@ -58,38 +58,38 @@ export const protobufFileName = "evenfall/event_store/v1/event_store_service.pro
 export interface GetHealthRequest {
 }
 
-/** Says what keeps them from it. */
+/** Answers with the faults that prevent it. */
 export interface GetHealthResponse {
-  /** One sentence for each fault, for people; empty without any. */
+  /** One sentence for each fault; empty without any. */
   faults: string[];
 }
 
 /** Asks for one event. */
 export interface GetEventRequest {
   /** Id of the event. */
-  id: string;
-  /** What must have been folded first; empty for whatever is there. */
+  eventId: string;
+  /** Positions that must have been folded first; empty for the current state of the view. */
   after: LogPosition[];
 }
 
-/** Asks what events were made of. */
+/** Asks for the digests of the submissions of events. */
 export interface GetRequestDigestsRequest {
   /** Ids of the events; at most 1,000. */
-  ids: string[];
-  /** What must have been folded first. */
+  eventIds: string[];
+  /** Positions that must have been folded first. */
   after: LogPosition[];
 }
 
-/** Answers with what is known. */
+/** Answers with the digests. */
 export interface GetRequestDigestsResponse {
-  /** One for each event there is, in any order. */
+  /** One for each event that exists, in any order. */
   digests: RequestDigest[];
 }
 
-/** What one event was made of. */
+/** The digest of the submission of one event. */
 export interface RequestDigest {
   /** Id of the event. */
-  id: string;
+  eventId: string;
   /** As in evenfall.v1.Event.request_sha256; empty where the event has none. */
   requestSha256: string;
 }
@@ -112,7 +112,7 @@ export interface ListEventsByOffsetRequest {
   eventId: string;
 }
 
-/** An evenfall.v1.ListEventsResponse whose events are encoded already, as they are stored. On the wire it is the same. */
+/** An evenfall.v1.ListEventsResponse whose events are already encoded, as they are stored. It is identical on the wire. */
 export interface EncodedListEventsResponse {
   /** The events, each an encoded evenfall.v1.Event. */
   events: Buffer[];
@@ -130,7 +130,7 @@ export interface EncodedListEventsResponse {
 export interface ListEventsByOffsetResponse {
   /** The events. */
   events: Event[];
-  /** How many match, on whatever page. */
+  /** How many match on all pages together. */
   totalCount: bigint;
 }
 
@@ -138,19 +138,19 @@ export interface ListEventsByOffsetResponse {
 export interface AppendLogLinesRequest {
   /** The lines, in order within an attempt; at most 1,000. */
   lines: StoredLogLine[];
-  /** Agent that sends them: its grants name it. */
+  /** Agent that sends them; its grants name it. */
   agentId: string;
-  /** One for each attempt or instance that lines are of; at most 1,000. */
+  /** One for each attempt or instance that lines belong to; at most 1,000. */
   grants: LogGrant[];
 }
 
 /** Proof that an agent may store the lines of an attempt or of an instance. */
 export interface LogGrant {
-  /** What the lines have as their event id: that of the event, or of the instance for lines that belong to no event. */
+  /** The event id of the lines: that of the event, or that of the instance for lines that belong to no event. */
   eventId: string;
-  /** Number of the attempt; 1 for an instance. */
+  /** The attempt; 1 for an instance. */
   attempt: number;
-  /** Partition of the event, as its assignment said, for an asynchronous one. */
+  /** Partition of the event, as in its assignment, for an asynchronous one. */
   partition?:
     | number
     | undefined;
@@ -158,11 +158,11 @@ export interface LogGrant {
   codeSha256?:
     | string
     | undefined;
-  /** The grant that the assignment of the attempt came with, or the package grant of the instance. At most 64 bytes. */
+  /** The grant of the assignment of the attempt, or the package grant of the instance. At most 64 bytes. */
   grant: Buffer;
 }
 
-/** One line, and what it belongs to. */
+/** One line, with the event it belongs to. */
 export interface StoredLogLine {
   /** Id of the event. */
   eventId: string;
@@ -172,9 +172,9 @@ export interface StoredLogLine {
   line: LogLine | undefined;
 }
 
-/** Says that they are stored. */
+/** Answers once they are stored. */
 export interface AppendLogLinesResponse {
-  /** Lines that were left out, since no grant of the agent is about what they name. To send them again is of no use. */
+  /** Lines that were left out, because no grant of the agent covers them. A permanent refusal: not retried. */
   refusedCount: number;
 }
 
@@ -182,27 +182,27 @@ export interface AppendLogLinesResponse {
 export interface GetSnapshotRequest {
   /** The partitions. */
   partitions: number[];
-  /** What must have been folded first. */
+  /** Positions that must have been folded first. */
   after: LogPosition[];
 }
 
 /** Part of a snapshot. The first carries the positions. */
 export interface GetSnapshotResponse {
-  /** Where the partitions were folded up to. */
+  /** Positions up to which the partitions were folded. */
   positions: FoldedPosition[];
   /** Open events, in the order they were accepted. */
   events: OpenEvent[];
-  /** Ended events whose destination is still to be told, with their payloads. */
-  owed: StoredEvent[];
+  /** Ended events that have a pending delivery, with their payloads. */
+  pendingDeliveries: FoldedEvent[];
 }
 
-/** An event that has not ended, and its place in its lane. */
+/** An event that has not ended, and its position in its lane. */
 export interface OpenEvent {
   /** The event. */
-  stored:
-    | StoredEvent
+  folded:
+    | FoldedEvent
     | undefined;
-  /** Offset of its Accepted record. */
+  /** Offset of its AcceptedEvent record. */
   acceptOffset: bigint;
 }
 
@@ -216,53 +216,53 @@ export interface ListQueuedEventsRequest {
   trigger: string;
   /** Only those accepted after this offset. */
   afterOffset: bigint;
-  /** At most so many. */
+  /** The most that are returned. */
   limit: number;
-  /** Only this one, wherever it stands; empty for all. */
+  /** Only this one, at any position; empty for all. */
   eventId: string;
-  /** What must have been folded first. */
+  /** Positions that must have been folded first. */
   after: LogPosition[];
 }
 
 /** Answers with queued events. */
 export interface ListQueuedEventsResponse {
-  /** The events, in the order they were accepted. Fewer than asked for, though there are more, when they are large. */
+  /** The events, in the order they were accepted. Fewer than the limit when they are large; has_more is set then. */
   events: OpenEvent[];
   /** Whether there are more. */
   hasMore: boolean;
 }
 
-/** Asks for what is owed to one destination. */
-export interface ListOwedDeliveriesRequest {
+/** Asks for pending deliveries to one destination. */
+export interface ListPendingDeliveriesRequest {
   /** The partition of the events. */
   partition: number;
-  /** Key of the destination, as the event model makes it. */
+  /** Key of the destination, as the event model computes it. */
   destination: string;
-  /** At most so many. */
+  /** The most that are returned. */
   limit: number;
-  /** Not these. */
+  /** Events to leave out. */
   exceptEventIds: string[];
-  /** What must have been folded first. */
+  /** Positions that must have been folded first. */
   after: LogPosition[];
 }
 
-/** Answers with what is owed. */
-export interface ListOwedDeliveriesResponse {
-  /** Ended events, with their payloads. Fewer than asked for, though there are more, when they are large. */
-  owed: StoredEvent[];
+/** Answers with pending deliveries. */
+export interface ListPendingDeliveriesResponse {
+  /** Ended events, with their payloads. Fewer than the limit when they are large; has_more is set then. */
+  events: FoldedEvent[];
   /** Whether there are more. */
   hasMore: boolean;
 }
 
-/** How far a partition was folded. */
+/** The position up to which a partition was folded. */
 export interface FoldedPosition {
   /** The partition. */
   partition: number;
   /** The offset after the last record folded. */
   endOffset: bigint;
-  /** Whom the log believed there; empty before the first owner. */
+  /** Owner of the partition there, by its writer id; empty before the first owner. */
   owner: string;
-  /** When the log took the record that the ownership began with, by the log's own clock; unset where the log did not say. */
+  /** When the log stored the record that the ownership began with, by the log's own clock; unset where the log does not provide it. */
   ownerLogTime: Date | undefined;
 }
 
@@ -365,13 +365,13 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
 };
 
 function createBaseGetEventRequest(): GetEventRequest {
-  return { id: "", after: [] };
+  return { eventId: "", after: [] };
 }
 
 export const GetEventRequest: MessageFns<GetEventRequest> = {
   encode(message: GetEventRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.eventId !== "") {
+      writer.uint32(10).string(message.eventId);
     }
     for (const v of message.after) {
       LogPosition.encode(v!, writer.uint32(18).fork()).join();
@@ -397,7 +397,7 @@ export const GetEventRequest: MessageFns<GetEventRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.eventId = reader.string();
             continue;
           }
           case 2: {
@@ -425,19 +425,19 @@ export const GetEventRequest: MessageFns<GetEventRequest> = {
   },
   fromPartial(object: DeepPartial<GetEventRequest>): GetEventRequest {
     const message = createBaseGetEventRequest();
-    message.id = object.id ?? "";
+    message.eventId = object.eventId ?? "";
     message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseGetRequestDigestsRequest(): GetRequestDigestsRequest {
-  return { ids: [], after: [] };
+  return { eventIds: [], after: [] };
 }
 
 export const GetRequestDigestsRequest: MessageFns<GetRequestDigestsRequest> = {
   encode(message: GetRequestDigestsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.ids) {
+    for (const v of message.eventIds) {
       writer.uint32(10).string(v!);
     }
     for (const v of message.after) {
@@ -464,7 +464,7 @@ export const GetRequestDigestsRequest: MessageFns<GetRequestDigestsRequest> = {
               break;
             }
 
-            message.ids.push(reader.string());
+            message.eventIds.push(reader.string());
             continue;
           }
           case 2: {
@@ -492,7 +492,7 @@ export const GetRequestDigestsRequest: MessageFns<GetRequestDigestsRequest> = {
   },
   fromPartial(object: DeepPartial<GetRequestDigestsRequest>): GetRequestDigestsRequest {
     const message = createBaseGetRequestDigestsRequest();
-    message.ids = object.ids?.map((e) => e) || [];
+    message.eventIds = object.eventIds?.map((e) => e) || [];
     message.after = object.after?.map((e) => LogPosition.fromPartial(e)) || [];
     return message;
   },
@@ -554,13 +554,13 @@ export const GetRequestDigestsResponse: MessageFns<GetRequestDigestsResponse> = 
 };
 
 function createBaseRequestDigest(): RequestDigest {
-  return { id: "", requestSha256: "" };
+  return { eventId: "", requestSha256: "" };
 }
 
 export const RequestDigest: MessageFns<RequestDigest> = {
   encode(message: RequestDigest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.eventId !== "") {
+      writer.uint32(10).string(message.eventId);
     }
     if (message.requestSha256 !== "") {
       writer.uint32(18).string(message.requestSha256);
@@ -586,7 +586,7 @@ export const RequestDigest: MessageFns<RequestDigest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.eventId = reader.string();
             continue;
           }
           case 2: {
@@ -614,7 +614,7 @@ export const RequestDigest: MessageFns<RequestDigest> = {
   },
   fromPartial(object: DeepPartial<RequestDigest>): RequestDigest {
     const message = createBaseRequestDigest();
-    message.id = object.id ?? "";
+    message.eventId = object.eventId ?? "";
     message.requestSha256 = object.requestSha256 ?? "";
     return message;
   },
@@ -1322,7 +1322,7 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
 };
 
 function createBaseGetSnapshotResponse(): GetSnapshotResponse {
-  return { positions: [], events: [], owed: [] };
+  return { positions: [], events: [], pendingDeliveries: [] };
 }
 
 export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
@@ -1333,8 +1333,8 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     for (const v of message.events) {
       OpenEvent.encode(v!, writer.uint32(18).fork()).join();
     }
-    for (const v of message.owed) {
-      StoredEvent.encode(v!, writer.uint32(26).fork()).join();
+    for (const v of message.pendingDeliveries) {
+      FoldedEvent.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1373,7 +1373,7 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
               break;
             }
 
-            message.owed.push(StoredEvent.decode(reader, reader.uint32()));
+            message.pendingDeliveries.push(FoldedEvent.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1395,19 +1395,19 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     const message = createBaseGetSnapshotResponse();
     message.positions = object.positions?.map((e) => FoldedPosition.fromPartial(e)) || [];
     message.events = object.events?.map((e) => OpenEvent.fromPartial(e)) || [];
-    message.owed = object.owed?.map((e) => StoredEvent.fromPartial(e)) || [];
+    message.pendingDeliveries = object.pendingDeliveries?.map((e) => FoldedEvent.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseOpenEvent(): OpenEvent {
-  return { stored: undefined, acceptOffset: 0n };
+  return { folded: undefined, acceptOffset: 0n };
 }
 
 export const OpenEvent: MessageFns<OpenEvent> = {
   encode(message: OpenEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.stored !== undefined) {
-      StoredEvent.encode(message.stored, writer.uint32(10).fork()).join();
+    if (message.folded !== undefined) {
+      FoldedEvent.encode(message.folded, writer.uint32(10).fork()).join();
     }
     if (message.acceptOffset !== 0n) {
       if (BigInt.asIntN(64, message.acceptOffset) !== message.acceptOffset) {
@@ -1436,7 +1436,7 @@ export const OpenEvent: MessageFns<OpenEvent> = {
               break;
             }
 
-            message.stored = StoredEvent.decode(reader, reader.uint32());
+            message.folded = FoldedEvent.decode(reader, reader.uint32());
             continue;
           }
           case 2: {
@@ -1464,8 +1464,8 @@ export const OpenEvent: MessageFns<OpenEvent> = {
   },
   fromPartial(object: DeepPartial<OpenEvent>): OpenEvent {
     const message = createBaseOpenEvent();
-    message.stored = (object.stored !== undefined && object.stored !== null)
-      ? StoredEvent.fromPartial(object.stored)
+    message.folded = (object.folded !== undefined && object.folded !== null)
+      ? FoldedEvent.fromPartial(object.folded)
       : undefined;
     message.acceptOffset = (object.acceptOffset !== undefined && object.acceptOffset !== null)
       ? BigInt(object.acceptOffset)
@@ -1673,12 +1673,12 @@ export const ListQueuedEventsResponse: MessageFns<ListQueuedEventsResponse> = {
   },
 };
 
-function createBaseListOwedDeliveriesRequest(): ListOwedDeliveriesRequest {
+function createBaseListPendingDeliveriesRequest(): ListPendingDeliveriesRequest {
   return { partition: 0, destination: "", limit: 0, exceptEventIds: [], after: [] };
 }
 
-export const ListOwedDeliveriesRequest: MessageFns<ListOwedDeliveriesRequest> = {
-  encode(message: ListOwedDeliveriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const ListPendingDeliveriesRequest: MessageFns<ListPendingDeliveriesRequest> = {
+  encode(message: ListPendingDeliveriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.partition !== 0) {
       writer.uint32(8).int32(message.partition);
     }
@@ -1697,7 +1697,7 @@ export const ListOwedDeliveriesRequest: MessageFns<ListOwedDeliveriesRequest> = 
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ListOwedDeliveriesRequest {
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPendingDeliveriesRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1706,7 +1706,7 @@ export const ListOwedDeliveriesRequest: MessageFns<ListOwedDeliveriesRequest> = 
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListOwedDeliveriesRequest();
+      const message = createBaseListPendingDeliveriesRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1762,11 +1762,11 @@ export const ListOwedDeliveriesRequest: MessageFns<ListOwedDeliveriesRequest> = 
     }
   },
 
-  create(base?: DeepPartial<ListOwedDeliveriesRequest>): ListOwedDeliveriesRequest {
-    return ListOwedDeliveriesRequest.fromPartial(base ?? {});
+  create(base?: DeepPartial<ListPendingDeliveriesRequest>): ListPendingDeliveriesRequest {
+    return ListPendingDeliveriesRequest.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<ListOwedDeliveriesRequest>): ListOwedDeliveriesRequest {
-    const message = createBaseListOwedDeliveriesRequest();
+  fromPartial(object: DeepPartial<ListPendingDeliveriesRequest>): ListPendingDeliveriesRequest {
+    const message = createBaseListPendingDeliveriesRequest();
     message.partition = object.partition ?? 0;
     message.destination = object.destination ?? "";
     message.limit = object.limit ?? 0;
@@ -1776,14 +1776,14 @@ export const ListOwedDeliveriesRequest: MessageFns<ListOwedDeliveriesRequest> = 
   },
 };
 
-function createBaseListOwedDeliveriesResponse(): ListOwedDeliveriesResponse {
-  return { owed: [], hasMore: false };
+function createBaseListPendingDeliveriesResponse(): ListPendingDeliveriesResponse {
+  return { events: [], hasMore: false };
 }
 
-export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> = {
-  encode(message: ListOwedDeliveriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.owed) {
-      StoredEvent.encode(v!, writer.uint32(10).fork()).join();
+export const ListPendingDeliveriesResponse: MessageFns<ListPendingDeliveriesResponse> = {
+  encode(message: ListPendingDeliveriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      FoldedEvent.encode(v!, writer.uint32(10).fork()).join();
     }
     if (message.hasMore !== false) {
       writer.uint32(16).bool(message.hasMore);
@@ -1791,7 +1791,7 @@ export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> 
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ListOwedDeliveriesResponse {
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPendingDeliveriesResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1800,7 +1800,7 @@ export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> 
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListOwedDeliveriesResponse();
+      const message = createBaseListPendingDeliveriesResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1809,7 +1809,7 @@ export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> 
               break;
             }
 
-            message.owed.push(StoredEvent.decode(reader, reader.uint32()));
+            message.events.push(FoldedEvent.decode(reader, reader.uint32()));
             continue;
           }
           case 2: {
@@ -1832,12 +1832,12 @@ export const ListOwedDeliveriesResponse: MessageFns<ListOwedDeliveriesResponse> 
     }
   },
 
-  create(base?: DeepPartial<ListOwedDeliveriesResponse>): ListOwedDeliveriesResponse {
-    return ListOwedDeliveriesResponse.fromPartial(base ?? {});
+  create(base?: DeepPartial<ListPendingDeliveriesResponse>): ListPendingDeliveriesResponse {
+    return ListPendingDeliveriesResponse.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<ListOwedDeliveriesResponse>): ListOwedDeliveriesResponse {
-    const message = createBaseListOwedDeliveriesResponse();
-    message.owed = object.owed?.map((e) => StoredEvent.fromPartial(e)) || [];
+  fromPartial(object: DeepPartial<ListPendingDeliveriesResponse>): ListPendingDeliveriesResponse {
+    const message = createBaseListPendingDeliveriesResponse();
+    message.events = object.events?.map((e) => FoldedEvent.fromPartial(e)) || [];
     message.hasMore = object.hasMore ?? false;
     return message;
   },
@@ -1937,11 +1937,11 @@ export const FoldedPosition: MessageFns<FoldedPosition> = {
   },
 };
 
-/** Answers every question about events. */
+/** Reads of events, their log lines and dead letters. */
 export type EventStoreServiceService = typeof EventStoreServiceService;
 export const EventStoreServiceService = {
   /**
-   * Gets one event. A miss is answered only after the view has caught up with the log. Errors: NOT_FOUND (EVENT_NOT_FOUND),
+   * Gets one event. NOT_FOUND is answered only after the view has caught up with the log. Errors: NOT_FOUND (EVENT_NOT_FOUND),
    * UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getEvent: {
@@ -1954,7 +1954,7 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): GetEventResponse => GetEventResponse.decode(value),
   },
   /**
-   * Gets the digests of the requests that events were made of, once the given positions have been folded. How a keyed accept learns whose its key is.
+   * Gets the digests of the submissions of events, once the given positions have been folded. The gateway detects a reused idempotency key by it.
    * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getRequestDigests: {
@@ -1979,8 +1979,8 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): ListEventsResponse => ListEventsResponse.decode(value),
   },
   /**
-   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For doors that number
-   * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For APIs with
+   * numbered pages; its cost grows with the number of matches. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listEventsByOffset: {
     path: "/evenfall.event_store.v1.EventStoreService/ListEventsByOffset" as const,
@@ -2013,7 +2013,7 @@ export const EventStoreServiceService = {
     responseSerialize: (value: PurgeResponse): Buffer => Buffer.from(PurgeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PurgeResponse => PurgeResponse.decode(value),
   },
-  /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /** Sends the current state of the event, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: {
     path: "/evenfall.event_store.v1.EventStoreService/WatchEvent" as const,
     requestStream: false as const,
@@ -2046,7 +2046,7 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): TailLogLinesResponse => TailLogLinesResponse.decode(value),
   },
   /**
-   * Stores log lines of attempts and instances that the agent was given, and leaves out all others. Idempotent by (event, attempt, sequence).
+   * Stores log lines of attempts and instances that were assigned to the agent, and leaves out all others. Idempotent by (event, attempt, sequence).
    * Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (CALLER_NOT_ALLOWED), UNAVAILABLE (VIEW_UNAVAILABLE, SERVICE_UNAVAILABLE).
    */
   appendLogLines: {
@@ -2084,8 +2084,8 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): GetDeadLetterResponse => GetDeadLetterResponse.decode(value),
   },
   /**
-   * Sends every open event of some partitions as of one moment, what is owed to destinations of ended ones, and the offsets they were folded
-   * up to. How an owner recovers. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Sends every open event of some partitions as of one moment, the pending deliveries of ended ones, and the offsets they were folded
+   * up to. A new owner of partitions starts from it. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getSnapshot: {
     path: "/evenfall.event_store.v1.EventStoreService/GetSnapshot" as const,
@@ -2097,8 +2097,8 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): GetSnapshotResponse => GetSnapshotResponse.decode(value),
   },
   /**
-   * Lists queued events of one lane in the order they were accepted. How an owner fetches back what it has no room for in memory. Errors:
-   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists queued events of one lane in the order they were accepted. The owner fetches parked events by it. Errors: UNAVAILABLE
+   * (VIEW_UNAVAILABLE).
    */
   listQueuedEvents: {
     path: "/evenfall.event_store.v1.EventStoreService/ListQueuedEvents" as const,
@@ -2112,19 +2112,19 @@ export const EventStoreServiceService = {
     responseDeserialize: (value: Buffer): ListQueuedEventsResponse => ListQueuedEventsResponse.decode(value),
   },
   /**
-   * Lists ended events of a partition whose destination is still to be told, those that ended first before others. How an owner fetches back
-   * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists ended events of a partition that have a pending delivery, in the order they ended. The owner fetches parked deliveries by it.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
-  listOwedDeliveries: {
-    path: "/evenfall.event_store.v1.EventStoreService/ListOwedDeliveries" as const,
+  listPendingDeliveries: {
+    path: "/evenfall.event_store.v1.EventStoreService/ListPendingDeliveries" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListOwedDeliveriesRequest): Buffer =>
-      Buffer.from(ListOwedDeliveriesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListOwedDeliveriesRequest => ListOwedDeliveriesRequest.decode(value),
-    responseSerialize: (value: ListOwedDeliveriesResponse): Buffer =>
-      Buffer.from(ListOwedDeliveriesResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListOwedDeliveriesResponse => ListOwedDeliveriesResponse.decode(value),
+    requestSerialize: (value: ListPendingDeliveriesRequest): Buffer =>
+      Buffer.from(ListPendingDeliveriesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPendingDeliveriesRequest => ListPendingDeliveriesRequest.decode(value),
+    responseSerialize: (value: ListPendingDeliveriesResponse): Buffer =>
+      Buffer.from(ListPendingDeliveriesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPendingDeliveriesResponse => ListPendingDeliveriesResponse.decode(value),
   },
   /** Lists records of the event log that could not be folded, newest first. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
   listPutAsideRecords: {
@@ -2138,7 +2138,7 @@ export const EventStoreServiceService = {
       Buffer.from(ListPutAsideRecordsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPutAsideRecordsResponse => ListPutAsideRecordsResponse.decode(value),
   },
-  /** Says what keeps events from being read. Answers from memory. */
+  /** Returns what keeps events from being read. Answers from memory. */
   getHealth: {
     path: "/evenfall.event_store.v1.EventStoreService/GetHealth" as const,
     requestStream: false as const,
@@ -2152,34 +2152,34 @@ export const EventStoreServiceService = {
 
 export interface EventStoreServiceServer extends UntypedServiceImplementation {
   /**
-   * Gets one event. A miss is answered only after the view has caught up with the log. Errors: NOT_FOUND (EVENT_NOT_FOUND),
+   * Gets one event. NOT_FOUND is answered only after the view has caught up with the log. Errors: NOT_FOUND (EVENT_NOT_FOUND),
    * UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getEvent: handleUnaryCall<GetEventRequest, GetEventResponse>;
   /**
-   * Gets the digests of the requests that events were made of, once the given positions have been folded. How a keyed accept learns whose its key is.
+   * Gets the digests of the submissions of events, once the given positions have been folded. The gateway detects a reused idempotency key by it.
    * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getRequestDigests: handleUnaryCall<GetRequestDigestsRequest, GetRequestDigestsResponse>;
   /** Lists events of one function, caught up with the log. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN), UNAVAILABLE (VIEW_UNAVAILABLE). */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   /**
-   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For doors that number
-   * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For APIs with
+   * numbered pages; its cost grows with the number of matches. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listEventsByOffset: handleUnaryCall<ListEventsByOffsetRequest, ListEventsByOffsetResponse>;
   /** Counts events by function and state, caught up with the log. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
   countEvents: handleUnaryCall<CountEventsRequest, CountEventsResponse>;
   /** Drops what is past the retention, or shows what would be dropped. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
   purge: handleUnaryCall<PurgeRequest, PurgeResponse>;
-  /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /** Sends the current state of the event, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent: handleServerStreamingCall<WatchEventRequest, WatchEventResponse>;
   /** Lists log lines of one event, the platform's among them. Errors: NOT_FOUND (EVENT_NOT_FOUND), INVALID_ARGUMENT (INVALID_PAGE_TOKEN). */
   listLogLines: handleUnaryCall<ListLogLinesRequest, ListLogLinesResponse>;
   /** Sends log lines of one event as they come; ends with the event. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   tailLogLines: handleServerStreamingCall<TailLogLinesRequest, TailLogLinesResponse>;
   /**
-   * Stores log lines of attempts and instances that the agent was given, and leaves out all others. Idempotent by (event, attempt, sequence).
+   * Stores log lines of attempts and instances that were assigned to the agent, and leaves out all others. Idempotent by (event, attempt, sequence).
    * Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (CALLER_NOT_ALLOWED), UNAVAILABLE (VIEW_UNAVAILABLE, SERVICE_UNAVAILABLE).
    */
   appendLogLines: handleUnaryCall<AppendLogLinesRequest, AppendLogLinesResponse>;
@@ -2188,29 +2188,29 @@ export interface EventStoreServiceServer extends UntypedServiceImplementation {
   /** Gets one dead letter, caught up with the log. Errors: NOT_FOUND (DEAD_LETTER_NOT_FOUND), UNAVAILABLE (VIEW_UNAVAILABLE). */
   getDeadLetter: handleUnaryCall<GetDeadLetterRequest, GetDeadLetterResponse>;
   /**
-   * Sends every open event of some partitions as of one moment, what is owed to destinations of ended ones, and the offsets they were folded
-   * up to. How an owner recovers. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Sends every open event of some partitions as of one moment, the pending deliveries of ended ones, and the offsets they were folded
+   * up to. A new owner of partitions starts from it. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getSnapshot: handleServerStreamingCall<GetSnapshotRequest, GetSnapshotResponse>;
   /**
-   * Lists queued events of one lane in the order they were accepted. How an owner fetches back what it has no room for in memory. Errors:
-   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists queued events of one lane in the order they were accepted. The owner fetches parked events by it. Errors: UNAVAILABLE
+   * (VIEW_UNAVAILABLE).
    */
   listQueuedEvents: handleUnaryCall<ListQueuedEventsRequest, ListQueuedEventsResponse>;
   /**
-   * Lists ended events of a partition whose destination is still to be told, those that ended first before others. How an owner fetches back
-   * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists ended events of a partition that have a pending delivery, in the order they ended. The owner fetches parked deliveries by it.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
-  listOwedDeliveries: handleUnaryCall<ListOwedDeliveriesRequest, ListOwedDeliveriesResponse>;
+  listPendingDeliveries: handleUnaryCall<ListPendingDeliveriesRequest, ListPendingDeliveriesResponse>;
   /** Lists records of the event log that could not be folded, newest first. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
   listPutAsideRecords: handleUnaryCall<ListPutAsideRecordsRequest, ListPutAsideRecordsResponse>;
-  /** Says what keeps events from being read. Answers from memory. */
+  /** Returns what keeps events from being read. Answers from memory. */
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
 }
 
 export interface EventStoreServiceClient extends Client {
   /**
-   * Gets one event. A miss is answered only after the view has caught up with the log. Errors: NOT_FOUND (EVENT_NOT_FOUND),
+   * Gets one event. NOT_FOUND is answered only after the view has caught up with the log. Errors: NOT_FOUND (EVENT_NOT_FOUND),
    * UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getEvent(
@@ -2229,7 +2229,7 @@ export interface EventStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetEventResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gets the digests of the requests that events were made of, once the given positions have been folded. How a keyed accept learns whose its key is.
+   * Gets the digests of the submissions of events, once the given positions have been folded. The gateway detects a reused idempotency key by it.
    * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getRequestDigests(
@@ -2264,8 +2264,8 @@ export interface EventStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For doors that number
-   * their pages; costs a look at every match. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists events of one function from an offset on and counts all that match, as of one moment, caught up with the log. For APIs with
+   * numbered pages; its cost grows with the number of matches. Errors: INVALID_ARGUMENT (INVALID_FIELD), UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   listEventsByOffset(
     request: ListEventsByOffsetRequest,
@@ -2314,7 +2314,7 @@ export interface EventStoreServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PurgeResponse) => void,
   ): ClientUnaryCall;
-  /** Sends the event as it stands, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
+  /** Sends the current state of the event, then every change, and ends with the final state. Errors: NOT_FOUND (EVENT_NOT_FOUND). */
   watchEvent(request: WatchEventRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventResponse>;
   watchEvent(
     request: WatchEventRequest,
@@ -2348,7 +2348,7 @@ export interface EventStoreServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<TailLogLinesResponse>;
   /**
-   * Stores log lines of attempts and instances that the agent was given, and leaves out all others. Idempotent by (event, attempt, sequence).
+   * Stores log lines of attempts and instances that were assigned to the agent, and leaves out all others. Idempotent by (event, attempt, sequence).
    * Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (CALLER_NOT_ALLOWED), UNAVAILABLE (VIEW_UNAVAILABLE, SERVICE_UNAVAILABLE).
    */
   appendLogLines(
@@ -2399,8 +2399,8 @@ export interface EventStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends every open event of some partitions as of one moment, what is owed to destinations of ended ones, and the offsets they were folded
-   * up to. How an owner recovers. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Sends every open event of some partitions as of one moment, the pending deliveries of ended ones, and the offsets they were folded
+   * up to. A new owner of partitions starts from it. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
   getSnapshot(request: GetSnapshotRequest, options?: Partial<CallOptions>): ClientReadableStream<GetSnapshotResponse>;
   getSnapshot(
@@ -2409,8 +2409,8 @@ export interface EventStoreServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<GetSnapshotResponse>;
   /**
-   * Lists queued events of one lane in the order they were accepted. How an owner fetches back what it has no room for in memory. Errors:
-   * UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists queued events of one lane in the order they were accepted. The owner fetches parked events by it. Errors: UNAVAILABLE
+   * (VIEW_UNAVAILABLE).
    */
   listQueuedEvents(
     request: ListQueuedEventsRequest,
@@ -2428,23 +2428,23 @@ export interface EventStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListQueuedEventsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists ended events of a partition whose destination is still to be told, those that ended first before others. How an owner fetches back
-   * what it has no room for in memory. Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
+   * Lists ended events of a partition that have a pending delivery, in the order they ended. The owner fetches parked deliveries by it.
+   * Errors: UNAVAILABLE (VIEW_UNAVAILABLE).
    */
-  listOwedDeliveries(
-    request: ListOwedDeliveriesRequest,
-    callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
+  listPendingDeliveries(
+    request: ListPendingDeliveriesRequest,
+    callback: (error: ServiceError | null, response: ListPendingDeliveriesResponse) => void,
   ): ClientUnaryCall;
-  listOwedDeliveries(
-    request: ListOwedDeliveriesRequest,
+  listPendingDeliveries(
+    request: ListPendingDeliveriesRequest,
     metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
+    callback: (error: ServiceError | null, response: ListPendingDeliveriesResponse) => void,
   ): ClientUnaryCall;
-  listOwedDeliveries(
-    request: ListOwedDeliveriesRequest,
+  listPendingDeliveries(
+    request: ListPendingDeliveriesRequest,
     metadata: Metadata,
     options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListOwedDeliveriesResponse) => void,
+    callback: (error: ServiceError | null, response: ListPendingDeliveriesResponse) => void,
   ): ClientUnaryCall;
   /** Lists records of the event log that could not be folded, newest first. Errors: UNAVAILABLE (VIEW_UNAVAILABLE). */
   listPutAsideRecords(
@@ -2462,7 +2462,7 @@ export interface EventStoreServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPutAsideRecordsResponse) => void,
   ): ClientUnaryCall;
-  /** Says what keeps events from being read. Answers from memory. */
+  /** Returns what keeps events from being read. Answers from memory. */
   getHealth(
     request: GetHealthRequest,
     callback: (error: ServiceError | null, response: GetHealthResponse) => void,

@@ -7,7 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { AttemptEnded, AttemptStarted, SignalSent } from "../../attempt/v1/attempt.ts";
+import { AttemptResult, AttemptStarted, SignalSent } from "../../attempt/v1/attempt.ts";
 import { AuditRecord } from "../../v1/audit_service.ts";
 import { Delivery_State, Event_State } from "../../v1/event.ts";
 import { Destination } from "../../v1/function.ts";
@@ -27,21 +27,21 @@ export interface EventRecord {
   time:
     | Date
     | undefined;
-  /** Who wrote it: a queue replica, in one of its ownerships of the partition. */
+  /** Writer: a queue replica, in one of its ownerships of the partition. */
   writerId: string;
   /** The change. */
   change:
     | //
-    /** The event came to be. */
-    { $case: "accepted"; value: Accepted }
+    /** The event was accepted. */
+    { $case: "accepted"; value: AcceptedEvent }
     | //
     /** An attempt was handed to an instance. */
     { $case: "attemptStarted"; value: AttemptStarted }
     | //
     /** An attempt ended: the event waits for a retry, or is final. */
-    { $case: "attemptConcluded"; value: AttemptConcluded }
+    { $case: "attemptEnded"; value: AttemptEnded }
     | //
-    /** Somebody asked for its termination. */
+    /** Its termination was requested. */
     { $case: "terminationRequested"; value: TerminationRequested }
     | //
     /** A signal was sent to the running attempt. */
@@ -50,19 +50,19 @@ export interface EventRecord {
     /** The event ended without an attempt. */
     { $case: "endedUnstarted"; value: EndedUnstarted }
     | //
-    /** A queue replica took the partition over. About no event: its id is empty. */
+    /** A queue replica took the partition over. The record is about no event: its event id is empty. */
     { $case: "ownerChanged"; value: OwnerChanged }
     | //
-    /** The dead letter of the event was thrown away. */
+    /** The dead letter of the event was deleted. */
     { $case: "deadLetterPurged"; value: DeadLetterPurged }
     | //
-    /** An attempt to tell its destination of the end was made. */
-    { $case: "deliveryConcluded"; value: DeliveryConcluded }
+    /** A delivery of the result to its destination was attempted. */
+    { $case: "deliveryAttempted"; value: DeliveryAttempted }
     | undefined;
 }
 
-/** The beginning of an event: all that is needed to run it. */
-export interface Accepted {
+/** An accepted event: all that is needed to run it. Its id is in the record. */
+export interface AcceptedEvent {
   /** Namespace of the function. */
   namespace: string;
   /** Name of the function. */
@@ -89,23 +89,23 @@ export interface Accepted {
   keyed: boolean;
   /** W3C trace context of the caller; empty without one. */
   traceparent: string;
-  /** Whether it may be in the log already: it was sent before, and the answer was lost. */
+  /** Whether it may be in the log already: an earlier append of it was sent, and the answer was lost. */
   repeated: boolean;
-  /** Event whose dead letter this one was made of; it is a dead letter no more. Empty otherwise. */
+  /** Event whose dead letter this one was made from; the dead letter is removed. Empty otherwise. */
   redrivenFrom: string;
-  /** Event of whose end this one tells, being made for its destination. Empty otherwise. */
+  /** Event whose result this one delivers to its destination. Empty otherwise. */
   originEventId: string;
-  /** How many destinations led here: 0 for an event of a door, else one more than its origin's. */
+  /** Number of deliveries that led to this event: 0 for one that a caller submitted, else one more than that of its origin. */
   depth: number;
-  /** Uid of the function at the accept; unset where nobody knew it. */
+  /** Uid of the function when the event was accepted; unset where it was not known. */
   functionUid?:
     | string
     | undefined;
-  /** Lower-case hex SHA-256 over qualifier, delay and payload of the request, for a keyed event of a door; unset otherwise. */
+  /** Lower-case hex SHA-256 over qualifier, delay and payload of the submission, for an event with an idempotency key; unset otherwise. */
   requestSha256?: string | undefined;
 }
 
-/** The settings of the function that decide the life of its events, as they were at the accept. */
+/** The settings of the function that apply to its events, as they were when the event was accepted. */
 export interface EventPolicy {
   /** Retries after a user error. */
   maxRetries: number;
@@ -115,26 +115,26 @@ export interface EventPolicy {
   maxEventAgeMs: number;
   /** Longest grace period a call may ask for, in milliseconds. */
   maxGracePeriodMs: number;
-  /** Told of its success; unset for nobody. */
+  /** Destination of the result of a success; unset for none. */
   onSuccess:
     | Destination
     | undefined;
-  /** Told of its failure; unset for nobody. */
+  /** Destination of the result of a failure; unset for none. */
   onFailure: Destination | undefined;
 }
 
 /** The end of an attempt and what follows from it. */
-export interface AttemptConcluded {
+export interface AttemptEnded {
   /**
-   * Its start, where that was not recorded by itself: an attempt that starts and ends within one flush is one record, and the report of a start
-   * may be lost. Unset for an attempt that never began.
+   * Its start, where the start has no record of its own: an attempt that starts and ends within one flush is one record, and the report of a
+   * start may be lost. Unset for an attempt that never began.
    */
   started:
     | AttemptStarted
     | undefined;
-  /** Its end. */
-  ended:
-    | AttemptEnded
+  /** How it ended. */
+  attemptResult:
+    | AttemptResult
     | undefined;
   /** State of the event after it: QUEUED for a retry, or a final one. */
   state: Event_State;
@@ -152,11 +152,11 @@ export interface TerminationRequested {
   policy:
     | TerminationPolicy
     | undefined;
-  /** Who. */
+  /** Who requested it: the id of an access key, or "anonymous". */
   requester: string;
-  /** What for. */
+  /** The reason that the caller gave. */
   reason: string;
-  /** What the audit log keeps of the call, its outcome left out. Unset where no call asked, and in records of versions whose gateway wrote it. */
+  /** The audit record of the call, without its outcome. Unset where no call requested it, and in records of earlier releases, whose gateway wrote the audit record. */
   audit: AuditRecord | undefined;
 }
 
@@ -167,25 +167,25 @@ export interface EndedUnstarted {
 }
 
 /**
- * The beginning of an ownership. From here on the log believes nobody but the writer of this record what it decides about the events of the
- * partition; what a former owner still appends changes nothing. Anybody may append Accepted at any time.
+ * The beginning of an ownership. From here on only records of this writer change events of the partition: records that a former owner appends later are
+ * fenced. Exceptions, which any replica may append at any time: AcceptedEvent and DeadLetterPurged.
  */
 export interface OwnerChanged {
 }
 
-/** Says that nobody wants the dead letter of an event any more. Anybody may append it. */
+/** Deletes the dead letter of an event. Any replica may append it. */
 export interface DeadLetterPurged {
 }
 
-/** The end of an attempt to tell the destination of an event of its end, and what follows from it. Written by the owner of the partition. */
-export interface DeliveryConcluded {
-  /** PENDING if it is tried again: written now and then only. Else a final one: nothing is owed any more. */
+/** The end of an attempt to deliver the result of an event to its destination, and what follows from it. Written by the owner of the partition. */
+export interface DeliveryAttempted {
+  /** PENDING if it is tried again; not every failed attempt is recorded. Otherwise final: the delivery is no longer pending. */
   state: Delivery_State;
-  /** Attempts so far, this one among them. */
+  /** Attempts so far, this one included. */
   attemptCount: number;
-  /** Why it failed, for people; empty if it did not. */
+  /** Why it failed, as text; empty if it did not. */
   error: string;
-  /** Event that was made for it; empty without one. */
+  /** Event that was created for a destination that is a function; empty otherwise. */
   eventId: string;
 }
 
@@ -215,13 +215,13 @@ export const EventRecord: MessageFns<EventRecord> = {
     }
     switch (message.change?.$case) {
       case "accepted":
-        Accepted.encode(message.change.value, writer.uint32(82).fork()).join();
+        AcceptedEvent.encode(message.change.value, writer.uint32(82).fork()).join();
         break;
       case "attemptStarted":
         AttemptStarted.encode(message.change.value, writer.uint32(90).fork()).join();
         break;
-      case "attemptConcluded":
-        AttemptConcluded.encode(message.change.value, writer.uint32(98).fork()).join();
+      case "attemptEnded":
+        AttemptEnded.encode(message.change.value, writer.uint32(98).fork()).join();
         break;
       case "terminationRequested":
         TerminationRequested.encode(message.change.value, writer.uint32(106).fork()).join();
@@ -238,8 +238,8 @@ export const EventRecord: MessageFns<EventRecord> = {
       case "deadLetterPurged":
         DeadLetterPurged.encode(message.change.value, writer.uint32(138).fork()).join();
         break;
-      case "deliveryConcluded":
-        DeliveryConcluded.encode(message.change.value, writer.uint32(146).fork()).join();
+      case "deliveryAttempted":
+        DeliveryAttempted.encode(message.change.value, writer.uint32(146).fork()).join();
         break;
     }
     return writer;
@@ -295,7 +295,7 @@ export const EventRecord: MessageFns<EventRecord> = {
               break;
             }
 
-            message.change = { $case: "accepted", value: Accepted.decode(reader, reader.uint32()) };
+            message.change = { $case: "accepted", value: AcceptedEvent.decode(reader, reader.uint32()) };
             continue;
           }
           case 11: {
@@ -311,7 +311,7 @@ export const EventRecord: MessageFns<EventRecord> = {
               break;
             }
 
-            message.change = { $case: "attemptConcluded", value: AttemptConcluded.decode(reader, reader.uint32()) };
+            message.change = { $case: "attemptEnded", value: AttemptEnded.decode(reader, reader.uint32()) };
             continue;
           }
           case 13: {
@@ -362,7 +362,7 @@ export const EventRecord: MessageFns<EventRecord> = {
               break;
             }
 
-            message.change = { $case: "deliveryConcluded", value: DeliveryConcluded.decode(reader, reader.uint32()) };
+            message.change = { $case: "deliveryAttempted", value: DeliveryAttempted.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -389,7 +389,7 @@ export const EventRecord: MessageFns<EventRecord> = {
     switch (object.change?.$case) {
       case "accepted": {
         if (object.change?.value !== undefined && object.change?.value !== null) {
-          message.change = { $case: "accepted", value: Accepted.fromPartial(object.change.value) };
+          message.change = { $case: "accepted", value: AcceptedEvent.fromPartial(object.change.value) };
         }
         break;
       }
@@ -399,9 +399,9 @@ export const EventRecord: MessageFns<EventRecord> = {
         }
         break;
       }
-      case "attemptConcluded": {
+      case "attemptEnded": {
         if (object.change?.value !== undefined && object.change?.value !== null) {
-          message.change = { $case: "attemptConcluded", value: AttemptConcluded.fromPartial(object.change.value) };
+          message.change = { $case: "attemptEnded", value: AttemptEnded.fromPartial(object.change.value) };
         }
         break;
       }
@@ -438,9 +438,9 @@ export const EventRecord: MessageFns<EventRecord> = {
         }
         break;
       }
-      case "deliveryConcluded": {
+      case "deliveryAttempted": {
         if (object.change?.value !== undefined && object.change?.value !== null) {
-          message.change = { $case: "deliveryConcluded", value: DeliveryConcluded.fromPartial(object.change.value) };
+          message.change = { $case: "deliveryAttempted", value: DeliveryAttempted.fromPartial(object.change.value) };
         }
         break;
       }
@@ -449,7 +449,7 @@ export const EventRecord: MessageFns<EventRecord> = {
   },
 };
 
-function createBaseAccepted(): Accepted {
+function createBaseAcceptedEvent(): AcceptedEvent {
   return {
     namespace: "",
     function: "",
@@ -471,8 +471,8 @@ function createBaseAccepted(): Accepted {
   };
 }
 
-export const Accepted: MessageFns<Accepted> = {
-  encode(message: Accepted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const AcceptedEvent: MessageFns<AcceptedEvent> = {
+  encode(message: AcceptedEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.namespace !== "") {
       writer.uint32(10).string(message.namespace);
     }
@@ -527,7 +527,7 @@ export const Accepted: MessageFns<Accepted> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Accepted {
+  decode(input: BinaryReader | Uint8Array, length?: number): AcceptedEvent {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -536,7 +536,7 @@ export const Accepted: MessageFns<Accepted> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAccepted();
+      const message = createBaseAcceptedEvent();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -688,11 +688,11 @@ export const Accepted: MessageFns<Accepted> = {
     }
   },
 
-  create(base?: DeepPartial<Accepted>): Accepted {
-    return Accepted.fromPartial(base ?? {});
+  create(base?: DeepPartial<AcceptedEvent>): AcceptedEvent {
+    return AcceptedEvent.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Accepted>): Accepted {
-    const message = createBaseAccepted();
+  fromPartial(object: DeepPartial<AcceptedEvent>): AcceptedEvent {
+    const message = createBaseAcceptedEvent();
     message.namespace = object.namespace ?? "";
     message.function = object.function ?? "";
     message.qualifier = object.qualifier ?? "";
@@ -842,17 +842,17 @@ export const EventPolicy: MessageFns<EventPolicy> = {
   },
 };
 
-function createBaseAttemptConcluded(): AttemptConcluded {
-  return { started: undefined, ended: undefined, state: 0, retryTime: undefined };
+function createBaseAttemptEnded(): AttemptEnded {
+  return { started: undefined, attemptResult: undefined, state: 0, retryTime: undefined };
 }
 
-export const AttemptConcluded: MessageFns<AttemptConcluded> = {
-  encode(message: AttemptConcluded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const AttemptEnded: MessageFns<AttemptEnded> = {
+  encode(message: AttemptEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.started !== undefined) {
       AttemptStarted.encode(message.started, writer.uint32(10).fork()).join();
     }
-    if (message.ended !== undefined) {
-      AttemptEnded.encode(message.ended, writer.uint32(18).fork()).join();
+    if (message.attemptResult !== undefined) {
+      AttemptResult.encode(message.attemptResult, writer.uint32(18).fork()).join();
     }
     if (message.state !== 0) {
       writer.uint32(24).int32(message.state);
@@ -863,7 +863,7 @@ export const AttemptConcluded: MessageFns<AttemptConcluded> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): AttemptConcluded {
+  decode(input: BinaryReader | Uint8Array, length?: number): AttemptEnded {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -872,7 +872,7 @@ export const AttemptConcluded: MessageFns<AttemptConcluded> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAttemptConcluded();
+      const message = createBaseAttemptEnded();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -889,7 +889,7 @@ export const AttemptConcluded: MessageFns<AttemptConcluded> = {
               break;
             }
 
-            message.ended = AttemptEnded.decode(reader, reader.uint32());
+            message.attemptResult = AttemptResult.decode(reader, reader.uint32());
             continue;
           }
           case 3: {
@@ -920,16 +920,16 @@ export const AttemptConcluded: MessageFns<AttemptConcluded> = {
     }
   },
 
-  create(base?: DeepPartial<AttemptConcluded>): AttemptConcluded {
-    return AttemptConcluded.fromPartial(base ?? {});
+  create(base?: DeepPartial<AttemptEnded>): AttemptEnded {
+    return AttemptEnded.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<AttemptConcluded>): AttemptConcluded {
-    const message = createBaseAttemptConcluded();
+  fromPartial(object: DeepPartial<AttemptEnded>): AttemptEnded {
+    const message = createBaseAttemptEnded();
     message.started = (object.started !== undefined && object.started !== null)
       ? AttemptStarted.fromPartial(object.started)
       : undefined;
-    message.ended = (object.ended !== undefined && object.ended !== null)
-      ? AttemptEnded.fromPartial(object.ended)
+    message.attemptResult = (object.attemptResult !== undefined && object.attemptResult !== null)
+      ? AttemptResult.fromPartial(object.attemptResult)
       : undefined;
     message.state = object.state ?? 0;
     message.retryTime = object.retryTime ?? undefined;
@@ -1197,12 +1197,12 @@ export const DeadLetterPurged: MessageFns<DeadLetterPurged> = {
   },
 };
 
-function createBaseDeliveryConcluded(): DeliveryConcluded {
+function createBaseDeliveryAttempted(): DeliveryAttempted {
   return { state: 0, attemptCount: 0, error: "", eventId: "" };
 }
 
-export const DeliveryConcluded: MessageFns<DeliveryConcluded> = {
-  encode(message: DeliveryConcluded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const DeliveryAttempted: MessageFns<DeliveryAttempted> = {
+  encode(message: DeliveryAttempted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.state !== 0) {
       writer.uint32(8).int32(message.state);
     }
@@ -1218,7 +1218,7 @@ export const DeliveryConcluded: MessageFns<DeliveryConcluded> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): DeliveryConcluded {
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliveryAttempted {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1227,7 +1227,7 @@ export const DeliveryConcluded: MessageFns<DeliveryConcluded> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeliveryConcluded();
+      const message = createBaseDeliveryAttempted();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1275,11 +1275,11 @@ export const DeliveryConcluded: MessageFns<DeliveryConcluded> = {
     }
   },
 
-  create(base?: DeepPartial<DeliveryConcluded>): DeliveryConcluded {
-    return DeliveryConcluded.fromPartial(base ?? {});
+  create(base?: DeepPartial<DeliveryAttempted>): DeliveryAttempted {
+    return DeliveryAttempted.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<DeliveryConcluded>): DeliveryConcluded {
-    const message = createBaseDeliveryConcluded();
+  fromPartial(object: DeepPartial<DeliveryAttempted>): DeliveryAttempted {
+    const message = createBaseDeliveryAttempted();
     message.state = object.state ?? 0;
     message.attemptCount = object.attemptCount ?? 0;
     message.error = object.error ?? "";

@@ -21,7 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Duration } from "../../../google/protobuf/duration.ts";
-import { Accepted } from "../../log/v1/record.ts";
+import { AcceptedEvent } from "../../log/v1/record.ts";
 import { AuditRecord } from "../../v1/audit_service.ts";
 import { Termination_Mode, TerminationPolicy } from "../../v1/termination.ts";
 
@@ -35,15 +35,15 @@ export interface CountWaitingRequest {
 
 /** Answers with the counts. */
 export interface CountWaitingResponse {
-  /** Namespaces of which some wait. */
+  /** Namespaces with waiting events. */
   namespaces: NamespaceWaiting[];
 }
 
-/** What waits of one namespace. */
+/** Waiting events of one namespace. */
 export interface NamespaceWaiting {
   /** The namespace. */
   namespace: string;
-  /** Events. */
+  /** Number of events. */
   count: bigint;
 }
 
@@ -51,41 +51,41 @@ export interface NamespaceWaiting {
 export interface GetHealthRequest {
 }
 
-/** Says what keeps them from it. */
+/** Answers with the faults that prevent it. */
 export interface GetHealthResponse {
-  /** One sentence for each fault, for people; empty without any. */
+  /** One sentence for each fault; empty without any. */
   faults: string[];
 }
 
 /** One event to accept. */
-export interface NewEvent {
-  /** Its id, made by the gateway. */
+export interface EventToAccept {
+  /** Its id, chosen by the gateway. */
   eventId: string;
   /** Not dispatched before this has passed; unset without a delay. */
   delay:
     | Duration
     | undefined;
   /** All that is needed to run it. */
-  accepted: Accepted | undefined;
+  accepted: AcceptedEvent | undefined;
 }
 
 /** Asks for events of one lane to be accepted. */
 export interface AcceptEventsRequest {
   /** The events. */
-  events: NewEvent[];
+  events: EventToAccept[];
 }
 
-/** Says where the log has them. */
+/** Answers with their positions in the log. */
 export interface AcceptEventsResponse {
   /** Positions just past the records. */
   positions: LogPosition[];
 }
 
-/** A place in the log. */
+/** A position in the log. */
 export interface LogPosition {
   /** The partition. */
   partition: number;
-  /** The offset after the last record meant. */
+  /** The offset after the last record that is meant. */
   endOffset: bigint;
 }
 
@@ -99,15 +99,15 @@ export interface TerminateEventRequest {
   policy:
     | TerminationPolicy
     | undefined;
-  /** Who. */
+  /** Who requests it: the id of an access key, or "anonymous". */
   requester: string;
-  /** What for. */
+  /** The reason that the caller gave. */
   reason: string;
   /** What the call waits for. */
   wait: TerminateEventRequest_Wait;
-  /** Refuse with EVENT_NOT_HELD at once if this replica does not hold the event. Set by a caller that asks several. */
+  /** Whether to refuse with EVENT_NOT_HELD at once if this replica does not hold the event. Set by a client that asks several replicas. */
   onlyIfHeld: boolean;
-  /** What the audit log keeps of the call; the queue adds the namespace and the event. */
+  /** The audit record of the call; the queue adds the namespace and the event. */
   audit: AuditRecord | undefined;
 }
 
@@ -131,33 +131,33 @@ export namespace TerminateEventRequest_Wait {
   export type UNRECOGNIZED = typeof TerminateEventRequest_Wait.UNRECOGNIZED;
 }
 
-/** Says what the view must have folded to show it. */
+/** Answers with the positions that the view must have folded to show it. */
 export interface TerminateEventResponse {
   /** Positions just past the records. */
   positions: LogPosition[];
 }
 
-/** Asks for what a replica owns. */
+/** Asks for the partitions of a replica. */
 export interface WatchOwnershipRequest {
 }
 
-/** What a replica owns. */
+/** The partitions that a replica owns. */
 export interface WatchOwnershipResponse {
-  /** Partitions of the log in all. */
+  /** Number of partitions of the log. */
   partitionCount: number;
   /** Those of this replica. */
   partitions: OwnedPartition[];
 }
 
-/** A partition and since when it is owned. */
+/** A partition and the beginning of its ownership. */
 export interface OwnedPartition {
   /** The partition. */
   partition: number;
-  /** Offset at which the ownership began. Of two replicas that claim a partition, the one with the higher epoch has it. */
+  /** Offset at which the ownership began. Of two replicas that claim a partition, the one with the higher epoch owns it. */
   epoch: bigint;
 }
 
-/** Asks for a dead letter to be thrown away. */
+/** Asks for a dead letter to be deleted. */
 export interface PurgeDeadLetterRequest {
   /** Id of the event. */
   eventId: string;
@@ -169,7 +169,7 @@ export interface PurgeDeadLetterRequest {
   trigger: string;
 }
 
-/** Says what the view must have folded to show it no more. */
+/** Answers with the positions that the view must have folded to show it as deleted. */
 export interface PurgeDeadLetterResponse {
   /** Positions just past the record. */
   positions: LogPosition[];
@@ -441,12 +441,12 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
   },
 };
 
-function createBaseNewEvent(): NewEvent {
+function createBaseEventToAccept(): EventToAccept {
   return { eventId: "", delay: undefined, accepted: undefined };
 }
 
-export const NewEvent: MessageFns<NewEvent> = {
-  encode(message: NewEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const EventToAccept: MessageFns<EventToAccept> = {
+  encode(message: EventToAccept, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.eventId !== "") {
       writer.uint32(10).string(message.eventId);
     }
@@ -454,12 +454,12 @@ export const NewEvent: MessageFns<NewEvent> = {
       Duration.encode(message.delay, writer.uint32(18).fork()).join();
     }
     if (message.accepted !== undefined) {
-      Accepted.encode(message.accepted, writer.uint32(26).fork()).join();
+      AcceptedEvent.encode(message.accepted, writer.uint32(26).fork()).join();
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): NewEvent {
+  decode(input: BinaryReader | Uint8Array, length?: number): EventToAccept {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -468,7 +468,7 @@ export const NewEvent: MessageFns<NewEvent> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNewEvent();
+      const message = createBaseEventToAccept();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -493,7 +493,7 @@ export const NewEvent: MessageFns<NewEvent> = {
               break;
             }
 
-            message.accepted = Accepted.decode(reader, reader.uint32());
+            message.accepted = AcceptedEvent.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -508,17 +508,17 @@ export const NewEvent: MessageFns<NewEvent> = {
     }
   },
 
-  create(base?: DeepPartial<NewEvent>): NewEvent {
-    return NewEvent.fromPartial(base ?? {});
+  create(base?: DeepPartial<EventToAccept>): EventToAccept {
+    return EventToAccept.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<NewEvent>): NewEvent {
-    const message = createBaseNewEvent();
+  fromPartial(object: DeepPartial<EventToAccept>): EventToAccept {
+    const message = createBaseEventToAccept();
     message.eventId = object.eventId ?? "";
     message.delay = (object.delay !== undefined && object.delay !== null)
       ? Duration.fromPartial(object.delay)
       : undefined;
     message.accepted = (object.accepted !== undefined && object.accepted !== null)
-      ? Accepted.fromPartial(object.accepted)
+      ? AcceptedEvent.fromPartial(object.accepted)
       : undefined;
     return message;
   },
@@ -531,7 +531,7 @@ function createBaseAcceptEventsRequest(): AcceptEventsRequest {
 export const AcceptEventsRequest: MessageFns<AcceptEventsRequest> = {
   encode(message: AcceptEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.events) {
-      NewEvent.encode(v!, writer.uint32(10).fork()).join();
+      EventToAccept.encode(v!, writer.uint32(10).fork()).join();
     }
     return writer;
   },
@@ -554,7 +554,7 @@ export const AcceptEventsRequest: MessageFns<AcceptEventsRequest> = {
               break;
             }
 
-            message.events.push(NewEvent.decode(reader, reader.uint32()));
+            message.events.push(EventToAccept.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -574,7 +574,7 @@ export const AcceptEventsRequest: MessageFns<AcceptEventsRequest> = {
   },
   fromPartial(object: DeepPartial<AcceptEventsRequest>): AcceptEventsRequest {
     const message = createBaseAcceptEventsRequest();
-    message.events = object.events?.map((e) => NewEvent.fromPartial(e)) || [];
+    message.events = object.events?.map((e) => EventToAccept.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1237,11 +1237,11 @@ export const PurgeDeadLetterResponse: MessageFns<PurgeDeadLetterResponse> = {
   },
 };
 
-/** Takes events in and ends them. */
+/** Accepts events and terminates them. */
 export type QueueServiceService = typeof QueueServiceService;
 export const QueueServiceService = {
   /**
-   * Appends Accepted records, all or none, and answers once the log has them. Idempotent for keyed events. Errors: RESOURCE_EXHAUSTED
+   * Appends records of accepted events, all or none, and answers once they are durable. Idempotent for events with an idempotency key. Errors: RESOURCE_EXHAUSTED
    * (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
    */
   acceptEvents: {
@@ -1269,7 +1269,7 @@ export const QueueServiceService = {
       Buffer.from(TerminateEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TerminateEventResponse => TerminateEventResponse.decode(value),
   },
-  /** Records that the dead letter of an event is wanted no more; any replica can. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
+  /** Records that the dead letter of an event is deleted. Any replica can do it. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
   purgeDeadLetter: {
     path: "/evenfall.queue.v1.QueueService/PurgeDeadLetter" as const,
     requestStream: false as const,
@@ -1281,7 +1281,7 @@ export const QueueServiceService = {
       Buffer.from(PurgeDeadLetterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PurgeDeadLetterResponse => PurgeDeadLetterResponse.decode(value),
   },
-  /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
+  /** Sends the partitions this replica owns, and all of them again after every change. Clients find the owner of a lane by it. */
   watchOwnership: {
     path: "/evenfall.queue.v1.QueueService/WatchOwnership" as const,
     requestStream: false as const,
@@ -1304,7 +1304,7 @@ export const QueueServiceService = {
       Buffer.from(CountWaitingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountWaitingResponse => CountWaitingResponse.decode(value),
   },
-  /** Says what keeps events of this replica's partitions from running. Answers from memory. */
+  /** Returns what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth: {
     path: "/evenfall.queue.v1.QueueService/GetHealth" as const,
     requestStream: false as const,
@@ -1318,7 +1318,7 @@ export const QueueServiceService = {
 
 export interface QueueServiceServer extends UntypedServiceImplementation {
   /**
-   * Appends Accepted records, all or none, and answers once the log has them. Idempotent for keyed events. Errors: RESOURCE_EXHAUSTED
+   * Appends records of accepted events, all or none, and answers once they are durable. Idempotent for events with an idempotency key. Errors: RESOURCE_EXHAUSTED
    * (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
    */
   acceptEvents: handleUnaryCall<AcceptEventsRequest, AcceptEventsResponse>;
@@ -1327,19 +1327,19 @@ export interface QueueServiceServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT (GRACE_PERIOD_TOO_LONG), UNAVAILABLE (LOG_UNAVAILABLE, EVENT_NOT_HELD).
    */
   terminateEvent: handleUnaryCall<TerminateEventRequest, TerminateEventResponse>;
-  /** Records that the dead letter of an event is wanted no more; any replica can. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
+  /** Records that the dead letter of an event is deleted. Any replica can do it. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
   purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
-  /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
+  /** Sends the partitions this replica owns, and all of them again after every change. Clients find the owner of a lane by it. */
   watchOwnership: handleServerStreamingCall<WatchOwnershipRequest, WatchOwnershipResponse>;
   /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
   countWaiting: handleUnaryCall<CountWaitingRequest, CountWaitingResponse>;
-  /** Says what keeps events of this replica's partitions from running. Answers from memory. */
+  /** Returns what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
 }
 
 export interface QueueServiceClient extends Client {
   /**
-   * Appends Accepted records, all or none, and answers once the log has them. Idempotent for keyed events. Errors: RESOURCE_EXHAUSTED
+   * Appends records of accepted events, all or none, and answers once they are durable. Idempotent for events with an idempotency key. Errors: RESOURCE_EXHAUSTED
    * (LANE_FULL), UNAVAILABLE (LOG_UNAVAILABLE).
    */
   acceptEvents(
@@ -1376,7 +1376,7 @@ export interface QueueServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TerminateEventResponse) => void,
   ): ClientUnaryCall;
-  /** Records that the dead letter of an event is wanted no more; any replica can. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
+  /** Records that the dead letter of an event is deleted. Any replica can do it. Errors: UNAVAILABLE (LOG_UNAVAILABLE). */
   purgeDeadLetter(
     request: PurgeDeadLetterRequest,
     callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
@@ -1392,7 +1392,7 @@ export interface QueueServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PurgeDeadLetterResponse) => void,
   ): ClientUnaryCall;
-  /** Sends the partitions this replica owns, and all of them again after every change. How callers find the owner of a lane. */
+  /** Sends the partitions this replica owns, and all of them again after every change. Clients find the owner of a lane by it. */
   watchOwnership(
     request: WatchOwnershipRequest,
     options?: Partial<CallOptions>,
@@ -1418,7 +1418,7 @@ export interface QueueServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CountWaitingResponse) => void,
   ): ClientUnaryCall;
-  /** Says what keeps events of this replica's partitions from running. Answers from memory. */
+  /** Returns what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth(
     request: GetHealthRequest,
     callback: (error: ServiceError | null, response: GetHealthResponse) => void,

@@ -39,7 +39,7 @@ export const protobufFileName = "evenfall/registry/v1/registry_service.proto";
 
 /** Asks for the secret of a webhook. */
 export interface OpenWebhookSecretRequest {
-  /** As it stands in the policy of an event. */
+  /** The sealed secret, from the policy of an event. */
   sealedSecret: Buffer;
   /** The address it is for. */
   url: string;
@@ -53,7 +53,7 @@ export interface OpenWebhookSecretResponse {
 
 /** Asks for a certificate. */
 export interface RenewCertificateRequest {
-  /** A certificate signing request (PEM) with a new key; of what it says only the key counts. At most 8 KB. */
+  /** A certificate signing request (PEM) with a new key. Only the key is read from it. At most 8 KB. */
   signingRequest: string;
 }
 
@@ -61,7 +61,7 @@ export interface RenewCertificateRequest {
 export interface RenewCertificateResponse {
   /** The certificate (PEM). */
   certificate: string;
-  /** Certificates (PEM) of the authorities that the platform trusts by now. */
+  /** Certificates (PEM) of the authorities that the platform trusts now. */
   authorities: string;
 }
 
@@ -69,9 +69,9 @@ export interface RenewCertificateResponse {
 export interface GetGrantKeysRequest {
 }
 
-/** Answers with them. */
+/** Answers with the keys of grants. */
 export interface GetGrantKeysResponse {
-  /** The keys, the newest first: it signs, all are good for what was signed before. 32 bytes each. */
+  /** The keys, newest first. The newest signs; all of them verify. 32 bytes each. */
   keys: Buffer[];
 }
 
@@ -79,16 +79,16 @@ export interface GetGrantKeysResponse {
 export interface WatchAccessKeysRequest {
 }
 
-/** Access keys as they stand now. */
+/** Current access keys. */
 export interface WatchAccessKeysResponse {
-  /** The keys; each takes the place of what was said of its id before. */
-  keys: KeptAccessKey[];
-  /** Whether all that there were when the watch began have been sent: what was known before and was not among them is gone. */
-  isWhole: boolean;
+  /** The keys. Each replaces an earlier one with its id. */
+  keys: StoredAccessKey[];
+  /** Whether all keys that existed when the watch began have been sent. A client then drops the keys that were not among them. */
+  isComplete: boolean;
 }
 
-/** An access key, with what a door checks it by. It goes to doors only. */
-export interface KeptAccessKey {
+/** An access key, with what a gateway verifies it by. It is sent to gateways only. */
+export interface StoredAccessKey {
   /** The key. */
   accessKey:
     | AccessKey
@@ -97,9 +97,9 @@ export interface KeptAccessKey {
   secretSha256: Buffer;
   /** The secret itself, of a key that can sign requests of SCF; empty otherwise. */
   scfSecret: string;
-  /** SHA-256 of the secret before, while that is good too; empty otherwise. */
+  /** SHA-256 of the previous secret, while that one is still valid; empty otherwise. */
   previousSha256: Buffer;
-  /** The secret before itself, in the same way. */
+  /** The previous secret itself, under the same conditions. */
   previousScfSecret: string;
 }
 
@@ -107,17 +107,17 @@ export interface KeptAccessKey {
 export interface WatchQuotasRequest {
 }
 
-/** Quotas as they stand now. */
+/** Current quotas. */
 export interface WatchQuotasResponse {
-  /** Quotas of namespaces; each takes the place of what was said of its name before. One without an update time was taken away. */
+  /** Quotas of namespaces. Each replaces an earlier one with its name. One without an update time was deleted. */
   namespaceQuotas: NamespaceQuota[];
   /** Quotas of access keys, in the same way. */
   keyQuotas: KeyQuota[];
-  /** Whether all that there were when the watch began have been sent: what was known before and was not among them is gone. */
-  isWhole: boolean;
+  /** Whether all quotas that existed when the watch began have been sent. A client then drops the quotas that were not among them. */
+  isComplete: boolean;
 }
 
-/** Asks for audit records to be kept. */
+/** Asks for audit records to be stored. */
 export interface RecordAuditRequest {
   /** The records, at most 1,000. */
   records: AuditRecord[];
@@ -129,15 +129,15 @@ export interface RecordAuditResponse {
 
 /** Asks for audit records. */
 export interface ListAuditRequest {
-  /** What is asked for. */
+  /** The query. */
   query:
     | ListAuditRecordsRequest
     | undefined;
-  /** Namespaces the caller may see; "*" alone for all, and for what concerns none. */
+  /** Namespaces the caller may see; "*" alone for all of them and for records that concern none. */
   namespaces: string[];
 }
 
-/** Answers with them. */
+/** Answers with audit records. */
 export interface ListAuditResponse {
   /** The records, newest first. */
   auditRecords: AuditRecord[];
@@ -145,7 +145,7 @@ export interface ListAuditResponse {
   nextPageToken: string;
 }
 
-/** Asks what a qualifier names. */
+/** Asks for the version that a qualifier names. */
 export interface ResolveFunctionRequest {
   /** Namespace of the function. */
   namespace: string;
@@ -165,9 +165,9 @@ export interface ResolveFunctionResponse {
 export interface GetCodePackageRequest {
   /** Lower-case hex SHA-256 of the package. */
   codeSha256: string;
-  /** Agent that asks: its grant names it. */
+  /** Agent that requests it; its grant names it. */
   agentId: string;
-  /** An instance that it was asked to start and that has this package. */
+  /** An instance that the agent was requested to start and that has this package. */
   instanceId: string;
   /** The package grant of that instance. At most 64 bytes. */
   grant: Buffer;
@@ -185,17 +185,17 @@ export interface WatchFunctionsRequest {
 
 /** A function that changed. */
 export interface WatchFunctionsResponse {
-  /** Its namespace; empty in the first answer, which only says that the watch stands. */
+  /** Its namespace; empty in the first message, which reports that the watch is established. */
   namespace: string;
   /** Its name. */
   name: string;
 }
 
-/** Asks for what is reserved and provisioned. */
+/** Asks for all that is reserved and provisioned. */
 export interface GetConcurrencyRequest {
 }
 
-/** Answers with it. */
+/** Answers with what is reserved and provisioned. */
 export interface GetConcurrencyResponse {
   /** Megabytes the instances of all functions may have together. */
   totalMb: number;
@@ -211,11 +211,11 @@ export interface GetConcurrencyResponse {
 export interface InstanceQuota {
   /** The namespace; "*" for those that are not named. */
   namespace: string;
-  /** Instances; unset for as many as there is room for. */
+  /** Number of instances; unset for no limit. */
   instances?: number | undefined;
 }
 
-/** What is reserved for one function. */
+/** Memory that is reserved for one function. */
 export interface Reservation {
   /** Namespace of the function. */
   namespace: string;
@@ -225,7 +225,7 @@ export interface Reservation {
   memoryMb: number;
 }
 
-/** What is provisioned of one version. */
+/** Instances that are provisioned of one version. */
 export interface Provision {
   /** The version. */
   function:
@@ -621,16 +621,16 @@ export const WatchAccessKeysRequest: MessageFns<WatchAccessKeysRequest> = {
 };
 
 function createBaseWatchAccessKeysResponse(): WatchAccessKeysResponse {
-  return { keys: [], isWhole: false };
+  return { keys: [], isComplete: false };
 }
 
 export const WatchAccessKeysResponse: MessageFns<WatchAccessKeysResponse> = {
   encode(message: WatchAccessKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.keys) {
-      KeptAccessKey.encode(v!, writer.uint32(10).fork()).join();
+      StoredAccessKey.encode(v!, writer.uint32(10).fork()).join();
     }
-    if (message.isWhole !== false) {
-      writer.uint32(16).bool(message.isWhole);
+    if (message.isComplete !== false) {
+      writer.uint32(16).bool(message.isComplete);
     }
     return writer;
   },
@@ -653,7 +653,7 @@ export const WatchAccessKeysResponse: MessageFns<WatchAccessKeysResponse> = {
               break;
             }
 
-            message.keys.push(KeptAccessKey.decode(reader, reader.uint32()));
+            message.keys.push(StoredAccessKey.decode(reader, reader.uint32()));
             continue;
           }
           case 2: {
@@ -661,7 +661,7 @@ export const WatchAccessKeysResponse: MessageFns<WatchAccessKeysResponse> = {
               break;
             }
 
-            message.isWhole = reader.bool();
+            message.isComplete = reader.bool();
             continue;
           }
         }
@@ -681,13 +681,13 @@ export const WatchAccessKeysResponse: MessageFns<WatchAccessKeysResponse> = {
   },
   fromPartial(object: DeepPartial<WatchAccessKeysResponse>): WatchAccessKeysResponse {
     const message = createBaseWatchAccessKeysResponse();
-    message.keys = object.keys?.map((e) => KeptAccessKey.fromPartial(e)) || [];
-    message.isWhole = object.isWhole ?? false;
+    message.keys = object.keys?.map((e) => StoredAccessKey.fromPartial(e)) || [];
+    message.isComplete = object.isComplete ?? false;
     return message;
   },
 };
 
-function createBaseKeptAccessKey(): KeptAccessKey {
+function createBaseStoredAccessKey(): StoredAccessKey {
   return {
     accessKey: undefined,
     secretSha256: Buffer.alloc(0),
@@ -697,8 +697,8 @@ function createBaseKeptAccessKey(): KeptAccessKey {
   };
 }
 
-export const KeptAccessKey: MessageFns<KeptAccessKey> = {
-  encode(message: KeptAccessKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const StoredAccessKey: MessageFns<StoredAccessKey> = {
+  encode(message: StoredAccessKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.accessKey !== undefined) {
       AccessKey.encode(message.accessKey, writer.uint32(10).fork()).join();
     }
@@ -717,7 +717,7 @@ export const KeptAccessKey: MessageFns<KeptAccessKey> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): KeptAccessKey {
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredAccessKey {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -726,7 +726,7 @@ export const KeptAccessKey: MessageFns<KeptAccessKey> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseKeptAccessKey();
+      const message = createBaseStoredAccessKey();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -782,11 +782,11 @@ export const KeptAccessKey: MessageFns<KeptAccessKey> = {
     }
   },
 
-  create(base?: DeepPartial<KeptAccessKey>): KeptAccessKey {
-    return KeptAccessKey.fromPartial(base ?? {});
+  create(base?: DeepPartial<StoredAccessKey>): StoredAccessKey {
+    return StoredAccessKey.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<KeptAccessKey>): KeptAccessKey {
-    const message = createBaseKeptAccessKey();
+  fromPartial(object: DeepPartial<StoredAccessKey>): StoredAccessKey {
+    const message = createBaseStoredAccessKey();
     message.accessKey = (object.accessKey !== undefined && object.accessKey !== null)
       ? AccessKey.fromPartial(object.accessKey)
       : undefined;
@@ -842,7 +842,7 @@ export const WatchQuotasRequest: MessageFns<WatchQuotasRequest> = {
 };
 
 function createBaseWatchQuotasResponse(): WatchQuotasResponse {
-  return { namespaceQuotas: [], keyQuotas: [], isWhole: false };
+  return { namespaceQuotas: [], keyQuotas: [], isComplete: false };
 }
 
 export const WatchQuotasResponse: MessageFns<WatchQuotasResponse> = {
@@ -853,8 +853,8 @@ export const WatchQuotasResponse: MessageFns<WatchQuotasResponse> = {
     for (const v of message.keyQuotas) {
       KeyQuota.encode(v!, writer.uint32(18).fork()).join();
     }
-    if (message.isWhole !== false) {
-      writer.uint32(24).bool(message.isWhole);
+    if (message.isComplete !== false) {
+      writer.uint32(24).bool(message.isComplete);
     }
     return writer;
   },
@@ -893,7 +893,7 @@ export const WatchQuotasResponse: MessageFns<WatchQuotasResponse> = {
               break;
             }
 
-            message.isWhole = reader.bool();
+            message.isComplete = reader.bool();
             continue;
           }
         }
@@ -915,7 +915,7 @@ export const WatchQuotasResponse: MessageFns<WatchQuotasResponse> = {
     const message = createBaseWatchQuotasResponse();
     message.namespaceQuotas = object.namespaceQuotas?.map((e) => NamespaceQuota.fromPartial(e)) || [];
     message.keyQuotas = object.keyQuotas?.map((e) => KeyQuota.fromPartial(e)) || [];
-    message.isWhole = object.isWhole ?? false;
+    message.isComplete = object.isComplete ?? false;
     return message;
   },
 };
@@ -1895,7 +1895,7 @@ export const Provision: MessageFns<Provision> = {
   },
 };
 
-/** Resolves qualifiers and hands out code. */
+/** Resolves qualifiers and serves code packages, access keys, quotas and audit records. */
 export type RegistryServiceService = typeof RegistryServiceService;
 export const RegistryServiceService = {
   /**
@@ -1914,7 +1914,7 @@ export const RegistryServiceService = {
     responseDeserialize: (value: Buffer): ResolveFunctionResponse => ResolveFunctionResponse.decode(value),
   },
   /**
-   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was asked to start it.
+   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was requested to start it.
    * Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND), PERMISSION_DENIED (CALLER_NOT_ALLOWED).
    */
   getCodePackage: {
@@ -1928,7 +1928,7 @@ export const RegistryServiceService = {
       Buffer.from(GetCodePackageResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetCodePackageResponse => GetCodePackageResponse.decode(value),
   },
-  /** Sends the name of every function that changes from now on, so that what was resolved can be forgotten. */
+  /** Sends the name of every function that changes from now on, so that clients can drop what they have cached. */
   watchFunctions: {
     path: "/evenfall.registry.v1.RegistryService/WatchFunctions" as const,
     requestStream: false as const,
@@ -1940,7 +1940,7 @@ export const RegistryServiceService = {
       Buffer.from(WatchFunctionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchFunctionsResponse => WatchFunctionsResponse.decode(value),
   },
-  /** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. Changes of it are told by WatchFunctions. */
+  /** Returns all that is reserved and provisioned, as of one moment, and the quotas of instances. WatchFunctions reports changes. */
   getConcurrency: {
     path: "/evenfall.registry.v1.RegistryService/GetConcurrency" as const,
     requestStream: false as const,
@@ -1952,7 +1952,7 @@ export const RegistryServiceService = {
       Buffer.from(GetConcurrencyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetConcurrencyResponse => GetConcurrencyResponse.decode(value),
   },
-  /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
+  /** Sends all valid access keys, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchAccessKeys: {
     path: "/evenfall.registry.v1.RegistryService/WatchAccessKeys" as const,
     requestStream: false as const,
@@ -1977,7 +1977,7 @@ export const RegistryServiceService = {
     responseDeserialize: (value: Buffer): OpenWebhookSecretResponse => OpenWebhookSecretResponse.decode(value),
   },
   /**
-   * Tells the keys that sign what is given to agents, for schedulers, and for event-stores, which check. Makes a new one where the newest is older than a week.
+   * Returns the keys of grants: schedulers sign grants with them, event-stores check them. Creates a new key when the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys: {
@@ -1990,7 +1990,7 @@ export const RegistryServiceService = {
       Buffer.from(GetGrantKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetGrantKeysResponse => GetGrantKeysResponse.decode(value),
   },
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   createAgentToken: {
     path: "/evenfall.registry.v1.RegistryService/CreateAgentToken" as const,
     requestStream: false as const,
@@ -2002,7 +2002,7 @@ export const RegistryServiceService = {
       Buffer.from(CreateAgentTokenResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateAgentTokenResponse => CreateAgentTokenResponse.decode(value),
   },
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   listAgentTokens: {
     path: "/evenfall.registry.v1.RegistryService/ListAgentTokens" as const,
     requestStream: false as const,
@@ -2014,7 +2014,7 @@ export const RegistryServiceService = {
       Buffer.from(ListAgentTokensResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAgentTokensResponse => ListAgentTokensResponse.decode(value),
   },
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   revokeAgentToken: {
     path: "/evenfall.registry.v1.RegistryService/RevokeAgentToken" as const,
     requestStream: false as const,
@@ -2051,7 +2051,7 @@ export const RegistryServiceService = {
     responseSerialize: (value: WatchQuotasResponse): Buffer => Buffer.from(WatchQuotasResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchQuotasResponse => WatchQuotasResponse.decode(value),
   },
-  /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
+  /** Stores audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: {
     path: "/evenfall.registry.v1.RegistryService/RecordAudit" as const,
     requestStream: false as const,
@@ -2080,28 +2080,28 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
    */
   resolveFunction: handleUnaryCall<ResolveFunctionRequest, ResolveFunctionResponse>;
   /**
-   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was asked to start it.
+   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was requested to start it.
    * Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND), PERMISSION_DENIED (CALLER_NOT_ALLOWED).
    */
   getCodePackage: handleServerStreamingCall<GetCodePackageRequest, GetCodePackageResponse>;
-  /** Sends the name of every function that changes from now on, so that what was resolved can be forgotten. */
+  /** Sends the name of every function that changes from now on, so that clients can drop what they have cached. */
   watchFunctions: handleServerStreamingCall<WatchFunctionsRequest, WatchFunctionsResponse>;
-  /** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. Changes of it are told by WatchFunctions. */
+  /** Returns all that is reserved and provisioned, as of one moment, and the quotas of instances. WatchFunctions reports changes. */
   getConcurrency: handleUnaryCall<GetConcurrencyRequest, GetConcurrencyResponse>;
-  /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
+  /** Sends all valid access keys, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchAccessKeys: handleServerStreamingCall<WatchAccessKeysRequest, WatchAccessKeysResponse>;
   /** Opens the sealed secret of a webhook, for the queue. Errors: FAILED_PRECONDITION (SECRETS_NOT_READABLE). */
   openWebhookSecret: handleUnaryCall<OpenWebhookSecretRequest, OpenWebhookSecretResponse>;
   /**
-   * Tells the keys that sign what is given to agents, for schedulers, and for event-stores, which check. Makes a new one where the newest is older than a week.
+   * Returns the keys of grants: schedulers sign grants with them, event-stores check them. Creates a new key when the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys: handleUnaryCall<GetGrantKeysRequest, GetGrantKeysResponse>;
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   createAgentToken: handleUnaryCall<CreateAgentTokenRequest, CreateAgentTokenResponse>;
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   listAgentTokens: handleUnaryCall<ListAgentTokensRequest, ListAgentTokensResponse>;
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   revokeAgentToken: handleUnaryCall<RevokeAgentTokenRequest, RevokeAgentTokenResponse>;
   /**
    * Issues a new certificate for the agent that calls, which has joined by a token. Errors: FAILED_PRECONDITION (JOINING_OFF), PERMISSION_DENIED
@@ -2110,7 +2110,7 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   renewCertificate: handleUnaryCall<RenewCertificateRequest, RenewCertificateResponse>;
   /** Sends all quotas, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchQuotas: handleServerStreamingCall<WatchQuotasRequest, WatchQuotasResponse>;
-  /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
+  /** Stores audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit: handleUnaryCall<RecordAuditRequest, RecordAuditResponse>;
   /** Lists audit records, newest first, of some namespaces. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
@@ -2137,7 +2137,7 @@ export interface RegistryServiceClient extends Client {
     callback: (error: ServiceError | null, response: ResolveFunctionResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was asked to start it.
+   * Sends the code package of an instance in order, in pieces of at most 1 MB, to the agent that was requested to start it.
    * Errors: NOT_FOUND (CODE_PACKAGE_NOT_FOUND), PERMISSION_DENIED (CALLER_NOT_ALLOWED).
    */
   getCodePackage(
@@ -2149,7 +2149,7 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<GetCodePackageResponse>;
-  /** Sends the name of every function that changes from now on, so that what was resolved can be forgotten. */
+  /** Sends the name of every function that changes from now on, so that clients can drop what they have cached. */
   watchFunctions(
     request: WatchFunctionsRequest,
     options?: Partial<CallOptions>,
@@ -2159,7 +2159,7 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchFunctionsResponse>;
-  /** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. Changes of it are told by WatchFunctions. */
+  /** Returns all that is reserved and provisioned, as of one moment, and the quotas of instances. WatchFunctions reports changes. */
   getConcurrency(
     request: GetConcurrencyRequest,
     callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
@@ -2175,7 +2175,7 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetConcurrencyResponse) => void,
   ): ClientUnaryCall;
-  /** Sends all access keys that are good, in pieces, then every one that changes. It ends when a change may have been missed. */
+  /** Sends all valid access keys, in pieces, then every one that changes. It ends when a change may have been missed. */
   watchAccessKeys(
     request: WatchAccessKeysRequest,
     options?: Partial<CallOptions>,
@@ -2202,7 +2202,7 @@ export interface RegistryServiceClient extends Client {
     callback: (error: ServiceError | null, response: OpenWebhookSecretResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Tells the keys that sign what is given to agents, for schedulers, and for event-stores, which check. Makes a new one where the newest is older than a week.
+   * Returns the keys of grants: schedulers sign grants with them, event-stores check them. Creates a new key when the newest is older than a week.
    * Errors: UNAVAILABLE (SERVICE_UNAVAILABLE).
    */
   getGrantKeys(
@@ -2220,7 +2220,7 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetGrantKeysResponse) => void,
   ): ClientUnaryCall;
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   createAgentToken(
     request: CreateAgentTokenRequest,
     callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
@@ -2236,7 +2236,7 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateAgentTokenResponse) => void,
   ): ClientUnaryCall;
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   listAgentTokens(
     request: ListAgentTokensRequest,
     callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
@@ -2252,7 +2252,7 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAgentTokensResponse) => void,
   ): ClientUnaryCall;
-  /** As evenfall.v1.OperatorService has it. */
+  /** The same as in evenfall.v1.OperatorService. */
   revokeAgentToken(
     request: RevokeAgentTokenRequest,
     callback: (error: ServiceError | null, response: RevokeAgentTokenResponse) => void,
@@ -2294,7 +2294,7 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchQuotasResponse>;
-  /** Keeps audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
+  /** Stores audit records. Idempotent by their ids. Errors: UNAVAILABLE (SERVICE_UNAVAILABLE). */
   recordAudit(
     request: RecordAuditRequest,
     callback: (error: ServiceError | null, response: RecordAuditResponse) => void,

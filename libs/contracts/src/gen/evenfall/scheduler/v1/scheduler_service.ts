@@ -24,9 +24,9 @@ import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import {
   Assignment,
-  AttemptEnded,
   AttemptKey,
   AttemptReport,
+  AttemptResult,
   AttemptStarted,
   StopAttempt,
 } from "../../attempt/v1/attempt.ts";
@@ -54,7 +54,7 @@ export interface NoteFunctionChangeRequest {
   name: string;
 }
 
-/** Answers that it was noted. */
+/** Answers once it has taken effect. */
 export interface NoteFunctionChangeResponse {
 }
 
@@ -76,21 +76,24 @@ export interface DispatchRequest {
   assignments: Assignment[];
   /** Attempts to stop; one that has not started is revoked. */
   stops: StopAttempt[];
-  /** Outcomes that are in the log; they need not be kept any longer. */
+  /** Attempts whose result is in the log: the scheduler need not retain it any longer. */
   acks: AttemptKey[];
-  /** Partitions this stream speaks for from now on. What a stream with an older claim says about their events is ignored. */
+  /** Partitions this stream owns from now on. Messages about their events from a stream with an older claim are ignored. */
   claims: PartitionClaim[];
-  /** In the first batch the agents the last scheduler told of; unset if none told all of them. Later the scheduler's own word, said back. */
+  /**
+   * In the first batch the agents that the previous scheduler reported; unset if it did not report all of them. Later an agent set of this scheduler,
+   * acknowledged.
+   */
   agents: AgentSet | undefined;
 }
 
-/** The agents an attempt may be with. */
+/** The agents that may hold an attempt. */
 export interface AgentSet {
   /** Their ids. */
   agentIds: string[];
-  /** Whether these are all: a scheduler that has just started may not know yet whom the one before it had. */
-  isAll: boolean;
-  /** Number of this word on its stream: only the newest one counts as heard. */
+  /** Whether these are all. A scheduler in recovery may not know all agents of the previous scheduler yet. */
+  isComplete: boolean;
+  /** Version of this set on its stream. Only the newest one counts as acknowledged. */
   version: number;
 }
 
@@ -104,17 +107,17 @@ export interface PartitionClaim {
 
 /** A batch for a queue replica. */
 export interface DispatchResponse {
-  /** What became of its attempts. */
+  /** Changes of its attempts. */
   reports: AttemptReport[];
-  /** Claims that were taken in: all that is known of the attempts of these partitions has been reported. */
+  /** Claims that were applied: all that is known of the attempts of these partitions has been reported. */
   claims: PartitionClaim[];
-  /** Set when the agents have changed. No attempt goes to an agent before every replica has said back that it knows of it. */
+  /** Set when the agents have changed. No attempt is assigned to an agent before every replica has acknowledged a set that includes it. */
   agents: AgentSet | undefined;
 }
 
 /** Asks for one call. */
 export interface InvokeRequest {
-  /** The attempt; its number is 1. */
+  /** The attempt, the first of its event. */
   assignment:
     | Assignment
     | undefined;
@@ -126,19 +129,19 @@ export interface InvokeRequest {
   cancelOnDisconnect: boolean;
 }
 
-/** Answers with what it came to. */
+/** Answers with the result of the call. */
 export interface InvokeResponse {
   /** Its start; unset if it never started. */
   started:
     | AttemptStarted
     | undefined;
-  /** Its end. */
-  ended: AttemptEnded | undefined;
+  /** How it ended. */
+  ended: AttemptResult | undefined;
 }
 
 /** A batch from an agent. The first carries hello. */
 export interface AttachRequest {
-  /** Who is there. */
+  /** The agent and what it holds. */
   hello:
     | Hello
     | undefined;
@@ -146,27 +149,30 @@ export interface AttachRequest {
   heartbeat:
     | Heartbeat
     | undefined;
-  /** What became of its attempts. Repeated after a reconnect until acknowledged. */
+  /** Changes of its attempts. Sent again after a reconnect until acknowledged. */
   reports: AttemptReport[];
-  /** What became of its instances. */
+  /** Changes of its instances. */
   instanceChanges: InstanceChange[];
   /** Share of the host's processors that is busy, from 0 to 1; set when it has changed. */
   cpuBusy?:
     | number
     | undefined;
-  /** Set where it says that it drains. */
+  /** Set when the agent begins to drain. */
   drain:
     | Drain
     | undefined;
-  /** Megabytes of the host's memory that temporary files of instances, and gVisor sandboxes themselves, hold now, beside what instances take; set when it has changed. */
+  /**
+   * Megabytes of the host's memory that temporary files of instances and gVisor sandboxes themselves use now, in addition to the memory of instances; set when it
+   * has changed.
+   */
   temporaryMb?: number | undefined;
 }
 
-/** The first words of an agent. */
+/** The first message of an agent. */
 export interface Hello {
   /** Its id; the same over restarts. Letters, digits, ".", "_" and "-", at most 128. */
   agentId: string;
-  /** Made anew at every start of the agent: attempts of another session are gone. */
+  /** New at every start of the agent. Attempts of another session are gone. */
   sessionId: string;
   /** Megabytes it offers to instances; at most 16777216. */
   capacityMb: number;
@@ -174,13 +180,13 @@ export interface Hello {
   parallelStarts: number;
   /** Instances it holds; at most 20,000. */
   instances: InstanceReport[];
-  /** Attempts it has taken, and those whose outcome it keeps. What became of them follows the welcome. At most 200,000. */
+  /** Attempts it has received, and those whose result it retains. Their reports follow the welcome. At most 200,000. */
   held: AttemptKey[];
-  /** What its host can do to keep functions apart and in bounds; at most 64, with 1 KB of detail each. */
+  /** What its host can do to isolate functions and to enforce their limits; at most 64, with 1 KB of detail each. */
   abilities: Ability[];
   /**
-   * Whether it leaves an attempt alone that is asked back and has started. Unset for an agent of an earlier release, which would stop it: nothing is asked
-   * back of that one.
+   * Whether a revoke has no effect on an attempt that has started. Unset for an agent of an earlier release, which would stop the attempt: the scheduler
+   * sends no revoke to that one.
    */
   recalls?: boolean | undefined;
 }
@@ -199,23 +205,23 @@ export interface InstanceReport {
     | undefined;
   /** Whether it runs none and its runtime is not free yet: the agent reports it ready when it is. */
   busy: boolean;
-  /** The grant it was asked for with. An instance that the scheduler does not know is not taken in without, and stopped. */
+  /** The grant of its start request. An instance without it that the scheduler does not know is stopped. */
   grant?: Buffer | undefined;
 }
 
-/** Says that an agent drains, or is to drain. */
+/** Drain of an agent: a notice from it, or a request to it. */
 export interface Drain {
-  /** How long what runs may still go on; unset leaves it to the agent. */
+  /** How long running attempts may go on; unset for the agent's own setting. */
   deadline: Duration | undefined;
 }
 
-/** A sign of life. */
+/** A heartbeat. */
 export interface Heartbeat {
   /** When it was sent, by the agent's clock. */
-  sendTime: Date | undefined;
+  sentTime: Date | undefined;
 }
 
-/** What became of an instance. */
+/** A change of an instance. */
 export interface InstanceChange {
   /** Its id. */
   instanceId: string;
@@ -230,17 +236,17 @@ export interface InstanceChange {
     | undefined;
 }
 
-/** An instance that can take events. */
+/** An instance that can run events. */
 export interface InstanceReady {
   /** Milliseconds its start took. */
   startMs: number;
 }
 
-/** An instance that is no more. */
+/** An instance that is gone. */
 export interface InstanceGone {
   /** Whether it never became ready. */
   startFailed: boolean;
-  /** Why, in words. */
+  /** Why, as text. */
   reason: string;
   /** Whether it never became ready because its code package is no longer there: a newer revision has replaced it, or its function is gone. */
   codeMissing?: boolean | undefined;
@@ -252,7 +258,7 @@ export interface AttachResponse {
   welcome:
     | Welcome
     | undefined;
-  /** Set in answer to a heartbeat: the lease is renewed from the heartbeat's send time. */
+  /** Set in answer to a heartbeat: the lease is renewed from the heartbeat's sent_time. */
   heartbeat:
     | Heartbeat
     | undefined;
@@ -264,9 +270,9 @@ export interface AttachResponse {
   stops: StopAttempt[];
   /** Instances to stop. */
   stopInstances: StopInstance[];
-  /** Outcomes that need not be kept any longer. */
+  /** Attempts whose result need not be retained any longer. */
   acks: AttemptKey[];
-  /** Set to have the agent drain. */
+  /** Set to drain the agent. */
   drain: Drain | undefined;
 }
 
@@ -290,18 +296,18 @@ export interface StartInstance {
     | undefined;
   /** Whether it is started ahead of any event. */
   ahead: boolean;
-  /** Proof that the agent was asked for it, to be sent back in a hello. */
+  /** Proof that the scheduler requested this instance of the agent. The agent sends it back in its hello. */
   grant?:
     | Buffer
     | undefined;
   /**
-   * Proof of the same for the registry, which gives out the code package of the instance for it, and for the event-store, which stores the lines of
-   * the instance that belong to no event.
+   * The same proof for the registry, which returns the code package of the instance for it, and for the event-store, which stores lines of the
+   * instance that belong to no event.
    */
   packageGrant?: Buffer | undefined;
 }
 
-/** Asks for an attempt on an instance that was asked for before. */
+/** Asks for an attempt on an instance that was requested before. */
 export interface InstanceAssignment {
   /** The instance; it may still be starting. */
   instanceId: string;
@@ -327,7 +333,7 @@ export interface GetProvisionedRequest {
   versions: string[];
 }
 
-/** Answers with what there is. */
+/** Answers with the instances there are. */
 export interface GetProvisionedResponse {
   /** One for each version, in the order they were asked for. */
   versions: ProvisionedConcurrency[];
@@ -337,7 +343,7 @@ export interface GetProvisionedResponse {
 export interface DrainAgentRequest {
   /** Its id. */
   agentId: string;
-  /** How long what runs may go on; unset leaves it to the agent. */
+  /** How long running attempts may go on; unset for the agent's own setting. */
   deadline: Duration | undefined;
 }
 
@@ -673,7 +679,7 @@ export const DispatchRequest: MessageFns<DispatchRequest> = {
 };
 
 function createBaseAgentSet(): AgentSet {
-  return { agentIds: [], isAll: false, version: 0 };
+  return { agentIds: [], isComplete: false, version: 0 };
 }
 
 export const AgentSet: MessageFns<AgentSet> = {
@@ -681,8 +687,8 @@ export const AgentSet: MessageFns<AgentSet> = {
     for (const v of message.agentIds) {
       writer.uint32(10).string(v!);
     }
-    if (message.isAll !== false) {
-      writer.uint32(16).bool(message.isAll);
+    if (message.isComplete !== false) {
+      writer.uint32(16).bool(message.isComplete);
     }
     if (message.version !== 0) {
       writer.uint32(24).int32(message.version);
@@ -716,7 +722,7 @@ export const AgentSet: MessageFns<AgentSet> = {
               break;
             }
 
-            message.isAll = reader.bool();
+            message.isComplete = reader.bool();
             continue;
           }
           case 3: {
@@ -745,7 +751,7 @@ export const AgentSet: MessageFns<AgentSet> = {
   fromPartial(object: DeepPartial<AgentSet>): AgentSet {
     const message = createBaseAgentSet();
     message.agentIds = object.agentIds?.map((e) => e) || [];
-    message.isAll = object.isAll ?? false;
+    message.isComplete = object.isComplete ?? false;
     message.version = object.version ?? 0;
     return message;
   },
@@ -995,7 +1001,7 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
       AttemptStarted.encode(message.started, writer.uint32(10).fork()).join();
     }
     if (message.ended !== undefined) {
-      AttemptEnded.encode(message.ended, writer.uint32(18).fork()).join();
+      AttemptResult.encode(message.ended, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1026,7 +1032,7 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
               break;
             }
 
-            message.ended = AttemptEnded.decode(reader, reader.uint32());
+            message.ended = AttemptResult.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1050,7 +1056,7 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
       ? AttemptStarted.fromPartial(object.started)
       : undefined;
     message.ended = (object.ended !== undefined && object.ended !== null)
-      ? AttemptEnded.fromPartial(object.ended)
+      ? AttemptResult.fromPartial(object.ended)
       : undefined;
     return message;
   },
@@ -1506,13 +1512,13 @@ export const Drain: MessageFns<Drain> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { sendTime: undefined };
+  return { sentTime: undefined };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
   encode(message: Heartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.sendTime !== undefined) {
-      Timestamp.encode(toTimestamp(message.sendTime), writer.uint32(10).fork()).join();
+    if (message.sentTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.sentTime), writer.uint32(10).fork()).join();
     }
     return writer;
   },
@@ -1535,7 +1541,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
               break;
             }
 
-            message.sendTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            message.sentTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1555,7 +1561,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
   },
   fromPartial(object: DeepPartial<Heartbeat>): Heartbeat {
     const message = createBaseHeartbeat();
-    message.sendTime = object.sendTime ?? undefined;
+    message.sentTime = object.sentTime ?? undefined;
     return message;
   },
 };
@@ -2513,8 +2519,8 @@ export const DrainAgentResponse: MessageFns<DrainAgentResponse> = {
 export type SchedulerServiceService = typeof SchedulerServiceService;
 export const SchedulerServiceService = {
   /**
-   * Runs attempts for a queue replica over one stream, in batches. Asking for the same attempt twice returns the running one or its
-   * outcome. When the stream ends, what has started runs on and is reported to the next stream that asks for it.
+   * Runs attempts for a queue replica over one stream, in batches. Assigning the same attempt twice returns the running one or its
+   * result. When the stream ends, attempts that have started run on and are reported to the next stream that claims their partition.
    */
   dispatch: {
     path: "/evenfall.scheduler.v1.SchedulerService/Dispatch" as const,
@@ -2536,8 +2542,8 @@ export const SchedulerServiceService = {
     responseDeserialize: (value: Buffer): InvokeResponse => InvokeResponse.decode(value),
   },
   /**
-   * Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out.
-   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
+   * Attaches an agent over one stream. When the stream ends, the agent's attempts are lost once the lease has run out.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits; a permanent refusal of this hello.
    */
   attach: {
     path: "/evenfall.scheduler.v1.SchedulerService/Attach" as const,
@@ -2549,8 +2555,8 @@ export const SchedulerServiceService = {
     responseDeserialize: (value: Buffer): AttachResponse => AttachResponse.decode(value),
   },
   /**
-   * Renews the lease of an agent that is attached, beside its stream: said by a thread of its own while the agent is too busy for a heartbeat.
-   * Errors: NOT_FOUND (AGENT_NOT_FOUND): it is not attached, or another session of it is.
+   * Renews the lease of an attached agent, independently of its stream: a thread of its own calls it while the agent is too busy for a
+   * heartbeat. Errors: NOT_FOUND (AGENT_NOT_FOUND): the agent is not attached, or another session of it is.
    */
   renewLease: {
     path: "/evenfall.scheduler.v1.SchedulerService/RenewLease" as const,
@@ -2582,7 +2588,7 @@ export const SchedulerServiceService = {
       Buffer.from(ListInstancesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListInstancesResponse => ListInstancesResponse.decode(value),
   },
-  /** Tells how many instances of versions there are of those that are provisioned. */
+  /** Returns how many of the provisioned instances of versions there are. */
   getProvisioned: {
     path: "/evenfall.scheduler.v1.SchedulerService/GetProvisioned" as const,
     requestStream: false as const,
@@ -2594,7 +2600,7 @@ export const SchedulerServiceService = {
       Buffer.from(GetProvisionedResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetProvisionedResponse => GetProvisionedResponse.decode(value),
   },
-  /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
+  /** Drains an agent. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent: {
     path: "/evenfall.scheduler.v1.SchedulerService/DrainAgent" as const,
     requestStream: false as const,
@@ -2605,8 +2611,8 @@ export const SchedulerServiceService = {
     responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
   },
   /**
-   * Says that a function has changed or is gone. Answers once the scheduler starts no attempt of it on what it knew before, so that a change that
-   * was answered holds for every attempt that starts later. The registry's watch says the same, a moment later.
+   * Notifies the scheduler that a function has changed or is deleted. Answers once the scheduler starts no attempt on the earlier settings, so that a
+   * change that was answered applies to every attempt that starts later. The registry's watch reports the same a moment later.
    */
   noteFunctionChange: {
     path: "/evenfall.scheduler.v1.SchedulerService/NoteFunctionChange" as const,
@@ -2623,41 +2629,41 @@ export const SchedulerServiceService = {
 
 export interface SchedulerServiceServer extends UntypedServiceImplementation {
   /**
-   * Runs attempts for a queue replica over one stream, in batches. Asking for the same attempt twice returns the running one or its
-   * outcome. When the stream ends, what has started runs on and is reported to the next stream that asks for it.
+   * Runs attempts for a queue replica over one stream, in batches. Assigning the same attempt twice returns the running one or its
+   * result. When the stream ends, attempts that have started run on and are reported to the next stream that claims their partition.
    */
   dispatch: handleBidiStreamingCall<DispatchRequest, DispatchResponse>;
   /** Runs one attempt for a caller that waits. Errors: RESOURCE_EXHAUSTED (CONCURRENCY_EXHAUSTED, RESERVED_EXHAUSTED), NOT_FOUND (FUNCTION_NOT_FOUND). */
   invoke: handleUnaryCall<InvokeRequest, InvokeResponse>;
   /**
-   * Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out.
-   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
+   * Attaches an agent over one stream. When the stream ends, the agent's attempts are lost once the lease has run out.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits; a permanent refusal of this hello.
    */
   attach: handleBidiStreamingCall<AttachRequest, AttachResponse>;
   /**
-   * Renews the lease of an agent that is attached, beside its stream: said by a thread of its own while the agent is too busy for a heartbeat.
-   * Errors: NOT_FOUND (AGENT_NOT_FOUND): it is not attached, or another session of it is.
+   * Renews the lease of an attached agent, independently of its stream: a thread of its own calls it while the agent is too busy for a
+   * heartbeat. Errors: NOT_FOUND (AGENT_NOT_FOUND): the agent is not attached, or another session of it is.
    */
   renewLease: handleUnaryCall<RenewLeaseRequest, RenewLeaseResponse>;
   /** Lists the agents that are attached. */
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /** Lists the instances they hold. */
   listInstances: handleUnaryCall<ListInstancesRequest, ListInstancesResponse>;
-  /** Tells how many instances of versions there are of those that are provisioned. */
+  /** Returns how many of the provisioned instances of versions there are. */
   getProvisioned: handleUnaryCall<GetProvisionedRequest, GetProvisionedResponse>;
-  /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
+  /** Drains an agent. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
   /**
-   * Says that a function has changed or is gone. Answers once the scheduler starts no attempt of it on what it knew before, so that a change that
-   * was answered holds for every attempt that starts later. The registry's watch says the same, a moment later.
+   * Notifies the scheduler that a function has changed or is deleted. Answers once the scheduler starts no attempt on the earlier settings, so that a
+   * change that was answered applies to every attempt that starts later. The registry's watch reports the same a moment later.
    */
   noteFunctionChange: handleUnaryCall<NoteFunctionChangeRequest, NoteFunctionChangeResponse>;
 }
 
 export interface SchedulerServiceClient extends Client {
   /**
-   * Runs attempts for a queue replica over one stream, in batches. Asking for the same attempt twice returns the running one or its
-   * outcome. When the stream ends, what has started runs on and is reported to the next stream that asks for it.
+   * Runs attempts for a queue replica over one stream, in batches. Assigning the same attempt twice returns the running one or its
+   * result. When the stream ends, attempts that have started run on and are reported to the next stream that claims their partition.
    */
   dispatch(): ClientDuplexStream<DispatchRequest, DispatchResponse>;
   dispatch(options: Partial<CallOptions>): ClientDuplexStream<DispatchRequest, DispatchResponse>;
@@ -2679,15 +2685,15 @@ export interface SchedulerServiceClient extends Client {
     callback: (error: ServiceError | null, response: InvokeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Attaches an agent over one stream. Its end is the bad news itself: the agent's attempts are lost once their lease has run out.
-   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits, and is refused again as long as it is the same.
+   * Attaches an agent over one stream. When the stream ends, the agent's attempts are lost once the lease has run out.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the hello is beyond its limits; a permanent refusal of this hello.
    */
   attach(): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(options: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
   /**
-   * Renews the lease of an agent that is attached, beside its stream: said by a thread of its own while the agent is too busy for a heartbeat.
-   * Errors: NOT_FOUND (AGENT_NOT_FOUND): it is not attached, or another session of it is.
+   * Renews the lease of an attached agent, independently of its stream: a thread of its own calls it while the agent is too busy for a
+   * heartbeat. Errors: NOT_FOUND (AGENT_NOT_FOUND): the agent is not attached, or another session of it is.
    */
   renewLease(
     request: RenewLeaseRequest,
@@ -2736,7 +2742,7 @@ export interface SchedulerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListInstancesResponse) => void,
   ): ClientUnaryCall;
-  /** Tells how many instances of versions there are of those that are provisioned. */
+  /** Returns how many of the provisioned instances of versions there are. */
   getProvisioned(
     request: GetProvisionedRequest,
     callback: (error: ServiceError | null, response: GetProvisionedResponse) => void,
@@ -2752,7 +2758,7 @@ export interface SchedulerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetProvisionedResponse) => void,
   ): ClientUnaryCall;
-  /** Has an agent drained. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
+  /** Drains an agent. Errors: NOT_FOUND (AGENT_NOT_FOUND). */
   drainAgent(
     request: DrainAgentRequest,
     callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
@@ -2769,8 +2775,8 @@ export interface SchedulerServiceClient extends Client {
     callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Says that a function has changed or is gone. Answers once the scheduler starts no attempt of it on what it knew before, so that a change that
-   * was answered holds for every attempt that starts later. The registry's watch says the same, a moment later.
+   * Notifies the scheduler that a function has changed or is deleted. Answers once the scheduler starts no attempt on the earlier settings, so that a
+   * change that was answered applies to every attempt that starts later. The registry's watch reports the same a moment later.
    */
   noteFunctionChange(
     request: NoteFunctionChangeRequest,

@@ -2,7 +2,7 @@
 // versions:
 //   protoc-gen-ts_proto  v2.18.0
 //   protoc               unknown
-// source: evenfall/log/v1/stored_event.proto
+// source: evenfall/log/v1/folded_event.proto
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
@@ -12,10 +12,10 @@ import { EventPolicy, TerminationRequested } from "./record.ts";
 
 export const protobufPackage = "evenfall.log.v1";
 
-export const protobufFileName = "evenfall/log/v1/stored_event.proto";
+export const protobufFileName = "evenfall/log/v1/folded_event.proto";
 
-/** An event as the fold keeps it: what everybody may see, and what its owner needs to go on with it. */
-export interface StoredEvent {
+/** The state of an event, folded from its records: the public part, and what the owner of its partition needs to go on with it. */
+export interface FoldedEvent {
   /** The public part. */
   event:
     | Event
@@ -24,9 +24,9 @@ export interface StoredEvent {
   policy:
     | EventPolicy
     | undefined;
-  /** JSON text; empty once the event has ended and its destination need not be told any more. */
+  /** JSON text; empty once the event has ended and has no pending delivery. */
   payload: Buffer;
-  /** Revision of the version at the accept. */
+  /** Revision of the version when the event was accepted. */
   revision: number;
   /** User errors so far. */
   userErrorCount: number;
@@ -34,31 +34,31 @@ export interface StoredEvent {
   systemErrorCount: number;
   /** W3C trace context of the caller. */
   traceparent: string;
-  /** What the termination asked for; unset without one. */
+  /** The termination request; unset without one. */
   terminationRequest:
     | TerminationRequested
     | undefined;
   /** Changes folded so far. */
   foldCount: number;
-  /** How many destinations led to it. */
+  /** Number of deliveries that led to it. */
   depth: number;
-  /** Uid of the function at the accept; unset where nobody knew it. */
+  /** Uid of the function when the event was accepted; unset where it was not known. */
   functionUid?:
     | string
     | undefined;
-  /** When the log took its Accepted record, by the log's own clock; unset where the log did not say. */
+  /** When the log stored its AcceptedEvent record, by the log's own clock; unset where the log does not provide it. */
   acceptLogTime:
     | Date
     | undefined;
-  /** The same of the record since which it waits: its accept, the end of its newest attempt, or its own end. */
+  /** The same for the record since which it waits: its accepted record, the end of its newest attempt, or its own end. */
   waitLogTime:
     | Date
     | undefined;
-  /** How long it waits from there on for its next attempt, in milliseconds; 0 where it waits for none. */
+  /** How long it waits from wait_log_time for its next attempt, in milliseconds; 0 where it waits for none. */
   waitMs: number;
 }
 
-function createBaseStoredEvent(): StoredEvent {
+function createBaseFoldedEvent(): FoldedEvent {
   return {
     event: undefined,
     policy: undefined,
@@ -77,8 +77,8 @@ function createBaseStoredEvent(): StoredEvent {
   };
 }
 
-export const StoredEvent: MessageFns<StoredEvent> = {
-  encode(message: StoredEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const FoldedEvent: MessageFns<FoldedEvent> = {
+  encode(message: FoldedEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.event !== undefined) {
       Event.encode(message.event, writer.uint32(10).fork()).join();
     }
@@ -124,7 +124,7 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): StoredEvent {
+  decode(input: BinaryReader | Uint8Array, length?: number): FoldedEvent {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -133,7 +133,7 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseStoredEvent();
+      const message = createBaseFoldedEvent();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -261,11 +261,11 @@ export const StoredEvent: MessageFns<StoredEvent> = {
     }
   },
 
-  create(base?: DeepPartial<StoredEvent>): StoredEvent {
-    return StoredEvent.fromPartial(base ?? {});
+  create(base?: DeepPartial<FoldedEvent>): FoldedEvent {
+    return FoldedEvent.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<StoredEvent>): StoredEvent {
-    const message = createBaseStoredEvent();
+  fromPartial(object: DeepPartial<FoldedEvent>): FoldedEvent {
+    const message = createBaseFoldedEvent();
     message.event = (object.event !== undefined && object.event !== null) ? Event.fromPartial(object.event) : undefined;
     message.policy = (object.policy !== undefined && object.policy !== null)
       ? EventPolicy.fromPartial(object.policy)
