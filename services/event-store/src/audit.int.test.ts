@@ -15,7 +15,7 @@ const NOW = Date.now();
 type State = { isAway: boolean; calls: number; refuses: (one: AuditRecord) => boolean };
 
 function asked(n: number, more: Partial<AuditRecord> = {}): AuditRecord {
-  const call = { keyId: 'ann', address: '192.0.2.7', door: Api.SCF, action: 'events.terminate', operation: 'TerminateAsyncEvent' };
+  const call = { keyId: 'ann', address: '192.0.2.7', api: Api.SCF, action: 'events.terminate', operation: 'TerminateAsyncEvent' };
   return {
     ...AuditRecord.create(),
     id: idOf(1_000 + n, NOW),

@@ -179,7 +179,7 @@ describe('access keys in the registry', () => {
         id: newUuidV7(clock.now()),
         time,
         keyId: 'ops',
-        door: AuditRecord_Api.REST,
+        api: AuditRecord_Api.REST,
         action: 'functions.write',
         namespace: 'a',
       };

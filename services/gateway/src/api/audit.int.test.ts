@@ -48,7 +48,7 @@ describe('the audit log', () => {
       const [termination] = doors.world.terminations;
       const { id, time, ...asked } = termination?.audit ?? assert.fail('nothing was terminated');
       assert.equal(time?.getTime(), timeOfUuidV7(id));
-      const call = { keyId: 'test', address: '127.0.0.1', door: api, action: 'events.terminate', operation };
+      const call = { keyId: 'test', address: '127.0.0.1', api, action: 'events.terminate', operation };
       assert.deepEqual(asked, { ...call, namespace: '', subject: ID, outcome: '' });
       assert.deepEqual(doors.world.audit, [], 'nothing is written before its signal, nor a second record after it');
     });
