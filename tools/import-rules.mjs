@@ -6,6 +6,7 @@ const PURE = [
   'errors',
   'time',
   'event-model',
+  'function-model',
   'contracts',
   'json-text',
   'paging',
@@ -59,7 +60,7 @@ export default {
     room('loops', 'loops/', ['loops/', 'flows/', 'domain/', PORTS], [...PURE, 'rpc', 'event-log', 'telemetry', 'lifecycle']),
     room('api', 'api(\\.ts$|/)', ['api(\\.ts$|/)', 'flows/', 'domain/', PORTS], [...PURE, 'rpc', 'telemetry', 'postgres']),
     room('adapters', 'adapters/', ['adapters/', 'domain/', PORTS], ['[^/]+']),
-    room('config', 'config\\.ts$', ['api/access', 'domain/'], ['config', 'errors', 'time', 'service-main']),
+    room('config', 'config\\.ts$', ['api/access', 'domain/'], ['config', 'errors', 'time', 'function-model', 'service-main']),
     {
       name: 'testkit-in-tests',
       severity: 'error',

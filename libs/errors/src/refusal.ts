@@ -53,6 +53,17 @@ export function refuse(reason: Reason, metadata: Readonly<Record<string, string 
   return new Refusal(reason, texts);
 }
 
+/** The refusal of one field: what it must be. */
+export function invalidField(field: string, rule: string): Refusal {
+  return refuse('INVALID_FIELD', { field, rule });
+}
+
+/** Throws what pure code returned if it is a refusal (ADR 8), and returns it otherwise. */
+export function orThrow<T>(value: T | Refusal): T {
+  if (isRefusal(value)) throw value;
+  return value;
+}
+
 export function isRefusal(value: unknown): value is Refusal {
   return value instanceof Refusal;
 }

@@ -19,7 +19,7 @@ import { createGrantKeyStore } from './adapters/postgres/grant-key-store.ts';
 import { createQuotaStore } from './adapters/postgres/quota-store.ts';
 import { packageInspector } from './adapters/inspect.ts';
 import { accessKeyService, functionService, quotaService, registryService } from './api.ts';
-import { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
+import { PACKAGE_LIMITS, type PackageLimits } from '@evenfall/function-model';
 import { createSealing } from './domain/sealing.ts';
 import { joinAgent } from './flows/agent-tokens.ts';
 import { sealAnew } from './flows/access-keys.ts';
@@ -27,8 +27,6 @@ import { getGrantKeys, sealGrantKeys } from './flows/grant-keys.ts';
 import { type SealedCounts, sealFunctions } from './flows/seal-functions.ts';
 import { runSweep } from './loops/sweep.ts';
 import type { Joined, Joining, JoinRequest } from './ports.ts';
-
-export { PACKAGE_LIMITS, type PackageLimits } from './domain/code-package.ts';
 
 /** Packages of the largest size whose pieces are kept at the same time. */
 const PACKAGES_AT_ONCE = 8;

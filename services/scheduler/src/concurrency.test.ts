@@ -29,7 +29,7 @@ function tell(rig: Rig, { totalMb = 128_000, reserved = {}, provisioned = 0 }: S
 }
 const started = (agent: PlayedAgent): string[] => agent.all('startInstances').map(({ instanceId }) => instanceId);
 const stopped = (agent: PlayedAgent): string[] => agent.all('stopInstances').map(({ instanceId }) => instanceId);
-const statusOf = (rig: Rig) => getProvisioned(rig.ports, { namespace: 'default', name: 'f', versions: ['1'] }).versions[0];
+const statusOf = (rig: Rig) => getProvisioned(rig.ports, { namespace: 'default', name: 'ff', versions: ['1'] }).versions[0];
 const failed = (agent: PlayedAgent, instanceId: string): void =>
   agent.says({ instanceChanges: [{ instanceId, change: { $case: 'gone', value: { startFailed: true, reason: 'no such handler' } } }] });
 const ends = (agent: PlayedAgent, eventId: string): void =>
@@ -39,16 +39,16 @@ const many = (count: number, more: object = {}) => Array.from({ length: count },
 describe('who may start an instance of 128 MB', () => {
   const cases: readonly (readonly [string, Settings, Record<string, number>, string | undefined])[] = [
     ['anybody while there is room', {}, {}, undefined],
-    ['nobody beyond the total', { totalMb: 256 }, { g: 2 }, 'TOTAL'],
-    ['nobody that is off', { reserved: { f: 0 } }, {}, 'OFF'],
-    ['one with a share within it', { reserved: { f: 256 } }, { f: 1 }, undefined],
-    ['not beyond its share', { reserved: { f: 256 } }, { f: 2 }, 'RESERVED'],
-    ['one with a share, however much others have', { totalMb: 512, reserved: { f: 128 } }, { g: 4 }, undefined],
-    ['not in what others have reserved', { totalMb: 512, reserved: { g: 256 } }, { h: 2 }, 'TOTAL'],
-    ['beside what others have reserved', { totalMb: 512, reserved: { g: 256 } }, { h: 1, g: 2 }, undefined],
-    ['not on hosts that hold no more than what others have reserved', { reserved: { g: 512 } }, { h: 4 }, 'HELD'],
-    ['on them, once that is used', { reserved: { g: 512 } }, { g: 4, h: 3 }, undefined],
-    ['in the tenth that nobody may reserve', { hostMb: 2_048, totalMb: 1_280, reserved: { g: 1_280 } }, { g: 7 }, undefined],
+    ['nobody beyond the total', { totalMb: 256 }, { fg: 2 }, 'TOTAL'],
+    ['nobody that is off', { reserved: { ff: 0 } }, {}, 'OFF'],
+    ['one with a share within it', { reserved: { ff: 256 } }, { ff: 1 }, undefined],
+    ['not beyond its share', { reserved: { ff: 256 } }, { ff: 2 }, 'RESERVED'],
+    ['one with a share, however much others have', { totalMb: 512, reserved: { ff: 128 } }, { fg: 4 }, undefined],
+    ['not in what others have reserved', { totalMb: 512, reserved: { fg: 256 } }, { fh: 2 }, 'TOTAL'],
+    ['beside what others have reserved', { totalMb: 512, reserved: { fg: 256 } }, { fh: 1, fg: 2 }, undefined],
+    ['not on hosts that hold no more than what others have reserved', { reserved: { fg: 512 } }, { fh: 4 }, 'HELD'],
+    ['on them, once that is used', { reserved: { fg: 512 } }, { fg: 4, fh: 3 }, undefined],
+    ['in the tenth that nobody may reserve', { hostMb: 2_048, totalMb: 1_280, reserved: { fg: 1_280 } }, { fg: 7 }, undefined],
   ];
   for (const [name, settings, there, block] of cases)
     it(name, () => {
@@ -65,7 +65,7 @@ describe('who may start an instance of 128 MB', () => {
       );
       rig.attach({ instances: says, capacityMb: settings.hostMb ?? 1_024 });
       assert.equal(agent.agent.instances.size, says.length);
-      const pool = poolOf(rig.ports.cluster, 'default', 'f', '$LATEST');
+      const pool = poolOf(rig.ports.cluster, 'default', 'ff', '$LATEST');
       assert.equal(blockOf(rig.ports.cluster.account, rig.ports.cluster.agents.values(), pool, 128), block);
     });
 
@@ -200,14 +200,14 @@ describe('provisioned instances', () => {
       rig.tend();
     }
     assert.equal(started(agent).length, 3);
-    assert.ok(poolOf(rig.ports.cluster, 'default', 'f', '1').startsAfterMs > rig.clock.monotonic());
+    assert.ok(poolOf(rig.ports.cluster, 'default', 'ff', '1').startsAfterMs > rig.clock.monotonic());
   });
 
   it('have what idles of others make room, and are taken by nobody', async () => {
     const rig = startRig();
-    rig.registry.set('g', fnOf({ name: 'g', memoryMb: 512 }));
+    rig.registry.set('fg', fnOf({ name: 'fg', memoryMb: 512 }));
     const agent = rig.attach({ capacityMb: 512 });
-    await rig.dispatch({ assignments: [assignmentOf('big', { function: 'g' })] });
+    await rig.dispatch({ assignments: [assignmentOf('big', { function: 'fg' })] });
     agent.ready('i-1');
     ends(agent, 'big');
     rig.clock.advance(1_000);
@@ -217,7 +217,7 @@ describe('provisioned instances', () => {
     rig.tend();
     for (const id of started(agent).slice(1)) agent.ready(id);
     assert.equal(started(agent).length, 5);
-    await rig.dispatch({ assignments: [assignmentOf('wants', { function: 'g' })] });
+    await rig.dispatch({ assignments: [assignmentOf('wants', { function: 'fg' })] });
     rig.clock.advance(5_000);
     agent.says({});
     rig.tend();
@@ -229,12 +229,12 @@ describe('reserved concurrency', () => {
   it('is a cap over all versions, an instance that is being stopped counted until it is gone', async () => {
     const rig = startRig();
     const agent = rig.attach();
-    tell(rig, { reserved: { f: 256 } });
+    tell(rig, { reserved: { ff: 256 } });
     await rig.dispatch({ assignments: many(5) });
     assert.deepEqual(started(agent), ['i-1', 'i-2']);
     for (const id of started(agent)) agent.ready(id);
     for (const id of ['e0', 'e1', 'e2', 'e3', 'e4']) ends(agent, id);
-    rig.registry.set('f', fnOf({ version: '7' }));
+    rig.registry.set('ff', fnOf({ version: '7' }));
     await rig.dispatch({ assignments: [assignmentOf('other', { version: '7' })] });
     rig.tend();
     assert.equal(stopped(agent).length, 1, 'what idles of one version makes way for another');
@@ -250,7 +250,7 @@ describe('reserved concurrency', () => {
     await rig.dispatch({ assignments: many(4) });
     for (const id of started(agent)) agent.ready(id);
     await rig.dispatch({ assignments: [assignmentOf('waits')] });
-    tell(rig, { reserved: { f: 256 } });
+    tell(rig, { reserved: { ff: 256 } });
     const before = agent.all('assignments').length;
     ends(agent, 'e0');
     ends(agent, 'e1');
@@ -266,7 +266,7 @@ describe('reserved concurrency', () => {
     agent.ready('i-1');
     ends(agent, 'e0');
     await rig.dispatch({ acks: [{ eventId: 'e0', attempt: 1 }] });
-    tell(rig, { reserved: { f: 0 } });
+    tell(rig, { reserved: { ff: 0 } });
     rig.tend();
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
     agent.gone('i-1');
@@ -299,7 +299,7 @@ describe('reserved concurrency', () => {
     rig.clock.advance(5_000);
     agent.says({});
     rig.tend();
-    tell(rig, { reserved: { f: 128 } });
+    tell(rig, { reserved: { ff: 128 } });
     agent.ready('i-1');
     ends(agent, 'e0');
     rig.tend();
@@ -311,10 +311,10 @@ describe('reserved concurrency', () => {
 
   it('keeps room on the hosts that a flood of others cannot have', async () => {
     const rig = startRig();
-    rig.registry.set('g', fnOf({ name: 'g' }));
+    rig.registry.set('fg', fnOf({ name: 'fg' }));
     const agent = rig.attach({ parallelStarts: 100 });
-    tell(rig, { reserved: { f: 256 } });
-    await rig.dispatch({ assignments: many(20, { function: 'g' }) });
+    tell(rig, { reserved: { ff: 256 } });
+    await rig.dispatch({ assignments: many(20, { function: 'fg' }) });
     assert.equal(started(agent).length, 6, 'of the eight that fit');
     await rig.dispatch({ assignments: ['a', 'b', 'c'].map((id) => assignmentOf(id)) });
     assert.equal(started(agent).length, 8);

@@ -1,4 +1,5 @@
 import { duration, integer, readSettings } from '@evenfall/config';
+import { HOST_LIMITS } from '@evenfall/function-model';
 import { HOST_CHECK, peerSettings, portsCheck, privateServerSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 
 /** What the scheduler reads from the environment. */
@@ -28,22 +29,22 @@ export const schedulerSettings = {
     name: 'EVENFALL_AGENT_MAX_CAPACITY_MB',
     doc: 'Memory of the largest worker host, in megabytes: what an agent says beyond it does not count. The certificate of an agent that has joined by a token may say less.',
     fallback: '1048576',
-    min: 64,
-    max: 16_777_216,
+    min: HOST_LIMITS.memoryMb.least,
+    max: HOST_LIMITS.memoryMb.most,
   }),
   agentMaxInstances: integer({
     name: 'EVENFALL_AGENT_MAX_INSTANCES',
     doc: 'Instances that one worker host is given at most.',
     fallback: '2000',
     min: 1,
-    max: 20_000,
+    max: HOST_LIMITS.instances,
   }),
   agentMaxParallelStarts: integer({
     name: 'EVENFALL_AGENT_MAX_PARALLEL_STARTS',
     doc: 'Instances that one worker host is asked to start at the same time at most, whatever its agent says.',
     fallback: '256',
     min: 1,
-    max: 256,
+    max: HOST_LIMITS.parallelStarts,
   }),
 };
 

@@ -80,7 +80,7 @@ describe('an agent that speaks of attempts that it was not given', () => {
         assert.ok(before === undefined || before.length === 0);
         const key = { eventId: 'e', attempt: 1, partition, grant: proofOf(rig.ports.grants) };
         // Little memory: what waits is not given to it.
-        const hello = { agentId: 'forger', sessionId: 'f', capacityMb: 0, held: [key] };
+        const hello = { agentId: 'forger', sessionId: 'ff', capacityMb: 0, held: [key] };
         const forger = rig.attach({ ...hello, instances: [{ instanceId: 'i-9', function: fnOf(), attempt: key, busy: false }] });
         sayAll(forger, key);
         rig.tend();
@@ -128,7 +128,7 @@ describe('an agent that is asked for an instance', () => {
     const rig = startRig();
     const webhook = { $case: 'webhook' as const, value: { url: 'https://a.example/', secret: 'a secret', secretSet: false } };
     const eventInvoke = EventInvokeConfig.fromPartial({ onFailure: { target: webhook } });
-    rig.registry.set('f', fnOf({ environment: { TOKEN: 'x' }, eventInvoke }));
+    rig.registry.set('ff', fnOf({ environment: { TOKEN: 'x' }, eventInvoke }));
     const agent = rig.attach();
     const other = rig.attach({ agentId: 'other', sessionId: 's2', capacityMb: 0 });
     await rig.dispatch({ assignments: [assignmentOf('e')] });
@@ -152,7 +152,7 @@ describe('an agent that brings instances along', () => {
       { ...good, grant: NOTHING },
       { ...good, grant: randomBytes(GRANT_BYTES) },
       { ...good, instanceId: 'other' },
-      { ...good, function: fnOf({ name: 'g' }) },
+      { ...good, function: fnOf({ name: 'fg' }) },
       { ...good, function: fnOf({ namespace: 'other' }) },
       { ...good, function: fnOf({ memoryMb: 100_000 }) },
       { ...good, function: fnOf({ revision: 2 }) },

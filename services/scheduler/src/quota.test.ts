@@ -31,7 +31,7 @@ describe('A quota of instances', () => {
     const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
     tell(rig, { default: 3 });
     await dispatch(rig, ids('e', 5));
-    await dispatch(rig, ids('g', 5), { function: 'g' });
+    await dispatch(rig, ids('g', 5), { function: 'fg' });
     assert.equal(started(agent).length, 3);
     await dispatch(rig, ids('o', 4), { namespace: 'other' });
     assert.equal(started(agent).length, 7);
@@ -56,7 +56,7 @@ describe('A quota of instances', () => {
     const [first = ''] = started(agent);
     agent.ready(first);
     agent.says({ reports: [endedReport('e1')] });
-    await dispatch(rig, ['g1'], { function: 'g' });
+    await dispatch(rig, ['g1'], { function: 'fg' });
     rig.clock.advance(1_500); // it may have had something to do again
     rig.tend();
     assert.deepEqual(stopped(agent), [first]);
@@ -102,7 +102,7 @@ describe('A quota of instances', () => {
     const request = InvokeRequest.create({ assignment: { ...assignmentOf('call'), synchronous: true } });
     await assert.rejects(invoke(rig.ports, request, new AbortController().signal), (error) => {
       assert.ok(isRefusal(error));
-      assert.deepEqual(error.metadata, { namespace: 'default', function: 'f', limit: '0' });
+      assert.deepEqual(error.metadata, { namespace: 'default', function: 'ff', limit: '0' });
       return error.reason === 'INSTANCE_QUOTA_EXHAUSTED';
     });
   });
@@ -110,12 +110,12 @@ describe('A quota of instances', () => {
   it('is never exceeded, whatever comes, goes, and is set', async () => {
     type Step = {
       readonly kind: 'send' | 'end' | 'tend' | 'ready' | 'gone';
-      readonly fn: 'f' | 'g';
+      readonly fn: 'ff' | 'fg';
       readonly namespace: 'default' | 'other';
     };
     const step = fc.record<Step>({
       kind: fc.constantFrom('send', 'send', 'ready', 'end', 'gone', 'tend'),
-      fn: fc.constantFrom('f', 'g'),
+      fn: fc.constantFrom('ff', 'fg'),
       namespace: fc.constantFrom('default', 'other'),
     });
     await fc.assert(

@@ -67,7 +67,7 @@ describe('a scheduler that takes the place of another', () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['a', 'b']);
     const first = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps, assignmentOf('new', { function: 'g' })] });
+    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps, assignmentOf('new', { function: 'fg' })] });
     assert.deepEqual(given(first), ['new'], 'what is new need not wait');
     const second = rig.attach({ agentId: 'b' });
     await replica.echoes();
@@ -220,7 +220,7 @@ describe('who knows of which agents', () => {
     const replica = await replicaOf(rig, []);
     const other = await replicaOf(rig, [], 1);
     const agent = rig.attach({ agentId: 'a' });
-    await replica.says({ assignments: [assignmentOf('new', { function: 'g' })] });
+    await replica.says({ assignments: [assignmentOf('new', { function: 'fg' })] });
     await replica.echoes();
     assert.deepEqual(given(agent), []);
     await other.echoes();
@@ -252,7 +252,7 @@ describe('who knows of which agents', () => {
     await replica.echoes();
     await replicaOf(rig, [], 1);
     const other = rig.attach({ agentId: 'b' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'g' })] });
+    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'fg' })] });
     assert.deepEqual([given(agent), given(other)], [['new'], []]);
   });
 
@@ -278,7 +278,7 @@ describe('who knows of which agents', () => {
     const deaf = await replicaOf(rig, [], 1);
     await deaf.says({ assignments: [assignmentOf('waits', { partition: 1 })] });
     const agent = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'g' })] });
+    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'fg' })] });
     rig.clock.advance(LEASE_MS / 3);
     rig.tend();
     assert.equal(deaf.closed, false);

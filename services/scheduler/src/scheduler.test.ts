@@ -124,7 +124,7 @@ describe('placing attempts', () => {
     await rig.dispatch({ assignments: [assignmentOf('a'), assignmentOf('b')] });
     for (const id of ['i-1', 'i-2']) agent.ready(id);
     agent.says({ reports: [endedReport('a')] });
-    rig.registry.set('f', fnOf({ revision: 2 }));
+    rig.registry.set('ff', fnOf({ revision: 2 }));
     await rig.dispatch({ assignments: [assignmentOf('c', { revision: 2 })] });
     const stopped = () => agent.all('stopInstances').map(({ instanceId, cause }) => [instanceId, cause]);
     assert.deepEqual(stopped(), [['i-1', Cause.UPDATE]]);

@@ -35,8 +35,8 @@ describe('a function that changes', () => {
   it('is run as it is now, by events that were accepted before', async () => {
     const rig = startRig();
     const agent = await warm(rig);
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }], 'what is idle goes at once');
     await rig.dispatch({ assignments: [assignmentOf('waited', { revision: 1 })] });
     assert.deepEqual(started(agent), [1, 2]);
@@ -49,8 +49,8 @@ describe('a function that changes', () => {
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
     agent.ready('i-1');
     agent.says({ reports: [startedReport('runs', 'i-1')] });
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(agent.all('stops'), [], 'what runs goes on');
     agent.says({ reports: [endedReport('runs')] });
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }]);
@@ -65,8 +65,8 @@ describe('a function that changes', () => {
       const agent = rig.attach();
       await rig.dispatch({ assignments: [assignmentOf('handed')] });
       if (ready) agent.ready('i-1');
-      rig.registry.set('f', fnOf({ revision: 2 }));
-      await noteChange(rig.ports, 'default', 'f');
+      rig.registry.set('ff', fnOf({ revision: 2 }));
+      await noteChange(rig.ports, 'default', 'ff');
       assert.deepEqual(
         agent.all('stops').map(({ eventId, mode }) => [eventId, mode]),
         [['handed', Mode.UNSPECIFIED]],
@@ -84,8 +84,8 @@ describe('a function that changes', () => {
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('handed')] });
     agent.ready('i-1');
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     agent.says({ reports: [startedReport('handed', 'i-1'), endedReport('handed')] });
     assert.deepEqual(codes(rig), ['handed 200']);
   });
@@ -94,8 +94,8 @@ describe('a function that changes', () => {
     const rig = startRig();
     const agent = rig.attach({ recalls: false });
     await rig.dispatch({ assignments: [assignmentOf('handed')] });
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(agent.all('stops'), []);
   });
 
@@ -106,8 +106,8 @@ describe('a function that changes', () => {
     const back = { eventId: 'handed', attempt: 1, cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED, policy: undefined };
     await rig.dispatch({ stops: [back, back] });
     assert.equal(agent.all('stops').length, 1, 'asked once');
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     agent.says({ reports: [revoked('handed')] });
     assert.deepEqual(
       rig.reports.map(({ report }) => report?.$case),
@@ -123,10 +123,10 @@ describe('a function that changes', () => {
     Object.assign(rig.ports, {
       resolve: () => new Promise((answer) => answers.push((revision) => answer(fnOf({ revision })))),
     });
-    const noted = noteChange(rig.ports, 'default', 'f');
+    const noted = noteChange(rig.ports, 'default', 'ff');
     await rig.dispatch({ assignments: [assignmentOf('second')] });
     assert.deepEqual(given(agent), ['first@i-1'], 'not on what may be old');
-    const again = noteChange(rig.ports, 'default', 'f');
+    const again = noteChange(rig.ports, 'default', 'ff');
     answers.shift()?.(2);
     await new Promise((turn) => setImmediate(turn));
     assert.deepEqual(started(agent), [1], 'that answer may be of before the second change');
@@ -149,8 +149,8 @@ describe('a function that changes', () => {
     agent.says(gone('i-7', { startFailed: true }));
     await rig.dispatch({ assignments: [assignmentOf('paused')] });
     const before = started(agent).length;
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     assert.ok(started(agent).length > before, 'at once');
     assert.equal(started(agent).at(-1), 2);
   });
@@ -158,7 +158,7 @@ describe('a function that changes', () => {
   it('is asked anew of everything when a watch stands again', async () => {
     const rig = startRig();
     const agent = await warm(rig);
-    rig.registry.set('f', fnOf({ revision: 2 }));
+    rig.registry.set('ff', fnOf({ revision: 2 }));
     await noteAnyChange(rig.ports);
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }]);
   });
@@ -167,8 +167,8 @@ describe('a function that changes', () => {
     const rig = startRig();
     const agent = await warm(rig);
     agent.leaves();
-    rig.registry.set('f', fnOf({ revision: 2 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ revision: 2 }));
+    await noteChange(rig.ports, 'default', 'ff');
     const back = rig.attach({ instances: [{ instanceId: 'i-1', function: fnOf(), attempt: undefined, busy: false }] });
     await rig.dispatch({ assignments: [assignmentOf('second')] });
     assert.deepEqual(given(back), ['second@i-2']);
@@ -183,8 +183,8 @@ describe('a function that is deleted', () => {
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
     agent.ready('i-1');
     agent.says({ reports: [startedReport('runs', 'i-1')] });
-    rig.registry.delete('f');
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.delete('ff');
+    await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(codes(rig), ['waits 435']);
     const [report] = rig.reports.slice(-1);
     assert.ok(report?.report?.$case === 'ended');
@@ -199,12 +199,12 @@ describe('a function that is deleted', () => {
 
   it('and made anew is another one: what was accepted for the first ends, whether it waits, is handed over or comes later', async () => {
     const rig = startRig();
-    rig.registry.set('f', fnOf({ uid: 'old' }));
+    rig.registry.set('ff', fnOf({ uid: 'old' }));
     const agent = rig.attach({ capacityMb: 256 });
     const old = { functionUid: 'old' };
     await rig.dispatch({ assignments: [assignmentOf('handed', old), assignmentOf('too', old), assignmentOf('waits', old)] });
-    rig.registry.set('f', fnOf({ uid: 'new', revision: 5 }));
-    await noteChange(rig.ports, 'default', 'f');
+    rig.registry.set('ff', fnOf({ uid: 'new', revision: 5 }));
+    await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(codes(rig), ['waits 435']);
     agent.says({ reports: [revoked('handed'), revoked('too')] });
     await rig.dispatch({ assignments: [assignmentOf('retried', old)] });
@@ -219,10 +219,10 @@ describe('a function that is deleted', () => {
 
   it('is not mistaken for one that is newer than what is known', async () => {
     const rig = startRig();
-    rig.registry.set('f', fnOf({ uid: 'old' }));
+    rig.registry.set('ff', fnOf({ uid: 'old' }));
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('first', { functionUid: 'old' })] });
-    rig.registry.set('f', fnOf({ uid: 'new', revision: 2 }));
+    rig.registry.set('ff', fnOf({ uid: 'new', revision: 2 }));
     await rig.dispatch({ assignments: [assignmentOf('early', { functionUid: 'new', revision: 2 })] });
     assert.deepEqual(codes(rig), []);
     assert.deepEqual(given(agent).slice(1), ['early@i-2']);
@@ -230,7 +230,7 @@ describe('a function that is deleted', () => {
 
   it('runs events of which it is not known whose they are', async () => {
     const rig = startRig();
-    rig.registry.set('f', fnOf({ uid: 'any' }));
+    rig.registry.set('ff', fnOf({ uid: 'any' }));
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('unknown')] });
     assert.deepEqual(given(agent), ['unknown@i-1']);
@@ -242,7 +242,7 @@ describe('a code package that is no longer there', () => {
     const rig = startRig();
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a')] });
-    rig.registry.set('f', fnOf({ revision: 2 })); // and the watch has not said so yet
+    rig.registry.set('ff', fnOf({ revision: 2 })); // and the watch has not said so yet
     agent.says({ reports: [throttled('a')], ...gone('i-1', { startFailed: true, codeMissing: true }) });
     await new Promise((turn) => setImmediate(turn));
     assert.deepEqual(given(agent), ['a@i-1', 'a@i-2']);

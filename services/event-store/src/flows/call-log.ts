@@ -1,4 +1,5 @@
 import { refuse } from '@evenfall/errors';
+import { MOST_CALL_MS } from '@evenfall/function-model';
 import { type LogLine, LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
@@ -6,8 +7,8 @@ import { type Wakeable, wakeable } from './wakeable.ts';
 
 /** How long the log of a call is waited for: an agent sends lines at most 50 ms after they were written. */
 const LATE_MS = 250;
-/** A log nobody has added to for so long is that of a call whose host has gone: a call may take 900 s. */
-const SILENT_MS = 910_000;
+/** A log without a new line for so long is that of a call whose host has gone. */
+const SILENT_MS = MOST_CALL_MS + 10_000;
 const BATCH = 1_000;
 const BEGIN: Place = { attempt: 0, sequence: 0 };
 

@@ -1,12 +1,11 @@
 import type { DeadLetter, ListDeadLettersRequest, ListDeadLettersResponse } from '@evenfall/contracts/v1/event_service';
 import { refuse } from '@evenfall/errors';
+import { PAGE_SIZES } from '@evenfall/function-model';
+import { pageSizeOf } from '@evenfall/paging';
 import { isUuid } from '@evenfall/time';
 import { readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { DeadLetterTable } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
-
-const MOST = 100;
-const DEFAULT = 20;
 
 type Ports = { readonly deadLetters: DeadLetterTable; readonly barrier: ReadBarrier };
 
@@ -21,12 +20,11 @@ export async function getDeadLetter({ deadLetters, barrier }: Ports, id: string)
 
 /** Lists dead letters of one function, newest first. */
 export async function listDeadLetters({ deadLetters, barrier }: Ports, request: ListDeadLettersRequest): Promise<ListDeadLettersResponse> {
-  const { namespace, function: fn, pageSize, pageToken } = request;
-  if (pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
+  const { namespace, function: fn, pageToken } = request;
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.deadLetters);
   const filter = `dead letters of ${namespace}/${fn}`;
   const before = pageToken === '' ? undefined : readPageToken(filter, pageToken);
   if (pageToken !== '' && before?.timeMs == null) throw refuse('INVALID_PAGE_TOKEN');
-  const size = Math.min(pageSize || DEFAULT, MOST);
   await barrier.caughtUp();
   const { letters, hasMore } = await deadLetters.list(namespace, fn, before && { timeMs: before.timeMs ?? 0, id: before.id }, size);
   const last = hasMore ? letters[letters.length - 1]?.event : undefined;

@@ -14,14 +14,13 @@ import {
 } from '@evenfall/contracts/v1/event_service';
 import { encodedMessage } from '@evenfall/rpc';
 import { isUuid } from '@evenfall/time';
-import { countThatFit } from '@evenfall/paging';
+import { PAGE_SIZES } from '@evenfall/function-model';
+import { countThatFit, pageSizeOf } from '@evenfall/paging';
 import { type PageKey, readPageToken, writePageToken } from '../domain/page-token.ts';
 import type { EventTable, FoundEvent } from '../ports.ts';
 import type { ReadBarrier } from './read-barrier.ts';
 
 const NOTHING = Buffer.alloc(0);
-const MOST = 100;
-const DEFAULT = 20;
 /** Events a numbered page may have before it (event_store_service.proto). */
 const MOST_BEFORE = 1_000_000;
 
@@ -30,10 +29,9 @@ export async function listEvents(
   ports: { events: EventTable; barrier: ReadBarrier },
   request: ListEventsRequest,
 ): Promise<ListEventsResponse> {
-  if (request.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.events);
   const after = request.pageToken === '' ? undefined : readPageToken(request, request.pageToken);
   if (request.pageToken !== '' && !after) throw refuse('INVALID_PAGE_TOKEN');
-  const size = Math.min(request.pageSize || DEFAULT, MOST);
   await ports.barrier.caughtUp();
   const [found, total] = await Promise.all([
     ports.events.listEvents(request, after, size + 1),
@@ -92,7 +90,7 @@ export async function listEventsByOffset(
   ports: { events: EventTable; barrier: ReadBarrier },
   { query = ListEventsRequest.create(), offset, eventId }: ListEventsByOffsetRequest,
 ): Promise<ListEventsByOffsetResponse> {
-  if (query.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
+  const limit = pageSizeOf(query.pageSize, PAGE_SIZES.events);
   if (offset < 0 || offset > MOST_BEFORE)
     throw refuse('INVALID_FIELD', { field: 'offset', rule: `a whole number from 0 to ${MOST_BEFORE}` });
   if (query.pageToken !== '') throw refuse('INVALID_PAGE_TOKEN');
@@ -100,7 +98,7 @@ export async function listEventsByOffset(
   await ports.barrier.caughtUp();
   const { events, totalCount } = await ports.events.listByOffset(query, {
     offset,
-    limit: Math.min(query.pageSize || DEFAULT, MOST),
+    limit,
     eventId: eventId === '' ? undefined : eventId,
   });
   return { events: fitting(events), totalCount: BigInt(totalCount) };

@@ -3,13 +3,13 @@ import { refuse } from '@evenfall/errors';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { LogLine, ListLogLinesRequest, ListLogLinesResponse } from '@evenfall/contracts/v1/log_service';
 import { passes, readLogToken, writeLogToken } from '../domain/log-filter.ts';
-import { countThatFit } from '@evenfall/paging';
+import { PAGE_SIZES } from '@evenfall/function-model';
+import { countThatFit, pageSizeOf } from '@evenfall/paging';
 import type { Watchers } from '../domain/watchers.ts';
 import type { LogTable } from '../ports.ts';
 import { readCallLog } from './call-log.ts';
 import { findEvent, type GetPorts } from './get-event.ts';
 
-const MOST = 1_000;
 /** Lines of one event that are read at the most; agents cut an attempt at 10,000. */
 const READ_MOST = 200_000;
 
@@ -19,11 +19,10 @@ export async function listLogLines(
   request: ListLogLinesRequest,
   signal: AbortSignal,
 ): Promise<ListLogLinesResponse> {
-  if (request.pageSize < 0) throw refuse('INVALID_FIELD', { field: 'page_size', rule: 'it must not be negative' });
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.logLines);
   const { filter } = request;
   const skip = request.pageToken === '' ? 0 : readLogToken(request.pageToken, filter);
   if (skip === undefined) throw refuse('INVALID_PAGE_TOKEN');
-  const size = Math.min(request.pageSize || MOST, MOST);
   const event = await findEvent(ports, { eventId: request.eventId, after: [] });
   const all = event ? await eventLog(ports.logs, event) : await callLog(ports, request.eventId, signal);
   const lines = filter ? all.filter((line) => passes(line, filter)) : all;

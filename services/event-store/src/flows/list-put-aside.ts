@@ -1,9 +1,9 @@
 import { type ListPutAsideRecordsRequest, type ListPutAsideRecordsResponse, PutAsideRecord } from '@evenfall/contracts/v1/operator_service';
 import { refuse } from '@evenfall/errors';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import type { PutAside, PutAsidePlace, PutAsideTable } from '../ports.ts';
 
-const MOST = 100;
 const LIST = 'put-aside records';
 /** Microseconds, partition, offset. */
 const KEY = /^\d{1,17}\/\d{1,10}\/\d{1,19}$/;
@@ -13,7 +13,7 @@ export async function listPutAside(
   { aside }: { readonly aside: PutAsideTable },
   request: ListPutAsideRecordsRequest,
 ): Promise<ListPutAsideRecordsResponse> {
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.putAsideRecords);
   const after = placeOf(readPageToken(request.pageToken, KEY, LIST));
   // Counted first: what is counted is in the list that is read after it.
   const total = await aside.count();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { TerminationPolicy } from '@evenfall/contracts/v1/termination';
-import { eventPolicyOf } from '@evenfall/event-model';
+import { eventPolicyOf } from '@evenfall/function-model';
 import { durationOfMs, isUuid, timeOfUuidV7 } from '@evenfall/time';
 import { pageSizeOf } from '@evenfall/paging';
 import { boundedMs, eventIdOf } from './fields.ts';
@@ -101,6 +101,9 @@ describe('what the gateway decides by itself', () => {
     const id = '01990000-0000-7000-8000-00000000ABCD';
     assert.equal(eventIdOf(id), id.toLowerCase());
     assert.equal(eventIdOf(`${id} `), undefined);
-    assert.deepEqual([pageSizeOf(0, 20, 100), pageSizeOf(7, 20, 100), pageSizeOf(1_000, 20, 100)], [20, 7, 100]);
+    assert.deepEqual(
+      [0, 7, 1_000].map((asked) => pageSizeOf(asked, { default: 20, most: 100 })),
+      [20, 7, 100],
+    );
   });
 });

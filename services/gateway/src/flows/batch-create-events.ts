@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { LogPosition, EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { BatchCreateEventsRequest, BatchCreateEventsResponse, RefusedSubmission } from '@evenfall/contracts/v1/event_service';
 import { isRefusal, refuse, Refusal } from '@evenfall/errors';
-import { eventPolicyOf } from '@evenfall/event-model';
+import { eventPolicyOf } from '@evenfall/function-model';
 import { MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from '../domain/batch-limits.ts';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';

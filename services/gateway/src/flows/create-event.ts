@@ -1,7 +1,7 @@
 import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import { type Event, Event_State } from '@evenfall/contracts/v1/event';
 import { type CreateEventRequest, type CreateEventResponse, EventSubmission } from '@evenfall/contracts/v1/event_service';
-import { eventPolicyOf } from '@evenfall/event-model';
+import { eventPolicyOf } from '@evenfall/function-model';
 import { msOfDuration } from '@evenfall/time';
 import { newEventOf } from '../domain/submission.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';

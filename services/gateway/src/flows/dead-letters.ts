@@ -9,7 +9,7 @@ import type {
 } from '@evenfall/contracts/v1/event_service';
 import type { Event } from '@evenfall/contracts/v1/event';
 import { isRefusal, refuse } from '@evenfall/errors';
-import { eventPolicyOf } from '@evenfall/event-model';
+import { eventPolicyOf, PAGE_SIZES } from '@evenfall/function-model';
 import { durationOfMs, uuidOfName } from '@evenfall/time';
 import { pageSizeOf } from '@evenfall/paging';
 import { knownEventId } from '../domain/fields.ts';
@@ -24,7 +24,7 @@ import { runnableFunction } from './resolve.ts';
 /** Lists dead letters of one function. One that does not exist (any more) may still have some. */
 export async function listDeadLetters(gateway: Gateway, request: ListDeadLettersRequest): Promise<ListDeadLettersResponse> {
   checkFunctionName(request.namespace, request.function);
-  const pageSize = pageSizeOf(request.pageSize, 20, 100);
+  const pageSize = pageSizeOf(request.pageSize, PAGE_SIZES.deadLetters);
   return gateway.eventStore.listDeadLetters({ ...request, pageSize }, { timeoutMs: LIMITS_MS.read });
 }
 

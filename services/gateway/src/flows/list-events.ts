@@ -8,6 +8,7 @@ import {
   ListEventsRequest_OrderBy,
   type ListEventsResponse,
 } from '@evenfall/contracts/v1/event_service';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { pageSizeOf } from '@evenfall/paging';
 import { checkEnum, checkText, checkTime } from '../domain/fields.ts';
 import { checkFunctionName, checkNamespace, DEFAULT, LATEST, qualifierOf } from '../domain/names.ts';
@@ -46,5 +47,5 @@ function checkedQuery(request: ListEventsRequest): ListEventsRequest {
   checkTime('end_time_after', request.endTimeAfter);
   checkTime('end_time_before', request.endTimeBefore);
   // Events are found by their version; the default qualifier stands for the newest one.
-  return { ...request, qualifier: qualifier === DEFAULT ? LATEST : qualifier, pageSize: pageSizeOf(request.pageSize, 20, 100) };
+  return { ...request, qualifier: qualifier === DEFAULT ? LATEST : qualifier, pageSize: pageSizeOf(request.pageSize, PAGE_SIZES.events) };
 }

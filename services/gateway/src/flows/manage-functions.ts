@@ -1,6 +1,7 @@
 import type { FunctionServiceService, StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
 import { refuse } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { pageSizeOf } from '@evenfall/paging';
 import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
@@ -50,7 +51,7 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
     },
     listFunctions: async (request) => {
       checkNamespace(request.namespace);
-      return functions.listFunctions({ ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) }, read);
+      return functions.listFunctions({ ...request, pageSize: pageSizeOf(request.pageSize, PAGE_SIZES.functions) }, read);
     },
     updateFunction: (request) =>
       changing(request.function?.namespace ?? '', request.function?.name ?? '', () => functions.updateFunction(request, change)),
@@ -86,7 +87,7 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
     publishFunctionVersion: (request) => changing(request.namespace, request.name, () => functions.publishFunctionVersion(request, change)),
     listFunctionVersions: async (request) => {
       checkFunctionName(request.namespace, request.name);
-      return functions.listFunctionVersions({ ...request, pageSize: pageSizeOf(request.pageSize, 20, 100) }, read);
+      return functions.listFunctionVersions({ ...request, pageSize: pageSizeOf(request.pageSize, PAGE_SIZES.functionVersions) }, read);
     },
   };
 }

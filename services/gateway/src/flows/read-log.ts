@@ -7,6 +7,7 @@ import {
   type TailLogLinesRequest,
   type TailLogLinesResponse,
 } from '@evenfall/contracts/v1/log_service';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { pageSizeOf } from '@evenfall/paging';
 import { checkEnum, checkLength, checkText, knownEventId } from '../domain/fields.ts';
 import { LIMITS_MS } from '../domain/time-limits.ts';
@@ -16,7 +17,7 @@ import type { Caller, Gateway } from '../ports.ts';
 export async function listLogLines(gateway: Gateway, request: ListLogLinesRequest): Promise<ListLogLinesResponse> {
   const eventId = knownEventId(request.eventId);
   checkFilter(request.filter);
-  const pageSize = pageSizeOf(request.pageSize, 1_000, 1_000);
+  const pageSize = pageSizeOf(request.pageSize, PAGE_SIZES.logLines);
   return gateway.eventStore.listLogLines({ ...request, eventId, pageSize }, { timeoutMs: LIMITS_MS.read });
 }
 

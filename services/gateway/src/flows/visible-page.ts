@@ -15,7 +15,7 @@ export async function visiblePage<T>(
   read: (asked: Asked) => Promise<Page<T>>,
   { sees, tokenOf }: { sees(item: T): boolean; tokenOf(item: T): readonly [after: string, ...filter: string[]] },
 ): Promise<Page<T>> {
-  const size = pageSizeOf(asked.pageSize, MOST, MOST);
+  const size = pageSizeOf(asked.pageSize, { default: MOST, most: MOST });
   const items: T[] = [];
   for (let token = asked.pageToken; ;) {
     const page = await read({ pageSize: MOST, pageToken: token });

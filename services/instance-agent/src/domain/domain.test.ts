@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { dispositionOf, OUT_OF_SIGHT, parseProcStatus } from './disposition.ts';
 import { encodeFrame, encodeInvokeHead, Frame, frameReader } from './frames.ts';
 import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
-import { renderLogEnd, renderLogHead, tailOfLog } from './render-log.ts';
+import { tailOfLog } from './render-log.ts';
 import { planOf, resolvePolicy } from './termination-plan.ts';
 import { timeLimitMs } from './time-limit.ts';
 import { verdictOf } from './attempt-result.ts';
@@ -223,14 +223,6 @@ describe('A time limit', () => {
 });
 
 describe('The log of a synchronous call', () => {
-  const log = { requestId: 'r', coldStart: undefined, ahead: false, memoryMb: 128, memoryBytes: 10 * 1_048_576 };
-  const end = renderLogEnd({ ...log, durationMs: 1.4, platformLines: [], result: '1', error: '' });
-  it('reads like one of SCF', () => {
-    assert.equal(
-      tailOfLog([...renderLogHead(log), 'one', ...end.map(({ text }) => text)]),
-      'START RequestId: r\none\nResponse RequestId:r RetMsg:1\nEND RequestId:r\nReport RequestId:r Duration:1ms Memory:128MB MemUsage:10.00MB\n',
-    );
-  });
   it('has a tail of at most 4 KB, cut at a line', () => {
     const text = tailOfLog(Array.from({ length: 500 }, (_, i) => `line ${i}`));
     assert.ok(Buffer.byteLength(text) <= 4096);

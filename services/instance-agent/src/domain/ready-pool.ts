@@ -1,5 +1,5 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { INSTANCE_BOUNDS, instanceBounds } from '@evenfall/event-model';
+import { INSTANCE_BOUNDS, instanceBounds } from '@evenfall/function-model';
 
 /** What a process that is started ahead is good for: everything else of a version can be told later. */
 export type ReadyKind = { readonly runtime: 'nodejs' | 'python3'; readonly memoryMb: number };

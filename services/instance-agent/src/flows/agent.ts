@@ -11,6 +11,7 @@ import type {
   TerminationPolicy,
   TerminationStep,
 } from '@evenfall/contracts/v1/termination';
+import type { Said } from '@evenfall/event-model';
 import type { Log, Repeats } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { LifeInput, LifeState } from '../domain/instance-life.ts';
@@ -189,7 +190,7 @@ export type Attempt = {
   cut: boolean;
   lastOrdinal: number;
   /** Synchronous calls only: the platform's first lines, once they are stored, and the function's last ones. */
-  head: readonly string[] | undefined;
+  head: readonly Said[] | undefined;
   tail: string[] | undefined;
   tailBytes: number;
   /** Whether it was asked back while its runtime had not taken it. */

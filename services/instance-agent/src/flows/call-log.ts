@@ -1,12 +1,7 @@
 import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
-import { quotedText, type Said } from '@evenfall/event-model';
-import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
-import { KillSignal, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
-import { renderLogEnd, renderLogHead, tailOfLog } from '../domain/render-log.ts';
+import { lineOfSignal, linesAfterRun, linesBeforeRun, quotedText, type Said } from '@evenfall/event-model';
+import { tailOfLog } from '../domain/render-log.ts';
 import { type Agent, type Attempt, type Instance, logGrantOf } from './agent.ts';
-
-/** Bytes of a result or an error in its line: a line has 8 KB at most. */
-const TEXT_BYTES = 4096;
 
 /**
  * The log of a synchronous call. It leaves no event to render the platform's lines from, so they are stored around the function's own. A
@@ -15,33 +10,27 @@ const TEXT_BYTES = 4096;
 export function beginCallLog(agent: Agent, instance: Instance, attempt: Attempt, timeMs: number): void {
   if (attempt.coldStart) instance.peakBytes = Math.max(instance.peakBytes, instance.process?.peakBytes() ?? 0);
   attempt.head = headOf(attempt, instance);
-  for (const text of attempt.head) pushLine(agent, attempt, instance.id, { stream: Stream.PLATFORM, text }, timeMs);
+  for (const line of attempt.head) pushLine(agent, attempt, instance.id, line, timeMs);
 }
 
 /** Closes the log of a call that has ended. Answers its tail. */
 export function endCallLog(agent: Agent, attempt: Attempt, ended: AttemptResult): string {
   const { instance } = attempt;
-  const end = renderLogEnd({
-    requestId: attempt.eventId,
-    memoryMb: instance?.fn.memoryMb ?? 0,
-    memoryBytes: Number(ended.memoryBytes),
-    durationMs: ended.durationMs,
-    platformLines: (attempt.stop?.steps ?? [])
-      .filter(({ signal }) => signal !== KillSignal.SIGKILL) // nobody receives that
-      .map(({ delivery }) => `[PLATFORM] Signal ${delivery === Delivery.DELIVERED ? 'received successfully' : 'reception failed'}`),
-    result: ended.result.toString('utf8', 0, TEXT_BYTES),
-    error: ended.error.toString('utf8', 0, TEXT_BYTES),
-  });
+  const signals = (attempt.stop?.steps ?? []).map(lineOfSignal).filter((line) => line !== undefined);
+  const { memoryBytes, durationMs, result, error } = ended;
+  const memoryMb = instance?.fn.memoryMb ?? 0;
+  const end = [...signals, ...linesAfterRun({ requestId: attempt.eventId, memoryMb, memoryBytes, durationMs, result, error })];
   const timeMs = ended.endTime?.getTime() ?? agent.clock.now();
   if (attempt.lineCount > 0) for (const said of end) pushLine(agent, attempt, instance?.id ?? '', said, timeMs);
-  return tailOfLog([...(attempt.head ?? headOf(attempt, instance)), ...(attempt.tail ?? []), ...end.map(quotedText)]);
+  const head = attempt.head ?? headOf(attempt, instance);
+  return tailOfLog([...head.map(quotedText), ...(attempt.tail ?? []), ...end.map(quotedText)]);
 }
 
-function headOf(attempt: Attempt, instance: Instance | undefined): readonly string[] {
-  return renderLogHead({
+function headOf(attempt: Attempt, instance: Instance | undefined): readonly Said[] {
+  return linesBeforeRun({
     requestId: attempt.eventId,
     coldStart: attempt.coldStart,
-    ahead: attempt.ahead,
+    isAhead: attempt.ahead,
     memoryMb: instance?.fn.memoryMb ?? 0,
     memoryBytes: instance?.peakBytes ?? 0,
   });

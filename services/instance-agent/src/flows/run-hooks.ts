@@ -1,8 +1,8 @@
 import type { FunctionMessage, Hook } from '@evenfall/contracts/v1/function';
+import { linesAfterRun, linesBeforeRun } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
 import type { StartFault } from '../domain/instance-life.ts';
 import type { HookKind } from '../ports.ts';
-import { renderLogEnd, renderLogHead } from '../domain/render-log.ts';
 import type { Agent, IdleLine, Instance, ProcessEnd } from './agent.ts';
 import { addPlatformLine, STREAMS } from './collect-output.ts';
 
@@ -101,13 +101,15 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
   const [memoryMb, memoryBytes] = [fn.memoryMb, instance.peakBytes];
   const durationMs = agent.clock.monotonic() - (preStopMs ?? instance.startMs);
   const platform = (text: string): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
-  const head = renderLogHead({ requestId: id, coldStart: undefined, ahead: false, memoryMb, memoryBytes });
-  const end = renderLogEnd({ requestId: id, memoryMb, memoryBytes, durationMs, platformLines: [], result: 'null', error: '' });
+  const head = linesBeforeRun({ requestId: id, coldStart: undefined, isAhead: false, memoryMb, memoryBytes });
+  const end = linesAfterRun({ requestId: id, memoryMb, memoryBytes, durationMs, result: Buffer.from('null'), error: Buffer.alloc(0) });
   const grant = { eventId: id, attempt: 1, partition: undefined, codeSha256: fn.codeSha256, grant: instance.packageGrant };
-  [...head.map(platform), ...instance.idleLines.splice(0), ...end.map(({ text }) => platform(text))].forEach((line, index) => {
-    const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };
-    agent.logs.push({ eventId: id, sequence: index + 1, line: stored }, grant);
-  });
+  [...head.map(({ text }) => platform(text)), ...instance.idleLines.splice(0), ...end.map(({ text }) => platform(text))].forEach(
+    (line, index) => {
+      const stored = { time: new Date(line.timeMs), stream: STREAMS[line.stream], attempt: 1, instanceId: id, text: line.text };
+      agent.logs.push({ eventId: id, sequence: index + 1, line: stored }, grant);
+    },
+  );
 }
 
 /** How long the PreStop hook of a function may run; 0 without one. */

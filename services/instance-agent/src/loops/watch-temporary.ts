@@ -1,4 +1,4 @@
-import { instanceBounds } from '@evenfall/event-model';
+import { instanceBounds } from '@evenfall/function-model';
 import type { Agent } from '../flows/agent.ts';
 import type { TemporaryUse } from '../ports.ts';
 

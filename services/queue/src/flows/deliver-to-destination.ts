@@ -1,7 +1,8 @@
 import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { FunctionDestination, TopicDestination, WebhookDestination } from '@evenfall/contracts/v1/function';
 import { isRefusal, type Reason, refuse } from '@evenfall/errors';
-import { eventPolicyOf, MAX_DEPTH } from '@evenfall/event-model';
+import { MAX_DEPTH } from '@evenfall/event-model';
+import { eventPolicyOf } from '@evenfall/function-model';
 import { uuidOfName } from '@evenfall/time';
 import { deliveryDocument } from '../domain/delivery-document.ts';
 import type { Outcome } from '../domain/delivery-outcome.ts';

@@ -1,7 +1,7 @@
 // Runs on a thread of its own: reads code packages through.
 import { createHash } from 'node:crypto';
 import { serveTasks } from '@evenfall/worker-pool';
-import type { PackageLimits } from '../domain/code-package.ts';
+import type { PackageLimits } from '@evenfall/function-model';
 import { inspectPackage } from './zip.ts';
 
 serveTasks({

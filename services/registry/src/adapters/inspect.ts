@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createWorkerPool } from '@evenfall/worker-pool';
 import { refuse } from '@evenfall/errors';
-import type { PackageFiles, PackageLimits } from '../domain/code-package.ts';
+import type { PackageLimits } from '@evenfall/function-model';
+import type { PackageFiles } from '../domain/code-package.ts';
 import type { InspectedPackage } from '../ports.ts';
 import { inspectPackage } from './zip.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeZip, type MadeEntry, pythonPackage } from '../testing/zip-maker.ts';
-import { PACKAGE_LIMITS } from '../domain/code-package.ts';
+import { PACKAGE_LIMITS } from '@evenfall/function-model';
 import { inspectPackage } from './zip.ts';
 
 const SMALL = { maxZipBytes: 100_000, maxUnpackedBytes: 50_000, maxEntries: 10 };

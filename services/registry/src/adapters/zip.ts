@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { crc32 } from 'node:zlib';
-import { isRefusal, refuse } from '@evenfall/errors';
+import { isRefusal, orThrow, refuse } from '@evenfall/errors';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
-import { badPackage, entryChecker, type PackageFiles, type PackageLimits } from '../domain/code-package.ts';
+import type { PackageLimits } from '@evenfall/function-model';
+import { badPackage, entryChecker, type PackageFiles } from '../domain/code-package.ts';
 
 /**
  * Reads a zip file through without unpacking it: every entry is inflated and counted, because what its directory says of sizes is only
@@ -23,12 +24,13 @@ async function readThrough(zip: Buffer, limits: PackageLimits): Promise<PackageF
   const checker = entryChecker(limits);
   let left = limits.maxUnpackedBytes;
   for await (const entry of file.eachEntry()) {
-    const { isFolder } = checker.add({
+    const added = checker.add({
       name: entry.fileName,
       mode: entry.externalFileAttributes >>> 16,
       encrypted: entry.isEncrypted(),
       method: entry.compressionMethod,
     });
+    const { isFolder } = orThrow(added);
     if (!isFolder) left -= await inflatedBytes(file, entry, left, limits);
     else if (entry.uncompressedSize > 0) throw badPackage(`the folder "${entry.fileName}" has contents of its own`);
   }

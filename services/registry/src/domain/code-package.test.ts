@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { checkHandlerFiles } from './code-package.ts';
-import { completeSettings } from './function-settings.ts';
+import { orThrow } from '@evenfall/errors';
+import { completeSettings } from '@evenfall/function-model';
+import { handlerFilesRefusal } from './code-package.ts';
 
 /** Whether a package with these files, those with a star executable, is taken for a function. */
 function check(runtime: string, handler: string, ...paths: readonly string[]): void {
-  const settings = completeSettings(FunctionMessage.fromPartial({ runtime, handler }));
+  const settings = orThrow(completeSettings(FunctionMessage.fromPartial({ runtime, handler })));
   const bare = (path: string): string => path.replace('*', '');
   const programs = paths.filter((path) => path.endsWith('*')).map(bare);
-  checkHandlerFiles(settings, { files: new Set(paths.map(bare)), programs: new Set(programs) });
+  orThrow(handlerFilesRefusal(settings, { files: new Set(paths.map(bare)), programs: new Set(programs) }));
 }
 
 const TAKEN: readonly (readonly [string, string, ...string[]])[] = [

@@ -1,4 +1,5 @@
 import { refuse, type Refusal } from '@evenfall/errors';
+import { UNRESERVED_SHARE } from '@evenfall/function-model';
 
 /** All that is reserved and provisioned, as of one moment. */
 export type Concurrency = {
@@ -17,14 +18,11 @@ export type Provision = {
 };
 export type Named = { readonly namespace: string; readonly name: string };
 
-/** Of the total, so much stays for functions that reserve nothing (SCF keeps 12,800 of 128,000 MB). */
-const NEVER_RESERVED = 0.1;
-
 /** Megabytes a function could have reserved at most: what others have not, and what is provisioned for others does not need. */
 export function reservableMb({ reservations, provisions }: Concurrency, named: Named, totalMb: number): number {
   const others = reservations.filter((one) => !isOf(one, named));
   const sharing = provisions.filter((one) => !isOf(one, named) && !others.some((other) => isOf(one, other)));
-  const kept = Math.max(Math.ceil(totalMb * NEVER_RESERVED), sumOf(sharing.map(memoryOf)));
+  const kept = Math.max(Math.ceil(totalMb * UNRESERVED_SHARE), sumOf(sharing.map(memoryOf)));
   return Math.max(0, totalMb - kept - sumOf(others.map(({ memoryMb }) => memoryMb)));
 }
 

@@ -1,8 +1,7 @@
 import type { KeyQuota, NamespaceQuota, NamespaceUsage, RateLimit } from '@evenfall/contracts/v1/quota_service';
-import { refuse, type Refusal } from '@evenfall/errors';
+import { invalidField, refuse, type Refusal } from '@evenfall/errors';
+import { namespaceRefusal } from '@evenfall/function-model';
 import { KEY_ID } from './access-key.ts';
-import { invalid } from './fields.ts';
-import { checkNames } from './names.ts';
 
 /** Names the default: the quota of all that have none of their own. */
 export const DEFAULT_NAME = '*';
@@ -13,40 +12,40 @@ const MAX_RATE = 1_000_000;
 const MAX_BURST = 10_000_000;
 const MAX_COUNT = 1_000_000_000;
 
-/** Refuses what can have no quota. Refusals: INVALID_NAME. */
-export function checkNamespace(namespace: string): void {
-  if (namespace !== DEFAULT_NAME) checkNames(namespace);
+/** Why a name of a namespace can have no quota: INVALID_NAME. */
+export function quotaNamespaceRefusal(namespace: string): Refusal | undefined {
+  return namespace === DEFAULT_NAME ? undefined : namespaceRefusal(namespace);
 }
 
-/** The same of a key. Refusals: INVALID_FIELD. */
-export function checkKeyId(keyId: string): void {
-  if (keyId !== DEFAULT_NAME && !KEY_ID.test(keyId)) throw invalid('key_id', '"*", or 1 to 64 letters, digits, ".", "_" and "-"');
+/** Why an id of a key can have no quota: INVALID_FIELD. */
+export function quotaKeyRefusal(keyId: string): Refusal | undefined {
+  if (keyId === DEFAULT_NAME || KEY_ID.test(keyId)) return undefined;
+  return invalidField('key_id', '"*", or 1 to 64 letters, digits, ".", "_" and "-"');
 }
 
-/** The quota that is asked for, checked. Refusals: INVALID_NAME, INVALID_FIELD. */
-export function newNamespaceQuota(asked: NamespaceQuota, nowMs: number): NamespaceQuota {
+/** The quota that is asked for; or INVALID_NAME, INVALID_FIELD. */
+export function newNamespaceQuota(asked: NamespaceQuota, nowMs: number): NamespaceQuota | Refusal {
   const { namespace, rate, queuedEvents, functions, versions, codeBytes, instances } = asked;
-  checkNamespace(namespace);
-  checkRate(rate);
+  const refusal = quotaNamespaceRefusal(namespace) ?? rateRefusal(rate);
+  if (refusal) return refusal;
   for (const [field, value] of Object.entries({ queued_events: queuedEvents, functions, versions, instances }))
-    if (value !== undefined && (value < 0 || value > MAX_COUNT)) throw invalid(field, `0 to ${MAX_COUNT}`);
+    if (value !== undefined && (value < 0 || value > MAX_COUNT)) return invalidField(field, `0 to ${MAX_COUNT}`);
   if (codeBytes !== undefined && (codeBytes < 0n || codeBytes > BigInt(Number.MAX_SAFE_INTEGER)))
-    throw invalid('code_bytes', `0 to ${Number.MAX_SAFE_INTEGER}`);
+    return invalidField('code_bytes', `0 to ${Number.MAX_SAFE_INTEGER}`);
   return { namespace, rate, queuedEvents, functions, versions, codeBytes, instances, updateTime: new Date(nowMs) };
 }
 
-/** The same of a key. */
-export function newKeyQuota({ keyId, rate }: KeyQuota, nowMs: number): KeyQuota {
-  checkKeyId(keyId);
-  checkRate(rate);
-  return { keyId, rate, updateTime: new Date(nowMs) };
+/** The quota of a key that is asked for; or INVALID_FIELD. */
+export function newKeyQuota({ keyId, rate }: KeyQuota, nowMs: number): KeyQuota | Refusal {
+  return quotaKeyRefusal(keyId) ?? rateRefusal(rate) ?? { keyId, rate, updateTime: new Date(nowMs) };
 }
 
-function checkRate(rate: RateLimit | undefined): void {
-  if (!rate) return;
+function rateRefusal(rate: RateLimit | undefined): Refusal | undefined {
+  if (!rate) return undefined;
   const { eventsPerSecond, burst } = rate;
-  if (eventsPerSecond < 0 || eventsPerSecond > MAX_RATE) throw invalid('rate.events_per_second', `0 to ${MAX_RATE}`);
-  if (burst !== undefined && (burst < 1 || burst > MAX_BURST)) throw invalid('rate.burst', `1 to ${MAX_BURST}`);
+  if (eventsPerSecond < 0 || eventsPerSecond > MAX_RATE) return invalidField('rate.events_per_second', `0 to ${MAX_RATE}`);
+  if (burst !== undefined && (burst < 1 || burst > MAX_BURST)) return invalidField('rate.burst', `1 to ${MAX_BURST}`);
+  return undefined;
 }
 
 /** Whether it limits what the registry counts. */

@@ -7,7 +7,7 @@ import {
   WebhookDestination,
 } from '@evenfall/contracts/v1/function';
 import { TerminationByCause, TerminationPolicy } from '@evenfall/contracts/v1/termination';
-import { invalid } from './fields.ts';
+import { invalidField, isRefusal, type Refusal } from '@evenfall/errors';
 
 /** More than there are fields, and fields of those. */
 const MAX_PATHS = 200;
@@ -50,16 +50,19 @@ const SETTINGS = {
 
 /**
  * The settings with what the paths name taken from others: whole fields, or fields of them, such as "event_invoke.max_retries". What is unset
- * there is unset afterwards. Maps and lists are taken whole.
+ * there is unset afterwards. Maps and lists are replaced as a whole. Or INVALID_FIELD for a mask that names what is no field.
  */
-export function applyMask<T extends object>(current: T, wanted: T, mask: readonly string[]): T {
-  if (mask.length === 0) throw invalid('update_mask', 'at least one field to change');
-  if (mask.length > MAX_PATHS) throw invalid('update_mask', `at most ${MAX_PATHS} paths`);
+export function applyMask<T extends object>(current: T, wanted: T, mask: readonly string[]): T | Refusal {
+  if (mask.length === 0) return invalidField('update_mask', 'at least one field to change');
+  if (mask.length > MAX_PATHS) return invalidField('update_mask', `at most ${MAX_PATHS} paths`);
+  let merged = current;
   // A path comes after those below it, and so decides; the URL of a webhook comes before its secret.
-  return mask
-    .toSorted()
-    .reverse()
-    .reduce((merged, path) => put(SETTINGS, merged, wanted, path, path.split('.')), current);
+  for (const path of mask.toSorted().reverse()) {
+    const next = put(SETTINGS, merged, wanted, path, path.split('.'));
+    if (isRefusal(next)) return next;
+    merged = next;
+  }
+  return merged;
 }
 
 function put<T extends object>(
@@ -68,11 +71,11 @@ function put<T extends object>(
   wanted: T | undefined,
   path: string,
   [name = '', ...rest]: readonly string[],
-): T {
+): T | Refusal {
   const key = name.replace(/_[a-z]/g, ([, letter = '']) => letter.toUpperCase());
   const field = fieldOf(shape, name, key);
   if (field === undefined || (field === 'value' && rest.length > 0))
-    throw invalid(
+    return invalidField(
       'update_mask',
       `fields such as ${Object.keys(SETTINGS.fields).join(', ')}, or fields of those; not "${path.slice(0, 80)}"`,
     );
@@ -81,6 +84,7 @@ function put<T extends object>(
   const value =
     rest.length === 0 ? after : field === 'destination' ? redirected(before as Destination, after as Destination, path, rest) : before;
   const merged = rest.length > 0 && typeof field === 'object' ? put(field, before as object, after as object, path, rest) : value;
+  if (isRefusal(merged)) return merged;
   return { ...(current ?? (shape.empty() as T)), [key]: merged };
 }
 
@@ -98,13 +102,14 @@ function redirected(
   wanted: Destination | undefined,
   path: string,
   [kind = '', ...rest]: readonly string[],
-): Destination | undefined {
+): Destination | Refusal | undefined {
   const shape = Object.hasOwn(TARGETS, kind) ? TARGETS[kind] : undefined;
-  if (!shape) throw invalid('update_mask', `of a destination function, topic or webhook; not "${path.slice(0, 80)}"`);
+  if (!shape) return invalidField('update_mask', `of a destination function, topic or webhook; not "${path.slice(0, 80)}"`);
   const before = current?.target?.$case === kind ? current.target.value : undefined;
   const after = wanted?.target?.$case === kind ? wanted.target.value : undefined;
   if (rest.length === 0) return after ? wanted : before ? undefined : current;
-  const value: object = put<object>(shape, before, after, path, rest);
+  const value = put<object>(shape, before, after, path, rest);
+  if (isRefusal(value)) return value;
   // The secret belongs to the URL it was given for.
   const isElsewhere = rest[0] === 'url' && 'url' in value && before && 'url' in before && before.url !== value.url;
   const target = { $case: kind, value: isElsewhere ? { ...value, secret: '' } : value };

@@ -9,22 +9,19 @@ import type {
   RotateAccessKeyResponse,
 } from '@evenfall/contracts/v1/access_key_service';
 import { AccessKey as Codec } from '@evenfall/contracts/v1/access_key_service';
-import { refuse } from '@evenfall/errors';
+import { orThrow, refuse } from '@evenfall/errors';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { cutPage, LISTS, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
-import { msOfDuration } from '@evenfall/time';
-import { digestOf, isGood, KEY_ID, MOST_KEYS, newAccessKey, newSecret } from '../domain/access-key.ts';
-import { optionalDuration } from '../domain/fields.ts';
+import { digestOf, isGood, KEY_ID, MOST_KEYS, newAccessKey, newSecret, overlapMsOf } from '../domain/access-key.ts';
 import type { AccessKeyRow, KeyRegistry } from '../ports.ts';
 
-const MOST = 100;
 /** Keys in one message of a watch. */
 const WATCH_PIECE = 500;
-const MAX_OVERLAP_MS = 30 * 24 * 3_600_000;
 const MAX_TRIES = 10;
 
 /** Makes a key; its secret is in this answer and nowhere else. */
 export async function createAccessKey(registry: KeyRegistry, request: CreateAccessKeyRequest): Promise<CreateAccessKeyResponse> {
-  const accessKey = newAccessKey(request, registry.clock.now());
+  const accessKey = orThrow(newAccessKey(request, registry.clock.now()));
   const secret = newSecret();
   const row = {
     key: accessKey,
@@ -46,7 +43,7 @@ export async function getAccessKey(registry: KeyRegistry, id: string): Promise<A
 
 /** Lists keys by id. */
 export async function listAccessKeys(registry: KeyRegistry, request: ListAccessKeysRequest): Promise<ListAccessKeysResponse> {
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.accessKeys);
   const after = readPageToken(request.pageToken, KEY_ID, LISTS.accessKeys);
   const found = await registry.keys.list(after, size + 1);
   const { items, last } = cutPage(found, size, ({ key }) => Codec.encode(key).finish().length);
@@ -55,8 +52,7 @@ export async function listAccessKeys(registry: KeyRegistry, request: ListAccessK
 
 /** Gives a key a new secret; the one before may stay good for a while, so that nothing that uses it has to stop. */
 export async function rotateAccessKey(registry: KeyRegistry, request: RotateAccessKeyRequest): Promise<RotateAccessKeyResponse> {
-  const overlap = optionalDuration('overlap', request.overlap, 0, MAX_OVERLAP_MS);
-  const overlapMs = msOfDuration(overlap) ?? 0;
+  const overlapMs = orThrow(overlapMsOf(request.overlap));
   const secret = newSecret();
   const accessKey = await changeKey(registry, request.id, (row, nowMs) => {
     if (!isGood(row.key, nowMs)) throw refuse('ACCESS_KEY_REVOKED', { key_id: row.key.id });

@@ -7,12 +7,13 @@ import {
   type ListAgentTokensRequest,
   type ListAgentTokensResponse,
 } from '@evenfall/contracts/v1/operator_service';
-import { OperatorError, refuse } from '@evenfall/errors';
+import { invalidField, OperatorError, orThrow, refuse } from '@evenfall/errors';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import { agentIdentity, capacityUri } from '@evenfall/peer-identity';
 import { newUuidV7 } from '@evenfall/time';
 import {
-  checkAgentId,
+  agentIdRefusal,
   madeAgentId,
   MOST_TOKENS,
   newAgentToken,
@@ -20,16 +21,14 @@ import {
   requestDigest,
   tokenDigest,
 } from '../domain/agent-token.ts';
-import { invalid } from '../domain/fields.ts';
 import type { Joined, Joining, JoinRegistry, JoinRequest } from '../ports.ts';
 
-const MOST = 100;
 const TOKEN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Makes a token; its secret is in this answer and nowhere else. */
 export async function createAgentToken(registry: JoinRegistry, request: CreateAgentTokenRequest): Promise<CreateAgentTokenResponse> {
   const { authority } = joiningOf(registry);
-  const agentToken = newAgentToken(newUuidV7(), request, registry.clock.now());
+  const agentToken = orThrow(newAgentToken(newUuidV7(), request, registry.clock.now()));
   const secret = newTokenSecret();
   const digest = tokenDigest(secret);
   if (!digest || !(await registry.agentTokens.insert(agentToken, digest, MOST_TOKENS)))
@@ -39,7 +38,7 @@ export async function createAgentToken(registry: JoinRegistry, request: CreateAg
 
 /** Lists tokens, newest first. */
 export async function listAgentTokens({ agentTokens }: JoinRegistry, request: ListAgentTokensRequest): Promise<ListAgentTokensResponse> {
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.agentTokens);
   const before = readPageToken(request.pageToken, TOKEN_ID, 'agent tokens');
   const { items, last } = cutPage(await agentTokens.list(before, size + 1), size, (token) => Codec.encode(token).finish().length);
   return { agentTokens: [...items], nextPageToken: last ? pageToken(last.id, 'agent tokens') : '' };
@@ -58,10 +57,10 @@ export async function revokeAgentToken({ agentTokens, clock }: JoinRegistry, id:
 export async function joinAgent(registry: JoinRegistry, request: JoinRequest): Promise<Joined> {
   const joining = joiningOf(registry);
   const { agentId, signingRequest } = request;
-  if (agentId !== '') checkAgentId(agentId);
+  orThrow(agentIdRefusal(agentId));
   const secretSha256 = tokenDigest(request.token);
   if (!secretSha256) throw refuse('JOIN_REFUSED');
-  const keySha256 = requestDigest(signingRequest);
+  const keySha256 = orThrow(requestDigest(signingRequest));
   await certify(joining, signingRequest, 'nobody', 0); // a request that is no good uses no token up
   const now = new Date(registry.clock.now());
   const token = await registry.agentTokens.use({ secretSha256, keySha256, agentId, madeAgentId: madeAgentId(), now });
@@ -74,7 +73,7 @@ export async function joinAgent(registry: JoinRegistry, request: JoinRequest): P
 /** Certifies a new key of an agent that has joined. Refusals: JOINING_OFF, JOIN_REFUSED, INVALID_FIELD. */
 export async function renewCertificate(registry: JoinRegistry, agentId: string, signingRequest: string): Promise<RenewCertificateResponse> {
   const joining = joiningOf(registry);
-  requestDigest(signingRequest);
+  orThrow(requestDigest(signingRequest));
   const token = await registry.agentTokens.lastUsedBy(agentId);
   if (!token || token.revokeTime) throw refuse('JOIN_REFUSED');
   return { certificate: await certify(joining, signingRequest, agentId, token.maxCapacityMb), authorities: await joining.authorities() };
@@ -90,6 +89,6 @@ async function certify({ authority, validMs }: Joining, request: string, agentId
     return await authority.sign(agentIdentity(agentId), request, { validMs, uris: maxCapacityMb > 0 ? [capacityUri(maxCapacityMb)] : [] });
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    throw invalid('signing_request', 'a certificate signing request (PEM) of a key of P-256, signed with it');
+    throw invalidField('signing_request', 'a certificate signing request (PEM) of a key of P-256, signed with it');
   }
 }

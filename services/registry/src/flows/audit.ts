@@ -5,20 +5,19 @@ import type {
   RecordAuditResponse,
 } from '@evenfall/contracts/registry/v1/registry_service';
 import { AuditRecord, type ListAuditRecordsRequest, ListAuditRecordsRequest as Query } from '@evenfall/contracts/v1/audit_service';
+import { invalidField } from '@evenfall/errors';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import { isUuid, timeOfUuidV7 } from '@evenfall/time';
-import { invalid } from '../domain/fields.ts';
 import type { KeyRegistry } from '../ports.ts';
 
-const DEFAULT = 20;
-const MOST = 100;
 const MOST_RECORDED = 1_000;
 const UUID = /^[0-9a-f-]{36}$/;
 
 /** Keeps records; those that are kept already are not kept twice. */
 export async function recordAudit(registry: KeyRegistry, { records }: RecordAuditRequest): Promise<RecordAuditResponse> {
-  if (records.length > MOST_RECORDED) throw invalid('records', `at most ${MOST_RECORDED}`);
-  for (const { id } of records) if (!isUuid(id) || timeOfUuidV7(id) === undefined) throw invalid('records.id', 'a UUID of version 7');
+  if (records.length > MOST_RECORDED) throw invalidField('records', `at most ${MOST_RECORDED}`);
+  for (const { id } of records) if (!isUuid(id) || timeOfUuidV7(id) === undefined) throw invalidField('records.id', 'a UUID of version 7');
   await registry.audit.record(records);
   return {};
 }
@@ -33,8 +32,8 @@ export async function listAudit(registry: KeyRegistry, request: ListAuditRequest
     ['subject', query.subject],
   ] as const)
     if (text.length > 128 || text.includes('\0') || !text.isWellFormed())
-      throw invalid(field, 'at most 128 characters of Unicode, without NUL');
-  const size = pageSizeOf(query.pageSize, DEFAULT, MOST);
+      throw invalidField(field, 'at most 128 characters of Unicode, without NUL');
+  const size = pageSizeOf(query.pageSize, PAGE_SIZES.auditRecords);
   const filter = filterOf(query, request.namespaces);
   const before = readPageToken(query.pageToken, UUID, ...filter);
   const found = await registry.audit.list(query, request.namespaces.includes('*') ? 'all' : request.namespaces, before, size + 1);

@@ -1,5 +1,6 @@
-import { checkHandlerFiles } from '../domain/code-package.ts';
-import type { FunctionSettings } from '../domain/function-settings.ts';
+import { orThrow } from '@evenfall/errors';
+import type { FunctionSettings } from '@evenfall/function-model';
+import { handlerFilesRefusal } from '../domain/code-package.ts';
 import type { CodePackage, InspectedPackage, Registry } from '../ports.ts';
 
 /**
@@ -10,7 +11,7 @@ export function codeCheck(registry: Registry, zip: Buffer): (settings: FunctionS
   let inspecting: Promise<InspectedPackage> | undefined;
   return async (settings) => {
     const inspected = await (inspecting ??= registry.inspect(zip, registry.limits));
-    checkHandlerFiles(settings, inspected);
+    orThrow(handlerFilesRefusal(settings, inspected));
     return { sha256: inspected.sha256, data: inspected.data };
   };
 }

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { CreateFunctionRequest, CreateFunctionResponse } from '@evenfall/contracts/v1/function_service';
-import { refuse } from '@evenfall/errors';
-import { checkDestinations } from '../domain/destinations.ts';
-import { completeSettings } from '../domain/function-settings.ts';
-import { checkNames } from '../domain/names.ts';
+import { orThrow, refuse } from '@evenfall/errors';
+import { completeSettings, destinationsRefusal, functionNameRefusal } from '@evenfall/function-model';
 import type { Registry } from '../ports.ts';
 import { codeCheck } from './check-code.ts';
 
@@ -12,9 +10,9 @@ import { codeCheck } from './check-code.ts';
 export async function createFunction(registry: Registry, request: CreateFunctionRequest): Promise<CreateFunctionResponse> {
   const wanted = request.function ?? FunctionMessage.create();
   const { namespace, name } = wanted;
-  checkNames(namespace, name);
-  const settings = completeSettings(wanted);
-  checkDestinations(settings.eventInvoke, namespace, registry.destinations);
+  orThrow(functionNameRefusal(namespace, name));
+  const settings = orThrow(completeSettings(wanted));
+  orThrow(destinationsRefusal(settings.eventInvoke, namespace, registry.destinations));
   const code = request.codeZip.length > 0 ? await codeCheck(registry, request.codeZip)(settings) : undefined;
   const now = new Date(registry.clock.now());
   const made = await registry.store.insert(

@@ -1,7 +1,7 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { type Refusal, refuse } from '@evenfall/errors';
+import { orThrow, type Refusal, refuse } from '@evenfall/errors';
+import { functionNameRefusal, LATEST_NUMBER, versionNumberOf } from '@evenfall/function-model';
 import type { OpenedFunction } from '../domain/function-secrets.ts';
-import { checkNames, LATEST_NUMBER, versionNumberOf } from '../domain/names.ts';
 import type { Registry } from '../ports.ts';
 
 /** What is asked for: a function, and which version of it. */
@@ -24,7 +24,7 @@ export function notReadable({ namespace, name }: FunctionMessage): Refusal {
 }
 
 export async function findOpened(registry: Registry, { namespace, name, qualifier }: FunctionName): Promise<OpenedFunction> {
-  checkNames(namespace, name);
+  orThrow(functionNameRefusal(namespace, name));
   const version = versionNumberOf(qualifier);
   const { found, isLocked, exists } = await registry.store.find(namespace, name, version ?? LATEST_NUMBER);
   if (!exists) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });

@@ -7,14 +7,12 @@ import {
   type PutProvisionedConcurrencyRequest,
   type PutProvisionedConcurrencyResponse,
 } from '@evenfall/contracts/v1/function_service';
+import { invalidField } from '@evenfall/errors';
+import { LATEST_NUMBER, MOST_PROVISIONED, versionName, versionNumberOf } from '@evenfall/function-model';
 import { type Provision, provisionRefusal, unallocatedMb } from '../domain/concurrency.ts';
-import { invalid } from '../domain/fields.ts';
-import { LATEST_NUMBER, versionName, versionNumberOf } from '../domain/names.ts';
 import type { Registry } from '../ports.ts';
 import { changeConcurrency } from './change-concurrency.ts';
 import { findFunction, type FunctionName } from './find-function.ts';
-
-const MOST_INSTANCES = 10_000;
 
 /** Has instances of a version kept ready. Refusals: those of `publishedVersion`, PROVISIONED_EXCEEDS_RESERVED, PROVISIONED_EXCEEDS_TOTAL. */
 export async function putProvisionedConcurrency(
@@ -22,7 +20,7 @@ export async function putProvisionedConcurrency(
   request: PutProvisionedConcurrencyRequest,
 ): Promise<PutProvisionedConcurrencyResponse> {
   const { instances } = request;
-  if (instances < 1 || instances > MOST_INSTANCES) throw invalid('instances', `a whole number from 1 to ${MOST_INSTANCES}`);
+  if (instances < 1 || instances > MOST_PROVISIONED) throw invalidField('instances', `a whole number from 1 to ${MOST_PROVISIONED}`);
   let wanted: Provision | undefined;
   await changeConcurrency(registry, request, async (state) => {
     wanted = { ...(await publishedVersion(registry, request)), instances };
@@ -67,7 +65,7 @@ async function publishedVersion(registry: Registry, named: FunctionName): Promis
   const { namespace, name, version, memoryMb } = await findFunction(registry, named);
   const number = versionNumberOf(version) ?? LATEST_NUMBER;
   if (number === LATEST_NUMBER)
-    throw invalid('qualifier', 'the number of a published version: "$LATEST" may change, and has nothing provisioned');
+    throw invalidField('qualifier', 'the number of a published version: "$LATEST" may change, and has nothing provisioned');
   return { namespace, name, version: number, memoryMb };
 }
 

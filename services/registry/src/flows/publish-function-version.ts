@@ -1,6 +1,6 @@
 import type { PublishFunctionVersionRequest, PublishFunctionVersionResponse } from '@evenfall/contracts/v1/function_service';
-import { refuse } from '@evenfall/errors';
-import { invalid } from '../domain/fields.ts';
+import { orThrow, refuse } from '@evenfall/errors';
+import { descriptionRefusal } from '@evenfall/function-model';
 import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
 
@@ -9,7 +9,7 @@ export async function publishFunctionVersion(
   registry: Registry,
   request: PublishFunctionVersionRequest,
 ): Promise<PublishFunctionVersionResponse> {
-  if (Array.from(request.description).length > 1_000) throw invalid('description', 'at most 1000 characters');
+  orThrow(descriptionRefusal(request.description));
   const published = await changeFunction(registry, request, async (latest) => {
     if (latest.codeSha256 === '') throw refuse('FUNCTION_HAS_NO_CODE', { function: latest.name });
     const now = new Date(registry.clock.now());

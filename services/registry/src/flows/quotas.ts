@@ -9,19 +9,19 @@ import {
   type ListNamespaceQuotasResponse,
   NamespaceQuota,
 } from '@evenfall/contracts/v1/quota_service';
-import { refuse } from '@evenfall/errors';
+import { orThrow, refuse } from '@evenfall/errors';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { cutPage, LISTS, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
-import { checkKeyId, checkNamespace, DEFAULT_NAME, MOST_QUOTAS, newKeyQuota, newNamespaceQuota } from '../domain/quota.ts';
+import { DEFAULT_NAME, MOST_QUOTAS, newKeyQuota, newNamespaceQuota, quotaKeyRefusal, quotaNamespaceRefusal } from '../domain/quota.ts';
 import type { QuotaNotice, QuotaRegistry } from '../ports.ts';
 
-const MOST = 100;
 /** Quotas in one message of a watch. */
 const WATCH_PIECE = 1_000;
 /** What a page may begin behind: a name of a namespace or a key, or "*". */
 const NAME = /^[\w.*-]{1,64}$/;
 
 export async function putNamespaceQuota(registry: QuotaRegistry, asked: NamespaceQuota | undefined): Promise<NamespaceQuota> {
-  const quota = newNamespaceQuota(asked ?? NamespaceQuota.create(), registry.clock.now());
+  const quota = orThrow(newNamespaceQuota(asked ?? NamespaceQuota.create(), registry.clock.now()));
   if (!(await registry.quotas.putNamespace(quota, MOST_QUOTAS))) throw refuse('TOO_MANY_QUOTAS', { limit: MOST_QUOTAS });
   announceNamespace(registry, quota.namespace);
   return quota;
@@ -29,7 +29,7 @@ export async function putNamespaceQuota(registry: QuotaRegistry, asked: Namespac
 
 /** Says which quota holds for a namespace, and what it uses. */
 export async function getNamespaceQuota(registry: QuotaRegistry, namespace: string): Promise<GetNamespaceQuotaResponse> {
-  checkNamespace(namespace);
+  orThrow(quotaNamespaceRefusal(namespace));
   const usage = namespace === DEFAULT_NAME ? undefined : await registry.quotas.usage(namespace);
   const own = await registry.quotas.findNamespace(namespace);
   if (own) return { namespaceQuota: own, isDefault: false, usage };
@@ -41,7 +41,7 @@ export async function listNamespaceQuotas(
   registry: QuotaRegistry,
   request: ListNamespaceQuotasRequest,
 ): Promise<ListNamespaceQuotasResponse> {
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.quotas);
   const after = readPageToken(request.pageToken, NAME, LISTS.namespaceQuotas);
   const found = await registry.quotas.listNamespaces(after, size + 1);
   const { items, last } = cutPage(found, size, (quota) => NamespaceQuota.encode(quota).finish().length);
@@ -49,14 +49,14 @@ export async function listNamespaceQuotas(
 }
 
 export async function deleteNamespaceQuota(registry: QuotaRegistry, namespace: string): Promise<Record<string, never>> {
-  checkNamespace(namespace);
+  orThrow(quotaNamespaceRefusal(namespace));
   await registry.quotas.deleteNamespace(namespace);
   announceNamespace(registry, namespace);
   return {};
 }
 
 export async function putKeyQuota(registry: QuotaRegistry, asked: KeyQuota | undefined): Promise<KeyQuota> {
-  const quota = newKeyQuota(asked ?? KeyQuota.create(), registry.clock.now());
+  const quota = orThrow(newKeyQuota(asked ?? KeyQuota.create(), registry.clock.now()));
   if (!(await registry.quotas.putKey(quota, MOST_QUOTAS))) throw refuse('TOO_MANY_QUOTAS', { limit: MOST_QUOTAS });
   registry.quotaFeed.announce({ of: 'key', name: quota.keyId });
   return quota;
@@ -64,7 +64,7 @@ export async function putKeyQuota(registry: QuotaRegistry, asked: KeyQuota | und
 
 /** Says which quota holds for a key. */
 export async function getKeyQuota(registry: QuotaRegistry, keyId: string): Promise<GetKeyQuotaResponse> {
-  checkKeyId(keyId);
+  orThrow(quotaKeyRefusal(keyId));
   const own = await registry.quotas.findKey(keyId);
   if (own) return { keyQuota: own, isDefault: false };
   const fallback = keyId === DEFAULT_NAME ? undefined : await registry.quotas.findKey(DEFAULT_NAME);
@@ -72,7 +72,7 @@ export async function getKeyQuota(registry: QuotaRegistry, keyId: string): Promi
 }
 
 export async function listKeyQuotas(registry: QuotaRegistry, request: ListKeyQuotasRequest): Promise<ListKeyQuotasResponse> {
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.quotas);
   const after = readPageToken(request.pageToken, NAME, 'key quotas');
   const found = await registry.quotas.listKeys(after, size + 1);
   const { items, last } = cutPage(found, size, (quota) => KeyQuota.encode(quota).finish().length);
@@ -80,7 +80,7 @@ export async function listKeyQuotas(registry: QuotaRegistry, request: ListKeyQuo
 }
 
 export async function deleteKeyQuota(registry: QuotaRegistry, keyId: string): Promise<Record<string, never>> {
-  checkKeyId(keyId);
+  orThrow(quotaKeyRefusal(keyId));
   await registry.quotas.deleteKey(keyId);
   registry.quotaFeed.announce({ of: 'key', name: keyId });
   return {};

@@ -6,8 +6,8 @@ import type {
   PutReservedConcurrencyRequest,
   PutReservedConcurrencyResponse,
 } from '@evenfall/contracts/v1/function_service';
+import { invalidField } from '@evenfall/errors';
 import { type Named, reservableMb, reservationRefusal } from '../domain/concurrency.ts';
-import { invalid } from '../domain/fields.ts';
 import type { Registry } from '../ports.ts';
 import { changeConcurrency } from './change-concurrency.ts';
 import { findFunction } from './find-function.ts';
@@ -17,7 +17,7 @@ export async function putReservedConcurrency(
   registry: Registry,
   { namespace, name, memoryMb }: PutReservedConcurrencyRequest,
 ): Promise<PutReservedConcurrencyResponse> {
-  if (memoryMb === undefined || memoryMb < 0) throw invalid('memory_mb', 'a number of megabytes, 0 or more');
+  if (memoryMb === undefined || memoryMb < 0) throw invalidField('memory_mb', 'a number of megabytes, 0 or more');
   const wanted = { namespace, name, memoryMb };
   await changeConcurrency(registry, wanted, async (state) => {
     const latest = await findFunction(registry, { ...wanted, qualifier: '' });

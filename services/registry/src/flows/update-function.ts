@@ -1,8 +1,9 @@
 import { type EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { UpdateFunctionRequest, UpdateFunctionResponse } from '@evenfall/contracts/v1/function_service';
-import { checkDestinations } from '../domain/destinations.ts';
+import { orThrow } from '@evenfall/errors';
+import { completeSettings, destinationsRefusal } from '@evenfall/function-model';
 import { replacesSecrets } from '../domain/function-secrets.ts';
-import { completeSettings, mergeSettings } from '../domain/function-settings.ts';
+import { mergeSettings } from '../domain/function-settings.ts';
 import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
 
@@ -14,9 +15,9 @@ export async function updateFunction(registry: Registry, request: UpdateFunction
   const wanted = request.function ?? FunctionMessage.create();
   const mask = request.updateMask ?? [];
   const change = async (current: FunctionMessage): Promise<FunctionMessage | undefined> => {
-    const next = { ...current, ...completeSettings(mergeSettings(current, wanted, mask)) };
+    const next = { ...current, ...orThrow(completeSettings(orThrow(mergeSettings(current, wanted, mask)))) };
     // Those that stay are not judged again: what they need may have been there when they were set.
-    checkDestinations(changedDestinations(next.eventInvoke, mask), current.namespace, registry.destinations);
+    orThrow(destinationsRefusal(changedDestinations(next.eventInvoke, mask), current.namespace, registry.destinations));
     if (isSame(current, next)) return current;
     return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined);
   };

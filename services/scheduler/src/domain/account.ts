@@ -1,3 +1,4 @@
+import { UNRESERVED_SHARE } from '@evenfall/function-model';
 import { freeMb, lastingInstances } from './scaling.ts';
 import type { Agent, Pool, Share, Space } from './types.ts';
 
@@ -21,9 +22,6 @@ export type Account = {
 
 /** Why no instance can be started though a host may have room. */
 export type Block = 'UNKNOWN' | 'OFF' | 'QUOTA' | 'RESERVED' | 'TOTAL' | 'HELD';
-
-/** Of the total, and of what the hosts offer, so much is left to functions that reserve nothing, whatever is reserved. */
-const NEVER_RESERVED = 0.1;
 
 export function createAccount(): Account {
   return {
@@ -134,7 +132,7 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
     unusedMb += Math.max(0, (one.reservedMb ?? 0) - one.usedMb);
     usedByReservingMb += one.usedMb;
   }
-  const sharedMb = Math.max(totalMb * NEVER_RESERVED, totalMb - reservedMb);
+  const sharedMb = Math.max(totalMb * UNRESERVED_SHARE, totalMb - reservedMb);
   if (account.sharedUsedMb + owedMb + memoryMb > sharedMb) return 'TOTAL';
   if (unusedMb === 0 && owedMb === 0) return undefined;
   let capacityMb = 0;
@@ -144,7 +142,7 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
     capacityMb += agent.capacityMb;
     leftMb += freeMb(agent);
   }
-  const heldMb = Math.min(unusedMb + owedMb, Math.max(0, capacityMb * (1 - NEVER_RESERVED) - usedByReservingMb));
+  const heldMb = Math.min(unusedMb + owedMb, Math.max(0, capacityMb * (1 - UNRESERVED_SHARE) - usedByReservingMb));
   return leftMb - memoryMb < heldMb ? 'HELD' : undefined;
 }
 

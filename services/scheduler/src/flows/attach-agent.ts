@@ -1,6 +1,7 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { AttachRequest, AttachResponse, Hello } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
+import { orThrow } from '@evenfall/errors';
 import { durationOfMs } from '@evenfall/time';
 import { type AgentLimits, boundBatch, checkedHello } from '../domain/check-hello.ts';
 import { holderOf } from '../domain/adopt.ts';
@@ -53,7 +54,7 @@ export function attachAgent(
   close?: () => void,
   limits: AgentLimits = ports.agentLimits,
 ): Agent {
-  const hello = checkedHello(said);
+  const hello = orThrow(checkedHello(said));
   const { capacityMb, instances, parallelStarts } = limits;
   const nowMs = ports.clock.monotonic();
   const agent: Agent = ports.cluster.agents.get(hello.agentId) ?? {

@@ -2,7 +2,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { InvokeRequest, InvokeResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { refuse } from '@evenfall/errors';
-import { msOfDuration } from '@evenfall/time';
+import { DURATIONS, msOr } from '@evenfall/function-model';
 import { isAtQuota, mostInstances, shareOf } from '../domain/account.ts';
 import { forgetAttempt } from '../domain/cluster.ts';
 import { outgoingOf } from '../domain/messages.ts';
@@ -10,8 +10,6 @@ import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
 import { placeAttempts } from './place-attempts.ts';
 import { takeAssignment, takeStop } from './take-assignment.ts';
-
-const QUEUE_TIMEOUT_MS = 10_000;
 
 /**
  * Runs one attempt for a caller that waits. It runs on when the caller leaves, as at other clouds, unless the call asked to be cancelled then:
@@ -59,7 +57,7 @@ export async function invoke(ports: SchedulerPorts, request: InvokeRequest, sign
       flushAgents(ports);
     };
     const onLeft = (): void => giveUp(Mode.GRACEFUL);
-    const timer = setTimeout(giveUp, msOfDuration(request.queueTimeout) ?? QUEUE_TIMEOUT_MS, Mode.FORCE);
+    const timer = setTimeout(giveUp, msOr(request.queueTimeout, DURATIONS.queueTimeout), Mode.FORCE);
     if (request.cancelOnDisconnect) signal.addEventListener('abort', onLeft, { once: true });
     const pool = takeAssignment(ports, assignment, sink);
     if (pool) placeAttempts(ports, pool);

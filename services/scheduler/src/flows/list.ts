@@ -8,18 +8,18 @@ import {
   type ListInstancesRequest,
   type ListInstancesResponse,
 } from '@evenfall/contracts/v1/operator_service';
+import { PAGE_SIZES } from '@evenfall/function-model';
 import { cutPage, LISTS, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging';
 import type { Agent, Instance } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-const MOST = 1_000;
 /** An id; of an instance with the milliseconds of its start before it. */
 const AGENT_KEY = /^[\x21-\x7e]+$/;
 const INSTANCE_KEY = /^\d{1,15}\/[\x21-\x7e]+$/;
 
 /** Lists the agents that are attached, by id. */
 export function listAgents({ cluster }: SchedulerPorts, request: ListAgentsRequest): ListAgentsResponse {
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.agents);
   const after = readPageToken(request.pageToken, AGENT_KEY, 'agents');
   const found = [...cluster.agents.values()].filter((agent) => agent.send && agent.id > after).sort((a, b) => (a.id < b.id ? -1 : 1));
   const { items, last } = cutPage(found.slice(0, size + 1).map(agentMessage), size, (agent) => AgentMessage.encode(agent).finish().length);
@@ -46,7 +46,7 @@ export function agentMessage(agent: Agent): AgentMessage {
 /** Lists the instances they hold, oldest first. */
 export function listInstances({ cluster }: SchedulerPorts, request: ListInstancesRequest): ListInstancesResponse {
   const { agentId } = request;
-  const size = pageSizeOf(request.pageSize, MOST, MOST);
+  const size = pageSizeOf(request.pageSize, PAGE_SIZES.instances);
   const after = placeOf(readPageToken(request.pageToken, INSTANCE_KEY, LISTS.instances, agentId));
   const found = [...cluster.agents.values()]
     .filter((agent) => agentId === '' || agent.id === agentId)

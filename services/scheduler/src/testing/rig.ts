@@ -51,12 +51,12 @@ export type Rig = {
 };
 
 export function fnOf(more: Partial<FunctionMessage> = {}): FunctionMessage {
-  const base = { namespace: 'default', name: 'f', version: '$LATEST', revision: 1, memoryMb: 128, runtime: 'nodejs' };
+  const base = { namespace: 'default', name: 'ff', version: '$LATEST', revision: 1, memoryMb: 128, runtime: 'nodejs' };
   return { ...FunctionMessage.create(), ...base, ...more };
 }
 
 export function assignmentOf(eventId: string, more: Partial<Assignment> = {}): Assignment {
-  return { ...Assignment.create({ namespace: 'default', function: 'f', version: '$LATEST', revision: 1, attempt: 1 }), eventId, ...more };
+  return { ...Assignment.create({ namespace: 'default', function: 'ff', version: '$LATEST', revision: 1, attempt: 1 }), eventId, ...more };
 }
 
 /** A key that every scheduler of the tests has. */
@@ -79,8 +79,8 @@ type RigOptions = {
 export function startRig(options: RigOptions = {}): Rig {
   const clock = fakeClock();
   const registry = new Map([
-    ['f', fnOf()],
-    ['g', fnOf({ name: 'g' })],
+    ['ff', fnOf()],
+    ['fg', fnOf({ name: 'fg' })],
   ]);
   const reports: AttemptReport[] = [];
   // A stream that speaks for partition 0, where all of the tests' events are.

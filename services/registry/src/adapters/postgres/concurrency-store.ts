@@ -1,6 +1,6 @@
 import type { Sql } from '@evenfall/postgres';
 import type { Reservation } from '../../domain/concurrency.ts';
-import { LATEST_NUMBER } from '../../domain/names.ts';
+import { LATEST_NUMBER } from '@evenfall/function-model';
 import type { Sealing } from '../../domain/sealing.ts';
 import type { ConcurrencyStore } from '../../ports.ts';
 import { CHANGE_CHANNEL, functionOf, guarded } from './function-store.ts';

@@ -1,9 +1,8 @@
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
-import { instanceBounds } from '@evenfall/event-model';
+import { instanceBounds, LATEST_NUMBER, versionName } from '@evenfall/function-model';
 import { postgresRefusal, type Sql } from '@evenfall/postgres';
 import { type OpenedFunction, openSecrets, sealSecrets } from '../../domain/function-secrets.ts';
-import { LATEST_NUMBER, versionName } from '../../domain/names.ts';
 import type { CodePackage, FunctionStore } from '../../ports.ts';
 import type { Sealing } from '../../domain/sealing.ts';
 import { withinQuota } from './within-quota.ts';

@@ -1,4 +1,4 @@
-import { INSTANCE_BOUNDS } from '@evenfall/event-model';
+import { INSTANCE_BOUNDS } from '@evenfall/function-model';
 import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
 import { Event_State } from '@evenfall/contracts/v1/event';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { instanceBounds } from '@evenfall/event-model';
+import { instanceBounds } from '@evenfall/function-model';
 import { type Launch, launchWords } from '../isolation/launch-words.ts';
 import { releaseBytes } from '../launch/variables.ts';
 

@@ -1,7 +1,7 @@
 import { chownSync, mkdirSync, rm } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { instanceBounds } from '@evenfall/event-model';
+import { instanceBounds } from '@evenfall/function-model';
 import type { StartFault } from '../../../domain/instance-life.ts';
 import type { ProcessEvents, ProcessSpec } from '../../../ports.ts';
 import type { InstanceCgroup } from '../isolation/cgroups.ts';

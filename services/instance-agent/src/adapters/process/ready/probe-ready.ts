@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { instanceBounds } from '@evenfall/event-model';
+import { instanceBounds } from '@evenfall/function-model';
 import type { Ability } from '../../../domain/ability.ts';
 import { openControl } from '../launch/launcher-channel.ts';
 import { hasPrivateTmp, launchWords } from '../isolation/launch-words.ts';
