@@ -38,7 +38,7 @@ function linesOfCall({ started, ended }: Run): LogLine[] {
 function linesOfEvent({ started, ended }: Run): LogLine[] {
   const record = { eventId: ID, time: new Date(START_MS), writerId: 'w' };
   const accepted = evolve(undefined, { ...record, attempt: 0, change: { $case: 'accepted', value: AcceptedEvent.create() } });
-  const value = { started, ended, state: State.SUCCEEDED, retryTime: undefined };
+  const value = { started, attemptResult: ended, state: State.SUCCEEDED, retryTime: undefined };
   const event = evolve(accepted, { ...record, attempt: 1, change: { $case: 'attemptEnded', value } })?.event;
   assert.ok(event && event.attempts.length === 1);
   return mergeLog(event, []);
