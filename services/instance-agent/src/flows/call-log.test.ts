@@ -113,7 +113,12 @@ describe('The log of one run', () => {
   it('reads like one of SCF: whole milliseconds, rounded up; PullCode only where code was pulled', () => {
     const cold = { pullCodeMs: 0, initRuntimeMs: 26.2, initFunctionMs: 144.1 };
     const started = AttemptStarted.fromPartial({ coldStart: true, coldStartDetail: cold, startTime: new Date(START_MS), memoryMb: 128 });
-    const ended = AttemptResult.create({ result: Buffer.from('1'), endTime: new Date(START_MS), durationMs: 1.4, memoryBytes: 10_485_760n });
+    const ended = AttemptResult.create({
+      result: Buffer.from('1'),
+      endTime: new Date(START_MS),
+      durationMs: 1.4,
+      memoryBytes: 10_485_760n,
+    });
     const expected = [
       `START RequestId: ${ID}`,
       `Init Report RequestId: ${ID} Coldstart: 171ms (InitRuntime: 27ms InitFunction: 145ms) Memory: 128MB MemUsage: 10.00MB`,
