@@ -13,6 +13,7 @@ import { deployHostile, HOSTILE } from './hostile-functions.ts';
 import { payloadFor } from './hostile-payloads.ts';
 import { leftovers, type Leftovers } from './leftovers.ts';
 import { percentile, startCaller } from './steady-caller.ts';
+import { watchEnd } from './watch-end.ts';
 
 const SECONDS = Number(process.env['EVENFALL_FUZZ_SECONDS'] ?? 20);
 const SEED = Number(process.env['EVENFALL_FUZZ_SEED'] ?? Math.floor(Math.random() * 1e9));
@@ -53,9 +54,9 @@ describe('A platform whose functions are hostile', { timeout: (SECONDS + 300) * 
       assert.ok(status === 200 || answer.error.details[0]?.reason === 'EVENT_ENDED', `${status} ${JSON.stringify(answer)}`);
     }
     // A function that has crashed again and again waits before its next instance starts, until it has a new revision.
-    const event = await stack.rest.ended(id, 6_000).catch(async () => {
+    const event = await watchEnd(stack.rest, id, 6_000).catch(async () => {
       await stack.rest.call('PATCH', `/v1/namespaces/default/functions/${name}`, { environment: { REVISION: String(revision++) } });
-      return stack.rest.ended(id, 60_000);
+      return watchEnd(stack.rest, id, 60_000);
     });
     const outcome = `${name} ${event.state} ${event.status_code}`;
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);

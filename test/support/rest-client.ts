@@ -52,6 +52,11 @@ export type RestClient = {
 };
 
 const FINAL = new Set(['SUCCEEDED', 'FAILED', 'TERMINATED', 'EXPIRED']);
+/** Whether nothing more happens to it. */
+export function isFinal({ state }: EventAnswer): boolean {
+  return FINAL.has(state);
+}
+
 const FUNCTIONS = '/v1/namespaces/default/functions';
 const EXAMPLES = new URL('../../examples/functions/', import.meta.url);
 
@@ -108,7 +113,7 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
     ended: (id, withinMs = 15_000) =>
       eventually(async () => {
         const event = await get(id);
-        if (FINAL.has(event.state)) return event;
+        if (isFinal(event)) return event;
         throw new Error(`${id} is ${event.state}`);
       }, withinMs),
     terminate: (id, body = {}) => call('POST', `/v1/events/${id}:terminate`, body),
