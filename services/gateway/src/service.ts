@@ -15,9 +15,11 @@ import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
 import { ruleOfPath } from './api/grpc/rights.ts';
 import { publicServices } from './api/grpc/services.ts';
-import { addressesOf, alsoListen } from './api/http/bounded-server.ts';
-import { createRestServer } from './api/http/server.ts';
-import { createStrangers, type StrangersCount } from './api/unauthenticated-callers.ts';
+import { addressesOf, listenAlsoAt } from './api/http/listen-addresses.ts';
+import { createHttpServer } from './api/http/server.ts';
+import { type Readiness, restApi } from './api/rest/rest-api.ts';
+import { scfApi } from './api/scf/scf-api.ts';
+import { createUnauthenticatedCallers, type UnauthenticatedCount } from './api/unauthenticated-callers.ts';
 import { createAdmission } from './flows/admit-events.ts';
 import { scopedGateways } from './flows/scoped-gateway.ts';
 import { createWaitingCounts } from './loops/count-waiting.ts';
@@ -86,7 +88,7 @@ export async function startGateway(
     return signer;
   };
   const guard = createGuard(settings.allowedHosts);
-  const counts = countDoors();
+  const counts = countApis();
   observable('gateway', {
     audit_dropped_total: {
       doc: 'Audit records that were dropped, and logged instead, because too many waited for the registry.',
@@ -94,18 +96,12 @@ export async function startGateway(
       read: () => audit.droppedCount,
     },
   });
-  const strangers = createStrangers(settings, ports.log, counts.strangers);
+  const unauthenticated = createUnauthenticatedCallers(settings, ports.log, counts.unauthenticated);
   const health = createHealthWatch(ports);
   const parts = [cache, queue, health, keyCache, quotas, waiting, audit, ...(tokens ? [tokens] : [])];
   const watching = Promise.all(parts.map((part) => part.run(stopping.signal)));
   const isWatching = (): boolean => cache.standing && keys.standing && quotas.standing;
-  const rest = await createRestServer(gateway, {
-    guard,
-    authenticate: authenticate.admit,
-    scoped,
-    audit,
-    strangers,
-    scf: { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone },
+  const readiness: Readiness = {
     waitsFor: () => [...new Set([...(isWatching() ? [] : ["the registry's watch"]), ...away()])],
     faults: health.faults,
     notes: () => [
@@ -113,8 +109,15 @@ export async function startGateway(
       ...health.notes(),
       ...[keyCache.note(), tokens?.note()].filter((note) => note !== undefined),
     ],
-    count: counts.rest,
+  };
+  const shared = { scoped, audit, unauthenticated, count: counts.rest };
+  const scf = { signerOf, isOpen: settings.isOpen, isBehindTls: settings.isScfBehindTls, timeZone: settings.scfTimeZone };
+  const http = await createHttpServer(gateway, {
+    ...shared,
+    guard,
+    authenticate: authenticate.admit,
     closeGraceMs: STOP_GRACE_MS,
+    apis: [restApi(gateway, readiness), scfApi({ ...scf, ...shared, gateway })],
   });
   try {
     const services = publicServices(gateway, scoped, {
@@ -153,9 +156,11 @@ export async function startGateway(
       },
       // Who sends no key guesses none, nor does who has one.
       delayMs: (head, refusal) =>
-        refusal.status !== 'UNAUTHENTICATED' || head.header('authorization') === undefined ? 0 : strangers.failed(head.address, 'grpc'),
+        refusal.status !== 'UNAUTHENTICATED' || head.header('authorization') === undefined
+          ? 0
+          : unauthenticated.reportWrongKey(head.address, 'grpc'),
       limits: {
-        connections: { admit: strangers.connections.admit, strangerMs: STRANGER_MS },
+        connections: { admit: unauthenticated.connections.admit, strangerMs: STRANGER_MS },
         maxStreams: MAX_STREAMS,
         idleMs: IDLE_MS,
         messages: messageBounds(gateway.limits),
@@ -165,19 +170,19 @@ export async function startGateway(
     });
     try {
       const [address, ...more] = await addressesOf(settings.host);
-      await rest.listen({ host: address, port: settings.httpPort });
-      for (const another of more) await alsoListen(rest.server, another);
+      await http.listen({ host: address, port: settings.httpPort });
+      for (const another of more) await listenAlsoAt(http.server, another);
     } catch (error) {
       await grpc.stop(0);
       throw error;
     }
-    const address = rest.server.address();
+    const address = http.server.address();
     return {
       httpPort: typeof address === 'object' && address ? address.port : settings.httpPort,
       grpcPort: grpc.port,
       isWatching,
       async stop() {
-        await Promise.all([rest.close(), grpc.stop(STOP_GRACE_MS)]);
+        await Promise.all([http.close(), grpc.stop(STOP_GRACE_MS)]);
         await audit.flush().catch((error: unknown) => ports.log.error('audit records are lost', error));
         stopping.abort();
         await Promise.all([watching, bodies.close()]);
@@ -185,7 +190,7 @@ export async function startGateway(
     };
   } catch (error) {
     stopping.abort();
-    await Promise.allSettled([rest.close(), watching, bodies.close()]);
+    await Promise.allSettled([http.close(), watching, bodies.close()]);
     throw error;
   }
 }
@@ -203,42 +208,42 @@ function withTokens(keys: KeyRing, tokens: Tokens | undefined): KeyRing {
   };
 }
 
-type Door = { request(): void; refusal(refusal: Refusal): void };
+type ApiCount = { request(): void; refusal(refusal: Refusal): void };
 
-function countDoors(): { readonly rest: Door; readonly grpc: Door; readonly strangers: StrangersCount } {
+function countApis(): { readonly rest: ApiCount; readonly grpc: ApiCount; readonly unauthenticated: UnauthenticatedCount } {
   const requests = new Map([
     ['rest', 0],
     ['grpc', 0],
   ]);
   const refusals = new Map<string, number>();
-  const strangers = { heldAnswers: 0, refusedConnections: 0 };
+  const unauthenticated = { delayedAnswers: 0, refusedConnections: 0 };
   observable('gateway', {
     requests_total: { doc: 'Requests, by API.', kind: 'counter', label: 'api', readEach: () => requests },
     held_answers_total: {
       doc: 'Answers to wrong access keys that were delayed: a client tries keys.',
       kind: 'counter',
-      read: () => strangers.heldAnswers,
+      read: () => unauthenticated.delayedAnswers,
     },
     refused_connections_total: {
       doc: 'Connections that were closed because their address, or all together, had too many.',
       kind: 'counter',
-      read: () => strangers.refusedConnections,
+      read: () => unauthenticated.refusedConnections,
     },
     refusals_total: { doc: 'Refusals, by reason.', kind: 'counter', label: 'reason', readEach: () => refusals },
   });
-  const door = (name: string): Door => ({
-    request: () => void requests.set(name, (requests.get(name) ?? 0) + 1),
+  const count = (api: string): ApiCount => ({
+    request: () => void requests.set(api, (requests.get(api) ?? 0) + 1),
     refusal: ({ reason }) => void refusals.set(reason, (refusals.get(reason) ?? 0) + 1),
   });
   return {
-    rest: door('rest'),
-    grpc: door('grpc'),
-    strangers: {
-      heldAnswer: () => {
-        strangers.heldAnswers++;
+    rest: count('rest'),
+    grpc: count('grpc'),
+    unauthenticated: {
+      delayedAnswer: () => {
+        unauthenticated.delayedAnswers++;
       },
       refusedConnection: () => {
-        strangers.refusedConnections++;
+        unauthenticated.refusedConnections++;
       },
     },
   };

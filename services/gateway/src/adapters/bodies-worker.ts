@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { refuse } from '@evenfall/errors';
 import { checkEnd, JsonFault, readObject, readString, skipSpace, skipValue } from '@evenfall/json-text';
 import { serveTasks } from '@evenfall/worker-pool';
-import { bytesOfBase64 } from '../domain/base64.ts';
+import { bytesOfBase64 } from '../domain/code-package.ts';
 import { submissionsOf } from '../domain/batch-body.ts';
 
 /** Bytes of a body beside what is taken out of it. */

@@ -1,41 +1,41 @@
 import { type ConnectionLimits, createConnectionLimits, createGuessLimits } from '@evenfall/door-limits';
 import { createRepeats, type Log } from '@evenfall/telemetry';
 
-/** What the doors know of callers who have shown no key. One for all doors: it is one and the same address that tries them. */
-export type Strangers = {
+/** Limits on callers that have shown no valid key. One for all APIs, because limits are by address and an address may use all of them. */
+export type UnauthenticatedCallers = {
   readonly connections: ConnectionLimits;
-  /** Notes a wrong key; answers how many milliseconds its answer is to wait. */
-  failed(address: string | undefined, door: string): number;
+  /** Notes a wrong key; returns how many milliseconds its answer is to be delayed. */
+  reportWrongKey(address: string | undefined, api: string): number;
 };
 
-export type StrangersCount = { heldAnswer(): void; refusedConnection(): void };
+export type UnauthenticatedCount = { delayedAnswer(): void; refusedConnection(): void };
 
-/** A log says an address once in this time, with a count. */
-const SILENCE_MS = 60_000;
+/** A message about an address is logged once in this time, with a count. */
+const LOG_INTERVAL_MS = 60_000;
 
-export function createStrangers(
+export function createUnauthenticatedCallers(
   bounds: { readonly maxConnections: number; readonly maxConnectionsPerAddress: number },
   log: Log,
-  count: StrangersCount,
-): Strangers {
-  const repeats = createRepeats(SILENCE_MS);
+  count: UnauthenticatedCount,
+): UnauthenticatedCallers {
+  const repeats = createRepeats(LOG_INTERVAL_MS);
   const guesses = createGuessLimits();
-  const say = (place: string, address: string, message: string, door?: string): void => {
-    const times = repeats.note(`${place} ${address}`);
-    if (times !== undefined) log.warn(message, { address, door, times });
+  const warn = (kind: string, address: string, message: string, api?: string): void => {
+    const times = repeats.note(`${kind} ${address}`);
+    if (times !== undefined) log.warn(message, { address, api, times });
   };
   const connections = createConnectionLimits({ total: bounds.maxConnections, perAddress: bounds.maxConnectionsPerAddress }, (address) => {
     count.refusedConnection();
-    say('connection', address, 'too many connections; new ones are closed');
+    warn('connection', address, 'too many connections; new ones are closed');
   });
   return {
     connections,
-    failed(address, door) {
+    reportWrongKey(address, api) {
       const delayMs = guesses.failed(address);
       if (delayMs > 0) {
-        count.heldAnswer();
-        say('guess', address ?? 'unknown', 'wrong access keys, one after the other; the answers wait', door);
-      } else say('key', address ?? 'unknown', 'a wrong access key', door);
+        count.delayedAnswer();
+        warn('guess', address ?? 'unknown', 'several wrong access keys in a row; answers are delayed', api);
+      } else warn('key', address ?? 'unknown', 'a wrong access key', api);
       return delayMs;
     },
   };

@@ -4,8 +4,8 @@ import { refuse } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
 import { jsonFault } from '../../domain/payload.ts';
 
-/** Takes JSON bodies, parsed. Duplicate keys are JSON's; a key named __proto__ is a key like any other and is refused as unknown. */
-export function takeJson(app: FastifyInstance): void {
+/** Accepts JSON bodies, parsed. Of duplicate keys the last applies, as in JSON; a key named __proto__ is a key like any other and is refused as unknown. */
+export function parseJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request: FastifyRequest, body: Buffer, done) => {
     let parsed: unknown;
@@ -29,7 +29,7 @@ export function parseBody(body: Buffer): unknown {
   }
 }
 
-/** Bodies up to this are read on the event loop: whatever is in them takes some milliseconds at most. */
+/** Bodies up to this size are read on the event loop: that takes some milliseconds at most, whatever they hold. */
 const LARGE_BYTES = 256 * 1024;
 
 /** Whether a body is read on a thread of its own. */
@@ -37,47 +37,47 @@ export function isLarge(parts: readonly Buffer[]): boolean {
   return parts.reduce((sum, part) => sum + part.length, 0) > LARGE_BYTES;
 }
 
-/** Takes bodies of one content type as the parts they came in: to put large ones together takes time. */
-export function takeParts(app: FastifyInstance, contentType: string): void {
+/** Accepts bodies of one content type as the parts they arrived in: joining large ones takes time. */
+export function keepBodyParts(app: FastifyInstance, contentType: string): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(contentType, (request: FastifyRequest, payload: RequestPayload) => partsOf(request, payload));
+  app.addContentTypeParser(contentType, (request: FastifyRequest, payload: RequestPayload) => receiveParts(request, payload));
 }
 
-/** A part in a buffer of its own, which can be handed to a thread: copied as it comes, and not all at once in the end. */
-export function ownPart(chunk: Buffer): Buffer {
+/** A part in a buffer of its own, which can be moved to a thread: copied as it arrives, and not all at once in the end. */
+export function ownBuffer(chunk: Buffer): Buffer {
   return chunk.byteLength === chunk.buffer.byteLength ? chunk : Buffer.from(new Uint8Array(chunk).buffer);
 }
 
 /**
- * Has the connection stay open although the body was refused before its end, which fastify says to close: a caller that still sends would then learn of a
- * broken connection, and not why. Node drops the rest as it comes, at least as fast as a body has to.
+ * Keeps the connection open although the body was refused before its end, where fastify would close it: a caller that still sends would then see a
+ * broken connection, and not the reason. Node drops the rest as it arrives, at least as fast as a body has to.
  */
-export function letRestBy(reply: FastifyReply): void {
+export function keepConnection(reply: FastifyReply): void {
   reply.removeHeader('connection');
 }
 
-/** Reads a body of at most as many bytes as its route takes. */
-export async function partsOf(request: FastifyRequest, payload: RequestPayload): Promise<Buffer[]> {
+/** Reads a body of at most as many bytes as its route accepts. */
+export async function receiveParts(request: FastifyRequest, payload: RequestPayload): Promise<Buffer[]> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of (payload as Readable).iterator({ destroyOnReturn: false })) {
     bytes += (chunk as Buffer).length; // no encoding is set
     if (bytes > request.routeOptions.bodyLimit) break;
-    parts.push(ownPart(chunk as Buffer));
+    parts.push(ownBuffer(chunk as Buffer));
   }
   if (bytes <= request.routeOptions.bodyLimit) return parts;
   (payload as Readable).resume();
   throw Object.assign(new Error('Body too large'), TOO_LARGE);
 }
 
-/** Takes bodies of one content type as the bytes they are. */
-export function takeBytes(app: FastifyInstance, contentType: string): void {
+/** Accepts bodies of one content type as the bytes they are. */
+export function keepBodyBytes(app: FastifyInstance, contentType: string): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(contentType, { parseAs: 'buffer' }, (_request: FastifyRequest, body: Buffer, done) => done(null, body));
 }
 
-/** The same for bodies that may be large: written where they belong as they come, and not put together in the end. */
-export function takeManyBytes(app: FastifyInstance, contentType: string): void {
+/** The same for bodies that may be large: each part is written to its place as it arrives, and they are not joined in the end. */
+export function keepLargeBodyBytes(app: FastifyInstance, contentType: string): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(contentType, async (request: FastifyRequest, payload: RequestPayload) => {
     const { bodyLimit } = request.routeOptions;

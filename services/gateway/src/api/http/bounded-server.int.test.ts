@@ -4,15 +4,15 @@ import type { Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import { arrivalServer } from './bounded-server.ts';
+import { createBoundedServer } from './bounded-server.ts';
 
 describe('requests that take their time', () => {
   let server: Server;
   const sockets: Socket[] = [];
   before(async () => {
-    const rules = { admit: () => true, headMs: 1_000, requestMs: 10_000, bodyMs: 1_000, bytesPerSecond: 10_000 };
-    server = arrivalServer(
-      rules,
+    const limits = { admit: () => true, headMs: 1_000, requestMs: 10_000, bodyMs: 1_000, bytesPerSecond: 10_000 };
+    server = createBoundedServer(
+      limits,
       (request, response) =>
         void text(request).then(
           (body) => response.end(`${body.length}`),

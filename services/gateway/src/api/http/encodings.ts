@@ -1,18 +1,18 @@
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { refuse, type Refusal } from '@evenfall/errors';
-import { askForBody } from './bounded-server.ts';
+import { sendContinue } from './unread-body.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
 
 /** A body that is being unpacked: fastify compares Content-Length with what was received before it was. */
 type Unpacked = Gunzip & { receivedEncodedLength: number };
 
-/** What fastify says of a body that is too large, before it is asked for. */
+/** The error of fastify for a body that is too large, before it is read. */
 class BodyTooLarge extends Error {
   readonly code = 'FST_ERR_CTP_BODY_TOO_LARGE';
   readonly statusCode = 413;
 }
 
-/** JSON is UTF-8 (RFC 8259 §8.1): a body that says it is something else is not read as if it were. ASCII is a part of it. */
+/** JSON is UTF-8 (RFC 8259 §8.1): a body that names another charset is refused. ASCII is a part of UTF-8. */
 function isUtf8Type(type: string | undefined): boolean {
   if (type === undefined || !type.includes(';')) return true;
   const charsets = [...type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)"?/gi)].map(([, charset]) => charset?.toLowerCase());
@@ -26,15 +26,15 @@ function unsupportedType(request: FastifyRequest): Refusal {
   });
 }
 
-/** Unpacks bodies in gzip; size limits hold for what comes out, while it comes. Any other encoding is refused by its name. */
-export function takeEncodings(app: FastifyInstance): void {
-  // With a callback: it is on the path of every accept, and has nothing to wait for.
+/** Decodes bodies in gzip; size limits apply to what comes out, while it comes. Any other encoding is refused. */
+export function decodeBodies(app: FastifyInstance): void {
+  // With a callback: it is on the path of every event, and has nothing to wait for.
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (!request.routeOptions.config.signed && !isUtf8Type(request.headers['content-type'])) return done(unsupportedType(request));
     if (!request.routeOptions.config.signed) {
       const isStream = request.headers['content-type']?.startsWith('application/x-ndjson') === true; // read as it comes, whatever its length
       if (!isStream && Number(request.headers['content-length'] ?? 0) > request.routeOptions.bodyLimit) return done(new BodyTooLarge());
-      askForBody(request.raw, reply.raw);
+      sendContinue(request.raw, reply.raw);
     }
     const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? '';
     if (encoding === '' || encoding === 'identity') done(null, payload);
@@ -45,9 +45,9 @@ export function takeEncodings(app: FastifyInstance): void {
 }
 
 function unsupported(request: FastifyRequest, reply: FastifyReply, encoding: string): Refusal {
-  const taken = request.routeOptions.config.signed ? 'identity' : 'gzip';
-  reply.header('accept-encoding', taken); // RFC 9110 §12.5.3: what would have been taken
-  return refuse('UNSUPPORTED_ENCODING', { encoding: encoding.slice(0, 80), expected: taken });
+  const accepted = request.routeOptions.config.signed ? 'identity' : 'gzip';
+  reply.header('accept-encoding', accepted); // RFC 9110 §12.5.3: what would have been accepted
+  return refuse('UNSUPPORTED_ENCODING', { encoding: encoding.slice(0, 80), expected: accepted });
 }
 
 function unpacked(payload: RequestPayload, reply: FastifyReply): RequestPayload {
@@ -58,7 +58,7 @@ function unpacked(payload: RequestPayload, reply: FastifyReply): RequestPayload 
   payload.pipe(gunzip);
   reply.raw.once('close', () => gunzip.destroy());
   reply.raw.once('finish', () => {
-    // A body that was too large is answered before its end; the rest of it is let go by, and not unpacked.
+    // A body that was too large is answered before its end; the rest of it is dropped, and not decoded.
     payload.unpipe(gunzip);
     payload.resume();
     gunzip.destroy();

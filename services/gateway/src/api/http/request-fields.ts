@@ -1,15 +1,20 @@
 import type { Access } from '@evenfall/access';
+import type { FastifyReply, FastifyRequest as Request } from 'fastify';
+import type { Refusal } from '@evenfall/errors';
 import type { AuditedCall } from '../../domain/audit-entry.ts';
 import type { FunctionFlows } from '../../flows/manage-functions.ts';
 import type { Gateway } from '../../ports.ts';
 import type { BodyKind } from './errors.ts';
 
+/** Answers a request that is refused before its route runs, in the form of the route's API. */
+export type SignedRoute = { readonly refuse: (request: Request, reply: FastifyReply, refusal: Refusal) => FastifyReply };
+
 /* eslint-disable @typescript-eslint/consistent-type-definitions -- only an interface can be added to */
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What the access key may do that the request came with; undefined before it is known. */
+    /** What the access key of the request may do; undefined before the key is checked. */
     access: Access | undefined;
-    /** The gateway as that key sees it; it can be asked for once the key is known. */
+    /** The gateway as that key sees it; available once the key is checked. */
     readonly gateway: Gateway;
     /** The same for functions. */
     readonly functions: FunctionFlows;
@@ -26,7 +31,11 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the body is, for the refusal of one that is too large. */
     bodyKind?: BodyKind;
-    /** Whether its requests are signed as a whole, and the route checks that itself. */
-    signed?: boolean;
+    /** Whether it answers without an access key. */
+    isOpen?: boolean;
+    /** Whether it is a page for browsers. */
+    isPage?: boolean;
+    /** For routes whose requests are signed as a whole: the route checks the signature itself. */
+    signed?: SignedRoute;
   }
 }

@@ -13,7 +13,7 @@ export function accessOf(request: FastifyRequest): Access {
 }
 
 /** Gives every request the gateway as its key sees it, and has the audit log keep what is a change. */
-export function takeRights(app: FastifyInstance, scoped: (access: Access) => Gateway, audit: AuditTrail): void {
+export function addRights(app: FastifyInstance, scoped: (access: Access) => Gateway, audit: AuditTrail): void {
   app.decorateRequest('access');
   app.decorateRequest('refusedAs', '');
   app.decorateRequest('auditedCall');

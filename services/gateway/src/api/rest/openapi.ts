@@ -1,10 +1,64 @@
 import swagger from '@fastify/swagger';
-import { Type } from '@sinclair/typebox';
+import { type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { DOCUMENTS } from './documents.ts';
-import { ref } from './json/schemas.ts';
+import { AccessKey, NewAccessKey } from './access-keys/schema.ts';
+import { AgentToken, NewAgentToken } from './agent-tokens/schema.ts';
+import { AuditRecord } from './audit/schema.ts';
+import { ProvisionedConcurrency, ReservedConcurrency } from './concurrency/schema.ts';
+import { DeadLetter } from './dead-letters/schema.ts';
+import { Attempt, Delivery, Event } from './events/schema.ts';
+import { FunctionAnswer } from './functions/schema.ts';
+import { Invocation } from './invocations/schema.ts';
+import { named, type Named, ref } from './json/schema.ts';
+import { LogLine } from './logs/schema.ts';
+import { KeyQuota, KeyQuotaInUse, NamespaceQuota, NamespaceQuotaInUse } from './quotas/schema.ts';
+import { PutAsideRecord, ViewPartition } from './retention/schema.ts';
+import { Termination } from './termination/schema.ts';
+import { Agent, Instance } from './workers/schema.ts';
 
-/** Operations that take no body for an empty one. */
+const ErrorAnswer = named(
+  'Error',
+  Type.Object({
+    error: Type.Object({
+      code: Type.Integer({ description: 'The HTTP status.' }),
+      status: Type.String({ description: 'The name of the gRPC code.' }),
+      message: Type.String(),
+      details: Type.Array(
+        Type.Object({ reason: Type.String(), domain: Type.Literal('evenfall'), metadata: Type.Record(Type.String(), Type.String()) }),
+      ),
+    }),
+  }),
+);
+
+/** The schemas that the document lists by name, in its order. */
+const NAMED: readonly Named<TSchema>[] = [
+  ErrorAnswer,
+  FunctionAnswer,
+  ReservedConcurrency,
+  ProvisionedConcurrency,
+  Attempt,
+  Termination,
+  Delivery,
+  Event,
+  DeadLetter,
+  Invocation,
+  LogLine,
+  ViewPartition,
+  PutAsideRecord,
+  Agent,
+  AgentToken,
+  NewAgentToken,
+  AccessKey,
+  NewAccessKey,
+  NamespaceQuota,
+  NamespaceQuotaInUse,
+  KeyQuota,
+  KeyQuotaInUse,
+  AuditRecord,
+  Instance,
+];
+
+/** Operations for which a request without a body is one with an empty body. */
 const BODY_IS_OPTIONAL = new Set([
   'createEvent',
   'invokeFunction',
@@ -33,13 +87,13 @@ type Operation = { readonly operationId?: string; requestBody?: { required?: boo
 
 /** Keeps the OpenAPI document of all routes that are added from now on: their schemas, and the error that every one of them may answer. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const document of DOCUMENTS) app.addSchema(document);
+  for (const schema of NAMED) app.addSchema(schema);
   app.addHook('onRoute', (route) => {
     const { schema } = route;
     if (!schema || schema.hide) return;
-    const refused = { description: 'A refusal, with its reasons.', content: { 'application/json': { schema: ref('Error') } } };
+    const refused = { description: 'A refusal, with its reasons.', content: { 'application/json': { schema: ref(ErrorAnswer) } } };
     const failed = { description: 'It cannot be answered now, or a failure of the platform.', content: refused.content };
-    // A query that nobody reads is refused, as an unknown parameter is where there are some.
+    // A route without query parameters refuses all of them, as one with some refuses the others.
     route.schema = { querystring: NO_QUERY, ...schema, response: { ...(schema.response as object), '4xx': refused, '5xx': failed } }; // by status
   });
   await app.register(swagger, {

@@ -9,26 +9,45 @@ const HASHES: Readonly<Record<string, 'sha1' | 'sha256'>> = { HmacSHA1: 'sha1', 
 /** A form, as its pairs. */
 export type Form = ReadonlyMap<string, string>;
 
-/** Names and values of one form at most: more than any action takes. */
+/** What every form holds besides the action's own parameters. */
+const COMMON = new Set([
+  'Action',
+  'Version',
+  'Timestamp',
+  'Nonce',
+  'Region',
+  'SecretId',
+  'Signature',
+  'SignatureMethod',
+  'Token',
+  'Language',
+  'RequestClient',
+]);
+
+/** The parameters of the action that a form names. */
+export function parametersOfForm(form: Form): (readonly [string, string])[] {
+  return [...form].filter(([name]) => !COMMON.has(name));
+}
+
+/** Names and values of one form at most: more than any action has parameters. */
 const MAX_PAIRS = 2_000;
 const AMPERSAND = 0x26;
-/** Forms up to this are worked on whoever sent them, so that an id that is not known is answered as late as one that is. */
+/** Forms up to this size are read for any id, so that an unknown id is answered as late as a known one. */
 const SMALL_BYTES = 16 * 1024;
-/** Signatures remembered at most; a valid one comes from who has the key. */
+/** Signatures remembered at most; only the holder of a key can make valid ones. */
 const MOST_REMEMBERED = 100_000;
 
-/** Reads a form; of a name that comes twice the last counts. */
+/** Reads a form; of a name that occurs twice the last value applies. */
 export function readForm(body: Buffer): Form {
   return new Map(new URLSearchParams(body.toString('utf8')));
 }
 
-/** Says of a form, without reading it, whether it is worth it: it has not too many parts, and names a key that is known. */
+/** Whether a form is to be read at all, by one pass over its bytes: it does not have too many parts, and names a known key. */
 function isWorthReading(body: Buffer, knows: (secretId: string) => boolean): boolean {
   let pairs = 1;
   for (let at = body.indexOf(AMPERSAND); at >= 0; at = body.indexOf(AMPERSAND, at + 1)) if (++pairs > MAX_PAIRS) return false;
   if (body.length <= SMALL_BYTES) return true;
-  const id = idWithin(body);
-  return knows(id);
+  return knows(idWithin(body));
 }
 
 /** The id that a form names, found by one pass over its bytes. */
@@ -44,15 +63,15 @@ function idWithin(body: Buffer): string {
 export type SignedForm = { readonly form: Form; readonly access: Access };
 
 /**
- * Makes the check of HmacSHA1 and HmacSHA256 signatures (Tencent Cloud API, "Signature v1"), which SDKs send in a form when they are told to.
- * Answers the form and what the key may do. A signature counts once: it has a nonce in it. Without keys nothing is let in: a form that is not signed
+ * Makes the check of HmacSHA1 and HmacSHA256 signatures (Tencent Cloud API, "Signature v1"), which SDKs send in a form when they are configured to.
+ * Returns the form and what the key may do. A signature is accepted once: it has a nonce in it. Without keys no form is accepted: one that is not signed
  * may be that of any web page.
  */
 export function formSignatureCheck(
   signerOf: (id: string) => Signer | undefined,
   nowMs: () => number,
 ): (headers: Headers, body: Buffer) => SignedForm {
-  const nobody = [{ secret: randomBytes(24).toString('hex'), access: ANYBODY }];
+  const noKey = [{ secret: randomBytes(24).toString('hex'), access: ANYBODY }];
   const isFresh = freshness(nowMs);
   return (headers, body) => {
     if (!isWorthReading(body, (id) => signerOf(id) !== undefined)) throw scfError('AuthFailure.SignatureFailure');
@@ -74,7 +93,7 @@ export function formSignatureCheck(
     const pairs = names.map((name) => `${name}=${form.get(name) ?? ''}`).join('&');
     let right: Access | undefined;
     for (const withPort of [true, false]) {
-      for (const { secret, access } of signer?.secrets ?? nobody) {
+      for (const { secret, access } of signer?.secrets ?? noKey) {
         const expected = createHmac(hash, secret)
           .update(`POST${hostOf(headers, withPort)}/?${pairs}`)
           .digest();
@@ -88,9 +107,9 @@ export function formSignatureCheck(
   };
 }
 
-/** Says of each signature whether it comes for the first time, within the time in which a timestamp is taken. */
+/** Makes the check that a signature is new, within the time in which a timestamp is accepted. */
 function freshness(nowMs: () => number): (signature: string) => boolean {
-  const untilMs = new Map<string, number>(); // in the order they came
+  const untilMs = new Map<string, number>(); // in the order of arrival
   return (signature) => {
     const now = nowMs();
     for (const [old, until] of untilMs) {

@@ -1,7 +1,7 @@
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { durationOfMs } from '@evenfall/time';
 import { type Static, type TObject, Type } from '@sinclair/typebox';
-import { bytesOfBase64 } from '../../domain/base64.ts';
+import { bytesOfBase64 } from '../../domain/code-package.ts';
 import { scfError } from './codes.ts';
 import { STRICT, Unsupported, wordOf } from './parameters.ts';
 import { refuseUnsupported } from './unsupported.ts';

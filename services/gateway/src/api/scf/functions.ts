@@ -1,6 +1,6 @@
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { Type } from '@sinclair/typebox';
-import { MAX_CODE_BYTES } from '../rest/functions/routes.ts';
+import { CODE_REQUEST_BYTES } from '../../domain/code-package.ts';
 import { action, namespaceOf, type ScfCall } from './action.ts';
 import { scfError } from './codes.ts';
 import { functionAnswer, sharedParts } from './function-answers.ts';
@@ -19,8 +19,6 @@ import {
 import { flagOf, OF_FUNCTION, Publish, STRICT, wordOf } from './parameters.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
-/** A code package in Base64, and the rest of the request. */
-const CODE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
 /** Where SCF looks for a function's code when nobody says. */
 const DEFAULT_HANDLER = 'index.main_handler';
 const DEFAULT_HANDLERS: Readonly<Record<string, string>> = { go1: 'main', custom: '', web: '' };
@@ -72,7 +70,7 @@ export const createFunction = action(
     });
     return {};
   },
-  { maxBodyBytes: CODE_BODY_BYTES, codes: { CODE_PACKAGE_TOO_LARGE: 'InvalidParameterValue.Code' } },
+  { maxBodyBytes: CODE_REQUEST_BYTES, codes: { CODE_PACKAGE_TOO_LARGE: 'InvalidParameterValue.Code' } },
 );
 
 export const getFunction = action(
@@ -130,7 +128,7 @@ export const updateFunctionCode = action(
     await publishIf(input.Publish, call, namespace, name);
     return {};
   },
-  { maxBodyBytes: CODE_BODY_BYTES },
+  { maxBodyBytes: CODE_REQUEST_BYTES },
 );
 
 export const updateFunctionConfiguration = action(

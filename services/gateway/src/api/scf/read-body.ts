@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ByteBudget } from '@evenfall/door-limits';
-import { ownPart } from '../http/body-parsers.ts';
+import { ownBuffer } from '../http/body-parsers.ts';
 import { scfError } from './codes.ts';
 
 /** A body that has come. */
@@ -41,7 +41,7 @@ export async function readBody(payload: Readable, { maxBytes, keeps, budget }: B
       if (!keeps) continue;
       if (!budget.take(chunk.length)) throw scfError('RequestLimitExceeded', 'Too many large requests are under way; try again.');
       held += chunk.length;
-      parts.push(ownPart(chunk));
+      parts.push(ownBuffer(chunk));
     }
   } catch (error) {
     release();

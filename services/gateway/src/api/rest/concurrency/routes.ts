@@ -1,43 +1,43 @@
-import {
-  type ProvisionedConcurrency,
-  ProvisionedConcurrency_State as State,
-  type ReservedConcurrency,
-} from '@evenfall/contracts/v1/function_service';
 import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance } from 'fastify';
-import { nameOf } from '../json/enum-names.ts';
-import { FunctionPath, ref, VersionNumber } from '../json/schemas.ts';
+import { FUNCTION_PATH, FunctionPath } from '../json/fields.ts';
+import { ref } from '../json/schema.ts';
+import type { RestPlugin } from '../rest-plugin.ts';
+import { provisionedJson, reservedJson } from './mapping.ts';
+import {
+  AnyVersion,
+  OneVersion,
+  ProvisionedBody,
+  ProvisionedConcurrency,
+  ProvisionedVersions,
+  ReservedBody,
+  ReservedConcurrency,
+} from './schema.ts';
 
-const FUNCTION = '/v1/namespaces/:namespace/functions/:function([^:/]+)';
-const STRICT = { additionalProperties: false } as const;
+const RESERVED = `${FUNCTION_PATH}/reserved-concurrency`;
+const PROVISIONED = `${FUNCTION_PATH}/provisioned-concurrency`;
 const TAGS = ['functions'];
-const MAX_INT32 = 2_147_483_647;
-const Reserved = Type.Object(
-  { memory_mb: Type.Integer({ minimum: 0, maximum: MAX_INT32, description: '0 turns the function off.' }) },
-  STRICT,
-);
-const Provisioned = Type.Object({ instances: Type.Integer({ minimum: 1, maximum: 10_000 }) }, STRICT);
-const Qualifier = { ...VersionNumber, description: 'Number of a published version.' };
-const OneVersion = Type.Object({ qualifier: Qualifier }, STRICT);
-const AnyVersion = Type.Object({ qualifier: Type.Optional(Qualifier) }, STRICT);
-const Versions = Type.Object({ versions: Type.Array(ref('ProvisionedConcurrency')), unallocated_mb: Type.Integer() });
 
-type Path = { Params: Static<typeof FunctionPath> };
+/** Concurrency that is reserved for functions, and instances that are provisioned for versions. */
+export const concurrencyRoutes: RestPlugin = async (app, context) => {
+  void app.register(reservedRoutes, context);
+  void app.register(provisionedRoutes, context);
+};
 
-/** What is reserved and provisioned. */
-export function concurrencyRoutes(app: FastifyInstance): void {
-  const named = ({ namespace, function: name }: Path['Params']) => ({ namespace, name });
+function named({ namespace, function: name }: Static<typeof FunctionPath>): { readonly namespace: string; readonly name: string } {
+  return { namespace, name };
+}
 
-  app.put<Path & { Body: Static<typeof Reserved> }>(
-    `${FUNCTION}/reserved-concurrency`,
+const reservedRoutes: RestPlugin = async (app) => {
+  app.put(
+    RESERVED,
     {
       schema: {
         tags: TAGS,
         operationId: 'putReservedConcurrency',
-        summary: 'Reserves memory for a function: it gets no more, and nobody else gets any of it',
+        summary: 'Reserves memory for a function: it gets no more, and no other function gets any of it',
         params: FunctionPath,
-        body: Reserved,
-        response: { 200: ref('ReservedConcurrency') },
+        body: ReservedBody,
+        response: { 200: ref(ReservedConcurrency) },
       },
     },
     async (request) => {
@@ -46,15 +46,15 @@ export function concurrencyRoutes(app: FastifyInstance): void {
     },
   );
 
-  app.get<Path>(
-    `${FUNCTION}/reserved-concurrency`,
+  app.get(
+    RESERVED,
     {
       schema: {
         tags: TAGS,
         operationId: 'getReservedConcurrency',
-        summary: 'Says what is reserved for a function',
+        summary: 'Shows what is reserved for a function',
         params: FunctionPath,
-        response: { 200: ref('ReservedConcurrency') },
+        response: { 200: ref(ReservedConcurrency) },
       },
     },
     async (request) => {
@@ -63,34 +63,37 @@ export function concurrencyRoutes(app: FastifyInstance): void {
     },
   );
 
-  app.delete<Path>(
-    `${FUNCTION}/reserved-concurrency`,
+  app.delete(
+    RESERVED,
     {
       schema: {
         tags: TAGS,
         operationId: 'deleteReservedConcurrency',
-        summary: 'Lets a function share with all others again',
+        summary: 'Removes the reserved concurrency of a function',
         params: FunctionPath,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
       await request.functions.deleteReservedConcurrency(named(request.params));
-      return reply.code(204).send();
+      reply.code(204);
+      return null;
     },
   );
+};
 
-  app.put<Path & { Querystring: Static<typeof OneVersion>; Body: Static<typeof Provisioned> }>(
-    `${FUNCTION}/provisioned-concurrency`,
+const provisionedRoutes: RestPlugin = async (app) => {
+  app.put(
+    PROVISIONED,
     {
       schema: {
         tags: TAGS,
         operationId: 'putProvisionedConcurrency',
-        summary: 'Has instances of a published version kept ready',
+        summary: 'Keeps instances of a published version ready',
         params: FunctionPath,
         querystring: OneVersion,
-        body: Provisioned,
-        response: { 200: ref('ProvisionedConcurrency') },
+        body: ProvisionedBody,
+        response: { 200: ref(ProvisionedConcurrency) },
       },
     },
     async (request) => {
@@ -103,16 +106,16 @@ export function concurrencyRoutes(app: FastifyInstance): void {
     },
   );
 
-  app.get<Path & { Querystring: Static<typeof AnyVersion> }>(
-    `${FUNCTION}/provisioned-concurrency`,
+  app.get(
+    PROVISIONED,
     {
       schema: {
         tags: TAGS,
         operationId: 'getProvisionedConcurrency',
-        summary: 'Says what is provisioned, how much of it is there, and why not all of it is',
+        summary: 'Shows what is provisioned, how much of it is available, and why not all of it is',
         params: FunctionPath,
         querystring: AnyVersion,
-        response: { 200: Versions },
+        response: { 200: ProvisionedVersions },
       },
     },
     async (request) => {
@@ -124,13 +127,13 @@ export function concurrencyRoutes(app: FastifyInstance): void {
     },
   );
 
-  app.delete<Path & { Querystring: Static<typeof OneVersion> }>(
-    `${FUNCTION}/provisioned-concurrency`,
+  app.delete(
+    PROVISIONED,
     {
       schema: {
         tags: TAGS,
         operationId: 'deleteProvisionedConcurrency',
-        summary: 'Has instances of a version come and go with its events again',
+        summary: 'Removes the provisioned concurrency of a version: its instances start and stop with its events',
         params: FunctionPath,
         querystring: OneVersion,
         response: { 204: Type.Null() },
@@ -138,22 +141,8 @@ export function concurrencyRoutes(app: FastifyInstance): void {
     },
     async (request, reply) => {
       await request.functions.deleteProvisionedConcurrency({ ...named(request.params), qualifier: request.query.qualifier });
-      return reply.code(204).send();
+      reply.code(204);
+      return null;
     },
   );
-}
-
-function reservedJson({ memoryMb, totalMb, availableMb }: ReservedConcurrency): object {
-  return { memory_mb: memoryMb ?? null, total_mb: totalMb, available_mb: availableMb };
-}
-
-function provisionedJson({ version, instances, availableInstances, startingInstances, state, reason }: ProvisionedConcurrency): object {
-  return {
-    version,
-    instances,
-    available_instances: availableInstances,
-    starting_instances: startingInstances,
-    state: nameOf(State, state),
-    reason,
-  };
-}
+};

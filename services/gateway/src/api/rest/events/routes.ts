@@ -2,95 +2,49 @@ import { Event_State } from '@evenfall/contracts/v1/event';
 import {
   ListEventsRequest_Order,
   ListEventsRequest_OrderBy,
-  type RefusedSubmission,
   TerminateEventRequest_Wait,
+  type WatchEventResponse,
 } from '@evenfall/contracts/v1/event_service';
 import { Readable } from 'node:stream';
-import { type Reason, Refusal } from '@evenfall/errors';
-import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyRequest, RequestPayload } from 'fastify';
-import { MAX_BATCH_EVENTS } from '../../../domain/batch-limits.ts';
+import type { FastifyRequest, RequestPayload } from 'fastify';
 import { delayOf, submissionsOf } from '../../../domain/batch-body.ts';
+import { MAX_BATCH_EVENTS } from '../../../domain/batch-limits.ts';
 import { acceptLines } from '../../../flows/accept-lines.ts';
 import { batchCreateEvents } from '../../../flows/batch-create-events.ts';
 import { createEvent } from '../../../flows/create-event.ts';
 import { getEvent } from '../../../flows/get-event.ts';
 import { countEvents, listEvents } from '../../../flows/list-events.ts';
 import { terminateEvent } from '../../../flows/terminate-event.ts';
-import type { Gateway } from '../../../ports.ts';
-import { isLarge, takeBytes, takeParts } from '../../http/body-parsers.ts';
+import { watchEvent } from '../../../flows/watch-event.ts';
+import { isLarge, keepBodyBytes, keepBodyParts } from '../../http/body-parsers.ts';
 import { callerOf } from '../../http/caller.ts';
-import { nameOf, valueOf } from '../json/enum-names.ts';
-import { dateOf } from '../json/dates.ts';
-import { errorBody } from '../../http/errors.ts';
-import { sendLineAnswers } from './line-answers.ts';
-import { eventText } from './mapping.ts';
-import { Duration, enumOf, EventPath, EventQuery, FunctionPath, NamespacePath, Qualifier, ref, Terminate } from '../json/schemas.ts';
-import { policyFrom } from '../termination/mapping.ts';
+import { sendEventStream, type StreamItem } from '../../http/server-sent-events.ts';
 import { bodyUnchecked, emptyIsObject } from '../../http/validation.ts';
+import { valueOf } from '../json/enum-names.ts';
+import { EVENT_PATH, EventPath, FunctionPath, NamespacePath } from '../json/fields.ts';
+import { ref } from '../json/schema.ts';
+import { EVENT_STREAM, lastEventId, NothingMore, sentEvents } from '../json/streams.ts';
+import { sendJsonText } from '../json/text.ts';
+import { dateOf, pageFrom } from '../json/values.ts';
+import type { RestPlugin } from '../rest-plugin.ts';
+import { policyFrom } from '../termination/mapping.ts';
+import { Terminate } from '../termination/schema.ts';
+import { sendLineAnswers } from './line-answers.ts';
+import { batchJson, countsJson, eventPageText, eventText } from './mapping.ts';
+import { Batch, BatchAnswer, BatchHeaders, Counts, CreateHeaders, Event, EventPage, EventQuery, Payload } from './schema.ts';
 
 const EVENTS = '/v1/namespaces/:namespace/functions/:function/events';
-const EVENT = '/v1/events/:event_id([^:/]+)';
 /** Bytes of a batch's body: its payloads, and what is around them. */
 const BATCH_BODY_BYTES = 33 * 1024 * 1024;
-const JSON_TYPE = 'application/json; charset=utf-8';
 const TAGS = ['events'];
 
-const EventPage = Type.Object({
-  events: Type.Array(ref('Event')),
-  next_page_token: Type.String(),
-  total_size: Type.Optional(Type.Integer({ description: 'How many match on all pages; only with show_total_size.' })),
-  total_size_is_estimate: Type.Optional(Type.Boolean()),
-});
-const Counts = Type.Object({
-  counts: Type.Array(Type.Object({ function: Type.String(), state: enumOf(Event_State), count: Type.Integer() })),
-});
+export const eventRoutes: RestPlugin = async (app, context) => {
+  void app.register(createRoute, context);
+  void app.register(batchCreateRoute, context);
+  void app.register(countRoutes, context);
+  void app.register(oneEventRoutes, context);
 
-/** Bytes beyond ASCII have no agreed meaning in a header (RFC 9110 §5.5): two clients would mean different keys by the same bytes. */
-const HeaderKey = Type.String({
-  pattern: '^ *[!-~][ -~]*$',
-  'x-rule': 'characters of ASCII that are not all blank',
-  examples: ['order-1'],
-});
-/** An empty one is none. */
-const Delay = Type.String({ ...Duration, pattern: `^$|${Duration.pattern ?? ''}` });
-/** Refusals name the field that is meant, in its own spelling. */
-const QualifierHeader = { ...Qualifier, 'x-field': 'qualifier' };
-const DelayHeader = { ...Delay, 'x-field': 'Evenfall-Delay' };
-const Batch = Type.Unsafe<Buffer | undefined>(
-  Type.Object(
-    {
-      events: Type.Array(
-        Type.Object(
-          {
-            payload: Type.Optional(Type.Unknown({ description: 'Any JSON value; null by default. Kept as the bytes it is written as.' })),
-            idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-            delay: Type.Optional(Delay),
-          },
-          { additionalProperties: false },
-        ),
-        { minItems: 1, maxItems: MAX_BATCH_EVENTS },
-      ),
-    },
-    { additionalProperties: false },
-  ),
-);
-
-type Path = { Params: Static<typeof FunctionPath> };
-type IdPath = { Params: Static<typeof EventPath> };
-
-export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: (error: unknown) => void): void {
-  void app.register(async (raw) => {
-    takeBytes(raw, 'application/json');
-    acceptOne(raw, gateway);
-  });
-  void app.register(async (raw) => {
-    takeParts(raw, 'application/json');
-    raw.addContentTypeParser('application/x-ndjson', async (_request: FastifyRequest, payload: RequestPayload) => payload);
-    acceptMany(raw, gateway, unexpected);
-  });
-
-  app.get<Path & { Querystring: Static<typeof EventQuery> }>(
+  app.get(
     EVENTS,
     {
       schema: {
@@ -116,22 +70,94 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         endTimeBefore: dateOf('end_time_before', query.end_time_before),
         orderBy: valueOf(ListEventsRequest_OrderBy, query.order_by?.toUpperCase()),
         order: valueOf(ListEventsRequest_Order, query.order?.toUpperCase()),
-        pageSize: query.page_size ?? 0,
-        pageToken: query.page_token ?? '',
+        ...pageFrom(query),
         showTotalSize: query.show_total_size ?? false,
       });
-      const { totalSize, totalSizeIsEstimate } = page;
-      const total = totalSize === undefined ? '' : `,"total_size":${totalSize},"total_size_is_estimate":${totalSizeIsEstimate}`;
-      const text = `{"events":[${page.events.map(eventText).join(',')}],"next_page_token":${JSON.stringify(page.nextPageToken)}${total}}`;
-      return reply.header('content-type', JSON_TYPE).send(text);
+      return sendJsonText(reply, eventPageText(page));
     },
   );
+};
 
-  const count = async (gateway: Gateway, namespace: string, fn: string) => {
-    const { counts } = await countEvents(gateway, { namespace, function: fn });
-    return { counts: counts.map((one) => ({ ...one, state: nameOf(Event_State, one.state), count: Number(one.count) })) };
-  };
-  app.get<Path>(
+/** The hot path: the body is the payload and stays the bytes it came as. */
+const createRoute: RestPlugin = async (app, { gateway }) => {
+  keepBodyBytes(app, 'application/json');
+  app.post(
+    EVENTS,
+    {
+      bodyLimit: gateway.limits.maxPayloadBytes,
+      config: { bodyKind: 'payload' },
+      schema: {
+        tags: TAGS,
+        operationId: 'createEvent',
+        summary: 'Accepts one event; the body is its payload',
+        params: FunctionPath,
+        headers: CreateHeaders,
+        body: Payload,
+        response: { 202: ref(Event) },
+      },
+    },
+    async (request, reply) => {
+      const { headers } = request;
+      const { event } = await createEvent(request.gateway, callerOf(request, reply), {
+        namespace: request.params.namespace,
+        function: request.params.function,
+        qualifier: headers['evenfall-qualifier'] ?? '',
+        submission: {
+          payload: request.body ?? Buffer.alloc(0),
+          idempotencyKey: headers['idempotency-key'] ?? '',
+          delay: delayOf('Evenfall-Delay', headers['evenfall-delay'] ?? ''),
+        },
+      });
+      reply.code(202);
+      if (!event) return event;
+      reply.header('location', `/v1/events/${event.id}`);
+      return sendJsonText(reply, eventText(event));
+    },
+  );
+};
+
+const batchCreateRoute: RestPlugin = async (app, { gateway, unexpected }) => {
+  keepBodyParts(app, 'application/json');
+  app.addContentTypeParser('application/x-ndjson', async (_request: FastifyRequest, payload: RequestPayload) => payload);
+  app.post(
+    `${EVENTS}::batchCreate`,
+    {
+      bodyLimit: BATCH_BODY_BYTES,
+      validatorCompiler: bodyUnchecked,
+      schema: {
+        tags: TAGS,
+        operationId: 'batchCreateEvents',
+        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request; or any number as lines (application/x-ndjson), each answered by a line`,
+        params: FunctionPath,
+        headers: BatchHeaders,
+        body: Batch,
+        response: { 202: BatchAnswer },
+      },
+    },
+    async (request, reply) => {
+      const named = {
+        namespace: request.params.namespace,
+        function: request.params.function,
+        qualifier: request.headers['evenfall-qualifier'] ?? '',
+      };
+      const { body } = request;
+      if (body instanceof Readable) {
+        const answers = await acceptLines(request.gateway, callerOf(request, reply), named, body as AsyncIterable<Buffer>); // no encoding is set
+        await sendLineAnswers(reply, answers, unexpected);
+        return reply;
+      }
+      const parts = body ?? [];
+      const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : submissionsOf(Buffer.concat(parts));
+      const batch = { ...named, submissions };
+      const { eventIds, refused } = await batchCreateEvents(request.gateway, callerOf(request, reply), batch, { areJson: true });
+      reply.code(202);
+      return batchJson(eventIds, refused);
+    },
+  );
+};
+
+const countRoutes: RestPlugin = async (app) => {
+  app.get(
     `${EVENTS}::count`,
     {
       schema: {
@@ -142,9 +168,9 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         response: { 200: Counts },
       },
     },
-    (request) => count(request.gateway, request.params.namespace, request.params.function),
+    async ({ gateway, params }) => countsJson(await countEvents(gateway, params)),
   );
-  app.get<{ Params: Static<typeof NamespacePath> }>(
+  app.get(
     '/v1/namespaces/:namespace/events::count',
     {
       schema: {
@@ -155,18 +181,19 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         response: { 200: Counts },
       },
     },
-    (request) => count(request.gateway, request.params.namespace, ''),
+    async ({ gateway, params }) => countsJson(await countEvents(gateway, { namespace: params.namespace, function: '' })),
+  );
+};
+
+const oneEventRoutes: RestPlugin = async (app, options) => {
+  app.get(
+    EVENT_PATH,
+    { schema: { tags: TAGS, operationId: 'getEvent', summary: 'Gets one event', params: EventPath, response: { 200: ref(Event) } } },
+    async (request, reply) => sendJsonText(reply, eventText(await getEvent(request.gateway, request.params.event_id))),
   );
 
-  app.get<IdPath>(
-    EVENT,
-    { schema: { tags: TAGS, operationId: 'getEvent', summary: 'Gets one event', params: EventPath, response: { 200: ref('Event') } } },
-    async (request, reply) =>
-      reply.header('content-type', JSON_TYPE).send(eventText(await getEvent(request.gateway, request.params.event_id))),
-  );
-
-  app.post<IdPath & { Body: Static<typeof Terminate> }>(
-    `${EVENT}::terminate`,
+  app.post(
+    `${EVENT_PATH}::terminate`,
     {
       schema: {
         tags: TAGS,
@@ -174,7 +201,7 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         summary: 'Terminates one event',
         params: EventPath,
         body: Terminate,
-        response: { 200: ref('Event') },
+        response: { 200: ref(Event) },
       },
       preValidation: emptyIsObject,
     },
@@ -188,109 +215,49 @@ export function eventRoutes(app: FastifyInstance, gateway: Gateway, unexpected: 
         wait: valueOf(TerminateEventRequest_Wait, wait?.toUpperCase()),
       });
       request.auditedNamespace = event?.namespace ?? '';
-      return reply.header('content-type', JSON_TYPE).send(event ? eventText(event) : 'null');
+      return event && sendJsonText(reply, eventText(event));
     },
   );
-}
 
-/** The hot path: the body is the payload and stays the bytes it came as. */
-function acceptOne(app: FastifyInstance, gateway: Gateway): void {
-  app.post<Path & { Body: Buffer | undefined }>(
-    EVENTS,
+  app.get(
+    `${EVENT_PATH}::watch`,
     {
-      bodyLimit: gateway.limits.maxPayloadBytes,
-      config: { bodyKind: 'payload' },
       schema: {
         tags: TAGS,
-        operationId: 'createEvent',
-        summary: 'Accepts one event; the body is its payload',
-        params: FunctionPath,
-        headers: Type.Object({
-          'idempotency-key': Type.Optional(HeaderKey),
-          'evenfall-qualifier': Type.Optional(QualifierHeader),
-          'evenfall-delay': Type.Optional(DelayHeader),
-          traceparent: Type.Optional(Type.String()),
-        }),
-        body: Type.Unknown({ description: 'Any JSON value.' }),
-        response: { 202: ref('Event') },
+        operationId: 'watchEvent',
+        summary: 'Sends every change of one event, until its final state, as server-sent events',
+        params: EventPath,
+        headers: WatchHeaders,
+        response: {
+          200: {
+            description: 'A `change` for every change; its data is an event.',
+            content: { [EVENT_STREAM]: { schema: sentEvents('change') } },
+          },
+          204: NothingMore,
+        },
       },
     },
     async (request, reply) => {
-      const { headers } = request;
-      const { event } = await createEvent(request.gateway, callerOf(request, reply), {
-        namespace: request.params.namespace,
-        function: request.params.function,
-        qualifier: textOf(headers['evenfall-qualifier']),
-        submission: {
-          payload: request.body ?? Buffer.alloc(0),
-          idempotencyKey: textOf(headers['idempotency-key']),
-          delay: delayOf('Evenfall-Delay', textOf(headers['evenfall-delay'])),
-        },
-      });
-      reply.code(202).header('content-type', JSON_TYPE);
-      return event ? reply.header('location', `/v1/events/${event.id}`).send(eventText(event)) : reply.send('null');
+      const afterVersion = Number(request.headers['last-event-id'] ?? 0);
+      const changes = watchEvent(request.gateway, callerOf(request, reply, options.closing), { id: request.params.event_id, afterVersion });
+      await sendEventStream(reply, changeItems(changes), options);
+      return reply;
     },
   );
-}
+};
 
-/** What became of the events of a batch, in order. */
-const Accepted = Type.Object({
-  events: Type.Array(
-    Type.Object({ id: Type.Optional(Type.String()), error: Type.Optional(Type.Unknown({ description: 'Instead of an id.' })) }),
-  ),
+/** A version, which is an int32 (event_service.proto). */
+const VERSION =
+  '^(\\d{1,9}|1\\d{9}|20\\d{8}|21[0-3]\\d{7}|214[0-6]\\d{6}|2147[0-3]\\d{5}|21474[0-7]\\d{4}|214748[0-2]\\d{3}|2147483[0-5]\\d\\d|21474836[0-3]\\d|214748364[0-7])?$';
+const WatchHeaders = lastEventId({
+  pattern: VERSION,
+  'x-rule': 'the id of an event this stream has sent',
+  'x-field': 'Last-Event-ID',
+  examples: ['1'],
 });
 
-function acceptMany(app: FastifyInstance, gateway: Gateway, unexpected: (error: unknown) => void): void {
-  app.post<Path & { Body: readonly Buffer[] | Readable | undefined }>(
-    `${EVENTS}::batchCreate`,
-    {
-      bodyLimit: BATCH_BODY_BYTES,
-      validatorCompiler: bodyUnchecked,
-      schema: {
-        tags: TAGS,
-        operationId: 'batchCreateEvents',
-        summary: `Accepts up to ${MAX_BATCH_EVENTS} events, all or none but for those whose key was used for another request; or any number as lines (application/x-ndjson), each answered by a line`,
-        params: FunctionPath,
-        headers: Type.Object({ 'evenfall-qualifier': Type.Optional(QualifierHeader), traceparent: Type.Optional(Type.String()) }),
-        body: Batch,
-        response: { 202: Accepted },
-      },
-    },
-    async (request, reply) => {
-      const named = {
-        namespace: request.params.namespace,
-        function: request.params.function,
-        qualifier: textOf(request.headers['evenfall-qualifier']),
-      };
-      if (request.body instanceof Readable) {
-        const answers = await acceptLines(request.gateway, callerOf(request, reply), named, request.body as AsyncIterable<Buffer>); // no encoding is set
-        await sendLineAnswers(reply, answers, unexpected);
-        return reply;
-      }
-      const parts = request.body ?? [];
-      const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : submissionsOf(Buffer.concat(parts));
-      const { eventIds, refused } = await batchCreateEvents(
-        request.gateway,
-        callerOf(request, reply),
-        {
-          namespace: request.params.namespace,
-          function: request.params.function,
-          qualifier: textOf(request.headers['evenfall-qualifier']),
-          submissions,
-        },
-        { areJson: true },
-      );
-      return reply.code(202).header('content-type', JSON_TYPE).send(batchText(eventIds, refused));
-    },
-  );
-}
-
-/** Each event by its id, or by its error, in the order they came. */
-function batchText(eventIds: readonly string[], refused: readonly RefusedSubmission[]): string {
-  const errors = new Map(refused.map(({ index, reason, metadata }) => [index, errorBody([new Refusal(reason as Reason, metadata)])])); // a flow of this service made it
-  return JSON.stringify({ events: eventIds.map((id, index) => errors.get(index) ?? { id }) });
-}
-
-function textOf(header: string | string[] | undefined): string {
-  return typeof header === 'string' ? header : '';
+async function* changeItems(changes: AsyncIterable<WatchEventResponse>): AsyncGenerator<readonly StreamItem[]> {
+  for await (const { event, version } of changes) {
+    if (event) yield [{ id: String(version), event: 'change', data: eventText(event) }];
+  }
 }

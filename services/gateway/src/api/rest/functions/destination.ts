@@ -1,10 +1,8 @@
-import { type Delivery, Delivery_Kind, Delivery_State } from '@evenfall/contracts/v1/event';
 import type { Destination } from '@evenfall/contracts/v1/function';
-import { nameOf } from '../json/enum-names.ts';
-import type { DestinationBody } from '../json/schemas.ts';
+import type { DestinationBody, WholeDestination } from './schema.ts';
 
 /** A destination as it is written in settings; without the secret, which no answer shows. */
-export function destinationJson(destination: Destination | undefined): object | undefined {
+export function destinationJson(destination: Destination | undefined): WholeDestination | undefined {
   const target = destination?.target;
   switch (target?.$case) {
     case 'function': {
@@ -20,7 +18,7 @@ export function destinationJson(destination: Destination | undefined): object | 
   }
 }
 
-/** Reads a destination that a schema has let through; the registry judges it. */
+/** Reads a destination that a schema has checked; the registry checks the rest. */
 export function destinationFrom(body: DestinationBody | undefined): Destination | undefined {
   if (body?.function !== undefined) {
     const [, namespace = '', name = '', qualifier = ''] = FUNCTION.exec(body.function) ?? [];
@@ -33,15 +31,3 @@ export function destinationFrom(body: DestinationBody | undefined): Destination 
 }
 
 const FUNCTION = /^(?:([^/:]*)\/)?([^/:]*)(?::(.*))?$/;
-
-export function deliveryJson(delivery: Delivery): object {
-  return {
-    kind: nameOf(Delivery_Kind, delivery.kind) ?? null,
-    target: delivery.target,
-    state: nameOf(Delivery_State, delivery.state) ?? null,
-    attempt_count: delivery.attemptCount,
-    last_error: delivery.lastError === '' ? null : delivery.lastError,
-    time: delivery.time ?? null,
-    ...(delivery.eventId === '' ? {} : { event_id: delivery.eventId }),
-  };
-}

@@ -1,9 +1,11 @@
 import { EventInvokeConfig, FunctionMessage, type Hook } from '@evenfall/contracts/v1/function';
+import type { Static } from '@sinclair/typebox';
+import { always, defined, durationFrom, durationText } from '../json/values.ts';
+import { byCauseFrom, byCauseJson, policyFrom, policyJson } from '../termination/mapping.ts';
 import { destinationFrom, destinationJson } from './destination.ts';
-import { byCauseFrom, byCauseJson, durationFrom, durationText, policyFrom, policyJson } from '../termination/mapping.ts';
-import type { EventInvokeBody, FunctionBody, HookBody } from '../json/schemas.ts';
+import type { EventInvoke, EventInvokeBody, FunctionAnswerBody, FunctionSettingsBody, HookBody, HookSchema } from './schema.ts';
 
-export function functionJson(fn: FunctionMessage): object {
+export function functionJson(fn: FunctionMessage): FunctionAnswerBody {
   return {
     namespace: fn.namespace,
     name: fn.name,
@@ -13,7 +15,7 @@ export function functionJson(fn: FunctionMessage): object {
     description: fn.description,
     runtime: fn.runtime,
     handler: fn.handler,
-    timeout: durationText(fn.timeout),
+    timeout: always(durationText(fn.timeout)),
     memory_mb: fn.memoryMb,
     tmp_mb: fn.tmpMb,
     max_processes: fn.maxProcesses,
@@ -24,23 +26,23 @@ export function functionJson(fn: FunctionMessage): object {
     event_invoke: fn.eventInvoke ? eventInvokeJson(fn.eventInvoke) : null,
     initializer: hookJson(fn.initializer),
     pre_stop: hookJson(fn.preStop),
-    init_timeout: durationText(fn.initTimeout),
+    init_timeout: always(durationText(fn.initTimeout)),
     port: fn.port === 0 ? null : fn.port,
     code_sha256: fn.codeSha256,
     code_size_bytes: Number(fn.codeSizeBytes),
-    create_time: fn.createTime ?? null,
-    update_time: fn.updateTime ?? null,
+    create_time: always(fn.createTime),
+    update_time: always(fn.updateTime),
   };
 }
 
-export function eventInvokeJson(config: EventInvokeConfig): object {
-  return {
+export function eventInvokeJson(config: EventInvokeConfig): Static<typeof EventInvoke> {
+  return defined({
     max_retries: config.maxRetries,
     retry_interval: durationText(config.retryInterval),
     max_event_age: durationText(config.maxEventAge),
     on_success: destinationJson(config.onSuccess),
     on_failure: destinationJson(config.onFailure),
-  };
+  });
 }
 
 export function eventInvokeFrom(body: EventInvokeBody): EventInvokeConfig {
@@ -54,7 +56,7 @@ export function eventInvokeFrom(body: EventInvokeBody): EventInvokeConfig {
 }
 
 /** Reads a function; what is left out stays empty, for the registry to fill. */
-export function functionFrom(namespace: string, name: string, body: Partial<Omit<FunctionBody, 'name'>>): FunctionMessage {
+export function functionFrom(namespace: string, name: string, body: FunctionSettingsBody): FunctionMessage {
   return {
     ...FunctionMessage.create(),
     namespace,
@@ -78,8 +80,8 @@ export function functionFrom(namespace: string, name: string, body: Partial<Omit
   };
 }
 
-function hookJson(hook: Hook | undefined): object | null {
-  return hook ? { handler: hook.handler, timeout: durationText(hook.timeout) } : null;
+function hookJson(hook: Hook | undefined): Static<typeof HookSchema> | null {
+  return hook ? defined({ handler: hook.handler, timeout: durationText(hook.timeout) }) : null;
 }
 
 function hookFrom(body: HookBody | undefined): Hook | undefined {

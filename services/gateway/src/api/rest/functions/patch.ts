@@ -1,7 +1,7 @@
-import { type TObject, type TSchema, Type } from '@sinclair/typebox';
-import { DestinationSchema, EventInvoke, functionFields, HookSchema } from '../json/schemas.ts';
+import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
+import { STRICT } from '../json/schema.ts';
+import { DestinationSchema, EventInvoke, functionFields, HookSchema } from './schema.ts';
 
-const STRICT = { additionalProperties: false } as const;
 const DestinationPatch = Type.Object(
   {
     ...DestinationSchema.properties,
@@ -28,7 +28,7 @@ export const PatchValues = Type.Object(
 );
 
 /** The same for the document: a setting, or a field of one, may be null; but for the runtime, which has no default. */
-export const FunctionPatch: TSchema = nullable(PatchValues);
+export const FunctionPatch = Type.Unsafe<Static<typeof PatchValues>>(nullable(PatchValues));
 
 /** Splits a merge patch (RFC 7396) into the values it sets and the paths of all it names; null is a path without a value. */
 export function readPatch(body: unknown): { readonly mask: readonly string[]; readonly values: unknown } {
@@ -45,7 +45,7 @@ function withoutNulls(schema: TSchema, value: unknown, path: string, mask: strin
   for (const [name, one] of Object.entries(value)) {
     const field = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
     const own = path === '' ? name : `${path}.${name}`;
-    if (field?.readOnly === true) continue; // what an answer says of a secret, sent back
+    if (field?.readOnly === true) continue; // a field of an answer, sent back
     if (one === null && field && mayBeNull(schema)) mask.push(own);
     else values.push([name, field ? withoutNulls(field, one, own, mask) : one]);
   }

@@ -2,77 +2,38 @@ import type { StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/fun
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse, type Refusal } from '@evenfall/errors';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyRequest, FastifySchema, FastifySchemaCompiler, RequestPayload } from 'fastify';
-import { bytesOfBase64 } from '../../../domain/base64.ts';
-import type { LargeBodies } from '../../../ports.ts';
-import { isLarge, parseBody, partsOf, takeManyBytes } from '../../http/body-parsers.ts';
+import type { FastifyRequest, FastifySchema, FastifySchemaCompiler, RequestPayload } from 'fastify';
+import { bytesOfBase64, CODE_REQUEST_BYTES, MAX_CODE_BYTES } from '../../../domain/code-package.ts';
+import { isLarge, parseBody, receiveParts, keepLargeBodyBytes } from '../../http/body-parsers.ts';
+import { bodyUnchecked, emptyIsObject, strictValidation } from '../../http/validation.ts';
+import { FUNCTION_PATH, FunctionPath, NamespacePath, PageQuery, Paging, Qualifier } from '../json/fields.ts';
+import { pageOf, ref, STRICT } from '../json/schema.ts';
+import { pageFrom } from '../json/values.ts';
+import type { RestPlugin } from '../rest-plugin.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './mapping.ts';
 import { FunctionPatch, PatchValues, readPatch } from './patch.ts';
-import { EventInvoke, FunctionCreate, FunctionPath, NamespacePath, PageQuery, pageOf, Qualifier, ref } from '../json/schemas.ts';
-import { bodyUnchecked, emptyIsObject, strictValidation } from '../../http/validation.ts';
+import { EventInvoke, FunctionAnswer, FunctionCreate } from './schema.ts';
 
 const FUNCTIONS = '/v1/namespaces/:namespace/functions';
-const FUNCTION = `${FUNCTIONS}/:function([^:/]+)`;
-/** Largest zipped code package (semantics §3). */
-export const MAX_CODE_BYTES = 50 * 1024 * 1024;
-/** The same in base64, and the rest of the body. */
-const CREATE_BODY_BYTES = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
 const TAGS = ['functions'];
 const NOT_BASE64 = Buffer.alloc(0);
-const STRICT = { additionalProperties: false } as const;
 const FILTER_RULE = 'part of a name: at most 60 letters, digits, "-" and "_"';
 const ListQuery = Type.Object(
   { ...PageQuery, filter: Type.Optional(Type.String({ pattern: '^[a-zA-Z0-9_-]{0,60}$', 'x-rule': FILTER_RULE })) },
   STRICT,
 );
-const VersionQuery = Type.Object(PageQuery, STRICT);
 const GetQuery = Type.Object({ qualifier: Type.Optional(Qualifier) }, STRICT);
-const Zip = Type.Unsafe<Buffer | undefined>({ type: 'string', format: 'binary', description: 'A zip file of at most 50 MB.' });
+const Zip = { type: 'string', format: 'binary', description: 'A zip file of at most 50 MB.' };
+const ZipBody = Type.Unsafe<Buffer | undefined>({ content: { 'application/zip': { schema: Zip } } });
 const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength: 1_000 })) }, STRICT);
 
-type Path = { Params: Static<typeof FunctionPath> };
+export const functionRoutes: RestPlugin = async (app, context) => {
+  void app.register(createRoute, context);
+  void app.register(codeRoute, context);
+  void app.register(eventInvokeRoutes, context);
+  void app.register(versionRoutes, context);
 
-export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void {
-  /** Packages that were taken out of large bodies, decoded. */
-  const packages = new WeakMap<FastifyRequest, Buffer>();
-  void app.register(async (large) => {
-    large.removeAllContentTypeParsers();
-    large.addContentTypeParser('application/json', async (request: FastifyRequest, payload: RequestPayload) => {
-      const parts = await partsOf(request, payload);
-      if (!isLarge(parts)) return parts.length === 0 ? undefined : parseBody(Buffer.concat(parts));
-      const { rest, taken } = await bodies.extract(parts, { base64: ['code_zip'] });
-      if (taken.has('code_zip')) packages.set(request, taken.get('code_zip') ?? NOT_BASE64);
-      return JSON.parse(rest) as unknown; // that it is JSON was seen there
-    });
-    large.post<{ Params: Static<typeof NamespacePath>; Body: Static<typeof FunctionCreate> }>(
-      FUNCTIONS,
-      {
-        bodyLimit: CREATE_BODY_BYTES,
-        schema: {
-          tags: TAGS,
-          operationId: 'createFunction',
-          summary: 'Creates a function',
-          params: NamespacePath,
-          body: FunctionCreate,
-          response: { 201: ref('Function') },
-        },
-      },
-      async (request, reply) => {
-        const { namespace } = request.params;
-        const { name, code_zip: code, ...settings } = request.body;
-        request.auditedSubject = name;
-        if (packages.get(request) === NOT_BASE64) throw notBase64();
-        const { function: fn } = await request.functions.createFunction({
-          function: functionFrom(namespace, name, settings),
-          codeZip: packages.get(request) ?? (code === undefined ? Buffer.alloc(0) : bytesOf(code)),
-        });
-        reply.code(201).header('location', `/v1/namespaces/${namespace}/functions/${name}`);
-        return reply.send(fn && functionJson(fn));
-      },
-    );
-  });
-
-  app.get<{ Params: Static<typeof NamespacePath>; Querystring: Static<typeof ListQuery> }>(
+  app.get(
     FUNCTIONS,
     {
       schema: {
@@ -81,18 +42,17 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
         summary: 'Lists functions by name',
         params: NamespacePath,
         querystring: ListQuery,
-        response: { 200: pageOf('functions', 'Function') },
+        response: { 200: pageOf('functions', FunctionAnswer) },
       },
     },
-    async (request) => {
-      const { page_size: pageSize = 0, page_token: pageToken = '', filter = '' } = request.query;
-      const page = await request.functions.listFunctions({ namespace: request.params.namespace, pageSize, pageToken, filter });
+    async ({ functions, params, query }) => {
+      const page = await functions.listFunctions({ namespace: params.namespace, ...pageFrom(query), filter: query.filter ?? '' });
       return { functions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
     },
   );
 
-  app.get<Path & { Querystring: Static<typeof GetQuery> }>(
-    FUNCTION,
+  app.get(
+    FUNCTION_PATH,
     {
       schema: {
         tags: TAGS,
@@ -100,7 +60,7 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
         summary: 'Gets a function or a version of it',
         params: FunctionPath,
         querystring: GetQuery,
-        response: { 200: ref('Function') },
+        response: { 200: ref(FunctionAnswer) },
       },
     },
     async (request) => {
@@ -110,8 +70,8 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
     },
   );
 
-  app.patch<Path & { Body: Static<typeof PatchValues> }>(
-    FUNCTION,
+  app.patch(
+    FUNCTION_PATH,
     {
       schema: {
         tags: TAGS,
@@ -119,7 +79,7 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
         summary: 'Changes settings: those that are named, and of those the fields that are named; null goes back to the default',
         params: FunctionPath,
         body: FunctionPatch,
-        response: { 200: ref('Function') },
+        response: { 200: ref(FunctionAnswer) },
       },
       validatorCompiler: patchValidation,
       preValidation: async (request) => {
@@ -139,8 +99,8 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
     },
   );
 
-  app.delete<Path>(
-    FUNCTION,
+  app.delete(
+    FUNCTION_PATH,
     {
       schema: {
         tags: TAGS,
@@ -152,44 +112,84 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
     },
     async (request, reply) => {
       await request.functions.deleteFunction({ namespace: request.params.namespace, name: request.params.function });
-      return reply.code(204).send();
+      reply.code(204);
+      return null;
     },
   );
+};
 
-  void app.register(async (raw) => {
-    takeManyBytes(raw, 'application/zip');
-    raw.put<Path & { Body: Buffer | undefined }>(
-      `${FUNCTION}/code`,
-      {
-        bodyLimit: MAX_CODE_BYTES,
-        config: { bodyKind: 'code' },
-        validatorCompiler: bodyUnchecked,
-        schema: {
-          tags: TAGS,
-          operationId: 'updateFunctionCode',
-          summary: 'Replaces the code; the body is a zip file',
-          params: FunctionPath,
-          body: { content: { 'application/zip': { schema: Zip } } },
-          response: { 200: ref('Function') },
-        },
-      },
-      async (request) => {
-        const { namespace, function: name } = request.params;
-        const { function: fn } = await request.functions.streamUpdateFunctionCode(
-          inPieces(namespace, name, request.body ?? Buffer.alloc(0)),
-        );
-        return fn && functionJson(fn);
-      },
-    );
+const createRoute: RestPlugin = async (app, { gateway: { bodies } }) => {
+  /** Packages that were taken out of large bodies, decoded. */
+  const packages = new WeakMap<FastifyRequest['raw'], Buffer>();
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: RequestPayload) => {
+    const parts = await receiveParts(request, payload);
+    if (!isLarge(parts)) return parts.length === 0 ? undefined : parseBody(Buffer.concat(parts));
+    const { rest, taken } = await bodies.extract(parts, { base64: ['code_zip'] });
+    if (taken.has('code_zip')) packages.set(request.raw, taken.get('code_zip') ?? NOT_BASE64);
+    return JSON.parse(rest) as unknown; // the thread that extracted it has checked that it is JSON
   });
+  app.post(
+    FUNCTIONS,
+    {
+      bodyLimit: CODE_REQUEST_BYTES,
+      schema: {
+        tags: TAGS,
+        operationId: 'createFunction',
+        summary: 'Creates a function',
+        params: NamespacePath,
+        body: FunctionCreate,
+        response: { 201: ref(FunctionAnswer) },
+      },
+    },
+    async (request, reply) => {
+      const { namespace } = request.params;
+      const { name, code_zip: code, ...settings } = request.body;
+      request.auditedSubject = name;
+      const extracted = packages.get(request.raw);
+      if (extracted === NOT_BASE64) throw notBase64();
+      const codeZip = extracted ?? (code === undefined ? Buffer.alloc(0) : bytesOfBase64(code));
+      if (!codeZip) throw notBase64();
+      const { function: fn } = await request.functions.createFunction({ function: functionFrom(namespace, name, settings), codeZip });
+      reply.code(201).header('location', `/v1/namespaces/${namespace}/functions/${name}`);
+      return fn && functionJson(fn);
+    },
+  );
+};
 
-  app.put<Path & { Body: Static<typeof EventInvoke> }>(
-    `${FUNCTION}/event-invoke-config`,
+const codeRoute: RestPlugin = async (app) => {
+  keepLargeBodyBytes(app, 'application/zip');
+  app.put(
+    `${FUNCTION_PATH}/code`,
+    {
+      bodyLimit: MAX_CODE_BYTES,
+      config: { bodyKind: 'code' },
+      validatorCompiler: bodyUnchecked,
+      schema: {
+        tags: TAGS,
+        operationId: 'updateFunctionCode',
+        summary: 'Replaces the code; the body is a zip file',
+        params: FunctionPath,
+        body: ZipBody,
+        response: { 200: ref(FunctionAnswer) },
+      },
+    },
+    async (request) => {
+      const { namespace, function: name } = request.params;
+      const { function: fn } = await request.functions.streamUpdateFunctionCode(inPieces(namespace, name, request.body ?? Buffer.alloc(0)));
+      return fn && functionJson(fn);
+    },
+  );
+};
+
+const eventInvokeRoutes: RestPlugin = async (app) => {
+  app.put(
+    `${FUNCTION_PATH}/event-invoke-config`,
     {
       schema: {
         tags: TAGS,
         operationId: 'putEventInvokeConfig',
-        summary: 'Sets how events are retried and aged, and who is told of their end',
+        summary: 'Sets how events are retried and aged, and which destinations are notified of their end',
         params: FunctionPath,
         body: EventInvoke,
         response: { 200: EventInvoke },
@@ -197,19 +197,19 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
     },
     async (request) => {
       const { namespace, function: name } = request.params;
-      const wanted = functionFrom(namespace, name, { event_invoke: request.body });
-      const { function: fn } = await request.functions.updateFunction({ function: wanted, updateMask: ['event_invoke'] });
+      const changed = functionFrom(namespace, name, { event_invoke: request.body });
+      const { function: fn } = await request.functions.updateFunction({ function: changed, updateMask: ['event_invoke'] });
       return eventInvokeOf(fn);
     },
   );
 
-  app.get<Path>(
-    `${FUNCTION}/event-invoke-config`,
+  app.get(
+    `${FUNCTION_PATH}/event-invoke-config`,
     {
       schema: {
         tags: TAGS,
         operationId: 'getEventInvokeConfig',
-        summary: 'Says how events are retried and aged, and who is told of their end',
+        summary: 'Shows how events are retried and aged, and which destinations are notified of their end',
         params: FunctionPath,
         response: { 200: EventInvoke },
       },
@@ -219,9 +219,11 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
       return eventInvokeOf((await request.functions.getFunction({ namespace, name, qualifier: '' })).function);
     },
   );
+};
 
-  app.post<Path & { Body: Static<typeof Publish> }>(
-    `${FUNCTION}/versions`,
+const versionRoutes: RestPlugin = async (app) => {
+  app.post(
+    `${FUNCTION_PATH}/versions`,
     {
       schema: {
         tags: TAGS,
@@ -229,7 +231,7 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
         summary: 'Publishes $LATEST as the next version',
         params: FunctionPath,
         body: Publish,
-        response: { 201: ref('Function') },
+        response: { 201: ref(FunctionAnswer) },
       },
       preValidation: emptyIsObject,
     },
@@ -240,36 +242,36 @@ export function functionRoutes(app: FastifyInstance, bodies: LargeBodies): void 
         name,
         description: request.body.description ?? '',
       });
-      return reply.code(201).send(fn && functionJson(fn));
+      reply.code(201);
+      return fn && functionJson(fn);
     },
   );
 
-  app.get<Path & { Querystring: Static<typeof VersionQuery> }>(
-    `${FUNCTION}/versions`,
+  app.get(
+    `${FUNCTION_PATH}/versions`,
     {
       schema: {
         tags: TAGS,
         operationId: 'listFunctionVersions',
         summary: 'Lists versions, newest first',
         params: FunctionPath,
-        querystring: VersionQuery,
-        response: { 200: pageOf('versions', 'Function') },
+        querystring: Paging,
+        response: { 200: pageOf('versions', FunctionAnswer) },
       },
     },
     async (request) => {
       const { namespace, function: name } = request.params;
-      const { page_size: pageSize = 0, page_token: pageToken = '' } = request.query;
-      const page = await request.functions.listFunctionVersions({ namespace, name, pageSize, pageToken });
+      const page = await request.functions.listFunctionVersions({ namespace, name, ...pageFrom(request.query) });
       return { versions: page.functions.map(functionJson), next_page_token: page.nextPageToken };
     },
   );
-}
+};
 
-/** The document shows where null may be; what is checked has none left. */
+/** The document shows which fields may be null; the check is of the values, which have no null left. */
 const patchValidation: FastifySchemaCompiler<FastifySchema> = (route) =>
   strictValidation({ ...route, schema: route.httpPart === 'body' ? PatchValues : (route.schema as TSchema) }); // one part of the schema
 
-function eventInvokeOf(fn: FunctionMessage | undefined): object {
+function eventInvokeOf(fn: FunctionMessage | undefined): Static<typeof EventInvoke> {
   return eventInvokeJson((fn ?? FunctionMessage.create()).eventInvoke ?? EventInvokeConfig.create());
 }
 
@@ -277,15 +279,9 @@ function notBase64(): Refusal {
   return refuse('INVALID_FIELD', { field: 'code_zip', rule: 'a zip file in base64' });
 }
 
-function bytesOf(base64: string): Buffer {
-  const bytes = bytesOfBase64(base64);
-  if (!bytes) throw notBase64();
-  return bytes;
-}
-
 const PIECE_BYTES = 1024 * 1024;
 
-/** A package as the registry takes it: no message is so large that it holds the loop of either service. At least one piece. */
+/** A package as the registry accepts it, in pieces: a message as large as the package would hold the event loop of either service. At least one piece. */
 async function* inPieces(namespace: string, name: string, code: Buffer): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
   let at = 0;
   do {

@@ -1,70 +1,48 @@
-import {
-  type KeyQuota,
-  type ListKeyQuotasRequest,
-  type NamespaceQuota,
-  type NamespaceUsage,
-  type RateLimit,
-} from '@evenfall/contracts/v1/quota_service';
-import { refuse } from '@evenfall/errors';
-import { type Static, Type } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from '@sinclair/typebox';
+import type { FastifyRequest } from 'fastify';
 import { type QuotaFlows, quotaFlows } from '../../../flows/manage-quotas.ts';
 import { accessOf } from '../../http/rights.ts';
-import { has, NAME_OR_ALL, only, PageQuery, pageOf, ref } from '../json/schemas.ts';
+import { Paging } from '../json/fields.ts';
+import { pageOf, ref } from '../json/schema.ts';
+import { pageFrom } from '../json/values.ts';
+import type { RestPlugin } from '../rest-plugin.ts';
+import { keyQuotaJson, namespaceQuotaJson, rateFrom, usageJson } from './mapping.ts';
+import {
+  KeyQuota,
+  KeyQuotaBody,
+  KeyQuotaInUse,
+  NamespaceQuota,
+  NamespaceQuotaBody,
+  NamespaceQuotaInUse,
+  QuotaKeyPath,
+  QuotaNamespacePath,
+} from './schema.ts';
 
 const TAGS = ['quotas'];
-const STRICT = { additionalProperties: false } as const;
-/** A burst without a rate would limit nothing. */
-const BODY = { ...STRICT, ...only([{ if: has('burst'), then: has('events_per_second') }]) };
-const OF_NAMESPACE = '/v1/namespaces/:namespace/quota';
-const OF_KEY = '/v1/access-keys/:key_id([^:/]+)/quota';
-const MAX_COUNT = 1_000_000_000;
-const count = (description: string, maximum = MAX_COUNT) => Type.Optional(Type.Integer({ minimum: 0, maximum, description }));
-const RATE = {
-  events_per_second: count('Events, and synchronous calls, a second; 0 for none at all.', 1_000_000),
-  burst: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'Events that may come at once; by default those of one second.' }),
-  ),
-};
-const NamespaceBody = Type.Object(
-  {
-    ...RATE,
-    queued_events: count('Events that wait to start.'),
-    functions: count('Functions.'),
-    versions: count('Published versions of all functions.'),
-    code_bytes: count('Bytes of code packages, each once.', Number.MAX_SAFE_INTEGER),
-    instances: count('Instances at the same time.'),
-  },
-  BODY,
-);
-const KeyBody = Type.Object(RATE, BODY);
-const Paging = Type.Object(PageQuery, STRICT);
-const NamespacePath = Type.Object({ namespace: NAME_OR_ALL });
-const KeyPath = Type.Object({
-  key_id: Type.String({
-    pattern: '^(\\*|[\\w.-]{1,64})$',
-    'x-rule': '"*", or 1 to 64 letters, digits, ".", "_" and "-"',
-    examples: ['ci'],
-  }),
-});
+const NAMESPACE_QUOTA = '/v1/namespaces/:namespace/quota';
+const KEY_QUOTA = '/v1/access-keys/:key_id([^:/]+)/quota';
 
-type OfNamespace = { Params: Static<typeof NamespacePath> };
-type OfKey = { Params: Static<typeof KeyPath> };
+function flows(request: FastifyRequest): QuotaFlows {
+  return quotaFlows(request.gateway, accessOf(request));
+}
 
 /** Limits of namespaces and keys. "*" names the default. */
-export function quotaRoutes(app: FastifyInstance): void {
-  const flows = (request: FastifyRequest): QuotaFlows => quotaFlows(request.gateway, accessOf(request));
+export const quotaRoutes: RestPlugin = async (app, context) => {
+  void app.register(namespaceRoutes, context);
+  void app.register(keyRoutes, context);
+};
 
-  app.put<OfNamespace & { Body: Static<typeof NamespaceBody> }>(
-    OF_NAMESPACE,
+const namespaceRoutes: RestPlugin = async (app) => {
+  app.put(
+    NAMESPACE_QUOTA,
     {
       schema: {
         tags: TAGS,
         operationId: 'putNamespaceQuota',
         summary: 'Sets the quota of a namespace: what is left out is not limited',
-        params: NamespacePath,
-        body: NamespaceBody,
-        response: { 200: ref('NamespaceQuota') },
+        params: QuotaNamespacePath,
+        body: NamespaceQuotaBody,
+        response: { 200: ref(NamespaceQuota) },
       },
     },
     async (request) => {
@@ -85,15 +63,15 @@ export function quotaRoutes(app: FastifyInstance): void {
     },
   );
 
-  app.get<OfNamespace>(
-    OF_NAMESPACE,
+  app.get(
+    NAMESPACE_QUOTA,
     {
       schema: {
         tags: TAGS,
         operationId: 'getNamespaceQuota',
-        summary: 'Gets the quota that holds for a namespace, and what the namespace uses',
-        params: NamespacePath,
-        response: { 200: ref('NamespaceQuotaInUse') },
+        summary: 'Gets the quota that applies to a namespace, and what the namespace uses',
+        params: QuotaNamespacePath,
+        response: { 200: ref(NamespaceQuotaInUse) },
       },
     },
     async (request) => {
@@ -103,24 +81,25 @@ export function quotaRoutes(app: FastifyInstance): void {
     },
   );
 
-  app.delete<OfNamespace>(
-    OF_NAMESPACE,
+  app.delete(
+    NAMESPACE_QUOTA,
     {
       schema: {
         tags: TAGS,
         operationId: 'deleteNamespaceQuota',
-        summary: 'Takes the quota of a namespace away; the default holds for it then',
-        params: NamespacePath,
+        summary: 'Removes the quota of a namespace; the default applies to it then',
+        params: QuotaNamespacePath,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
       await flows(request).deleteNamespaceQuota(request.params);
-      return reply.code(204).send();
+      reply.code(204);
+      return null;
     },
   );
 
-  app.get<{ Querystring: Static<typeof Paging> }>(
+  app.get(
     '/v1/namespace-quotas',
     {
       schema: {
@@ -128,7 +107,7 @@ export function quotaRoutes(app: FastifyInstance): void {
         operationId: 'listNamespaceQuotas',
         summary: 'Lists the quotas of namespaces by name',
         querystring: Paging,
-        response: { 200: pageOf('namespace_quotas', 'NamespaceQuota') },
+        response: { 200: pageOf('namespace_quotas', NamespaceQuota) },
       },
     },
     async (request) => {
@@ -136,20 +115,19 @@ export function quotaRoutes(app: FastifyInstance): void {
       return { namespace_quotas: page.namespaceQuotas.map(namespaceQuotaJson), next_page_token: page.nextPageToken };
     },
   );
-  keyQuotaRoutes(app, flows);
-}
+};
 
-function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) => QuotaFlows): void {
-  app.put<OfKey & { Body: Static<typeof KeyBody> }>(
-    OF_KEY,
+const keyRoutes: RestPlugin = async (app) => {
+  app.put(
+    KEY_QUOTA,
     {
       schema: {
         tags: TAGS,
         operationId: 'putKeyQuota',
         summary: 'Sets the quota of an access key, which may be one of the settings',
-        params: KeyPath,
-        body: KeyBody,
-        response: { 200: ref('KeyQuota') },
+        params: QuotaKeyPath,
+        body: KeyQuotaBody,
+        response: { 200: ref(KeyQuota) },
       },
     },
     async (request) => {
@@ -159,15 +137,15 @@ function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) =
     },
   );
 
-  app.get<OfKey>(
-    OF_KEY,
+  app.get(
+    KEY_QUOTA,
     {
       schema: {
         tags: TAGS,
         operationId: 'getKeyQuota',
-        summary: 'Gets the quota that holds for an access key',
-        params: KeyPath,
-        response: { 200: ref('KeyQuotaInUse') },
+        summary: 'Gets the quota that applies to an access key',
+        params: QuotaKeyPath,
+        response: { 200: ref(KeyQuotaInUse) },
       },
     },
     async (request) => {
@@ -176,24 +154,25 @@ function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) =
     },
   );
 
-  app.delete<OfKey>(
-    OF_KEY,
+  app.delete(
+    KEY_QUOTA,
     {
       schema: {
         tags: TAGS,
         operationId: 'deleteKeyQuota',
-        summary: 'Takes the quota of an access key away; the default holds for it then',
-        params: KeyPath,
+        summary: 'Removes the quota of an access key; the default applies to it then',
+        params: QuotaKeyPath,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
       await flows(request).deleteKeyQuota({ keyId: request.params.key_id });
-      return reply.code(204).send();
+      reply.code(204);
+      return null;
     },
   );
 
-  app.get<{ Querystring: Static<typeof Paging> }>(
+  app.get(
     '/v1/key-quotas',
     {
       schema: {
@@ -201,7 +180,7 @@ function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) =
         operationId: 'listKeyQuotas',
         summary: 'Lists the quotas of access keys by id',
         querystring: Paging,
-        response: { 200: pageOf('key_quotas', 'KeyQuota') },
+        response: { 200: pageOf('key_quotas', KeyQuota) },
       },
     },
     async (request) => {
@@ -209,39 +188,4 @@ function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) =
       return { key_quotas: page.keyQuotas.map(keyQuotaJson), next_page_token: page.nextPageToken };
     },
   );
-}
-
-function pageFrom({ page_size: pageSize = 0, page_token: pageToken = '' }: Static<typeof Paging>): ListKeyQuotasRequest {
-  return { pageSize, pageToken };
-}
-
-function rateFrom({ events_per_second: eventsPerSecond, burst }: Static<typeof KeyBody>): RateLimit | undefined {
-  if (eventsPerSecond === undefined && burst !== undefined)
-    throw refuse('INVALID_FIELD', { field: 'burst', rule: 'together with events_per_second' });
-  return eventsPerSecond === undefined ? undefined : { eventsPerSecond, burst };
-}
-
-function rateJson(rate: RateLimit | undefined): object {
-  return { events_per_second: rate?.eventsPerSecond ?? null, burst: rate?.burst ?? null };
-}
-
-function namespaceQuotaJson(quota: NamespaceQuota): object {
-  return {
-    namespace: quota.namespace,
-    ...rateJson(quota.rate),
-    queued_events: quota.queuedEvents === undefined ? null : Number(quota.queuedEvents),
-    functions: quota.functions ?? null,
-    versions: quota.versions ?? null,
-    code_bytes: quota.codeBytes === undefined ? null : Number(quota.codeBytes),
-    instances: quota.instances ?? null,
-    update_time: quota.updateTime ?? null,
-  };
-}
-
-function usageJson({ functions, versions, codeBytes }: NamespaceUsage): object {
-  return { functions, versions, code_bytes: Number(codeBytes) };
-}
-
-function keyQuotaJson({ keyId, rate, updateTime }: KeyQuota): object {
-  return { key_id: keyId, ...rateJson(rate), update_time: updateTime ?? null };
-}
+};

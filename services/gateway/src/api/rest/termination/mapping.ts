@@ -18,30 +18,26 @@ import {
   TerminationStep_Disposition,
   TerminationStep_Reception,
 } from '@evenfall/contracts/v1/termination';
-import { durationOfMs, formatDuration, msOfDuration, parseDuration, type ProtoDuration } from '@evenfall/time';
 import { nameOf, valueOf } from '../json/enum-names.ts';
-import type { ByCauseBody, PolicyBody } from '../json/schemas.ts';
+import { always, defined, durationFrom, durationText } from '../json/values.ts';
+import type { ByCauseBody, PolicyBody, TerminationBody } from './schema.ts';
 
-export function durationText(duration: ProtoDuration | undefined): string | undefined {
-  return duration && formatDuration(msOfDuration(duration));
-}
-
-/** Reads a duration that a schema has let through. */
-export function durationFrom(text: string | undefined): ProtoDuration | undefined {
-  const ms = text === undefined ? undefined : parseDuration(text);
-  return ms === undefined ? undefined : durationOfMs(ms);
-}
-
-export function policyJson(policy: TerminationPolicy): object {
-  return {
-    kill_signal: nameOf(KillSignal, policy.killSignal),
+export function policyJson(policy: TerminationPolicy): PolicyBody {
+  return defined({
+    kill_signal: askedSignal(policy.killSignal),
     grace_period: durationText(policy.gracePeriod),
     max_grace_period: durationText(policy.maxGracePeriod),
-    escalation: policy.escalation.map((step) => ({ signal: nameOf(KillSignal, step.signal), wait: durationText(step.wait) })),
+    escalation: policy.escalation.map((step) => ({ signal: always(askedSignal(step.signal)), wait: always(durationText(step.wait)) })),
     signal_scope: nameOf(SignalScope, policy.signalScope),
     exit_grace: durationText(policy.exitGrace),
     exit_after_answer: policy.exitAfterAnswer,
-  };
+  });
+}
+
+type AskedSignal = NonNullable<PolicyBody['kill_signal']>;
+
+function askedSignal(signal: KillSignal): AskedSignal | undefined {
+  return nameOf(KillSignal, signal) as AskedSignal | undefined; // no policy has SIGKILL: the registry refuses it
 }
 
 export function policyFrom(body: PolicyBody): TerminationPolicy {
@@ -56,12 +52,12 @@ export function policyFrom(body: PolicyBody): TerminationPolicy {
   });
 }
 
-export function byCauseJson({ timeout, drain, update }: TerminationByCause): object {
-  return {
-    ...(timeout ? { timeout: policyJson(timeout) } : {}),
-    ...(drain ? { drain: policyJson(drain) } : {}),
-    ...(update ? { update: policyJson(update) } : {}),
-  };
+export function byCauseJson({ timeout, drain, update }: TerminationByCause): ByCauseBody {
+  return defined({
+    timeout: timeout && policyJson(timeout),
+    drain: drain && policyJson(drain),
+    update: update && policyJson(update),
+  });
 }
 
 export function byCauseFrom({ timeout, drain, update }: ByCauseBody): TerminationByCause {
@@ -69,14 +65,14 @@ export function byCauseFrom({ timeout, drain, update }: ByCauseBody): Terminatio
 }
 
 /** The receipt, as callers read it. */
-export function terminationJson(termination: Termination): object {
+export function terminationJson(termination: Termination): TerminationBody {
   const outcome = nameOf(Termination_Outcome, termination.outcome);
   return {
-    cause: nameOf(Termination_Cause, termination.cause) ?? null,
-    mode: nameOf(Termination_Mode, termination.mode) ?? null,
+    cause: always(nameOf(Termination_Cause, termination.cause)),
+    mode: always(nameOf(Termination_Mode, termination.mode)),
     requester: termination.requester,
     reason: termination.reason,
-    request_time: termination.requestTime ?? null,
+    request_time: always(termination.requestTime),
     policy: termination.policy ? policyJson(termination.policy) : null,
     steps: termination.steps.map(stepJson),
     outcome: outcome ?? null,
@@ -92,37 +88,42 @@ export function terminationJson(termination: Termination): object {
   };
 }
 
-function extensionJson({ time, requested, granted, reason }: GraceExtension): object {
-  return { time: time ?? null, requested: durationText(requested), granted: durationText(granted), ...(reason === '' ? {} : { reason }) };
+function extensionJson({ time, requested, granted, reason }: GraceExtension): TerminationBody['extensions'][number] {
+  return {
+    time: always(time),
+    requested: always(durationText(requested)),
+    granted: always(durationText(granted)),
+    ...(reason === '' ? {} : { reason }),
+  };
 }
 
-function exitJson({ kind, exitCode, signal, answerTime, durationMs }: ProcessExit): object {
-  const name = nameOf(ProcessExit_Kind, kind) ?? null;
+function exitJson({ kind, exitCode, signal, answerTime, durationMs }: ProcessExit): NonNullable<TerminationBody['exit']> {
+  const name = nameOf(ProcessExit_Kind, kind);
   return {
-    kind: name,
+    kind: always(name),
     ...(name === 'EXITED' ? { exit_code: exitCode } : {}),
     ...(signal === '' ? {} : { signal }),
-    answer_time: answerTime ?? null,
+    answer_time: always(answerTime),
     duration_ms: durationMs,
   };
 }
 
-function changeJson({ time, cause, mode, gracePeriod, effect }: TerminationChange): object {
+function changeJson({ time, cause, mode, gracePeriod, effect }: TerminationChange): TerminationBody['changes'][number] {
   return {
-    time: time ?? null,
-    cause: nameOf(Termination_Cause, cause) ?? null,
-    mode: nameOf(Termination_Mode, mode) ?? null,
-    grace_period: durationText(gracePeriod),
-    effect: nameOf(TerminationChange_Effect, effect) ?? null,
+    time: always(time),
+    cause: always(nameOf(Termination_Cause, cause)),
+    mode: always(nameOf(Termination_Mode, mode)),
+    grace_period: always(durationText(gracePeriod)),
+    effect: always(nameOf(TerminationChange_Effect, effect)),
   };
 }
 
-function stepJson(step: TerminationStep): object {
+function stepJson(step: TerminationStep): TerminationBody['steps'][number] {
   return {
-    signal: nameOf(KillSignal, step.signal) ?? null,
-    sent_time: step.sentTime ?? null,
+    signal: always(nameOf(KillSignal, step.signal)),
+    sent_time: always(step.sentTime),
     disposition: nameOf(TerminationStep_Disposition, step.disposition) ?? 'UNKNOWN',
-    delivery: nameOf(TerminationStep_Delivery, step.delivery) ?? null,
+    delivery: always(nameOf(TerminationStep_Delivery, step.delivery)),
     reception: nameOf(TerminationStep_Reception, step.reception) ?? null,
   };
 }

@@ -1,5 +1,0 @@
-/** Reads Base64 strictly (RFC 4648 §4, padded, without line ends); undefined if it is none. */
-export function bytesOfBase64(text: string): Buffer | undefined {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  return Buffer.from(text, 'base64');
-}
