@@ -59,6 +59,18 @@ export default {
     room('flows', 'flows/', ['flows/', 'domain/', PORTS], [...PURE, 'rpc', 'event-log', 'telemetry']),
     room('loops', 'loops/', ['loops/', 'flows/', 'domain/', PORTS], [...PURE, 'rpc', 'event-log', 'telemetry', 'lifecycle']),
     room('api', 'api(\\.ts$|/)', ['api(\\.ts$|/)', 'flows/', 'domain/', PORTS], [...PURE, 'rpc', 'telemetry', 'postgres']),
+    {
+      name: 'apis-know-no-other',
+      severity: 'error',
+      from: { path: '^services/gateway/src/api/(rest|scf|grpc)/', pathNot: TEST },
+      to: { path: '^services/gateway/src/api/(rest|scf|grpc)/', pathNot: '^services/gateway/src/api/$1/' },
+    },
+    {
+      name: 'http-knows-no-api',
+      severity: 'error',
+      from: { path: '^services/gateway/src/api/http/', pathNot: TEST },
+      to: { path: '^services/gateway/src/api/(rest|scf|grpc)/' },
+    },
     room('adapters', 'adapters/', ['adapters/', 'domain/', PORTS], ['[^/]+']),
     room('config', 'config\\.ts$', ['api/access', 'domain/'], ['config', 'errors', 'time', 'function-model', 'service-main']),
     {

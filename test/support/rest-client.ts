@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '@evenfall/testkit';
+import { type AnswerCheck, createAnswerCheck, eventually } from '@evenfall/testkit';
 import type { EventAnswer, LogLineAnswer } from '../../tools/cli/src/answers.ts';
 import { readEventStream } from '../../tools/cli/src/event-stream.ts';
 import { zipOf } from './zip.ts';
@@ -60,6 +60,31 @@ export function isFinal({ state }: EventAnswer): boolean {
 const FUNCTIONS = '/v1/namespaces/default/functions';
 const EXAMPLES = new URL('../../examples/functions/', import.meta.url);
 
+let check: AnswerCheck | undefined;
+
+/**
+ * Every answer that a test receives is as the OpenAPI document describes it. The document is the same of every gateway of this release: it is read once, by the
+ * first client whose key is valid; undefined before that.
+ */
+async function answerCheck(url: string, headers: Readonly<Record<string, string>>): Promise<AnswerCheck | undefined> {
+  if (check) return check;
+  const response = await fetch(`${url}/openapi.json`, { headers });
+  const document: unknown = await response.json();
+  return response.ok ? (check = createAnswerCheck(document)) : undefined;
+}
+
+const SENT_SCHEMAS: ReadonlyMap<string, string> = new Map([
+  ['change', 'Event'],
+  ['line', 'LogLine'],
+  ['error', 'Error'],
+]);
+
+function checkedItem(sent: Sent, answers: AnswerCheck | undefined): Sent {
+  const schema = SENT_SCHEMAS.get(sent.event);
+  if (schema !== undefined) answers?.checkNamed(schema, sent.data);
+  return sent;
+}
+
 export function createRestClient(url: string, headers: Readonly<Record<string, string>> = {}): RestClient {
   const call: RestClient['call'] = async <T>(method: string, path: string, body?: unknown, options: CallOptions = {}) => {
     const raw = typeof body === 'string' || body instanceof Uint8Array;
@@ -75,6 +100,10 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
       ...(options.signal ? { signal: options.signal } : {}),
     });
     const text = await response.text();
+    if (path.startsWith('/v1/')) {
+      const contentType = response.headers.get('content-type') ?? '';
+      (await answerCheck(url, headers))?.check({ method, path, status: response.status, contentType, text });
+    }
     return { status: response.status, headers: response.headers, body: (text === '' ? undefined : JSON.parse(text)) as T };
   };
   const good = async <T>(status: number, ...args: Parameters<RestClient['call']>): Promise<T> => {
@@ -140,7 +169,7 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
       assert.equal(response.status, 200, path);
       for await (const sent of readEventStream(response.body as unknown as AsyncIterable<Uint8Array>))
         // what fetch's body is in Node
-        yield { ...sent, data: JSON.parse(sent.data) as unknown };
+        yield checkedItem({ ...sent, data: JSON.parse(sent.data) as unknown }, await answerCheck(url, headers));
     },
   };
   return client;

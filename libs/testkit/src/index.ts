@@ -1,3 +1,4 @@
+export { type AnswerCheck, createAnswerCheck, type ReceivedAnswer } from './described-answers.ts';
 export { copyPostgresTemplate, makePostgresTemplate, POSTGRES_TEMPLATE } from './postgres-template.ts';
 export { testDatabase, type TestDatabase } from './test-database.ts';
 export { eventually } from './eventually.ts';

@@ -15,7 +15,7 @@ import {
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { AccessKey, AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
-import { Event } from '@evenfall/contracts/v1/event';
+import { Event, Event_State } from '@evenfall/contracts/v1/event';
 import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
@@ -25,6 +25,7 @@ import type { KeyQuota, NamespaceQuota } from '@evenfall/contracts/v1/quota_serv
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
+import { durationOfMs } from '@evenfall/time';
 import type { GatewayPorts } from '../service.ts';
 import { keepRecords } from './audit.ts';
 import { fakeQuotas } from './fake-quotas.ts';
@@ -84,8 +85,45 @@ export const RUNNABLE = FunctionMessage.create({
   revision: 3,
   runtime: 'python3',
   handler: 'index.main_handler',
+  timeout: durationOfMs(3_000),
+  initTimeout: durationOfMs(65_000),
   codeSha256: 'ab',
+  createTime: new Date(0),
+  updateTime: new Date(0),
 });
+
+/** A function with what the registry fills in. */
+function complete(fn: FunctionMessage): FunctionMessage {
+  const { timeout, initTimeout, createTime, updateTime } = RUNNABLE;
+  return {
+    ...fn,
+    timeout: fn.timeout ?? timeout,
+    initTimeout: fn.initTimeout ?? initTimeout,
+    createTime: fn.createTime ?? createTime,
+    updateTime: fn.updateTime ?? updateTime,
+  };
+}
+
+const TIME = new Date(0);
+
+/** An event with what the event-store always has of one. */
+function completeEvent(event: Event): Event {
+  const { createTime = TIME, termination, state } = event;
+  return {
+    ...event,
+    createTime,
+    state: state || Event_State.QUEUED,
+    termination: termination && {
+      ...termination,
+      requestTime: termination.requestTime ?? TIME,
+      steps: termination.steps.map((step) => ({ ...step, sentTime: step.sentTime ?? TIME })),
+    },
+  };
+}
+
+function completeLetter(letter: DeadLetter): DeadLetter {
+  return { ...letter, event: letter.event && completeEvent(letter.event) };
+}
 
 export function fakeWorld(): World {
   const functions = new Map<string, FunctionMessage>([
@@ -148,7 +186,7 @@ export function fakeWorld(): World {
         createFunction: async ({ function: fn, codeZip }) => {
           const key = `${fn?.namespace}/${fn?.name}`;
           if (!fn || functions.has(key)) throw refuse('FUNCTION_EXISTS', { namespace: fn?.namespace ?? '', function: fn?.name ?? '' });
-          const stored = { ...fn, version: '$LATEST', revision: 1, codeSizeBytes: BigInt(codeZip.length) };
+          const stored = complete({ ...fn, version: '$LATEST', revision: 1, codeSizeBytes: BigInt(codeZip.length) });
           functions.set(key, stored);
           world.codes.push(codeZip);
           return { function: stored };
@@ -158,7 +196,7 @@ export function fakeWorld(): World {
         updateFunction: async (request) => {
           world.updates.push(request);
           const old = find(request.function?.namespace ?? '', request.function?.name ?? '');
-          return { function: { ...old, ...request.function, revision: old.revision + 1 } };
+          return { function: complete({ ...old, ...request.function, revision: old.revision + 1 }) };
         },
         updateFunctionCode: async ({ namespace, name, codeZip }) => {
           world.codes.push(codeZip);
@@ -312,7 +350,7 @@ export function fakeWorld(): World {
           world.invocations.push(request);
           return world.invokeAnswer;
         },
-        listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024 })], nextPageToken: '' }),
+        listAgents: async () => ({ agents: [Agent.create({ id: 'a1', capacityMb: 1024, state: 1 })], nextPageToken: '' }),
         noteFunctionChange: async () => ({}),
         renewLease: async () => ({}),
         drainAgent: async ({ agentId, deadline }) => {
@@ -328,7 +366,7 @@ export function fakeWorld(): World {
       eventStore: inProcessClient(EventStoreServiceService, {
         getHealth: async () => ({ faults: [] }),
         listPutAsideRecords: async () => ({ records: [], totalSize: 0n, nextPageToken: '' }),
-        getEvent: async ({ eventId }) => ({ event: event(eventId) }),
+        getEvent: async ({ eventId }) => ({ event: completeEvent(event(eventId)) }),
         getRequestDigests: async ({ eventIds }) => ({
           digests: eventIds.flatMap((eventId) => {
             const found = world.events.get(eventId);
@@ -339,7 +377,7 @@ export function fakeWorld(): World {
           world.lists.push(request);
           if (request.pageToken === 'bad') throw refuse('INVALID_PAGE_TOKEN');
           return {
-            events: [...world.events.values()],
+            events: [...world.events.values()].map(completeEvent),
             nextPageToken: 'next',
             ...(request.showTotalSize ? { totalSize: 7n } : {}),
             totalSizeIsEstimate: false,
@@ -374,17 +412,17 @@ export function fakeWorld(): World {
           }
           const texts = ['one', 'two'].slice(resumeToken === '' ? 0 : Number(resumeToken));
           const resumeTokens = texts.map((text) => (text === 'one' ? '1' : '2'));
-          if (texts.length > 0) yield { lines: texts.map((text) => LogLine.create({ stream: 1, attempt: 1, text })), resumeTokens };
+          if (texts.length > 0) yield { lines: texts.map((text) => LogLine.create({ time: new Date(0), stream: 1, attempt: 1, text })), resumeTokens };
         },
         appendLogLines: notHere,
         getSnapshot: notHere,
         listQueuedEvents: notHere,
         listPendingDeliveries: notHere,
-        listDeadLetters: async () => ({ deadLetters: [...world.deadLetters.values()], nextPageToken: 'next' }),
+        listDeadLetters: async () => ({ deadLetters: [...world.deadLetters.values()].map(completeLetter), nextPageToken: 'next' }),
         getDeadLetter: async ({ id }) => {
           const deadLetter = world.deadLetters.get(id);
           if (!deadLetter) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: id });
-          return { deadLetter };
+          return { deadLetter: completeLetter(deadLetter) };
         },
       }),
     },

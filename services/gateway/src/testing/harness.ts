@@ -1,4 +1,5 @@
 import { after, before, beforeEach } from 'node:test';
+import { type AnswerCheck, createAnswerCheck } from '@evenfall/testkit';
 import { type GatewaySettings, type RunningGateway, startGateway } from '../service.ts';
 import { fakeWorld, type World } from './fakes.ts';
 import { tc3Headers } from './tc3.ts';
@@ -66,6 +67,22 @@ export function callScf(url: string, action: string, body: unknown, headers: Rec
 /** What a REST call came to. */
 export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly json: unknown };
 
+let check: Promise<AnswerCheck> | undefined;
+
+/** Every answer that a test receives from the REST API is as the OpenAPI document describes it. The document does not depend on settings. */
+function answerCheck(): Promise<AnswerCheck> {
+  const document = async (): Promise<AnswerCheck> => {
+    const gateway = await startGateway(fakeWorld().ports, SETTINGS);
+    try {
+      const response = await fetch(`http://127.0.0.1:${gateway.httpPort}/openapi.json`, { headers: WITH_KEY });
+      return createAnswerCheck(await response.json());
+    } finally {
+      await gateway.stop();
+    }
+  };
+  return (check ??= document());
+}
+
 /** Calls the REST door with the key of the tests, unless the headers say otherwise; an `authorization` or a `content-type` that is empty is left out. A body that is an object is sent as JSON. */
 export async function call(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const isRaw = typeof body === 'string' || body instanceof Uint8Array;
@@ -82,6 +99,9 @@ export async function call(url: string, method: string, body?: unknown, headers:
     ...(body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) }),
   });
   const text = await response.text();
+  const { pathname } = new URL(url);
+  const contentType = response.headers.get('content-type') ?? '';
+  if (pathname.startsWith('/v1/')) (await answerCheck()).check({ method, path: pathname, status: response.status, contentType, text });
   let json: unknown;
   try {
     json = JSON.parse(text);

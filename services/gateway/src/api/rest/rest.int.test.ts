@@ -114,7 +114,7 @@ describe('the REST door', () => {
     const event = got.json as Record<string, Record<string, unknown>>;
     assert.equal(event['state'], 'TERMINATED');
     assert.deepEqual(event['termination']?.['steps'], [
-      { signal: 'SIGTERM', sent_time: null, disposition: 'CAUGHT', delivery: 'DELIVERED', reception: null },
+      { signal: 'SIGTERM', sent_time: new Date(0).toISOString(), disposition: 'CAUGHT', delivery: 'DELIVERED', reception: null },
     ]);
 
     const listed = await call(
