@@ -25,7 +25,7 @@ export const AuditRecord = named(
     address: Type.String({ description: 'Where the request came from.' }),
     api: enumOf(AuditRecord_Api),
     action: Type.String({ description: 'The right it took.' }),
-    operation: Type.String({ description: 'What was asked for, by its name in that API.' }),
+    operation: Type.String({ description: 'What was requested, by its name in that API.' }),
     namespace: orNull(Type.String()),
     subject: orNull(Type.String({ description: 'The function, event, agent or key.' })),
     outcome: Type.String({ description: '`OK`, or the reason of the refusal.' }),
