@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Access, checkAccess } from '@evenfall/access';
 import { refuse, type Refusal } from '@evenfall/errors';
+import { CALL_LIMITS } from '@evenfall/function-model';
 import { createGuard } from '@evenfall/request-guard';
 import { startGrpcServer } from '@evenfall/rpc';
 import { observable } from '@evenfall/telemetry';
@@ -40,8 +41,6 @@ export type RunningGateway = {
   stop(): Promise<void>;
 };
 
-/** Largest payload of a synchronous call (semantics §3). */
-const MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024;
 /** Said at every start, by `/readyz` and by `evenfall doctor`. */
 export const OPEN_NOTE = 'the doors are open (EVENFALL_OPEN=yes): whatever runs on this machine may do everything, without a key';
 /** How long a connection over gRPC may stay without a call that was let in. */
@@ -75,7 +74,7 @@ export async function startGateway(
     cache,
     clock: systemClock,
     bodies,
-    limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: MAX_SYNC_PAYLOAD_BYTES },
+    limits: { maxPayloadBytes: settings.maxPayloadBytes, maxSyncPayloadBytes: CALL_LIMITS.payloadBytes },
   };
   const authenticate = authenticator(keys, settings.isOpen, systemClock.now, tokens);
   const quotas = createQuotaCache(ports);

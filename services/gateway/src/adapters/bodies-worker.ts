@@ -1,6 +1,6 @@
 // Runs on a thread of its own: what is done to large bodies.
 import { isUtf8 } from 'node:buffer';
-import { refuse } from '@evenfall/errors';
+import { orThrow, refuse } from '@evenfall/errors';
 import { checkEnd, JsonFault, readObject, readString, skipSpace, skipValue } from '@evenfall/json-text';
 import { serveTasks } from '@evenfall/worker-pool';
 import { bytesOfBase64 } from '../domain/code-package.ts';
@@ -17,7 +17,7 @@ type Taken = { readonly path: string; readonly bytes: Uint8Array | undefined };
 serveTasks({
   /** Reads a batch; payloads come back as one buffer, and where each ends in it. */
   batch({ parts }: { readonly parts: readonly Uint8Array[] }) {
-    const submissions = submissionsOf(Buffer.concat(parts));
+    const submissions = orThrow(submissionsOf(Buffer.concat(parts)));
     const size = submissions.reduce((sum, { payload }) => sum + payload.length, 0);
     const payloads = new Uint8Array(size);
     let at = 0;

@@ -2,7 +2,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse } from '@evenfall/errors';
 import { superviseLoop } from '@evenfall/lifecycle';
 import type { FunctionCache, GatewayPorts } from '../ports.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 
 /** Functions remembered; the one remembered longest goes first. */
 const MAX_FUNCTIONS = 10_000;
@@ -17,7 +17,7 @@ export function createFunctionCache(
   let functions = new Map<string, Entries>();
 
   const ask = async (namespace: string, name: string, qualifier: string): Promise<FunctionMessage> => {
-    const { function: fn } = await ports.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: LIMITS_MS.read });
+    const { function: fn } = await ports.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: TIMEOUTS_MS.read });
     if (!fn) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
     return fn;
   };

@@ -1,8 +1,7 @@
-/** Bytes of the largest code package, zipped (semantics §3). */
-export const MAX_CODE_BYTES: number = 50 * 1024 * 1024;
+import { PACKAGE_LIMITS } from '@evenfall/function-model';
 
 /** Bytes of a request that carries the largest code package in Base64, and the rest of the body. */
-export const CODE_REQUEST_BYTES: number = Math.ceil((MAX_CODE_BYTES * 4) / 3) + 1024 * 1024;
+export const CODE_REQUEST_BYTES: number = Math.ceil((PACKAGE_LIMITS.maxZipBytes * 4) / 3) + 1024 * 1024;
 
 /** Reads Base64 strictly (RFC 4648 §4, padded, without line ends); undefined for any other text. */
 export function bytesOfBase64(text: string): Buffer | undefined {

@@ -1,25 +1,24 @@
-import { isUtf8 } from 'node:buffer';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
-import { isRefusal, refuse, type Refusal } from '@evenfall/errors';
-import { checkEnd, JsonFault, skipSpace } from '@evenfall/json-text';
-import { readItem } from './batch-body.ts';
+import { refuse, type Refusal } from '@evenfall/errors';
+import { skipSpace } from '@evenfall/json-text';
+import { submissionOf } from './batch-body.ts';
 
-/** Bytes of a line beside its payload: a key, a delay, their names and quotes. */
+/** Bytes of a line besides its payload: a key, a delay, their names and quotes. */
 const BESIDE_BYTES = 4 * 1024;
 const LINE_END = 0x0a;
 
-/** A line of events, read: what is asked for, or why it is turned away. */
+/** A line, read: the event that it submits, or why it is refused. */
 export type EventLine = EventSubmission | Refusal;
 
-/** Puts bytes together to lines; one that is too long is answered by a refusal, and the next is read again. Empty lines are none. */
+/** Joins bytes to lines. A line that is too long is a refusal, and reading goes on with the next. Empty lines are skipped. */
 export function lineReader(maxPayloadBytes: number): { read(chunk: Buffer): EventLine[]; end(): EventLine[] } {
   const most = maxPayloadBytes + BESIDE_BYTES;
-  let begun: Buffer[] = [];
+  let parts: Buffer[] = [];
   let bytes = 0;
-  const whole = (last: Buffer): EventLine | undefined => {
+  const complete = (last: Buffer): EventLine | undefined => {
     const size = bytes + last.length;
-    const line = begun.length === 0 ? last : Buffer.concat([...begun, last]);
-    begun = [];
+    const line = parts.length === 0 ? last : Buffer.concat([...parts, last]);
+    parts = [];
     bytes = 0;
     if (size > most) return refuse('PAYLOAD_TOO_LARGE', { size_bytes: size, max_bytes: maxPayloadBytes });
     return lineOf(line);
@@ -29,35 +28,25 @@ export function lineReader(maxPayloadBytes: number): { read(chunk: Buffer): Even
       const lines: EventLine[] = [];
       let at = 0;
       for (let end = chunk.indexOf(LINE_END); end >= 0; end = chunk.indexOf(LINE_END, at)) {
-        const line = whole(chunk.subarray(at, end));
+        const line = complete(chunk.subarray(at, end));
         if (line) lines.push(line);
         at = end + 1;
       }
       const rest = chunk.subarray(at);
       bytes += rest.length;
-      // Of a line that is too long already its length is all that is kept.
-      if (bytes > most) begun = [];
-      else if (rest.length > 0) begun.push(Buffer.from(rest)); // a copy: the rest of the chunk may go
+      // Of a line that is already too long only the length is kept.
+      if (bytes > most) parts = [];
+      else if (rest.length > 0) parts.push(Buffer.from(rest)); // a copy: the rest of the chunk may go
       return lines;
     },
     end() {
-      const line = bytes > 0 ? whole(Buffer.alloc(0)) : undefined;
+      const line = bytes > 0 ? complete(Buffer.alloc(0)) : undefined;
       return line ? [line] : [];
     },
   };
 }
 
 function lineOf(line: Buffer): EventLine | undefined {
-  try {
-    const begin = skipSpace(line, 0);
-    if (begin === line.length) return undefined;
-    if (!isUtf8(line)) return refuse('INVALID_JSON', { detail: 'it is not UTF-8' });
-    const { submission, end } = readItem(line, begin, '');
-    checkEnd(line, end);
-    return submission;
-  } catch (error) {
-    if (error instanceof JsonFault) return refuse('INVALID_JSON', { detail: error.message });
-    if (isRefusal(error)) return error;
-    throw error;
-  }
+  const begin = skipSpace(line, 0);
+  return begin === line.length ? undefined : submissionOf(line, begin);
 }

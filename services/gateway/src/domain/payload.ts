@@ -1,30 +1,32 @@
 import { isUtf8 } from 'node:buffer';
-import { refuse } from '@evenfall/errors';
+import { refuse, type Refusal } from '@evenfall/errors';
 
 const NULL = Buffer.from('null');
 
-/** Checks that the payload is JSON text of a size that is taken; the bytes stay as they came. Empty means null. */
-export function checkedPayload(payload: Buffer, maxBytes: number, isJson = false): Buffer {
+/** The payload as it is accepted: the same bytes, or null for none. Refusals: PAYLOAD_TOO_LARGE, PAYLOAD_NOT_JSON. */
+export function acceptedPayload(payload: Buffer, maxBytes: number, isJson = false): Buffer | Refusal {
   if (payload.length === 0) return NULL;
-  checkSize(payload, maxBytes);
-  if (isJson) return payload;
-  if (!isUtf8(payload)) throw refuse('PAYLOAD_NOT_JSON', { detail: 'it is not UTF-8' });
-  try {
-    JSON.parse(payload.toString('utf8'));
-  } catch (error) {
-    throw refuse('PAYLOAD_NOT_JSON', { detail: jsonFault(error) });
-  }
-  return payload;
+  return sizeRefusal(payload, maxBytes) ?? (isJson ? undefined : notJson(payload)) ?? payload;
 }
 
-/** Payloads up to this are looked at on the event loop: whatever is in them takes some milliseconds at most. */
+/** Payloads up to this size are checked on the event loop: that takes some milliseconds at most, whatever they hold. */
 export const LARGE_PAYLOAD_BYTES = 256 * 1024;
 
-export function checkSize(payload: Buffer, maxBytes: number): void {
-  if (payload.length > maxBytes) throw refuse('PAYLOAD_TOO_LARGE', { size_bytes: payload.length, max_bytes: maxBytes });
+export function sizeRefusal(payload: Buffer, maxBytes: number): Refusal | undefined {
+  return payload.length > maxBytes ? refuse('PAYLOAD_TOO_LARGE', { size_bytes: payload.length, max_bytes: maxBytes }) : undefined;
 }
 
-/** What JSON.parse has to say, without the text it quotes: that may be long, or secret. */
+function notJson(payload: Buffer): Refusal | undefined {
+  if (!isUtf8(payload)) return refuse('PAYLOAD_NOT_JSON', { detail: 'it is not UTF-8' });
+  try {
+    JSON.parse(payload.toString('utf8'));
+    return undefined;
+  } catch (error) {
+    return refuse('PAYLOAD_NOT_JSON', { detail: jsonFault(error) });
+  }
+}
+
+/** The fault that JSON.parse names, without the text it quotes: that may be long, or secret. */
 export function jsonFault(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message

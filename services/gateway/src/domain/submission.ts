@@ -3,15 +3,15 @@ import type { EventPolicy } from '@evenfall/contracts/log/v1/record';
 import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { EventSubmission } from '@evenfall/contracts/v1/event_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
-import { refuse } from '@evenfall/errors';
-import { durationOfMs, newUuidV7, uuidOfName } from '@evenfall/time';
-import { boundedMs } from './fields.ts';
-import { checkedPayload } from './payload.ts';
+import { invalidField, isRefusal, type Refusal } from '@evenfall/errors';
+import { durationRefusal } from '@evenfall/function-model';
+import { durationOfMs, msOfDuration, newUuidV7, uuidOfName } from '@evenfall/time';
+import { acceptedPayload } from './payload.ts';
 
-/** The trigger of what comes by a door. */
+/** The trigger of events that callers send. */
 export const API_TRIGGER = 'api';
 
-/** How much of its age a delayed event has left at least when its delay is over. */
+/** How much of its longest age a delayed event still has at least when its delay is over. */
 const LEAST_LEFT_MS = 1_000;
 
 /** What all events of one call have in common. */
@@ -25,14 +25,17 @@ export type SubmissionContext = {
   readonly isJson?: boolean;
 };
 
-/** Turns what a caller handed over into what the queue takes. A keyed event's id follows from its key; another's is made here. */
-export function newEventOf(submission: EventSubmission, context: SubmissionContext): EventToAccept {
+/** Makes of a submission the event that the queue is to accept; or INVALID_FIELD, PAYLOAD_TOO_LARGE, PAYLOAD_NOT_JSON. The id of an event with a key follows from the key; that of another is made here. */
+export function eventToAccept(submission: EventSubmission, context: SubmissionContext): EventToAccept | Refusal {
   const { fn, policy } = context;
   const key = submission.idempotencyKey;
-  if (key !== '') checkKey(key);
-  // What is delayed for as long as its age could only expire.
-  const delayMs = boundedMs('delay', submission.delay, 0, Math.max(0, policy.maxEventAgeMs - LEAST_LEFT_MS)) ?? 0;
-  const payload = checkedPayload(submission.payload, context.maxPayloadBytes, context.isJson);
+  // An event that is delayed for as long as its longest age could only expire.
+  const delays = { leastMs: 0, mostMs: Math.max(0, policy.maxEventAgeMs - LEAST_LEFT_MS) };
+  const refusal = keyRefusal(key) ?? durationRefusal('delay', submission.delay, delays);
+  if (refusal) return refusal;
+  const delayMs = msOfDuration(submission.delay) ?? 0;
+  const payload = acceptedPayload(submission.payload, context.maxPayloadBytes, context.isJson);
+  if (isRefusal(payload)) return payload;
   return {
     eventId: key === '' ? newUuidV7() : keyedId(fn, key),
     delay: delayMs > 0 ? durationOfMs(delayMs) : undefined,
@@ -58,7 +61,7 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
   };
 }
 
-/** A key belongs to the function itself: one that was made anew under the name has none of the keys of before. */
+/** A key belongs to the function itself: a function that is created again under the same name has none of the earlier keys. */
 function keyedId({ uid, namespace, name }: FunctionMessage, key: string): string {
   return uid === '' ? uuidOfName(namespace, name, key) : uuidOfName(uid, key);
 }
@@ -76,11 +79,7 @@ export function traceparentOf(header: string | undefined): string {
     : '';
 }
 
-function checkKey(key: string): void {
-  if (key.length > 128 || key.trim() === '' || /[\u0000-\u001f\u007f]/.test(key) || !key.isWellFormed()) {
-    throw refuse('INVALID_FIELD', {
-      field: 'idempotency_key',
-      rule: '1 to 128 characters that are not all blank, no control characters, no halves of characters',
-    });
-  }
+function keyRefusal(key: string): Refusal | undefined {
+  if (key === '' || (key.length <= 128 && key.trim() !== '' && !/[\u0000-\u001f\u007f]/.test(key) && key.isWellFormed())) return undefined;
+  return invalidField('idempotency_key', '1 to 128 characters that are not all blank, no control characters, no halves of characters');
 }

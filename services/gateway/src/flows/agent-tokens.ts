@@ -1,6 +1,6 @@
 import type { OperatorServiceService } from '@evenfall/contracts/v1/operator_service';
 import type { ClientOf } from '@evenfall/rpc';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
 type Operator = ClientOf<typeof OperatorServiceService>;
@@ -13,8 +13,8 @@ export type AgentTokenFlows = {
 
 export function agentTokenFlows({ registry }: Gateway): AgentTokenFlows {
   return {
-    createAgentToken: (request) => registry.createAgentToken(request, { timeoutMs: LIMITS_MS.change }),
-    listAgentTokens: (request) => registry.listAgentTokens(request, { timeoutMs: LIMITS_MS.read }),
-    revokeAgentToken: (request) => registry.revokeAgentToken(request, { timeoutMs: LIMITS_MS.change }),
+    createAgentToken: (request) => registry.createAgentToken(request, { timeoutMs: TIMEOUTS_MS.change }),
+    listAgentTokens: (request) => registry.listAgentTokens(request, { timeoutMs: TIMEOUTS_MS.read }),
+    revokeAgentToken: (request) => registry.revokeAgentToken(request, { timeoutMs: TIMEOUTS_MS.change }),
   };
 }

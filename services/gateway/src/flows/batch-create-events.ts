@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LogPosition, EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { BatchCreateEventsRequest, BatchCreateEventsResponse, RefusedSubmission } from '@evenfall/contracts/v1/event_service';
-import { isRefusal, refuse, Refusal } from '@evenfall/errors';
+import { isRefusal, orThrow, refuse, Refusal } from '@evenfall/errors';
 import { eventPolicyOf } from '@evenfall/function-model';
 import { MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from '../domain/batch-limits.ts';
-import { newEventOf } from '../domain/submission.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { eventToAccept } from '../domain/submission.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { reusedKeys, reuseOf } from './read-back.ts';
 import { runnableFunction } from './resolve.ts';
@@ -44,13 +44,13 @@ export async function batchCreateEvents(
   const made: EventToAccept[] = [];
   const pause = pauses();
   for (const [index, submission] of submissions.entries()) {
-    made.push(atIndex(index, () => newEventOf(submission, context)));
+    made.push(orThrow(atIndex(index, eventToAccept(submission, context))));
     const turn = pause();
     if (turn) await turn;
   }
   const first = new Map<string, EventToAccept>();
   for (const created of made) if (!first.has(created.eventId)) first.set(created.eventId, created);
-  const { positions } = await gateway.queue.acceptEvents({ events: [...first.values()] }, { timeoutMs: LIMITS_MS.accept });
+  const { positions } = await gateway.queue.acceptEvents({ events: [...first.values()] }, { timeoutMs: TIMEOUTS_MS.accept });
   const keyed = [...first.values()].filter(({ accepted }) => accepted?.keyed);
   return answerOf(made, first, await refusalsOf(gateway, keyed, positions, keyed.length === first.size));
 }
@@ -99,12 +99,7 @@ function answerOf(
   return { eventIds, refused };
 }
 
-/** Lets a refusal say which event of the batch it is about. */
-function atIndex<T>(index: number, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    if (isRefusal(error)) throw new Refusal(error.reason, { ...error.metadata, index: String(index) });
-    throw error;
-  }
+/** Adds to a refusal which event of the batch it is about. */
+function atIndex<T>(index: number, made: T | Refusal): T | Refusal {
+  return isRefusal(made) ? new Refusal(made.reason, { ...made.metadata, index: String(index) }) : made;
 }

@@ -1,10 +1,11 @@
 import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import { type Event, Event_State } from '@evenfall/contracts/v1/event';
+import { orThrow } from '@evenfall/errors';
 import { type CreateEventRequest, type CreateEventResponse, EventSubmission } from '@evenfall/contracts/v1/event_service';
 import { eventPolicyOf } from '@evenfall/function-model';
 import { msOfDuration } from '@evenfall/time';
-import { newEventOf } from '../domain/submission.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { eventToAccept } from '../domain/submission.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { keyedEvent } from './read-back.ts';
 import { runnableFunction } from './resolve.ts';
@@ -15,16 +16,12 @@ import { runnableFunction } from './resolve.ts';
  */
 export async function createEvent(gateway: Gateway, caller: Caller, request: CreateEventRequest): Promise<CreateEventResponse> {
   const { fn, qualifier } = await runnableFunction(gateway, request);
-  const created = newEventOf(request.submission ?? EventSubmission.create(), {
-    fn,
-    qualifier,
-    policy: eventPolicyOf(fn),
-    traceparent: caller.traceparent,
-    maxPayloadBytes: gateway.limits.maxPayloadBytes,
-  });
+  const { maxPayloadBytes } = gateway.limits;
+  const context = { fn, qualifier, policy: eventPolicyOf(fn), traceparent: caller.traceparent, maxPayloadBytes };
+  const created = orThrow(eventToAccept(request.submission ?? EventSubmission.create(), context));
   const acceptedMs = gateway.clock.now();
   // Not cancelled with its caller: whether an append that was under way counts would be anybody's guess.
-  const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: TIMEOUTS_MS.accept });
   if (created.accepted?.keyed) return { event: await keyedEvent(gateway, created, positions) };
   return { event: queuedEvent(created, acceptedMs) };
 }

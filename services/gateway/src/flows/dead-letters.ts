@@ -8,14 +8,13 @@ import type {
   RedriveDeadLetterResponse,
 } from '@evenfall/contracts/v1/event_service';
 import type { Event } from '@evenfall/contracts/v1/event';
-import { isRefusal, refuse } from '@evenfall/errors';
-import { eventPolicyOf, PAGE_SIZES } from '@evenfall/function-model';
+import { isRefusal, orThrow, refuse } from '@evenfall/errors';
+import { eventPolicyOf, functionNameRefusal, PAGE_SIZES } from '@evenfall/function-model';
 import { durationOfMs, uuidOfName } from '@evenfall/time';
 import { pageSizeOf } from '@evenfall/paging';
-import { knownEventId } from '../domain/fields.ts';
-import { checkFunctionName } from '../domain/names.ts';
-import { newEventOf } from '../domain/submission.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { eventIdOf } from '../domain/fields.ts';
+import { eventToAccept } from '../domain/submission.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { getEvent } from './get-event.ts';
 import { keyedEvent } from './read-back.ts';
@@ -23,9 +22,9 @@ import { runnableFunction } from './resolve.ts';
 
 /** Lists dead letters of one function. One that does not exist (any more) may still have some. */
 export async function listDeadLetters(gateway: Gateway, request: ListDeadLettersRequest): Promise<ListDeadLettersResponse> {
-  checkFunctionName(request.namespace, request.function);
+  orThrow(functionNameRefusal(request.namespace, request.function));
   const pageSize = pageSizeOf(request.pageSize, PAGE_SIZES.deadLetters);
-  return gateway.eventStore.listDeadLetters({ ...request, pageSize }, { timeoutMs: LIMITS_MS.read });
+  return gateway.eventStore.listDeadLetters({ ...request, pageSize }, { timeoutMs: TIMEOUTS_MS.read });
 }
 
 /** Gets one dead letter. */
@@ -33,8 +32,8 @@ export async function getDeadLetter(
   gateway: Gateway,
   id: string,
 ): Promise<DeadLetter & { readonly event: NonNullable<DeadLetter['event']> }> {
-  const known = knownEventId(id);
-  const { deadLetter } = await gateway.eventStore.getDeadLetter({ id: known }, { timeoutMs: LIMITS_MS.read });
+  const known = orThrow(eventIdOf(id));
+  const { deadLetter } = await gateway.eventStore.getDeadLetter({ id: known }, { timeoutMs: TIMEOUTS_MS.read });
   if (!deadLetter?.event) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: known });
   return { ...deadLetter, event: deadLetter.event };
 }
@@ -55,19 +54,15 @@ export async function redriveDeadLetter(
   const { namespace, function: name, qualifier, trigger } = event;
   const { fn, qualifier: resolved } = await runnableFunction(gateway, { namespace, function: name, qualifier });
   const submission = { payload, idempotencyKey: '', delay: durationOfMs(0) };
-  const made = newEventOf(submission, {
-    fn,
-    qualifier: resolved,
-    policy: eventPolicyOf(fn),
-    traceparent: caller.traceparent,
-    maxPayloadBytes: Math.max(gateway.limits.maxPayloadBytes, payload.length), // it was taken once, whatever the limit is now
-  });
+  const maxPayloadBytes = Math.max(gateway.limits.maxPayloadBytes, payload.length); // it was accepted once, whatever the limit is now
+  const context = { fn, qualifier: resolved, policy: eventPolicyOf(fn), traceparent: caller.traceparent, maxPayloadBytes };
+  const made = orThrow(eventToAccept(submission, context));
   const created = {
     ...made,
     eventId: redrivenId(event),
     accepted: made.accepted && { ...made.accepted, trigger, keyed: true, redrivenFrom: event.id },
   };
-  const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: LIMITS_MS.accept });
+  const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: TIMEOUTS_MS.accept });
   return { event: await keyedEvent(gateway, created, positions) };
 }
 
@@ -84,11 +79,11 @@ async function findDeadLetter(gateway: Gateway, id: string): Promise<Awaited<Ret
 async function redrivenEvent(gateway: Gateway, id: string): Promise<Event> {
   try {
     const made = await getEvent(gateway, redrivenId(await getEvent(gateway, id)));
-    if (made.redrivenFrom === knownEventId(id)) return made;
+    if (made.redrivenFrom === orThrow(eventIdOf(id))) return made;
   } catch (error) {
     if (!isRefusal(error) || error.reason !== 'EVENT_NOT_FOUND') throw error;
   }
-  throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: knownEventId(id) });
+  throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: orThrow(eventIdOf(id)) });
 }
 
 function redrivenId({ namespace, function: name, id }: Event): string {
@@ -99,6 +94,6 @@ function redrivenId({ namespace, function: name, id }: Event): string {
 export async function purgeDeadLetter(gateway: Gateway, request: PurgeDeadLetterRequest): Promise<PurgeDeadLetterResponse> {
   const { event } = await getDeadLetter(gateway, request.id);
   const { id: eventId, namespace, function: name, trigger } = event;
-  await gateway.queue.purgeDeadLetter({ eventId, namespace, function: name, trigger }, { timeoutMs: LIMITS_MS.accept });
+  await gateway.queue.purgeDeadLetter({ eventId, namespace, function: name, trigger }, { timeoutMs: TIMEOUTS_MS.accept });
   return {};
 }

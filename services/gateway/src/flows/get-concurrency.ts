@@ -1,8 +1,8 @@
 import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/registry_service';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
 /** Tells all that is reserved and provisioned. */
 export function getConcurrency(gateway: Gateway): Promise<GetConcurrencyResponse> {
-  return gateway.registry.getConcurrency({}, { timeoutMs: LIMITS_MS.read });
+  return gateway.registry.getConcurrency({}, { timeoutMs: TIMEOUTS_MS.read });
 }

@@ -1,8 +1,8 @@
 import type { InvokeFunctionRequest, InvokeFunctionResponse } from '@evenfall/contracts/v1/invocation_service';
-import { durationOfMs, msOfDuration, newUuidV7 } from '@evenfall/time';
-import { boundedMs } from '../domain/fields.ts';
-import { checkedPayload, checkSize, LARGE_PAYLOAD_BYTES } from '../domain/payload.ts';
-import { callTimeoutMs, LIMITS_MS } from '../domain/time-limits.ts';
+import { durationOfMs, newUuidV7 } from '@evenfall/time';
+import { orThrow } from '@evenfall/errors';
+import { callTimeoutMs, durationRefusal, DURATIONS, msOr } from '@evenfall/function-model';
+import { acceptedPayload, LARGE_PAYLOAD_BYTES, sizeRefusal } from '../domain/payload.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { runnableFunction } from './resolve.ts';
 
@@ -14,11 +14,12 @@ export async function invokeFunction(
   caller: Caller,
   request: Omit<InvokeFunctionRequest, 'maxAnswerBytes'>,
 ): Promise<InvokeFunctionResponse> {
-  const queueMs = boundedMs('queue_timeout', request.queueTimeout, 0, 300_000) ?? LIMITS_MS.invokeQueue;
+  orThrow(durationRefusal('queue_timeout', request.queueTimeout, DURATIONS.queueTimeout));
+  const queueMs = msOr(request.queueTimeout, DURATIONS.queueTimeout);
   const { fn } = await runnableFunction(gateway, request);
-  const payload = await takenPayload(gateway, request.payload);
+  const payload = await checkedPayload(gateway, request.payload);
   const eventId = newUuidV7();
-  const timeoutMs = callTimeoutMs(queueMs, msOfDuration(fn.initTimeout), msOfDuration(fn.timeout));
+  const timeoutMs = callTimeoutMs(queueMs, fn);
   const { ended } = await gateway.scheduler.invoke(
     {
       assignment: {
@@ -53,9 +54,9 @@ export async function invokeFunction(
 }
 
 /** Checks the payload; one that would hold the event loop on a thread of its own. */
-async function takenPayload({ limits, bodies }: Gateway, payload: Buffer): Promise<Buffer> {
+async function checkedPayload({ limits, bodies }: Gateway, payload: Buffer): Promise<Buffer> {
   const maxBytes = limits.maxSyncPayloadBytes;
-  if (payload.length <= LARGE_PAYLOAD_BYTES) return checkedPayload(payload, maxBytes);
-  checkSize(payload, maxBytes);
+  if (payload.length <= LARGE_PAYLOAD_BYTES) return orThrow(acceptedPayload(payload, maxBytes));
+  orThrow(sizeRefusal(payload, maxBytes));
   return bodies.check(payload);
 }

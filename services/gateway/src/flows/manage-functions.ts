@@ -1,10 +1,9 @@
 import type { FunctionServiceService, StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
-import { refuse } from '@evenfall/errors';
+import { invalidField, orThrow } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
-import { PAGE_SIZES } from '@evenfall/function-model';
+import { completeQualifier, functionNameRefusal, namespaceRefusal, PAGE_SIZES } from '@evenfall/function-model';
 import { pageSizeOf } from '@evenfall/paging';
-import { checkFunctionName, checkNamespace, qualifierOf } from '../domain/names.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 import { withFirst } from './first-message.ts';
 import { provisionedStatus } from './provisioned-status.ts';
@@ -22,7 +21,7 @@ export type FunctionFlows = {
  */
 async function tellScheduler({ scheduler, log }: Gateway, namespace: string, name: string): Promise<void> {
   try {
-    await scheduler.noteFunctionChange({ namespace, name }, { timeoutMs: LIMITS_MS.noteChange });
+    await scheduler.noteFunctionChange({ namespace, name }, { timeoutMs: TIMEOUTS_MS.noteChange });
   } catch (error) {
     log.warn('the scheduler was not reached with a change; the watch tells it', { namespace, function: name, error: String(error) });
   }
@@ -30,11 +29,11 @@ async function tellScheduler({ scheduler, log }: Gateway, namespace: string, nam
 
 export function functionFlows(gateway: Gateway): FunctionFlows {
   const { functions, cache } = gateway;
-  const change = { timeoutMs: LIMITS_MS.change };
-  const read = { timeoutMs: LIMITS_MS.read };
+  const change = { timeoutMs: TIMEOUTS_MS.change };
+  const read = { timeoutMs: TIMEOUTS_MS.read };
   /** Runs a change; this gateway sees it in its next call, others once the watch tells them. */
   const changing = async <T>(namespace: string, name: string, run: () => Promise<T>): Promise<T> => {
-    checkFunctionName(namespace, name);
+    orThrow(functionNameRefusal(namespace, name));
     try {
       return await run();
     } finally {
@@ -46,11 +45,11 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
     createFunction: (request) =>
       changing(request.function?.namespace ?? '', request.function?.name ?? '', () => functions.createFunction(request, change)),
     getFunction: async (request) => {
-      checkFunctionName(request.namespace, request.name);
-      return functions.getFunction({ ...request, qualifier: qualifierOf(request.qualifier) }, read);
+      orThrow(functionNameRefusal(request.namespace, request.name));
+      return functions.getFunction({ ...request, qualifier: orThrow(completeQualifier(request.qualifier)) }, read);
     },
     listFunctions: async (request) => {
-      checkNamespace(request.namespace);
+      orThrow(namespaceRefusal(request.namespace));
       return functions.listFunctions({ ...request, pageSize: pageSizeOf(request.pageSize, PAGE_SIZES.functions) }, read);
     },
     updateFunction: (request) =>
@@ -63,30 +62,30 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
     deleteFunction: (request) => changing(request.namespace, request.name, () => functions.deleteFunction(request, change)),
     putReservedConcurrency: (request) => changing(request.namespace, request.name, () => functions.putReservedConcurrency(request, change)),
     getReservedConcurrency: async (request) => {
-      checkFunctionName(request.namespace, request.name);
+      orThrow(functionNameRefusal(request.namespace, request.name));
       return functions.getReservedConcurrency(request, read);
     },
     deleteReservedConcurrency: (request) =>
       changing(request.namespace, request.name, () => functions.deleteReservedConcurrency(request, change)),
     putProvisionedConcurrency: async (request) => {
       const answer = await changing(request.namespace, request.name, () =>
-        functions.putProvisionedConcurrency({ ...request, qualifier: qualifierOf(request.qualifier) }, change),
+        functions.putProvisionedConcurrency({ ...request, qualifier: orThrow(completeQualifier(request.qualifier)) }, change),
       );
       const [status] = await provisionedStatus(gateway, request, answer.provisionedConcurrency ? [answer.provisionedConcurrency] : []);
       return { provisionedConcurrency: status };
     },
     getProvisionedConcurrency: async (request) => {
-      checkFunctionName(request.namespace, request.name);
+      orThrow(functionNameRefusal(request.namespace, request.name));
       const answer = await functions.getProvisionedConcurrency(request, read);
       return { ...answer, versions: await provisionedStatus(gateway, request, answer.versions) };
     },
     deleteProvisionedConcurrency: (request) =>
       changing(request.namespace, request.name, () =>
-        functions.deleteProvisionedConcurrency({ ...request, qualifier: qualifierOf(request.qualifier) }, change),
+        functions.deleteProvisionedConcurrency({ ...request, qualifier: orThrow(completeQualifier(request.qualifier)) }, change),
       ),
     publishFunctionVersion: (request) => changing(request.namespace, request.name, () => functions.publishFunctionVersion(request, change)),
     listFunctionVersions: async (request) => {
-      checkFunctionName(request.namespace, request.name);
+      orThrow(functionNameRefusal(request.namespace, request.name));
       return functions.listFunctionVersions({ ...request, pageSize: pageSizeOf(request.pageSize, PAGE_SIZES.functionVersions) }, read);
     },
   };
@@ -95,7 +94,7 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
 /** Pieces of code, and behind them what tells the registry that they are all: the end of a stream is also that of one that failed. */
 async function* toTheirEnd(pieces: AsyncIterable<StreamUpdateFunctionCodeRequest>): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
   for await (const piece of pieces) {
-    if (piece.name === '') throw refuse('INVALID_FIELD', { field: 'name', rule: 'every piece names the same function' });
+    if (piece.name === '') throw invalidField('name', 'every piece names the same function');
     yield piece;
   }
   yield { namespace: '', name: '', chunk: Buffer.alloc(0) };

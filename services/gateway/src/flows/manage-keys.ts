@@ -1,11 +1,11 @@
 import { type Access, coversAll } from '@evenfall/access';
 import type { AccessKeyServiceService, ListAccessKeysRequest } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditServiceService, ListAuditRecordsRequest, ListAuditRecordsResponse } from '@evenfall/contracts/v1/audit_service';
-import { refuse } from '@evenfall/errors';
+import { orThrow, refuse } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
 import { LISTS } from '@evenfall/paging';
-import { checkTime } from '../domain/fields.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { timeRefusal } from '../domain/fields.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 import { visiblePage } from './visible-page.ts';
 
@@ -18,8 +18,8 @@ export type KeyFlows = { readonly [K in keyof Keys]: (request: Parameters<Keys[K
  * the settings are not the registry's, and an id that one of them has is not given to another.
  */
 export function keyFlows({ accessKeys, keys }: Gateway, access: Access): KeyFlows {
-  const change = { timeoutMs: LIMITS_MS.change };
-  const read = { timeoutMs: LIMITS_MS.read };
+  const change = { timeoutMs: TIMEOUTS_MS.change };
+  const read = { timeoutMs: TIMEOUTS_MS.read };
   const checkMayManage = async (id: string): Promise<void> => {
     const { accessKey } = await accessKeys.getAccessKey({ id }, read);
     if (!accessKey || !coversAll(access, accessKey.namespaces)) throw refuse('ACCESS_KEY_NOT_FOUND', { key_id: id.slice(0, 80) });
@@ -68,10 +68,10 @@ export function keyFlows({ accessKeys, keys }: Gateway, access: Access): KeyFlow
 export function auditFlows({ registry }: Gateway, access: Access): Pick<ClientOf<typeof AuditServiceService>, 'listAuditRecords'> {
   return {
     async listAuditRecords(query: ListAuditRecordsRequest): Promise<ListAuditRecordsResponse> {
-      checkTime('start_time', query.startTime);
-      checkTime('end_time', query.endTime);
+      orThrow(timeRefusal('start_time', query.startTime));
+      orThrow(timeRefusal('end_time', query.endTime));
       const namespaces = access.namespaces === 'all' ? ['*'] : [...access.namespaces].sort();
-      return registry.listAudit({ query, namespaces }, { timeoutMs: LIMITS_MS.read });
+      return registry.listAudit({ query, namespaces }, { timeoutMs: TIMEOUTS_MS.read });
     },
   };
 }

@@ -2,7 +2,7 @@ import { type Access, covers } from '@evenfall/access';
 import type { ListNamespaceQuotasRequest, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { ClientOf } from '@evenfall/rpc';
 import { LISTS } from '@evenfall/paging';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 import { visiblePage } from './visible-page.ts';
 
@@ -12,8 +12,8 @@ export type QuotaFlows = { readonly [Q in keyof Quotas]: (request: Parameters<Qu
 
 /** What a key may do with quotas, once the door has let it: it is shown those of the namespaces that it is good for. */
 export function quotaFlows({ quotas }: Gateway, access: Access): QuotaFlows {
-  const change = { timeoutMs: LIMITS_MS.change };
-  const read = { timeoutMs: LIMITS_MS.read };
+  const change = { timeoutMs: TIMEOUTS_MS.change };
+  const read = { timeoutMs: TIMEOUTS_MS.read };
   return {
     putNamespaceQuota: (request) => quotas.putNamespaceQuota(request, change),
     getNamespaceQuota: (request) => quotas.getNamespaceQuota(request, read),

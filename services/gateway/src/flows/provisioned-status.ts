@@ -1,5 +1,5 @@
 import { type ProvisionedConcurrency, ProvisionedConcurrency_State as State } from '@evenfall/contracts/v1/function_service';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
 /** What is wanted, as the registry has it, with what there is, as the scheduler has it. */
@@ -10,7 +10,7 @@ export async function provisionedStatus(
 ): Promise<ProvisionedConcurrency[]> {
   if (wanted.length === 0) return [];
   const versions = wanted.map(({ version }) => version);
-  const { versions: found } = await gateway.scheduler.getProvisioned({ namespace, name, versions }, { timeoutMs: LIMITS_MS.read });
+  const { versions: found } = await gateway.scheduler.getProvisioned({ namespace, name, versions }, { timeoutMs: TIMEOUTS_MS.read });
   return wanted.map(({ version, instances }, i) => {
     const there = found[i];
     if (there?.instances === instances) return there;

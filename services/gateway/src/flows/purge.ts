@@ -1,10 +1,11 @@
 import type { PurgeRequest, PurgeResponse } from '@evenfall/contracts/v1/operator_service';
-import { checkTime } from '../domain/fields.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { orThrow } from '@evenfall/errors';
+import { timeRefusal } from '../domain/fields.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
 /** Drops what is past the retention, or shows what would be dropped. */
 export async function purge(gateway: Gateway, request: PurgeRequest): Promise<PurgeResponse> {
-  checkTime('time', request.time);
-  return gateway.eventStore.purge(request, { timeoutMs: LIMITS_MS.purge });
+  orThrow(timeRefusal('time', request.time));
+  return gateway.eventStore.purge(request, { timeoutMs: TIMEOUTS_MS.purge });
 }

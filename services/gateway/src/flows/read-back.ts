@@ -1,7 +1,7 @@
 import type { LogPosition, EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { Event } from '@evenfall/contracts/v1/event';
 import { isRefusal, Refusal, refuse } from '@evenfall/errors';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { Gateway } from '../ports.ts';
  */
 export async function keyedEvent(gateway: Gateway, created: EventToAccept, after: LogPosition[]): Promise<Event> {
   const { eventId: id } = created;
-  const { event } = await knowing(gateway.eventStore.getEvent({ eventId: id, after }, { timeoutMs: LIMITS_MS.read }));
+  const { event } = await knowing(gateway.eventStore.getEvent({ eventId: id, after }, { timeoutMs: TIMEOUTS_MS.read }));
   if (!event) throw unknown();
   const reused = reuseOf(created, event.requestSha256);
   if (reused) throw reused;
@@ -26,7 +26,7 @@ export async function reusedKeys(
   const reused = new Map<string, Refusal>();
   if (keyed.length === 0) return reused;
   const ids = keyed.map(({ eventId }) => eventId);
-  const { digests } = await knowing(gateway.eventStore.getRequestDigests({ eventIds: ids, after }, { timeoutMs: LIMITS_MS.read }));
+  const { digests } = await knowing(gateway.eventStore.getRequestDigests({ eventIds: ids, after }, { timeoutMs: TIMEOUTS_MS.read }));
   const known = new Map(digests.map(({ eventId: id, requestSha256 }) => [id, requestSha256]));
   for (const created of keyed) {
     const accepted = known.get(created.eventId);

@@ -6,7 +6,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { ListInstancesRequest } from '@evenfall/contracts/v1/operator_service';
 import { refuse } from '@evenfall/errors';
 import { LISTS } from '@evenfall/paging';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Admit, Gateway } from '../ports.ts';
 import { admittingGateway } from './admit-events.ts';
 import { visiblePage } from './visible-page.ts';
@@ -178,7 +178,7 @@ function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gatew
 
 /** Refuses an event that is not there, and one that is of another namespace, alike. */
 async function checkEvent({ eventStore }: Gateway, sees: Sees, id: string): Promise<void> {
-  const { event } = await eventStore.getEvent({ eventId: id, after: [] }, { timeoutMs: LIMITS_MS.read });
+  const { event } = await eventStore.getEvent({ eventId: id, after: [] }, { timeoutMs: TIMEOUTS_MS.read });
   if (!event || !sees(event.namespace)) throw notFound(id);
 }
 

@@ -4,7 +4,8 @@ import type {
   StreamInvokeFunctionResponse,
 } from '@evenfall/contracts/v1/invocation_service';
 import { InvokeFunctionRequest as Codec } from '@evenfall/contracts/v1/invocation_service';
-import { CHUNK_BYTES, maxAnswerBytes, tooLarge } from '../domain/answer-size.ts';
+import { orThrow } from '@evenfall/errors';
+import { CHUNK_BYTES, maxAnswerBytes, sizeRefusalOf } from '../domain/answer-size.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { invokeFunction } from './invoke-function.ts';
 
@@ -12,10 +13,9 @@ const NOTHING = Buffer.alloc(0);
 
 /** Calls a function for a client that takes one message of bounded size. Throws ANSWER_TOO_LARGE after the function has run. */
 export async function invokeFunctionWithin(gateway: Gateway, caller: Caller, request: InvokeFunctionRequest) {
-  const maxBytes = maxAnswerBytes(request.maxAnswerBytes); // before the function runs
+  const maxBytes = orThrow(maxAnswerBytes(request.maxAnswerBytes)); // before the function runs
   const answer = await invokeFunction(gateway, caller, request);
-  const refusal = tooLarge(answer, maxBytes);
-  if (refusal) throw refusal;
+  orThrow(sizeRefusalOf(answer, maxBytes));
   return answer;
 }
 

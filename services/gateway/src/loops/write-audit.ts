@@ -1,7 +1,7 @@
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import { superviseLoop } from '@evenfall/lifecycle';
 import { auditRecord } from '../domain/audit-entry.ts';
-import { LIMITS_MS } from '../domain/time-limits.ts';
+import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { AuditTrail, GatewayPorts } from '../ports.ts';
 
 /** Records that wait at most, while the registry is away. */
@@ -24,7 +24,7 @@ export function createAuditTrail(
   const writeSome = async (): Promise<void> => {
     const batch = waiting.slice(0, BATCH);
     if (batch.length === 0) return;
-    await ports.registry.recordAudit({ records: batch.map(({ record }) => record) }, { timeoutMs: LIMITS_MS.change });
+    await ports.registry.recordAudit({ records: batch.map(({ record }) => record) }, { timeoutMs: TIMEOUTS_MS.change });
     waiting = waiting.slice(batch.length);
     for (const { done } of batch) done();
   };

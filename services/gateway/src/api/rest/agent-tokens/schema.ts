@@ -1,3 +1,4 @@
+import { AGENT_ID, AGENT_ID_RULE, HOST_LIMITS } from '@evenfall/function-model';
 import { type Static, Type } from '@sinclair/typebox';
 import { Duration, Moment } from '../json/fields.ts';
 import { named, orNull, ref, STRICT } from '../json/schema.ts';
@@ -7,15 +8,15 @@ export const CreateBody = Type.Object(
   {
     agent_id: Type.Optional(
       Type.String({
-        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
-        'x-rule': 'letters, digits, ".", "_" and "-", at most 63',
+        pattern: AGENT_ID.source,
+        'x-rule': AGENT_ID_RULE,
         description: 'The agent it is for. Without one the id is made when it joins.',
       }),
     ),
     max_capacity_mb: Type.Optional(
       Type.Integer({
-        minimum: 64,
-        maximum: 16_777_216,
+        minimum: HOST_LIMITS.memoryMb.least,
+        maximum: HOST_LIMITS.memoryMb.most,
         description: 'Megabytes the agent counts for at most; without, as the scheduler says.',
       }),
     ),

@@ -1,4 +1,5 @@
 import { ProvisionedConcurrency_State } from '@evenfall/contracts/v1/function_service';
+import { MOST_PROVISIONED } from '@evenfall/function-model';
 import { type Static, Type } from '@sinclair/typebox';
 import { VersionNumber } from '../json/fields.ts';
 import { enumOf, named, orNull, ref, STRICT } from '../json/schema.ts';
@@ -8,7 +9,7 @@ export const ReservedBody = Type.Object(
   { memory_mb: Type.Integer({ minimum: 0, maximum: MAX_INT32, description: '0 turns the function off.' }) },
   STRICT,
 );
-export const ProvisionedBody = Type.Object({ instances: Type.Integer({ minimum: 1, maximum: 10_000 }) }, STRICT);
+export const ProvisionedBody = Type.Object({ instances: Type.Integer({ minimum: 1, maximum: MOST_PROVISIONED }) }, STRICT);
 
 const Qualifier = { ...VersionNumber, description: 'Number of a published version.' };
 export const OneVersion = Type.Object({ qualifier: Qualifier }, STRICT);

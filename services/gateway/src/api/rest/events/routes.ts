@@ -6,6 +6,7 @@ import {
   type WatchEventResponse,
 } from '@evenfall/contracts/v1/event_service';
 import { Readable } from 'node:stream';
+import { orThrow } from '@evenfall/errors';
 import type { FastifyRequest, RequestPayload } from 'fastify';
 import { delayOf, submissionsOf } from '../../../domain/batch-body.ts';
 import { MAX_BATCH_EVENTS } from '../../../domain/batch-limits.ts';
@@ -105,7 +106,7 @@ const createRoute: RestPlugin = async (app, { gateway }) => {
         submission: {
           payload: request.body ?? Buffer.alloc(0),
           idempotencyKey: headers['idempotency-key'] ?? '',
-          delay: delayOf('Evenfall-Delay', headers['evenfall-delay'] ?? ''),
+          delay: orThrow(delayOf('Evenfall-Delay', headers['evenfall-delay'] ?? '')),
         },
       });
       reply.code(202);
@@ -147,7 +148,7 @@ const batchCreateRoute: RestPlugin = async (app, { gateway, unexpected }) => {
         return reply;
       }
       const parts = body ?? [];
-      const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : submissionsOf(Buffer.concat(parts));
+      const submissions = isLarge(parts) ? await gateway.bodies.batch(parts) : orThrow(submissionsOf(Buffer.concat(parts)));
       const batch = { ...named, submissions };
       const { eventIds, refused } = await batchCreateEvents(request.gateway, callerOf(request, reply), batch, { areJson: true });
       reply.code(202);

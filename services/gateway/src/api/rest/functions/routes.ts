@@ -1,9 +1,10 @@
 import type { StreamUpdateFunctionCodeRequest } from '@evenfall/contracts/v1/function_service';
 import { EventInvokeConfig, FunctionMessage } from '@evenfall/contracts/v1/function';
 import { refuse, type Refusal } from '@evenfall/errors';
+import { PACKAGE_LIMITS } from '@evenfall/function-model';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyRequest, FastifySchema, FastifySchemaCompiler, RequestPayload } from 'fastify';
-import { bytesOfBase64, CODE_REQUEST_BYTES, MAX_CODE_BYTES } from '../../../domain/code-package.ts';
+import { bytesOfBase64, CODE_REQUEST_BYTES } from '../../../domain/code-package.ts';
 import { isLarge, parseBody, receiveParts, keepLargeBodyBytes } from '../../http/body-parsers.ts';
 import { bodyUnchecked, emptyIsObject, strictValidation } from '../../http/validation.ts';
 import { FUNCTION_PATH, FunctionPath, NamespacePath, PageQuery, Paging, Qualifier } from '../json/fields.ts';
@@ -12,7 +13,7 @@ import { pageFrom } from '../json/values.ts';
 import type { RestPlugin } from '../rest-plugin.ts';
 import { eventInvokeJson, functionFrom, functionJson } from './mapping.ts';
 import { FunctionPatch, PatchValues, readPatch } from './patch.ts';
-import { EventInvoke, FunctionAnswer, FunctionCreate } from './schema.ts';
+import { EventInvoke, FunctionAnswer, FunctionCreate, functionFields } from './schema.ts';
 
 const FUNCTIONS = '/v1/namespaces/:namespace/functions';
 const TAGS = ['functions'];
@@ -25,7 +26,7 @@ const ListQuery = Type.Object(
 const GetQuery = Type.Object({ qualifier: Type.Optional(Qualifier) }, STRICT);
 const Zip = { type: 'string', format: 'binary', description: 'A zip file of at most 50 MB.' };
 const ZipBody = Type.Unsafe<Buffer | undefined>({ content: { 'application/zip': { schema: Zip } } });
-const Publish = Type.Object({ description: Type.Optional(Type.String({ maxLength: 1_000 })) }, STRICT);
+const Publish = Type.Object({ description: functionFields.description }, STRICT);
 
 export const functionRoutes: RestPlugin = async (app, context) => {
   void app.register(createRoute, context);
@@ -162,7 +163,7 @@ const codeRoute: RestPlugin = async (app) => {
   app.put(
     `${FUNCTION_PATH}/code`,
     {
-      bodyLimit: MAX_CODE_BYTES,
+      bodyLimit: PACKAGE_LIMITS.maxZipBytes,
       config: { bodyKind: 'code' },
       validatorCompiler: bodyUnchecked,
       schema: {

@@ -1,6 +1,16 @@
-import { INSTANCE_BOUNDS } from '@evenfall/function-model';
+import {
+  ANNOTATION_NAME,
+  INSTANCE_BOUNDS,
+  MEMORY_MB,
+  NAME,
+  NAME_RULE,
+  RESERVED_PREFIXES,
+  RETRIES,
+  RUNTIMES,
+  TEXT_LIMITS,
+  VARIABLE_NAME,
+} from '@evenfall/function-model';
 import { type Static, Type } from '@sinclair/typebox';
-import { NAME, NAME_RULE } from '../../../domain/names.ts';
 import { Duration, Moment, Name, ValueWithoutNul } from '../json/fields.ts';
 import { choiceOf, conditions, has, named, orNull, STRICT } from '../json/schema.ts';
 import { ByCause, Policy } from '../termination/schema.ts';
@@ -42,7 +52,7 @@ export type DestinationBody = Omit<WholeDestination, 'webhook'> & { readonly web
 
 export const EventInvoke = Type.Object(
   {
-    max_retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 8 })),
+    max_retries: Type.Optional(Type.Integer({ minimum: RETRIES.least, maximum: RETRIES.most })),
     retry_interval: Type.Optional(Duration),
     max_event_age: Type.Optional(Duration),
     on_success: Type.Optional(DestinationSchema),
@@ -62,17 +72,21 @@ function bounded({ least, most, default: usual }: { least: number; most: number;
   return Type.Optional(Type.Integer({ minimum: least, maximum: most, description: `${what}; ${usual} by default.` }));
 }
 
+/** Names of variables: those that runtimes set themselves are left out, in any case of letters. */
+const reserved = RESERVED_PREFIXES.map((prefix) => prefix.slice(0, -1).replace(/[A-Z]/g, (letter) => `[${letter}${letter.toLowerCase()}]`));
+const VARIABLE_PATTERN = `^(?!(${reserved.join('|')})_)${VARIABLE_NAME.source.slice(1)}`;
+
 export const functionFields = {
-  description: Type.Optional(Type.String({ maxLength: 1_000 })),
-  runtime: Type.Optional(choiceOf(['python3', 'nodejs', 'custom', 'go1', 'web'])),
+  description: Type.Optional(Type.String({ maxLength: TEXT_LIMITS.description })),
+  runtime: Type.Optional(choiceOf(RUNTIMES)),
   handler: Type.Optional(Type.String({ examples: ['index.main_handler'] })),
   timeout: Type.Optional(Duration),
   memory_mb: Type.Optional(
     Type.Integer({
-      minimum: 64,
-      maximum: 131_072,
-      description: '64, or a multiple of 128.',
-      ...conditions([{ if: { minimum: 65 }, then: { multipleOf: 128 } }]),
+      minimum: MEMORY_MB.least,
+      maximum: MEMORY_MB.most,
+      description: `${MEMORY_MB.least}, or a multiple of ${MEMORY_MB.step}.`,
+      ...conditions([{ if: { minimum: MEMORY_MB.least + 1 }, then: { multipleOf: MEMORY_MB.step } }]),
     }),
   ),
   tmp_mb: bounded(
@@ -82,16 +96,13 @@ export const functionFields = {
   max_processes: bounded(INSTANCE_BOUNDS.maxProcesses, 'Processes and threads at a time'),
   environment: Type.Optional(
     Type.Record(Type.String(), ValueWithoutNul, {
-      propertyNames: {
-        pattern:
-          '^(?!([Ss][Cc][Ff]|[Qq][Cc][Ll][Oo][Uu][Dd]|[Tt][Ee][Nn][Cc][Ee][Nn][Tt][Cc][Ll][Oo][Uu][Dd]|[Ee][Vv][Ee][Nn][Ff][Aa][Ll][Ll])_)[a-zA-Z][a-zA-Z0-9_]*$',
-      },
+      propertyNames: { pattern: VARIABLE_PATTERN },
       description: 'At most 4 KB of names and values.',
     }),
   ),
   annotations: Type.Optional(
     Type.Record(Type.String(), ValueWithoutNul, {
-      propertyNames: { pattern: '^[\\w./-]{1,100}$' },
+      propertyNames: { pattern: ANNOTATION_NAME.source },
       description: 'For tools: kept with the function. At most 4 KB of names and values.',
     }),
   ),

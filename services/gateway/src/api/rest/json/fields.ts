@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { NAME, NAME_RULE, QUALIFIER, QUALIFIER_RULE } from '../../../domain/names.ts';
+import { NAME, NAME_RULE, QUALIFIER, QUALIFIER_RULE } from '@evenfall/function-model';
 
 const DURATION_RULE = 'a duration such as "500ms", "30s", "10m" or "6h"';
 const TIME_RULE = 'a time that exists, in RFC 3339, such as "2026-01-31T12:00:00.000Z"; in a query the plus of an offset is written %2B';

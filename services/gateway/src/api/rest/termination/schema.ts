@@ -1,3 +1,4 @@
+import { MOST_ESCALATION_STEPS } from '@evenfall/function-model';
 import {
   Containment,
   KillSignal,
@@ -22,7 +23,7 @@ const AskedSignal = choiceOf(namesIn(KillSignal).filter((name) => name !== 'SIGK
 const policyFields = {
   kill_signal: Type.Optional(AskedSignal),
   grace_period: Type.Optional(Duration),
-  escalation: Type.Optional(Type.Array(Type.Object({ signal: AskedSignal, wait: Duration }, STRICT), { maxItems: 8 })),
+  escalation: Type.Optional(Type.Array(Type.Object({ signal: AskedSignal, wait: Duration }, STRICT), { maxItems: MOST_ESCALATION_STEPS })),
   signal_scope: Type.Optional(enumOf(SignalScope)),
   exit_grace: Type.Optional(Duration),
   exit_after_answer: Type.Optional(Type.Boolean()),
