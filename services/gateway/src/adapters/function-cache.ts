@@ -9,7 +9,7 @@ const MAX_FUNCTIONS = 10_000;
 
 type Entries = Map<string, Promise<FunctionMessage>>;
 
-/** A cache that is filled by asking and emptied by the registry's watch. While no watch stands it remembers nothing. */
+/** A cache that look-ups fill and the registry's watch empties. While there is no watch it holds nothing. */
 export function createFunctionCache(
   ports: Pick<GatewayPorts, 'registry' | 'log'>,
 ): FunctionCache & { run(signal: AbortSignal): Promise<void> } {
@@ -21,7 +21,7 @@ export function createFunctionCache(
     if (!fn) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
     return fn;
   };
-  // An answer that was under way when its function changed lands in a map that nobody looks into any more.
+  // An answer that was under way when its function changed is put into a map that is no longer used.
   const entriesOf = (key: string): Entries => {
     let entries = functions.get(key);
     if (!entries) {
@@ -46,7 +46,7 @@ export function createFunctionCache(
       if (known) return known;
       const asked = ask(namespace, name, qualifier);
       entries.set(qualifier, asked);
-      asked.catch(() => entries.delete(qualifier)); // a no is not remembered: nobody tells of a function that comes to be where none was
+      asked.catch(() => entries.delete(qualifier)); // refusals are not cached: the watch does not report functions that were unknown before
       return asked;
     },
     forget(namespace, name) {

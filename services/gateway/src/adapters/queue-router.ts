@@ -6,7 +6,7 @@ import type { CallOptions, ClientOf } from '@evenfall/rpc';
 import { delay } from '@evenfall/time';
 import type { GatewayPorts, Queue } from '../ports.ts';
 
-/** How long one replica may take before another is asked: longer than the log may take for it, so that its own answer is heard. */
+/** How long one replica may take before another is asked: longer than the log may take for it, so that its own answer is received. */
 const TRY_MS = 6_000;
 /** How long an event may have no owner: its partition is moving. */
 const OWNERLESS_MS = 10_000;
@@ -17,7 +17,7 @@ type Replica = { readonly client: ClientOf<typeof QueueServiceService>; epochs: 
 
 /**
  * The queue as one, whatever the number of its replicas. An accept goes to the owner of its lane, who knows how much waits there; while it
- * cannot be reached any replica will do. A termination goes to whoever holds the event.
+ * cannot be reached any replica will do. A termination goes to the replica that holds the event.
  */
 export function createQueueRouter({
   queues,
@@ -58,9 +58,9 @@ export function createQueueRouter({
     const onFailure = (error: unknown): void => log.warn('a queue replica cannot be watched', { error: String(error) });
     return superviseLoop({ name: 'watch ownership', signal, onFailure, maxPauseMs: 1_000 }, async () => {
       try {
-        for await (const said of replica.client.watchOwnership({}, { signal })) {
-          ({ partitionCount } = said);
-          replica.epochs = new Map(said.partitions.map(({ partition, epoch }) => [partition, epoch]));
+        for await (const ownership of replica.client.watchOwnership({}, { signal })) {
+          ({ partitionCount } = ownership);
+          replica.epochs = new Map(ownership.partitions.map(({ partition, epoch }) => [partition, epoch]));
         }
       } finally {
         replica.epochs = new Map();
@@ -68,7 +68,7 @@ export function createQueueRouter({
       if (!signal.aborted) throw new Error('the replica ended the watch');
     });
   };
-  /** Asks everybody at once whether they hold the event; answers the holder's answer. */
+  /** Asks all replicas at once whether they hold the event; returns the answer of the one that does. */
   const askHolders = async (request: TerminateEventRequest, options: CallOptions) => {
     const asked = await Promise.allSettled(replicas.map(({ client }) => client.terminateEvent({ ...request, onlyIfHeld: true }, options)));
     for (const one of asked) if (one.status === 'fulfilled') return one.value;

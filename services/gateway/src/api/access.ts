@@ -6,25 +6,25 @@ import type { HeldSecret, KeyRing, Tokens } from '../ports.ts';
 /** One access key of the settings. */
 export type AccessKey = { readonly id: string; readonly secret: string };
 
-/** What a call without a key may do, where the doors are open. */
-export const ANYBODY: Access = { id: ANONYMOUS, ...ADMIN_OF_ALL };
+/** What a call without a key may do, with EVENFALL_OPEN. */
+export const OPEN_ACCESS: Access = { id: ANONYMOUS, ...ADMIN_OF_ALL };
 
-/** Says who calls, from an Authorization header. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE where it cannot be known now. */
+/** Finds the caller by its Authorization header. Throws UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, or SERVICE_UNAVAILABLE where the key cannot be checked now. */
 export type Authenticator = {
-  /** Of a call that begins. */
+  /** The caller of a call that begins. */
   admit(authorization: string | undefined): Access | Promise<Access>;
-  /** Of one that was admitted, at once: it may not be good any more. */
+  /** The caller of a call that was admitted before, at once: its key may have expired since. */
   admitted(authorization: string | undefined): Access;
 };
 
 const TOKEN = /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i;
 
 /**
- * Makes the check of the doors. Secrets are compared by digest and in constant time, and one is compared whether the id is known or not, so that neither
- * the beginning of a secret nor an id can be measured. What has the form of a token is one, where there is an issuer. Open doors let everybody in.
+ * Makes the check of callers. Secrets are compared by digest and in constant time, and one is compared whether the id is known or not, so that neither
+ * the beginning of a secret nor an id can be measured. Text of the form of a token is one, where there is an issuer. With EVENFALL_OPEN every call is admitted.
  */
 export function authenticator(keys: KeyRing, isOpen: boolean, nowMs: () => number, tokens?: Tokens): Authenticator {
-  if (isOpen) return { admit: () => ANYBODY, admitted: () => ANYBODY };
+  if (isOpen) return { admit: () => OPEN_ACCESS, admitted: () => OPEN_ACCESS };
   const byKey = keyCheck(keys, nowMs);
   const tokenIn = (authorization = ''): string | undefined => TOKEN.exec(authorization)?.[1];
   return {
@@ -40,7 +40,7 @@ export function authenticator(keys: KeyRing, isOpen: boolean, nowMs: () => numbe
 }
 
 function keyCheck(keys: KeyRing, nowMs: () => number): (authorization: string | undefined) => Access {
-  const nobody: readonly HeldSecret[] = [{ sha256: randomBytes(32), scf: undefined, untilMs: Infinity, access: ANYBODY }];
+  const noSecret: readonly HeldSecret[] = [{ sha256: randomBytes(32), scf: undefined, untilMs: Infinity, access: OPEN_ACCESS }];
   return (authorization) => {
     if (authorization === undefined || authorization === '')
       throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
@@ -50,7 +50,7 @@ function keyCheck(keys: KeyRing, nowMs: () => number): (authorization: string | 
     const digest = createHash('sha256').update(secret).digest();
     const now = nowMs();
     let right: HeldSecret | undefined;
-    for (const one of held?.secrets ?? nobody) if (timingSafeEqual(one.sha256, digest) && one.untilMs > now) right = one;
+    for (const one of held?.secrets ?? noSecret) if (timingSafeEqual(one.sha256, digest) && one.untilMs > now) right = one;
     if (!held && !keys.standing) throw refuse('SERVICE_UNAVAILABLE', { detail: 'access keys cannot be looked up' });
     if (!held || !right) throw refuse('UNAUTHENTICATED', { detail: 'the access key is not known' });
     if (held.untilMs <= now) throw refuse('UNAUTHENTICATED', { detail: 'the access key has expired' });

@@ -3,7 +3,7 @@ import { newUuidV7, timeOfUuidV7 } from '@evenfall/time';
 
 /** A call that asks for a change. */
 export type AuditedCall = {
-  /** Of its one record, whatever becomes of the call, and by whichever service it is written. */
+  /** Of its one record, however the call ends, and whichever service writes it. */
   readonly id: string;
   readonly keyId: string;
   readonly address: string | undefined;
@@ -20,7 +20,7 @@ export type AuditEntry = AuditedCall & {
   readonly outcome: string;
 };
 
-/** What stands in a record until its gateway says what became of the change. */
+/** The outcome in a record until its gateway knows how the change ended. */
 export const BEGUN = 'BEGUN';
 
 /** Characters of a name at most: what callers send is not trusted to be one. */

@@ -6,7 +6,7 @@ import type { Caller, Gateway } from '../ports.ts';
 import { batchCreateEvents } from './batch-create-events.ts';
 import { runnableFunction } from './resolve.ts';
 
-/** What became of one line: the id of its event, or why there is none. */
+/** The answer to one line: the id of its event, or why there is none. */
 export type LineAnswer = { readonly id: string } | { readonly refusal: Refusal };
 
 /** Bytes of payloads that are accepted together. */
@@ -15,8 +15,8 @@ const GROUP_BYTES = 1024 * 1024;
 type Named = { readonly namespace: string; readonly function: string; readonly qualifier: string };
 
 /**
- * Accepts events line by line, as they come, and answers for each in order. Those that come together are accepted together; one that is turned away does
- * not keep its neighbours. Refusals before the first line: as for one event.
+ * Accepts events line by line, as they come, and answers for each in order. Those that arrive together are accepted together; one that is refused does
+ * not affect its neighbours. Refusals before the first line: as for one event.
  */
 export async function acceptLines(
   gateway: Gateway,
@@ -28,8 +28,8 @@ export async function acceptLines(
   const reader = lineReader(gateway.limits.maxPayloadBytes);
   return (async function* () {
     const accept = (group: readonly EventLine[]): Promise<LineAnswer[]> => {
-      // A caller whose key is not good any more adds nothing.
-      if (caller.signal.aborted) throw refuse('UNAUTHENTICATED', { detail: 'the key is not good any more' });
+      // A caller whose key has expired submits nothing more.
+      if (caller.signal.aborted) throw refuse('UNAUTHENTICATED', { detail: 'the key is not valid any more' });
       return accepted(gateway, caller, named, group);
     };
     for await (const chunk of chunks) for (const group of groupsOf(reader.read(chunk))) yield await accept(group);
@@ -60,7 +60,7 @@ async function accepted(gateway: Gateway, caller: Caller, named: Named, lines: r
   return lines.map((line) => (isRefusal(line) ? { refusal: line } : (answers[next++] ?? { refusal: new Refusal('INTERNAL') })));
 }
 
-/** Accepts some events; if one of them is turned away, each by itself. */
+/** Accepts some events; if one of them is refused, the others without it. */
 async function together(gateway: Gateway, caller: Caller, named: Named, submissions: EventSubmission[]): Promise<LineAnswer[]> {
   try {
     const { eventIds, refused } = await batchCreateEvents(gateway, caller, { ...named, submissions }, { areJson: true });

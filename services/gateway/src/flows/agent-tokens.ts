@@ -4,7 +4,7 @@ import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
 type Operator = ClientOf<typeof OperatorServiceService>;
-/** What the doors ask about tokens of agents: the registry has them. */
+/** Operations on tokens of agents, which the registry has. */
 export type AgentTokenFlows = {
   readonly [K in 'createAgentToken' | 'listAgentTokens' | 'revokeAgentToken']: (
     request: Parameters<Operator[K]>[0],

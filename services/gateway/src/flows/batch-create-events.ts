@@ -64,7 +64,7 @@ function pauses(): () => Promise<void> | undefined {
   };
 }
 
-/** What keyed events are refused with, by id. Where nobody can say whose the keys are, that is the answer of them, and of the whole call if all have keys. */
+/** The refusals of events with keys, by id. Where it cannot be read what the keys name, that is the answer to them, and to the whole call if all have keys. */
 async function refusalsOf(
   gateway: Gateway,
   keyed: readonly EventToAccept[],

@@ -20,13 +20,13 @@ export async function createEvent(gateway: Gateway, caller: Caller, request: Cre
   const context = { fn, qualifier, policy: eventPolicyOf(fn), traceparent: caller.traceparent, maxPayloadBytes };
   const created = orThrow(eventToAccept(request.submission ?? EventSubmission.create(), context));
   const acceptedMs = gateway.clock.now();
-  // Not cancelled with its caller: whether an append that was under way counts would be anybody's guess.
+  // Not cancelled with its caller: it would be unknown whether an append that was under way is durable.
   const { positions } = await gateway.queue.acceptEvents({ events: [created] }, { timeoutMs: TIMEOUTS_MS.accept });
   if (created.accepted?.keyed) return { event: await keyedEvent(gateway, created, positions) };
   return { event: queuedEvent(created, acceptedMs) };
 }
 
-/** The event as it stands right after its accept. */
+/** The event right after it was accepted. */
 export function queuedEvent({ eventId, delay, accepted }: EventToAccept, acceptedMs: number): Event {
   const delayMs = msOfDuration(delay);
   return {

@@ -2,7 +2,7 @@ import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/reg
 import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
-/** Tells all that is reserved and provisioned. */
+/** Gets everything that is reserved and provisioned. */
 export function getConcurrency(gateway: Gateway): Promise<GetConcurrencyResponse> {
   return gateway.registry.getConcurrency({}, { timeoutMs: TIMEOUTS_MS.read });
 }

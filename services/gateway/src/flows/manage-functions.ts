@@ -8,7 +8,7 @@ import type { Gateway } from '../ports.ts';
 import { withFirst } from './first-message.ts';
 import { provisionedStatus } from './provisioned-status.ts';
 
-/** What the doors ask about functions. The registry judges; here names are checked, and what was remembered is forgotten. */
+/** Operations on functions. The registry checks settings; here names are checked, and the cached function is dropped. */
 export type FunctionFlows = {
   readonly [K in keyof ClientOf<typeof FunctionServiceService>]: (
     request: Parameters<ClientOf<typeof FunctionServiceService>[K]>[0],
@@ -16,14 +16,18 @@ export type FunctionFlows = {
 };
 
 /**
- * Has the scheduler ask anew what the function is, so that what starts after a change was answered runs the new code. One that cannot be reached hears
- * of it by the registry's watch.
+ * Makes the scheduler read the function again, so that instances that start after a change was answered run the new code. A scheduler that cannot be
+ * reached is notified by the registry's watch.
  */
-async function tellScheduler({ scheduler, log }: Gateway, namespace: string, name: string): Promise<void> {
+async function notifyScheduler({ scheduler, log }: Gateway, namespace: string, name: string): Promise<void> {
   try {
     await scheduler.noteFunctionChange({ namespace, name }, { timeoutMs: TIMEOUTS_MS.noteChange });
   } catch (error) {
-    log.warn('the scheduler was not reached with a change; the watch tells it', { namespace, function: name, error: String(error) });
+    log.warn('the scheduler could not be notified of a change; the watch of the registry will notify it', {
+      namespace,
+      function: name,
+      error: String(error),
+    });
   }
 }
 
@@ -31,14 +35,14 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
   const { functions, cache } = gateway;
   const change = { timeoutMs: TIMEOUTS_MS.change };
   const read = { timeoutMs: TIMEOUTS_MS.read };
-  /** Runs a change; this gateway sees it in its next call, others once the watch tells them. */
+  /** Runs a change; this gateway sees it in its next call, others once the watch notifies them. */
   const changing = async <T>(namespace: string, name: string, run: () => Promise<T>): Promise<T> => {
     orThrow(functionNameRefusal(namespace, name));
     try {
       return await run();
     } finally {
       cache.forget(namespace, name); // a change that seems to have failed may have happened
-      await tellScheduler(gateway, namespace, name);
+      await notifyScheduler(gateway, namespace, name);
     }
   };
   return {
@@ -91,7 +95,7 @@ export function functionFlows(gateway: Gateway): FunctionFlows {
   };
 }
 
-/** Pieces of code, and behind them what tells the registry that they are all: the end of a stream is also that of one that failed. */
+/** Pieces of code, and after them an empty piece, which marks their end: the end of the stream alone could be that of a failed one. */
 async function* toTheirEnd(pieces: AsyncIterable<StreamUpdateFunctionCodeRequest>): AsyncGenerator<StreamUpdateFunctionCodeRequest> {
   for await (const piece of pieces) {
     if (piece.name === '') throw invalidField('name', 'every piece names the same function');

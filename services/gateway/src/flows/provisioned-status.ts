@@ -2,7 +2,7 @@ import { type ProvisionedConcurrency, ProvisionedConcurrency_State as State } fr
 import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Gateway } from '../ports.ts';
 
-/** What is wanted, as the registry has it, with what there is, as the scheduler has it. */
+/** The requested instances, of the registry, with those that exist, of the scheduler. */
 export async function provisionedStatus(
   gateway: Gateway,
   { namespace, name }: { readonly namespace: string; readonly name: string },
@@ -16,7 +16,7 @@ export async function provisionedStatus(
     if (there?.instances === instances) return there;
     const availableInstances = Math.min(instances, there?.availableInstances ?? 0);
     const startingInstances = Math.min(instances - availableInstances, there?.startingInstances ?? 0);
-    const reason = 'The scheduler has not heard of the change yet.';
+    const reason = 'The scheduler has not received the change yet.';
     return { version, instances, availableInstances, startingInstances, state: State.IN_PROGRESS, reason };
   });
 }

@@ -6,11 +6,11 @@ import type { Gateway } from '../ports.ts';
 
 /**
  * The event a keyed submission has come to, read behind its record: made of it, or long before. Refusals: IDEMPOTENCY_KEY_REUSED if it was made of
- * another request; VIEW_UNAVAILABLE if nobody can say.
+ * another request; VIEW_UNAVAILABLE if that cannot be read now.
  */
 export async function keyedEvent(gateway: Gateway, created: EventToAccept, after: LogPosition[]): Promise<Event> {
   const { eventId: id } = created;
-  const { event } = await knowing(gateway.eventStore.getEvent({ eventId: id, after }, { timeoutMs: TIMEOUTS_MS.read }));
+  const { event } = await orUnavailable(gateway.eventStore.getEvent({ eventId: id, after }, { timeoutMs: TIMEOUTS_MS.read }));
   if (!event) throw unknown();
   const reused = reuseOf(created, event.requestSha256);
   if (reused) throw reused;
@@ -26,7 +26,7 @@ export async function reusedKeys(
   const reused = new Map<string, Refusal>();
   if (keyed.length === 0) return reused;
   const ids = keyed.map(({ eventId }) => eventId);
-  const { digests } = await knowing(gateway.eventStore.getRequestDigests({ eventIds: ids, after }, { timeoutMs: TIMEOUTS_MS.read }));
+  const { digests } = await orUnavailable(gateway.eventStore.getRequestDigests({ eventIds: ids, after }, { timeoutMs: TIMEOUTS_MS.read }));
   const known = new Map(digests.map(({ eventId: id, requestSha256 }) => [id, requestSha256]));
   for (const created of keyed) {
     const accepted = known.get(created.eventId);
@@ -44,8 +44,8 @@ export function reuseOf({ eventId, accepted }: EventToAccept, acceptedSha256: st
   return refuse('IDEMPOTENCY_KEY_REUSED', { event_id: eventId, request_sha256: own, accepted_sha256: acceptedSha256 });
 }
 
-/** Whatever keeps the answer from being known: the event may have been accepted, and asking again with the key tells. */
-async function knowing<T>(answer: Promise<T>): Promise<T> {
+/** Turns failures of a read into VIEW_UNAVAILABLE: the event may have been accepted, and the same request with its key finds out. */
+async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {

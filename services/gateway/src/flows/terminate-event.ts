@@ -9,7 +9,7 @@ import { TIMEOUTS_MS } from '../domain/timeouts.ts';
 import type { Caller, Gateway } from '../ports.ts';
 import { getEvent } from './get-event.ts';
 
-/** Terminates one event and answers with it as it stands once what was waited for has happened. */
+/** Terminates one event and returns it as it is once what was waited for has happened. */
 export async function terminateEvent(gateway: Gateway, caller: Caller, request: TerminateEventRequest): Promise<TerminateEventResponse> {
   const eventId = orThrow(eventIdOf(request.id));
   orThrow(callPolicyRefusal(request.graceful, request.policy));

@@ -5,11 +5,11 @@ import type { GatewayPorts } from '../ports.ts';
 const EVERY_MS = 2_000;
 const ANSWER_MS = 2_000;
 
-/** What stands behind the doors, as of a moment ago. */
+/** The health of the services behind the gateway, as of a moment ago. */
 export type HealthWatch = {
-  /** What keeps accepted events from running or being read: with any of these the doors are not ready. */
+  /** What keeps accepted events from running or being read: with any of these the gateway is not ready. */
   faults(): readonly string[];
-  /** What is worth knowing, and does not keep the doors from being ready. */
+  /** What an operator may want to know, and does not keep the gateway from being ready. */
   notes(): readonly string[];
   run(signal: AbortSignal): Promise<void>;
 };
@@ -40,7 +40,7 @@ type Ports = Pick<GatewayPorts, 'queues' | 'eventStore' | 'scheduler'>;
 
 /**
  * Asks every queue replica and the event-store what they know of themselves, and the scheduler for its agents. One that does not answer is
- * said where the dependencies are watched. That no agent is attached is a note: events are accepted, kept, and run when one is.
+ * reported where the dependencies are watched. That no agent is attached is a note: events are accepted, kept, and run when one is.
  */
 export function createHealthWatch({ queues, eventStore, scheduler }: Ports): HealthWatch {
   let faults: readonly string[] = [];
@@ -49,7 +49,7 @@ export function createHealthWatch({ queues, eventStore, scheduler }: Ports): Hea
     const options = { timeoutMs: ANSWER_MS, signal };
     const asked = await Promise.allSettled([...queues, eventStore].map(async (client) => (await client.getHealth({}, options)).faults));
     faults = [...new Set(asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])))];
-    const agents = await scheduler.listAgents({ pageSize: AGENTS_LOOKED_AT, pageToken: '' }, options).catch(() => undefined); // away: said elsewhere
+    const agents = await scheduler.listAgents({ pageSize: AGENTS_LOOKED_AT, pageToken: '' }, options).catch(() => undefined); // away: reported elsewhere
     notes = agents ? notesOf(agents.agents) : [];
   };
   return {

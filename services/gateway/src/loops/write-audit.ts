@@ -11,7 +11,7 @@ const BATCH = 500;
 const MOST_WAIT_MS = 2_000;
 
 /**
- * Writes audit records behind the doors, in batches. While the registry is away they wait in memory; beyond what fits they are dropped, counted, and said to
+ * Writes audit records in batches. While the registry is away they wait in memory; beyond what fits they are dropped, counted, and written to
  * the log of the gateway instead.
  */
 export function createAuditTrail(

@@ -412,7 +412,8 @@ export function fakeWorld(): World {
           }
           const texts = ['one', 'two'].slice(resumeToken === '' ? 0 : Number(resumeToken));
           const resumeTokens = texts.map((text) => (text === 'one' ? '1' : '2'));
-          if (texts.length > 0) yield { lines: texts.map((text) => LogLine.create({ time: new Date(0), stream: 1, attempt: 1, text })), resumeTokens };
+          if (texts.length > 0)
+            yield { lines: texts.map((text) => LogLine.create({ time: new Date(0), stream: 1, attempt: 1, text })), resumeTokens };
         },
         appendLogLines: notHere,
         getSnapshot: notHere,

@@ -34,6 +34,7 @@ export function openDoors(settings: Partial<GatewaySettings> = {}): {
   const doors = { world: fakeWorld(), gateway: undefined as RunningGateway | undefined };
   before(async () => {
     doors.gateway = await startGateway(doors.world.ports, { ...SETTINGS, ...settings });
+    await answerCheck(); // before tests that depend on time
   });
   beforeEach(() => {
     doors.world.queueFailure = undefined;

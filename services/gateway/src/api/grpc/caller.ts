@@ -4,7 +4,7 @@ import type { Caller, KeyRing } from '../../ports.ts';
 import { auditedCallOf } from './rights.ts';
 import type { Access } from '@evenfall/access';
 
-/** Who calls. */
+/** The caller of a call. */
 export function callerOf(context: CallContext, access: Access, keys: Pick<KeyRing, 'endOf'>): Caller {
   let signal: AbortSignal | undefined;
   return {
@@ -13,7 +13,7 @@ export function callerOf(context: CallContext, access: Access, keys: Pick<KeyRin
       return auditedCallOf(context);
     },
     access,
-    // Made when it is asked for: most calls are over before their key can be.
+    // Made when it is first read: most calls end before their key can expire.
     get signal() {
       const end = signal ? undefined : keys.endOf(access);
       return (signal ??= end ? AbortSignal.any([context.signal, end]) : context.signal);

@@ -16,7 +16,7 @@ const EVENT_METHODS: ReadonlyMap<string, 'batch' | 'wrapped' | 'one'> = new Map(
 
 /**
  * Looks at a large message before it is decoded: a field of two bytes becomes an object of a hundred, so that some megabytes of them would hold the
- * event loop for seconds. Answers why it is turned away, or undefined.
+ * event loop for seconds. Returns why it is refused, or undefined.
  */
 export function shapeFault(path: string, bytes: Buffer): Refusal | undefined {
   if (bytes.length <= BESIDE_BYTES) return undefined;

@@ -5,7 +5,7 @@ import { isRefusal } from '@evenfall/errors';
 import { bind, type BoundService, type CallContext, type Implementation, type ServiceDefinition } from '@evenfall/rpc';
 import type { AuditTrail } from '../../ports.ts';
 
-/** Who calls, in what every handler is given. */
+/** Finds the caller of a call, and records changes. */
 export type Rights = { readonly accessOf: (context: CallContext) => Access; readonly audit: AuditTrail };
 
 type Handler = (request: unknown, context: CallContext) => unknown;
@@ -18,7 +18,7 @@ export function ruleOfPath(path: string): RpcRule | undefined {
 
 /**
  * Puts a service and its implementation together, with every method behind the right it takes: in the namespace of each message. What is a change goes to the
- * audit log. A method without a right is a mistake, and the door does not open.
+ * audit log. A method without a right is a fault of the program, and the gateway does not start.
  */
 export function bindGuarded<S extends ServiceDefinition>(
   service: S,
@@ -106,7 +106,7 @@ export function auditedCallOf(context: CallContext): AuditedCall | undefined {
   return calls.get(context);
 }
 
-/** Has the audit log keep that a call begins, and what became of it. */
+/** Records in the audit log that a call begins, and how it ended. */
 function keeping(audit: AuditTrail, call: AuditedCall, rule: RpcRule, context: CallContext) {
   calls.set(context, call);
   const note = (outcome: string, request: unknown, answer?: unknown): Promise<void> =>

@@ -29,7 +29,7 @@ import type { Gateway } from '../../ports.ts';
 import { callerOf } from './caller.ts';
 import { bindGuarded, type Rights } from './rights.ts';
 
-/** The public gRPC door: every method is a flow, behind the right it takes, on the gateway as its caller's key sees it. */
+/** The public gRPC API: every method is a flow, behind the right it takes, on the gateway as its caller's key sees it. */
 export function publicServices({ keys: ring }: Pick<Gateway, 'keys'>, scoped: (access: Access) => Gateway, rights: Rights): BoundService[] {
   const caller = (context: CallContext) => callerOf(context, rights.accessOf(context), ring);
   const gateway = (context: CallContext) => scoped(rights.accessOf(context));

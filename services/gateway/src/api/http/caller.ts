@@ -5,8 +5,8 @@ import type { Caller } from '../../ports.ts';
 import { accessOf, auditedCallOf } from './rights.ts';
 
 /**
- * Who calls. Its signal is made when first asked for: most requests never look at it. It is aborted when the caller goes away, and for a
- * stream also when the door closes.
+ * The caller of a request. Its signal is made when first read: most requests never need it. It is aborted when the caller disconnects, and for a
+ * stream also when the server closes.
  */
 export function callerOf(request: FastifyRequest, reply: FastifyReply, closing?: AbortSignal): Caller {
   const header = request.headers['traceparent'];

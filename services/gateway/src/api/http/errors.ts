@@ -20,7 +20,7 @@ export function errorBody(refusals: readonly [Refusal, ...Refusal[]]): object {
   return { error: { code: first.httpStatus, status: first.status, message, details } };
 }
 
-/** What a caller is told of a failure; `unexpected` hears of what nobody foresaw. */
+/** The refusals that a failure is answered with; `unexpected` receives failures that no refusal describes. */
 export function refusalsOf(
   error: unknown,
   request: FastifyRequest,
@@ -46,21 +46,21 @@ export function sendRefusals(reply: FastifyReply, refusals: readonly [Refusal, .
     .send(JSON.stringify(errorBody(refusals)));
 }
 
-/** When to come again, in seconds. */
+/** When to try again, in seconds. */
 function retryAfterOf({ reason, metadata }: Refusal): string {
   const { retry_after_ms: ms } = metadata;
   return ms === undefined ? (reason === 'LANE_FULL' ? '5' : '1') : String(Math.max(1, Math.ceil(Number(ms) / 1_000)));
 }
 
-/** Which size a route's body is limited by, for the refusal. */
+/** What the body of a route is, for the refusal of one that is too large. */
 export type BodyKind = 'payload' | 'code' | 'request';
 
-/** Whether the caller went away before its request was whole: nobody reads an answer, and nothing has gone wrong here. */
+/** Whether the caller disconnected before its request was complete: no answer will be read, and it is no failure of the gateway. */
 export function isGone({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
 
-/** What the framework says is the caller's fault stays that. */
+/** The refusal of an error by which the framework reports a fault of the caller. */
 function refusalOfFramework(error: unknown, request: FastifyRequest): Refusal | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code = '', statusCode = 500 } = error as Partial<FastifyError>;
@@ -71,7 +71,8 @@ function refusalOfFramework(error: unknown, request: FastifyRequest): Refusal | 
       const isPacked = request.headers['content-encoding'] !== undefined;
       const size = (isPacked ? undefined : request.headers['content-length']) ?? `more than ${maxBytes}`;
       if (bodyKind === 'payload') return refuse('PAYLOAD_TOO_LARGE', { size_bytes: size, max_bytes: maxBytes });
-      if (bodyKind === 'code') return refuse('CODE_PACKAGE_TOO_LARGE', { detail: `${size} bytes zipped; at most ${maxBytes} are taken` });
+      if (bodyKind === 'code')
+        return refuse('CODE_PACKAGE_TOO_LARGE', { detail: `${size} bytes zipped; at most ${maxBytes} are accepted` });
       return refuse('REQUEST_TOO_LARGE', { max_bytes: maxBytes });
     }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
@@ -101,12 +102,12 @@ export function unsupportedType({ headers, routeOptions }: FastifyRequest): Refu
   });
 }
 
-/** The answer to a path that nothing is at. */
+/** The answer to an unknown path. */
 export function unknownPath(request: FastifyRequest): Refusal {
   return refuse('UNKNOWN_PATH', { method: request.method, path: (request.url.split('?')[0] ?? '').slice(0, 200) });
 }
 
-/** What is written to a connection that sent no request to answer: not HTTP, too much of it, or too slowly. */
+/** What is written to a connection that sent no complete request: not HTTP, too large a head, or too slow. */
 export function connectionAnswer(code: string | undefined): string {
   const [status, title] = CONNECTION_FAULTS.get(code ?? '') ?? [400, 'Bad Request'];
   const message = `The request is not valid HTTP: ${title} (${code ?? 'unknown'}).`;

@@ -6,13 +6,13 @@ import { auditedCall, type AuditedCall, BEGUN, isWrittenFromLog } from '../../do
 import { type FunctionFlows, functionFlows } from '../../flows/manage-functions.ts';
 import type { AuditTrail, Gateway } from '../../ports.ts';
 
-/** What the key of a request may do. A route that is reached without one would be a mistake of this door: nobody is let in by it. */
+/** What the key of a request may do. Throws UNAUTHENTICATED for a route that is reached without a key, which would be a fault of the server. */
 export function accessOf(request: FastifyRequest): Access {
   if (!request.access) throw refuse('UNAUTHENTICATED', { detail: 'send "Authorization: Bearer id:secret"' });
   return request.access;
 }
 
-/** Gives every request the gateway as its key sees it, and has the audit log keep what is a change. */
+/** Gives every request the gateway as its key sees it, and records changes in the audit log. */
 export function addRights(app: FastifyInstance, scoped: (access: Access) => Gateway, audit: AuditTrail): void {
   app.decorateRequest('access');
   app.decorateRequest('refusedAs', '');
@@ -21,9 +21,9 @@ export function addRights(app: FastifyInstance, scoped: (access: Access) => Gate
   app.decorateRequest('auditedSubject', '');
   const flows = new WeakMap<Gateway, FunctionFlows>();
   const flowsOf = (gateway: Gateway): FunctionFlows => {
-    let made = flows.get(gateway);
-    if (!made) flows.set(gateway, (made = functionFlows(gateway)));
-    return made;
+    let known = flows.get(gateway);
+    if (!known) flows.set(gateway, (known = functionFlows(gateway)));
+    return known;
   };
   app.decorateRequest('gateway', {
     getter(this: FastifyRequest) {
@@ -35,15 +35,15 @@ export function addRights(app: FastifyInstance, scoped: (access: Access) => Gate
       return flowsOf(scoped(accessOf(this)));
     },
   });
-  const keep = auditing(audit);
+  const hooks = auditHooks(audit);
   app.addHook('onRoute', (route) => {
     const id = (route.schema as Described | undefined)?.operationId;
     if (id === undefined) return;
     const rule = ruleNamed(id);
     if (!rule) throw new Error(`The operation ${id} at ${route.url} has no action in libs/access`);
     if (!ACTIONS[rule.action].isAudited) return;
-    route.preHandler = [keep.before, ...[route.preHandler ?? []].flat()];
-    route.onSend = keep.after;
+    route.preHandler = [hooks.before, ...[route.preHandler ?? []].flat()];
+    route.onSend = hooks.after;
   });
 }
 
@@ -69,7 +69,7 @@ export function checkRights(request: FastifyRequest): void {
   if (rule) checkAccess(accessOf(request), rule.action, parameter(request, 'namespace'));
 }
 
-/** What the audit log keeps of a request; undefined for one that is no change. */
+/** What the audit log keeps of a request; undefined for one that changes nothing. */
 export function auditedCallOf(request: FastifyRequest): AuditedCall | undefined {
   const operation = operationOf(request);
   const rule = operation === undefined ? undefined : ruleNamed(operation);
@@ -80,8 +80,8 @@ export function auditedCallOf(request: FastifyRequest): AuditedCall | undefined 
   return request.auditedCall;
 }
 
-/** Has the audit log keep that a change begins before it does, and what became of it before it is answered. */
-function auditing(trail: AuditTrail) {
+/** Records in the audit log that a change begins, before it does, and how it ended, before it is answered. */
+function auditHooks(trail: AuditTrail) {
   const note = (call: AuditedCall, request: FastifyRequest, outcome: string): Promise<void> => {
     const { about } = ruleNamed(call.operation) ?? {};
     const namespace = parameter(request, 'namespace') ?? request.auditedNamespace;
@@ -91,7 +91,7 @@ function auditing(trail: AuditTrail) {
     async before(request: FastifyRequest): Promise<void> {
       const call = auditedCallOf(request);
       if (!call || isWrittenFromLog(call)) return;
-      const name = (request.body as { readonly name?: unknown } | null | undefined)?.name; // what is made has its name there
+      const name = (request.body as { readonly name?: unknown } | null | undefined)?.name; // a function that is created has its name there
       if (request.auditedSubject === '' && typeof name === 'string') request.auditedSubject = name;
       await note(call, request, BEGUN);
     },

@@ -1,13 +1,13 @@
 import { refuse, type Refusal } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-/** What a path takes, and what a request for which there is no route is answered. */
+/** The methods of every path, for requests that have no route. */
 export type Routing = {
-  /** Methods of a path, for `Allow`; empty if there is nothing at it. */
+  /** Methods of a path, for `Allow`; empty for an unknown path. */
   allowed(url: string): readonly string[];
 };
 
-/** Takes note of every route that is added from now on. */
+/** Notes every route that is added from now on. */
 export function noteRoutes(app: FastifyInstance): Routing {
   const routes: { readonly path: RegExp; readonly methods: readonly string[] }[] = [];
   app.addHook('onRoute', ({ url, method }) => void routes.push({ path: patternOf(url), methods: [method].flat() }));
@@ -36,7 +36,7 @@ export function optionsAnswer(request: FastifyRequest, reply: FastifyReply, rout
   return allowed.length === 0 ? undefined : reply.code(204).header('allow', allowed.join(', ')).send();
 }
 
-/** Why a request has no route: nothing is at the path, or it does not take the method (405, with `Allow`). */
+/** Why a request has no route: the path is unknown, or it does not accept the method (405, with `Allow`). */
 export function unrouted(request: FastifyRequest, reply: FastifyReply, routing: Routing): Refusal {
   const path = (request.url.split('?', 1)[0] ?? '').slice(0, 200);
   const allowed = routing.allowed(request.url);

@@ -5,9 +5,9 @@ import { errorBody, refusalsOf } from './errors.ts';
 export type StreamItem = { readonly id?: string; readonly event: string; readonly data: string };
 
 export type StreamOptions = {
-  /** Aborted when the door closes: the stream ends, and its reader comes back elsewhere. */
+  /** Aborted when the server closes: the stream ends, and its reader connects to another gateway. */
   readonly closing: AbortSignal;
-  /** Told of what nobody foresaw. */
+  /** Logs a failure that no refusal describes. */
   readonly unexpected: (error: unknown) => void;
 };
 
@@ -19,8 +19,8 @@ const FIRST_ITEM_MS = 300;
 
 /**
  * Answers with server-sent events (WHATWG HTML §9.2). A failure before the first item is thrown, and answered as an HTTP error; one later is
- * sent as an event named "error". A stream without any item is 204, which tells an EventSource not to come back. The items end when the
- * reader goes: whoever makes them holds a signal that is aborted then.
+ * sent as an event named "error". A stream without any item is 204, after which an EventSource does not reconnect. The items end when the
+ * reader disconnects: their source has a signal that is aborted then.
  */
 export async function sendEventStream(
   reply: FastifyReply,
@@ -70,7 +70,7 @@ export async function sendEventStream(
   }
 }
 
-/** What was set for every answer: a stream writes its head itself. */
+/** Headers that are set for every answer: a stream writes its head itself. */
 function headersOf(reply: FastifyReply): Record<string, string> {
   return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
 }

@@ -1,8 +1,8 @@
 import { refuse, type Refusal } from '@evenfall/errors';
 
 /**
- * Headers that have one value. Node keeps the first of some that come twice and joins others with a comma, and a proxy in front may do the
- * opposite: two readers of one request would see two requests. By name as it is written on the wire in lower case, and as refusals spell it.
+ * Headers that have one value. Of some that occur twice Node keeps the first, others it joins with a comma, and a proxy in front may do the
+ * opposite: the two would read one request differently. By their names in lower case, and as refusals spell them.
  */
 const SINGLE: ReadonlyMap<string, string> = new Map(
   [
@@ -11,7 +11,7 @@ const SINGLE: ReadonlyMap<string, string> = new Map(
   ].map((name) => [name.toLowerCase(), name]),
 );
 
-/** The refusal of a request that has one of these headers twice. On the path of every accept: one look at each name. */
+/** The refusal of a request that has one of these headers twice. On the path of every event: one look-up for each name. */
 export function repeatedHeader(rawHeaders: readonly string[]): Refusal | undefined {
   let seen: string[] | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {

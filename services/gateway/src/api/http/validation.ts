@@ -7,7 +7,7 @@ import { InvalidRequest } from './errors.ts';
 const MAX_SHOWN = 10;
 
 /**
- * Compiles schemas to checks that take exactly what is written: bodies are not coerced, unknown fields are faults, all faults are told.
+ * Compiles schemas to strict checks: bodies are not coerced, unknown fields are faults, and all faults are reported.
  * In a query everything is text, so numbers, booleans and single elements of lists are read from it, in their one spelling.
  */
 export const strictValidation: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
@@ -20,7 +20,7 @@ export const strictValidation: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-/** For routes whose body is bytes: its schema is for the document, and the route looks at the bytes itself. */
+/** For routes whose body is bytes: its schema is for the document, and the route reads the bytes itself. */
 export const bodyUnchecked: FastifySchemaCompiler<FastifySchema> = (route) =>
   route.httpPart === 'body' ? () => true : strictValidation({ ...route, schema: route.schema as TSchema }); // one part of the schema
 

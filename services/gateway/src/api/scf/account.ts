@@ -8,7 +8,7 @@ import { STRICT } from './parameters.ts';
 
 const TRIGGERS = { Cos: 10, Timer: 10, Cmq: 10, Total: 110, Ckafka: 10, Apigw: 10, Cls: 10, Clb: 10, Mps: 10, Cm: 10, Vod: 10, Eb: 10 };
 
-/** What an account uses and may use. Namespaces are names here, so only the default one is told of. */
+/** What an account uses and may use. Namespaces are names here, so only the default one is listed. */
 export const getAccount = action(Type.Object({}, STRICT), async ({ gateway, functions }) => {
   const { totalMb, reservations, provisions } = await getConcurrency(gateway);
   const reservedMb = reservations.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
@@ -51,7 +51,7 @@ export const getAccount = action(Type.Object({}, STRICT), async ({ gateway, func
   };
 });
 
-/** An action about namespaces. There is nothing to make, change or list: a namespace is there when a function names it. */
+/** An action about namespaces. There is nothing to create, change or list: a namespace exists when a function names it. */
 function ofNamespaces(refused: (namespace: string) => Error): Action {
   return action(Type.Object({ Namespace: Type.Optional(Type.String()) }), (_call, input) => Promise.reject(refused(namespaceOf(input))));
 }

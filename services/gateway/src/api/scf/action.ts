@@ -8,13 +8,13 @@ import type { Zone } from './zone.ts';
 /** What the parameters of an action name; undefined where they have no place for it. */
 export type Meant = { readonly namespace: string | undefined; readonly subject: string | undefined };
 
-/** What every action is given. */
+/** The call of an action. */
 export type ScfCall = {
   readonly gateway: Gateway;
   readonly functions: FunctionFlows;
   readonly caller: Caller;
   readonly zone: Zone;
-  /** Large texts that stand empty in the parameters, as what they mean: code as its bytes, payloads in UTF-8; undefined for what is neither. */
+  /** Large texts, which are empty in the parameters, decoded: code as its bytes, payloads in UTF-8; undefined for a text that is neither. */
   readonly large: ReadonlyMap<string, Buffer | undefined>;
   /** Rejects if the key may not do this in the namespace that the parameters name. Called before anything is done: the audit log keeps that it begins. */
   enter(meant: Meant): Promise<void>;
@@ -22,7 +22,7 @@ export type ScfCall = {
   readonly requestId: string;
 };
 
-/** What stands in `Response`. */
+/** The object in `Response`. */
 export type ScfAnswer = Readonly<Record<string, unknown>>;
 
 /** One action, whatever its parameters are. */
@@ -39,7 +39,7 @@ export type Action = {
 /** Bytes of a request that carries neither a payload nor code. */
 const BODY_BYTES = 1024 * 1024;
 
-/** Makes an action of its parameters and of what it does with them. */
+/** Makes an action of its parameters and its implementation. */
 export function action<S extends TObject>(
   parameters: S,
   run: (call: ScfCall, input: Static<S>) => Promise<ScfAnswer>,

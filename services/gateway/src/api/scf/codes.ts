@@ -1,4 +1,4 @@
-/** What SCF says with each code, as its public SDKs document it (TencentCloud/tencentcloud-sdk-go-intl-en, scf/v20180416/errors.go). */
+/** The sentence of SCF for each code, as its public SDKs document it (TencentCloud/tencentcloud-sdk-go-intl-en, scf/v20180416/errors.go). */
 const TEXTS = {
   // Of the API gateway before every Tencent Cloud service
   'AuthFailure.InvalidAuthorization': 'The `Authorization` header does not meet the Tencent Cloud signature standard.',
@@ -85,10 +85,10 @@ const TEXTS = {
   UnsupportedOperation: 'Unsupported operation.',
 } as const satisfies Record<string, string>;
 
-/** A code this door answers with. */
+/** A code that this API answers with. */
 export type ScfCode = keyof typeof TEXTS;
 
-/** A request that is answered with an error of SCF's. It carries no stack: it is an answer, not an accident. */
+/** A request that is answered with an error of SCF's. It carries no stack: it is an answer, not a failure of the program. */
 export class ScfError extends Error {
   readonly code: ScfCode;
 
@@ -102,17 +102,17 @@ export class ScfError extends Error {
   }
 }
 
-/** Makes an error: what SCF says with the code, and after it what helps to put it right. */
+/** Makes an error: the sentence of SCF for the code, and after it what helps to correct the request. */
 export function scfError(code: ScfCode, detail?: string): ScfError {
   return new ScfError(code, detail === undefined ? TEXTS[code] : `${TEXTS[code]} ${detail}`);
 }
 
-/** The error for a parameter that is not there (the sentence as the real gateway writes it). */
+/** The error for a parameter that is missing (the sentence as the real gateway writes it). */
 export function missing(parameter: string): ScfError {
   return new ScfError('MissingParameter', `The request is missing a required parameter \`${parameter}\`.`);
 }
 
-/** The error for a parameter that nobody knows. */
+/** The error for an unknown parameter. */
 export function unknownParameter(parameter: string): ScfError {
   return new ScfError('UnknownParameter', `The parameter \`${parameter.slice(0, 120)}\` is not recognized.`);
 }

@@ -10,7 +10,7 @@ import { OF_FUNCTION, STRICT } from './parameters.ts';
 const CONFIG = 'InvalidParameterValue.AsyncTriggerConfig';
 /** SCF's limits (GetAccount): retries of user errors, and seconds an event may wait. */
 export const RETRY_LIMITS = { maxRetries: 2, minTtl: 60, maxTtl: 21_600 } as const;
-/** What stands in the second place of RetryConfig: what the platform retries by itself is retried until the event is too old. */
+/** The second number of RetryConfig: failures of the platform are retried until the event is too old. */
 const UNTIL_TOO_OLD = -1;
 
 const AsyncTriggerConfig = Type.Object(
@@ -47,7 +47,7 @@ export const updateFunctionEventInvokeConfig = action(Type.Object({ ...OF_FUNCTI
       ...FunctionMessage.create(),
       namespace,
       name,
-      // What SCF knows nothing of stays: the interval, and the destinations with their secrets.
+      // What SCF has no field for stays: the interval, and the destinations with their secrets.
       eventInvoke: { ...EventInvokeConfig.create(), ...eventInvoke, maxRetries, maxEventAge: durationOfMs(ttl * 1_000) },
     },
     updateMask: ['event_invoke'],

@@ -1,6 +1,6 @@
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 
-/** SCF's words for where an event stands. It knows no queue: what waits is running. */
+/** SCF's statuses of an event. It has none for a queued event: that is running too. */
 export const STATUSES = ['RUNNING', 'FINISHED', 'ABORTED', 'FAILED'] as const;
 export type Status = (typeof STATUSES)[number];
 
@@ -13,7 +13,7 @@ const STATES_OF: Readonly<Record<Status, readonly State[]>> = {
 /** No instance could take it before it was too old. */
 const NO_RESOURCES = 449;
 
-/** The states a status stands for. */
+/** The states that have a status. */
 export function statesOf(statuses: readonly Status[]): State[] {
   return statuses.flatMap((status) => STATES_OF[status]);
 }

@@ -17,9 +17,9 @@ import { found } from './functions.ts';
 import { Limit, OF_FUNCTION, Offset, Order, STRICT, wordOf } from './parameters.ts';
 import type { Zone } from './zone.ts';
 
-/** What an event came by, in SCF's words (provider of Terraform, `scf_async_event_management`). */
+/** How an event was submitted, as SCF calls it (provider of Terraform, `scf_async_event_management`). */
 const INVOKE_TYPES = ['CMQ', 'CKAFKA_TRIGGER', 'APIGW', 'COS', 'TRIGGER_TIMER', 'MPS_TRIGGER', 'CLS_TRIGGER', 'OTHERS'] as const;
-/** What came by a door. Nothing else is there yet. */
+/** Submitted by a call of an API. There is no other way yet. */
 const BY_API = 'OTHERS';
 
 const Interval = Type.Object({ Start: Type.String(), End: Type.String() }, STRICT);
@@ -63,7 +63,7 @@ export const listAsyncEvents = action(
       types.length > 0 && !types.includes(BY_API)
         ? { events: [], totalCount: 0n }
         : await listEventsByOffset(call.gateway, { query, offset: input.Offset ?? 0, eventId: input.InvokeRequestId ?? '' });
-    // Events outlive their function; only where there is none does it matter whether there is one.
+    // Events outlive their function; only where there are no events does it matter whether there is a function.
     if (totalCount === 0n) await found(call, input, input.FunctionName, qualifier);
     return { TotalCount: Number(totalCount), EventList: events.map((event) => eventItem(event, call.zone)) };
   },
@@ -92,7 +92,7 @@ export const terminateAsyncEvent = action(
   },
 );
 
-/** The event of that id, whoever's it is. */
+/** The event of that id, of any function. */
 export async function findEvent(call: ScfCall, id: string): Promise<Event | undefined> {
   try {
     return await getEvent(call.gateway, id);

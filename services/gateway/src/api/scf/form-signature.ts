@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Access } from '@evenfall/access';
-import { ANYBODY, type Signer } from '../access.ts';
+import { OPEN_ACCESS, type Signer } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 import { checkTimestamp, type Headers, hostOf, WINDOW_MS } from './signature.ts';
 
@@ -71,7 +71,7 @@ export function formSignatureCheck(
   signerOf: (id: string) => Signer | undefined,
   nowMs: () => number,
 ): (headers: Headers, body: Buffer) => SignedForm {
-  const noKey = [{ secret: randomBytes(24).toString('hex'), access: ANYBODY }];
+  const noKey = [{ secret: randomBytes(24).toString('hex'), access: OPEN_ACCESS }];
   const isFresh = freshness(nowMs);
   return (headers, body) => {
     if (!isWorthReading(body, (id) => signerOf(id) !== undefined)) throw scfError('AuthFailure.SignatureFailure');

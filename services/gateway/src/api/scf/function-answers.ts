@@ -3,7 +3,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { functionIdOf, NOTES, runsAsynchronously, scfRuntimeOf, secondsOf, statusOf } from './function-names.ts';
 import type { Zone } from './zone.ts';
 
-/** What is told of a function wherever it is. */
+/** The fields of a function that every answer has. */
 export function sharedParts(fn: FunctionMessage) {
   return {
     FunctionName: fn.name,
@@ -18,7 +18,7 @@ export function sharedParts(fn: FunctionMessage) {
   };
 }
 
-/** What stands in a list of functions. */
+/** A function in a list. */
 export function functionItem(fn: FunctionMessage, zone: Zone, { reservations, provisions }: GetConcurrencyResponse) {
   const isOf = (one: { readonly namespace: string; readonly name: string } | undefined): boolean =>
     one?.namespace === fn.namespace && one.name === fn.name;
@@ -31,7 +31,7 @@ export function functionItem(fn: FunctionMessage, zone: Zone, { reservations, pr
   };
 }
 
-/** What is told of a function in lists, and what filters look at. */
+/** The fields of a function in lists, which filters compare. */
 export function describedParts(fn: FunctionMessage, zone: Zone) {
   const { FunctionName, Namespace, Description, Runtime } = sharedParts(fn);
   return {
@@ -52,7 +52,7 @@ export function describedParts(fn: FunctionMessage, zone: Zone) {
   };
 }
 
-/** GetFunction's answer. What this platform has nothing for stands there as SCF shows it where it is not used. */
+/** GetFunction's answer. Fields that this platform has nothing for are as SCF shows them where they are not used. */
 export function functionAnswer(fn: FunctionMessage, qualifier: string, zone: Zone): Record<string, unknown> {
   return {
     ...describedParts(fn, zone),

@@ -3,10 +3,10 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { msOfDuration } from '@evenfall/time';
 import { scfError } from './codes.ts';
 
-/** What a function is told to be in SCF's words, and the platform has none for: kept in its annotations. */
+/** Settings of SCF that the platform has no field for: kept in the annotations of a function. */
 export const NOTES = { runtime: 'scf/runtime', asyncRun: 'scf/async-run-enable', trace: 'scf/trace-enable' } as const;
 
-/** What stands for a runtime of SCF's when nobody has named one. */
+/** The runtime of SCF that is shown where none was named. */
 const SCF_RUNTIMES: Readonly<Record<string, string>> = {
   python3: 'Python3.10',
   nodejs: 'Nodejs18.15',
@@ -19,7 +19,7 @@ const SCF_RUNTIMES: Readonly<Record<string, string>> = {
 const SCF_RUNTIME = /^(?:Python\d\.\d{1,2}|Nodejs\d{1,2}\.\d{1,2}|Php\d(?:\.\d{1,2})?|Java\d{1,2}|Go1|CustomRuntime)$/;
 
 /**
- * The runtime that runs what one of SCF's would: any Python 3, any Node. Of a web function, SCF's runtime says only which interpreters its
+ * The runtime that runs what one of SCF's would: any Python 3, any Node. Of a web function, SCF's runtime names only which interpreters its
  * `scf_bootstrap` finds; here it finds the host's.
  */
 export function runtimeOf(scfRuntime: string, isWeb: boolean): string {

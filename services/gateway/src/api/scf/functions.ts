@@ -19,7 +19,7 @@ import {
 import { flagOf, OF_FUNCTION, Publish, STRICT, wordOf } from './parameters.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
-/** Where SCF looks for a function's code when nobody says. */
+/** The handler of SCF where none is named. */
 const DEFAULT_HANDLER = 'index.main_handler';
 const DEFAULT_HANDLERS: Readonly<Record<string, string>> = { go1: 'main', custom: '', web: '' };
 const AsyncRunEnable = Type.Optional(flagOf('InvalidParameterValue.AsyncRunEnable'));

@@ -13,7 +13,7 @@ import { OF_FUNCTION, STRICT, wordOf } from './parameters.ts';
 /** A payload of 6 MB as text inside JSON: every quote of it has a backslash before it. */
 const INVOKE_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_ROUTING_KEY_BYTES = 1_024;
-/** What a function is given when the caller gives nothing. */
+/** The event of a call that has none. */
 const NO_EVENT = '{}';
 const RESULT_OF_EVENT = { Log: '', RetMsg: '', ErrMsg: '', MemUsage: 0, Duration: 0, BillDuration: 0, InvokeResult: 0 };
 const THROTTLED = 432;
@@ -85,7 +85,7 @@ async function run(call: ScfCall, input: Shared & { readonly Qualifier: string }
   }
 }
 
-/** What a call came to. That its function failed is said inside: the call itself did not. */
+/** The result of a call. A failure of the function is inside it: the call itself succeeded. */
 function resultOf(answer: InvokeFunctionResponse, withLog: boolean) {
   const failed = answer.error.length > 0;
   const text = (failed ? answer.error : answer.result).toString('utf8');

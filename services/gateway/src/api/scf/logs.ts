@@ -15,7 +15,7 @@ const MOST_ROWS = 10_000;
 const DEFAULT_LIMIT = 20;
 /** Bytes of all logs of one answer. */
 const ANSWER_BYTES = 6 * 1024 * 1024;
-/** What SCF's codes of a result mean in states. Kinds of failures it could also tell apart are not kept where lists are made. */
+/** The states of SCF's codes of a result. The other kinds of failures that SCF has are not stored where lists are read. */
 const STATES_OF_CODE: Readonly<Record<string, readonly State[]>> = {
   is0: [State.SUCCEEDED],
   not0: [State.FAILED, State.EXPIRED, State.TERMINATED],
@@ -103,7 +103,7 @@ type Window = { readonly from: Date; readonly to: Date };
 type Named = { readonly FunctionName: string; readonly Namespace?: string };
 type LogQuery = Named & { readonly Qualifier?: string; readonly Order?: string; readonly Filter?: { readonly RetCode?: string } };
 
-/** Requests of a function in the order they started. Those that were waited for are not among them: of those only the log is kept, by its id. */
+/** Requests of a function in the order they started. Synchronous calls are not among them: of those only the log is kept, by its id. */
 async function runsIn(call: ScfCall, input: LogQuery, offset: number, limit: number, window: Window | undefined) {
   const retCode = input.Filter?.RetCode ?? '';
   const states = retCode === '' ? [] : STATES_OF_CODE[retCode];
@@ -132,7 +132,7 @@ async function oneRun(call: ScfCall, input: Named, requestId: string, offset: nu
   return { runs: offset === 0 ? runs : [], total: runs.length };
 }
 
-/** What became of a request: an event, or a call that was waited for and has left a log. */
+/** The run of a request: an event, or a synchronous call that has left a log. */
 async function runOf(call: ScfCall, input: Named, requestId: string): Promise<Run | undefined> {
   const event = await findEvent(call, requestId);
   if (event) return isOf(event, input) ? runOfEvent(event) : undefined;
@@ -158,7 +158,7 @@ function logItem({ zone }: ScfCall, fn: string, run: Run, log: string) {
   };
 }
 
-/** 0 it returned, 2 it runs, 3 it was interrupted, else it failed: then the status code says how. */
+/** 0: returned. 2: running. 3: interrupted. Otherwise it failed, and the number is its status code. */
 function retCodeOf({ isRunning, isAborted, statusCode }: Run): number {
   if (isRunning) return 2;
   if (isAborted) return 3;

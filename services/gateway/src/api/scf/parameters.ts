@@ -19,7 +19,7 @@ export const flagOf = (code: ScfCode) => wordOf(['TRUE', 'FALSE'], code);
 /** A whole number within bounds. */
 export const wholeOf = (minimum: number, maximum: number, code: ScfCode) =>
   Type.Integer({ minimum, maximum, 'x-code': code, 'x-rule': `It is a whole number from ${minimum} to ${maximum}.` });
-/** Something that is known, and not offered here: see `refuseUnsupported`. */
+/** A parameter of SCF that is not offered here: see `refuseUnsupported`. */
 export const Unsupported = Type.Optional(Type.Unknown());
 
 export const Offset = Type.Optional(wholeOf(0, 1_000_000, 'InvalidParameterValue.Offset'));
@@ -29,7 +29,7 @@ export const Publish = Type.Optional(flagOf('InvalidParameterValue'));
 /** What almost every action is about. */
 export const OF_FUNCTION = { FunctionName: Type.String(), Namespace: Type.Optional(Type.String()) };
 
-/** Reads the parameters of one action, strictly. Throws what the real gateway says of the first fault. */
+/** Reads the parameters of one action, strictly. Throws the error by which the gateway of Tencent Cloud answers the first fault. */
 export type ParameterReader<S extends TObject> = {
   /** From parsed JSON. */
   fromJson(value: unknown): Static<S>;
@@ -54,7 +54,7 @@ export function parameterReader<S extends TObject>(schema: S): ParameterReader<S
   };
 }
 
-/** Nulls are values that were not set: some SDKs send them, others leave them out. */
+/** Nulls are values that are not set: some SDKs send them, others leave them out. */
 function withoutNulls(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || depth === 0) return value;
   if (Array.isArray(value)) return value.map((one) => withoutNulls(one, depth - 1));

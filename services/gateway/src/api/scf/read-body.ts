@@ -4,7 +4,7 @@ import type { ByteBudget } from '@evenfall/door-limits';
 import { ownBuffer } from '../http/body-parsers.ts';
 import { scfError } from './codes.ts';
 
-/** A body that has come. */
+/** A body that was received. */
 export type ReadBody = {
   /** Its parts; none if it was not kept. */
   readonly parts: readonly Buffer[];
@@ -17,13 +17,13 @@ export type ReadBody = {
 
 export type BodyRules = {
   readonly maxBytes: number;
-  /** Whether it is kept; else it is read and dropped, so that who sent it cannot tell. */
+  /** Whether it is kept; otherwise it is read and dropped, so that its sender cannot see the difference. */
   readonly keeps: boolean;
   /** Bytes that all bodies have together for as long as they are held. */
   readonly budget: ByteBudget;
 };
 
-/** Reads a body, and digests it while it comes. The rest of one that is too large is let go by, so that its sender hears the answer. */
+/** Reads a body, and digests it while it arrives. The rest of one that is too large is dropped, so that its sender receives the answer. */
 export async function readBody(payload: Readable, { maxBytes, keeps, budget }: BodyRules): Promise<ReadBody> {
   const hash = createHash('sha256');
   const parts: Buffer[] = [];

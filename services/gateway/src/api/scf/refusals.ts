@@ -4,7 +4,7 @@ import { ScfError, type ScfCode, scfError } from './codes.ts';
 /** The codes of one action that differ from those of the others. */
 export type ActionCodes = Partial<Record<Reason | 'functionName', ScfCode>>;
 
-/** What SCF says for each of the platform's reasons. What is left out is an internal error: it would be this door's fault. */
+/** The code of SCF for each of the platform's reasons. A reason that is left out is an internal error: it would be a fault of this API. */
 const CODE_OF_REASON: ActionCodes = {
   FUNCTION_NOT_FOUND: 'ResourceNotFound.Function',
   FUNCTION_EXISTS: 'ResourceInUse.FunctionName',
@@ -32,7 +32,7 @@ const CODE_OF_REASON: ActionCodes = {
   DEADLINE_EXCEEDED: 'InternalError.System',
   GRACE_PERIOD_TOO_LONG: 'InvalidParameterValue',
   ROLE_FORBIDS: 'UnauthorizedOperation',
-  // Its caller has left, and reads no answer: nothing has gone wrong here.
+  // Its caller has disconnected, and reads no answer: it is no failure of the gateway.
   CANCELLED: 'InternalError.System',
 };
 
@@ -57,11 +57,11 @@ const CODE_OF_QUOTA: Readonly<Record<string, ScfCode>> = {
   versions: 'LimitExceeded.FunctionVersions',
 };
 
-/** What a caller of an action is told of a failure; `unexpected` hears of what nobody foresaw. */
+/** The error that a failure of an action is answered with; `unexpected` receives failures that no refusal describes. */
 export function scfErrorOf(error: unknown, codes: ActionCodes, unexpected: (error: unknown) => void): ScfError {
   if (error instanceof ScfError) return error;
   const code = isRefusal(error) ? codeOf(error, codes) : undefined;
-  if (isRefusal(error) && code) return saysAllItself(code) ? scfError(code) : scfError(code, error.message);
+  if (isRefusal(error) && code) return isWordForWord(code) ? scfError(code) : scfError(code, error.message);
   unexpected(error);
   return scfError('InternalError');
 }
@@ -76,6 +76,6 @@ function codeOf(refusal: Refusal, codes: ActionCodes): ScfCode | undefined {
 }
 
 /** Codes whose sentence the documents give word for word, and callers may compare. */
-function saysAllItself(code: ScfCode): boolean {
+function isWordForWord(code: ScfCode): boolean {
   return code.startsWith('ResourceNotFound.') || code.startsWith('ResourceInUse.') || code === 'FailedOperation.AsyncEventStatus';
 }

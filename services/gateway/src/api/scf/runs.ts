@@ -6,7 +6,7 @@ import { listLogLines } from '../../flows/read-log.ts';
 import type { Gateway } from '../../ports.ts';
 import { startOf, statusCodeOf, statusOfEvent } from './event-status.ts';
 
-/** What became of one request, asynchronous or not, as the log actions tell it. */
+/** One request, asynchronous or not, as the log actions show it. */
 export type Run = {
   readonly requestId: string;
   readonly startTime: Date | undefined;
@@ -67,12 +67,12 @@ async function logPage(gateway: Gateway, eventId: string, pageToken: string) {
   }
 }
 
-/** A log as one text. Its streams are not told apart but by how a line begins: see `quotedText`. */
+/** A log as one text. Only the beginnings of lines show their streams: see `quotedText`. */
 export function logText(lines: readonly LogLine[]): string {
   return lines.map((line) => `${quotedText(line)}\n`).join('');
 }
 
-/** What a synchronous call came to, read from the platform's lines in its log: nothing else of it is kept. */
+/** The run of a synchronous call, read from the platform's lines in its log: nothing else of it is stored. */
 export function runOfCall(requestId: string, lines: readonly LogLine[]): Run {
   const platform = lines.filter(({ stream }) => stream === Stream.PLATFORM);
   const after = (start: string): string | undefined => platform.find(({ text }) => text.startsWith(start))?.text.slice(start.length);

@@ -1,36 +1,36 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Access } from '@evenfall/access';
-import { ANYBODY, type Signer } from '../access.ts';
+import { OPEN_ACCESS, type Signer } from '../access.ts';
 import { missing, scfError } from './codes.ts';
 
 const ALGORITHM = 'TC3-HMAC-SHA256';
 /** How far clocks may differ (AuthFailure.SignatureExpire). */
 const WINDOW_S = 300;
 export const WINDOW_MS = WINDOW_S * 1_000;
-/** What the Go SDK signs instead of the body's digest when it is told not to look at the body. */
+/** What the Go SDK signs instead of the body's digest when it is configured not to read the body. */
 const UNSIGNED = 'UNSIGNED-PAYLOAD';
 
 /** Headers of a request, by their names in lower case. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Somebody who says to hold a key, and what would prove it once the body is there. */
+/** The claim of a caller to hold a key, and the check of it once the body is received. */
 export type Claim = {
-  /** Whether the key is one of ours. Nobody is told: who it is not is answered as who signs wrongly, and as late. */
+  /** Whether there is such a key. No answer shows it: an unknown key is answered like a wrong signature, and as late. */
   readonly isKnown: boolean;
   /** Checks the SHA-256 of the body, in hex; answers what the key may do. Throws AuthFailure.SignatureFailure. */
   prove(sha256OfBody: string): Access;
 };
 
 /**
- * Makes the check of TC3-HMAC-SHA256 signatures (Tencent Cloud API, "Signature v3"). All that can be said without the body is said first, so
- * that strangers are not listened to for long. Open doors let everybody in, signed or not.
+ * Makes the check of TC3-HMAC-SHA256 signatures (Tencent Cloud API, "Signature v3"). All that can be checked without the body is checked first, so
+ * that callers without a key use little time. With EVENFALL_OPEN every request is accepted, signed or not.
  */
 export function signatureCheck(
   { signerOf, isOpen }: { readonly signerOf: (id: string) => Signer | undefined; readonly isOpen: boolean },
   nowMs: () => number,
 ): (headers: Headers) => Claim {
-  if (isOpen) return () => ({ isKnown: true, prove: () => ANYBODY });
-  const nobody = [{ secret: randomBytes(24).toString('hex'), access: ANYBODY }];
+  if (isOpen) return () => ({ isKnown: true, prove: () => OPEN_ACCESS });
+  const noKey = [{ secret: randomBytes(24).toString('hex'), access: OPEN_ACCESS }];
   return (headers) => {
     const { secretId, date, service, signedHeaders, signature } = readAuthorization(textOf(headers, 'authorization'));
     if (textOf(headers, 'x-tc-token') !== '') throw scfError('AuthFailure.TokenFailure');
@@ -45,8 +45,8 @@ export function signatureCheck(
     return {
       isKnown,
       prove(sha256OfBody) {
-        const signer = isKnown ? signerOf(secretId) : undefined; // its key may have ended while the body came
-        const keys = (signer?.secrets ?? nobody).map(({ secret, access }) => ({
+        const signer = isKnown ? signerOf(secretId) : undefined; // its key may have expired while the body was received
+        const keys = (signer?.secrets ?? noKey).map(({ secret, access }) => ({
           access,
           key: hmac(hmac(hmac(`TC3${secret}`, date), service), 'tc3_request'),
         }));

@@ -4,7 +4,7 @@ import { scfError } from './codes.ts';
 const NOTHING: ReadonlySet<unknown> = new Set(['', 'FALSE', 'DISABLE', false, undefined, null]);
 
 /**
- * Refuses parameters of SCF that this platform has nothing for, if they ask for something. To take them and do nothing would be to lie: a
+ * Refuses parameters of SCF that this platform has nothing for, if they ask for something. To accept them and do nothing would mislead: a
  * function that is to run in a private network must not run outside of it.
  */
 export function refuseUnsupported(input: Readonly<Record<string, unknown>>, names: readonly string[]): void {

@@ -28,7 +28,7 @@ describe('concurrency at the REST door', () => {
     const there = { ...one, state: 'IN_PROGRESS', reason: '1 are being started.' };
     assert.deepEqual([status, answer], [200, { versions: [there], unallocated_mb: 1_000 }]);
     const put = await ask('PUT', `${PROVISIONED}?qualifier=1`, { instances: 5 });
-    const late = { ...one, instances: 5, state: 'IN_PROGRESS', reason: 'The scheduler has not heard of the change yet.' };
+    const late = { ...one, instances: 5, state: 'IN_PROGRESS', reason: 'The scheduler has not received the change yet.' };
     assert.deepEqual(put, [200, late]);
     assert.deepEqual(await ask('DELETE', `${PROVISIONED}?qualifier=1`), [204, undefined]);
   });
