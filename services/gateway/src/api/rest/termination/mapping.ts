@@ -20,25 +20,29 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { nameOf, valueOf } from '../json/enum-names.ts';
 import { always, defined, durationFrom, durationText } from '../json/values.ts';
-import type { ByCauseBody, PolicyBody, TerminationBody } from './schema.ts';
+import type { AppliedPolicyBody, ByCauseBody, PolicyBody, TerminationBody } from './schema.ts';
 
+/** A policy of settings. */
 export function policyJson(policy: TerminationPolicy): PolicyBody {
+  return appliedPolicyJson(policy) as PolicyBody; // settings have no SIGKILL: the registry refuses it
+}
+
+function appliedPolicyJson(policy: TerminationPolicy): AppliedPolicyBody {
   return defined({
-    kill_signal: askedSignal(policy.killSignal),
+    kill_signal: nameOf(KillSignal, policy.killSignal),
     grace_period: durationText(policy.gracePeriod),
     max_grace_period: durationText(policy.maxGracePeriod),
-    escalation: policy.escalation.map((step) => ({ signal: always(askedSignal(step.signal)), wait: always(durationText(step.wait)) })),
+    escalation: policy.escalation.map(({ signal, wait }) => ({
+      signal: nameOf(KillSignal, signal) as EscalationSignal, // no step has SIGKILL, which comes after all of them
+      wait: always(durationText(wait)),
+    })),
     signal_scope: nameOf(SignalScope, policy.signalScope),
     exit_grace: durationText(policy.exitGrace),
     exit_after_answer: policy.exitAfterAnswer,
   });
 }
 
-type AskedSignal = NonNullable<PolicyBody['kill_signal']>;
-
-function askedSignal(signal: KillSignal): AskedSignal | undefined {
-  return nameOf(KillSignal, signal) as AskedSignal | undefined; // no policy has SIGKILL: the registry refuses it
-}
+type EscalationSignal = NonNullable<PolicyBody['escalation']>[number]['signal'];
 
 export function policyFrom(body: PolicyBody): TerminationPolicy {
   return TerminationPolicy.create({
@@ -73,7 +77,7 @@ export function terminationJson(termination: Termination): TerminationBody {
     requester: termination.requester,
     reason: termination.reason,
     request_time: always(termination.requestTime),
-    policy: termination.policy ? policyJson(termination.policy) : null,
+    policy: termination.policy ? appliedPolicyJson(termination.policy) : null,
     steps: termination.steps.map(stepJson),
     outcome: outcome ?? null,
     ...(outcome === 'EXITED' ? { exit_code: termination.exitCode } : {}),

@@ -30,6 +30,9 @@ const policyFields = {
 };
 export const Policy = Type.Object({ ...policyFields, max_grace_period: Type.Optional(Duration) }, STRICT);
 export type PolicyBody = Static<typeof Policy>;
+/** A policy as it was applied: that of a stop by force is SIGKILL. */
+const AppliedPolicy = Type.Object({ ...Policy.properties, kill_signal: Type.Optional(enumOf(KillSignal)) }, STRICT);
+export type AppliedPolicyBody = Static<typeof AppliedPolicy>;
 
 /** Policies for stops that no caller asks for. */
 export const ByCause = Type.Object({ timeout: Type.Optional(Policy), drain: Type.Optional(Policy), update: Type.Optional(Policy) }, STRICT);
@@ -63,7 +66,7 @@ export const Termination = named(
     requester: Type.String(),
     reason: Type.String(),
     request_time: Moment,
-    policy: orNull(Policy),
+    policy: orNull(AppliedPolicy),
     steps: Type.Array(
       Type.Object({
         signal: enumOf(KillSignal),
