@@ -13,7 +13,7 @@ import { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { isRefusal } from '@evenfall/errors';
 import { grpcClient, type MethodDefinition, type ServiceDefinition } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
-import { RUNNABLE } from '../testing/fakes.ts';
+import { RUNNABLE } from '../testing/complete.ts';
 import { openDoors } from '../testing/harness.ts';
 import { bearerOf, keptKey, signingKey } from '../testing/keys.ts';
 import { tc3Headers } from '../testing/tc3.ts';

@@ -7,7 +7,7 @@ import { isRefusal } from '@evenfall/errors';
 import { grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { roleRuleOf } from '../domain/token-rights.ts';
-import { RUNNABLE } from '../testing/fakes.ts';
+import { RUNNABLE } from '../testing/complete.ts';
 import { call, callScf, openDoors } from '../testing/harness.ts';
 import { AUDIENCE, newKey, signToken, startIssuer } from '../testing/issuer.ts';
 import { readConfig } from '../config.ts';

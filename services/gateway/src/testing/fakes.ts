@@ -15,7 +15,7 @@ import {
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { AccessKey, AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
-import { Event, Event_State } from '@evenfall/contracts/v1/event';
+import { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter, WatchEventResponse } from '@evenfall/contracts/v1/event_service';
 import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { FunctionServiceService, ProvisionedConcurrency } from '@evenfall/contracts/v1/function_service';
@@ -25,9 +25,9 @@ import type { KeyQuota, NamespaceQuota } from '@evenfall/contracts/v1/quota_serv
 import { refuse, type Refusal } from '@evenfall/errors';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
-import { durationOfMs } from '@evenfall/time';
 import type { GatewayPorts } from '../service.ts';
 import { keepRecords } from './audit.ts';
+import { completeEvent, completeFunction, completeLetter, RUNNABLE } from './complete.ts';
 import { fakeQuotas } from './fake-quotas.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
@@ -77,53 +77,6 @@ export type World = {
   /** Lines of every log, once set. */
   logLines: readonly LogLine[] | undefined;
 };
-
-export const RUNNABLE = FunctionMessage.create({
-  namespace: 'default',
-  name: 'killer',
-  version: '$LATEST',
-  revision: 3,
-  runtime: 'python3',
-  handler: 'index.main_handler',
-  timeout: durationOfMs(3_000),
-  initTimeout: durationOfMs(65_000),
-  codeSha256: 'ab',
-  createTime: new Date(0),
-  updateTime: new Date(0),
-});
-
-/** A function with what the registry fills in. */
-function complete(fn: FunctionMessage): FunctionMessage {
-  const { timeout, initTimeout, createTime, updateTime } = RUNNABLE;
-  return {
-    ...fn,
-    timeout: fn.timeout ?? timeout,
-    initTimeout: fn.initTimeout ?? initTimeout,
-    createTime: fn.createTime ?? createTime,
-    updateTime: fn.updateTime ?? updateTime,
-  };
-}
-
-const TIME = new Date(0);
-
-/** An event with what the event-store always has of one. */
-function completeEvent(event: Event): Event {
-  const { createTime = TIME, termination, state } = event;
-  return {
-    ...event,
-    createTime,
-    state: state || Event_State.QUEUED,
-    termination: termination && {
-      ...termination,
-      requestTime: termination.requestTime ?? TIME,
-      steps: termination.steps.map((step) => ({ ...step, sentTime: step.sentTime ?? TIME })),
-    },
-  };
-}
-
-function completeLetter(letter: DeadLetter): DeadLetter {
-  return { ...letter, event: letter.event && completeEvent(letter.event) };
-}
 
 export function fakeWorld(): World {
   const functions = new Map<string, FunctionMessage>([
@@ -186,7 +139,7 @@ export function fakeWorld(): World {
         createFunction: async ({ function: fn, codeZip }) => {
           const key = `${fn?.namespace}/${fn?.name}`;
           if (!fn || functions.has(key)) throw refuse('FUNCTION_EXISTS', { namespace: fn?.namespace ?? '', function: fn?.name ?? '' });
-          const stored = complete({ ...fn, version: '$LATEST', revision: 1, codeSizeBytes: BigInt(codeZip.length) });
+          const stored = completeFunction({ ...fn, version: '$LATEST', revision: 1, codeSizeBytes: BigInt(codeZip.length) });
           functions.set(key, stored);
           world.codes.push(codeZip);
           return { function: stored };
@@ -196,7 +149,7 @@ export function fakeWorld(): World {
         updateFunction: async (request) => {
           world.updates.push(request);
           const old = find(request.function?.namespace ?? '', request.function?.name ?? '');
-          return { function: complete({ ...old, ...request.function, revision: old.revision + 1 }) };
+          return { function: completeFunction({ ...old, ...request.function, revision: old.revision + 1 }) };
         },
         updateFunctionCode: async ({ namespace, name, codeZip }) => {
           world.codes.push(codeZip);
