@@ -46,7 +46,7 @@ export const agentSettings = {
   }),
   sandbox: choice({
     name: 'EVENFALL_AGENT_SANDBOX',
-    doc: 'How instances are kept apart: `process` (namespaces of their own, and as root a user for each), `bubblewrap` (namespaces by that program), `gvisor` (the walls of `process`, and in them a kernel of its own for each instance, by `runsc`: for code of strangers), `none` (no walls: code that is trusted as the agent is), or `auto`: `process`, else as an ordinary user `bubblewrap`, else `none` with a warning. Where the walls that were asked for do not work the agent does not start.',
+    doc: 'How instances are kept apart: `process` (namespaces of their own, and as root a user for each), `bubblewrap` (namespaces by that program), `gvisor` (the isolation of `process`, and within it a kernel of its own for each instance, by `runsc`: for untrusted code), `none` (no boundary: code that is trusted as the agent is), or `auto`: `process`, else as an ordinary user `bubblewrap`, else `none` with a warning. Where the requested isolation does not work the agent does not start.',
     fallback: 'auto',
     choices: ['auto', 'process', 'bubblewrap', 'gvisor', 'none'],
   }),
@@ -58,7 +58,7 @@ export const agentSettings = {
   }),
   subnet: text({
     name: 'EVENFALL_AGENT_SUBNET',
-    doc: 'Addresses for instances with a `private` network, four for each, in a range that nobody else uses here. Agents of one host that have the same one share it: each takes a sixteenth.',
+    doc: 'Addresses for instances with a `private` network, four for each, in a range that nothing else on this network uses. Agents of one host that have the same one share it: each claims a sixteenth.',
     fallback: '10.213.0.0/16',
     pattern: /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
     form: 'the first address of a private range, "/" and its bits, from 8 to 22',
@@ -72,7 +72,7 @@ export const agentSettings = {
   }),
   uids: text({
     name: 'EVENFALL_AGENT_UIDS',
-    doc: 'User ids that belong to nobody, for instances to have one each where the agent is root. Agents of one host that have the same range share it.',
+    doc: 'Unused user ids, one for each instance where the agent is root. Agents of one host that have the same range share it.',
     fallback: '900000-909999',
     pattern: /^[1-9]\d{3,8}-[1-9]\d{3,8}$/,
     form: 'two numbers of at least 1000 with "-" between them, 20 ids or more',
@@ -112,7 +112,7 @@ const joinSettings = {
   joinTokenFile: text({ name: 'EVENFALL_AGENT_JOIN_TOKEN_FILE', doc: 'File that holds the token instead.', fallback: undefined }),
   joinCa: text({
     name: 'EVENFALL_AGENT_JOIN_CA',
-    doc: 'SHA-256 of the certificate of the authority, as `evenfall agents token` shows it: the token is given to no registry of another.',
+    doc: 'SHA-256 of the certificate of the authority, as `evenfall agents token` prints it: the token is sent to no registry with another one.',
     fallback: undefined,
     pattern: /^[0-9a-f]{64}$/,
     form: '64 hex digits',
@@ -133,7 +133,8 @@ const JOIN_CHECK: SettingsCheck<typeof joinSettings & Pick<ReturnType<typeof pro
     if (joinToken === undefined && joinTokenFile === undefined) return undefined;
     if (joinToken !== undefined && joinTokenFile !== undefined)
       return 'EVENFALL_AGENT_JOIN_TOKEN and EVENFALL_AGENT_JOIN_TOKEN_FILE are both set; write one of them';
-    if (joinCa === undefined) return 'EVENFALL_AGENT_JOIN_TOKEN goes with EVENFALL_AGENT_JOIN_CA: who asks for the token has to be known';
+    if (joinCa === undefined)
+      return 'EVENFALL_AGENT_JOIN_TOKEN needs EVENFALL_AGENT_JOIN_CA: the token must not be sent to an unknown server';
     return tlsKeyFile === undefined ? undefined : 'EVENFALL_AGENT_JOIN_TOKEN and EVENFALL_TLS_KEY are both set; write one of them';
   },
 };

@@ -7,7 +7,7 @@ import { findInterpreters } from './adapters/process/launch/interpreters.ts';
 import { processDriver } from './adapters/process/process-driver.ts';
 import { readConfig } from './config.ts';
 
-// Examines this host as the agent does when it starts, with the same settings, and says what it found. Leaves nothing behind but its folders.
+// Examines this host as the agent does when it starts, with the same settings, and prints the result. Leaves nothing behind but its folders.
 try {
   await examine();
 } catch (error) {

@@ -10,7 +10,7 @@ import { readConfig } from './config.ts';
 import { runRenewIdentity } from './loops/renew-identity.ts';
 import { startInstanceAgent } from './service.ts';
 
-/** The id in the certificate is the agent's: the scheduler takes no other of it. */
+/** The id in the certificate is the agent's: the scheduler accepts no other from it. */
 function agentIdOf(name: string | undefined, identity: string | undefined): string | undefined {
   if (identity === undefined) return name;
   const certified = identity.slice('agent/'.length);
@@ -43,7 +43,7 @@ await runService({
       );
     }
     const eventStore = (await peer('event-store', config.eventStoreAddress, { spread: true })).client(EventStoreServiceService);
-    // The lease runs from the moment the stream was asked for: it must not be asked for long before it can stand.
+    // The lease runs from the moment the stream is requested: it must not be requested long before it can be opened.
     const scheduler = (await peer('scheduler', config.schedulerAddress, { streamsWait: false })).client(SchedulerServiceService);
     const agent = await part(
       'instance-agent',

@@ -13,7 +13,7 @@ import { HOME, type NetworkServer, openNetworkServer, type Space } from './adapt
 import { readAnswers } from './adapters/network/netlink/message.ts';
 import { findTable, NETFILTER_PROTOCOL, replaceTable } from './adapters/network/netlink/rules.ts';
 import { listenIn } from './adapters/network/own-network.ts';
-import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/link-to-host.ts';
+import { isDeviceGone, makeClosed, linkToHost } from './adapters/network/link-to-host.ts';
 import { findLauncher } from './adapters/process/launch/launcher-program.ts';
 import { type Host, startHost } from './testing/host.ts';
 
@@ -66,7 +66,7 @@ describe('Functions with a way out', { skip: await reasonToSkip() }, () => {
   before(async () => {
     outer = await openNetworkServer(await openLibc(), findLauncher(), 'HOST');
     space = await makeClosed(outer);
-    await tieToHost(outer, space, { device: DEVICE, hostAddress: '198.51.100.5', ownAddress: PEER, release: () => undefined });
+    await linkToHost(outer, space, { device: DEVICE, hostAddress: '198.51.100.5', ownAddress: PEER, release: () => undefined });
     writeFileSync(`/proc/sys/net/ipv4/conf/${DEVICE}/forwarding`, '0');
     deaf = createServer({ pauseOnConnect: true }, (socket) => taken.push(socket.on('error', () => undefined)));
     deafPort = await listenIn(outer, space, PEER, deaf);
@@ -229,7 +229,7 @@ for port in range(1024, 11024):
     const second = await startHost({ network: 'private', subnet: SUBNET, uids: UIDS, networkAllow: ['172.31.77.0/30'] });
     const peer = await makeClosed(outer);
     try {
-      await tieToHost(outer, peer, { device: 'evtest3', hostAddress: '172.31.77.1', ownAddress: '172.31.77.2', release: () => undefined });
+      await linkToHost(outer, peer, { device: 'evtest3', hostAddress: '172.31.77.1', ownAddress: '172.31.77.2', release: () => undefined });
       writeFileSync('/proc/sys/net/ipv4/conf/evtest3/forwarding', '0');
       const server = createServer((socket) => socket.end());
       const port = await listenIn(outer, peer, '172.31.77.2', server);

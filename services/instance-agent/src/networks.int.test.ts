@@ -14,7 +14,7 @@ import { HOME, type NetworkServer, openNetworkServer, type Space } from './adapt
 import { message, readAnswers } from './adapters/network/netlink/message.ts';
 import { NETFILTER_PROTOCOL } from './adapters/network/netlink/rules.ts';
 import { listenIn } from './adapters/network/own-network.ts';
-import { isDeviceGone, makeClosed, tieToHost } from './adapters/network/link-to-host.ts';
+import { isDeviceGone, makeClosed, linkToHost } from './adapters/network/link-to-host.ts';
 import { findProgram } from './adapters/process/launch/find-program.ts';
 import { findLauncher } from './adapters/process/launch/launcher-program.ts';
 import { type Host, startHost } from './testing/host.ts';
@@ -60,7 +60,7 @@ after(() => {
 async function openPeer(device: string, hostSide: string, address: string) {
   await eventually(() => isDeviceGone(device), LEAVES_WITHIN_MS); // of a test before
   const space = await makeClosed(outer);
-  await tieToHost(outer, space, { device, hostAddress: hostSide, ownAddress: address, release: () => undefined });
+  await linkToHost(outer, space, { device, hostAddress: hostSide, ownAddress: address, release: () => undefined });
   writeFileSync(`${SETTINGS}/conf/${device}/forwarding`, '0'); // as devices of a host are that is no router
   const callers: (string | undefined)[] = [];
   const server = createServer((socket) => {

@@ -14,23 +14,23 @@ export type InstanceNetwork = {
    * Whether what the agent serves in it needs a secret of the instance: others are in it too, and the kernel cannot tell them from the instance.
    */
   readonly needsSecret: boolean;
-  /** Where its processes are to be born; undefined where this process is. */
+  /** Where its processes start; undefined for the network of this process. */
   readonly place: NetworkPlace | undefined;
   /** What its processes are to see as `/etc/resolv.conf`; undefined for the host's. */
   readonly resolvConf: string | undefined;
-  /** A port of it, the wanted one if nobody else has been given it or listens there. Given until it is released. */
-  takePort(wanted: number | undefined): Promise<number>;
+  /** Claims a port of it, the wanted one if it is neither claimed nor listened on. Claimed until it is released. */
+  claimPort(wanted: number | undefined): Promise<number>;
   releasePort(port: number): void;
-  /** Connects to a port of its loopback; tells the socket or the error, later and once. Returns what breaks it off: nothing is told after that. */
+  /** Connects to a port of its loopback; calls back with the socket or the error, later and once. Returns what cancels it: no callback comes after that. */
   connect(port: number, done: (result: Socket | Error) => void): () => void;
   /** Has a server of the agent's listen on any port of its loopback, and answers which. */
   listen(server: Server): Promise<number>;
   /**
    * Whether a connection is with a process of the instance, which has that user for itself; all are, where there is no such user. Of one that was
-   * made to a port, that port's listener is looked at too: who listens now need not be who took the connection.
+   * made to a port, that port's listener is checked too: the present listener need not be the one that accepted the connection.
    */
   isWith(socket: Socket, uid: number | undefined, port?: number): boolean;
-  /** Lets go of it. It is gone when the last process in it is. */
+  /** Releases it. It is gone when the last process in it is. */
   close(): void;
 };
 
@@ -38,11 +38,11 @@ export type InstanceNetwork = {
 export type NetworkPlace = { readonly fd: number; readonly ownerFd: number | undefined };
 
 export type Networks = {
-  /** What instances have, in words. */
+  /** What instances have, for people. */
   readonly abilities: readonly Ability[];
-  /** One for an instance; or says why there can be none. */
+  /** Opens one for an instance; or answers why that is not possible. */
   open(): Promise<InstanceNetwork | StartFault>;
-  /** Lets go of what is kept ready; no instance is left. */
+  /** Releases what is kept ready; no instance is left. */
   close(): Promise<void>;
 };
 
@@ -51,24 +51,24 @@ export type ProcessSpec = {
   readonly instanceId: string;
   readonly fn: FunctionMessage;
   readonly codeDir: string;
-  /** Variables that say where the runtime is expected to talk. */
+  /** Variables with the addresses the runtime must use. */
   readonly variables: RuntimeVariables;
   readonly network: InstanceNetwork;
 };
 
-/** What a process tells. */
+/** What a process reports. */
 export type ProcessEvents = {
   /** Bytes of its channel, file descriptor 3; a view that may be kept. */
   onChannel(chunk: Buffer): void;
   onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): void;
-  /** It has gone; `spawnFault` says in words why it never was. */
+  /** It has gone; `spawnFault` explains why it never started. */
   onExit(exitCode: number | null, signal: string | null, spawnFault: string | undefined): void;
 };
 
 /** Writes to the channel of a runtime. `done` is called once the kernel has all of it. */
 export type ChannelWrite = (bytes: Buffer, done?: () => void) => void;
 
-/** In words where it is not memory. */
+/** `detail` is for people; without one it was memory. */
 export type Excess = { readonly detail?: string };
 
 /** One process group. */
@@ -87,7 +87,7 @@ export type InstanceProcess = {
   groupEnded(): Promise<void>;
   /** Signals that every thread of the leader blocks. */
   blockedByAll(): bigint;
-  /** Whether the leader has taken a signal that was just sent to it and that it blocked or not, as it shows within 50 ms; GONE if it has ended by then. */
+  /** Whether the leader has received a signal that was just sent to it and that it blocked or not, as it shows within 50 ms; GONE if it has ended by then. */
   reception(signal: number, isBlocked: boolean): Promise<'TAKEN' | 'PENDING' | 'GONE'>;
   /** undefined once it has gone. */
   status(): ProcStatus | typeof OUT_OF_SIGHT | undefined;
@@ -95,7 +95,7 @@ export type InstanceProcess = {
   residentBytes(): number;
   /** The most that the function's own process has had; 0 once it has gone. */
   peakBytes(): number;
-  /** What it took too much of, where the kernel or its launcher has ended something of it for that; undefined if nothing was. */
+  /** What it used too much of, where the kernel or its launcher has ended something of it for that; undefined if nothing was. */
   excess(): Excess | undefined;
   /**
    * Memory that is held beside its processes: by temporary files, where its mounts are in memory, and by its sandbox. 0 where the kernel does not
@@ -104,11 +104,11 @@ export type InstanceProcess = {
   filesBytes(): Promise<number>;
   /** Where its temporary files are; undefined where its mounts bound them. */
   readonly temporary: { readonly folder: string; readonly uid: number | undefined } | undefined;
-  /** Removes whatever outlived the leader, reads its output to the end, and lets go of everything; returns how many processes that took. */
+  /** Removes whatever outlived the leader, reads its output to the end, and releases everything; returns how many processes it removed. */
   sweep(): Promise<number>;
 };
 
-/** A process that was started before anybody knew for which instance. */
+/** A process that was started before its instance was known. */
 export type ReadyProcess = {
   readonly id: string;
   readonly kind: ReadyKind;
@@ -123,7 +123,7 @@ export type ClaimedProcess = {
   readonly process: InstanceProcess;
   /** The one it was born in; the instance's from here on, to be closed with it. */
   readonly network: InstanceNetwork;
-  /** Tells the events that were kept until now: its greeting is the first. */
+  /** Passes on the events that were kept until now: its greeting is the first. */
   begin(): void;
   /** Where the instance has ended meanwhile. */
   end(): Promise<void>;
@@ -136,21 +136,21 @@ export type TemporaryUse = { readonly bytes: number; readonly hasTooMany: boolea
 export type ProcessDriver = {
   /** What this host can do to keep instances apart. */
   readonly abilities: readonly Ability[];
-  /** Starts the process of an instance; or says why there can be none: the host has no such runtime, the package no such program. */
+  /** Starts the process of an instance; or answers why that is not possible: the host has no such runtime, the package no such program. */
   start(spec: ProcessSpec, events: ProcessEvents): InstanceProcess | StartFault;
   /** Finds out whether processes can be started ahead here, adds to `abilities` what it found, and answers that. After the sweep. */
   prepareReady(perKind: number): Promise<boolean>;
   /** Starts one ahead, in a network that it closes unless it is claimed; undefined if that cannot be. */
   startReady(kind: ReadyKind, network: InstanceNetwork, onUp: () => void, onGone: () => void): ReadyProcess | undefined;
-  /** Kills what earlier sessions of this agent left; returns how many processes that took. */
+  /** Kills what earlier sessions of this agent left; returns how many processes that were. */
   sweepEarlierSessions(): Promise<number>;
   /** Measures what instances have on disk, in the order of `places`. It stops counting one of them where it has more than it may. */
   measureTemporary(places: readonly TemporaryPlace[]): Promise<TemporaryUse[]>;
   /** Lets instances that use little of the processor come before those that use much. Called now and then. */
   shareProcessor(nowMs: number): void;
-  /** User ids that are not given away again, because something of their last holder may be left. */
+  /** User ids that are not used again, because a process of their last holder may be left. */
   lostUserIds(): number;
-  /** Lets go of what the host keeps for the agent; no instance is left. */
+  /** Releases what the host keeps for the agent; no instance is left. */
   close(): void;
 };
 
@@ -158,7 +158,7 @@ export type ProcessDriver = {
 export type OutcomeSpool = {
   /** What an earlier session left; what is torn is left out. */
   read(): AttemptReport[];
-  /** Adds some; `kept` are those added before that are still wanted. Answers false if it is full. Throws what the disk says. */
+  /** Adds some; `kept` are those added before that are still wanted. Answers false if it is full. Throws errors of the disk. */
   append(reports: readonly AttemptReport[], kept: () => readonly AttemptReport[]): boolean;
   /** Nothing of it is wanted any more. */
   clear(): void;
@@ -196,28 +196,28 @@ export type HookCall = { readonly seq: number; readonly kind: HookKind; readonly
   'deadlineTimeMs'
 >;
 
-/** What a runtime tells. Answers that name another call than the one that runs are for the listener to drop. */
+/** What a runtime reports. The listener drops answers to a call that does not run. */
 export type ConversationEvents = {
-  /** It is up; `handlersKnown`: from here on it tells which signals the function listens to. */
+  /** It is up; `handlersKnown`: from here on it reports which signals the function listens to. */
   onGreeted(handlersKnown: boolean): void;
-  /** The function can take its first call. */
+  /** The function can receive its first call. */
   onLoaded(): void;
   onLoadFailed(fault: StartFault): void;
-  /** The function returned: JSON text, and how long it took by the runtime's own clock (Infinity if it does not tell). */
+  /** The function returned: JSON text, and how long it took by the runtime's own clock (Infinity if it does not report that). */
   onAnswered(seq: number, body: Buffer, tookMs: number): void;
   onFailed(seq: number, failure: RuntimeFailure): void;
-  /** The runtime has taken the event that it was given: it starts now. Only where `invoke` did not answer true. */
-  onTaken(seq: number): void;
+  /** The runtime has received the event that it was given: it starts now. Only where `invoke` did not answer true. */
+  onReceived(seq: number): void;
   /** It is free for the next one. */
   onFree(): void;
-  /** It was asked to exit, and has done all it had to do. */
+  /** It was requested to exit, and has finished its work. */
   onFinished(): void;
   /** Signals with a listener, as bits. */
   onHandlers(signals: number): void;
   onHookEnded(seq: number, ok: boolean, text: string): void;
-  /** The function, which is being stopped, asks for so many milliseconds more; answers what it gets, and why that is less. */
-  onExtensionAsked(ms: number): { readonly grantedMs: number; readonly reason: string };
-  /** What it says cannot be understood, or it stopped talking while it lives; the text says what happened. */
+  /** The function, which is being stopped, requests so many milliseconds more; answers what it gets, and why that is less. */
+  onExtensionRequested(ms: number): { readonly grantedMs: number; readonly reason: string };
+  /** It broke the protocol, or stopped talking while it lives; the text explains what happened. */
   onBroken(text: string): void;
 };
 
@@ -226,7 +226,7 @@ export type RuntimeFailure = {
   /** JSON text. */
   readonly error: Buffer;
   readonly tookMs: number;
-  /** Whether the runtime says of itself that it must not be used again. */
+  /** Whether the runtime reports that it must not be used again. */
   readonly mustExit: boolean;
 };
 
@@ -237,7 +237,7 @@ export type Conversation = {
   readonly ofPackage: boolean;
   /** Whether the runtime writes the lines around its hooks itself. */
   readonly logsHooks: boolean;
-  /** Why it is not ready when the init timeout is over; undefined where there is nothing more to say than that. */
+  /** Why it is not ready when the init timeout is over; undefined where nothing more is known. */
   readonly lateFault: StartFault | undefined;
   /** The process has been started; `write` is its channel, `uid` the user it runs as, if that is its own. */
   greet(write: ChannelWrite, uid: number | undefined): void;
@@ -245,12 +245,12 @@ export type Conversation = {
   onChannel(chunk: Buffer): void;
   /** Lets it load the function; it has greeted. */
   load(): void;
-  /** Gives it an event. Answers whether it takes it at once; else it says when it does. */
+  /** Gives it an event. Answers whether it receives it at once; else `onReceived` reports when it does. */
   invoke(invocation: Invocation): boolean;
   hook(call: HookCall): void;
   /** Has it exit, after its last answer. */
   leave(): void;
-  /** Lets go of everything; nothing is told after it. */
+  /** Releases everything; it reports nothing after that. */
   close(): void;
 };
 
@@ -274,14 +274,14 @@ export type LogSpool = {
   readonly size: number;
   /** Keeps a batch, with the grants of what its lines are of; false if there is no room for it. */
   put(batch: LogBatch): Promise<boolean>;
-  /** The batch that has waited longest, and how to let go of it; `lostCount` of its lines could not be read back. */
+  /** The batch that has waited longest, and how to remove it; `lostCount` of its lines could not be read back. */
   oldest(): Promise<(LogBatch & { readonly lostCount: number; remove(): Promise<void> }) | undefined>;
 };
 
 /** Lines that go together, and a grant for each attempt or instance that they are of. */
 export type LogBatch = { readonly lines: StoredLogLine[]; readonly grants: LogGrant[] };
 
-/** Where the certificate is kept, and how a new one is asked for. */
+/** Where the certificate is kept, and how a new one is requested. */
 export type OwnIdentity = {
   /** When the one that is kept was issued, and when it runs out. */
   kept(): { readonly issuedMs: number; readonly expiresMs: number } | undefined;

@@ -1,18 +1,12 @@
-import type {
-  AttachResponse,
-  Hello,
-  InstanceChange,
-  InstanceReport,
-  SchedulerServiceService,
-} from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { Hello, SchedulerServiceService } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ClientOf, TlsFiles } from '@evenfall/rpc';
-import { countable, createRepeats, type Log, observable } from '@evenfall/telemetry';
-import { msOfDuration, newUuidV7, systemClock } from '@evenfall/time';
+import { countable, createRepeats, type Log } from '@evenfall/telemetry';
+import { newUuidV7, systemClock } from '@evenfall/time';
 import { outcomeSpool } from './adapters/spool/outcome-spool.ts';
 import { codeStore } from './adapters/code/code-store.ts';
 import { conversations } from './adapters/conversation/conversations.ts';
@@ -27,18 +21,16 @@ import type { Sandbox } from './adapters/process/host-probe/choose-launch.ts';
 import { type LauncherWatch, processDriver } from './adapters/process/process-driver.ts';
 import { startLeaseThread } from './loops/lease-thread.ts';
 import type { Ability } from './domain/ability.ts';
-import { type Agent, type Attempt, type Instance, keyOf, type Outbox } from './flows/agent.ts';
+import type { Agent } from './flows/agent.ts';
 import { showOpenLines } from './flows/collect-output.ts';
-import { drainHost, tendDrain } from './flows/drain-host.ts';
-import { feed, stopWhenIdle } from './flows/drive-instance.ts';
-import { endAttempt } from './flows/end-attempt.ts';
-import { assign, reportAgain } from './flows/run-attempt.ts';
-import { onSettled } from './flows/run-hooks.ts';
-import { startInstance } from './flows/start-instance.ts';
-import { stopAttempt } from './flows/stop-attempt.ts';
-import { takeDue } from './flows/handle-deadline.ts';
+import { checkDrain, drainHost } from './flows/drain-host.ts';
+import { feed } from './flows/drive-instance.ts';
+import { handleDeadline } from './flows/handle-deadline.ts';
+import { countAttempts, observeAgent } from './flows/observe.ts';
+import { instanceReport, loseAll, receiveBatch, repeatAll } from './flows/receive-batch.ts';
+import type { Instance } from './flows/types.ts';
 import { attachment } from './loops/attach.ts';
-import { startConcluder } from './loops/conclude.ts';
+import { readOutput } from './loops/read-output.ts';
 import { watchDeadlines } from './loops/deadlines.ts';
 import { keepReady } from './loops/keep-ready.ts';
 import { shipLogs } from './loops/ship-logs.ts';
@@ -59,17 +51,17 @@ export type InstanceAgentSettings = {
   readonly dataDir: string;
   /** Further folders that no function sees, where they exist: of the platform, with its access key and its database. */
   readonly hidden?: readonly string[] | undefined;
-  /** Made once and kept in the data folder if it is not given. */
+  /** Made once and kept in the data folder by default. */
   readonly agentId?: string | undefined;
   /** Megabytes of log lines kept on disk while the event-store is away. Default 256. */
   readonly logSpoolMb?: number | undefined;
-  /** Three quarters of the host's memory if it is not given. */
+  /** Three quarters of the host's memory by default. */
   readonly capacityMb?: number | undefined;
-  /** Two per core if it is not given. */
+  /** Two per core by default. */
   readonly parallelStarts?: number | undefined;
   /** How instances are kept apart, their networks and addresses, and the user ids they may have; as in `config.ts`. */
   readonly sandbox?: Sandbox | undefined;
-  /** Where the platform listens: beyond loopback no function runs without walls unless `sandbox` says so. */
+  /** Where the platform listens: beyond loopback no function runs without a sandbox unless `sandbox` is `none`. */
   readonly host?: string | undefined;
   readonly network?: NetworkSetting | undefined;
   readonly subnet?: string | undefined;
@@ -77,13 +69,13 @@ export type InstanceAgentSettings = {
   readonly uids?: string | undefined;
   /** Megabytes of unpacked packages that are kept. Default 4096. */
   readonly codeCacheMb?: number | undefined;
-  /** The python3 to use; looked up in the search path if it is not given. */
+  /** The python3 to use; looked up in the search path by default. */
   readonly pythonPath?: string | undefined;
   /** Where interpreters are looked for, as in PATH. */
   readonly searchPath?: string | undefined;
-  /** How long what runs may go on when the agent is stopped, or drained without a word about it; 25 s if it is not given. 0 kills at once. */
+  /** How long what runs may go on when the agent is stopped, or drained without a deadline; 25 s by default. 0 kills at once. */
   readonly drainDeadlineMs?: number | undefined;
-  /** Where the scheduler is asked by a thread that renews the lease while this one is too busy; without it only the stream renews it. */
+  /** Where a thread renews the lease while this one is too busy; without it only the stream renews it. */
   readonly scheduler?:
     { readonly address: string; readonly headers: Readonly<Record<string, string>>; readonly tls?: TlsFiles | undefined } | undefined;
   /** Whether the scheduler is in this process. */
@@ -96,7 +88,7 @@ export type RunningInstanceAgent = {
   readonly agentId: string;
   /** What its host can do, as found when it started. */
   readonly abilities: readonly Ability[];
-  /** Whether the scheduler knows of it now. */
+  /** Whether it is attached to the scheduler now. */
   isAttached(): boolean;
   /** Processes that wait for an instance to become, and how many have become one. */
   readyCounts(): { readonly ready: number; readonly claimed: number };
@@ -116,11 +108,10 @@ const DRAIN_DEADLINE_MS = 25_000;
 /** How long the last outcomes may take to be acknowledged. */
 const LAST_ACKS_MS = 2_000;
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
-const LOST = { kind: 'LOST' } as const;
-/** How often it is said of one function that its runtimes cannot be talked to. */
+/** How often a line is logged for one function whose runtimes break the protocol. */
 const BROKEN_SILENCE_MS = 60_000;
 
-/** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what it is given until stopped. */
+/** Starts the agent of this host: kills what an earlier session left, attaches to the scheduler, and runs what is assigned to it until stopped. */
 export async function startInstanceAgent(ports: InstanceAgentPorts, settings: InstanceAgentSettings): Promise<RunningInstanceAgent> {
   const { log } = ports;
   const capacityMb = settings.capacityMb ?? defaultCapacityMb();
@@ -132,7 +123,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   const interpreters = findInterpreters(settings.searchPath ?? DEFAULT_SEARCH_PATH, settings.pythonPath);
   const closed = closeInherited();
   if (closed > 0)
-    log.warn('Descriptors that whoever started this had left open were closed: functions would have had them too', { count: closed });
+    log.warn('Descriptors inherited from the parent process were closed: functions would have inherited them too', { count: closed });
   const perKind = settings.ready ?? DEFAULT_READY;
   const sessionId = newUuidV7();
   const thread = settings.scheduler && startLeaseThread({ ...settings.scheduler, agentId, sessionId }, log);
@@ -148,18 +139,18 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     sessionId,
     capacityMb,
     parallelStarts,
-    instances: [...instances.values()].map(reportOf),
+    instances: [...instances.values()].map(instanceReport),
     abilities: [...driver.abilities],
     recalls: true,
-    held: [...attempts.values()].map(({ eventId, number, partition, grant }) => ({ eventId, attempt: number, partition, grant })),
+    held: [...attempts.values()].map(({ eventId, attempt, partition, grant }) => ({ eventId, attempt, partition, grant })),
   });
   const attached = attachment(ports.scheduler, systemClock, log, Math.random, {
     sharesProcess: settings.sharesProcess ?? false,
     thread,
     hello,
     drainLeftMs: () => agent.drain && agent.drain.deadlineMs - systemClock.monotonic(),
-    repeat: (outbox) => repeat(agent, outbox),
-    receive: (response) => receive(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS, (attempt) => spool.forgotten(attempt)),
+    repeat: (outbox) => repeatAll(agent, outbox),
+    receive: (response) => receiveBatch(agent, response, drainDeadlineMs || DRAIN_DEADLINE_MS, spool.onAcknowledged),
     leaseLost: () => loseAll(agent),
   });
   const pool = keepReady({
@@ -172,48 +163,9 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     log_lines_stored_total: { doc: 'Log lines that the event-store has stored.', kind: 'counter' },
     log_lines_dropped_total: { doc: 'Log lines lost because the event-store was away for too long.', kind: 'counter' },
   });
-  const inPhase = (...phases: string[]): number => {
-    let count = 0;
-    for (const { phase } of attempts.values()) if (phases.includes(phase)) count++;
-    return count;
-  };
-  observable('instance_agent', {
-    instances: { doc: 'Instances on this host.', kind: 'gauge', read: () => instances.size },
-    attempts_running: {
-      doc: 'Attempts that run, or whose last lines are being stored.',
-      kind: 'gauge',
-      read: () => inPhase('RUNNING', 'REPORTING'),
-    },
-    outcomes_spooled: {
-      doc: 'Results of attempts that are retained on disk too.',
-      kind: 'gauge',
-      read: () => [...attempts.values()].reduce((count, { spooled }) => count + (spooled ? 1 : 0), 0),
-    },
-    ready_processes: {
-      doc: 'Prewarmed processes: their runtime is loaded, and they wait for an instance.',
-      kind: 'gauge',
-      read: () => pool.counts.ready,
-    },
-    starts_from_ready_total: {
-      doc: 'Instances that used a prewarmed process instead of starting one.',
-      kind: 'counter',
-      read: () => pool.counts.claimed,
-    },
-    user_ids_lost: {
-      doc: 'User ids that are not used again: a process of their last instance may be left.',
-      kind: 'gauge',
-      read: () => driver.lostUserIds(),
-    },
-    outcomes_retained: {
-      doc: 'Results of attempts that are retained until the queue has acknowledged them.',
-      kind: 'gauge',
-      read: () => inPhase('ENDED'),
-    },
-  });
   const logSpool = openLogSpool(join(dataDir, 'log-spool'), (settings.logSpoolMb ?? DEFAULT_LOG_SPOOL_MB) * 1024 * 1024);
   const logs = shipLogs({ eventStore: ports.eventStore, agentId, spool: logSpool, clock: systemClock, log, counters });
-  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => takeDue(agent, instance, nowMs));
-  const concluder = startConcluder((instance) => onSettled(agent, instance), attached.flush);
+  const deadlines = watchDeadlines(systemClock, (instance, nowMs) => handleDeadline(agent, instance, nowMs));
   const code = codeStore(ports.registry, {
     agentId,
     root: join(dataDir, 'code'),
@@ -233,7 +185,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     outbox: attached,
     logs,
     deadlines,
-    concluder,
+    outputReader: readOutput(attached.flush),
     feed: (instance, input) => feed(agent, instance, input),
     instances,
     attempts,
@@ -241,6 +193,7 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     drain: undefined,
   };
 
+  observeAgent(agent, () => pool.counts);
   const temporary = watchTemporary(agent);
   const tick = setInterval(() => {
     watchMemory(agent);
@@ -248,14 +201,14 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     temporary.round();
     showOpenLines(agent);
     attached.checkLease();
-    tendDrain(agent);
+    checkDrain(agent);
     if (agent.drain) void pool.close();
     else pool.round(agent, temporary.heldMb());
   }, TICK_MS);
   const cpuLoad = createCpuLoad();
   const spool = spoolOutcomes(agent, outcomeSpool(join(dataDir, 'outcomes.spool')));
   const loadTick = setInterval(() => {
-    attached.tellLoad(cpuLoad(), temporary.heldMb());
+    attached.reportLoad(cpuLoad(), temporary.heldMb());
     spool.round();
   }, LOAD_TICK_MS);
   const stopped = new AbortController();
@@ -263,11 +216,11 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const emptied = pool.close();
-    const running = inPhase('RUNNING');
+    const running = countAttempts(agent, 'RUNNING');
     if (running > 0 && drainDeadlineMs > 0)
       log.warn('Waiting for running attempts to end before stopping', { attempts: running, at_most_ms: drainDeadlineMs });
     drainHost(agent, drainDeadlineMs);
-    await untilSo(
+    await untilHolds(
       () => instances.size === 0,
       () => (agent.drain?.deadlineMs ?? 0) + STOP_WITHIN_MS,
     );
@@ -275,9 +228,9 @@ export async function startInstanceAgent(ports: InstanceAgentPorts, settings: In
     await logs.stop();
     attached.flush();
     await new Promise((resolve) => setImmediate(resolve)); // the last batch leaves before its stream is cut
-    // Where everything stops at once nobody is left to acknowledge: the outcomes are said at the next start.
-    if (drainDeadlineMs > 0) await untilSo(() => attempts.size === 0 || !attached.isAttached(), within(LAST_ACKS_MS));
-    spool.round(true); // what nobody took is told at the next start
+    // Where everything stops at once no scheduler is left to acknowledge: the outcomes are reported at the next start.
+    if (drainDeadlineMs > 0) await untilHolds(() => attempts.size === 0 || !attached.isAttached(), within(LAST_ACKS_MS));
+    spool.round(true); // what was not acknowledged is reported at the next start
     clearInterval(tick);
     clearInterval(loadTick);
     deadlines.stop();
@@ -306,8 +259,7 @@ async function openDriver(
   launchers: LauncherWatch | undefined,
 ): Promise<{ readonly driver: ProcessDriver; readonly networks: Networks; release(): Promise<void> }> {
   const examined = await examineHost(dataDir, interpreters, settings, (text, error) => log.error(text, error));
-  const onUserLost = (uid: number): void =>
-    log.error('A process of a function could not be ended; its user id is not given away again', { uid });
+  const onUserLost = (uid: number): void => log.error('A process of a function could not be ended; its user id is not used again', { uid });
   const cgroups = await claimBeside(examined, agentId);
   const driver = processDriver({ agentId, cgroupName: cgroups.name, ...examined, launchers, onUserLost });
   for (const { name, available, detail } of driver.abilities) {
@@ -321,67 +273,8 @@ async function openDriver(
   return { driver, networks: examined.networks, release: cgroups.release };
 }
 
-/** Does what a batch asks for: instances first, since its assignments may name them. Hot. */
-function receive(agent: Agent, response: AttachResponse, drainDeadlineMs: number, onForgotten: (attempt: Attempt) => void): void {
-  if (response.drain) drainHost(agent, msOfDuration(response.drain.deadline) ?? drainDeadlineMs);
-  for (const key of response.acks) {
-    const name = keyOf(key.eventId, key.attempt);
-    const attempt = agent.attempts.get(name);
-    if (attempt?.phase !== 'ENDED') continue;
-    agent.attempts.delete(name);
-    onForgotten(attempt);
-  }
-  for (const request of response.startInstances) {
-    if (agent.drain) agent.outbox.change(goneOf(request.instanceId, false, 'the host drains'));
-    else void startInstance(agent, request);
-  }
-  for (const assignment of response.assignments) assign(agent, assignment);
-  for (const stop of response.stops) stopAttempt(agent, stop);
-  for (const { instanceId, cause } of response.stopInstances) {
-    const instance = agent.instances.get(instanceId);
-    if (instance) stopWhenIdle(agent, instance, cause);
-    else agent.outbox.change(goneOf(instanceId, false, 'unknown'));
-  }
-}
-
-function goneOf(instanceId: string, startFailed: boolean, reason: string): InstanceChange {
-  return { instanceId, change: { $case: 'gone', value: { startFailed, reason } } };
-}
-
-/** An instance as a hello says it. */
-function reportOf(instance: Instance): InstanceReport {
-  const { id, fn, life, grant } = instance;
-  const current = instance.current ?? instance.failed;
-  const busy = life.kind === 'SETTLING';
-  if (busy) instance.isToldBusy = true;
-  return {
-    instanceId: id,
-    function: fn,
-    attempt: current && { eventId: current.eventId, attempt: current.number, partition: undefined },
-    busy,
-    grant,
-  };
-}
-
-/** Says everything again that a scheduler may have missed. */
-function repeat(agent: Agent, outbox: Outbox): void {
-  for (const instance of agent.instances.values()) {
-    if (instance.ready && instance.life.kind !== 'SETTLING')
-      outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs: 0 } } });
-  }
-  for (const attempt of agent.attempts.values()) reportAgain(agent, attempt);
-}
-
-/** Ends every attempt: somebody else may run them from now on. */
-function loseAll(agent: Agent): void {
-  for (const instance of [...agent.instances.values()]) {
-    for (const waiting of instance.waiting.splice(0)) endAttempt(agent, waiting, LOST);
-    if (instance.current ?? instance.failed) feed(agent, instance, { kind: 'KILL_ORDERED', ending: LOST });
-  }
-}
-
-/** Waits until something is so, or until a time that may still change. */
-async function untilSo(claim: () => boolean, untilMs: () => number): Promise<void> {
+/** Waits until a condition holds, or until a time that may still change. */
+async function untilHolds(claim: () => boolean, untilMs: () => number): Promise<void> {
   while (!claim() && systemClock.monotonic() < untilMs()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 

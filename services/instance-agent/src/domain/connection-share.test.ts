@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { connectionShare } from './connection-share.ts';
 
 describe('The connections of an instance', () => {
-  it('are never so many that all instances together fill more than half of the host’s table, unless that is said', () => {
+  it('are never so many that all instances together fill more than half of the host’s table, unless that is reported', () => {
     const sizes = fc.integer({ min: 0, max: 16_777_216 });
     fc.assert(
       fc.property(sizes, fc.integer({ min: 0, max: 65_536 }), (most, instances) => {

@@ -1,6 +1,6 @@
 /** What one instance may have at most, however large the host's table is: more costs the kernel time at each new one. */
 const MOST = 4_096;
-/** Without so many a function can hardly work; a host that cannot give them is said to be small. */
+/** A function can hardly work with fewer; a host that cannot provide them is reported as small. */
 const LEAST = 32;
 /** The rest of the table is for what is not an instance's. */
 const PART = 0.5;
@@ -13,7 +13,7 @@ export type ConnectionShare = {
 };
 
 /**
- * How many connections an instance may have, so that all that can be there at once take half of the host's table at most. `mostTracked` is the size of
+ * How many connections an instance may have, so that all that can be there at once use half of the host's table at most. `mostTracked` is the size of
  * that (`nf_conntrack_max`), `instances` how many can be there.
  */
 export function connectionShare(mostTracked: number, instances: number): ConnectionShare {

@@ -1,6 +1,6 @@
 import { TerminationStep_Disposition as Disposition } from '@evenfall/contracts/v1/termination';
 
-/** What `/proc/PID/status` says of a process, as far as it is asked here (proc_pid_status(5)). */
+/** What `/proc/PID/status` says of a process, the part that is used here (proc_pid_status(5)). */
 export type ProcStatus = {
   /** One letter: R, S, D, T, t, Z, X. */
   readonly state: string;
@@ -47,9 +47,9 @@ function bitOf(signal: number): bigint {
 }
 
 /**
- * What the process would do with the signal. `reported` is the runtime's own list of signals with a listener, where it tells one: Node catches
- * SIGTERM and SIGINT for itself, so the kernel's view says nothing about the function. `status.blocked` is what
- * every thread of it blocks: any other takes the signal. Of one that is out of sight only a listener is known, and what nothing can change.
+ * What the process would do with the signal. `reported` is the runtime's own list of signals with a listener, where it reports one: Node catches
+ * SIGTERM and SIGINT for itself, so the kernel's view does not describe the function. `status.blocked` is what
+ * every thread of it blocks: any other thread receives the signal. Of a process that is out of sight only listeners are known, and signals that cannot be caught.
  */
 export function dispositionOf(
   signal: number,

@@ -71,7 +71,7 @@ describe('A query for a name', () => {
     assert.equal(failureMessage(of).readUInt16BE(2) & 15, 2);
   });
 
-  it('gets no more by UDP than it takes: what is longer is cut before its records, and marked', () => {
+  it('gets no more by UDP than it accepts: what is longer is cut before its records, and marked', () => {
     const records = (bytes: number) =>
       Buffer.concat([Buffer.of(0, 7, 0x81, 0x80, 0, 1, 0, 9, 0, 0, 0, 0), question(), Buffer.alloc(bytes)]);
     for (const [of, most] of [

@@ -1,13 +1,13 @@
 // Messages of DNS (RFC 1035, 6891), as far as a forwarder has to understand them.
 
-/** What may be asked: one question of the Internet's class. Nothing of it is passed on but what is named here. */
+/** What an instance may query: one question of the Internet's class. Only the fields named here are passed on. */
 export type Query = {
   readonly id: number;
   /** Recursion desired, authentic data, checking disabled: the header's bits. */
   readonly flags: number;
   /** Name, type and class as they were written. */
   readonly question: Buffer;
-  /** What the asker takes by UDP; undefined if it does not know of extensions. */
+  /** Bytes that the instance accepts by UDP; undefined if its query has no extension. */
   readonly extension: { readonly udpBytes: number; readonly wantsSignatures: boolean } | undefined;
 };
 
@@ -31,7 +31,7 @@ const INTERNET = 1;
 /** Transfers of zones, and what went out of use: IXFR, AXFR, MAILB, MAILA. */
 const REFUSED_TYPES = new Set([251, 252, 253, 254]);
 
-/** Reads what an instance asks. Whatever it is, it is not answered with more than a header and its question. */
+/** Reads the query of an instance. A query that is refused is answered with no more than a header and its question. */
 export function readQuery(bytes: Buffer): ReadQuery {
   if (bytes.length < HEADER_BYTES || bytes.length > MAX_QUERY_BYTES) return 'NONE';
   const flags = bytes.readUInt16BE(2);
@@ -52,7 +52,7 @@ export function readQuery(bytes: Buffer): ReadQuery {
   return { query: { id, flags: flags & PASSED_ON, question, extension } };
 }
 
-/** What is asked on behalf of an instance: written anew, so that nothing else gets through. */
+/** The query that is sent on behalf of an instance: written anew, so that no other bytes get through. */
 export function queryMessage(query: Query, id: number): Buffer {
   const { flags, question, extension } = query;
   if (!extension) return headed(id, flags, question);
@@ -63,7 +63,7 @@ export function queryMessage(query: Query, id: number): Buffer {
   return headed(id, flags, question, record);
 }
 
-/** Whether a message answers a query that was asked under an id. */
+/** Whether a message answers a query that was sent under an id. */
 export function isAnswerTo(query: Query, id: number, bytes: Buffer): boolean {
   if (bytes.length < HEADER_BYTES + query.question.length || bytes.readUInt16BE(0) !== id) return false;
   if ((bytes.readUInt16BE(2) & (RESPONSE | OPCODE)) !== RESPONSE || bytes.readUInt16BE(4) !== 1) return false;
@@ -71,7 +71,7 @@ export function isAnswerTo(query: Query, id: number, bytes: Buffer): boolean {
   return lowered(echoed).equals(lowered(query.question));
 }
 
-/** An answer as the one who asked gets it; by UDP cut to what that takes, so that it asks again by TCP. */
+/** An answer as the instance receives it; by UDP cut to the bytes it accepts, so that it repeats the query by TCP. */
 export function answerMessage(query: Query, bytes: Buffer, by: 'UDP' | 'TCP'): Buffer {
   const mostBytes = Math.min(Math.max(query.extension?.udpBytes ?? PLAIN_UDP_BYTES, PLAIN_UDP_BYTES), MOST_UDP_BYTES);
   if (by === 'UDP' && bytes.length > mostBytes) return headed(query.id, bytes.readUInt16BE(2) | TRUNCATED, query.question);
@@ -80,7 +80,7 @@ export function answerMessage(query: Query, bytes: Buffer, by: 'UDP' | 'TCP'): B
   return answer;
 }
 
-/** Nobody has answered. */
+/** The answer when no name server has answered. */
 export function failureMessage({ id, flags, question }: Query): Buffer {
   return headed(id, RESPONSE | AVAILABLE | (flags & DESIRED) | CODES.SERVER, question);
 }

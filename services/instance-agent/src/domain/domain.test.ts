@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { KillSignal, SignalScope, TerminationPolicy, TerminationStep_Disposition as Disposition } from '@evenfall/contracts/v1/termination';
+import { attemptTimeoutMs } from '@evenfall/function-model';
 import { durationOfMs } from '@evenfall/time';
 import fc from 'fast-check';
 import { dispositionOf, OUT_OF_SIGHT, parseProcStatus } from './disposition.ts';
@@ -9,8 +10,7 @@ import { encodeFrame, encodeInvokeHead, Frame, frameReader } from './frames.ts';
 import { lineSplitter, MAX_LINE_BYTES } from './line-splitter.ts';
 import { tailOfLog } from './render-log.ts';
 import { planOf, resolvePolicy } from './termination-plan.ts';
-import { timeLimitMs } from './time-limit.ts';
-import { verdictOf } from './attempt-result.ts';
+import { outcomeOf } from './attempt-outcome.ts';
 
 const policy = (fields: Partial<TerminationPolicy>): TerminationPolicy => ({ ...TerminationPolicy.create(), ...fields });
 
@@ -27,7 +27,7 @@ describe('A termination policy', () => {
     assert.equal(resolvePolicy(undefined, undefined, 3_600_000).graceMs, 600_000);
   });
 
-  it('takes the call first, then the function', () => {
+  it('prefers the call, then the function', () => {
     const own = policy({
       killSignal: KillSignal.SIGINT,
       gracePeriod: durationOfMs(5000),
@@ -49,7 +49,7 @@ describe('A termination policy', () => {
         { signal: KillSignal.SIGINT, atMs: 1100 },
       ],
       killAtMs: 1300,
-      ending: { kind: 'FORCE_KILLED' },
+      end: { kind: 'FORCE_KILLED' },
       limitMs: 601_000,
       limit: 'MAX_GRACE',
       scope: SignalScope.MAIN,
@@ -57,7 +57,7 @@ describe('A termination policy', () => {
     });
   });
 
-  it('says how long processes may take to exit after the answer: the call first, then the function, then 10 s', () => {
+  it('sets how long processes may take to exit after the answer: the call first, then the function, then 10 s', () => {
     const exitOf = (call: Partial<TerminationPolicy> | undefined, own: Partial<TerminationPolicy> | undefined): number =>
       resolvePolicy(call && policy(call), own && policy(own), 1).exitMs;
     assert.equal(exitOf(undefined, undefined), 10_000);
@@ -93,7 +93,7 @@ describe('A disposition', () => {
     assert.equal(dispositionOf(9, OUT_OF_SIGHT, undefined), Disposition.DEFAULT);
     assert.equal(dispositionOf(19, OUT_OF_SIGHT, undefined), Disposition.DEFAULT);
   });
-  it('is refined by what the runtime tells', () => {
+  it('is refined by what the runtime reports', () => {
     assert.equal(dispositionOf(15, status, 0), Disposition.DEFAULT);
     assert.equal(dispositionOf(15, status, 1 << 14), Disposition.CAUGHT);
     assert.equal(dispositionOf(10, status, 1 << 9), Disposition.BLOCKED);
@@ -164,7 +164,7 @@ describe('Lines', () => {
     return all[0] ?? [];
   };
 
-  it('are cut at 8 KB, between characters, and say so', () => {
+  it('are cut at 8 KB, between characters, and are marked', () => {
     const [x, short, open] = linesOf(`${'x'.repeat(20_000)}\nshort\r\nopen`);
     assert.match(x ?? '', /^x+… \[cut from 20000 bytes\]$/);
     assert.ok(Buffer.byteLength(x ?? '') <= MAX_LINE_BYTES && Buffer.byteLength(x ?? '') > MAX_LINE_BYTES - 100);
@@ -181,7 +181,7 @@ describe('Lines', () => {
     assert.deepEqual(linesOf('a\r\r\r\nb\n'), ['a', 'b']);
   });
 
-  it('that stand open for long are shown, with the time they were begun', () => {
+  it('that are open for long are shown, with the time they were begun', () => {
     const splitter = lineSplitter();
     const got: [string, number][] = [];
     const note = (text: string, _: number, timeMs: number): void => void got.push([text, timeMs]);
@@ -197,9 +197,9 @@ describe('Lines', () => {
   });
 });
 
-describe('A verdict', () => {
+describe('A result', () => {
   it('has the code of SCF', () => {
-    const of = (ending: Parameters<typeof verdictOf>[0]) => verdictOf(ending, undefined, 3000);
+    const of = (end: Parameters<typeof outcomeOf>[0]) => outcomeOf(end, undefined, 3000);
     assert.deepEqual(
       [of({ kind: 'TIMED_OUT' }).statusCode, of({ kind: 'TIMED_OUT' }).message],
       [433, 'Invoking task timed out after 3 seconds'],
@@ -210,15 +210,15 @@ describe('A verdict', () => {
     assert.equal(of({ kind: 'FORCE_KILLED' }).statusCode, 499);
     assert.equal(of({ kind: 'LOST' }).outcome, Outcome.LOST);
     assert.equal(of({ kind: 'START_FAILED', fault: { statusCode: 437, message: 'x' } }).statusCode, 437);
-    assert.equal(verdictOf({ kind: 'ANSWERED' }, { returned: true, statusCode: 200 }, 1).outcome, Outcome.RETURNED);
+    assert.equal(outcomeOf({ kind: 'ANSWERED' }, { returned: true, statusCode: 200 }, 1).outcome, Outcome.RETURNED);
   });
 });
 
 describe('A time limit', () => {
   it('is the function’s timeout, and of a synchronous call at most 900 s', () => {
-    assert.equal(timeLimitMs(3_000, true), 3_000);
-    assert.equal(timeLimitMs(86_400_000, false), 86_400_000);
-    assert.equal(timeLimitMs(86_400_000, true), 900_000);
+    assert.equal(attemptTimeoutMs(3_000, true), 3_000);
+    assert.equal(attemptTimeoutMs(86_400_000, false), 86_400_000);
+    assert.equal(attemptTimeoutMs(86_400_000, true), 900_000);
   });
 });
 

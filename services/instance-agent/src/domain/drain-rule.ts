@@ -1,20 +1,21 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
-import type { Ending } from './instance-end.ts';
-import { DEFAULT_EXIT_MS, endBy, planOf, type ResolvedPolicy, resolvePolicy, type TerminationPlan } from './termination-plan.ts';
+import { DURATIONS } from '@evenfall/function-model';
+import type { InstanceEnd } from './instance-end.ts';
+import { endBy, planOf, type ResolvedPolicy, resolvePolicy, type TerminationPlan } from './termination-plan.ts';
 
 /** A function is long-lived, and has time left that is worth a notice, above this; and this is what it gets (Yandex Cloud Functions). */
 export const NOTICE_MS = 600_000;
 
-const DRAINED: Ending = { kind: 'DRAINED' };
-const TIMED_OUT: Ending = { kind: 'TIMED_OUT' };
+const DRAINED: InstanceEnd = { kind: 'DRAINED' };
+const TIMED_OUT: InstanceEnd = { kind: 'TIMED_OUT' };
 
 /** How an attempt that runs is stopped because its host drains. */
 export type DrainStop = { readonly policy: ResolvedPolicy; readonly plan: TerminationPlan };
 
 /**
  * Decides what a drain does to an attempt: by the function's own policy if it has one; else a long-lived one with more than ten minutes
- * left is given notice and ten minutes; undefined for any other, which may finish. The timeout and the host's deadline stand above it.
+ * left gets notice and ten minutes; undefined for any other, which may finish. Neither the timeout nor the host's deadline is exceeded.
  */
 export function drainStop(
   fn: Pick<FunctionMessage, 'terminationByCause' | 'environment'>,
@@ -25,8 +26,8 @@ export function drainStop(
   const leftMs = timeoutAtMs - nowMs;
   if (!own && !(timeLimitMs > NOTICE_MS && leftMs > NOTICE_MS)) return undefined;
   const policy = own ? resolvePolicy(undefined, own, Math.max(0, leftMs)) : noticePolicy(fn.environment);
-  const whole = planOf(policy, nowMs, DRAINED);
-  const plan = !own && !isNotified(fn.environment) ? { ...whole, steps: [] } : whole;
+  const laidOut = planOf(policy, nowMs, DRAINED);
+  const plan = !own && !isNotified(fn.environment) ? { ...laidOut, steps: [] } : laidOut;
   return { policy, plan: endBy(endBy(plan, timeoutAtMs, TIMED_OUT, 'TIMEOUT'), hostDeadlineMs, DRAINED, 'DRAIN') };
 }
 
@@ -38,7 +39,7 @@ function noticePolicy(environment: FunctionMessage['environment']): ResolvedPoli
     maxGraceMs: NOTICE_MS,
     escalation: [],
     scope: SignalScope.MAIN,
-    exitMs: DEFAULT_EXIT_MS,
+    exitMs: DURATIONS.exitGrace.defaultMs,
   };
 }
 

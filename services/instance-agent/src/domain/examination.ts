@@ -6,8 +6,8 @@ const ADVICE: Readonly<Record<string, string>> = {
     'Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), or run the agent as root; until then run only code you trust.',
   'own-users': 'Run the agent as root (in a container: with CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL, CAP_DAC_OVERRIDE).',
   'private-tmp': 'Allow the agent to mount (CAP_SYS_ADMIN).',
-  bubblewrap: 'Nothing needs it: EVENFALL_AGENT_SANDBOX=process has the same walls. To use it all the same, install it.',
-  gvisor: 'For code of strangers: install gVisor’s runsc, and set EVENFALL_AGENT_SANDBOX=gvisor. Nothing else needs it.',
+  bubblewrap: 'Not needed: EVENFALL_AGENT_SANDBOX=process isolates as well. To use it anyway, install it.',
+  gvisor: 'For untrusted code: install gVisor’s runsc, and set EVENFALL_AGENT_SANDBOX=gvisor. Not needed otherwise.',
   'own-network':
     'EVENFALL_AGENT_NETWORK=auto gives every instance a network of its own where the host allows it: root with CAP_SYS_ADMIN, or user namespaces. Until then functions reach the host’s loopback and each other’s ports.',
   'way-out':
@@ -21,7 +21,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   disk: 'Make room: code, logs that wait, and without a private /tmp the functions’ files lie here.',
 };
 
-/** The findings in words, for a terminal: what is there, what is not, and what to do about it. */
+/** The findings as text for a terminal: what is available, what is not, and what to do about it. */
 export function examinationText(abilities: readonly Ability[]): string {
   const width = Math.max(...abilities.map(({ name }) => name.length));
   return abilities

@@ -56,7 +56,7 @@ export function encodeHook(seq: number, handler: string): Buffer {
   return encodeFrame(Frame.HOOK, body);
 }
 
-/** Tells a function how many milliseconds it got of those it asked for. */
+/** Answers how many of the requested milliseconds a function got. */
 export function encodeExtended(id: number, grantedMs: number, reason: string): Buffer {
   const body = Buffer.allocUnsafe(8 + Buffer.byteLength(reason));
   body.writeUInt32LE(id, 0);

@@ -1,5 +1,5 @@
-/** How an instance came to its end, and with it the attempt it ran. */
-export type Ending =
+/** How an instance ended, and with it the attempt it ran. */
+export type InstanceEnd =
   /** Its attempt had answered; what it answered is kept beside the state. */
   | { readonly kind: 'ANSWERED' }
   | { readonly kind: 'EXITED'; readonly exitCode: number }
@@ -11,9 +11,9 @@ export type Ending =
   | { readonly kind: 'LOST' }
   | { readonly kind: 'DRAINED' }
   | { readonly kind: 'START_FAILED'; readonly fault: StartFault }
-  /** What its runtime says cannot be understood, or it says nothing more while it lives: it was killed. `reason` is for people. */
+  /** Its runtime broke the protocol, or went silent while it lives: it was killed. `reason` is for people. */
   | { readonly kind: 'BROKEN'; readonly reason: string }
-  /** It ran nothing and was stopped in order. */
+  /** It ran no attempt and was stopped in order. */
   | { readonly kind: 'RETIRED' };
 
 /** Why an instance never became ready. */

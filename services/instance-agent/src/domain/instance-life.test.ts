@@ -9,7 +9,7 @@ const plan = (nowMs: number, graceMs: number): TerminationPlan => ({
   nowMs,
   steps: graceMs === 0 ? [] : [{ signal: KillSignal.SIGTERM, atMs: nowMs }],
   killAtMs: nowMs + graceMs,
-  ending: { kind: 'FORCE_KILLED' },
+  end: { kind: 'FORCE_KILLED' },
   limitMs: nowMs + 2_000,
   limit: 'MAX_GRACE',
   scope: SignalScope.MAIN,
@@ -30,7 +30,7 @@ const kinds = (effects: readonly LifeEffect[]): string[] => effects.map((effect)
 const BUSY: LifeState = { kind: 'BUSY' };
 
 describe('The life of an instance', () => {
-  it('goes around for every event that returns', () => {
+  it('returns to idle after every event that returns', () => {
     const { state, effects } = run(
       { kind: 'STARTING' },
       { kind: 'LOADED' },
@@ -60,10 +60,10 @@ describe('The life of an instance', () => {
       { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGTERM' },
       { kind: 'SWEPT' },
     );
-    assert.deepEqual(state, { kind: 'GONE', ending: { kind: 'ANSWERED' } });
+    assert.deepEqual(state, { kind: 'GONE', end: { kind: 'ANSWERED' } });
     assert.deepEqual(kinds(effects), ['SEND_LEAVE', 'ARM', 'SWEEP', 'FINISH']);
-    const forced = run(failed.state, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
-    assert.deepEqual(forced.state, { kind: 'KILLING', ending: { kind: 'ANSWERED' } }, 'what happened wins');
+    const forced = run(failed.state, { kind: 'KILL_ORDERED', end: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(forced.state, { kind: 'KILLING', end: { kind: 'ANSWERED' } }, 'what happened wins');
   });
 
   it('has the rest of its grace, at most 10 s, to exit by itself after it has answered a stop', () => {
@@ -71,10 +71,10 @@ describe('The life of an instance', () => {
     const exiting = run(stopped, { kind: 'ANSWERED', nowMs: 100 });
     assert.deepEqual(exiting.effects, [{ kind: 'ARM', dueMs: 10_100 }, { kind: 'ASK_TO_EXIT' }]);
     const byItself = run(exiting.state, { kind: 'LEADER_EXITED', exitCode: 0, signal: null });
-    assert.deepEqual(byItself.state, { kind: 'SWEEPING', ending: { kind: 'ANSWERED' } });
+    assert.deepEqual(byItself.state, { kind: 'SWEEPING', end: { kind: 'ANSWERED' } });
     assert.deepEqual(kinds(run(exiting.state, { kind: 'DUE', nowMs: 10_100 }).effects), ['KILL_GROUP']);
     assert.deepEqual(kinds(run(exiting.state, { kind: 'FINISHED' }).effects), ['KILL_GROUP'], 'it waits for another event in vain');
-    assert.deepEqual(kinds(run(exiting.state, { kind: 'KILL_ORDERED', ending: { kind: 'LOST' } }).effects), ['KILL_GROUP']);
+    assert.deepEqual(kinds(run(exiting.state, { kind: 'KILL_ORDERED', end: { kind: 'LOST' } }).effects), ['KILL_GROUP']);
     const shortened = run(exiting.state, { kind: 'STOP_GRACEFUL', plan: plan(200, 300) });
     assert.deepEqual(shortened.effects, [{ kind: 'ARM', dueMs: 500 }]);
     const late = run(run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(0, 1_000) }).state, { kind: 'ANSWERED', nowMs: 900 });
@@ -92,12 +92,12 @@ describe('The life of an instance', () => {
     );
     assert.deepEqual(kinds(leaderGone.effects), ['SEND_SIGNAL', 'ARM', 'WATCH_GROUP']);
     const ended = run(leaderGone.state, { kind: 'GROUP_ENDED' });
-    assert.deepEqual(ended.state, { kind: 'SWEEPING', ending: { kind: 'DIED_OF', signal: 'SIGTERM' } });
+    assert.deepEqual(ended.state, { kind: 'SWEEPING', end: { kind: 'DIED_OF', signal: 'SIGTERM' } });
     const answered = run(leaderGone.state, { kind: 'ANSWERED', nowMs: 500 });
     assert.deepEqual(answered.effects[0], { kind: 'ARM', dueMs: 1_000 });
-    assert.deepEqual(run(answered.state, { kind: 'GROUP_ENDED' }).state, { kind: 'SWEEPING', ending: { kind: 'ANSWERED' } });
+    assert.deepEqual(run(answered.state, { kind: 'GROUP_ENDED' }).state, { kind: 'SWEEPING', end: { kind: 'ANSWERED' } });
     const overdue = run(leaderGone.state, { kind: 'DUE', nowMs: 1_000 });
-    assert.deepEqual(overdue.state, { kind: 'SWEEPING', ending: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(overdue.state, { kind: 'SWEEPING', end: { kind: 'FORCE_KILLED' } });
     assert.deepEqual(kinds(overdue.effects), ['KILL_GROUP', 'SWEEP']);
     const main = run(
       BUSY,
@@ -115,7 +115,7 @@ describe('The life of an instance', () => {
     ]);
     assert.deepEqual(kinds(run(stopped.state, { kind: 'DUE', nowMs: 1499 }).effects), ['ARM']);
     const killed = run(stopped.state, { kind: 'DUE', nowMs: 1500 });
-    assert.deepEqual(killed.state, { kind: 'KILLING', ending: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(killed.state, { kind: 'KILLING', end: { kind: 'FORCE_KILLED' } });
     assert.deepEqual(kinds(killed.effects), ['KILL_GROUP']);
   });
 
@@ -158,10 +158,10 @@ describe('The life of an instance', () => {
     ]);
     const more = run(escalated.state, { kind: 'EXTEND', nowMs: 310, ms: 50 });
     assert.deepEqual(more.effects.at(-1), {
-      kind: 'TELL_EXTENSION',
+      kind: 'ANSWER_EXTENSION',
       requestedMs: 50,
       grantedMs: 0,
-      reason: 'Somebody asked for it to end sooner',
+      reason: 'A later request asked for it to end sooner',
     });
   });
 
@@ -170,28 +170,28 @@ describe('The life of an instance', () => {
     const once = run(stopped, { kind: 'EXTEND', nowMs: 400, ms: 1_000 });
     assert.deepEqual(once.effects, [
       { kind: 'ARM', dueMs: 1_500 },
-      { kind: 'TELL_EXTENSION', requestedMs: 1_000, grantedMs: 1_000, reason: '' },
+      { kind: 'ANSWER_EXTENSION', requestedMs: 1_000, grantedMs: 1_000, reason: '' },
     ]);
     const twice = run(once.state, { kind: 'EXTEND', nowMs: 1_400, ms: 1_000 });
     assert.deepEqual(twice.effects, [
       { kind: 'ARM', dueMs: 2_000 },
-      { kind: 'TELL_EXTENSION', requestedMs: 1_000, grantedMs: 500, reason: 'The longest grace period of the function is used up' },
+      { kind: 'ANSWER_EXTENSION', requestedMs: 1_000, grantedMs: 500, reason: 'The longest grace period of the function is used up' },
     ]);
     const busy = run(BUSY, { kind: 'EXTEND', nowMs: 0, ms: 5 });
-    assert.deepEqual([busy.state, kinds(busy.effects)], [BUSY, ['TELL_EXTENSION']], 'nothing to extend');
+    assert.deepEqual([busy.state, kinds(busy.effects)], [BUSY, ['ANSWER_EXTENSION']], 'nothing to extend');
   });
 
-  it('ends as what it was planned for says, and as terminated if somebody asked', () => {
-    const drain = { ...plan(0, 500), ending: { kind: 'DRAINED' } as const };
+  it('ends as what it was planned for says, and as terminated if a caller requested it', () => {
+    const drain = { ...plan(0, 500), end: { kind: 'DRAINED' } as const };
     const drained = run(BUSY, { kind: 'STOP_GRACEFUL', plan: drain }, { kind: 'DUE', nowMs: 500 });
-    assert.deepEqual(drained.state, { kind: 'KILLING', ending: { kind: 'DRAINED' } });
+    assert.deepEqual(drained.state, { kind: 'KILLING', end: { kind: 'DRAINED' } });
     const both = run(
       BUSY,
       { kind: 'STOP_GRACEFUL', plan: drain },
       { kind: 'STOP_GRACEFUL', plan: plan(10, 100) },
       { kind: 'DUE', nowMs: 110 },
     );
-    assert.deepEqual(both.state, { kind: 'KILLING', ending: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(both.state, { kind: 'KILLING', end: { kind: 'FORCE_KILLED' } });
   });
 
   it('idle, may be replaced by a policy of its own', () => {
@@ -208,23 +208,23 @@ describe('The life of an instance', () => {
     assert.deepEqual(kinds(effects), ['SEND_LEAVE', 'ARM', 'ARM'], 'it has its second');
   });
 
-  it('is told apart: timeout while busy, grace while terminating', () => {
-    assert.deepEqual(run(BUSY, { kind: 'DUE', nowMs: 1 }).state, { kind: 'KILLING', ending: { kind: 'TIMED_OUT' } });
+  it('distinguishes timeout while busy, grace while terminating', () => {
+    assert.deepEqual(run(BUSY, { kind: 'DUE', nowMs: 1 }).state, { kind: 'KILLING', end: { kind: 'TIMED_OUT' } });
     const stopped = run(BUSY, { kind: 'STOP_GRACEFUL', plan: plan(0, 10) }, { kind: 'DUE', nowMs: 10 });
-    assert.deepEqual(stopped.state, { kind: 'KILLING', ending: { kind: 'FORCE_KILLED' } });
+    assert.deepEqual(stopped.state, { kind: 'KILLING', end: { kind: 'FORCE_KILLED' } });
   });
 
-  it('says what happened, not what was asked, if it left by itself', () => {
-    const killed = run(BUSY, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } }).state;
+  it('reports what happened, not what was requested, if it exited by itself', () => {
+    const killed = run(BUSY, { kind: 'KILL_ORDERED', end: { kind: 'FORCE_KILLED' } }).state;
     assert.deepEqual(run(killed, { kind: 'LEADER_EXITED', exitCode: 0, signal: null }).state, {
       kind: 'SWEEPING',
-      ending: { kind: 'EXITED', exitCode: 0 },
+      end: { kind: 'EXITED', exitCode: 0 },
     });
   });
 
   it('is not touched by a stop once it has answered', () => {
     const answered = run(BUSY, { kind: 'ANSWERED', nowMs: 0 }).state;
-    const stopped = run(answered, { kind: 'STOP_GRACEFUL', plan: plan(0, 10) }, { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } });
+    const stopped = run(answered, { kind: 'STOP_GRACEFUL', plan: plan(0, 10) }, { kind: 'KILL_ORDERED', end: { kind: 'FORCE_KILLED' } });
     assert.deepEqual(stopped, { state: answered, effects: [] });
   });
 
@@ -250,10 +250,7 @@ describe('The life of an instance', () => {
         { kind: 'SWEPT' },
       ),
       fc.constant<LifeInput>({ kind: 'START_FAILED', fault: { statusCode: 443, message: 'x' } }),
-      fc.constantFrom<LifeInput>(
-        { kind: 'KILL_ORDERED', ending: { kind: 'FORCE_KILLED' } },
-        { kind: 'KILL_ORDERED', ending: { kind: 'LOST' } },
-      ),
+      fc.constantFrom<LifeInput>({ kind: 'KILL_ORDERED', end: { kind: 'FORCE_KILLED' } }, { kind: 'KILL_ORDERED', end: { kind: 'LOST' } }),
       fc.tuple(ms, fc.boolean()).map(([nowMs, isFree]): LifeInput => ({ kind: 'CONCLUDED', nowMs, isFree })),
       ms.map((nowMs): LifeInput => ({ kind: 'ANSWERED', nowMs })),
       fc.tuple(ms, ms).map(([nowMs, retireHookMs]): LifeInput => ({ kind: 'ANSWERED', nowMs, retireHookMs })),

@@ -1,9 +1,9 @@
 import { type KillSignal, SignalScope } from '@evenfall/contracts/v1/termination';
-import type { Ending, StartFault } from './instance-end.ts';
+import type { InstanceEnd, StartFault } from './instance-end.ts';
 import type { LifeEffect, LifeInput, LifeState, LifeStep } from './life-states.ts';
 import { extendPlan, LEAVE_POLICY, planOf, type ResolvedPolicy, shortenPlan, type TerminationPlan } from './termination-plan.ts';
 
-export type { Ending, LifeEffect, LifeInput, LifeState, LifeStep, StartFault };
+export type { InstanceEnd, LifeEffect, LifeInput, LifeState, LifeStep, StartFault };
 
 type Cell<S, I> = (state: Extract<LifeState, { kind: S }>, input: Extract<LifeInput, { kind: I }>) => LifeStep;
 type Table = { readonly [S in LifeState['kind']]: { readonly [I in LifeInput['kind']]: Cell<S, I> } };
@@ -11,35 +11,35 @@ type Table = { readonly [S in LifeState['kind']]: { readonly [I in LifeInput['ki
 const NO_EFFECTS: readonly LifeEffect[] = [];
 const to = (state: LifeState, ...effects: readonly LifeEffect[]): LifeStep => ({ state, effects });
 const stay = (state: LifeState): LifeStep => ({ state, effects: NO_EFFECTS });
-const kill = (ending: Ending): LifeStep => to({ kind: 'KILLING', ending }, { kind: 'KILL_GROUP' });
-const sweep = (ending: Ending): LifeStep => to({ kind: 'SWEEPING', ending }, { kind: 'SWEEP' });
-const leave = (policy: ResolvedPolicy, nowMs: number, ending: Ending): LifeStep => followLeave(planOf(policy, nowMs), nowMs, ending);
+const kill = (end: InstanceEnd): LifeStep => to({ kind: 'KILLING', end }, { kind: 'KILL_GROUP' });
+const sweep = (end: InstanceEnd): LifeStep => to({ kind: 'SWEEPING', end }, { kind: 'SWEEP' });
+const leave = (policy: ResolvedPolicy, nowMs: number, end: InstanceEnd): LifeStep => followLeave(planOf(policy, nowMs), nowMs, end);
 /** Kills what is left of a group whose leader is gone. */
-const killRest = (ending: Ending): LifeStep => to({ kind: 'SWEEPING', ending }, { kind: 'KILL_GROUP' }, { kind: 'SWEEP' });
-const exited = (input: { exitCode: number | null; signal: string | null }): Ending =>
+const killRest = (end: InstanceEnd): LifeStep => to({ kind: 'SWEEPING', end }, { kind: 'KILL_GROUP' }, { kind: 'SWEEP' });
+const exited = (input: { exitCode: number | null; signal: string | null }): InstanceEnd =>
   input.signal === null ? { kind: 'EXITED', exitCode: input.exitCode ?? 0 } : { kind: 'DIED_OF', signal: input.signal };
 
-// The three steps of an event that simply runs; made once, because they are taken for every event.
+// The three steps of an event that simply runs; made once, because every event has them.
 const BUSY: LifeStep = to({ kind: 'BUSY' });
 const ANSWERED: LifeStep = to({ kind: 'ANSWERED' });
 const CONCLUDED: LifeStep = to({ kind: 'IDLE' }, { kind: 'CONCLUDE' });
 const SETTLING: LifeStep = to({ kind: 'SETTLING' }, { kind: 'CONCLUDE' });
-const RETIRED: Ending = { kind: 'RETIRED' };
-const HAS_ANSWERED: Ending = { kind: 'ANSWERED' };
+const RETIRED: InstanceEnd = { kind: 'RETIRED' };
+const HAS_ANSWERED: InstanceEnd = { kind: 'ANSWERED' };
 
-/** Carries a plan on: sends the step that is due, or kills. */
-function follow(plan: TerminationPlan, nowMs: number, left?: Ending): LifeStep {
-  if (nowMs >= plan.killAtMs) return left ? killRest(plan.ending) : kill(plan.ending);
+/** Continues a plan: sends the step that is due, or kills. */
+function follow(plan: TerminationPlan, nowMs: number, left?: InstanceEnd): LifeStep {
+  if (nowMs >= plan.killAtMs) return left ? killRest(plan.end) : kill(plan.end);
   const { rest, signal, dueMs } = next(plan, nowMs);
   const state: LifeState = { kind: 'TERMINATING', plan: rest, ...(left ? { left } : {}) };
   return signal === undefined ? to(state, { kind: 'ARM', dueMs }) : to(state, { kind: 'SEND_SIGNAL', signal }, { kind: 'ARM', dueMs });
 }
 
 /** The same for an instance that runs nothing. */
-function followLeave(plan: TerminationPlan, nowMs: number, ending: Ending): LifeStep {
-  if (nowMs >= plan.killAtMs) return kill(ending);
+function followLeave(plan: TerminationPlan, nowMs: number, end: InstanceEnd): LifeStep {
+  if (nowMs >= plan.killAtMs) return kill(end);
   const { rest, signal, dueMs } = next(plan, nowMs);
-  const state: LifeState = { kind: 'LEAVING', plan: rest, ending };
+  const state: LifeState = { kind: 'LEAVING', plan: rest, end };
   return signal === undefined ? to(state, { kind: 'ARM', dueMs }) : to(state, { kind: 'SEND_LEAVE', signal }, { kind: 'ARM', dueMs });
 }
 
@@ -52,24 +52,24 @@ function next(plan: TerminationPlan, nowMs: number): { rest: TerminationPlan; si
 }
 
 const notStopping = (state: LifeState, { ms }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep =>
-  to(state, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event is not being stopped gracefully' });
+  to(state, { kind: 'ANSWER_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event is not being stopped gracefully' });
 
 function extend(state: Extract<LifeState, { kind: 'TERMINATING' }>, { ms, nowMs }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep {
   const { plan, grantedMs, reason } = extendPlan(state.plan, nowMs, ms);
   const dueMs = Math.min(plan.steps[0]?.atMs ?? plan.killAtMs, plan.killAtMs);
-  return to({ ...state, plan }, { kind: 'ARM', dueMs }, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs, reason });
+  return to({ ...state, plan }, { kind: 'ARM', dueMs }, { kind: 'ANSWER_EXTENSION', requestedMs: ms, grantedMs, reason });
 }
 
 /** Stops an instance that runs nothing: its hook, then its signal. */
-function retire(ending: Ending, policy: ResolvedPolicy, hookTimeoutMs: number, nowMs: number): LifeStep {
-  if (hookTimeoutMs <= 0) return leave(policy, nowMs, ending);
-  return to({ kind: 'HOOKING', policy, ending }, { kind: 'RUN_PRE_STOP' }, { kind: 'ARM', dueMs: nowMs + hookTimeoutMs });
+function retire(end: InstanceEnd, policy: ResolvedPolicy, hookTimeoutMs: number, nowMs: number): LifeStep {
+  if (hookTimeoutMs <= 0) return leave(policy, nowMs, end);
+  return to({ kind: 'HOOKING', policy, end }, { kind: 'RUN_PRE_STOP' }, { kind: 'ARM', dueMs: nowMs + hookTimeoutMs });
 }
 
 const stopIdle = (_: LifeState, { policy, hookTimeoutMs, nowMs }: Extract<LifeInput, { kind: 'STOP_INSTANCE' }>): LifeStep =>
   retire(RETIRED, policy ?? LEAVE_POLICY, hookTimeoutMs, nowMs);
 
-/** The answer to a graceful stop is there. It is never used again: a flag its handler set would end the next event too. */
+/** The instance has answered a graceful stop. It is never used again: a flag its handler set would end the next event too. */
 function answerStop({ plan, left }: Extract<LifeState, { kind: 'TERMINATING' }>, nowMs: number): LifeStep {
   const dueMs = Math.min(nowMs + plan.exitMs, plan.killAtMs);
   if (dueMs <= nowMs) return left ? killRest(HAS_ANSWERED) : kill(HAS_ANSWERED);
@@ -77,7 +77,7 @@ function answerStop({ plan, left }: Extract<LifeState, { kind: 'TERMINATING' }>,
   return to({ kind: 'EXITING', dueMs, scope: plan.scope, isLeft }, { kind: 'ARM', dueMs }, { kind: 'ASK_TO_EXIT' });
 }
 
-/** Time to exit may be cut short, never stretched. */
+/** The time to exit may be shortened, never stretched. */
 function shortenExit(state: Extract<LifeState, { kind: 'EXITING' }>, plan: TerminationPlan): LifeStep {
   const dueMs = Math.min(state.dueMs, Math.max(plan.nowMs, plan.killAtMs));
   return to({ ...state, dueMs }, { kind: 'ARM', dueMs });
@@ -85,7 +85,7 @@ function shortenExit(state: Extract<LifeState, { kind: 'EXITING' }>, plan: Termi
 
 const endExit = ({ isLeft }: Extract<LifeState, { kind: 'EXITING' }>): LifeStep => (isLeft ? killRest(HAS_ANSWERED) : kill(HAS_ANSWERED));
 const hasAnswered = (state: LifeState, { ms }: Extract<LifeInput, { kind: 'EXTEND' }>): LifeStep =>
-  to(state, { kind: 'TELL_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event has been answered' });
+  to(state, { kind: 'ANSWER_EXTENSION', requestedMs: ms, grantedMs: 0, reason: 'The event has been answered' });
 
 const table: Table = {
   STARTING: {
@@ -97,7 +97,7 @@ const table: Table = {
     FREE: stay,
     FINISHED: stay,
     STOP_GRACEFUL: stay,
-    KILL_ORDERED: (_, i) => kill(i.ending),
+    KILL_ORDERED: (_, i) => kill(i.end),
     STOP_INSTANCE: () => kill(RETIRED),
     EXTEND: notStopping,
     HOOK_ENDED: stay,
@@ -133,7 +133,7 @@ const table: Table = {
     FREE: stay,
     FINISHED: stay,
     STOP_GRACEFUL: (_, i) => follow(i.plan, i.plan.nowMs),
-    KILL_ORDERED: (_, i) => kill(i.ending),
+    KILL_ORDERED: (_, i) => kill(i.end),
     STOP_INSTANCE: stay, // only what runs nothing is stopped this way
     EXTEND: notStopping,
     HOOK_ENDED: stay,
@@ -150,7 +150,7 @@ const table: Table = {
     CONCLUDED: (_, i) => (i.isFree ? CONCLUDED : SETTLING),
     FREE: stay,
     FINISHED: stay,
-    STOP_GRACEFUL: stay, // what happened wins over what is asked
+    STOP_GRACEFUL: stay, // what happened wins over what is requested
     KILL_ORDERED: stay,
     STOP_INSTANCE: stay,
     EXTEND: notStopping,
@@ -208,7 +208,7 @@ const table: Table = {
     FREE: stay,
     FINISHED: stay,
     STOP_GRACEFUL: (s, i) => follow(shortenPlan(s.plan, i.plan), i.plan.nowMs, s.left),
-    KILL_ORDERED: (s, i) => (s.left ? killRest(i.ending) : kill(i.ending)),
+    KILL_ORDERED: (s, i) => (s.left ? killRest(i.end) : kill(i.end)),
     STOP_INSTANCE: stay,
     EXTEND: extend,
     HOOK_ENDED: stay,
@@ -227,7 +227,7 @@ const table: Table = {
     FREE: stay,
     FINISHED: endExit,
     STOP_GRACEFUL: (s, i) => shortenExit(s, i.plan),
-    KILL_ORDERED: endExit, // what happened wins over what was asked
+    KILL_ORDERED: endExit, // what happened wins over what was requested
     STOP_INSTANCE: stay,
     EXTEND: hasAnswered,
     HOOK_ENDED: stay,
@@ -246,12 +246,12 @@ const table: Table = {
     FREE: stay,
     FINISHED: stay,
     STOP_GRACEFUL: stay,
-    KILL_ORDERED: (s) => kill(s.ending),
+    KILL_ORDERED: (s) => kill(s.end),
     STOP_INSTANCE: stay,
     EXTEND: notStopping,
-    HOOK_ENDED: (s, i) => leave(s.policy, i.nowMs, s.ending),
-    DUE: (s, i) => leave(s.policy, i.nowMs, s.ending), // its failure never blocks the stop
-    LEADER_EXITED: (s) => sweep(s.ending),
+    HOOK_ENDED: (s, i) => leave(s.policy, i.nowMs, s.end),
+    DUE: (s, i) => leave(s.policy, i.nowMs, s.end), // its failure never blocks the stop
+    LEADER_EXITED: (s) => sweep(s.end),
     GROUP_ENDED: stay,
     SWEPT: stay,
   },
@@ -264,12 +264,12 @@ const table: Table = {
     FREE: stay,
     FINISHED: stay,
     STOP_GRACEFUL: stay,
-    KILL_ORDERED: (s) => kill(s.ending),
+    KILL_ORDERED: (s) => kill(s.end),
     STOP_INSTANCE: stay,
     EXTEND: notStopping,
     HOOK_ENDED: stay,
-    DUE: (s, i) => followLeave(s.plan, i.nowMs, s.ending),
-    LEADER_EXITED: (s) => sweep(s.ending),
+    DUE: (s, i) => followLeave(s.plan, i.nowMs, s.end),
+    LEADER_EXITED: (s) => sweep(s.end),
     GROUP_ENDED: stay,
     SWEPT: stay,
   },
@@ -277,7 +277,7 @@ const table: Table = {
     LOADED: stay,
     START_FAILED: stay,
     HANDED_OVER: stay,
-    ANSWERED: stay, // too late: SIGKILL was out before it was read
+    ANSWERED: stay, // too late: SIGKILL was sent before it was read
     CONCLUDED: stay,
     FREE: stay,
     FINISHED: stay,
@@ -287,8 +287,8 @@ const table: Table = {
     EXTEND: stay,
     HOOK_ENDED: stay,
     DUE: stay,
-    // What happened wins over what was asked: it may have left by itself just before.
-    LEADER_EXITED: (s, i) => sweep(s.ending.kind === 'FORCE_KILLED' && i.signal !== 'SIGKILL' ? exited(i) : s.ending),
+    // What happened wins over what was requested: it may have exited by itself just before.
+    LEADER_EXITED: (s, i) => sweep(s.end.kind === 'FORCE_KILLED' && i.signal !== 'SIGKILL' ? exited(i) : s.end),
     GROUP_ENDED: stay,
     SWEPT: stay,
   },
@@ -296,8 +296,7 @@ const table: Table = {
     LOADED: stay,
     START_FAILED: stay,
     HANDED_OVER: stay,
-    ANSWERED: (s) =>
-      s.ending.kind === 'EXITED' || s.ending.kind === 'DIED_OF' ? to({ kind: 'SWEEPING', ending: { kind: 'ANSWERED' } }) : stay(s),
+    ANSWERED: (s) => (s.end.kind === 'EXITED' || s.end.kind === 'DIED_OF' ? to({ kind: 'SWEEPING', end: { kind: 'ANSWERED' } }) : stay(s)),
     CONCLUDED: stay,
     FREE: stay,
     FINISHED: stay,
@@ -309,7 +308,7 @@ const table: Table = {
     DUE: stay,
     LEADER_EXITED: stay,
     GROUP_ENDED: stay,
-    SWEPT: (s) => to({ kind: 'GONE', ending: s.ending }, { kind: 'FINISH', ending: s.ending }),
+    SWEPT: (s) => to({ kind: 'GONE', end: s.end }, { kind: 'FINISH', end: s.end }),
   },
   GONE: {
     LOADED: stay,

@@ -1,5 +1,7 @@
-/** The longest line that is kept, in bytes (SCF: 8 KB); what is longer is cut, and says so. */
-export const MAX_LINE_BYTES = 8 * 1024;
+import { LIMITS } from '@evenfall/event-model';
+
+/** The longest line that is kept, in bytes (SCF: 8 KB); a longer one is cut and marked. */
+export const MAX_LINE_BYTES: number = LIMITS.logLineBytes;
 
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
@@ -11,7 +13,7 @@ export type OnLine = (text: string, bytes: number, timeMs: number) => void;
 
 export type LineSplitter = {
   push(chunk: Buffer, nowMs: number, onLine: OnLine): void;
-  /** Hands out what stands without a line end, if it was begun before a time. */
+  /** Hands out a line that has no end yet, if it was begun before a time. */
   flush(onLine: OnLine, beforeMs?: number): void;
 };
 
@@ -22,7 +24,7 @@ export type LineSplitter = {
 export function lineSplitter(): LineSplitter {
   let held: Buffer[] = [];
   let heldBytes = 0;
-  /** Of the whole line, kept or not. */
+  /** Of the complete line, kept or not. */
   let lineBytes = 0;
   let begunMs = 0;
   /** A `\n` now belongs to the `\r` before it. */

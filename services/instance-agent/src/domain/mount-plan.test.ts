@@ -17,11 +17,11 @@ describe('What a function gets to see', () => {
 });
 
 describe('User ids', () => {
-  it('are nobody else’s while they are taken, and rest as long as can be', () => {
+  it('are claimed once at a time, and rest as long as possible', () => {
     const pool = uidPool({ first: 5000, last: 5002 });
-    assert.deepEqual([pool.take(), pool.take()], [5000, 5001]);
+    assert.deepEqual([pool.claim(), pool.claim()], [5000, 5001]);
     pool.release(5000);
-    assert.deepEqual([pool.take(), pool.take(), pool.take()], [5002, 5000, undefined]);
+    assert.deepEqual([pool.claim(), pool.claim(), pool.claim()], [5002, 5000, undefined]);
   });
 
   it('come from a range above those of people and services', () => {

@@ -32,7 +32,7 @@ describe('The use of a processor', () => {
     );
   });
 
-  test('is not judged by a moment, nor where the kernel does not say it', () => {
+  test('is not judged by a moment, nor where the kernel does not report it', () => {
     const use = newProcessorUse(0);
     assert.equal(lookAtUse(use, 0, 199), false);
     assert.equal(lookAtUse(use, undefined, 5_000), false);

@@ -7,10 +7,10 @@ export type ProcessorUse = {
   isLight: boolean;
 };
 
-/** Of one processor: less than that is little, and more than the second is not any more. What lies between changes nothing, so that nobody goes to and fro. */
+/** Of one processor: below the first an instance is light, above the second it is not. Between them nothing changes, so that no instance goes to and fro. */
 const LIGHT_BELOW = 0.1;
 const HEAVY_FROM = 0.25;
-/** Shorter spans say little: a process that has just started, or was just let run, uses all of a processor for a moment. */
+/** Shorter spans prove little: a process that has just started, or was just let run, uses all of a processor for a moment. */
 const LEAST_MS = 200;
 
 /** What is not known to use little. */
@@ -18,7 +18,7 @@ export function newProcessorUse(nowMs: number): ProcessorUse {
   return { usedUs: 0, lookMs: nowMs, isLight: false };
 }
 
-/** Takes a look in; answers whether `isLight` has changed. @param usedUs undefined where the kernel does not say: then nothing is light */
+/** Notes how much it has used; answers whether `isLight` has changed. @param usedUs undefined where the kernel does not report it: then no instance is light */
 export function lookAtUse(use: ProcessorUse, usedUs: number | undefined, nowMs: number): boolean {
   const spanMs = nowMs - use.lookMs;
   if (usedUs === undefined || spanMs < LEAST_MS) return false;

@@ -62,7 +62,7 @@ describe('Which processes are kept ready', () => {
     assert.equal(stepOf(demand({ uses, freeMb: -1 })).start, undefined);
   });
 
-  it('never more than asked for, than four, than there is room for', () => {
+  it('never more than requested, than four, than there is room for', () => {
     const kinds = fc.constantFrom(node(), node(256), python(), python(64), python(1024));
     const input = fc.record({
       uses: fc.array(fc.tuple(kinds, fc.integer({ min: 300_000, max: 1_000_000 })), { maxLength: 8 }),
@@ -87,7 +87,7 @@ describe('Which processes are kept ready', () => {
 
 describe('A version', () => {
   const fn = { runtime: 'python3', memoryMb: 128, environment: {}, tmpMb: 512, maxProcesses: 256 };
-  it('takes a process of its runtime and memory size that is up', () => {
+  it('claims a process of its runtime and memory size that is up', () => {
     const ready = [{ ...up('a', python()), isUp: false }, up('b', python(256)), up('c', node()), up('d', python()), up('e', python())];
     assert.equal(claimable(ready, python())?.id, 'd');
     assert.equal(claimable(ready, node(512)), undefined);

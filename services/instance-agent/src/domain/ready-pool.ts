@@ -1,7 +1,7 @@
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { INSTANCE_BOUNDS, instanceBounds } from '@evenfall/function-model';
 
-/** What a process that is started ahead is good for: everything else of a version can be told later. */
+/** Which versions a process that is started ahead can serve: everything else of a version can be passed later. */
 export type ReadyKind = { readonly runtime: 'nodejs' | 'python3'; readonly memoryMb: number };
 
 /** A process that was started ahead, and what it may be claimed for. */
@@ -23,14 +23,14 @@ export type ReadyDemand = {
 /** What ends, and what is started: one at a time. */
 export type ReadyStep = { readonly end: readonly string[]; readonly start: ReadyKind | undefined };
 
-/** A kind that nobody has started for so long is not kept. */
+/** A kind of which no instance was started for so long is not kept. */
 export const UNUSED_AFTER_MS = 600_000;
 /** Of all kinds. */
 export const MOST_READY = 4;
 
 /**
- * Variables that a loader, a C library, an interpreter or what it loads at its start obeys: told later they would mean nothing, so a version
- * that sets one starts in the ordinary way. By beginnings of names, and whole ones.
+ * Variables that a loader, a C library, an interpreter or what it loads at its start obeys: passed later they have no effect, so a version
+ * that sets one starts in the ordinary way. By prefixes of names, and complete names.
  */
 const READ_AT_START =
   /^(?:NODE|UV|V8|ICU|PYTHON|LD|LC|GLIBC|MALLOC|OPENSSL|SSL|SETUPTOOLS|COVERAGE|VIRTUAL)_|^(?:PYTHON|MALLOC)|^(?:HOME|TZ|TZDIR|LANG|LANGUAGE|LOCPATH|NLSPATH|GCONV_PATH|CHARSET|OUTPUT_CHARSET|SSLKEYLOGFILE)$/;
@@ -39,19 +39,19 @@ export function nameOf({ runtime, memoryMb }: ReadyKind): string {
   return `${runtime}/${memoryMb}`;
 }
 
-type ReadyTerms = Pick<FunctionMessage, 'runtime' | 'memoryMb' | 'environment' | 'tmpMb' | 'maxProcesses'>;
+type ReadyOptions = Pick<FunctionMessage, 'runtime' | 'memoryMb' | 'environment' | 'tmpMb' | 'maxProcesses'>;
 
 /** The kind of process that can become an instance of a version; undefined if it can only be started for it. */
-export function readyKindOf({ runtime, memoryMb, environment, ...fn }: ReadyTerms): ReadyKind | undefined {
+export function readyKindOf({ runtime, memoryMb, environment, ...fn }: ReadyOptions): ReadyKind | undefined {
   if (runtime !== 'nodejs' && runtime !== 'python3') return undefined;
-  // Its mounts and limits are those of all: they cannot be told later.
+  // Its mounts and limits have the default sizes: they cannot be changed later.
   const { tmpMb, maxProcesses } = instanceBounds(fn);
   if (tmpMb !== INSTANCE_BOUNDS.tmpMb.default || maxProcesses !== INSTANCE_BOUNDS.maxProcesses.default) return undefined;
   if (Object.keys(environment).some((name) => READ_AT_START.test(name))) return undefined;
   return { runtime, memoryMb };
 }
 
-/** What is to be done so that what is ready is what is wanted: kinds used lately, the last ones first, as far as they find room beside the instances. */
+/** Decides which processes to end and to start: kinds used lately, the latest first, as far as they have room beside the instances. */
 export function stepOf({ nowMs, uses, ready, perKind, freeMb, isCalm }: ReadyDemand): ReadyStep {
   const lately = [...uses.values()].filter(({ usedMs }) => nowMs - usedMs < UNUSED_AFTER_MS).sort((a, b) => b.usedMs - a.usedMs);
   const left = new Set(ready);

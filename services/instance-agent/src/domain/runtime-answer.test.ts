@@ -49,7 +49,7 @@ describe('What a program answers', () => {
     ['a list', '[1]', '', { errorMessage: '[1]' }],
     ['a hostile one', '{"errorMessage":1,"errorType":{},"stackTrace":[null,[],{"path":{}}]}', '', undefined],
   ] as const) {
-    it(`is an error in the words of ${what}`, () => {
+    it(`is an error in the form of ${what}`, () => {
       const error = JSON.parse(failureJson('id', 430, readRuntimeError(Buffer.from(body), type)).toString()) as Record<string, unknown>;
       assert.deepEqual([error['errorCode'], error['requestId'], error['statusCode']], [-1, 'id', 430]);
       if (expected) assert.deepEqual(error, { errorCode: -1, requestId: 'id', statusCode: 430, ...expected });

@@ -13,7 +13,7 @@ export type RuntimeError = { readonly message: string; readonly type?: string | 
 
 /**
  * The result of a function that answers with bytes: JSON loses the blanks between its parts and keeps everything else, numbers as they are written;
- * anything else becomes a JSON string, nothing at all is null. A text that says how large it is where that is too much. Bytes that are no UTF-8 are read as if they were, with
+ * anything else becomes a JSON string, nothing at all is null. A text with its size where it is too large. Bytes that are no UTF-8 are read as if they were, with
  * replacement characters. Hot: a result is parsed once here, and never again on its way.
  */
 export function resultOf(body: Buffer): Buffer | string {
@@ -34,14 +34,14 @@ export function isJson(text: string): boolean {
   }
 }
 
-/** What is said of a result that is too large; one that is no JSON counts as the JSON string that it becomes. */
+/** The message for a result that is too large; one that is no JSON counts as the JSON string that it becomes. */
 export function tooLargeMessage(bytes: number, quotedBytes?: number): string {
   const size =
     quotedBytes === undefined ? `${bytes} bytes` : `${quotedBytes} bytes as a JSON string, which its ${bytes} bytes of text become`;
   return `body size is too long: ${size}, at most ${MAX_RESULT_BYTES}`;
 }
 
-/** The error JSON of a function that failed with its own words. */
+/** The error JSON of a function that failed with an error of its own. */
 export function failureJson(requestId: string, statusCode: number, { message, type, stack }: RuntimeError): Buffer {
   const stackTrace = stackText(stack);
   return Buffer.from(

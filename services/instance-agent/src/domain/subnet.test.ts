@@ -46,7 +46,7 @@ describe('A subnet', () => {
 describe('Links', () => {
   const small = () => linkPool(subnetOf('10.213.0.0/22'));
 
-  it('have two addresses and a device each, which nobody has twice', () => {
+  it('have two addresses and a device each, each used once', () => {
     const pool = small();
     const links = Array.from({ length: 257 }, () => pool.take(() => true));
     assert.deepEqual([links[0]?.device, links[0]?.hostAddress, links[0]?.ownAddress], ['evf0ad50000', '10.213.0.1', '10.213.0.2']);
@@ -55,7 +55,7 @@ describe('Links', () => {
     assert.equal(new Set(addresses).size, 256 * 3);
   });
 
-  it('are given away again when they are released, once, and when the device is gone', () => {
+  it('are used again when they are released, once, and when the device is gone', () => {
     const pool = small();
     const all = Array.from({ length: 256 }, () => pool.take(() => true));
     all[7]?.release();

@@ -11,7 +11,7 @@ export const LINK_ADDRESSES = 4;
 /** Agents of one host share a subnet. */
 const SHARES = 16;
 const [LONGEST_BITS, SHORTEST_BITS] = [22, 8];
-/** Nobody's on the Internet: RFC 1918, and RFC 6598 for networks behind another translation. */
+/** Not used on the Internet: RFC 1918, and RFC 6598 for networks behind another translation. */
 const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];
 
 /** Reads `a.b.c.d/bits`: a private range of 8 to 22 bits, written by its first address. Throws a sentence with the name of the setting. */
@@ -31,7 +31,7 @@ export function subnetOf(text: string): AddressRange {
   return range;
 }
 
-/** The parts that agents take for themselves. */
+/** The parts that agents claim for themselves. */
 export function sharesOf({ first, count }: AddressRange): AddressRange[] {
   const share = count / SHARES;
   return Array.from({ length: SHARES }, (_, index) => ({ first: first + index * share, count: share }));

@@ -1,6 +1,7 @@
 import { KillSignal, SignalScope, type TerminationPolicy } from '@evenfall/contracts/v1/termination';
+import { DURATIONS, msOr } from '@evenfall/function-model';
 import { durationOfMs, msOfDuration } from '@evenfall/time';
-import type { Ending } from './instance-end.ts';
+import type { InstanceEnd } from './instance-end.ts';
 
 /** A policy with nothing left out. */
 export type ResolvedPolicy = {
@@ -18,26 +19,22 @@ export type TerminationPlan = {
   readonly nowMs: number;
   readonly steps: readonly { readonly signal: KillSignal; readonly atMs: number }[];
   readonly killAtMs: number;
-  /** What it comes to if it has to be killed. */
-  readonly ending: Ending;
+  /** What it ends as if it has to be killed. */
+  readonly end: InstanceEnd;
   readonly scope: SignalScope;
   readonly exitMs: number;
-  /** What is next may not be put off beyond this, and why. */
+  /** The next step may not be put off beyond this, and why. */
   readonly limitMs: number;
   readonly limit: keyof typeof LIMITS;
 };
 
-/** Why a function gets no more time, in words for it. */
+/** Why a function gets no more time, as text for it. */
 const LIMITS = {
   MAX_GRACE: 'The longest grace period of the function is used up',
-  SHORTENED: 'Somebody asked for it to end sooner',
+  SHORTENED: 'A later request asked for it to end sooner',
   TIMEOUT: 'The timeout of the function is not put off',
   DRAIN: 'The host does not wait any longer',
 } as const;
-
-const DEFAULT_MAX_GRACE_MS = 600_000;
-/** What is left of a plan when the handler answers, but not more than this, unless the policy says otherwise. */
-export const DEFAULT_EXIT_MS = 10_000;
 
 /**
  * Resolves the policy of one call: the call's fields over the function's over the defaults. A call may shorten the function's grace period, or
@@ -48,7 +45,7 @@ export function resolvePolicy(
   own: TerminationPolicy | undefined,
   timeoutLeftMs: number,
 ): ResolvedPolicy {
-  const maxGraceMs = msOfDuration(own?.maxGracePeriod) ?? DEFAULT_MAX_GRACE_MS;
+  const maxGraceMs = msOr(own?.maxGracePeriod, DURATIONS.maxGracePeriod);
   const asked = msOfDuration(call?.gracePeriod) ?? msOfDuration(own?.gracePeriod) ?? timeoutLeftMs;
   const escalation = call && call.escalation.length > 0 ? call.escalation : (own?.escalation ?? []);
   return {
@@ -63,15 +60,15 @@ export function resolvePolicy(
 
 function exitMsOf(call: TerminationPolicy | undefined, own: TerminationPolicy | undefined): number {
   if (call?.exitAfterAnswer ?? (call?.exitGrace ? false : own?.exitAfterAnswer)) return 0;
-  return msOfDuration(call?.exitGrace) ?? msOfDuration(own?.exitGrace) ?? DEFAULT_EXIT_MS;
+  return msOfDuration(call?.exitGrace) ?? msOfDuration(own?.exitGrace) ?? DURATIONS.exitGrace.defaultMs;
 }
 
-const KILLED: Ending = { kind: 'FORCE_KILLED' };
+const KILLED: InstanceEnd = { kind: 'FORCE_KILLED' };
 
 /** Lays a policy out in time. A grace period of 0 kills at once: nothing is sent before. */
-export function planOf(policy: ResolvedPolicy, nowMs: number, ending: Ending = KILLED): TerminationPlan {
+export function planOf(policy: ResolvedPolicy, nowMs: number, end: InstanceEnd = KILLED): TerminationPlan {
   const { scope, exitMs } = policy;
-  const bounds = { nowMs, ending, scope, exitMs, limitMs: nowMs + policy.maxGraceMs, limit: 'MAX_GRACE' } as const;
+  const bounds = { nowMs, end, scope, exitMs, limitMs: nowMs + policy.maxGraceMs, limit: 'MAX_GRACE' } as const;
   if (policy.graceMs === 0) return { ...bounds, steps: [], killAtMs: nowMs };
   const steps = [{ signal: policy.killSignal, atMs: nowMs }];
   let atMs = nowMs + policy.graceMs;
@@ -82,34 +79,34 @@ export function planOf(policy: ResolvedPolicy, nowMs: number, ending: Ending = K
   return { ...bounds, steps, killAtMs: atMs };
 }
 
-/** A plan that is over by a time, whatever it had before; what comes to it there is told by `ending`. */
-export function endBy(plan: TerminationPlan, byMs: number, ending: Ending, limit: TerminationPlan['limit']): TerminationPlan {
+/** A plan that is over by a time, whatever it had before; `end` is what it ends as there. */
+export function endBy(plan: TerminationPlan, byMs: number, end: InstanceEnd, limit: TerminationPlan['limit']): TerminationPlan {
   const bounded = byMs < plan.limitMs ? { ...plan, limitMs: byMs, limit } : plan;
-  return byMs < plan.killAtMs ? { ...bounded, killAtMs: byMs, ending } : bounded;
+  return byMs < plan.killAtMs ? { ...bounded, killAtMs: byMs, end } : bounded;
 }
 
 /**
- * Brings a plan forward by a second request, never back: what is next comes when the grace period that was asked for is over, if that is
- * sooner, and what follows it at its own distance. The signals stay those that were planned first. More time is not to be had any more.
+ * Brings a plan forward by a second request, never back: what is next comes when the grace period of the request is over, if that is
+ * sooner, and what follows it at its own distance. The signals stay those that were planned first. It cannot be extended any more.
  */
 export function shortenPlan(planned: TerminationPlan, asked: TerminationPlan): TerminationPlan {
   const graceEndMs = asked.steps[1]?.atMs ?? asked.killAtMs;
   const nextMs = planned.steps[0]?.atMs ?? planned.killAtMs;
   const sooner = moved(planned, Math.min(0, graceEndMs - nextMs));
   const killAtMs = Math.min(sooner.killAtMs, asked.killAtMs);
-  // What somebody asked for is what it is called in the end; else what kills first.
-  const byUser = planned.ending.kind === 'FORCE_KILLED' ? planned.ending : asked.ending.kind === 'FORCE_KILLED' ? asked.ending : undefined;
-  const ending = byUser ?? (asked.killAtMs < sooner.killAtMs ? asked.ending : planned.ending);
+  // A caller's request decides what it ends as; else the plan that kills first does.
+  const byUser = planned.end.kind === 'FORCE_KILLED' ? planned.end : asked.end.kind === 'FORCE_KILLED' ? asked.end : undefined;
+  const end = byUser ?? (asked.killAtMs < sooner.killAtMs ? asked.end : planned.end);
   const isSooner = killAtMs < planned.killAtMs || graceEndMs < nextMs;
   return {
     ...sooner,
     killAtMs,
-    ending,
+    end,
     ...(isSooner ? { limitMs: Math.min(graceEndMs, planned.limitMs), limit: 'SHORTENED' as const } : {}),
   };
 }
 
-/** Puts off what is next, and all that follows, by as much of the time as may be had. */
+/** Puts off the next step, and all that follow, by as much of the requested time as the limit allows. */
 export function extendPlan(
   plan: TerminationPlan,
   nowMs: number,

@@ -1,17 +1,17 @@
-/** User ids for instances: whoever runs under one can signal and read all others of the same id, so no two living instances share one. */
+/** User ids for instances: a process can signal and read all others of the same id, so no two living instances share one. */
 export type UidPool = {
-  /** The id that has been free for longest; undefined if all are taken. */
-  take(): number | undefined;
-  /** Gives one back. Nothing of its instance may be alive. */
+  /** The id that has been free for longest; undefined if all are claimed. */
+  claim(): number | undefined;
+  /** Releases one. No process of its instance may be alive. */
   release(uid: number): void;
 };
 
-/** Ids in `lost` are never given: processes of an earlier holder could not be ended. */
+/** Ids in `lost` are never claimed: processes of an earlier holder could not be ended. */
 export function uidPool(range: { readonly first: number; readonly last: number }, lost: ReadonlySet<number> = new Set()): UidPool {
   const released: number[] = [];
   let next = range.first;
   return {
-    take() {
+    claim() {
       while (lost.has(next)) next++;
       return next <= range.last ? next++ : released.shift();
     },

@@ -1,4 +1,4 @@
-/** What the kernel counts for a user of the host, in `proc`'s words: who has the agent's user takes it from the agent and from each other. */
+/** What the kernel counts for a user of the host, by the names of `/proc`: instances that run as the agent's user use it up for the agent and for each other. */
 export type UserLimits = {
   /** Descriptors watched by epoll, in all of the host's memory (`fs.epoll.max_user_watches`); undefined where the kernel does not bound them. */
   readonly watches: number | undefined;
@@ -25,7 +25,7 @@ const PART = 0.5;
 
 /**
  * How much of it one instance may have. `instances` is how many there can be at once: together they have half of it, unless that is too little for one
- * of them. More than a quarter nobody has.
+ * of them. No instance has more than a quarter.
  */
 export function userShares(limits: UserLimits, instances: number): UserLimits {
   const shareOf = (name: keyof UserLimits): number | undefined => {

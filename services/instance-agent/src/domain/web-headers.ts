@@ -3,7 +3,7 @@ import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 export type WebCall = {
   readonly requestId: string;
   readonly timeoutMs: number;
-  /** What FC calls it: the path by which its servers tell calls from hooks. */
+  /** FC's name for it: the path by which its servers distinguish calls from hooks. */
   readonly controlPath: string;
 };
 

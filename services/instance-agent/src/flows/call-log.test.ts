@@ -6,10 +6,15 @@ import { Attempt_Outcome as Outcome, Event_State as State } from '@evenfall/cont
 import { type LogLine, LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import { Termination_Cause as Cause, Termination_Outcome as StopOutcome, TerminationStep } from '@evenfall/contracts/v1/termination';
 import { evolve, mergeLog } from '@evenfall/event-model';
+import { RETURNED } from '../domain/attempt-outcome.ts';
 import fc from 'fast-check';
-import type { Agent, Attempt, Instance } from './agent.ts';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { StartInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { Agent } from './agent.ts';
+import { enterPhase, newAttempt } from './attempt.ts';
 import { beginCallLog, endCallLog } from './call-log.ts';
-import { newAttempt } from './run-attempt.ts';
+import { newInstance } from './instance.ts';
+import type { ReportingPhase, RunningPhase, StopRecord } from './types.ts';
 
 const ID = '01990000-0000-7000-8000-000000000003';
 const START_MS = Date.UTC(2026, 0, 1);
@@ -22,15 +27,30 @@ function linesOfCall({ started, ended }: Run): LogLine[] {
   const lines: LogLine[] = [];
   // Only what the log of a call touches.
   const agent = { clock: { now: () => START_MS }, logs: { push: ({ line }: { line: LogLine }) => lines.push(line) } } as unknown as Agent;
-  const instance = { id: 'i', fn: { memoryMb: started.memoryMb }, peakBytes: Number(ended.memoryBytes) } as unknown as Instance;
-  const attempt: Attempt = newAttempt({ eventId: ID, attempt: 1, partition: undefined, synchronous: true }, Buffer.alloc(0));
-  attempt.instance = instance;
-  attempt.coldStart = started.coldStartDetail;
-  attempt.ahead = !started.coldStart;
+  const fn = { ...FunctionMessage.create(), memoryMb: started.memoryMb };
+  const instance = newInstance({ ...StartInstance.create(), instanceId: 'i' }, fn, START_MS);
+  instance.memory.peakBytes = Number(ended.memoryBytes);
+  const attempt = newAttempt({ eventId: ID, attempt: 1, partition: undefined, synchronous: true }, Buffer.alloc(0), instance);
+  enterPhase(attempt, { kind: 'HANDED_OVER', instance, isRecalled: false, withdrawal: undefined });
+  const start = { timeMs: START_MS, ms: 0, coldStart: started.coldStartDetail, isAhead: !started.coldStart, message: started };
+  const stop = ended.stop && ({ steps: ended.stop.steps } as unknown as StopRecord); // of which the log reads no more
+  const running = { kind: 'RUNNING', instance, start, wasWithdrawn: false, answer: undefined, stop } as const;
+  enterPhase<RunningPhase>(attempt, running);
   beginCallLog(agent, instance, attempt, START_MS);
-  attempt.lineCount += 1; // the function has written a line: a call that writes nothing stores nothing
-  if (ended.stop) attempt.stop = { steps: ended.stop.steps } as unknown as Attempt['stop'];
-  endCallLog(agent, attempt, ended);
+  attempt.log.lineCount += 1; // the function has written a line: a call that writes nothing stores nothing
+  const outcome = RETURNED;
+  const over = {
+    kind: 'REPORTING',
+    instance,
+    start,
+    answer: undefined,
+    outcome,
+    error: undefined,
+    endTime: new Date(START_MS),
+    endMs: 0,
+    stop,
+  } as const;
+  endCallLog(agent, attempt, enterPhase<ReportingPhase>(attempt, over), ended);
   return lines;
 }
 

@@ -1,43 +1,43 @@
 import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
 import { lineOfSignal, linesAfterRun, linesBeforeRun, quotedText, type Said } from '@evenfall/event-model';
 import { tailOfLog } from '../domain/render-log.ts';
-import { type Agent, type Attempt, type Instance, logGrantOf } from './agent.ts';
+import type { Agent } from './agent.ts';
+import { startOf } from './attempt.ts';
+import { storeLine } from './attempt-lines.ts';
+import { readPeakMemory } from './measure-memory.ts';
+import type { Attempt, Instance, ReportingPhase } from './types.ts';
 
 /**
- * The log of a synchronous call. It leaves no event to render the platform's lines from, so they are stored around the function's own. A
- * call that writes nothing stores nothing: all there is to read is in the tail that its caller gets.
+ * Begins the log of a synchronous call. It leaves no event to render the platform's lines from, so they are stored around the function's own. A
+ * call that writes nothing stores nothing: the tail that its caller receives is its complete log.
  */
 export function beginCallLog(agent: Agent, instance: Instance, attempt: Attempt, timeMs: number): void {
-  if (attempt.coldStart) instance.peakBytes = Math.max(instance.peakBytes, instance.process?.peakBytes() ?? 0);
-  attempt.head = headOf(attempt, instance);
-  for (const line of attempt.head) pushLine(agent, attempt, instance.id, line, timeMs);
+  if (startOf(attempt)?.coldStart) readPeakMemory(instance);
+  const head = headOf(attempt, instance);
+  attempt.log.head = head;
+  for (const { stream, text } of head) storeLine(agent, attempt, instance.id, stream, text, timeMs);
 }
 
 /** Closes the log of a call that has ended. Answers its tail. */
-export function endCallLog(agent: Agent, attempt: Attempt, ended: AttemptResult): string {
-  const { instance } = attempt;
-  const signals = (attempt.stop?.steps ?? []).map(lineOfSignal).filter((line) => line !== undefined);
+export function endCallLog(agent: Agent, attempt: Attempt, { instance, stop }: ReportingPhase, ended: AttemptResult): string {
+  const { log } = attempt;
+  const signals = (stop?.steps ?? []).map(lineOfSignal).filter((line) => line !== undefined);
   const { memoryBytes, durationMs, result, error } = ended;
   const memoryMb = instance?.fn.memoryMb ?? 0;
   const end = [...signals, ...linesAfterRun({ requestId: attempt.eventId, memoryMb, memoryBytes, durationMs, result, error })];
   const timeMs = ended.endTime?.getTime() ?? agent.clock.now();
-  if (attempt.lineCount > 0) for (const said of end) pushLine(agent, attempt, instance?.id ?? '', said, timeMs);
-  const head = attempt.head ?? headOf(attempt, instance);
-  return tailOfLog([...head.map(quotedText), ...(attempt.tail ?? []), ...end.map(quotedText)]);
+  if (log.lineCount > 0) for (const { stream, text } of end) storeLine(agent, attempt, instance?.id ?? '', stream, text, timeMs);
+  const head = log.head ?? headOf(attempt, instance);
+  return tailOfLog([...head.map(quotedText), ...(log.tail ?? []), ...end.map(quotedText)]);
 }
 
 function headOf(attempt: Attempt, instance: Instance | undefined): readonly Said[] {
+  const start = startOf(attempt);
   return linesBeforeRun({
     requestId: attempt.eventId,
-    coldStart: attempt.coldStart,
-    isAhead: attempt.ahead,
+    coldStart: start?.coldStart,
+    isAhead: start?.isAhead ?? false,
     memoryMb: instance?.fn.memoryMb ?? 0,
-    memoryBytes: instance?.peakBytes ?? 0,
+    memoryBytes: instance?.memory.peakBytes ?? 0,
   });
-}
-
-function pushLine(agent: Agent, attempt: Attempt, instanceId: string, { stream, text }: Said, timeMs: number): void {
-  attempt.lineCount += 1;
-  const line = { time: new Date(timeMs), stream, attempt: attempt.number, instanceId, text };
-  attempt.lastOrdinal = agent.logs.push({ eventId: attempt.eventId, sequence: attempt.lineCount, line }, logGrantOf(attempt));
 }

@@ -1,122 +1,80 @@
-import {
-  Termination_Cause as Cause,
-  TerminationStep_Delivery as Delivery,
-  TerminationStep_Reception as Reception,
-  SignalScope,
-  KillSignal as Signals,
-} from '@evenfall/contracts/v1/termination';
-import { dispositionOf } from '../domain/disposition.ts';
+// The only file that writes `life`, `hasBeenReady` and `sweptCount` of an instance.
+import { SignalScope, Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { advance, type LifeEffect, type LifeInput } from '../domain/instance-life.ts';
-import { LEAVE_POLICY, resolvePolicy } from '../domain/termination-plan.ts';
-import type { Agent, Instance } from './agent.ts';
-import { announceFree, concludeAttempt, finishInstance, setAside } from './end-attempt.ts';
+import type { Agent } from './agent.ts';
+import { concludeAttempt, finishInstance, setAside } from './end-attempt.ts';
+import { endInstanceLog } from './instance-log.ts';
+import { dequeueWaiting, noteReportedBusy } from './instance-work.ts';
+import { killGroup, sweepGroup } from './kill-group.ts';
 import { handOver } from './run-attempt.ts';
-import { breakOffHook, endInstanceLog, preStopTimeoutMs, runPreStop } from './run-hooks.ts';
+import { abandonHook, runPreStop } from './run-hooks.ts';
 import { sendSignal } from './send-signal.ts';
+import { stopWhenIdle } from './stop-instance.ts';
+import type { Instance } from './types.ts';
 
-/** Tells an instance what happened and does what its life table says must follow. */
-export function feed(agent: Agent, instance: Instance, input: LifeInput): void {
-  const step = advance(instance.life, input);
-  instance.life = step.state;
-  for (const effect of step.effects) perform(agent, instance, effect);
+/** Advances the life of an instance by an input, and performs what its table says must follow. Answers these effects. */
+export function feed(agent: Agent, instance: Instance, input: LifeInput): readonly LifeEffect[] {
+  const { state, effects } = advance(instance.life, input);
+  instance.life = state;
+  for (const effect of effects) perform(agent, instance, effect);
+  return effects;
 }
 
 function perform(agent: Agent, instance: Instance, effect: LifeEffect): void {
+  const { process, conversation, network } = instance.runtime;
   switch (effect.kind) {
     case 'ARM':
       return agent.deadlines.set(instance, effect.dueMs);
     case 'ANNOUNCE_READY':
-      instance.ready = true;
-      agent.outbox.change({
-        instanceId: instance.id,
-        change: { $case: 'ready', value: { startMs: agent.clock.monotonic() - instance.startMs } },
-      });
-      return takeNext(agent, instance);
+      instance.hasBeenReady = true;
+      reportReady(agent, instance, agent.clock.monotonic() - instance.start.requestMs);
+      return startNext(agent, instance);
     case 'CONCLUDE':
       concludeAttempt(agent, instance);
-      if (instance.life.kind === 'IDLE') return takeNext(agent, instance);
+      if (instance.life.kind === 'IDLE') return startNext(agent, instance);
       if (agent.drain) stopWhenIdle(agent, instance, Cause.DRAIN);
       return;
     case 'ANNOUNCE_FREE':
-      announceFree(agent, instance);
-      return takeNext(agent, instance);
+      if (noteReportedBusy(instance, false)) reportReady(agent, instance, 0);
+      return startNext(agent, instance);
     case 'SET_ASIDE':
       return setAside(agent, instance);
     case 'ASK_TO_EXIT':
-      return instance.conversation?.leave();
+      return conversation?.leave();
     case 'WATCH_GROUP':
-      void instance.process?.groupEnded().then(() => agent.feed(instance, { kind: 'GROUP_ENDED' }));
+      void process?.groupEnded().then(() => agent.feed(instance, { kind: 'GROUP_ENDED' }));
       return;
     case 'RUN_PRE_STOP':
       return runPreStop(agent, instance);
     case 'SEND_SIGNAL':
       return sendSignal(agent, instance, effect.signal);
     case 'SEND_LEAVE':
-      breakOffHook(agent, instance, 'it took longer than its timeout');
-      void instance.process?.signal(effect.signal, SignalScope.MAIN);
+      abandonHook(agent, instance, 'it took longer than its timeout');
+      void process?.signal(effect.signal, SignalScope.MAIN);
       return;
-    case 'TELL_EXTENSION':
-      instance.extension = { grantedMs: effect.grantedMs, reason: effect.reason };
-      return;
+    case 'ANSWER_EXTENSION':
+      return; // `extend-grace` answers it
     case 'KILL_GROUP':
       return killGroup(agent, instance);
     case 'SWEEP':
-      return sweep(agent, instance);
+      return sweepGroup(agent, instance, (count) => {
+        instance.sweptCount = count;
+        agent.feed(instance, { kind: 'SWEPT' });
+      });
     case 'FINISH':
-      instance.conversation?.close();
-      instance.network?.close();
+      conversation?.close();
+      network?.close();
       endInstanceLog(agent, instance);
-      return finishInstance(agent, instance, effect.ending);
+      return finishInstance(agent, instance, effect.end);
   }
 }
 
-function takeNext(agent: Agent, instance: Instance): void {
-  const next = instance.waiting.shift();
+function reportReady(agent: Agent, instance: Instance, startMs: number): void {
+  agent.outbox.change({ instanceId: instance.id, change: { $case: 'ready', value: { startMs } } });
+}
+
+function startNext(agent: Agent, instance: Instance): void {
+  const next = dequeueWaiting(instance);
   if (next) handOver(agent, instance, next);
   else if (agent.drain) stopWhenIdle(agent, instance, Cause.DRAIN);
-}
-
-/** Stops an instance in order; without effect on one that is busy. Only an update may have a policy of its own: idle is 50 ms. */
-export function stopWhenIdle(agent: Agent, instance: Instance, cause: Cause): void {
-  const hookTimeoutMs = preStopTimeoutMs(instance.fn);
-  const own = cause === Cause.UPDATE ? instance.fn.terminationByCause?.update : undefined;
-  const policy = own && resolvePolicy(undefined, own, LEAVE_POLICY.graceMs);
-  agent.feed(instance, { kind: 'STOP_INSTANCE', nowMs: agent.clock.monotonic(), hookTimeoutMs, ...(policy ? { policy } : {}) });
-}
-
-function killGroup(agent: Agent, instance: Instance): void {
-  const { process, current } = instance;
-  if (!process) return agent.feed(instance, { kind: 'LEADER_EXITED', exitCode: null, signal: 'SIGKILL' });
-  const status = process.status();
-  instance.peakBytes = Math.max(instance.peakBytes, process.peakBytes());
-  // One that has answered is only removed: that is no step of its receipt.
-  const { life } = instance;
-  const killing = (life.kind === 'KILLING' || life.kind === 'SWEEPING') && life.ending.kind !== 'ANSWERED';
-  const stop = current?.phase === 'WAITING' ? current.withdrawn : current?.stop;
-  if (killing && stop && !stop.tooLate) {
-    const signal = Signals.SIGKILL;
-    const delivery = status ? Delivery.DELIVERED : Delivery.NO_PROCESS;
-    stop.steps.push({
-      signal,
-      sentTime: new Date(agent.clock.now()),
-      disposition: dispositionOf(signal, status, undefined),
-      delivery,
-      reception: Reception.UNSPECIFIED,
-    });
-  }
-  process.killGroup();
-}
-
-function sweep(agent: Agent, instance: Instance): void {
-  if (!instance.process) return agent.feed(instance, { kind: 'SWEPT' });
-  instance.process.sweep().then(
-    (count) => {
-      instance.sweptCount = count;
-      agent.feed(instance, { kind: 'SWEPT' });
-    },
-    (error: unknown) => {
-      agent.log.error('A sweep failed', error, { instance: instance.id });
-      agent.feed(instance, { kind: 'SWEPT' });
-    },
-  );
 }

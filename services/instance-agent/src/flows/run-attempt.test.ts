@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
-import { type FakeClock, fakeClock } from '@evenfall/time';
+import { durationOfMs, type FakeClock, fakeClock } from '@evenfall/time';
 import { spoolOutcomes } from '../loops/spool-outcomes.ts';
-import type { Agent, Attempt, Instance } from './agent.ts';
+import type { Conversation } from '../ports.ts';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
+import { StartInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service';
+import type { Agent } from './agent.ts';
+import { newAttempt } from './attempt.ts';
 import { concludeAttempt, endAttempt } from './end-attempt.ts';
-import { handOver, newAttempt, reportAgain } from './run-attempt.ts';
+import { newInstance } from './instance.ts';
+import { handOver, onAnswer, repeatReport } from './run-attempt.ts';
 import { stopAttempt } from './stop-attempt.ts';
+import type { Attempt, Instance } from './types.ts';
 
 const EVENT_ID = '01990000-0000-7000-8000-000000000003';
 const quiet = (): void => undefined;
 
-/** An agent without processes: what it is given, it hands to an instance that answers when the test says so. */
+/** An agent without processes: its one instance answers when the test does. */
 type Played = {
   readonly clock: FakeClock;
   readonly agent: Agent;
@@ -37,26 +43,20 @@ function play({ timeoutMs = 5_000, synchronous = false } = {}): Played {
     outbox: { report: (report: AttemptReport) => (played.isAway ? 0 : reports.push(report)) },
     deadlines: { set: (_: Instance, at: number) => (played.dueMs = at), drop: () => undefined },
     feed: quiet,
+    outputReader: { whenRead: quiet },
   } as unknown as Agent;
-  const instance = {
-    id: 'i',
-    timeoutMs,
-    idleLines: [],
-    seq: 0,
-    fn: { memoryMb: 128, revision: 7 },
-    conversation: { invoke: () => true },
-    life: { kind: 'BUSY' },
-    peakBytes: 0,
-    splitters: { stdout: { flush: quiet }, stderr: { flush: quiet } },
-    coldStart: { pullCodeMs: 1, initRuntimeMs: 2, initFunctionMs: 3 },
-  } as unknown as Instance;
+  const fn = { ...FunctionMessage.create(), memoryMb: 128, revision: 7, timeout: durationOfMs(timeoutMs) };
+  const instance = newInstance({ ...StartInstance.create(), instanceId: 'i' }, fn, 0);
+  instance.life = { kind: 'BUSY' };
+  instance.start.coldStart = { pullCodeMs: 1, initRuntimeMs: 2, initFunctionMs: 3 };
+  instance.runtime.conversation = { invoke: () => true } as unknown as Conversation; // of which a hand-over uses no more
   const attempt = newAttempt({ eventId: EVENT_ID, attempt: 2, partition: 7, synchronous }, Buffer.alloc(0));
   agent.attempts.set(attempt.key, attempt);
   const played: Played = { clock, agent, instance, attempt, dueMs: 0, reports, isAway: false };
   return played;
 }
 
-/** Hands an attempt over to an instance of a function with this timeout, and tells when it is due. */
+/** Hands an attempt over to an instance of a function with this timeout, and answers when it is due. */
 function dueAfter(timeoutMs: number, synchronous: boolean): number {
   const played = play({ timeoutMs, synchronous });
   handOver(played.agent, played.instance, played.attempt);
@@ -80,15 +80,16 @@ describe('An attempt that is handed over', () => {
     played.isAway = true;
     handOver(agent, instance, attempt);
     clock.advance(100);
-    attempt.answer = { returned: true, statusCode: 200, body: Buffer.from('1') };
+    const answer = { returned: true, statusCode: 200, body: Buffer.from('1') };
+    onAnswer(agent, instance, instance.work.callSeq, { answer, tookMs: 100, mustExit: false });
     concludeAttempt(agent, instance);
     played.isAway = false;
-    reportAgain(agent, attempt); // as after the next hello
+    repeatReport(agent, attempt); // as after the next hello
     const coldStartDetail = { pullCodeMs: 1, initRuntimeMs: 2, initFunctionMs: 3 };
     const started = { instanceId: 'i', agentId: 'a', coldStart: true, coldStartDetail, startTime, memoryMb: 128, revision: 7 };
     assert.equal(reports.length, 1);
     assert.deepEqual(startOf(reports[0]), started);
-    // Asked to stop by someone who does not know that it is over, it repeats the end with a receipt.
+    // A stop of a caller that does not know that it is over has the end repeated with a receipt.
     stopAttempt(agent, { eventId: EVENT_ID, attempt: 2, cause: 1, mode: 1, policy: undefined });
     assert.deepEqual(startOf(reports[1]), started);
   });
@@ -106,10 +107,10 @@ describe('An attempt that is handed over', () => {
 
   it('is not reported as begun while the lines of a start that failed are being stored', () => {
     const { agent, attempt, reports } = play();
-    attempt.lastOrdinal = 1;
+    attempt.log.lastOrdinal = 1;
     endAttempt(agent, attempt, { kind: 'START_FAILED', fault: { statusCode: 450, message: '' } });
-    assert.equal(attempt.phase, 'REPORTING');
-    reportAgain(agent, attempt);
+    assert.equal(attempt.phase.kind, 'REPORTING');
+    repeatReport(agent, attempt);
     assert.deepEqual(reports, []);
   });
 
@@ -129,7 +130,7 @@ describe('An attempt that is handed over', () => {
     const next = play();
     next.agent.attempts.clear();
     spoolOutcomes(next.agent, outcomes);
-    for (const attempt of next.agent.attempts.values()) reportAgain(next.agent, attempt);
+    for (const attempt of next.agent.attempts.values()) repeatReport(next.agent, attempt);
     assert.equal(startOf(next.reports[0])?.instanceId, 'i');
   });
 });

@@ -7,28 +7,31 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { blocks, dispositionOf, OUT_OF_SIGHT } from '../domain/disposition.ts';
 import type { InstanceProcess } from '../ports.ts';
-import { type Agent, type Attempt, type Instance, reportOn, type StopRecord } from './agent.ts';
+import type { Agent } from './agent.ts';
+import { reportOn } from './attempt.ts';
+import type { Attempt, Instance, StopRecord } from './types.ts';
 
 /**
  * Sends a signal of a termination plan and notes it on the receipt. One that looks blocked is reported a moment later, when it is known
- * whether something in the process has taken it: signalfd, sigwait and sigtimedwait leave no handler behind that could be seen before.
+ * whether something in the process has received it: signalfd, sigwait and sigtimedwait leave no handler that could be seen before.
  */
 export function sendSignal(agent: Agent, instance: Instance, signal: KillSignal): void {
-  const { current, process } = instance;
-  const stop = current?.stop;
+  const { process, handlers } = instance.runtime;
+  const { current } = instance.work;
+  const stop = current?.phase.kind === 'RUNNING' ? current.phase.stop : undefined;
   if (!current || !stop || !process) return;
-  const disposition = dispositionNow(process, signal, instance.handlers);
+  const disposition = dispositionNow(process, signal, handlers);
   const sentTime = new Date(agent.clock.now());
   const sent = process.signal(signal, stop.policy.scope);
   if (!(sent instanceof Promise)) return noteDelivery(agent, { current, process, stop }, { signal, sentTime, disposition, delivery: sent });
-  // Noted at once, so that steps stand in their order; how it was delivered is known before how it worked.
+  // Noted at once, so that steps are in their order; how it was delivered is known before how it worked.
   const unknown: TerminationStep = { signal, sentTime, disposition, delivery: Delivery.UNSPECIFIED, reception: Reception.UNSPECIFIED };
   stop.steps.push(unknown);
   void sent.then((delivery) => {
     const step = { ...unknown, delivery };
     const at = stop.steps.indexOf(unknown);
     if (at >= 0) stop.steps[at] = step;
-    if (current.phase === 'RUNNING') reportStep(agent, current, stop, step);
+    if (current.phase.kind === 'RUNNING') reportStep(agent, current, stop, step);
   });
 }
 
@@ -45,14 +48,14 @@ function noteDelivery(agent: Agent, { current, process, stop }: Stopped, sent: O
     const seen = { ...step, reception: RECEPTIONS[reception] };
     const at = stop.steps.indexOf(step);
     if (at >= 0) stop.steps[at] = seen;
-    // What has ended meanwhile is reported with its whole receipt.
-    if (disposition === Disposition.BLOCKED && current.phase === 'RUNNING') reportStep(agent, current, stop, seen);
+    // What has ended meanwhile is reported with its complete receipt.
+    if (disposition === Disposition.BLOCKED && current.phase.kind === 'RUNNING') reportStep(agent, current, stop, seen);
   });
 }
 
 const RECEPTIONS = { TAKEN: Reception.TAKEN, PENDING: Reception.PENDING, GONE: Reception.UNSPECIFIED } as const;
 
-/** What the process would do with the signal now. One that its first thread blocks may still be taken by another. */
+/** What the process would do with the signal now. One that its first thread blocks may still be received by another. */
 function dispositionNow(process: InstanceProcess, signal: number, reported: number | undefined): Disposition {
   const status = process.status();
   const known = status && status !== OUT_OF_SIGHT && blocks(status, signal) ? { ...status, blocked: process.blockedByAll() } : status;

@@ -5,70 +5,70 @@ import {
   Termination_Outcome as StopOutcome,
 } from '@evenfall/contracts/v1/termination';
 import { forcedPolicy, resolvePolicy } from '../domain/termination-plan.ts';
-import { type Agent, type Attempt, type Instance, keyOf } from './agent.ts';
-import { beginStop, deadlineOf, forcedStop, planFromNow, recordOf, type StopAsked, withdraw } from './begin-stop.ts';
+import type { Agent } from './agent.ts';
+import { instanceOf, keyOf } from './attempt.ts';
+import { beginStop, deadlineOf, forcedStop, noteLateStop, planFromNow, recordOf, type StopRequest, withdraw } from './begin-stop.ts';
 import { revoke } from './end-attempt.ts';
-import { reportAgain, reportUnknownAttempt } from './run-attempt.ts';
+import { removeWaiting } from './instance-work.ts';
+import { repeatReport, reportUnknownAttempt } from './run-attempt.ts';
+import type { Attempt, EndedPhase, RunningPhase } from './types.ts';
 
-/** Stops an attempt wherever it stands. Asked twice it may shorten what was asked first, never stretch it; force wins. */
-export function stopAttempt(agent: Agent, request: StopAttempt): void {
-  const attempt = agent.attempts.get(keyOf(request.eventId, request.attempt));
-  // Asked back, if it has not started. What is not here, or has started, needs no other answer than its own.
-  const isOnlyAskedBack = request.mode === Mode.UNSPECIFIED;
-  if (isOnlyAskedBack && attempt?.phase !== 'WAITING') return;
-  if (!attempt) return reportUnknownAttempt(agent, request);
-  switch (attempt.phase) {
+/** Stops an attempt in any phase. A second request may shorten what was requested first, never stretch it; force wins. */
+export function stopAttempt(agent: Agent, message: StopAttempt): void {
+  const attempt = agent.attempts.get(keyOf(message.eventId, message.attempt));
+  const phase = attempt?.phase;
+  const hasNotBegun = phase?.kind === 'WAITING' || phase?.kind === 'HANDED_OVER';
+  // A recall: it is answered only by an attempt that has not begun. An unknown one, or one that has, needs no other answer than its own.
+  if (isRecall(message) && !hasNotBegun) return;
+  if (!attempt || !phase) return reportUnknownAttempt(agent, message);
+  switch (phase.kind) {
     case 'WAITING':
-      return askBack(agent, attempt, request);
+      if (phase.instance) removeWaiting(phase.instance, attempt);
+      return revoke(agent, attempt);
+    case 'HANDED_OVER':
+      // That it has not begun is certain only once its runtime is gone.
+      phase.isRecalled = true;
+      return withdraw(agent, phase, isRecall(message) ? forcedStop(Cause.WITHDRAWN) : requestOf(agent, attempt, message));
     case 'RUNNING':
-      return attempt.instance && stopRunning(agent, attempt.instance, attempt, request);
+      return stopRunning(agent, phase, requestOf(agent, attempt, message));
     case 'REPORTING':
-      attempt.stop ??= recordOf(agent, askedOf(agent, attempt.instance, attempt, request), true);
-      return;
+      return noteLateStop(agent, phase, requestOf(agent, attempt, message));
     case 'ENDED':
-      addLateReceipt(agent, attempt, request);
-      return reportAgain(agent, attempt);
+      addLateReceipt(agent, phase, requestOf(agent, attempt, message));
+      return repeatReport(agent, attempt);
   }
 }
 
-/** Takes an attempt back that has not begun. From a runtime that was given it and has not taken it, that is certain only once it is gone. */
-function askBack(agent: Agent, attempt: Attempt, request: StopAttempt): void {
-  const { instance } = attempt;
-  if (instance && instance.current === attempt) {
-    attempt.isAskedBack = true;
-    const isOnlyAskedBack = request.mode === Mode.UNSPECIFIED;
-    return withdraw(agent, instance, attempt, isOnlyAskedBack ? forcedStop(Cause.WITHDRAWN) : askedOf(agent, instance, attempt, request));
-  }
-  const at = instance?.waiting.indexOf(attempt) ?? -1;
-  if (at >= 0) instance?.waiting.splice(at, 1);
-  revoke(agent, attempt);
+function isRecall({ mode }: StopAttempt): boolean {
+  return mode === Mode.UNSPECIFIED;
 }
 
-function stopRunning(agent: Agent, instance: Instance, attempt: Attempt, request: StopAttempt): void {
-  const asked = askedOf(agent, instance, attempt, request);
-  const ending = { kind: 'FORCE_KILLED' } as const;
-  beginStop(agent, instance, attempt, asked, asked.mode === Mode.GRACEFUL ? planFromNow(agent, asked.policy, ending) : undefined, ending);
+function stopRunning(agent: Agent, phase: RunningPhase, request: StopRequest): void {
+  const end = { kind: 'FORCE_KILLED' } as const;
+  const plan = request.mode === Mode.GRACEFUL ? planFromNow(agent, request.policy, end) : undefined;
+  beginStop(agent, phase.instance, phase, request, plan, end);
 }
 
-function askedOf(agent: Agent, instance: Instance | undefined, attempt: Attempt, request: StopAttempt): StopAsked {
-  const { mode, policy, cause } = request;
-  const words = Buffer.from(StopAttempt.encode(request).finish()).toString('base64');
-  if (mode !== Mode.GRACEFUL) return { cause, mode, policy: forcedPolicy(), request: words };
-  const nowMs = attempt.phase === 'WAITING' ? attempt.startMs : agent.clock.monotonic(); // one that waits has all its time before it
+function requestOf(agent: Agent, attempt: Attempt, message: StopAttempt): StopRequest {
+  const { mode, policy, cause } = message;
+  const request = Buffer.from(StopAttempt.encode(message).finish()).toString('base64');
+  if (mode !== Mode.GRACEFUL) return { cause, mode, policy: forcedPolicy(), request };
+  const instance = instanceOf(attempt);
+  const nowMs = attempt.phase.kind === 'HANDED_OVER' ? 0 : agent.clock.monotonic(); // one that has not begun has all its time before it
   const leftMs = instance ? Math.max(0, deadlineOf(instance, attempt) - nowMs) : 0;
-  return { cause, mode, policy: resolvePolicy(policy, instance?.fn.termination, leftMs), request: words };
+  return { cause, mode, policy: resolvePolicy(policy, instance?.fn.termination, leftMs), request };
 }
 
-/** It was over before anybody asked: its kept report is sent again with a receipt that says so. */
-function addLateReceipt(agent: Agent, attempt: Attempt, request: StopAttempt): void {
-  const report = attempt.ended?.report;
-  if (!attempt.ended || report?.$case !== 'ended' || report.value.stop) return;
-  const late = recordOf(agent, askedOf(agent, undefined, attempt, request), true);
+/** It was over before the stop was requested: its kept report is sent again with a receipt that says so. */
+function addLateReceipt(agent: Agent, phase: EndedPhase, request: StopRequest): void {
+  const { report } = phase.report;
+  if (report?.$case !== 'ended' || report.value.stop) return;
+  const late = recordOf(agent, request, true);
   const stop = {
     ...StopReceipt.create({ policy: late.policyMessage, outcome: StopOutcome.ENDED_BEFORE_SIGNAL }),
     cause: late.cause,
     mode: late.mode,
     requestTime: late.requestTime,
   };
-  attempt.ended = { ...attempt.ended, report: { $case: 'ended', value: { ...report.value, stop } } };
+  phase.report = { ...phase.report, report: { $case: 'ended', value: { ...report.value, stop } } };
 }

@@ -42,11 +42,11 @@ function refusing(refusal: Refusal) {
   };
 }
 
-describe('an agent whose hello is not taken', () => {
-  it('says why, and does not ask again at once, if it is refused for what it says', async () => {
+describe('an agent whose hello is refused', () => {
+  it('logs why, and does not retry at once, if it is refused for its content', async () => {
     const { seen, end } = refusing(refuse('INVALID_FIELD', { field: 'hello.capacity_mb', rule: 'a whole number' }));
     await eventually(() => seen.errors.length === 1);
-    // A scheduler that is away is asked again after a tenth of a second: by the time that one was asked three times, this one would be as well.
+    // A scheduler that is away is tried again after a tenth of a second: after three tries of that one, this one would have been tried three times as well.
     const away = refusing(refuse('SERVICE_UNAVAILABLE', { detail: 'it starts' }));
     await eventually(() => away.seen.hellos >= 3);
     assert.equal(seen.hellos, 1);

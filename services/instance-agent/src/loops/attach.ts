@@ -20,12 +20,12 @@ import type { LeaseThread } from './lease-thread.ts';
 export type AttachHooks = {
   /** Renews the lease beside the stream. */
   readonly thread?: LeaseThread | undefined;
-  /** Whether the scheduler is in this process: then one cannot go on while the other stands still. */
+  /** Whether the scheduler is in this process: then one cannot go on while the other is suspended. */
   readonly sharesProcess: boolean;
   hello(): Hello;
-  /** How long the drain of the host still takes at most; undefined if it does not drain. */
+  /** How long the drain of the host may still last; undefined if it does not drain. */
   drainLeftMs(): number | undefined;
-  /** What has to be said again to a scheduler that may not know: readiness, starts, outcomes. */
+  /** Repeats what a scheduler may not know: readiness, starts, outcomes. */
   repeat(outbox: Outbox): void;
   receive(response: AttachResponse): void;
   /** The lease ran out: whatever runs must not run any longer. */
@@ -39,13 +39,13 @@ export type Attachment = Outbox & {
   checkLease(): void;
   /** Whether a scheduler has welcomed this agent and not gone away since. */
   isAttached(): boolean;
-  /** Tells the scheduler how busy the host is, if that has changed. */
-  tellLoad(cpuBusy: number, temporaryMb: number): void;
+  /** Reports to the scheduler how busy the host is, if that has changed. */
+  reportLoad(cpuBusy: number, temporaryMb: number): void;
 };
 
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1_000;
-/** Between two hellos that are refused for what they say. */
+/** Between two hellos that are refused for their content. */
 const REFUSED_PAUSE_MS = 60_000;
 
 /** Smaller changes of the load are not worth a message. */
@@ -77,24 +77,24 @@ export function attachment(
   let held = false; // whether there is a lease to lose
   let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
   let beatTimer: NodeJS.Timeout | undefined;
-  let cpuBusyTold = 0;
-  let temporaryTold = 0;
+  let reportedCpuBusy = 0;
+  let reportedTemporaryMb = 0;
   let isAttached = false;
   let welcomed = 0;
   let pauseMs = MIN_PAUSE_MS;
   let endStream = (): void => undefined;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
-    const load = hello ? { cpuBusy: cpuBusyTold, temporaryMb: temporaryTold } : { cpuBusy: undefined, temporaryMb: undefined };
+    const load = hello ? { cpuBusy: reportedCpuBusy, temporaryMb: reportedTemporaryMb } : { cpuBusy: undefined, temporaryMb: undefined };
     const batch = { hello, heartbeat, reports, instanceChanges: changes, ...load, drain };
     reports = [];
     changes = [];
     drain = undefined;
-    requests?.push(batch); // away: outcomes are kept by the attempts and said again after the next hello
+    requests?.push(batch); // away: outcomes are kept by the attempts and repeated after the next hello
   };
   const flush = (): void => {
     scheduled = false;
-    // Outcomes may be large, and many are said again after a hello: what is full goes, and the rest behind it.
+    // Outcomes may be large, and many are repeated after a hello: full messages are sent first, the rest after them.
     const parts = inParts(reports, reportBytes, MESSAGE_BYTES);
     for (const part of parts.slice(0, -1)) {
       requests?.push({
@@ -127,7 +127,7 @@ export function attachment(
       if (!scheduled) schedule();
     },
     draining(leftMs) {
-      if (!requests) return; // the next hello says it
+      if (!requests) return; // the next hello reports it
       drain = drainOf(leftMs);
       if (!scheduled) schedule();
     },
@@ -156,7 +156,7 @@ export function attachment(
 
   const checkLease = (): void => {
     const nowMs = clock.monotonic();
-    // Both stood still, and the scheduler gives nothing away for it: it begins the lease anew when it goes on.
+    // Both were suspended, and the scheduler ends no lease for that: it begins the lease anew when it goes on.
     if (hooks.sharesProcess && nowMs - checkedMs > leaseMs / 3) renewedMs = nowMs;
     checkedMs = nowMs;
     hooks.thread?.tick();
@@ -166,11 +166,11 @@ export function attachment(
     hooks.thread?.lost();
     log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
     hooks.leaseLost();
-    endStream(); // what comes by it counts on the lease: a new hello says what is left
+    endStream(); // what it brings relies on the lease: a new hello reports what is left
   };
 
   const attachOnce = async (signal: AbortSignal): Promise<void> => {
-    checkLease(); // a host that stood still for long takes up nothing that somebody else may run by now
+    checkLease(); // a host that was suspended for long must not accept what another agent may run by now
     const mine = pushable<AttachRequest>();
     const ended = new AbortController();
     endStream = () => ended.abort(new Error('the lease ran out'));
@@ -182,7 +182,7 @@ export function attachment(
     const leftMs = hooks.drainLeftMs();
     drain = leftMs === undefined ? undefined : drainOf(leftMs);
     push(hooks.hello(), undefined);
-    // A hello that is taken in late begins a lease that is over as soon: a new one is better.
+    // A hello that is received late begins a lease that is over early: a new one is better.
     const unwelcome = setTimeout(() => ended.abort(new Error('the scheduler gave no welcome')), leaseMs / 3);
     try {
       for await (const response of scheduler.attach(mine, { signal: AbortSignal.any([signal, ended.signal]) })) {
@@ -205,7 +205,7 @@ export function attachment(
         hooks.receive(response);
       }
     } catch (error) {
-      ended.signal.throwIfAborted(); // says why it was cancelled
+      ended.signal.throwIfAborted(); // with the reason why it was cancelled
       throw error;
     } finally {
       isAttached = false;
@@ -219,7 +219,7 @@ export function attachment(
   return {
     ...outbox,
     async run(signal) {
-      let isTold = false; // a scheduler that is away for long is worth one line
+      let isLogged = false; // a scheduler that is away for long is worth one line
       while (!signal.aborted) {
         const welcomes = welcomed;
         let why = 'the scheduler ended the stream';
@@ -232,23 +232,23 @@ export function attachment(
         }
         if (signal.aborted) return;
         if (isRefused) {
-          // The same hello is refused the next time too: what this host says of itself, or one of the two programs, has to change first.
-          log.error('The scheduler refuses this agent; it tries again seldom', undefined, { reason: why, pause_ms: REFUSED_PAUSE_MS });
-          isTold = false;
+          // The same hello is refused the next time too: the settings of this host, or one of the two programs, have to change first.
+          log.error('The scheduler refuses this agent; it tries again rarely', undefined, { reason: why, pause_ms: REFUSED_PAUSE_MS });
+          isLogged = false;
           if (!(await delay(REFUSED_PAUSE_MS * (0.5 + random()), signal))) return;
           continue;
         }
-        if (welcomed > welcomes || !isTold) log.warn('The stream to the scheduler broke; trying again', { error: why });
-        isTold = true;
+        if (welcomed > welcomes || !isLogged) log.warn('The stream to the scheduler broke; trying again', { error: why });
+        isLogged = true;
         // Jitter: a scheduler that comes back is not met by all agents at once.
         if (!(await delay(pauseMs * (0.5 + random()), signal))) return;
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
       }
     },
     isAttached: () => isAttached,
-    tellLoad(cpuBusy, temporaryMb) {
-      if (Math.abs(cpuBusy - cpuBusyTold) < LOAD_STEP && temporaryMb === temporaryTold) return;
-      [cpuBusyTold, temporaryTold] = [cpuBusy, temporaryMb];
+    reportLoad(cpuBusy, temporaryMb) {
+      if (Math.abs(cpuBusy - reportedCpuBusy) < LOAD_STEP && temporaryMb === reportedTemporaryMb) return;
+      [reportedCpuBusy, reportedTemporaryMb] = [cpuBusy, temporaryMb];
       requests?.push({ hello: undefined, heartbeat: undefined, reports: [], instanceChanges: [], cpuBusy, temporaryMb, drain: undefined });
     },
     checkLease,

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Instance } from '../flows/agent.ts';
+import type { Instance } from '../flows/types.ts';
 import { watchDeadlines } from './deadlines.ts';
 
-/** Only the two fields it looks at. */
-const instance = (): Instance => ({ dueMs: Number.POSITIVE_INFINITY, armedMs: Number.POSITIVE_INFINITY }) as Instance;
+/** Only the record it looks at. */
+const instance = (): Instance => ({ deadline: { dueMs: Number.POSITIVE_INFINITY, queuedMs: Number.POSITIVE_INFINITY } }) as Instance;
 
 describe('Deadlines', () => {
   it('come up once, at their last time, early or late', () => {

@@ -1,5 +1,5 @@
 import { type Clock, dueQueue } from '@evenfall/time';
-import type { Instance } from '../flows/agent.ts';
+import type { Instance } from '../flows/types.ts';
 
 export type Deadlines = {
   set(instance: Instance, dueMs: number): void;
@@ -33,7 +33,7 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
   };
   const push = (instance: Instance, dueMs: number): void => {
     const lookMs = Math.min(dueMs, clock.monotonic() + MAX_LOOK_AHEAD_MS);
-    instance.armedMs = lookMs;
+    instance.deadline.queuedMs = lookMs;
     let place = places.get(instance);
     if (!place) places.set(instance, (place = { instance }));
     queue.push(lookMs, place);
@@ -43,13 +43,13 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
     timerDueMs = Number.POSITIVE_INFINITY;
     const nowMs = clock.monotonic();
     for (const { instance } of queue.takeDue(nowMs)) {
-      if (!instance || instance.armedMs > nowMs) continue; // ended, or queued for later again
-      instance.armedMs = Number.POSITIVE_INFINITY;
-      if (instance.dueMs > nowMs) {
-        if (instance.dueMs !== Number.POSITIVE_INFINITY) push(instance, instance.dueMs);
+      if (!instance || instance.deadline.queuedMs > nowMs) continue; // ended, or queued for later again
+      instance.deadline.queuedMs = Number.POSITIVE_INFINITY;
+      if (instance.deadline.dueMs > nowMs) {
+        if (instance.deadline.dueMs !== Number.POSITIVE_INFINITY) push(instance, instance.deadline.dueMs);
         continue;
       }
-      instance.dueMs = Number.POSITIVE_INFINITY;
+      instance.deadline.dueMs = Number.POSITIVE_INFINITY;
       onDue(instance, nowMs);
     }
     const next = queue.nextDueMs();
@@ -57,14 +57,14 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
   };
   return {
     set(instance, dueMs) {
-      instance.dueMs = dueMs;
-      if (dueMs < instance.armedMs) push(instance, dueMs);
+      instance.deadline.dueMs = dueMs;
+      if (dueMs < instance.deadline.queuedMs) push(instance, dueMs);
     },
     drop(instance) {
       const place = places.get(instance);
       if (place) place.instance = undefined;
       places.delete(instance);
-      instance.dueMs = Number.POSITIVE_INFINITY;
+      instance.deadline.dueMs = Number.POSITIVE_INFINITY;
     },
     stop: () => clearTimeout(timer),
   };

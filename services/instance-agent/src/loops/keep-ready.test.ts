@@ -8,7 +8,7 @@ import { keepReady } from './keep-ready.ts';
 
 type Fate = 'never up' | 'no process' | 'throws';
 
-/** A pool whose processes fare as they are told to, and a clock. */
+/** A pool whose processes behave as the test requests, and a clock. */
 function world(fate: Fate) {
   let nowMs = 0;
   const seen = { started: 0, ended: 0, networks: 0, faults: 0 };
@@ -17,7 +17,7 @@ function world(fate: Fate) {
     const close = (): void => {
       seen.networks--;
     };
-    return { close } as unknown as InstanceNetwork; // of which a pool asks no more
+    return { close } as unknown as InstanceNetwork; // of which a pool uses no more
   };
   const startReady = (kind: ReadyProcess['kind'], given: InstanceNetwork): ReadyProcess | undefined => {
     seen.started++;
@@ -53,7 +53,7 @@ function world(fate: Fate) {
   };
 }
 
-it('gives one up that never waits for an instance, and makes room for the next after a while', async () => {
+it('ends one that never waits for an instance, and makes room for the next after a while', async () => {
   const { pool, seen, want, roundAt } = world('never up');
   await want();
   await roundAt(1_000);

@@ -10,7 +10,7 @@ export type ReadyPool = ReadyProcesses & {
   readonly counts: { readonly ready: number; readonly claimed: number };
 };
 
-export type ReadyTerms = {
+export type ReadyOptions = {
   /** How many of each kind; 0 for none at all. */
   readonly perKind: number;
   readonly capacityMb: number;
@@ -18,7 +18,7 @@ export type ReadyTerms = {
   readonly onFault: (error: unknown) => void;
 };
 
-/** A host where nobody has started an instance for so long has calmed down. */
+/** A host is calm when no instance was started for so long. */
 const CALM_AFTER_MS = 200;
 
 /** After one that ended by itself, or could not be started: the next may fare no better. */
@@ -28,7 +28,7 @@ const PAUSE_MS = 5_000;
 const BOOTS_WITHIN_MS = 20_000;
 
 /** Keeps processes ready for kinds of versions that were started lately. */
-export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): ReadyPool {
+export function keepReady({ perKind, capacityMb, now, onFault }: ReadyOptions): ReadyPool {
   const uses = new Map<string, { readonly kind: ReadyKind; readonly usedMs: number }>();
   /** In the order of their starts. */
   const ready = new Map<string, ReadyProcess>();
@@ -60,9 +60,9 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       const started: ReadyProcess | undefined = agent.driver.startReady(
         kind,
         network,
-        () => undefined, // it is asked whether it is up
+        () => undefined, // `isUp` is read instead
         () => {
-          if (started && ready.delete(started.id)) pausedUntilMs = now() + PAUSE_MS; // nobody ended it
+          if (started && ready.delete(started.id)) pausedUntilMs = now() + PAUSE_MS; // it ended by itself
         },
       );
       if (started) ready.set(started.id, started);
@@ -85,7 +85,7 @@ export function keepReady({ perKind, capacityMb, now, onFault }: ReadyTerms): Re
       const found = claimable(states(), kind);
       const process = found && ready.get(found.id);
       if (!process) return undefined;
-      ready.delete(process.id); // before anything is waited for: nobody claims it twice
+      ready.delete(process.id); // before the first await: it must not be claimed twice
       const claimed = await process.become(spec, events);
       if (claimed) claimedCount += 1;
       return claimed;

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { TlsFiles } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 
-/** What the thread is told at its start. */
+/** What the thread starts with. */
 export type LeaseThreadData = {
   readonly address: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export type LeaseThreadMessage =
 export type LeaseThread = {
   /** The main thread is alive; called several times a second. */
   tick(): void;
-  /** A lease was given, or renewed, so many milliseconds ago. */
+  /** The lease was granted, or renewed, so many milliseconds ago. */
   renewed(agoMs: number, leaseMs: number, heartbeatMs: number): void;
   lost(): void;
   /** How long ago the thread has renewed it; Infinity if it has not. */

@@ -4,7 +4,7 @@ import { type SchedulerServiceService as Scheduler } from '@evenfall/contracts/s
 import type { ClientOf } from '@evenfall/rpc';
 import { ALIVE, kernelMs, type LeaseThreadData, type LeaseThreadMessage, RENEWED } from './lease-thread.ts';
 
-const { address, headers, tls: files, agentId, sessionId, times } = workerData as LeaseThreadData; // as lease-thread.ts gives it
+const { address, headers, tls: files, agentId, sessionId, times } = workerData as LeaseThreadData; // as lease-thread.ts passes it
 const at = new BigInt64Array(times);
 const ROUND_MS = 200;
 /** A main thread that is away for longer hangs, and is not helped on. */
@@ -37,7 +37,7 @@ async function open(): Promise<ClientOf<Scheduler>> {
     import('@evenfall/rpc'),
     import('@evenfall/contracts/scheduler/v1/scheduler_service'),
   ]);
-  // The main thread says what is wrong with the files.
+  // The main thread reports what is wrong with the files.
   const tls = files && (await openPeerTls(files, { onFault: () => undefined }));
   const secure = tls ? { secure: { tls, identity: 'scheduler' } } : {};
   return (scheduler = openPeer(address, { headers, ...secure }).client(SchedulerServiceService));
@@ -57,7 +57,7 @@ async function renew(heartbeatMs: number): Promise<void> {
   }
 }
 
-/** No launcher's number is somebody else's meanwhile: the main thread, which hangs, is the one that would let go of it. */
+/** No launcher's pid is reused meanwhile: only the main thread, which hangs, would reap it. */
 function killAll(): void {
   lease = undefined;
   for (const pid of pids) {

@@ -10,7 +10,7 @@ const SHARE = 2 / 3;
 const MOST_PAUSE_MS = 300_000;
 const LEAST_PAUSE_MS = 500;
 
-/** Has the certificate of an agent that has joined renewed, with a new key. The files are looked at by those who use them: nothing is started anew. */
+/** Has the certificate of an agent that has joined renewed, with a new key. The users of the files watch them: nothing is restarted. */
 export function runRenewIdentity(
   own: OwnIdentity,
   registry: Pick<ClientOf<typeof RegistryServiceService>, 'renewCertificate'>,

@@ -47,7 +47,7 @@ describe('Log lines', () => {
     await shipper.stop();
   });
 
-  it('are tried again, and nobody waits for them longer than a second', async () => {
+  it('are tried again, and no attempt waits for them longer than a second', async () => {
     let away = true;
     const got: number[] = [];
     const appendLogLines = async ({ lines }: { lines: StoredLogLine[] }) => {
@@ -74,7 +74,7 @@ describe('Log lines', () => {
   });
   const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
 
-  it('wait on disk while nobody takes them, and go in order once somebody does', async () => {
+  it('wait on disk while the event-store is away, and are sent in order once it is back', async () => {
     const dir = tempDir('spool');
     let away = true;
     const got: number[] = [];
@@ -94,7 +94,7 @@ describe('Log lines', () => {
     await eventually(() => readdirSync(dir.path).filter((name) => name.endsWith('.lines')).length >= 7, 10_000);
     const before = performance.now();
     await new Promise<void>((done) => shipper.whenStored(1, done));
-    assert.ok(performance.now() - before < 500, 'who waits for what is on disk need not wait');
+    assert.ok(performance.now() - before < 500, 'an attempt does not wait for what is on disk');
     away = false;
     await eventually(() => got.length === 6_000, 20_000);
     assert.deepEqual(got, upTo(6_000));

@@ -55,7 +55,7 @@ export function shipLogs({ eventStore, agentId, spool, clock, log, counters }: S
   const store = async ({ lines, grants }: LogBatch): Promise<number> => {
     const call = { timeoutMs: CALL_TIMEOUT_MS, signal: stopped.signal };
     const { refusedCount } = await eventStore.appendLogLines({ lines, grants, agentId }, call);
-    if (refusedCount > 0) log.warn('The event-store takes no log lines without a grant', { lines: refusedCount });
+    if (refusedCount > 0) log.warn('The event-store refuses log lines without a grant', { lines: refusedCount });
     return refusedCount;
   };
   const wake = (): void => {
@@ -106,7 +106,7 @@ export function shipLogs({ eventStore, agentId, spool, clock, log, counters }: S
       timer = setTimeout(() => ((timer = undefined), void send()), pauseMs);
     } else schedule(waiters.length > 0 || spool.size > 0 || lines.length >= MAX_BATCH_LINES ? 0 : MAX_AGE_MS);
   };
-  /** Puts the oldest on disk until no more than so much is in memory. Nobody waits for them any longer: they are kept. */
+  /** Writes the oldest to disk until no more than so much is in memory. No attempt waits for them any longer: they are kept. */
   const spill = async (downToBytes: number): Promise<void> => {
     while (heldBytes > downToBytes && lines.length > 0) {
       const batch = lines.slice(0, MAX_BATCH_LINES);

@@ -3,14 +3,14 @@ import type { Agent } from '../flows/agent.ts';
 import type { TemporaryUse } from '../ports.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** Of the time that a look takes, so that looking never is most of what the agent does. */
+/** Times the duration of a look, so that looking is never most of the agent's work. */
 const PAUSE_BY_LOOK = 5;
 const MB = 1_048_576;
 
 export type TemporaryWatch = {
   /** One round; it does nothing while a look is under way. */
   round(): void;
-  /** Whole megabytes of memory that temporary files held at the last look. */
+  /** Megabytes of memory that temporary files held at the last look, rounded down. */
   heldMb(): number;
 };
 
@@ -24,13 +24,13 @@ export function watchTemporary(agent: Agent): TemporaryWatch {
   let heldMb = 0;
   const weigh = async (): Promise<void> => {
     let bytes = 0;
-    for (const { process } of agent.instances.values()) bytes += (await process?.filesBytes()) ?? 0;
+    for (const { runtime } of agent.instances.values()) bytes += (await runtime.process?.filesBytes()) ?? 0;
     heldMb = Math.floor(bytes / MB);
   };
   const look = async (): Promise<void> => {
     await weigh();
     const watched = [...agent.instances.values()].flatMap((instance) => {
-      const place = instance.process?.temporary;
+      const place = instance.runtime.process?.temporary;
       return place ? [{ instance, place }] : [];
     });
     if (watched.length === 0) return;
@@ -39,7 +39,7 @@ export function watchTemporary(agent: Agent): TemporaryWatch {
     for (const [i, { instance }] of watched.entries()) {
       const detail = excessOf(uses[i], rooms[i] ?? 0);
       if (detail === undefined || agent.instances.get(instance.id) !== instance) continue;
-      agent.feed(instance, { kind: 'KILL_ORDERED', ending: { kind: 'OUT_OF_MEMORY', detail } });
+      agent.feed(instance, { kind: 'KILL_ORDERED', end: { kind: 'OUT_OF_MEMORY', detail } });
     }
   };
   const round = (): void => {
@@ -57,7 +57,7 @@ export function watchTemporary(agent: Agent): TemporaryWatch {
   return { round, heldMb: () => heldMb };
 }
 
-/** What is too much, in words; undefined if nothing is. */
+/** What is too much, for people; undefined if nothing is. */
 function excessOf(use: TemporaryUse | undefined, tmpMb: number): string | undefined {
   if (!use) return undefined;
   if (use.bytes > tmpMb * MB) return `Temporary files exceeded the ${tmpMb} MB of tmp_mb`;

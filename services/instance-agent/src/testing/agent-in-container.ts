@@ -8,7 +8,7 @@ const id = host.run(await host.start({ runtime: 'python3', handler: 'index.handl
 const up = await host.line(id, /^up/);
 process.stdout.write(`${up.line?.text.split(' ')[1]}\n`);
 process.stdin.on('end', () => {
-  // What runs is to be as it was: an attempt that somebody else has ended is over by now.
+  // What runs must be as it was: an attempt that another process has ended is over by now.
   const isOver = host.reports.some(({ report }) => report?.$case === 'ended');
   process.stdout.write(`${isOver ? 'ended' : 'runs'}\n`);
   void host.dispose().then(() => process.exit(0));

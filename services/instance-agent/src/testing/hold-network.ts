@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { openPrivateNetworks } from '../adapters/network/open-networks.ts';
-import { claimsFolder, holdRange } from '../adapters/process/isolation/claim-file.ts';
+import { claimsFolder, claimRange } from '../adapters/process/isolation/claim-file.ts';
 import { findLauncher } from '../adapters/process/launch/launcher-program.ts';
 
-// Holds private networks as an agent does, with a process in one of them, until it is killed. Says the number of that process.
+// Holds private networks as an agent does, with a process in one of them, until it is killed. Prints the pid of that process.
 const launcher = findLauncher();
 const { networks } = await openPrivateNetworks({
   launcher,
@@ -12,7 +12,7 @@ const { networks } = await openPrivateNetworks({
   allowed: [],
   capacityMb: 1_024,
   ownResolvConf: true,
-  hold: (kind, range) => holdRange(launcher, { kind, ...range }),
+  hold: (kind, range) => claimRange(launcher, { kind, ...range }),
   forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),
   onFault: () => undefined,
 });

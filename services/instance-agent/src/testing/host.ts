@@ -32,7 +32,7 @@ import { ZipFile } from 'yazl';
 import { readStat } from '../adapters/process/proc-fs.ts';
 import { type InstanceAgentPorts, type InstanceAgentSettings, type RunningInstanceAgent, startInstanceAgent } from '../service.ts';
 
-/** An agent with everything it talks to played by this test: what it says is kept as facts, and tests wait for facts. */
+/** An agent whose peers are played by this test: what it reports is kept as facts, and tests wait for facts. */
 export type Host = {
   readonly agent: RunningInstanceAgent;
   readonly agentId: string;
@@ -42,9 +42,9 @@ export type Host = {
   readonly lines: StoredLogLine[];
   readonly hellos: AttachRequest[];
   readonly drains: AttachRequest[];
-  /** Megabytes of temporary files, as it last said. */
+  /** Megabytes of temporary files, as last reported. */
   temporaryMb: number;
-  /** Asks for an instance of a function made of these files; returns its id. */
+  /** Starts an instance of a function made of these files; returns its id. */
   start(fn: Partial<FunctionMessage>, files: Readonly<Record<string, string | Buffer>>, ahead?: boolean): Promise<string>;
   /** Starts one that has an event waiting from the first moment on: one that fails at once would otherwise be gone before it came. */
   startWith(
@@ -61,17 +61,17 @@ export type Host = {
   gone(instanceId: string): Promise<boolean>;
   /** Waits for a line of the event. */
   line(eventId: string, text: string | RegExp): Promise<StoredLogLine>;
-  /** The number by which this host knows a process of an instance, which has one of its own for itself. */
+  /** The pid on this host of a process of an instance, which has another pid in its own namespace. */
   pidOf(instanceId: string, pid: number | string | undefined): number;
   /** Waits until something is so. */
   until<T>(claim: () => T | undefined | false, what: string, withinMs?: number): Promise<T>;
   /** Breaks the stream to the scheduler. */
   breakStream(): void;
-  /** Stops or starts echoing heartbeats and taking streams. */
+  /** Stops or starts echoing heartbeats and accepting streams. */
   deaf: boolean;
-  /** Takes streams and does not welcome, as a scheduler that stands still. */
+  /** Accepts streams and does not welcome, as a scheduler that is suspended. */
   silent: boolean;
-  /** Whether the event store takes lines. */
+  /** Whether the event-store stores lines. */
   storing: boolean;
   leaseMs: number;
   dispose(): Promise<void>;
@@ -202,7 +202,7 @@ export async function startHost(
   });
 
   const host: Host = {
-    agent: undefined as unknown as RunningInstanceAgent, // set below, before anybody sees it
+    agent: undefined as unknown as RunningInstanceAgent, // set below, before it is returned
     agentId: '',
     dataDir,
     reports: [],
@@ -278,10 +278,10 @@ export async function startHost(
   };
   const agent = await startInstanceAgent(ports, {
     ...given,
-    // What functions say of their pids is not what this host calls them behind bubblewrap: who tests that asks for it.
+    // The pids that functions report are not those of this host behind bubblewrap: tests of that request it.
     sandbox: given.sandbox ?? (process.env['EVENFALL_TEST_SANDBOX'] as 'process' | undefined) ?? 'process',
     dataDir,
-    // Which process an instance gets is to be the same at every run: who tests that asks for it.
+    // Which process an instance gets must be the same at every run: tests of that request it.
     ready: given.ready ?? Number(process.env['EVENFALL_TEST_READY'] ?? 0),
     capacityMb: given.capacityMb ?? 4096,
     parallelStarts: 2,
@@ -346,7 +346,7 @@ export function errorOf(ended: AttemptResult): Record<string, unknown> & { reado
   return JSON.parse(ended.error.toString()) as ReturnType<typeof errorOf>; // the tests check the rest
 }
 
-/** Whether a process lives (a dead one that nobody buried does not). */
+/** Whether a process lives (a zombie does not). */
 export function isAlive(pid: number): boolean {
   return readStat(pid) !== undefined && readStat(pid)?.state !== 'Z';
 }

@@ -3,9 +3,9 @@ import { StopInstance } from '@evenfall/contracts/scheduler/v1/scheduler_service
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Host } from './host.ts';
 
-// Functions that say what they reach, for tests of networks.
+// Functions that report what they reach, for tests of networks.
 
-/** A web function on port 9000: says what comes of what it is asked to connect to, and how it looks names up. */
+/** A web function on port 9000: reports whether it can connect to an address, and how it looks names up. */
 export const WEB = `#!/usr/bin/env python3
 import errno, json, os, socket, struct
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -4,7 +4,7 @@ import type { HostSettings } from '../adapters/process/host-probe/examine-host.t
 import { startHost } from './host.ts';
 
 export const SANDBOXES = ['process', 'bubblewrap', 'gvisor'] as const;
-/** The program that a sandbox takes, and its Debian package. */
+/** The program that a sandbox needs, and its Debian package. */
 const PROGRAMS: Readonly<Record<SandboxName, Parameters<typeof debianProgram> | undefined>> = {
   process: undefined,
   bubblewrap: ['bwrap', 'bubblewrap'],
@@ -12,13 +12,13 @@ const PROGRAMS: Readonly<Record<SandboxName, Parameters<typeof debianProgram> | 
 };
 export type SandboxName = (typeof SANDBOXES)[number];
 
-/** Why a sandbox cannot be tried here, in words; false if it can. `needs` are abilities that a test cannot do without. What a sandbox takes is fetched where it lacks. */
+/** Why a sandbox cannot be tried here; false if it can. `needs` are abilities that a test cannot do without. What a sandbox needs is fetched where it is missing. */
 export async function reasonToSkip(
   sandbox: SandboxName,
   needs: readonly string[] = ['own-users', 'private-tmp'],
   settings: Pick<HostSettings, 'network' | 'subnet'> = {},
 ): Promise<string | false> {
-  if (process.getuid?.() !== 0) return 'only root can give away users';
+  if (process.getuid?.() !== 0) return 'only root can change users';
   const needed = PROGRAMS[sandbox];
   if (needed) {
     const program = debianProgram(...needed);
@@ -37,7 +37,7 @@ export async function reasonToSkip(
 }
 
 /**
- * The same for several, to be asked for before the first suite: the runner ends a file once all suites that it knows are over, and with
+ * The same for several, to be called before the first suite: the runner ends a file once all suites that it knows are over, and with
  * `--test-force-exit` never learns of one that is described after an `await`.
  */
 export async function reasonsToSkip<S extends string>(

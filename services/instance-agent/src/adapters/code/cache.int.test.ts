@@ -19,7 +19,7 @@ describe('The cache of code packages', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  it('lets go of what has not been used for longest, and of nothing that is used', async () => {
+  it('removes what has not been used for longest, and nothing that is used', async () => {
     for (const name of [A, B, C]) put(name);
     const cache = openCodeCache(root, 2.5 * MB);
     for (const name of [A, B, C, A]) cache.touch(name);

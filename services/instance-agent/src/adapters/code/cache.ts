@@ -7,7 +7,7 @@ const BLOCK_BYTES = 512;
 
 /** The unpacked packages of a folder, least recently used first. */
 export type CodeCache = {
-  /** Whether it is there as this agent put it: a whole folder, its own, that nobody else can write. */
+  /** Whether it is there as this agent stored it: a complete folder, its own, that no other user can write. */
   has(codeSha256: string): boolean;
   /** One was used, or has come. */
   touch(codeSha256: string): void;
@@ -17,7 +17,7 @@ export type CodeCache = {
 
 /**
  * Opens what an earlier session left. The digest of a package was checked before it came under its name, by a rename; from then on the
- * folder's owner and mode say that nobody else has changed it.
+ * folder's owner and mode prove that no other user has changed it.
  */
 export function openCodeCache(root: string, maxBytes: number): CodeCache {
   const sizes = new Map<string, number>();
@@ -62,7 +62,7 @@ function namesIn(root: string): string[] {
   return statSync(root, { throwIfNoEntry: false }) ? readdirSync(root) : [];
 }
 
-/** What it takes on the disk. */
+/** Bytes it uses on the disk. */
 function bytesOf(path: string): number {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return 0;

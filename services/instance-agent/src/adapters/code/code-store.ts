@@ -10,7 +10,7 @@ import type { CodeStore } from '../../ports.ts';
 import { openCodeCache } from './cache.ts';
 import { unpack } from './unpack.ts';
 
-export type CodeStoreTerms = {
+export type CodeStoreOptions = {
   /** Of this agent: the grants that it shows name it. */
   readonly agentId: string;
   /** Folder of the packages. */
@@ -22,8 +22,8 @@ export type CodeStoreTerms = {
   inUse(): ReadonlySet<string>;
 };
 
-/** Keeps packages it was asked for, unpacked, under their digests, as long as there is room. Two that ask at the same time wait for one pull. */
-export function codeStore(registry: ClientOf<typeof RegistryServiceService>, terms: CodeStoreTerms): CodeStore {
+/** Keeps requested packages, unpacked, under their digests, as long as there is room. Two requests at the same time wait for one pull. */
+export function codeStore(registry: ClientOf<typeof RegistryServiceService>, terms: CodeStoreOptions): CodeStore {
   const { root, temporaryRoot } = terms;
   const pulls = new Map<string, Promise<void>>();
   const cache = openCodeCache(root, terms.maxBytes);

@@ -11,7 +11,7 @@ const FILE_TYPE_MASK = 0o170000;
 const REGULAR = 0o100000;
 const DIRECTORY = 0o040000;
 
-/** Says in words why an entry is refused; undefined for one that is fine. */
+/** Explains why an entry is refused; undefined for one that is accepted. */
 export function faultOfEntry(name: string, mode: number): string | undefined {
   if (name === '' || name.startsWith('/') || name.includes('\\') || name.includes('\0') || /^[a-zA-Z]:/.test(name))
     return `"${name}" is not a relative path`;
@@ -26,7 +26,7 @@ export async function unpack(zipFile: string, folder: string): Promise<void> {
   // yauzl checks names itself too (no "..", no absolute paths) and that the sizes are what was announced.
   const zip = await openPromise(zipFile, { lazyEntries: true, autoClose: false, strictFileNames: true, validateEntrySizes: true });
   try {
-    if (zip.entryCount > MAX_ENTRIES) throw new Error(`The package has ${zip.entryCount} entries, at most ${MAX_ENTRIES} are taken`);
+    if (zip.entryCount > MAX_ENTRIES) throw new Error(`The package has ${zip.entryCount} entries, at most ${MAX_ENTRIES} are accepted`);
     let bytes = 0;
     const hides = (umask() & 0o055) !== 0;
     for await (const entry of zip.eachEntry()) {

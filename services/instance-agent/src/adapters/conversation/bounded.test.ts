@@ -6,7 +6,7 @@ import { boundedEvents } from './bounded.ts';
 
 type Said = readonly [what: string, ...rest: unknown[]];
 
-/** A listener behind the border, and what it receives. */
+/** A listener of bounded events, and what it receives. */
 function listener(): { readonly events: ConversationEvents; readonly said: Said[] } {
   const said: Said[] = [];
   const quiet = (): void => undefined;
@@ -16,12 +16,12 @@ function listener(): { readonly events: ConversationEvents; readonly said: Said[
     onLoadFailed: ({ statusCode, message, error }) => void said.push(['load failed', statusCode, message, error?.toString()]),
     onAnswered: (_, body) => void said.push(['answered', body.toString()]),
     onFailed: (_, { statusCode, error }) => void said.push(['failed', statusCode, error.toString()]),
-    onTaken: quiet,
+    onReceived: quiet,
     onFree: quiet,
     onFinished: quiet,
     onHandlers: quiet,
     onHookEnded: (_, ok, text) => void said.push(['hook', ok, text]),
-    onExtensionAsked: () => ({ grantedMs: 0, reason: '' }),
+    onExtensionRequested: () => ({ grantedMs: 0, reason: '' }),
     onBroken: (text) => void said.push(['broken', text]),
   };
   return { events: boundedEvents(events, () => 'the-id'), said };
@@ -32,7 +32,7 @@ const isObject = (text: unknown): boolean => {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 };
 
-describe('The border of a runtime', () => {
+describe('The bounds of a runtime', () => {
   it('lets results through as JSON text of one line, numbers as they are written', () => {
     for (const [body, result] of [
       ['{"answer": 42}\n', '{"answer":42}'],
@@ -48,7 +48,7 @@ describe('The border of a runtime', () => {
     }
   });
 
-  it('tells a result that is too large by 407, with the id of its event', () => {
+  it('reports a result that is too large by 407, with the id of its event', () => {
     const { events, said } = listener();
     events.onAnswered(1, Buffer.alloc(6 * 1024 * 1024 + 1, 0x20), 1);
     assert.equal(said[0]?.[1], 407);

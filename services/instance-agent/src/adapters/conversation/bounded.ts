@@ -2,13 +2,13 @@ import { boundError, cutText, LIMITS } from '@evenfall/event-model';
 import { failureJson, resultOf } from '../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents } from '../../ports.ts';
 
-/** Codes with which an event may fail by the word of its runtime: thrown, too large, no handler, code that does not load. Others become 430. */
+/** Codes with which a runtime may have an event fail: thrown, too large, no handler, code that does not load. Others become 430. */
 const FAILURES: ReadonlySet<number> = new Set([430, 407, 437, 443]);
 /** The same for a load. Others become 443. */
 const LOAD_FAILURES: ReadonlySet<number> = new Set([437, 443]);
 
 /**
- * The border: what any runtime says goes through here before it is believed. A function can write whatever it likes into every channel, so
+ * Bounds what runtimes report: everything passes here before it is used. A function can write whatever it likes into every channel, so
  * results become JSON text without blanks or a JSON string, errors are bounded objects, and codes are of the list.
  */
 export function boundedEvents(events: ConversationEvents, requestIdOf: (seq: number) => string): ConversationEvents {
@@ -39,7 +39,7 @@ export function boundedEvents(events: ConversationEvents, requestIdOf: (seq: num
   };
 }
 
-/** Opens a conversation behind the border. */
+/** Opens a conversation whose events are bounded. */
 export async function openBounded(
   events: ConversationEvents,
   open: (events: ConversationEvents) => Promise<Conversation> | Conversation,

@@ -5,7 +5,7 @@ import { gobRpcConversation } from './gob-rpc.ts';
 import { runtimeApiConversation } from './runtime-api/conversation.ts';
 import { webConversation } from './web.ts';
 
-/** Opens the conversation that a function's runtime understands. One that nobody here knows is refused where its process is started. */
+/** Opens the conversation that a function's runtime understands. An unknown runtime is refused where its process is started. */
 export function conversations(): Conversations {
   return {
     open: (spec, listener) =>

@@ -5,7 +5,7 @@ import type { ChannelWrite, Conversation, ConversationEvents, ConversationSpec }
 /** Larger payloads are not worth a copy to save a write. */
 const JOINED_BYTES = 16_384;
 const NO_BYTES: Buffer = Buffer.alloc(0);
-/** Answers to a function that it may leave unread, beyond what the kernel holds. One that asks without reading would fill the agent's memory. */
+/** Answers to a function that it may leave unread, beyond what the kernel holds. A function that requests without reading would fill the agent's memory. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /** Talks to the platform's own bootstraps, in frames on file descriptor 3 (`runtimes/python3/README.md`). */
@@ -19,7 +19,7 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
     isBroken = true;
     events.onBroken(reason);
   };
-  // Python's runtime does nothing of the function's between an answer and the next event. Node's says when its loop has turned, and whether
+  // Python's runtime runs no code of the function between an answer and the next event. Node's reports when its loop has turned, and whether
   // anything of the function's is left that could hold the next event up.
   const isOrderly = spec.fn.runtime === 'python3';
   let takesAtOnce = isOrderly;
@@ -43,11 +43,11 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
   };
   const extend = (body: Buffer): void => {
     if (body.length !== 8 || isBroken) return;
-    const { grantedMs, reason } = events.onExtensionAsked(body.readUInt32LE(4));
+    const { grantedMs, reason } = events.onExtensionRequested(body.readUInt32LE(4));
     const reply = encodeExtended(body.readUInt32LE(0), grantedMs, reason);
     unreadBytes += reply.length;
     write(reply, () => (unreadBytes -= reply.length));
-    if (unreadBytes > MAX_UNREAD_BYTES) breakOff('it asks for more time without reading the answers');
+    if (unreadBytes > MAX_UNREAD_BYTES) breakOff('it requests more time without reading the answers');
   };
   return {
     variables: { defaults: {}, fixed: {} },
@@ -77,7 +77,7 @@ export function framesConversation(spec: ConversationSpec, events: ConversationE
   };
 }
 
-/** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. Short ones are nobody's. */
+/** Frames of one instance, in order. RESULT comes first: it is the one that comes for every event. Frames that are too short are ignored. */
 function onFrame(events: ConversationEvents, kind: number, body: Buffer): void {
   switch (kind) {
     case Frame.RESULT:
@@ -93,7 +93,7 @@ function onFrame(events: ConversationEvents, kind: number, body: Buffer): void {
         mustExit: false,
       });
     case Frame.TAKEN:
-      if (body.length >= 4) events.onTaken(body.readUInt32LE(0));
+      if (body.length >= 4) events.onReceived(body.readUInt32LE(0));
       return;
     case Frame.HANDLERS:
       return events.onHandlers(body.length >= 4 ? body.readInt32LE(0) : 0);

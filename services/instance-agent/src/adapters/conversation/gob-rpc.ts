@@ -5,17 +5,17 @@ import { GobFault, gobReader, type GobRead } from '../../domain/gob/read.ts';
 import { gobSplitter } from '../../domain/gob/split.ts';
 import { failureJson, MAX_RESULT_BYTES } from '../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, Invocation } from '../../ports.ts';
-import { knock } from './connect-to-port.ts';
+import { connectToPort } from './connect-to-port.ts';
 
-/** Of one message: the largest result that can be told to be too large, and what is around it. */
+/** Of one message: the largest result that can be reported as too large, and what is around it. */
 const MAX_MESSAGE_BYTES = MAX_RESULT_BYTES + 1024 * 1024;
-/** A process that dies closes its connection first: its exit is the better news, and it is waited for this long. */
+/** A process that dies closes its connection first: its exit explains more, and the agent waits this long for it. */
 const EXIT_WITHIN_MS = 500;
 
 /** Talks to a function built with scf-go-lib: net/rpc over encoding/gob on a port the function listens on. It is ready when it answers a ping. */
 export async function gobRpcConversation(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation> {
   const { fn, timeoutMs, network } = spec;
-  const port = await network.takePort(undefined);
+  const port = await network.claimPort(undefined);
   const context = staticContextOf(fn, timeoutMs);
   const calls = callWriter();
   const reader = gobReader();
@@ -79,7 +79,7 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
     },
     onChannel: () => undefined,
     load() {
-      stop = knock(network, port, uid, (open) => {
+      stop = connectToPort(network, port, uid, (open) => {
         socket = open;
         open.on('data', (chunk: Buffer) => {
           try {
@@ -89,7 +89,7 @@ export async function gobRpcConversation(spec: ConversationSpec, events: Convers
             broken(`it answered with bytes that are no gob: ${error.message}`);
           }
         });
-        open.on('error', () => undefined); // its close is the news
+        open.on('error', () => undefined); // its close event follows
         open.on('close', () => broken('it closed its connection'));
         open.write(calls.ping(0));
       });

@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, tooLargeMessage } from '../../domain/runtime-answer.ts';
 import { webHeaders } from '../../domain/web-headers.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../ports.ts';
-import { knock } from './connect-to-port.ts';
+import { connectToPort } from './connect-to-port.ts';
 
 const DEFAULT_PORT = 9000;
-/** A process that dies closes its connections first: its exit is the better news, and it is waited for this long. */
+/** A process that dies closes its connections first: its exit explains more, and the agent waits this long for it. */
 const EXIT_WITHIN_MS = 500;
 /** Of an answer that is no result, shown in its error. */
 const MAX_TOLD_BYTES = 16 * 1024;
@@ -18,13 +18,13 @@ type Answer = { readonly status: number; readonly fcStatus: number; readonly bod
 export async function webConversation(spec: ConversationSpec, events: ConversationEvents): Promise<Conversation> {
   const { fn, timeoutMs, initTimeoutMs, network } = spec;
   const wanted = fn.port > 0 ? fn.port : DEFAULT_PORT;
-  const port = await network.takePort(wanted);
-  // A connection for each call: one that is kept may be closed by its server just when it is used again, and then nobody knows whether the call
+  const port = await network.claimPort(wanted);
+  // A connection for each call: one that is kept may be closed by its server just when it is used again, and then it is unknown whether the call
   // was read. A new one costs 0.1 ms.
   const connections = new Connections({ keepAlive: false, maxSockets: 4 });
   const connecting = new Set<() => void>();
   connections.createConnection = (_, done) => {
-    const tell = done as (error: Error | null, socket?: Socket) => void; // it asks for a socket only where there is no error
+    const tell = done as (error: Error | null, socket?: Socket) => void; // it wants a socket only where there is no error
     const breakOff = network.connect(port, (result) => {
       connecting.delete(breakOff);
       if (result instanceof Error) tell(result);
@@ -70,7 +70,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       onSent();
     });
     request.on('response', (response) => void collect(response).then(tell, (error: unknown) => tell(textOf(error))));
-    // Without a listener the connection is closed, and nothing said: the call would wait for its timeout.
+    // Without a listener the connection is closed without an answer: the call would wait for its timeout.
     request.on('upgrade', (response, socket) => {
       socket.destroy();
       tell({ status: response.statusCode ?? 0, fcStatus: 200, body: Buffer.alloc(0), bytes: 0 });
@@ -80,7 +80,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
   };
   const invoke = ({ seq, requestId, payload }: Invocation): boolean => {
     const onAnswer = (answer: Answer | string, isSent: boolean): void => {
-      if (!isSent) return events.onBroken(`its server took no connection: ${typeof answer === 'string' ? answer : ''}`);
+      if (!isSent) return events.onBroken(`its server accepted no connection: ${typeof answer === 'string' ? answer : ''}`);
       const fail = (statusCode: number, message: string): void => {
         events.onFailed(seq, { statusCode, error: failureJson(requestId, statusCode, { message }), tookMs: Infinity, mustExit: false });
         events.onFree();
@@ -91,8 +91,8 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       events.onAnswered(seq, answer.body, Infinity);
       events.onFree();
     };
-    call('POST', '/event-invoke', requestId, payload, '/invoke', onAnswer, () => events.onTaken(seq));
-    return false; // it is taken when the server has the connection
+    call('POST', '/event-invoke', requestId, payload, '/invoke', onAnswer, () => events.onReceived(seq));
+    return false; // it is received when the server has the connection
   };
   const hook = ({ seq, kind, requestId }: HookCall): void => {
     const [method, path] = HOOK_PATHS[kind];
@@ -103,7 +103,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
   };
 
   const seconds = Math.round(initTimeoutMs);
-  const where = port === wanted ? `${port}` : `${port}, as its variable PORT says: ${wanted} is taken on this host`;
+  const where = port === wanted ? `${port}` : `${port}, as its variable PORT says: ${wanted} is in use on this host`;
   return {
     variables: {
       // Servers in Python would keep what they print until they exit.
@@ -122,8 +122,8 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
     },
     onChannel: () => undefined,
     load() {
-      stop = knock(network, port, uid, (socket) => {
-        socket.on('error', () => undefined); // it was only to see whether somebody is there
+      stop = connectToPort(network, port, uid, (socket) => {
+        socket.on('error', () => undefined); // it was only to see whether a server listens
         socket.destroy();
         events.onLoaded();
       });
@@ -149,13 +149,13 @@ async function collect(response: IncomingMessage): Promise<Answer> {
   for await (const part of response as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes <= MAX_RESULT_BYTES) parts.push(part);
-    if (bytes > 2 * MAX_RESULT_BYTES) break; // nobody waits for the end of a flood
+    if (bytes > 2 * MAX_RESULT_BYTES) break; // a flood is not read to its end
   }
   const said = Number(response.headers['x-fc-status'] ?? 200);
   return { status: response.statusCode ?? 0, fcStatus: Number.isFinite(said) ? said : 0, body: Buffer.concat(parts), bytes };
 }
 
-/** FC's servers say with `x-fc-status` what their status was to be. */
+/** FC's servers report with `x-fc-status` what their status should be. */
 function isGood({ status, fcStatus }: Answer): boolean {
   return status >= 200 && status <= 299 && fcStatus >= 200 && fcStatus <= 299;
 }

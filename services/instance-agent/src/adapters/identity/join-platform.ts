@@ -3,7 +3,7 @@ import { OperatorError } from '@evenfall/errors';
 import type { TlsFiles } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 import { delay } from '@evenfall/time';
-import { askToJoin } from './ask-to-join.ts';
+import { requestToJoin } from './request-to-join.ts';
 import { identityFiles, keepIdentity, keepRequest, keptIdentity, pendingRequest } from './identity-files.ts';
 
 export type JoinSettings = {
@@ -44,7 +44,7 @@ export async function joinPlatform(
   keepRequest(dir, asked);
   for (let isSaid = false; ; isSaid = true) {
     try {
-      const joined = await askToJoin({ address, authoritySha256, token, signingRequest: asked.request, agentId });
+      const joined = await requestToJoin({ address, authoritySha256, token, signingRequest: asked.request, agentId });
       keepIdentity(dir, { ...joined, key: asked.key });
       log.info('This agent has joined', { agent_id: joined.agentId });
       return identityFiles(dir);

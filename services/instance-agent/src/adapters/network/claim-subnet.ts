@@ -2,15 +2,15 @@ import { type AddressRange, overlap, rangeText, sharesOf, subnetOf } from '../..
 import { routes } from './routes.ts';
 
 /** Claims numbers of a kind among the agents of this host; undefined if another one has any of them. */
-export type HoldNumbers = (kind: 'addresses' | 'forwarding', range: AddressRange) => Promise<(() => Promise<void>) | undefined>;
+export type ClaimNumbers = (kind: 'addresses' | 'forwarding', range: AddressRange) => Promise<(() => Promise<void>) | undefined>;
 
 export type ClaimedSubnet = AddressRange & { release(): Promise<void> };
 
 /**
- * Takes a share of a subnet that no other agent of this host has, for as long as this process lives. Throws, in a sentence, if the setting cannot
- * be read, the host reaches others by such addresses, or all shares are taken.
+ * Claims a share of a subnet that no other agent of this host has, for as long as this process lives. Throws if the setting cannot
+ * be read, the host reaches others by such addresses, or all shares are claimed.
  */
-export async function claimSubnet(text: string, hold: HoldNumbers): Promise<ClaimedSubnet> {
+export async function claimSubnet(text: string, hold: ClaimNumbers): Promise<ClaimedSubnet> {
   const subnet = subnetOf(text);
   const route = routes().find((each) => each.count < 2 ** 32 && overlap(each, subnet));
   if (route) throw new Error(`EVENFALL_AGENT_SUBNET: ${text} is in use: this host reaches ${rangeText(route)} by ${route.device}`);

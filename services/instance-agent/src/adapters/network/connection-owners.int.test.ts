@@ -6,14 +6,14 @@ import { after, before, describe, it } from 'node:test';
 import { type ConnectionOwners, findConnectionOwners, tableOwners } from './connection-owners.ts';
 
 const isRoot = process.getuid?.() === 0;
-/** In nobody's range. */
+/** In no range of an agent. */
 const OTHER = 909_997;
 
 for (const [name, open] of [
   ['the kernel’s answer', findConnectionOwners],
   ['its tables', () => Promise.resolve(tableOwners)],
 ] as const)
-  describe(`Who is at the other end of a connection, by ${name}`, () => {
+  describe(`The owner of the other end of a connection, by ${name}`, () => {
     let owners: ConnectionOwners;
     const server = createServer();
     const accepted: Socket[] = [];
@@ -36,7 +36,7 @@ for (const [name, open] of [
       return { client, socket: accepted.at(-1) ?? client };
     };
 
-    it('knows itself, its listeners, and that nobody is where nobody is', async () => {
+    it('knows itself, its listeners, and where no process is', async () => {
       const { client, socket } = await connected('127.0.0.1');
       assert.equal(owners.ofPeer(socket), process.getuid?.());
       assert.equal(owners.ofPeer(client), process.getuid?.());
@@ -49,8 +49,8 @@ for (const [name, open] of [
     });
 
     it(
-      'takes nobody for another who has the same port at another address',
-      { skip: !isRoot && 'only root can be somebody else' },
+      'does not confuse a process with one that has the same port at another address',
+      { skip: !isRoot && 'only root can change its user' },
       async () => {
         const script = `import socket, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[1])), source_address=("127.0.0.1", 0)) as s:

@@ -4,11 +4,11 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 /** Both ends of a connection, as one of them sees it. */
 export type Ends = Pick<Socket, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'>;
 
-/** Whose sockets of TCP are whose, in the network that this thread is in, as the kernel knows it. */
+/** Which user owns which TCP socket, in the network that this thread is in, as the kernel knows it. */
 export type ConnectionOwners = {
   /** The user at the other end of a connection: all four parts of it are compared. undefined if there is no such socket. */
   ofPeer(ends: Ends): number | undefined;
-  /** The user that listens on a port of 127.0.0.1; undefined if nobody does. */
+  /** The user that listens on a port of 127.0.0.1; undefined if none does. */
   ofListener(port: number): number | undefined;
 };
 
@@ -30,8 +30,8 @@ const UID_AT = HEADER_BYTES + 4 + 48 + 12;
 const ANSWER_BYTES = 1024;
 
 /**
- * Asks the kernel about one connection at a time (sock_diag(7)): ten microseconds, however many connections the host has. Where that is not to be
- * had its tables are read, which takes longer the more there are.
+ * Asks the kernel about one connection at a time (sock_diag(7)): ten microseconds, however many connections the host has. Where that is not possible
+ * its tables are read, which takes longer the more connections there are.
  */
 export async function findConnectionOwners(): Promise<ConnectionOwners> {
   const byDiag = await sockDiag();
@@ -118,7 +118,7 @@ async function knowsItself(owners: ConnectionOwners): Promise<boolean> {
 const TABLES = ['/proc/thread-self/net/tcp', '/proc/thread-self/net/tcp6'];
 const LISTEN = '0A';
 
-/** By the kernel's tables, whole. */
+/** By the kernel's complete tables. */
 export const tableOwners: ConnectionOwners = {
   ofPeer({ localAddress, localPort, remoteAddress, remotePort }) {
     const [own, other] = [bytesOf(localAddress), bytesOf(remoteAddress)];
@@ -129,7 +129,7 @@ export const tableOwners: ConnectionOwners = {
   ofListener(port) {
     const suffix = hexOf([], port);
     const places = [hexOf([127, 0, 0, 1], port), hexOf([0, 0, 0, 0], port)];
-    // The most exact address takes the connection, as in the kernel; then any of IPv4, then all of IPv6.
+    // The most exact address receives the connection, as in the kernel; then any of IPv4, then all of IPv6.
     for (const place of places) {
       const uid = find((row) => row.state === LISTEN && row.local === place);
       if (uid !== undefined) return uid;

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { holdRange } from '../process/isolation/claim-file.ts';
+import { claimRange } from '../process/isolation/claim-file.ts';
 import { findLauncher } from '../process/launch/launcher-program.ts';
 import { openForwarding } from './forwarding.ts';
 import { openLibc } from './libc.ts';
 import { findLink, readIndex, ROUTE_PROTOCOL, setForwarding } from './netlink/links.ts';
 import { HOME, type NetworkServer, openNetworkServer, type Space } from './network-server.ts';
-import { makeClosed, tieToHost } from './link-to-host.ts';
+import { makeClosed, linkToHost } from './link-to-host.ts';
 
 const DEVICE = 'evtest9';
 const FILE = `/proc/sys/net/ipv4/conf/${DEVICE}/forwarding`;
@@ -21,13 +21,15 @@ describe('Devices that pass packets on for instances', { skip: isRoot ? false : 
   const folder = mkdtempSync(join(tmpdir(), 'evenfall-claims-'));
   const list = join(folder, 'devices');
   const open = (part: number) =>
-    openForwarding(server, list, { first: part * 16, count: 16 }, (kind, range) => holdRange(findLauncher(), { kind, ...range }, [folder]));
+    openForwarding(server, list, { first: part * 16, count: 16 }, (kind, range) =>
+      claimRange(findLauncher(), { kind, ...range }, [folder]),
+    );
   const isOn = (): boolean => readFileSync(FILE, 'latin1').trim() === '1';
   before(async () => {
     server = await openNetworkServer(await openLibc(), findLauncher(), 'HOST');
     space = await makeClosed(server);
     const link = { device: DEVICE, hostAddress: '192.168.79.1', ownAddress: '192.168.79.2', release: () => undefined };
-    await tieToHost(server, space, link);
+    await linkToHost(server, space, link);
     writeFileSync(FILE, '0');
   });
   after(() => {

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AddressRange } from '../../domain/subnet.ts';
-import type { HoldNumbers } from './claim-subnet.ts';
+import type { ClaimNumbers } from './claim-subnet.ts';
 import { findLink, readIndex, ROUTE_PROTOCOL, setForwarding } from './netlink/links.ts';
 import { readAnswers } from './netlink/message.ts';
 import { HOME, type NetworkServer } from './network-server.ts';
@@ -11,7 +11,7 @@ const ALL: AddressRange = { first: 0, count: 2 ** 32 };
 const LOOKS_WITHIN_MS = 2_000;
 const LOOK_MS = 20;
 
-/** Devices of this host that pass on what comes in by them, because agents need it: the kernel asks that of the one that answers come in by as well. */
+/** Devices of this host that pass on what comes in by them, because agents need it: the kernel requires that of the device by which answers come in as well. */
 export type Forwarding = {
   /** Those that pass nothing on now. */
   missing(devices: readonly string[]): string[];
@@ -25,10 +25,10 @@ export type Forwarding = {
 };
 
 /**
- * `file` is for all agents of a host and says what they have switched on, also after one was killed. `share` tells this one from the others.
+ * `file` is for all agents of a host and records what they have switched on, also after one was killed. `share` distinguishes this one from the others.
  */
-export async function openForwarding(server: NetworkServer, file: string, share: AddressRange, hold: HoldNumbers): Promise<Forwarding> {
-  const release = await holdSoon(hold, share);
+export async function openForwarding(server: NetworkServer, file: string, share: AddressRange, hold: ClaimNumbers): Promise<Forwarding> {
+  const release = await claimWithRetry(hold, share);
   const noted = (): string[] => linesOf(file);
   return {
     missing: (devices) => devices.filter((device) => !forwards(device)),
@@ -51,13 +51,13 @@ export async function openForwarding(server: NetworkServer, file: string, share:
   };
 }
 
-async function holdSoon(hold: HoldNumbers, share: AddressRange): Promise<() => Promise<void>> {
+async function claimWithRetry(hold: ClaimNumbers, share: AddressRange): Promise<() => Promise<void>> {
   for (let leftMs = LOOKS_WITHIN_MS; leftMs > 0; leftMs -= LOOK_MS) {
     const release = await hold('forwarding', share);
     if (release) return release;
     await pause(LOOK_MS);
   }
-  throw new Error('another agent of this host holds what tells that forwarding is needed');
+  throw new Error('another agent of this host holds the claim that forwarding is needed');
 }
 
 /** By its file, which looks after offloads of a device too; by netlink where files of the kernel are read-only, as in a container. */

@@ -4,10 +4,10 @@ import { type HostPorts, hostPorts } from './host-ports.ts';
 import type { ConnectionOwners } from './connection-owners.ts';
 
 const LOOPBACK = '127.0.0.1';
-/** What no user has yet: older kernels say so of a connection that its server has not accepted. */
+/** The user of a connection that its server has not accepted yet, as older kernels report it: none. */
 const NOBODY_YET = 0;
 
-/** The host's network, which all instances share: ports are given to one at a time. */
+/** The host's network, which all instances share: each port is claimed for one instance at a time. */
 export function hostNetwork(owners: ConnectionOwners, needsSecret = false, ports: HostPorts = hostPorts()): InstanceNetwork {
   const isServedBy = (port: number, uid: number, socket: Socket): boolean => {
     const taker = owners.ofPeer(socket);
@@ -17,7 +17,7 @@ export function hostNetwork(owners: ConnectionOwners, needsSecret = false, ports
     needsSecret,
     place: undefined,
     resolvConf: undefined,
-    takePort: ports.take,
+    claimPort: ports.take,
     releasePort: ports.release,
     connect(port, done) {
       const socket = connect({ port, host: LOOPBACK, noDelay: true });

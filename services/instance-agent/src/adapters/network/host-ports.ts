@@ -1,13 +1,13 @@
 import { createServer } from 'node:net';
 
-/** Below the range from which kernels take the ports of outgoing connections (Linux: 32768 and up). */
+/** Below the range from which kernels choose the ports of outgoing connections (Linux: 32768 and up). */
 const FIRST = 20_000;
 const COUNT = 10_000;
 const TRIES = 200;
 
-/** Ports that were given to the runtimes of this agent, so that no two instances are told the same one. */
+/** Ports that are claimed for runtimes of this agent, so that no two instances get the same one. */
 export type HostPorts = {
-  /** A port nobody listens on, the wanted one if it is free. Given until it is released. */
+  /** Claims a port that no process listens on, the wanted one if it is free. Claimed until it is released. */
   take(wanted: number | undefined): Promise<number>;
   release(port: number): void;
 };

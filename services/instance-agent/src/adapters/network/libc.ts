@@ -1,11 +1,11 @@
 import { constants } from 'node:os';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 
-/** The calls of the C library that Node has no way to make. Each throws what the kernel says. None of them waits. */
+/** The calls of the C library that Node has no way to make. Each throws the error of the kernel. None of them waits. */
 export type Libc = {
   /** Two ends of a connection that passes descriptors on, one message at a time. */
   socketPair(): [number, number];
-  /** Takes a descriptor that has come by such a connection. Whoever gets it closes it. */
+  /** Receives a descriptor that has come by such a connection. The caller closes it. */
   receiveDescriptor(fd: number): number;
   /** Goes on with connecting a socket to an address of its network. */
   connect(fd: number, address: string, port: number): 'CONNECTED' | 'PENDING';
@@ -24,7 +24,7 @@ const SOCKADDR_BYTES = 16;
 /** `struct cmsghdr` with one descriptor: a length of eight bytes, level, type, and the number, to a multiple of eight. */
 const CONTROL_BYTES = 24;
 
-/** Reaches the C library this process already has. The library that does it, and its memory, come only to agents that give networks away. */
+/** Reaches the C library this process already has. The library that does it, and its memory, are loaded only by agents that make networks. */
 export async function openLibc(): Promise<Libc> {
   const { default: koffi } = await import('koffi');
   const library = koffi.load(null);

@@ -23,7 +23,7 @@ const OWN_DEVICE = 'eth0';
 /** Between looks whether a device has gone, twice as long each time: a second in all. */
 const [FIRST_LOOK_MS, LAST_LOOK_MS] = [32, 512] as const;
 
-/** Whether a device of the host has gone: it goes by itself a moment after its network, and its name can be given again only then. */
+/** Whether a device of the host is gone: it goes by itself a moment after its network, and its name can be used again only then. */
 export function isDeviceGone(device: string): boolean {
   return !readFileSync('/proc/net/dev', 'latin1').includes(`${device}:`);
 }
@@ -41,8 +41,8 @@ export async function makeClosed(server: NetworkServer, addresses: readonly stri
   }
 }
 
-/** Ties a new network to the host by a pair of devices, with a default route through the host. The host's end goes with the network. */
-export async function tieToHost(server: NetworkServer, space: Space, { device, hostAddress, ownAddress }: Link): Promise<void> {
+/** Links a new network to the host by a pair of devices, with a default route through the host. The host's end goes with the network. */
+export async function linkToHost(server: NetworkServer, space: Space, { device, hostAddress, ownAddress }: Link): Promise<void> {
   await tell(server, HOME, `device ${device}`, createPair(device, OWN_DEVICE, space.id));
   const index = async (where: number, name: string): Promise<number> =>
     readIndex(await server.netlink(where, ROUTE_PROTOCOL, findLink(name)));
@@ -61,12 +61,12 @@ export async function tieToHost(server: NetworkServer, space: Space, { device, h
 }
 
 /**
- * Waits until the pair of devices of a network that was let go of is gone, and has the host forget its connections: the next holder of the address gets
+ * Waits until the pair of devices of a network that was released is gone, and has the host forget its connections: the next holder of the address receives
  * nothing of this one's. A network whose processes have ended stays while the kernel still sends for them, and a peer that takes the data slowly decides
  * for how long: then the pair is removed.
  */
-export async function untieFromHost(server: NetworkServer, { device, ownAddress }: Link): Promise<void> {
-  // The kernel does it on its own time; the server would wait for 20 to 40 ms, and those who ask for networks with it.
+export async function unlinkFromHost(server: NetworkServer, { device, ownAddress }: Link): Promise<void> {
+  // The kernel does it asynchronously; the server would wait for 20 to 40 ms, and all requests for networks with it.
   for (let waitMs = FIRST_LOOK_MS; waitMs <= LAST_LOOK_MS && !isDeviceGone(device); waitMs *= 2) await pause(waitMs);
   if (!isDeviceGone(device)) {
     await tell(server, HOME, `device ${device}`, deleteLink(device)).catch((error: unknown) => {

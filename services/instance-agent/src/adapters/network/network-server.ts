@@ -5,7 +5,7 @@ import { addressOf, type Libc, systemError } from './libc.ts';
 
 /** A network that the server has made. */
 export type Space = {
-  /** How the server calls it, also where the kernel is told of a network by its descriptor. */
+  /** The server's name for it, also where the kernel identifies a network by its descriptor. */
   readonly id: number;
   /** This process's own descriptor of it, to start others in it. The network lives as long as this is open, or a process or a socket of it is. */
   readonly fd: number;
@@ -14,16 +14,16 @@ export type Space = {
 /** The agent's own network, where the server was started. Out of reach in a user namespace. */
 export const HOME = 0;
 
-/** The launcher as a process that makes networks and works in them; native/README.md describes what is said. Answers come in the order of requests. */
+/** The launcher as a process that makes networks and works in them; native/README.md describes the messages. Answers come in the order of requests. */
 export type NetworkServer = {
   /** A descriptor of the user namespace that its networks are of, which has to be entered first; undefined as root. */
   readonly ownerFd: number | undefined;
   make(): Promise<Space>;
-  /** A socket of IPv4 in a network, for ever; at an address of it if one is given. Whoever gets it closes it. */
+  /** A socket of IPv4 in a network, for ever; at an address of it if one is given. The caller closes it. */
   socket(space: number, kind: keyof typeof KINDS, at?: { readonly address: string; readonly port: number }): Promise<number>;
-  /** Tells the kernel messages of netlink in a network; what it answers, whole. */
+  /** Sends the kernel messages of netlink in a network; resolves with its complete answer. */
   netlink(space: number, protocol: number, messages: Buffer): Promise<Buffer>;
-  /** Has the server let go of a network; this process's own descriptor is closed too. */
+  /** Has the server release a network; this process's own descriptor is closed too. */
   release(space: Space): void;
   close(): void;
 };
@@ -42,7 +42,7 @@ type Answer = { readonly result: number; readonly body: Buffer; readonly fd: num
 type Waiting = { readonly call: string; readonly brings: boolean; resolve(answer: Answer): void; reject(error: unknown): void };
 
 /**
- * Throws in words where networks cannot be made here. Within a user namespace it takes fewer rights, and networks have no way to the host's. If the server is killed later this process ends: functions could not be talked to any more.
+ * Throws where networks cannot be made here. Within a user namespace it needs fewer rights, and networks have no access to the host's. If the server is killed later this process ends: functions could not be reached any more.
  */
 export async function openNetworkServer(libc: Libc, launcher: string, within: 'HOST' | 'USER_NAMESPACE'): Promise<NetworkServer> {
   const isUser = within === 'USER_NAMESPACE';
@@ -59,7 +59,7 @@ export async function openNetworkServer(libc: Libc, launcher: string, within: 'H
     child.unref();
     stream.unref();
   };
-  // Each descriptor is taken with its answer, whoever waits for what comes after it.
+  // Each descriptor is received with its answer, before the next answer is read.
   onAnswers(stream, (result, body) => {
     const next = waiting.shift();
     if (waiting.length === 0) rest();
@@ -144,7 +144,7 @@ function startServer(launcher: string, isUser: boolean, theirs: number): ChildPr
 
 function onAnswers(stream: Duplex, tell: (result: number, body: Buffer) => void): void {
   let rest = NOTHING;
-  stream.on('error', () => undefined); // the server's end is the news
+  stream.on('error', () => undefined); // the server's end is handled elsewhere
   stream.on('data', (chunk: Buffer) => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     while (rest.length >= ANSWER_BYTES && rest.length >= ANSWER_BYTES + rest.readUInt32LE(0)) {

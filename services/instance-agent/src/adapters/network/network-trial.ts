@@ -20,10 +20,10 @@ export async function tryStart(launcher: string, { place }: InstanceNetwork): Pr
   const { fd, ownerFd } = place;
   const words = ['--in-network', '3', ownerFd === undefined ? 'none' : '4', '/bin/sh', '-c', ':'];
   const child = spawn(launcher, words, { cwd: '/', env: {}, stdio: ['ignore', 'ignore', 'pipe', fd, ownerFd ?? 'ignore'] });
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  let output = '';
+  child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const code = await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
-  if (code !== 0) throw new Error(`no process can be started in one (CAP_SYS_ADMIN): ${said.trim()}`);
+  if (code !== 0) throw new Error(`no process can be started in one (CAP_SYS_ADMIN): ${output.trim()}`);
 }
 
 /** Connects from the host to an instance's end of its link: its packets and their answers find their way. Throws if they do not. */
@@ -51,7 +51,7 @@ async function reach(
   try {
     const port = await listen(server);
     await new Promise<void>((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`nobody answers in it within ${WITHIN_MS / 1000} s`)), WITHIN_MS);
+      const late = setTimeout(() => reject(new Error(`no server answers in it within ${WITHIN_MS / 1000} s`)), WITHIN_MS);
       connectTo(port, (result) => {
         clearTimeout(late);
         if (result instanceof Error) return reject(result);

@@ -3,7 +3,7 @@ import { totalmem } from 'node:os';
 import type { StartFault } from '../../domain/instance-life.ts';
 import { type Link, LINK_ADDRESSES, linkPool, rangeText, subnetOf } from '../../domain/subnet.ts';
 import type { InstanceNetwork, Networks } from '../../ports.ts';
-import { claimSubnet, type HoldNumbers } from './claim-subnet.ts';
+import { claimSubnet, type ClaimNumbers } from './claim-subnet.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { type HostNames, readHostNames } from './names/host-servers.ts';
 import { limitQuestions } from './names/limit-questions.ts';
@@ -12,10 +12,10 @@ import { type NetworkServer, openNetworkServer, type Space } from './network-ser
 import { tryLink, tryLoopback, tryStart } from './network-trial.ts';
 import { ownNetwork } from './own-network.ts';
 import { readyNetworks } from './ready-networks.ts';
-import { forgetConnectionsOf, isDeviceGone, makeClosed, tieToHost, untieFromHost } from './link-to-host.ts';
-import { openWayOut } from './outbound-access.ts';
+import { forgetConnectionsOf, isDeviceGone, makeClosed, linkToHost, unlinkFromHost } from './link-to-host.ts';
+import { openOutboundAccess } from './outbound-access.ts';
 
-export type NetworkTerms = {
+export type NetworkOptions = {
   /** The program that makes networks. */
   readonly launcher: string;
   /** `a.b.c.d/bits`, for networks with a way out. */
@@ -25,7 +25,7 @@ export type NetworkTerms = {
   /** Whether functions see a `resolv.conf` that is made for them, not the host's. */
   readonly ownResolvConf: boolean;
   /** Claims numbers among the agents of this host. */
-  readonly hold: HoldNumbers;
+  readonly hold: ClaimNumbers;
   /** Megabytes of memory for instances. */
   readonly capacityMb: number;
   /** Where the agents of this host note the devices that they have switched to forwarding. */
@@ -45,8 +45,8 @@ const LEAST_MB = 64;
 /** What has to be undone, the last thing first. */
 type Undo = (() => void | Promise<void>)[];
 
-/** Networks with nothing in them but their loopback, one for each instance. Throws in words where they cannot be made. */
-export function openClosedNetworks({ launcher }: Pick<NetworkTerms, 'launcher'>): Promise<OpenedNetworks> {
+/** Networks with nothing in them but their loopback, one for each instance. Throws where they cannot be made. */
+export function openClosedNetworks({ launcher }: Pick<NetworkOptions, 'launcher'>): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
     const isRoot = process.geteuid?.() === 0;
     // Without CAP_NET_ADMIN root has it in a user namespace alone.
@@ -64,19 +64,19 @@ export function openClosedNetworks({ launcher }: Pick<NetworkTerms, 'launcher'>)
   });
 }
 
-/** Networks with a way out through this host, one for each instance. Throws in words where they cannot be made. */
-export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks> {
+/** Networks with access to the outside through this host, one for each instance. Throws where they cannot be made. */
+export function openPrivateNetworks(terms: NetworkOptions): Promise<OpenedNetworks> {
   return undoing(async (undo) => {
-    subnetOf(terms.subnet); // what cannot be read is said first, whatever else is missing
-    if (process.geteuid?.() !== 0) throw new Error('a way out takes root with CAP_NET_ADMIN');
+    subnetOf(terms.subnet); // a setting that cannot be read is reported first, whatever else is missing
+    if (process.geteuid?.() !== 0) throw new Error('outbound access needs root with CAP_NET_ADMIN');
     const { libc, server } = await open(terms.launcher, 'HOST', undo);
     const share = await claimSubnet(terms.subnet, terms.hold);
     undo.push(share.release);
     // Of all agents of this host, which have its memory between them.
     const hostMb = Math.max(terms.capacityMb, totalmem() / 2 ** 20);
     const mostInstances = Math.min(subnetOf(terms.subnet).count / LINK_ADDRESSES, Math.ceil(hostMb / LEAST_MB));
-    const wayOut = await openWayOut(server, share, { ...terms, forwardingFile: terms.forwardingFile(), mostInstances });
-    undo.push(wayOut.close);
+    const outbound = await openOutboundAccess(server, share, { ...terms, forwardingFile: terms.forwardingFile(), mostInstances });
+    undo.push(outbound.close);
     const names = openNames(server, (error) => terms.onFault('The thread that looks up names for functions ended', error));
     undo.push(names.close);
     const addresses = terms.ownResolvConf ? [NAMES_ADDRESS] : readHostNames().servers.filter(isIPv4);
@@ -85,9 +85,9 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     undo.push(async () => {
       await Promise.all(untying);
     });
-    /** A link that could not be untied is nobody's from then on. */
+    /** A link that could not be removed is not used from then on. */
     const untie = (link: Link): void => {
-      const done: Promise<void> = untieFromHost(server, link)
+      const done: Promise<void> = unlinkFromHost(server, link)
         .then(link.release, (error: unknown) => terms.onFault(`The network of ${link.ownAddress} could not be removed`, error))
         .finally(() => untying.delete(done));
       untying.add(done);
@@ -100,7 +100,7 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
         if (!known.has(link.device)) await forgetConnectionsOf(server, link.ownAddress);
         known.add(link.device);
         space = await makeClosed(server, addresses);
-        await tieToHost(server, space, link);
+        await linkToHost(server, space, link);
         await limitQuestions(server, space);
         return { space, endNames: await names.serve(space, addresses) };
       } catch (error) {
@@ -111,7 +111,7 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     };
     const make = async (): Promise<InstanceNetwork | StartFault> => {
       const link = links.take(isDeviceGone);
-      if (!link) return { statusCode: 449, message: 'Every address of this host’s agent is taken: EVENFALL_AGENT_SUBNET' };
+      if (!link) return { statusCode: 449, message: 'Every address of this host’s agent is in use: EVENFALL_AGENT_SUBNET' };
       const { space, endNames } = await tied(link);
       return ownNetwork(libc, server, space, {
         resolvConf: terms.ownResolvConf ? resolvConfText(readHostNames()) : undefined,
@@ -124,13 +124,13 @@ export function openPrivateNetworks(terms: NetworkTerms): Promise<OpenedNetworks
     await tryPrivate(libc, server, links.take(isDeviceGone), tied, untie);
     // Without mounts functions see the host's file, and are answered at the addresses that it names.
     const missing = addresses.length === 0 ? '; names cannot be looked up in it, for the host’s resolv.conf names no server of IPv4' : '';
-    const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}, of ${wayOut.connections.each} connections at most${missing}`;
-    const on = wayOut.switchedOn.join(', ');
+    const detail = `every instance has a network of its own, with a way out through this host from ${rangeText(share)}, of ${outbound.connections.each} connections at most${missing}`;
+    const on = outbound.switchedOn.join(', ');
     const notes = on === '' ? [] : [`${on} passes on from now on what instances send and get (net.ipv4.conf), and nothing else`];
-    const { each, isSafe } = wayOut.connections;
+    const { each, isSafe } = outbound.connections;
     if (!isSafe)
       notes.push(
-        `${mostInstances} instances with ${each} connections each can fill this host’s table of connections, which then takes nobody’s: raise net.netfilter.nf_conntrack_max, or lower EVENFALL_AGENT_CAPACITY_MB`,
+        `${mostInstances} instances with ${each} connections each can fill this host’s table of connections, and then no connection of the host can be made: raise net.netfilter.nf_conntrack_max, or lower EVENFALL_AGENT_CAPACITY_MB`,
       );
     return { networks: networksOf(make, detail, undo), notes };
   });
@@ -198,12 +198,12 @@ async function undoing<T>(action: (undo: Undo) => Promise<T>): Promise<T> {
   try {
     return await action(undo);
   } catch (error) {
-    await undoAll(undo).catch(() => undefined); // what went wrong first is the news
+    await undoAll(undo).catch(() => undefined); // the first error is the one to report
     throw error;
   }
 }
 
-/** All of it, whatever comes of each; throws what the first one said that could not be undone. */
+/** Undoes all, whatever fails; throws the first error. */
 async function undoAll(undo: Undo): Promise<void> {
   const faults: unknown[] = [];
   for (const each of undo.splice(0).reverse()) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type ConnectionShare, connectionShare } from '../../domain/connection-share.ts';
 import { type AddressRange, addressText, DEVICE_PREFIX, deviceOf, overlap, readRange } from '../../domain/subnet.ts';
-import type { HoldNumbers } from './claim-subnet.ts';
+import type { ClaimNumbers } from './claim-subnet.ts';
 import { openForwarding } from './forwarding.ts';
 import { readAnswers, uint32be } from './netlink/message.ts';
 import {
@@ -26,50 +26,54 @@ import { HOME, type NetworkServer } from './network-server.ts';
 import { routes } from './routes.ts';
 
 /**
- * What is somebody's own: private networks, what is on the link, such as a cloud's metadata, and what is nobody's (RFC 1122, 1918, 6598, 3927, 6890,
+ * Ranges that functions may not reach: private networks, what is on the link, such as a cloud's metadata, and reserved ones (RFC 1122, 1918, 6598, 3927, 6890,
  * 5771, 1112, 2544).
  */
 const CLOSED = [
   ...['0.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '198.18.0.0/15'],
   ...['169.254.0.0/16', '127.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4'],
-  '168.63.129.16/32', // of the Internet's range, and only on the link: what Azure tells its machines, certificates among it
+  '168.63.129.16/32', // of the Internet's range, and only on the link: where Azure serves its machines settings, certificates among them
 ];
 
 /** Set of the instances that have connections. */
 const CONNECTIONS = 'connections';
-/** Size of the table in which the kernel remembers the connections of all of a host: it takes nobody's once that is full. */
+/** Size of the table in which the kernel remembers the connections of all of a host: it accepts no new ones once that is full. */
 const MOST_TRACKED = '/proc/sys/net/netfilter/nf_conntrack_max';
-/** Where it is not said: the least that kernels have. */
+/** Where the kernel does not report it: the least that kernels have. */
 const FEW_TRACKED = 65_536;
 
 /** Between looks for new devices that lead outside, and for the rules: a short file and a message of the kernel's. */
 const LOOK_MS = 1_000;
 
-export type WayOutTerms = {
+export type OutboundAccessOptions = {
   /** Private ranges that functions may reach all the same, `a.b.c.d/bits`. */
   readonly allowed: readonly string[];
   /** Where the agents of this host note what they have switched on. */
   readonly forwardingFile: string;
-  readonly hold: HoldNumbers;
+  readonly hold: ClaimNumbers;
   /** How many instances there can be at once. */
   readonly mostInstances: number;
   onFault(text: string, error: unknown): void;
 };
 
-export type WayOut = {
+export type OutboundAccess = {
   /** Devices that passed nothing on before. */
   readonly switchedOn: readonly string[];
   /** Connections to the outside that an instance may have. */
   readonly connections: ConnectionShare;
-  /** Takes the rules away, and switches back what agents have switched on where no other agent needs it. */
+  /** Removes the rules, and switches back what agents have switched on where no other agent needs it. */
   close(): Promise<void>;
 };
 
 /**
  * Lets instances out through this host, in its name, and keeps them from each other. The table is named after the share of the subnet, which is
- * this agent's alone: one that is there already was left by an agent that was killed. Throws in words.
+ * this agent's alone: one that is there already was left by an agent that was killed. Throws where it cannot be set up.
  */
-export async function openWayOut(server: NetworkServer, share: AddressRange, terms: WayOutTerms): Promise<WayOut> {
+export async function openOutboundAccess(
+  server: NetworkServer,
+  share: AddressRange,
+  terms: OutboundAccessOptions,
+): Promise<OutboundAccess> {
   const { allowed, forwardingFile, hold, onFault } = terms;
   const table = `evenfall_${addressText(share.first).replaceAll('.', '_')}`;
   const ranges = allowed.map(readRange);
@@ -89,14 +93,14 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
     }
   };
   const look = async (): Promise<string[]> => {
-    // A firewall of the host that is begun anew may flush everybody's rules: without them instances reach the host and each other.
+    // A firewall of the host that is restarted may flush all rules: without them instances reach the host and each other.
     if (!(await isInPlace())) {
       await tell(chains());
-      onFault('The rules that keep functions apart were gone, and were put back', new Error(`somebody removed the table ${table}`));
+      onFault('The rules that keep functions apart were gone, and were put back', new Error(`the table ${table} was removed`));
     }
     const missing = forwarding.missing(uplinks(ranges));
     if (missing.length === 0) return [];
-    // First the rules: this host is to be no router for anybody else, at no time.
+    // First the rules: this host must not route for other machines at any time.
     forwarding.note(missing);
     await tell(chains());
     await forwarding.switchOn(missing);
@@ -122,7 +126,7 @@ export async function openWayOut(server: NetworkServer, share: AddressRange, ter
     }, LOOK_MS).unref();
     return { switchedOn, connections, close };
   } catch (error) {
-    await close().catch(() => undefined); // what went wrong first is the news
+    await close().catch(() => undefined); // the first error is the one to report
     throw error;
   }
 }
@@ -135,7 +139,7 @@ function mostTracked(): number {
   }
 }
 
-/** Devices by which this host reaches what is not closed: everybody, a range that was opened, or a part of the Internet. */
+/** Devices by which this host reaches what is not closed: the default route, a range that was opened, or a part of the Internet. */
 function uplinks(ranges: readonly AddressRange[]): string[] {
   const closed = CLOSED.map(readRange);
   const isClosed = ({ first, count }: AddressRange): boolean =>
@@ -145,7 +149,7 @@ function uplinks(ranges: readonly AddressRange[]): string[] {
   return [...new Set(devices.map((route) => route.device))].sort();
 }
 
-/** What comes from an instance goes neither to another one, nor to this host, nor to what is somebody's own; nobody begins a connection to it. */
+/** What comes from an instance goes neither to another one, nor to this host, nor to a closed range; no other host begins a connection to it. */
 function chainsOf(
   share: AddressRange,
   allowed: readonly AddressRange[],
@@ -161,7 +165,7 @@ function chainsOf(
       hook: HOOKS.FORWARD,
       rules: [
         [...fromInstance, ...device('OUT', DEVICE_PREFIX, 'BEGINS'), ...drop],
-        // Not only what begins a connection: what belongs to none is nobody's answer either.
+        // Not only what begins a connection: a packet of no known connection is no answer either.
         [...device('OUT', DEVICE_PREFIX, 'BEGINS'), ...noConnection('ESTABLISHED', 'RELATED'), ...drop],
         // What is not translated would leave under an address that is not this host's.
         [...fromInstance, ...noConnection('NEW', 'ESTABLISHED', 'RELATED'), ...drop],
@@ -169,7 +173,7 @@ function chainsOf(
         [...fromOwn, ...connection('NEW'), ...moreConnectionsThan(CONNECTIONS, mostConnections), ...drop],
         // Those that pass on for the sake of instances pass on nothing else.
         ...switchedOn.map((name) => [...device('IN', name, 'IS'), ...device('OUT', DEVICE_PREFIX, 'BEGINS_NOT'), ...drop]),
-        // Other agents of this host have other settings: each has its word on its own instances.
+        // Other agents of this host have other settings: each has rules for its own instances alone.
         ...allowed.map((range) => [...fromOwn, ...to(range), ...accept]),
         ...CLOSED.map((range) => [...fromOwn, ...to(readRange(range)), ...drop]),
       ],

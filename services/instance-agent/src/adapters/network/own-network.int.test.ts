@@ -39,7 +39,7 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
     server.close();
   });
 
-  it('refuses where nobody listens, later and once', async () => {
+  it('refuses where no process listens, later and once', async () => {
     const told: (Socket | Error)[] = [];
     network.connect(9000, (result) => told.push(result));
     assert.deepEqual(told, []);
@@ -49,7 +49,7 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
     assert.equal(told.length, 1);
   });
 
-  it('does not wait for a server that takes no connections, and lets go of what is broken off', async () => {
+  it('does not wait for a server that accepts no connections, and closes what is cancelled', async () => {
     const script = [
       'import socket, time',
       'with socket.socket() as s:',
@@ -76,11 +76,11 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
     await once(listening, 'exit');
   });
 
-  it('gives every port once', async () => {
-    assert.deepEqual([await network.takePort(9000), await network.takePort(undefined)], [9000, 20_000]);
-    assert.deepEqual([await network.takePort(9000), await network.takePort(undefined)], [20_001, 20_002]);
+  it('claims every port once', async () => {
+    assert.deepEqual([await network.claimPort(9000), await network.claimPort(undefined)], [9000, 20_000]);
+    assert.deepEqual([await network.claimPort(9000), await network.claimPort(undefined)], [20_001, 20_002]);
     network.releasePort(9000);
-    assert.equal(await network.takePort(9000), 9000);
+    assert.equal(await network.claimPort(9000), 9000);
   });
 
   it('is another one than that of the agent, which never leaves its own, and than those of others', async () => {
@@ -96,7 +96,7 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
     other.close();
   });
 
-  it('answers requests that are made at once, each with what it asked for', async () => {
+  it('answers requests that are made at once, each with its own result', async () => {
     const networks = await Promise.all(Array.from({ length: 20 }, open));
     const places = networks.map(({ place }) => readlinkSync(`/proc/self/fd/${place?.fd}`));
     assert.equal(new Set(places).size, 20);

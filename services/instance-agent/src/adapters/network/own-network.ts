@@ -5,14 +5,14 @@ import type { Libc } from './libc.ts';
 import type { NetworkServer, Space } from './network-server.ts';
 
 const LOOPBACK = '127.0.0.1';
-/** Told to those who do not want a particular one. */
+/** For instances that do not need a particular one. */
 const FIRST_PORT = 20_000;
-/** A function whose backlog is full takes no connection: it is looked at again, for so long. */
+/** A function whose backlog is full accepts no connection: it is tried again, for so long. */
 const CONNECT_WITHIN_MS = 10_000;
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
 
-/** The network of one instance, which the agent reaches into by sockets of it. Nobody but the instance and the agent can be at either end of one. */
+/** The network of one instance, which the agent reaches into by sockets of it. Only the instance and the agent can be at either end of one. */
 export function ownNetwork(
   libc: Libc,
   server: NetworkServer,
@@ -25,7 +25,7 @@ export function ownNetwork(
     needsSecret: false,
     place: { fd: space.fd, ownerFd: server.ownerFd },
     resolvConf,
-    takePort(wanted) {
+    claimPort(wanted) {
       let port = wanted ?? FIRST_PORT;
       while (taken.has(port)) port = port < FIRST_PORT ? FIRST_PORT : port + 1;
       taken.add(port);
@@ -57,7 +57,7 @@ export async function listenIn(server: NetworkServer, space: Space, address: str
   return (listener.address() as AddressInfo).port; // it was bound to one
 }
 
-/** Connects without ever waiting: within a host it is done at once, unless the function takes no connections. */
+/** Connects without ever waiting: within a host it is done at once, unless the function accepts no connections. */
 function connectIn(libc: Libc, server: NetworkServer, space: Space, port: number, done: (result: Socket | Error) => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   let fd: number | undefined;
@@ -74,13 +74,13 @@ function connectIn(libc: Libc, server: NetworkServer, space: Space, port: number
   };
   const look = (own: number, pauseMs: number, leftMs: number): void => {
     try {
-      // The first call sends, and most often brings the answer with it; the second one says so.
+      // The first call sends, and most often brings the answer with it; the second one reports it.
       const isThere = libc.connect(own, LOOPBACK, port) === 'CONNECTED' || libc.connect(own, LOOPBACK, port) === 'CONNECTED';
       if (!isThere && leftMs > 0) {
         timer = setTimeout(look, pauseMs, own, Math.min(pauseMs * 2, LONGEST_PAUSE_MS), leftMs - pauseMs);
         return;
       }
-      if (!isThere) throw new Error(`connect: nobody took the connection to port ${port} within ${CONNECT_WITHIN_MS / 1000} s`);
+      if (!isThere) throw new Error(`connect: no process accepted the connection to port ${port} within ${CONNECT_WITHIN_MS / 1000} s`);
     } catch (error) {
       return fail(error);
     }

@@ -9,7 +9,7 @@ const FAULT_CODE = 500;
 
 type Made = InstanceNetwork | StartFault;
 
-/** Keeps a few networks ready. What cannot be made ahead is made, or refused, when it is asked for. */
+/** Keeps a few networks ready. What cannot be made ahead is made, or refused, when it is requested. */
 export function readyNetworks(make: () => Promise<Made>): { open(): Promise<Made>; close(): Promise<void> } {
   const ready: InstanceNetwork[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -28,7 +28,7 @@ export function readyNetworks(make: () => Promise<Made>): { open(): Promise<Made
   const fill = async (): Promise<void> => {
     while (isOpen && ready.length < READY) {
       const made = await makeOne();
-      if ('statusCode' in made) return; // whoever asks for one is told
+      if ('statusCode' in made) return; // the next request reports it
       if (isOpen) ready.push(made);
       else made.close();
     }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { parseProcStatus, type ProcStatus } from '../../domain/disposition.ts';
 
-/** What `/proc/PID/stat` says of a process (proc_pid_stat(5)). */
+/** What `/proc/PID/stat` reports of a process (proc_pid_stat(5)). */
 export type ProcStat = {
   readonly pid: number;
   readonly state: string;
@@ -38,7 +38,7 @@ export function readStat(pid: number): ProcStat | undefined {
   };
 }
 
-/** A process whose first thread has ended is called a zombie by the kernel, too, while its other threads go on: it sleeps, as far as this can be told. */
+/** A process whose first thread has ended is called a zombie by the kernel, too, while its other threads go on: it sleeps, as far as this can be known. */
 function stateOf(state: string, threads: number): string {
   return state === 'Z' && threads > 1 ? 'S' : state;
 }
@@ -57,7 +57,7 @@ export function readThreadStatuses(pid: number): ProcStatus[] {
   });
 }
 
-/** Its living children; complete only while nobody forks. Cheap: no other process is looked at. */
+/** Its living children; complete only while no process forks. Cheap: no other process is looked at. */
 export function childrenOf(pid: number): number[] {
   return listNumbers(`/proc/${pid}/task`).flatMap((task) =>
     (read(`/proc/${pid}/task/${task}/children`) ?? '').split(' ').filter(Boolean).map(Number),

@@ -5,13 +5,13 @@ import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
 import type { Ability } from '../../domain/ability.ts';
 import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './isolation/cgroups.ts';
-import type { LaunchChoice, SandboxAsked } from './host-probe/choose-launch.ts';
+import type { LaunchChoice, SandboxRequest } from './host-probe/choose-launch.ts';
 import type { Interpreters } from './launch/interpreters.ts';
-import { hasPidNamespace, type Launch } from './isolation/launch-words.ts';
+import { hasPidNamespace, type Launch } from './isolation/launch-arguments.ts';
 import type { OpenPipe } from './launch/output-pipes.ts';
 import type { SpawnChild } from './launch/spawn-child.ts';
-import { openReadyPlace } from './ready/probe-ready.ts';
-import { type ReadyPlace, startReady } from './ready/ready-process.ts';
+import { probeReady } from './ready/probe-ready.ts';
+import { type ReadySupport, startReady } from './ready/ready-process.ts';
 import { measureTemporary } from './isolation/temporary-use.ts';
 import { startProcess } from './launch/start-process.ts';
 import { sweepAgent } from './sweep/sweep.ts';
@@ -26,7 +26,7 @@ export type ProcessDriverOptions = {
   /** What is known of the host besides. */
   readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
-  readonly uids: SandboxAsked['uids'];
+  readonly uids: SandboxRequest['uids'];
   readonly openPipe: OpenPipe | undefined;
   readonly spawnChild: SpawnChild;
   onUserLost?(uid: number): void;
@@ -49,7 +49,7 @@ export type DriverHost = {
   readonly openPipe: OpenPipe | undefined;
   readonly spawnChild: SpawnChild;
   readonly launchers: LauncherWatch | undefined;
-  /** An id that is not given away again: something of its last holder may be left. */
+  /** An id that is not used again: a process of its last holder may be left. */
   onUserLost(uid: number): void;
 };
 
@@ -86,19 +86,19 @@ export function processDriver({
     },
   };
   const known: Ability[] = [...choice.abilities, ...cgroupAbilities(cgroups, launch), ...abilities];
-  let place: ReadyPlace | undefined;
+  let place: ReadySupport | undefined;
   return {
     abilities: known,
     start: (spec, events) => startProcess(host, spec, events),
     async sweepEarlierSessions() {
       const count = (uids?.sweptCount ?? 0) + (await sweepAgent(agentId, temporaryRoot));
-      // Nobody is left to use it.
+      // No process is left that uses it.
       await removeFolder(temporaryRoot, { recursive: true, force: true });
       mkdirSync(temporaryRoot, { recursive: true, mode: 0o711 });
       return count;
     },
     async prepareReady(perKind) {
-      const found = await openReadyPlace(host, perKind);
+      const found = await probeReady(host, perKind);
       known.push(found.ability);
       place = found.place;
       return place !== undefined;
@@ -145,7 +145,7 @@ function cgroupAbilities(cgroups: Cgroups | undefined, launch: Launch): Ability[
       `instances share the processor by their memory, and all of them together ${
         cgroups?.isPlatformApart ? 'count a tenth of the platform' : 'count a fifth of a slice of systemd'
       } where both want it`,
-      'no writable cpu controller: a function that forks takes as much of the processor as it has processes',
+      'no writable cpu controller: the share of a function that forks grows with the number of its processes',
     ),
     ability(
       'process-limit',

@@ -10,7 +10,7 @@ const FILE = /^(\d{12})-(\d{1,6})\.lines$/;
 type Batch = { readonly file: string; readonly lineCount: number; readonly bytes: number };
 
 /**
- * Keeps log lines in files, one a batch, oldest first; also over a restart of the agent. A file is there whole or not at all. What it holds
+ * Keeps log lines in files, one a batch, oldest first; also over a restart of the agent. A file is complete or not there. What it holds
  * belongs to this agent alone, so it is read at the start only.
  */
 export function openLogSpool(dir: string, maxBytes: number): LogSpool {
@@ -64,7 +64,7 @@ export function openLogSpool(dir: string, maxBytes: number): LogSpool {
   };
 }
 
-/** What cannot be read is lost: nobody else has it. */
+/** What cannot be read is lost: there is no other copy. */
 async function readBatch({ file }: Batch): Promise<LogBatch> {
   try {
     return AppendLogLinesRequest.decode(await readFile(file));

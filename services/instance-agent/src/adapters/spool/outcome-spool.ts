@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import type { OutcomeSpool } from '../../ports.ts';
 
-/** Above this the file is written anew with what is still wanted; what is then still more is not taken. */
+/** Above this size the file is rewritten with what is still needed; what does not fit then is refused. */
 const COMPACT_BYTES = 16 * 1024 * 1024;
 const MAX_BYTES = 128 * 1024 * 1024;
 const HEAD_BYTES = 8;
@@ -30,7 +30,7 @@ export function outcomeSpool(file: string): OutcomeSpool {
       const batch = Buffer.concat(reports.map(recordOf));
       if (bytes + batch.length > COMPACT_BYTES) write(kept().map(recordOf));
       if (bytes + batch.length > MAX_BYTES) return false;
-      appendFileSync(file, batch, { mode: 0o600 }); // results are for nobody else's eyes
+      appendFileSync(file, batch, { mode: 0o600 }); // results are for the agent's user alone
       bytes += batch.length;
       return true;
     },

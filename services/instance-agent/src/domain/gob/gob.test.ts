@@ -78,7 +78,7 @@ describe('Go’s gob', () => {
     );
   });
 
-  it('takes any bytes for what they are: a fault, or nothing yet', () => {
+  it('reads any bytes as what they are: a fault, or nothing yet', () => {
     const check = (bytes: Uint8Array): void => {
       try {
         for (const value of readAll([Buffer.from(bytes)], 100_000)) {
@@ -105,7 +105,7 @@ describe('Go’s gob', () => {
   for (const [name, hex, text] of [
     ['a message longer than allowed', 'fd7fffff', /8388607 bytes/],
     ['a length of nine bytes', 'f7ffffffffffffffffff', /more than 4 bytes/],
-    ['a type nobody defined', '03ff8400', /not defined/],
+    ['an undefined type', '03ff8400', /not defined/],
     ['a definition of a map', '05ff81040000', /array, a map/],
     ['a list longer than its message', '0aff81020100000102fcffffff', /ends in the middle|nobody knows|too large|longer/],
   ] as const) {

@@ -70,7 +70,7 @@ export function callWriter(): CallWriter {
   };
 }
 
-/** What stands before every answer. */
+/** What precedes every answer. */
 export type ReplyHead = { readonly seq: number; /** Of net/rpc itself; empty if the method was called. */ readonly error: string };
 
 export function readReplyHead(value: GobRead): ReplyHead {

@@ -3,7 +3,7 @@ import { BASIC } from './write.ts';
 /** What came: structs as objects by field name, lists as arrays; a field that was left out had its zero value. */
 export type GobRead = boolean | number | bigint | string | Buffer | readonly GobRead[] | { readonly [field: string]: GobRead };
 
-/** Thrown for bytes that are no gob, or none that is taken here. Caught by the reader alone. */
+/** Thrown for bytes that are no gob, or use a type that is not accepted here. Caught by the reader alone. */
 export class GobFault extends Error {}
 
 type WireType =
@@ -24,7 +24,7 @@ export type GobReader = {
   read(content: Buffer): GobRead | undefined;
 };
 
-/** One per connection: definitions are sent once. Only structs, slices and basic types are taken. */
+/** One per connection: definitions are sent once. Only structs, slices and basic types are accepted. */
 export function gobReader(): GobReader {
   const types = new Map<number, WireType>();
   return {
@@ -101,7 +101,7 @@ function eachField(at: Cursor, onField: (index: number) => void): void {
 }
 
 const UNKNOWN = (): never => {
-  throw new GobFault('a definition has a field nobody knows');
+  throw new GobFault('a definition has an unknown field');
 };
 
 /** A `wireType`: which of its fields is sent says what kind of type it is. */

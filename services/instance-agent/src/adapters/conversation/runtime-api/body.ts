@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** What is read of a body that is too large, so that its sender can hear why; after that it is cut off. */
+/** What is read of a body that is too large, so that its sender can read why; after that it is cut off. */
 const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
 
 export type Body = {

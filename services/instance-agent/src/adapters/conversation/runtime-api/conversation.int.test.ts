@@ -33,10 +33,10 @@ describe('The runtime API of an instance', () => {
       onLoadFailed: (fault) => void told.push(['load failed', fault.statusCode, JSON.parse(fault.error?.toString() ?? 'null')]),
       onAnswered: (seq, body) => void told.push(['answered', seq, body.toString()]),
       onFailed: (seq, { statusCode, error }) => void told.push(['failed', seq, statusCode, JSON.parse(error.toString())]),
-      onTaken: () => undefined,
+      onReceived: () => undefined,
       onFree: () => undefined,
       onFinished: () => void told.push(['finished']),
-      onExtensionAsked: (ms) => ({ grantedMs: Math.min(ms, 1_000), reason: ms > 1_000 ? 'that is the most' : '' }),
+      onExtensionRequested: (ms) => ({ grantedMs: Math.min(ms, 1_000), reason: ms > 1_000 ? 'that is the most' : '' }),
       onHandlers: () => undefined,
       onHookEnded: (seq, ok, text) => void told.push(['hook ended', seq, ok, text]),
       onBroken: (text) => void told.push(['broken', text]),
@@ -55,7 +55,7 @@ describe('The runtime API of an instance', () => {
   });
   afterEach(() => talk.close());
 
-  it('answers nobody who lacks the secret, where the network is shared with others of the same user', async () => {
+  it('answers no caller without the secret, where the network is shared with others of the same user', async () => {
     const guarded = await open(true);
     guarded.greet(() => undefined, undefined);
     guarded.load();
@@ -85,7 +85,7 @@ describe('The runtime API of an instance', () => {
   const loaded = () => eventually(() => told.length === 1 && told[0]?.[0] === 'loaded', 10_000);
   const typeOf = async (response: Response) => [response.status, ((await response.json()) as { errorType: string }).errorType];
 
-  it('gives Lambda’s clients an event with what they demand, once it is there, and takes the answer with 202', async () => {
+  it('gives Lambda’s clients an event with the headers they need, once there is one, and accepts the answer with 202', async () => {
     const next = get(`${LAMBDA}/invocation/next`);
     await loaded();
     invoke(1);
@@ -100,7 +100,7 @@ describe('The runtime API of an instance', () => {
     assert.deepEqual(told.at(-1), ['answered', 1, '{"m":2}']);
   });
 
-  it('gives a function that is being stopped more time, or says why not', async () => {
+  it('gives a function that is being stopped more time, or explains why not', async () => {
     const asked = await post('/evenfall/v1/extend?ms=400');
     assert.deepEqual([asked.status, await asked.json()], [200, { granted_ms: 400, reason: '' }]);
     assert.deepEqual(await (await post('/evenfall/v1/extend?ms=5000')).json(), { granted_ms: 1_000, reason: 'that is the most' });
@@ -158,7 +158,7 @@ describe('The runtime API of an instance', () => {
     );
   });
 
-  it('takes errors with their type, in a header or in the body, and lets no other types through', async () => {
+  it('accepts errors with their type, in a header or in the body, and lets no other types through', async () => {
     const fail = async (seq: number, body: string, headers: Record<string, string> = {}) => {
       invoke(seq);
       await (await get(`${LAMBDA}/invocation/next`)).text();
@@ -196,7 +196,7 @@ describe('The runtime API of an instance', () => {
     assert.deepEqual(told.at(-1)?.slice(0, 3), ['failed', 1, 407]);
   });
 
-  it('takes an error that came up while the answer was streamed', async () => {
+  it('accepts an error that came up while the answer was streamed', async () => {
     invoke(1);
     await (await get(`${LAMBDA}/invocation/next`)).text();
     const socket = connect(port, '127.0.0.1');
@@ -212,7 +212,7 @@ describe('The runtime API of an instance', () => {
     assert.equal((told.at(-1)?.[3] as { errorMessage: string }).errorMessage, 'late');
   });
 
-  it('fails the start with what the runtime says of it, once', async () => {
+  it('fails the start with what the runtime reports, once', async () => {
     const answer = await post(`${LAMBDA}/init/error`, '{"errorMessage":"no module","errorType":"Runtime.Import"}');
     assert.equal(answer.status, 202);
     assert.deepEqual(await typeOf(await post(`${LAMBDA}/init/error`, '{}')), [403, 'InvalidStateTransition']);

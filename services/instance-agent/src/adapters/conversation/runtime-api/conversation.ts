@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { failureJson, MAX_RESULT_BYTES, readRuntimeError, tooLargeMessage } from '../../../domain/runtime-answer.ts';
 import type { Conversation, ConversationEvents, ConversationSpec, HookCall, Invocation } from '../../../ports.ts';
 import { type Body, readBody } from './body.ts';
-import { createDesk, type Dialect, type Fetcher, type Work } from './runtime-broker.ts';
+import { createRuntimeBroker, type Dialect, type Fetcher, type Work } from './runtime-broker.ts';
 import { nextHeaders, runtimeVariables } from './headers.ts';
 import { type Route, routeOf } from './routes.ts';
 import { apiSecret } from './secret.ts';
@@ -15,7 +15,7 @@ const MAX_CONNECTIONS = 32;
 /** Requests of one connection that may be unanswered. No client sends the next before the answer; Node would keep as many as come. */
 const MAX_UNANSWERED = 8;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** For a whole request to arrive; one that is held waits for us. */
+/** For a complete request to arrive; one that is held waits for the agent. */
 const REQUEST_WITHIN_MS = 120_000;
 const NO_BODY: Body = { bytes: 0, data: Buffer.alloc(0), tooLarge: false };
 /** Types of errors that Lambda lets through. */
@@ -30,33 +30,33 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
   let mayLoad = false;
   let isLoaded = false;
   let initFailed = false;
-  /** undefined until its process has been started: nobody has a word here before. */
+  /** undefined until its process has been started: no request is accepted before. */
   let guest: { readonly uid: number | undefined } | undefined;
 
-  const tellIfLoaded = (): void => {
+  const reportIfLoaded = (): void => {
     if (!isReady || !mayLoad || isLoaded || initFailed) return;
     isLoaded = true;
     events.onLoaded();
   };
   let isLeaving = false;
   const serve = (work: Work, { dialect, response }: Fetcher): void => {
-    if (!work.isHook && !work.fetched) events.onTaken(work.call.seq);
+    if (!work.isHook && !work.fetched) events.onReceived(work.call.seq);
     work.fetched = true;
     response.writeHead(200, nextHeaders(dialect, fn, timeoutMs, work));
     response.end('payload' in work.call ? work.call.payload : undefined);
   };
-  const desk = createDesk(serve);
+  const broker = createRuntimeBroker(serve);
 
   const onNext = (dialect: Dialect, response: ServerResponse): void => {
-    const fetched = initFailed ? 'REFUSED' : desk.fetch({ dialect, response });
+    const fetched = initFailed ? 'REFUSED' : broker.fetch({ dialect, response });
     if (fetched === 'REFUSED') return refuseState(response);
     isReady = true;
     if (fetched === 'HELD') events.onFree(); // before an event that waits for it is handed over
-    tellIfLoaded();
+    reportIfLoaded();
     if (fetched === 'HELD' && isLeaving) events.onFinished();
   };
   const onAnswer = (route: Extract<Route, { dialect: Dialect }>, body: Body, request: IncomingMessage, response: ServerResponse): void => {
-    const work = desk.answered(route.requestId);
+    const work = broker.answered(route.requestId);
     if (work === 'UNKNOWN') return answer(response, 400, { errorMessage: 'Invalid request ID', errorType: 'InvalidRequestID' });
     if (work === 'DONE') return refuseState(response);
     const { seq, requestId } = work.call;
@@ -71,7 +71,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     else if (work.isHook) events.onHookEnded(seq, true, '');
     else if (body.tooLarge) fail(407, { message: tooLargeMessage(body.bytes), type: 'Function.ResponseSizeTooLarge' });
     else events.onAnswered(seq, body.data, Infinity);
-    if (desk.isWaiting()) events.onFree(); // FC's client has asked for the next one already
+    if (broker.isWaiting()) events.onFree(); // FC's client has requested the next one already
     if (body.tooLarge) {
       const errorMessage = `Exceeded maximum allowed payload size (${MAX_BODY_BYTES} bytes).`;
       return answer(response, 413, { errorMessage, errorType: 'RequestEntityTooLarge' });
@@ -99,11 +99,11 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
       case 'INIT_READY':
         isReady = true;
         answer(response, 200, {});
-        return tellIfLoaded();
+        return reportIfLoaded();
       case 'EXTEND': {
         if (Number.isNaN(route.ms))
-          return answer(response, 400, { errorMessage: 'It takes milliseconds, as ?ms=5000', errorType: 'BadRequest' });
-        const { grantedMs, reason } = events.onExtensionAsked(route.ms);
+          return answer(response, 400, { errorMessage: 'Milliseconds are required, as ?ms=5000', errorType: 'BadRequest' });
+        const { grantedMs, reason } = events.onExtensionRequested(route.ms);
         return answer(response, 200, { granted_ms: grantedMs, reason });
       }
       case 'PING':
@@ -113,7 +113,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
         response.setHeader('Lambda-Extension-Identifier', randomUUID());
         return answer(response, 200, { functionName: fn.name, functionVersion: fn.version, handler: fn.handler });
       case 'EXTENSION_NEXT':
-        return; // held: no event is told to extensions here, and their clients wait for ever
+        return; // held: extensions receive no events here, and their clients wait for ever
       case 'EXTENSION_ERROR':
         return answer(response, 202, { status: 'OK' });
       case 'STUB':
@@ -146,7 +146,7 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
       response.on('error', () => undefined); // its reader is gone
       if (!admit(request, response)) return;
       const path = secret.pathOf(request.url ?? '');
-      if (path === undefined) return void response.destroy(); // it is somebody else's
+      if (path === undefined) return void response.destroy(); // it is not an instance's
       const route = routeOf(request.method ?? '', path);
       const needsBody = route.kind === 'RESPONSE' || route.kind === 'ERROR' || route.kind === 'INIT_ERROR';
       if (!needsBody) return handle(route, NO_BODY, request, response);
@@ -157,14 +157,14 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
-  // In the host's network other instances reach this port too. Where each has a user of its own, the kernel knows who is there.
+  // In the host's network other instances reach this port too. Where each has a user of its own, the kernel knows which one connects.
   server.on('connection', (socket) => {
     if (!guest || !network.isWith(socket, guest.uid)) socket.destroy();
   });
   server.on('clientError', (_, socket) => socket.destroy());
   const port = await network.listen(server);
 
-  const put = (call: Invocation | HookCall, isHook: boolean): void => desk.put({ call, isHook, fetched: false });
+  const put = (call: Invocation | HookCall, isHook: boolean): void => broker.put({ call, isHook, fetched: false });
   return {
     variables: runtimeVariables(fn, spec.codeDir, secret.suffix, port),
     ofPackage: true,
@@ -177,19 +177,19 @@ export async function runtimeApiConversation(spec: ConversationSpec, events: Con
     onChannel: () => undefined,
     load() {
       mayLoad = true;
-      tellIfLoaded();
+      reportIfLoaded();
     },
     invoke(invocation) {
       put(invocation, false);
-      return false; // it is taken when it is fetched
+      return false; // it is received when it is fetched
     },
     leave() {
-      // Who asks for a call from here on has finished. FC's client asked for this one while it worked: that says nothing.
+      // A runtime that requests a call from here on has finished. FC's client requested this one while it worked: that proves nothing.
       isLeaving = true;
     },
     hook(call) {
-      // Only a runtime that speaks FC's dialect can be asked to run one.
-      if (desk.hearsHooks()) put(call, true);
+      // Only a runtime that speaks FC's dialect can run one.
+      if (broker.canReceiveHook()) put(call, true);
       else events.onHookEnded(call.seq, false, 'the runtime does not ask FC_RUNTIME_API for calls, and no other runtime API has hooks');
     },
     close() {
@@ -225,7 +225,7 @@ function allowedType(type: string): string {
   return type === '' ? '' : ERROR_TYPE.test(type) ? type : 'Function.Unknown';
 }
 
-/** An error that came up while the answer was being streamed stands behind it, in the trailers. */
+/** An error that came up while the answer was being streamed follows it, in the trailers. */
 function trailerError(request: IncomingMessage): ReturnType<typeof readRuntimeError> | undefined {
   const type = request.trailers['lambda-runtime-function-error-type'];
   if (!type) return undefined;

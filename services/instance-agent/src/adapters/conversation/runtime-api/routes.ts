@@ -1,6 +1,6 @@
 import type { Dialect } from './runtime-broker.ts';
 
-/** What a request asks for. */
+/** What a request is for. */
 export type Route =
   | { readonly kind: 'NEXT' | 'RESPONSE' | 'ERROR' | 'INIT_ERROR'; readonly dialect: Dialect; readonly requestId: string | undefined }
   | { readonly kind: 'INIT_READY' | 'PING' | 'EXTENSION_REGISTER' | 'EXTENSION_NEXT' | 'EXTENSION_ERROR' }
@@ -10,7 +10,7 @@ export type Route =
 
 const ROOTS: Readonly<Record<string, Dialect>> = { '/2018-06-01/runtime/': 'AWS', '/2020-11-11/runtime/': 'FC', '/runtime/': 'SCF' };
 
-/** Paths without an id, and the method each takes. */
+/** Paths without an id, and the method of each. */
 const FIXED: Readonly<Record<string, readonly [method: string, route: Route]>> = {
   '/runtime/init/ready': ['POST', { kind: 'INIT_READY' }],
   '/2018-06-01/ping': ['GET', { kind: 'PING' }],
@@ -26,7 +26,7 @@ const FIXED: Readonly<Record<string, readonly [method: string, route: Route]>> =
 export function routeOf(method: string, url: string): Route {
   const path = url.split('?', 1)[0] ?? '';
   const fixed = Object.hasOwn(FIXED, path) ? FIXED[path] : undefined;
-  // The platform's own: a function that is being stopped asks for more time.
+  // The platform's own: a function that is being stopped requests more time.
   if (path === '/evenfall/v1/extend') return method === 'POST' ? { kind: 'EXTEND', ms: msIn(url) } : { kind: 'NO_SUCH_METHOD' };
   if (fixed) return fixed[0] === method ? fixed[1] : { kind: 'NO_SUCH_METHOD' };
   const root = Object.keys(ROOTS).find((each) => path.startsWith(each));

@@ -9,25 +9,25 @@ export type Work = { readonly call: Invocation | HookCall; readonly isHook: bool
 /** A request for the next call, held open until there is one. */
 export type Fetcher = { readonly dialect: Dialect; readonly response: ServerResponse };
 
-/** Requests for the next call that may be held at the same time: FC's client asks for the next one while it works on this one. */
+/** Requests for the next call that may be held at the same time: FC's client requests the next one while it works on this one. */
 const MAX_HELD = 16;
 
-/** Joins what there is to do with who asks for it. An instance has one call at a time; what has been answered is remembered to tell "again" from "wrong". */
-export type Desk = {
-  /** Takes a request for the next call: it is served, held, or refused. */
+/** Matches calls with the requests of a runtime for them. An instance has one call at a time; the id of the last one is kept to distinguish a repeated answer from a wrong one. */
+export type RuntimeBroker = {
+  /** Receives a request for the next call: it is served, held, or refused. */
   fetch(fetcher: Fetcher): 'SERVED' | 'HELD' | 'REFUSED';
-  /** Puts a call on the desk. */
+  /** Offers a call: a request that is held is served with it. */
   put(work: Work): void;
   /** The call that an answer is for; 'UNKNOWN' for a wrong id, 'DONE' for one that was answered or not fetched. SCF names none. */
   answered(requestId: string | undefined): Work | 'UNKNOWN' | 'DONE';
   /** Whether a request for the next call is held. */
   isWaiting(): boolean;
-  /** Whether one is held that could be answered with a hook. */
-  hearsHooks(): boolean;
+  /** Whether a request is held that can be answered with a hook. */
+  canReceiveHook(): boolean;
 };
 
 /** `serve` answers a fetcher with the work, and marks it as fetched. */
-export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk {
+export function createRuntimeBroker(serve: (work: Work, fetcher: Fetcher) => void): RuntimeBroker {
   let held: Fetcher[] = [];
   let work: Work | undefined;
   let lastId = '';
@@ -43,7 +43,7 @@ export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk 
         return 'SERVED';
       }
       if (work?.fetched && fetcher.dialect === 'SCF') {
-        hand(fetcher); // SCF: asked again within one call, the same event is answered
+        hand(fetcher); // SCF: a repeated request within one call gets the same event
         return 'SERVED';
       }
       // Lambda: a runtime has one request at a time, and none while it runs something.
@@ -69,6 +69,6 @@ export function createDesk(serve: (work: Work, fetcher: Fetcher) => void): Desk 
       return done;
     },
     isWaiting: () => held.length > 0,
-    hearsHooks: () => held.some(({ dialect }) => dialect === 'FC'),
+    canReceiveHook: () => held.some(({ dialect }) => dialect === 'FC'),
   };
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const BYTES = 16;
 
-/** What the address of a runtime API ends with, so that nobody who finds its port can use it. */
+/** What the address of a runtime API ends with, so that another process that finds its port cannot use it. */
 export type ApiSecret = {
   /** Follows the port, in variables: clients put the path of a call behind it. Empty where none is needed. */
   readonly suffix: string;

@@ -24,7 +24,7 @@ describe('A forwarder of names', { skip: mayMake ? false : 'this user can make n
   let upstream: UdpSocket;
   let upstreamTcp: Server;
   let port = 0;
-  /** What the host's server does with what it is asked. */
+  /** What the host's server does with a question. */
   let reply: (bytes: Buffer) => Buffer | undefined;
   let asked = 0;
   let forwarder: Forwarder;
@@ -90,7 +90,7 @@ describe('A forwarder of names', { skip: mayMake ? false : 'this user can make n
     return new Socket({ fd }).on('error', () => undefined);
   };
 
-  it('answers by UDP and by TCP, under the id that was asked with', async () => {
+  it('answers by UDP and by TCP, under the id of the question', async () => {
     await open();
     const socket = await client();
     socket.send(query(4711), udpPort, '127.0.0.1');
@@ -124,7 +124,7 @@ describe('A forwarder of names', { skip: mayMake ? false : 'this user can make n
     stop();
   });
 
-  it('takes nothing for an answer that is of another question, and goes on to the next server', async () => {
+  it('does not accept the answer to another question, and goes on to the next server', async () => {
     reply = (bytes) => {
       const other = Buffer.from(answered(bytes));
       other.write('evil', 13, 'latin1');
@@ -144,7 +144,7 @@ describe('A forwarder of names', { skip: mayMake ? false : 'this user can make n
     stop();
   });
 
-  it('holds few questions of one instance, however many it asks, and asks nobody else more than it may', async () => {
+  it('holds few questions of one instance, however many it sends, and sends no other server more than it may', async () => {
     reply = () => undefined;
     await open();
     const socket = await client();
@@ -156,7 +156,7 @@ describe('A forwarder of names', { skip: mayMake ? false : 'this user can make n
     stop();
   });
 
-  it('lets go of connections that say nothing sensible, and of what it holds at its end', async () => {
+  it('closes connections that send nothing sensible, and what it holds at its end', async () => {
     await open();
     const wrong = await dial();
     wrong.write(Buffer.of(0xff, 0xff, 1, 2, 3));
@@ -168,7 +168,7 @@ describe('A forwarder of names', { skip: mayMake ? false : 'this user can make n
     await once(idle, 'close');
   });
 
-  it('says that nobody has answered', async () => {
+  it('reports that no server has answered', async () => {
     const closed = createServer();
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
     const address = closed.address();

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { answerMessage, failureMessage, MAX_QUERY_BYTES, type Query, readQuery } from '../../../domain/dns.ts';
 import { ask, framed, type NameServerAddress } from './upstream.ts';
 
-/** Questions of one instance that may wait for an answer; and of all, beyond which each has few. More are dropped: who asks by UDP asks again. */
+/** Questions of one instance that may wait for an answer; and of all, beyond which each has few. More are dropped: a client repeats its question by UDP. */
 const MOST_OF_ONE = 32;
 const MANY = 256;
 const FEW_OF_ONE = 4;
@@ -48,7 +48,7 @@ export function createForwarder(servers: () => readonly NameServerAddress[], now
     };
     let isOpen = true;
     const udp = createSocket('udp4');
-    udp.on('error', () => undefined); // what cannot be sent is asked for again
+    udp.on('error', () => undefined); // the client repeats what cannot be sent
     udp.on('message', (bytes, { address, port }) => {
       void answered(bytes, 'UDP').then((answer) => {
         if (answer && isOpen) udp.send(answer, port, address, () => undefined);
@@ -57,7 +57,7 @@ export function createForwarder(servers: () => readonly NameServerAddress[], now
     udp.bind({ fd: udpFd });
     const connections = new Set<Socket>();
     const tcp = createServer((socket) => {
-      connections.add(socket.on('close', () => connections.delete(socket)).on('error', () => undefined)); // it asks again
+      connections.add(socket.on('close', () => connections.delete(socket)).on('error', () => undefined)); // the client repeats its question
       void converse(socket, (bytes) => answered(bytes, 'TCP'));
     });
     tcp.maxConnections = MAX_CONNECTIONS;

@@ -6,7 +6,7 @@ const FILE = '/etc/resolv.conf';
 const PORT = 53;
 const KEPT_MS = 1_000;
 
-/** What resolv.conf(5) of this host says. */
+/** The contents of resolv.conf(5) of this host. */
 export type HostNames = {
   readonly servers: readonly string[];
   /** Its lines on how names are looked up, such as `search`. */
@@ -18,7 +18,7 @@ export function readHostNames(file = FILE): HostNames {
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    // a host without the file asks its own loopback
+    // a host without the file queries its own loopback
   }
   const found = [...text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].map(([, server]) => server ?? '');
   const servers = found.filter((server) => isIP(server.split('%')[0] ?? '') !== 0);

@@ -9,7 +9,7 @@ const QUESTIONS = { perSecond: 500, atOnce: 1_000 };
 const CONNECTIONS = { perSecond: 50, atOnce: 100 };
 
 /**
- * Has the kernel drop what is asked too often in a network of an instance: whoever floods the names spends its own time and nobody else's. Packets that
+ * Has the kernel drop questions that come too often in the network of an instance: an instance that floods the name server spends only its own time. Packets that
  * reach the agent cost it 20 µs each.
  */
 export async function limitQuestions(server: NetworkServer, space: Space): Promise<void> {

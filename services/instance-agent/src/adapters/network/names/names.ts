@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { NetworkServer, Space } from '../network-server.ts';
 import type { NamesOrder } from './worker.ts';
 
-/** Where instances ask for names, in their own network: where C libraries ask too if no file says anything. */
+/** Where instances look up names, in their own network: the address that C libraries use without a configuration file, too. */
 export const NAMES_ADDRESS = '127.0.0.1';
 export const NAMES_PORT = 53;
 const MEMORY_MB = 64;
@@ -11,14 +11,14 @@ const MEMORY_MB = 64;
 const QUICK_MS = 1_000;
 const MOST_QUICK = 5;
 
-/** Answers what instances ask for names, in a thread of its own: what they ask takes nothing from the agent's. */
+/** Answers the name queries of instances, in a thread of its own: they use no time of the agent's thread. */
 export type Names = {
   /** Answers in a network at some of its addresses. Returns what ends that. */
   serve(space: Space, addresses: readonly string[]): Promise<() => void>;
   close(): Promise<void>;
 };
 
-/** `onLost` is called when the thread has ended for want of memory or by a fault; another one takes its place. */
+/** `onLost` is called when the thread has ended for lack of memory or by a fault; another one replaces it. */
 export function openNames(server: NetworkServer, onLost: (error: unknown) => void): Names {
   const served = new Map<number, { readonly space: Space; readonly address: string }>();
   let last = 0;
@@ -76,7 +76,7 @@ export function openNames(server: NetworkServer, onLost: (error: unknown) => voi
     },
     async close() {
       isOpen = false;
-      // Not at once: sockets that it has not taken yet would stay open, and their networks with them.
+      // Not at once: sockets that it has not received yet would stay open, and their networks with them.
       if (isOver) return;
       const ended = new Promise((resolve) => worker.once('exit', resolve));
       worker.ref();

@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 import { isAnswerTo, type Query, queryMessage } from '../../../domain/dns.ts';
 
-/** Who knows names. */
+/** A name server. */
 export type NameServerAddress = { readonly address: string; readonly port: number };
 
 const UDP_WITHIN_MS = 2_000;
@@ -11,7 +11,7 @@ const TCP_WITHIN_MS = 5_000;
 const MAX_SERVERS = 3;
 const LENGTH_BYTES = 2;
 
-/** Asks one server after the other; undefined if none answers. Each question has an id and a port of its own, which nobody can guess. */
+/** Asks one server after the other; undefined if none answers. Each question has an id and a port of its own, which cannot be guessed. */
 export async function ask(servers: readonly NameServerAddress[], query: Query, by: 'UDP' | 'TCP'): Promise<Buffer | undefined> {
   for (const server of servers.slice(0, MAX_SERVERS)) {
     const id = randomInt(0x1_0000);
@@ -37,7 +37,7 @@ function askByUdp({ address, port }: NameServerAddress, query: Query, id: number
     socket.on('message', (bytes) => {
       if (isAnswerTo(query, id, bytes)) settle(bytes);
     });
-    // Connected: from others nothing is taken, and the kernel says if nobody is there.
+    // Connected: messages of others are not received, and the kernel reports if no server is there.
     socket.once('connect', () => socket.send(queryMessage(query, id)));
     socket.connect(port, address);
   });
@@ -66,7 +66,7 @@ function askByTcp({ address, port }: NameServerAddress, query: Query, id: number
   });
 }
 
-/** As messages are told apart in a stream. */
+/** With its length, as messages are separated in a stream. */
 export function framed(message: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt16BE(message.length);

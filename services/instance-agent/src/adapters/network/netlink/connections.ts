@@ -9,7 +9,7 @@ const MARK = 8;
 const MARK_MASK = 21;
 
 /**
- * Has the host forget the connections that an instance has begun, by the mark that rules give them: its address. Kernels before 6.8 cannot be told to
+ * Has the host forget the connections that an instance has begun, by the mark that rules give them: its address. Kernels before 6.8 cannot be requested to
  * do so by the address itself.
  */
 export function forgetConnections(ownAddress: string): Buffer {

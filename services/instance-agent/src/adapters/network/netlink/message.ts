@@ -60,7 +60,7 @@ export function uint64be(value: number): Buffer {
 
 export type Answer = { readonly type: number; readonly body: Buffer };
 
-/** What the kernel has answered, but for what says that a message was taken. Throws the first thing that it refuses. */
+/** What the kernel has answered, without mere acknowledgements. Throws its first refusal. */
 export function readAnswers(call: string, bytes: Buffer): Answer[] {
   const answers: Answer[] = [];
   for (let at = 0; at + HEADER_BYTES <= bytes.length;) {

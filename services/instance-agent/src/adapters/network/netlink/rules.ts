@@ -1,6 +1,6 @@
 import { ACK, APPEND, attribute, CREATE, message, nested, text, uint32be, uint64be } from './message.ts';
 
-// Tables of nftables with chains and rules (linux/netfilter/nf_tables.h). A batch of messages is done as a whole or not at all.
+// Tables of nftables with chains and rules (linux/netfilter/nf_tables.h). A batch of messages is applied completely or not at all.
 
 export const NETFILTER_PROTOCOL = 12;
 
@@ -112,7 +112,7 @@ function contents(table: string, chains: readonly TableChain[], sets: readonly s
   ];
 }
 
-/** Asks for a table: ENOENT where it is not there. */
+/** Finds a table: ENOENT where it is not there. */
 export function findTable(table: string): Buffer {
   return of(GET_TABLE, 0, text(TABLE_NAME, table));
 }

@@ -8,7 +8,7 @@ import { findProgram } from '../launch/find-program.ts';
 import { examineGvisor } from '../isolation/gvisor.ts';
 import { userShares } from '../../../domain/user-share.ts';
 import type { Interpreters } from '../launch/interpreters.ts';
-import { hasPrivateTmp, type Launch } from '../isolation/launch-words.ts';
+import { hasPrivateTmp, type Launch } from '../isolation/launch-arguments.ts';
 import { trialFault } from './try-launch.ts';
 import { readUserLimits } from '../isolation/user-limits.ts';
 
@@ -16,15 +16,15 @@ export type Sandbox = 'auto' | 'process' | 'bubblewrap' | 'gvisor' | 'none';
 
 type ClaimedIds = { readonly first: number; readonly last: number } & Partial<Pick<ClaimedUids, 'lost' | 'sweptCount'>>;
 
-export type SandboxAsked = {
+export type SandboxRequest = {
   readonly sandbox: Sandbox;
-  /** Set if the launch is to take the network away, since the agent cannot give instances one of their own: why it cannot. */
+  /** Set if the launch must take the network away, because the agent cannot make instances one of their own: why it cannot. */
   readonly cutsNetwork: string | undefined;
-  /** Whether the platform is reached from this host alone: only then may an ordinary user's functions run without walls unless that was asked for. */
+  /** Whether the platform is reached from this host alone: only then may an ordinary user's functions run without a sandbox unless that was requested. */
   readonly isLocal: boolean;
   /** How many instances there can be at once, by their memory. */
   readonly mostInstances: number;
-  /** User ids that are this agent's alone to give away; undefined if it is not root. */
+  /** User ids that only this agent uses; undefined if it is not root. */
   readonly uids: ClaimedIds | undefined;
 };
 
@@ -46,27 +46,27 @@ export type LaunchChoice = { readonly launch: Launch; readonly abilities: readon
 type Candidate = { readonly launch: Launch; readonly fault: string | undefined };
 
 /**
- * Finds out, by trying, how far apart this host can keep processes, and takes the best of what was asked for. Throws where the walls that were asked
- * for, or that root has to have, do not work: nobody is to believe in walls that are not there.
+ * Finds out, by trying, which isolation this host offers, and chooses the best of the requested. Throws where the isolation that was requested,
+ * or that root must have, does not work: an operator must not rely on isolation that is not there.
  */
-export function chooseLaunch(asked: SandboxAsked, host: HostFolders): LaunchChoice {
-  const tried = candidates(asked, host);
-  const chosen = choose(asked, tried);
+export function chooseLaunch(request: SandboxRequest, host: HostFolders): LaunchChoice {
+  const tried = candidates(request, host);
+  const chosen = choose(request, tried);
   const { launch } = chosen;
-  if (asked.cutsNetwork !== undefined && launch.walls === 'NONE')
+  if (request.cutsNetwork !== undefined && launch.boundary === 'NONE')
     throw new OperatorError(
-      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${asked.cutsNetwork}) nor the sandbox take it away: ${tried.namespaces.fault ?? 'EVENFALL_AGENT_SANDBOX is none'}`,
+      `EVENFALL_AGENT_NETWORK is none, and neither can the agent make networks (${request.cutsNetwork}) nor the sandbox take it away: ${tried.namespaces.fault ?? 'EVENFALL_AGENT_SANDBOX is none'}`,
     );
-  return { launch, abilities: abilitiesOf(asked, chosen, tried) };
+  return { launch, abilities: abilitiesOf(request, chosen, tried) };
 }
 
-type Candidates = Readonly<Record<'namespaces' | 'users' | 'boxed' | 'gvisor' | 'none', Candidate>>;
+type Candidates = Readonly<Record<'namespaces' | 'users' | 'bubblewrap' | 'gvisor' | 'none', Candidate>>;
 
-function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
+function candidates(request: SandboxRequest, host: HostFolders): Candidates {
   const { needs: interpreters } = host.interpreters;
   const needs = [...interpreters, dirname(host.launcher)];
-  const network = asked.cutsNetwork === undefined ? 'host' : 'none';
-  const ownUsers = asked.uids !== undefined;
+  const network = request.cutsNetwork === undefined ? 'host' : 'none';
+  const ownUsers = request.uids !== undefined;
   const bwrap = findProgram(`${host.searchPath}:/usr/sbin:/usr/bin:/sbin:/bin`, 'bwrap');
   const homes = ['/root', '/home'].filter(isFolder);
   const hidden = [
@@ -77,7 +77,7 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   ];
   const plain: Launch = {
     launcher: host.launcher,
-    walls: 'NONE',
+    boundary: 'NONE',
     bubblewrap: undefined,
     gvisor: undefined,
     network: 'host',
@@ -89,38 +89,38 @@ function candidates(asked: SandboxAsked, host: HostFolders): Candidates {
   };
   const filtered: Launch = { ...plain, filters: true, ownUsers, network, hidden, needs };
   const own = { ...filtered, hidden: [...hidden, ...['/run', '/dev', '/var/run', '/var/lock'].filter(isFolder)] };
-  const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, asked, host) });
+  const tried = (launch: Launch): Candidate => ({ launch, fault: faultOf(launch, request, host) });
   const inNamespaces: Launch = ownUsers
-    ? { ...own, walls: 'NAMESPACES' }
-    : { ...own, walls: 'USER_NAMESPACE', shares: userShares(readUserLimits(), asked.mostInstances) };
+    ? { ...own, boundary: 'NAMESPACES' }
+    : { ...own, boundary: 'USER_NAMESPACE', shares: userShares(readUserLimits(), request.mostInstances) };
   return {
     namespaces: tried(inNamespaces),
-    gvisor: gvisorCandidate(asked, inNamespaces, host.searchPath, tried),
+    gvisor: gvisorCandidate(request, inNamespaces, host.searchPath, tried),
     users: ownUsers ? tried({ ...plain, filters: true, ownUsers }) : { launch: plain, fault: 'the agent is not root' },
-    boxed:
+    bubblewrap:
       bwrap === undefined
         ? { launch: plain, fault: 'bubblewrap is not installed' }
-        : tried({ ...filtered, walls: 'BUBBLEWRAP', bubblewrap: bwrap, hidden: [...hidden, '/dev/shm'].filter(isFolder) }),
+        : tried({ ...filtered, boundary: 'BUBBLEWRAP', bubblewrap: bwrap, hidden: [...hidden, '/dev/shm'].filter(isFolder) }),
     none: { launch: plain, fault: undefined },
   };
 }
 
-/** It takes half a second to try, so that is done only where it was asked for. */
-function gvisorCandidate({ sandbox }: SandboxAsked, within: Launch, searchPath: string, tried: (launch: Launch) => Candidate): Candidate {
+/** A trial lasts half a second, so it is made only on request. */
+function gvisorCandidate({ sandbox }: SandboxRequest, within: Launch, searchPath: string, tried: (launch: Launch) => Candidate): Candidate {
   const runsc = findProgram(`${searchPath}:/usr/local/bin:/usr/bin`, 'runsc');
   if (runsc === undefined) return { launch: within, fault: 'runsc is not installed' };
   if (sandbox !== 'gvisor') return { launch: within, fault: `not used: ${runsc} is here, EVENFALL_AGENT_SANDBOX=gvisor uses it` };
   const gvisor = examineGvisor(runsc);
   if (typeof gvisor === 'string') return { launch: within, fault: gvisor };
-  // A sandbox has epoll and the like in a kernel of its own; what it takes of the host's are a few for itself.
+  // A sandbox has epoll and the like in a kernel of its own; it uses a few of the host's for itself.
   return tried({ ...within, gvisor, shares: undefined, needs: [...within.needs, gvisor.program] });
 }
 
-function choose({ sandbox, uids, isLocal }: SandboxAsked, tried: Candidates): Candidate {
+function choose({ sandbox, uids, isLocal }: SandboxRequest, tried: Candidates): Candidate {
   if (sandbox === 'none') return tried.none;
   if (sandbox === 'bubblewrap') {
-    if (tried.boxed.fault === undefined) return tried.boxed;
-    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${tried.boxed.fault}`);
+    if (tried.bubblewrap.fault === undefined) return tried.bubblewrap;
+    throw new OperatorError(`EVENFALL_AGENT_SANDBOX is bubblewrap, which does not work here: ${tried.bubblewrap.fault}`);
   }
   if (sandbox === 'gvisor') {
     if (tried.gvisor.fault === undefined) return tried.gvisor;
@@ -128,16 +128,16 @@ function choose({ sandbox, uids, isLocal }: SandboxAsked, tried: Candidates): Ca
   }
   if (tried.namespaces.fault === undefined) return tried.namespaces;
   if (uids !== undefined && tried.users.fault === undefined) return tried.users;
-  if (sandbox === 'auto' && uids === undefined && tried.boxed.fault === undefined) return tried.boxed;
+  if (sandbox === 'auto' && uids === undefined && tried.bubblewrap.fault === undefined) return tried.bubblewrap;
   if (sandbox === 'auto' && uids === undefined && isLocal) return tried.none;
   const why =
     uids === undefined ? tried.namespaces.fault : `${tried.namespaces.fault}; and with a user for each alone: ${tried.users.fault}`;
   throw new OperatorError(
-    `This host keeps functions apart neither from each other nor from the agent: ${why}. EVENFALL_AGENT_SANDBOX=none runs them without walls, for code that you trust as yourself`,
+    `This host keeps functions apart neither from each other nor from the agent: ${why}. EVENFALL_AGENT_SANDBOX=none runs them without isolation, for code that you trust as yourself`,
   );
 }
 
-function faultOf(launch: Launch, { uids }: SandboxAsked, host: HostFolders): string | undefined {
+function faultOf(launch: Launch, { uids }: SandboxRequest, host: HostFolders): string | undefined {
   return trialFault(launch, {
     temporaryRoot: host.temporaryRoot,
     codeRoot: host.codeRoot,
@@ -147,10 +147,10 @@ function faultOf(launch: Launch, { uids }: SandboxAsked, host: HostFolders): str
   });
 }
 
-function abilitiesOf({ uids }: SandboxAsked, { launch }: Candidate, { namespaces, boxed, users, gvisor }: Candidates): Ability[] {
+function abilitiesOf({ uids }: SandboxRequest, { launch }: Candidate, { namespaces, bubblewrap, users, gvisor }: Candidates): Ability[] {
   const ability = (name: string, available: boolean, detail: string): Ability => ({ name, available, detail });
-  const isApart = launch.walls !== 'NONE' || launch.ownUsers;
-  const boxText = launch.walls === 'BUBBLEWRAP' ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it';
+  const isApart = launch.boundary !== 'NONE' || launch.ownUsers;
+  const boxText = launch.boundary === 'BUBBLEWRAP' ? 'in use' : 'works; EVENFALL_AGENT_SANDBOX=bubblewrap uses it';
   return [
     ability('sandbox', isApart, sandboxText(launch)),
     ability(
@@ -167,16 +167,16 @@ function abilitiesOf({ uids }: SandboxAsked, { launch }: Candidate, { namespaces
         ? 'every instance has a /tmp of its own, of its function’s tmp_mb'
         : (namespaces.fault ?? 'not used: EVENFALL_AGENT_SANDBOX is none'),
     ),
-    ability('bubblewrap', boxed.fault === undefined, boxed.fault ?? boxText),
+    ability('bubblewrap', bubblewrap.fault === undefined, bubblewrap.fault ?? boxText),
     ability('gvisor', launch.gvisor !== undefined, gvisor.fault ?? 'in use: functions call a kernel of their own, not this host’s'),
     ability('system-calls', launch.filters, launch.filters ? 'functions cannot make those that container engines refuse' : 'not filtered'),
   ];
 }
 
-function sandboxText({ walls, gvisor, ownUsers }: Launch): string {
+function sandboxText({ boundary, gvisor, ownUsers }: Launch): string {
   const user = ownUsers ? ', a user per instance' : ', the agent’s user';
   if (gvisor) return `gvisor: a kernel of its own behind namespaces and a read-only root${user}`;
-  switch (walls) {
+  switch (boundary) {
     case 'NAMESPACES':
       return `process: namespaces and a read-only root${user}`;
     case 'USER_NAMESPACE':

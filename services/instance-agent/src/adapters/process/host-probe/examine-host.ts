@@ -7,10 +7,10 @@ import { isLoopback } from '@evenfall/config';
 import { uidRangeOf } from '../../../domain/uid-pool.ts';
 import type { Networks } from '../../../ports.ts';
 import { chooseNetworks, type NetworkSetting } from '../../network/choose-networks.ts';
-import type { NetworkTerms } from '../../network/open-networks.ts';
-import { chooseLaunch, type LaunchChoice, type SandboxAsked } from './choose-launch.ts';
+import type { NetworkOptions } from '../../network/open-networks.ts';
+import { chooseLaunch, type LaunchChoice, type SandboxRequest } from './choose-launch.ts';
 import { claimUids } from '../isolation/claim-uids.ts';
-import { claimsFolder, holdRange } from '../isolation/claim-file.ts';
+import { claimsFolder, claimRange } from '../isolation/claim-file.ts';
 import { hostAbilities } from './host-abilities.ts';
 import type { Interpreters } from '../launch/interpreters.ts';
 import { findLauncher } from '../launch/launcher-program.ts';
@@ -19,7 +19,7 @@ import { findPosixSpawn } from '../launch/posix-spawn.ts';
 import { spawnByFork, type SpawnChild } from '../launch/spawn-child.ts';
 
 export type HostSettings = {
-  readonly sandbox?: SandboxAsked['sandbox'] | undefined;
+  readonly sandbox?: SandboxRequest['sandbox'] | undefined;
   readonly network?: NetworkSetting | undefined;
   readonly subnet?: string | undefined;
   readonly networkAllow?: readonly string[] | undefined;
@@ -38,13 +38,13 @@ export type ExaminedHost = {
   readonly interpreters: Interpreters;
   readonly abilities: readonly Ability[];
   readonly choice: LaunchChoice;
-  readonly uids: SandboxAsked['uids'] | undefined;
+  readonly uids: SandboxRequest['uids'] | undefined;
   readonly networks: Networks;
   readonly openPipe: OpenPipe | undefined;
   readonly spawnChild: SpawnChild;
   /** What was changed on this host, for its operator. */
   readonly notes: readonly string[];
-  /** Gives the user ids back, and the networks. */
+  /** Releases the user ids and the networks. */
   release(): Promise<void>;
 };
 
@@ -55,17 +55,17 @@ const DEFAULT_UIDS = '900000-909999';
 const DEFAULT_SUBNET = '10.213.0.0/16';
 const DEFAULT_SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 
-/** Makes the agent's folders and finds out by trying what this host can do; takes about five short processes. `dataDir` exists and is without links. */
+/** Makes the agent's folders and finds out by trying what this host can do; starts about five short processes. `dataDir` exists and is without links. */
 export async function examineHost(
   dataDir: string,
   interpreters: Interpreters,
   settings: HostSettings,
-  onFault: NetworkTerms['onFault'] = () => undefined,
+  onFault: NetworkOptions['onFault'] = () => undefined,
 ): Promise<ExaminedHost> {
   const [temporaryRoot, codeRoot] = [join(dataDir, 'tmp'), join(dataDir, 'code')];
   for (const folder of [temporaryRoot, codeRoot]) {
     mkdirSync(folder, { recursive: true });
-    // Passed through, not looked into: the name of a package is the digest of its code, which nobody knows who does not have it.
+    // Passed through, not looked into: the name of a package is the digest of its code, which only an owner of the code knows.
     if (process.getuid?.() === 0) chmodSync(folder, 0o711);
   }
   const launcher = findLauncher();
@@ -83,17 +83,22 @@ export async function examineHost(
     const mostInstances = Math.ceil((settings.capacityMb ?? defaultCapacityMb()) / LEAST_MB);
     const hidden = existingFolders(settings.hidden ?? []);
     const launchWith = (cutsNetwork: string | undefined): LaunchChoice => {
-      const asked = { sandbox, isLocal, cutsNetwork, mostInstances, uids: claimed } as const;
-      return chooseLaunch(asked, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
+      const request = { sandbox, isLocal, cutsNetwork, mostInstances, uids: claimed } as const;
+      return chooseLaunch(request, { dataDir, hidden, temporaryRoot, codeRoot, searchPath, launcher, interpreters });
     };
     if (sandbox === 'gvisor' && settings.network === 'host')
       throw new OperatorError(
-        'EVENFALL_AGENT_SANDBOX is gvisor and EVENFALL_AGENT_NETWORK is host: walls for code of strangers need a network for each, private or none',
+        'EVENFALL_AGENT_SANDBOX is gvisor and EVENFALL_AGENT_NETWORK is host: isolation of untrusted code needs a network for each instance, private or none',
       );
     const first = launchWith(undefined);
-    const hasWalls = first.launch.walls !== 'NONE';
-    const wish = { setting: settings.network ?? 'auto', hasWalls, hasOwnUsers: first.launch.ownUsers, isOpen: sandbox === 'none' } as const;
-    const chosen = await chooseNetworks(wish, networkTermsOf(settings, launcher, hasWalls, onFault));
+    const hasBoundary = first.launch.boundary !== 'NONE';
+    const request = {
+      setting: settings.network ?? 'auto',
+      hasBoundary,
+      hasOwnUsers: first.launch.ownUsers,
+      isOpen: sandbox === 'none',
+    } as const;
+    const chosen = await chooseNetworks(request, networkTermsOf(settings, launcher, hasBoundary, onFault));
     networks = chosen.networks;
     const choice = chosen.launchCuts === undefined ? first : launchWith(chosen.launchCuts);
     const abilities = [...networks.abilities, ...hostAbilities(dataDir, interpreters)];
@@ -107,7 +112,7 @@ export async function examineHost(
   }
 }
 
-/** Memory for instances where nobody says how much. */
+/** Memory for instances by default. */
 export function defaultCapacityMb(): number {
   return Math.floor((totalmem() / 1024 / 1024) * 0.75);
 }
@@ -124,15 +129,15 @@ function networkTermsOf(
   { subnet, networkAllow, capacityMb }: HostSettings,
   launcher: string,
   ownResolvConf: boolean,
-  onFault: NetworkTerms['onFault'],
-): NetworkTerms {
+  onFault: NetworkOptions['onFault'],
+): NetworkOptions {
   return {
     launcher,
     subnet: subnet ?? DEFAULT_SUBNET,
     allowed: networkAllow ?? [],
     capacityMb: capacityMb ?? defaultCapacityMb(),
     ownResolvConf,
-    hold: (kind, range) => holdRange(launcher, { kind, ...range }),
+    hold: (kind, range) => claimRange(launcher, { kind, ...range }),
     forwardingFile: () => join(claimsFolder(), 'forwarding.devices'),
     onFault,
   };

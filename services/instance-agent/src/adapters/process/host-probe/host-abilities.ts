@@ -6,7 +6,7 @@ import type { Interpreters } from '../launch/interpreters.ts';
 const LOW_BYTES = 2 * 1024 ** 3;
 const GB = 1024 ** 3;
 
-/** What a host has for functions besides walls: interpreters and room. */
+/** What a host has for functions besides isolation: interpreters and room. */
 export function hostAbilities(dataDir: string, interpreters: Interpreters): Ability[] {
   const { python } = interpreters;
   const { bavail, bsize } = statfsSync(dataDir);

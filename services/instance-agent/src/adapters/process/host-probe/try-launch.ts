@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { instanceBounds } from '@evenfall/function-model';
-import { type Launch, launchWords } from '../isolation/launch-words.ts';
+import { type Launch, launchArguments } from '../isolation/launch-arguments.ts';
 import { releaseBytes } from '../launch/variables.ts';
 
 const WITHIN_MS = 20_000;
 const USUAL = instanceBounds();
 
-export type TrialTerms = {
+export type TrialOptions = {
   /** Where instances have their folders, and code packages are. */
   readonly temporaryRoot: string;
   readonly codeRoot: string;
@@ -18,8 +18,8 @@ export type TrialTerms = {
   readonly files: readonly string[];
 };
 
-/** Starts a process just as an instance's would be, and has it look around; says in words why that does not work, undefined if it does. */
-export function trialFault(launch: Launch, terms: TrialTerms): string | undefined {
+/** Starts a process just as an instance's would be, and has it look around; explains why that does not work, undefined if it does. */
+export function trialFault(launch: Launch, terms: TrialOptions): string | undefined {
   const folder = mkdtempSync(join(terms.temporaryRoot, 'trial-'));
   const codeDir = mkdtempSync(join(terms.codeRoot, 'trial-'));
   try {
@@ -44,7 +44,7 @@ export function trialFault(launch: Launch, terms: TrialTerms): string | undefine
     const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
     const own = { uid: terms.uid, codeDir, folder: join(folder, 'work'), environment };
     const launchTerms = { ...own, keepsChannel: false, cgroups: [], ownCgroups: [], isOnce: true, handed: [4], ...USUAL };
-    const [program = '', ...args] = launchWords(tried, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
+    const [program = '', ...args] = launchArguments(tried, ['/bin/sh', '-c', checks.join('\n')], launchTerms);
     const channel = openSync(line, 'r');
     const outer = openSync(empty, 'r');
     try {

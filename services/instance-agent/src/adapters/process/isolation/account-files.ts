@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a function's user is called, as its variables USER and LOGNAME say. */
+/** The name of a function's user, as in its variables USER and LOGNAME. */
 const NAME = 'evenfall';
 
 /**
  * Writes the host's lists of users and groups with one more line each: many programs fail for a user without a name (`os.userInfo()`, `whoami`,
- * ssh, `getpwuid`). Answers what is to be laid over what; nothing where the host has no such lists.
+ * ssh, `getpwuid`). Answers which files to mount over which; nothing where the host has no such lists.
  */
 export function writeAccountFiles(folder: string, uid: number): { readonly source: string; readonly target: string }[] {
   const lists = [

@@ -1,25 +1,25 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
-import type { Launch, LaunchTerms } from './launch-words.ts';
+import type { Launch, LaunchOptions } from './launch-arguments.ts';
 import { coversFor, ownFilesOf } from './mount-steps.ts';
 
 /** bwrap cannot show one tmpfs in three places: each has a part of the room. */
 const EIGHTHS: Readonly<Record<string, number>> = { '/tmp': 6, '/var/tmp': 1, '/dev/shm': 1 };
 const MB = 1024 * 1024;
 
-/** A folder of the instance for terminals: bubblewrap makes some, but cannot say how many there may be. */
-export function terminalsOf({ folder }: LaunchTerms): string {
+/** A folder of the instance for terminals: bubblewrap makes some, but cannot bound their number. */
+export function terminalsOf({ folder }: LaunchOptions): string {
   const terminals = join(folder, 'terminals');
   mkdirSync(terminals);
   return terminals;
 }
 
 /**
- * bubblewrap with its walls, before the program that it starts as the init of its PID namespace. It tells the number of that one at descriptor 5.
+ * bubblewrap with its namespaces and mounts, before the program that it starts as the init of its PID namespace. It reports the pid of that one at descriptor 5.
  * `terminals` is where terminals are that it is to show; without it they are its own.
  */
-export function bubblewrapWords(launch: Launch, terms: LaunchTerms, terminals: string | undefined): string[] {
+export function bubblewrapArguments(launch: Launch, terms: LaunchOptions, terminals: string | undefined): string[] {
   const words = [
     launch.bubblewrap ?? '',
     '--die-with-parent',
@@ -38,7 +38,7 @@ export function bubblewrapWords(launch: Launch, terms: LaunchTerms, terminals: s
     if (path in EIGHTHS) words.push('--perms', '1777', '--size', String(((EIGHTHS[path] ?? 0) * terms.tmpMb * MB) / 8));
     else words.push('--perms', '0755', '--size', '1048576');
     words.push('--tmpfs', path);
-    // Folders on the way are made for the agent's user alone if nobody says otherwise.
+    // Folders on the way are made for the agent's user alone by default.
     const onTheWay = new Set(kept.flatMap((each) => foldersDownTo(each).filter((folder) => folder !== path && isWithin(folder, path))));
     for (const folder of onTheWay) if (statSync(folder).isDirectory()) words.push('--perms', '0755', '--dir', folder);
     for (const each of kept) words.push('--ro-bind', each, each);

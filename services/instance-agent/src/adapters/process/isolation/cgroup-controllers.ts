@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** What bounds one instance and can tell that it did. */
+/** What bounds one instance and can report that it did. */
 export type Limits = {
   readonly memoryBytes: number;
   /** What its IPv4 and IPv6 sockets may hold, where the kernel counts that apart (version 1); version 2 counts it as memory. */
@@ -28,17 +28,17 @@ const CPU_NUMBERS = {
 } as const;
 /**
  * All functions of a host together, whatever they fork: as much as a session that was started from a terminal, or a process in no group of its own. Less
- * would take from functions what they need under full load, where they use about a quarter of two processors.
+ * would leave functions less than they need under full load, where they use about a quarter of two processors.
  */
 const CPU_SHARE_OF_ALL = 1;
-/** The same where the platform is in a group that somebody else made, such as systemd's for all services, which counts one. */
+/** The same where the platform is in a group that another program made, such as systemd's for all services, which counts one. */
 const CPU_SHARE_BESIDE_OTHERS = 0.2;
 
 export const quietly = <T>(action: () => T): T | undefined => {
   try {
     return action();
   } catch {
-    return undefined; // cgroups are a help, not a need: other limits and the marker sweep stand behind them
+    return undefined; // cgroups are a help, not a need: other limits and the marker sweep work without them
   }
 };
 
@@ -99,7 +99,7 @@ export function setLimits(controller: Controller, group: string, { memoryBytes, 
   }
 }
 
-/** Says what all functions together count. */
+/** Sets the share of all functions together. */
 export function setShareOfAll({ version, root, cpu }: Controller, hasPlatformGroup: boolean): void {
   if (cpu) setCpuShare(version, dirname(root), hasPlatformGroup ? CPU_SHARE_OF_ALL : CPU_SHARE_BESIDE_OTHERS);
 }

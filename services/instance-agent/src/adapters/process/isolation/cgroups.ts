@@ -17,11 +17,11 @@ import {
   tried,
   usedProcessorUs,
 } from './cgroup-controllers.ts';
-import { joinPlatformGroup } from './platform-cgroup.ts';
-import { type SpareGroups, spareGroups } from './spare-cgroups.ts';
+import { joinPlatformCgroup } from './platform-cgroup.ts';
+import { type SpareCgroups, spareCgroups } from './spare-cgroups.ts';
 
 /**
- * Above what its sockets may hold: each takes one packet, of up to 64 KB, whatever the bound. With 140,000 sockets a function came to 6.4 GB that way,
+ * Above what its sockets may hold: each accepts one packet, of up to 64 KB, whatever the bound. With 140,000 sockets a function came to 6.4 GB that way,
  * thrice as much as all connections of the host were to have.
  */
 const SOCKET_MARGIN_BYTES = 64 * 1024 * 1024;
@@ -46,7 +46,7 @@ export type InstanceCgroup = {
   /** Whether the kernel has killed something in it for want of memory, or its sockets hold more than they may. */
   ranOutOfMemory(): boolean;
   kill(): void;
-  /** Puts processes into it from outside; answers whether all are in. The kernel may take more than 10 ms for that. */
+  /** Puts processes into it from outside; answers whether all are in. The kernel may need more than 10 ms for that. */
   join(pids: readonly number[]): Promise<boolean>;
   /** Removes it; fails silently while something is left in it. */
   remove(): void;
@@ -57,7 +57,7 @@ export type Cgroups = {
   readonly memory: boolean;
   readonly pids: boolean;
   readonly cpu: boolean;
-  /** Whether the platform is in a group of its own that functions cannot take the processor from. */
+  /** Whether the platform is in a group of its own whose share of the processor functions cannot use up. */
   readonly isPlatformApart: boolean;
   /** Whether everything in one can be killed at once. */
   readonly kills: boolean;
@@ -73,11 +73,11 @@ export type Cgroups = {
 export function openCgroups(name: string): Cgroups | undefined {
   const controllers = openControllers(name);
   if (controllers.length === 0) return undefined;
-  // One that can kill comes first: it is the one that is asked who is left.
+  // One that can kill comes first: it is the one that is read for what is left.
   controllers.sort((a, b) => b.version - a.version);
-  const platformGroups = controllers.map((controller) => joinPlatformGroup(controller, name));
+  const platformGroups = controllers.map((controller) => joinPlatformCgroup(controller, name));
   controllers.forEach((controller, i) => setShareOfAll(controller, platformGroups[i] !== undefined));
-  const place: Place = { controllers, spare: spareGroups(controllers.map(({ root }) => root)), made: new Set() };
+  const place: Place = { controllers, spare: spareCgroups(controllers.map(({ root }) => root)), made: new Set() };
   return {
     memory: controllers.some(({ memory }) => memory),
     pids: controllers.some(({ pids }) => pids),
@@ -95,7 +95,7 @@ export function openCgroups(name: string): Cgroups | undefined {
 }
 
 /** Where the agent makes cgroups, and those it has made, the one first that was not looked at for longest. */
-type Place = { readonly controllers: readonly Controller[]; readonly spare: SpareGroups; readonly made: Set<Made> };
+type Place = { readonly controllers: readonly Controller[]; readonly spare: SpareCgroups; readonly made: Set<Made> };
 type Made = { readonly name: string; readonly cpuShare: number; readonly use: ProcessorUse };
 
 function shareProcessor({ controllers, made }: Place, nowMs: number): void {

@@ -30,7 +30,7 @@ describe('A claim on cgroups', { skip }, () => {
         mkdirSync(join(root, 'instance'));
         if (name === killed.name) writeFileSync(join(root, 'instance', 'cgroup.procs'), String(stray.pid));
       }
-    // Just as it is when its agent has been killed: nobody holds the name.
+    // As it is after its agent was killed: no process holds the name.
     await killed.release();
     assert.ok(groupsOf(killed.name).length > 0);
     const next = await claim('next');

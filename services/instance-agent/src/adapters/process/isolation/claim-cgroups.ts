@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { OperatorError } from '@evenfall/errors';
 import { cgroupMounts, killGroup, quietly, tried } from './cgroup-controllers.ts';
 import type { ExaminedHost } from '../host-probe/examine-host.ts';
-import { claimsFolder, holdRange } from './claim-file.ts';
+import { claimsFolder, claimRange } from './claim-file.ts';
 import { ALL_PLATFORMS } from './platform-cgroup.ts';
 
 /** A name for cgroups of one agent alone. */
@@ -21,7 +21,7 @@ const OFFSET_BITS = 47n;
 
 /**
  * Claims the name of this agent's cgroups for as long as it lives, and removes those of agents that were killed: their names end with the mark of the
- * same folder of claims, and nobody holds them. What another container has made has another mark, and nothing is known of its agent. Throws where an
+ * same folder of claims, and no process holds them. What another container has made has another mark, and its agent is unknown here. Throws where an
  * agent with the same folder lives. Without a folder of claims, as an ordinary user, there are neither.
  */
 export async function claimCgroups(launcher: string, agentId: string, temporaryRoot: string): Promise<ClaimedCgroups> {
@@ -30,11 +30,11 @@ export async function claimCgroups(launcher: string, agentId: string, temporaryR
   if (folder === undefined) return { name: plain, release: () => Promise.resolve() };
   const mark = markOf(folder);
   const name = `${plain}-${mark}`;
-  const release = await holdOwn(launcher, name);
+  const release = await claimOwn(launcher, name);
   for (const left of leftovers(mark)) {
     if (left === name) continue;
     const letGo = await hold(launcher, left);
-    if (!letGo) continue; // its agent lives, or somebody else removes it
+    if (!letGo) continue; // its agent lives, or another agent removes it
     await removeGroups(left);
     await letGo();
   }
@@ -59,21 +59,21 @@ export async function claimBeside(
   }
 }
 
-async function holdOwn(launcher: string, name: string): Promise<() => Promise<void>> {
+async function claimOwn(launcher: string, name: string): Promise<() => Promise<void>> {
   for (let waitedMs = 0; waitedMs < PREDECESSOR_WITHIN_MS; waitedMs += PREDECESSOR_PAUSE_MS) {
     const release = await hold(launcher, name);
     if (release) return release;
     await pause(PREDECESSOR_PAUSE_MS);
   }
   throw new OperatorError(
-    `Another agent of this host has the same name and folder (${name}), and each would end what the other runs: give this one an EVENFALL_DATA_DIR of its own`,
+    `Another agent of this host has the same name and folder (${name}), and each would end what the other runs: set another EVENFALL_DATA_DIR for this one`,
   );
 }
 
 /** A lock on one byte of a file that all names share, so that no file is left of a name. */
 function hold(launcher: string, name: string): Promise<(() => Promise<void>) | undefined> {
   const first = Number(BigInt(`0x${digestOf(name).slice(0, 16)}`) & ((1n << OFFSET_BITS) - 1n));
-  return holdRange(launcher, { kind: 'cgroups', first, count: 1 });
+  return claimRange(launcher, { kind: 'cgroups', first, count: 1 });
 }
 
 /** Names of groups that agents with this folder of claims have made. */
@@ -102,7 +102,7 @@ function childrenOf(root: string): string[] {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => join(root, entry.name));
 }
 
-/** What tells this folder of claims from those of other containers; made by the first agent, whole or not at all. */
+/** What distinguishes this folder of claims from those of other containers; written by the first agent, completely or not at all. */
 function markOf(folder: string): string {
   const path = join(folder, 'mark');
   const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;

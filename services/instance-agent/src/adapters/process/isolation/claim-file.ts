@@ -17,24 +17,24 @@ const HOLD_PAUSE_MS = 100;
 export type Claim = { readonly kind: string; readonly first: number; readonly count: number };
 
 /**
- * Claims numbers of this host for as long as this process lives, or until they are given back: a lock on bytes of a file of root's, which a small process
- * of the launcher's holds and the kernel drops with it. undefined if somebody has any of them. Throws where there is no folder of the agent's user
- * alone: nobody else, above all no function, may make claims. A holder that ends is replaced at once; if another agent was faster this process ends,
+ * Claims numbers of this host for as long as this process lives, or until they are released: a lock on bytes of a file of root's, which a small process
+ * of the launcher's holds and the kernel drops with it. undefined if another process has any of them. Throws where there is no folder of the agent's user
+ * alone: no other user, above all no function, may make claims. A holder that ends is replaced at once; if another agent was faster this process ends,
  * for what runs here is not its own any more.
  */
-export function holdRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => Promise<void>) | undefined> {
+export function claimRange(launcher: string, claim: Claim, folders = FOLDERS): Promise<(() => Promise<void>) | undefined> {
   const { kind, first, count } = claim;
   const args = ['--hold', join(claimsFolder(folders), kind), String(first), String(count)];
-  return holdFirmly(launcher, args, `${kind} from ${first} on`);
+  return claimAndRestore(launcher, args, `${kind} from ${first} on`);
 }
 
 /**
  * Claims a user id in all containers of this host, whose files the others do not see: by the only process of that user, which the kernel counts
  * everywhere. undefined if it has others.
  */
-export async function holdUser(launcher: string, uid: number): Promise<(() => Promise<void>) | undefined> {
+export async function claimUser(launcher: string, uid: number): Promise<(() => Promise<void>) | undefined> {
   for (let left = HOLD_ATTEMPTS; left > 0; left--) {
-    const release = await holdFirmly(launcher, ['--hold-user', String(uid)], `the user id ${uid}`);
+    const release = await claimAndRestore(launcher, ['--hold-user', String(uid)], `the user id ${uid}`);
     if (release || left === 1) return release;
     // Two that claim at the same moment count each other, and neither has it.
     await pause(Math.random() * HOLD_PAUSE_MS);
@@ -42,21 +42,21 @@ export async function holdUser(launcher: string, uid: number): Promise<(() => Pr
   return undefined;
 }
 
-async function holdFirmly(launcher: string, args: readonly string[], what: string): Promise<(() => Promise<void>) | undefined> {
+async function claimAndRestore(launcher: string, args: readonly string[], what: string): Promise<(() => Promise<void>) | undefined> {
   let release: (() => Promise<void>) | undefined;
   let isWanted = true;
-  const holdAgain = (): void => {
+  const restore = (): void => {
     if (!isWanted) return;
     const lost = (why: string): void => {
       writeSync(2, `The agent has lost its claim on ${what} and ends: ${why}\n`);
       process.exit(OS_ERROR);
     };
-    hold(launcher, args, what, holdAgain).then(
+    hold(launcher, args, what, restore).then(
       (again) => (again ? (release = again) : lost('another agent of this host has it')),
       (error: unknown) => lost(error instanceof Error ? error.message : String(error)),
     );
   };
-  release = await hold(launcher, args, what, holdAgain);
+  release = await hold(launcher, args, what, restore);
   return (
     release &&
     (async () => {
@@ -77,7 +77,7 @@ export function claimsFolder(folders: readonly string[] = FOLDERS): string {
   return folder;
 }
 
-/** One holder; undefined if somebody has the claim. `onEnd` is called when it ends after it had it. */
+/** Starts one holder; undefined if another process has the claim. `onEnd` is called when it ends after it had it. */
 async function hold(
   launcher: string,
   args: readonly string[],
@@ -87,7 +87,7 @@ async function hold(
   const holder = spawn(launcher, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   holder.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  holder.stdin.on('error', () => undefined); // its exit is the news
+  holder.stdin.on('error', () => undefined); // its exit event follows
   const isHeld = await new Promise<boolean>((resolve, reject) => {
     holder.once('error', reject);
     holder.stdout.once('data', () => resolve(true));

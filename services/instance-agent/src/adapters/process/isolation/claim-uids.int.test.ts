@@ -7,7 +7,7 @@ import { findLauncher } from '../launch/launcher-program.ts';
 
 const LAUNCHER = findLauncher();
 
-/** Nobody else's on this host: the claim is made, no process runs under them. */
+/** Unused on this host: they are claimed, no process runs under them. */
 const RANGE = { first: 3_000_000_000, last: 3_000_000_099 };
 
 describe('A claim on user ids', () => {
@@ -22,7 +22,7 @@ describe('A claim on user ids', () => {
     for (const claim of [...made, again]) await claim.release();
   });
 
-  it('is not given to another where its range overlaps, whatever they begin with', async () => {
+  it('is not claimed by another where its range overlaps, whatever they begin with', async () => {
     const one = await claimUids(LAUNCHER, { first: 2_000_000_000, last: 2_000_000_999 });
     assert.deepEqual([one.first, one.last], [2_000_000_000, 2_000_000_098]);
     const other = await claimUids(LAUNCHER, { first: 2_000_000_050, last: 2_000_000_249 });

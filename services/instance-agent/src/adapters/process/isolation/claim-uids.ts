@@ -1,5 +1,5 @@
 import { OperatorError } from '@evenfall/errors';
-import { holdRange, holdUser } from './claim-file.ts';
+import { claimRange, claimUser } from './claim-file.ts';
 import { sweepUsers } from '../sweep/sweep.ts';
 
 type Range = { readonly first: number; readonly last: number };
@@ -8,7 +8,7 @@ type Range = { readonly first: number; readonly last: number };
 export type ClaimedUids = Range & {
   /** Processes that earlier holders had left under these ids, and that were ended. */
   readonly sweptCount: number;
-  /** Ids of which some could not be: they are not given away. */
+  /** Ids under which a process could not be ended: they are not used. */
   readonly lost: ReadonlySet<number>;
   release(): Promise<void>;
 };
@@ -16,16 +16,16 @@ export type ClaimedUids = Range & {
 const PARTS = 10;
 
 /**
- * Claims a tenth of the range for this process, which no other agent of the host takes until it ends, however it ends, and ends what runs under it. By a
- * lock among agents that see the same files, and among those in other containers by the last id, which no function gets. Throws if all parts are taken.
+ * Claims a tenth of the range for this process, which no other agent of the host claims until it ends, however it ends, and ends what runs under it. By a
+ * lock among agents that see the same files, and among those in other containers by the last id, which no function gets. Throws if all parts are claimed.
  */
 export async function claimUids(launcher: string, range: Range): Promise<ClaimedUids> {
   const size = Math.max(1, Math.floor((range.last - range.first + 1) / PARTS));
   for (let first = range.first; first + size - 1 <= range.last; first += size) {
-    const unlock = await holdRange(launcher, { kind: 'uids', first, count: size });
+    const unlock = await claimRange(launcher, { kind: 'uids', first, count: size });
     if (!unlock) continue;
     // A part of one id has none to spare.
-    const letGo = size === 1 ? () => Promise.resolve() : await holdUser(launcher, first + size - 1);
+    const letGo = size === 1 ? () => Promise.resolve() : await claimUser(launcher, first + size - 1);
     if (!letGo) {
       await unlock();
       continue;
@@ -39,6 +39,6 @@ export async function claimUids(launcher: string, range: Range): Promise<Claimed
     return { ...claimed, sweptCount, lost, release };
   }
   throw new OperatorError(
-    `EVENFALL_AGENT_UIDS: other agents of this host have all of ${range.first}-${range.last}, and functions never run as root; give this agent a range of its own`,
+    `EVENFALL_AGENT_UIDS: other agents of this host have all of ${range.first}-${range.last}, and functions never run as root; set another range for this agent`,
   );
 }

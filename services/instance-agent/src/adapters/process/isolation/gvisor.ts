@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { coversFor, GVISOR_ROOM } from './mount-steps.ts';
-import type { Launch, LaunchTerms } from './launch-words.ts';
+import type { Launch, LaunchOptions } from './launch-arguments.ts';
 
 /** gVisor as it is on this host. */
 export type Gvisor = {
@@ -14,7 +14,7 @@ export type Gvisor = {
 
 /** `--network=host` is that of the process that starts it: the instance's own. What one version has and another lacks is set where it is known. */
 const OPTIONS = ['--rootless', '--network=host', '--ignore-cgroups'];
-/** Newer versions lay a writable layer over the root if nobody says otherwise. */
+/** Newer versions lay a writable layer over the root by default. */
 const OPTIONS_IF_KNOWN = ['--overlay2=none', '--host-uds=none', '--host-fifo=none'];
 const LOOK_WITHIN_MS = 10_000;
 const CAP_SYS_PTRACE = 1n << 19n;
@@ -26,7 +26,7 @@ const TASKS = { byTask: 8, own: 512 };
 const INIT_RIGHTS = ['CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'];
 const WRITABLE = ['/tmp', '/var/tmp', '/dev/shm'];
 
-/** What this host's runsc takes; or why it is not to be used, in words. */
+/** The options of this host's runsc; or why it cannot be used. */
 export function examineGvisor(runsc: string): Gvisor | string {
   if (process.getuid?.() === 0 && !mayTrace()) return 'the agent may not look into it to count its memory (CAP_SYS_PTRACE)';
   const { stdout, stderr, error } = spawnSync(runsc, ['flags'], { encoding: 'utf8', env: {}, cwd: '/', timeout: LOOK_WITHIN_MS });
@@ -44,8 +44,8 @@ function mayTrace(): boolean {
   return (BigInt(`0x${rights}`) & CAP_SYS_PTRACE) !== 0n;
 }
 
-/** The command that starts a sandbox, behind all walls of the launcher. */
-export function gvisorWords({ program, options }: Gvisor): string[] {
+/** The command that starts a sandbox, within all namespaces of the launcher. */
+export function gvisorArguments({ program, options }: Gvisor): string[] {
   return [program, '--root', GVISOR_ROOM, ...options, 'run', '--bundle', GVISOR_ROOM, 'instance'];
 }
 
@@ -53,7 +53,7 @@ export function gvisorWords({ program, options }: Gvisor): string[] {
  * Writes what the sandbox is made of (an OCI runtime configuration) into the instance's folder, and answers its path. Its root is what the launcher's
  * mounts show: read-only, and covered as for every function.
  */
-export function writeGvisorConfig(launch: Launch, words: readonly string[], terms: LaunchTerms): string {
+export function writeGvisorConfig(launch: Launch, words: readonly string[], terms: LaunchOptions): string {
   const covered = new Set(coversFor(launch, terms).map(({ path }) => path));
   const shown = WRITABLE.filter((path) => covered.has(path) || path === '/dev/shm');
   const config = {
@@ -64,7 +64,7 @@ export function writeGvisorConfig(launch: Launch, words: readonly string[], term
       args: words,
       env: Object.entries(terms.environment ?? {}).map(([name, value]) => `${name}=${value}`),
       cwd: '/',
-      // Of its init, in a kernel of its own: to give the function a user, and to signal it. The function has none.
+      // Of its init, in a kernel of its own: to set the user of the function, and to signal it. The function has none.
       capabilities: { effective: INIT_RIGHTS, permitted: INIT_RIGHTS, bounding: INIT_RIGHTS },
       noNewPrivileges: true,
     },
@@ -84,7 +84,7 @@ export function writeGvisorConfig(launch: Launch, words: readonly string[], term
 }
 
 /**
- * Tasks of this host that a function with so many of its own may take. The sandbox's kernel holds it to those; should it not, the sandbox ends here.
+ * Tasks of this host that a function with so many of its own may use. The sandbox's kernel holds it to those; should it not, the sandbox ends here.
  */
 export function hostTasksOf(maxProcesses: number): number {
   return maxProcesses * TASKS.byTask + TASKS.own;

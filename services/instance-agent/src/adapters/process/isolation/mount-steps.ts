@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Cover, coversOf, foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
 import { writeAccountFiles } from './account-files.ts';
-import type { Launch, LaunchTerms } from './launch-words.ts';
+import type { Launch, LaunchOptions } from './launch-arguments.ts';
 
 /** Where runsc finds its bundle and keeps its state, in mounts of the instance; the function sees an empty folder. */
 export const GVISOR_ROOM = '/run/evenfall-gvisor';
@@ -24,7 +24,7 @@ const DEVICE_LINKS = [
  * The steps by which a launcher makes what a function sees of the host's files: all of it read-only, some of it covered. Covers are put together in
  * the instance's folder and then laid over their places; the one that hides this folder comes last.
  */
-export function mountSteps(launch: Launch, terms: LaunchTerms, gvisorConfig?: string): string[] {
+export function mountSteps(launch: Launch, terms: LaunchOptions, gvisorConfig?: string): string[] {
   const covers = coversFor(launch, terms);
   const shop = (name: string | number): string => join(terms.folder, String(name));
   const placeOf = (cover: Cover): string => {
@@ -56,10 +56,10 @@ export function mountSteps(launch: Launch, terms: LaunchTerms, gvisorConfig?: st
 }
 
 /** What is put back of a covered folder. */
-function keptSteps(cover: Cover, place: string, terms: LaunchTerms, files: readonly OwnFile[]): string[] {
+function keptSteps(cover: Cover, place: string, terms: LaunchOptions, files: readonly OwnFile[]): string[] {
   const inPlace = (path: string): string => place + path.slice(cover.path.length);
   return cover.kept.flatMap((path) => {
-    // `/dev/shm` is there already, and everybody's.
+    // `/dev/shm` is there already, and writable by all.
     const onTheWay = foldersDownTo(path).filter(
       (each) => each !== path && each !== cover.path && each !== '/dev/shm' && isWithin(each, cover.path),
     );
@@ -91,14 +91,14 @@ function deviceSteps(place: string, shm: string): string[] {
   ];
 }
 
-export function coversFor(launch: Launch, { codeDir, ownCgroups }: LaunchTerms): Cover[] {
+export function coversFor(launch: Launch, { codeDir, ownCgroups }: LaunchOptions): Cover[] {
   return coversOf(launch.hidden, [...launch.needs, ...nameServers(), ...ownCgroups, codeDir]);
 }
 
 /** A file that is made for the instance, and the place of the host's that it is laid over. */
 export type OwnFile = { readonly source: string; readonly target: string };
 
-export function ownFilesOf({ folder, uid, resolvConf }: LaunchTerms): OwnFile[] {
+export function ownFilesOf({ folder, uid, resolvConf }: LaunchOptions): OwnFile[] {
   const accounts = uid === undefined ? [] : writeAccountFiles(folder, uid);
   const [target] = resolvConf === undefined ? [] : nameServers();
   if (resolvConf === undefined || target === undefined) return accounts;
@@ -107,7 +107,7 @@ export function ownFilesOf({ folder, uid, resolvConf }: LaunchTerms): OwnFile[] 
   return [...accounts, { source, target }];
 }
 
-/** The file that says who knows names is a link into `/run` on many hosts. */
+/** The file that names the name servers is a link into `/run` on many hosts. */
 function nameServers(): string[] {
   try {
     return [realpathSync('/etc/resolv.conf')];

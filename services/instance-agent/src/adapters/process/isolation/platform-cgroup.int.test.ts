@@ -19,7 +19,7 @@ it('The platform and what it has started are apart from functions, and go back',
   const cpu = openControllers(name).find((controller) => controller.cpu);
   const before = groupsOf(process.pid);
   const isInRoot = /^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:\/$/m.test(before) || before === '0::/\n';
-  if (!cpu || !isInRoot) return test.skip('no cpu controller here that can be written, or somebody has put this process into a group');
+  if (!cpu || !isInRoot) return test.skip('no cpu controller here that can be written, or this process is in a group of another program');
   const mount = dirname(dirname(cpu.root));
   const earlier = spawn('sleep', ['100']);
   try {

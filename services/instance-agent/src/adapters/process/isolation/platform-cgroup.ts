@@ -9,18 +9,18 @@ export const ALL_PLATFORMS = 'evenfall-platform';
 /** Another agent removes the folder of all when it leaves, which may be now. */
 const MAKE_ATTEMPTS = 10;
 
-export type PlatformGroup = {
+export type PlatformCgroup = {
   /** Puts its processes back where they were, and removes it. */
   leave(): void;
 };
 
 /**
- * Puts this process, and what it has started (a database), into a cgroup that functions cannot take the processor from. Only from the root group: in any
- * other one somebody has put it, such as systemd, and knows why. Without this, Linux counts a whole session that was started from a terminal as one
+ * Puts this process, and what it has started (a database), into a cgroup whose share of the processor functions cannot use up. Only from the root group: another
+ * program, such as systemd, has put it into any other one for a reason. Without this, Linux counts a whole session that was started from a terminal as one
  * (`sched_autogroup_enabled`): six functions that never rest made the agent's thread wait longer than it ran, and the worst call of another function took
  * 428 ms instead of 195. Undefined where it cannot be done.
  */
-export function joinPlatformGroup({ version, root, cpu }: Controller, name: string): PlatformGroup | undefined {
+export function joinPlatformCgroup({ version, root, cpu }: Controller, name: string): PlatformCgroup | undefined {
   const mount = dirname(dirname(root));
   if (!cpu || !isInRoot(version, mount)) return undefined;
   const all = join(mount, ALL_PLATFORMS);
@@ -47,7 +47,7 @@ export function joinPlatformGroup({ version, root, cpu }: Controller, name: stri
   };
 }
 
-/** Whether this process is in the root group of the hierarchy, which is no container's: the real one says no type. */
+/** Whether this process is in the root group of the hierarchy, which is no container's: the real one has no file for its type. */
 function isInRoot(version: 1 | 2, mount: string): boolean {
   const rows = (quietly(() => readFileSync('/proc/self/cgroup', 'latin1')) ?? '').split('\n');
   if (version === 2) return rows.includes('0::/') && !tried(() => readFileSync(join(mount, 'cgroup.type')));

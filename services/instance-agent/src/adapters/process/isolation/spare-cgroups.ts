@@ -7,7 +7,7 @@ import { tried } from './cgroup-controllers.ts';
 const SPARE = 4;
 
 /** Empty cgroups that are made and removed beside the event loop. */
-export type SpareGroups = {
+export type SpareCgroups = {
   /** The name of one that is in every hierarchy; undefined where none is ready. */
   take(): string | undefined;
   /** Removes one, whatever name it has. */
@@ -18,9 +18,9 @@ export type SpareGroups = {
 
 /**
  * The kernel makes and removes cgroups one after the other on the whole host, and waits for all that is under way: 0.1 ms on a quiet host, 219 ms were
- * seen where functions started and ended ten processes a second. That time is spent on a thread, before anybody waits for a cgroup.
+ * seen where functions started and ended ten processes a second. That time is spent on a thread, before an instance waits for a cgroup.
  */
-export function spareGroups(roots: readonly string[]): SpareGroups {
+export function spareCgroups(roots: readonly string[]): SpareCgroups {
   const ready: string[] = [];
   const leaving = new Set<string>();
   let count = 0;
@@ -32,14 +32,14 @@ export function spareGroups(roots: readonly string[]): SpareGroups {
     try {
       while (!isClosed && ready.length < SPARE) {
         const name = `group-${++count}`;
-        leaving.add(name); // until it is whole: a part of it is not left
+        leaving.add(name); // until it is complete: no part of it is left behind
         for (const root of roots) await mkdir(join(root, name));
         leaving.delete(name);
         ready.push(name);
       }
       if (isClosed) close();
     } catch {
-      // One that is asked for is then made in place, which says what is wrong.
+      // A requested one is then made in place, and its error reports what is wrong.
       remove(`group-${count}`);
     } finally {
       isMaking = false;

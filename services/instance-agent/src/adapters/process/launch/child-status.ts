@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-/** How a child ended, of its status as `waitpid` gives it. */
+/** How a child ended, from its status as `waitpid` returns it. */
 export function endOfStatus(status: number): { code: number | null; signal: string | null } {
   const signal = status & 0x7f;
   if (signal === 0) return { code: (status >> 8) & 0xff, signal: null };

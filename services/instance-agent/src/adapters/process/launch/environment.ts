@@ -14,7 +14,7 @@ export type EnvironmentOf = {
   readonly variables: RuntimeVariables;
 };
 
-/** The whole environment of a function's process: SCF's names, the function's own, the markers. Nothing of the agent's leaks into it. */
+/** The complete environment of a function's process: SCF's names, the function's own, the markers. Nothing of the agent's leaks into it. */
 export function environmentOf(of: EnvironmentOf): Record<string, string> {
   const { fn, codeDir } = of;
   return {

@@ -8,21 +8,21 @@ const COUNT_WITHIN_MS = 100;
 const DELIVERIES: Readonly<Record<string, Delivery>> = { sent: Delivery.DELIVERED, denied: Delivery.DENIED, unsent: Delivery.NO_PROCESS };
 
 /** The agent's end of the messages with a launcher that is the init of a gVisor sandbox: what this host's kernel does not know of its processes. */
-export type Inside = {
+export type GvisorChannel = {
   /** Whether the function's process was there. */
   hasStarted(): boolean;
-  /** Sends a signal in the sandbox; a stopped process is continued first. UNSPECIFIED if the sandbox ends before it says whether it did. */
+  /** Sends a signal in the sandbox; a stopped process is continued first. UNSPECIFIED if the sandbox ends before it reports whether it did. */
   signal(signal: number, scope: SignalScope): Promise<Delivery>;
   /** Whether processes of the function's group have outlived it. */
   isGroupLeft(): boolean;
   /** Resolves when none is left, or the sandbox has ended. */
   readonly groupEnded: Promise<void>;
-  /** Processes beside the function's own; 0 if there is no answer within 100 ms: a sandbox that stands still, or has ended. */
+  /** Processes beside the function's own; 0 if there is no answer within 100 ms: a sandbox that is suspended, or has ended. */
   countOthers(): Promise<number>;
 };
 
-/** `onExited` tells of the end of the function's process together with whether its group is left. */
-export function openInside(socket: Duplex, events: Omit<LauncherEvents, 'onStarted' | 'onOther'>): Inside {
+/** `onExited` reports the end of the function's process once it is known whether its group is left. */
+export function openGvisorChannel(socket: Duplex, events: Omit<LauncherEvents, 'onStarted' | 'onOther'>): GvisorChannel {
   let hasStarted = false;
   let isGroupLeft = false;
   let exit: (() => void) | undefined;

@@ -2,12 +2,12 @@ import { readdirSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { OUT_OF_SIGHT } from '../../../domain/disposition.ts';
 import type { InstanceProcess } from '../../../ports.ts';
 import { quietly } from '../isolation/cgroup-controllers.ts';
-import type { Inside } from './gvisor-channel.ts';
-import { hasPrivateTmp } from '../isolation/launch-words.ts';
+import type { GvisorChannel } from './gvisor-channel.ts';
+import { hasPrivateTmp } from '../isolation/launch-arguments.ts';
 import type { Launched } from './launched-process.ts';
 import { anonymousBytesOf, familyOf } from '../proc-fs.ts';
 
-/** What can be asked about an instance at any time. */
+/** What can be read about an instance at any time. */
 export type Described = Pick<
   InstanceProcess,
   | 'uid'
@@ -23,7 +23,7 @@ export type Described = Pick<
   | 'filesBytes'
 >;
 
-/** What runsc takes for itself: two processes and a kernel for the function, its page tables and what it keeps of files. */
+/** What runsc uses for itself: two processes and a kernel for the function, its page tables and what it keeps of files. */
 export const GVISOR_MB = 64;
 const OWN_BYTES = GVISOR_MB * 1024 * 1024;
 /** What the sandbox calls the memory of its processes; other such files are for talking. */
@@ -31,13 +31,13 @@ const MEMORY_FILE = '/memfd:runsc-memory';
 const BLOCK_BYTES = 512;
 
 /**
- * The same of an instance in a gVisor sandbox. The host's kernel knows the sandbox as a whole, and none of the processes in it: what a signal would do
- * to one is not to be seen, and neither is whether it was taken.
+ * The same of an instance in a gVisor sandbox. The host's kernel knows the sandbox as one, and none of the processes in it: neither what a signal would do
+ * to one nor whether it was received can be seen.
  */
-export function describeInside(of: Launched, inside: Inside, isAlive: () => boolean, initPid: () => number): Described {
+export function describeGvisor(of: Launched, inside: GvisorChannel, isAlive: () => boolean, initPid: () => number): Described {
   const { uid, cgroup, child, folder, host } = of;
   let files: readonly string[] = [];
-  // What a function has is memory of a file, which the sandbox maps into its processes anew again and again: what they have mapped says nothing.
+  // What a function has is memory of a file, which the sandbox maps into its processes anew again and again: what they have mapped proves nothing.
   const residentBytes = (): number => {
     const counted = cgroup?.memoryBytes();
     const pids = files.length === 0 || counted === undefined ? familyOf(child.pid ?? 0) : [];

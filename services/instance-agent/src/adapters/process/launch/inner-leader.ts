@@ -30,7 +30,7 @@ export function innerLeader(info: Readable): InnerLeader {
       else resolve();
     };
     info.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
-    info.on('error', () => undefined); // its close is the news
+    info.on('error', () => undefined); // its close event follows
     info.on('close', () => {
       initPid = Number(/"child-pid":\s*(\d+)/.exec(text)?.[1] ?? 0);
       initStart = readStat(initPid)?.startTicks ?? '';

@@ -7,11 +7,11 @@ import type { InstanceCgroup } from '../isolation/cgroups.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './process-group.ts';
 import type { InnerLeader } from './inner-leader.ts';
 import { openControl } from './launcher-channel.ts';
-import { type Inside, openInside } from './gvisor-channel.ts';
-import { hasPrivateTmp } from '../isolation/launch-words.ts';
+import { type GvisorChannel, openGvisorChannel } from './gvisor-channel.ts';
+import { hasPrivateTmp } from '../isolation/launch-arguments.ts';
 import { endUser } from './launcher-program.ts';
 import type { Child, ChildEnd } from './spawn-child.ts';
-import { describeInside, type Described } from './gvisor-process.ts';
+import { describeGvisor, type Described } from './gvisor-process.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from '../proc-fs.ts';
 import type { DriverHost } from '../process-driver.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from '../sweep/sweep.ts';
@@ -54,7 +54,7 @@ type Family = {
   /** The function's process, as this host numbers it; 0 until it waits for its variables. */
   leaderPid: number;
   leaderStart: string;
-  /** Until the launcher has told how it ended. */
+  /** Until the launcher has reported how it ended. */
   isAlive: boolean;
   /** Until the launcher has gone itself. */
   isLaunched: boolean;
@@ -81,14 +81,14 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     excess: undefined,
     descendants: new Map(),
   };
-  const hasNamespace = of.host.launch.walls !== 'NONE';
+  const hasNamespace = of.host.launch.boundary !== 'NONE';
   const exited = (code: number | null, signal: string | null, fault?: string): void => {
     if (!family.isAlive && childPid !== 0) return;
     family.isAlive = false;
     // After what the function wrote last, which is there to be read when its end is.
     setImmediate(() => events.onExit(code, signal, fault));
   };
-  const inside = of.inside && openInside(of.inside, { onExited: exited, onFault: (text) => exited(null, null, text) });
+  const inside = of.inside && openGvisorChannel(of.inside, { onExited: exited, onFault: (text) => exited(null, null, text) });
   const control = openControl(of.control, {
     onStarted(pid) {
       family.leaderPid = inner ? inner.leaderPid() : pid;
@@ -102,7 +102,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     },
     onFault: (text) => exited(null, null, text),
     onOther(what, value) {
-      if (what === 'exceeded') family.excess = { detail: `The function took more of what its host counts than its share: ${value}` };
+      if (what === 'exceeded') family.excess = { detail: `The function used more than its share of what its host counts: ${value}` };
     },
   });
   const outputs = watchOutputs(of);
@@ -110,7 +110,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
     const isOver = ({ code, signal }: ChildEnd): void => {
       family.isLaunched = false;
       of.host.launchers?.ended(childPid);
-      // A launcher that ends without a word was killed, and its function with it: bubblewrap says so by 128 and the signal.
+      // A launcher that ends without a report was killed, and its function with it: bubblewrap exits with 128 plus the signal then.
       const isFault = code !== null && code !== 0 && !(inner && inner.leaderPid() !== 0);
       setImmediate(() => (isFault ? exited(null, null, `the launcher ended with ${code}`) : exited(null, signal ?? 'SIGKILL')));
       resolve();
@@ -125,7 +125,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
   const leader = (): number => (inner ? inner.leaderPid() : family.leaderPid);
   const initPid = (): number => (inner ? inner.initPid() : control.initPid());
   const askForEnd = (): void => {
-    // It answers even if somebody has stopped it, or is about to. bubblewrap says nothing, but has to end.
+    // It answers even if a process has stopped it, or is about to. bubblewrap reports nothing, but has to end.
     if (family.isLaunched) sendTo(childPid, SIGCONT);
     if (!inner) control.end();
   };
@@ -148,9 +148,9 @@ export function launchedProcess(of: Launched): LaunchedProcess {
       askForEnd();
     } while (!(await Promise.race([proven, pause(AGAIN_MS, false)])));
   };
-  const described = inside ? describeInside(of, inside, () => family.isAlive, initPid) : describe(of, family, leader);
-  /** Nobody can count in it any more once it has ended. */
-  const endSandbox = async ({ countOthers }: Inside): Promise<void> => {
+  const described = inside ? describeGvisor(of, inside, () => family.isAlive, initPid) : describe(of, family, leader);
+  /** Its processes cannot be counted any more once it has ended. */
+  const endSandbox = async ({ countOthers }: GvisorChannel): Promise<void> => {
     family.strayCount = Math.max(family.strayCount, await countOthers());
     if (family.isLaunched) sendTo(initPid() || childPid, SIGKILL);
     askForEnd();
@@ -174,7 +174,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
         cgroup?.kill();
         sendTo(-leader(), SIGKILL);
       }
-      // The launcher has to tell of the leader's end, which a stopped one cannot, nor any whose leader is traced by a process beyond the group.
+      // The launcher has to report the leader's end, which a stopped one cannot, nor any whose leader is traced by a process beyond the group.
       if (leader() !== 0) askForEnd();
     },
     async sweep() {
@@ -195,7 +195,7 @@ export function launchedProcess(of: Launched): LaunchedProcess {
   };
 }
 
-/** What can be asked about the processes at any time. */
+/** What can be read about the processes at any time. */
 function describe({ host, uid, cgroup, child, folder }: Launched, family: Family, leader: () => number): Described {
   const isThere = (): boolean => family.isAlive && leader() !== 0;
   return {
@@ -215,8 +215,8 @@ function describe({ host, uid, cgroup, child, folder }: Launched, family: Family
 }
 
 /**
- * Signals cannot hit a stranger: the launcher keeps the leader's number, which is its group's too, until the end of everything. A stopped process
- * takes a signal but acts on it only once it runs again; SIGCONT goes to nobody who is not stopped, for it can be caught.
+ * Signals cannot hit another program: the launcher keeps the leader's number, which is its group's too, until the end of everything. A stopped process
+ * receives a signal but acts on it only once it runs again; SIGCONT is sent only to stopped processes, because it can be caught.
  */
 function signalFamily(family: Family, leader: number, signal: number, scope: SignalScope): Delivery {
   const isOfGroup = scope === SignalScope.GROUP;
@@ -240,20 +240,20 @@ function targetOf({ spec, uid, cgroup, becameId }: Launched, { leaderPid, leader
   return { instanceId: spec.instanceId, becameId: becameId(), leaderPid, leaderStart, uid, cgroup, descendants };
 }
 
-/** An id whose last holder may still be there names nobody else until the next start of the agent. */
+/** An id whose last holder may still be there is not used until the next start of the agent. */
 function giveBack({ uids, onUserLost }: DriverHost, uid: number, isProven: boolean): void {
   if (isProven) uids?.release(uid);
   else onUserLost(uid);
 }
 
-/** Reads what a function says; `ended` waits for the rest once nothing can write any more, bounded should a stranger hold an end open. */
+/** Reads what a function writes; `ended` waits for the rest once nothing can write any more, bounded in case another process holds an end open. */
 function watchOutputs({ outputs, channel, events }: Launched): { ended(): Promise<void> } {
   const [stdout, stderr] = outputs;
   stdout?.on('data', (chunk: Buffer) => events.onOutput('stdout', chunk));
   stderr?.on('data', (chunk: Buffer) => events.onOutput('stderr', chunk));
   channel.on('data', (chunk: Buffer) => events.onChannel(chunk));
   const closed = [...outputs, channel].flatMap((stream) => {
-    stream?.on('error', () => undefined); // EPIPE of a process that is gone: its exit is the news
+    stream?.on('error', () => undefined); // EPIPE of a process that is gone: its exit event follows
     return stream ? [new Promise<void>((resolve) => stream.on('close', resolve))] : [];
   });
   return { ended: () => Promise.race([Promise.all(closed), pause(OUTPUT_WITHIN_MS)]).then(() => undefined) };

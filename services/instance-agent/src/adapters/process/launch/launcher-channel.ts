@@ -11,14 +11,14 @@ const SIGNALS = new Map(
 /** Longer than any line of a launcher. */
 const MAX_LINE = 4096;
 
-/** What a launcher tells about its function; native/README.md lists the lines. */
+/** What a launcher reports about its function; native/README.md lists the lines. */
 export type LauncherEvents = {
-  /** The function's process waits for its variables, behind all its walls. */
+  /** The function's process waits for its variables, with all its isolation in place. */
   onStarted(pid: number): void;
   onExited(exitCode: number | null, signal: string | null): void;
-  /** A step of the start failed: which one, and what the kernel says. */
+  /** A step of the start failed: which one, and the error of the kernel. */
   onFault(text: string): void;
-  /** Any other line, such as what a launcher inside a sandbox says: its first word, and the rest. */
+  /** Any other line, such as a report of a launcher inside a sandbox: its first word, and the rest. */
   onOther?(what: string, value: string): void;
 };
 
@@ -30,11 +30,11 @@ export type Control = {
   show(codeName: string): Promise<boolean>;
   /** Has the launcher end everything of its function. */
   end(): void;
-  /** How that went: how many processes of its user were still there, after a look that found none; undefined if some are left or the launcher has gone without a word. */
+  /** How that went: how many processes of its user were still there, after a look that found none; undefined if some are left or the launcher has ended without a report. */
   readonly gone: Promise<number | undefined>;
 };
 
-/** Reads a launcher, which is this platform's own program: what it says is believed. Only within a sandbox could its function have got hold of it. */
+/** Reads a launcher, which is this platform's own program: its reports are trusted. Only within a sandbox could its function have got access to it. */
 export function openControl(socket: Duplex, events: LauncherEvents): Control {
   let initPid = 0;
   let rest = '';
@@ -61,7 +61,7 @@ export function openControl(socket: Duplex, events: LauncherEvents): Control {
     if (rest.length > MAX_LINE) socket.destroy(); // that is no launcher any more
     lines.forEach(obey);
   });
-  socket.on('error', () => undefined); // its close is the news
+  socket.on('error', () => undefined); // its close event follows
   socket.on('close', () => {
     settle(undefined);
     for (const answer of shown.splice(0)) answer(false);

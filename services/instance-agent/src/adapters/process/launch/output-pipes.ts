@@ -11,7 +11,7 @@ export type OpenPipe = (owner: number | undefined) => OutputPipe;
 /**
  * Finds out whether this process can make pipes, which Node cannot: what it calls a pipe of a child is a socket, and a socket cannot be opened by
  * its name `/dev/stdout`, as supervisord, nginx, `tee /dev/stderr` and Python's `FileHandler` do. undefined where the C library is out of reach.
- * It takes 8 MB and 20 ms, once.
+ * It costs 8 MB and 20 ms, once.
  */
 export async function findPipes(): Promise<OpenPipe | undefined> {
   let pipe2: (fds: Int32Array, flags: number) => unknown;
@@ -23,9 +23,9 @@ export async function findPipes(): Promise<OpenPipe | undefined> {
   }
   return (owner) => {
     const fds = new Int32Array(2);
-    if (pipe2(fds, CLOSE_ON_EXEC) !== 0) throw new Error('The kernel gives no pipe: descriptors are used up');
+    if (pipe2(fds, CLOSE_ON_EXEC) !== 0) throw new Error('The kernel makes no pipe: descriptors are used up');
     const [source = -1, sink = -1] = fds;
-    // To open a pipe by name takes the rights of its owner.
+    // To open a pipe by name needs the rights of its owner.
     if (owner !== undefined) fchownSync(sink, owner, owner);
     return { source: new Socket({ fd: source, readable: true, writable: false }), sink };
   };

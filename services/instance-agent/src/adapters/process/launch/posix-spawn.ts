@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { getSystemErrorMessage } from 'node:util';
 import type { LibraryHandle } from 'koffi';
 import { type Reaper, reaper } from './reaper.ts';
-import type { Child, ChildDescriptor, ChildTerms, SpawnChild } from './spawn-child.ts';
+import type { Child, ChildDescriptor, ChildOptions, SpawnChild } from './spawn-child.ts';
 
 // Linux, on the processors that Node is built for (sys/socket.h, fcntl.h, spawn.h of glibc and musl).
 const AF_UNIX = 1;
@@ -13,11 +13,11 @@ const F_DUPFD_CLOEXEC = 1030;
 const SET_SIGNAL_DEFAULTS = 0x04;
 const SET_SIGNAL_MASK = 0x08;
 const SET_SESSION = 0x80;
-/** More than `posix_spawnattr_t` (336 bytes), `posix_spawn_file_actions_t` (80) and `sigset_t` (128) take. */
+/** More than `posix_spawnattr_t` (336 bytes), `posix_spawn_file_actions_t` (80) and `sigset_t` (128) need. */
 const STRUCT_BYTES = 512;
 /** Descriptors from here on are never among those of a child: to put one into its place does not overwrite another. */
 const BEYOND_CHILD = 64;
-/** SIGKILL and SIGSTOP have no other disposition. Of 32 and 33, its own, glibc makes ignored ones in a child unless told otherwise. */
+/** SIGKILL and SIGSTOP have no other disposition. Of 32 and 33, its own, glibc makes ignored ones in a child by default. */
 const NOT_SETTABLE = [9, 19];
 
 /**
@@ -94,7 +94,7 @@ function spawnWith(calls: Calls, children: Reaper): SpawnChild {
 function start(
   calls: Calls,
   children: Reaper,
-  { program, args, env }: ChildTerms,
+  { program, args, env }: ChildOptions,
   actions: Buffer,
   attributes: Buffer,
   sockets: readonly (Socket | null)[],
@@ -163,7 +163,7 @@ function attributesOf(calls: Calls): Buffer {
 }
 
 /** The C library reads text up to its first NUL: such text would be another one for it. */
-function checkText({ program, args, env }: ChildTerms): void {
+function checkText({ program, args, env }: ChildOptions): void {
   for (const text of [program, ...args, ...Object.entries(env).flat()])
-    if (text.includes('\0')) throw new Error('A NUL character in the words of a process');
+    if (text.includes('\0')) throw new Error('A NUL character in the command or environment of a process');
 }

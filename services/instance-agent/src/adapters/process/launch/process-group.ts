@@ -4,12 +4,12 @@ import { listPids, readStat, readStatus, readThreadStatuses } from '../proc-fs.t
 
 const FIRST_LOOK_MS = 5;
 const LONGEST_PAUSE_MS = 50;
-/** Pauses before each look whether a signal has been taken, in milliseconds: close together at first, for what takes it may exit at once. */
+/** Pauses before each look whether a signal has been received, in milliseconds: close together at first, because what receives it may exit at once. */
 const LOOKS_MS = [0, 1, 1, 1, 2, 2, 3, 5, 10, 25];
-/** PF_EXITING of the kernel: the process is dying and takes nothing any more. */
+/** PF_EXITING of the kernel: the process is dying and receives nothing any more. */
 const EXITING = 0x4;
 
-/** Whether any process of a group lives. Its number is not given to a stranger as long as one does. */
+/** Whether any process of a group lives. The kernel does not reuse its number as long as one does. */
 export function isGroupAlive(groupId: number): boolean {
   return listPids().some((pid) => {
     const stat = readStat(pid);
@@ -17,14 +17,14 @@ export function isGroupAlive(groupId: number): boolean {
   });
 }
 
-/** Resolves when no process of a group lives any more, or `isOver` says that nothing is to be looked at. */
+/** Resolves when no process of a group lives any more, or `isOver` says that looking is over. */
 export async function untilGroupEnds(groupId: number, isOver: () => boolean): Promise<void> {
   for (let waitMs = FIRST_LOOK_MS; !isOver() && isGroupAlive(groupId); waitMs = Math.min(waitMs * 2, LONGEST_PAUSE_MS)) await pause(waitMs);
 }
 
 /**
- * Whether a process has taken a signal that was sent to it: it lives, and the signal is not pending. One that is blocked is pending until something
- * takes it; one that is not may be gone from there because the process is about to die of it, and is looked at again.
+ * Whether a process has received a signal that was sent to it: it lives, and the signal is not pending. One that is blocked is pending until something
+ * receives it; one that is not may be gone from there because the process is about to die of it, and is looked at again.
  */
 export async function receptionOf(
   pid: number,
@@ -32,7 +32,7 @@ export async function receptionOf(
   isBlocked: boolean,
   isAlive: () => boolean,
 ): Promise<'TAKEN' | 'PENDING' | 'GONE'> {
-  let looksTaken = 0;
+  let lookCount = 0;
   let waitedMs = 0;
   for (const waitMs of LOOKS_MS) {
     if (waitMs > 0) await pause(waitMs);
@@ -40,8 +40,8 @@ export async function receptionOf(
     const status = isAlive() ? readStatus(pid) : undefined;
     if (!status || isDying(pid)) return 'GONE';
     if (isPending(status, signal)) continue;
-    looksTaken++;
-    if (isBlocked || (looksTaken > 1 && waitedMs >= SURE_MS)) return 'TAKEN';
+    lookCount++;
+    if (isBlocked || (lookCount > 1 && waitedMs >= SURE_MS)) return 'TAKEN';
   }
   return 'PENDING';
 }

@@ -5,14 +5,14 @@ import { endOfStatus } from './child-status.ts';
 export type Reaper = {
   /** Adds a child of this process; resolves once it has ended and its number is free. */
   add(pid: number): Promise<ChildEnd>;
-  /** Makes the signal of an end heard from now on, for a child that is about to start. */
+  /** Listens for the signal of an end from now on, for a child that is about to start. */
   listen(): void;
   /** The child that was about to start did not. */
   ignoreOne(): void;
 };
 
 /**
- * Reaps its children when SIGCHLD comes. One signal may stand for several ends, and ends of children of Node come by it as well, so it looks at all
+ * Reaps its children when SIGCHLD comes. One signal may mean several ends, and ends of children of Node come by it as well, so it looks at all
  * of its own: 1 µs each. `status` is what `waitpid` says without waiting: undefined while the child lives, -1 if it is no child.
  */
 export function reaper(status: (pid: number) => number | undefined): Reaper {
@@ -28,7 +28,7 @@ export function reaper(status: (pid: number) => number | undefined): Reaper {
     }
     rest();
   };
-  /** Without children there is nothing to hear: a listener of a signal costs at each. */
+  /** Without children no listener is needed: each signal costs one. */
   const rest = (): void => {
     if (children.size + starting > 0 || !isListening) return;
     process.off('SIGCHLD', look);

@@ -33,7 +33,7 @@ for (const [name, spawnChild] of Object.entries<SpawnChild>({ fork: spawnByFork,
       assert.deepEqual(await ended, { code: 0, signal: null });
     });
 
-    it('says how it ended, and is no zombie afterwards', async () => {
+    it('reports how it ended, and is no zombie afterwards', async () => {
       const ends = ['exit 0', 'exit 3', 'exit 255', 'kill -9 $$', 'kill -15 $$', 'kill -s RTMIN $$'].map(async (script) => {
         const child = spawnChild({ ...shell(script), descriptors: ['none', 'none', 'none'] });
         const { code, signal } = await endOf(child);
@@ -43,7 +43,7 @@ for (const [name, spawnChild] of Object.entries<SpawnChild>({ fork: spawnByFork,
       assert.deepEqual((await Promise.all(ends)).slice(0, 5), [0, 3, 255, 'SIGKILL', 'SIGTERM']);
     });
 
-    it('that cannot be started says why, and leaves nothing', async () => {
+    it('that cannot be started reports why, and leaves nothing', async () => {
       const before = readdirSync('/proc/self/fd').length;
       const child = spawnChild({ program: '/nowhere/at all', args: [], env: {}, descriptors: ['none', 'socket', 'socket'] });
       assert.equal(child.pid, undefined);

@@ -4,18 +4,18 @@ import type { Duplex } from 'node:stream';
 /** What a child gets as one descriptor: nothing, one end of a socket pair, or a descriptor of this process. */
 export type ChildDescriptor = 'none' | 'socket' | number;
 
-export type ChildTerms = {
+export type ChildOptions = {
   /** Path of the program. */
   readonly program: string;
   readonly args: readonly string[];
-  /** The whole environment. */
+  /** The complete environment. */
   readonly env: Readonly<Record<string, string>>;
   /** By number, from 0. */
   readonly descriptors: readonly ChildDescriptor[];
 };
 
 export type Child = {
-  /** undefined if it could not be started: `onEnd` says why. */
+  /** undefined if it could not be started: `onEnd` reports why. */
   readonly pid: number | undefined;
   /** Our ends of its sockets, by the child's number of the descriptor; null where it has none. */
   readonly sockets: readonly (Duplex | null)[];
@@ -26,14 +26,14 @@ export type Child = {
 export type ChildEnd = { readonly code: number | null; readonly signal: string | null; readonly fault?: string };
 
 /** Starts a child in a session of its own, in `/`. Throws if descriptors are used up; nothing is left then. */
-export type SpawnChild = (terms: ChildTerms) => Child;
+export type SpawnChild = (terms: ChildOptions) => Child;
 
 /** By Node, which forks: 20 ms for a platform of 350 MB, in which nothing else goes on, because the kernel copies the tables of its memory. */
 export const spawnByFork: SpawnChild = ({ program, args, env, descriptors }) => {
   const stdio = descriptors.map((each) => (each === 'none' ? 'ignore' : each === 'socket' ? 'pipe' : each));
   const child = spawn(program, args, { cwd: '/', env, detached: true, stdio });
   child.on('error', () => undefined); // `onEnd` listens too: an error without a listener would end the agent
-  // Without a descriptor left there are no streams either, which the type does not say.
+  // Without a descriptor left there are no streams either, which the type does not show.
   if (!(child.stdio as unknown)) throw new Error('descriptors are used up');
   return {
     pid: child.pid,

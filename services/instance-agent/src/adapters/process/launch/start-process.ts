@@ -11,12 +11,12 @@ import { innerLeader } from './inner-leader.ts';
 import { GVISOR_MB } from './gvisor-process.ts';
 import type { Command } from './interpreters.ts';
 import { hostTasksOf } from '../isolation/gvisor.ts';
-import { hasPrivateTmp, launchWords } from '../isolation/launch-words.ts';
+import { hasPrivateTmp, launchArguments } from '../isolation/launch-arguments.ts';
 import { releaseBytes } from './variables.ts';
 import { type LaunchedProcess, launchedProcess } from './launched-process.ts';
 import type { DriverHost } from '../process-driver.ts';
 import { closeSinks, type OutputPipe } from './output-pipes.ts';
-import type { Child, ChildTerms } from './spawn-child.ts';
+import type { Child, ChildOptions } from './spawn-child.ts';
 import { AGENT_MARKER, HOME_MARKER, INSTANCE_MARKER } from '../sweep/sweep.ts';
 
 const MB = 1024 * 1024;
@@ -35,7 +35,7 @@ export type StartAhead = {
   becameId(): string | undefined;
 };
 
-/** Starts the process of one instance: behind all its walls before the first instruction of the function runs. */
+/** Starts the process of one instance: with all its isolation in place before the first instruction of the function runs. */
 export function startProcess(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, ahead?: StartAhead): LaunchedProcess | StartFault {
   const { launch } = host;
   const command = host.interpreters.commandOf(spec.fn, spec.codeDir);
@@ -45,9 +45,9 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
       statusCode: 445,
       message: `Runtime ${spec.fn.runtime} talks over the network, and functions have none that this host’s agent may enter`,
     };
-  const uid = host.uids?.take();
+  const uid = host.uids?.claim();
   if (host.uids && uid === undefined)
-    return { statusCode: 449, message: 'Every user id of this host’s agent is taken: EVENFALL_AGENT_UIDS' };
+    return { statusCode: 449, message: 'Every user id of this host’s agent is in use: EVENFALL_AGENT_UIDS' };
   const cgroup = host.cgroups?.create(spec.instanceId, limitsOf(host, spec));
   if (host.cgroups && !cgroup) {
     if (uid !== undefined) host.uids?.release(uid);
@@ -56,7 +56,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   try {
     return launchFor(host, spec, events, { uid, cgroup, command, ahead });
   } catch (error) {
-    // Nothing has run yet: what was taken for it is free again.
+    // Nothing has run yet: what was claimed for it is released.
     cgroup?.remove();
     if (uid !== undefined) host.uids?.release(uid);
     rm(join(host.temporaryRoot, spec.instanceId), { recursive: true, force: true }, () => undefined);
@@ -64,7 +64,7 @@ export function startProcess(host: DriverHost, spec: ProcessSpec, events: Proces
   }
 }
 
-type Taken = {
+type Claimed = {
   readonly uid: number | undefined;
   readonly cgroup: InstanceCgroup | undefined;
   readonly command: Command;
@@ -72,17 +72,17 @@ type Taken = {
 };
 
 /** Throws only where nothing of the function has been started. */
-function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, { uid, cgroup, command, ahead }: Taken): LaunchedProcess {
+function launchFor(host: DriverHost, spec: ProcessSpec, events: ProcessEvents, { uid, cgroup, command, ahead }: Claimed): LaunchedProcess {
   const { launch } = host;
   const folder = instanceFolder(host, spec, uid);
   const { platform, own } = variablesOf(host, spec, folder);
   const released = releaseBytes(own);
-  const isBoxed = launch.walls === 'BUBBLEWRAP';
-  // Behind what every launcher gets, and what tells of bubblewrap.
+  const isBoxed = launch.boundary === 'BUBBLEWRAP';
+  // After the descriptors of every launcher, and that for the reports of bubblewrap.
   const firstPlace = isBoxed || launch.gvisor ? 6 : 5;
   const { place, resolvConf } = spec.network;
   const handed = place ? [place.fd, ...(place.ownerFd === undefined ? [] : [place.ownerFd])] : [];
-  const [program = '', ...args] = launchWords(launch, command.words, {
+  const [program = '', ...args] = launchArguments(launch, command.words, {
     uid,
     codeDir: spec.codeDir,
     folder,
@@ -159,7 +159,7 @@ function openOutputs({ openPipe }: DriverHost, uid: number | undefined): OutputP
 }
 
 /** Starts the launcher; the ends of its output pipes that it has by then are closed here. */
-function spawnLauncher({ spawnChild }: DriverHost, pipes: readonly OutputPipe[], terms: ChildTerms): Child {
+function spawnLauncher({ spawnChild }: DriverHost, pipes: readonly OutputPipe[], terms: ChildOptions): Child {
   try {
     return spawnChild(terms);
   } catch (cause) {
@@ -172,7 +172,7 @@ function spawnLauncher({ spawnChild }: DriverHost, pipes: readonly OutputPipe[],
 
 function socketOf({ sockets }: Child, fd: number): Duplex {
   const socket = sockets[fd];
-  if (!socket) throw new Error(`Descriptor ${fd} of the launcher is no socket`); // cannot happen: it is asked for as one
+  if (!socket) throw new Error(`Descriptor ${fd} of the launcher is no socket`); // cannot happen: it is requested as one
   return socket;
 }
 
@@ -218,7 +218,7 @@ function variablesOf(host: DriverHost, spec: ProcessSpec, folder: string): Recor
   return { platform, own: Object.fromEntries(Object.entries(whole).filter(([name, value]) => platform[name] !== value)) };
 }
 
-/** What a sweep knows processes by: runsc needs no other variables. */
+/** The variables by which a sweep finds processes: runsc needs no others. */
 function markersOf(platform: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries([INSTANCE_MARKER, AGENT_MARKER, HOME_MARKER].map((name) => [name, platform[name] ?? '']));
 }

@@ -6,22 +6,22 @@ import type { Duplex } from 'node:stream';
 import { instanceBounds } from '@evenfall/function-model';
 import type { Ability } from '../../../domain/ability.ts';
 import { openControl } from '../launch/launcher-channel.ts';
-import { hasPrivateTmp, launchWords } from '../isolation/launch-words.ts';
+import { hasPrivateTmp, launchArguments } from '../isolation/launch-arguments.ts';
 import { releaseBytes } from '../launch/variables.ts';
 import type { DriverHost } from '../process-driver.ts';
-import type { ReadyPlace } from './ready-process.ts';
+import type { ReadySupport } from './ready-process.ts';
 
 const WITHIN_MS = 20_000;
 const NAME = 'ready-processes';
 
 /** Finds out, by trying, whether this host can start processes before their package is known. */
-export async function openReadyPlace(
+export async function probeReady(
   host: DriverHost,
   perKind: number,
-): Promise<{ readonly place: ReadyPlace | undefined; readonly ability: Ability }> {
+): Promise<{ readonly place: ReadySupport | undefined; readonly ability: Ability }> {
   const no = (detail: string) => ({ place: undefined, ability: { name: NAME, available: false, detail } });
   if (perKind === 0) return no('switched off: EVENFALL_AGENT_READY is 0');
-  if (host.launch.walls === 'BUBBLEWRAP') return no('behind bubblewrap a package cannot be put into the mounts of a process that runs');
+  if (host.launch.boundary === 'BUBBLEWRAP') return no('behind bubblewrap a package cannot be put into the mounts of a process that runs');
   if (host.launch.gvisor) return no('a package cannot be put into a gVisor sandbox that runs');
   const codeRoot = join(dirname(host.temporaryRoot), 'code');
   const fault = hasPrivateTmp(host.launch) ? await showFault(host, codeRoot) : undefined; // else packages are in sight
@@ -30,11 +30,11 @@ export async function openReadyPlace(
   return { place: { codeRoot }, ability: { name: NAME, available: true, detail } };
 }
 
-/** Starts a process just as a ready one, shows it a package, and has it look; in words why that does not work, undefined if it does. */
+/** Starts a process just as a ready one, shows it a package, and has it look; explains why that does not work, undefined if it does. */
 async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: string): Promise<string | undefined> {
   const folder = mkdtempSync(join(temporaryRoot, 'trial-'));
   const codeDir = mkdtempSync(join(codeRoot, 'trial-'));
-  const uid = uids?.take();
+  const uid = uids?.claim();
   try {
     writeFileSync(join(codeDir, 'code'), 'code', { mode: 0o644 });
     mkdirSync(join(folder, 'work'));
@@ -50,7 +50,7 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
       isAhead: true,
       ...instanceBounds(),
     };
-    const [program = '', ...args] = launchWords(launch, ['/bin/sh', '-c', look, codeDir], terms);
+    const [program = '', ...args] = launchArguments(launch, ['/bin/sh', '-c', look, codeDir], terms);
     const looking = spawn(program, args, {
       cwd: '/',
       env: {},
@@ -58,10 +58,10 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
       timeout: WITHIN_MS,
       killSignal: 'SIGKILL',
     });
-    let said = '';
-    for (const stream of [looking.stdout, looking.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    let output = '';
+    for (const stream of [looking.stdout, looking.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const channel = looking.stdio[3] as Duplex; // 'pipe' makes a socket pair
-    channel.on('error', () => undefined); // its exit is the news
+    channel.on('error', () => undefined); // its exit event follows
     const ended = new Promise<number | string | null>((resolve) => {
       const control = openControl(looking.stdio[4] as Duplex, {
         onStarted() {
@@ -77,7 +77,7 @@ async function showFault({ launch, temporaryRoot, uids }: DriverHost, codeRoot: 
     const how = await ended;
     for (const stream of looking.stdio) stream?.destroy(); // the launcher ends with its control
     if (looking.pid !== undefined && looking.exitCode === null && looking.signalCode === null) await once(looking, 'exit');
-    return how === 0 ? undefined : said.trim() || `it ended with ${how}`;
+    return how === 0 ? undefined : output.trim() || `it ended with ${how}`;
   } finally {
     if (uid !== undefined) uids?.release(uid);
     rmSync(folder, { recursive: true, force: true });

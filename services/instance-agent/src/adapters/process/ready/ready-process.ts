@@ -4,42 +4,42 @@ import { encodeBecome } from '../../../domain/frames.ts';
 import type { ReadyKind } from '../../../domain/ready-pool.ts';
 import type { InstanceNetwork, ProcessEvents, ReadyProcess } from '../../../ports.ts';
 import { environmentOf } from '../launch/environment.ts';
-import { hasPrivateTmp } from '../isolation/launch-words.ts';
+import { hasPrivateTmp } from '../isolation/launch-arguments.ts';
 import type { DriverHost } from '../process-driver.ts';
 import { startProcess } from '../launch/start-process.ts';
 
-/** One that takes longer has lost: to start another takes less. */
+/** One that needs longer is not used: to start another is faster. */
 const ANSWERS_WITHIN_MS = 500;
 
-export type ReadyPlace = {
+export type ReadySupport = {
   /** Folder of all packages. */
   readonly codeRoot: string;
 };
 
-export type ReadyTerms = {
+export type ReadyOptions = {
   readonly id: string;
-  /** Closed with the process, unless an instance has taken both. */
+  /** Closed with the process, unless an instance has claimed both. */
   readonly network: InstanceNetwork;
   onUp(): void;
   onGone(): void;
 };
 
 /**
- * Starts a process of a kind through the same launch as every instance's, its runtime loaded, knowing no function. `onUp` says that it waits,
+ * Starts a process of a kind through the same launch as every instance's, its runtime loaded, without a function. `onUp` reports that it waits,
  * `onGone` that it ended unclaimed. undefined if it cannot be started.
  */
 export function startReady(
   host: DriverHost,
-  { codeRoot }: ReadyPlace,
+  { codeRoot }: ReadySupport,
   kind: ReadyKind,
-  { id, network, onUp, onGone }: ReadyTerms,
+  { id, network, onUp, onGone }: ReadyOptions,
 ): ReadyProcess | undefined {
   let state: 'BOOTING' | 'UP' | 'CLAIMED' | 'GONE' = 'BOOTING';
   let instance: { readonly id: string } | undefined;
   let heard: ((answered: boolean) => void) | undefined;
   let listener: ProcessEvents | undefined;
   let ending: Promise<void> | undefined;
-  /** What it says before somebody listens: a warning of its interpreter belongs to the instance that it becomes. */
+  /** What it reports before it has a listener: a warning of its interpreter belongs to the instance that it becomes. */
   const held: ((events: ProcessEvents) => void)[] = [];
   const tell = (what: (events: ProcessEvents) => void): void => {
     if (listener) what(listener);

@@ -8,8 +8,8 @@ const LAUNCHER = /^evenfall-launch/;
 const MAX_ANCESTORS = 4096;
 
 /**
- * Tells processes of this PID namespace, and of those that its launchers have made, from those of containers on the same kernel: an agent in there may
- * have the same range of user ids and the same marks, and what it runs is not to be ended by this one. What it has found it keeps: one for each sweep.
+ * Distinguishes processes of this PID namespace, and of those that its launchers have made, from those of containers on the same kernel: an agent in there may
+ * have the same range of user ids and the same marks, and this one must not end what it runs. What it has found it keeps: one for each sweep.
  */
 export function ownProcesses(): (pid: number) => boolean {
   const ownDepth = numbersOf(process.pid).length;
@@ -29,7 +29,7 @@ export function ownProcesses(): (pid: number) => boolean {
     for (let steps = 0; at > 0 && steps < MAX_ANCESTORS; steps++) {
       const depth = numbersOf(at).length;
       if (depth <= ownDepth) return depth !== 0 && at === pid;
-      // Deeper ones are of a sandbox or of a container: the outermost namespace says of which.
+      // Deeper ones are of a sandbox or of a container: the outermost namespace shows of which.
       if (depth === ownDepth + 1) return isOfLauncher(at);
       at = readStat(at)?.parentPid ?? 0;
     }

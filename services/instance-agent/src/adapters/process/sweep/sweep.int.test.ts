@@ -41,9 +41,9 @@ describe('The sweep without a cgroup', () => {
 
   it(
     'outruns by its user what forks faster than it is found',
-    { skip: process.getuid?.() === 0 ? false : 'only root can give away users' },
+    { skip: process.getuid?.() === 0 ? false : 'only root can change users' },
     async () => {
-      const uid = 909_998; // the default range's last part, which agents take last
+      const uid = 909_998; // the default range's last part, which agents claim last
       const comet = 'import os, time\nos.setsid()\nwhile True:\n    if os.fork(): os._exit(0)\n';
       const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
       const leader = spawn('setpriv', [...drop, '/usr/bin/python3', '-c', comet], { env: {}, stdio: 'ignore' });
@@ -57,7 +57,7 @@ describe('The sweep without a cgroup', () => {
 
   it(
     'ends by its user what lives on without its first thread, and looks like a zombie',
-    { skip: process.getuid?.() === 0 ? false : 'only root can give away users' },
+    { skip: process.getuid?.() === 0 ? false : 'only root can change users' },
     async () => {
       const uid = 909_997;
       const exit = process.arch === 'x64' ? 60 : 93;
@@ -74,7 +74,7 @@ describe('The sweep without a cgroup', () => {
   );
 
   it(
-    'ends nothing in a container on the same kernel, whatever its user and its marks, and gives that user to nobody',
+    'ends nothing in a container on the same kernel, whatever its user and its marks, and does not use that user',
     { skip: process.getuid?.() === 0 ? false : 'only root can make containers' },
     async () => {
       const uid = 909_996;
@@ -95,7 +95,7 @@ describe('The sweep without a cgroup', () => {
       const ofUser = (): number[] => listPids().filter((pid) => readUid(pid) === uid && readStat(pid)?.state !== 'Z');
       try {
         await eventually(() => ofUser().length === 1, 10_000);
-        // unshare itself has the marks too, and is of this namespace: it is not what is asked about here.
+        // unshare itself has the marks too, and is of this namespace: it is not what this test is about.
         const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--', 'sleep', '3600'];
         const own = spawn('setpriv', drop, { env: { PATH: process.env['PATH'] }, stdio: 'ignore' });
         await eventually(() => ofUser().length === 2, 10_000);
@@ -115,7 +115,7 @@ describe('The sweep without a cgroup', () => {
 
   it(
     'removes what users of a killed agent left in shared folders and System V objects',
-    { skip: process.getuid?.() === 0 ? false : 'only root can give away users' },
+    { skip: process.getuid?.() === 0 ? false : 'only root can change users' },
     async () => {
       const uid = 909_995;
       const file = `/tmp/evenfall-sweep-${process.pid}`;

@@ -5,7 +5,7 @@ import { ownersOfLeftovers } from './leftovers.ts';
 import { ownProcesses } from './own-processes.ts';
 import { listPids, type ProcStat, readEnvironment, readStat, readUid } from '../proc-fs.ts';
 
-/** Names in the environment of every function process, by which the sweep knows them. */
+/** Names in the environment of every function process, by which the sweep finds them. */
 export const INSTANCE_MARKER = 'EVENFALL_INSTANCE_ID';
 export const AGENT_MARKER = 'EVENFALL_AGENT_ID';
 /** Folder of the agent: of two clusters on one host each has an agent of the same name, and neither may touch what is the other's. */
@@ -17,7 +17,7 @@ export type SweepTarget = {
   readonly becameId?: string | undefined;
   /** The leader, which is gone; 0 for none. */
   readonly leaderPid: number;
-  /** Its start: another process that has its number now is a stranger, and so is that one's group. */
+  /** Its start: another process that has its number now is not of this instance, nor is that one's group. */
   readonly leaderStart: string;
   /** User that nothing else of this host runs as; undefined if there is none. */
   readonly uid: number | undefined;
@@ -26,7 +26,7 @@ export type SweepTarget = {
   readonly descendants: ReadonlyMap<number, string>;
 };
 
-/** Kills whatever is left of an instance until nothing is seen; returns how many processes that took. Bounded: about 2 s. */
+/** Kills whatever is left of an instance until nothing is seen; returns how many processes it killed. Bounded: about 2 s. */
 export async function sweepInstance(target: SweepTarget): Promise<number> {
   const killed = new Set<string>();
   for (let round = 0, waitMs = 1; round < 50; round++, waitMs = Math.min(waitMs * 2, 50)) {
@@ -40,7 +40,7 @@ export async function sweepInstance(target: SweepTarget): Promise<number> {
   return killed.size;
 }
 
-/** Kills everything an earlier session of this agent left behind, by its markers; returns how many processes that took. */
+/** Kills everything an earlier session of this agent left behind, by its markers; returns how many processes it killed. */
 export async function sweepAgent(agentId: string, home: string): Promise<number> {
   const killed = new Set<number>();
   const isOwn = ownProcesses();
@@ -65,7 +65,7 @@ export async function sweepAgent(agentId: string, home: string): Promise<number>
 }
 
 /**
- * Ends every process that runs under one of these user ids, which nobody else has, by claim: each user by one call of its own, for what forks is
+ * Ends every process that runs under one of these user ids, which no other agent uses, by claim: each user by one call of its own, for what forks is
  * faster than a look. Answers how many processes there were, and the ids of which some stay: those too that a container on the same kernel uses, of
  * which only processes of this agent's namespaces are ended. What these users left in shared folders and System V objects goes too.
  */
@@ -142,7 +142,7 @@ function isMarked(pid: number, markers: readonly string[]): boolean {
   return markers.some((marker) => environment.includes(marker));
 }
 
-/** Every process but the dead ones nobody has buried yet. */
+/** Every process but zombies. */
 function living(): ProcStat[] {
   const stats: ProcStat[] = [];
   for (const pid of listPids()) {

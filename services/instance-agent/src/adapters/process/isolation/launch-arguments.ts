@@ -1,27 +1,27 @@
-import { bubblewrapWords, terminalsOf } from './bubblewrap.ts';
-import { type Gvisor, gvisorWords, hostTasksOf, writeGvisorConfig } from './gvisor.ts';
+import { bubblewrapArguments, terminalsOf } from './bubblewrap.ts';
+import { type Gvisor, gvisorArguments, hostTasksOf, writeGvisorConfig } from './gvisor.ts';
 import type { UserLimits } from '../../../domain/user-share.ts';
 import { mountSteps } from './mount-steps.ts';
 
 const MAX_FILES = 1024;
 
-/** What the launch does about it: leaves a process in the network it was born in, or takes that away. */
+/** What the launch does about the network: leaves a process in the one it starts in, or takes that away. */
 export type Network = 'host' | 'none';
 
 /**
- * Who keeps the files and processes of functions apart: nobody; namespaces that root makes; namespaces that an ordinary user makes within a user
+ * What keeps the files and processes of functions apart: nothing; namespaces that root makes; namespaces that an ordinary user makes within a user
  * namespace; or bubblewrap.
  */
-export type Walls = 'NONE' | 'NAMESPACES' | 'USER_NAMESPACE' | 'BUBBLEWRAP';
+export type Boundary = 'NONE' | 'NAMESPACES' | 'USER_NAMESPACE' | 'BUBBLEWRAP';
 
 /** How processes are put apart on this host. */
 export type Launch = {
   /** The program that starts every function. */
   readonly launcher: string;
-  readonly walls: Walls;
-  /** `bwrap`, where it is the walls. */
+  readonly boundary: Boundary;
+  /** `bwrap`, where it is the boundary. */
   readonly bubblewrap: string | undefined;
-  /** A kernel of its own for each instance, within the walls of namespaces; undefined where functions call the host's. */
+  /** A kernel of its own for each instance, within namespaces; undefined where functions call the host's. */
   readonly gvisor: Gvisor | undefined;
   readonly network: Network;
   /** Whether every instance has a user of its own. */
@@ -36,7 +36,7 @@ export type Launch = {
   readonly needs: readonly string[];
 };
 
-export type LaunchTerms = {
+export type LaunchOptions = {
   readonly uid: number | undefined;
   readonly codeDir: string;
   /** An empty folder of the instance, its parent closed to others. */
@@ -65,65 +65,75 @@ export type LaunchTerms = {
 };
 
 /** Whether an instance has a `/tmp` of its own. */
-export function hasPrivateTmp({ walls }: Launch): boolean {
-  return walls !== 'NONE';
+export function hasPrivateTmp({ boundary }: Launch): boolean {
+  return boundary !== 'NONE';
 }
 
 /** Whether all processes of an instance are in a PID namespace, whose end is theirs. */
-export function hasPidNamespace({ walls }: Launch): boolean {
-  return walls !== 'NONE';
+export function hasPidNamespace({ boundary }: Launch): boolean {
+  return boundary !== 'NONE';
 }
 
-/** The whole command. */
-export function launchWords(launch: Launch, words: readonly string[], terms: LaunchTerms): string[] {
-  const { launcher, walls, gvisor } = launch;
+/** The complete command. */
+export function launchArguments(launch: Launch, words: readonly string[], terms: LaunchOptions): string[] {
+  const { launcher, boundary, gvisor } = launch;
   if (gvisor) return insideGvisor(launch, gvisor, words, terms);
-  const common = [...userWords(terms), ...limitWords(launch, terms), ...programWords(words, terms)];
+  const common = [...userArguments(terms), ...limitArguments(launch, terms), ...programArguments(words, terms)];
   const { network } = terms;
-  if (walls === 'BUBBLEWRAP') {
-    // Who may not make mounts before bubblewrap does has terminals without a bound: an ordinary user in the host's network.
+  if (boundary === 'BUBBLEWRAP') {
+    // An agent that cannot make mounts before bubblewrap does leaves terminals without a bound: an ordinary user in the host's network.
     const terminals = launch.ownUsers || network?.ownerFd !== undefined ? terminalsOf(terms) : undefined;
     const before = [launcher, '--before-sandbox', String(network?.fd ?? 'none'), String(network?.ownerFd ?? 'none'), terminals ?? 'none'];
-    return [...before, ...bubblewrapWords(launch, terms, terminals), '--', launcher, '--init', ...common];
+    return [...before, ...bubblewrapArguments(launch, terms, terminals), '--', launcher, '--init', ...common];
   }
-  return [launcher, ...outerWords(terms), ...namespaceWords(launch, terms), ...shareWords(launch), ...common];
+  return [launcher, ...outerArguments(terms), ...namespaceArguments(launch, terms), ...shareArguments(launch), ...common];
 }
 
 /**
- * The launcher twice: outside it makes the walls, within which the sandbox runs as the instance's user; inside it is the sandbox's init, which gets its
+ * The launcher twice: outside it makes the namespaces, within which the sandbox runs as the instance's user; inside it is the sandbox's init, which gets its
  * channel and its messages from the one outside. The filter is for the inner one: a sandbox makes namespaces and traces processes.
  */
-function insideGvisor(launch: Launch, gvisor: Gvisor, words: readonly string[], terms: LaunchTerms): string[] {
+function insideGvisor(launch: Launch, gvisor: Gvisor, words: readonly string[], terms: LaunchOptions): string[] {
   const inner = [
     launch.launcher,
     '--init',
     '--handed',
-    ...innerUserWords(terms),
-    ...limitWords(launch, terms),
-    ...programWords(words, terms),
+    ...innerUserArguments(terms),
+    ...limitArguments(launch, terms),
+    ...programArguments(words, terms),
   ];
   const config = writeGvisorConfig(launch, inner, terms);
   const handed = (terms.handed ?? []).flatMap((fd) => ['--hand-on', String(fd)]);
   const once = terms.isOnce ? ['--once'] : [];
-  const walls = namespaceWords(launch, terms, config);
+  const boundary = namespaceArguments(launch, terms, config);
   const most = ['--max-processes', String(hostTasksOf(terms.maxProcesses))];
-  return [launch.launcher, ...outerWords(terms), ...walls, ...userWords(terms), ...most, ...handed, ...once, '--', ...gvisorWords(gvisor)];
+  return [
+    launch.launcher,
+    ...outerArguments(terms),
+    ...boundary,
+    ...userArguments(terms),
+    ...most,
+    ...handed,
+    ...once,
+    '--',
+    ...gvisorArguments(gvisor),
+  ];
 }
 
-function outerWords(terms: LaunchTerms): string[] {
-  return ['--parent', String(process.pid), ...terms.cgroups.flatMap((folder) => ['--cgroup', folder]), ...networkWords(terms)];
+function outerArguments(terms: LaunchOptions): string[] {
+  return ['--parent', String(process.pid), ...terms.cgroups.flatMap((folder) => ['--cgroup', folder]), ...networkArguments(terms)];
 }
 
-function userWords({ uid }: LaunchTerms): string[] {
+function userArguments({ uid }: LaunchOptions): string[] {
   return uid === undefined ? [] : ['--user', String(uid)];
 }
 
 /** Root in the sandbox is the instance's user outside, the only one whose files it can make; the function sees the number that it has outside. */
-function innerUserWords({ uid }: LaunchTerms): string[] {
+function innerUserArguments({ uid }: LaunchOptions): string[] {
   return ['--namespaces', 'user', '--user-inside', String(uid ?? process.getuid?.() ?? 0)];
 }
 
-function programWords(words: readonly string[], { codeDir, isOnce }: LaunchTerms): string[] {
+function programArguments(words: readonly string[], { codeDir, isOnce }: LaunchOptions): string[] {
   return ['--cwd', codeDir, ...(isOnce ? ['--once'] : []), '--', ...words];
 }
 
@@ -136,7 +146,7 @@ const SHARE_OPTIONS = {
   watches: '--max-watches',
 } as const;
 
-function shareWords({ shares }: Launch): string[] {
+function shareArguments({ shares }: Launch): string[] {
   if (!shares) return [];
   return Object.entries(SHARE_OPTIONS).flatMap(([name, option]) => {
     const share = shares[name as keyof UserLimits]; // the keys of the table above
@@ -144,9 +154,9 @@ function shareWords({ shares }: Launch): string[] {
   });
 }
 
-function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesses }: LaunchTerms): string[] {
+function limitArguments({ boundary, filters }: Launch, { uid, keepsChannel, maxProcesses }: LaunchOptions): string[] {
   // The kernel counts processes by user, and by user namespace (Linux 5.14): it must be the instance's own.
-  const isCounted = uid !== undefined || walls === 'USER_NAMESPACE' || walls === 'BUBBLEWRAP';
+  const isCounted = uid !== undefined || boundary === 'USER_NAMESPACE' || boundary === 'BUBBLEWRAP';
   return [
     ...['--max-files', String(MAX_FILES)],
     ...(isCounted ? ['--max-processes', String(maxProcesses)] : []),
@@ -155,15 +165,15 @@ function limitWords({ walls, filters }: Launch, { uid, keepsChannel, maxProcesse
   ];
 }
 
-function networkWords({ network }: LaunchTerms): string[] {
+function networkArguments({ network }: LaunchOptions): string[] {
   if (!network) return [];
   return ['--network', String(network.fd), ...(network.ownerFd === undefined ? [] : ['--network-owner', String(network.ownerFd)])];
 }
 
-function namespaceWords(launch: Launch, terms: LaunchTerms, gvisorConfig?: string): string[] {
-  if (launch.walls === 'NONE') return [];
+function namespaceArguments(launch: Launch, terms: LaunchOptions, gvisorConfig?: string): string[] {
+  if (launch.boundary === 'NONE') return [];
   const kinds = ['mount', 'pid', 'ipc', 'uts'];
-  if (launch.walls === 'USER_NAMESPACE') kinds.unshift('user');
+  if (launch.boundary === 'USER_NAMESPACE') kinds.unshift('user');
   if (launch.network === 'none') kinds.push('net');
   const ahead = terms.isAhead ? ['--code-root', terms.codeDir] : [];
   return [

@@ -4,7 +4,7 @@ import { connect, type DetailedPeerCertificate, type PeerCertificate } from 'nod
 import { OperatorError } from '@evenfall/errors';
 import { identitiesOf } from '@evenfall/peer-identity';
 
-export type JoinAsk = {
+export type JoinRequest = {
   /** "host:port" of the registry's port for joining agents. */
   readonly address: string;
   /** SHA-256 of the certificate of the authority, lower-case hex. */
@@ -20,10 +20,10 @@ const WITHIN_MS = 10_000;
 const MAX_ANSWER_BYTES = 65_536;
 
 /**
- * Asks the registry for a certificate. The token goes to nobody but a server that is the registry by a certificate of the authority whose digest is
+ * Requests a certificate of the registry. The token is sent only to a server that is the registry by a certificate of the authority whose digest is
  * known. Throws an `OperatorError` for what is the same the next time: another authority, a token that is refused.
  */
-export async function askToJoin(ask: JoinAsk): Promise<Joined> {
+export async function requestToJoin(ask: JoinRequest): Promise<Joined> {
   const ca = await authorityOf(ask);
   const { status, body } = await post(ask, ca);
   const answer = parse(body);
@@ -35,8 +35,8 @@ export async function askToJoin(ask: JoinAsk): Promise<Joined> {
   throw new Error(why);
 }
 
-/** The certificate (PEM) of the authority, as the server shows it: taken by its digest alone. Nothing is said to the server. */
-async function authorityOf({ address, authoritySha256 }: JoinAsk): Promise<string> {
+/** The certificate (PEM) of the authority, as the server shows it: accepted by its digest alone. Nothing is sent to the server. */
+async function authorityOf({ address, authoritySha256 }: JoinRequest): Promise<string> {
   const { host, port } = partsOf(address);
   const shown = await new Promise<DetailedPeerCertificate>((resolve, reject) => {
     // Nothing is trusted here but the digest that is looked for below.
@@ -57,7 +57,7 @@ async function authorityOf({ address, authoritySha256 }: JoinAsk): Promise<strin
   );
 }
 
-function post({ address, token, signingRequest, agentId }: JoinAsk, ca: string): Promise<{ status: number; body: string }> {
+function post({ address, token, signingRequest, agentId }: JoinRequest, ca: string): Promise<{ status: number; body: string }> {
   const { host, port } = partsOf(address);
   const sent = JSON.stringify({ token, signing_request: signingRequest, agent_id: agentId });
   return new Promise((resolve, reject) => {
@@ -90,12 +90,12 @@ function post({ address, token, signingRequest, agentId }: JoinAsk, ca: string):
   });
 }
 
-/** The address says nothing: the identity in the certificate does. */
+/** The address proves nothing: the identity in the certificate does. */
 function isRegistry(_host: string, { subjectaltname }: PeerCertificate): Error | undefined {
   const found = identitiesOf(subjectaltname);
   return found.length === 1 && found[0] === 'registry'
     ? undefined
-    : new Error(`the server is ${found.join(' and ') || 'nobody'}, not the registry`);
+    : new Error(`the server is ${found.join(' and ') || 'unnamed'}, not the registry`);
 }
 
 function partsOf(address: string): { readonly host: string; readonly port: number } {
