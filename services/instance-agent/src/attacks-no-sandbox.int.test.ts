@@ -1,4 +1,4 @@
-// Without walls a function is the agent's user: it may signal what starts and ends it. It only harms itself all the same.
+// Without a sandbox a function runs as the agent's user: it may signal what starts and ends it. It still harms only itself.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
@@ -49,7 +49,7 @@ if (process.getuid?.() === 0)
     assert.match(stdout, /pass [1-9]/);
   });
 
-describe('A function without walls that signals its launcher', () => {
+describe('A function without a sandbox that signals its launcher', () => {
   let host: Host;
   before(async () => {
     host = await startHost({ sandbox: 'none' });

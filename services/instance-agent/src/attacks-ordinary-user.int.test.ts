@@ -56,7 +56,7 @@ if (isRoot) {
       return JSON.parse(ended.result.toString());
     };
 
-    it('has walls, and no rights behind them', async (context) => {
+    it('is isolated, and has no rights within its sandbox', async (context) => {
       const sandbox = host.agent.abilities.find(({ name }) => name === 'sandbox');
       if (!sandbox?.available) return context.skip(`this kernel refuses user namespaces: ${sandbox?.detail}`);
       assert.match(sandbox.detail, /user namespace/);
@@ -79,7 +79,7 @@ if (isRoot) {
       assert.ok(temporary.length <= 1, temporary.join());
     });
 
-    it('has the room for files and the number of processes that its function asks for', async () => {
+    it('has the room for files and the number of processes that its function sets', async () => {
       const code = [
         'import resource',
         'file, size = open("/dev/shm/fill", "wb", buffering=0), 0',

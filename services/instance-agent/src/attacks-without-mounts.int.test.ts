@@ -35,13 +35,13 @@ for pid in pids: os.kill(pid, 9)
 return [fault, len(pids)]`;
 
 const here = fileURLToPath(import.meta.url);
-/** Functions have to get to the runtimes, which nobody puts back for them. */
+/** Functions have to get to the runtimes, which nothing puts back for them. */
 const isClosed = foldersDownTo(here).some((folder) => (lstatSync(folder).mode & 0o001) === 0 && folder !== here);
 const why = !isRoot ? 'only root can give away users' : isClosed && 'this repository lies in a folder that others may not enter';
 
 if (isRoot && mayMount) {
   it('A function without mounts of its own: the tests below, by a process that may not mount', { skip: why }, () => {
-    // Containers cannot write to cgroups either: with them the kernel would end everything at one word.
+    // Containers cannot write to cgroups either: with them the kernel would end everything by one command.
     const args = [
       ...['--mount', '--propagation', 'private', 'sh', '-c', 'umount -R -l /sys/fs/cgroup; exec setpriv "$@"', 'sh'],
       '--bounding-set=-all,+chown,+dac_override,+kill,+setgid,+setpcap,+setuid',
@@ -63,7 +63,7 @@ if (isRoot && mayMount) {
     let host: Host;
     let dataDir: string;
     before(async () => {
-      // Not below the private /tmp of anybody: functions have to get to their code.
+      // Not below a private /tmp: functions have to get to their code.
       dataDir = mkdtempSync('/var/lib/evenfall-agent-');
       spawnSync('chmod', ['0711', dataDir]);
       process.setgroups?.([0, 4, 6, 27]); // of Debian: adm, disk, sudo
@@ -119,7 +119,7 @@ if (isRoot && mayMount) {
       await host.ended(id);
     });
 
-    it('has as many processes as its function asks for', async () => {
+    it('has as many processes as its function sets', async () => {
       const [fault, count] = (await resultOf(python(FORKS), {}, { maxProcesses: 24, memoryMb: 1_024 })) as [string, number];
       assert.equal(fault, 'EAGAIN');
       assert.ok(count > 16 && count <= 24, String(count));
@@ -145,7 +145,7 @@ if (isRoot && mayMount) {
       assert.ok(existsSync('/etc/passwd'));
     });
 
-    it('leaves no System V objects, whoever it gives them to', async () => {
+    it('leaves no System V objects, whichever user it gives them to', async () => {
       const code = [
         'import ctypes, struct',
         'libc = ctypes.CDLL(None)',
@@ -231,7 +231,7 @@ if (isRoot && mayMount) {
         '        if os.fork(): os._exit(0)',
         '        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)',
         '        while True:',
-        '            if os.fork(): os._exit(0)', // it runs away from whoever looks
+        '            if os.fork(): os._exit(0)', // it runs away from a process that looks
         'print("up", os.getuid(), flush=True)',
         'time.sleep(300)',
       ];
@@ -244,7 +244,7 @@ if (isRoot && mayMount) {
       assert.deepEqual(left, []);
     });
 
-    it('ends although a process of its own traces it, which alone is told of its end then', async () => {
+    it('ends although a process of its own traces it, which alone is notified of its end then', async () => {
       const code = [
         'import ctypes',
         'own = os.getpid()',

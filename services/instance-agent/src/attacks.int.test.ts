@@ -31,7 +31,7 @@ const uidsOf = (pid: number): number[] => {
     return []; // it has just ended
   }
 };
-/** Whatever a process says of itself: the owner of /proc/PID is root where it is not dumpable. */
+/** Whatever a process reports of itself: the owner of /proc/PID is root where it is not dumpable. */
 const livingOf = (uid: number): number[] => listPids().filter((pid) => uidsOf(pid).includes(uid) && isAlive(pid));
 
 const PLACES = ['process', 'bubblewrap', 'gvisor'] as const;
@@ -76,7 +76,7 @@ for (const sandbox of PLACES) {
       const first = 'first = [open("/proc/self/cgroup").read(), open("/proc/self/status").read()]';
       const [cgroups, status] = (await resultOf(CUSTOM, { bootstrap: runtime(first, 'return first') })) as [string, string];
       const joined = cgroups.split('\n').filter((line) => line.includes('/evenfall/'));
-      // The kernel of a sandbox says nothing of either; gvisor.int.test.ts looks at them from outside.
+      // The kernel of a sandbox reports neither; gvisor.int.test.ts looks at them from outside.
       if (!isGvisor) {
         assert.ok(joined.length > 0, cgroups);
         assert.match(status, /^NoNewPrivs:\s+1$/m);
@@ -111,7 +111,7 @@ os.wait()`;
       for (const id of ids) {
         const ended = await host.ended(id);
         assert.deepEqual([ended.outcome, ended.stop?.containment], [Outcome.FORCE_KILLED, Containment.PID_NAMESPACE]);
-        // A gVisor sandbox that is too busy to say how many there were is ended without.
+        // A gVisor sandbox that is too busy to count them is ended without a count.
         if (!isGvisor || ended.stop?.sweptProcessCount !== 0) assert.equal(ended.stop?.sweptProcessCount, 1);
       }
       for (const uid of uids) assert.deepEqual(livingOf(uid), []);
@@ -144,15 +144,15 @@ os.wait()`;
         assert.equal((await host.ended(pending)).result.toString(), '"safe"');
         const ended = await host.ended(tried);
         const found = JSON.parse(ended.result.toString()) as string[];
-        // In a network of its own there is nobody else to be found.
+        // In a network of its own there is no other process to find.
         const isOwn = host.agent.abilities.some(({ name, available }) => name === 'own-network' && available);
         assert.equal(found.length > 0, !isOwn, 'it finds a connection of the victim where it shares its network');
         for (const each of found) assert.match(each, /^(|ConnectionResetError|BrokenPipeError)$/);
       });
 
-    it('finds no user ids to run as root with, whatever names it takes', async () => {
+    it('finds no user ids to run as root with, whatever names it uses', async () => {
       const names = Array.from({ length: 10 }, (_, part) => {
-        const server = createServer().on('error', () => undefined); // somebody has it already, which is as good
+        const server = createServer().on('error', () => undefined); // another process has it already, which is as good
         return server.listen(`\0evenfall-agent-uids-${900_000 + 1000 * part}`);
       });
       const other = await startHost();
@@ -278,7 +278,7 @@ os.wait()`;
         'writable = []',
         'for root, folders, files in os.walk("/"):',
         '    if root in ("/proc", "/sys"): folders.clear(); continue',
-        // To walk through all of it takes a sandbox half a minute.
+        // A sandbox needs half a minute to walk through all of it.
         ...(isGvisor ? ['    if root.count("/") > 2: folders.clear()'] : []),
         '    if os.access(root, os.W_OK): writable.append(root)',
         'pids = [p for p in os.listdir("/proc") if p.isdigit()]',

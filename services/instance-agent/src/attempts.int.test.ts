@@ -42,7 +42,7 @@ describe('An attempt', () => {
     });
   }
 
-  it('on an instance that was started ahead is no cold start, and the log of the first says what the start was made of', async () => {
+  it('on an instance that was started ahead is no cold start, and the log of the first shows the parts of the start', async () => {
     const instance = await host.start(PYTHON, { 'index.py': 'print("loaded")\ndef handler(event, context): return 1' }, true);
     await host.until(
       () => host.changes.some(({ instanceId, change }) => instanceId === instance && change?.$case === 'ready'),
@@ -83,7 +83,7 @@ describe('An attempt', () => {
     await host.gone(instance);
   });
 
-  it('that throws for a synchronous caller leaves its instance and tells its log', async () => {
+  it('that throws for a synchronous caller leaves its instance and answers its log', async () => {
     const instance = await host.start(NODE, {
       'index.mjs': 'export const handler = async () => { console.log("hello"); throw new Error("no"); };',
     });
@@ -91,7 +91,7 @@ describe('An attempt', () => {
     const ended = await host.ended(id);
     assert.equal(ended.statusCode, 430);
     assert.match(ended.logTail, /^START RequestId: [^]*Init Report[^]*\nhello\n[^]*ERROR[^]*END RequestId:[^]*Report RequestId:/);
-    // What is stored is the whole log: there is no event to render the platform's lines from.
+    // What is stored is the complete log: there is no event to render the platform's lines from.
     await host.line(id, /^Report RequestId:/);
     const stored = host.lines.filter((each) => each.eventId === id);
     assert.deepEqual(
@@ -190,7 +190,7 @@ describe('An attempt', () => {
     assert.deepEqual([whole.result.length, whole.resultTruncated], [300_002, false]);
   });
 
-  it('has every line it wrote before its end is told, in order', async () => {
+  it('has every line it wrote before its end is reported, in order', async () => {
     const instance = await host.start(NODE, {
       'index.js':
         'console.log("loaded"); exports.handler = async () => { for (let i = 0; i < 200; i++) console.log(`${i} ${"x".repeat(500)}`); process.stdout.write("open"); return 1; };',
@@ -204,7 +204,7 @@ describe('An attempt', () => {
     }
   });
 
-  it('that floods is cut with one line that says so, and ends', async () => {
+  it('that floods is cut with one line about it, and ends', async () => {
     const instance = await host.start(PYTHON, {
       'index.py': 'def handler(e, c):\n    for i in range(e["n"]):\n        print("y" * 100)\n    return "done"\n',
     });
@@ -218,7 +218,7 @@ describe('An attempt', () => {
     assert.equal(host.lines.filter((each) => each.eventId === next).length, 1);
   });
 
-  it('asked for twice runs once', async () => {
+  it('assigned twice runs once', async () => {
     const instance = await host.start(PYTHON, { 'index.py': 'n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n' });
     const id = host.run(instance);
     await host.ended(id);
@@ -231,7 +231,7 @@ describe('An attempt', () => {
     assert.equal((await host.ended(host.run(instance))).result.toString(), '2');
   });
 
-  it('outlives a broken stream, and what was not acknowledged is said again', async () => {
+  it('outlives a broken stream, and what was not acknowledged is reported again', async () => {
     const instance = await host.start(PYTHON, { 'index.py': example('sleeps/index.py') });
     const done = host.run(instance, { seconds: 0 }, { grant: Buffer.from('of the first') });
     await host.ended(done);

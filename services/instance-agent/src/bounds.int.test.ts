@@ -8,7 +8,7 @@ import { reasonsToSkip, reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
 
 const PYTHON = { runtime: 'python3', handler: 'index.handler', timeout: durationOfMs(60_000) };
 const MB = 2 ** 20;
-/** Fills the folders one after the other, until each says that it is full or the room that was given is used up. */
+/** Fills the folders one after the other, until each reports that it is full or the room is used up. */
 const FILL = `
 import errno, os
 def handler(folders, c):
@@ -68,7 +68,7 @@ for (const sandbox of SANDBOXES)
       return JSON.parse(ended.result.toString());
     };
 
-    it('make the host say how much of its memory files hold, until they are gone', async () => {
+    it('have the host report how much of its memory files hold, until they are gone', async () => {
       const write = 'import time\ndef handler(e, c):\n    open("/tmp/held", "wb").write(b"x" * 100 * 2**20)\n    time.sleep(60)\n';
       const id = host.run(await host.start({ ...PYTHON, memoryMb: 256, tmpMb: 160 }, { 'index.py': write }));
       const ofSandbox = sandbox === 'gvisor' ? GVISOR_MB : 0;
@@ -76,7 +76,7 @@ for (const sandbox of SANDBOXES)
       assert.ok(host.temporaryMb < ofSandbox + 110, String(host.temporaryMb));
       host.stop(id, 'FORCE');
       await host.ended(id);
-      await host.until(() => host.temporaryMb === 0, 'no room taken');
+      await host.until(() => host.temporaryMb === 0, 'no room used');
     });
 
     it('have room for temporary files as large as tmp_mb, and no larger', async () => {

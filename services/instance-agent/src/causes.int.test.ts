@@ -131,11 +131,11 @@ def handler(e, c):
     assert.deepEqual(JSON.parse((await host.ended(id)).result.toString() || 'null'), { grantedMs: 1000, reason: '' });
   });
 
-  it('is stopped sooner if somebody asks again, never later, and the receipt tells', async () => {
+  it('is stopped sooner by a second request, never later, and the receipt notes it', async () => {
     const id = host.run(await host.start(PYTHON, { 'index.py': DEAF }));
     await host.line(id, /^working/);
     host.stop(id, 'GRACEFUL', grace(60_000));
-    host.stop(id, 'GRACEFUL', grace(60_000)); // the same, said again
+    host.stop(id, 'GRACEFUL', grace(60_000)); // the same, repeated
     host.stop(id, 'GRACEFUL', grace(300_000));
     host.stop(id, 'GRACEFUL', grace(30_000));
     host.stop(id, 'FORCE');
@@ -156,7 +156,7 @@ describe('A host that drains', () => {
   const drain = (host: Host, ms: number): void => host.send({ drain: { deadline: durationOfMs(ms) } });
   const saysDraining = (host: Host) => host.until(() => host.drains.length > 0, 'that it drains');
 
-  it('stops what is idle, lets what runs finish, and takes nothing new', async () => {
+  it('stops what is idle, lets what runs finish, and accepts nothing new', async () => {
     const host = await startHost();
     const idle = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 1\n' });
     await host.ended(host.run(idle));
@@ -219,7 +219,7 @@ describe('A host that drains', () => {
     assert.equal(isAlive(pid), false);
   });
 
-  it('counts what somebody asks for more than the drain', async () => {
+  it('prefers a request of a caller to the drain', async () => {
     const host = await startHost();
     const terminationByCause = byCause({ drain: policy({ gracePeriod: durationOfMs(60_000) }) });
     const id = host.run(await host.start({ ...PYTHON, terminationByCause }, { 'index.py': DEAF }));
@@ -233,8 +233,8 @@ describe('A host that drains', () => {
   });
 });
 
-describe('An outcome nobody has acknowledged', () => {
-  it('is told by the next agent of the host, until it is acknowledged', async () => {
+describe('An outcome that is not acknowledged', () => {
+  it('is reported by the next agent of the host, until it is acknowledged', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'evenfall-agent-'));
     const first = await startHost({ dataDir });
     const id = first.run(await first.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return "kept"\n' }));
@@ -244,7 +244,7 @@ describe('An outcome nobody has acknowledged', () => {
     const second = await startHost({ dataDir });
     const { result, started } = await second.ended(id);
     assert.equal(result.toString(), '"kept"');
-    assert.ok(started?.startTime && started.instanceId !== '', 'with the start, whose own report nobody may have taken');
+    assert.ok(started?.startTime && started.instanceId !== '', 'with the start, whose own report may have been lost');
     second.send({ acks: [{ eventId: id, attempt: 1 }] });
     await second.until(() => statSync(join(dataDir, 'outcomes.spool')).size === 0, 'it is gone from the disk');
     await second.dispose();

@@ -1,4 +1,4 @@
-// What a function sees of cgroups: its own, whose limits many runtimes size themselves by, and nobody else's.
+// What a function sees of cgroups: its own, whose limits many runtimes size themselves by, and no other.
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { after, before, describe, it } from 'node:test';

@@ -45,7 +45,7 @@ describe('The channel of a runtime', () => {
         await host.gone(instance);
       });
 
-  it('is said in the log once for a function, whatever many of its instances write', async () => {
+  it('is logged once for a function, whatever many of its instances write', async () => {
     const code = 'import os\ndef handler(e, c):\n    os.write(3, b"junk that is no frame")\n    return 1\n';
     for (let i = 0; i < 3; i++) {
       const instance = await host.start({ ...PYTHON, name: 'noisy' }, { 'index.py': code });

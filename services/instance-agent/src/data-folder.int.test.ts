@@ -1,4 +1,4 @@
-// A data folder whose path no shell, no list and no option would take as it stands.
+// A data folder whose path no shell, no list and no option would accept unquoted.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -58,7 +58,7 @@ process.on('SIGTERM', () => {
 process.on('exit', () => console.log('atexit ran'));
 server.listen(process.env.PORT, '0.0.0.0');
 `;
-/** Answers once it has a SIGTERM, tidies up for a while, and then asks for its next event. */
+/** Answers once it has a SIGTERM, tidies up for a while, and then requests its next event. */
 const ASKS_AGAIN = `#!/usr/bin/env python3
 import os, signal, time, urllib.request
 base = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
@@ -73,7 +73,7 @@ while True:
     print("flushing", flush=True); time.sleep(0.3); print("flushed", flush=True)
 `;
 
-/** The same in the way of FC's client: it asks for its next event while it works on this one. It exits once it has tidied up. */
+/** The same in the way of FC's client: it requests its next event while it works on this one. It exits once it has tidied up. */
 const ASKS_WHILE_IT_WORKS = `#!/usr/bin/env python3
 import os, signal, threading, time, urllib.request
 base = "http://" + os.environ["FC_RUNTIME_API"] + "/2020-11-11/runtime/invocation/"
@@ -133,7 +133,7 @@ for (const sandbox of SANDBOXES) {
         assert.ok((exit?.answerTime?.getTime() ?? 0) <= (ended.endTime?.getTime() ?? 0));
       });
 
-    it('nodejs is told that it gets no more time, and goes on', async () => {
+    it('nodejs learns that it gets no more time, and goes on', async () => {
       const asks = FLUSHES_IN_NODE.replace(
         "console.log('flushing'); await pause(300);",
         'await pause(100); console.log((await evenfall.extend(500)).reason);',
@@ -143,7 +143,7 @@ for (const sandbox of SANDBOXES) {
       assert.deepEqual(texts, ['working', 'The event has been answered', 'flushed', 'atexit ran']);
     });
 
-    it('custom has it until it asks for its next event', async () => {
+    it('custom has it until it requests its next event', async () => {
       const { ended, texts } = await stopWorking(CUSTOM, { bootstrap: ASKS_AGAIN }, grace(8_000));
       returnedEnd(ended);
       assert.deepEqual(texts, ['working', 'flushing', 'flushed']);
@@ -151,7 +151,7 @@ for (const sandbox of SANDBOXES) {
       assert.ok((ended.stop?.exit?.durationMs ?? 1e9) < 4_000, 'not until its grace is over');
     });
 
-    it('custom has it also if it asked for its next event while it worked', async () => {
+    it('custom has it also if it requested its next event while it worked', async () => {
       const { ended, texts } = await stopWorking(CUSTOM, { bootstrap: ASKS_WHILE_IT_WORKS }, grace(8_000));
       returnedEnd(ended);
       assert.deepEqual(texts, ['working', 'flushing', 'flushed']);

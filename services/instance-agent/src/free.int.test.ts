@@ -1,4 +1,4 @@
-// An instance is free for the next event when its runtime is, and an event begins when the runtime takes it.
+// An instance is free for the next event when its runtime is, and an event begins when the runtime receives it.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { durationOfMs } from '@evenfall/time';
@@ -6,7 +6,7 @@ import { type Host, readStat, startHost } from './testing/host.ts';
 
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
 const CUSTOM = { runtime: 'custom', handler: 'x' };
-/** Answers once it has a SIGTERM, tidies up for a while, and then asks for its next event. */
+/** Answers once it has a SIGTERM, tidies up for a while, and then requests its next event. */
 const ASKS_AGAIN = `#!/usr/bin/env python3
 import os, signal, time, urllib.request
 base = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
@@ -31,7 +31,7 @@ describe('An instance that has answered', () => {
   const startOf = (id: string) => host.reports.find((each) => each.eventId === id && each.report?.$case === 'started')?.report;
   const kindsOf = (id: string) => host.reports.filter((each) => each.eventId === id).map(({ report }) => report?.$case);
 
-  it('gets no event that its program has not asked for: one that serves a single event', async () => {
+  it('gets no event that its program has not requested: one that serves a single event', async () => {
     const single = ASKS_AGAIN.replace('while True:', 'for _ in range(1):').replace('while not stopped', 'while False');
     const instance = await host.start(CUSTOM, { bootstrap: single });
     const first = host.run(instance);
@@ -57,11 +57,11 @@ describe('An instance that has answered', () => {
   const computing = async (instance: string, id: string): Promise<void> => {
     const { line } = await host.line(id, /^pid \d+$/);
     const pid = host.pidOf(instance, line?.text.slice(4));
-    let looks = 0; // in a row, 10 ms apart: handing an event over takes it a moment too
+    let looks = 0; // in a row, 10 ms apart: handing an event over needs a moment too
     await host.until(() => (looks = readStat(pid)?.state === 'R' ? looks + 1 : 0) > 5, 'its loop runs');
   };
 
-  it('has an event begin when Node takes it, not while an earlier event’s timer holds its loop', async () => {
+  it('has an event begin when Node receives it, not while an earlier event’s timer holds its loop', async () => {
     const code = `
 exports.handler = async (event) => {
   console.log('pid ' + process.pid);
@@ -93,7 +93,7 @@ exports.handler = async (event) => {
     ['promises that are due', 'Promise.resolve().then(() => Promise.resolve()).then(busy);'],
   ] as const)
     for (const way of ['done(null, event.n);', 'return event.n;'])
-      it(`has an event begin when Node takes it, not while its loop is held by ${what}: ${way}`, async () => {
+      it(`has an event begin when Node receives it, not while its loop is held by ${what}: ${way}`, async () => {
         const code = `
 const busy = () => { const end = Date.now() + 1500; while (Date.now() < end); };
 exports.handler = (event, context, done) => {
@@ -110,7 +110,7 @@ exports.handler = (event, context, done) => {
         assert.deepEqual([ended.statusCode, ended.result.toString()], [200, '2']);
       });
 
-  it('gives an event back that was asked back before it was taken, without running it', async () => {
+  it('returns an event that was recalled before it was received, without running it', async () => {
     const code = `
 exports.handler = async (event) => {
   console.log('pid ' + process.pid);
@@ -132,7 +132,7 @@ exports.handler = async (event) => {
     );
   });
 
-  it('gets no event for which its server takes no connection: one that leaves after its second answer', async () => {
+  it('gets no event for which its server accepts no connection: one that leaves after its second answer', async () => {
     const server = `#!/usr/bin/env node
 let count = 0;
 const server = require('node:http').createServer((request, response) => {
@@ -158,7 +158,7 @@ exports.handler = async (event) => {
     const ended = await host.ended(host.run(instance, { n: 1 }));
     assert.equal(ended.instanceBusy, true);
     const readies = () => host.changes.filter((each) => each.instanceId === instance && each.change?.$case === 'ready').length;
-    await host.until(() => readies() === 2, 'it says that it is free');
+    await host.until(() => readies() === 2, 'it reports that it is free');
     assert.equal((await host.ended(host.run(instance, { n: 2 }))).statusCode, 200);
   });
 

@@ -45,7 +45,7 @@ const skip = await reasonToSkip('gvisor');
 describe('A function in a gVisor sandbox', { skip }, () => {
   let host: Host;
   before(async () => {
-    process.setgroups?.([0, 4, 27]); // none of which is to be a sandbox's
+    process.setgroups?.([0, 4, 27]); // none of which a sandbox may have
     host = await startHost({ sandbox: 'gvisor' });
   });
   after(async () => {
@@ -68,12 +68,12 @@ describe('A function in a gVisor sandbox', { skip }, () => {
     ['kill -KILL $$', Outcome.DIED_OF, 0, 'SIGKILL'],
     ['kill -SEGV $$', Outcome.DIED_OF, 0, 'SIGSEGV'],
   ] as const)
-    it(`ends as it did, which no exit code of runsc would tell: ${how}`, async () => {
+    it(`ends as it did, which no exit code of runsc shows: ${how}`, async () => {
       const ended = await endOf({ runtime: 'custom', handler: 'h' }, dies(how));
       assert.deepEqual([ended.outcome, ended.exitCode, ended.signal], [outcome, exitCode, signal], ended.error.toString());
     });
 
-  it('is sent exactly the signal that was asked for, and its receipt says what is known of it', async () => {
+  it('is sent exactly the requested signal, and its receipt contains what is known of it', async () => {
     const listens = `exports.handler = () => new Promise((done) => { process.on('SIGUSR2', () => done('USR2')); console.log('up'); });`;
     const heard = host.run(await host.start(NODE, { 'index.js': listens }));
     await host.line(heard, 'up');
@@ -119,7 +119,7 @@ describe('A function in a gVisor sandbox', { skip }, () => {
     assert.deepEqual(livingOf(uid), []);
   });
 
-  it('gets at none of what its init says and hears', async () => {
+  it('reaches none of the channels of its init', async () => {
     const opens = [
       'found = []',
       'for fd in os.listdir("/proc/1/fd"):',
@@ -132,7 +132,7 @@ describe('A function in a gVisor sandbox', { skip }, () => {
     assert.deepEqual(JSON.parse((await endOf(PYTHON, python(opens.join('\n')))).result.toString()), [true, []]);
   });
 
-  it('has died of SIGKILL when somebody kills its sandbox', async () => {
+  it('has died of SIGKILL when its sandbox is killed', async () => {
     const id = host.run(await host.start(PYTHON, python('print("up", os.getuid(), flush=True)\ntime.sleep(60)')));
     const uid = Number((await host.line(id, /^up/)).line?.text.split(' ')[1]);
     const sandbox = livingOf(uid).find((pid) => read(`/proc/${pid}/cmdline`).startsWith('runsc-sandbox'));
@@ -152,7 +152,7 @@ describe('A function in a gVisor sandbox', { skip }, () => {
     assert.deepEqual(JSON.parse((await host.ended(id)).result.toString()), [[], SECRET]);
   });
 
-  it('is ended where it takes more memory than it has, whoever holds it', async () => {
+  it('is ended where it uses more memory than it has, whatever holds it', async () => {
     const hoards = 'hoard = []\nwhile True: hoard.append(bytearray(os.urandom(1)) * 2**20)';
     const ended = await endOf({ ...PYTHON, memoryMb: 128, timeout: durationOfMs(30_000) }, python(hoards));
     assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.OUT_OF_MEMORY, 434]);

@@ -49,7 +49,7 @@ describe('A hostile function', () => {
     assert.equal(ended.result.toString(), '"well"');
   };
 
-  it('says whatever it likes on the channel of its runtime, and it becomes what any function may say', async () => {
+  it('writes whatever it likes on the channel of its runtime, and it becomes what any function may report', async () => {
     // Frames as a runtime writes them, with results, errors and codes that none would write.
     const forge = (kind: number, body: string): string => `
 import os, struct, time
@@ -79,7 +79,7 @@ def handler(event, context):
   });
 
   it('that floods its channel and reads nothing is removed, and costs the agent no memory', async () => {
-    // 24: it asks for more time, and is answered. 17: it greets, and is told what to load.
+    // 24: it requests more time, and is answered. 17: it greets, and gets what to load.
     const flood = (kind: number, body: string): string => `
 import os, struct, time
 def handler(event, context):
@@ -91,7 +91,7 @@ def handler(event, context):
     const before = process.memoryUsage().rss;
     const asks = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(24, '12345678'));
     assert.deepEqual([asks.outcome, asks.statusCode], [Outcome.THREW, 430]);
-    assert.match(errorOf(asks).errorMessage, /cannot be talked to: it asks for more time without reading the answers/);
+    assert.match(errorOf(asks).errorMessage, /cannot be talked to: it requests more time without reading the answers/);
     const greets = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(17, ''));
     assert.deepEqual([greets.statusCode, greets.result.toString()], [200, '"flooded"']);
     const grownMb = (process.memoryUsage().rss - before) / 1024 / 1024;
@@ -99,7 +99,7 @@ def handler(event, context):
     await goesOn();
   });
 
-  it('leaves nothing behind: sessions of their own, double forks, grandchildren that stand still', async () => {
+  it('leaves nothing behind: sessions of their own, double forks, grandchildren that are stopped', async () => {
     for (const how of ['FORCE', 'GRACEFUL'] as const) {
       const instance = await host.start(PYTHON, { 'index.py': LEAVES });
       const id = host.run(instance);
@@ -134,7 +134,7 @@ def handler(event, context):
     await goesOn();
   });
 
-  it('that answers with far too much is told so, or runs out of memory', async () => {
+  it('that answers with far too much gets an error, or runs out of memory', async () => {
     const large = await ends({ ...PYTHON, memoryMb: 512 }, 'def handler(e, c):\n    return "x" * (50 * 1024 * 1024)\n');
     assert.deepEqual([large.outcome, large.statusCode], [Outcome.THREW, 407]);
     const code =
@@ -150,7 +150,7 @@ def handler(event, context):
     await goesOn();
   });
 
-  it('that multiplies is swept as a whole', async () => {
+  it('that multiplies is swept completely', async () => {
     const code = `import os, time
 def handler(e, c):
     for _ in range(7): os.fork()
@@ -162,7 +162,7 @@ def handler(e, c):
   });
 });
 
-/** A disk of its own, which can be filled; undefined where nobody may mount one. */
+/** A disk of its own, which can be filled; undefined where none can be mounted. */
 function smallDisk(): string | undefined {
   const dir = mkdtempSync(join(tmpdir(), 'evenfall-disk-'));
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', dir]).status === 0) return dir;

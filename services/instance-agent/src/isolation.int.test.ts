@@ -57,7 +57,7 @@ for (const sandbox of SANDBOXES) {
       return JSON.parse(ended.result.toString());
     };
 
-    it('has a user nobody else has, no rights, limits, and no descriptors but its own', async () => {
+    it('has a user of its own, no rights, limits, and no descriptors but its own', async () => {
       const code = python(
         [
           'import resource',
@@ -91,7 +91,7 @@ for (const sandbox of SANDBOXES) {
       assert.equal(noted.includes(host.dataDir), false);
     });
 
-    it('gets its variables whole, and gives no orders to what starts it', async () => {
+    it('gets its complete variables, and commands nothing that starts it', async () => {
       const environment = { LD_PRELOAD: '/no/such.so', ODD: `a'b"c\n$HOME \\ \`id\` é`, PATH: '/usr/bin:/bin' };
       const instance = await host.start({ ...PYTHON, environment }, python('return dict(os.environ)'));
       const id = host.run(instance);
@@ -132,7 +132,7 @@ for (const sandbox of SANDBOXES) {
       await host.ended(victimEvent);
     });
 
-    it('fills its own /tmp and nobody else’s', async () => {
+    it('fills its own /tmp and no other', async () => {
       const fill = python(
         [
           'block, size = b"x" * 1048576, 0',
@@ -151,7 +151,7 @@ for (const sandbox of SANDBOXES) {
       assert.deepEqual(await resultOf(python('open("/tmp/a", "w").write("x" * 9999)\nreturn os.listdir("/tmp").count("fill")')), 0);
     });
 
-    it('bounds a fork bomb, which ends whole', async () => {
+    it('bounds a fork bomb, which ends completely', async () => {
       const bomb = python(
         [
           'def burst():',
@@ -215,7 +215,7 @@ for (const sandbox of SANDBOXES) {
       assert.deepEqual(alive(), []);
     });
 
-    it('is out of memory, not killed by anybody, when it takes more than it has faster than anybody looks', async () => {
+    it('is out of memory, not killed for another reason, when it uses more than it has faster than the agent looks', async () => {
       const { ended } = await call(python('hoard = b"x" * (3 * 2**30)\nreturn len(hoard)'), {}, { memoryMb: 128 });
       assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.OUT_OF_MEMORY, 434]);
     });
@@ -272,7 +272,7 @@ for (const sandbox of SANDBOXES) {
       assert.equal((await host.ended(host.run(victim))).result.toString(), JSON.stringify(address));
     });
 
-    it('hears its signal, and dies of it if it does not listen', async () => {
+    it('receives its signal, and dies of it if it does not listen', async () => {
       const isOutOfSight = sandbox === 'gvisor';
       const listens = python(
         'signal.signal(signal.SIGTERM, lambda *_: sys.stdout.write("heard\\n"))\nprint("up", flush=True)\nsignal.pause()\nreturn "END"',

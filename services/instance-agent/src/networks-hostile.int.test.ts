@@ -47,7 +47,7 @@ HTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
 `;
 
 const devices = (): string[] => readdirSync('/sys/class/net').filter((name) => DEVICES.test(name));
-/** What one instance may have, as its agent says. */
+/** What one instance may have, as its agent reports. */
 const connectionsOf = ({ agent }: Host): number => {
   const detail = agent.abilities.find(({ name }) => name === 'own-network')?.detail ?? '';
   return Number(/, of (\d+) connections at most/.exec(detail)?.[1]);
@@ -58,7 +58,7 @@ describe('Functions with a way out', { skip: await reasonToSkip() }, () => {
   let outer: NetworkServer;
   let space: Space;
   let host: Host;
-  /** Takes connections and reads nothing of them. */
+  /** Accepts connections and reads nothing of them. */
   let deaf: Server;
   let deafPort = 0;
   const taken: Socket[] = [];
@@ -119,10 +119,10 @@ except BlockingIOError: said = 'full'`;
 
   it('get nothing that was meant for those who had their address before', async () => {
     const of: string[] = [];
-    let knock: NodeJS.Timeout | undefined;
+    let sending: NodeJS.Timeout | undefined;
     udp.on('message', (_, { port, address }) => {
-      // As long as it knocks, the host takes it for an answer.
-      knock ??= setInterval(() => udp.send('knock', port, address), 50);
+      // As long as it sends, the host treats it as an answer.
+      sending ??= setInterval(() => udp.send('knock', port, address), 50);
     });
     const code = (begins: boolean): string => `
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -148,7 +148,7 @@ except TimeoutError: said = [address, 'nothing']`;
       }
       assert.ok(of.includes(address), 'one had the same address');
     } finally {
-      clearInterval(knock);
+      clearInterval(sending);
     }
   });
 
@@ -156,7 +156,7 @@ except TimeoutError: said = [address, 'nothing']`;
     ['UDP', 's.sendto(question, ("127.0.0.1", 53))'],
     ['TCP', 'c = socket.socket(); c.settimeout(0.05); c.connect_ex(("127.0.0.1", 53)); c.close()'],
   ] as const)
-    it(`take little of the agent’s time by asking for names as fast as they can, by ${protocol}`, async () => {
+    it(`use little of the agent’s time by looking up names as fast as they can, by ${protocol}`, async () => {
       const instance = await open();
       const code = `
 import time
@@ -171,7 +171,7 @@ while time.time() < end:
       const { user, system } = process.cpuUsage(before);
       await leave(instance);
       assert.ok(count > 30, `${count} tries`);
-      // All threads of the agent; it was a whole second before the kernel dropped what is too much.
+      // All threads of the agent; it was a full second before the kernel dropped what is too much.
       assert.ok((user + system) / 1e6 < 0.5, `${(user + system) / 1e6} s of processor time in 2 s, for ${count} tries`);
     });
 
@@ -225,7 +225,7 @@ for port in range(1024, 11024):
     }
   });
 
-  it('reach what their own agent allows, whatever other agents of the host say', async () => {
+  it('reach what their own agent allows, whatever other agents of the host set', async () => {
     const second = await startHost({ network: 'private', subnet: SUBNET, uids: UIDS, networkAllow: ['172.31.77.0/30'] });
     const peer = await makeClosed(outer);
     try {
@@ -250,7 +250,7 @@ except OSError as error: said = type(error).__name__`;
     }
   });
 
-  it('are kept apart again where somebody has removed the rules', async () => {
+  it('are kept apart again after the rules were removed', async () => {
     const rules = await table();
     assert.ok(rules);
     readAnswers('rules', await outer.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(TABLE, undefined)));
@@ -284,7 +284,7 @@ except OSError as error: said = type(error).__name__`;
     await once(holder, 'exit');
     process.kill(pid, 'SIGKILL');
     await eventually(() => readdirSync('/sys/class/net').every((name) => !name.startsWith('evf0ad8')), WITHIN_MS);
-    const knock = setInterval(() => udp.send('knock', port, address), 50);
+    const sending = setInterval(() => udp.send('knock', port, address), 50);
     let next = await startHost({ network: 'private', subnet, uids: UIDS });
     // What held the share of the killed one may end a moment later than it.
     await eventually(async () => {
@@ -313,7 +313,7 @@ except TimeoutError: said = [address, 'nothing']`;
       }
       assert.ok(addresses.includes(before.toString().trim()), 'one had the same address');
     } finally {
-      clearInterval(knock);
+      clearInterval(sending);
       await next.dispose();
     }
   });

@@ -57,13 +57,13 @@ if (isRoot) {
           return undefined;
         };
 
-        it('say what they have', (context) => {
+        it('report what they have', (context) => {
           const here = opened(context);
           const of = (name: string) => here?.host.agent.abilities.find((each) => each.name === name)?.available;
           if (here) assert.deepEqual([of('own-network'), of('way-out')], network === 'host' ? [false, true] : [true, false]);
         });
 
-        it('run in every runtime, are stopped, and asked before that', async (context) => {
+        it('run in every runtime, are stopped, and signalled before that', async (context) => {
           const here = opened(context);
           if (!here) return;
           const { host, probes } = here;

@@ -129,7 +129,7 @@ for (const network of SHAPES) {
 
       it('reach what they are to reach, and nothing else', async () => {
         assert.ok(hostAddress, 'this host has an address');
-        // The platform's door is on the host's loopback, as the first of these.
+        // The platform's API is on the host's loopback, as the first of these.
         const [door, far] = [await listenOn('127.0.0.1'), await listenOn(hostAddress)];
         const other = await probes.web({ environment: { LISTEN: '0.0.0.0' } });
         const { address, port } = await probes.ask(other, { hold: 'evenfall-test-of-another' });
@@ -291,7 +291,7 @@ describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
   };
   const [noMounts, noDevices] = ['--bounding-set=-sys_admin', '--bounding-set=-net_admin'];
 
-  it('without the right to what was asked for does not begin, and says which', () => {
+  it('without the right to the requested network does not start, and names it', () => {
     for (const right of [noMounts, noDevices]) {
       const { status, stderr } = examine('private', right);
       assert.equal(status, 1);
@@ -305,7 +305,7 @@ describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
     );
   });
 
-  it('takes the best there is where nothing was asked for, and says what is missing', { skip: noPrivate }, () => {
+  it('chooses the best there is where nothing was requested, and reports what is missing', { skip: noPrivate }, () => {
     const best = examine(undefined);
     assert.match(best.stdout, /✓ own-network .*with a way out through this host/, best.stderr);
     assert.match(best.stdout, /✓ way-out/);
@@ -317,7 +317,7 @@ describe('An agent', { skip: isRoot ? false : 'only root gets so far' }, () => {
     assert.match(examine('host').stdout, /✗ own-network .*EVENFALL_AGENT_NETWORK is host/);
   });
 
-  it('does not begin with addresses that are nobody’s to take', async () => {
+  it('does not start with addresses that no agent may claim', async () => {
     for (const [subnet, fault] of [
       ['10.213.0.1/16', /does not begin with its first address/],
       ['8.8.0.0/16', /is in none of 10\.0\.0\.0\/8/],

@@ -62,7 +62,7 @@ describe('Functions of other platforms', () => {
       ['a symbol', 'throw Symbol("s")', [/Symbol\(s\)/]],
       ['ten megabytes', 'throw new Error("x".repeat(10_000_000))', [/\[cut from \d+ characters\]/]],
     ] as const)
-      it(`fail with all there is to say of an error: ${kind}`, async () => {
+      it(`fail with the complete error: ${kind}`, async () => {
         const { ended } = await run(NODE, { 'index.js': `exports.handler = async () => { ${code}; };` });
         assert.equal(ended.statusCode, 430);
         const { stackTrace = '' } = errorOf(ended);
@@ -70,7 +70,7 @@ describe('Functions of other platforms', () => {
         assert.ok(ended.error.length < 70_000);
       });
 
-    it('say why they cannot be loaded though their load never ends', async () => {
+    it('report why they cannot be loaded though their load never ends', async () => {
       const files = { 'index.mjs': 'setTimeout(() => { throw new Error("no database"); }, 20); await new Promise(() => undefined);' };
       const { eventId } = await host.startWith({ ...NODE, initTimeout: durationOfMs(10_000) }, files);
       const ended = await host.ended(eventId);
@@ -139,7 +139,7 @@ def handler(event, context):
     status = os.waitpid(child, 0)[1]
     return ["parent", os.waitstatus_to_exitcode(status)]
 `;
-    it('fork a child that comes back from the handler: it speaks for nobody, and takes no event', async () => {
+    it('fork a child that comes back from the handler: it answers for no event, and receives none', async () => {
       const instance = await host.start(PYTHON, { 'index.py': FORKS });
       for (const [how, exitCode] of [
         ['returns', 0],
@@ -207,7 +207,7 @@ def handler(event, context):
         assert.deepEqual([code, result], [200, '"mine"']);
       });
 
-    it('leave while they are loaded: that is 443, and says why', async () => {
+    it('leave while they are loaded: that is 443, with the reason', async () => {
       const { eventId } = await host.startWith(PYTHON, { 'index.py': 'import sys\nsys.exit("no configuration")' });
       const ended = await host.ended(eventId);
       assert.equal(ended.statusCode, 443);

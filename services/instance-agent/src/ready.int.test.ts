@@ -125,7 +125,7 @@ describe('A process that was started ahead', () => {
       assert.equal(claimedOf(host), 0);
     }));
 
-  it('sees its own package alone, and nobody sees what it has in /tmp', () =>
+  it('sees its own package alone, and no other function sees its /tmp', () =>
     withHost(async (host) => {
       const look = [
         'import os',
@@ -167,7 +167,7 @@ describe('A process that was started ahead', () => {
       }));
   }
 
-  it('is stopped as any other: its function hears the signal, and nothing of it is left', () =>
+  it('is stopped as any other: its function receives the signal, and nothing of it is left', () =>
     withHost(async (host) => {
       const code = [
         'import os, signal, subprocess, sys, time',

@@ -15,7 +15,7 @@ const PLACES = [
   ['gvisor', await reasonToSkip('gvisor', [])],
 ] as const;
 
-/** A server of Python's own that answers what its query says. */
+/** A server of Python's own that answers as its query requests. */
 const SERVER = `#!/usr/bin/env python3
 import json, os, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -88,7 +88,7 @@ for (const [sandbox, skip] of PLACES)
       ['an error', { status: 500, body: 'went wrong' }, 430, /answered 500: went wrong/],
       ['not found', { status: 404 }, 430, /answered 404/],
       ['another protocol', { status: 101, headers: { connection: 'upgrade', upgrade: 'websocket' } }, 430, /answered 101/],
-      ['an error in the words of FC', { headers: { 'x-fc-status': '404' }, body: 'no' }, 430, /x-fc-status 404: no/],
+      ['an error in the form of FC', { headers: { 'x-fc-status': '404' }, body: 'no' }, 430, /x-fc-status 404: no/],
     ] as const) {
       it(`that answers with ${what} ends ${statusCode}`, async () => {
         const ended = await host.ended(host.run(await start(), event));
@@ -136,7 +136,7 @@ for (const [sandbox, skip] of PLACES)
       assert.match(errorOf(ended).errorMessage, /Initializer failed: .*500: not today/);
     });
 
-    it('gets another port while the wanted one is taken', async () => {
+    it('gets another port while the wanted one is in use', async () => {
       const first = await start({ port: 19_871 });
       await host.ended(host.run(first, {}));
       const second = await start({ port: 19_871 });
@@ -210,8 +210,8 @@ describe('A program of the package that cannot be ready', () => {
     ['line ends of Windows', CUSTOM, { bootstrap: '#!/bin/sh\r\nexit\r\n' }, 445, /carriage return/],
     ['exits', CUSTOM, { bootstrap: '#!/bin/sh\nexit 3\n' }, 443, /exited with code 3 before it was ready/],
     ['dies', WEB, { bootstrap: '#!/bin/sh\nkill -9 $$\n' }, 443, /died of SIGKILL before it was ready/],
-    ['asks for nothing', { ...CUSTOM, ...soon }, { bootstrap: '#!/bin/sh\nexec sleep 60\n' }, 450, /did not ask its API/],
-    ['pings nobody', { runtime: 'go1', handler: 'x', ...soon }, { x: '#!/bin/sh\nexec sleep 60\n' }, 450, /did not answer a ping/],
+    ['requests nothing', { ...CUSTOM, ...soon }, { bootstrap: '#!/bin/sh\nexec sleep 60\n' }, 450, /did not ask its API/],
+    ['answers no ping', { runtime: 'go1', handler: 'x', ...soon }, { x: '#!/bin/sh\nexec sleep 60\n' }, 450, /did not answer a ping/],
     [
       'listens nowhere',
       { ...WEB, port: 19_872, ...soon },

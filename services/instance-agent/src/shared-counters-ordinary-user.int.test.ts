@@ -18,7 +18,7 @@ const PYTHON = { runtime: 'python3', handler: 'index.handler', timeout: duration
 const CAPACITY_MB = 4096;
 const SHARES = userShares(readUserLimits(), CAPACITY_MB / 64);
 
-/** Takes one thing after the other until the kernel gives no more. */
+/** Makes one after the other until the kernel allows no more. */
 const takes = (one: string): Record<string, string> => ({
   'index.py': `
 import ctypes, errno, os, select, signal, socket, time
@@ -148,7 +148,7 @@ if (process.getuid?.() === 0) {
         }
       });
 
-    it('message queues: what one function takes is not all that there are', async (context) => {
+    it('message queues: one function cannot use them all', async (context) => {
       if (!isApart) return context.skip('this kernel refuses user namespaces');
       const open = 'return checked(libc.mq_open(b"/q%d" % len(held), os.O_CREAT | os.O_RDWR, 0o600, None))';
       for (const id of [1, 2].map(async () => host.run(await host.start(PYTHON, takes(open))))) {

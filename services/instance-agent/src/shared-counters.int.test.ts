@@ -1,4 +1,4 @@
-// What the kernel counts for all of the host together: a function that takes all of it takes it from everybody else.
+// What the kernel counts for all of the host together: a function that uses all of it leaves the rest of the host none.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
@@ -10,7 +10,7 @@ import { reasonToSkip, SANDBOXES } from './testing/sandboxes.ts';
 const PYTHON = { runtime: 'python3', handler: 'index.handler', timeout: durationOfMs(60_000), memoryMb: 128, tmpMb: 16 };
 const PAGE = 4096;
 const MB = 2 ** 20;
-/** Connections of processes with themselves, as full as the kernel makes them; nobody reads. */
+/** Connections of processes with themselves, as full as the kernel makes them; no process reads. */
 const fillSockets = (processes: number): string => `
 import os, socket, time
 def fill():

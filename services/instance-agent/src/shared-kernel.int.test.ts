@@ -44,7 +44,7 @@ describe('Agents of two containers on one kernel, with the same range of user id
   const isOver = (host: Host, id: string): boolean =>
     host.reports.some(({ eventId, report }) => eventId === id && report?.$case === 'ended');
 
-  it('have no user id in common, and end none of each other’s functions, whoever starts and ends first', async () => {
+  it('have no user id in common, and end none of each other’s functions, whichever starts and ends first', async () => {
     const first = await startHost({ network: 'none' });
     const early = await run(first);
     const container = await startContainer();

@@ -70,7 +70,7 @@ describe('An instance that cannot start', () => {
     assert.deepEqual(left, []);
   });
 
-  it('whose code package is no longer there gives back what waits for it, and says so', async () => {
+  it('whose code package is no longer there returns what waits for it, with that reason', async () => {
     const { instance, eventId } = await host.startWith({ ...PYTHON, codeSha256: 'e'.repeat(64) }, {});
     const report = await host.until(() => host.reports.find((one) => one.eventId === eventId)?.report, 'a report');
     assert.equal(report.$case, 'throttled', 'it has not begun, and may run on a newer revision');
@@ -79,7 +79,7 @@ describe('An instance that cannot start', () => {
     assert.ok(change?.$case === 'gone' && change.value.codeMissing);
   });
 
-  it('and dies in load says how, in what waits', async () => {
+  it('and dies in load reports how, for what waits', async () => {
     const instance = await host.start(PYTHON, { 'index.py': 'import os\nprint("bye", flush=True)\nos._exit(7)\n' });
     const id = host.run(instance);
     const ended = await host.ended(id);

@@ -46,7 +46,7 @@ if (process.getuid?.() === 0) {
     const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
     chownSync(dir, NOBODY, NOBODY);
-    debianProgram('runsc'); // says so loudly where there is none
+    debianProgram('runsc'); // fails where there is none
     const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
     const { status, stdout, stderr } = spawnSync(
       'setpriv',
@@ -75,7 +75,7 @@ if (process.getuid?.() === 0) {
         ['Python', PYTHON, { 'index.py': EXTENDS_IN_PYTHON }],
         ['Node.js', NODE, { 'index.js': EXTENDS_IN_NODE }],
       ] as const)
-        it(`hears its signal, and has more time where it asks for it: ${name}`, async () => {
+        it(`receives its signal, and has more time where it requests it: ${name}`, async () => {
           const id = host.run(await host.start({ ...fn, termination }, files));
           await host.line(id, 'working');
           host.stop(id, 'GRACEFUL', grace(500));
@@ -110,7 +110,7 @@ if (process.getuid?.() === 0) {
         assert.deepEqual([ended.outcome, ended.stop?.sweptProcessCount], [Outcome.FORCE_KILLED, 1]);
       });
 
-      it('is out of memory where it takes more than it has, though no cgroup counts it', async () => {
+      it('is out of memory where it uses more than it has, though no cgroup counts it', async () => {
         const code = 'import time\ndef handler(e, c):\n    hoard = bytearray(b"x") * (400 * 2**20)\n    time.sleep(60)\n';
         const ended = await host.ended(host.run(await host.start({ ...PYTHON, memoryMb: 128 }, { 'index.py': code })));
         assert.deepEqual([ended.outcome, ended.statusCode], [Outcome.OUT_OF_MEMORY, 434]);

@@ -88,7 +88,7 @@ describe('Stopping an attempt', () => {
   }
 
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const) {
-    it(`sends ${signal} where it is asked for, and its default action happens in both runtimes`, async () => {
+    it(`sends ${signal} where it is requested, and its default action happens in both runtimes`, async () => {
       const python = await begin(
         PYTHON,
         { 'index.py': 'import time\ndef handler(e, c):\n    print("working")\n    time.sleep(60)\n' },
@@ -107,7 +107,7 @@ describe('Stopping an attempt', () => {
     });
   }
 
-  it('lets a Node function hear SIGUSR1', async () => {
+  it('lets a Node function receive SIGUSR1', async () => {
     const { id } = await begin(
       NODE,
       {
@@ -137,7 +137,7 @@ describe('Stopping an attempt', () => {
     assert.equal(errorOf(ended)['statusCode'], 499);
   });
 
-  it('says that a signal is blocked', async () => {
+  it('reports that a signal is blocked', async () => {
     const code =
       'import signal, time\ndef handler(e, c):\n    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n    print("working")\n    time.sleep(60)\n';
     const { id } = await begin(PYTHON, { 'index.py': code }, 'working');
@@ -203,7 +203,7 @@ describe('Stopping an attempt', () => {
   });
 
   // Only a cgroup holds such a process: without one, the sweep knows it by nothing.
-  it('by force ends it although somebody has stopped its launcher', async () => {
+  it('by force ends it although a process has stopped its launcher', async () => {
     const instance = await host.start(PYTHON, {
       'index.py': 'import time\ndef handler(e, c):\n    print("up", flush=True)\n    time.sleep(60)\n',
     });
@@ -227,7 +227,7 @@ describe('Stopping an attempt', () => {
     assert.equal(ended.stop?.sweptProcessCount, 1);
   });
 
-  it('reaches the whole group where the scope says so', async () => {
+  it('reaches the complete group where that is its scope', async () => {
     const code =
       'import subprocess, signal, time\ndef handler(e, c):\n    child = subprocess.Popen(["sleep", "3600"])\n    done = []\n    signal.signal(signal.SIGTERM, lambda *a: done.append(1))\n    print("working")\n    return child.wait()\n';
     const { id } = await begin(PYTHON, { 'index.py': code }, 'working');
@@ -257,7 +257,7 @@ describe('Stopping an attempt', () => {
     assert.ok(!host.reports.some((each) => each.eventId === first && each.report?.$case === 'started'));
   });
 
-  it('that comes too late says so, and one nobody knows is lost', async () => {
+  it('that comes too late is marked so, and one of an unknown attempt is lost', async () => {
     const id = host.run(await host.start(PYTHON, { 'index.py': example('echo-python/index.py') }));
     await host.ended(id);
     host.stop(id, 'GRACEFUL');
@@ -300,14 +300,14 @@ describe('Stopping an instance', () => {
     await host.dispose();
   });
 
-  it('takes nothing more by a stream whose lease ran out', async () => {
+  it('accepts nothing more by a stream whose lease ran out', async () => {
     const host = await startHost({ leaseMs: 600 });
     const instance = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 1\n' });
     await host.ended(host.run(instance));
     const hellos = host.hellos.length;
-    host.deaf = true; // the stream stands, and nobody answers: a scheduler that stands still
+    host.deaf = true; // the stream is open without answers: a suspended scheduler
     await host.until(() => !host.agent.isAttached(), 'the stream ended');
-    const late = host.run(instance); // said by the old stream, as by a scheduler that woke up
+    const late = host.run(instance); // sent by the old stream, as by a scheduler that goes on
     host.deaf = false;
     await host.until(() => host.hellos.length > hellos, 'a new hello');
     const next = host.run(instance);
@@ -319,7 +319,7 @@ describe('Stopping an instance', () => {
     await host.dispose();
   });
 
-  it('says hello anew where nobody answers in time: its lease would be over as soon as it began', async () => {
+  it('says hello again where no answer comes in time: its lease would be over as soon as it began', async () => {
     const host = await startHost({ leaseMs: 600 });
     host.silent = true;
     host.breakStream();

@@ -103,7 +103,7 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
   };
 
   const seconds = Math.round(initTimeoutMs);
-  const where = port === wanted ? `${port}` : `${port}, as its variable PORT says: ${wanted} is in use on this host`;
+  const where = port === wanted ? `${port}` : `${port}, as in its variable PORT: ${wanted} is in use on this host`;
   return {
     variables: {
       // Servers in Python would keep what they print until they exit.
