@@ -292,10 +292,10 @@ describe('Stopping an instance', () => {
     });
     const id = host.run(instance);
     const pid = host.pidOf(instance, (await host.line(id, /^pid/)).line?.text.split(' ')[1]);
-    host.deaf = true;
+    host.isUnreachable = true;
     host.breakStream();
     await host.until(() => !isAlive(pid), 'the process killed');
-    host.deaf = false;
+    host.isUnreachable = false;
     assert.equal((await host.ended(id)).outcome, Outcome.LOST);
     await host.dispose();
   });
@@ -305,10 +305,10 @@ describe('Stopping an instance', () => {
     const instance = await host.start(PYTHON, { 'index.py': 'def handler(e, c):\n    return 1\n' });
     await host.ended(host.run(instance));
     const hellos = host.hellos.length;
-    host.deaf = true; // the stream is open without answers: a suspended scheduler
+    host.isUnreachable = true; // the stream is open without answers: a suspended scheduler
     await host.until(() => !host.agent.isAttached(), 'the stream ended');
     const late = host.run(instance); // sent by the old stream, as by a scheduler that goes on
-    host.deaf = false;
+    host.isUnreachable = false;
     await host.until(() => host.hellos.length > hellos, 'a new hello');
     const next = host.run(instance);
     await host.ended(next);

@@ -70,10 +70,10 @@ export function linkPool({ first, count }: AddressRange): { take(isGone: (device
       const at = free.findIndex((base) => isGone(deviceOf(base)));
       const [base] = at === -1 ? [] : free.splice(at, 1);
       if (base === undefined) return undefined;
-      let isTaken = true;
+      let isClaimed = true;
       const release = (): void => {
-        if (isTaken) free.push(base);
-        isTaken = false;
+        if (isClaimed) free.push(base);
+        isClaimed = false;
       };
       return { device: deviceOf(base), hostAddress: addressText(base + 1), ownAddress: addressText(base + 2), release };
     },

@@ -74,7 +74,7 @@ export function attachment(
   let heartbeatMs = DEFAULT_HEARTBEAT_MS;
   let renewedMs = clock.monotonic();
   let checkedMs = renewedMs;
-  let held = false; // whether there is a lease to lose
+  let hasLease = false; // whether there is a lease to lose
   let beats: { readonly wallMs: number; readonly sentMs: number }[] = [];
   let beatTimer: NodeJS.Timeout | undefined;
   let reportedCpuBusy = 0;
@@ -142,7 +142,7 @@ export function attachment(
   };
   const renew = (sentMs: number): void => {
     renewedMs = Math.max(renewedMs, sentMs);
-    held = true;
+    hasLease = true;
     hooks.thread?.renewed(clock.monotonic() - renewedMs, leaseMs, heartbeatMs);
   };
   const onEcho = (heartbeat: Heartbeat): void => {
@@ -160,9 +160,9 @@ export function attachment(
     if (hooks.sharesProcess && nowMs - checkedMs > leaseMs / 3) renewedMs = nowMs;
     checkedMs = nowMs;
     hooks.thread?.tick();
-    if (held && hooks.thread) renewedMs = Math.max(renewedMs, nowMs - hooks.thread.renewedAgoMs());
-    if (!held || clock.monotonic() - renewedMs <= leaseMs) return;
-    held = false;
+    if (hasLease && hooks.thread) renewedMs = Math.max(renewedMs, nowMs - hooks.thread.renewedAgoMs());
+    if (!hasLease || clock.monotonic() - renewedMs <= leaseMs) return;
+    hasLease = false;
     hooks.thread?.lost();
     log.warn('The lease ran out; everything that runs is killed', { lease_ms: leaseMs });
     hooks.leaseLost();

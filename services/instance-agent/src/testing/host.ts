@@ -68,7 +68,7 @@ export type Host = {
   /** Breaks the stream to the scheduler. */
   breakStream(): void;
   /** Stops or starts echoing heartbeats and accepting streams. */
-  deaf: boolean;
+  isUnreachable: boolean;
   /** Accepts streams and does not welcome, as a scheduler that is suspended. */
   silent: boolean;
   /** Whether the event-store stores lines. */
@@ -96,7 +96,7 @@ export async function startHost(
 
   const scheduler = {
     async *attach(requests: AsyncIterable<AttachRequest>) {
-      if (host.deaf) throw new Error('not here');
+      if (host.isUnreachable) throw new Error('not here');
       const mine = pushable<AttachResponse>();
       stream = mine;
       void (async () => {
@@ -106,7 +106,7 @@ export async function startHost(
             const welcome = { lease: durationOfMs(host.leaseMs), heartbeatInterval: durationOfMs(host.leaseMs / 6) };
             if (!host.silent) mine.push({ ...AttachResponse.create(), welcome });
           }
-          if (request.heartbeat && !host.deaf) mine.push({ ...AttachResponse.create(), heartbeat: request.heartbeat });
+          if (request.heartbeat && !host.isUnreachable) mine.push({ ...AttachResponse.create(), heartbeat: request.heartbeat });
           if (request.drain) host.drains.push(request);
           host.temporaryMb = request.temporaryMb ?? host.temporaryMb;
           host.reports.push(...request.reports);
@@ -178,7 +178,7 @@ export async function startHost(
     const zip = await zipOf(files);
     const codeSha256 = createHash('sha256').update(zip).digest('hex');
     packages.set(codeSha256, zip);
-    const whole = {
+    const complete = {
       ...FunctionMessage.create(),
       namespace: 'default',
       name: 'f',
@@ -188,7 +188,7 @@ export async function startHost(
       codeSha256,
       ...fn,
     };
-    return { ...StartInstance.create(), instanceId: newUuidV7(), function: whole };
+    return { ...StartInstance.create(), instanceId: newUuidV7(), function: complete };
   };
   const assignmentOf = (payload: unknown, more: Partial<Assignment>): Assignment => ({
     ...Assignment.create(),
@@ -211,7 +211,7 @@ export async function startHost(
     hellos: [],
     drains: [],
     temporaryMb: 0,
-    deaf: false,
+    isUnreachable: false,
     silent: false,
     storing: true,
     leaseMs: given.leaseMs ?? 30_000,

@@ -4,27 +4,27 @@ import fc from 'fast-check';
 import type { ConversationEvents } from '../../ports.ts';
 import { boundedEvents } from './bounded.ts';
 
-type Said = readonly [what: string, ...rest: unknown[]];
+type Reported = readonly [what: string, ...rest: unknown[]];
 
 /** A listener of bounded events, and what it receives. */
-function listener(): { readonly events: ConversationEvents; readonly said: Said[] } {
-  const said: Said[] = [];
+function listener(): { readonly events: ConversationEvents; readonly reported: Reported[] } {
+  const reported: Reported[] = [];
   const quiet = (): void => undefined;
   const events: ConversationEvents = {
     onGreeted: quiet,
     onLoaded: quiet,
-    onLoadFailed: ({ statusCode, message, error }) => void said.push(['load failed', statusCode, message, error?.toString()]),
-    onAnswered: (_, body) => void said.push(['answered', body.toString()]),
-    onFailed: (_, { statusCode, error }) => void said.push(['failed', statusCode, error.toString()]),
+    onLoadFailed: ({ statusCode, message, error }) => void reported.push(['load failed', statusCode, message, error?.toString()]),
+    onAnswered: (_, body) => void reported.push(['answered', body.toString()]),
+    onFailed: (_, { statusCode, error }) => void reported.push(['failed', statusCode, error.toString()]),
     onReceived: quiet,
     onFree: quiet,
     onFinished: quiet,
     onHandlers: quiet,
-    onHookEnded: (_, ok, text) => void said.push(['hook', ok, text]),
+    onHookEnded: (_, ok, text) => void reported.push(['hook', ok, text]),
     onExtensionRequested: () => ({ grantedMs: 0, reason: '' }),
-    onBroken: (text) => void said.push(['broken', text]),
+    onBroken: (text) => void reported.push(['broken', text]),
   };
-  return { events: boundedEvents(events, () => 'the-id'), said };
+  return { events: boundedEvents(events, () => 'the-id'), reported };
 }
 
 const isObject = (text: unknown): boolean => {
@@ -42,17 +42,17 @@ describe('The bounds of a runtime', () => {
       ['NaN', '"NaN"'],
       ['{"a":1,"a":2}', '{"a":1,"a":2}'],
     ] as const) {
-      const { events, said } = listener();
+      const { events, reported } = listener();
       events.onAnswered(1, Buffer.from(body), 1);
-      assert.deepEqual(said, [['answered', result]]);
+      assert.deepEqual(reported, [['answered', result]]);
     }
   });
 
   it('reports a result that is too large by 407, with the id of its event', () => {
-    const { events, said } = listener();
+    const { events, reported } = listener();
     events.onAnswered(1, Buffer.alloc(6 * 1024 * 1024 + 1, 0x20), 1);
-    assert.equal(said[0]?.[1], 407);
-    assert.match(String(said[0]?.[2]), /"requestId":"the-id"/);
+    assert.equal(reported[0]?.[1], 407);
+    assert.match(String(reported[0]?.[2]), /"requestId":"the-id"/);
   });
 
   it('holds any bytes of any result and any error to JSON within the limits', () => {
@@ -66,12 +66,12 @@ describe('The bounds of a runtime', () => {
     );
     fc.assert(
       fc.property(bytes, fc.integer({ min: 0, max: 65_535 }), (body, statusCode) => {
-        const { events, said } = listener();
+        const { events, reported } = listener();
         events.onAnswered(1, body, 1);
         events.onFailed(1, { statusCode, error: body, tookMs: 1, mustExit: false });
         events.onLoadFailed({ statusCode, message: body.toString(), error: body });
         events.onHookEnded(1, false, body.toString());
-        const [answered, failed, loadFailed, hook] = said;
+        const [answered, failed, loadFailed, hook] = reported;
         assert.doesNotThrow(() => void JSON.parse(String(answered?.[1])));
         assert.doesNotMatch(String(answered?.[1]), /[\r\n]/);
         assert.ok([430, 407, 437, 443].includes(Number(failed?.[1])));

@@ -24,11 +24,11 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
   const connections = new Connections({ keepAlive: false, maxSockets: 4 });
   const connecting = new Set<() => void>();
   connections.createConnection = (_, done) => {
-    const tell = done as (error: Error | null, socket?: Socket) => void; // it wants a socket only where there is no error
+    const callback = done as (error: Error | null, socket?: Socket) => void; // it wants a socket only where there is no error
     const breakOff = network.connect(port, (result) => {
       connecting.delete(breakOff);
-      if (result instanceof Error) tell(result);
-      else tell(null, result);
+      if (result instanceof Error) callback(result);
+      else callback(null, result);
     });
     connecting.add(breakOff);
     return undefined;
@@ -48,10 +48,10 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
     onSent: () => void = () => undefined,
   ): void => {
     let isSent = false;
-    let told = false;
-    const tell = (answer: Answer | string): void => {
-      if (told || closed) return;
-      told = true;
+    let hasAnswered = false;
+    const answerOnce = (answer: Answer | string): void => {
+      if (hasAnswered || closed) return;
+      hasAnswered = true;
       if (typeof answer !== 'string') return done(answer, true);
       const timer = setTimeout(() => {
         timers.delete(timer);
@@ -69,13 +69,13 @@ export async function webConversation(spec: ConversationSpec, events: Conversati
       isSent = true; // it is connected: the request is on its way
       onSent();
     });
-    request.on('response', (response) => void collect(response).then(tell, (error: unknown) => tell(textOf(error))));
+    request.on('response', (response) => void collect(response).then(answerOnce, (error: unknown) => answerOnce(textOf(error))));
     // Without a listener the connection is closed without an answer: the call would wait for its timeout.
     request.on('upgrade', (response, socket) => {
       socket.destroy();
-      tell({ status: response.statusCode ?? 0, fcStatus: 200, body: Buffer.alloc(0), bytes: 0 });
+      answerOnce({ status: response.statusCode ?? 0, fcStatus: 200, body: Buffer.alloc(0), bytes: 0 });
     });
-    request.on('error', (error) => tell(textOf(error)));
+    request.on('error', (error) => answerOnce(textOf(error)));
     request.end(body);
   };
   const invoke = ({ seq, requestId, payload }: Invocation): boolean => {
@@ -151,8 +151,8 @@ async function collect(response: IncomingMessage): Promise<Answer> {
     if (bytes <= MAX_RESULT_BYTES) parts.push(part);
     if (bytes > 2 * MAX_RESULT_BYTES) break; // a flood is not read to its end
   }
-  const said = Number(response.headers['x-fc-status'] ?? 200);
-  return { status: response.statusCode ?? 0, fcStatus: Number.isFinite(said) ? said : 0, body: Buffer.concat(parts), bytes };
+  const status = Number(response.headers['x-fc-status'] ?? 200);
+  return { status: response.statusCode ?? 0, fcStatus: Number.isFinite(status) ? status : 0, body: Buffer.concat(parts), bytes };
 }
 
 /** FC's servers report with `x-fc-status` what their status should be. */

@@ -42,7 +42,7 @@ export async function joinPlatform(
   const { makeSigningRequest } = await import('@evenfall/certificates'); // not loaded by agents that need it not
   const asked = pendingRequest(dir) ?? (await makeSigningRequest());
   keepRequest(dir, asked);
-  for (let isSaid = false; ; isSaid = true) {
+  for (let isLogged = false; ; isLogged = true) {
     try {
       const joined = await requestToJoin({ address, authoritySha256, token, signingRequest: asked.request, agentId });
       keepIdentity(dir, { ...joined, key: asked.key });
@@ -50,7 +50,7 @@ export async function joinPlatform(
       return identityFiles(dir);
     } catch (error) {
       if (error instanceof OperatorError) throw error;
-      if (!isSaid) log.warn('waiting for a dependency', { name: `the registry's join port at ${address}`, why: String(error) });
+      if (!isLogged) log.warn('waiting for a dependency', { name: `the registry's join port at ${address}`, why: String(error) });
       if (!(await delay(PAUSE_MS, signal))) throw error;
     }
   }

@@ -33,7 +33,7 @@ export async function makeClosed(server: NetworkServer, addresses: readonly stri
   const space = await server.make();
   const more = addresses.filter((address) => !address.startsWith('127.')).map((address) => addAddress(LOOPBACK_INDEX, address, 32));
   try {
-    await tell(server, space.id, 'loopback', raiseLoopback(), ...more);
+    await send(server, space.id, 'loopback', raiseLoopback(), ...more);
     return space;
   } catch (error) {
     server.release(space);
@@ -43,13 +43,13 @@ export async function makeClosed(server: NetworkServer, addresses: readonly stri
 
 /** Links a new network to the host by a pair of devices, with a default route through the host. The host's end goes with the network. */
 export async function linkToHost(server: NetworkServer, space: Space, { device, hostAddress, ownAddress }: Link): Promise<void> {
-  await tell(server, HOME, `device ${device}`, createPair(device, OWN_DEVICE, space.id));
+  await send(server, HOME, `device ${device}`, createPair(device, OWN_DEVICE, space.id));
   const index = async (where: number, name: string): Promise<number> =>
     readIndex(await server.netlink(where, ROUTE_PROTOCOL, findLink(name)));
   const [outer, inner] = await Promise.all([index(HOME, device), index(space.id, OWN_DEVICE)]);
   await Promise.all([
-    tell(server, HOME, `device ${device}`, addAddress(outer, hostAddress, LINK_BITS), raise(outer, { forwards: true })),
-    tell(
+    send(server, HOME, `device ${device}`, addAddress(outer, hostAddress, LINK_BITS), raise(outer, { forwards: true })),
+    send(
       server,
       space.id,
       `device ${OWN_DEVICE}`,
@@ -69,7 +69,7 @@ export async function unlinkFromHost(server: NetworkServer, { device, ownAddress
   // The kernel does it asynchronously; the server would wait for 20 to 40 ms, and all requests for networks with it.
   for (let waitMs = FIRST_LOOK_MS; waitMs <= LAST_LOOK_MS && !isDeviceGone(device); waitMs *= 2) await pause(waitMs);
   if (!isDeviceGone(device)) {
-    await tell(server, HOME, `device ${device}`, deleteLink(device)).catch((error: unknown) => {
+    await send(server, HOME, `device ${device}`, deleteLink(device)).catch((error: unknown) => {
       if (!isDeviceGone(device)) throw error;
     });
   }
@@ -82,6 +82,6 @@ export async function forgetConnectionsOf(server: NetworkServer, ownAddress: str
   readAnswers(`connections of ${ownAddress}`, await server.netlink(HOME, NETFILTER_PROTOCOL, forgetConnections(ownAddress)));
 }
 
-async function tell(server: NetworkServer, where: number, what: string, ...messages: readonly Buffer[]): Promise<void> {
+async function send(server: NetworkServer, where: number, what: string, ...messages: readonly Buffer[]): Promise<void> {
   readAnswers(what, await server.netlink(where, ROUTE_PROTOCOL, Buffer.concat(messages)));
 }

@@ -50,8 +50,8 @@ export async function openNetworkServer(libc: Libc, launcher: string, within: 'H
   const child = startServer(launcher, isUser, theirs);
   closeSync(theirs);
   const stream = child.stdio[3] as unknown as Duplex & { ref(): void; unref(): void }; // 'pipe' makes a socket pair
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+  let errors = '';
+  child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString('utf8')));
   let isWanted = true;
   const waiting: Waiting[] = [];
   /** It must not keep a process alive that waits for nothing. */
@@ -73,7 +73,7 @@ export async function openNetworkServer(libc: Libc, launcher: string, within: 'H
   });
   const ended = new Promise<Error>((resolve) => {
     child.once('error', resolve);
-    child.once('close', (code) => resolve(new Error(said.trim() || `the server of networks ended with ${code ?? 'a signal'}`)));
+    child.once('close', (code) => resolve(new Error(errors.trim() || `the server of networks ended with ${code ?? 'a signal'}`)));
   });
   const close = (): void => {
     if (!isWanted) return;
@@ -142,7 +142,7 @@ function startServer(launcher: string, isUser: boolean, theirs: number): ChildPr
   });
 }
 
-function onAnswers(stream: Duplex, tell: (result: number, body: Buffer) => void): void {
+function onAnswers(stream: Duplex, onAnswer: (result: number, body: Buffer) => void): void {
   let rest = NOTHING;
   stream.on('error', () => undefined); // the server's end is handled elsewhere
   stream.on('data', (chunk: Buffer) => {
@@ -151,7 +151,7 @@ function onAnswers(stream: Duplex, tell: (result: number, body: Buffer) => void)
       const end = ANSWER_BYTES + rest.readUInt32LE(0);
       const [result, body] = [rest.readInt32LE(4), rest.subarray(ANSWER_BYTES, end)];
       rest = rest.subarray(end);
-      tell(result, body);
+      onAnswer(result, body);
     }
   });
 }

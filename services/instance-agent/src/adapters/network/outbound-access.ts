@@ -77,7 +77,7 @@ export async function openOutboundAccess(
   const { allowed, forwardingFile, hold, onFault } = terms;
   const table = `evenfall_${addressText(share.first).replaceAll('.', '_')}`;
   const ranges = allowed.map(readRange);
-  const tell = async (chains: readonly TableChain[] | undefined): Promise<void> => {
+  const applyRules = async (chains: readonly TableChain[] | undefined): Promise<void> => {
     readAnswers('rules of nf_tables', await server.netlink(HOME, NETFILTER_PROTOCOL, replaceTable(table, chains, [CONNECTIONS])));
   };
   const connections = connectionShare(mostTracked(), terms.mostInstances);
@@ -95,14 +95,14 @@ export async function openOutboundAccess(
   const look = async (): Promise<string[]> => {
     // A firewall of the host that is restarted may flush all rules: without them instances reach the host and each other.
     if (!(await isInPlace())) {
-      await tell(chains());
+      await applyRules(chains());
       onFault('The rules that keep functions apart were gone, and were put back', new Error(`the table ${table} was removed`));
     }
     const missing = forwarding.missing(uplinks(ranges));
     if (missing.length === 0) return [];
     // First the rules: this host must not route for other machines at any time.
     forwarding.note(missing);
-    await tell(chains());
+    await applyRules(chains());
     await forwarding.switchOn(missing);
     return missing;
   };
@@ -112,10 +112,10 @@ export async function openOutboundAccess(
     clearInterval(timer);
     await looking;
     await forwarding.close();
-    await tell(undefined);
+    await applyRules(undefined);
   };
   try {
-    await tell(chains());
+    await applyRules(chains());
     const switchedOn = await look();
     // A host may get other devices at any time: a network that is joined, a tunnel.
     timer = setInterval(() => {

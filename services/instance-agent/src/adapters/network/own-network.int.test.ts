@@ -40,13 +40,13 @@ describe('A network of its own', { skip: mayMake ? false : 'this user can make n
   });
 
   it('refuses where no process listens, later and once', async () => {
-    const told: (Socket | Error)[] = [];
-    network.connect(9000, (result) => told.push(result));
-    assert.deepEqual(told, []);
-    await eventually(() => told.length > 0);
-    assert.equal((told[0] as unknown as NodeJS.ErrnoException).code, 'ECONNREFUSED'); // an error, or this fails
+    const results: (Socket | Error)[] = [];
+    network.connect(9000, (result) => results.push(result));
+    assert.deepEqual(results, []);
+    await eventually(() => results.length > 0);
+    assert.equal((results[0] as unknown as NodeJS.ErrnoException).code, 'ECONNREFUSED'); // an error, or this fails
     await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(told.length, 1);
+    assert.equal(results.length, 1);
   });
 
   it('does not wait for a server that accepts no connections, and closes what is cancelled', async () => {

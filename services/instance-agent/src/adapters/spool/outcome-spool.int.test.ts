@@ -42,14 +42,14 @@ describe('The spool of outcomes', () => {
 
   it('ends where a kill tore it, and goes on from there', () => {
     outcomeSpool(file).append([outcome('a'), outcome('b')], none);
-    const whole = readFileSync(file);
+    const content = readFileSync(file);
     for (const cut of [1, 7, 9]) {
-      writeFileSync(file, whole);
-      appendFileSync(file, whole.subarray(0, cut));
+      writeFileSync(file, content);
+      appendFileSync(file, content.subarray(0, cut));
       assert.deepEqual(idsOf(), ['a', 'b']);
-      assert.equal(statSync(file).size, whole.length, 'the torn end is gone');
+      assert.equal(statSync(file).size, content.length, 'the torn end is gone');
     }
-    const broken = Buffer.from(whole);
+    const broken = Buffer.from(content);
     broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1;
     writeFileSync(file, broken);
     const spool = outcomeSpool(file);

@@ -15,10 +15,10 @@ const HEAD_BYTES = 8;
 export function outcomeSpool(file: string): OutcomeSpool {
   let bytes = sizeOf(file);
   const write = (records: readonly Buffer[]): void => {
-    const whole = Buffer.concat(records);
-    writeFileSync(`${file}.new`, whole, { mode: 0o600 });
+    const content = Buffer.concat(records);
+    writeFileSync(`${file}.new`, content, { mode: 0o600 });
     renameSync(`${file}.new`, file);
-    bytes = whole.length;
+    bytes = content.length;
   };
   return {
     read() {

@@ -17,8 +17,8 @@ export function gobUint(value: number | bigint): Buffer {
 
 /** The sign moves to the lowest bit; a negative number is complemented. */
 export function gobInt(value: number | bigint): Buffer {
-  const whole = BigInt(value);
-  return gobUint(whole < 0n ? (~whole << 1n) | 1n : whole << 1n);
+  const integer = BigInt(value);
+  return gobUint(integer < 0n ? (~integer << 1n) | 1n : integer << 1n);
 }
 
 function gobBytes(value: string | Buffer): Buffer[] {

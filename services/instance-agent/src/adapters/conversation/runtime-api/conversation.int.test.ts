@@ -11,7 +11,7 @@ import { findConnectionOwners } from '../../network/connection-owners.ts';
 import { hostNetwork } from '../../network/host-network.ts';
 import { runtimeApiConversation } from './conversation.ts';
 
-type Told = readonly [name: string, ...rest: unknown[]];
+type Reported = readonly [name: string, ...rest: unknown[]];
 
 const LAMBDA = '/2018-06-01/runtime';
 const FC = '/2020-11-11/runtime';
@@ -22,24 +22,24 @@ const closed = (socket: Socket): Promise<unknown> => new Promise((resolve) => so
 describe('The runtime API of an instance', () => {
   let open: (needsSecret: boolean) => Promise<Conversation>;
   let talk: Conversation;
-  let told: Told[];
+  let reported: Reported[];
   let url: string;
   let port: number;
   beforeEach(async () => {
-    told = [];
+    reported = [];
     const events: ConversationEvents = {
       onGreeted: () => undefined,
-      onLoaded: () => void told.push(['loaded']),
-      onLoadFailed: (fault) => void told.push(['load failed', fault.statusCode, JSON.parse(fault.error?.toString() ?? 'null')]),
-      onAnswered: (seq, body) => void told.push(['answered', seq, body.toString()]),
-      onFailed: (seq, { statusCode, error }) => void told.push(['failed', seq, statusCode, JSON.parse(error.toString())]),
+      onLoaded: () => void reported.push(['loaded']),
+      onLoadFailed: (fault) => void reported.push(['load failed', fault.statusCode, JSON.parse(fault.error?.toString() ?? 'null')]),
+      onAnswered: (seq, body) => void reported.push(['answered', seq, body.toString()]),
+      onFailed: (seq, { statusCode, error }) => void reported.push(['failed', seq, statusCode, JSON.parse(error.toString())]),
       onReceived: () => undefined,
       onFree: () => undefined,
-      onFinished: () => void told.push(['finished']),
+      onFinished: () => void reported.push(['finished']),
       onExtensionRequested: (ms) => ({ grantedMs: Math.min(ms, 1_000), reason: ms > 1_000 ? 'that is the most' : '' }),
       onHandlers: () => undefined,
-      onHookEnded: (seq, ok, text) => void told.push(['hook ended', seq, ok, text]),
-      onBroken: (text) => void told.push(['broken', text]),
+      onHookEnded: (seq, ok, text) => void reported.push(['hook ended', seq, ok, text]),
+      onBroken: (text) => void reported.push(['broken', text]),
     };
     const fn = { ...FunctionMessage.create(), namespace: 'default', name: 'f', version: '$LATEST', memoryMb: 128, handler: 'h' };
     const owners = await findConnectionOwners();
@@ -66,7 +66,7 @@ describe('The runtime API of an instance', () => {
     const { pathname } = new URL(`http://x${LAMBDA}/invocation/next`);
     for (const wrong of ['', `/${'0'.repeat(32)}`, `/${secret}0`, `/${secret?.slice(1)}`, `/x/../${secret}x`])
       await assert.rejects(fetch(`http://${address}${wrong}${pathname}`), `"${wrong}" gets in`);
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
     const next = fetch(`http://${address}/${secret}${pathname}`);
     await loaded();
     guarded.invoke({ seq: 1, requestId: 'id-1', payload: Buffer.from('{}'), deadlineTimeMs: DEADLINE });
@@ -82,7 +82,7 @@ describe('The runtime API of an instance', () => {
   const invoke = (seq: number, payload = '{"n":1}', requestId = `id-${seq}`) =>
     talk.invoke({ seq, requestId, payload: Buffer.from(payload), deadlineTimeMs: DEADLINE });
   /** The first request for an event is there. */
-  const loaded = () => eventually(() => told.length === 1 && told[0]?.[0] === 'loaded', 10_000);
+  const loaded = () => eventually(() => reported.length === 1 && reported[0]?.[0] === 'loaded', 10_000);
   const typeOf = async (response: Response) => [response.status, ((await response.json()) as { errorType: string }).errorType];
 
   it('gives Lambda’s clients an event with the headers they need, once there is one, and accepts the answer with 202', async () => {
@@ -97,7 +97,7 @@ describe('The runtime API of an instance', () => {
     assert.equal(await event.text(), '{"n":1}');
     const answer = await post(`${LAMBDA}/invocation/id-1/response`, '{"m":2}');
     assert.deepEqual([answer.status, await answer.json()], [202, { status: 'OK' }]);
-    assert.deepEqual(told.at(-1), ['answered', 1, '{"m":2}']);
+    assert.deepEqual(reported.at(-1), ['answered', 1, '{"m":2}']);
   });
 
   it('gives a function that is being stopped more time, or explains why not', async () => {
@@ -153,7 +153,7 @@ describe('The runtime API of an instance', () => {
     assert.deepEqual(await typeOf(await post(`${LAMBDA}/invocation/id-1/error`, '{}')), [403, 'InvalidStateTransition']);
     assert.deepEqual(await typeOf(await post(`${LAMBDA}/init/error`, '{}')), [403, 'InvalidStateTransition'], 'it is initialized');
     assert.deepEqual(
-      told.filter(([name]) => name === 'answered'),
+      reported.filter(([name]) => name === 'answered'),
       [['answered', 1, '1']],
     );
   });
@@ -163,7 +163,7 @@ describe('The runtime API of an instance', () => {
       invoke(seq);
       await (await get(`${LAMBDA}/invocation/next`)).text();
       assert.equal((await post(`${LAMBDA}/invocation/id-${seq}/error`, body, headers)).status, 202);
-      return told.at(-1)?.[3];
+      return reported.at(-1)?.[3];
     };
     const common = { errorCode: -1, statusCode: 430 };
     assert.deepEqual(await fail(1, '{"errorMessage":"m","errorType":"E","stackTrace":["a"]}'), {
@@ -193,7 +193,7 @@ describe('The runtime API of an instance', () => {
     await (await get(`${LAMBDA}/invocation/next`)).text();
     const answer = await post(`${LAMBDA}/invocation/id-1/response`, Buffer.alloc(MAX_RESULT_BYTES + 101, 0x31));
     assert.deepEqual(await typeOf(answer), [413, 'RequestEntityTooLarge']);
-    assert.deepEqual(told.at(-1)?.slice(0, 3), ['failed', 1, 407]);
+    assert.deepEqual(reported.at(-1)?.slice(0, 3), ['failed', 1, 407]);
   });
 
   it('accepts an error that came up while the answer was streamed', async () => {
@@ -208,8 +208,8 @@ describe('The runtime API of an instance', () => {
     );
     socket.resume();
     await closed(socket);
-    assert.deepEqual(told.at(-1)?.slice(0, 3), ['failed', 1, 430]);
-    assert.equal((told.at(-1)?.[3] as { errorMessage: string }).errorMessage, 'late');
+    assert.deepEqual(reported.at(-1)?.slice(0, 3), ['failed', 1, 430]);
+    assert.equal((reported.at(-1)?.[3] as { errorMessage: string }).errorMessage, 'late');
   });
 
   it('fails the start with what the runtime reports, once', async () => {
@@ -218,7 +218,7 @@ describe('The runtime API of an instance', () => {
     assert.deepEqual(await typeOf(await post(`${LAMBDA}/init/error`, '{}')), [403, 'InvalidStateTransition']);
     assert.deepEqual(await typeOf(await get(`${LAMBDA}/invocation/next`)), [403, 'InvalidStateTransition']);
     const error = { errorCode: -1, errorMessage: 'no module', errorType: 'Runtime.Import', requestId: '', statusCode: 443 };
-    assert.deepEqual(told, [['load failed', 443, error]]);
+    assert.deepEqual(reported, [['load failed', 443, error]]);
   });
 
   it('lets extensions register and waits with them for ever', async () => {
@@ -245,16 +245,16 @@ describe('The runtime API of an instance', () => {
     );
     const second = get(`${FC}/invocation/next`); // it asks again while it works
     assert.equal((await post(`${FC}/invocation/hook/response`)).status, 200);
-    assert.deepEqual(told.at(-1), ['hook ended', 1, true, '']);
+    assert.deepEqual(reported.at(-1), ['hook ended', 1, true, '']);
     invoke(2);
     assert.equal((await second).headers.get('x-fc-function-type'), '0');
     assert.equal((await post(`${FC}/invocation/id-2/error`, '{"errorMessage":"m","errorType":"T"}')).status, 200);
-    assert.deepEqual(told.at(-1)?.slice(0, 3), ['failed', 2, 430]);
+    assert.deepEqual(reported.at(-1)?.slice(0, 3), ['failed', 2, 430]);
   });
 
   it('gives SCF’s clients the same event again until it is answered', async () => {
     assert.equal((await post('/runtime/init/ready')).status, 200);
-    assert.deepEqual(told, [['loaded']]);
+    assert.deepEqual(reported, [['loaded']]);
     assert.equal((await post('/runtime/invocation/response', '1')).status, 403);
     invoke(1);
     for (let i = 0; i < 2; i++) {
@@ -263,7 +263,7 @@ describe('The runtime API of an instance', () => {
       assert.deepEqual([...names.map((name) => event.headers.get(name)), await event.text()], ['id-1', '128', '3000', '{"n":1}']);
     }
     assert.equal((await post('/runtime/invocation/error', 'words')).status, 200);
-    assert.equal((told.at(-1)?.[3] as { errorMessage: string }).errorMessage, 'words');
+    assert.equal((reported.at(-1)?.[3] as { errorMessage: string }).errorMessage, 'words');
   });
 
   for (const [method, path, status] of [
@@ -297,7 +297,7 @@ describe('The runtime API of an instance', () => {
     half.resume();
     await closed(half);
     assert.equal((await post(`${LAMBDA}/invocation/id-1/response`, '"whole"')).status, 202);
-    assert.deepEqual(told.at(-1), ['answered', 1, '"whole"']);
+    assert.deepEqual(reported.at(-1), ['answered', 1, '"whole"']);
   });
 
   it('goes with its instance', async () => {

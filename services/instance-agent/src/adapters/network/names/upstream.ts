@@ -52,14 +52,14 @@ function askByTcp({ address, port }: NameServerAddress, query: Query, id: number
       resolve(answer);
     };
     const late = setTimeout(settle, TCP_WITHIN_MS, undefined);
-    let said = Buffer.alloc(0);
+    let received = Buffer.alloc(0);
     socket.on('error', () => settle(undefined));
     socket.on('close', () => settle(undefined));
     socket.on('data', (chunk) => {
-      said = Buffer.concat([said, chunk]);
-      const length = said.length >= LENGTH_BYTES ? said.readUInt16BE(0) : 0x1_0000;
-      if (said.length < LENGTH_BYTES + length) return;
-      const answer = said.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
+      received = Buffer.concat([received, chunk]);
+      const length = received.length >= LENGTH_BYTES ? received.readUInt16BE(0) : 0x1_0000;
+      if (received.length < LENGTH_BYTES + length) return;
+      const answer = received.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
       settle(isAnswerTo(query, id, answer) ? answer : undefined);
     });
     socket.end(framed(queryMessage(query, id)));

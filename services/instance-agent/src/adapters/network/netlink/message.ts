@@ -15,11 +15,11 @@ const ERROR = 2;
 
 export function message(type: number, flags: number, begin: Buffer, ...attributes: readonly Buffer[]): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
-  const whole = Buffer.concat([header, padded(begin), ...attributes]);
-  whole.writeUInt32LE(whole.length, 0);
-  whole.writeUInt16LE(type, 4);
-  whole.writeUInt16LE(REQUEST | flags, 6);
-  return whole;
+  const complete = Buffer.concat([header, padded(begin), ...attributes]);
+  complete.writeUInt32LE(complete.length, 0);
+  complete.writeUInt16LE(type, 4);
+  complete.writeUInt16LE(REQUEST | flags, 6);
+  return complete;
 }
 
 export function attribute(type: number, value: Buffer): Buffer {

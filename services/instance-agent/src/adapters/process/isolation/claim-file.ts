@@ -85,14 +85,14 @@ async function hold(
   onEnd: () => void,
 ): Promise<(() => Promise<void>) | undefined> {
   const holder = spawn(launcher, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  let said = '';
-  holder.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  let errors = '';
+  holder.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   holder.stdin.on('error', () => undefined); // its exit event follows
   const isHeld = await new Promise<boolean>((resolve, reject) => {
     holder.once('error', reject);
     holder.stdout.once('data', () => resolve(true));
     holder.once('close', (code) =>
-      code === 2 ? resolve(false) : reject(new OperatorError(`There is no claim on ${what}: ${said.trim()}`)),
+      code === 2 ? resolve(false) : reject(new OperatorError(`There is no claim on ${what}: ${errors.trim()}`)),
     );
   });
   if (!isHeld) return undefined;

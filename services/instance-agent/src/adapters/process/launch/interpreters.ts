@@ -69,8 +69,8 @@ function findPython(
   if (!candidate) return undefined;
   try {
     const script = 'import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep="\\n")';
-    const said = execFileSync(candidate, ['-I', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    const [executable = '', ...prefixes] = said.trim().split('\n');
+    const output = execFileSync(candidate, ['-I', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const [executable = '', ...prefixes] = output.trim().split('\n');
     const program = realpathSync(executable);
     return { program, folders: [dirname(program), ...prefixes.map((each) => realpathSync(each))] };
   } catch {

@@ -23,9 +23,9 @@ export function findLauncher(arch: string = process.arch): string {
 export function endUser(launcher: string, uid: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const child = spawn(launcher, ['--end-user', String(uid)], { stdio: ['ignore', 'pipe', 'ignore'], env: {}, cwd: '/' });
-    let said = '';
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')));
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString('latin1')));
     child.on('error', () => resolve(undefined));
-    child.on('close', (code) => resolve(code === 0 ? Number(said) : undefined));
+    child.on('close', (code) => resolve(code === 0 ? Number(output) : undefined));
   });
 }

@@ -213,9 +213,9 @@ function instanceFolder(host: DriverHost, { instanceId }: ProcessSpec, uid: numb
 function variablesOf(host: DriverHost, spec: ProcessSpec, folder: string): Record<'platform' | 'own', Record<string, string>> {
   const temporaryDir = hasPrivateTmp(host.launch) ? '/tmp' : folder;
   const of = { ...spec, agentId: host.agentId, home: host.temporaryRoot, temporaryDir };
-  const whole = environmentOf(of);
+  const all = environmentOf(of);
   const platform = environmentOf({ ...of, fn: { ...spec.fn, environment: {} } });
-  return { platform, own: Object.fromEntries(Object.entries(whole).filter(([name, value]) => platform[name] !== value)) };
+  return { platform, own: Object.fromEntries(Object.entries(all).filter(([name, value]) => platform[name] !== value)) };
 }
 
 /** The variables by which a sweep finds processes: runsc needs no others. */

@@ -36,12 +36,12 @@ export function startReady(
 ): ReadyProcess | undefined {
   let state: 'BOOTING' | 'UP' | 'CLAIMED' | 'GONE' = 'BOOTING';
   let instance: { readonly id: string } | undefined;
-  let heard: ((answered: boolean) => void) | undefined;
+  let onAnswer: ((answered: boolean) => void) | undefined;
   let listener: ProcessEvents | undefined;
   let ending: Promise<void> | undefined;
   /** What it reports before it has a listener: a warning of its interpreter belongs to the instance that it becomes. */
   const held: ((events: ProcessEvents) => void)[] = [];
-  const tell = (what: (events: ProcessEvents) => void): void => {
+  const pass = (what: (events: ProcessEvents) => void): void => {
     if (listener) what(listener);
     else held.push(what);
   };
@@ -55,15 +55,15 @@ export function startReady(
         onUp();
         return;
       }
-      tell((to) => to.onChannel(chunk));
-      heard?.(true);
+      pass((to) => to.onChannel(chunk));
+      onAnswer?.(true);
     },
-    onOutput: (stream, chunk) => tell((to) => to.onOutput(stream, chunk)),
+    onOutput: (stream, chunk) => pass((to) => to.onOutput(stream, chunk)),
     onExit(exitCode, signal, spawnFault) {
       const wasClaimed = state === 'CLAIMED';
       state = 'GONE';
-      tell((to) => to.onExit(exitCode, signal, spawnFault));
-      heard?.(false);
+      pass((to) => to.onExit(exitCode, signal, spawnFault));
+      onAnswer?.(false);
       if (!wasClaimed) void end();
     },
   };
@@ -94,9 +94,9 @@ export function startReady(
       const temporaryDir = hasPrivateTmp(host.launch) ? '/tmp' : join(host.temporaryRoot, id);
       const variables = environmentOf({ ...of, agentId: host.agentId, home: host.temporaryRoot, temporaryDir });
       const answered = new Promise<boolean>((resolve) => {
-        heard = resolve;
+        onAnswer = resolve;
         const late = setTimeout(() => resolve(false), ANSWERS_WITHIN_MS);
-        heard = (yes) => {
+        onAnswer = (yes) => {
           clearTimeout(late);
           resolve(yes);
         };
