@@ -1,13 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { rm as removeFolder } from 'node:fs/promises';
 import { newUuidV7 } from '@evenfall/time';
-import { type UidPool, uidPool } from '../../domain/uid-pool.ts';
+import { uidPool } from '../../domain/uid-pool.ts';
 import type { Ability } from '../../domain/ability.ts';
 import type { ProcessDriver } from '../../ports.ts';
 import { type Cgroups, openCgroups } from './isolation/cgroups.ts';
 import type { LaunchChoice, SandboxRequest } from './host-probe/choose-launch.ts';
 import type { Interpreters } from './launch/interpreters.ts';
-import { hasPidNamespace, type Launch } from './isolation/launch-arguments.ts';
+import { hasPidNamespace, type Launch } from './isolation/launch.ts';
+import type { DriverHost, LauncherWatch } from './launch/driver-host.ts';
 import type { OpenPipe } from './launch/output-pipes.ts';
 import type { SpawnChild } from './launch/spawn-child.ts';
 import { probeReady } from './ready/probe-ready.ts';
@@ -32,25 +33,6 @@ export type ProcessDriverOptions = {
   onUserLost?(uid: number): void;
   /** Of each launcher, whose end is that of its function. */
   readonly launchers?: LauncherWatch | undefined;
-};
-
-export type LauncherWatch = { launched(pid: number): void; ended(pid: number): void };
-
-/** What every start works with. */
-export type DriverHost = {
-  readonly agentId: string;
-  readonly temporaryRoot: string;
-  readonly interpreters: Interpreters;
-  readonly launch: Launch;
-  readonly cgroups: Cgroups | undefined;
-  /** undefined where all run as the agent's user. */
-  readonly uids: UidPool | undefined;
-  /** undefined where the outputs of processes have to be sockets. */
-  readonly openPipe: OpenPipe | undefined;
-  readonly spawnChild: SpawnChild;
-  readonly launchers: LauncherWatch | undefined;
-  /** An id that is not used again: a process of its last holder may be left. */
-  onUserLost(uid: number): void;
 };
 
 /** Runs every instance as processes of this host, as far apart from each other and the agent as its launch goes. */

@@ -8,7 +8,7 @@ import { findProgram } from '../launch/find-program.ts';
 import { examineGvisor } from '../isolation/gvisor.ts';
 import { userShares } from '../../../domain/user-share.ts';
 import type { Interpreters } from '../launch/interpreters.ts';
-import { hasPrivateTmp, type Launch } from '../isolation/launch-arguments.ts';
+import { hasPrivateTmp, type Launch } from '../isolation/launch.ts';
 import { trialFault } from './try-launch.ts';
 import { readUserLimits } from '../isolation/user-limits.ts';
 

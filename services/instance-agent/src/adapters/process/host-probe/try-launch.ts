@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { instanceBounds } from '@evenfall/function-model';
-import { type Launch, launchArguments } from '../isolation/launch-arguments.ts';
+import type { Launch } from '../isolation/launch.ts';
+import { launchArguments } from '../isolation/launch-arguments.ts';
 import { releaseBytes } from '../launch/variables.ts';
 
 const WITHIN_MS = 20_000;

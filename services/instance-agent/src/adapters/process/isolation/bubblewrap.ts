@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
-import type { Launch, LaunchOptions } from './launch-arguments.ts';
+import type { Launch, LaunchOptions } from './launch.ts';
 import { coversFor, ownFilesOf } from './mount-steps.ts';
 
 /** bwrap cannot show one tmpfs in three places: each has a part of the room. */

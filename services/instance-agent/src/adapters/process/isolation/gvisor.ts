@@ -2,15 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { coversFor, GVISOR_ROOM } from './mount-steps.ts';
-import type { Launch, LaunchOptions } from './launch-arguments.ts';
-
-/** gVisor as it is on this host. */
-export type Gvisor = {
-  /** `runsc`. */
-  readonly program: string;
-  /** Its global options: those of the version that is here. */
-  readonly options: readonly string[];
-};
+import type { Gvisor, Launch, LaunchOptions } from './launch.ts';
 
 /** `--network=host` is that of the process that starts it: the instance's own. What one version has and another lacks is set where it is known. */
 const OPTIONS = ['--rootless', '--network=host', '--ignore-cgroups'];

@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Cover, coversOf, foldersDownTo, isWithin } from '../../../domain/mount-plan.ts';
 import { writeAccountFiles } from './account-files.ts';
-import type { Launch, LaunchOptions } from './launch-arguments.ts';
+import type { Launch, LaunchOptions } from './launch.ts';
 
 /** Where runsc finds its bundle and keeps its state, in mounts of the instance; the function sees an empty folder. */
 export const GVISOR_ROOM = '/run/evenfall-gvisor';

@@ -1,27 +1,10 @@
 import { readdirSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { OUT_OF_SIGHT } from '../../../domain/disposition.ts';
-import type { InstanceProcess } from '../../../ports.ts';
 import { quietly } from '../isolation/cgroup-controllers.ts';
 import type { GvisorChannel } from './gvisor-channel.ts';
-import { hasPrivateTmp } from '../isolation/launch-arguments.ts';
-import type { Launched } from './launched-process.ts';
+import { hasPrivateTmp } from '../isolation/launch.ts';
+import type { Described, Launched } from './launched.ts';
 import { anonymousBytesOf, familyOf } from '../proc-fs.ts';
-
-/** What can be read about an instance at any time. */
-export type Described = Pick<
-  InstanceProcess,
-  | 'uid'
-  | 'isGroupLeft'
-  | 'groupEnded'
-  | 'blockedByAll'
-  | 'reception'
-  | 'status'
-  | 'residentBytes'
-  | 'peakBytes'
-  | 'excess'
-  | 'temporary'
-  | 'filesBytes'
->;
 
 /** What runsc uses for itself: two processes and a kernel for the function, its page tables and what it keeps of files. */
 export const GVISOR_MB = 64;

@@ -1,19 +1,17 @@
 import { rm } from 'node:fs';
-import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SignalScope, TerminationStep_Delivery as Delivery } from '@evenfall/contracts/v1/termination';
-import type { Excess, InstanceProcess, ProcessEvents, ProcessSpec } from '../../../ports.ts';
-import type { InstanceCgroup } from '../isolation/cgroups.ts';
+import type { Excess, InstanceProcess } from '../../../ports.ts';
 import { blockedByAllThreads, isGroupAlive, receptionOf, untilGroupEnds } from './process-group.ts';
-import type { InnerLeader } from './inner-leader.ts';
+import type { DriverHost } from './driver-host.ts';
 import { openControl } from './launcher-channel.ts';
 import { type GvisorChannel, openGvisorChannel } from './gvisor-channel.ts';
-import { hasPrivateTmp } from '../isolation/launch-arguments.ts';
+import { hasPrivateTmp } from '../isolation/launch.ts';
 import { endUser } from './launcher-program.ts';
-import type { Child, ChildEnd } from './spawn-child.ts';
-import { describeGvisor, type Described } from './gvisor-process.ts';
+import type { ChildEnd } from './spawn-child.ts';
+import { describeGvisor } from './gvisor-process.ts';
+import type { Described, Launched } from './launched.ts';
 import { familyOf, readResidentBytes, readStat, readStatus } from '../proc-fs.ts';
-import type { DriverHost } from '../process-driver.ts';
 import { continueStopped, descendantsOf, isStopped, sweepInstance } from '../sweep/sweep.ts';
 
 const SIGCONT = 18;
@@ -22,25 +20,6 @@ const OUTPUT_WITHIN_MS = 200;
 /** Between two looks for what keeps a launcher from answering, and when the launcher itself is ended. */
 const AGAIN_MS = 100;
 const GIVE_UP_MS = 5_000;
-
-export type Launched = {
-  readonly host: DriverHost;
-  readonly spec: ProcessSpec;
-  readonly events: ProcessEvents;
-  readonly child: Child;
-  readonly uid: number | undefined;
-  readonly cgroup: InstanceCgroup | undefined;
-  /** Removed at the end. */
-  readonly folder: string;
-  /** Behind bubblewrap alone. */
-  readonly inner: InnerLeader | undefined;
-  /** Where the init of a gVisor sandbox is talked to; undefined without one. */
-  readonly inside: Duplex | undefined;
-  readonly channel: Duplex;
-  readonly control: Duplex;
-  readonly outputs: readonly (Readable | null)[];
-  becameId(): string | undefined;
-};
 
 export type LaunchedProcess = InstanceProcess & {
   /** Lets it go on to its program, with the function's own variables as `releaseBytes` makes them. */

@@ -6,9 +6,10 @@ import type { Duplex } from 'node:stream';
 import { instanceBounds } from '@evenfall/function-model';
 import type { Ability } from '../../../domain/ability.ts';
 import { openControl } from '../launch/launcher-channel.ts';
-import { hasPrivateTmp, launchArguments } from '../isolation/launch-arguments.ts';
+import { hasPrivateTmp } from '../isolation/launch.ts';
+import { launchArguments } from '../isolation/launch-arguments.ts';
 import { releaseBytes } from '../launch/variables.ts';
-import type { DriverHost } from '../process-driver.ts';
+import type { DriverHost } from '../launch/driver-host.ts';
 import type { ReadySupport } from './ready-process.ts';
 
 const WITHIN_MS = 20_000;

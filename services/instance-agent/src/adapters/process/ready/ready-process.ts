@@ -4,8 +4,8 @@ import { encodeBecome } from '../../../domain/frames.ts';
 import type { ReadyKind } from '../../../domain/ready-pool.ts';
 import type { InstanceNetwork, ProcessEvents, ReadyProcess } from '../../../ports.ts';
 import { environmentOf } from '../launch/environment.ts';
-import { hasPrivateTmp } from '../isolation/launch-arguments.ts';
-import type { DriverHost } from '../process-driver.ts';
+import { hasPrivateTmp } from '../isolation/launch.ts';
+import type { DriverHost } from '../launch/driver-host.ts';
 import { startProcess } from '../launch/start-process.ts';
 
 /** One that needs longer is not used: to start another is faster. */
