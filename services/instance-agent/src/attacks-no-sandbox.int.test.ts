@@ -29,7 +29,7 @@ def handler(event, context):
 `;
 
 if (process.getuid?.() === 0)
-  it('A function without boundary: the tests below, by an ordinary user', (context) => {
+  it('A function without a sandbox: the tests below, by an ordinary user', (context) => {
     const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
     chownSync(dir, NOBODY, NOBODY);
