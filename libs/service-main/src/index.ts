@@ -1,4 +1,6 @@
-export { runService, hostAndPort, type AnyConfig, type Building, type ServiceSpec } from './run-service.ts';
+export { hostAndPort, runService } from './run-service.ts';
+export type { AnyConfig, CalledService, Environment, ReadyWords, ServiceContext, ServiceDescriptor, Startable } from './descriptor.ts';
+export { configured, type Configured, createOneProcess, type OneProcess } from './one-process.ts';
 export { openPool, type Patience } from './open-pool.ts';
 export { openEventLog, openTopics, type EventLogDeps } from './open-event-log.ts';
 export { internalGuard, internalHeaders } from './internal-key.ts';

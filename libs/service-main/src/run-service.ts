@@ -2,226 +2,200 @@ import { checkAddress, runMain, type Running, type StartPart, startParts } from 
 import type { EventLog } from '@evenfall/event-log';
 import type { KafkaSettings } from '@evenfall/event-log/kafka/settings';
 import { answered, type PoolOptions, type Sql } from '@evenfall/postgres';
-import { type BoundService, type CallHead, openPeer, type Peer, type PeerOptions, type PeerTls, startGrpcServer } from '@evenfall/rpc';
+import { type BoundService, type CallHead, type PeerTls, startGrpcServer } from '@evenfall/rpc';
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
-import { type Dependency, readinessOf, watchDependencies } from './dependencies.ts';
-import { internalGuard, internalHeaders } from './internal-key.ts';
+import { type Dependencies, readinessOf, watchDependencies } from './dependencies.ts';
+import type { AnyConfig, Environment, ReadyWords, ServiceContext, ServiceDescriptor } from './descriptor.ts';
+import { internalGuard } from './internal-key.ts';
+import { createNetwork } from './network.ts';
 import { type EventLogDeps, openEventLog } from './open-event-log.ts';
 import { openPool } from './open-pool.ts';
 import { openOwnTls } from './own-tls.ts';
 import { checkCaller } from './rights.ts';
-import type { ProcessConfig, ServiceName } from './settings.ts';
+import type { ServiceName } from './settings.ts';
 
 /** A pool that answers nothing for so long is opened anew; besides the time that its statements may take. */
 const HUNG_POOL_MS = 60_000;
-
-/** What the configuration of any process may hold. */
-export type AnyConfig = ProcessConfig & {
-  readonly grpcPort?: number;
-  readonly httpPort?: number;
-  readonly postgresUrl?: string | undefined;
-};
-
-/** What a service is built with. Whatever it opens is closed in reverse, the doors first. */
-export type Building<C> = {
-  readonly config: C;
-  readonly log: Log;
-  readonly part: StartPart;
-  /** The certificate of this process, where one is set. */
-  readonly tls: PeerTls | undefined;
-  /** Opens a pool, as soon as Postgres can be reached. */
-  pool(options?: Partial<PoolOptions>): Promise<Sql>;
-  /** Opens the event log, as soon as it can be reached. */
-  eventLog(settings: KafkaSettings): Promise<EventLog>;
-  /** Opens a channel to another service. The process is ready once it has answered. */
-  peer(name: ServiceName, address: string, options?: Pick<PeerOptions, 'streamsWait' | 'spread'>): Promise<Peer>;
-  /** Opens channels to the replicas of a service. The process is ready once one of them has answered. */
-  peers(name: ServiceName, addresses: readonly string[]): Promise<readonly [Peer, ...Peer[]]>;
-  /** Names something else without which the process is not ready. */
-  dependsOn(dependency: Dependency): void;
-  /** Names what cuts short that stopping waits for something; it is done at the second signal. */
-  onForce(action: () => void): void;
-  /** Says what keeps the service from its work, for `/readyz`; asked at every request. */
-  reportsFaults(faults: () => readonly string[]): void;
-  /** Dependencies that do not answer now. */
-  away(): string[];
-  /** Opens the private gRPC server; answers its address. */
-  serve(services: readonly BoundService[]): Promise<string>;
-};
-
-export type ServiceSpec<C extends AnyConfig> = {
-  readonly name: ServiceName;
-  /** Reads the environment, or throws with every fault. */
-  readonly readConfig: () => C;
-  /** Does what has to come before everything else, and may change the settings by it. Health is not answered yet. */
-  readonly prepare?: (config: C, log: Log, signal: AbortSignal) => Promise<C>;
-  /** Starts the service; answers what its ready line says beside the metrics: `grpc=…`. */
-  readonly start: (building: Building<C>) => Promise<Readonly<Record<string, string>>>;
-  /** How long stopping may take. Default 15 s. */
-  readonly stopWithinMs?: (config: C) => number;
-};
-
 /** How long calls under way get when the server closes. */
 const CALLS_GRACE_MS = 1_000;
-const ASK_MS = 2_000;
 /** A year: who starts before the brokers do waits for them. */
 const FOR_EVER_MS = 365 * 24 * 3_600_000;
+const STOP_WITHIN_MS = 15_000;
 
 /**
  * Runs a service as a process: settings, health from the first moment, the parts in order, one line on stdout when it is ready, and an
  * orderly stop on SIGTERM and SIGINT. Those it calls may be started before or after it.
  */
-export async function runService<C extends AnyConfig>(spec: ServiceSpec<C>): Promise<void> {
-  let endOfStdin: (() => void) | undefined;
-  const stopRequested = new Promise<void>((resolve) => (endOfStdin = resolve));
-  let stopWithinMs = 15_000;
-  await runMain({
-    stopWithinMs: () => stopWithinMs,
-    stopRequested,
-    start(signal) {
-      const config = spec.readConfig();
-      stopWithinMs = spec.stopWithinMs?.(config) ?? stopWithinMs;
-      if (config.stopOnStdinEnd) {
-        for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => endOfStdin?.());
-        process.stdin.resume();
-      }
-      return startService(spec, config, signal);
-    },
+export function runService<C, P extends C & AnyConfig>(descriptor: ServiceDescriptor<C, P>, env: Environment): Promise<void> {
+  return runMain({
+    read: () => descriptor.settings.read(env),
+    stopWithinMs: (config) => descriptor.stopWithinMs?.(config) ?? STOP_WITHIN_MS,
+    stopRequested: ({ stopOnStdinEnd }) => (stopOnStdinEnd ? endOfStdin() : new Promise<void>(() => undefined)),
+    start: (config, signal) => startService(descriptor, config, signal),
   });
 }
 
-async function startService<C extends AnyConfig>(spec: ServiceSpec<C>, given: C, signal: AbortSignal): Promise<Running> {
-  const log = createLog(spec.name, { level: given.logLevel, format: given.logFormat });
-  const config = (await spec.prepare?.(given, log, signal)) ?? given;
-  const headers = internalHeaders(config.internalKey);
-  const unexpected = (error: unknown, method: string): void => log.error('a call failed unexpectedly', error, { method });
+function endOfStdin(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => resolve());
+    process.stdin.resume();
+  });
+}
+
+async function startService<C, P extends C & AnyConfig>(
+  descriptor: ServiceDescriptor<C, P>,
+  given: P,
+  signal: AbortSignal,
+): Promise<Running> {
+  const log = createLog(descriptor.name, { level: given.logLevel, format: given.logFormat });
+  const config = (await descriptor.prepare?.(given, log, signal)) ?? given;
   installMetrics();
-  const doors = [
+  const ports = [
     [config.httpPort, 'EVENFALL_HTTP_PORT'],
     [config.grpcPort, 'EVENFALL_GRPC_PORT'],
     [config.metricsPort, 'EVENFALL_METRICS_PORT'],
   ] as const;
-  for (const [port, portSetting] of doors)
+  for (const [port, portSetting] of ports)
     if (port !== undefined) await checkAddress({ host: config.host, port, hostSetting: 'EVENFALL_HOST', portSetting });
 
-  let isStarted = false;
-  let faults = (): readonly string[] => [];
-  const dependencies = watchDependencies(log);
-  const stopping = new AbortController();
-  let force: (() => void) | undefined;
-  const running = await startParts(async (part) => {
-    await part(
+  const { built, stop } = await startParts(async (part) => {
+    const dependencies = await part(
       'dependencies',
-      () => dependencies,
+      () => watchDependencies(log),
       (started) => started.stop(),
     );
     const tls = await part(
       'TLS',
-      () => openOwnTls(spec.name, config, log),
+      () => openOwnTls(descriptor.name, config, log),
       (opened) => Promise.resolve(opened?.close()),
     );
+    const faults: (() => readonly string[])[] = [];
+    const life = { isStarted: false };
     const metrics = await part(
       'metrics',
-      () => startMetricsServer(config, () => readinessOf(isStarted, dependencies, faults())),
+      () =>
+        startMetricsServer(config, () =>
+          readinessOf(
+            life.isStarted,
+            dependencies,
+            faults.flatMap((reported) => reported()),
+          ),
+        ),
       (server) => server.stop(),
     );
-    const pool = (options: Partial<PoolOptions> = {}): Promise<Sql> =>
-      part(
-        'database pool',
-        async () => {
-          const onAway = (why: string): void => log.warn('waiting for a dependency', { name: 'Postgres', why });
-          const target = { kind: 'url', url: config.postgresUrl ?? '' } as const;
-          const sql = await openPool(target, { name: spec.name, max: 4, ...options }, { signal, onAway });
-          const withinMs = HUNG_POOL_MS + (options.statementTimeoutMs ?? 0);
-          const answers = (): Promise<boolean> => answered(sql, withinMs, sql`SELECT 1`).then(() => true);
-          dependencies.add({ name: `Postgres, ${options.name ?? spec.name}`, answers });
-          return sql;
-        },
-        (sql) => sql.end({ timeout: 5 }),
-      );
-    const channel = (name: ServiceName, address: string, options: PeerOptions): Promise<Peer> =>
-      part(
-        `channel to ${name}`,
-        () => openPeer(address, { headers, ...(tls ? { secure: { tls, identity: name } } : {}), ...options }),
-        (peer) => peer.close(),
-      );
-    const said = await spec.start({
+    const forces: (() => void)[] = [];
+    const own: OwnProcess = { name: descriptor.name, log, part, tls, dependencies, signal };
+    const words = await descriptor.start({
       config,
       log,
+      isShared: true,
       tls,
       part,
-      pool,
-      eventLog(settings) {
-        let opened: EventLog | undefined;
-        const answers = async (): Promise<boolean> => (opened ? (await opened.endOffsets()).size > 0 : false);
-        dependencies.add({ name: 'event log', answers });
-        const logPool: EventLogDeps['pool'] = (use) =>
-          pool(use === 'reading' ? { name: 'event log' } : { name: 'event log appends', max: 1 });
-        const open = openEventLog(settings, { pool: logPool, log, openWithinMs: FOR_EVER_MS });
-        return part(
-          'event log',
-          async () => (opened = await Promise.race([open, stopOf(signal)])),
-          (started) => started.close(),
-        );
-      },
-      async peer(name, address, options = {}) {
-        const peer = await channel(name, address, { streamsWait: true, ...options });
-        dependencies.add({ name: `${name} at ${address}`, answers: () => peer.isServing(ASK_MS) });
-        return peer;
-      },
-      async peers(name, addresses) {
-        const peers: Peer[] = [];
-        for (const address of addresses) peers.push(await channel(name, address, { streamsWait: true }));
-        const answers = async (): Promise<boolean> => (await Promise.all(peers.map((peer) => peer.isServing(ASK_MS)))).includes(true);
-        dependencies.add({ name: `${name} at ${addresses.join(', ')}`, answers });
-        return peers as [Peer, ...Peer[]]; // a list of the settings has at least one part
-      },
+      ...createNetwork(descriptor, { config, part, tls, dependencies }),
+      ...ownResources(own, config),
       dependsOn: dependencies.add,
-      onForce: (action) => void (force = action),
-      reportsFaults(reported) {
-        faults = reported;
-      },
+      reportsFaults: (reported) => void faults.push(reported),
+      drainsFirst: () => undefined, // it is alone: its parts are stopped in reverse
+      onForce: (action) => void forces.push(action),
       away: dependencies.away,
-      async serve(services) {
-        const byKey = internalGuard(config.internalKey);
-        const authorize = (head: CallHead): void => {
-          byKey?.(head);
-          if (tls) checkCaller(head);
-        };
-        const server = await part(
-          'gRPC server',
-          () =>
-            startGrpcServer({
-              host: config.host,
-              port: config.grpcPort ?? 0,
-              services,
-              onUnexpected: unexpected,
-              ...(byKey || tls ? { authorize } : {}),
-              ...(tls ? { tls } : {}),
-            }),
-          (started) => started.stop(CALLS_GRACE_MS),
-        );
-        return hostAndPort(config.host, server.port);
-      },
     });
-    isStarted = true;
-    await part(
-      'readiness',
-      () => {
-        void dependencies.met(stopping.signal).then(() => {
-          if (stopping.signal.aborted) return;
-          const words = Object.entries({ ...said, metrics: `http://${hostAndPort(config.host, metrics.port)}` });
-          process.stdout.write(`evenfall-${spec.name} ready ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`);
-        });
-      },
-      () => {
-        isStarted = false;
-        stopping.abort();
-        return dependencies.stop();
-      },
-    );
+    await sayReady(own, life, { ...words, metrics: `http://${hostAndPort(config.host, metrics.port)}` });
+    return { forces };
   });
-  return force ? { ...running, force } : running;
+  return built.forces.length > 0 ? { stop, force: () => built.forces.forEach((force) => force()) } : { stop };
+}
+
+type OwnProcess = {
+  readonly name: ServiceName;
+  readonly log: Log;
+  readonly part: StartPart;
+  readonly tls: PeerTls | undefined;
+  readonly dependencies: Dependencies;
+  readonly signal: AbortSignal;
+};
+
+/** What a process opens for itself: database pools, the event log, the private gRPC server. */
+function ownResources(own: OwnProcess, config: AnyConfig): Pick<ServiceContext<unknown>, 'pool' | 'eventLog' | 'serve'> {
+  const { name, log, part, dependencies, signal } = own;
+  const pool = (options: Partial<PoolOptions> = {}): Promise<Sql> =>
+    part(
+      'database pool',
+      async () => {
+        const onAway = (why: string): void => log.warn('waiting for a dependency', { name: 'Postgres', why });
+        const target = { kind: 'url', url: config.postgresUrl ?? '' } as const;
+        const sql = await openPool(target, { name, max: 4, ...options }, { signal, onAway });
+        const withinMs = HUNG_POOL_MS + (options.statementTimeoutMs ?? 0);
+        const answers = (): Promise<boolean> => answered(sql, withinMs, sql`SELECT 1`).then(() => true);
+        dependencies.add({ name: `Postgres, ${options.name ?? name}`, answers });
+        return sql;
+      },
+      (sql) => sql.end({ timeout: 5 }),
+    );
+  return {
+    pool,
+    eventLog: (settings) => openOwnLog(own, pool, settings),
+    serve: (services) => serveOthers(own, config, services),
+  };
+}
+
+async function openOwnLog(
+  { log, part, dependencies, signal }: OwnProcess,
+  pool: (options: Partial<PoolOptions>) => Promise<Sql>,
+  settings: KafkaSettings,
+): Promise<EventLog> {
+  const state: { opened?: EventLog } = {};
+  const answers = async (): Promise<boolean> => (state.opened ? (await state.opened.endOffsets()).size > 0 : false);
+  dependencies.add({ name: 'event log', answers });
+  const logPool: EventLogDeps['pool'] = (use) => pool(use === 'reading' ? { name: 'event log' } : { name: 'event log appends', max: 1 });
+  const open = openEventLog(settings, { pool: logPool, log, openWithinMs: FOR_EVER_MS });
+  return part(
+    'event log',
+    async () => (state.opened = await Promise.race([open, stopOf(signal)])),
+    (started) => started.close(),
+  );
+}
+
+async function serveOthers({ log, part, tls }: OwnProcess, config: AnyConfig, services: readonly BoundService[]): Promise<ReadyWords> {
+  const byKey = internalGuard(config.internalKey);
+  const authorize = (head: CallHead): void => {
+    byKey?.(head);
+    if (tls) checkCaller(head);
+  };
+  const server = await part(
+    'gRPC server',
+    () =>
+      startGrpcServer({
+        host: config.host,
+        port: config.grpcPort ?? 0,
+        services,
+        onUnexpected: (error, method) => log.error('a call failed unexpectedly', error, { method }),
+        ...(byKey || tls ? { authorize } : {}),
+        ...(tls ? { tls } : {}),
+      }),
+    (started) => started.stop(CALLS_GRACE_MS),
+  );
+  return { grpc: hostAndPort(config.host, server.port) };
+}
+
+/** Writes the ready line once all dependencies have answered. */
+async function sayReady({ name, part, dependencies }: OwnProcess, life: { isStarted: boolean }, words: ReadyWords): Promise<void> {
+  const stopping = new AbortController();
+  life.isStarted = true;
+  await part(
+    'readiness',
+    () => {
+      void dependencies.met(stopping.signal).then(() => {
+        if (stopping.signal.aborted) return;
+        const line = Object.entries(words).map(([word, value]) => `${word}=${value}`);
+        process.stdout.write(`evenfall-${name} ready ${line.join(' ')}\n`);
+      });
+    },
+    () => {
+      life.isStarted = false;
+      stopping.abort();
+      return dependencies.stop();
+    },
+  );
 }
 
 /** Rejects when the process is to stop before it has started. */

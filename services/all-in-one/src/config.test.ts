@@ -5,8 +5,8 @@ import { readConfig } from './config.ts';
 
 describe('The settings of the all-in-one', () => {
   it('put the agent’s folder under the data folder, unless one is named', () => {
-    assert.equal(readConfig({ EVENFALL_DATA_DIR: '/data' }).agentDataDir, '/data/agent');
-    assert.equal(readConfig({ EVENFALL_DATA_DIR: '/data', EVENFALL_AGENT_DATA_DIR: '/fast/agent' }).agentDataDir, '/fast/agent');
+    assert.equal(readConfig({ EVENFALL_DATA_DIR: '/data' }).agent.dataDir, '/data/agent');
+    assert.equal(readConfig({ EVENFALL_DATA_DIR: '/data', EVENFALL_AGENT_DATA_DIR: '/fast/agent' }).agent.dataDir, '/fast/agent');
   });
 
   it('list every fault at once, what they must be together among them', () => {

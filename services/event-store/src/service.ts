@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { EventStoreServiceService } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { EventLog } from '@evenfall/event-log';
@@ -30,6 +31,8 @@ export type EventStorePorts = {
   readonly sql: Sql;
   /** For the fold alone: its commits need not wait for the disk, since the log holds everything that is in them. */
   readonly foldSql: Sql;
+  /** Emits `close` when a connection of that pool has gone: the newest folds may be undone. Reads wait until they have been done again. */
+  readonly foldConnection?: EventEmitter<{ close: [] }>;
   readonly eventLog: EventLog;
   /** Keeps the audit log, and the keys by which lines are known to be an agent's to say. */
   readonly registry: Pick<ClientOf<RegistryServiceService>, 'recordAudit' | 'getGrantKeys'>;
@@ -45,8 +48,6 @@ export type EventStore = {
   readonly api: Implementation<EventStoreServiceService>;
   /** What keeps events from being read, for people; empty if nothing does. */
   faults(): readonly string[];
-  /** Told that the connection of the fold has gone: the newest folds may be undone. Reads wait until they have been done again. */
-  foldLost(): void;
   stop(): Promise<void>;
 };
 
@@ -147,6 +148,12 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       tellWatchers(touched); // also of what they know: somebody may have come in between
     },
   });
+  const foldAgain = (): void => {
+    applied.startOver(new Map(Array.from({ length: eventLog.partitionCount }, (_, partition) => [partition, 0])));
+    startOver();
+    folding.again();
+  };
+  ports.foldConnection?.on('close', foldAgain);
   const looking = lookForChanges({ events, watchers, isNeeded: () => owned < eventLog.partitionCount }, stopping.signal);
   const auditing = handingOver.run(stopping.signal);
   const keeping = runRetention(keeper, log, stopping.signal);
@@ -174,14 +181,9 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       watchers,
       pending: (id) => folding.pending(id),
     }),
-    foldLost() {
-      if (stopping.signal.aborted) return;
-      applied.startOver(new Map(Array.from({ length: eventLog.partitionCount }, (_, partition) => [partition, 0])));
-      startOver();
-      folding.again();
-    },
     async stop() {
       stopping.abort();
+      ports.foldConnection?.off('close', foldAgain);
       await folding.stop();
       await Promise.all([keeping, looking, watching, auditing]);
     },

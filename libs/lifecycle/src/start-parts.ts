@@ -1,6 +1,3 @@
-/** Something that is started and, once, stopped. */
-export type Part = { readonly name: string; start(): Promise<() => Promise<void>> };
-
 export type Running = {
   stop(): Promise<void>;
   /** Cuts short what stopping waits for. Called while it stops, at most once. */
@@ -11,10 +8,10 @@ export type Running = {
 export type StartPart = <T>(name: string, start: () => T | Promise<T>, stop: (started: T) => void | Promise<void>) => Promise<T>;
 
 /**
- * Starts what `build` starts, one part after another; `stop` stops them in reverse. If one fails to start, those before it are stopped and
+ * Starts what `build` starts, one part after another, and returns what it returns; `stop` stops them in reverse. If one fails to start, those before it are stopped and
  * the failure is thrown. Stopping twice is stopping once. A part that fails to stop does not keep the others from being stopped.
  */
-export async function startParts(build: (part: StartPart) => Promise<void>): Promise<Running> {
+export async function startParts<T>(build: (part: StartPart) => Promise<T>): Promise<Running & { readonly built: T }> {
   const stops: { name: string; stop: () => void | Promise<void> }[] = [];
   const stopAll = async (): Promise<void> => {
     const failures: unknown[] = [];
@@ -27,8 +24,9 @@ export async function startParts(build: (part: StartPart) => Promise<void>): Pro
     }
     if (failures.length > 0) throw new AggregateError(failures, 'Not everything stopped');
   };
+  let built: T;
   try {
-    await build(async (name, start, stop) => {
+    built = await build(async (name, start, stop) => {
       try {
         const started = await start();
         stops.push({ name, stop: () => stop(started) });
@@ -42,12 +40,5 @@ export async function startParts(build: (part: StartPart) => Promise<void>): Pro
     throw error;
   }
   let stopping: Promise<void> | undefined;
-  return { stop: () => (stopping ??= stopAll()) };
-}
-
-/** Starts a list of parts, as `startParts` does. */
-export function startInOrder(parts: readonly Part[]): Promise<Running> {
-  return startParts(async (part) => {
-    for (const { name, start } of parts) await part(name, start, (stop) => stop());
-  });
+  return { built, stop: () => (stopping ??= stopAll()) };
 }
