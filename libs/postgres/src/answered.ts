@@ -1,5 +1,5 @@
 import { renewPool } from './renewing-pool.ts';
-import type { Sql } from './pool.ts';
+import type { Sql } from './sql.ts';
 
 /**
  * Awaits a statement of a pool. A server that says nothing for `withinMs` milliseconds, as one behind a lost network, is given up: all that is

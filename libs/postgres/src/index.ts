@@ -1,4 +1,5 @@
-export { createPool, socketUrl, type PoolOptions, type PostgresTarget, type Sql } from './pool.ts';
+export { createPool, socketUrl, type PoolOptions, type PostgresTarget } from './pool.ts';
+export type { Sql } from './sql.ts';
 export { ask, part, raw, type Part } from './statement.ts';
 export { answered } from './answered.ts';
 export { taken } from './taken.ts';

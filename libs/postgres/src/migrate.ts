@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Sql } from './pool.ts';
+import type { Sql } from './sql.ts';
 
 export type MigrateOptions = {
   /** Schema the service owns; made if missing. Lower-case letters and underscores. */

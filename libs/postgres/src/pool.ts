@@ -2,10 +2,8 @@ import { connect } from 'node:net';
 import { OperatorError } from '@evenfall/errors';
 import postgres from 'postgres';
 import { createRenewingPool, type Hooks } from './renewing-pool.ts';
+import type { Sql } from './sql.ts';
 import { takeTls, type Tls } from './tls.ts';
-
-/** A pool; call it as a template tag. Values of type int8 come back as bigint. */
-export type Sql = postgres.Sql<{ bigint: bigint }>;
 
 /** Where a server is. */
 export type PostgresTarget =

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { answered } from './answered.ts';
-import { createPool, type Sql } from './pool.ts';
+import { createPool } from './pool.ts';
+import type { Sql } from './sql.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.ts';
 
 /** What happens to every connection that stands. */

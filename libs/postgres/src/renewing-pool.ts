@@ -1,6 +1,6 @@
 import { backoffMs } from '@evenfall/time';
 import type { Socket } from 'node:net';
-import type { Sql } from './pool.ts';
+import type { Sql } from './sql.ts';
 
 /** What a generation of a pool is opened with. */
 export type Hooks = {

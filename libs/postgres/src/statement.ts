@@ -1,5 +1,5 @@
 import type { Row, Sql as AnySql } from 'postgres';
-import type { Sql } from './pool.ts';
+import type { Sql } from './sql.ts';
 import { taken } from './taken.ts';
 
 /** A part of a statement, or all of it. */

@@ -1,5 +1,6 @@
-import type { AllInOne } from './service.ts';
+import type { KeptKey } from '@evenfall/access-key';
 
+type Place = { readonly addresses: { readonly http: string }; readonly keptKey: KeptKey | undefined };
 type Doors = { readonly accessKeys: readonly unknown[]; readonly isOpen: boolean };
 
 /**
@@ -8,7 +9,7 @@ type Doors = { readonly accessKeys: readonly unknown[]; readonly isOpen: boolean
  */
 export function doorsLine(
   { accessKeys, isOpen }: Doors,
-  { addresses, keptKey }: Pick<AllInOne, 'addresses' | 'keptKey'>,
+  { addresses, keptKey }: Place,
   isTerminal: boolean,
 ): string {
   if (isOpen) return 'evenfall OPEN: the doors ask for no key (EVENFALL_OPEN=yes); whatever runs on this machine may do everything';

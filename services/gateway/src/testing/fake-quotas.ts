@@ -1,10 +1,17 @@
 import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
-import { inProcessClient } from '@evenfall/rpc';
+import type { WatchQuotasResponse } from '@evenfall/contracts/registry/v1/registry_service';
+import { inProcessClient, type Pushable } from '@evenfall/rpc';
 import type { GatewayPorts } from '../service.ts';
-import type { World } from './fakes.ts';
+
+/** The quotas of a world, and those who watch them. */
+type QuotaWorld = {
+  readonly quotaWatches: Pushable<WatchQuotasResponse>[];
+  readonly namespaceQuotas: Map<string, NamespaceQuota>;
+  readonly keyQuotas: Map<string, KeyQuota>;
+};
 
 /** Keeps quotas in a world, and tells those who watch. */
-export function fakeQuotas(world: () => World): GatewayPorts['quotas'] {
+export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
   const tell = (of: NamespaceQuota | undefined, key?: KeyQuota): void => {
     for (const watch of world().quotaWatches)
       watch.push({ namespaceQuotas: of ? [of] : [], keyQuotas: key ? [key] : [], isComplete: false });

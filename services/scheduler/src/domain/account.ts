@@ -1,24 +1,6 @@
 import { UNRESERVED_SHARE } from '@evenfall/function-model';
 import { freeMb, lastingInstances } from './scaling.ts';
-import type { Agent, Pool, Share, Space } from './types.ts';
-
-/** What all functions have together, and what of it is set aside. */
-export type Account = {
-  /** Megabytes the instances of all functions may have; undefined until the registry has said. */
-  totalMb: number | undefined;
-  /** Megabytes the instances of functions have that reserve nothing. */
-  sharedUsedMb: number;
-  /** One for every function that is known, by "namespace/name". */
-  readonly shares: Map<string, Share>;
-  /** One for every namespace of theirs. */
-  readonly spaces: Map<string, Space>;
-  /** Instances a namespace may have; undefined for any number. "*" is the default of those that are not there. */
-  instanceQuotas: ReadonlyMap<string, number | undefined>;
-  /** Those of them that have something reserved, also 0. */
-  readonly reserved: Set<Share>;
-  /** Pools that may have fewer instances than are provisioned. */
-  readonly short: Set<Pool>;
-};
+import type { Account, Agent, Pool, Share, Space } from './types.ts';
 
 /** Why no instance can be started though a host may have room. */
 export type Block = 'UNKNOWN' | 'OFF' | 'QUOTA' | 'RESERVED' | 'TOTAL' | 'HELD';

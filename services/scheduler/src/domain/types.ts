@@ -1,7 +1,6 @@
 import type { Assignment, AttemptResult, AttemptReport, AttemptStarted, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import type { AgentSet, AttachResponse } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
-import type { Account } from './account.ts';
 import type { Ability } from '@evenfall/contracts/v1/operator_service';
 
 /** Where the reports of an attempt go: a queue replica's stream, or a caller that waits. */
@@ -181,4 +180,22 @@ export type AttemptQueue = {
   remove(attempt: LiveAttempt): boolean;
   /** Takes out those of a queue replica behind the first `kept`, the newest first. */
   takeBehind(kept: number): LiveAttempt[];
+};
+
+/** What all functions have together, and what of it is set aside. */
+export type Account = {
+  /** Megabytes the instances of all functions may have; undefined until the registry has said. */
+  totalMb: number | undefined;
+  /** Megabytes the instances of functions have that reserve nothing. */
+  sharedUsedMb: number;
+  /** One for every function that is known, by "namespace/name". */
+  readonly shares: Map<string, Share>;
+  /** One for every namespace of theirs. */
+  readonly spaces: Map<string, Space>;
+  /** Instances a namespace may have; undefined for any number. "*" is the default of those that are not there. */
+  instanceQuotas: ReadonlyMap<string, number | undefined>;
+  /** Those of them that have something reserved, also 0. */
+  readonly reserved: Set<Share>;
+  /** Pools that may have fewer instances than are provisioned. */
+  readonly short: Set<Pool>;
 };
