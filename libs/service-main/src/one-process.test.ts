@@ -90,7 +90,9 @@ describe('Services of one process', () => {
 
   it('do not start before what they call, and what did start is stopped', async () => {
     const told: Told = [];
-    const starting = run(told, async (process) => void (await configured(queueThatCalls(told, named), {}).start(process)));
+    const starting = run(told, async (process) => {
+      await configured(queueThatCalls(told, named), {}).start(process);
+    });
     await assert.rejects(starting, /queue calls \/evenfall\.scheduler\.v1\.SchedulerService of scheduler, which is not started before it/);
     assert.deepEqual(told, ['queue starts', 'queue stops']);
   });

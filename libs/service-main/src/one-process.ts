@@ -78,7 +78,9 @@ export function createOneProcess({ part, log, sql, openPool, eventLog }: Shared)
   return {
     start: (descriptor, config) => descriptor.start(contextOf(descriptor, config)),
     faults: () => faults.flatMap((reported) => reported()),
-    drain: async () => void (await Promise.all(drains.map((drain) => drain()))),
+    async drain() {
+      await Promise.all(drains.map((drain) => drain()));
+    },
     force: () => forces.forEach((force) => force()),
   };
 }

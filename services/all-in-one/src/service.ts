@@ -78,7 +78,9 @@ export async function startAllInOne(config: AllInOneConfig): Promise<AllInOne> {
         sql: await openPool(target, { name: 'all-in-one', max: 8 }),
         appendSql: await openPool(target, { name: 'event log appends', max: 1 }),
       }),
-      async ({ sql, appendSql }) => void (await Promise.all([sql, appendSql].map((pool) => pool.end({ timeout: 5 })))),
+      async ({ sql, appendSql }) => {
+        await Promise.all([sql, appendSql].map((pool) => pool.end({ timeout: 5 })));
+      },
     );
     const eventLog = await part(
       'event log',
