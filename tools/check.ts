@@ -9,6 +9,7 @@ const CHECKS = [
     'types',
     'imports',
     'sizes',
+    'words',
     'secrets',
     'weaknesses',
     'protos',
