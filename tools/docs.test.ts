@@ -1,4 +1,4 @@
-// What the documents say to type exists, and where they point to is something.
+// Commands in documents exist, and links lead to files.
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -54,7 +54,7 @@ describe('the documents', () => {
     assert.deepEqual(broken, []);
   });
 
-  it('stand beside every service and lib', () => {
+  it('exist for every service and lib', () => {
     const projects = globSync('{services,libs}/*/package.json', { cwd: ROOT }).map((file) => dirname(file));
     assert.deepEqual(
       projects.filter((project) => !existsSync(join(ROOT, project, 'README.md'))),
@@ -64,7 +64,7 @@ describe('the documents', () => {
 });
 
 describe('The install scripts', () => {
-  it('are each allowed or refused by name, those of other platforms too', () => {
+  it('are all allowed or refused by name, those of other platforms too', () => {
     const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Readonly<Record<string, boolean>> };
     const { packages } = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, { hasInstallScript?: boolean }>> };
     const withScript = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript);

@@ -1,4 +1,4 @@
-// npm run docs: writes the reference pages that follow from code. With --check it writes nothing and fails if one is not current, or if a
+// npm run docs: writes the reference pages that are generated from code. With --check it writes nothing and fails if one is outdated, or if a
 // dependency has no line in docs/dependencies.md.
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -43,7 +43,7 @@ function settingsTable(specs: Specs): string {
   return table(['variable', 'default', 'form', 'meaning'], rows);
 }
 
-/** Which process of its own reads which variable, and its defaults where they differ from process to process. */
+/** Which process reads which variable, with its default in that process. */
 function processTable(): string {
   const names = new Map<string, Map<string, string>>();
   for (const [service, specs] of Object.entries<Specs>(PROCESS_SETTINGS)) {
@@ -71,20 +71,20 @@ function settingsPage(): string {
 
 ${NOTICE}
 
-Everything is set by environment variables. They are read once, at the start, and strictly: a value that is not of its form stops the program
-with a list of every fault. An empty variable counts as unset; "–" as a default means that the setting may be left out.
+All settings are environment variables. They are read once, at the start, and checked: a malformed value stops the program with a list of all faults.
+An empty variable counts as unset; "–" as a default means that the setting is optional.
 
-The all-in-one program (\`npm start\`) reads all but those of the last section; the headings say which part of it a setting is for.
+The all-in-one program (\`npm start\`) reads all settings except those of the last section; the headings name the service that a setting is for.
 
 ${sections.join('\n')}
 ## Processes of their own
 
-A service that runs by itself (\`node services/<name>/src/main.ts\`) reads its own settings, and those that let it find the others:
+A service as a process of its own (\`node services/<name>/src/main.ts\`) reads its own settings, and those with the addresses of the others:
 
 ${settingsTable(Object.fromEntries(more))}
 
-Who reads what, with its default there. A variable means the same to all of them. A service that keeps something in Postgres does not start without
-\`EVENFALL_POSTGRES_URL\`, and one that listens beyond loopback not without a key.
+The variables of each process, with their defaults there. A variable has the same meaning for all of them. A service that stores data in Postgres does not
+start without \`EVENFALL_POSTGRES_URL\`, and one that listens beyond loopback does not start without a key.
 
 ${processTable()}
 `;
@@ -102,14 +102,14 @@ function errorsPage(): string {
 
 ${NOTICE}
 
-Every refusal has a reason. It is the same at every door: REST answers with the HTTP status and
+Every refusal has a reason, which is the same in every API: REST answers with the HTTP status and
 \`{"error": {"code", "status", "message", "details": [{"reason", "domain": "evenfall", "metadata"}]}}\`, gRPC with the code and a
-\`google.rpc.ErrorInfo\` of the same reason. Reasons are added, never renamed; sentences may change. Words in braces come from the metadata.
+\`google.rpc.ErrorInfo\` of the same reason. Reasons are added and never renamed; sentences may change. Words in braces come from the metadata.
 
-"Again" says whether the same request may succeed later, unchanged. How a _function_ failed is not an error of the platform: see
+The column "retry" shows whether the same request can succeed later. The failure of a _function_ is not an error of the platform: see
 [status codes](status-codes.md).
 
-${table(['reason', 'gRPC code', 'HTTP', 'again', 'sentence'], rows)}
+${table(['reason', 'gRPC code', 'HTTP', 'retry', 'sentence'], rows)}
 `;
 }
 
@@ -125,8 +125,8 @@ function dependencyFaults(): string[] {
   const page = readFileSync(join(ROOT, 'docs/dependencies.md'), 'utf8');
   const listed = new Set([...page.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? ''));
   return [
-    ...[...used].filter((name) => !listed.has(name)).map((name) => `docs/dependencies.md says nothing of ${name}`),
-    ...[...listed].filter((name) => !used.has(name)).map((name) => `docs/dependencies.md lists ${name}, which nothing depends on`),
+    ...[...used].filter((name) => !listed.has(name)).map((name) => `docs/dependencies.md has no line for ${name}`),
+    ...[...listed].filter((name) => !used.has(name)).map((name) => `docs/dependencies.md lists ${name}, which is not a dependency`),
   ];
 }
 
@@ -145,7 +145,7 @@ if (process.argv.includes('--check')) {
   };
   const faults = Object.entries(PAGES)
     .filter(([file, text]) => kept(file) !== text)
-    .map(([file]) => `${file} is not what the code says; run npm run docs`);
+    .map(([file]) => `${file} does not match the code; run npm run docs`);
   faults.push(...dependencyFaults());
   for (const fault of faults) process.stderr.write(`${fault}\n`);
   process.exitCode = faults.length > 0 ? 1 : 0;
