@@ -3,10 +3,11 @@
 /** Globs of the files that are checked, from the root of the repository. */
 export const COVERED: readonly string[] = [
   '*.md',
-  '{docs,bench,deploy,examples}/**/*.md',
+  '{docs,bench,deploy,examples,runtimes}/**/*.md',
   'deploy/**/*.{yaml,sql,example}',
   'deploy/**/Dockerfile',
   'examples/**/*.{py,js,mjs,json}',
+  'tools/cli/README.md',
   'tools/words/*.ts',
   'tools/{check-words,docs,docs.test}.ts',
 ];
