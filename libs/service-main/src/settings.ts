@@ -42,10 +42,10 @@ export const dataDirSetting = text({
 
 export const allowedHostsSetting = list({
   name: 'EVENFALL_ALLOWED_HOSTS',
-  doc: 'Names the HTTP and gRPC doors and the metrics port are called by, beside addresses and `localhost`: requests for any other host are refused.',
+  doc: 'Host names of the HTTP and gRPC APIs and the metrics port, besides addresses and `localhost`: requests for any other host are refused.',
   fallback: undefined,
   pattern: HOST_NAME,
-  form: 'host names without ports, comma separated, such as "gateway,*.example.org"; a star stands for one label',
+  form: 'host names without ports, comma separated, such as "gateway,*.example.org"; a star is one label',
 });
 
 export const metricsTokenSetting = text({
@@ -90,7 +90,7 @@ export const processSettings = <const N extends ServiceName>(service: N) => ({
   tlsKeyFile: tlsFile('EVENFALL_TLS_KEY', 'File of its private key (PEM).'),
   stopOnStdinEnd: flag({
     name: 'EVENFALL_STOP_ON_STDIN_END',
-    doc: 'Stop in order when stdin ends: for whoever starts the process and must not leave it behind.',
+    doc: 'Stop in order when stdin ends: for a parent process that must not leave it running.',
     fallback: 'false',
   }),
 });
@@ -137,7 +137,7 @@ export const eventLogSettings = { postgresUrl, ...kafkaSettings };
 export const webhookSettings = {
   webhookAllowPrivate: flag({
     name: 'EVENFALL_WEBHOOK_ALLOW_PRIVATE',
-    doc: 'Whether webhooks may go to private and loopback addresses, to the latter over plain HTTP too. For trying things out: whoever may set a webhook can then reach what this machine can.',
+    doc: 'Whether webhooks may go to private and loopback addresses, to the latter over plain HTTP too. For tests: callers who may set a webhook can then reach everything that this machine can reach.',
     fallback: 'false',
   }),
 };

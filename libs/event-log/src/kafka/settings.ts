@@ -53,7 +53,7 @@ export const kafkaSettings = {
     fallback: 'none',
     choices: ['none', 'gzip'],
   }),
-  kafkaTls: flag({ name: 'EVENFALL_KAFKA_TLS', doc: 'Whether brokers are spoken to over TLS.', fallback: 'false' }),
+  kafkaTls: flag({ name: 'EVENFALL_KAFKA_TLS', doc: 'Whether to connect to brokers over TLS.', fallback: 'false' }),
   kafkaTlsCaFile: text({
     name: 'EVENFALL_KAFKA_TLS_CA_FILE',
     doc: 'PEM file of the authority that signed the brokers’ certificates. Unset: those that Node trusts.',
