@@ -1,19 +1,19 @@
 // The word check: cspell for spelling and single retired words, phrases.ts for expressions of several words.
 import { spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../run.ts';
 import { COVERED, isExempt } from './paths.ts';
 import { findPhrases } from './phrases.ts';
+import { retiredInPath } from './retired.ts';
 
 const CSPELL = join(ROOT, 'node_modules/cspell/bin.mjs');
 const CONFIG = join(ROOT, 'tools/words/cspell.yaml');
 
 /** The files that the check reads, relative to the root of the repository. */
 export function coveredFiles(globs: readonly string[] = COVERED): string[] {
-  const files = globSync([...globs], { cwd: ROOT, exclude: (path) => isExempt(path), withFileTypes: true });
-  const paths = files.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length));
-  return [...new Set(paths)].filter((path) => !isExempt(path)).sort();
+  const paths = globSync([...globs], { cwd: ROOT, exclude: isExempt });
+  return [...new Set(paths)].filter((path) => !isExempt(path) && statSync(join(ROOT, path)).isFile()).sort();
 }
 
 /**
@@ -37,5 +37,5 @@ export function wordFaults(root: string, files: readonly string[]): string[] {
   const phrases = findPhrases(root, files).map(
     ({ file, line, text, instead }) => `${file}:${line} - Retired expression (${text}) use: (${instead})`,
   );
-  return [...words, ...phrases];
+  return [...words, ...phrases, ...files.flatMap(retiredInPath)];
 }

@@ -3,11 +3,10 @@
 /** Globs of the files that are checked, from the root of the repository. */
 export const COVERED: readonly string[] = [
   '*.md',
-  '{docs,bench,deploy,examples,runtimes}/**/*.md',
-  'deploy/**/*.{yaml,sql,example}',
+  '{docs,bench,deploy,examples,runtimes,tools}/**/*.md',
+  'deploy/**/*.{yaml,sql,mjs,example}',
   'deploy/**/Dockerfile',
   'examples/**/*.{py,js,mjs,json}',
-  'tools/cli/README.md',
   'tools/words/*.ts',
   'tools/{check-words,docs,docs.test}.ts',
 ];
@@ -18,7 +17,7 @@ const EXEMPT: readonly RegExp[] = [
   /(^|\/)src\/gen(\/|$)/,
   /(^|\/)(package-lock\.json|Cargo\.lock|go\.sum|LICENSE)$/,
   /^proto\/grpc\//,
-  /^tools\/words\/(cspell\.yaml|phrases\.ts|project-words\.txt)$/,
+  /^tools\/(words\/(cspell\.yaml|phrases\.ts|project-words\.txt)|words\.test\.ts)$/,
 ];
 
 export const isExempt = (path: string): boolean => EXEMPT.some((pattern) => pattern.test(path));
