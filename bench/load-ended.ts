@@ -18,7 +18,7 @@ export type Load = {
   readonly hours: number;
   /** Hours before now at which they end to be: 0 unless they are to be old. */
   readonly hoursAgo?: number;
-  /** Told after every bite how many rows are there. */
+  /** Called after every part with the number of rows so far. */
   readonly onLoaded?: (rows: number) => void;
 };
 

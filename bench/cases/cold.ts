@@ -4,7 +4,7 @@ import { type BenchCase, percentile } from '../report.ts';
 
 const FUNCTIONS = 20;
 /** What it returns is when it was entered: the clock is the same for all processes of a host. */
-const TELLS = {
+const REPORTS_START = {
   nodejs: { 'index.js': 'exports.handler = () => String(process.hrtime.bigint());\n' },
   python3: {
     'index.py': 'import time\ndef handler(event, context):\n    return str(time.clock_gettime_ns(time.CLOCK_MONOTONIC))\n',
@@ -22,7 +22,7 @@ export const coldCase: BenchCase = async ({ stack, rounds, runtime, options, pri
   let functions = 0;
   const once = async (): Promise<number> => {
     const name = `cold-${functions++}`;
-    await stack.deploy(name, runtime, TELLS[runtime]);
+    await stack.deploy(name, runtime, REPORTS_START[runtime]);
     for (let i = 0; ready && functions > 1 && (await metric('evenfall_instance_agent_ready_processes')) === 0; i++) {
       if (i === 600) throw new Error('No process became ready');
       await pause(50);

@@ -9,7 +9,7 @@ import { durationOfMs } from '@evenfall/time';
 import { type BenchCase, percentile } from '../report.ts';
 import type { Stack } from '../stack.ts';
 
-/** Each tells its process by a file, and when its signal handler ran by its result: the clock is the same for all processes of a host. */
+/** Each reports its process by a file, and the time of its signal handler by its result: the clock is the same for all processes of a host. */
 const WAITS = {
   nodejs: {
     'index.js': `const fs = require('node:fs');

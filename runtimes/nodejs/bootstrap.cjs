@@ -4,7 +4,7 @@
  *
  * The agent speaks over file descriptor 3 in frames: length (u32, little endian, of what follows), kind (u8), body. README.md lists them.
  * No SIGTERM or SIGINT listener is installed here: without the function's own, the default action must happen. Which signals the function
- * listens to is told as it changes: from outside it cannot be seen (Node catches SIGTERM and SIGINT itself), and a busy loop cannot be asked.
+ * listens to is reported as it changes: from outside it cannot be seen (Node catches SIGTERM and SIGINT itself), and a busy loop cannot be asked.
  */
 const net = require('node:net');
 const path = require('node:path');
@@ -45,7 +45,7 @@ let unsent = [];
 channel.on('drain', () => (unsent = []));
 /**
  * Writes what the kernel has not taken yet, and waits for that: after `process.exit()` the loop turns no more. What was handed to libuv is written to
- * the place where it stands. The agent reads all the time; the process sleeps until it has.
+ * its place in the stream. The agent reads all the time; the process sleeps until it has.
  */
 function flushChannel() {
   const { bytesWritten, writeQueueSize } = channel._handle ?? { bytesWritten: given, writeQueueSize: 0 };
@@ -79,13 +79,13 @@ function u16(value) {
 
 // --- signals ---
 // Node opens its inspector on SIGUSR1. A listener that comes and goes leaves the default action behind (libuv resets it), which is what a
-// function without one is owed. The flag --disable-sigusr1 is no way: it blocks the signal, and a function's own listener never hears it.
+// function without one expects. The flag --disable-sigusr1 cannot be used: it blocks the signal, and a function's own listener never receives it.
 const nothing = () => undefined;
 process.on('SIGUSR1', nothing);
 process.off('SIGUSR1', nothing);
 
 let caught = 0;
-function tellHandlers(name, count) {
+function reportHandlers(name, count) {
   const number = signalNumbers[name];
   if (number === undefined || number > 31) return;
   const mask = count > 0 ? caught | (1 << (number - 1)) : caught & ~(1 << (number - 1));
@@ -95,8 +95,8 @@ function tellHandlers(name, count) {
   bytes.writeInt32LE(mask);
   writeFrame(HANDLERS, bytes);
 }
-process.on('newListener', (name) => typeof name === 'string' && tellHandlers(name, process.listenerCount(name) + 1));
-process.on('removeListener', (name) => typeof name === 'string' && tellHandlers(name, process.listenerCount(name)));
+process.on('newListener', (name) => typeof name === 'string' && reportHandlers(name, process.listenerCount(name) + 1));
+process.on('removeListener', (name) => typeof name === 'string' && reportHandlers(name, process.listenerCount(name)));
 
 // --- answers ---
 /** Of an error's text; what is cut is marked. The agent cuts again, by bytes. */
@@ -197,7 +197,7 @@ function succeed(run, value, isLast = false) {
 }
 const threw = (run, error) => fail(run, 430, 'user code exception caught', stackOf(error));
 
-// What nobody caught ends the event with the function's own error; with no event running it ends the process, as Node would.
+// An uncaught error ends the event with the function's own error; without a running event it ends the process, as in Node.
 process.on('uncaughtException', (error) => {
   writeResult();
   if (isLoading) return reportLoadFailure(443, stackOf(error));
@@ -304,7 +304,7 @@ globalThis.evenfall = Object.freeze({
     });
   },
 });
-function tellExtension(body) {
+function resolveExtension(body) {
   const id = body.readUInt32LE(0);
   asked.get(id)?.({ grantedMs: body.readUInt32LE(4), reason: body.toString('utf8', 8) });
   asked.delete(id);
@@ -401,7 +401,7 @@ channel.on('data', (chunk) => {
     else if (kind === LOAD) void load(body);
     else if (kind === HOOK) void runHook(body);
     else if (kind === BECOME) become(body);
-    else if (kind === EXTENDED) tellExtension(body);
+    else if (kind === EXTENDED) resolveExtension(body);
     else if (kind === LEAVE) leave();
   }
   pending = at === pending.length ? NOTHING : pending.subarray(at);

@@ -93,7 +93,7 @@ _answers = {}
 def extend(seconds):
     """Asks for more time to stop; returns what was granted, with a reason where that is less. On the main thread only.
 
-    It may be called in a signal handler, even one that interrupts another call of it: whoever reads an answer leaves it for whom it is.
+    It may be called in a signal handler, even one that interrupts another call of it: a call that reads the answer of another one stores it for that call.
     """
     import select
     import threading
@@ -191,7 +191,7 @@ def text_of(error, skip, most=MAX_STACK):
     text = "".join(traceback.format_exception(type(error), error, tb)).rstrip("\n")
     if len(text) <= most:
         return text
-    half = most // 2 - 32  # what happened stands at the end of a traceback, where it happened at its beginning
+    half = most // 2 - 32  # what happened is at the end of a traceback, where it happened at its beginning
     return "%s … [cut from %d characters] … %s" % (text[:half], len(text), text[-half:])
 
 
