@@ -100,7 +100,7 @@ describe('The networks of compose.yaml', () => {
     assert.ok(text.includes(from), from);
     return composeNetworkFaults(text.replace(from, to)).join('\n');
   };
-  it('join those who call each other, and agents to nobody else', () => {
+  it('connect services that call each other, and agents to no other', () => {
     assert.deepEqual(composeNetworkFaults(text), []);
     assert.match(
       faultsWith('networks: [log]', 'networks: [log, functions-1]'),
@@ -250,6 +250,6 @@ spec: { secretName: evenfall-queue-tls, uris: ['${uri}'] }
       faults(certificate('spiffe://evenfall/gateway')),
       /evenfall-queue-tls: its certificate is of spiffe:\/\/evenfall\/gateway/,
     );
-    assert.match(faults(certificate('spiffe://evenfall/queue')), /evenfall-gateway-tls: its certificate is of nobody/);
+    assert.match(faults(certificate('spiffe://evenfall/queue')), /evenfall-gateway-tls: its certificate has no identity/);
   });
 });

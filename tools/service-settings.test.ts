@@ -14,7 +14,7 @@ type Env = Readonly<Record<string, string>>;
 const ACCESS_KEYS = { EVENFALL_ACCESS_KEYS: 'ops:correct-horse' };
 /** The gateway, with the one thing that it cannot be without. */
 const gateway = (env: Env) => readGateway({ ...ACCESS_KEYS, ...env });
-const POSTGRES = { EVENFALL_POSTGRES_URL: 'postgres://somebody:secret@127.0.0.1/evenfall' };
+const POSTGRES = { EVENFALL_POSTGRES_URL: 'postgres://user:secret@127.0.0.1/evenfall' };
 const KEY = { EVENFALL_INTERNAL_KEY: 'correct-horse-battery' };
 const READERS: Readonly<Record<keyof typeof PROCESS_SETTINGS, (env: Env) => unknown>> = {
   gateway,

@@ -1,4 +1,4 @@
-// At most one attempt of an event runs, and none is forgotten: an agent that stands still for longer than its lease, and one that is killed.
+// At most one attempt of an event runs, and none is lost: with an agent that is paused for longer than its lease, and with one that is killed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually, hostPid } from '@evenfall/testkit';
@@ -30,7 +30,7 @@ const begin = async (cluster: TestCluster, seconds: number): Promise<{ id: strin
 const deploy = (cluster: TestCluster): Promise<void> =>
   cluster.rest.deploy({ name: 'sleeps', runtime: 'python3', handler: 'index.handler', timeout: '120s' }, { 'index.py': CODE });
 
-describe('An agent that stands still for longer than its lease', { timeout: 180_000 }, () => {
+describe('An agent that is paused for longer than its lease', { timeout: 180_000 }, () => {
   let cluster: TestCluster;
   before(async () => {
     cluster = await startTestCluster({ envOf: { scheduler: { EVENFALL_LEASE: '2s' }, ...NONE_READY } });
@@ -63,13 +63,13 @@ describe('An agent that stands still for longer than its lease', { timeout: 180_
 describe('An agent that is killed', { timeout: 180_000 }, () => {
   let cluster: TestCluster;
   before(async () => {
-    // A lease nobody could wait for: what is known sooner was told.
+    // A lease too long to wait for: what is known sooner was reported.
     cluster = await startTestCluster({ agents: 1, envOf: { scheduler: { EVENFALL_LEASE: '600s' }, ...NONE_READY } });
     await deploy(cluster);
   });
   after(() => cluster.dispose());
 
-  it('tells at its next start that what it ran has ended, and it is run again', async () => {
+  it('reports at its next start that what it ran has ended, and it is run again', async () => {
     const { rest } = cluster;
     const { id, agent, pid } = await begin(cluster, 5);
     await cluster.process(agent).kill9();
@@ -83,11 +83,11 @@ describe('An agent that is killed', { timeout: 180_000 }, () => {
     assert.equal(event.state, 'SUCCEEDED');
   });
 
-  it('tells the outcomes that nobody had taken', async () => {
+  it('reports the results that were not acknowledged', async () => {
     const { rest } = cluster;
     const { id, agent } = await begin(cluster, 3);
     const scheduler = cluster.process('scheduler');
-    // The stream stands, and nobody reads it: the outcome is told and not taken.
+    // The stream is open and not read: the result is sent and not received.
     scheduler.pause();
     await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_retained')) === 1, 30_000);
     await eventually(async () => (await cluster.metric(agent, 'evenfall_instance_agent_outcomes_spooled')) === 1, 15_000);

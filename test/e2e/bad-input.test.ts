@@ -41,7 +41,7 @@ const ROWS: readonly Row[] = [
   ['an unknown route', 'GET', '/v1/nothing', undefined, 404, 'UNKNOWN_PATH'],
   ['a bad percent-encoding', 'GET', '/v1/events/%ff%fe', undefined, 400, 'INVALID_FIELD'],
   ['a half percent-encoding in a query', 'GET', `${EVENTS}?trigger=%E0%A4%A`, undefined, 200, ''],
-  ['an unknown function', 'POST', `${F}/nobody/events`, 1, 404, 'FUNCTION_NOT_FOUND'],
+  ['an unknown function', 'POST', `${F}/unknown/events`, 1, 404, 'FUNCTION_NOT_FOUND'],
   ['an id as long as a book', 'GET', `/v1/events/${LONG.slice(0, 8_000)}`, undefined, 404, 'UNKNOWN_PATH'],
   ['an id longer than an id', 'GET', `/v1/events/${LONG.slice(0, 200)}`, undefined, 404, 'EVENT_NOT_FOUND'],
   ['a name longer than a name', 'GET', `${F}/${LONG.slice(0, 200)}`, undefined, 400, 'INVALID_NAME'],
@@ -93,7 +93,7 @@ const ROWS: readonly Row[] = [
   ['a bad page token of functions', 'GET', `${F}?page_token=bm9uc2Vuc2U`, undefined, 400, 'INVALID_PAGE_TOKEN'],
   ['a bad page token of a log', 'GET', `/v1/events/${UNKNOWN}/logs?page_token=x`, undefined, 400, 'INVALID_PAGE_TOKEN'],
   ['a page size that is none', 'GET', `${EVENTS}?page_size=ten`, undefined, 400, 'INVALID_FIELD'],
-  ['a state nobody has', 'GET', `${EVENTS}?state=ASLEEP`, undefined, 400, 'INVALID_FIELD'],
+  ['a state that does not exist', 'GET', `${EVENTS}?state=ASLEEP`, undefined, 400, 'INVALID_FIELD'],
   ['a time that does not exist', 'GET', `${EVENTS}?start_time_after=2026-02-31T25:00:00Z`, undefined, 400, 'INVALID_FIELD'],
   ['a year before all years', 'GET', `${EVENTS}?start_time_after=0000-01-01T00:00:00Z`, undefined, 400, 'INVALID_FIELD'],
   ['a bad signal', 'POST', END, { graceful: true, kill_signal: 'SIGSTOP' }, 400, 'INVALID_FIELD'],
@@ -127,7 +127,7 @@ function assertDocumented(body: unknown, status: number, reason: string): void {
   for (const detail of error.details) assert.deepEqual([detail.domain, typeof detail.metadata], ['evenfall', 'object']);
 }
 
-describe('what nobody should send', () => {
+describe('what no client should send', () => {
   let stack: Stack;
   let sql: Sql;
   let before_: string;
@@ -212,7 +212,7 @@ describe('what nobody should send', () => {
     }
   });
 
-  it('runs a payload nobody would write, or says why not, and lives', async () => {
+  it('runs an unusual payload, or reports why not, and stays up', async () => {
     for (const payload of [
       DEEP.slice(50_000, -50_000),
       '"\\u0000\\ud800"',

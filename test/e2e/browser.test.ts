@@ -1,4 +1,4 @@
-// A real browser, with a page of somebody else: what it may send by itself is what counts, not what its makers say.
+// A real browser, with a foreign page: what it may send by itself is what counts, not what its makers say.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';

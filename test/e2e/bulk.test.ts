@@ -69,7 +69,7 @@ function payloadOf(number: number): { readonly number: number; readonly padding:
   return { number, padding: 'x'.repeat(200 - 30) };
 }
 
-/** Megabytes the process holds once it has let go of what it can. */
+/** Megabytes of memory of the process after it has released what it can. */
 async function settledMb(stack: Stack): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   const until = performance.now() + 3_000;

@@ -68,7 +68,7 @@ describe('the quick start, word by word', () => {
 
   it('says what is wrong on stderr, and is not 0', async () => {
     for (const args of [
-      ['invoke', 'nobody'],
+      ['invoke', 'unknown'],
       ['events', 'get', '01990000-0000-7000-8000-00000000dead'],
       ['events', 'terminate', 'nonsense'],
       ['invoke', 'echo', '--payload', '{'],
@@ -81,9 +81,9 @@ describe('the quick start, word by word', () => {
       assert.match(stderr, /\S/, args.join(' '));
       assert.doesNotMatch(stderr, /\n\s+at /, args.join(' '));
     }
-    const nobody = await runCli({ http: 'http://127.0.0.1:1', accessKey: '' }, ['functions', 'list']);
-    assert.notEqual(nobody.code, 0);
-    assert.match(nobody.stderr, /127\.0\.0\.1:1/);
+    const unreachable = await runCli({ http: 'http://127.0.0.1:1', accessKey: '' }, ['functions', 'list']);
+    assert.notEqual(unreachable.code, 0);
+    assert.match(unreachable.stderr, /127\.0\.0\.1:1/);
   });
 
   it('plays the demo against this platform', async () => {

@@ -43,7 +43,7 @@ describe('Quotas in a cluster of processes', { timeout: 180_000 }, () => {
     await registry.kill9();
     try {
       const refused = await cluster.rest.call('POST', `${F}/f0/events`, {});
-      // The function is remembered only while the watch of functions stands.
+      // The function is cached only while the watch of functions is connected.
       assert.ok(refused.status === 429 || refused.status === 503, JSON.stringify(refused.body));
     } finally {
       registry.start();

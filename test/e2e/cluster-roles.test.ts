@@ -36,20 +36,20 @@ describe('Keys in a cluster of processes', { timeout: 180_000 }, () => {
       assert.equal((await asked(`${known}x`)).status, 401);
       assert.equal((await asked(cluster.accessKey)).status, 404);
       const unknown = await eventually(async () => {
-        const answer = await asked('unknown:a-secret-of-nobody');
+        const answer = await asked('unknown:a-secret-without-a-key');
         return answer.status === 503 && answer;
       });
       assert.match(JSON.stringify(unknown.body), /SERVICE_UNAVAILABLE/);
       assert.ok(unknown.headers.get('retry-after'));
       const refused = scfClient({ http: cluster.http, accessKey: signing }).DeleteFunction({ FunctionName: 'x' });
       await assert.rejects(refused, { code: 'UnauthorizedOperation' });
-      const stranger = scfClient({ http: cluster.http, accessKey: 'unknown:a-secret-of-nobody' }).GetAccount();
+      const stranger = scfClient({ http: cluster.http, accessKey: 'unknown:a-secret-without-a-key' }).GetAccount();
       await assert.rejects(stranger, { code: 'InternalError.System' });
     } finally {
       registry.start();
       await registry.ready();
     }
-    await eventually(async () => (await asked('unknown:a-secret-of-nobody')).status === 401, 20_000);
+    await eventually(async () => (await asked('unknown:a-secret-without-a-key')).status === 401, 20_000);
     // What was refused meanwhile is in the audit log once there is one again.
     await eventually(async () => {
       const { body } = await cluster.rest.call<Records>('GET', '/v1/audit-records?key_id=signing');

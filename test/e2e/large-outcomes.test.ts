@@ -1,4 +1,4 @@
-// What a function returns or throws stops nobody: not its partition, not its agent, not the view. On both logs, through the door.
+// What a function returns or throws stops neither its partition nor its agent nor the view. On both logs, through the API.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '@evenfall/testkit';

@@ -21,7 +21,7 @@ describe('what the platform promises', () => {
   });
   after(() => stack.dispose());
 
-  it('shows an event to whoever was told of it: no read after a 202 is a 404', async () => {
+  it('shows an event to every caller that got its id: no read after a 202 is a 404', async () => {
     for (let i = 0; i < 200; i++) {
       const { id } = await stack.rest.send('echo', i);
       const { status } = await stack.rest.call('GET', `/v1/events/${id}`);
@@ -29,7 +29,7 @@ describe('what the platform promises', () => {
     }
   });
 
-  it('lists an event to whoever was told of it', async () => {
+  it('lists an event for every caller that got its id', async () => {
     for (let i = 0; i < 20; i++) {
       const { id } = await stack.rest.send('echo-other', i);
       const { body } = await stack.rest.call<{ events: EventAnswer[] }>('GET', `${F}/echo-other/events?page_size=100`);
@@ -166,7 +166,7 @@ describe('what the platform promises', () => {
     assert.deepEqual(await collect(seen.at(-1)?.id ?? 0), [], 'nothing more to say');
   });
 
-  it('resumes a watch that broke in the middle without telling anything twice', async () => {
+  it('resumes a watch that broke in the middle without repeating anything', async () => {
     const { id } = await stack.rest.send('graceful-killer-node', {});
     const leaving = new AbortController();
     let last = 0;
@@ -190,7 +190,7 @@ describe('what the platform promises', () => {
     assert.equal(resumed.at(-1), 'TERMINATED');
   });
 
-  it('tells a gRPC watcher the same', async () => {
+  it('notifies a gRPC watcher of the same', async () => {
     const { client, close } = grpcClient(EventServiceService, stack.grpc, { headers: stack.headers });
     try {
       const { event } = await client.createEvent({

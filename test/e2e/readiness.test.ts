@@ -7,7 +7,7 @@ import { stackSql } from '../support/stack-sql.ts';
 
 type Readiness = { readonly status: string; readonly faults?: readonly string[] };
 
-describe('a platform whose view stands still', { timeout: 180_000 }, () => {
+describe('a platform whose view makes no progress', { timeout: 180_000 }, () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();

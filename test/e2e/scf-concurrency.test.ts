@@ -20,7 +20,7 @@ describe("concurrency by Tencent Cloud's SDK of SCF", { timeout: 180_000 }, () =
   after(() => stack.dispose());
   const reserved = async () => (await client.GetReservedConcurrencyConfig({ FunctionName })).ReservedMem;
 
-  it('reserves, tells, releases, and turns a function off', async () => {
+  it('reserves, shows, releases, and switches a function off', async () => {
     assert.equal(await reserved(), null);
     assert.deepEqual(Object.keys(await client.PutReservedConcurrencyConfig({ FunctionName, ReservedConcurrencyMem: 115_200 })), [
       'RequestId',
@@ -83,11 +83,11 @@ describe("concurrency by Tencent Cloud's SDK of SCF", { timeout: 180_000 }, () =
     ['less than nothing', () => client.PutReservedConcurrencyConfig({ FunctionName, ReservedConcurrencyMem: -1 }), 'InvalidParameterValue'],
     [
       'a function that is not there',
-      () => client.PutReservedConcurrencyConfig({ FunctionName: 'nobody', ReservedConcurrencyMem: 128 }),
+      () => client.PutReservedConcurrencyConfig({ FunctionName: 'unknown', ReservedConcurrencyMem: 128 }),
       'ResourceNotFound.Function',
     ],
-    ['the same to read', () => client.GetReservedConcurrencyConfig({ FunctionName: 'nobody' }), 'ResourceNotFound.Function'],
-    ['the same to release', () => client.DeleteReservedConcurrencyConfig({ FunctionName: 'nobody' }), 'ResourceNotFound.Function'],
+    ['the same to read', () => client.GetReservedConcurrencyConfig({ FunctionName: 'unknown' }), 'ResourceNotFound.Function'],
+    ['the same to release', () => client.DeleteReservedConcurrencyConfig({ FunctionName: 'unknown' }), 'ResourceNotFound.Function'],
     ['$LATEST', () => put({ Qualifier: '$LATEST' }), 'InvalidParameterValue.Qualifier'],
     ['a version that is not there', () => put({ Qualifier: '9' }), 'ResourceNotFound.FunctionVersion'],
     ['more than there is', () => put({ VersionProvisionedConcurrencyNum: 1_001 }), 'FailedOperation.ProvisionedExceedAvailable'],

@@ -13,7 +13,7 @@ describe('the SCF door of a platform with access keys', () => {
 
   it('lets in who signs, with and without the port in the signed host, and by either kind of signature', async () => {
     const { port } = new URL(stack.http);
-    // The SDK signs the host without its port; the service in the scope is what stands before the first dot.
+    // The SDK signs the host without its port; the service in the scope is the part before the first dot.
     for (const endpoint of [`127.0.0.1:${port}`, `localhost:${port}`]) {
       const { AccountUsage } = await scfClient(stack, { ...ann, endpoint }).GetAccount();
       assert.equal(AccountUsage?.NamespacesCount, 1);
@@ -21,7 +21,7 @@ describe('the SCF door of a platform with access keys', () => {
     for (const signMethod of ['HmacSHA1', 'HmacSHA256'] as const) {
       const client = scfClient(stack, { ...ann, signMethod });
       assert.equal((await client.ListFunctions({ Limit: 5, Filters: [{ Name: 'Runtime', Values: ['Python3.6'] }] })).TotalCount, 0);
-      await refusedWith('ResourceNotFound.Function', client.Invoke({ FunctionName: 'nobody', ClientContext: '{"a": "b&c=d é"}' }));
+      await refusedWith('ResourceNotFound.Function', client.Invoke({ FunctionName: 'unknown', ClientContext: '{"a": "b&c=d é"}' }));
     }
   });
 

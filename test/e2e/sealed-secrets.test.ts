@@ -1,4 +1,4 @@
-// What a copy of the database tells of the secrets of functions: nothing. The whole platform, with events that were told by a signed webhook.
+// A copy of the database contains no readable secrets of functions. The whole platform, with events that a signed webhook received.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

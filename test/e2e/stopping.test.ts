@@ -100,8 +100,8 @@ describe('Stopping everything', { timeout: 240_000 }, () => {
     }
   });
 
-  it('is no loss of what runs when all of it stands still for longer than a lease', async () => {
-    const dir = tempDir('standing');
+  it('does not lose running attempts when all of it is paused for longer than a lease', async () => {
+    const dir = tempDir('paused');
     try {
       const stack = await startStack({ dataDir: dir.path, env: { EVENFALL_LEASE: '1s' } });
       await stack.rest.deploy(

@@ -62,7 +62,7 @@ describe('strangers who send as much as they can', { timeout: 180_000 }, () => {
   };
 
   it('over gRPC are not listened to', async () => {
-    const grown = await growth(async () => {
+    const growthMb = await growth(async () => {
       const session = connectHttp2(`http://${stack.grpc}`, { maxSessionMemory: 1_000 });
       session.on('error', () => undefined); // it may be closed from the other side
       ends.push(() => session.destroy());
@@ -81,17 +81,17 @@ describe('strangers who send as much as they can', { timeout: 180_000 }, () => {
       for (let n = 0; n < 57; n++) stream.write(Buffer.alloc(MIB));
       await once(stream, 'close');
     });
-    assert.ok(grown < BOUND_MB, `${grown} MB`);
+    assert.ok(growthMb < BOUND_MB, `${growthMb} MB`);
   });
 
   it('over HTTP are not listened to', async () => {
-    const grown = await growth(() => http([`${K}/events:batchCreate`, 'HTTP/1.1\r\nContent-Type: application/json']));
-    assert.ok(grown < BOUND_MB, `${grown} MB`);
+    const growthMb = await growth(() => http([`${K}/events:batchCreate`, 'HTTP/1.1\r\nContent-Type: application/json']));
+    assert.ok(growthMb < BOUND_MB, `${growthMb} MB`);
   });
 
   it('by forms of SCF come to a megabyte each', async () => {
-    const grown = await growth(() => http(['/', 'HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded']));
-    assert.ok(grown < BOUND_MB, `${grown} MB`);
+    const growthMb = await growth(() => http(['/', 'HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded']));
+    assert.ok(growthMb < BOUND_MB, `${growthMb} MB`);
   });
 
   it('by signatures of SCF are not kept, and with an id that is known come to a bound of all', async () => {
@@ -105,8 +105,8 @@ describe('strangers who send as much as they can', { timeout: 180_000 }, () => {
         'x-tc-version': '2018-04-16',
       };
       const lines = Object.entries(signed).map(([name, value]) => `${name}: ${value}`);
-      const grown = await growth(() => http(['/', `HTTP/1.1\r\n${lines.join('\r\n')}`]));
-      assert.ok(grown < most, `${id}: ${grown} MB`);
+      const growthMb = await growth(() => http(['/', `HTTP/1.1\r\n${lines.join('\r\n')}`]));
+      assert.ok(growthMb < most, `${id}: ${growthMb} MB`);
     }
   });
 });

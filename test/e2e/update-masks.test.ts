@@ -1,4 +1,4 @@
-// Whatever stands in an update mask: it is taken, or refused as a field, and what it does not name stays.
+// Every path of an update mask is applied, or refused as a field, and fields that it does not name stay.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';

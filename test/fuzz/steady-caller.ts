@@ -8,7 +8,7 @@ import type { Stack } from '../support/stack.ts';
 export type CallerOrders = { readonly url: string; readonly headers: Readonly<Record<string, string>>; readonly name: string };
 export type CallerReport = { readonly times: readonly number[]; readonly failures: readonly string[] };
 
-/** Before others at the processor: the caller stands for one on another host, and its own waiting is not the platform's. Ordinary users have no right to. */
+/** With priority at the processor: the caller represents one on another host, and its own waiting is not the platform's. Ordinary users have no right to. */
 const AHEAD = ['chrt', '--rr', '1'];
 const PROGRAM = fileURLToPath(new URL('steady-caller-process.ts', import.meta.url));
 

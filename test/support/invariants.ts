@@ -17,7 +17,7 @@ export function nothingOpen(rest: RestClient, fn: string, withinMs: number): Pro
   }, withinMs);
 }
 
-/** Every id that got a 202 is there, once, and what is told of it can have happened. Answers the events, by id. */
+/** Every id that got a 202 is there, once, and its history is possible. Returns the events, by id. */
 export function checkHistory(
   events: readonly EventAnswer[],
   accepted: readonly string[],
@@ -71,7 +71,7 @@ export function checkRuns(witness: Witness, events: ReadonlyMap<string, EventAns
   for (const [id, { state }] of events) if (state === 'SUCCEEDED') assert.ok(all.has(id), `${id} is said to have succeeded, and never ran`);
   for (const [id, runs] of all) {
     const event = events.get(id);
-    assert.ok(event, `${id} ran, and nobody knows of it`);
+    assert.ok(event, `${id} ran, and no record of it exists`);
     // One that was ended while a new owner did not know yet that it had been sent has no attempt on record.
     const most = event.attempts.length + (event.state === 'TERMINATED' ? 1 : 0);
     assert.ok(

@@ -69,7 +69,7 @@ export function startProber(rest: RestClient, load: Load): Prober {
   };
 }
 
-/** What was seen on the way must agree with what is told at the end, and nothing may have begun after its termination was answered. */
+/** What was seen on the way must agree with the final state, and nothing may have started after its termination was answered. */
 export function checkProbed(
   prober: Prober,
   events: ReadonlyMap<string, EventAnswer>,

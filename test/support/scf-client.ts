@@ -15,7 +15,7 @@ export type ScfClientOptions = {
 
 const EXAMPLES = new URL('../../examples/functions/', import.meta.url);
 
-// The SDK sends what it is told to send to 127.0.0.1 to a proxy, if the environment names one.
+// The SDK sends requests for 127.0.0.1 to a proxy, if the environment names one.
 for (const name of ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']) Reflect.deleteProperty(process.env, name);
 
 /** Tencent Cloud's own client of SCF, pointed at a platform, with its key. */

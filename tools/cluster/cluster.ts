@@ -35,9 +35,9 @@ export type ClusterOptions = {
   readonly keyDir?: string;
   /** Starts a process again that ends by itself. Default false. */
   readonly restart?: boolean;
-  /** Told of every line of the processes' logs. */
+  /** Called with every line of the logs of the processes. */
   onLine?(name: string, line: string): void;
-  /** Told of every process that ended without having been told to. */
+  /** Called for every process that ended without a request. */
   onDeath?(process: ClusterProcess, exit: Exit): void;
   /** How long each process may take until it is ready. Default 60 s. */
   readonly readyWithinMs?: number;

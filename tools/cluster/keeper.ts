@@ -1,8 +1,8 @@
-/** What a server is to whoever keeps it. */
+/** A server, for the process that keeps it running. */
 export type Kept = { readonly addresses: Readonly<Record<string, string | number>>; readonly died: Promise<Error>; stop(): Promise<void> };
 
 /**
- * Keeps a server of somebody else's (a database, a broker) as long as whoever started this process holds its stdin: so it is stopped in
+ * Keeps a server of another project (a database, a broker) running as long as the parent process holds its stdin open: so it is stopped in
  * order even if that one is killed. Says one line when it is ready: `evenfall-<name> ready …`.
  */
 export async function keep(name: string, start: () => Promise<Kept>): Promise<void> {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 const FROM = 20_000;
 const COUNT = 10_000;
 
-/** Ports nobody listens on now, no two the same. */
+/** Ports that are free now, no two the same. */
 export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
   const found: number[] = [];
   const start = Math.floor(Math.random() * COUNT);

@@ -8,7 +8,7 @@ import { keep } from './keeper.ts';
 /** How long those who use it may take to leave before it stops. */
 const LEAVE_MS = 15_000;
 
-/** Waits until nobody uses the server any more, for a while. */
+/** Waits until no client uses the server any more, for a limited time. */
 async function lastLeft(target: PostgresTarget): Promise<void> {
   const sql = createPool(target, { name: 'keeper', max: 1 });
   const until = Date.now() + LEAVE_MS;
@@ -30,7 +30,7 @@ await keep('postgres', async () => {
     addresses: { url: socketUrl(target), server_pid: Number(readFileSync(join(dir, 'cluster', 'postmaster.pid'), 'utf8').split('\n')[0]) },
     died: server.died,
     async stop() {
-      await lastLeft(target).catch(() => undefined); // it cannot be asked: nobody is served any more
+      await lastLeft(target).catch(() => undefined); // it does not answer, so it serves no client any more
       await server.stop();
     },
   };

@@ -84,7 +84,9 @@ function certificateFaults(certificates: readonly Document[]): string[] {
   const bySecret = new Map(certificates.map(({ spec }) => [spec?.secretName ?? '', spec?.uris ?? []]));
   const missing = SERVICES.flatMap((service) => {
     const uris = bySecret.get(`evenfall-${service}-tls`);
-    return uris?.join() === identityUri(service) ? [] : [`evenfall-${service}-tls: its certificate is of ${uris?.join() ?? 'nobody'}`];
+    return uris?.join() === identityUri(service)
+      ? []
+      : [`evenfall-${service}-tls: its certificate ${uris?.length ? `is of ${uris.join()}` : 'has no identity'}`];
   });
   const more =
     certificates.length === SERVICES.length ? [] : [`there are ${certificates.length} certificates of ${SERVICES.length} services`];

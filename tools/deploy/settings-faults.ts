@@ -13,7 +13,7 @@ export type Deployed = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Variables whose values are those of an example. */
   readonly examples?: ReadonlySet<string>;
-  /** How long whoever stops it waits before it kills it, as the file says; undefined if it does not. */
+  /** How long its supervisor waits before it kills it, by the file; undefined without a setting. */
   readonly stopWithinMs?: number | undefined;
 };
 

@@ -104,7 +104,7 @@ EVERYTHING = {
     "init_timeout": "30s",
     "termination": {"kill_signal": "SIGTERM", "grace_period": "5s", "escalation": [{"signal": "SIGINT", "wait": "1s"}], "signal_scope": "MAIN"},
     "termination_by_cause": {"drain": {"grace_period": "1s"}, "update": {"grace_period": "1s"}, "timeout": {"grace_period": "1s"}},
-    "event_invoke": {"max_retries": 0, "on_success": {"function": "told"}, "on_failure": {"webhook": {"url": "https://127.0.0.1:1/x", "secret": "s" * 16}}},
+    "event_invoke": {"max_retries": 0, "on_success": {"function": "notified"}, "on_failure": {"webhook": {"url": "https://127.0.0.1:1/x", "secret": "s" * 16}}},
 }
 
 
@@ -117,9 +117,9 @@ def ended(event_id, wanted):
 
 
 # functions
-call("create_function", NS, body=body_of("create_function", {"name": "told", "runtime": "python3", "handler": "index.handler"}), status=201)
+call("create_function", NS, body=body_of("create_function", {"name": "notified", "runtime": "python3", "handler": "index.handler"}), status=201)
 call("create_function", NS, body=body_of("create_function", EVERYTHING), status=201)
-for name in ("told", FN):
+for name in ("notified", FN):
     call("update_function_code", NS, name, body=File(payload=io.BytesIO(CODE)), status=200)
 call("get_function", NS, FN, status=200)
 call("update_function", NS, FN, body=body_of("update_function", {"description": "z"}), status=200)

@@ -16,7 +16,7 @@ app.post('/event-invoke', async (request, response) => {
 });
 
 process.on('SIGTERM', () => {
-  console.log('told to stop');
+  console.log('asked to stop');
   stopped = true;
 });
 app.listen(process.env.PORT, '0.0.0.0');

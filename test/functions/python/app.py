@@ -7,7 +7,7 @@ stopped = False
 
 def stop(*_):
     global stopped
-    print("told to stop")
+    print("asked to stop")
     stopped = True
 
 

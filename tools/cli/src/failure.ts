@@ -1,4 +1,4 @@
-/** A refusal by the platform, as its error body tells it. */
+/** A refusal by the platform, from its error body. */
 export type ApiError = {
   readonly code: number;
   readonly status: string;

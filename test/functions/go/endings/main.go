@@ -36,19 +36,19 @@ func report(e event, what string) {
 
 func handle(ctx context.Context, e event) (any, error) {
 	signal.Reset(syscall.SIGTERM) // a warm instance remembers what the event before has set
-	told := make(chan os.Signal, 1)
+	stopped := make(chan os.Signal, 1)
 	switch e.Do {
 	case "ignores":
 		signal.Ignore(syscall.SIGTERM)
 	case "tidies", "reports":
-		signal.Notify(told, syscall.SIGTERM)
+		signal.Notify(stopped, syscall.SIGTERM)
 	case "cleans":
 		first := make(chan os.Signal, 1)
 		signal.Notify(first, syscall.SIGTERM)
 		go func() {
 			number := <-first
 			time.AfterFunc(200*time.Millisecond, func() { fmt.Println("cleaned up") })
-			told <- number
+			stopped <- number
 		}()
 	case "fosters":
 		child := exec.Command("sh", "-c", foster)
@@ -57,9 +57,9 @@ func handle(ctx context.Context, e event) (any, error) {
 			return nil, err
 		}
 	case "leaves":
-		signal.Notify(told, syscall.SIGTERM)
+		signal.Notify(stopped, syscall.SIGTERM)
 		go func() {
-			<-told
+			<-stopped
 			os.Exit(0)
 		}()
 	case "spawns":
@@ -87,7 +87,7 @@ func handle(ctx context.Context, e event) (any, error) {
 		return "DONE", nil
 	}
 	select {
-	case <-told:
+	case <-stopped:
 		report(e, "signalled")
 		return "END", nil
 	case <-over:

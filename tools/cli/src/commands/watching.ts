@@ -31,7 +31,7 @@ export async function* changesOf(api: ApiClient, id: string): AsyncGenerator<Eve
 export async function untilEnded(api: ApiClient, id: string): Promise<EventAnswer> {
   let last: EventAnswer | undefined;
   for await (const event of changesOf(api, id)) last = event;
-  if (!last) throw new Failure(`Nothing was heard of event ${id}.`);
+  if (!last) throw new Failure(`The stream of event ${id} ended without a state.`);
   return last;
 }
 

@@ -29,7 +29,7 @@ def read(path):
 
 
 def each(function, arguments):
-    """All at the same time; a name that nobody looks up in time is no answer."""
+    """All at the same time; a name that is not resolved in time counts as no answer."""
     found = ["no answer"] * len(arguments)
 
     def one(index, argument):
