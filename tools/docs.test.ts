@@ -54,6 +54,17 @@ describe('the documents', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('list every decision in the index, by number, title and status', () => {
+    const index = read('docs/adr/README.md').replace(/ +/g, ' ');
+    const missing = globSync('docs/adr/0*.md', { cwd: ROOT }).filter((file) => {
+      const [, number = '', title = ''] = /^# (\d+)\. (.+)$/m.exec(read(file)) ?? [];
+      const [, status = ''] = /^- Status: (.+)$/m.exec(read(file)) ?? [];
+      const [, date = ''] = /^- Date: (\d{4}-\d\d-\d\d)$/m.exec(read(file)) ?? [];
+      return !index.includes(`| ${number} | [${title}](${file.replace('docs/adr/', '')}) | ${date} | ${status} |`);
+    });
+    assert.deepEqual(missing, []);
+  });
+
   it('exist for every service and lib', () => {
     const projects = globSync('{services,libs}/*/package.json', { cwd: ROOT }).map((file) => dirname(file));
     assert.deepEqual(
