@@ -109,7 +109,7 @@ export function startRig(options: RigOptions = {}): Rig {
                 ...ownerIn(log, partition),
               })),
               events: partitions.flatMap((partition) => openOf(log.records(partition), log.logTimesMs(partition))),
-              owed: partitions.flatMap((partition) => pendingOf(log.records(partition), log.logTimesMs(partition))),
+              pendingDeliveries: partitions.flatMap((partition) => pendingOf(log.records(partition), log.logTimesMs(partition))),
             };
           },
           async listQueuedEvents({ eventId, afterOffset, limit, function: fn }: ListQueuedEventsRequest) {
@@ -122,16 +122,16 @@ export function startRig(options: RigOptions = {}): Rig {
             const after = all.filter(({ acceptOffset }) => acceptOffset > afterOffset);
             return { events: after.slice(0, limit), hasMore: after.length > limit };
           },
-          async listOwedDeliveries({ partition, destination, limit, exceptEventIds }: ListPendingDeliveriesRequest) {
+          async listPendingDeliveries({ partition, destination, limit, exceptEventIds }: ListPendingDeliveriesRequest) {
             const all = pendingOf(log.records(partition), log.logTimesMs(partition)).filter((stored) => {
               const target = owedDestination(stored);
               return target && destinationKey(target) === destination && !exceptEventIds.includes(stored.event?.id ?? '');
             });
-            return { owed: all.slice(0, limit), hasMore: all.length > limit };
+            return { events: all.slice(0, limit), hasMore: all.length > limit };
           },
-          async getEvent({ id }: { id: string }) {
-            const found = fold(allRecords(log)).get(id)?.event;
-            if (!found) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+          async getEvent({ eventId }: { eventId: string }) {
+            const found = fold(allRecords(log)).get(eventId)?.event;
+            if (!found) throw refuse('EVENT_NOT_FOUND', { event_id: eventId });
             return { event: found };
           },
         } as never, // the queue asks for nothing else
