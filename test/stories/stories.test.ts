@@ -8,8 +8,8 @@ import { Termination_Outcome as StopOutcome } from '@evenfall/contracts/v1/termi
 import { parseDuration } from '@evenfall/time';
 import {
   endedAs,
-  type Ending,
-  ENDING_NAMES,
+  type ResultName,
+  RESULT_NAMES,
   type Life,
   newLife,
   signalSent,
@@ -66,7 +66,7 @@ function perform(life: Life, verb: string, words: readonly string[], dispatched:
     case 'start':
       return life.run(attempt, { kind: 'ATTEMPT_STARTED', attempt, started });
     case 'end': {
-      const ending = ENDING_NAMES.find((name) => name === words[1]) as Ending;
+      const ending = RESULT_NAMES.find((name) => name === words[1]) as ResultName;
       return life.run(attempt, { kind: 'ATTEMPT_ENDED', attempt, ended: endedAs(ending, life.nowMs), random: 0.5 });
     }
     case 'signal':
@@ -80,7 +80,7 @@ function perform(life: Life, verb: string, words: readonly string[], dispatched:
       const attemptCount = Number(words[1]);
       const error = state === 'DELIVERED' ? '' : 'it answered 500';
       const concluded = { state: DeliveryState[state], attemptCount, error, eventId: '' };
-      return life.run(0, { kind: 'DELIVERY_CONCLUDED', concluded });
+      return life.run(0, { kind: 'DELIVERY_ATTEMPTED', attempted: concluded });
     }
     case 'expire':
       return life.run(0, { kind: 'EXPIRE' });
@@ -110,7 +110,7 @@ function policyOf(words: readonly string[]): Parameters<typeof newLife>[0] {
 }
 
 function describe(life: Life, said: readonly string[]): string {
-  const event = life.stored?.event;
+  const event = life.folded?.event;
   if (!event) return 'nothing';
   const at = (time: Date | undefined): string => (time ? `+${(time.getTime() - START_MS) / 1000}s` : '');
   const parts = [

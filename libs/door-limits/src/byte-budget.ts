@@ -1,24 +1,24 @@
 /** Bytes that all holders have together. */
 export type ByteBudget = {
   /** Takes so many more; false if there are not as many. */
-  take(bytes: number): boolean;
-  give(bytes: number): void;
-  readonly taken: number;
+  reserve(bytes: number): boolean;
+  release(bytes: number): void;
+  readonly reserved: number;
 };
 
 export function createByteBudget(most: number): ByteBudget {
-  let taken = 0;
+  let reserved = 0;
   return {
-    take(bytes) {
-      if (taken + bytes > most) return false;
-      taken += bytes;
+    reserve(bytes) {
+      if (reserved + bytes > most) return false;
+      reserved += bytes;
       return true;
     },
-    give(bytes) {
-      taken = Math.max(0, taken - bytes);
+    release(bytes) {
+      reserved = Math.max(0, reserved - bytes);
     },
-    get taken() {
-      return taken;
+    get reserved() {
+      return reserved;
     },
   };
 }

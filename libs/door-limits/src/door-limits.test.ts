@@ -97,11 +97,11 @@ describe('a budget of bytes', () => {
         const budget = createByteBudget(100);
         const held: number[] = [];
         for (const bytes of asked) {
-          if (budget.take(bytes)) held.push(bytes);
-          else budget.give(held.shift() ?? 0);
-          assert.ok(budget.taken <= 100);
+          if (budget.reserve(bytes)) held.push(bytes);
+          else budget.release(held.shift() ?? 0);
+          assert.ok(budget.reserved <= 100);
           assert.equal(
-            budget.taken,
+            budget.reserved,
             held.reduce((sum, one) => sum + one, 0),
           );
         }

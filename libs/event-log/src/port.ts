@@ -39,7 +39,7 @@ export type Subscription = {
    * Whether this reader can be sure that its partitions are still its own. False once nobody has confirmed it for a session, and while the
    * partitions are being shared out anew; a log that is not shared always says true. Cheap: to be asked before anything that only an owner may do.
    */
-  standing(): boolean;
+  isOwner(): boolean;
   /** Starts over: every partition is lost, owned again, and read from wherever `owned` says then. */
   again(): void;
   stop(): Promise<void>;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import { boundReport, evolve, recordBytes, reducedRecord, reportBytes, storedBytes } from './index.ts';
+import { boundReport, evolve, recordBytes, reducedRecord, reportBytes, foldedBytes } from './index.ts';
 import { LIMITS } from './limits.ts';
 import { hostileEnd, hostileReport } from './testing/hostile.ts';
 import { endedAs, ID, newLife, started } from './testing/life.ts';
@@ -51,10 +51,10 @@ describe('records of an event', () => {
           const { length } = EventRecord.encode(record).finish();
           assert.ok(length <= MOST_RECORD_BYTES && recordBytes(record) >= length, `${length} bytes`);
         }
-        assert.ok(life.stored);
-        const stored = FoldedEvent.encode(life.stored).finish();
-        assert.ok(stored.length <= 1024 * 1024, `${stored.length} bytes`);
-        assert.ok(storedBytes(life.stored) >= stored.length);
+        assert.ok(life.folded);
+        const folded = FoldedEvent.encode(life.folded).finish();
+        assert.ok(folded.length <= 1024 * 1024, `${folded.length} bytes`);
+        assert.ok(foldedBytes(life.folded) >= folded.length);
       }),
       { numRuns: 50 },
     );
@@ -66,7 +66,7 @@ describe('records of an event', () => {
     for (let attempt = 1; attempt <= 9; attempt++) {
       life.run(attempt, { kind: 'ATTEMPT_ENDED', attempt, ended: { ...endedAs('threw', 0), statusCode: 430, error }, random: 0 });
     }
-    const attempts = life.stored?.event?.attempts ?? [];
+    const attempts = life.folded?.event?.attempts ?? [];
     assert.deepEqual(
       attempts.map(({ number, statusCode }) => [number, statusCode]),
       Array.from({ length: 9 }, (_, i) => [i + 1, 430]),

@@ -68,7 +68,7 @@ export function eventBytes(event: Event): number {
 }
 
 /** Of an event as the fold keeps it. */
-export function storedBytes({ event, payload, policy }: FoldedEvent): number {
+export function foldedBytes({ event, payload, policy }: FoldedEvent): number {
   return (event ? eventBytes(event) : 0) + payload.length + destinationBytes(policy?.onSuccess) + destinationBytes(policy?.onFailure);
 }
 

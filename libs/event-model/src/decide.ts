@@ -29,7 +29,7 @@ export type Command =
   | { readonly kind: 'TERMINATE'; readonly request: TerminationRequested; readonly dispatched: boolean }
   | { readonly kind: 'EXPIRE' }
   /** An attempt to tell the destination of the end is over. */
-  | { readonly kind: 'DELIVERY_CONCLUDED'; readonly concluded: DeliveryAttempted };
+  | { readonly kind: 'DELIVERY_ATTEMPTED'; readonly attempted: DeliveryAttempted };
 
 type Change = NonNullable<EventRecord['change']>;
 
@@ -39,15 +39,15 @@ type Change = NonNullable<EventRecord['change']>;
  * Pure: time and chance come in. The caller appends the changes, and only then tells anybody.
  */
 export function decide(
-  stored: FoldedEvent,
+  folded: FoldedEvent,
   command: Command,
   nowMs: number,
-  agedMs = nowMs - (stored.event?.createTime?.getTime() ?? 0),
+  agedMs = nowMs - (folded.event?.createTime?.getTime() ?? 0),
 ): readonly Change[] | Refusal {
-  const { event } = stored;
+  const { event } = folded;
   if (!event) return [];
   if (isFinal(event.state)) {
-    if (command.kind === 'DELIVERY_CONCLUDED') return deliver(event, command.concluded);
+    if (command.kind === 'DELIVERY_ATTEMPTED') return deliver(event, command.attempted);
     return command.kind === 'TERMINATE' ? refuse('EVENT_ENDED', { event_id: event.id, state: stateName(event.state) }) : [];
   }
   switch (command.kind) {
@@ -60,17 +60,17 @@ export function decide(
       return signalCount(event) < LIMITS.receiptEntries ? [{ $case: 'signalSent', value: boundSignal(command.sent) }] : [];
     case 'ATTEMPT_ENDED':
       if (!isRunningAttempt(event, command.attempt) && !isNextAttempt(event, command.attempt)) return stale(event, command.attempt);
-      return [{ $case: 'attemptEnded', value: conclude(stored, event, boundEnded(command.ended), command.random, nowMs, agedMs) }];
+      return [{ $case: 'attemptEnded', value: conclude(folded, event, boundEnded(command.ended), command.random, nowMs, agedMs) }];
     case 'ATTEMPT_REVOKED':
       if (!isNextAttempt(event, command.attempt)) return stale(event, command.attempt);
-      return stored.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
+      return folded.terminationRequest ? [{ $case: 'endedUnstarted', value: { state: State.TERMINATED } }] : [];
     case 'TERMINATE':
-      return terminate(stored, event, command.request, command.dispatched);
+      return terminate(folded, event, command.request, command.dispatched);
     case 'EXPIRE':
-      return event.state === State.QUEUED && agedMs >= maxAgeMs(stored)
+      return event.state === State.QUEUED && agedMs >= maxAgeMs(folded)
         ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }]
         : [];
-    case 'DELIVERY_CONCLUDED':
+    case 'DELIVERY_ATTEMPTED':
       return []; // nobody is told before the end
   }
 }
@@ -80,8 +80,8 @@ function signalCount({ termination, attempts }: Event): number {
   return (termination?.steps.length ?? 0) + (attempts[attempts.length - 1]?.stop?.steps.length ?? 0);
 }
 
-function deliver({ deliveries }: Event, concluded: DeliveryAttempted): readonly Change[] {
-  return deliveries[0]?.state === DeliveryState.PENDING ? [{ $case: 'deliveryAttempted', value: concluded }] : [];
+function deliver({ deliveries }: Event, attempted: DeliveryAttempted): readonly Change[] {
+  return deliveries[0]?.state === DeliveryState.PENDING ? [{ $case: 'deliveryAttempted', value: attempted }] : [];
 }
 
 /** Said again, or by an attempt of the past. The first is nothing; both change nothing. */
@@ -93,9 +93,9 @@ function maxAgeMs({ policy }: FoldedEvent): number {
   return policy?.maxEventAgeMs ?? 0;
 }
 
-function terminate(stored: FoldedEvent, event: Event, request: TerminationRequested, dispatched: boolean): readonly Change[] | Refusal {
+function terminate(folded: FoldedEvent, event: Event, request: TerminationRequested, dispatched: boolean): readonly Change[] | Refusal {
   const graceMs = msOfDuration(request.policy?.gracePeriod);
-  const mostMs = stored.policy?.maxGracePeriodMs ?? 0;
+  const mostMs = folded.policy?.maxGracePeriodMs ?? 0;
   if (request.mode === Mode.GRACEFUL && graceMs !== undefined && graceMs > mostMs) {
     return refuse('GRACE_PERIOD_TOO_LONG', { grace_period: formatDuration(graceMs), max_grace_period: formatDuration(mostMs) });
   }
@@ -104,28 +104,28 @@ function terminate(stored: FoldedEvent, event: Event, request: TerminationReques
   return [asked, { $case: 'endedUnstarted', value: { state: State.TERMINATED } }];
 }
 
-function conclude(stored: FoldedEvent, event: Event, report: AttemptResult, random: number, nowMs: number, agedMs: number): AttemptEnded {
+function conclude(folded: FoldedEvent, event: Event, report: AttemptResult, random: number, nowMs: number, agedMs: number): AttemptEnded {
   const { started: repeated, ...ended } = report;
   // The log has every start once: with the end if no record of its own came before it.
   const started = event.state === State.QUEUED ? repeated : undefined;
   const final = (state: State): AttemptEnded => ({ started, attemptResult: ended, state, retryTime: undefined });
-  if (stored.terminationRequest) return final(stateAfterTermination(ended));
-  const waitMs = retryDelayMs(stored, ended.statusCode, random);
+  if (folded.terminationRequest) return final(stateAfterTermination(ended));
+  const waitMs = retryDelayMs(folded, ended.statusCode, random);
   if (waitMs === 'NONE') return final(State.SUCCEEDED);
   // A retry that could not start within the event's age would only hide the error behind EXPIRED.
-  if (waitMs === 'NEVER' || agedMs + waitMs >= maxAgeMs(stored)) return final(State.FAILED);
+  if (waitMs === 'NEVER' || agedMs + waitMs >= maxAgeMs(folded)) return final(State.FAILED);
   return { started, attemptResult: ended, state: State.QUEUED, retryTime: new Date(nowMs + waitMs) };
 }
 
-function retryDelayMs(stored: FoldedEvent, statusCode: number, random: number): number | 'NONE' | 'NEVER' {
+function retryDelayMs(folded: FoldedEvent, statusCode: number, random: number): number | 'NONE' | 'NEVER' {
   switch (errorClassOf(statusCode)) {
     case 'NONE':
       return 'NONE';
     case 'USER':
-      return stored.userErrorCount < (stored.policy?.maxRetries ?? 0) ? (stored.policy?.retryIntervalMs ?? 0) : 'NEVER';
+      return folded.userErrorCount < (folded.policy?.maxRetries ?? 0) ? (folded.policy?.retryIntervalMs ?? 0) : 'NEVER';
     case 'SYSTEM':
     case 'THROTTLED':
-      return systemBackoffMs(stored.systemErrorCount, random);
+      return systemBackoffMs(folded.systemErrorCount, random);
     case 'CALLER':
       return 'NEVER';
   }

@@ -16,7 +16,7 @@ export function destinationOf(policy: EventPolicy | undefined, state: State): Ta
 }
 
 /** The destination an ended event still has to tell; undefined if there is none, or it was told, or it was given up. */
-export function owedDestination({ event, policy }: FoldedEvent): Target | undefined {
+export function pendingDestination({ event, policy }: FoldedEvent): Target | undefined {
   return event?.deliveries[0]?.state === DeliveryState.PENDING ? destinationOf(policy, event.state) : undefined;
 }
 

@@ -28,7 +28,7 @@ import { isUnasked, newReceipt, openReceipt, withReceipt, withSignal } from './r
 const NOTHING = Buffer.alloc(0);
 /** More than this the end of an attempt may not take: something in it is beyond its limit. */
 const LARGE_BYTES = LIMITS.resultBytes + LIMITS.errorBytes;
-const NOBODY: Delivery[] = [];
+const NO_DELIVERIES: Delivery[] = [];
 /** What the field of a wait holds; no wait is as long. */
 const MOST_WAIT_MS = 2 ** 31 - 1;
 
@@ -54,7 +54,7 @@ export function evolve(current: FoldedEvent | undefined, record: EventRecord, lo
     case 'attemptStarted':
       return isNextAttempt(event, record.attempt) ? started(current, event, record, change.value) : current;
     case 'attemptEnded':
-      return concluded(current, event, record, change.value, logTimeMs);
+      return attemptEnded(current, event, record, change.value, logTimeMs);
     case 'terminationRequested':
       return terminationRequested(current, event, record, change.value);
     case 'signalSent':
@@ -107,7 +107,7 @@ function accepted(record: EventRecord, value: AcceptedEvent, logTimeMs: number |
       attempts: [],
       termination: undefined,
       redrivenFrom: value.redrivenFrom,
-      deliveries: NOBODY,
+      deliveries: NO_DELIVERIES,
       originEventId: value.originEventId,
       requestSha256: value.requestSha256,
     },
@@ -162,7 +162,7 @@ function started(current: FoldedEvent, event: Event, record: EventRecord, value:
   });
 }
 
-function concluded(
+function attemptEnded(
   current: FoldedEvent,
   event: Event,
   record: EventRecord,
@@ -287,18 +287,18 @@ function endedUnstarted(
 /** What is owed once an event stands in this state: its payload is kept for as long. */
 function deliveriesOf({ policy }: FoldedEvent, state: State, time: Date | undefined): Delivery[] {
   const target = destinationOf(policy, state);
-  return target ? [pendingDelivery(target, time)] : NOBODY;
+  return target ? [pendingDelivery(target, time)] : NO_DELIVERIES;
 }
 
 /** The first final word about a delivery counts; of attempts the newest. */
 function deliveryAttempted(current: FoldedEvent, event: Event, record: EventRecord, value: DeliveryAttempted): FoldedEvent {
-  const [owed] = event.deliveries;
-  if (owed?.state !== DeliveryState.PENDING) return current;
+  const [pending] = event.deliveries;
+  if (pending?.state !== DeliveryState.PENDING) return current;
   const isOver = value.state === DeliveryState.DELIVERED || value.state === DeliveryState.FAILED;
-  if (!isOver && value.attemptCount <= owed.attemptCount) return current;
-  const attemptCount = Math.max(value.attemptCount, owed.attemptCount);
+  if (!isOver && value.attemptCount <= pending.attemptCount) return current;
+  const attemptCount = Math.max(value.attemptCount, pending.attemptCount);
   const state = isOver ? value.state : DeliveryState.PENDING;
-  const lastError = value.error === '' ? owed.lastError : value.error;
-  const delivery: Delivery = { ...owed, state, attemptCount, lastError, eventId: value.eventId, time: record.time };
+  const lastError = value.error === '' ? pending.lastError : value.error;
+  const delivery: Delivery = { ...pending, state, attemptCount, lastError, eventId: value.eventId, time: record.time };
   return next(current, { ...event, deliveries: [delivery] }, isOver ? { payload: NOTHING } : {});
 }

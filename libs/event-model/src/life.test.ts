@@ -7,12 +7,12 @@ import { type Command, evolve, isFinal } from './index.ts';
 import { StopReceipt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { Delivery_State as DeliveryState } from '@evenfall/contracts/v1/event';
-import { acceptedRecord, endedAs, ENDING_NAMES, ID, newLife, signalSent, started, START_MS, terminateCommand } from './testing/life.ts';
+import { acceptedRecord, endedAs, RESULT_NAMES, ID, newLife, signalSent, started, START_MS, terminateCommand } from './testing/life.ts';
 
 const attempt = fc.integer({ min: 1, max: 4 });
 const command: fc.Arbitrary<{ attempt: number; command: Command }> = fc.oneof(
   attempt.map((n) => ({ attempt: n, command: { kind: 'ATTEMPT_STARTED', attempt: n, started } as const })),
-  fc.record({ n: attempt, ending: fc.constantFrom(...ENDING_NAMES) }).map(({ n, ending }) => ({
+  fc.record({ n: attempt, ending: fc.constantFrom(...RESULT_NAMES) }).map(({ n, ending }) => ({
     attempt: n,
     command: { kind: 'ATTEMPT_ENDED', attempt: n, ended: endedAs(ending, START_MS), random: 0.5 } as const,
   })),
@@ -26,7 +26,7 @@ const command: fc.Arbitrary<{ attempt: number; command: Command }> = fc.oneof(
     .record({ state: fc.constantFrom(DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.FAILED), attemptCount: attempt })
     .map(({ state, attemptCount }) => ({
       attempt: 0,
-      command: { kind: 'DELIVERY_CONCLUDED', concluded: { state, attemptCount, error: '', eventId: '' } } as const,
+      command: { kind: 'DELIVERY_ATTEMPTED', attempted: { state, attemptCount, error: '', eventId: '' } } as const,
     })),
 );
 
@@ -42,17 +42,17 @@ test('whatever is said in whatever order: a final state stays, attempts only ris
     fc.property(fc.array(step, { maxLength: 40 }), policies, (steps, policy) => {
       const life = newLife(policy);
       for (const one of steps) {
-        const before = life.stored?.event;
+        const before = life.folded?.event;
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
-        const after = life.stored?.event;
+        const after = life.folded?.event;
         assert.ok(before && after);
         if (isFinal(before.state)) assert.deepEqual({ ...after, deliveries: [] }, { ...before, deliveries: [] });
-        const [owed, now] = [before.deliveries[0], after.deliveries[0]];
-        if (owed && owed.state !== DeliveryState.PENDING) assert.equal(now, owed, 'what became of a delivery changed');
-        if (now) assert.ok(isFinal(after.state) && now.attemptCount >= (owed?.attemptCount ?? 0));
+        const [pending, now] = [before.deliveries[0], after.deliveries[0]];
+        if (pending && pending.state !== DeliveryState.PENDING) assert.equal(now, pending, 'what became of a delivery changed');
+        if (now) assert.ok(isFinal(after.state) && now.attemptCount >= (pending?.attemptCount ?? 0));
         assert.equal(
-          life.stored !== undefined && life.stored.payload.length > 0,
+          life.folded !== undefined && life.folded.payload.length > 0,
           !isFinal(after.state) || now?.state === DeliveryState.PENDING,
           'kept for as long as needed',
         );
@@ -78,15 +78,15 @@ test('folding the log again gives the same event, however often each record is s
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
       }
-      const once = life.records.reduce<FoldedEvent | undefined>((stored, record) => evolve(stored, record), undefined);
-      assert.deepEqual(once, life.stored);
+      const once = life.records.reduce<FoldedEvent | undefined>((folded, record) => evolve(folded, record), undefined);
+      assert.deepEqual(once, life.folded);
       // Intents and signals may be said by several replicas; starts and ends said again must change nothing.
       const again = life.records.flatMap((record, i) =>
         REPEATABLE.has(record.change?.$case ?? '') ? Array<EventRecord>((repeats[i] ?? 0) + 1).fill(record) : [record],
       );
       assert.deepEqual(
-        again.reduce<FoldedEvent | undefined>((stored, record) => evolve(stored, record), undefined),
-        life.stored,
+        again.reduce<FoldedEvent | undefined>((folded, record) => evolve(folded, record), undefined),
+        life.folded,
       );
     }),
   );
@@ -103,13 +103,13 @@ test('an attempt that began has its start, whether or not the report of the star
         const given = command.command;
         const [said, instanceId] = withStart(given, life.records.length);
         if (life.run(command.attempt, said).length === 0) continue;
-        const isNew = (life.stored?.event?.attempts.length ?? 0) > expected.size;
+        const isNew = (life.folded?.event?.attempts.length ?? 0) > expected.size;
         if (isNew) expected.set(command.attempt, instanceId);
       }
-      const attempts = life.stored?.event?.attempts ?? [];
+      const attempts = life.folded?.event?.attempts ?? [];
       assert.deepEqual(new Map(attempts.map(({ number, instanceId }) => [number, instanceId])), expected);
       assert.ok(attempts.every(({ startTime }) => startTime));
-      if (attempts.length > 0) assert.ok(life.stored?.event?.startTime);
+      if (attempts.length > 0) assert.ok(life.folded?.event?.startTime);
       const starts = life.records.flatMap(({ attempt: number, change }) => {
         if (change?.$case === 'attemptStarted') return [number];
         if (change?.$case !== 'attemptEnded') return [];
@@ -132,9 +132,9 @@ test('a stale attempt changes nothing', () => {
   const life = newLife();
   life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });
   life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs('threw', START_MS), random: 0 });
-  const before = life.stored;
+  const before = life.folded;
   assert.deepEqual(life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs('returned', START_MS), random: 0 }), ['STALE_ATTEMPT']);
-  assert.equal(life.stored, before);
+  assert.equal(life.folded, before);
 });
 
 test('the first accepted record wins', () => {
@@ -156,11 +156,11 @@ test('a stop that nobody asked for was asked for by the agent, before its first 
     const askedMs = life.nowMs;
     life.nowMs += 500;
     life.run(1, { kind: 'SIGNAL_SENT', attempt: 1, sent: { ...signalSent(askedMs + 1), cause: Cause.TIMEOUT } });
-    assert.ok((life.stored?.event?.attempts[0]?.stop?.requestTime?.getTime() ?? Infinity) <= askedMs + 1);
+    assert.ok((life.folded?.event?.attempts[0]?.stop?.requestTime?.getTime() ?? Infinity) <= askedMs + 1);
     const ended = endedAs('returned_after_signal', life.nowMs);
     const stop = StopReceipt.create({ ...ended.stop, cause: Cause.TIMEOUT, requestTime: withRequest ? new Date(askedMs) : undefined });
     life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: { ...ended, stop }, random: 0.5 });
-    const told = life.stored?.event?.attempts[0]?.stop;
+    const told = life.folded?.event?.attempts[0]?.stop;
     assert.equal(told?.requestTime?.getTime(), withRequest ? askedMs : askedMs + 1);
     assert.equal(told?.steps.length, 1);
   }
@@ -171,18 +171,18 @@ test('times of the log say since when an event waits, whatever the times of its 
   const at = (record: EventRecord, afterMs: number): EventRecord => ({ ...record, time: new Date(afterMs) });
   const delayed = acceptedRecord({ maxRetries: 1 });
   if (delayed.change?.$case === 'accepted') delayed.change.value.notBefore = new Date(START_MS + 5_000);
-  let stored = evolve(undefined, delayed, LOG);
-  assert.deepEqual([stored?.acceptLogTime?.getTime(), stored?.waitLogTime?.getTime(), stored?.waitMs], [LOG, LOG, 5_000]);
+  let folded = evolve(undefined, delayed, LOG);
+  assert.deepEqual([folded?.acceptLogTime?.getTime(), folded?.waitLogTime?.getTime(), folded?.waitMs], [LOG, LOG, 5_000]);
   const life = newLife({ maxRetries: 1 });
   life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });
   life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: endedAs('threw', START_MS), random: 0 });
   const [, begun, ended] = life.records as [EventRecord, EventRecord, EventRecord];
-  stored = evolve(evolve(stored, begun, LOG + 7_000), ended, LOG + 9_000);
-  assert.deepEqual([stored?.acceptLogTime?.getTime(), stored?.waitLogTime?.getTime(), stored?.waitMs], [LOG, LOG + 9_000, 60_000]);
-  const final = evolve(stored, at({ ...begun, change: { $case: 'endedUnstarted', value: { state: 6 } } }, START_MS), LOG + 10_000);
+  folded = evolve(evolve(folded, begun, LOG + 7_000), ended, LOG + 9_000);
+  assert.deepEqual([folded?.acceptLogTime?.getTime(), folded?.waitLogTime?.getTime(), folded?.waitMs], [LOG, LOG + 9_000, 60_000]);
+  const final = evolve(folded, at({ ...begun, change: { $case: 'endedUnstarted', value: { state: 6 } } }, START_MS), LOG + 10_000);
   assert.deepEqual([final?.waitLogTime?.getTime(), final?.waitMs], [LOG + 10_000, 0]);
   // A log that does not say it leaves no time of an earlier record standing.
-  assert.deepEqual([evolve(evolve(stored, begun), ended)?.waitLogTime?.getTime()], [LOG + 9_000], 'a stale record changes nothing');
+  assert.deepEqual([evolve(evolve(folded, begun), ended)?.waitLogTime?.getTime()], [LOG + 9_000], 'a stale record changes nothing');
   const untold = evolve(evolve(evolve(undefined, delayed, LOG), begun), ended);
   assert.deepEqual([untold?.acceptLogTime?.getTime(), untold?.waitLogTime], [LOG, undefined]);
 });

@@ -15,7 +15,7 @@ export function ownerAfter(owner: PartitionOwner, record: EventRecord): Partitio
 }
 
 /** Whether a record counts. A former owner that has not heard of its successor yet may go on writing; it changes nothing. */
-export function isBelieved(owner: PartitionOwner, record: EventRecord): boolean {
+export function isByOwner(owner: PartitionOwner, record: EventRecord): boolean {
   const kind = record.change?.$case;
   return record.writerId === owner || kind === 'accepted' || kind === 'deadLetterPurged' || owner === NO_OWNER;
 }

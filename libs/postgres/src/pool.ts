@@ -98,7 +98,7 @@ function splitUrl(text: string): { readonly url: string; readonly socketPath: st
   // A URL without a host is none for `URL`.
   const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/(?:[^/@]*@)?)(?=[/?]|$)/, '$1localhost'));
   const host = url.searchParams.get('host');
-  const tls = takeTls(url);
+  const tls = removeTls(url);
   if (!host?.startsWith('/')) return { url: url.toString(), socketPath: undefined, tls };
   const socketPath = `${host}/.s.PGSQL.${url.searchParams.get('port') ?? (url.port || '5432')}`;
   url.searchParams.delete('host');

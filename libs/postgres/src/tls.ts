@@ -13,7 +13,7 @@ const FILES = { sslrootcert: 'ca', sslcert: 'cert', sslkey: 'key' } as const;
  * Takes what a connection URL says about TLS out of it, in libpq's words: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. As there, `require` with a
  * root certificate checks the server's certificate, and `verify-full` its name too. Without a mode there is no TLS. Throws an `OperatorError`.
  */
-export function takeTls(url: URL): Tls {
+export function removeTls(url: URL): Tls {
   const query = url.searchParams;
   const mode = query.get('sslmode') ?? 'disable';
   const known = MODES.find((one) => one === mode);

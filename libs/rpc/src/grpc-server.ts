@@ -33,14 +33,14 @@ export type GrpcServerOptions = {
   /** Asks every caller for a certificate. Without, connections are plain. */
   readonly tls?: PeerTls;
   /** Of a door for strangers: what its connections, calls and messages are bounded by. Without, as between services. */
-  readonly limits?: DoorLimits;
+  readonly limits?: ApiLimits;
   readonly onUnexpected?: OnUnexpected;
   /** Told of every refusal a caller gets. */
   readonly onRefusal?: (refusal: Refusal) => void;
 };
 
 /** Bounds of a door. */
-export type DoorLimits = {
+export type ApiLimits = {
   readonly connections: ConnectionRules;
   /** Calls that are open on one connection at the same time; further ones wait at the caller. */
   readonly maxStreams: number;

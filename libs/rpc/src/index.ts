@@ -5,6 +5,6 @@ export { inProcessClient } from './in-process.ts';
 export { grpcClient, openPeer, type GrpcClient, type Peer, type PeerOptions } from './grpc-client.ts';
 export { bind, type BoundService } from './contract.ts';
 export type { CallHead, MessageBounds } from './admitting.ts';
-export { type DoorLimits, startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
+export { type ApiLimits, startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
 export { openPeerTls, type PeerTls, type TlsFiles } from './tls/peer-tls.ts';
 export { CALLER_CAPACITY_HEADER, CALLER_HEADER } from './tls/caller.ts';

@@ -3,7 +3,7 @@ export type DueQueue<T> = {
   readonly size: number;
   push(dueMs: number, item: T): void;
   /** Takes out everything due at the time, earliest first. */
-  takeDue(nowMs: number): T[];
+  dequeueDue(nowMs: number): T[];
   /** When the earliest is due; undefined when empty. */
   nextDueMs(): number | undefined;
 };
@@ -51,7 +51,7 @@ export function dueQueue<T>(): DueQueue<T> {
         i = parent;
       }
     },
-    takeDue(nowMs) {
+    dequeueDue(nowMs) {
       const due: T[] = [];
       for (let first = heap[0]; first && first.dueMs <= nowMs; first = heap[0]) {
         due.push(first.item);

@@ -51,11 +51,11 @@ export function createWorkerPool(file: URL, { size, maxWaiting, memoryMb, within
   };
   const free = (worker: Worker): void => {
     const next = waiting.shift();
-    if (next) return give(worker, next);
+    if (next) return assign(worker, next);
     idle.push(worker);
     leaving.set(worker, setTimeout(() => end(worker), IDLE_MS).unref());
   };
-  const give = (worker: Worker, job: Job): void => {
+  const assign = (worker: Worker, job: Job): void => {
     clearTimeout(leaving.get(worker));
     leaving.delete(worker);
     const over = (): void => {
@@ -70,7 +70,7 @@ export function createWorkerPool(file: URL, { size, maxWaiting, memoryMb, within
       end(worker);
       job.reject(error);
       const next = waiting.shift();
-      if (next) give(start(), next);
+      if (next) assign(start(), next);
     };
     const onError = (error: Error): void =>
       died(
@@ -98,8 +98,8 @@ export function createWorkerPool(file: URL, { size, maxWaiting, memoryMb, within
       new Promise<T>((resolve, reject) => {
         const job: Job = { question: { task, args }, transfer, resolve: resolve, reject }; // the caller says what its task answers
         const worker = idle.pop();
-        if (worker) give(worker, job);
-        else if (all.size < size) give(start(), job);
+        if (worker) assign(worker, job);
+        else if (all.size < size) assign(start(), job);
         else if (waiting.length < maxWaiting) waiting.push(job);
         else reject(refuse('SERVICE_UNAVAILABLE', { detail: 'too many large requests are under way' }));
       }),

@@ -79,16 +79,16 @@ function anyRecords({ name, runs, open }: LogOf): void {
           const position = { partition, endOffset: BigInt(end) };
           for (const history of histories) {
             const id = history[0]?.eventId ?? '';
-            const told = history.reduce<FoldedEvent | undefined>(evolve, undefined)?.event;
+            const expected = history.reduce<FoldedEvent | undefined>(evolve, undefined)?.event;
             const { event: got } = await store.api.getEvent({ eventId: id, after: [position] }, context);
             assert.deepEqual(
               [got?.state, got?.attempts.length, got?.result.length],
-              [told?.state, told?.attempts.length, told?.result.length],
+              [expected?.state, expected?.attempts.length, expected?.result.length],
             );
-            if (!isFinal(told?.state ?? State.QUEUED)) continue;
+            if (!isFinal(expected?.state ?? State.QUEUED)) continue;
             const states: (State | undefined)[] = [];
             for await (const said of store.api.watchEvent({ id, afterVersion: 0 }, context)) states.push(said.event?.state);
-            assert.equal(states[states.length - 1], told?.state);
+            assert.equal(states[states.length - 1], expected?.state);
           }
           const listed: string[] = [];
           let pageToken = '';

@@ -58,7 +58,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     getDeadLetter: async ({ id }) => ({ deadLetter: await orUnavailable(getDeadLetter(ports, id)) }),
     async *getSnapshot({ partitions, after }) {
       await foldedUpTo(ports.barrier, after);
-      for await (const { positions, events, owed } of eachOrUnavailable(ports.events.snapshot(partitions))) {
+      for await (const { positions, events, pendingDeliveries } of eachOrUnavailable(ports.events.snapshot(partitions))) {
         yield {
           positions: positions.map(({ partition, endOffset, owner, ownerLogMs: timeMs }) => ({
             partition,
@@ -67,7 +67,7 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
             ownerLogTime: timeMs === undefined ? undefined : new Date(timeMs),
           })),
           events: [...events],
-          pendingDeliveries: [...owed],
+          pendingDeliveries: [...pendingDeliveries],
         };
       }
     },
@@ -82,8 +82,8 @@ export function createApi(ports: ApiPorts): Implementation<EventStoreServiceServ
     },
     async listPendingDeliveries({ after, ...query }) {
       await foldedUpTo(ports.barrier, after);
-      const { owed, hasMore } = await orUnavailable(ports.events.listOwed(query));
-      return { events: [...owed], hasMore };
+      const { pendingDeliveries, hasMore } = await orUnavailable(ports.events.listPendingDeliveries(query));
+      return { events: [...pendingDeliveries], hasMore };
     },
   };
 }

@@ -4,13 +4,13 @@ import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { DeadLetter, EventCount, ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import type { ListPendingDeliveriesRequest, OpenEvent, StoredLogLine } from '@evenfall/contracts/event_store/v1/event_store_service';
 import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import type { FoldChanges, FoldedPlace } from './domain/fold.ts';
+import type { FoldChanges, FoldedPosition } from './domain/fold.ts';
 import type { PageKey } from './domain/page-token.ts';
 import type { Partition } from './domain/retention.ts';
 import type { VersionedEvent } from './domain/watchers.ts';
 
 /** How far a partition was folded, whom the log believed there, and when it took that owner's first record, where it says that. */
-export type Position = FoldedPlace & { readonly partition: number };
+export type Position = FoldedPosition & { readonly partition: number };
 
 /** Where events are kept. */
 export type EventTable = {
@@ -21,7 +21,7 @@ export type EventTable = {
   /** Open events by id, without payloads. */
   loadOpen(ids: readonly string[]): Promise<readonly FoldedEvent[]>;
   /** Ended events by id whose destination is still to be told, without payloads. */
-  loadOwed(ids: readonly string[]): Promise<ReadonlyMap<string, FoldedEvent>>;
+  loadPendingDeliveries(ids: readonly string[]): Promise<ReadonlyMap<string, FoldedEvent>>;
   /** Which of these ids have ended within the retention. */
   endedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
   getEvent(id: string): Promise<Event | undefined>;
@@ -46,7 +46,7 @@ export type EventTable = {
   snapshot(partitions: readonly number[]): AsyncIterable<{
     readonly positions: readonly Position[];
     readonly events: readonly OpenEvent[];
-    readonly owed: readonly FoldedEvent[];
+    readonly pendingDeliveries: readonly FoldedEvent[];
   }>;
   /** Queued events of one lane in the order they were accepted, payloads included: fewer than the limit when they are large. */
   listQueued(
@@ -57,7 +57,9 @@ export type EventTable = {
   /** One queued event of a lane. */
   getQueued(lane: LaneName, id: string): Promise<OpenEvent | undefined>;
   /** Ended events of a partition whose destination is still to be told, payloads included: fewer than the limit when they are large. */
-  listOwed(query: OwedQuery): Promise<{ readonly owed: readonly FoldedEvent[]; readonly hasMore: boolean }>;
+  listPendingDeliveries(
+    query: PendingDeliveryQuery,
+  ): Promise<{ readonly pendingDeliveries: readonly FoldedEvent[]; readonly hasMore: boolean }>;
 };
 
 /** An event of a list, encoded, and the time it is ordered by; null for an end that has not come. */
@@ -66,7 +68,7 @@ export type FoundEvent = { readonly id: string; readonly data: Buffer; readonly 
 export type TotalSize = { readonly size: number; readonly isEstimate: boolean };
 
 /** What is owed to one destination, but for some events. */
-export type OwedQuery = Pick<ListPendingDeliveriesRequest, 'partition' | 'destination' | 'limit' | 'exceptEventIds'>;
+export type PendingDeliveryQuery = Pick<ListPendingDeliveriesRequest, 'partition' | 'destination' | 'limit' | 'exceptEventIds'>;
 
 /** Where a numbered page begins and how long it is; of one event alone, perhaps. */
 export type NumberedPage = { readonly offset: number; readonly limit: number; readonly eventId: string | undefined };

@@ -138,7 +138,7 @@ describe('records that cannot be folded', () => {
     await view.apply([{ partition: 0, firstOffset: 0, records }]);
     let events = 0;
     for await (const part of view.events.snapshot([0])) {
-      assert.ok(part.events.reduce((sum, { folded: stored }) => sum + (stored?.payload.length ?? 0), 0) <= FOUR_MIB);
+      assert.ok(part.events.reduce((sum, { folded }) => sum + (folded?.payload.length ?? 0), 0) <= FOUR_MIB);
       events += part.events.length;
     }
     assert.equal(events, 20);

@@ -115,8 +115,8 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
   const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
   startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
-  const tellWatchers = (touched: ReadonlyMap<string, FoldedEvent>): void => {
-    for (const [id, stored] of touched) if (watchers.has(id)) watchers.tell(id, versionedOf(stored));
+  const notifyWatchers = (touched: ReadonlyMap<string, FoldedEvent>): void => {
+    for (const [id, folded] of touched) if (watchers.has(id)) watchers.notify(id, versionedOf(folded));
   };
   let owned = 0; // partitions that are folded here
   const folding = startFold({
@@ -134,18 +134,21 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
       owned = partitions.length;
     },
     isAwaited,
-    keptSinceMs: () => ({ eventsMs: systemClock.now() - retention.eventsMs, deadLettersMs: systemClock.now() - retention.deadLettersMs }),
+    retainedSinceMs: () => ({
+      eventsMs: systemClock.now() - retention.eventsMs,
+      deadLettersMs: systemClock.now() - retention.deadLettersMs,
+    }),
     onStartOver(offsets) {
       applied.startOver(offsets);
       startOver();
     },
     onAudited: handingOver.wake,
-    tellsAhead: !isShared,
-    onFolding: tellWatchers,
+    notifiesAhead: !isShared,
+    onFolding: notifyWatchers,
     onNotFolded: startOver,
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
-      tellWatchers(touched); // also of what they know: somebody may have come in between
+      notifyWatchers(touched); // also of what they know: somebody may have come in between
     },
   });
   const foldAgain = (): void => {

@@ -140,9 +140,9 @@ describe('the fold', () => {
     await db.sql`UPDATE events.applied SET owner = 'third' WHERE partition = 0`; // as a replica of the version of before moves it
     const [moved] = await view.events.positions([0]);
     assert.deepEqual([moved?.owner, moved?.ownerLogMs], ['third', undefined], 'a time is of the owner it was written with');
-    const stored = new Map(parts.flatMap(({ events }) => events).map((one) => [one.folded?.event?.id, one.folded]));
+    const folded = new Map(parts.flatMap(({ events }) => events).map((one) => [one.folded?.event?.id, one.folded]));
     assert.deepEqual(
-      [retry, delayed].map((id) => [stored.get(id)?.acceptLogTime, stored.get(id)?.waitLogTime, stored.get(id)?.waitMs]),
+      [retry, delayed].map((id) => [folded.get(id)?.acceptLogTime, folded.get(id)?.waitLogTime, folded.get(id)?.waitMs]),
       [
         [new Date(timeMs(0)), new Date(timeMs(ran.length)), 60_000],
         [undefined, undefined, 0],
@@ -165,7 +165,7 @@ describe('the fold', () => {
     assert.equal(position?.endOffset, 45);
     assert.equal(events.length, 30);
     assert.ok(events.every(({ folded: { event } = {} }) => event?.state === State.QUEUED || event?.state === State.RUNNING));
-    assert.equal(events.find(({ folded: stored }) => stored?.event?.id === idOf(3))?.folded?.payload.toString(), '"ééé"');
+    assert.equal(events.find(({ folded }) => folded?.event?.id === idOf(3))?.folded?.payload.toString(), '"ééé"');
     const offsets = events.map(({ acceptOffset }) => Number(acceptOffset));
     assert.deepEqual(
       offsets,
@@ -192,12 +192,12 @@ describe('what is owed', () => {
     );
   const mixedUp = (): EventRecord[] => [0, 1, 2, 3, 4].flatMap((step) => histories().flatMap((records) => records[step] ?? []));
   const tables = async (): Promise<unknown> => {
-    const owed =
+    const pendingDeliveries =
       await db.sql`SELECT *, encode(data, 'hex') AS data, convert_from(payload, 'UTF8') AS payload FROM events.delivery ORDER BY id`;
     const ended = await db.sql`SELECT id, encode(data, 'hex') AS data FROM events.ended_event ORDER BY id`;
     const dead =
       await db.sql`SELECT id, encode(data, 'hex') AS data, convert_from(payload, 'UTF8') AS payload FROM events.dead_letter ORDER BY id`;
-    return JSON.parse(JSON.stringify([owed, ended, dead])) as unknown;
+    return JSON.parse(JSON.stringify([pendingDeliveries, ended, dead])) as unknown;
   };
 
   it('is the same whatever the size of the bites, with payloads, in the view and in dead letters', async () => {
@@ -210,9 +210,9 @@ describe('what is owed', () => {
     }
     assert.deepEqual(made[1], made[0]);
     assert.deepEqual(made[2], made[0]);
-    const [owed, ended, dead] = made[0] as [{ payload: string }[], unknown[], { payload: string }[]];
-    assert.deepEqual([owed.length, ended.length, dead.length], [8, 12, 6]);
-    assert.deepEqual([owed[0]?.payload, dead[0]?.payload], ['"é1"', '"é1"']);
+    const [pendingDeliveries, ended, dead] = made[0] as [{ payload: string }[], unknown[], { payload: string }[]];
+    assert.deepEqual([pendingDeliveries.length, ended.length, dead.length], [8, 12, 6]);
+    assert.deepEqual([pendingDeliveries[0]?.payload, dead[0]?.payload], ['"é1"', '"é1"']);
   });
 
   it('is shown by the event, is in the snapshot, and is listed by destination but for some', async () => {
@@ -225,15 +225,15 @@ describe('what is owed', () => {
     );
     const parts: Snapshot[] = [];
     for await (const part of view.events.snapshot([0])) parts.push(part);
-    const owed = parts.flatMap((part) => part.owed);
-    assert.deepEqual([owed.length, parts.flatMap((part) => part.events).length], [8, 0]);
-    assert.equal(owed[0]?.payload.toString(), '"é1"');
+    const pendingDeliveries = parts.flatMap((part) => part.pendingDeliveries);
+    assert.deepEqual([pendingDeliveries.length, parts.flatMap((part) => part.events).length], [8, 0]);
+    assert.equal(pendingDeliveries[0]?.payload.toString(), '"é1"');
     const destination = destinationKey(policy.onFailure.target);
     const query = { partition: 0, destination, limit: 2, exceptEventIds: [idOf(1)] };
-    const page = await view.events.listOwed(query);
-    assert.deepEqual(page.owed.map(({ event }) => event?.id), [idOf(5), idOf(7)]); // prettier-ignore
+    const page = await view.events.listPendingDeliveries(query);
+    assert.deepEqual(page.pendingDeliveries.map(({ event }) => event?.id), [idOf(5), idOf(7)]); // prettier-ignore
     assert.equal(page.hasMore, true);
-    assert.equal((await view.events.listOwed({ ...query, limit: 3 })).hasMore, false);
-    assert.equal((await view.events.listOwed({ ...query, partition: 1 })).owed.length, 0);
+    assert.equal((await view.events.listPendingDeliveries({ ...query, limit: 3 })).hasMore, false);
+    assert.equal((await view.events.listPendingDeliveries({ ...query, partition: 1 })).pendingDeliveries.length, 0);
   });
 });

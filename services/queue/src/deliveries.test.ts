@@ -8,7 +8,7 @@ import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { MessageRefused, type TopicMessage } from '@evenfall/event-log/kafka';
 import { eventually } from '@evenfall/testkit';
 import { fakeClock, uuidOfName } from '@evenfall/time';
-import { type Ending, endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import { type ResultName, endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import type { WebhookAnswer, WebhookRequest } from './domain/webhook.ts';
 import type { WebhookSender } from './ports.ts';
@@ -54,7 +54,7 @@ function played(...answers: readonly (number | Partial<WebhookAnswer> | Error)[]
   return { requests, sender, most: () => most };
 }
 
-async function run(rig: Rig, policy: Partial<EventPolicy>, ending: Ending = 'returned', more: AcceptOptions = {}): Promise<string> {
+async function run(rig: Rig, policy: Partial<EventPolicy>, ending: ResultName = 'returned', more: AcceptOptions = {}): Promise<string> {
   const id = await rig.accept({ ...more, policy });
   const { eventId, attempt, partition } = await eventually(() => rig.sent.assignments.find((one) => one.eventId === id));
   rig.report({ eventId, attempt, partition, report: { $case: 'ended', value: endedAs(ending, Date.now()) } });

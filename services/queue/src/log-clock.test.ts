@@ -33,17 +33,17 @@ describe('what an event has waited before a tenure', () => {
       fc.property(given, ({ logMs, wallMs, begunMs, sinceMs, passedMs, retryMs, waitMs }) => {
         const clock = { now: () => wallMs, monotonic: () => begunMs + sinceMs };
         const begun = { begunMs, begunLogMs: logMs };
-        const stored = FoldedEvent.fromPartial({
+        const folded = FoldedEvent.fromPartial({
           acceptLogTime: new Date(logMs - passedMs),
           waitLogTime: new Date(logMs - passedMs + retryMs),
           waitMs,
           policy: { maxEventAgeMs: 1 },
           event: { createTime: new Date(wallMs), nextAttemptTime: new Date(wallMs) },
         });
-        const { acceptedMs, dueMs } = waitingOfKnown(stored, clock, begun);
+        const { acceptedMs, dueMs } = waitingOfKnown(folded, clock, begun);
         assert.equal(clock.monotonic() - acceptedMs, sinceMs + Math.max(0, passedMs));
         assert.equal(dueMs - clock.monotonic(), waitMs - sinceMs - Math.max(0, passedMs - retryMs));
-        const pendingMs = clock.monotonic() - (waitsSince(stored, clock, begun) ?? NaN);
+        const pendingMs = clock.monotonic() - (waitsSince(folded, clock, begun) ?? NaN);
         assert.equal(pendingMs, Math.max(0, sinceMs + passedMs - retryMs));
       }),
     );
@@ -53,16 +53,16 @@ describe('what an event has waited before a tenure', () => {
     fc.assert(
       fc.property(given, fc.constantFrom('NO_OWNER', 'NO_RECORD', 'NO_BEGUN'), ({ logMs, wallMs, begunMs, waitMs, passedMs }, which) => {
         const clock = { now: () => wallMs, monotonic: () => begunMs };
-        const stored = FoldedEvent.fromPartial({
+        const folded = FoldedEvent.fromPartial({
           ...(which === 'NO_RECORD' ? {} : { acceptLogTime: new Date(logMs), waitLogTime: new Date(logMs) }),
           policy: { maxEventAgeMs: 2 * HOUR },
           event: { createTime: new Date(wallMs - passedMs), nextAttemptTime: new Date(wallMs - passedMs + waitMs) },
         });
         const begun = which === 'NO_BEGUN' ? undefined : { begunMs, begunLogMs: which === 'NO_OWNER' ? undefined : logMs };
-        const { acceptedMs, dueMs } = waitingOfKnown(stored, clock, begun);
+        const { acceptedMs, dueMs } = waitingOfKnown(folded, clock, begun);
         assert.equal(begunMs - acceptedMs, Math.min(Math.max(0, passedMs), 2 * HOUR));
         assert.ok(dueMs >= begunMs && dueMs <= begunMs + waitMs);
-        assert.equal(waitsSince(stored, clock, begun), undefined);
+        assert.equal(waitsSince(folded, clock, begun), undefined);
       }),
     );
   });

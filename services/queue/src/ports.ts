@@ -12,7 +12,7 @@ import type { Log } from '@evenfall/telemetry';
 export type After = { readonly partition: number; readonly endOffset: number };
 
 /** An open event, and the offset of its Accepted record. */
-export type QueuedEvent = { readonly stored: FoldedEvent; readonly acceptOffset: number };
+export type OpenEvent = { readonly folded: FoldedEvent; readonly acceptOffset: number };
 
 /** What the queue asks of the event-store. */
 export type EventView = {
@@ -27,7 +27,7 @@ export type EventView = {
       readonly owner: PartitionOwner;
       readonly ownerLogMs: number | undefined;
     }[];
-    readonly events: readonly QueuedEvent[];
+    readonly events: readonly OpenEvent[];
     readonly pendingDeliveries: readonly FoldedEvent[];
   }>;
   /** Queued events of a lane in order, those accepted after the given offset. */
@@ -36,9 +36,9 @@ export type EventView = {
     afterOffset: number,
     limit: number,
     after: After,
-  ): Promise<{ readonly events: readonly QueuedEvent[]; readonly hasMore: boolean }>;
+  ): Promise<{ readonly events: readonly OpenEvent[]; readonly hasMore: boolean }>;
   /** One queued event of a lane; undefined if it is not queued (any more). */
-  getQueued(lane: LaneName, id: string, after: After): Promise<QueuedEvent | undefined>;
+  getQueued(lane: LaneName, id: string, after: After): Promise<OpenEvent | undefined>;
   /** Ended events of a partition that are pending for a destination, except some. */
   listPendingDeliveries(
     query: { readonly partition: number; readonly destination: string; readonly limit: number; readonly exceptEventIds: string[] },

@@ -8,7 +8,7 @@ import { isRefusal } from '@evenfall/errors';
 import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { eventually } from '@evenfall/testkit';
 import { durationOfMs, fakeClock } from '@evenfall/time';
-import { type Ending, endedAs, signalSent } from '../../../libs/event-model/src/testing/life.ts';
+import { type ResultName, endedAs, signalSent } from '../../../libs/event-model/src/testing/life.ts';
 import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import { acceptedOf, partitionOf, type Rig, type RigOptions, startedReport, startRig } from './testing/rig.ts';
 
@@ -23,7 +23,7 @@ const start = (options: RigOptions = {}): Rig => {
 };
 const assignmentOf = (rig: Rig, id: string, attempt = 1): Promise<Assignment> =>
   eventually(() => rig.sent.assignments.find((one) => one.eventId === id && one.attempt === attempt));
-const endedReport = ({ eventId, attempt, partition }: Assignment, ending: Ending) => ({
+const endedReport = ({ eventId, attempt, partition }: Assignment, ending: ResultName) => ({
   eventId,
   attempt,
   partition,

@@ -4,7 +4,7 @@ import type { Assignment, AttemptReport, AttemptStarted } from '@evenfall/contra
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { Subscriber } from '@evenfall/event-log';
 import { eventually } from '@evenfall/testkit';
-import { type Ending, endedAs } from '../../../libs/event-model/src/testing/life.ts';
+import { type ResultName, endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import { type MemoryLog, memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import { partitionOf, type Rig, startedReport, startRig } from './testing/rig.ts';
 
@@ -19,7 +19,7 @@ const start = (log: MemoryLog = memoryLog()): Rig => {
 };
 const assignmentOf = (rig: Rig, id: string, attempt = 1): Promise<Assignment> =>
   eventually(() => rig.sent.assignments.find((one) => one.eventId === id && one.attempt === attempt));
-const endedReport = ({ eventId, attempt, partition }: Assignment, ending: Ending, started?: AttemptStarted): AttemptReport => ({
+const endedReport = ({ eventId, attempt, partition }: Assignment, ending: ResultName, started?: AttemptStarted): AttemptReport => ({
   eventId,
   attempt,
   partition,

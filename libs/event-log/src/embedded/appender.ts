@@ -43,7 +43,7 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
   const flushAll = async (): Promise<void> => {
     await Promise.resolve(); // appends of the same turn go together
     while (waiting.length + alone.length > 0) {
-      const batch = alone.length > 0 ? alone.splice(0, 1) : take();
+      const batch = alone.length > 0 ? alone.splice(0, 1) : dequeue();
       try {
         await flush(sql, tail, batch, isShared);
         counters.flushes_total++;
@@ -62,7 +62,7 @@ export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
     } else if (batch.length > 1) alone = [...batch];
     else batch[0]?.reject(refusedFor(cause));
   };
-  const take = (): Waiting[] => {
+  const dequeue = (): Waiting[] => {
     let count = 0;
     let records = 0;
     let bytes = 0;

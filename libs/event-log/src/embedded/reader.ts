@@ -31,7 +31,7 @@ export async function createReader(
     try {
       const rows = await sql<{ partition: number; next_offset: bigint }[]>`SELECT partition, next_offset FROM event_log.partition`;
       const ends = new Map(rows.map((row) => [row.partition, Number(row.next_offset)]));
-      for (const [partition, end] of ends) tail.heardOf(partition, end);
+      for (const [partition, end] of ends) tail.noteEnd(partition, end);
       return ends;
     } catch (error) {
       throw postgresRefusal(error, 'LOG_UNAVAILABLE');
@@ -52,7 +52,7 @@ export async function createReader(
     'evenfall_log',
     (payload) => {
       const [partition, end] = payload.split(' ').map(Number);
-      if (partition !== undefined && end !== undefined) tail.heardOf(partition, end);
+      if (partition !== undefined && end !== undefined) tail.noteEnd(partition, end);
     },
     () => void ask().catch((error: unknown) => onFailure(error, 'asking for the ends of the event log')), // listened anew: something may have been missed
   );
@@ -136,7 +136,7 @@ function follow(sql: Sql, tail: Tail, subscriber: Subscriber, onFailure: OnFailu
     applied(endOffsets) {
       for (const [partition, end] of endOffsets) applied.set(partition, end);
     },
-    standing: () => true,
+    isOwner: () => true,
     again() {
       isOver = true;
       rouse();

@@ -12,7 +12,7 @@ export type Tail = {
   /** Takes note of a written batch of so many bytes. */
   wrote(batch: LogBatch, bytes: number): void;
   /** Takes note that somebody wrote up to here. */
-  heardOf(partition: number, endOffset: number): void;
+  noteEnd(partition: number, endOffset: number): void;
   /** Batches from exactly this offset on; empty if they are not here (any more). */
   from(partition: number, offset: number, maxRecords: number): readonly LogBatch[];
   onMove(listener: () => void): () => void;
@@ -56,7 +56,7 @@ export function createTail(partitionCount: number): Tail {
       part.end = Math.max(part.end, end);
       move();
     },
-    heardOf(partition, endOffset) {
+    noteEnd(partition, endOffset) {
       const part = kept[partition];
       if (!part || endOffset <= part.end) return;
       part.end = endOffset;

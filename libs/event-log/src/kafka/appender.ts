@@ -77,7 +77,7 @@ export function createAppender(options: AppenderOptions) {
       const connected = await producer;
       if (!connected) break;
       // One of several was refused for good: each goes by itself, so that its neighbours are written.
-      inFlight = alone.length > 0 ? alone.splice(0, 1) : take(); // may be empty: what waited for the connection may have been refused meanwhile
+      inFlight = alone.length > 0 ? alone.splice(0, 1) : dequeue(); // may be empty: what waited for the connection may have been refused meanwhile
       try {
         if (inFlight.length > 0) await flush(connected, inFlight);
       } catch (cause) {
@@ -109,7 +109,7 @@ export function createAppender(options: AppenderOptions) {
       one.resolve((offsets.get(one.partition) ?? 0) + (positions[i] ?? 0));
     });
   };
-  const take = (): Waiting[] => {
+  const dequeue = (): Waiting[] => {
     const partitionBytes = new Map<number, number>();
     let count = 0;
     let records = 0;

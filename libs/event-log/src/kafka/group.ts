@@ -35,7 +35,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
   let consumer: Consumer | undefined;
   let hasJoined = false;
   const membership = createMembership(clock, options.sessionTimeoutMs, {
-    onHeard: () => reader.wake(),
+    onHeartbeat: () => reader.wake(),
     onExpelled: () => reader.revoke(),
   });
   const reader = createReader({ subscriber, bounds: options.bounds, isCurrent: membership.isCurrent, onFailure });
@@ -75,7 +75,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       await running.subscribe({ topic, fromBeginning: true });
       await running.run({
         autoCommit: false,
-        eachBatch: async ({ batch }) => take(batch), // never waits: heartbeats go on whatever `apply` does
+        eachBatch: async ({ batch }) => dequeue(batch), // never waits: heartbeats go on whatever `apply` does
       });
       return failed;
     };
@@ -92,7 +92,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       client.kill();
     }
   };
-  const take = ({ partition, messages }: Batch): void => {
+  const dequeue = ({ partition, messages }: Batch): void => {
     const [first, last] = [Number(messages[0]?.offset), Number(messages[messages.length - 1]?.offset)];
     let bytes = 0;
     for (const { value } of messages) bytes += value?.length ?? 0;
@@ -132,7 +132,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
     applied(endOffsets) {
       for (const [partition, end] of endOffsets) noted.set(partition, end);
     },
-    standing: membership.isCurrent,
+    isOwner: membership.isCurrent,
     again: () => reader.again(),
     async stop() {
       clearInterval(noting);

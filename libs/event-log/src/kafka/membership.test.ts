@@ -13,7 +13,7 @@ async function member() {
   let answer: () => Promise<unknown> = () => Promise.resolve({});
   const coordinator = { joinGroup: () => answer(), syncGroup: () => answer(), heartbeat: () => answer(), other: () => 'as it was' };
   const cluster = { findGroupCoordinator: () => Promise.resolve(coordinator) };
-  const membership = createMembership(clock, SESSION_MS, { onHeard: () => undefined, onExpelled: () => told.push('expelled') });
+  const membership = createMembership(clock, SESSION_MS, { onHeartbeat: () => undefined, onExpelled: () => told.push('expelled') });
   membership.watch(cluster as unknown as Cluster); // of which it uses no more
   const watched = await cluster.findGroupCoordinator();
   const join = async (memberId: string, generationId: number): Promise<boolean> => {

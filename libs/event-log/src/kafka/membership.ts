@@ -11,7 +11,7 @@ type WithCoordinator = { findGroupCoordinator(request: object): Promise<Coordina
 
 export type MembershipEvents = {
   /** The coordinator has answered: membership may be current again. */
-  readonly onHeard: () => void;
+  readonly onHeartbeat: () => void;
   /** The group goes on without this member: its partitions are somebody else's, or will be at once. */
   readonly onExpelled: () => void;
 };
@@ -38,7 +38,7 @@ const EXPELLED = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'];
  * being joined anew, for from the moment that everybody has joined the partitions may be given to others.
  */
 export function createMembership(clock: Clock, sessionTimeoutMs: number, events: MembershipEvents): Membership {
-  let heardMs = -Infinity;
+  let lastSeenMs = -Infinity;
   let isSettled = false;
   let settled = { memberId: '', generation: -1 };
   let joined = settled;
@@ -52,12 +52,12 @@ export function createMembership(clock: Clock, sessionTimeoutMs: number, events:
     const sentMs = clock.monotonic();
     try {
       const answer = await asking();
-      heardMs = Math.max(heardMs, sentMs);
-      events.onHeard();
+      lastSeenMs = Math.max(lastSeenMs, sentMs);
+      events.onHeartbeat();
       return answer;
     } catch (error) {
       const type = error instanceof Error && 'type' in error ? String(error.type) : '';
-      if (type === 'REBALANCE_IN_PROGRESS') heardMs = Math.max(heardMs, sentMs); // an answer too: the session goes on
+      if (type === 'REBALANCE_IN_PROGRESS') lastSeenMs = Math.max(lastSeenMs, sentMs); // an answer too: the session goes on
       if (EXPELLED.includes(type)) expel();
       throw error;
     }
@@ -94,7 +94,7 @@ export function createMembership(clock: Clock, sessionTimeoutMs: number, events:
       return follows;
     },
     generation: () => settled.generation,
-    isCurrent: () => isSettled && clock.monotonic() - heardMs < sessionTimeoutMs,
+    isCurrent: () => isSettled && clock.monotonic() - lastSeenMs < sessionTimeoutMs,
     end() {
       isSettled = false;
       settled = { memberId: '', generation: settled.generation };

@@ -88,7 +88,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
     }
     return start;
   };
-  const take = (): LogBatch[] => {
+  const dequeue = (): LogBatch[] => {
     const batches: LogBatch[] = [];
     const from = new Map<number, Held>();
     let records = 0;
@@ -120,7 +120,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
       await own(wanted);
       return 'owned';
     }
-    const batches = isCurrent() ? take() : [];
+    const batches = isCurrent() ? dequeue() : [];
     if (batches.length === 0) return 'nothing to do';
     await subscriber.apply(batches);
     return 'applied';

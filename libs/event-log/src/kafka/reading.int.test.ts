@@ -38,7 +38,7 @@ function startMember(topic: string) {
 
 const sorted = (numbers: Iterable<number>): number[] => [...numbers].sort();
 const areShared = (...members: readonly Iterable<number>[]): boolean => sorted(members.flatMap((one) => [...one])).join() === ALL.join();
-const ownsAll = (told: Told): boolean => told.mine.size === ALL.length && told.subscription.standing();
+const ownsAll = (told: Told): boolean => told.mine.size === ALL.length && told.subscription.isOwner();
 
 async function write(log: EventLog, label: string): Promise<void> {
   for (const partition of ALL) await log.append(partition, records(`${label}-${partition}`, 5));
@@ -191,7 +191,7 @@ describe('Reading from Kafka', () => {
     await eventually(() => ids.length === 2, 10_000);
     assert.deepEqual(ids, ['new-0', 'new-1']);
     await subscription.stop();
-    assert.equal(subscription.standing(), false);
+    assert.equal(subscription.isOwner(), false);
     await log.close();
   });
 });

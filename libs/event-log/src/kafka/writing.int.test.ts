@@ -113,18 +113,18 @@ describe('Writing to Kafka', () => {
     const told = readAll(log, 'patient');
     await log.append(0, records('before', 1));
     await eventually(() => told.ids.includes('before-0'), 20_000);
-    assert.equal(told.subscription.standing(), true);
+    assert.equal(told.subscription.isOwner(), true);
     server.pause();
     try {
       await eventually(async () => !(await answers(server.port)), patient(10_000)); // its threads stop one after another
       await Promise.all([assertRefused(log.append(0, records('lost', 1))), assertRefused(log.endOffsets())]);
       await assertRefused(log.append(1, records('lost', 1)));
-      await eventually(() => !told.subscription.standing(), 10_000);
+      await eventually(() => !told.subscription.isOwner(), 10_000);
     } finally {
       server.resume();
     }
     await eventually(() => log.append(0, records('after', 1)).catch(() => undefined), 20_000);
-    await eventually(() => told.ids.includes('after-0') && told.subscription.standing(), 30_000);
+    await eventually(() => told.ids.includes('after-0') && told.subscription.isOwner(), 30_000);
     await log.close();
   });
 

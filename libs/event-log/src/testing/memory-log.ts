@@ -93,7 +93,7 @@ export function memoryLog(partitionCount = 4, clock?: () => number): MemoryLog {
       })();
       return {
         applied: () => undefined,
-        standing: () => true,
+        isOwner: () => true,
         again: () => undefined, // nothing that reads it here can lose what it had
         async stop() {
           stopped = true;

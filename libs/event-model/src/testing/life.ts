@@ -18,7 +18,7 @@ export const START_MS = Date.UTC(2026, 0, 1);
 /** One event with a clock: commands in, records and refusals out. */
 export type Life = {
   nowMs: number;
-  stored: FoldedEvent | undefined;
+  folded: FoldedEvent | undefined;
   readonly records: EventRecord[];
   /** Carries a command out; answers the names of the changes, or the refusal's reason. */
   run(attempt: number, command: Command): string[];
@@ -41,16 +41,16 @@ export function newLife(policy: Partial<AcceptedEvent['policy'] & object> = {}):
   const first = acceptedRecord(policy);
   const life: Life = {
     nowMs: START_MS,
-    stored: evolve(undefined, first),
+    folded: evolve(undefined, first),
     records: [first],
     run(attempt, command) {
-      if (!life.stored) return [];
-      const changes = decide(life.stored, command, life.nowMs);
+      if (!life.folded) return [];
+      const changes = decide(life.folded, command, life.nowMs);
       if (isRefusal(changes)) return [changes.reason];
       for (const change of changes) {
         const record: EventRecord = { eventId: ID, attempt, time: new Date(life.nowMs), writerId: 'w', change };
         life.records.push(record);
-        life.stored = evolve(life.stored, record);
+        life.folded = evolve(life.folded, record);
       }
       return changes.map((change) => change.$case);
     },
@@ -67,7 +67,7 @@ export const started: AttemptStarted = {
   memoryMb: 128,
 };
 
-export type Ending =
+export type ResultName =
   | 'returned'
   | 'threw'
   | 'exited'
@@ -79,7 +79,7 @@ export type Ending =
   | 'died_of_signal'
   | 'ended_before_signal';
 
-const ENDINGS: Readonly<Record<Ending, { outcome: Outcome; statusCode: number; stop?: StopOutcome }>> = {
+const ENDINGS: Readonly<Record<ResultName, { outcome: Outcome; statusCode: number; stop?: StopOutcome }>> = {
   returned: { outcome: Outcome.RETURNED, statusCode: 200 },
   threw: { outcome: Outcome.THREW, statusCode: 430 },
   exited: { outcome: Outcome.EXITED, statusCode: 439 },
@@ -92,9 +92,9 @@ const ENDINGS: Readonly<Record<Ending, { outcome: Outcome; statusCode: number; s
   ended_before_signal: { outcome: Outcome.RETURNED, statusCode: 200, stop: StopOutcome.ENDED_BEFORE_SIGNAL },
 };
 
-export const ENDING_NAMES = Object.keys(ENDINGS) as Ending[];
+export const RESULT_NAMES = Object.keys(ENDINGS) as ResultName[];
 
-export function endedAs(ending: Ending, nowMs: number): AttemptResult {
+export function endedAs(ending: ResultName, nowMs: number): AttemptResult {
   const { outcome, statusCode, stop } = ENDINGS[ending];
   return AttemptResult.create({
     outcome,

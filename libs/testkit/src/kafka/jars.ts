@@ -27,7 +27,7 @@ export async function kafkaJars(): Promise<string> {
   if (existsSync(dir)) return dir;
   mkdirSync(dirname(dir), { recursive: true });
   const lock = `${dir}.lock`;
-  while (!take(lock)) {
+  while (!tryLock(lock)) {
     await sleep(200);
     if (existsSync(dir)) return dir;
   }
@@ -46,7 +46,7 @@ function jarsDir(): string {
 }
 
 /** One that was killed leaves its lock behind: it counts for as long as its process lives, and never longer than a download takes. */
-function take(lock: string): boolean {
+function tryLock(lock: string): boolean {
   try {
     writeFileSync(lock, String(process.pid), { flag: 'wx' });
     return true;

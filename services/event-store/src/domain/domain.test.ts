@@ -5,7 +5,7 @@ import { Delivery_State as Delivery, Event_State as State } from '@evenfall/cont
 import { ListEventsRequest } from '@evenfall/contracts/v1/event_service';
 import { historyOf, idOf } from '../testing/history.ts';
 import { createApplied } from './applied.ts';
-import { fold, idsToLoad, type OpenEntry } from './fold.ts';
+import { fold, idsToLoad, type OpenEventRow } from './fold.ts';
 import { readPageToken, writePageToken } from './page-token.ts';
 
 const AT = Date.UTC(2026, 0, 1);
@@ -13,18 +13,18 @@ const ID = idOf(1, AT);
 const batch = (records: readonly EventRecord[], firstOffset = 0, partition = 0) => ({ partition, firstOffset, records });
 const nothing = () => undefined;
 const no = () => false;
-const anybody = () => undefined;
+const anyOwner = () => undefined;
 const ownedBy = (owner: string) => () => ({ endOffset: 0, owner });
 
 describe('the fold', () => {
   it('makes one change of all records of one event, and one move of all batches of one partition', () => {
     const records = historyOf(ID, { atMs: AT });
-    const changes = fold([batch(records.slice(0, 1), 7), batch(records.slice(1), 8), batch([], 3, 1)], nothing, no, anybody, nothing);
+    const changes = fold([batch(records.slice(0, 1), 7), batch(records.slice(1), 8), batch([], 3, 1)], nothing, no, anyOwner, nothing);
     assert.deepEqual(changes.moves, [
       { partition: 0, from: 7, to: 10, owner: '', ownerLogMs: undefined },
       { partition: 1, from: 3, to: 3, owner: '', ownerLogMs: undefined },
     ]);
-    assert.deepEqual([changes.open.length, changes.closed], [0, []], 'it came and went, and never had a row to take away');
+    assert.deepEqual([changes.open.length, changes.closed], [0, []], 'it began and ended within one fold, and has no row to delete');
     assert.deepEqual(
       changes.ended.map(({ id, state }) => [id, state]),
       [[ID, State.SUCCEEDED]],
@@ -34,27 +34,27 @@ describe('the fold', () => {
 
   it('takes the open row away of one that had one', () => {
     const records = historyOf(ID, { atMs: AT });
-    const [first] = fold([batch(records.slice(0, 1))], nothing, no, anybody, nothing).open as [OpenEntry];
-    const known = (): OpenEntry => ({ ...first, persisted: true });
-    const { ended, closed } = fold([batch(records.slice(1), 1)], known, no, anybody, nothing);
+    const [first] = fold([batch(records.slice(0, 1))], nothing, no, anyOwner, nothing).open as [OpenEventRow];
+    const known = (): OpenEventRow => ({ ...first, persisted: true });
+    const { ended, closed } = fold([batch(records.slice(1), 1)], known, no, anyOwner, nothing);
     assert.deepEqual([ended.length, closed], [1, [ID]]);
   });
 
   it('moves on over records that change nothing', () => {
     const [, begun, concluded] = historyOf(ID, { atMs: AT });
-    const changes = fold([batch([begun as EventRecord, concluded as EventRecord])], nothing, no, anybody, nothing);
+    const changes = fold([batch([begun as EventRecord, concluded as EventRecord])], nothing, no, anyOwner, nothing);
     assert.deepEqual([changes.moves[0]?.to, changes.open, changes.ended, changes.touched.size], [2, [], [], 0]);
     const [again] = historyOf(ID, { atMs: AT, keyed: true });
-    assert.equal(fold([batch([again as EventRecord])], nothing, () => true, anybody, nothing).touched.size, 0, 'it has ended already');
+    assert.equal(fold([batch([again as EventRecord])], nothing, () => true, anyOwner, nothing).touched.size, 0, 'it has ended already');
   });
 
-  it('believes nobody but the owner of the partition, from the record on that made it the owner', () => {
+  it('applies only records of the owner of the partition, from the record on that made it the owner', () => {
     const [accepted, ...late] = historyOf(ID, { atMs: AT }) as [EventRecord, ...EventRecord[]];
     const takeover = { ...accepted, eventId: '', writerId: 'new', change: { $case: 'ownerChanged', value: {} } } as const;
     const byOthers = late.map((record) => ({ ...record, writerId: 'old' }));
     const changes = fold([batch([takeover, accepted, ...byOthers])], nothing, no, ownedBy('old'), nothing);
     assert.deepEqual(changes.moves, [{ partition: 0, from: 0, to: 4, owner: 'new', ownerLogMs: undefined }]);
-    assert.deepEqual([changes.ended.length, changes.open[0]?.stored.event?.state], [0, State.QUEUED], 'anybody may accept');
+    assert.deepEqual([changes.ended.length, changes.open[0]?.folded.event?.state], [0, State.QUEUED], 'any replica may accept');
     const byOwner = late.map((record) => ({ ...record, writerId: 'new' }));
     assert.equal(fold([batch([accepted, ...byOwner])], nothing, no, ownedBy('new'), nothing).ended.length, 1);
     assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, ownedBy('old'), nothing).ended.length, 1, 'in time');
@@ -82,34 +82,41 @@ describe('the fold', () => {
         : records.map((record, i) => ({ ...batch([record], i), appendTimesMs: times[i] ?? 0 }));
       const { moves, open } = fold(batches, nothing, no, ownedBy('old'), nothing);
       assert.deepEqual([moves[0]?.owner, moves[0]?.ownerLogMs], ['next', times.at(-1)]);
-      const { acceptLogTime, waitLogTime, waitMs } = open[0]?.stored ?? {};
+      const { acceptLogTime, waitLogTime, waitMs } = open[0]?.folded ?? {};
       assert.deepEqual([acceptLogTime?.getTime(), waitLogTime?.getTime(), waitMs], [times[1], times[3], 60_000]);
     }
     const byWriters = fold([{ ...batch(records), appendTimesMs: times, byWriterClock: true }], nothing, no, ownedBy('old'), nothing);
-    const stored = byWriters.open[0]?.stored;
-    assert.deepEqual([byWriters.moves[0]?.ownerLogMs, stored?.acceptLogTime, stored?.waitLogTime], [undefined, undefined, undefined]);
+    const folded = byWriters.open[0]?.folded;
+    assert.deepEqual([byWriters.moves[0]?.ownerLogMs, folded?.acceptLogTime, folded?.waitLogTime], [undefined, undefined, undefined]);
   });
 
-  it('keeps what is owed from the end to the last word of its delivery', () => {
+  it('keeps a pending delivery from the end of the event to the last record of it', () => {
     const policy = { onSuccess: { target: { $case: 'topic', value: { name: 'done' } } } } as const;
     const deliveries = [Delivery.PENDING, Delivery.DELIVERED];
     const records = historyOf(ID, { atMs: AT, policy, deliveries, payload: '[7]' });
-    const all = fold([batch(records)], nothing, no, anybody, nothing);
-    assert.deepEqual([all.ended.length, all.owed, all.settled, all.amended], [1, [], [], []], 'told at once, it never had a row');
+    const all = fold([batch(records)], nothing, no, anyOwner, nothing);
+    assert.deepEqual(
+      [all.ended.length, all.pendingDeliveries, all.settled, all.amended],
+      [1, [], [], []],
+      'delivered at once, it never had a row',
+    );
     assert.equal(all.ended[0]?.deliveries[0]?.state, Delivery.DELIVERED);
-    const ended = fold([batch(records.slice(0, 3))], nothing, no, anybody, nothing);
-    const [owed] = ended.owed;
-    assert.deepEqual([owed?.partition, owed?.stored.payload.toString(), ended.ended.length], [0, '[7]', 1]);
-    const tried = fold([batch(records.slice(3, 4), 3)], nothing, no, anybody, () => owed?.stored);
-    assert.deepEqual([tried.owed.length, tried.settled, tried.ended, tried.closed], [1, [], [], []]);
+    const ended = fold([batch(records.slice(0, 3))], nothing, no, anyOwner, nothing);
+    const [pending] = ended.pendingDeliveries;
+    assert.deepEqual([pending?.partition, pending?.folded.payload.toString(), ended.ended.length], [0, '[7]', 1]);
+    const tried = fold([batch(records.slice(3, 4), 3)], nothing, no, anyOwner, () => pending?.folded);
+    assert.deepEqual([tried.pendingDeliveries.length, tried.settled, tried.ended, tried.closed], [1, [], [], []]);
     assert.equal(tried.amended[0]?.deliveries[0]?.lastError, 'failed 1');
-    const told = fold([batch(records.slice(4), 4)], nothing, no, anybody, () => tried.owed[0]?.stored);
-    assert.deepEqual([told.owed, told.settled, told.ended.length, told.amended[0]?.deliveries[0]?.attemptCount], [[], [ID], 0, 2]);
-    const late = fold([batch(records.slice(4), 5)], nothing, no, anybody, nothing);
-    assert.deepEqual([late.touched.size, late.settled], [0, []], 'nothing is owed any more');
+    const delivered = fold([batch(records.slice(4), 4)], nothing, no, anyOwner, () => tried.pendingDeliveries[0]?.folded);
+    assert.deepEqual(
+      [delivered.pendingDeliveries, delivered.settled, delivered.ended.length, delivered.amended[0]?.deliveries[0]?.attemptCount],
+      [[], [ID], 0, 2],
+    );
+    const late = fold([batch(records.slice(4), 5)], nothing, no, anyOwner, nothing);
+    assert.deepEqual([late.touched.size, late.settled], [0, []], 'no delivery is pending any more');
     assert.deepEqual(
       idsToLoad([batch(records.slice(3))], () => false),
-      { ids: [], keyed: [], owed: [ID] },
+      { ids: [], keyed: [], pendingDeliveries: [ID] },
     );
   });
 
@@ -119,7 +126,7 @@ describe('the fold', () => {
     const late = historyOf(idOf(4, AT), { atMs: AT }).slice(1);
     const held = historyOf(idOf(5, AT), { atMs: AT }).slice(1);
     const wanted = idsToLoad([batch([...fresh, keyed as EventRecord, ...late, ...held])], (id) => id === idOf(5, AT));
-    assert.deepEqual(wanted, { ids: [idOf(3, AT), idOf(4, AT)], keyed: [idOf(3, AT)], owed: [] });
+    assert.deepEqual(wanted, { ids: [idOf(3, AT), idOf(4, AT)], keyed: [idOf(3, AT)], pendingDeliveries: [] });
     const [accepted] = historyOf(idOf(6, AT), { atMs: AT });
     const delayed = { ...batch([accepted as EventRecord]), appendTimesMs: [AT + 12_000] };
     assert.deepEqual(idsToLoad([delayed], () => false).keyed, [idOf(6, AT)], 'the log took it long after it was made');
@@ -178,7 +185,7 @@ describe('a page token', () => {
 });
 
 describe('what has been applied', () => {
-  it('wakes who waits for all of it, and nobody sooner', async () => {
+  it('wakes those that wait for all of it, and not earlier', async () => {
     const applied = createApplied();
     let woken = false;
     const waiting = applied.reached(new Map([[0, 5], [1, 2]]), 5_000).then((reached) => (woken = reached)); // prettier-ignore

@@ -1,5 +1,14 @@
 import { appendTimeMsOf, type LogBatch, logTimeMsOf } from '@evenfall/event-log';
-import { evolve, isBelieved, isFinal, mayBeKnown, NO_OWNER, owedDestination, ownerAfter, type PartitionOwner } from '@evenfall/event-model';
+import {
+  evolve,
+  isByOwner,
+  isFinal,
+  mayBeRepeated,
+  NO_OWNER,
+  pendingDestination,
+  ownerAfter,
+  type PartitionOwner,
+} from '@evenfall/event-model';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
@@ -8,19 +17,19 @@ import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { auditedOf } from './audited.ts';
 
 /** What the view knows of an open event. */
-export type OpenEntry = {
-  readonly stored: FoldedEvent;
+export type OpenEventRow = {
+  readonly folded: FoldedEvent;
   readonly partition: number;
   /** Offset of its Accepted record; 0 where the row has it already. */
   readonly acceptOffset: number;
   /** Whether it has a row: one that came and went within a fold never has. */
   readonly persisted: boolean;
   /** Whether it has ended before, and its row is one of those whose destination is still to be told. */
-  readonly isOwed?: boolean;
+  readonly hasPendingDelivery?: boolean;
 };
 
 /** How far a partition was folded, whom the log believed there, and when it took that owner's first record, where it says that. */
-export type FoldedPlace = { readonly endOffset: number; readonly owner: PartitionOwner; readonly ownerLogMs?: number | undefined };
+export type FoldedPosition = { readonly endOffset: number; readonly owner: PartitionOwner; readonly ownerLogMs?: number | undefined };
 
 /** What one fold does to the tables, all or nothing. */
 export type FoldChanges = {
@@ -32,7 +41,7 @@ export type FoldChanges = {
     readonly ownerLogMs?: number | undefined;
   }[];
   /** New or changed open events. */
-  readonly open: readonly OpenEntry[];
+  readonly open: readonly OpenEventRow[];
   readonly ended: readonly Event[];
   /** Ended events that have an open row to be taken away. */
   readonly closed: readonly string[];
@@ -43,7 +52,7 @@ export type FoldChanges = {
   /** Which event was made of whose dead letter, and when. */
   readonly redriven: readonly { readonly from: string; readonly to: string; readonly timeMs: number }[];
   /** Ended events whose destination is still to be told: new ones, without a payload where the open row has it, and changed ones. */
-  readonly owed: readonly { readonly stored: FoldedEvent; readonly partition: number }[];
+  readonly pendingDeliveries: readonly { readonly folded: FoldedEvent; readonly partition: number }[];
   /** Ids of ended events whose destination was told, or given up. */
   readonly settled: readonly string[];
   /** Events that had ended before, and show now what became of their delivery. */
@@ -61,40 +70,40 @@ export type FoldChanges = {
 export function idsToLoad(
   batches: readonly LogBatch[],
   known: (id: string) => boolean,
-): { readonly ids: readonly string[]; readonly keyed: readonly string[]; readonly owed: readonly string[] } {
+): { readonly ids: readonly string[]; readonly keyed: readonly string[]; readonly pendingDeliveries: readonly string[] } {
   const ids = new Set<string>();
   const keyed = new Set<string>();
   const accepted = new Set<string>();
-  const owed = new Set<string>();
+  const pendingDeliveries = new Set<string>();
   for (const batch of batches) {
     for (const [i, record] of batch.records.entries()) {
       const { eventId, change } = record;
       if (eventId === '') continue; // about none
       if (known(eventId) || accepted.has(eventId) || change?.$case === 'ownerChanged' || change?.$case === 'deadLetterPurged') continue;
       if (change?.$case === 'deliveryAttempted') {
-        owed.add(eventId);
+        pendingDeliveries.add(eventId);
         continue;
       }
       if (change?.$case === 'accepted') {
         accepted.add(eventId);
-        if (!mayBeKnown(record, appendTimeMsOf(batch, i))) continue;
+        if (!mayBeRepeated(record, appendTimeMsOf(batch, i))) continue;
         keyed.add(eventId);
       }
       ids.add(eventId);
     }
   }
-  return { ids: [...ids], keyed: [...keyed], owed: [...owed] };
+  return { ids: [...ids], keyed: [...keyed], pendingDeliveries: [...pendingDeliveries] };
 }
 
 /** Folds batches over what is known. Pure: many records of one event become one change. */
 export function fold(
   batches: readonly LogBatch[],
-  known: (id: string) => OpenEntry | undefined,
+  known: (id: string) => OpenEventRow | undefined,
   hasEnded: (id: string) => boolean,
-  placeOf: (partition: number) => FoldedPlace | undefined,
-  owing: (id: string) => FoldedEvent | undefined,
+  placeOf: (partition: number) => FoldedPosition | undefined,
+  delivering: (id: string) => FoldedEvent | undefined,
 ): FoldChanges {
-  const changed = new Map<string, OpenEntry>();
+  const changed = new Map<string, OpenEventRow>();
   const dead = new Map<string, FoldChanges['dead'][number]>();
   const purged: string[] = [];
   const redriven: FoldChanges['redriven'][number][] = [];
@@ -119,7 +128,7 @@ export function fold(
         move.owner = ownerAfter(move.owner, record);
         move.ownerLogMs = logTimeMsOf(batch, offset - firstOffset);
       }
-      if (record.eventId === '' || !isBelieved(move.owner, record)) continue;
+      if (record.eventId === '' || !isByOwner(move.owner, record)) continue;
       const audited = auditedOf(record);
       if (audited) audits.push(audited);
       const buried = deadLetterOf(record);
@@ -129,38 +138,38 @@ export function fold(
         if (record.change?.$case === 'accepted') redriven.push({ from: buried, to: record.eventId, timeMs: record.time?.getTime() ?? 0 });
       }
       const before =
-        changed.get(record.eventId) ?? (isDelivery(record) ? owedEntry(owing(record.eventId), partition) : known(record.eventId));
+        changed.get(record.eventId) ?? (isDelivery(record) ? deliveryRow(delivering(record.eventId), partition) : known(record.eventId));
       if (!before && hasEnded(record.eventId)) continue;
-      const after = evolve(before?.stored, record, logTimeMs ?? logTimeMsOf(batch, offset - firstOffset));
-      if (!after || after === before?.stored) continue;
+      const after = evolve(before?.folded, record, logTimeMs ?? logTimeMsOf(batch, offset - firstOffset));
+      if (!after || after === before?.folded) continue;
       const acceptOffset = before?.acceptOffset ?? offset;
-      changed.set(record.eventId, { ...before, stored: after, partition, acceptOffset, persisted: before?.persisted ?? false });
+      changed.set(record.eventId, { ...before, folded: after, partition, acceptOffset, persisted: before?.persisted ?? false });
       const { event } = after;
       if (event?.state !== State.FAILED && event?.state !== State.EXPIRED) continue;
       const letter = dead.get(record.eventId);
       if (letter) dead.set(record.eventId, { ...letter, event });
-      else if (!isDelivery(record)) dead.set(record.eventId, { event, payload: before?.stored.payload ?? NOTHING });
+      else if (!isDelivery(record)) dead.set(record.eventId, { event, payload: before?.folded.payload ?? NOTHING });
     }
   }
-  const open: OpenEntry[] = [];
+  const open: OpenEventRow[] = [];
   const ended: Event[] = [];
   const closed: string[] = [];
-  const owed: FoldChanges['owed'][number][] = [];
+  const pendingDeliveries: FoldChanges['pendingDeliveries'][number][] = [];
   const settled: string[] = [];
   const amended: Event[] = [];
   const touched = new Map<string, FoldedEvent>();
-  for (const [id, entry] of changed) {
-    const { event } = entry.stored;
+  for (const [id, row] of changed) {
+    const { event } = row.folded;
     if (!event) continue;
-    touched.set(id, entry.stored);
+    touched.set(id, row.folded);
     if (!isFinal(event.state)) {
-      open.push(entry);
+      open.push(row);
       continue;
     }
-    (entry.isOwed ? amended : ended).push(event);
-    if (owedDestination(entry.stored)) owed.push(entry);
-    else if (entry.isOwed) settled.push(id);
-    if (entry.persisted) closed.push(id);
+    (row.hasPendingDelivery ? amended : ended).push(event);
+    if (pendingDestination(row.folded)) pendingDeliveries.push(row);
+    else if (row.hasPendingDelivery) settled.push(id);
+    if (row.persisted) closed.push(id);
   }
   return {
     moves: [...moves.values()],
@@ -170,7 +179,7 @@ export function fold(
     dead: [...dead.values()],
     purged,
     redriven,
-    owed,
+    pendingDeliveries,
     settled,
     amended,
     audits,
@@ -179,10 +188,10 @@ export function fold(
 }
 
 /** Since when ended events and dead letters are kept, in milliseconds since the epoch. */
-export type KeptSince = { readonly eventsMs: number; readonly deadLettersMs: number };
+export type RetainedSince = { readonly eventsMs: number; readonly deadLettersMs: number };
 
 /** Leaves out what is past its retention already, so that a log that is read from its beginning makes no rows that would be dropped at once. */
-export function withoutPast(changes: FoldChanges, { eventsMs, deadLettersMs }: KeptSince): FoldChanges {
+export function withoutPast(changes: FoldChanges, { eventsMs, deadLettersMs }: RetainedSince): FoldChanges {
   const isPast = ({ endTime }: Event, sinceMs: number): boolean => (endTime?.getTime() ?? 0) < sinceMs;
   const { ended, dead, redriven } = changes;
   const hasPast =
@@ -205,8 +214,8 @@ function isDelivery({ change }: EventRecord): boolean {
   return change?.$case === 'deliveryAttempted';
 }
 
-function owedEntry(stored: FoldedEvent | undefined, partition: number): OpenEntry | undefined {
-  return stored && { stored, partition, acceptOffset: 0, persisted: false, isOwed: true };
+function deliveryRow(folded: FoldedEvent | undefined, partition: number): OpenEventRow | undefined {
+  return folded && { folded, partition, acceptOffset: 0, persisted: false, hasPendingDelivery: true };
 }
 
 /** The dead letter a record puts an end to; empty if it is about none. */

@@ -12,11 +12,11 @@ export type Progress = {
   faults(nowMs: number): readonly string[];
 };
 
-type Standing = { readonly applied: number; readonly sinceMs: number; readonly behind: number };
+type Stall = { readonly applied: number; readonly sinceMs: number; readonly behind: number };
 
 /** Tells when a partition of the view stands still although the log goes on, for longer than `patienceMs`. */
 export function createProgress(patienceMs: number): Progress {
-  const standing = new Map<number, Standing>();
+  const stalled = new Map<number, Stall>();
   let trouble = '';
   let failing: { readonly sinceMs: number; readonly error: string } | undefined;
   let askedMs: number | undefined;
@@ -32,10 +32,10 @@ export function createProgress(patienceMs: number): Progress {
       askedMs = undefined;
       for (const [partition, end] of ends) {
         const at = applied.get(partition) ?? 0;
-        const before = standing.get(partition);
-        if (at >= end) standing.delete(partition);
-        else if (before?.applied === at) standing.set(partition, { ...before, behind: end - at });
-        else standing.set(partition, { applied: at, sinceMs: nowMs, behind: end - at });
+        const before = stalled.get(partition);
+        if (at >= end) stalled.delete(partition);
+        else if (before?.applied === at) stalled.set(partition, { ...before, behind: end - at });
+        else stalled.set(partition, { applied: at, sinceMs: nowMs, behind: end - at });
       }
     },
     failed(nowMs, error) {
@@ -49,7 +49,7 @@ export function createProgress(patienceMs: number): Progress {
       if (askedMs !== undefined && nowMs - askedMs >= patienceMs) {
         return [`the view cannot be looked at for ${seconds(nowMs - askedMs)}: there is no answer`];
       }
-      const still = [...standing].filter(([, { sinceMs }]) => nowMs - sinceMs >= patienceMs);
+      const still = [...stalled].filter(([, { sinceMs }]) => nowMs - sinceMs >= patienceMs);
       if (still.length === 0) return [];
       const behind = still.reduce((sum, [, one]) => sum + one.behind, 0);
       const longestMs = Math.max(...still.map(([, { sinceMs }]) => nowMs - sinceMs));

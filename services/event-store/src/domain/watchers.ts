@@ -16,7 +16,7 @@ export function versionedOf({ event, foldCount }: FoldedEvent): VersionedEvent |
 /** An event that is in the log, and in the tables within milliseconds. */
 export type Pending = {
   /** As it will stand there; nothing where that may not be told before. */
-  readonly told: VersionedEvent | undefined;
+  readonly upcoming: VersionedEvent | undefined;
   /** When it is in the tables, or could not be written; it is seen to that this is soon. Never rejects. */
   written(): Promise<void>;
 };
@@ -24,8 +24,8 @@ export type Pending = {
 /** Who wants to be told about which event. */
 export type Watchers = {
   /** Calls back when the event, or its log, has changed, until the returned function is called. A change of the event comes along. */
-  watch(eventId: string, tell: (changed?: VersionedEvent) => void): () => void;
-  tell(eventId: string, changed?: VersionedEvent): void;
+  watch(eventId: string, notify: (changed?: VersionedEvent) => void): () => void;
+  notify(eventId: string, changed?: VersionedEvent): void;
   has(eventId: string): boolean;
   /** Every event that is watched. */
   ids(): readonly string[];
@@ -36,18 +36,18 @@ export function createWatchers(): Watchers {
   return {
     has: (eventId) => byEvent.has(eventId),
     ids: () => [...byEvent.keys()],
-    watch(eventId, tell) {
+    watch(eventId, notify) {
       let set = byEvent.get(eventId);
       if (!set) byEvent.set(eventId, (set = new Set()));
-      set.add(tell);
+      set.add(notify);
       return () => {
-        set.delete(tell);
+        set.delete(notify);
         if (set.size === 0 && byEvent.get(eventId) === set) byEvent.delete(eventId);
       };
     },
-    tell(eventId, changed) {
+    notify(eventId, changed) {
       const set = byEvent.get(eventId);
-      if (set) for (const tell of [...set]) tell(changed);
+      if (set) for (const notify of [...set]) notify(changed);
     },
   };
 }

@@ -39,7 +39,7 @@ export async function appendLogLines(ports: LinePorts, request: AppendLogLinesRe
   if (good.length === 0) return { refusedCount };
   await ports.partitions.ensure(good.map((line) => line.line?.time?.getTime() ?? 0));
   await ports.logs.append(good);
-  for (const id of new Set(good.map((line) => line.eventId))) ports.watchers.tell(id);
+  for (const id of new Set(good.map((line) => line.eventId))) ports.watchers.notify(id);
   return { refusedCount };
 }
 

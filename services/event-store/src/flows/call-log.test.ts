@@ -34,7 +34,7 @@ function world() {
     id,
     store(stream: 1 | 3, text: string) {
       stored.push({ time: new Date(), stream, attempt: 1, instanceId: 'i', text });
-      watchers.tell(id);
+      watchers.notify(id);
     },
     list: async (pageSize = 0, pageToken = '') => listLogLines(ports, { eventId: id, pageSize, pageToken, filter: undefined }, signal),
     tail: (resumeToken = '') => tailLogLines(ports, { eventId: id, filter: undefined, resumeToken }, signal),

@@ -33,18 +33,18 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
   });
   try {
     let sent = request.afterVersion;
-    let believed = false;
+    let isCaughtUp = false;
     let hasWaited = false;
     for (; !signal.aborted;) {
       // One that is about to be written is there, and told of within milliseconds at the latest: nothing needs to be asked. If it has not ended
       // yet it may well have by then.
       const pending = newest ? undefined : ports.pending(id);
-      if (pending && (!pending.told || (!isFinal(pending.told.event.state) && !hasWaited))) {
-        await wake.next(pending.told ? SOON_MS : LOOK_MS);
+      if (pending && (!pending.upcoming || (!isFinal(pending.upcoming.event.state) && !hasWaited))) {
+        await wake.next(pending.upcoming ? SOON_MS : LOOK_MS);
         hasWaited = true;
         continue;
       }
-      const found: VersionedEvent | undefined = newest ?? pending?.told ?? (await stored(ports, id));
+      const found: VersionedEvent | undefined = newest ?? pending?.upcoming ?? (await readStored(ports, id));
       newest = undefined;
       if (!found && !hasWaited) {
         hasWaited = true; // it may have been accepted just now: it is told of before it is written
@@ -52,9 +52,9 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
         continue;
       }
       if (!found) {
-        if (believed) throw refuse('EVENT_NOT_FOUND', { event_id: id });
+        if (isCaughtUp) throw refuse('EVENT_NOT_FOUND', { event_id: id });
         await ports.barrier.caughtUpSoon();
-        believed = true;
+        isCaughtUp = true;
         continue;
       }
       if (found.version > sent) {
@@ -70,7 +70,7 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
   }
 }
 
-async function stored(ports: Pick<WatchPorts, 'events' | 'barrier'>, id: string): Promise<VersionedEvent | undefined> {
+async function readStored(ports: Pick<WatchPorts, 'events' | 'barrier'>, id: string): Promise<VersionedEvent | undefined> {
   await ports.barrier.steady();
   return ports.events.getVersioned(id);
 }

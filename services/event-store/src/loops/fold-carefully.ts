@@ -7,10 +7,10 @@ import type { PutAsideTable } from '../ports.ts';
 
 /** How batches are folded: made out, then written. */
 export type FoldSteps = {
-  readonly take: (batches: readonly LogBatch[]) => Promise<void>;
+  readonly prepare: (batches: readonly LogBatch[]) => Promise<void>;
   readonly write: () => Promise<void>;
   /** Leaves what was taken and not written. */
-  readonly letGo: () => void;
+  readonly dropHeld: () => void;
 };
 
 export type CarefulPorts = { readonly steps: FoldSteps; readonly aside: PutAsideTable; readonly onPutAside: (why: PutAsideNote) => void };
@@ -42,13 +42,13 @@ export async function foldCarefully(ports: CarefulPorts, batches: readonly LogBa
 }
 
 /** Nothing once it is folded, or why it never will be. */
-async function tryFold({ take, write, letGo }: FoldSteps, batches: readonly LogBatch[]): Promise<unknown> {
+async function tryFold({ prepare, write, dropHeld }: FoldSteps, batches: readonly LogBatch[]): Promise<unknown> {
   try {
-    await take(batches);
+    await prepare(batches);
     await write();
     return undefined;
   } catch (error) {
-    letGo();
+    dropHeld();
     if (!isRefused(error)) throw error;
     return error;
   }

@@ -38,14 +38,14 @@ it('folds nothing past accepts that were held and could not be written, until th
     onTrouble: nothing,
     onOwned: nothing,
     onAudited: nothing,
-    tellsAhead: false,
+    notifiesAhead: false,
     onStartOver: nothing,
     onFolding: nothing,
     onNotFolded: nothing,
     onFolded: nothing,
     isAwaited: () => false,
   };
-  const folding = startFold({ log, events, partitions, ...ports, keptSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }) });
+  const folding = startFold({ log, events, partitions, ...ports, retainedSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }) });
   const accept = (n: number) => ({
     partition: 0,
     firstOffset: n,
@@ -91,12 +91,12 @@ function foldTellingAhead(isAwaited: boolean) {
     onOwned: () => undefined,
     onAudited: () => undefined,
     onStartOver: () => undefined,
-    tellsAhead: true,
+    notifiesAhead: true,
     onFolding: (touched) => void order.push(...[...touched.values()].map(({ event }) => `told ${event?.state}`)),
     onNotFolded: () => void order.push('not written'),
     onFolded: () => void order.push('written'),
     isAwaited: () => isAwaited,
-    keptSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }),
+    retainedSinceMs: () => ({ eventsMs: 0, deadLettersMs: 0 }),
   });
   return {
     folding,
@@ -121,7 +121,7 @@ it('tells of what it will write before it is written, and lets those who read wa
     const applied = apply(batch);
     await eventually(() => folding.pending(id));
     assert.equal(folding.pending(idOf(2, Date.now())), undefined, 'of others nothing is to be written');
-    assert.equal(folding.pending(id)?.told?.event.state, State.SUCCEEDED);
+    assert.equal(folding.pending(id)?.upcoming?.event.state, State.SUCCEEDED);
     const read = folding
       .pending(id)
       ?.written()
@@ -133,8 +133,8 @@ it('tells of what it will write before it is written, and lets those who read wa
     await read;
     assert.equal(folding.pending(id), undefined);
   }
-  const told = [`told ${State.SUCCEEDED}`, 'writing 0 open, 1 ended'];
-  assert.deepEqual(order, [...told, 'not written', 'read', ...told, 'written', 'read']);
+  const notified = [`told ${State.SUCCEEDED}`, 'writing 0 open, 1 ended'];
+  assert.deepEqual(order, [...notified, 'not written', 'read', ...notified, 'written', 'read']);
   await folding.stop();
 });
 

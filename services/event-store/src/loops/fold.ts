@@ -3,7 +3,15 @@ import { isFinal, recordBytes } from '@evenfall/event-model';
 import { yieldToLoop } from '@evenfall/time';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import { fold, type FoldChanges, type FoldedPlace, idsToLoad, type KeptSince, type OpenEntry, withoutPast } from '../domain/fold.ts';
+import {
+  fold,
+  type FoldChanges,
+  type FoldedPosition,
+  idsToLoad,
+  type RetainedSince,
+  type OpenEventRow,
+  withoutPast,
+} from '../domain/fold.ts';
 import { type Pending, versionedOf } from '../domain/watchers.ts';
 import { FOLD_BYTES, portionsOf } from '../domain/portions.ts';
 import type { EventTable, Partitions, PutAsideTable } from '../ports.ts';
@@ -21,7 +29,7 @@ export type FoldPorts = {
   /** Told that the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
   readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
   /** Whether those who watch may know what is not in the tables yet: where nobody else reads them. */
-  readonly tellsAhead: boolean;
+  readonly notifiesAhead: boolean;
   /** Told, if so, what will be in the tables within milliseconds. */
   readonly onFolding: (touched: ReadonlyMap<string, FoldedEvent>) => void;
   /** Told that what was to be written was not: it will be read again, and written then. */
@@ -33,7 +41,7 @@ export type FoldPorts = {
   /** Told which partitions are folded here from now on, by nobody else. */
   readonly onOwned: (partitions: readonly number[]) => void;
   /** What ended longer ago is not written any more: a log may be kept longer than its view. Milliseconds since the epoch. */
-  readonly keptSinceMs: () => KeptSince;
+  readonly retainedSinceMs: () => RetainedSince;
   /** Whether somebody waits for the view to catch up: then nothing is held. */
   readonly isAwaited: () => boolean;
 };
@@ -57,10 +65,10 @@ const HOLD_RECORDS = 64;
 const KEPT = 50_000;
 const NOTHING = Buffer.alloc(0);
 const NONE_ENDED: ReadonlySet<string> = new Set();
-const NONE_OWED: ReadonlyMap<string, FoldedEvent> = new Map();
+const NONE_DELIVERING: ReadonlyMap<string, FoldedEvent> = new Map();
 
 /** What must be known beside open events to fold some batches: who has ended already, and who owes what. */
-type Loaded = { readonly ended: ReadonlySet<string>; readonly owing: ReadonlyMap<string, FoldedEvent> };
+type Loaded = { readonly ended: ReadonlySet<string>; readonly delivering: ReadonlyMap<string, FoldedEvent> };
 
 /** Somebody else folded: what is in memory may be old. The subscription starts over from the database. */
 class FoldedElsewhere extends Error {}
@@ -68,8 +76,8 @@ class FoldedElsewhere extends Error {}
 /** Folds the log into the tables. A second event-store doing the same changes nothing and costs a failed compare. */
 export function startFold(ports: FoldPorts): Folding {
   const { log, events, partitions } = ports;
-  const open = new Map<string, OpenEntry>();
-  const places = new Map<number, FoldedPlace>();
+  const open = new Map<string, OpenEventRow>();
+  const places = new Map<number, FoldedPosition>();
   let held: LogBatch[] = [];
   let changes: FoldChanges | undefined; // what is held amounts to, or is being written
   let turn: Promise<void> = Promise.resolve();
@@ -85,20 +93,20 @@ export function startFold(ports: FoldPorts): Folding {
       for (const record of records) bytes += recordBytes(record);
       if (bytes > FOLD_BYTES / 2) return false;
       // Who is told of an end only when it is written would wait for it.
-      if (count > HOLD_RECORDS || (!ports.tellsAhead && !records.every(isAccept))) return false;
+      if (count > HOLD_RECORDS || (!ports.notifiesAhead && !records.every(isAccept))) return false;
     }
     return true;
   };
-  const letGo = (): void => {
+  const dropHeld = (): void => {
     held = [];
     clearTimeout(timer);
     timer = undefined;
-    if (changes && ports.tellsAhead) ports.onNotFolded();
+    if (changes && ports.notifiesAhead) ports.onNotFolded();
     changes = undefined;
   };
   const forget = (): void => {
     open.clear();
-    letGo();
+    dropHeld();
   };
   /** One thing at a time. */
   const inTurn = (task: () => Promise<void>): Promise<void> => {
@@ -107,32 +115,32 @@ export function startFold(ports: FoldPorts): Folding {
     return done;
   };
   const load = async (batches: readonly LogBatch[]): Promise<Loaded> => {
-    const { ids, keyed, owed } = idsToLoad(batches, (id) => open.has(id));
-    const owing = owed.length > 0 ? await events.loadOwed(owed) : NONE_OWED;
-    if (ids.length === 0) return { ended: NONE_ENDED, owing };
-    const stored = await events.loadOpen(ids);
-    for (const one of stored) if (one.event) open.set(one.event.id, { stored: one, partition: -1, acceptOffset: 0, persisted: true });
-    return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, owing };
+    const { ids, keyed, pendingDeliveries } = idsToLoad(batches, (id) => open.has(id));
+    const delivering = pendingDeliveries.length > 0 ? await events.loadPendingDeliveries(pendingDeliveries) : NONE_DELIVERING;
+    if (ids.length === 0) return { ended: NONE_ENDED, delivering };
+    const folded = await events.loadOpen(ids);
+    for (const one of folded) if (one.event) open.set(one.event.id, { folded: one, partition: -1, acceptOffset: 0, persisted: true });
+    return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, delivering };
   };
 
   /** Makes out what these batches, after those that are held, change; whoever watches is told. */
-  const take = async (batches: readonly LogBatch[]): Promise<void> => {
+  const prepare = async (batches: readonly LogBatch[]): Promise<void> => {
     if (hasFailed) throw new Error('The records before these could not be folded');
     for (const { partition, firstOffset } of batches)
       if (firstOffset < (places.get(partition)?.endOffset ?? 0)) throw new FoldedElsewhere('These records have been folded before');
     held.push(...batches);
-    const { ended, owing } = await load(held);
+    const { ended, delivering } = await load(held);
     changes = withoutPast(
       fold(
         held,
         (id) => open.get(id),
         (id) => ended.has(id),
         (partition) => places.get(partition),
-        (id) => owing.get(id),
+        (id) => delivering.get(id),
       ),
-      ports.keptSinceMs(),
+      ports.retainedSinceMs(),
     );
-    if (ports.tellsAhead) ports.onFolding(changes.touched);
+    if (ports.notifiesAhead) ports.onFolding(changes.touched);
   };
 
   /** Writes what is held. */
@@ -147,19 +155,19 @@ export function startFold(ports: FoldPorts): Folding {
       await partitions.ensure(ends);
       if (!(await events.writeFold(written))) throw new FoldedElsewhere('Another event-store has folded these records');
     } catch (error) {
-      letGo();
+      dropHeld();
       throw error;
     }
     changes = undefined;
     ports.onTrouble(undefined);
     if (written.audits.length > 0) ports.onAudited();
-    for (const [id, stored] of written.touched) {
-      if (!stored.event || isFinal(stored.event.state)) open.delete(id);
+    for (const [id, folded] of written.touched) {
+      if (!folded.event || isFinal(folded.event.state)) open.delete(id);
     }
-    for (const entry of written.open) {
-      const id = entry.stored.event?.id;
+    for (const row of written.open) {
+      const id = row.folded.event?.id;
       // The row has the payload now; the fold never looks at it.
-      if (id !== undefined) open.set(id, { ...entry, stored: { ...entry.stored, payload: NOTHING }, persisted: true });
+      if (id !== undefined) open.set(id, { ...row, folded: { ...row.folded, payload: NOTHING }, persisted: true });
     }
     for (const id of open.keys()) {
       if (open.size <= KEPT) break;
@@ -188,13 +196,13 @@ export function startFold(ports: FoldPorts): Folding {
     const portions = portionsOf(batches);
     for (const [i, portion] of portions.entries()) {
       if (isCareful) {
-        await inTurn(() => foldCarefully({ ...ports, steps: { take, write, letGo } }, portion));
+        await inTurn(() => foldCarefully({ ...ports, steps: { prepare, write, dropHeld } }, portion));
         continue;
       }
-      await inTurn(() => take(portion));
+      await inTurn(() => prepare(portion));
       const isLast = i === portions.length - 1;
       if (isLast && mayHold() && !ports.isAwaited())
-        timer ??= setTimeout(() => void writeNow(), ports.tellsAhead ? HOLD_MS : HOLD_SHARED_MS);
+        timer ??= setTimeout(() => void writeNow(), ports.notifiesAhead ? HOLD_MS : HOLD_SHARED_MS);
       else await inTurn(write);
     }
     isCareful = false;
@@ -240,8 +248,8 @@ export function startFold(ports: FoldPorts): Folding {
       if (changes) void writeNow();
     },
     pending(id) {
-      const stored = changes?.touched.get(id);
-      return stored && { told: ports.tellsAhead ? versionedOf(stored) : undefined, written: writeNow };
+      const folded = changes?.touched.get(id);
+      return folded && { upcoming: ports.notifiesAhead ? versionedOf(folded) : undefined, written: writeNow };
     },
     async stop() {
       await subscription.stop();

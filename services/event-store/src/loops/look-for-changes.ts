@@ -20,7 +20,7 @@ export async function lookForChanges({ events, watchers, isNeeded }: LookPorts, 
     const ids = watchers.ids();
     for (let at = 0; at < ids.length; at += AT_ONCE) {
       const found = await events.getManyVersioned(ids.slice(at, at + AT_ONCE)).catch(() => []); // the database is away: they look for themselves, and hear so
-      for (const changed of found) watchers.tell(changed.event.id, changed);
+      for (const changed of found) watchers.notify(changed.event.id, changed);
     }
   }
 }

@@ -1,12 +1,12 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { Delivery_State as DeliveryState } from '@evenfall/contracts/v1/event';
-import { type Ending, endedAs, newLife, started, START_MS } from '../../../../libs/event-model/src/testing/life.ts';
+import { type ResultName, endedAs, newLife, started, START_MS } from '../../../../libs/event-model/src/testing/life.ts';
 
 export type HistoryOptions = {
   /** When it was accepted, in milliseconds since the epoch. */
   readonly atMs: number;
   /** How far it came: nothing more than accepted, running, or an end. */
-  readonly until?: 'accepted' | 'running' | Ending;
+  readonly until?: 'accepted' | 'running' | ResultName;
   readonly fn?: string;
   readonly keyed?: boolean;
   readonly payload?: string;
@@ -32,7 +32,7 @@ export function historyOf(id: string, options: HistoryOptions): EventRecord[] {
   }
   for (const [i, state] of (options.deliveries ?? []).entries()) {
     const concluded = { state, attemptCount: i + 1, error: `failed ${i + 1}`, eventId: '' };
-    life.run(0, { kind: 'DELIVERY_CONCLUDED', concluded });
+    life.run(0, { kind: 'DELIVERY_ATTEMPTED', attempted: concluded });
   }
   return life.records.map((record) => {
     const moved = (one: Date | undefined): Date => new Date((one?.getTime() ?? 0) - START_MS + atMs);

@@ -49,10 +49,10 @@ export async function openView(sql: Sql) {
     onOwned: () => undefined,
     onAudited: () => undefined,
     isAwaited: () => true,
-    tellsAhead: false,
+    notifiesAhead: false,
     onFolding: () => undefined,
     onNotFolded: () => undefined,
-    keptSinceMs: () => ({ eventsMs: Date.now() - KEPT.eventsMs, deadLettersMs: Date.now() - KEPT.deadLettersMs }),
+    retainedSinceMs: () => ({ eventsMs: Date.now() - KEPT.eventsMs, deadLettersMs: Date.now() - KEPT.deadLettersMs }),
     onStartOver: applied.startOver,
     onFolded: (_touched, endOffsets) => applied.moved(endOffsets),
   });

@@ -1,7 +1,7 @@
-import type { EventStoreServiceService, OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_service';
+import type { EventStoreServiceService, OpenEvent as OpenEventMessage } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { isRefusal } from '@evenfall/errors';
 import type { ClientOf } from '@evenfall/rpc';
-import type { After, EventView, QueuedEvent } from '../ports.ts';
+import type { After, EventView, OpenEvent } from '../ports.ts';
 
 const TIMEOUT_MS = 15_000;
 
@@ -48,6 +48,6 @@ function positionOf({ partition, endOffset }: After): { partition: number; endOf
   return { partition, endOffset: BigInt(endOffset) };
 }
 
-function queuedEvents({ folded: stored, acceptOffset }: OpenEvent): QueuedEvent[] {
-  return stored ? [{ stored, acceptOffset: Number(acceptOffset) }] : [];
+function queuedEvents({ folded, acceptOffset }: OpenEventMessage): OpenEvent[] {
+  return folded ? [{ folded, acceptOffset: Number(acceptOffset) }] : [];
 }

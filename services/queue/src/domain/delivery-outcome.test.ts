@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Delivery_State as State } from '@evenfall/contracts/v1/event';
 import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { deliveryDocument } from './delivery-document.ts';
-import { judge } from './delivery-outcome.ts';
+import { decideDelivery } from './delivery-outcome.ts';
 import { webhookOutcome } from './webhook.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 
 describe('An attempt at a delivery', () => {
   const retry = (attempts: number, random = 0.5, notBeforeMs = 0) =>
-    judge({ kind: 'RETRY', error: 'no', notBeforeMs }, attempts, NOW, NOW, random);
+    decideDelivery({ kind: 'RETRY', error: 'no', notBeforeMs }, attempts, NOW, NOW, random);
 
   it('is followed by another after a pause that doubles from 1 s to 5 min, with full jitter', () => {
     const ceilings = [1, 2, 3, 9, 10, 200].map((attempts) => ((retry(attempts, 0.999999).retryMs ?? 0) - NOW) / 1_000);
@@ -21,10 +21,10 @@ describe('An attempt at a delivery', () => {
   });
 
   it('is written down when its number is a power of two, or nothing follows', () => {
-    const written = Array.from({ length: 20 }, (_, i) => i + 1).filter((attempts) => retry(attempts).concluded);
+    const written = Array.from({ length: 20 }, (_, i) => i + 1).filter((attempts) => retry(attempts).attempted);
     assert.deepEqual(written, [1, 2, 4, 8, 16]);
-    const last = judge({ kind: 'RETRY', error: 'x'.repeat(9_000), notBeforeMs: 0 }, 7, NOW - 6 * HOUR_MS + 1, NOW, 0.5);
-    assert.deepEqual([last.retryMs, last.concluded?.state, last.concluded?.error.length], [undefined, State.FAILED, 500]);
+    const last = decideDelivery({ kind: 'RETRY', error: 'x'.repeat(9_000), notBeforeMs: 0 }, 7, NOW - 6 * HOUR_MS + 1, NOW, 0.5);
+    assert.deepEqual([last.retryMs, last.attempted?.state, last.attempted?.error.length], [undefined, State.FAILED, 500]);
   });
 });
 
@@ -53,8 +53,8 @@ describe('The answer of a webhook', () => {
 describe('What a destination receives', () => {
   it('has JSON as it was, and text for what was cut', () => {
     const event = { id: 'e', state: 4 as const, result: Buffer.from('1e400'), error: Buffer.from('{"message":"cu'), resultTruncated: true };
-    const stored = FoldedEvent.fromPartial({ event, payload: Buffer.from('{ "n": 12345678901234567890 }') });
-    const text = deliveryDocument(stored).toString();
+    const folded = FoldedEvent.fromPartial({ event, payload: Buffer.from('{ "n": 12345678901234567890 }') });
+    const text = deliveryDocument(folded).toString();
     assert.match(text, /"payload":\{ "n": 12345678901234567890 \}\}$/);
     assert.match(text, /"result":1e400,"error":"\{\\"message\\":\\"cu"/);
     assert.deepEqual(Object.keys((JSON.parse(text) as { event: object }).event), [

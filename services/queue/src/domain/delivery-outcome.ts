@@ -11,9 +11,9 @@ export type Outcome =
   | { readonly kind: 'GIVE_UP'; readonly error: string };
 
 /** What follows from it. */
-export type Verdict = {
+export type Decision = {
   /** To be recorded; undefined for an attempt of which only its number is new. */
-  readonly concluded: DeliveryAttempted | undefined;
+  readonly attempted: DeliveryAttempted | undefined;
   /** When to try again; undefined if it is over. */
   readonly retryMs: number | undefined;
 };
@@ -26,8 +26,8 @@ const MOST_ERROR = 500;
  * Decides what follows from an attempt. One that is to be retried is recorded when its number is a power of two: what is tried for six hours shows so, and a
  * new owner goes on from there, for a handful of records.
  */
-export function judge(outcome: Outcome, attempts: number, endMs: number, nowMs: number, random: number): Verdict {
-  const concluded = (state: State, error: string, eventId = ''): DeliveryAttempted => ({
+export function decideDelivery(outcome: Outcome, attempts: number, endMs: number, nowMs: number, random: number): Decision {
+  const attempted = (state: State, error: string, eventId = ''): DeliveryAttempted => ({
     state,
     attemptCount: attempts,
     error: error.slice(0, MOST_ERROR).toWellFormed(),
@@ -35,14 +35,14 @@ export function judge(outcome: Outcome, attempts: number, endMs: number, nowMs: 
   });
   switch (outcome.kind) {
     case 'DELIVERED':
-      return { concluded: concluded(State.DELIVERED, '', outcome.eventId), retryMs: undefined };
+      return { attempted: attempted(State.DELIVERED, '', outcome.eventId), retryMs: undefined };
     case 'GIVE_UP':
-      return { concluded: concluded(State.FAILED, outcome.error), retryMs: undefined };
+      return { attempted: attempted(State.FAILED, outcome.error), retryMs: undefined };
     case 'RETRY': {
       const retryMs = Math.max(nowMs + systemBackoffMs(attempts - 1, random), outcome.notBeforeMs);
-      if (retryMs >= endMs + GIVE_UP_AFTER_MS) return { concluded: concluded(State.FAILED, outcome.error), retryMs: undefined };
+      if (retryMs >= endMs + GIVE_UP_AFTER_MS) return { attempted: attempted(State.FAILED, outcome.error), retryMs: undefined };
       const isRecorded = (attempts & (attempts - 1)) === 0;
-      return { concluded: isRecorded ? concluded(State.PENDING, outcome.error) : undefined, retryMs };
+      return { attempted: isRecorded ? attempted(State.PENDING, outcome.error) : undefined, retryMs };
     }
   }
 }

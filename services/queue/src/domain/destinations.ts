@@ -92,7 +92,7 @@ export function createDestinations(): Destinations {
       return destination.held.size < most && (destination.bytes < DESTINATION_BYTES * share || destination.held.size === 0);
     },
     dequeue(nowMs) {
-      for (const delivery of due.takeDue(nowMs)) {
+      for (const delivery of due.dequeueDue(nowMs)) {
         if (!delivery.isHeld) continue;
         delivery.destination.ready.push(delivery);
         window.enqueue(delivery.destination);

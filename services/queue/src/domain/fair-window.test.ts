@@ -66,7 +66,7 @@ function createModel(groups: readonly WindowGroup[], members: readonly Member[])
   return {
     used,
     /** Checks items that were dequeued: in order, and within the limits at every moment. */
-    take(items: readonly Item[]): void {
+    checkDequeued(items: readonly Item[]): void {
       for (const item of items) {
         assert.equal(item.number, expectedNext[item.member.name], 'first in, first out');
         expectedNext[item.member.name] = item.number + 1;
@@ -122,7 +122,7 @@ describe('a fair window', () => {
               const paused = members.filter(({ pausedUntilMs }) => pausedUntilMs > nowMs);
               const items = window.dequeue(nowMs);
               assert.ok(!items.some((item) => paused.includes(item.member)), 'nothing of a member that pauses');
-              model.take(items);
+              model.checkDequeued(items);
               assert.deepEqual(model.idle(nowMs), [], 'everything that may go goes');
               break;
             }

@@ -52,7 +52,7 @@ export function createFairWindow<M extends Turn, T>(options: FairWindowOptions<M
     round.push(member);
   };
   const isFull = (group: WindowGroup): boolean => group.inUse >= group.limit;
-  const takeTurn = (member: M, group: WindowGroup, into: T[]): void => {
+  const dequeueTurn = (member: M, group: WindowGroup, into: T[]): void => {
     for (let i = 0; i < quantum && member.inUse < limitOf(member) && !isFull(group); i++) {
       const item = next(member);
       if (item === undefined) return;
@@ -74,7 +74,7 @@ export function createFairWindow<M extends Turn, T>(options: FairWindowOptions<M
           waiting.push(member);
           continue;
         }
-        takeTurn(member, group, dequeued);
+        dequeueTurn(member, group, dequeued);
         enqueue(member);
       }
       for (const member of waiting) enqueue(member);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { createLanes, createLaneWindow, type Lanes, type LaneWindow } from './lanes.ts';
-import type { Entry, Lane } from './types.ts';
+import type { QueuedEvent, Lane } from './types.ts';
 
 /** The lanes of one partition, and the window they have for themselves. */
 function start(): { lanes: Lanes; window: LaneWindow } {
@@ -18,13 +18,13 @@ function fill(lanes: Lanes, key: string, count: number): Lane {
 
 const nameOf = (fn: string) => ({ namespace: 'default', function: fn, trigger: 'api' });
 
-function entryOf(lane: Lane, id: string, payloadBytes = 0): Entry {
-  const stored = { ...FoldedEvent.create(), payload: Buffer.alloc(payloadBytes) };
+function entryOf(lane: Lane, id: string, payloadBytes = 0): QueuedEvent {
+  const folded = { ...FoldedEvent.create(), payload: Buffer.alloc(payloadBytes) };
   return {
     id,
     partition: 0,
     lane,
-    stored,
+    folded,
     ready: false,
     readyBytes: 0,
     dispatched: 0,
@@ -36,8 +36,8 @@ function entryOf(lane: Lane, id: string, payloadBytes = 0): Entry {
   };
 }
 
-const idsOf = (entries: readonly Entry[]): string[] => entries.map(({ id }) => id);
-const countOf = (entries: readonly Entry[], lane: Lane): number => entries.filter((entry) => entry.lane === lane).length;
+const idsOf = (entries: readonly QueuedEvent[]): string[] => entries.map(({ id }) => id);
+const countOf = (entries: readonly QueuedEvent[], lane: Lane): number => entries.filter((queued) => queued.lane === lane).length;
 
 describe('lanes', () => {
   it('gives first in, first out', () => {
@@ -53,7 +53,7 @@ describe('lanes', () => {
     const trickle = fill(lanes, 'trickle', 10);
     const taken = window.dequeue(0);
     assert.equal(countOf(taken, trickle), 10);
-    const lastOfTrickle = taken.findLastIndex((entry) => entry.lane === trickle);
+    const lastOfTrickle = taken.findLastIndex((queued) => queued.lane === trickle);
     assert.ok(lastOfTrickle < 100, `the trickle was through after ${lastOfTrickle}`);
     assert.equal(countOf(taken, flood), 256, 'and the flood has its window, no more');
   });
@@ -64,9 +64,9 @@ describe('lanes', () => {
     const first = window.dequeue(0);
     assert.equal(first.length, 256);
     assert.deepEqual(window.dequeue(0), []);
-    first.slice(0, 3).forEach((entry) => lanes.release(entry));
+    first.slice(0, 3).forEach((queued) => lanes.release(queued));
     assert.deepEqual(idsOf(window.dequeue(0)), ['a256', 'a257', 'a258']);
-    lanes.release(first[0] as Entry);
+    lanes.release(first[0] as QueuedEvent);
     assert.deepEqual(window.dequeue(0), [], 'releasing twice is releasing once');
   });
 
@@ -77,7 +77,7 @@ describe('lanes', () => {
     assert.equal(first.length, 4_096);
     const counts = all.map((lane) => countOf(first, lane));
     assert.ok(Math.max(...counts) - Math.min(...counts) <= 64, counts.join(' '));
-    for (const entry of first) lanes.release(entry);
+    for (const queued of first) lanes.release(queued);
     const second = window.dequeue(0);
     assert.equal(second.length, 4_096);
     assert.equal(new Set([...first, ...second]).size, 8_192);
@@ -94,10 +94,10 @@ describe('lanes', () => {
   it('skips what is not ready any more, and takes back to the front what was taken too early', () => {
     const { lanes, window } = start();
     const lane = fill(lanes, 'a', 4);
-    const first = lane.ready.peek() as Entry;
+    const first = lane.ready.peek() as QueuedEvent;
     first.ready = false;
     assert.equal(lane.ready.size, 3);
-    const second = lane.ready.shift() as Entry;
+    const second = lane.ready.shift() as QueuedEvent;
     lane.ready.unshift(second);
     assert.deepEqual(idsOf(window.dequeue(0)), ['a1', 'a2', 'a3']);
     assert.equal(lane.ready.size, 0);
@@ -108,8 +108,8 @@ describe('lanes', () => {
     const { lanes, window } = start();
     const lane = lanes.get(nameOf('a'));
     const entries = Array.from({ length: 4 }, (_, i) => entryOf(lane, `a${i}`));
-    for (const entry of entries) lanes.markReady(entry);
-    for (const entry of entries.slice(1)) lanes.unmarkReady(entry);
+    for (const queued of entries) lanes.markReady(queued);
+    for (const queued of entries.slice(1)) lanes.unmarkReady(queued);
     assert.deepEqual(idsOf(window.dequeue(0)), ['a0']);
     assert.deepEqual(idsOf(window.dequeue(0)), []);
   });
@@ -132,22 +132,22 @@ describe('lanes', () => {
     assert.equal(first.length, 4_096);
     const counts = all.map((lane) => countOf(first, lane));
     assert.ok(Math.max(...counts) - Math.min(...counts) <= 64, counts.join(' '));
-    for (const entry of first) partitions[5]?.release(entry);
+    for (const queued of first) partitions[5]?.release(queued);
     assert.equal(window.inUse, 0);
   });
 
   it('forgets a lane only when nothing of it is left', () => {
     const { lanes, window } = start();
     const lane = fill(lanes, 'a', 1);
-    const [entry] = window.dequeue(0) as [Entry];
-    lanes.join(entry);
+    const [queued] = window.dequeue(0) as [QueuedEvent];
+    lanes.join(queued);
     lanes.dropIfEmpty(lane);
     assert.equal([...lanes.all()].length, 1, 'one is on its way');
-    lanes.release(entry);
+    lanes.release(queued);
     lanes.dropIfEmpty(lane);
     assert.equal([...lanes.all()].length, 1, 'one runs, and may come back');
     lanes.countAccepting(lane, 1);
-    lanes.leave(entry);
+    lanes.leave(queued);
     assert.equal([...lanes.all()].length, 1, 'one is being accepted');
     lanes.countAccepting(lane, -1);
     assert.equal([...lanes.all()].length, 0);
@@ -158,9 +158,9 @@ describe('lanes', () => {
     const lane = fill(lanes, '', 100_000);
     let next = 0;
     for (let taken = window.dequeue(0); taken.length > 0; taken = window.dequeue(0)) {
-      for (const entry of taken) {
-        assert.equal(entry.id, String(next++));
-        lanes.release(entry);
+      for (const queued of taken) {
+        assert.equal(queued.id, String(next++));
+        lanes.release(queued);
       }
     }
     assert.equal(next, 100_000);
@@ -182,7 +182,7 @@ describe('lanes', () => {
       [0, true, false],
       'what comes goes behind the parked ones',
     );
-    for (const entry of taken) lanes.release(entry);
+    for (const queued of taken) lanes.release(queued);
     lanes.dropIfEmpty(lane);
     assert.equal(lanes.get(nameOf('a')), lane, 'it is not forgotten while some are parked');
     lanes.unpark(lane, 5);

@@ -2,7 +2,7 @@ import { laneKey } from '@evenfall/event-log/lane';
 import { createFairWindow } from './fair-window.ts';
 import { createParking } from './parking.ts';
 import { createReadyQueue } from './ready-queue.ts';
-import type { Entry, Lane, LaneName } from './types.ts';
+import type { QueuedEvent, Lane, LaneName } from './types.ts';
 
 /** Events of one lane that may be dispatched and not started: enough to keep its instances busy, few enough to leave room for others. */
 export const LANE_WINDOW = 256;
@@ -22,12 +22,12 @@ export type LaneWindow = {
   /** Events that were dispatched and have not started, in all lanes. */
   readonly inUse: number;
   /** Removes what may be dispatched now: lane by lane in turn, within the windows. Dequeued entries are in `sent`. */
-  dequeue(nowMs: number): Entry[];
+  dequeue(nowMs: number): QueuedEvent[];
   /** Gives a lane a turn if it has something to give. */
   enqueue(lane: Lane): void;
   release(lane: Lane): void;
   /** Counts an entry in (1) or out (-1) of what is ready, in its lane and in all. */
-  countReady(entry: Entry, sign: 1 | -1): void;
+  countReady(queued: QueuedEvent, sign: 1 | -1): void;
   /** Whether a lane has room in memory for one more ready entry, in the given share of what it may have. */
   hasRoom(lane: Lane, share: number): boolean;
 };
@@ -36,25 +36,25 @@ export function createLaneWindow(): LaneWindow {
   const all = { limit: TOTAL_WINDOW, inUse: 0 };
   let readyCount = 0;
   let readyBytes = 0;
-  const countReady = (entry: Entry, sign: 1 | -1): void => {
-    const bytes = sign * entry.readyBytes;
+  const countReady = (queued: QueuedEvent, sign: 1 | -1): void => {
+    const bytes = sign * queued.readyBytes;
     readyCount += sign;
     readyBytes += bytes;
-    entry.lane.readyCount += sign;
-    entry.lane.readyBytes += bytes;
+    queued.lane.readyCount += sign;
+    queued.lane.readyBytes += bytes;
   };
-  const window = createFairWindow<Lane, Entry>({
+  const window = createFairWindow<Lane, QueuedEvent>({
     quantum: QUANTUM,
     groups: [all],
     groupOf: () => all,
     limitOf: () => LANE_WINDOW,
     isEmpty: (lane) => lane.ready.size === 0,
     next(lane) {
-      const entry = lane.ready.shift();
-      if (!entry) return undefined;
-      countReady(entry, -1);
-      lane.sent.add(entry);
-      return entry;
+      const queued = lane.ready.shift();
+      if (!queued) return undefined;
+      countReady(queued, -1);
+      lane.sent.add(queued);
+      return queued;
     },
   });
   return {
@@ -78,19 +78,19 @@ export type Lanes = {
   find(key: string): Lane | undefined;
   all(): Iterable<Lane>;
   /** Adds an open event to its lane, and removes it with all that is counted of it. */
-  join(entry: Entry): void;
-  leave(entry: Entry): void;
+  join(queued: QueuedEvent): void;
+  leave(queued: QueuedEvent): void;
   /** Counts an entry as waiting in its lane, or no longer. Twice is once. */
-  countWaiting(entry: Entry): void;
-  uncountWaiting(entry: Entry): void;
+  countWaiting(queued: QueuedEvent): void;
+  uncountWaiting(queued: QueuedEvent): void;
   /** Counts events as being accepted (or, with a negative count, no longer). */
   countAccepting(lane: Lane, count: number): void;
   /** Puts an entry at the end of its lane's ready queue, or at its head if it was there before. */
-  markReady(entry: Entry, atHead?: boolean): void;
+  markReady(queued: QueuedEvent, atHead?: boolean): void;
   /** Removes an entry from the ready queue without dispatching it. */
-  unmarkReady(entry: Entry): void;
+  unmarkReady(queued: QueuedEvent): void;
   /** Notes that a dispatched event started, ended or came back. Twice is once. */
-  release(entry: Entry): void;
+  release(queued: QueuedEvent): void;
   /** Nothing of the lane is dequeued before this time, monotonic. */
   pause(lane: Lane, untilMs: number): void;
   /** Ends the pauses of all lanes. */
@@ -116,18 +116,18 @@ export type Lanes = {
 export function createLanes(window: LaneWindow, partition: number): Lanes {
   const lanes = new Map<string, Lane>();
   const parking = createParking();
-  const unmarkReady = (entry: Entry): void => {
-    if (!entry.ready) return;
-    entry.ready = false;
-    window.countReady(entry, -1);
+  const unmarkReady = (queued: QueuedEvent): void => {
+    if (!queued.ready) return;
+    queued.ready = false;
+    window.countReady(queued, -1);
   };
-  const release = (entry: Entry): void => {
-    if (entry.lane.sent.delete(entry)) window.release(entry.lane);
+  const release = (queued: QueuedEvent): void => {
+    if (queued.lane.sent.delete(queued)) window.release(queued.lane);
   };
-  const uncountWaiting = (entry: Entry): void => {
-    if (!entry.counted) return;
-    entry.counted = false;
-    entry.lane.waiting--;
+  const uncountWaiting = (queued: QueuedEvent): void => {
+    if (!queued.counted) return;
+    queued.counted = false;
+    queued.lane.waiting--;
   };
   const dropIfEmpty = (lane: Lane): void => {
     if (lane.members > 0 || lane.accepting > 0 || lane.parked.count > 0) return;
@@ -145,29 +145,29 @@ export function createLanes(window: LaneWindow, partition: number): Lanes {
     join({ lane }) {
       lane.members++;
     },
-    leave(entry) {
-      uncountWaiting(entry);
-      unmarkReady(entry);
-      release(entry);
-      entry.lane.members--;
-      dropIfEmpty(entry.lane);
+    leave(queued) {
+      uncountWaiting(queued);
+      unmarkReady(queued);
+      release(queued);
+      queued.lane.members--;
+      dropIfEmpty(queued.lane);
     },
-    countWaiting(entry) {
-      if (entry.counted) return;
-      entry.counted = true;
-      entry.lane.waiting++;
+    countWaiting(queued) {
+      if (queued.counted) return;
+      queued.counted = true;
+      queued.lane.waiting++;
     },
     uncountWaiting,
     countAccepting(lane, count) {
       lane.accepting += count;
       dropIfEmpty(lane);
     },
-    markReady(entry, atHead = false) {
-      if (atHead) entry.lane.ready.unshift(entry);
-      else entry.lane.ready.push(entry);
-      entry.readyBytes = entry.stored.payload.length; // an event that ends loses its payload before it leaves
-      window.countReady(entry, 1);
-      window.enqueue(entry.lane);
+    markReady(queued, atHead = false) {
+      if (atHead) queued.lane.ready.unshift(queued);
+      else queued.lane.ready.push(queued);
+      queued.readyBytes = queued.folded.payload.length; // an event that ends loses its payload before it leaves
+      window.countReady(queued, 1);
+      window.enqueue(queued.lane);
     },
     unmarkReady,
     release,

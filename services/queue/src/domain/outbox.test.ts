@@ -4,7 +4,7 @@ import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { endedAs, started } from '../../../../libs/event-model/src/testing/life.ts';
 import { createOutbox, type OutboxTotals } from './outbox.ts';
 import { recordOf } from './record.ts';
-import type { Entry, Outgoing } from './types.ts';
+import type { QueuedEvent, Outgoing } from './types.ts';
 
 const begins = (id: string, attempt = 1): EventRecord => recordOf(id, attempt, { $case: 'attemptStarted', value: started }, 0, 'w');
 const ends = (id: string, attempt = 1): EventRecord => {
@@ -22,17 +22,17 @@ const asks = (id: string): EventRecord =>
 const shown = (dequeued: readonly (Outgoing | undefined)[]): string[] =>
   dequeued.map((one) => `${one?.record.eventId} ${one?.record.change?.$case}`);
 /** The outbox reads nothing of an entry. */
-const entry = {} as Entry;
+const queued = {} as QueuedEvent;
 const noTotals = (): OutboxTotals => ({ records: 0, urgent: 0 });
 
 describe('the outbox', () => {
   it('makes one record of a start and its end, in the place of the start', () => {
     const totals = noTotals();
     const outbox = createOutbox(totals);
-    outbox.add(entry, begins('a'));
+    outbox.add(queued, begins('a'));
     assert.equal(totals.urgent, 0, 'a start alone may wait for its end');
-    outbox.add(entry, begins('b'));
-    outbox.add(entry, ends('a'));
+    outbox.add(queued, begins('b'));
+    outbox.add(queued, ends('a'));
     assert.deepEqual([totals, outbox.size], [{ records: 2, urgent: 1 }, 2]);
     const [first, second, ...more] = outbox.dequeue();
     assert.deepEqual(shown([first, second]), ['a attemptEnded', 'b attemptStarted']);
@@ -44,14 +44,14 @@ describe('the outbox', () => {
   it('keeps them apart when something came between, or was taken between, or they are of two attempts', () => {
     const totals = noTotals();
     const outbox = createOutbox(totals);
-    for (const record of [begins('a'), asks('a'), ends('a')]) outbox.add(entry, record);
+    for (const record of [begins('a'), asks('a'), ends('a')]) outbox.add(queued, record);
     assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a terminationRequested', 'a attemptEnded']);
-    outbox.add(entry, begins('a'));
+    outbox.add(queued, begins('a'));
     assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted']);
-    outbox.add(entry, ends('a'));
+    outbox.add(queued, ends('a'));
     assert.deepEqual(shown(outbox.dequeue()), ['a attemptEnded']);
-    outbox.add(entry, begins('a', 1));
-    outbox.add(entry, ends('a', 2));
+    outbox.add(queued, begins('a', 1));
+    outbox.add(queued, ends('a', 2));
     assert.deepEqual(shown(outbox.dequeue()), ['a attemptStarted', 'a attemptEnded']);
     assert.deepEqual([totals, outbox.size], [noTotals(), 0]);
   });
@@ -59,7 +59,7 @@ describe('the outbox', () => {
   it('keeps partitions apart and each in order, and counts all of them together', () => {
     const totals = noTotals();
     const [first, second] = [createOutbox(totals), createOutbox(totals)];
-    for (const id of ['a', 'b', 'c']) (id === 'b' ? second : first).add(entry, ends(id));
+    for (const id of ['a', 'b', 'c']) (id === 'b' ? second : first).add(queued, ends(id));
     assert.deepEqual(totals, { records: 3, urgent: 3 });
     assert.deepEqual(shown(first.dequeue()), ['a attemptEnded', 'c attemptEnded']);
     assert.deepEqual([totals, first.size, second.size], [{ records: 1, urgent: 1 }, 0, 1]);
@@ -71,10 +71,10 @@ describe('the outbox', () => {
   it('dequeues so many bytes at a time, and finds the starts of what stays', () => {
     const totals = noTotals();
     const outbox = createOutbox(totals);
-    for (const id of ['a', 'b', 'c']) outbox.add(entry, begins(id));
+    for (const id of ['a', 'b', 'c']) outbox.add(queued, begins(id));
     assert.deepEqual(shown(outbox.dequeue(1)), ['a attemptStarted'], 'one that is larger goes alone');
-    outbox.add(entry, ends('c'));
-    outbox.add(entry, ends('a'));
+    outbox.add(queued, ends('c'));
+    outbox.add(queued, ends('a'));
     assert.deepEqual(shown(outbox.dequeue()), ['b attemptStarted', 'c attemptEnded', 'a attemptEnded']);
     assert.deepEqual(totals, noTotals());
   });

@@ -1,14 +1,14 @@
 import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import { owedDestination } from '@evenfall/event-model';
+import { pendingDestination } from '@evenfall/event-model';
 import type { Destinations } from './destinations.ts';
 import type { Destination, PendingDelivery, Target } from './types.ts';
 
 /** The pending deliveries of one partition, in memory within bounds; the others are parked. */
 export type PendingDeliveries = {
   /** Adds the pending delivery of an ended event, if it has one; parks it if there is no room, or others are parked before it. Answers whether it had. */
-  add(stored: FoldedEvent, sinceMs?: number): boolean;
+  add(folded: FoldedEvent, sinceMs?: number): boolean;
   /** The same for one that was parked; false if there is no room, and it stays parked. */
-  unpark(stored: FoldedEvent): boolean;
+  unpark(folded: FoldedEvent): boolean;
   /** Removes one that is delivered or given up. */
   remove(delivery: PendingDelivery): void;
   /** Destinations with parked deliveries and room for some. */
@@ -29,8 +29,8 @@ export function createPendingDeliveries(destinations: Destinations, partition: n
     withParked.delete(destination);
     destinations.clearParked(destination, partition);
   };
-  const hold = (target: Target, stored: FoldedEvent, sinceMs?: number): void => {
-    const { event, payload } = stored;
+  const hold = (target: Target, folded: FoldedEvent, sinceMs?: number): void => {
+    const { event, payload } = folded;
     if (!event) return;
     destinations.hold({
       id: event.id,
@@ -40,18 +40,18 @@ export function createPendingDeliveries(destinations: Destinations, partition: n
       bytes: payload.length + event.result.length + event.error.length,
       endMs: event.endTime?.getTime() ?? 0,
       sinceMs,
-      stored,
+      folded,
       attempts: event.deliveries[0]?.attemptCount ?? 0,
       isHeld: true,
     });
   };
   return {
-    add(stored, sinceMs) {
-      const target = owedDestination(stored);
+    add(folded, sinceMs) {
+      const target = pendingDestination(folded);
       if (!target) return false;
       const destination = destinations.get(target);
       if (!destination.parked.has(partition) && destinations.hasRoom(destination, 1)) {
-        hold(target, stored, sinceMs);
+        hold(target, folded, sinceMs);
         return true;
       }
       destinations.countParked(destination, partition, 1);
@@ -60,13 +60,13 @@ export function createPendingDeliveries(destinations: Destinations, partition: n
       if (fetching) fetching.isGrowing = true;
       return true;
     },
-    unpark(stored) {
-      const target = owedDestination(stored);
+    unpark(folded) {
+      const target = pendingDestination(folded);
       if (!target) return true;
       const destination = destinations.get(target);
       if (!destinations.hasRoom(destination, 1)) return false;
       if (destination.parked.has(partition)) destinations.countParked(destination, partition, -1);
-      hold(target, stored);
+      hold(target, folded);
       return true;
     },
     remove(delivery) {

@@ -1,8 +1,8 @@
 /** A first-in-first-out queue that skips what is no longer ready. */
 export type ReadyQueue<T extends { ready: boolean }> = {
   readonly size: number;
-  push(entry: T): void;
-  unshift(entry: T): void;
+  push(queued: T): void;
+  unshift(queued: T): void;
   shift(): T | undefined;
   peek(): T | undefined;
   /** Those that are ready, in any order. */
@@ -27,23 +27,23 @@ export function createReadyQueue<T extends { ready: boolean }>(): ReadyQueue<T> 
       settle();
       return front.length + items.length - head;
     },
-    push(entry) {
-      entry.ready = true;
-      items.push(entry);
+    push(queued) {
+      queued.ready = true;
+      items.push(queued);
     },
-    unshift(entry) {
-      entry.ready = true;
-      front.push(entry);
+    unshift(queued) {
+      queued.ready = true;
+      front.push(queued);
     },
     shift() {
       settle();
-      const entry = front.length > 0 ? front.pop() : items[head];
-      if (!entry) return undefined;
-      if (entry === items[head]) items[head++] = undefined;
-      entry.ready = false;
-      return entry;
+      const queued = front.length > 0 ? front.pop() : items[head];
+      if (!queued) return undefined;
+      if (queued === items[head]) items[head++] = undefined;
+      queued.ready = false;
+      return queued;
     },
-    all: () => [...front, ...items.slice(head)].filter((entry) => entry?.ready === true) as T[], // what is ready is there
+    all: () => [...front, ...items.slice(head)].filter((queued) => queued?.ready === true) as T[], // what is ready is there
     peek() {
       settle();
       return front[front.length - 1] ?? items[head];

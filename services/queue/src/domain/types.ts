@@ -1,6 +1,6 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import type { owedDestination } from '@evenfall/event-model';
+import type { pendingDestination } from '@evenfall/event-model';
 import type { Turn } from './fair-window.ts';
 import type { ReadyQueue } from './ready-queue.ts';
 
@@ -13,9 +13,9 @@ export type Lane = Turn & {
   readonly name: LaneName;
   readonly partition: number;
   /** Ready to be dispatched, in order. */
-  readonly ready: ReadyQueue<Entry>;
+  readonly ready: ReadyQueue<QueuedEvent>;
   /** Dispatched and not yet started. */
-  readonly sent: Set<Entry>;
+  readonly sent: Set<QueuedEvent>;
   /** Accepted and not started, in memory or parked: what the lane limit counts. */
   waiting: number;
   /** Being appended to the log now. */
@@ -50,14 +50,14 @@ export type Parked = {
 };
 
 /** What the owner of a partition holds of an open event. */
-export type Entry = {
+export type QueuedEvent = {
   readonly id: string;
   readonly partition: number;
   readonly lane: Lane;
   /** When it was accepted, monotonic. */
   readonly acceptedMs: number;
   /** Written by `partition-owner`, which carries out commands. */
-  stored: FoldedEvent;
+  folded: FoldedEvent;
   /** Before when it is not dispatched, monotonic. Written by `partition-owner`. */
   dueMs: number;
   /** Whether it is in its lane's ready queue. Written by `ready-queue` and `lanes`. */
@@ -83,7 +83,7 @@ export type Waiter = {
 };
 
 /** The open events of one partition, by id. */
-export type Book = Map<string, Entry>;
+export type Book = Map<string, QueuedEvent>;
 
 /** When an event was accepted, and before when it is not dispatched, both by the monotonic clock of its owner. */
 export type WaitTimes = { readonly acceptedMs: number; readonly dueMs: number };
@@ -100,7 +100,7 @@ export type Tenure = Begun & {
 };
 
 /** Where the end of an event is delivered. */
-export type Target = NonNullable<ReturnType<typeof owedDestination>>;
+export type Target = NonNullable<ReturnType<typeof pendingDestination>>;
 export type TargetKind = Target['$case'];
 export const TARGET_KINDS: readonly TargetKind[] = ['function', 'topic', 'webhook'];
 
@@ -115,7 +115,7 @@ export type PendingDelivery = {
   /** Since when it is pending, monotonic; undefined before the first attempt if it ended before this tenure, or was parked. Written by `deliver`. */
   sinceMs: number | undefined;
   /** Written by `partition-owner`. */
-  stored: FoldedEvent;
+  folded: FoldedEvent;
   /** Attempts that were begun. Written by `deliver`. */
   attempts: number;
   /** False once it is delivered, given up, or another replica's. Written by `destinations`. */
@@ -139,7 +139,7 @@ export type Destination = Turn & {
 };
 
 /** What a record is about: an open event, or an ended one with a pending delivery. */
-export type Subject = Entry | PendingDelivery;
+export type Subject = QueuedEvent | PendingDelivery;
 
 /** A record on its way to the log. */
 export type Outgoing = { readonly subject: Subject; readonly record: EventRecord };

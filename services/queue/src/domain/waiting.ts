@@ -21,12 +21,12 @@ export function waitingOfNew({ event }: FoldedEvent, clock: Clock): WaitTimes {
  * Where the log has no such times (records of before, a topic without LogAppendTime) the times that the owners wrote are compared with the wall clock: the
  * event has not waited for less than nothing then, and waits no longer than it would have from the beginning.
  */
-export function waitingOfKnown(stored: FoldedEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): WaitTimes {
-  const { waitMs, acceptLogTime, waitLogTime } = stored;
+export function waitingOfKnown(folded: FoldedEvent, clock: Clock, begun: Begun | undefined, acceptedMs?: number): WaitTimes {
+  const { waitMs, acceptLogTime, waitLogTime } = folded;
   const sinceMs = passedBefore(waitLogTime, begun);
   return {
-    acceptedMs: acceptedMs ?? passedBefore(acceptLogTime, begun) ?? acceptedByWall(stored, clock),
-    dueMs: sinceMs === undefined ? dueByWall(stored, clock) : sinceMs + waitMs,
+    acceptedMs: acceptedMs ?? passedBefore(acceptLogTime, begun) ?? acceptedByWall(folded, clock),
+    dueMs: sinceMs === undefined ? dueByWall(folded, clock) : sinceMs + waitMs,
   };
 }
 

@@ -1,8 +1,8 @@
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
-import { isFinal, owedDestination } from '@evenfall/event-model';
+import { isFinal, pendingDestination } from '@evenfall/event-model';
 import type { PendingDeliveries } from '../domain/pending-deliveries.ts';
-import type { Entry } from '../domain/types.ts';
+import type { QueuedEvent } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 import type { Counters } from './counters.ts';
 import type { OpenEvents } from './open-events.ts';
@@ -26,32 +26,32 @@ export function createCommitHandler(parts: CommittedParts): OnCommitted {
   return (subject, { change, attempt }) => {
     if (!change) return;
     if (!('destination' in subject)) applyToEvent(parts, subject, change, attempt);
-    else if (change.$case === 'deliveryAttempted' && !owedDestination(subject.stored)) parts.deliveries.remove(subject);
+    else if (change.$case === 'deliveryAttempted' && !pendingDestination(subject.folded)) parts.deliveries.remove(subject);
   };
 }
 
-function applyToEvent(parts: CommittedParts, entry: Entry, change: Change, attempt: number): void {
+function applyToEvent(parts: CommittedParts, queued: QueuedEvent, change: Change, attempt: number): void {
   const { events, stream } = parts;
-  if (change.$case === 'terminationRequested' && entry.dispatched > 0) stream.stop(entry);
+  if (change.$case === 'terminationRequested' && queued.dispatched > 0) stream.stop(queued);
   if (change.$case === 'attemptEnded') {
-    if (change.value.attemptResult?.outcome !== Outcome.UNSPECIFIED) stream.acknowledge(entry.id, attempt);
-    if (!isFinal(change.value.state)) events.settle(entry); // the retry is in the log before it is dispatched
+    if (change.value.attemptResult?.outcome !== Outcome.UNSPECIFIED) stream.acknowledge(queued.id, attempt);
+    if (!isFinal(change.value.state)) events.settle(queued); // the retry is in the log before it is dispatched
   }
   const hasEnded = change.$case === 'endedUnstarted' || (change.$case === 'attemptEnded' && isFinal(change.value.state));
-  if (hasEnded) end(parts, entry);
-  if (entry.waiters) answer(entry, entry.waiters, change, hasEnded);
+  if (hasEnded) end(parts, queued);
+  if (queued.waiters) answer(queued, queued.waiters, change, hasEnded);
 }
 
-function end({ queue, events, deliveries, deliveryWake, counters }: CommittedParts, entry: Entry): void {
+function end({ queue, events, deliveries, deliveryWake, counters }: CommittedParts, queued: QueuedEvent): void {
   counters.ended_total++;
-  const { stored } = entry;
-  if (stored.event?.deliveries.length && deliveries.add(stored, queue.clock.monotonic())) deliveryWake.request();
-  events.forget(entry);
+  const { folded } = queued;
+  if (folded.event?.deliveries.length && deliveries.add(folded, queue.clock.monotonic())) deliveryWake.request();
+  events.forget(queued);
 }
 
 /** Answers calls that wait. One that asks again after the signal waits only for its own request to be in the log. */
-function answer(entry: Entry, waiters: NonNullable<Entry['waiters']>, change: Change, hasEnded: boolean): void {
-  const steps = entry.stored.event?.termination?.steps.length ?? 0;
+function answer(queued: QueuedEvent, waiters: NonNullable<QueuedEvent['waiters']>, change: Change, hasEnded: boolean): void {
+  const steps = queued.folded.event?.termination?.steps.length ?? 0;
   const isDelivered = change.$case === 'signalSent' || (change.$case === 'terminationRequested' && steps > 0);
   for (const waiter of waiters) if (hasEnded || (waiter.until === 'DELIVERED' && isDelivered)) waiter.resolve();
 }

@@ -2,7 +2,7 @@ import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { AttemptResult, AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { isFinal, isNextAttempt } from '@evenfall/event-model';
 import { msOfDuration } from '@evenfall/time';
-import type { Entry } from '../domain/types.ts';
+import type { QueuedEvent } from '../domain/types.ts';
 import type { DispatchParts } from './dispatch.ts';
 import { eventOf } from './open-events.ts';
 import type { PartitionOwner } from './partition-owner.ts';
@@ -11,10 +11,10 @@ import type { PartitionOwner } from './partition-owner.ts';
 export function applyReports(parts: DispatchParts, reports: readonly AttemptReport[]): void {
   const { partitions } = parts;
   for (const report of reports) {
-    const entry = partitions.find(report.eventId, report.partition);
+    const queued = partitions.find(report.eventId, report.partition);
     // Of a partition that another replica owns, or that is not recovered yet: reported again to the one that claims it.
-    if (!partitions.isActive(entry?.partition ?? report.partition ?? -1)) continue;
-    if (entry) applyReport(parts, partitions.get(entry.partition), entry, report);
+    if (!partitions.isActive(queued?.partition ?? report.partition ?? -1)) continue;
+    if (queued) applyReport(parts, partitions.get(queued.partition), queued, report);
     else answerUnknown(parts, report);
   }
 }
@@ -25,11 +25,11 @@ export function confirmClaim({ partitions }: DispatchParts, partition: number, e
   owner?.confirm(epoch);
   if (owner?.mode !== 'CONFIRMED') return;
   const { book, lanes } = owner.events;
-  for (const entry of book.values()) {
-    if (entry.dispatched > 0 || !entry.stored.terminationRequest) continue;
-    const attempt = eventOf(entry).attempts.length + 1;
-    owner.command(entry, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
-    if (isFinal(eventOf(entry).state)) lanes.unmarkReady(entry);
+  for (const queued of book.values()) {
+    if (queued.dispatched > 0 || !queued.folded.terminationRequest) continue;
+    const attempt = eventOf(queued).attempts.length + 1;
+    owner.command(queued, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
+    if (isFinal(eventOf(queued).state)) lanes.unmarkReady(queued);
   }
 }
 
@@ -39,28 +39,28 @@ function answerUnknown({ stream }: DispatchParts, { eventId, attempt, report, pa
   if (report?.$case === 'started') stream.stopUnknown(eventId, attempt, partition);
 }
 
-function applyReport(parts: DispatchParts, owner: PartitionOwner, entry: Entry, { attempt, report, agentId }: AttemptReport): void {
-  if (isWithAnother(eventOf(entry), attempt, agentId)) return; // the log says with which, and the next assignment says so to the scheduler
+function applyReport(parts: DispatchParts, owner: PartitionOwner, queued: QueuedEvent, { attempt, report, agentId }: AttemptReport): void {
+  if (isWithAnother(eventOf(queued), attempt, agentId)) return; // the log says with which, and the next assignment says so to the scheduler
   const { lanes } = owner.events;
   switch (report?.$case) {
     case 'started':
-      noteDispatched(owner, entry, attempt);
-      lanes.release(entry);
-      owner.command(entry, attempt, { kind: 'ATTEMPT_STARTED', attempt, started: report.value });
+      noteDispatched(owner, queued, attempt);
+      lanes.release(queued);
+      owner.command(queued, attempt, { kind: 'ATTEMPT_STARTED', attempt, started: report.value });
       break;
     case 'ended':
-      noteDispatched(owner, entry, attempt);
-      applyEnd(parts, owner, entry, attempt, report.value);
+      noteDispatched(owner, queued, attempt);
+      applyEnd(parts, owner, queued, attempt, report.value);
       break;
     case 'signalSent':
-      owner.command(entry, attempt, { kind: 'SIGNAL_SENT', attempt, sent: report.value });
+      owner.command(queued, attempt, { kind: 'SIGNAL_SENT', attempt, sent: report.value });
       break;
     case 'revoked':
-      applyReturn(owner, entry, attempt, false);
+      applyReturn(owner, queued, attempt, false);
       break;
     case 'throttled':
-      lanes.pause(entry.lane, parts.queue.clock.monotonic() + (msOfDuration(report.value.retryAfter) ?? 0));
-      applyReturn(owner, entry, attempt, true); // reported newest first, so that they are in order again
+      lanes.pause(queued.lane, parts.queue.clock.monotonic() + (msOfDuration(report.value.retryAfter) ?? 0));
+      applyReturn(owner, queued, attempt, true); // reported newest first, so that they are in order again
       break;
     case undefined:
   }
@@ -73,31 +73,37 @@ function isWithAnother({ attempts, state }: Event, attempt: number, agentId: str
 }
 
 /** Notes that a previous owner had dispatched what waits here: it does not wait any more. */
-function noteDispatched({ events }: PartitionOwner, entry: Entry, attempt: number): void {
-  if (entry.dispatched > 0 || !isNextAttempt(eventOf(entry), attempt)) return;
-  events.lanes.unmarkReady(entry);
-  entry.dispatched = attempt;
+function noteDispatched({ events }: PartitionOwner, queued: QueuedEvent, attempt: number): void {
+  if (queued.dispatched > 0 || !isNextAttempt(eventOf(queued), attempt)) return;
+  events.lanes.unmarkReady(queued);
+  queued.dispatched = attempt;
 }
 
-function noteNotDispatched(entry: Entry): void {
-  entry.dispatched = 0;
-  entry.mayBeDispatched = false;
+function noteNotDispatched(queued: QueuedEvent): void {
+  queued.dispatched = 0;
+  queued.mayBeDispatched = false;
 }
 
-function applyEnd({ queue, stream }: DispatchParts, owner: PartitionOwner, entry: Entry, attempt: number, ended: AttemptResult): void {
-  owner.events.lanes.release(entry);
-  const refusal = owner.command(entry, attempt, { kind: 'ATTEMPT_ENDED', attempt, ended, random: queue.random() });
+function applyEnd(
+  { queue, stream }: DispatchParts,
+  owner: PartitionOwner,
+  queued: QueuedEvent,
+  attempt: number,
+  ended: AttemptResult,
+): void {
+  owner.events.lanes.release(queued);
+  const refusal = owner.command(queued, attempt, { kind: 'ATTEMPT_ENDED', attempt, ended, random: queue.random() });
   if (refusal)
-    stream.acknowledge(entry.id, attempt); // of an earlier attempt: the log does not need it
-  else if (attempt === entry.dispatched) noteNotDispatched(entry);
+    stream.acknowledge(queued.id, attempt); // of an earlier attempt: the log does not need it
+  else if (attempt === queued.dispatched) noteNotDispatched(queued);
 }
 
 /** Takes a dispatched attempt back that has not run; at the head of its lane if it was not for its termination. */
-function applyReturn(owner: PartitionOwner, entry: Entry, attempt: number, atHead: boolean): void {
-  if (attempt !== entry.dispatched) return;
-  owner.events.lanes.release(entry);
-  noteNotDispatched(entry);
-  owner.command(entry, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
-  owner.command(entry, 0, { kind: 'EXPIRE' });
-  owner.events.settle(entry, atHead);
+function applyReturn(owner: PartitionOwner, queued: QueuedEvent, attempt: number, atHead: boolean): void {
+  if (attempt !== queued.dispatched) return;
+  owner.events.lanes.release(queued);
+  noteNotDispatched(queued);
+  owner.command(queued, attempt, { kind: 'ATTEMPT_REVOKED', attempt });
+  owner.command(queued, 0, { kind: 'EXPIRE' });
+  owner.events.settle(queued, atHead);
 }

@@ -46,7 +46,7 @@ async function deliverToFunction(
   target: FunctionDestination,
 ): Promise<Outcome> {
   const { namespace, name, qualifier } = target;
-  const depth = delivery.stored.depth + 1;
+  const depth = delivery.folded.depth + 1;
   if (depth > MAX_DEPTH) throw refuse('DESTINATION_TOO_DEEP', { function: name, most: MAX_DEPTH });
   const fn = await ports.resolveFunction(namespace, name, qualifier);
   if (fn.codeSha256 === '') throw refuse('FUNCTION_HAS_NO_CODE', { function: name });
@@ -60,11 +60,11 @@ async function deliverToFunction(
       version: fn.version,
       revision: fn.revision,
       trigger: TRIGGER,
-      payload: deliveryDocument(delivery.stored),
+      payload: deliveryDocument(delivery.folded),
       policy: eventPolicyOf(fn),
       notBefore: undefined,
       keyed: true,
-      traceparent: delivery.stored.traceparent,
+      traceparent: delivery.folded.traceparent,
       repeated: false,
       redrivenFrom: '',
       originEventId: delivery.id,
@@ -76,10 +76,10 @@ async function deliverToFunction(
   return { kind: 'DELIVERED', eventId: made.eventId };
 }
 
-async function deliverToTopic({ ports }: Parts, { id, stored }: PendingDelivery, { name }: TopicDestination): Promise<Outcome> {
+async function deliverToTopic({ ports }: Parts, { id, folded }: PendingDelivery, { name }: TopicDestination): Promise<Outcome> {
   if (!ports.topics) return { kind: 'GIVE_UP', error: 'This platform has no Kafka' };
-  const headers = stored.traceparent === '' ? {} : { traceparent: stored.traceparent };
-  const refused = await ports.topics.send({ topic: name, key: id, value: deliveryDocument(stored), headers });
+  const headers = folded.traceparent === '' ? {} : { traceparent: folded.traceparent };
+  const refused = await ports.topics.send({ topic: name, key: id, value: deliveryDocument(folded), headers });
   return refused === undefined ? { kind: 'DELIVERED', eventId: '' } : { kind: 'GIVE_UP', error: refused };
 }
 
@@ -89,8 +89,8 @@ async function deliverToWebhook(
   target: WebhookDestination,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const about = { eventId: delivery.id, attempt: delivery.attempts, traceparent: delivery.stored.traceparent };
+  const about = { eventId: delivery.id, attempt: delivery.attempts, traceparent: delivery.folded.traceparent };
   const secret = await ports.webhookSecret(target);
-  const request = webhookRequest({ url: target.url, secret }, deliveryDocument(delivery.stored), about, queue.clock.now());
+  const request = webhookRequest({ url: target.url, secret }, deliveryDocument(delivery.folded), about, queue.clock.now());
   return webhookOutcome(await ports.webhooks.send(request, signal), queue.clock.now());
 }

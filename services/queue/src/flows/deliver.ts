@@ -1,4 +1,4 @@
-import { judge, type Outcome } from '../domain/delivery-outcome.ts';
+import { decideDelivery, type Outcome } from '../domain/delivery-outcome.ts';
 import type { Destinations } from '../domain/destinations.ts';
 import type { Destination, PendingDelivery, TargetKind } from '../domain/types.ts';
 import { waitsSince } from '../domain/waiting.ts';
@@ -46,7 +46,7 @@ export function createDeliverer(parts: DeliverParts): Deliverer {
     if (!delivery.isHeld || !owner.tenure) return; // its new owner delivers it again, if need be
     const nowMs = queue.clock.now();
     const endMs = nowMs - agedMs(queue, owner, delivery);
-    const { concluded, retryMs } = judge(outcome, delivery.attempts, endMs, nowMs, queue.random());
+    const { attempted: concluded, retryMs } = decideDelivery(outcome, delivery.attempts, endMs, nowMs, queue.random());
     counts[retryMs === undefined && outcome.kind === 'RETRY' ? 'GIVE_UP' : outcome.kind][delivery.destination.kind]++;
     if (concluded) owner.concludeDelivery(delivery, concluded);
     if (retryMs !== undefined) destinations.retryAt(delivery, queue.clock.monotonic() + retryMs - nowMs);
@@ -92,7 +92,7 @@ export function createDeliverer(parts: DeliverParts): Deliverer {
 /** How long a delivery has been pending, by the monotonic clock; by the times of the log where its event ended before the tenure, or it was parked. */
 function agedMs({ clock }: QueuePorts, { tenure }: PartitionOwner, delivery: PendingDelivery): number {
   const nowMs = clock.monotonic();
-  delivery.sinceMs ??= waitsSince(delivery.stored, clock, tenure) ?? nowMs - Math.max(0, clock.now() - delivery.endMs);
+  delivery.sinceMs ??= waitsSince(delivery.folded, clock, tenure) ?? nowMs - Math.max(0, clock.now() - delivery.endMs);
   return nowMs - delivery.sinceMs;
 }
 
@@ -106,7 +106,7 @@ async function fetchPending({ view }: QueuePorts, owner: PartitionOwner, destina
     // The view must have seen what was concluded here, or it would be delivered again.
     const page = await view.listPendingDeliveries(query, { partition, endOffset: writer?.endOffset ?? 0 });
     if (owner.tenure !== tenure) return;
-    isAll = page.pendingDeliveries.map((stored) => deliveries.unpark(stored)).every(Boolean) && !page.hasMore;
+    isAll = page.pendingDeliveries.map((folded) => deliveries.unpark(folded)).every(Boolean) && !page.hasMore;
   } finally {
     deliveries.endFetch(destination, isAll);
   }

@@ -2,7 +2,7 @@ import { Event_State as State } from '@evenfall/contracts/v1/event';
 import type { DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { isFinal } from '@evenfall/event-model';
 import type { LaneWindow } from '../domain/lanes.ts';
-import type { Entry } from '../domain/types.ts';
+import type { QueuedEvent } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 import { eventOf } from './open-events.ts';
 import type { PartitionOwner } from './partition-owner.ts';
@@ -22,17 +22,17 @@ export type DispatchParts = {
  */
 export function dispatchReady({ queue, partitions, stream, laneWindow }: DispatchParts, isOwner: boolean): void {
   if (!stream.isConnected || !isOwner) return;
-  for (const entry of laneWindow.dequeue(queue.clock.monotonic())) {
-    const { events, command } = partitions.get(entry.partition);
-    command(entry, 0, { kind: 'EXPIRE' });
-    const event = eventOf(entry);
+  for (const queued of laneWindow.dequeue(queue.clock.monotonic())) {
+    const { events, command } = partitions.get(queued.partition);
+    command(queued, 0, { kind: 'EXPIRE' });
+    const event = eventOf(queued);
     if (isFinal(event.state)) {
-      events.lanes.release(entry);
+      events.lanes.release(queued);
       continue;
     }
-    entry.dispatched = event.attempts.length + 1;
-    stream.assign(entry, event, '');
-    stream.stop(entry); // requested when a previous owner had dispatched it: it comes back revoked, unless it runs after all
+    queued.dispatched = event.attempts.length + 1;
+    stream.assign(queued, event, '');
+    stream.stop(queued); // requested when a previous owner had dispatched it: it comes back revoked, unless it runs after all
   }
 }
 
@@ -41,28 +41,28 @@ export function connectScheduler({ partitions, stream }: DispatchParts, send: (b
   stream.connect(send);
   for (const owner of partitions.all) claim(owner, stream);
   for (const { events } of partitions.all)
-    for (const entry of events.book.values()) {
-      if (entry.dispatched === 0) continue;
-      entry.mayBeDispatched = true;
-      resume(entry, stream);
+    for (const queued of events.book.values()) {
+      if (queued.dispatched === 0) continue;
+      queued.mayBeDispatched = true;
+      resume(queued, stream);
     }
 }
 
 /** Begins with a partition that was activated: claims it, and sends the attempts that were running again, to learn what became of them. */
 export function resumePartition({ stream }: DispatchParts, owner: PartitionOwner): void {
   claim(owner, stream);
-  for (const entry of owner.events.book.values()) resume(entry, stream);
+  for (const queued of owner.events.book.values()) resume(queued, stream);
 }
 
 function claim({ isActive, tenure, partition }: PartitionOwner, stream: SchedulerStream): void {
   if (isActive && tenure) stream.claim(partition, tenure.epoch);
 }
 
-function resume(entry: Entry, stream: SchedulerStream): void {
-  const event = eventOf(entry);
+function resume(queued: QueuedEvent, stream: SchedulerStream): void {
+  const event = eventOf(queued);
   const running = event.state === State.QUEUED ? undefined : event.attempts[event.attempts.length - 1];
-  if (running) entry.dispatched = running.number;
-  if (entry.dispatched === 0) return;
-  stream.assign(entry, event, running?.agentId ?? '');
-  stream.stop(entry);
+  if (running) queued.dispatched = running.number;
+  if (queued.dispatched === 0) return;
+  stream.assign(queued, event, running?.agentId ?? '');
+  stream.stop(queued);
 }

@@ -11,11 +11,11 @@ export function expireOverdue({ queue, partitions, stream }: Omit<DispatchParts,
     const { lanes } = owner.events;
     for (const lane of lanes.all()) {
       const { ready, sent } = overdueOf(lane, nowMs);
-      for (const entry of ready) {
-        owner.command(entry, 0, { kind: 'EXPIRE' });
-        if (isFinal(eventOf(entry).state)) lanes.unmarkReady(entry);
+      for (const queued of ready) {
+        owner.command(queued, 0, { kind: 'EXPIRE' });
+        if (isFinal(eventOf(queued).state)) lanes.unmarkReady(queued);
       }
-      for (const entry of sent) stream.revoke(entry);
+      for (const queued of sent) stream.revoke(queued);
     }
   }
 }

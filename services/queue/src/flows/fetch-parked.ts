@@ -1,5 +1,5 @@
 import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import type { Entry, Lane, WaitTimes } from '../domain/types.ts';
+import type { QueuedEvent, Lane, WaitTimes } from '../domain/types.ts';
 import { waitingOfKnown } from '../domain/waiting.ts';
 import type { After, QueuePorts } from '../ports.ts';
 import type { Counters } from './counters.ts';
@@ -20,12 +20,12 @@ export async function fetchParked({ queue, counters }: ParkingParts, owner: Part
     const page = await queue.view.listQueued(lane.name, parked.afterOffset, FETCH, afterDecided(owner, lane));
     if (owner.tenure !== tenure) return;
     let isBeyond = false;
-    for (const { stored, acceptOffset } of page.events) {
+    for (const { folded, acceptOffset } of page.events) {
       // The view may be ahead of what was read here: those are not counted yet.
       isBeyond = acceptOffset > lastOffset;
       if (isBeyond) break;
       parked.afterOffset = acceptOffset;
-      if (!parked.fetchedEarly.delete(stored.event?.id ?? '')) unpark(queue, owner, lane, stored, acceptOffset);
+      if (!parked.fetchedEarly.delete(folded.event?.id ?? '')) unpark(queue, owner, lane, folded, acceptOffset);
     }
     const isAll = (!page.hasMore || isBeyond) && parked.lastOffset === lastOffset;
     if (isAll && parked.count > 0) {
@@ -55,14 +55,14 @@ export async function fetchOverdueParked({ queue }: ParkingParts, owner: Partiti
       const page = await queue.view.listQueued(lane.name, afterOffset, FETCH, after);
       if (owner.tenure !== tenure) return;
       ({ hasMore } = page);
-      for (const { stored, acceptOffset } of page.events) {
-        const id = stored.event?.id ?? '';
+      for (const { folded, acceptOffset } of page.events) {
+        const id = folded.event?.id ?? '';
         afterOffset = acceptOffset;
         if (acceptOffset > lastOffset || parked.fetchedEarly.has(id) || events.book.has(id)) continue;
-        const { acceptedMs } = waitingOf(queue, owner, lane, stored, acceptOffset);
-        const expiresMs = acceptedMs + (stored.policy?.maxEventAgeMs ?? 0);
+        const { acceptedMs } = waitingOf(queue, owner, lane, folded, acceptOffset);
+        const expiresMs = acceptedMs + (folded.policy?.maxEventAgeMs ?? 0);
         if (queue.clock.monotonic() < expiresMs) nextMs = Math.min(nextMs, expiresMs);
-        else if (unpark(queue, owner, lane, stored, acceptOffset)) parked.fetchedEarly.add(id);
+        else if (unpark(queue, owner, lane, folded, acceptOffset)) parked.fetchedEarly.add(id);
       }
     }
     if (parked.lastOffset === lastOffset) parked.expiresMs = nextMs; // else what came meanwhile may be due sooner
@@ -80,7 +80,7 @@ export async function fetchParkedById(queue: QueuePorts, owner: PartitionOwner, 
   if (!found || owner.tenure !== tenure || events.book.has(id)) return false;
   if (found.acceptOffset <= parked.afterOffset || found.acceptOffset > parked.lastOffset) return false; // fetched meanwhile, or not counted yet
   parked.fetchedEarly.add(id);
-  return unpark(queue, owner, lane, found.stored, found.acceptOffset) !== undefined;
+  return unpark(queue, owner, lane, found.folded, found.acceptOffset) !== undefined;
 }
 
 /** Where the view must be: it must have seen what was decided here, or an event that has ended since would come back. */
@@ -92,18 +92,18 @@ function waitingOf(
   { clock }: QueuePorts,
   { events, tenure }: PartitionOwner,
   lane: Lane,
-  stored: FoldedEvent,
+  folded: FoldedEvent,
   acceptOffset: number,
 ): WaitTimes {
-  return waitingOfKnown(stored, clock, tenure, events.lanes.acceptedAt(lane, acceptOffset));
+  return waitingOfKnown(folded, clock, tenure, events.lanes.acceptedAt(lane, acceptOffset));
 }
 
 /** Puts a fetched event into its lane; undefined if it is in memory already. */
-function unpark(queue: QueuePorts, owner: PartitionOwner, lane: Lane, stored: FoldedEvent, acceptOffset: number): Entry | undefined {
+function unpark(queue: QueuePorts, owner: PartitionOwner, lane: Lane, folded: FoldedEvent, acceptOffset: number): QueuedEvent | undefined {
   const { events } = owner;
-  const entry = events.admit(stored, waitingOf(queue, owner, lane, stored, acceptOffset), true);
-  if (!entry) return undefined;
+  const queued = events.admit(folded, waitingOf(queue, owner, lane, folded, acceptOffset), true);
+  if (!queued) return undefined;
   events.lanes.unpark(lane, 1);
-  events.settle(entry);
-  return entry;
+  events.settle(queued);
+  return queued;
 }

@@ -72,12 +72,12 @@ const AGE_MS = 24 * 3_600_000;
 let count = 0;
 function admit({ owner, queue, counters }: Rig): string {
   const id = `event-${++count}`;
-  const stored = evolve(undefined, recordOf(id, 0, { $case: 'accepted', value: acceptedOf({}) }, queue.clock.now(), 'w'));
-  assert.ok(stored);
-  const entry = owner.events.admit(stored, waitingOfNew(stored, queue.clock), false);
-  assert.ok(entry);
+  const folded = evolve(undefined, recordOf(id, 0, { $case: 'accepted', value: acceptedOf({}) }, queue.clock.now(), 'w'));
+  assert.ok(folded);
+  const queued = owner.events.admit(folded, waitingOfNew(folded, queue.clock), false);
+  assert.ok(queued);
   counters.accepted_total++;
-  owner.events.settle(entry);
+  owner.events.settle(queued);
   return id;
 }
 
@@ -131,15 +131,15 @@ async function act(rig: Rig, action: Action): Promise<PartitionMode> {
       if (owner.tenure) admit(rig);
       return mode;
     case 'dispatch':
-      for (const entry of laneWindow.dequeue(clock.monotonic())) entry.dispatched = 1;
+      for (const queued of laneWindow.dequeue(clock.monotonic())) queued.dispatched = 1;
       return mode;
     case 'read':
       owner.writer?.readUpTo(rig.records.length);
       return mode;
     case 'expire':
       clock.advance(AGE_MS);
-      for (const entry of owner.events.book.values()) {
-        const refusal = owner.command(entry, 0, { kind: 'EXPIRE' });
+      for (const queued of owner.events.book.values()) {
+        const refusal = owner.command(queued, 0, { kind: 'EXPIRE' });
         assert.equal(refusal, undefined);
       }
       return mode;
@@ -228,7 +228,7 @@ describe('the owner of a partition', () => {
     await settled();
     const id = admit(rig);
     await act(rig, 'expire');
-    assert.equal(owner.events.book.get(id)?.stored.event?.state, State.EXPIRED);
+    assert.equal(owner.events.book.get(id)?.folded.event?.state, State.EXPIRED);
     assert.deepEqual(rig.shared.schedule.totals, { records: 1, urgent: 1 }, 'it waits for the append before it');
     owner.release();
     assert.deepEqual(rig.shared.schedule.totals, { records: 0, urgent: 0 });
@@ -242,11 +242,11 @@ describe('the owner of a partition', () => {
     const { owner, appends, clock, counters, records } = rig;
     await own(rig);
     const id = admit(rig);
-    const entry = owner.events.book.get(id);
-    assert.ok(entry);
+    const queued = owner.events.book.get(id);
+    assert.ok(queued);
     clock.advance(AGE_MS);
-    owner.command(entry, 0, { kind: 'EXPIRE' });
-    assert.equal(entry.stored.event?.state, State.EXPIRED, 'it applies what it decides at once');
+    owner.command(queued, 0, { kind: 'EXPIRE' });
+    assert.equal(queued.folded.event?.state, State.EXPIRED, 'it applies what it decides at once');
     await settled();
     appends.shift()?.succeed();
     await settled();
@@ -254,7 +254,7 @@ describe('the owner of a partition', () => {
     owner.writer?.readUpTo(records.length);
     assert.deepEqual([counters.ended_total, owner.events.book.size], [1, 0]);
     owner.release();
-    assert.equal(owner.command(entry, 0, { kind: 'EXPIRE' })?.reason, 'EVENT_NOT_HELD');
+    assert.equal(owner.command(queued, 0, { kind: 'EXPIRE' })?.reason, 'EVENT_NOT_HELD');
   });
 
   it('admits an Accepted record once, however often it is in the log', async () => {

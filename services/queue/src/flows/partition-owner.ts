@@ -23,7 +23,7 @@ import type { Destinations } from '../domain/destinations.ts';
 import { isActive, nextMode, type PartitionMode } from '../domain/partition-mode.ts';
 import { createPendingDeliveries, type PendingDeliveries } from '../domain/pending-deliveries.ts';
 import { recordOf } from '../domain/record.ts';
-import type { Entry, PendingDelivery, Tenure } from '../domain/types.ts';
+import type { QueuedEvent, PendingDelivery, Tenure } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 import { createCommitHandler } from './apply-committed.ts';
 import type { FlushSchedule } from './flush-schedule.ts';
@@ -67,9 +67,9 @@ export type PartitionOwner = {
   /** Drops everything: the partition has another owner. Answers what was open. */
   release(): number;
   /** Decides a command and has its records written; answers the refusal if it was one. */
-  command(entry: Entry, attempt: number, command: Command): Refusal | undefined;
+  command(queued: QueuedEvent, attempt: number, command: Command): Refusal | undefined;
   /** The same for a pending delivery that was tried. */
-  concludeDelivery(delivery: PendingDelivery, concluded: Extract<Command, { kind: 'DELIVERY_CONCLUDED' }>['concluded']): void;
+  concludeDelivery(delivery: PendingDelivery, concluded: Extract<Command, { kind: 'DELIVERY_ATTEMPTED' }>['attempted']): void;
 };
 
 export function createPartitionOwner(shared: SharedParts, partition: number): PartitionOwner {
@@ -141,14 +141,14 @@ export function createPartitionOwner(shared: SharedParts, partition: number): Pa
       deliveries.clear();
       return events.clear();
     },
-    command(entry, attempt, command) {
-      if (!tenure || !writer) return refuse('EVENT_NOT_HELD', { event_id: entry.id });
-      const refusal = carryOut(clock, tenure, writer, entry, attempt, command, events.agedMs(entry));
-      if (eventOf(entry).state !== State.QUEUED) events.lanes.uncountWaiting(entry);
+    command(queued, attempt, command) {
+      if (!tenure || !writer) return refuse('EVENT_NOT_HELD', { event_id: queued.id });
+      const refusal = carryOut(clock, tenure, writer, queued, attempt, command, events.agedMs(queued));
+      if (eventOf(queued).state !== State.QUEUED) events.lanes.uncountWaiting(queued);
       return refusal;
     },
     concludeDelivery(delivery, concluded) {
-      if (tenure && writer) carryOut(clock, tenure, writer, delivery, 0, { kind: 'DELIVERY_CONCLUDED', concluded });
+      if (tenure && writer) carryOut(clock, tenure, writer, delivery, 0, { kind: 'DELIVERY_ATTEMPTED', attempted: concluded });
     },
   };
 }
@@ -158,17 +158,17 @@ function carryOut(
   clock: Clock,
   tenure: Tenure,
   writer: Writer,
-  subject: Entry | PendingDelivery,
+  subject: QueuedEvent | PendingDelivery,
   attempt: number,
   command: Command,
   agedMs?: number,
 ): Refusal | undefined {
   const nowMs = clock.now();
-  const changes = decide(subject.stored, command, nowMs, agedMs);
+  const changes = decide(subject.folded, command, nowMs, agedMs);
   if (isRefusal(changes)) return changes;
   for (const change of changes) {
     const record = recordOf(subject.id, attempt, change, nowMs, tenure.writerId);
-    subject.stored = evolve(subject.stored, record) ?? subject.stored;
+    subject.folded = evolve(subject.folded, record) ?? subject.folded;
     if (change.$case === 'attemptEnded' && change.value.retryTime && 'dueMs' in subject)
       subject.dueMs = clock.monotonic() + change.value.retryTime.getTime() - nowMs;
     writer.add(subject, record);

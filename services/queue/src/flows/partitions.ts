@@ -1,4 +1,4 @@
-import type { Entry } from '../domain/types.ts';
+import type { QueuedEvent } from '../domain/types.ts';
 import { createPartitionOwner, type PartitionOwner, type SharedParts } from './partition-owner.ts';
 
 /** All partitions of the event log, owned or not. */
@@ -8,7 +8,7 @@ export type Partitions = {
   /** Throws for a number that the log does not have. */
   get(partition: number): PartitionOwner;
   /** The entry of an open event that is held here; looks into the named partition first. */
-  find(eventId: string, partition?: number): Entry | undefined;
+  find(eventId: string, partition?: number): QueuedEvent | undefined;
   /** Whether decisions may be made about a partition; false for a number that the log does not have. */
   isActive(partition: number): boolean;
   /** Waits until nothing is on its way to the log. */
@@ -26,8 +26,8 @@ export function createPartitions(shared: SharedParts): Partitions {
       return owner;
     },
     find(eventId, partition = -1) {
-      const entry = all[partition]?.events.book.get(eventId);
-      if (entry) return entry;
+      const queued = all[partition]?.events.book.get(eventId);
+      if (queued) return queued;
       for (const { events } of all) {
         const found = events.book.get(eventId);
         if (found) return found;

@@ -1,7 +1,7 @@
 import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { assignmentBytes, MESSAGE_BYTES } from '@evenfall/event-model';
-import type { Entry } from '../domain/types.ts';
+import type { QueuedEvent } from '../domain/types.ts';
 
 /**
  * What is sent to the scheduler, gathered into one batch a turn. It knows nothing of partitions: what is sent while there is no stream is dropped,
@@ -14,14 +14,14 @@ export type SchedulerStream = {
   disconnect(): void;
   /** Sends the dispatched attempt of an event; with the agent it runs on, empty if that is not known. */
   assign(
-    entry: Entry,
+    queued: QueuedEvent,
     event: { readonly namespace: string; readonly function: string; readonly version: string },
     runningOnAgentId: string,
   ): void;
   /** Asks for the stop of an event's attempt, if its termination was requested. */
-  stop(entry: Entry): void;
+  stop(queued: QueuedEvent): void;
   /** Asks for a dispatched attempt back. */
-  revoke(entry: Entry): void;
+  revoke(queued: QueuedEvent): void;
   /** Stops an attempt of an event that has ended: a previous owner had dispatched it, and nothing showed that when the event was ended. */
   stopUnknown(eventId: string, attempt: number, partition: number | undefined): void;
   acknowledge(eventId: string, attempt: number): void;
@@ -70,25 +70,25 @@ export function createSchedulerStream(): SchedulerStream {
     disconnect() {
       send = undefined;
     },
-    assign(entry, { namespace, function: fn, version }, runningOnAgentId) {
-      const { stored } = entry;
+    assign(queued, { namespace, function: fn, version }, runningOnAgentId) {
+      const { folded } = queued;
       const assignment = {
-        eventId: entry.id,
-        attempt: entry.dispatched,
+        eventId: queued.id,
+        attempt: queued.dispatched,
         namespace,
         function: fn,
         version,
-        revision: stored.revision,
-        payload: stored.payload,
+        revision: folded.revision,
+        payload: folded.payload,
         runningOnAgentId,
         synchronous: false,
-        partition: entry.partition,
-        mayBeDispatched: entry.mayBeDispatched,
-        functionUid: stored.functionUid,
+        partition: queued.partition,
+        mayBeDispatched: queued.mayBeDispatched,
+        functionUid: folded.functionUid,
       };
       batch(assignmentBytes(assignment)).assignments.push(assignment);
     },
-    stop({ id, dispatched, partition, stored: { terminationRequest } }) {
+    stop({ id, dispatched, partition, folded: { terminationRequest } }) {
       if (!terminationRequest) return;
       const { cause, mode, policy } = terminationRequest;
       batch().stops.push({ eventId: id, attempt: dispatched, cause, mode, policy, partition });

@@ -9,7 +9,7 @@ import { laneKey, partitionOfLane } from '@evenfall/event-log';
 import { isFinal } from '@evenfall/event-model';
 import { refuse } from '@evenfall/errors';
 import { delay } from '@evenfall/time';
-import type { Entry, Waiter } from '../domain/types.ts';
+import type { QueuedEvent, Waiter } from '../domain/types.ts';
 import type { QueuePorts } from '../ports.ts';
 import { eventOf } from './open-events.ts';
 import { fetchParkedById } from './fetch-parked.ts';
@@ -25,34 +25,34 @@ type Parts = { readonly queue: QueuePorts; readonly partitions: Partitions };
 
 /** Records the intent, has it carried out, and waits as asked. */
 export async function terminateEvent(parts: Parts, request: TerminateEventRequest, signal: AbortSignal): Promise<TerminateEventResponse> {
-  const entry = await findEntry(parts, request, signal);
-  const owner = parts.partitions.get(entry.partition);
-  const refusal = owner.command(entry, 0, {
+  const queued = await findQueued(parts, request, signal);
+  const owner = parts.partitions.get(queued.partition);
+  const refusal = owner.command(queued, 0, {
     kind: 'TERMINATE',
-    dispatched: entry.dispatched > 0 || owner.mode !== 'CONFIRMED',
+    dispatched: queued.dispatched > 0 || owner.mode !== 'CONFIRMED',
     request: {
       cause: Cause.USER,
       mode: request.mode,
       policy: request.policy,
       requester: request.requester,
       reason: request.reason,
-      audit: request.audit && { ...request.audit, namespace: eventOf(entry).namespace, subject: entry.id },
+      audit: request.audit && { ...request.audit, namespace: eventOf(queued).namespace, subject: queued.id },
     },
   });
   if (refusal) throw refusal;
   const until = request.wait === Wait.ENDED || request.mode === Mode.FORCE ? 'ENDED' : 'DELIVERED';
-  if (isFinal(eventOf(entry).state)) owner.events.lanes.unmarkReady(entry);
-  await wait(entry, until, request.wait === Wait.ENDED ? ENDED_WITHIN_MS : DELIVERED_WITHIN_MS, signal);
-  return { positions: [{ partition: entry.partition, endOffset: BigInt(owner.writer?.endOffset ?? 0) }] };
+  if (isFinal(eventOf(queued).state)) owner.events.lanes.unmarkReady(queued);
+  await wait(queued, until, request.wait === Wait.ENDED ? ENDED_WITHIN_MS : DELIVERED_WITHIN_MS, signal);
+  return { positions: [{ partition: queued.partition, endOffset: BigInt(owner.writer?.endOffset ?? 0) }] };
 }
 
 /** The entry of an open event; an event this replica does not hold is another replica's, has ended, is unknown, or is just being recovered. */
-async function findEntry(parts: Parts, { eventId: id, onlyIfHeld }: TerminateEventRequest, signal: AbortSignal): Promise<Entry> {
+async function findQueued(parts: Parts, { eventId: id, onlyIfHeld }: TerminateEventRequest, signal: AbortSignal): Promise<QueuedEvent> {
   const { queue, partitions } = parts;
   const untilMs = queue.clock.monotonic() + FOUND_WITHIN_MS;
   for (;;) {
-    const entry = partitions.find(id);
-    if (entry && partitions.isActive(entry.partition)) return entry;
+    const queued = partitions.find(id);
+    if (queued && partitions.isActive(queued.partition)) return queued;
     if (onlyIfHeld) throw refuse('EVENT_NOT_HELD', { event_id: id });
     const event = await queue.view.get(id);
     if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: id });
@@ -70,12 +70,12 @@ function stateName({ state }: Event): string {
   return Object.entries(State).find(([, value]) => value === state)?.[0] ?? '';
 }
 
-function wait(entry: Entry, until: Waiter['until'], withinMs: number, signal: AbortSignal): Promise<void> {
+function wait(queued: QueuedEvent, until: Waiter['until'], withinMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', done);
-      entry.waiters = entry.waiters?.filter((one) => one !== waiter);
+      queued.waiters = queued.waiters?.filter((one) => one !== waiter);
     };
     const done = (): void => {
       leave();
@@ -83,12 +83,12 @@ function wait(entry: Entry, until: Waiter['until'], withinMs: number, signal: Ab
     };
     const abandon = (): void => {
       leave();
-      reject(refuse('EVENT_NOT_HELD', { event_id: entry.id }));
+      reject(refuse('EVENT_NOT_HELD', { event_id: queued.id }));
     };
     const waiter: Waiter = { until, resolve: done, abandon };
     const timer = setTimeout(done, withinMs);
     timer.unref(); // a caller that waits does not keep a process alive
     signal.addEventListener('abort', done, { once: true });
-    (entry.waiters ??= []).push(waiter);
+    (queued.waiters ??= []).push(waiter);
   });
 }

@@ -18,7 +18,7 @@ export function runDeliver({ queue, deliverer, deliveryWake, subscription }: Del
   const onFailure = (error: unknown): void => queue.log.error('deliveries failed', error);
   return superviseLoop({ name: 'deliver', signal, onFailure }, async () => {
     deliverer.fetchParked();
-    if (subscription.standing()) deliverer.startReady();
+    if (subscription.isOwner()) deliverer.startReady();
     await deliveryWake.wait(ROUND_MS, signal);
   });
 }

@@ -20,14 +20,14 @@ export function runDispatch(parts: DispatchLoopParts, signal: AbortSignal): Prom
     const requests = pushable<DispatchRequest>();
     const responses = scheduler.dispatch(requests, { signal });
     connectScheduler(parts, (batch) => requests.push(batch));
-    dispatchReady(parts, subscription.standing());
+    dispatchReady(parts, subscription.isOwner());
     try {
       for await (const { reports, claims, agents } of responses) {
         health.streamReceived();
         if (agents) stream.receiveAgents(agents);
         applyReports(parts, reports);
         for (const { partition, epoch } of claims) confirmClaim(parts, partition, Number(epoch));
-        dispatchReady(parts, subscription.standing());
+        dispatchReady(parts, subscription.isOwner());
       }
     } finally {
       health.streamBroken();

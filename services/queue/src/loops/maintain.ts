@@ -16,7 +16,7 @@ export type MaintainParts = DispatchParts & ParkingParts & { readonly subscripti
 export function runMaintain(parts: MaintainParts, signal: AbortSignal): Promise<void> {
   const { queue, partitions, subscription } = parts;
   const onFailure = (error: unknown): void => queue.log.error('lane maintenance failed', error);
-  const pump = (): void => dispatchReady(parts, subscription.standing());
+  const pump = (): void => dispatchReady(parts, subscription.isOwner());
   let expiredMs = 0;
   return superviseLoop({ name: 'maintain', signal, onFailure }, async () => {
     const nowMs = queue.clock.monotonic();

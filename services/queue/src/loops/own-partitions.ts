@@ -32,12 +32,12 @@ export function ownPartitions(parts: OwningParts): Subscription {
       activate(parts, numbers);
       health.running(numbers);
       deliveryWake.request();
-      dispatchReady(parts, subscription.standing());
+      dispatchReady(parts, subscription.isOwner());
       return offsets;
     },
     apply(batches: readonly LogBatch[]) {
       const ends = new Map<number, number>();
-      const pump = (): void => dispatchReady(parts, subscription.standing());
+      const pump = (): void => dispatchReady(parts, subscription.isOwner());
       for (const batch of batches) {
         applyBatch(parts, partitions.get(batch.partition), batch, pump);
         ends.set(batch.partition, batch.firstOffset + batch.records.length);
@@ -69,12 +69,12 @@ async function recover(parts: OwningParts, numbers: readonly number[]): Promise<
       else release(parts, [partition]); // the view has seen the next owner's record already
     }
     for (const event of events) {
-      const owner = partitions.get(partitionOf(queue, event.stored));
+      const owner = partitions.get(partitionOf(queue, event.folded));
       if (owner.tenure) recoverEvent(parts, owner, event);
     }
-    for (const stored of pendingDeliveries) {
-      const owner = partitions.get(partitionOf(queue, stored));
-      if (owner.tenure) owner.deliveries.add(stored);
+    for (const folded of pendingDeliveries) {
+      const owner = partitions.get(partitionOf(queue, folded));
+      if (owner.tenure) owner.deliveries.add(folded);
     }
     count += events.length;
   }

@@ -20,7 +20,7 @@ import {
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { refuse } from '@evenfall/errors';
 import { laneKey, partitionOfLane } from '@evenfall/event-log';
-import { destinationKey, evolve, isBelieved, isFinal, NO_OWNER, owedDestination, ownerAfter } from '@evenfall/event-model';
+import { destinationKey, evolve, isByOwner, isFinal, NO_OWNER, pendingDestination, ownerAfter } from '@evenfall/event-model';
 import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { type Clock, durationOfMs, newUuidV7, systemClock } from '@evenfall/time';
@@ -116,16 +116,16 @@ export function startRig(options: RigOptions = {}): Rig {
             reads++;
             const { records, timesMs } = (eventId === '' && frozen) || recordedIn(log, partitionOf(log, fn));
             const all = openOf(records, timesMs).filter(
-              ({ folded: stored }) => stored?.event?.function === fn && stored.event.state === State.QUEUED,
+              ({ folded }) => folded?.event?.function === fn && folded.event.state === State.QUEUED,
             );
-            if (eventId !== '') return { events: all.filter(({ folded: stored }) => stored?.event?.id === eventId), hasMore: false };
+            if (eventId !== '') return { events: all.filter(({ folded }) => folded?.event?.id === eventId), hasMore: false };
             const after = all.filter(({ acceptOffset }) => acceptOffset > afterOffset);
             return { events: after.slice(0, limit), hasMore: after.length > limit };
           },
           async listPendingDeliveries({ partition, destination, limit, exceptEventIds }: ListPendingDeliveriesRequest) {
-            const all = pendingOf(log.records(partition), log.logTimesMs(partition)).filter((stored) => {
-              const target = owedDestination(stored);
-              return target && destinationKey(target) === destination && !exceptEventIds.includes(stored.event?.id ?? '');
+            const all = pendingOf(log.records(partition), log.logTimesMs(partition)).filter((folded) => {
+              const target = pendingDestination(folded);
+              return target && destinationKey(target) === destination && !exceptEventIds.includes(folded.event?.id ?? '');
             });
             return { events: all.slice(0, limit), hasMore: all.length > limit };
           },
@@ -256,7 +256,7 @@ function fold(records: readonly EventRecord[], timesMs: Times = []): Map<string,
   let owner = NO_OWNER;
   for (const [i, record] of records.entries()) {
     owner = ownerAfter(owner, record);
-    if (record.eventId === '' || !isBelieved(owner, record)) continue;
+    if (record.eventId === '' || !isByOwner(owner, record)) continue;
     const after = evolve(events.get(record.eventId), record, timesMs[i]);
     if (after) events.set(record.eventId, after);
   }
@@ -272,7 +272,7 @@ function openOf(records: readonly EventRecord[], timesMs: Times): OpenEvent[] {
 }
 
 function pendingOf(records: readonly EventRecord[], timesMs: Times): FoldedEvent[] {
-  return [...fold(records, timesMs).values()].filter((stored) => owedDestination(stored));
+  return [...fold(records, timesMs).values()].filter((folded) => pendingDestination(folded));
 }
 
 function ownerIn(log: MemoryLog, partition: number): { readonly owner: string; readonly ownerLogTime: Date | undefined } {

@@ -31,7 +31,7 @@ export async function streamUpdateFunctionCode(
       if (bytes + chunk.length > maxZipBytes)
         throw refuse('CODE_PACKAGE_TOO_LARGE', { detail: `more than ${maxZipBytes} bytes zipped; at most ${maxZipBytes} are taken` });
       if (++pieces > MAX_PIECES) throw refuse('INVALID_FIELD', { field: 'chunk', rule: `at most ${MAX_PIECES} pieces` });
-      if (!registry.packageBytes.take(chunk.length))
+      if (!registry.packageBytes.reserve(chunk.length))
         throw refuse('SERVICE_UNAVAILABLE', { detail: 'too many code packages are being received' });
       bytes += chunk.length;
       held.add(chunk);
@@ -40,7 +40,7 @@ export async function streamUpdateFunctionCode(
     if (!isComplete) throw refuse('CANCELLED');
     return await updateFunctionCode(registry, { ...named, codeZip: held.all() });
   } finally {
-    registry.packageBytes.give(bytes);
+    registry.packageBytes.release(bytes);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AttemptReport, AttemptStarted } from '@evenfall/contracts/attempt/v1/attempt';
-import { type Ending, endedAs } from '../../../../libs/event-model/src/testing/life.ts';
+import { type ResultName, endedAs } from '../../../../libs/event-model/src/testing/life.ts';
 import type { PlayedAgent } from './rig.ts';
 
 /** The start of an attempt as an agent reports it. */
@@ -16,7 +16,7 @@ export const startedReport = (eventId: string, instanceId: string, attempt = 1):
   attempt,
   report: { $case: 'started', value: started(instanceId) },
 });
-export const endedReport = (eventId: string, ending: Ending = 'returned', attempt = 1): AttemptReport => ({
+export const endedReport = (eventId: string, ending: ResultName = 'returned', attempt = 1): AttemptReport => ({
   eventId,
   attempt,
   report: { $case: 'ended', value: endedAs(ending, 0) },

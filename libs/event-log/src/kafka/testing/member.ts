@@ -8,5 +8,5 @@ let said = 0;
 setInterval(() => {
   const told = calls.slice(said);
   said = calls.length;
-  if (told.length > 0) process.stdout.write(`${JSON.stringify({ told, mine: [...mine], standing: subscription.standing() })}\n`);
+  if (told.length > 0) process.stdout.write(`${JSON.stringify({ told, mine: [...mine], standing: subscription.isOwner() })}\n`);
 }, 10);

@@ -1,7 +1,7 @@
 import type { OpenEvent } from '@evenfall/contracts/event_store/v1/event_store_service';
 import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import { inParts, storedBytes } from '@evenfall/event-model';
+import { inParts, foldedBytes } from '@evenfall/event-model';
 import { timeOfUuidV7 } from '@evenfall/time';
 import { answered, isDataRefused, type Sql, taken } from '@evenfall/postgres';
 import { FoldRefused } from '../../domain/fold-refused.ts';
@@ -12,7 +12,7 @@ import type { Moment } from './event-filter.ts';
 import { latestEnd } from './latest-end.ts';
 import { listByOffset } from './list-by-offset.ts';
 import { listEvents } from './list-events.ts';
-import { listOwed, loadOwed, owedOf } from './owed-deliveries.ts';
+import { listPendingDeliveries, loadPendingDeliveries, pendingDeliveryOf } from './pending-deliveries.ts';
 import { withRedrivenTo } from './redriven.ts';
 import { writeFold } from './write-fold.ts';
 
@@ -43,7 +43,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
       const rows = await orRefused(sql<{ data: Buffer }[]>`SELECT data FROM events.open_event WHERE id = ANY(${[...ids]}::uuid[])`);
       return rows.map((row) => FoldedEvent.decode(row.data));
     },
-    loadOwed: (ids) => orRefused(loadOwed(sql, ids)),
+    loadPendingDeliveries: (ids) => orRefused(loadPendingDeliveries(sql, ids)),
     async endedIds(ids) {
       const rows = await orRefused(
         sql<{ id: string }[]>`SELECT id FROM events.ended_event WHERE id = ANY(${[...ids]}::uuid[]) AND end_time > ${since()}`,
@@ -94,7 +94,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
         WHERE id = ${id} AND namespace = ${namespace} AND function = ${fn} AND trigger = ${trigger} AND state = ${State.QUEUED}`;
       return row && openEventOf(row);
     },
-    listOwed: (query) => listOwed(sql, query),
+    listPendingDeliveries: (query) => listPendingDeliveries(sql, query),
   };
 }
 
@@ -157,24 +157,24 @@ async function* snapshot(sql: Sql, partitions: readonly number[]): ReturnType<Ev
   for await (const rows of query.cursor(100)) {
     const positions: Position[] = [];
     const events: OpenEvent[] = [];
-    const owed: FoldedEvent[] = [];
+    const pendingDeliveries: FoldedEvent[] = [];
     for (const row of rows) {
       if (row.end_offset !== null) positions.push(positionOf({ ...row, end_offset: row.end_offset }));
       const { data, accept_offset: acceptOffset } = row;
       if (!data) continue;
-      if (acceptOffset === null) owed.push(owedOf({ ...row, data }));
+      if (acceptOffset === null) pendingDeliveries.push(pendingDeliveryOf({ ...row, data }));
       else events.push(openEventOf({ ...row, data, accept_offset: acceptOffset }));
     }
-    yield* inAnswers(positions, events, owed);
+    yield* inAnswers(positions, events, pendingDeliveries);
   }
 }
 
 /** Cuts what was read at once into answers of bounded size. */
-function* inAnswers(positions: Position[], events: OpenEvent[], owed: FoldedEvent[]) {
-  const parts = inParts(events, ({ folded: stored }) => (stored ? storedBytes(stored) : 0), ANSWER_BYTES);
-  yield { positions, events: parts[0] ?? [], owed: [] };
-  for (const part of parts.slice(1)) yield { positions: [], events: part, owed: [] };
-  for (const part of inParts(owed, storedBytes, ANSWER_BYTES)) yield { positions: [], events: [], owed: part };
+function* inAnswers(positions: Position[], events: OpenEvent[], pendingDeliveries: FoldedEvent[]) {
+  const parts = inParts(events, ({ folded }) => (folded ? foldedBytes(folded) : 0), ANSWER_BYTES);
+  yield { positions, events: parts[0] ?? [], pendingDeliveries: [] };
+  for (const part of parts.slice(1)) yield { positions: [], events: part, pendingDeliveries: [] };
+  for (const part of inParts(pendingDeliveries, foldedBytes, ANSWER_BYTES)) yield { positions: [], events: [], pendingDeliveries: part };
 }
 
 /** What one answer holds of payloads, but for one that is larger by itself. */

@@ -1,6 +1,6 @@
 import { Event } from '@evenfall/contracts/v1/event';
 import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-import { destinationKey, owedDestination } from '@evenfall/event-model';
+import { destinationKey, pendingDestination } from '@evenfall/event-model';
 import { part } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { type Blob, createColumns, literalOf } from './row-encoding.ts';
@@ -11,9 +11,9 @@ const NOTHING = Buffer.alloc(0);
  * The parts of the fold's statement that are about destinations; empty texts, and no work, for a fold of events without any. They read the
  * statement's `blob`, `checked` and, where open rows go, `closed`.
  */
-export function deliveryParts({ owed, settled, amended, closed, purged }: FoldChanges, blob: Blob) {
+export function deliveryParts({ pendingDeliveries, settled, amended, closed, purged }: FoldChanges, blob: Blob) {
   return [
-    owed.length === 0 ? part`` : owedPart(owed, closed.length > 0, blob),
+    pendingDeliveries.length === 0 ? part`` : pendingPart(pendingDeliveries, closed.length > 0, blob),
     settled.length === 0
       ? part``
       : part`, settled AS (
@@ -24,17 +24,17 @@ export function deliveryParts({ owed, settled, amended, closed, purged }: FoldCh
 }
 
 /** The payload of a row that is there already stays as it is. */
-function owedPart(owed: FoldChanges['owed'], hasClosed: boolean, blob: Blob) {
+function pendingPart(pendingDeliveries: FoldChanges['pendingDeliveries'], hasClosed: boolean, blob: Blob) {
   const rows = createColumns(8);
-  for (const { stored, partition } of owed) {
-    const target = owedDestination(stored);
-    if (!stored.event || !target) continue;
-    const data = blob.add(FoldedEvent.encode({ ...stored, payload: NOTHING }).finish());
-    const payload = blob.add(stored.payload);
-    const endMs = stored.event.endTime?.getTime() ?? 0;
-    rows.add(stored.event.id, partition, destinationKey(target), endMs, data, payload - data, payload, blob.end - payload);
+  for (const { folded, partition } of pendingDeliveries) {
+    const target = pendingDestination(folded);
+    if (!folded.event || !target) continue;
+    const data = blob.add(FoldedEvent.encode({ ...folded, payload: NOTHING }).finish());
+    const payload = blob.add(folded.payload);
+    const endMs = folded.event.endTime?.getTime() ?? 0;
+    rows.add(folded.event.id, partition, destinationKey(target), endMs, data, payload - data, payload, blob.end - payload);
   }
-  return part`, owed AS (
+  return part`, pending AS (
       INSERT INTO events.delivery (id, partition, destination, end_time, data, payload)
       SELECT d.id, d.partition, d.destination, to_timestamp(d.end_ms / 1000.0), substring((SELECT bytes FROM blob) FROM d.data_at FOR d.data_length),
         ${hasClosed ? part`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),` : part``}

@@ -25,10 +25,10 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
   const blob = createBlob();
   const words = createWords();
   const opened = createColumns(11);
-  for (const { stored, partition, acceptOffset } of open) {
-    const event = stored.event as Event; // an open entry has one
-    const data = blob.add(FoldedEvent.encode({ ...stored, payload: NOTHING }).finish());
-    const payload = blob.add(stored.payload);
+  for (const { folded, partition, acceptOffset } of open) {
+    const event = folded.event as Event; // an open entry has one
+    const data = blob.add(FoldedEvent.encode({ ...folded, payload: NOTHING }).finish());
+    const payload = blob.add(folded.payload);
     const { id, state } = event;
     opened.add(
       id,
@@ -119,7 +119,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
       GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
       ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events
     )`;
-  const [owedPart, settledPart, amendedPart] = deliveryParts(changes, blob);
+  const [pendingPart, settledPart, amendedPart] = deliveryParts(changes, blob);
   const auditedPart = auditPart(changes.audits, blob);
   const [row] = await ask<{ ok: boolean }>(
     sql,
@@ -141,7 +141,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0), timed_owner = m.owner
       FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${redrivenPart(changes.redriven)} ${owedPart} ${settledPart} ${amendedPart} ${auditedPart}
+    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${redrivenPart(changes.redriven)} ${pendingPart} ${settledPart} ${amendedPart} ${auditedPart}
     SELECT ok FROM checked`,
   );
   return row?.ok ?? false;

@@ -30,7 +30,7 @@ export async function readBody(payload: Readable, { maxBytes, keeps, budget }: B
   let bytes = 0;
   let held = 0;
   const release = (): void => {
-    budget.give(held);
+    budget.release(held);
     held = 0;
   };
   try {
@@ -39,7 +39,7 @@ export async function readBody(payload: Readable, { maxBytes, keeps, budget }: B
       if (bytes > maxBytes) throw scfError('RequestSizeLimitExceeded', `It is ${maxBytes} bytes.`);
       hash.update(chunk);
       if (!keeps) continue;
-      if (!budget.take(chunk.length)) throw scfError('RequestLimitExceeded', 'Too many large requests are under way; try again.');
+      if (!budget.reserve(chunk.length)) throw scfError('RequestLimitExceeded', 'Too many large requests are under way; try again.');
       held += chunk.length;
       parts.push(ownBuffer(chunk));
     }

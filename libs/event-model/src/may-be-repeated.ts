@@ -14,7 +14,7 @@ const LATE_MS = 3_000;
  * then nothing can be told from them. The record may also have been late on its way to the log, whose own time of it is `appendTimeMs`: a replica that
  * stood still between making a record and writing it. All others have an id that was made a moment ago for them alone: nobody need be asked about those.
  */
-export function mayBeKnown({ eventId, time, change }: EventRecord, appendTimeMs?: number): boolean {
+export function mayBeRepeated({ eventId, time, change }: EventRecord, appendTimeMs?: number): boolean {
   if (change?.$case !== 'accepted') return false;
   if (change.value.keyed || change.value.repeated) return true;
   const madeMs = timeOfUuidV7(eventId);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AcceptedEvent, EventRecord } from '@evenfall/contracts/log/v1/record';
 import { newUuidV7, timeOfUuidV7, uuidOfName } from '@evenfall/time';
-import { mayBeKnown } from './known.ts';
+import { mayBeRepeated } from './may-be-repeated.ts';
 
 const NOW = Date.UTC(2030, 0, 1);
 const recordOf = (eventId: string, offMs: number, more: Partial<AcceptedEvent> = {}): EventRecord =>
@@ -14,24 +14,24 @@ const recordOf = (eventId: string, offMs: number, more: Partial<AcceptedEvent> =
 
 describe('an Accepted record', () => {
   it('is of a new event if its id was made a moment ago', () => {
-    for (const offMs of [-2_999, -1, 0, 1, 2_999]) assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), offMs)), false, String(offMs));
+    for (const offMs of [-2_999, -1, 0, 1, 2_999]) assert.equal(mayBeRepeated(recordOf(newUuidV7(NOW), offMs)), false, String(offMs));
   });
 
   it('may be of a known one if the times of id and record differ, in either direction', () => {
     for (const offMs of [-86_400_000, -120_000, -3_001, 3_001, 120_000, 86_400_000])
-      assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), offMs)), true, String(offMs));
+      assert.equal(mayBeRepeated(recordOf(newUuidV7(NOW), offMs)), true, String(offMs));
   });
 
   it('may be of a known one if the log took it long after it was made, whatever its own time says', () => {
     const record = recordOf(newUuidV7(NOW), 1);
-    for (const offMs of [0, 5, 2_999]) assert.equal(mayBeKnown(record, NOW + offMs), false, String(offMs));
-    for (const offMs of [3_001, 12_000]) assert.equal(mayBeKnown(record, NOW + offMs), true, String(offMs));
+    for (const offMs of [0, 5, 2_999]) assert.equal(mayBeRepeated(record, NOW + offMs), false, String(offMs));
+    for (const offMs of [3_001, 12_000]) assert.equal(mayBeRepeated(record, NOW + offMs), true, String(offMs));
   });
 
   it('may be of a known one if a key named it, it was sent again, or its id says nothing', () => {
-    assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), 0, { keyed: true })), true);
-    assert.equal(mayBeKnown(recordOf(newUuidV7(NOW), 0, { repeated: true })), true);
-    assert.equal(mayBeKnown(recordOf(uuidOfName('a', 'b'), 0)), true);
+    assert.equal(mayBeRepeated(recordOf(newUuidV7(NOW), 0, { keyed: true })), true);
+    assert.equal(mayBeRepeated(recordOf(newUuidV7(NOW), 0, { repeated: true })), true);
+    assert.equal(mayBeRepeated(recordOf(uuidOfName('a', 'b'), 0)), true);
   });
 });
 
