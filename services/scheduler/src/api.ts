@@ -7,14 +7,14 @@ import type {
 } from '@evenfall/contracts/scheduler/v1/scheduler_service';
 import { isRefusal, refuse } from '@evenfall/errors';
 import { CALLER_CAPACITY_HEADER, CALLER_HEADER, type Implementation, pushable } from '@evenfall/rpc';
-import { attachAgent, detachAgent, takeBatch } from './flows/attach-agent.ts';
+import { attachAgent, detachAgent, applyBatch } from './flows/attach-agent.ts';
 import { checkAgent } from '@evenfall/grants';
 import { limitsOf } from './domain/check-hello.ts';
 import { drainAgent } from './flows/drain-agent.ts';
-import { createReportSink, takeDispatch } from './flows/dispatch.ts';
+import { createReportSink, applyDispatch } from './flows/dispatch.ts';
 import { getProvisioned } from './flows/get-provisioned.ts';
 import { invoke } from './flows/invoke.ts';
-import { closeStream, openStream } from './flows/know-agents.ts';
+import { closeStream, openStream } from './flows/agent-sets.ts';
 import { listAgents, listInstances } from './flows/list.ts';
 import { noteChange } from './flows/note-change.ts';
 import { renewLease } from './flows/renew-lease.ts';
@@ -31,7 +31,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
         responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'the replica did not say in time that it has heard of the agents' }));
       });
       void readAll<DispatchRequest>(requests, signal, (batch) => {
-        if (ports.cluster.streams.has(sink)) takeDispatch(ports, batch, sink); // else it was closed, and may not have heard yet
+        if (ports.cluster.streams.has(sink)) applyDispatch(ports, batch, sink); // else it was closed, and may not have heard yet
       }).finally(() => {
         closeStream(ports, sink);
         responses.end();
@@ -49,7 +49,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
       let agent: ReturnType<typeof attachAgent> | undefined;
       void readAll<AttachRequest>(requests, signal, (batch) => {
         if (agent) {
-          if (agent.send === send) takeBatch(ports, agent, batch); // else a newer stream speaks for it
+          if (agent.send === send) applyBatch(ports, agent, batch); // else a newer stream speaks for it
         } else if (batch.hello) {
           if (!ports.grants.isReady())
             throw refuse('SERVICE_UNAVAILABLE', { detail: 'the registry has not said yet by which keys attempts are given away' });
@@ -89,12 +89,12 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
 }
 
 /** Hands on everything that comes until the stream ends or the call is cancelled. */
-async function readAll<T>(requests: AsyncIterable<T>, signal: AbortSignal, take: (request: T) => void): Promise<void> {
+async function readAll<T>(requests: AsyncIterable<T>, signal: AbortSignal, handle: (request: T) => void): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   const leave = (): void => void iterator.return?.();
   signal.addEventListener('abort', leave, { once: true });
   try {
-    for (let step = await iterator.next(); !step.done && !signal.aborted; step = await iterator.next()) take(step.value);
+    for (let step = await iterator.next(); !step.done && !signal.aborted; step = await iterator.next()) handle(step.value);
   } finally {
     signal.removeEventListener('abort', leave);
     leave();

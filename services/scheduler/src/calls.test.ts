@@ -4,7 +4,7 @@ import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { isRefusal } from '@evenfall/errors';
 import { durationOfMs } from '@evenfall/time';
 import { invoke } from './flows/invoke.ts';
-import { endedReport, given, startedReport } from './testing/reports.ts';
+import { endedReport, assignedTo, startedReport } from './testing/reports.ts';
 import { assignmentOf, type Rig, startRig } from './testing/rig.ts';
 
 describe('a synchronous call', () => {
@@ -26,14 +26,14 @@ describe('a synchronous call', () => {
     const answer = call(rig, 'a');
     await turn();
     agent.ready('i-1');
-    agent.says({ reports: [startedReport('a', 'i-1'), endedReport('a', 'threw')] });
+    agent.sends({ reports: [startedReport('a', 'i-1'), endedReport('a', 'threw')] });
     const { started: start, ended } = await answer;
     assert.deepEqual([start?.instanceId, ended?.statusCode], ['i-1', 430]);
     assert.equal(rig.ports.cluster.attempts.size, 0);
     const again = call(rig, 'b');
     await turn();
-    assert.equal(given(agent).at(-1), 'b@i-1', 'an exception of a synchronous call does not cost the instance');
-    agent.says({ reports: [endedReport('b')] });
+    assert.equal(assignedTo(agent).at(-1), 'b@i-1', 'an exception of a synchronous call does not cost the instance');
+    agent.sends({ reports: [endedReport('b')] });
     await again;
   });
 
@@ -42,7 +42,7 @@ describe('a synchronous call', () => {
     await assert.rejects(call(rig, 'a', 20), (error) => isRefusal(error) && error.reason === 'CONCURRENCY_EXHAUSTED');
     assert.equal(rig.ports.cluster.attempts.size, 0);
     const agent = rig.attach();
-    assert.deepEqual(given(agent), [], 'and does not run later');
+    assert.deepEqual(assignedTo(agent), [], 'and does not run later');
   });
 
   for (const cancels of [false, true])
@@ -55,13 +55,13 @@ describe('a synchronous call', () => {
         const answer = call(rig, 'a', 10_000, { signal: leaving.signal, cancels });
         await turn();
         agent.ready('i-1');
-        agent.says({ reports: [startedReport('a', 'i-1')] });
+        agent.sends({ reports: [startedReport('a', 'i-1')] });
         leaving.abort();
         assert.deepEqual(
           agent.all('stops').map(({ eventId, mode, policy }) => [eventId, mode, policy]),
           cancels ? [['a', Mode.GRACEFUL, undefined]] : [],
         );
-        agent.says({ reports: [endedReport('a', cancels ? 'killed' : 'returned')] });
+        agent.sends({ reports: [endedReport('a', cancels ? 'killed' : 'returned')] });
         assert.equal((await answer).ended?.statusCode, cancels ? 499 : 200);
         assert.equal(rig.ports.cluster.attempts.size, 0, 'nothing of it stays');
       },
@@ -75,18 +75,18 @@ describe('a synchronous call', () => {
     agent.ready('i-1');
     const end = endedReport('a');
     if (end.report?.$case === 'ended') end.report.value.instanceBusy = true;
-    agent.says({ reports: [startedReport('a', 'i-1'), end] });
+    agent.sends({ reports: [startedReport('a', 'i-1'), end] });
     await first;
     const second = call(rig, 'b');
     await turn();
-    assert.deepEqual(given(agent), ['a@i-1', 'b@i-2'], 'another instance takes it');
-    agent.says({ reports: [startedReport('b', 'i-2'), endedReport('b')] });
+    assert.deepEqual(assignedTo(agent), ['a@i-1', 'b@i-2'], 'another instance takes it');
+    agent.sends({ reports: [startedReport('b', 'i-2'), endedReport('b')] });
     await second;
     agent.ready('i-1');
     const third = call(rig, 'c');
     await turn();
-    assert.equal(given(agent).at(-1), 'c@i-1', 'free again');
-    agent.says({ reports: [endedReport('c')] });
+    assert.equal(assignedTo(agent).at(-1), 'c@i-1', 'free again');
+    agent.sends({ reports: [endedReport('c')] });
     await third;
   });
 });

@@ -8,10 +8,10 @@ import { drainAgent } from './flows/drain-agent.ts';
 import { listAgents } from './flows/list.ts';
 import { assignmentOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
-const given = (agent: PlayedAgent): string[] =>
+const assignedTo = (agent: PlayedAgent): string[] =>
   agent.all('assignments').map(({ instanceId, assignment }) => `${assignment?.eventId}@${instanceId}`);
 const ends = (agent: PlayedAgent, eventId: string, ending: 'returned' | 'exited'): void =>
-  agent.says({ reports: [{ eventId, attempt: 1, report: { $case: 'ended', value: endedAs(ending, 0) }, partition: undefined }] });
+  agent.sends({ reports: [{ eventId, attempt: 1, report: { $case: 'ended', value: endedAs(ending, 0) }, partition: undefined }] });
 
 describe('draining a host', () => {
   it('sends nothing there any more, and everything elsewhere', async () => {
@@ -23,7 +23,7 @@ describe('draining a host', () => {
     assert.equal(drainAgent(rig.ports, { agentId: 'a', deadline: durationOfMs(5_000) }).agent?.state, State.DRAINING);
     assert.deepEqual(a.got.at(-1)?.drain, { deadline: durationOfMs(5_000) });
     await rig.dispatch({ assignments: [assignmentOf('two')] });
-    assert.deepEqual([given(a), given(b)], [['one@i-1'], ['two@i-2']], 'not to the idle instance of the host that drains');
+    assert.deepEqual([assignedTo(a), assignedTo(b)], [['one@i-1'], ['two@i-2']], 'not to the idle instance of the host that drains');
   });
 
   it('lets events wait if there is nowhere else, until somebody comes', async () => {
@@ -31,10 +31,10 @@ describe('draining a host', () => {
     const a = rig.attach();
     drainAgent(rig.ports, { agentId: 'a', deadline: undefined });
     await rig.dispatch({ assignments: [assignmentOf('waits')] });
-    rig.tend();
-    assert.deepEqual(given(a), []);
+    rig.maintain();
+    assert.deepEqual(assignedTo(a), []);
     const b = rig.attach({ agentId: 'b', sessionId: 's2' });
-    assert.deepEqual(given(b), ['waits@i-1']);
+    assert.deepEqual(assignedTo(b), ['waits@i-1']);
   });
 
   it('is told by the agent too, only ever comes nearer, outlives a reconnect, and ends with a new start', () => {
@@ -46,9 +46,9 @@ describe('draining a host', () => {
         drainDeadlineTime?.getTime(),
       ]);
     const nowMs = rig.clock.now();
-    a.says({ drain: { deadline: durationOfMs(10_000) } });
+    a.sends({ drain: { deadline: durationOfMs(10_000) } });
     assert.deepEqual(stateOf(), [[State.DRAINING, nowMs + 10_000]]);
-    a.says({ drain: { deadline: durationOfMs(20_000) } });
+    a.sends({ drain: { deadline: durationOfMs(20_000) } });
     assert.deepEqual(stateOf(), [[State.DRAINING, nowMs + 10_000]]);
     a.leaves();
     const again = rig.attach();
@@ -75,7 +75,7 @@ describe('a host that says nothing while its stream stands', () => {
     for (let passedMs = 0; passedMs < ms; passedMs += 1_000) {
       rig.clock.advance(1_000);
       others();
-      rig.tend();
+      rig.maintain();
     }
   };
 
@@ -95,9 +95,9 @@ describe('a host that says nothing while its stream stands', () => {
     const a = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('one')] });
     rig.clock.advance(LEASE_MS * 2);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(rig.reports, []);
-    wait(rig, LEASE_MS * 2, () => a.says({ heartbeat: { sentTime: new Date(0) } }));
+    wait(rig, LEASE_MS * 2, () => a.sends({ heartbeat: { sentTime: new Date(0) } }));
     assert.deepEqual(rig.reports, []);
   });
 });
@@ -114,7 +114,7 @@ describe('a function whose instances crash', () => {
       const starts = (): number => agent.all('startInstances').length;
       const crash = (): void => {
         const { instanceId, assignment } = agent.all('assignments').at(-1) ?? {};
-        agent.says({
+        agent.sends({
           reports: [{ eventId: assignment?.eventId ?? '', attempt: 1, report: { $case: 'ended', value: end }, partition: undefined }],
         });
         agent.gone(instanceId ?? '');
@@ -134,8 +134,8 @@ describe('a function whose instances crash', () => {
         let pausedMs = 0;
         for (; starts() === before && pausedMs < 60_000; pausedMs += 100) {
           rig.clock.advance(100);
-          agent.says({ heartbeat: { sentTime: new Date(0) } });
-          rig.tend();
+          agent.sends({ heartbeat: { sentTime: new Date(0) } });
+          rig.maintain();
         }
         pauses.push(pausedMs);
       }
@@ -146,7 +146,7 @@ describe('a function whose instances crash', () => {
       const before = starts();
       await rig.dispatch({ assignments: ids.slice(0, 5).map((id) => assignmentOf(id)) });
       rig.clock.advance(1_000);
-      rig.tend();
+      rig.maintain();
       assert.ok(starts() > before, 'nothing waits any more');
     });
 
@@ -156,12 +156,12 @@ describe('a function whose instances crash', () => {
     for (const id of ['a', 'b', 'c']) {
       await rig.dispatch({ assignments: [assignmentOf(id)] });
       const instanceId = agent.all('startInstances').at(-1)?.instanceId ?? '';
-      agent.says({ instanceChanges: [{ instanceId, change: { $case: 'gone', value: { startFailed: true, reason: '' } } }] });
+      agent.sends({ instanceChanges: [{ instanceId, change: { $case: 'gone', value: { startFailed: true, reason: '' } } }] });
     }
     await rig.dispatch({ assignments: [assignmentOf('d')] });
     assert.equal(agent.all('startInstances').length, 3);
     rig.clock.advance(200);
-    rig.tend();
+    rig.maintain();
     assert.equal(agent.all('startInstances').length, 4);
   });
 });

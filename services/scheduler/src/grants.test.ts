@@ -15,21 +15,23 @@ const NOTHING = Buffer.alloc(0);
 const partition = 0;
 
 /** What an agent may say of an attempt. */
-const SAYINGS: readonly ((key: AttemptKey, agentId: string) => AttemptReport)[] = [
+const REPORTS: readonly ((key: AttemptKey, agentId: string) => AttemptReport)[] = [
   (key, agentId) => ({ ...key, report: { $case: 'started', value: started('i-9', agentId) } }),
   (key) => ({ ...key, report: { $case: 'ended', value: endedAs('returned', 0) } }),
   (key) => ({ ...key, report: { $case: 'signalSent', value: { policy: undefined, step: undefined, cause: 1 } } }),
   (key) => ({ ...key, report: { $case: 'revoked', value: {} } }),
   (key) => ({ ...key, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } }),
 ];
-const ended = SAYINGS[1] as (typeof SAYINGS)[number]; // it is there
-const sayAll = (agent: PlayedAgent, key: AttemptKey): void => agent.says({ reports: SAYINGS.map((say) => say(key, agent.agent.id)) });
+const ended = REPORTS[1] as (typeof REPORTS)[number]; // it is there
+const reportAll = (agent: PlayedAgent, key: AttemptKey): void =>
+  agent.sends({ reports: REPORTS.map((reportOf) => reportOf(key, agent.agent.id)) });
 const grantOf = (agent: PlayedAgent, eventId: string): Buffer => {
-  const given = agent.all('assignments').findLast(({ assignment }) => assignment?.eventId === eventId)?.assignment?.grant;
-  assert.ok(given, `${eventId} was given to ${agent.agent.id}`);
-  return given;
+  const assignedTo = agent.all('assignments').findLast(({ assignment }) => assignment?.eventId === eventId)?.assignment?.grant;
+  assert.ok(assignedTo, `${eventId} was given to ${agent.agent.id}`);
+  return assignedTo;
 };
-const said = (rig: Rig): unknown[] => rig.reports.splice(0).map(({ eventId, agentId, report }) => [eventId, agentId, report?.$case]);
+const removeReports = (rig: Rig): unknown[] =>
+  rig.reports.splice(0).map(({ eventId, agentId, report }) => [eventId, agentId, report?.$case]);
 
 /** Where an attempt may be that is not the forger's, made so in a new rig; answers whose it is then. */
 const PLACES: Readonly<Record<string, (rig: Rig) => Promise<PlayedAgent | undefined>>> = {
@@ -76,32 +78,32 @@ describe('an agent that speaks of attempts that it was not given', () => {
       it(`is not believed about one that ${place}, with ${what}`, async () => {
         const rig = startRig({ grants: grantsOf(KEYS[0]) });
         const holder = await make(rig);
-        const before = holder && said(rig);
+        const before = holder && removeReports(rig);
         assert.ok(before === undefined || before.length === 0);
         const key = { eventId: 'e', attempt: 1, partition, grant: proofOf(rig.ports.grants) };
         // Little memory: what waits is not given to it.
         const hello = { agentId: 'forger', sessionId: 'ff', capacityMb: 0, held: [key] };
         const forger = rig.attach({ ...hello, instances: [{ instanceId: 'i-9', function: fnOf(), attempt: key, busy: false }] });
-        sayAll(forger, key);
-        rig.tend();
-        assert.deepEqual(said(rig), []);
+        reportAll(forger, key);
+        rig.maintain();
+        assert.deepEqual(removeReports(rig), []);
         assert.ok(rig.ports.counters.agent_claims_refused_total > 0);
         assert.equal(rig.ports.cluster.attempts.get('e')?.ended, undefined);
         assert.deepEqual(forger.all('assignments'), []);
         if (!holder) return;
         assert.deepEqual(holder.all('stops'), [], 'its holder is left alone');
-        holder.says({ reports: [ended({ eventId: 'e', attempt: 1, partition }, 'honest')] });
-        assert.deepEqual(said(rig), [['e', 'honest', 'ended']]);
+        holder.sends({ reports: [ended({ eventId: 'e', attempt: 1, partition }, 'honest')] });
+        assert.deepEqual(removeReports(rig), [['e', 'honest', 'ended']]);
       });
 
   it('is not believed in the name of another, though the attempt is its own', async () => {
     const rig = startRig();
     const agent = rig.attach({ agentId: 'a' });
     await rig.dispatch({ assignments: [assignmentOf('e')] });
-    const [first, second] = SAYINGS.map((say) => say({ eventId: 'e', attempt: 1, partition }, 'honest'));
+    const [first, second] = REPORTS.map((reportOf) => reportOf({ eventId: 'e', attempt: 1, partition }, 'honest'));
     assert.ok(first?.report?.$case === 'started' && second?.report?.$case === 'ended');
     const end = { ...second.report.value, started: first.report.value };
-    agent.says({ reports: [first, { ...second, report: { $case: 'ended', value: end } }] });
+    agent.sends({ reports: [first, { ...second, report: { $case: 'ended', value: end } }] });
     const names = rig.reports.map(({ agentId, grant, report }) => [
       agentId,
       grant,
@@ -186,7 +188,7 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
       const rig = startRig({ grants: grantsOf(...keys) });
       const agent = rig.attach({ agentId: 'a', held: [{ ...key, grant }] }, { reports: [{ ...ended(key, 'a'), grant }] });
       await rig.dispatch({ assignments: [assignmentOf('e', { mayBeDispatched: true })] });
-      assert.deepEqual(said(rig), [['e', 'a', 'ended']]);
+      assert.deepEqual(removeReports(rig), [['e', 'a', 'ended']]);
       assert.deepEqual(agent.all('assignments'), []);
       assert.equal(rig.ports.counters.agent_claims_refused_total, 0);
     }
@@ -196,22 +198,22 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
     const { grant, key } = await give();
     const rig = startRig({ grants: grantsOf(KEYS[1]) });
     const agent = rig.attach({ agentId: 'a', held: [{ ...key, grant }] }, { reports: [{ ...ended(key, 'a'), grant }] });
-    assert.deepEqual([said(rig), agent.all('stops'), agent.all('acks')], [[], [], []]);
+    assert.deepEqual([removeReports(rig), agent.all('stops'), agent.all('acks')], [[], [], []]);
     await rig.dispatch({ assignments: [assignmentOf('e', { runningOnAgentId: 'a' })] });
-    agent.says({ reports: [{ ...ended(key, 'a'), grant: grantOf(agent, 'e') }] });
-    assert.deepEqual(said(rig), [['e', 'a', 'ended']]);
+    agent.sends({ reports: [{ ...ended(key, 'a'), grant: grantOf(agent, 'e') }] });
+    assert.deepEqual(removeReports(rig), [['e', 'a', 'ended']]);
   });
 
   it('yields to the one that was given it later, whichever comes first', async () => {
     const first = startRig({ grants: grantsOf(KEYS[0]) });
-    const gaveBack = first.attach({ agentId: 'a' });
+    const throttling = first.attach({ agentId: 'a' });
     await first.dispatch({ assignments: [assignmentOf('e')] });
     const key = { eventId: 'e', attempt: 1, partition };
     const other = first.attach({ agentId: 'b', sessionId: 's2' });
-    gaveBack.agent.drain = { deadlineTimeMs: undefined }; // nothing new goes to it
-    gaveBack.says({ reports: [{ ...key, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } }] });
-    first.tend();
-    const grants = { a: grantOf(gaveBack, 'e'), b: grantOf(other, 'e') };
+    throttling.agent.drain = { deadlineTimeMs: undefined }; // nothing new goes to it
+    throttling.sends({ reports: [{ ...key, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } }] });
+    first.maintain();
+    const grants = { a: grantOf(throttling, 'e'), b: grantOf(other, 'e') };
     for (const order of [
       ['a', 'b'],
       ['b', 'a'],
@@ -221,10 +223,10 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
       const [a, b] = order[0] === 'a' ? agents : agents.toReversed();
       assert.deepEqual([a?.all('stops').length, b?.all('stops').length], [1, 0]);
       await rig.dispatch({ assignments: [assignmentOf('e', { mayBeDispatched: true })] });
-      a?.says({ reports: [{ ...ended(key, 'a'), grant: grants.a }] });
-      assert.deepEqual(said(rig), []);
-      b?.says({ reports: [{ ...ended(key, 'b'), grant: grants.b }] });
-      assert.deepEqual(said(rig), [['e', 'b', 'ended']]);
+      a?.sends({ reports: [{ ...ended(key, 'a'), grant: grants.a }] });
+      assert.deepEqual(removeReports(rig), []);
+      b?.sends({ reports: [{ ...ended(key, 'b'), grant: grants.b }] });
+      assert.deepEqual(removeReports(rig), [['e', 'b', 'ended']]);
     }
   });
 
@@ -235,8 +237,8 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
     const runs = rig.attach({ agentId: 'b', sessionId: 's2' });
     await rig.dispatch({ assignments: [assignmentOf('e', { runningOnAgentId: 'b' })] });
     assert.deepEqual(claims.all('acks'), [{ eventId: 'e', attempt: 1 }]);
-    runs.says({ reports: [{ ...ended(key, 'b'), grant: grantOf(runs, 'e') }] });
-    assert.deepEqual(said(rig), [['e', 'b', 'ended']]);
+    runs.sends({ reports: [{ ...ended(key, 'b'), grant: grantOf(runs, 'e') }] });
+    assert.deepEqual(removeReports(rig), [['e', 'b', 'ended']]);
   });
 });
 

@@ -83,26 +83,26 @@ describe('what an agent says later', () => {
     const other = rig.attach({ agentId: 'b', sessionId: 's2' });
     await rig.dispatch({ assignments: [assignmentOf(EVENT)] });
     const bad = { eventId: 'x'.repeat(1_000), attempt: 1, partition: 0, report: { $case: 'throttled', value: { statusCode: 0, retryAfter: undefined } } } as const; // prettier-ignore
-    for (const cpuBusy of [NaN, -1, Infinity, 7]) agent.says({ cpuBusy });
-    agent.says({
+    for (const cpuBusy of [NaN, -1, Infinity, 7]) agent.sends({ cpuBusy });
+    agent.sends({
       heartbeat: { sentTime: new Date(NaN) },
       drain: { deadline: { seconds: -5n, nanos: 0 } },
       reports: [bad, { ...bad, eventId: EVENT, attempt: 0 }, { ...bad, eventId: EVENT, attempt: -1 }],
       instanceChanges: [{ instanceId: 'nobody', change: { $case: 'gone', value: { startFailed: true, reason: 'r'.repeat(1_000_000) } } }],
     });
     assert.equal(agent.agent.cpuBusy, 1);
-    for (const temporaryMb of [-1, 7]) agent.says({ temporaryMb });
+    for (const temporaryMb of [-1, 7]) agent.sends({ temporaryMb });
     assert.equal(agent.agent.temporaryMb, 7);
-    agent.says({ temporaryMb: 2 ** 31 - 1 });
+    agent.sends({ temporaryMb: 2 ** 31 - 1 });
     assert.equal(agent.agent.temporaryMb, HELLO_LIMITS.capacityMb);
-    agent.says({ temporaryMb: 0 });
+    agent.sends({ temporaryMb: 0 });
     assert.equal(agent.agent.drain?.deadlineTimeMs, undefined);
     assert.ok(!agent.got.some(({ heartbeat }) => heartbeat));
     assert.equal(rig.ports.cluster.attempts.size, 1);
     assert.doesNotThrow(() => agent.got.map((batch: AttachResponse) => JSON.stringify(batch, (_, one: unknown) => (typeof one === 'bigint' ? String(one) : one)))); // prettier-ignore
     const [start] = [...agent.all('startInstances'), ...other.all('startInstances')];
     const player = agent.all('startInstances').length > 0 ? agent : other;
-    player.says({
+    player.sends({
       instanceChanges: [
         { instanceId: start?.instanceId ?? '', change: { $case: 'gone', value: { startFailed: true, reason: 'r'.repeat(1_000_000) } } },
       ],
@@ -120,7 +120,7 @@ describe('what an agent offers', () => {
     await rig.dispatch({ assignments: many(8, (n) => assignmentOf(`e${n}`)) });
     assert.equal(starts().length, 2, 'at the same time');
     for (const id of starts()) liar.ready(id);
-    rig.tend();
+    rig.maintain();
     assert.equal(starts().length, 3, 'in all, though there is memory for more');
   });
 

@@ -29,7 +29,7 @@ export type SchedulerPorts = {
   /** Whether agents outlive it. In the shape of one process they do not: nobody has anything of an earlier scheduler. */
   readonly isShared: boolean;
   /** Monotonic time of the last look at everything. */
-  lastTendMs: number;
+  lastMaintenanceMs: number;
   readonly newId: () => string;
   /** Asks the registry what a version is now; rejects with FUNCTION_NOT_FOUND. */
   readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;

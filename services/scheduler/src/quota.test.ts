@@ -9,7 +9,7 @@ import { endedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
 /** Tells the scheduler of quotas, as the registry would. */
-function tell(rig: Rig, quotas: Readonly<Record<string, number | undefined>>, provisioned = 0): void {
+function setConcurrency(rig: Rig, quotas: Readonly<Record<string, number | undefined>>, provisioned = 0): void {
   rig.clock.advance(2_000);
   useConcurrency(rig.ports, {
     totalMb: 128_000,
@@ -29,20 +29,20 @@ describe('A quota of instances', () => {
   it('bounds those of all functions of a namespace together, and of no other', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-    tell(rig, { default: 3 });
+    setConcurrency(rig, { default: 3 });
     await dispatch(rig, ids('e', 5));
     await dispatch(rig, ids('g', 5), { function: 'fg' });
     assert.equal(started(agent).length, 3);
     await dispatch(rig, ids('o', 4), { namespace: 'other' });
     assert.equal(started(agent).length, 7);
-    tell(rig, { default: 4 });
+    setConcurrency(rig, { default: 4 });
     assert.equal(started(agent).length, 8, 'a larger quota is used at once');
   });
 
   it('has a default, which namespaces with one of their own do not have', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-    tell(rig, { '*': 1, free: undefined });
+    setConcurrency(rig, { '*': 1, free: undefined });
     await dispatch(rig, ids('e', 3));
     await dispatch(rig, ids('f', 3), { namespace: 'free' });
     assert.equal(started(agent).length, 4);
@@ -51,31 +51,31 @@ describe('A quota of instances', () => {
   it('has what is idle make way for another function of the namespace', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-    tell(rig, { default: 1 });
+    setConcurrency(rig, { default: 1 });
     await dispatch(rig, ['e1']);
     const [first = ''] = started(agent);
     agent.ready(first);
-    agent.says({ reports: [endedReport('e1')] });
+    agent.sends({ reports: [endedReport('e1')] });
     await dispatch(rig, ['g1'], { function: 'fg' });
     rig.clock.advance(1_500); // it may have had something to do again
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(stopped(agent), [first]);
     assert.equal(started(agent).length, 1, 'it is still there');
     agent.gone(first);
-    rig.tend();
+    rig.maintain();
     assert.equal(started(agent).length, 2);
   });
 
   it('that is lowered ends what is idle, and lets what runs go on', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-    tell(rig, {});
+    setConcurrency(rig, {});
     await dispatch(rig, ids('e', 3));
     const all = started(agent);
     for (const id of all) agent.ready(id);
-    for (const eventId of ['e0', 'e1']) agent.says({ reports: [endedReport(eventId)] });
-    tell(rig, { default: 0 });
-    rig.tend();
+    for (const eventId of ['e0', 'e1']) agent.sends({ reports: [endedReport(eventId)] });
+    setConcurrency(rig, { default: 0 });
+    rig.maintain();
     assert.equal(stopped(agent).length, 2);
     for (const id of stopped(agent)) agent.gone(id);
     assert.equal(countOf(rig, 'default'), 1);
@@ -84,11 +84,11 @@ describe('A quota of instances', () => {
   it('gives back what waits, so that others are sent: as much of many functions as of one', async () => {
     const rig = startRig();
     rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-    tell(rig, { default: 1 });
+    setConcurrency(rig, { default: 1 });
     for (let n = 0; n < 40; n++) rig.registry.set(`f${n}`, fnOf({ name: `f${n}` }));
     for (let n = 0; n < 40; n++) await dispatch(rig, ids(`e${n}.`, 5), { function: `f${n}` });
     rig.clock.advance(1_100);
-    rig.tend();
+    rig.maintain();
     let waiting = 0;
     for (const pool of rig.ports.cluster.pools.values()) waiting += pool.waiting.size;
     assert.ok(waiting <= 16, `${waiting}`);
@@ -98,7 +98,7 @@ describe('A quota of instances', () => {
   it('answers a call that waited in vain with what keeps it, and one where it is 0 at once', async () => {
     const rig = startRig();
     rig.attach();
-    tell(rig, { default: 0 });
+    setConcurrency(rig, { default: 0 });
     const request = InvokeRequest.create({ assignment: { ...assignmentOf('call'), synchronous: true } });
     await assert.rejects(invoke(rig.ports, request, new AbortController().signal), (error) => {
       assert.ok(isRefusal(error));
@@ -122,7 +122,7 @@ describe('A quota of instances', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 0, max: 4 }), fc.nat(3), async (steps, most, provisioned) => {
         const rig = startRig();
         const agent = rig.attach({ capacityMb: 100_000, parallelStarts: 100 });
-        tell(rig, { default: most, other: 2 }, provisioned);
+        setConcurrency(rig, { default: most, other: 2 }, provisioned);
         let events = 0;
         for (const { kind, fn, namespace } of steps) {
           const ofAll = [...agent.agent.instances.values()];
@@ -131,11 +131,11 @@ describe('A quota of instances', () => {
           const busy = ofAll.find(({ state }) => state === 'BUSY');
           if (kind === 'end' && busy?.attempt) {
             const { eventId } = busy.attempt.assignment;
-            agent.says({ reports: [endedReport(eventId)] });
+            agent.sends({ reports: [endedReport(eventId)] });
           }
           if (kind === 'gone') for (const one of ofAll) if (one.state === 'STOPPING') agent.gone(one.id);
           rig.clock.advance(kind === 'tend' ? 2_000 : 10);
-          rig.tend();
+          rig.maintain();
           const counts = { default: 0, other: 0 };
           for (const one of agent.agent.instances.values()) counts[one.pool.key.startsWith('default/') ? 'default' : 'other']++;
           assert.deepEqual([countOf(rig, 'default'), countOf(rig, 'other')], [counts.default, counts.other]);

@@ -13,12 +13,12 @@ describe('a lease that is renewed beside the stream', () => {
     for (let i = 0; i < 8; i++) {
       rig.clock.advance(LEASE_MS / 4);
       await renewLease(rig.ports, { agentId: 'a', sessionId: 's1' });
-      rig.tend();
+      rig.maintain();
     }
     assert.ok(rig.ports.cluster.agents.get('a')?.send);
     for (let i = 0; i < 8; i++) {
       rig.clock.advance(LEASE_MS / 4);
-      rig.tend();
+      rig.maintain();
     }
     assert.equal(rig.ports.cluster.agents.has('a'), false);
   });

@@ -5,12 +5,12 @@ import type { AgentSet, DispatchRequest } from '@evenfall/contracts/scheduler/v1
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import type { ReportSink } from './domain/types.ts';
-import { takeDispatch } from './flows/dispatch.ts';
-import { closeStream, openStream } from './flows/know-agents.ts';
+import { applyDispatch } from './flows/dispatch.ts';
+import { closeStream, openStream } from './flows/agent-sets.ts';
 import { assignmentOf, fnOf, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
 const key = { eventId: 'a', attempt: 1 };
-const perhaps = assignmentOf('a', { mayBeDispatched: true });
+const mayBeDispatched = assignmentOf('a', { mayBeDispatched: true });
 const startedOn = (agentId: string): AttemptReport => ({
   ...key,
   report: {
@@ -20,45 +20,45 @@ const startedOn = (agentId: string): AttemptReport => ({
 });
 const ended = (how: 'returned' | 'lost'): AttemptReport => ({ ...key, report: { $case: 'ended', value: endedAs(how, 0) } });
 const stopOf = (mode: Mode): DispatchRequest['stops'][number] => ({ ...key, cause: Cause.USER, mode, policy: undefined, partition: 0 });
-const given = (agent: PlayedAgent): string[] => agent.all('assignments').map(({ assignment }) => assignment?.eventId ?? '');
+const assignedTo = (agent: PlayedAgent): string[] => agent.all('assignments').map(({ assignment }) => assignment?.eventId ?? '');
 
 /** Lets the registry answer, too. */
-async function tended(rig: Rig): Promise<void> {
-  rig.tend();
+async function runMaintenance(rig: Rig): Promise<void> {
+  rig.maintain();
   await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A queue replica with a stream of its own. */
 type Replica = {
   readonly sink: ReportSink;
-  readonly told: AgentSet[];
+  readonly agentSets: AgentSet[];
   readonly reports: AttemptReport[];
   closed: boolean;
-  says(batch: Partial<DispatchRequest>): Promise<void>;
+  sends(batch: Partial<DispatchRequest>): Promise<void>;
   /** Says back what it was told last. */
   echoes(): Promise<void>;
 };
 
 /** A replica that knew of these agents before, or of none in particular. */
 async function replicaOf(rig: Rig, before: readonly string[] | undefined, partition = 0): Promise<Replica> {
-  const told: AgentSet[] = [];
+  const agentSets: AgentSet[] = [];
   const reports: AttemptReport[] = [];
   const sink: ReportSink = {
     report: (report) => void reports.push(report),
     claims: new Map([[partition, 1n]]),
-    agents: (agents) => void told.push(agents),
+    agents: (agents) => void agentSets.push(agents),
   };
   rig.ports.cluster.epochs.set(partition, 1n);
-  const says = async (batch: Partial<DispatchRequest>): Promise<void> => {
-    takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [], agents: undefined, ...batch }, sink);
+  const sends = async (batch: Partial<DispatchRequest>): Promise<void> => {
+    applyDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [], agents: undefined, ...batch }, sink);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  const replica: Replica = { sink, told, reports, closed: false, says, echoes: () => says({ agents: told.at(-1) }) };
+  const replica: Replica = { sink, agentSets, reports, closed: false, sends, echoes: () => sends({ agents: agentSets.at(-1) }) };
   openStream(rig.ports, sink, () => {
     closeStream(rig.ports, sink);
     replica.closed = true;
   });
-  await says({ agents: before && { agentIds: [...before], isComplete: true, version: 9 } });
+  await sends({ agents: before && { agentIds: [...before], isComplete: true, version: 9 } });
   return replica;
 }
 
@@ -67,27 +67,27 @@ describe('a scheduler that takes the place of another', () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['a', 'b']);
     const first = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps, assignmentOf('new', { function: 'fg' })] });
-    assert.deepEqual(given(first), ['new'], 'what is new need not wait');
+    await replica.sends({ agents: replica.agentSets.at(-1), assignments: [mayBeDispatched, assignmentOf('new', { function: 'fg' })] });
+    assert.deepEqual(assignedTo(first), ['new'], 'what is new need not wait');
     const second = rig.attach({ agentId: 'b' });
     await replica.echoes();
-    assert.deepEqual([...given(first), ...given(second)].sort(), ['a', 'new'], 'nobody had it');
+    assert.deepEqual([...assignedTo(first), ...assignedTo(second)].sort(), ['a', 'new'], 'nobody had it');
   });
 
   it('does not give away what an agent runs, however late it comes back', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['a', 'b']);
     const first = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+    await replica.sends({ agents: replica.agentSets.at(-1), assignments: [mayBeDispatched] });
     rig.clock.advance(LEASE_MS - 1);
-    rig.tend();
+    rig.maintain();
     const held = { instanceId: 'old', function: fnOf(), attempt: key, busy: false };
     const second = rig.attach({ agentId: 'b', instances: [held], held: [key] }, { reports: [startedOn('b')] });
     await replica.echoes();
     rig.clock.advance(1);
-    rig.tend();
-    assert.deepEqual([given(first), given(second)], [[], []]);
-    second.says({ reports: [ended('returned')] });
+    rig.maintain();
+    assert.deepEqual([assignedTo(first), assignedTo(second)], [[], []]);
+    second.sends({ reports: [ended('returned')] });
     assert.deepEqual(
       replica.reports.map(({ report }) => report?.$case),
       ['started', 'ended'],
@@ -98,11 +98,11 @@ describe('a scheduler that takes the place of another', () => {
   it('takes the outcome an agent has kept, though the attempt waits for an instance already', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['a']);
-    await replica.says({ assignments: [assignmentOf('a')] }); // not marked: an old replica, say
+    await replica.sends({ assignments: [assignmentOf('a')] }); // not marked: an old replica, say
     const agent = rig.attach({ agentId: 'a', held: [key] });
     await replica.echoes();
-    agent.says({ reports: [ended('returned')] });
-    assert.deepEqual([given(agent), agent.all('startInstances')], [[], []]);
+    agent.sends({ reports: [ended('returned')] });
+    assert.deepEqual([assignedTo(agent), agent.all('startInstances')], [[], []]);
     assert.deepEqual(
       replica.reports.map(({ report }) => report?.$case),
       ['ended'],
@@ -119,17 +119,17 @@ describe('a scheduler that takes the place of another', () => {
     };
     const asks: Partial<DispatchRequest>[] = [
       { claims: [{ partition: 0, epoch: 2n }] },
-      { assignments: [perhaps] },
+      { assignments: [mayBeDispatched] },
       { stops: [stopOf(Mode.FORCE)] },
     ];
     for (const ask of asks) {
       const rig = startRig();
       rig.attach({ agentId: 'a', held: [{ ...key, partition: 0 }] }, { reports: [kept] });
       const replica = await replicaOf(rig, ['a']);
-      await replica.says(ask);
-      const [heard, ...more] = replica.reports;
-      assert.ok(heard?.report?.$case === 'ended' && more.length === 0);
-      assert.deepEqual(heard.report.value.started, start.value);
+      await replica.sends(ask);
+      const [received, ...more] = replica.reports;
+      assert.ok(received?.report?.$case === 'ended' && more.length === 0);
+      assert.deepEqual(received.report.value.started, start.value);
     }
   });
 
@@ -138,22 +138,22 @@ describe('a scheduler that takes the place of another', () => {
     const kept = ['a', 'old'].map((eventId) => ({ ...ended('returned'), eventId, partition: 7 }));
     const agent = rig.attach({ agentId: 'a', held: kept.map(({ eventId }) => ({ eventId, attempt: 1, partition: 7 })) }, { reports: kept });
     rig.clock.advance(LEASE_MS - 1);
-    agent.says({ cpuBusy: 0 }); // a sign of life
+    agent.sends({ cpuBusy: 0 }); // a sign of life
     rig.clock.advance(LEASE_MS - 1);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(agent.all('acks'), [], 'whoever owns it may be on its way');
     const replica = await replicaOf(rig, undefined, 8);
-    const told = (): unknown => replica.reports.map(({ eventId, partition, report }) => [eventId, partition, report?.$case]);
-    await replica.says({ claims: [{ partition: 7, epoch: 2n }] });
-    assert.deepEqual(told(), [
+    const agentSets = (): unknown => replica.reports.map(({ eventId, partition, report }) => [eventId, partition, report?.$case]);
+    await replica.sends({ claims: [{ partition: 7, epoch: 2n }] });
+    assert.deepEqual(agentSets(), [
       ['a', 7, 'ended'],
       ['old', 7, 'ended'],
     ]);
-    agent.says({ reports: [{ ...ended('returned'), eventId: 'older', partition: 7 }] });
+    agent.sends({ reports: [{ ...ended('returned'), eventId: 'older', partition: 7 }] });
     assert.equal(replica.reports.length, 3, 'and what comes later at once');
-    await replica.says({ assignments: [{ ...perhaps, partition: 7 }] });
-    assert.deepEqual(given(agent), [], 'it has ended');
-    await replica.says({ acks: ['a', 'old', 'older'].map((eventId) => ({ eventId, attempt: 1, partition: undefined })) });
+    await replica.sends({ assignments: [{ ...mayBeDispatched, partition: 7 }] });
+    assert.deepEqual(assignedTo(agent), [], 'it has ended');
+    await replica.sends({ acks: ['a', 'old', 'older'].map((eventId) => ({ eventId, attempt: 1, partition: undefined })) });
     assert.equal(agent.all('acks').length, 3);
     assert.equal(rig.ports.cluster.attempts.size, 0);
   });
@@ -163,13 +163,13 @@ describe('a scheduler that takes the place of another', () => {
       const rig = startRig();
       const replica = await replicaOf(rig, before);
       const agent = rig.attach({ agentId: 'a' });
-      await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+      await replica.sends({ agents: replica.agentSets.at(-1), assignments: [mayBeDispatched] });
       rig.clock.advance(LEASE_MS - 1);
-      rig.tend();
-      assert.deepEqual(given(agent), []);
+      rig.maintain();
+      assert.deepEqual(assignedTo(agent), []);
       rig.clock.advance(1);
-      await tended(rig);
-      assert.deepEqual(given(agent), ['a']);
+      await runMaintenance(rig);
+      assert.deepEqual(assignedTo(agent), ['a']);
     }
   });
 
@@ -177,18 +177,18 @@ describe('a scheduler that takes the place of another', () => {
     const rig = startRig({ isShared: false });
     const replica = await replicaOf(rig, undefined);
     const agent = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
-    assert.deepEqual(given(agent), ['a']);
+    await replica.sends({ agents: replica.agentSets.at(-1), assignments: [mayBeDispatched] });
+    assert.deepEqual(assignedTo(agent), ['a']);
   });
 
   it('has an agent stop what went on without it', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['b']);
     const agent = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [perhaps] });
+    await replica.sends({ agents: replica.agentSets.at(-1), assignments: [mayBeDispatched] });
     rig.clock.advance(LEASE_MS);
-    await tended(rig);
-    assert.deepEqual(given(agent), ['a'], 'the other one had a lease');
+    await runMaintenance(rig);
+    assert.deepEqual(assignedTo(agent), ['a'], 'the other one had a lease');
     const late = rig.attach({ agentId: 'b', held: [key] }, { reports: [ended('lost')] });
     assert.deepEqual(
       late.all('stops').map(({ mode }) => mode),
@@ -202,7 +202,7 @@ describe('a scheduler that takes the place of another', () => {
     for (const hasIt of [false, true]) {
       const rig = startRig();
       const replica = await replicaOf(rig, ['a']);
-      await replica.says({ assignments: [perhaps], stops: [stopOf(Mode.FORCE)] });
+      await replica.sends({ assignments: [mayBeDispatched], stops: [stopOf(Mode.FORCE)] });
       assert.equal(replica.reports.length, 0);
       const agent = rig.attach({ agentId: 'a', held: hasIt ? [key] : [] });
       assert.equal(agent.all('stops').length, hasIt ? 1 : 0);
@@ -220,12 +220,12 @@ describe('who knows of which agents', () => {
     const replica = await replicaOf(rig, []);
     const other = await replicaOf(rig, [], 1);
     const agent = rig.attach({ agentId: 'a' });
-    await replica.says({ assignments: [assignmentOf('new', { function: 'fg' })] });
+    await replica.sends({ assignments: [assignmentOf('new', { function: 'fg' })] });
     await replica.echoes();
-    assert.deepEqual(given(agent), []);
+    assert.deepEqual(assignedTo(agent), []);
     await other.echoes();
-    assert.deepEqual(given(agent), ['new']);
-    const { agentIds, isComplete } = replica.told.at(-1) ?? {};
+    assert.deepEqual(assignedTo(agent), ['new']);
+    const { agentIds, isComplete } = replica.agentSets.at(-1) ?? {};
     assert.deepEqual([agentIds, isComplete], [['a'], true]);
   });
 
@@ -234,15 +234,15 @@ describe('who knows of which agents', () => {
     const replica = await replicaOf(rig, []);
     const agent = rig.attach({ agentId: 'a' });
     await replica.echoes();
-    const before = replica.told.at(-1);
+    const before = replica.agentSets.at(-1);
     agent.leaves();
     rig.clock.advance(LEASE_MS);
-    rig.tend();
+    rig.maintain();
     const back = rig.attach({ agentId: 'a', sessionId: 's2' });
-    await replica.says({ agents: before, assignments: [assignmentOf('new')] });
-    assert.deepEqual(given(back), [], 'what it says is of before');
+    await replica.sends({ agents: before, assignments: [assignmentOf('new')] });
+    assert.deepEqual(assignedTo(back), [], 'what it says is of before');
     await replica.echoes();
-    assert.deepEqual(given(back), ['new']);
+    assert.deepEqual(assignedTo(back), ['new']);
   });
 
   it('goes on using those it has while a replica that came later has not heard of them', async () => {
@@ -252,8 +252,8 @@ describe('who knows of which agents', () => {
     await replica.echoes();
     await replicaOf(rig, [], 1);
     const other = rig.attach({ agentId: 'b' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'fg' })] });
-    assert.deepEqual([given(agent), given(other)], [['new'], []]);
+    await replica.sends({ agents: replica.agentSets.at(-1), assignments: [assignmentOf('new', { function: 'fg' })] });
+    assert.deepEqual([assignedTo(agent), assignedTo(other)], [['new'], []]);
   });
 
   it('tells of those it waits for, and says when it does not know of all', async () => {
@@ -261,14 +261,14 @@ describe('who knows of which agents', () => {
     const replica = await replicaOf(rig, ['gone']);
     const unknowing = await replicaOf(rig, undefined, 1);
     rig.attach({ agentId: 'a' });
-    assert.deepEqual(new Set(replica.told.at(-1)?.agentIds), new Set(['a', 'gone']));
-    assert.deepEqual([replica.told.at(-1)?.isComplete, unknowing.told.at(-1)?.isComplete], [true, false]);
+    assert.deepEqual(new Set(replica.agentSets.at(-1)?.agentIds), new Set(['a', 'gone']));
+    assert.deepEqual([replica.agentSets.at(-1)?.isComplete, unknowing.agentSets.at(-1)?.isComplete], [true, false]);
     await Promise.all([replica.echoes(), unknowing.echoes()]);
     rig.clock.advance(LEASE_MS - 1);
     rig.attach({ agentId: 'a' }); // a sign of life
     rig.clock.advance(1);
-    rig.tend();
-    const { agentIds, isComplete } = unknowing.told.at(-1) ?? {};
+    rig.maintain();
+    const { agentIds, isComplete } = unknowing.agentSets.at(-1) ?? {};
     assert.deepEqual([agentIds, isComplete], [['a'], true]);
   });
 
@@ -276,17 +276,17 @@ describe('who knows of which agents', () => {
     const rig = startRig();
     const replica = await replicaOf(rig, []);
     const deaf = await replicaOf(rig, [], 1);
-    await deaf.says({ assignments: [assignmentOf('waits', { partition: 1 })] });
+    await deaf.sends({ assignments: [assignmentOf('waits', { partition: 1 })] });
     const agent = rig.attach({ agentId: 'a' });
-    await replica.says({ agents: replica.told.at(-1), assignments: [assignmentOf('new', { function: 'fg' })] });
+    await replica.sends({ agents: replica.agentSets.at(-1), assignments: [assignmentOf('new', { function: 'fg' })] });
     rig.clock.advance(LEASE_MS / 3);
-    rig.tend();
+    rig.maintain();
     assert.equal(deaf.closed, false);
     rig.clock.advance(1);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual([deaf.closed, replica.closed], [true, false]);
-    await tended(rig);
-    assert.deepEqual(given(agent), ['new']);
+    await runMaintenance(rig);
+    assert.deepEqual(assignedTo(agent), ['new']);
     assert.equal(rig.ports.cluster.attempts.has('waits'), false);
   });
 });

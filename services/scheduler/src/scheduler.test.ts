@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
-import { endedReport, given, startedReport } from './testing/reports.ts';
+import { endedReport, assignedTo, startedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, IDLE_MS, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
 /** What the queue was told, in short. */
-const told = (rig: Rig): string[] =>
+const agentSets = (rig: Rig): string[] =>
   rig.reports.map(({ eventId, attempt, report }) => {
     const outcome = report?.$case === 'ended' ? ` ${Object.entries(Outcome).find(([, value]) => value === report.value.outcome)?.[0]}` : '';
     return `${eventId}/${attempt} ${report?.$case}${outcome}`;
@@ -17,7 +17,7 @@ const forceStop = (eventId: string) => ({ eventId, attempt: 1, cause: Cause.USER
 async function warm(rig: Rig, agent: PlayedAgent): Promise<void> {
   await rig.dispatch({ assignments: [assignmentOf('first')] });
   agent.ready('i-1');
-  agent.says({ reports: [startedReport('first', 'i-1'), endedReport('first')] });
+  agent.sends({ reports: [startedReport('first', 'i-1'), endedReport('first')] });
   await rig.dispatch({ acks: [{ eventId: 'first', attempt: 1 }] });
   rig.reports.length = 0;
 }
@@ -27,9 +27,9 @@ describe('placing attempts', () => {
     const rig = startRig();
     const agent = rig.attach();
     await warm(rig, agent);
-    assert.deepEqual(given(agent), ['first@i-1']);
+    assert.deepEqual(assignedTo(agent), ['first@i-1']);
     await rig.dispatch({ assignments: [assignmentOf('second')] });
-    assert.deepEqual(given(agent), ['first@i-1', 'second@i-1']);
+    assert.deepEqual(assignedTo(agent), ['first@i-1', 'second@i-1']);
     assert.equal(agent.all('startInstances').length, 1);
     assert.deepEqual(agent.all('acks'), [{ eventId: 'first', attempt: 1 }]);
   });
@@ -39,10 +39,10 @@ describe('placing attempts', () => {
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a'), assignmentOf('b')] });
     for (const id of ['i-1', 'i-2']) agent.ready(id);
-    agent.says({ reports: [endedReport('b')] });
-    agent.says({ reports: [endedReport('a')] });
+    agent.sends({ reports: [endedReport('b')] });
+    agent.sends({ reports: [endedReport('a')] });
     await rig.dispatch({ assignments: [assignmentOf('c')] });
-    assert.deepEqual(given(agent).at(-1), 'c@i-1', 'a ended last, on i-1');
+    assert.deepEqual(assignedTo(agent).at(-1), 'c@i-1', 'a ended last, on i-1');
   });
 
   it('goes where there is most room, and waits where there is none', async () => {
@@ -54,18 +54,18 @@ describe('placing attempts', () => {
     assert.equal([...rig.ports.cluster.pools.values()][0]?.waiting.size, 1);
     const [freed] = large.all('assignments');
     large.ready(freed?.instanceId ?? '');
-    large.says({ reports: [endedReport(freed?.assignment?.eventId ?? '')] });
-    assert.equal(given(large).length, 4, 'the one that waited goes to the instance that became free');
+    large.sends({ reports: [endedReport(freed?.assignment?.eventId ?? '')] });
+    assert.equal(assignedTo(large).length, 4, 'the one that waited goes to the instance that became free');
   });
 
   it('counts what temporary files hold of a host’s memory, and goes on when they are gone', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 384 });
-    agent.says({ temporaryMb: 300 });
+    agent.sends({ temporaryMb: 300 });
     await rig.dispatch({ assignments: ['a', 'b', 'c', 'd'].map((id) => assignmentOf(id)) });
     const started: number[] = [agent.all('startInstances').length];
     for (const temporaryMb of [256, 129, 128, 0]) {
-      agent.says({ temporaryMb });
+      agent.sends({ temporaryMb });
       started.push(agent.all('startInstances').length);
       for (const { instanceId } of agent.all('startInstances').slice(started.at(-2))) agent.ready(instanceId);
     }
@@ -86,10 +86,10 @@ describe('placing attempts', () => {
     assert.equal(agent.all('startInstances').length, 2);
     for (const id of ['i-1', 'i-2']) agent.ready(id);
     slow.clock.advance(29_000);
-    slow.tend();
+    slow.maintain();
     assert.equal(agent.all('startInstances').length, 2);
     slow.clock.advance(1_001);
-    slow.tend();
+    slow.maintain();
     assert.equal(agent.all('startInstances').length, 3);
   });
 
@@ -101,10 +101,10 @@ describe('placing attempts', () => {
     await rig.dispatch({ assignments: [assignmentOf('needs', { function: 'big' })] });
     assert.deepEqual(agent.all('stopInstances'), [], 'the last warm one of its function is left to it for a moment');
     rig.clock.advance(1_000);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
     agent.gone('i-1');
-    assert.equal(given(agent).at(-1), 'needs@i-2');
+    assert.equal(assignedTo(agent).at(-1), 'needs@i-2');
   });
 
   it('takes no place from others for one that would not fit all the same', async () => {
@@ -114,7 +114,7 @@ describe('placing attempts', () => {
     await warm(rig, agent);
     await rig.dispatch({ assignments: [assignmentOf('waits', { function: 'huge' })] });
     rig.clock.advance(5_000);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(agent.all('stopInstances'), []);
   });
 
@@ -123,15 +123,15 @@ describe('placing attempts', () => {
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a'), assignmentOf('b')] });
     for (const id of ['i-1', 'i-2']) agent.ready(id);
-    agent.says({ reports: [endedReport('a')] });
+    agent.sends({ reports: [endedReport('a')] });
     rig.registry.set('ff', fnOf({ revision: 2 }));
     await rig.dispatch({ assignments: [assignmentOf('c', { revision: 2 })] });
     const stopped = () => agent.all('stopInstances').map(({ instanceId, cause }) => [instanceId, cause]);
     assert.deepEqual(stopped(), [['i-1', Cause.UPDATE]]);
-    agent.says({ reports: [endedReport('b')] });
+    agent.sends({ reports: [endedReport('b')] });
     assert.deepEqual(stopped().at(-1), ['i-2', Cause.UPDATE]);
     for (const id of ['i-1', 'i-2']) agent.gone(id);
-    assert.deepEqual(given(agent).slice(2), ['c@i-3'], 'a new event does not run the old code');
+    assert.deepEqual(assignedTo(agent).slice(2), ['c@i-3'], 'a new event does not run the old code');
     assert.equal(agent.all('startInstances').at(-1)?.function?.revision, 2);
   });
 
@@ -140,7 +140,7 @@ describe('placing attempts', () => {
     rig.attach();
     rig.registry.clear();
     await rig.dispatch({ assignments: [assignmentOf('a')] });
-    assert.deepEqual(told(rig), ['a/1 ended START_FAILED']);
+    assert.deepEqual(agentSets(rig), ['a/1 ended START_FAILED']);
     const [report] = rig.reports;
     assert.ok(report?.report?.$case === 'ended' && report.report.value.statusCode === 435);
   });
@@ -150,10 +150,10 @@ describe('placing attempts', () => {
     const agent = rig.attach();
     await warm(rig, agent);
     rig.clock.advance(IDLE_MS);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(agent.all('stopInstances'), []);
     rig.clock.advance(1);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.IDLE }]);
     agent.gone('i-1');
     assert.equal(agent.agent.usedMb, 0);
@@ -164,11 +164,11 @@ describe('placing attempts', () => {
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     agent.ready('i-1');
-    agent.says({ reports: [endedReport('a', 'threw')] });
+    agent.sends({ reports: [endedReport('a', 'threw')] });
     await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }], assignments: [assignmentOf('b')] });
-    assert.equal(given(agent).length, 1, 'it is still there, and in the way');
+    assert.equal(assignedTo(agent).length, 1, 'it is still there, and in the way');
     agent.gone('i-1');
-    assert.equal(given(agent).at(-1), 'b@i-2');
+    assert.equal(assignedTo(agent).at(-1), 'b@i-2');
   });
 
   it('hands nothing to an idle instance whose agent is away', async () => {
@@ -179,11 +179,11 @@ describe('placing attempts', () => {
     const here = rig.attach({ agentId: 'here' });
     await rig.dispatch({ assignments: [assignmentOf('second')] });
     rig.clock.advance(1_000);
-    rig.tend();
-    assert.deepEqual(given(here), ['second@i-2']);
+    rig.maintain();
+    assert.deepEqual(assignedTo(here), ['second@i-2']);
     const back = rig.attach({ agentId: 'away', instances: [{ instanceId: 'i-1', function: fnOf(), attempt: undefined, busy: false }] });
     await rig.dispatch({ assignments: [assignmentOf('third')] });
-    assert.deepEqual(given(back), ['third@i-1'], 'and uses it again when it is back');
+    assert.deepEqual(assignedTo(back), ['third@i-1'], 'and uses it again when it is back');
   });
 });
 
@@ -192,7 +192,7 @@ describe('stopping attempts', () => {
     const rig = startRig();
     await rig.dispatch({ assignments: [assignmentOf('waits')] });
     await rig.dispatch({ stops: [forceStop('waits')] });
-    assert.deepEqual(told(rig), ['waits/1 revoked']);
+    assert.deepEqual(agentSets(rig), ['waits/1 revoked']);
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('runs')] });
     await rig.dispatch({ stops: [forceStop('runs'), forceStop('nobody')] });
@@ -200,11 +200,11 @@ describe('stopping attempts', () => {
       agent.all('stops').map(({ eventId }) => eventId),
       ['runs'],
     );
-    assert.equal(told(rig).at(-1), 'nobody/1 ended LOST');
+    assert.equal(agentSets(rig).at(-1), 'nobody/1 ended LOST');
     const back = { ...forceStop('runs'), cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED };
     await rig.dispatch({ stops: [back, { ...back, eventId: 'nobody' }] });
     assert.equal(agent.all('stops').length, 1, 'what has gone to an agent is not asked back');
-    assert.equal(told(rig).at(-1), 'nobody/1 revoked');
+    assert.equal(agentSets(rig).at(-1), 'nobody/1 revoked');
   });
 
   it('answers an assignment it knows with all it knows, and gives it out once', async () => {
@@ -212,12 +212,12 @@ describe('stopping attempts', () => {
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     agent.ready('i-1');
-    agent.says({ reports: [startedReport('a', 'i-1'), endedReport('a')] });
+    agent.sends({ reports: [startedReport('a', 'i-1'), endedReport('a')] });
     rig.reports.length = 0;
     await rig.dispatch({ assignments: [assignmentOf('a')] });
-    assert.deepEqual(told(rig), ['a/1 started', 'a/1 ended RETURNED']);
-    assert.equal(given(agent).length, 1);
-    agent.says({ reports: [endedReport('a')] });
+    assert.deepEqual(agentSets(rig), ['a/1 started', 'a/1 ended RETURNED']);
+    assert.equal(assignedTo(agent).length, 1);
+    agent.sends({ reports: [endedReport('a')] });
     assert.equal(rig.reports.length, 2, 'an end said twice is one end');
   });
 });
@@ -228,7 +228,7 @@ describe('agents that come and go', () => {
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     agent.ready('i-1');
-    agent.says({ reports: [startedReport('a', 'i-1')] });
+    agent.sends({ reports: [startedReport('a', 'i-1')] });
     rig.reports.length = 0;
     return agent;
   };
@@ -237,19 +237,19 @@ describe('agents that come and go', () => {
     const rig = startRig();
     const agent = await running(rig);
     rig.clock.advance(10_000);
-    agent.says({ heartbeat: { sentTime: new Date(0) } });
+    agent.sends({ heartbeat: { sentTime: new Date(0) } });
     agent.leaves();
     rig.clock.advance(LEASE_MS - 1);
-    rig.tend();
-    assert.deepEqual(told(rig), []);
+    rig.maintain();
+    assert.deepEqual(agentSets(rig), []);
     rig.clock.advance(1);
-    rig.tend();
-    assert.deepEqual(told(rig), ['a/1 ended LOST']);
+    rig.maintain();
+    assert.deepEqual(agentSets(rig), ['a/1 ended LOST']);
     assert.ok(rig.reports.every(({ report }) => report?.$case === 'ended' && report.value.started?.instanceId === 'i-1'));
     assert.equal(rig.ports.cluster.agents.size, 0);
     const next = rig.attach({ agentId: 'b' });
     await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }], assignments: [assignmentOf('a', { attempt: 2 })] });
-    assert.equal(given(next).length, 1);
+    assert.equal(assignedTo(next).length, 1);
   });
 
   it('takes an agent back within its lease, with what it holds', async () => {
@@ -259,12 +259,12 @@ describe('agents that come and go', () => {
     const held = { instanceId: 'i-1', function: fnOf(), attempt: { eventId: 'a', attempt: 1 }, busy: false };
     const back = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     rig.clock.advance(2_000);
-    rig.tend();
-    assert.deepEqual(told(rig), []);
-    assert.deepEqual(given(back), [], 'nothing of it is given out again');
-    back.says({ reports: [endedReport('a')] });
+    rig.maintain();
+    assert.deepEqual(agentSets(rig), []);
+    assert.deepEqual(assignedTo(back), [], 'nothing of it is given out again');
+    back.sends({ reports: [endedReport('a')] });
     await rig.dispatch({ assignments: [assignmentOf('b')] });
-    assert.deepEqual(given(back), ['b@i-1']);
+    assert.deepEqual(assignedTo(back), ['b@i-1']);
   });
 
   it('asks an agent that comes back without an attempt what became of it', async () => {
@@ -273,8 +273,8 @@ describe('agents that come and go', () => {
     const back = rig.attach({ sessionId: 's2' });
     const [asked] = back.all('assignments');
     assert.deepEqual([asked?.instanceId, asked?.assignment?.runningOnAgentId], ['', 'a']);
-    back.says({ reports: [endedReport('a', 'lost')] });
-    assert.deepEqual(told(rig), ['a/1 ended LOST']);
+    back.sends({ reports: [endedReport('a', 'lost')] });
+    assert.deepEqual(agentSets(rig), ['a/1 ended LOST']);
     assert.equal(back.agent.usedMb, 0, 'its instances are gone with the session');
   });
 
@@ -295,7 +295,7 @@ describe('agents that come and go', () => {
     const rig = startRig();
     rig.clock.advance(LEASE_MS);
     const agent = rig.attach({}, { reports: [endedReport('old')] });
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(agent.all('acks'), [{ eventId: 'old', attempt: 1 }]);
   });
 
@@ -304,11 +304,11 @@ describe('agents that come and go', () => {
     const agent = rig.attach({}, { reports: [endedReport('a'), endedReport('old')] });
     assert.deepEqual(agent.all('acks'), [], 'a queue may still ask');
     await rig.dispatch({ assignments: [assignmentOf('a')] });
-    assert.deepEqual(told(rig), ['a/1 ended RETURNED']);
+    assert.deepEqual(agentSets(rig), ['a/1 ended RETURNED']);
     assert.deepEqual(agent.all('startInstances'), [], 'nothing runs again');
     await rig.dispatch({ acks: [{ eventId: 'a', attempt: 1 }] });
     rig.clock.advance(LEASE_MS);
-    rig.tend();
+    rig.maintain();
     assert.deepEqual(
       agent.all('acks').map(({ eventId }) => eventId),
       ['a', 'old'],
@@ -322,8 +322,8 @@ describe('agents that come and go', () => {
     const agent = rig.attach({ instances: [held], held: [{ eventId: 'a', attempt: 1 }] });
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     assert.deepEqual(agent.all('startInstances'), []);
-    agent.says({ reports: [endedReport('a')] });
-    assert.deepEqual(told(rig), ['a/1 ended RETURNED']);
+    agent.sends({ reports: [endedReport('a')] });
+    assert.deepEqual(agentSets(rig), ['a/1 ended RETURNED']);
     assert.equal([...agent.agent.instances.values()][0]?.state, 'IDLE');
   });
 
@@ -332,10 +332,10 @@ describe('agents that come and go', () => {
     rig.clock.advance(1_000);
     await rig.dispatch({ assignments: [assignmentOf('a', { runningOnAgentId: 'a' })] });
     rig.clock.advance(LEASE_MS - 1);
-    rig.tend();
-    assert.deepEqual(told(rig), []);
+    rig.maintain();
+    assert.deepEqual(agentSets(rig), []);
     rig.clock.advance(1);
-    rig.tend();
-    assert.deepEqual(told(rig), ['a/1 ended LOST']);
+    rig.maintain();
+    assert.deepEqual(agentSets(rig), ['a/1 ended LOST']);
   });
 });

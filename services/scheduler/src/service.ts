@@ -18,7 +18,7 @@ import { createGrants } from '@evenfall/grants';
 import { createStartRate } from './domain/start-rate.ts';
 import { runFollowFunctions } from './loops/follow-functions.ts';
 import { runFollowGrantKeys } from './loops/follow-grant-keys.ts';
-import { runTend } from './loops/tend.ts';
+import { runMaintenance } from './loops/maintain.ts';
 import type { SchedulerPorts } from './ports.ts';
 
 export type SchedulerDeps = {
@@ -74,7 +74,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     leaseMs: settings.leaseMs,
     isShared: deps.isShared,
     startedMs: systemClock.monotonic(),
-    lastTendMs: systemClock.monotonic(),
+    lastMaintenanceMs: systemClock.monotonic(),
     newId: newUuidV7,
     async resolve(namespace, name, qualifier) {
       const { function: spec } = await deps.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: 10_000 });
@@ -126,7 +126,7 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
   });
   const stopping = new AbortController();
   const loops = Promise.all([
-    runTend(ports, settings.idleMs, stopping.signal),
+    runMaintenance(ports, settings.idleMs, stopping.signal),
     runFollowFunctions(ports, stopping.signal),
     runFollowGrantKeys(ports, stopping.signal),
   ]);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { noteAnyChange, noteChange } from './flows/note-change.ts';
-import { endedReport, given, startedReport } from './testing/reports.ts';
+import { endedReport, assignedTo, startedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
 /** Status codes that were reported to the queue, by event. */
@@ -25,7 +25,7 @@ async function warm(rig: Rig): Promise<PlayedAgent> {
   const agent = rig.attach();
   await rig.dispatch({ assignments: [assignmentOf('first')] });
   agent.ready('i-1');
-  agent.says({ reports: [startedReport('first', 'i-1'), endedReport('first')] });
+  agent.sends({ reports: [startedReport('first', 'i-1'), endedReport('first')] });
   await rig.dispatch({ acks: [{ eventId: 'first', attempt: 1 }] });
   rig.reports.length = 0;
   return agent;
@@ -40,7 +40,7 @@ describe('a function that changes', () => {
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }], 'what is idle goes at once');
     await rig.dispatch({ assignments: [assignmentOf('waited', { revision: 1 })] });
     assert.deepEqual(started(agent), [1, 2]);
-    assert.deepEqual(given(agent).slice(1), ['waited@i-2']);
+    assert.deepEqual(assignedTo(agent).slice(1), ['waited@i-2']);
   });
 
   it('replaces a busy instance when it is free, and gives it nothing more', async () => {
@@ -48,14 +48,14 @@ describe('a function that changes', () => {
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
     agent.ready('i-1');
-    agent.says({ reports: [startedReport('runs', 'i-1')] });
+    agent.sends({ reports: [startedReport('runs', 'i-1')] });
     rig.registry.set('ff', fnOf({ revision: 2 }));
     await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(agent.all('stops'), [], 'what runs goes on');
-    agent.says({ reports: [endedReport('runs')] });
+    agent.sends({ reports: [endedReport('runs')] });
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }]);
     agent.gone('i-1');
-    assert.deepEqual(given(agent), ['runs@i-1', 'waits@i-2']);
+    assert.deepEqual(assignedTo(agent), ['runs@i-1', 'waits@i-2']);
     assert.deepEqual(started(agent), [1, 2]);
   });
 
@@ -71,10 +71,10 @@ describe('a function that changes', () => {
         agent.all('stops').map(({ eventId, mode }) => [eventId, mode]),
         [['handed', Mode.UNSPECIFIED]],
       );
-      agent.says({ reports: [revoked('handed')] });
+      agent.sends({ reports: [revoked('handed')] });
       if (!ready) agent.ready('i-1');
       assert.deepEqual(started(agent), [1, 2]);
-      assert.deepEqual(given(agent), ['handed@i-1', 'handed@i-2'], 'the queue need not know');
+      assert.deepEqual(assignedTo(agent), ['handed@i-1', 'handed@i-2'], 'the queue need not know');
       assert.deepEqual(rig.reports, []);
       assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }]);
     });
@@ -86,7 +86,7 @@ describe('a function that changes', () => {
     agent.ready('i-1');
     rig.registry.set('ff', fnOf({ revision: 2 }));
     await noteChange(rig.ports, 'default', 'ff');
-    agent.says({ reports: [startedReport('handed', 'i-1'), endedReport('handed')] });
+    agent.sends({ reports: [startedReport('handed', 'i-1'), endedReport('handed')] });
     assert.deepEqual(codes(rig), ['handed 200']);
   });
 
@@ -108,7 +108,7 @@ describe('a function that changes', () => {
     assert.equal(agent.all('stops').length, 1, 'asked once');
     rig.registry.set('ff', fnOf({ revision: 2 }));
     await noteChange(rig.ports, 'default', 'ff');
-    agent.says({ reports: [revoked('handed')] });
+    agent.sends({ reports: [revoked('handed')] });
     assert.deepEqual(
       rig.reports.map(({ report }) => report?.$case),
       ['revoked'],
@@ -125,7 +125,7 @@ describe('a function that changes', () => {
     });
     const noted = noteChange(rig.ports, 'default', 'ff');
     await rig.dispatch({ assignments: [assignmentOf('second')] });
-    assert.deepEqual(given(agent), ['first@i-1'], 'not on what may be old');
+    assert.deepEqual(assignedTo(agent), ['first@i-1'], 'not on what may be old');
     const again = noteChange(rig.ports, 'default', 'ff');
     answers.shift()?.(2);
     await new Promise((turn) => setImmediate(turn));
@@ -141,12 +141,12 @@ describe('a function that changes', () => {
     const agent = rig.attach();
     for (let i = 1; i <= 6; i++) {
       await rig.dispatch({ assignments: [assignmentOf(`e${i}`)] });
-      agent.says({ reports: [{ ...endedReport(`e${i}`, 'exited') }], ...gone(`i-${i}`, { startFailed: true }) });
+      agent.sends({ reports: [{ ...endedReport(`e${i}`, 'exited') }], ...gone(`i-${i}`, { startFailed: true }) });
       rig.clock.advance(40_000);
-      rig.tend();
+      rig.maintain();
     }
     await rig.dispatch({ assignments: [assignmentOf('next')] });
-    agent.says(gone('i-7', { startFailed: true }));
+    agent.sends(gone('i-7', { startFailed: true }));
     await rig.dispatch({ assignments: [assignmentOf('paused')] });
     const before = started(agent).length;
     rig.registry.set('ff', fnOf({ revision: 2 }));
@@ -171,7 +171,7 @@ describe('a function that changes', () => {
     await noteChange(rig.ports, 'default', 'ff');
     const back = rig.attach({ instances: [{ instanceId: 'i-1', function: fnOf(), attempt: undefined, busy: false }] });
     await rig.dispatch({ assignments: [assignmentOf('second')] });
-    assert.deepEqual(given(back), ['second@i-2']);
+    assert.deepEqual(assignedTo(back), ['second@i-2']);
     assert.deepEqual(back.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }]);
   });
 });
@@ -182,7 +182,7 @@ describe('a function that is deleted', () => {
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
     agent.ready('i-1');
-    agent.says({ reports: [startedReport('runs', 'i-1')] });
+    agent.sends({ reports: [startedReport('runs', 'i-1')] });
     rig.registry.delete('ff');
     await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(codes(rig), ['waits 435']);
@@ -192,7 +192,7 @@ describe('a function that is deleted', () => {
     assert.equal((JSON.parse(report.report.value.error.toString()) as { requestId: string }).requestId, 'waits');
     await rig.dispatch({ assignments: [assignmentOf('retried')] });
     assert.deepEqual(codes(rig), ['waits 435', 'retried 435']);
-    agent.says({ reports: [endedReport('runs')] });
+    agent.sends({ reports: [endedReport('runs')] });
     assert.deepEqual(codes(rig).slice(2), ['runs 200'], 'what runs goes on');
     assert.deepEqual(agent.all('stopInstances'), [{ instanceId: 'i-1', cause: Cause.UPDATE }]);
   });
@@ -206,7 +206,7 @@ describe('a function that is deleted', () => {
     rig.registry.set('ff', fnOf({ uid: 'new', revision: 5 }));
     await noteChange(rig.ports, 'default', 'ff');
     assert.deepEqual(codes(rig), ['waits 435']);
-    agent.says({ reports: [revoked('handed'), revoked('too')] });
+    agent.sends({ reports: [revoked('handed'), revoked('too')] });
     await rig.dispatch({ assignments: [assignmentOf('retried', old)] });
     agent.ready('i-1');
     agent.ready('i-2');
@@ -214,7 +214,7 @@ describe('a function that is deleted', () => {
     agent.gone('i-2');
     assert.deepEqual(codes(rig).sort(), ['handed 435', 'retried 435', 'too 435', 'waits 435']);
     await rig.dispatch({ assignments: [assignmentOf('own', { functionUid: 'new', revision: 5 })] });
-    assert.deepEqual(given(agent).slice(2), ['own@i-3']);
+    assert.deepEqual(assignedTo(agent).slice(2), ['own@i-3']);
   });
 
   it('is not mistaken for one that is newer than what is known', async () => {
@@ -225,7 +225,7 @@ describe('a function that is deleted', () => {
     rig.registry.set('ff', fnOf({ uid: 'new', revision: 2 }));
     await rig.dispatch({ assignments: [assignmentOf('early', { functionUid: 'new', revision: 2 })] });
     assert.deepEqual(codes(rig), []);
-    assert.deepEqual(given(agent).slice(1), ['early@i-2']);
+    assert.deepEqual(assignedTo(agent).slice(1), ['early@i-2']);
   });
 
   it('runs events of which it is not known whose they are', async () => {
@@ -233,7 +233,7 @@ describe('a function that is deleted', () => {
     rig.registry.set('ff', fnOf({ uid: 'any' }));
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('unknown')] });
-    assert.deepEqual(given(agent), ['unknown@i-1']);
+    assert.deepEqual(assignedTo(agent), ['unknown@i-1']);
   });
 });
 
@@ -243,9 +243,9 @@ describe('a code package that is no longer there', () => {
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a')] });
     rig.registry.set('ff', fnOf({ revision: 2 })); // and the watch has not said so yet
-    agent.says({ reports: [throttled('a')], ...gone('i-1', { startFailed: true, codeMissing: true }) });
+    agent.sends({ reports: [throttled('a')], ...gone('i-1', { startFailed: true, codeMissing: true }) });
     await new Promise((turn) => setImmediate(turn));
-    assert.deepEqual(given(agent), ['a@i-1', 'a@i-2']);
+    assert.deepEqual(assignedTo(agent), ['a@i-1', 'a@i-2']);
     assert.deepEqual(started(agent), [1, 2]);
     assert.deepEqual(codes(rig), []);
   });
@@ -254,7 +254,7 @@ describe('a code package that is no longer there', () => {
     const rig = startRig();
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('a')] });
-    agent.says({ reports: [throttled('a')], ...gone('i-1', { startFailed: true, codeMissing: true }) });
+    agent.sends({ reports: [throttled('a')], ...gone('i-1', { startFailed: true, codeMissing: true }) });
     await new Promise((turn) => setImmediate(turn));
     assert.deepEqual(codes(rig), ['a 435']);
   });

@@ -4,7 +4,7 @@ import type { AttemptReport } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import type { ReportSink } from './domain/types.ts';
-import { takeDispatch } from './flows/dispatch.ts';
+import { applyDispatch } from './flows/dispatch.ts';
 import { invoke } from './flows/invoke.ts';
 import { assignmentOf, startRig } from './testing/rig.ts';
 
@@ -25,13 +25,13 @@ describe('partitions that move between queue replicas', () => {
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
     agent.ready('i-1');
-    agent.says({ reports: [started] });
-    const heard: AttemptReport[] = [];
-    const successor: ReportSink = { report: (report) => void heard.push(report), claims: new Map() };
+    agent.sends({ reports: [started] });
+    const received: AttemptReport[] = [];
+    const successor: ReportSink = { report: (report) => void received.push(report), claims: new Map() };
     const batch = { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }], agents: undefined };
-    takeDispatch(rig.ports, batch, successor);
+    applyDispatch(rig.ports, batch, successor);
     assert.deepEqual(
-      heard.map(({ eventId, report, partition }) => [eventId, report?.$case, partition]),
+      received.map(({ eventId, report, partition }) => [eventId, report?.$case, partition]),
       [['runs', 'started', 0]],
     );
     assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs']);
@@ -43,9 +43,9 @@ describe('partitions that move between queue replicas', () => {
     });
     assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs'], 'it speaks for nobody any more');
     assert.deepEqual(agent.all('stops'), []);
-    agent.says({ reports: [ended] });
-    assert.deepEqual([rig.reports.length, heard.at(-1)?.report?.$case], [0, 'ended']);
-    takeDispatch(rig.ports, { ...batch, claims: [], assignments: [assignmentOf('waits')] }, successor);
+    agent.sends({ reports: [ended] });
+    assert.deepEqual([rig.reports.length, received.at(-1)?.report?.$case], [0, 'ended']);
+    applyDispatch(rig.ports, { ...batch, claims: [], assignments: [assignmentOf('waits')] }, successor);
     assert.ok(rig.ports.cluster.attempts.has('waits'));
   });
 
@@ -54,18 +54,18 @@ describe('partitions that move between queue replicas', () => {
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
     agent.ready('i-1');
-    agent.says({ reports: [started] });
-    const said = (): unknown[] => rig.reports.splice(0).map(({ eventId, report }) => [eventId, report?.$case]);
-    said();
+    agent.sends({ reports: [started] });
+    const removeReports = (): unknown[] => rig.reports.splice(0).map(({ eventId, report }) => [eventId, report?.$case]);
+    removeReports();
     await rig.dispatch({ claims: [{ partition: 0, epoch: 1n }] });
-    assert.deepEqual([said(), rig.ports.cluster.attempts.size], [[], 2], 'the same claim changes nothing');
+    assert.deepEqual([removeReports(), rig.ports.cluster.attempts.size], [[], 2], 'the same claim changes nothing');
     await rig.dispatch({ claims: [{ partition: 0, epoch: 2n }] });
-    assert.deepEqual(said(), [['runs', 'started']]);
+    assert.deepEqual(removeReports(), [['runs', 'started']]);
     assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs'], 'what waits is its to dispatch again');
-    agent.says({ reports: [ended] });
-    said();
+    agent.sends({ reports: [ended] });
+    removeReports();
     await rig.dispatch({ claims: [{ partition: 0, epoch: 3n }] });
-    assert.deepEqual(said(), [
+    assert.deepEqual(removeReports(), [
       ['runs', 'started'],
       ['runs', 'ended'],
     ]);
@@ -84,7 +84,7 @@ describe('partitions that move between queue replicas', () => {
       leaving.signal,
     );
     const successor: ReportSink = { report: () => undefined, claims: new Map() };
-    takeDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }], agents: undefined }, successor);
+    applyDispatch(rig.ports, { assignments: [], stops: [], acks: [], claims: [{ partition: 0, epoch: 2n }], agents: undefined }, successor);
     assert.deepEqual([...rig.ports.cluster.attempts.keys()].sort(), ['call', 'other']);
     leaving.abort();
     await assert.rejects(call);

@@ -104,8 +104,8 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
   if (share.reservedMb === 0) return 'OFF';
   const most = mostInstances(account, share.space);
   if (most !== undefined && share.space.instanceCount + missingOfOthers(account, pool) + 1 > most) return 'QUOTA';
-  const owedMb = owedTo(account, pool);
-  if (share.reservedMb !== undefined) return share.usedMb + owedMb + memoryMb > share.reservedMb ? 'RESERVED' : undefined;
+  const missingMb = missingMbOf(account, pool);
+  if (share.reservedMb !== undefined) return share.usedMb + missingMb + memoryMb > share.reservedMb ? 'RESERVED' : undefined;
   let reservedMb = 0;
   let unusedMb = 0;
   let usedByReservingMb = 0;
@@ -115,8 +115,8 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
     usedByReservingMb += one.usedMb;
   }
   const sharedMb = Math.max(totalMb * UNRESERVED_SHARE, totalMb - reservedMb);
-  if (account.sharedUsedMb + owedMb + memoryMb > sharedMb) return 'TOTAL';
-  if (unusedMb === 0 && owedMb === 0) return undefined;
+  if (account.sharedUsedMb + missingMb + memoryMb > sharedMb) return 'TOTAL';
+  if (unusedMb === 0 && missingMb === 0) return undefined;
   let capacityMb = 0;
   let leftMb = 0;
   for (const agent of agents) {
@@ -124,7 +124,7 @@ export function blockOf(account: Account, agents: Iterable<Agent>, pool: Pool, m
     capacityMb += agent.capacityMb;
     leftMb += freeMb(agent);
   }
-  const heldMb = Math.min(unusedMb + owedMb, Math.max(0, capacityMb * (1 - UNRESERVED_SHARE) - usedByReservingMb));
+  const heldMb = Math.min(unusedMb + missingMb, Math.max(0, capacityMb * (1 - UNRESERVED_SHARE) - usedByReservingMb));
   return leftMb - memoryMb < heldMb ? 'HELD' : undefined;
 }
 
@@ -152,11 +152,11 @@ function missingOfOthers(account: Account, pool: Pool): number {
 }
 
 /** Megabytes that are provisioned and missing, of others that draw on what this pool draws on. */
-function owedTo(account: Account, pool: Pool): number {
-  let owedMb = 0;
+function missingMbOf(account: Account, pool: Pool): number {
+  let missingMb = 0;
   for (const other of account.short) {
     const isSame = pool.share.reservedMb === undefined ? other.share.reservedMb === undefined : other.share === pool.share;
-    if (other !== pool && isSame) owedMb += missingOf(other) * (other.spec?.memoryMb ?? 0);
+    if (other !== pool && isSame) missingMb += missingOf(other) * (other.fn?.memoryMb ?? 0);
   }
-  return owedMb;
+  return missingMb;
 }

@@ -1,9 +1,9 @@
-import type { AttemptQueue, LiveAttempt } from './types.ts';
+import type { AttemptQueue, ScheduledAttempt } from './types.ts';
 
 /** An insertion-ordered set does all of it in constant time; what is put back goes to a short list before it. */
 export function createAttemptQueue(): AttemptQueue {
-  const front: LiveAttempt[] = [];
-  const rest = new Set<LiveAttempt>();
+  const front: ScheduledAttempt[] = [];
+  const rest = new Set<ScheduledAttempt>();
   return {
     get size() {
       return front.length + rest.size;
@@ -25,7 +25,7 @@ export function createAttemptQueue(): AttemptQueue {
       if (at >= 0) front.splice(at, 1);
       return at >= 0 || rest.delete(attempt);
     },
-    takeBehind(kept) {
+    removeBehind(kept) {
       const behind = [...rest].slice(Math.max(0, kept - front.length)).filter(({ sink }) => sink.claims !== undefined);
       for (const attempt of behind) rest.delete(attempt);
       return behind.reverse();

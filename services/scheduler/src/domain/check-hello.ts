@@ -39,8 +39,8 @@ function helloRefusal({ agentId, sessionId, capacityMb, parallelStarts, instance
   return (
     check('agent_id', ID.test(agentId), 'letters, digits, ".", "_" and "-", at most 128') ??
     check('session_id', ID.test(sessionId), 'letters, digits, ".", "_" and "-", at most 128') ??
-    whole('capacity_mb', capacityMb, 0, HELLO_LIMITS.capacityMb) ??
-    whole('parallel_starts', parallelStarts, 1, HELLO_LIMITS.parallelStarts) ??
+    checkInteger('capacity_mb', capacityMb, 0, HELLO_LIMITS.capacityMb) ??
+    checkInteger('parallel_starts', parallelStarts, 1, HELLO_LIMITS.parallelStarts) ??
     count('instances', instances, HELLO_LIMITS.instances) ??
     count('held', held, HELLO_LIMITS.held) ??
     count('abilities', abilities, HELLO_LIMITS.abilities) ??
@@ -89,8 +89,8 @@ function functionRefusal(field: string, { namespace, name, version, revision, me
     check(`${field}.namespace`, NAME.test(namespace), 'the name of a namespace') ??
     check(`${field}.name`, NAME.test(name), 'the name of a function') ??
     check(`${field}.version`, VERSION.test(version), '"$LATEST" or the number of a version') ??
-    whole(`${field}.revision`, revision, 0, 2 ** 31 - 1) ??
-    whole(`${field}.memory_mb`, memoryMb, 1, MEMORY_MB.most)
+    checkInteger(`${field}.revision`, revision, 0, 2 ** 31 - 1) ??
+    checkInteger(`${field}.memory_mb`, memoryMb, 1, MEMORY_MB.most)
   );
 }
 
@@ -106,7 +106,7 @@ function boundAbility(ability: Ability): Ability {
   return { ...ability, detail: cutText(ability.detail, LIMITS.reasonBytes) };
 }
 
-function whole(field: string, value: number, min: number, max: number): Refusal | undefined {
+function checkInteger(field: string, value: number, min: number, max: number): Refusal | undefined {
   return check(field, Number.isInteger(value) && value >= min && value <= max, `a whole number from ${min} to ${max}`);
 }
 

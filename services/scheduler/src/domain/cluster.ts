@@ -1,14 +1,14 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import { countInstance, countLeaving, createAccount, dropShareIfEmpty, missingOf, shareOf } from './account.ts';
 import { createAttemptQueue } from './attempt-queue.ts';
-import type { Account, Agent, Instance, LiveAttempt, Pool, ReportSink, Stream } from './types.ts';
+import type { Agent, Instance, ScheduledAttempt, Pool, ReportSink, Stream } from './types.ts';
 
 /** All the scheduler knows. Soft: rebuilt from what agents and queue replicas say. */
 export type Cluster = {
   readonly agents: Map<string, Agent>;
   readonly pools: Map<string, Pool>;
   /** By event id: at most one attempt of an event is alive. */
-  readonly attempts: Map<string, LiveAttempt>;
+  readonly attempts: Map<string, ScheduledAttempt>;
   /** The newest claim to each partition of the event log that was heard of. */
   readonly epochs: Map<number, bigint>;
   /** Who made that claim, as long as its stream stands. */
@@ -16,11 +16,11 @@ export type Cluster = {
   /** Streams of queue replicas. */
   readonly streams: Map<ReportSink, Stream>;
   /** Agents that have said what they hold, ever. */
-  readonly metAgents: Set<string>;
+  readonly reportedAgents: Set<string>;
   /** Attempts an agent may have that has not come back yet, in order. */
-  readonly held: Set<LiveAttempt>;
+  readonly held: Set<ScheduledAttempt>;
   /** Whether it was told that the agents of an earlier scheduler have had their time. */
-  isGrown: boolean;
+  isRecoveryComplete: boolean;
   readonly account: Account;
 };
 
@@ -32,9 +32,9 @@ export function createCluster(): Cluster {
     epochs: new Map(),
     owners: new Map(),
     streams: new Map(),
-    metAgents: new Set(),
+    reportedAgents: new Set(),
     held: new Set(),
-    isGrown: false,
+    isRecoveryComplete: false,
     account: createAccount(),
   };
 }
@@ -48,9 +48,9 @@ export function poolOf(cluster: Cluster, namespace: string, fn: string, version:
       key,
       share,
       provisioned: 0,
-      hindrance: '',
+      blockedReason: '',
       lastFailure: '',
-      spec: undefined,
+      fn: undefined,
       stale: false,
       resolving: undefined,
       oldest: 0,
@@ -81,13 +81,13 @@ export function dropPool(cluster: Cluster, pool: Pool): void {
 }
 
 /** Adds an instance to its agent and its pool. */
-export function addInstance(agent: Agent, pool: Pool, id: string, spec: Fn, state: Instance['state'], nowMs: number): Instance {
+export function addInstance(agent: Agent, pool: Pool, id: string, fn: Fn, state: Instance['state'], nowMs: number): Instance {
   const instance: Instance = {
     id,
     agent,
     pool,
-    revision: spec.revision,
-    memoryMb: spec.memoryMb,
+    revision: fn.revision,
+    memoryMb: fn.memoryMb,
     startTimeMs: Date.now(),
     state,
     attempt: undefined,
@@ -150,14 +150,14 @@ export function noteShort(pool: Pool): void {
 }
 
 /** Takes an attempt out of those that are to be given to an agent. Answers whether it was one. */
-export function takeOut(cluster: Cluster, attempt: LiveAttempt): boolean {
+export function removeWaiting(cluster: Cluster, attempt: ScheduledAttempt): boolean {
   if (attempt.instance) return false;
   const { namespace, function: fn, version } = attempt.assignment;
   return cluster.held.delete(attempt) || cluster.pools.get(`${namespace}/${fn}/${version}`)?.waiting.remove(attempt) === true;
 }
 
 /** Forgets an attempt, if it is still this one that is known. */
-export function forgetAttempt(cluster: Cluster, attempt: LiveAttempt): void {
+export function forgetAttempt(cluster: Cluster, attempt: ScheduledAttempt): void {
   if (cluster.attempts.get(attempt.assignment.eventId) === attempt) cluster.attempts.delete(attempt.assignment.eventId);
 }
 

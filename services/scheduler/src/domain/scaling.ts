@@ -50,13 +50,13 @@ export function startsWanted(pool: Pool, usable: number, nowMs: number): StartsW
 }
 
 /** Whether an agent may be given something: one that is away, drains, or that not every queue replica has heard of takes nothing. */
-export function takesWork({ send, drain, isKnown }: Agent): boolean {
-  return send !== undefined && !drain && isKnown;
+export function acceptsWork({ send, drain, isAcknowledged }: Agent): boolean {
+  return send !== undefined && !drain && isAcknowledged;
 }
 
 /** Whether an agent may be asked to start another instance, if it has the memory. */
 function mayStart(agent: Agent): boolean {
-  return takesWork(agent) && agent.starting < agent.parallelStarts && agent.instances.size < agent.maxInstances;
+  return acceptsWork(agent) && agent.starting < agent.parallelStarts && agent.instances.size < agent.maxInstances;
 }
 
 /** Megabytes an agent has left for instances: temporary files of those it has are memory too. */

@@ -1,11 +1,11 @@
 /** At most so many instance starts in any minute; a bucket that fills evenly. */
-export type StartRate = { take(nowMs: number): boolean };
+export type StartRate = { reserve(nowMs: number): boolean };
 
 export function createStartRate(perMinute: number): StartRate {
   let tokens = perMinute;
   let filledMs = 0;
   return {
-    take(nowMs) {
+    reserve(nowMs) {
       tokens = Math.min(perMinute, tokens + ((nowMs - filledMs) / 60_000) * perMinute);
       filledMs = nowMs;
       if (tokens < 1) return false;

@@ -14,19 +14,19 @@ export type ReportSink = {
   agents?(agents: AgentSet): void;
 };
 
-/** What a queue replica knows of the agents, by its stream; see `flows/know-agents.ts`. */
+/** What a queue replica knows of the agents, by its stream; see `flows/agent-sets.ts`. */
 export type Stream = {
   /** Ends it; the replica dials again. */
   readonly close: () => void;
   /** Whether its first batch has come. */
-  hasSpoken: boolean;
+  hasReportedAgents: boolean;
   /** Those it knew of before and that have not come yet; undefined if it did not know of all. */
   awaited: Set<string> | undefined;
   /** Number of the last word it was told, and of the last it said back. */
-  told: number;
-  heard: number;
+  sentVersion: number;
+  acknowledgedVersion: number;
   /** Since when it owes such a word, monotonic. */
-  owesSinceMs: number | undefined;
+  unacknowledgedSinceMs: number | undefined;
 };
 
 /** One worker host. */
@@ -58,7 +58,7 @@ export type Agent = {
   /** Whether it leaves an attempt alone that is asked back and has started. */
   recalls: boolean;
   /** Whether all queue replicas know of it: it is given nothing before. */
-  isKnown: boolean;
+  isAcknowledged: boolean;
   /** Set once it drains: nothing new goes to it. Wall clock; undefined until it has said when. */
   drain: { deadlineTimeMs: number | undefined } | undefined;
   /** Ends its stream; undefined while it is detached. */
@@ -77,7 +77,7 @@ export type Instance = {
   readonly memoryMb: number;
   readonly startTimeMs: number;
   state: InstanceState;
-  attempt: LiveAttempt | undefined;
+  attempt: ScheduledAttempt | undefined;
   /** Monotonic time of its start; whether an attempt has returned or thrown on it. */
   readonly startMs: number;
   proven: boolean;
@@ -88,7 +88,7 @@ export type Instance = {
 };
 
 /** One attempt from its first mention until its outcome is acknowledged. */
-export type LiveAttempt = {
+export type ScheduledAttempt = {
   assignment: Assignment;
   sink: ReportSink;
   instance: Instance | undefined;
@@ -99,9 +99,9 @@ export type LiveAttempt = {
   /** Asked to stop while it had not started, or while its agent was away. */
   stop: StopAttempt | undefined;
   /** Whether its agent was asked to give it back if it has not started, because its instance is of an older revision: it is placed again then. */
-  recalled: boolean;
+  isRecalled: boolean;
   /** Whether its queue replica has asked for it back. */
-  askedBack: boolean;
+  isRevokeRequested: boolean;
   /** Monotonic time it was handed to its instance. */
   sentMs: number;
   /** When the grant was made by which an agent has it that this scheduler did not give it to; undefined where this one did, or the log says who has it. */
@@ -138,11 +138,11 @@ export type Pool = {
   /** Instances to have ready at least, events or none. */
   provisioned: number;
   /** Why some of them are missing and none is started now, for people; empty if nothing is in the way. */
-  hindrance: string;
+  blockedReason: string;
   /** What the last start that failed said. */
   lastFailure: string;
   /** What new instances run; undefined until the registry has said. */
-  spec: Fn | undefined;
+  fn: Fn | undefined;
   /** Whether that may have changed: nothing starts before the registry has said it again. */
   stale: boolean;
   /** Set while the registry is asked; settles when nothing is stale any more, or it could not say. Never rejects. */
@@ -171,15 +171,15 @@ export type Pool = {
 /** A first-in-first-out queue from which any attempt can be taken out. */
 export type AttemptQueue = {
   readonly size: number;
-  push(attempt: LiveAttempt): void;
+  push(attempt: ScheduledAttempt): void;
   /** Puts one back that was taken too early. */
-  unshift(attempt: LiveAttempt): void;
+  unshift(attempt: ScheduledAttempt): void;
   /** All of them, in any order; they may be taken out meanwhile. */
-  all(): LiveAttempt[];
-  shift(): LiveAttempt | undefined;
-  remove(attempt: LiveAttempt): boolean;
+  all(): ScheduledAttempt[];
+  shift(): ScheduledAttempt | undefined;
+  remove(attempt: ScheduledAttempt): boolean;
   /** Takes out those of a queue replica behind the first `kept`, the newest first. */
-  takeBehind(kept: number): LiveAttempt[];
+  removeBehind(kept: number): ScheduledAttempt[];
 };
 
 /** What all functions have together, and what of it is set aside. */

@@ -7,21 +7,21 @@ import { type AgentLimits, boundBatch, checkedHello } from '../domain/check-hell
 import { holderOf } from '../domain/adopt.ts';
 import { addInstance, poolOf, removeInstance, setInstanceState } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
-import type { Agent, LiveAttempt, Pool } from '../domain/types.ts';
+import type { Agent, ScheduledAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { noteDrain } from './drain-agent.ts';
 import { flushAgents } from './flush.ts';
-import { give } from './give.ts';
+import { assignAttempt } from './assign-attempt.ts';
 import { endClaim, judgeClaim, mayBring } from './judge-claim.ts';
-import { meetAgent, releaseHeld } from './know-agents.ts';
-import { replaceInstance } from './use-spec.ts';
+import { noteAttached, releaseHeld } from './agent-sets.ts';
+import { replaceInstance } from './apply-function.ts';
 import { isOutdated } from '../domain/revisions.ts';
 import { placeAttempts } from './place-attempts.ts';
-import { askAgent } from './take-assignment.ts';
-import { takeInstanceChange, takeReport } from './take-report.ts';
+import { askAgent } from './apply-assignment.ts';
+import { applyInstanceChange, applyReport } from './apply-report.ts';
 
 /** Takes an agent's batch in: its words, then what they make possible. */
-export function takeBatch(ports: SchedulerPorts, agent: Agent, sent: AttachRequest): void {
+export function applyBatch(ports: SchedulerPorts, agent: Agent, sent: AttachRequest): void {
   const batch = boundBatch(sent);
   agent.lastSeenMs = ports.clock.monotonic();
   if (batch.cpuBusy !== undefined) agent.cpuBusy = batch.cpuBusy;
@@ -33,8 +33,8 @@ export function takeBatch(ports: SchedulerPorts, agent: Agent, sent: AttachReque
   const note = (pool: Pool | undefined): void => {
     if (pool) pools.add(pool);
   };
-  for (const report of batch.reports) note(takeReport(ports, agent, report));
-  for (const change of batch.instanceChanges) note(takeInstanceChange(ports, agent, change));
+  for (const report of batch.reports) note(applyReport(ports, agent, report));
+  for (const change of batch.instanceChanges) note(applyInstanceChange(ports, agent, change));
   // Room on a host is room for everybody who waits.
   if (hasMoreRoom || batch.instanceChanges.length > 0)
     for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
@@ -75,7 +75,7 @@ export function attachAgent(
     lastSeenMs: nowMs,
     instances: new Map(),
     recalls: false,
-    isKnown: false,
+    isAcknowledged: false,
     drain: undefined,
     close: undefined,
   };
@@ -101,13 +101,13 @@ export function attachAgent(
 
   if (agent.drain && !first.drain) outgoingOf(agent).drain = { deadline: undefined }; // it may not have heard
 
-  const held = takeHeld(ports, agent, hello);
+  const held = applyHeldAttempts(ports, agent, hello);
   const attempts = reconcileInstances(ports, agent, hello);
-  takeBatch(ports, agent, first);
+  applyBatch(ports, agent, first);
   for (const attempt of attempts) {
     if (attempt.ended || held.has(attempt)) continue;
     // It answers that it knows nothing, and the attempt is lost.
-    give(ports, agent, attempt, '', agent.id);
+    assignAttempt(ports, agent, attempt, '', agent.id);
   }
   for (const attempt of ports.cluster.attempts.values()) {
     if (attempt.ended) continue;
@@ -120,7 +120,7 @@ export function attachAgent(
       instance.pool.isMixed = true;
       replaceInstance(ports, instance);
     }
-  meetAgent(ports, agent);
+  noteAttached(ports, agent);
   releaseHeld(ports);
   for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) placeAttempts(ports, pool);
   flushAgents(ports);
@@ -131,8 +131,8 @@ export function attachAgent(
  * Takes in which attempts an agent has, or has the outcome of: they are given to nobody else. What went on without it meanwhile it has to stop.
  * Answers those that are its own.
  */
-function takeHeld(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySet<LiveAttempt> {
-  const held = new Set<LiveAttempt>();
+function applyHeldAttempts(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySet<ScheduledAttempt> {
+  const held = new Set<ScheduledAttempt>();
   for (const key of hello.held) {
     const claim = judgeClaim(ports, agent, key);
     if (claim.kind === 'HOLDER') held.add(claim.attempt);
@@ -142,7 +142,7 @@ function takeHeld(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySe
 }
 
 /** Makes the scheduler's picture of an agent what the agent says it is. Answers the attempts that were thought to be on it. */
-function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): LiveAttempt[] {
+function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): ScheduledAttempt[] {
   const nowMs = ports.clock.monotonic();
   const before = [...ports.cluster.attempts.values()].filter((attempt) => attempt.instance?.agent === agent);
   const held = new Map(hello.instances.map((report) => [report.instanceId, report]));
@@ -164,7 +164,7 @@ function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): 
 }
 
 /** Declares an attempt lost: its host is gone, or came back without it. */
-export function loseAttempt(ports: SchedulerPorts, attempt: LiveAttempt): void {
+export function loseAttempt(ports: SchedulerPorts, attempt: ScheduledAttempt): void {
   const lost = declaredEnd(attempt.assignment.eventId, Outcome.LOST, 500, 'The host of the attempt was lost', ports.clock.now());
   attempt.ended = { ...lost, started: attempt.started };
   attempt.sink.report(endedReport(attempt.assignment, attempt.ended));

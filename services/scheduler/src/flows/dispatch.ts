@@ -5,29 +5,29 @@ import { outgoingOf } from '../domain/messages.ts';
 import type { Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
-import { takeAgents } from './know-agents.ts';
+import { applyAgentSet } from './agent-sets.ts';
 import { placeAttempts } from './place-attempts.ts';
-import { takeAssignment, takeStop } from './take-assignment.ts';
-import { speaksFor, takeClaim } from './take-claim.ts';
+import { applyAssignment, applyStop } from './apply-assignment.ts';
+import { isOwner, applyClaim } from './apply-claim.ts';
 
 /** Takes a queue replica's batch in. */
-export function takeDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink: ReportSink): void {
+export function applyDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink: ReportSink): void {
   for (const { eventId, attempt } of batch.acks) {
-    const live = ports.cluster.attempts.get(eventId);
-    if (!live || live.assignment.attempt !== attempt) continue;
-    const agent = ports.cluster.agents.get(live.instance?.agent.id ?? live.assignment.runningOnAgentId);
+    const scheduled = ports.cluster.attempts.get(eventId);
+    if (!scheduled || scheduled.assignment.attempt !== attempt) continue;
+    const agent = ports.cluster.agents.get(scheduled.instance?.agent.id ?? scheduled.assignment.runningOnAgentId);
     if (agent?.send) outgoingOf(agent).acks.push({ eventId, attempt });
-    forgetAttempt(ports.cluster, live);
+    forgetAttempt(ports.cluster, scheduled);
   }
-  takeAgents(ports, sink, batch);
+  applyAgentSet(ports, sink, batch);
   const pools = new Set<Pool>();
-  for (const { partition, epoch } of batch.claims) takeClaim(ports, partition, epoch, sink);
+  for (const { partition, epoch } of batch.claims) applyClaim(ports, partition, epoch, sink);
   for (const assignment of batch.assignments) {
-    if (!speaksFor(ports.cluster, sink, assignment.partition)) continue; // it has a successor, and does not know it yet
-    const pool = takeAssignment(ports, assignment, sink);
+    if (!isOwner(ports.cluster, sink, assignment.partition)) continue; // it has a successor, and does not know it yet
+    const pool = applyAssignment(ports, assignment, sink);
     if (pool) pools.add(pool);
   }
-  for (const stop of batch.stops) if (speaksFor(ports.cluster, sink, stop.partition ?? 0)) takeStop(ports, stop, sink);
+  for (const stop of batch.stops) if (isOwner(ports.cluster, sink, stop.partition ?? 0)) applyStop(ports, stop, sink);
   // An agent all replicas know of now is room for everybody who waits.
   if (batch.agents) for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
   for (const pool of pools) placeAttempts(ports, pool);

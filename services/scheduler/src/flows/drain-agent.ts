@@ -24,7 +24,7 @@ export function drainAgent(ports: SchedulerPorts, request: DrainAgentRequest): D
 export function noteDrain(ports: SchedulerPorts, agent: Agent, { deadline }: Drain): void {
   for (const { pool } of agent.instances.values()) noteShort(pool); // they have to be elsewhere
   const withinMs = msOfDuration(deadline);
-  const saidMs = withinMs === undefined ? undefined : ports.clock.now() + withinMs;
+  const requestedMs = withinMs === undefined ? undefined : ports.clock.now() + withinMs;
   const knownMs = agent.drain?.deadlineTimeMs;
-  agent.drain = { deadlineTimeMs: saidMs === undefined ? knownMs : Math.min(saidMs, knownMs ?? saidMs) };
+  agent.drain = { deadlineTimeMs: requestedMs === undefined ? knownMs : Math.min(requestedMs, knownMs ?? requestedMs) };
 }

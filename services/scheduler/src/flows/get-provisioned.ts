@@ -19,9 +19,9 @@ function statusOf({ cluster }: SchedulerPorts, key: string, version: string): Pr
   }
   const availableInstances = Math.min(instances, ready);
   const startingInstances = Math.min(instances - availableInstances, starting);
-  const hindrance = pool?.hindrance ?? '';
+  const blockedReason = pool?.blockedReason ?? '';
   const isReady = availableInstances === instances;
-  const state = isReady ? State.READY : hindrance === '' ? State.IN_PROGRESS : State.FAILED;
-  const reason = isReady ? '' : hindrance || `${instances - availableInstances} are being started.`;
+  const state = isReady ? State.READY : blockedReason === '' ? State.IN_PROGRESS : State.FAILED;
+  const reason = isReady ? '' : blockedReason || `${instances - availableInstances} are being started.`;
   return { version, instances, availableInstances, startingInstances, state, reason };
 }

@@ -9,7 +9,7 @@ import { outgoingOf } from '../domain/messages.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
 import { placeAttempts } from './place-attempts.ts';
-import { takeAssignment, takeStop } from './take-assignment.ts';
+import { applyAssignment, applyStop } from './apply-assignment.ts';
 
 /**
  * Runs one attempt for a caller that waits. It runs on when the caller leaves, as at other clouds, unless the call asked to be cancelled then:
@@ -45,21 +45,21 @@ export async function invoke(ports: SchedulerPorts, request: InvokeRequest, sign
           reject(exhausted());
         } else if (report?.$case === 'ended') {
           leave();
-          const live = ports.cluster.attempts.get(eventId);
-          if (live?.instance) outgoingOf(live.instance.agent).acks.push({ eventId, attempt });
-          if (live) forgetAttempt(ports.cluster, live);
+          const scheduled = ports.cluster.attempts.get(eventId);
+          if (scheduled?.instance) outgoingOf(scheduled.instance.agent).acks.push({ eventId, attempt });
+          if (scheduled) forgetAttempt(ports.cluster, scheduled);
           resolve({ started, ended: report.value });
         }
       },
     };
     const giveUp = (mode: Mode): void => {
-      takeStop(ports, { eventId, attempt, cause: Cause.USER, mode, policy: undefined }, sink);
+      applyStop(ports, { eventId, attempt, cause: Cause.USER, mode, policy: undefined }, sink);
       flushAgents(ports);
     };
     const onLeft = (): void => giveUp(Mode.GRACEFUL);
     const timer = setTimeout(giveUp, msOr(request.queueTimeout, DURATIONS.queueTimeout), Mode.FORCE);
     if (request.cancelOnDisconnect) signal.addEventListener('abort', onLeft, { once: true });
-    const pool = takeAssignment(ports, assignment, sink);
+    const pool = applyAssignment(ports, assignment, sink);
     if (pool) placeAttempts(ports, pool);
     flushAgents(ports);
   });

@@ -4,12 +4,12 @@ import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { adoptAttempt, forcedStop, foundAt, holderOf, stopStale } from '../domain/adopt.ts';
 import { grantedAttempt, grantedInstance } from '@evenfall/grants';
 import { outgoingOf } from '../domain/messages.ts';
-import type { Agent, LiveAttempt } from '../domain/types.ts';
+import type { Agent, ScheduledAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
-import { isYoung } from './know-agents.ts';
+import { isRecovering } from './agent-sets.ts';
 
 /** What an agent says of an attempt is believed, is of the past, or is not its to say. */
-export type Claim = { readonly kind: 'HOLDER'; readonly attempt: LiveAttempt } | { readonly kind: 'STALE' | 'REFUSED' };
+export type Claim = { readonly kind: 'HOLDER'; readonly attempt: ScheduledAttempt } | { readonly kind: 'STALE' | 'REFUSED' };
 
 /** 3 ms of work a second. */
 const MOST_REFUSED = 1_000;
@@ -42,7 +42,7 @@ export function judgeClaim(ports: SchedulerPorts, agent: Agent, key: AttemptKey)
   }
   // Two agents have grants: the one that was given it last has it, the other gave it back once.
   if (known.adoptedMs === undefined || known.adoptedMs >= issuedMs || known.ended) return STALE;
-  takeOver(ports, known, agent, issuedMs);
+  transfer(ports, known, agent, issuedMs);
   return { kind: 'HOLDER', attempt: known };
 }
 
@@ -50,7 +50,7 @@ export function judgeClaim(ports: SchedulerPorts, agent: Agent, key: AttemptKey)
 export function endClaim(ports: SchedulerPorts, agent: Agent, claim: Claim['kind'], key: AttemptKey, isEnded: boolean): void {
   const known = ports.cluster.attempts.get(key.eventId);
   // Refused, of an event nobody has spoken of: the queue may still say that it runs there, as it knows from the log, and gives it a grant then.
-  if (claim === 'REFUSED' && !known && isYoung(ports)) return;
+  if (claim === 'REFUSED' && !known && isRecovering(ports)) return;
   if (isEnded) outgoingOf(agent).acks.push({ eventId: key.eventId, attempt: key.attempt });
   else if (known) stopStale(known, agent, key.attempt);
   else outgoingOf(agent).stops.push(forcedStop(key));
@@ -79,7 +79,7 @@ function noteRefused({ counters, log, claimRepeats }: SchedulerPorts, agent: Age
   if (count !== undefined) log.warn('an agent spoke of something that it was not given', { agent_id: agent.id, ...what, count });
 }
 
-function takeOver(ports: SchedulerPorts, attempt: LiveAttempt, agent: Agent, issuedMs: number): void {
+function transfer(ports: SchedulerPorts, attempt: ScheduledAttempt, agent: Agent, issuedMs: number): void {
   const { instance } = attempt;
   const before = instance?.agent ?? ports.cluster.agents.get(attempt.assignment.runningOnAgentId);
   if (before) stopStale(attempt, before, attempt.assignment.attempt);

@@ -4,7 +4,7 @@ import { addInstance } from '../domain/cluster.ts';
 import { freeMb, placeAhead } from '../domain/scaling.ts';
 import type { Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
-import { giveInstance } from './give.ts';
+import { requestInstance } from './assign-attempt.ts';
 import { makeRoom, makeWay } from './make-room.ts';
 
 /** Agents that a new scheduler has not heard of yet may hold what would be started: they dial again within a second. */
@@ -28,42 +28,42 @@ export function keepProvisioned(ports: SchedulerPorts): void {
 
 function fill(ports: SchedulerPorts, pool: Pool, nowMs: number): void {
   const missing = missingOf(pool);
-  pool.hindrance = '';
+  pool.blockedReason = '';
   if (missing === 0) ports.cluster.account.short.delete(pool);
-  if (missing === 0 || !pool.spec || pool.stale) return;
+  if (missing === 0 || !pool.fn || pool.stale) return;
   if (nowMs < pool.startsAfterMs) {
     const seconds = Math.ceil((pool.startsAfterMs - nowMs) / 1_000);
-    pool.hindrance =
+    pool.blockedReason =
       `Its instances end one after the other without an answer; another is started in ${seconds} s. ${pool.lastFailure}`.trim();
     return;
   }
   // After a crash one is tried at a time, as for events that wait.
   const count = pool.crashes > 0 && pool.startsAfterMs > 0 ? Math.min(missing, 1 - pool.starting) : missing;
-  for (let i = 0; i < count && startAhead(ports, pool, pool.spec, nowMs); i++);
+  for (let i = 0; i < count && startAhead(ports, pool, pool.fn, nowMs); i++);
 }
 
 /** Starts an instance without an event. Answers whether it could; if not, and nothing that starts is what it waits for, the pool says why. */
-function startAhead(ports: SchedulerPorts, pool: Pool, spec: Fn, nowMs: number): boolean {
+function startAhead(ports: SchedulerPorts, pool: Pool, fn: Fn, nowMs: number): boolean {
   const { agents, account } = ports.cluster;
-  const block = blockOf(account, agents.values(), pool, spec.memoryMb);
+  const block = blockOf(account, agents.values(), pool, fn.memoryMb);
   if (block) {
     makeWay(ports, pool, block, nowMs);
-    pool.hindrance = SENTENCES[block];
+    pool.blockedReason = SENTENCES[block];
     return false;
   }
-  const agent = placeAhead(agents.values(), pool, spec.memoryMb);
+  const agent = placeAhead(agents.values(), pool, fn.memoryMb);
   if (!agent) {
-    makeRoom(ports, pool, spec.memoryMb, nowMs);
-    pool.hindrance = whyNoAgent(ports, spec.memoryMb);
+    makeRoom(ports, pool, fn.memoryMb, nowMs);
+    pool.blockedReason = whyNoAgent(ports, fn.memoryMb);
     return false;
   }
-  if (!ports.startRate.take(nowMs)) {
-    pool.hindrance = 'The instance starts of this minute are used up.';
+  if (!ports.startRate.reserve(nowMs)) {
+    pool.blockedReason = 'The instance starts of this minute are used up.';
     return false;
   }
-  const instance = addInstance(agent, pool, ports.newId(), spec, 'STARTING', nowMs);
+  const instance = addInstance(agent, pool, ports.newId(), fn, 'STARTING', nowMs);
   ports.counters.instance_starts_total++;
-  giveInstance(ports, instance, spec, true);
+  requestInstance(ports, instance, fn, true);
   return true;
 }
 

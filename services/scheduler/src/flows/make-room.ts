@@ -1,6 +1,6 @@
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { type Block, canSpare, isOverQuota, isOverReserved } from '../domain/account.ts';
-import { freeMb, takesWork } from '../domain/scaling.ts';
+import { freeMb, acceptsWork } from '../domain/scaling.ts';
 import type { Instance, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { stopInstance } from './stop-instance.ts';
@@ -16,12 +16,12 @@ const LAST_WARM_MS = 1_000;
 export function makeRoom(ports: SchedulerPorts, pool: Pool, memoryMb: number, nowMs: number): void {
   let oldest: Instance | undefined;
   for (const agent of ports.cluster.agents.values()) {
-    if (!takesWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) >= memoryMb) continue;
+    if (!acceptsWork(agent) || agent.starting >= agent.parallelStarts || freeMb(agent) >= memoryMb) continue;
     let freeableMb = freeMb(agent);
     let candidate: Instance | undefined;
     for (const instance of agent.instances.values()) {
       if (instance.state === 'STOPPING') return; // room is being made already
-      if (instance.state !== 'IDLE' || !mayBeTaken(instance, pool)) continue;
+      if (instance.state !== 'IDLE' || !isReplaceable(instance, pool)) continue;
       freeableMb += instance.memoryMb;
       if (isLastWarm(instance, nowMs)) continue;
       if (!candidate || instance.idleSinceMs < candidate.idleSinceMs) candidate = instance;
@@ -43,7 +43,7 @@ export function makeWay(ports: SchedulerPorts, pool: Pool, block: Block, nowMs: 
     if (one.leavingMb > 0) return; // room is being made already
     for (const { idle } of one.pools)
       for (const instance of idle) {
-        if (!mayBeTaken(instance, pool) || (one !== share && isLastWarm(instance, nowMs))) continue;
+        if (!isReplaceable(instance, pool) || (one !== share && isLastWarm(instance, nowMs))) continue;
         if (!oldest || instance.idleSinceMs < oldest.idleSinceMs) oldest = instance;
       }
   }
@@ -74,7 +74,7 @@ export function shedSurplus(ports: SchedulerPorts, pool: Pool): void {
 }
 
 /** Whether an idle instance may make way for a pool: it is not one that is provisioned, nor in memory that is reserved for another function. */
-function mayBeTaken(instance: Instance, pool: Pool): boolean {
+function isReplaceable(instance: Instance, pool: Pool): boolean {
   const { share } = instance.pool;
   return (share === pool.share || share.reservedMb === undefined) && canSpare(instance.pool);
 }

@@ -6,7 +6,7 @@ import type { SchedulerPorts } from '../ports.ts';
 import { flushAgents } from './flush.ts';
 import { keepProvisioned } from './keep-provisioned.ts';
 import { placeAttempts } from './place-attempts.ts';
-import { useSpec } from './use-spec.ts';
+import { applyFunction } from './apply-function.ts';
 
 /** Takes over what is reserved and provisioned, and the quotas of instances. What runs goes on; what it means for the rest follows at once. */
 export function useConcurrency(ports: SchedulerPorts, { totalMb, reservations, provisions, instanceQuotas }: GetConcurrencyResponse): void {
@@ -17,12 +17,12 @@ export function useConcurrency(ports: SchedulerPorts, { totalMb, reservations, p
   for (const { function: fn, instances } of provisions) {
     if (!fn) continue;
     const pool = poolOf(cluster, fn.namespace, fn.name, fn.version);
-    useSpec(ports, pool, fn);
+    applyFunction(ports, pool, fn);
     wanted.set(pool, instances);
   }
   for (const pool of cluster.pools.values()) {
     pool.provisioned = wanted.get(pool) ?? 0;
-    if (pool.provisioned === 0) pool.hindrance = '';
+    if (pool.provisioned === 0) pool.blockedReason = '';
     if (pool.provisioned === 0) cluster.account.short.delete(pool);
     noteShort(pool);
   }

@@ -22,5 +22,5 @@ export const endedReport = (eventId: string, ending: ResultName = 'returned', at
   report: { $case: 'ended', value: endedAs(ending, 0) },
 });
 /** What an agent was given, as event@instance. */
-export const given = (agent: PlayedAgent): string[] =>
+export const assignedTo = (agent: PlayedAgent): string[] =>
   agent.all('assignments').map(({ instanceId, assignment }) => `${assignment?.eventId}@${instanceId}`);

@@ -15,9 +15,9 @@ import { createCluster } from '../domain/cluster.ts';
 import { createGrants, grantedAttempt, grantedInstance, type Grants } from '@evenfall/grants';
 import { createStartRate } from '../domain/start-rate.ts';
 import type { Agent, ReportSink } from '../domain/types.ts';
-import { attachAgent, detachAgent, takeBatch } from '../flows/attach-agent.ts';
-import { takeDispatch } from '../flows/dispatch.ts';
-import { tend } from '../loops/tend.ts';
+import { attachAgent, detachAgent, applyBatch } from '../flows/attach-agent.ts';
+import { applyDispatch } from '../flows/dispatch.ts';
+import { maintain } from '../loops/maintain.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
 export const LEASE_MS = 30_000;
@@ -29,7 +29,7 @@ export type PlayedAgent = {
   /** Everything it was sent, in order. */
   readonly got: AttachResponse[];
   all<K extends 'startInstances' | 'assignments' | 'stops' | 'stopInstances' | 'acks'>(kind: K): AttachResponse[K];
-  says(batch: Partial<AttachRequest>): void;
+  sends(batch: Partial<AttachRequest>): void;
   ready(instanceId: string): void;
   gone(instanceId: string): void;
   leaves(): void;
@@ -47,7 +47,7 @@ export type Rig = {
   /** What the agent speaks of without a grant was given to it by an earlier scheduler: it gets one for it. */
   attach(hello?: Partial<Hello>, first?: Partial<AttachRequest>): PlayedAgent;
   dispatch(batch: Partial<DispatchRequest>): Promise<void>;
-  tend(): void;
+  maintain(): void;
 };
 
 export function fnOf(more: Partial<FunctionMessage> = {}): FunctionMessage {
@@ -99,7 +99,7 @@ export function startRig(options: RigOptions = {}): Rig {
     leaseMs: LEASE_MS,
     isShared: options.isShared ?? true,
     startedMs: clock.monotonic(),
-    lastTendMs: clock.monotonic(),
+    lastMaintenanceMs: clock.monotonic(),
     newId: () => `i-${++ids}`,
     concurrency: () => Promise.reject(new Error('told by the test')),
     watchFunctions: async function* () {},
@@ -126,27 +126,27 @@ export function startRig(options: RigOptions = {}): Rig {
         if (one.grant || !one.function) return one;
         return { ...one, grant: ports.grants.sign(grantedInstance(one.instanceId, one.function), plain.agentId, clock.now()).bytes };
       };
-      const whole = { ...plain, held: plain.held.map(granted), instances: plain.instances.map(grantedOne) };
+      const complete = { ...plain, held: plain.held.map(granted), instances: plain.instances.map(grantedOne) };
       const honest = (batch: Partial<AttachRequest>): AttachRequest => {
         return { ...AttachRequest.create(), ...batch, reports: (batch.reports ?? []).map(granted) };
       };
-      const agent = attachAgent(ports, honest({ ...first, hello: whole }), whole, (batch) => void got.push(batch));
-      const says = (batch: Partial<AttachRequest>): void => takeBatch(ports, agent, honest(batch));
+      const agent = attachAgent(ports, honest({ ...first, hello: complete }), complete, (batch) => void got.push(batch));
+      const sends = (batch: Partial<AttachRequest>): void => applyBatch(ports, agent, honest(batch));
       return {
         agent,
         got,
         all: (kind) => got.flatMap<unknown>((batch) => batch[kind]) as never, // of the kind that was asked for
-        says,
-        ready: (instanceId) => says({ instanceChanges: [{ instanceId, change: { $case: 'ready', value: { startMs: 1 } } }] }),
-        gone: (instanceId) => says({ instanceChanges: [{ instanceId, change: { $case: 'gone', value: GONE } }] }),
+        sends,
+        ready: (instanceId) => sends({ instanceChanges: [{ instanceId, change: { $case: 'ready', value: { startMs: 1 } } }] }),
+        gone: (instanceId) => sends({ instanceChanges: [{ instanceId, change: { $case: 'gone', value: GONE } }] }),
         leaves: () => detachAgent(agent),
       };
     },
     async dispatch(batch) {
-      takeDispatch(ports, { assignments: [], stops: [], acks: [], claims: [], agents: undefined, ...batch }, sink);
+      applyDispatch(ports, { assignments: [], stops: [], acks: [], claims: [], agents: undefined, ...batch }, sink);
       await new Promise((resolve) => setImmediate(resolve)); // the registry answers
     },
-    tend: () => tend(ports, IDLE_MS),
+    maintain: () => maintain(ports, IDLE_MS),
   };
 }
 

@@ -1,10 +1,10 @@
-import { type Cluster, forgetAttempt, takeOut } from '../domain/cluster.ts';
+import { type Cluster, forgetAttempt, removeWaiting } from '../domain/cluster.ts';
 import { endedReport, startedReport } from '../domain/messages.ts';
 import type { ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
 /** Whether a stream speaks for a partition: its claim is the newest there is. */
-export function speaksFor(cluster: Cluster, sink: ReportSink, partition: number): boolean {
+export function isOwner(cluster: Cluster, sink: ReportSink, partition: number): boolean {
   const claim = sink.claims?.get(partition);
   return claim !== undefined && claim === cluster.epochs.get(partition);
 }
@@ -14,7 +14,7 @@ export function speaksFor(cluster: Cluster, sink: ReportSink, partition: number)
  * owner dispatches it again where it still wants it. What has gone is the new owner's from now on: it is told all that is known. So is a replica
  * that follows itself: between two ownerships it takes no reports, and in the second it knows no more than the log.
  */
-export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigint, sink: ReportSink): void {
+export function applyClaim(ports: SchedulerPorts, partition: number, epoch: bigint, sink: ReportSink): void {
   const { cluster } = ports;
   const newest = cluster.epochs.get(partition) ?? -1n;
   if (epoch < newest) return;
@@ -25,7 +25,7 @@ export function takeClaim(ports: SchedulerPorts, partition: number, epoch: bigin
     const { assignment } = attempt;
     if (assignment.synchronous || assignment.partition !== partition) continue; // a caller's is in no partition
     if (attempt.sink === sink && epoch === newest) continue; // it has been told
-    if (takeOut(cluster, attempt)) {
+    if (removeWaiting(cluster, attempt)) {
       forgetAttempt(cluster, attempt);
       continue;
     }

@@ -5,7 +5,7 @@ import { noteProven } from '../domain/crash-loop.ts';
 import { forgetAttempt } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf } from '../domain/messages.ts';
 import { isOfAnother, isOutdated } from '../domain/revisions.ts';
-import type { Instance, LiveAttempt, Pool } from '../domain/types.ts';
+import type { Instance, ScheduledAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { stopInstance } from './stop-instance.ts';
 
@@ -15,10 +15,10 @@ export const GONE = 'The function no longer exists';
  * Takes a newer revision over: what is idle of an older one is stopped, what runs is replaced when it is free, and what was handed over and has not
  * started is asked back. A new revision may have mended what made the older one crash.
  */
-export function useSpec(ports: SchedulerPorts, pool: Pool, spec: Fn): void {
-  if (pool.spec && pool.spec.revision >= spec.revision) return;
-  pool.spec = spec;
-  pool.oldest = spec.revision;
+export function applyFunction(ports: SchedulerPorts, pool: Pool, fn: Fn): void {
+  if (pool.fn && pool.fn.revision >= fn.revision) return;
+  pool.fn = fn;
+  pool.oldest = fn.revision;
   noteProven(pool);
   replaceOutdated(ports, pool);
   for (const attempt of pool.waiting.all())
@@ -26,8 +26,8 @@ export function useSpec(ports: SchedulerPorts, pool: Pool, spec: Fn): void {
 }
 
 /** The version is gone: what waits of it ends, and so does what is idle. One that is made anew has a newer revision. */
-export function useNoSpec(ports: SchedulerPorts, pool: Pool): void {
-  pool.spec = undefined;
+export function applyDeletion(ports: SchedulerPorts, pool: Pool): void {
+  pool.fn = undefined;
   pool.oldest = Number.POSITIVE_INFINITY;
   noteProven(pool);
   replaceOutdated(ports, pool);
@@ -46,8 +46,8 @@ function replaceOutdated(ports: SchedulerPorts, pool: Pool): void {
 export function replaceInstance(ports: SchedulerPorts, instance: Instance): void {
   if (instance.state === 'IDLE') stopInstance(ports, instance, Cause.UPDATE);
   const { attempt, agent } = instance;
-  if (!attempt || attempt.started || attempt.ended || attempt.stop || attempt.recalled || !agent.recalls || !agent.send) return;
-  attempt.recalled = true;
+  if (!attempt || attempt.started || attempt.ended || attempt.stop || attempt.isRecalled || !agent.recalls || !agent.send) return;
+  attempt.isRecalled = true;
   const { eventId, attempt: number, partition, synchronous } = attempt.assignment;
   const whose = synchronous ? { eventId, attempt: number } : { eventId, attempt: number, partition };
   outgoingOf(agent).stops.push({ ...whose, cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED, policy: undefined });
@@ -59,7 +59,7 @@ export function failWaiting(ports: SchedulerPorts, pool: Pool, statusCode: numbe
 }
 
 /** Ends an attempt that no instance has. */
-export function endUnstarted(ports: SchedulerPorts, attempt: LiveAttempt, statusCode: number, message: string): void {
+export function endUnstarted(ports: SchedulerPorts, attempt: ScheduledAttempt, statusCode: number, message: string): void {
   forgetAttempt(ports.cluster, attempt);
   const { assignment } = attempt;
   const end = declaredEnd(assignment.eventId, Outcome.START_FAILED, statusCode, message, ports.clock.now());

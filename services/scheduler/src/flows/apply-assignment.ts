@@ -2,20 +2,20 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import type { Assignment, StopAttempt } from '@evenfall/contracts/attempt/v1/attempt';
 import { Termination_Mode as Mode } from '@evenfall/contracts/v1/termination';
 import { holderOf, isAdopted, stopStale } from '../domain/adopt.ts';
-import { forgetAttempt, poolOf, takeOut } from '../domain/cluster.ts';
+import { forgetAttempt, poolOf, removeWaiting } from '../domain/cluster.ts';
 import { declaredEnd, endedReport, outgoingOf, revokedReport, startedReport } from '../domain/messages.ts';
-import type { LiveAttempt, Pool, ReportSink } from '../domain/types.ts';
+import type { ScheduledAttempt, Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
-import { give } from './give.ts';
-import { isAccountedFor } from './know-agents.ts';
+import { assignAttempt } from './assign-attempt.ts';
+import { isSafeToAssign } from './agent-sets.ts';
 
 /** Takes an attempt in, or tells again what is known of it. Answers the pool that has something new to place. */
-export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, sink: ReportSink): Pool | undefined {
+export function applyAssignment(ports: SchedulerPorts, assignment: Assignment, sink: ReportSink): Pool | undefined {
   const { cluster } = ports;
   const known = cluster.attempts.get(assignment.eventId);
   if (known && known.assignment.attempt === assignment.attempt) {
     if (isElsewhere(known, assignment)) {
-      takeFromLog(ports, known, assignment, sink);
+      moveToLoggedAgent(ports, known, assignment, sink);
       return undefined;
     }
     // An adopted one was taken in without: only where it runs was known.
@@ -31,7 +31,7 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
     askAgent(ports, attempt);
     return undefined;
   }
-  if (!isAccountedFor(ports, attempt)) {
+  if (!isSafeToAssign(ports, attempt)) {
     cluster.held.add(attempt);
     return undefined;
   }
@@ -39,11 +39,11 @@ export function takeAssignment(ports: SchedulerPorts, assignment: Assignment, si
   if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
   pool.waiting.push(attempt);
   // It may name a revision that the watch has not told of yet.
-  if (pool.spec && pool.spec.revision < assignment.revision) pool.stale = true;
+  if (pool.fn && pool.fn.revision < assignment.revision) pool.stale = true;
   return pool;
 }
 
-function newAttempt(assignment: Assignment, sink: ReportSink): LiveAttempt {
+function newAttempt(assignment: Assignment, sink: ReportSink): ScheduledAttempt {
   return {
     assignment,
     sink,
@@ -52,20 +52,20 @@ function newAttempt(assignment: Assignment, sink: ReportSink): LiveAttempt {
     ended: undefined,
     endedBy: undefined,
     stop: undefined,
-    recalled: false,
-    askedBack: false,
+    isRecalled: false,
+    isRevokeRequested: false,
     sentMs: 0,
     adoptedMs: undefined,
   };
 }
 
 /** Whether the log says that an attempt runs with another agent than the one that has said so. */
-function isElsewhere(known: LiveAttempt, { runningOnAgentId }: Assignment): boolean {
+function isElsewhere(known: ScheduledAttempt, { runningOnAgentId }: Assignment): boolean {
   return known.adoptedMs !== undefined && runningOnAgentId !== '' && runningOnAgentId !== holderOf(known);
 }
 
 /** Believes the log, and has the agent that had the attempt before stop it. */
-function takeFromLog(ports: SchedulerPorts, known: LiveAttempt, assignment: Assignment, sink: ReportSink): void {
+function moveToLoggedAgent(ports: SchedulerPorts, known: ScheduledAttempt, assignment: Assignment, sink: ReportSink): void {
   const { cluster } = ports;
   const wrong = cluster.agents.get(holderOf(known));
   if (known.instance?.attempt === known) known.instance.attempt = undefined;
@@ -77,14 +77,14 @@ function takeFromLog(ports: SchedulerPorts, known: LiveAttempt, assignment: Assi
 }
 
 /** Asks the agent an attempt was last known on. One that is away has a lease to come back in. */
-export function askAgent(ports: SchedulerPorts, attempt: LiveAttempt): void {
+export function askAgent(ports: SchedulerPorts, attempt: ScheduledAttempt): void {
   const agent = ports.cluster.agents.get(attempt.assignment.runningOnAgentId);
-  if (agent?.send) give(ports, agent, attempt, '');
+  if (agent?.send) assignAttempt(ports, agent, attempt, '');
   else attempt.sentMs = ports.clock.monotonic();
 }
 
 /** Stops an attempt: one that waits is revoked, one with an agent is the agent's to stop, one nobody knows is lost. */
-export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportSink): void {
+export function applyStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportSink): void {
   const attempt = ports.cluster.attempts.get(stop.eventId);
   if (!attempt || attempt.assignment.attempt !== stop.attempt) {
     if (stop.mode === Mode.UNSPECIFIED) return sink.report(revokedReport(stop));
@@ -98,14 +98,14 @@ export function takeStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportS
     attempt.stop = stop; // an agent may have it: it is asked, or the attempt revoked once none has
     return;
   }
-  if (takeOut(ports.cluster, attempt)) {
+  if (removeWaiting(ports.cluster, attempt)) {
     forgetAttempt(ports.cluster, attempt);
     return sink.report(revokedReport(stop));
   }
   const isOnlyAskedBack = stop.mode === Mode.UNSPECIFIED;
   // It has gone to an agent, which gives it back if it has not started.
-  if (isOnlyAskedBack && (attempt.started || attempt.stop || attempt.askedBack || !attempt.instance?.agent.recalls)) return;
-  if (isOnlyAskedBack) attempt.askedBack = true;
+  if (isOnlyAskedBack && (attempt.started || attempt.stop || attempt.isRevokeRequested || !attempt.instance?.agent.recalls)) return;
+  if (isOnlyAskedBack) attempt.isRevokeRequested = true;
   else attempt.stop = stop;
   const agent = attempt.instance?.agent ?? ports.cluster.agents.get(assignment.runningOnAgentId);
   if (agent?.send) outgoingOf(agent).stops.push(stop);

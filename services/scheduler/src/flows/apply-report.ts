@@ -7,37 +7,37 @@ import { forgetAttempt, removeInstance, setInstanceState } from '../domain/clust
 import { isOutdated } from '../domain/revisions.ts';
 import { noteGone, noteProven } from '../domain/crash-loop.ts';
 import { leavesInstanceReusable } from '../domain/scaling.ts';
-import type { Agent, Instance, LiveAttempt, Pool } from '../domain/types.ts';
+import type { Agent, Instance, ScheduledAttempt, Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { endClaim, judgeClaim } from './judge-claim.ts';
 import { stopInstance } from './stop-instance.ts';
 
 /** What is worth being told to somebody who has not asked yet. */
-const TELLING: ReadonlySet<string | undefined> = new Set(['started', 'ended']);
+const ADOPTABLE: ReadonlySet<string | undefined> = new Set(['started', 'ended']);
 /** How much the newest attempt counts in the average. */
 const NEWEST = 0.05;
 
 /** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
-export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptReport): Pool | undefined {
+export function applyReport(ports: SchedulerPorts, agent: Agent, sent: AttemptReport): Pool | undefined {
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
   const kind = sent.report?.$case;
   // Of an attempt that is not known only its start and its end matter.
-  if (!TELLING.has(kind) && !cluster.attempts.has(sent.eventId)) return undefined;
+  if (!ADOPTABLE.has(kind) && !cluster.attempts.has(sent.eventId)) return undefined;
   const claim = judgeClaim(ports, agent, sent);
   if (claim.kind !== 'HOLDER') {
     // Nobody waits for it any more: its event has ended, or went on without it.
-    if (TELLING.has(kind)) endClaim(ports, agent, claim.kind, sent, kind === 'ended');
+    if (ADOPTABLE.has(kind)) endClaim(ports, agent, claim.kind, sent, kind === 'ended');
     return undefined;
   }
   const { attempt } = claim;
   // Within the limits before it goes any further: a report that cannot be sent on would break the stream to the queue again and again.
   const report = { ...signed(agent, boundReport(sent, attempt.assignment.synchronous)), partition: attempt.assignment.partition };
-  const said = report.report;
-  switch (said?.$case) {
+  const change = report.report;
+  switch (change?.$case) {
     case 'started':
-      attempt.started = said.value;
-      if (!attempt.instance) link(attempt, agent.instances.get(said.value.instanceId), nowMs);
+      attempt.started = change.value;
+      if (!attempt.instance) link(attempt, agent.instances.get(change.value.instanceId), nowMs);
       attempt.sink.report(report);
       return undefined;
     case 'signalSent':
@@ -45,7 +45,7 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
       return undefined;
     case 'revoked': {
       const pool = attempt.instance?.pool;
-      if (pool && attempt.recalled && !attempt.askedBack && !attempt.stop) {
+      if (pool && attempt.isRecalled && !attempt.isRevokeRequested && !attempt.stop) {
         // Its instance was of an older revision: it is placed again.
         const { instance } = attempt;
         attempt.instance = undefined;
@@ -72,24 +72,24 @@ export function takeReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRep
     }
     case 'ended': {
       if (attempt.ended) return undefined;
-      attempt.ended = said.value;
+      attempt.ended = change.value;
       attempt.endedBy = agent.id;
       const { instance } = attempt;
       if (instance) {
         // The function's own time: what the way to it costs does not get less with more instances.
-        const tookMs = said.value.durationMs;
+        const tookMs = change.value.durationMs;
         const { pool } = instance;
         pool.averageMs = pool.averageMs === undefined ? tookMs : pool.averageMs + (tookMs - pool.averageMs) * NEWEST;
         pool.lastProgressMs = nowMs;
-        const { outcome, signal, stop } = said.value;
+        const { outcome, signal, stop } = change.value;
         const isBroken = outcome === Outcome.THREW && signal !== ''; // its runtime could not be talked to, and was killed
         if (outcome === Outcome.RETURNED || (outcome === Outcome.THREW && !isBroken)) {
           instance.proven = true;
           if (pool.crashes > 0) noteProven(pool);
         }
         if (!stop && (outcome === Outcome.EXITED || outcome === Outcome.DIED_OF || isBroken)) instance.crashed = true;
-        const isReusable = leavesInstanceReusable(said.value, attempt.assignment.synchronous);
-        release(ports, instance, attempt, isReusable, said.value.instanceBusy);
+        const isReusable = leavesInstanceReusable(change.value, attempt.assignment.synchronous);
+        release(ports, instance, attempt, isReusable, change.value.instanceBusy);
       }
       attempt.sink.report(report);
       return instance?.pool;
@@ -104,21 +104,21 @@ function signed(agent: Agent, report: AttemptReport): AttemptReport {
   return { ...report, grant: undefined, agentId: agent.id, report: bySender(agent, report.report) };
 }
 
-function bySender({ id: agentId }: Agent, said: AttemptReport['report']): AttemptReport['report'] {
-  switch (said?.$case) {
+function bySender({ id: agentId }: Agent, change: AttemptReport['report']): AttemptReport['report'] {
+  switch (change?.$case) {
     case 'started':
-      return said.value.agentId === agentId ? said : { ...said, value: { ...said.value, agentId } };
+      return change.value.agentId === agentId ? change : { ...change, value: { ...change.value, agentId } };
     case 'ended': {
-      const { started } = said.value;
-      return !started || started.agentId === agentId ? said : { ...said, value: { ...said.value, started: { ...started, agentId } } };
+      const { started } = change.value;
+      return !started || started.agentId === agentId ? change : { ...change, value: { ...change.value, started: { ...started, agentId } } };
     }
     default:
-      return said;
+      return change;
   }
 }
 
 /** Says that an attempt that was given out by somebody else runs on an instance. */
-function link(attempt: LiveAttempt, instance: Instance | undefined, nowMs: number): void {
+function link(attempt: ScheduledAttempt, instance: Instance | undefined, nowMs: number): void {
   if (!instance || instance.attempt) return;
   attempt.instance = instance;
   instance.attempt = attempt;
@@ -126,7 +126,7 @@ function link(attempt: LiveAttempt, instance: Instance | undefined, nowMs: numbe
 }
 
 /** Lets an instance go from an attempt: to the next one, or to its end. */
-function release(ports: SchedulerPorts, instance: Instance, attempt: LiveAttempt, reusable: boolean, isBusy = false): void {
+function release(ports: SchedulerPorts, instance: Instance, attempt: ScheduledAttempt, reusable: boolean, isBusy = false): void {
   if (instance.attempt !== attempt) return;
   instance.attempt = undefined;
   if (instance.state === 'STARTING') return; // it will say when it is ready
@@ -144,7 +144,7 @@ function makeIdle(ports: SchedulerPorts, instance: Instance, nowMs: number): voi
 }
 
 /** Takes an instance's change in. Answers the pool that may have room now. */
-export function takeInstanceChange(ports: SchedulerPorts, agent: Agent, change: InstanceChange): Pool | undefined {
+export function applyInstanceChange(ports: SchedulerPorts, agent: Agent, change: InstanceChange): Pool | undefined {
   const instance = agent.instances.get(change.instanceId);
   if (!instance) return undefined;
   if (change.change?.$case === 'ready') {

@@ -1,11 +1,17 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import { grantedAttempt, grantedInstance, grantedPackage } from '@evenfall/grants';
 import { outgoingOf } from '../domain/messages.ts';
-import type { Agent, Instance, LiveAttempt } from '../domain/types.ts';
+import type { Agent, Instance, ScheduledAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
 /** Gives an attempt to an agent, with the grant by which it may speak of it; without an instance it is asked what became of one it had. Hot. */
-export function give(ports: SchedulerPorts, agent: Agent, attempt: LiveAttempt, instanceId: string, runningOnAgentId?: string): void {
+export function assignAttempt(
+  ports: SchedulerPorts,
+  agent: Agent,
+  attempt: ScheduledAttempt,
+  instanceId: string,
+  runningOnAgentId?: string,
+): void {
   const { assignment } = attempt;
   const { eventId, attempt: number, partition, synchronous } = assignment;
   const granted = grantedAttempt({ eventId, attempt: number, partition: synchronous ? undefined : partition });
@@ -17,13 +23,13 @@ export function give(ports: SchedulerPorts, agent: Agent, attempt: LiveAttempt, 
 }
 
 /** Asks the agent of a new instance to start it. */
-export function giveInstance(ports: SchedulerPorts, { id, agent }: Instance, spec: Fn, ahead: boolean): void {
+export function requestInstance(ports: SchedulerPorts, { id, agent }: Instance, fn: Fn, ahead: boolean): void {
   const nowMs = ports.clock.now();
-  const grant = ports.grants.sign(grantedInstance(id, spec), agent.id, nowMs);
-  const packageGrant = ports.grants.sign(grantedPackage(id, spec.codeSha256), agent.id, nowMs);
+  const grant = ports.grants.sign(grantedInstance(id, fn), agent.id, nowMs);
+  const packageGrant = ports.grants.sign(grantedPackage(id, fn.codeSha256), agent.id, nowMs);
   outgoingOf(agent).startInstances.push({
     instanceId: id,
-    function: { ...spec, eventInvoke: undefined }, // of the queue alone: there may be secrets of webhooks in it
+    function: { ...fn, eventInvoke: undefined }, // of the queue alone: there may be secrets of webhooks in it
     ahead,
     grant: grant.bytes,
     packageGrant: packageGrant.bytes,

@@ -16,15 +16,15 @@ const RETRY_AFTER_MS = 2_000;
  * have, and nothing moves: the queue has
  * a bounded number of attempts on their way, and those of functions that may not run would keep all others from being sent.
  */
-export function giveBack(ports: SchedulerPorts, pool: Pool): void {
+export function returnToQueue(ports: SchedulerPorts, pool: Pool): void {
   const { account, agents } = ports.cluster;
   const { share } = pool;
   const isAtLimit = share.reservedMb !== undefined || isAtQuota(share);
   const kept = isAtQuota(share) ? keptOfEach(share) : KEPT;
-  if (!isAtLimit || pool.waiting.size <= kept || !pool.spec) return;
+  if (!isAtLimit || pool.waiting.size <= kept || !pool.fn) return;
   if (ports.clock.monotonic() - pool.lastProgressMs < STALLED_MS) return;
-  if (!blockOf(account, agents.values(), pool, pool.spec.memoryMb)) return;
-  for (const attempt of pool.waiting.takeBehind(kept)) {
+  if (!blockOf(account, agents.values(), pool, pool.fn.memoryMb)) return;
+  for (const attempt of pool.waiting.removeBehind(kept)) {
     const { eventId, attempt: number, partition } = attempt.assignment;
     forgetAttempt(ports.cluster, attempt);
     ports.counters.attempts_throttled_total++;

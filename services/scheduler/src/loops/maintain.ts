@@ -1,7 +1,7 @@
 import { Termination_Cause as Cause } from '@evenfall/contracts/v1/termination';
 import { superviseLoop } from '@evenfall/lifecycle';
 import { delay } from '@evenfall/time';
-import { NOBODY } from '../domain/adopt.ts';
+import { NO_SINK } from '../domain/adopt.ts';
 import { canSpare } from '../domain/account.ts';
 import { dropPool, forgetAttempt, removeInstance } from '../domain/cluster.ts';
 import { isOutdated } from '../domain/revisions.ts';
@@ -9,8 +9,8 @@ import { outgoingOf } from '../domain/messages.ts';
 import type { Pool } from '../domain/types.ts';
 import { detachAgent, loseAttempt } from '../flows/attach-agent.ts';
 import { flushAgents } from '../flows/flush.ts';
-import { giveBack } from '../flows/give-back.ts';
-import { releaseHeld, tellAgents, tendStreams } from '../flows/know-agents.ts';
+import { returnToQueue } from '../flows/return-to-queue.ts';
+import { releaseHeld, sendAgentSets, maintainStreams } from '../flows/agent-sets.ts';
 import { keepProvisioned } from '../flows/keep-provisioned.ts';
 import { shedSurplus } from '../flows/make-room.ts';
 import { placeAttempts } from '../flows/place-attempts.ts';
@@ -20,21 +20,21 @@ import type { SchedulerPorts } from '../ports.ts';
 const ROUND_MS = 25;
 
 /** Looks after what no message will bring up: what waits too long, what idles too long, who has gone. */
-export function runTend(ports: SchedulerPorts, idleMs: number, signal: AbortSignal): Promise<void> {
+export function runMaintenance(ports: SchedulerPorts, idleMs: number, signal: AbortSignal): Promise<void> {
   const onFailure = (error: unknown): void => ports.log.error('could not tend the cluster', error);
   return superviseLoop({ name: 'tend', signal, onFailure }, async () => {
-    tend(ports, idleMs);
+    maintain(ports, idleMs);
     await delay(ROUND_MS, signal);
   });
 }
 
 /** One round. */
-export function tend(ports: SchedulerPorts, idleMs: number): void {
+export function maintain(ports: SchedulerPorts, idleMs: number): void {
   const { cluster, leaseMs, startedMs } = ports;
   const nowMs = ports.clock.monotonic();
   for (const pool of cluster.pools.values()) {
     if (pool.waiting.size > 0) placeAttempts(ports, pool);
-    if (pool.waiting.size > 0) giveBack(ports, pool);
+    if (pool.waiting.size > 0) returnToQueue(ports, pool);
     if (pool.idle.length > 0) shedSurplus(ports, pool);
     if (pool.settling > 0)
       for (const instance of [...pool.instances])
@@ -45,10 +45,10 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
     if (isForgotten(pool) && nowMs - pool.lastProgressMs > idleMs) dropPool(cluster, pool);
   }
   // A scheduler that stood still for long has heard nobody: that is not their fault, and they have a lease from now on.
-  const stoodStill = nowMs - ports.lastTendMs > leaseMs / 3;
-  ports.lastTendMs = nowMs;
+  const wasStalled = nowMs - ports.lastMaintenanceMs > leaseMs / 3;
+  ports.lastMaintenanceMs = nowMs;
   for (const agent of cluster.agents.values()) {
-    if (stoodStill && agent.send) agent.lastSeenMs = nowMs;
+    if (wasStalled && agent.send) agent.lastSeenMs = nowMs;
     if (agent.send && nowMs - agent.lastSeenMs >= leaseMs) {
       // Its stream stands and it says nothing, as a stopped process does. It may have another lease by a new hello only.
       agent.close?.();
@@ -60,15 +60,15 @@ export function tend(ports: SchedulerPorts, idleMs: number): void {
       if (attempt.instance?.agent === agent && !attempt.ended) loseAttempt(ports, attempt);
     for (const instance of [...agent.instances.values()]) removeInstance(instance, nowMs);
     cluster.agents.delete(agent.id);
-    tellAgents(ports);
+    sendAgentSets(ports);
   }
-  tendStreams(ports);
+  maintainStreams(ports);
   for (const pool of releaseHeld(ports)) placeAttempts(ports, pool);
   // Attempts whose agent never came back: a scheduler that has just started waits a lease for it.
   if (nowMs - startedMs >= leaseMs) {
     for (const attempt of cluster.attempts.values()) {
       const { eventId, attempt: number, runningOnAgentId, synchronous } = attempt.assignment;
-      if (attempt.ended && attempt.sink === NOBODY && synchronous) {
+      if (attempt.ended && attempt.sink === NO_SINK && synchronous) {
         // Its caller asked another scheduler, and is gone.
         const agent = cluster.agents.get(runningOnAgentId);
         if (agent?.send) outgoingOf(agent).acks.push({ eventId, attempt: number });
