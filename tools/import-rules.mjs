@@ -11,7 +11,7 @@ const PURE = [
   'json-text',
   'paging',
   'request-guard',
-  'door-limits',
+  'api-limits',
   'peer-identity',
   'access',
   'grants',

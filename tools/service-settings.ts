@@ -1,4 +1,4 @@
-import type { SettingSpec } from '@evenfall/config';
+import type { Setting } from '@evenfall/config';
 import { eventStoreProcess } from '../services/event-store/src/config.ts';
 import { gatewayProcess } from '../services/gateway/src/config.ts';
 import { agentProcess } from '../services/instance-agent/src/config.ts';
@@ -6,7 +6,7 @@ import { queueProcess } from '../services/queue/src/config.ts';
 import { registryProcess } from '../services/registry/src/config.ts';
 import { schedulerProcess } from '../services/scheduler/src/config.ts';
 
-export type Specs = Readonly<Record<string, SettingSpec<unknown>>>;
+export type Specs = Readonly<Record<string, Setting<unknown>>>;
 
 /** Everything each service reads as a process of its own. */
 export const PROCESS_SETTINGS = {

@@ -27,7 +27,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
   before(async () => {
     witness = await openWitness();
     cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 2, env: WITNESSED });
-    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
+    await cluster.rest.deploy(witness.fn(), { 'index.js': WITNESS });
   });
   after(async () => {
     await cluster.dispose();

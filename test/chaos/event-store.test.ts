@@ -24,7 +24,7 @@ describe('Two event-stores', { timeout: 300_000, skip: why !== undefined }, () =
   before(async () => {
     witness = await openWitness();
     cluster = await startTestCluster({ log: 'kafka', eventStores: 2, queues: 1, agents: 1, env: WITNESSED });
-    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
+    await cluster.rest.deploy(witness.fn(), { 'index.js': WITNESS });
   });
   after(async () => {
     await cluster.dispose();

@@ -21,8 +21,8 @@ describe('A lane with 100,000 events', { timeout: 300_000, skip: why !== undefin
   before(async () => {
     // One instance of it fits on the only host, and some of others beside it.
     cluster = await startTestCluster({ log: 'kafka', queues: 2, agents: 1, envOf: { 'agent-1': { EVENFALL_AGENT_CAPACITY_MB: '1024' } } });
-    const spec = { name: 'flood', runtime: 'nodejs', handler: 'index.handler', timeout: '900s', memory_mb: 640 };
-    await cluster.rest.deploy(spec, { 'index.js': SLOW });
+    const fn = { name: 'flood', runtime: 'nodejs', handler: 'index.handler', timeout: '900s', memory_mb: 640 };
+    await cluster.rest.deploy(fn, { 'index.js': SLOW });
     await cluster.rest.deployExample('echo');
   });
   after(() => cluster.dispose());

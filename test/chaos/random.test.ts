@@ -41,11 +41,11 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       agents: 2,
       env: { ...WITNESSED, EVENFALL_LEASE: LEASE, EVENFALL_LOG_LEVEL: 'info' },
     });
-    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
+    await cluster.rest.deploy(witness.fn(), { 'index.js': WITNESS });
     await deployLarge(cluster.rest);
   });
   const redeploy = async (fn: string, n: number): Promise<boolean> => {
-    const { environment } = fn === 'witness' ? witness.spec() : { environment: {} };
+    const { environment } = fn === 'witness' ? witness.fn() : { environment: {} };
     const path = `/v1/namespaces/default/functions/${fn}`;
     const answer = await cluster.rest.call('PATCH', path, { environment: { ...environment, REVISION: String(n) } }).catch(() => undefined);
     return answer?.status === 200; // the door may be away
@@ -58,31 +58,31 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
 
   it(`ends every event it took, none twice (EVENFALL_CHAOS_SEED=${SEED})`, async () => {
     const random = randomOf(SEED);
-    const told: string[] = [];
+    const seen: string[] = [];
     const load = startLoad(cluster.rest, 'witness', 40, { ms: 100 });
     const large = startLargeLoad(cluster.rest, randomOf(SEED + 1)); // the order of the faults is made by another
     const prober = startProber(cluster.rest, load);
     const beganMs = performance.now();
     let redeploys = 0;
     const counts = (): string =>
-      `${load.accepted.length} events and ${large.accepted.length} large ones, ${load.refused.length + large.refused.length} refused, ${told.length} faults, ${redeploys} redeploys, ${takeovers()} takeovers`;
-    const saying = setInterval(() => {
+      `${load.accepted.length} events and ${large.accepted.length} large ones, ${load.refused.length + large.refused.length} refused, ${seen.length} faults, ${redeploys} redeploys, ${takeovers()} takeovers`;
+    const printing = setInterval(() => {
       process.stdout.write(`# ${Math.round((performance.now() - beganMs) / 1_000)} s of ${SECONDS}: ${counts()}\n`);
     }, SAY_EVERY_MS);
     let attempts = 0;
     try {
       for (const until = performance.now() + SECONDS * 1_000; performance.now() < until;) {
         const victim = cluster.process(VICTIMS[Math.floor(random() * VICTIMS.length)] ?? 'queue-1');
-        const standsStill = random() < 0.5;
-        const forMs = standsStill ? 1_000 + random() * 13_000 : random() * 4_000;
-        told.push(`${new Date().toISOString()} ${standsStill ? 'pause' : 'kill -9'} ${victim.name} for ${Math.round(forMs)} ms`);
-        if (standsStill) victim.pause();
+        const isPaused = random() < 0.5;
+        const forMs = isPaused ? 1_000 + random() * 13_000 : random() * 4_000;
+        seen.push(`${new Date().toISOString()} ${isPaused ? 'pause' : 'kill -9'} ${victim.name} for ${Math.round(forMs)} ms`);
+        if (isPaused) victim.pause();
         else await victim.kill9();
         await sleep(forMs);
-        if (standsStill) victim.resume();
+        if (isPaused) victim.resume();
         for (const each of cluster.processes) each.start();
         await Promise.all(cluster.processes.map((each) => each.ready()));
-        if (told.length % REDEPLOY_EVERY === 0 && (await redeploy(random() < 0.5 ? 'witness' : 'large', told.length))) redeploys++;
+        if (seen.length % REDEPLOY_EVERY === 0 && (await redeploy(random() < 0.5 ? 'witness' : 'large', seen.length))) redeploys++;
         await sleep(500 + random() * 1_500);
       }
       await Promise.all([load.stop(), large.stop()]);
@@ -106,9 +106,9 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       const log = join(tmpdir(), `evenfall-chaos-${SEED}.log`);
       writeFileSync(log, cluster.lines().join('\n'));
       const last = cluster.lines().slice(-40).join('\n'); // the file may be out of reach, as in CI
-      throw new Error(`EVENFALL_CHAOS_SEED=${SEED}, all logs in ${log}\n${told.join('\n')}\n${last}`, { cause: error });
+      throw new Error(`EVENFALL_CHAOS_SEED=${SEED}, all logs in ${log}\n${seen.join('\n')}\n${last}`, { cause: error });
     } finally {
-      clearInterval(saying);
+      clearInterval(printing);
       await Promise.all([load.stop(), large.stop(), prober.stop()]);
     }
     process.stdout.write(`# ${counts()}, ${attempts} attempts, ${prober.terminated.size} ended by force\n`);

@@ -74,16 +74,16 @@ describe('a stack that is started again', () => {
     const first = await start(dataDir);
     await first.rest.deploy({ name: 'naps', runtime: 'nodejs', handler: 'index.handler', timeout: '10s' }, { 'index.js': NAP });
     const { client, close } = grpcClient(EventServiceService, first.grpc, { headers: first.headers });
-    const told: string[] = [];
+    const seen: string[] = [];
     for (let n = 0; n < 30; n++) {
       const { id } = await first.rest.send('naps', n);
-      for await (const { event } of client.watchEvent({ id, afterVersion: 0 })) if (event?.state === State.SUCCEEDED) told.push(id);
+      for await (const { event } of client.watchEvent({ id, afterVersion: 0 })) if (event?.state === State.SUCCEEDED) seen.push(id);
     }
     await first.kill9();
     close();
-    assert.equal(told.length, 30);
+    assert.equal(seen.length, 30);
     const second = await start(dataDir);
-    for (const id of told) assert.equal((await second.rest.get(id)).state, 'SUCCEEDED');
+    for (const id of seen) assert.equal((await second.rest.get(id)).state, 'SUCCEEDED');
   });
 
   it('leaves with code 1 when its Postgres is killed, and loses nothing', async () => {

@@ -19,7 +19,7 @@ describe('A scheduler that is killed', { timeout: 180_000 }, () => {
   before(async () => {
     witness = await openWitness();
     cluster = await startTestCluster({ agents: 2, env: { ...WITNESSED, EVENFALL_LEASE: `${LEASE_MS}ms` } });
-    await cluster.rest.deploy(witness.spec(), { 'index.js': WITNESS });
+    await cluster.rest.deploy(witness.fn(), { 'index.js': WITNESS });
   });
   after(async () => {
     await cluster.dispose();

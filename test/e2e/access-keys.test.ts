@@ -87,8 +87,8 @@ describe('a platform with access keys', () => {
     const refused = await runCli({ http: stack.http, accessKey: '' }, ['functions', 'list'], { EVENFALL_DATA_DIR: stack.dataDir });
     assert.notEqual(refused.code, 0);
     assert.match(refused.stderr, /access key/);
-    const taken = await runCli(stack, ['--json', 'functions', 'list'], { EVENFALL_ACCESS_KEY: KEY });
-    assert.equal(taken.code, 0, taken.stderr);
+    const accepted = await runCli(stack, ['--json', 'functions', 'list'], { EVENFALL_ACCESS_KEY: KEY });
+    assert.equal(accepted.code, 0, accepted.stderr);
   });
 
   it('says its secrets nowhere', () => assert.doesNotMatch(stack.stderr(), /a-secret-of/));

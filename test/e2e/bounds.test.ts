@@ -17,8 +17,8 @@ describe('tmp_mb and max_processes of a function', () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();
-    const spec = { name: 'roomy', runtime: 'python3', handler: 'index.main', tmp_mb: 64, max_processes: 32 };
-    await stack.rest.deploy(spec, { 'index.py': ROOM });
+    const fn = { name: 'roomy', runtime: 'python3', handler: 'index.main', tmp_mb: 64, max_processes: 32 };
+    await stack.rest.deploy(fn, { 'index.py': ROOM });
   });
   after(() => stack.dispose());
   const boundsOf = ({ tmp_mb: tmpMb, max_processes: maxProcesses }: Fn): number[] => [tmpMb, maxProcesses];

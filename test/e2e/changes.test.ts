@@ -114,10 +114,10 @@ describe('a function that changes', { timeout: 300_000, concurrency: 4 }, () => 
       assert.deepEqual([other.status, detail?.reason], [409, 'IDEMPOTENCY_KEY_REUSED'], JSON.stringify(other.body));
     }
     const many = await Promise.all(Array.from({ length: 20 }, (_, n) => keyed('keys', 'race', String(n % 2))));
-    const taken = many.filter(({ status }) => status === 202);
+    const accepted = many.filter(({ status }) => status === 202);
     assert.ok(many.every(({ status }) => status === 202 || status === 409));
-    assert.equal(taken.length, 10, 'those with the payload that came first');
-    assert.equal(new Set(taken.map(({ body }) => body.id)).size, 1);
+    assert.equal(accepted.length, 10, 'those with the payload that came first');
+    assert.equal(new Set(accepted.map(({ body }) => body.id)).size, 1);
   });
 
   it('refuses a delay that can only expire', async () => {

@@ -38,8 +38,8 @@ describe('The audit log of a cluster', { timeout: 240_000 }, () => {
       const found = await find(`subject=${id}`);
       return found.length > 0 && found;
     }, 30_000);
-    const said = records.map((one) => [one.operation, one.namespace, one.outcome, one.address, one.api]);
-    assert.deepEqual(said, [['terminateEvent', 'default', 'OK', '127.0.0.1', 'REST']]);
+    const output = records.map((one) => [one.operation, one.namespace, one.outcome, one.address, one.api]);
+    assert.deepEqual(output, [['terminateEvent', 'default', 'OK', '127.0.0.1', 'REST']]);
     assert.equal((await rest().terminate(id)).status, 400);
     const refused = await eventually(async () => {
       const found = await find(`subject=${id}`);

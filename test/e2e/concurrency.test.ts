@@ -155,8 +155,8 @@ describe('Concurrency', { timeout: 400_000 }, () => {
       pids.add((result as { pid: number }).pid);
       times.push({ at: Date.parse(attempts[0]?.start_time ?? ''), by: 1 }, { at: Date.parse(attempts[0]?.end_time ?? ''), by: -1 });
     }
-    const told = await runCli(stack, ['functions', 'concurrency', 'get', 'capped']);
-    assert.deepEqual([told.code, told.stdout], [0, '256 MB reserved (at most 11520 of 12800 MB)\n'], told.stderr);
+    const seen = await runCli(stack, ['functions', 'concurrency', 'get', 'capped']);
+    assert.deepEqual([seen.code, seen.stdout], [0, '256 MB reserved (at most 11520 of 12800 MB)\n'], seen.stderr);
     // By their own times: one that ends and one that starts in the same millisecond have not overlapped.
     let running = 0;
     for (const { by } of times.sort((a, b) => a.at - b.at || a.by - b.by)) assert.ok((running += by) <= 2);

@@ -15,7 +15,7 @@ const FUNCTION = { runtime: 'nodejs', handler: 'index.handler', timeout: '5s' };
 const ALLOW = { EVENFALL_WEBHOOK_ALLOW_PRIVATE: 'true' };
 
 type Told = { readonly event: Record<string, unknown>; readonly payload: unknown };
-type Call = { readonly headers: IncomingHttpHeaders; readonly body: string; readonly told: Told };
+type Call = { readonly headers: IncomingHttpHeaders; readonly body: string; readonly seen: Told };
 
 /** An HTTP server on a port of its own, which answers what the test says. */
 async function receiver(port = 0) {
@@ -25,7 +25,7 @@ async function receiver(port = 0) {
     let body = '';
     request.setEncoding('utf8').on('data', (part: string) => (body += part));
     request.on('end', () => {
-      calls.push({ headers: request.headers, body, told: JSON.parse(body) as Told });
+      calls.push({ headers: request.headers, body, seen: JSON.parse(body) as Told });
       response.writeHead(answers.shift() ?? 204).end();
     });
   });
@@ -36,7 +36,7 @@ async function receiver(port = 0) {
     url: `http://127.0.0.1:${address.port}/hook?token=hidden`,
     calls,
     answers,
-    of: (id: string) => calls.filter(({ told }) => told.event['id'] === id),
+    of: (id: string) => calls.filter(({ seen }) => seen.event['id'] === id),
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -106,7 +106,7 @@ describe('destinations', () => {
           const what = JSON.stringify([bytes, piece, fail, event.state]);
           if (event.state === 'FAILED') {
             const [call] = hook.of(id);
-            assert.equal((call?.told.payload as { bytes: number }).bytes, bytes, what);
+            assert.equal((call?.seen.payload as { bytes: number }).bytes, bytes, what);
             assert.ok((call?.body.length ?? 0) < 1_000_000, what);
           } else {
             const made = await stack.rest.ended(event.deliveries?.[0]?.event_id ?? '');
@@ -136,13 +136,13 @@ describe('destinations', () => {
     assert.ok(time && none === undefined);
     const calls = hook.of(id);
     assert.deepEqual(calls.map(({ headers }) => headers['evenfall-delivery-attempt']), ['1', '2']); // prettier-ignore
-    for (const { headers, body, told } of calls) {
+    for (const { headers, body, seen } of calls) {
       const timestamp = String(headers['evenfall-timestamp']);
       const signature = createHmac('sha256', SECRET).update(`${timestamp}.${body}`).digest('hex');
       assert.equal(headers['evenfall-signature'], `v1=${signature}`);
       assert.ok(Math.abs(Number(timestamp) - Date.now() / 1_000) < 60);
       assert.equal(headers['evenfall-event-id'], id);
-      assert.deepEqual([told.event['state'], told.event['status_code'], told.event['attempt_count']], ['FAILED', 430, 1]);
+      assert.deepEqual([seen.event['state'], seen.event['status_code'], seen.event['attempt_count']], ['FAILED', 430, 1]);
       assert.match(body, /"payload":\{"fail": true, "n": 12345678901234567890\}\}$/);
     }
     assert.equal(await stack.metric('evenfall_queue_deliveries_pending'), 0);
@@ -195,9 +195,9 @@ describe('destinations', () => {
     ];
     for (const [destination, field] of cases) {
       const body = { event_invoke: { on_success: destination } };
-      const { status, body: said } = await stack.rest.call<ErrorAnswer>('PATCH', path('hooked'), body);
+      const { status, body: output } = await stack.rest.call<ErrorAnswer>('PATCH', path('hooked'), body);
       assert.equal(status, 400, JSON.stringify(destination));
-      assert.ok(said.error.details.some(({ metadata }) => metadata['field'] === field), JSON.stringify(said)); // prettier-ignore
+      assert.ok(output.error.details.some(({ metadata }) => metadata['field'] === field), JSON.stringify(output)); // prettier-ignore
     }
   });
 });
@@ -211,8 +211,8 @@ describe('a destination that is away when everything is killed', () => {
     let second: Stack | undefined;
     let back: Awaited<ReturnType<typeof receiver>> | undefined;
     try {
-      const spec = { ...FUNCTION, name: 'hooked', event_invoke: { on_success: webhook(away.url) } };
-      await first.rest.deploy(spec, { 'index.js': ECHO });
+      const fn = { ...FUNCTION, name: 'hooked', event_invoke: { on_success: webhook(away.url) } };
+      await first.rest.deploy(fn, { 'index.js': ECHO });
       const { id } = await first.rest.send('hooked', { n: 1 });
       const event = await eventually(async () => {
         const now = await first.rest.get(id);
@@ -224,7 +224,7 @@ describe('a destination that is away when everything is killed', () => {
       second = await startStack({ dataDir: dir.path, env: ALLOW });
       await delivered(second, id);
       assert.ok(back.of(id).length >= 1);
-      assert.deepEqual(back.of(id)[0]?.told.payload, { n: 1 });
+      assert.deepEqual(back.of(id)[0]?.seen.payload, { n: 1 });
     } finally {
       await (second ?? first).dispose();
       await back?.close();
@@ -251,8 +251,8 @@ describe('a topic', async () => {
     await admin.disconnect();
     const env = { EVENFALL_KAFKA_BROKERS: brokers, EVENFALL_KAFKA_TOPIC: `log-${Date.now()}`, EVENFALL_KAFKA_PARTITIONS: '4' };
     stack = await startStack({ env });
-    const spec = { ...FUNCTION, name: 'topical', event_invoke: { max_retries: 0, on_success: { topic }, on_failure: { topic } } };
-    await stack.rest.deploy(spec, { 'index.js': ECHO });
+    const fn = { ...FUNCTION, name: 'topical', event_invoke: { max_retries: 0, on_success: { topic }, on_failure: { topic } } };
+    await stack.rest.deploy(fn, { 'index.js': ECHO });
     const ids = await stack.rest.sendBatch(
       'topical',
       Array.from({ length: 20 }, (_, n) => ({ payload: { n, fail: n % 2 === 0 } })),
@@ -270,8 +270,8 @@ describe('a topic', async () => {
       await consumer.disconnect();
     }
     for (const [n, id] of ids.entries()) {
-      const told = found.get(id);
-      assert.deepEqual([told?.event['state'], told?.payload], [n % 2 === 0 ? 'FAILED' : 'SUCCEEDED', { n, fail: n % 2 === 0 }]);
+      const seen = found.get(id);
+      assert.deepEqual([seen?.event['state'], seen?.payload], [n % 2 === 0 ? 'FAILED' : 'SUCCEEDED', { n, fail: n % 2 === 0 }]);
     }
     await delivered(stack, ids[0] ?? '');
     const refused = await stack.rest.call<ErrorAnswer>('PATCH', '/v1/namespaces/default/functions/topical', {

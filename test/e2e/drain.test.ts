@@ -49,9 +49,9 @@ describe('Draining a host', { timeout: 180_000 }, () => {
     const { rest } = cluster;
     const deaf = await working('tidies', { deaf: true, seconds: 5 });
     const id = deaf.agent;
-    const said = await runCli(cluster, ['agents', 'drain', id, '--deadline', '30s', '--wait']);
-    assert.equal(said.code, 0, said.stderr);
-    assert.match(said.stdout, new RegExp(`^${id} DRAINING until .*: 0 instances, 0 attempts`));
+    const output = await runCli(cluster, ['agents', 'drain', id, '--deadline', '30s', '--wait']);
+    assert.equal(output.code, 0, output.stderr);
+    assert.match(output.stdout, new RegExp(`^${id} DRAINING until .*: 0 instances, 0 attempts`));
     const left = (await agents()).find((agent) => agent.id === id);
     assert.deepEqual([left?.state, left?.instance_count], ['DRAINING', 0]);
     const event = await rest.ended(deaf.id, 60_000);

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventually, filesIn, goPrograms, type PackageFiles } from '@evenfall/testkit';
-import { pidsSaying } from '../support/processes.ts';
+import { pidsWithEnvironment } from '../support/processes.ts';
 import type { EventAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -153,10 +153,10 @@ describe('Every ending', { timeout: 600_000 }, () => {
     assert.ok(texts.includes('begun'));
     assert.ok(texts.at(-1)?.startsWith('Report RequestId:'), texts.at(-1));
     assert.equal(texts.filter((text) => text.startsWith('[PLATFORM] Log cut')).length, behaviour === 'floods' ? 1 : 0);
-    const told = texts.filter((text) => text.startsWith('[PLATFORM] Signal'));
+    const signalLines = texts.filter((text) => text.startsWith('[PLATFORM] Signal'));
     if (!expected.steps) {
       assert.equal(termination, null);
-      assert.deepEqual(told, []);
+      assert.deepEqual(signalLines, []);
       return;
     }
     assert.equal(termination?.outcome, expected.outcome);
@@ -169,8 +169,8 @@ describe('Every ending', { timeout: 600_000 }, () => {
     const steps = (termination?.steps ?? []).map((step) => (step.signal === 'SIGKILL' ? 'SIGKILL' : `${step.signal} ${step.disposition}`));
     assert.deepEqual(steps, expected.steps);
     assert.ok(termination?.end_time);
-    assert.equal(told.length, expected.steps.length > 1 || expected.steps[0] !== 'SIGKILL' ? 1 : 0);
-    if (told.length > 0) assert.match(told[0] ?? '', /^\[PLATFORM\] Signal (received successfully|reception failed)$/);
+    assert.equal(signalLines.length, expected.steps.length > 1 || expected.steps[0] !== 'SIGKILL' ? 1 : 0);
+    if (signalLines.length > 0) assert.match(signalLines[0] ?? '', /^\[PLATFORM\] Signal (received successfully|reception failed)$/);
   };
 
   for (const runtime of RUNTIMES) {
@@ -183,7 +183,7 @@ describe('Every ending', { timeout: 600_000 }, () => {
           const event = await run(runtime, behaviour, treatment, mark);
           await check(event, expectedOf(runtime, behaviour, treatment), behaviour);
           // What a warm instance keeps running goes with the instance.
-          if (treatment !== 'alone') assert.deepEqual(pidsSaying(`sleep ${mark}`), [], 'nothing of it is left');
+          if (treatment !== 'alone') assert.deepEqual(pidsWithEnvironment(`sleep ${mark}`), [], 'nothing of it is left');
         });
       }
     });

@@ -20,8 +20,8 @@ describe('a function that says what the platform says', () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();
-    const spec = { name: 'forger', runtime: 'python3', handler: 'index.main', event_invoke: { max_retries: 0 } };
-    await stack.rest.deploy(spec, { 'index.py': FORGER });
+    const fn = { name: 'forger', runtime: 'python3', handler: 'index.main', event_invoke: { max_retries: 0 } };
+    await stack.rest.deploy(fn, { 'index.py': FORGER });
   });
   after(() => stack.dispose());
 

@@ -39,8 +39,8 @@ describe('An agent with a certificate that forges outcomes', { timeout: 300_000 
       },
       { ...key, report: { $case: 'ended' as const, value: ended } },
     ]);
-    fake.says({ reports });
-    fake.says({ heartbeat: { sentTime: new Date(1_000) } });
+    fake.sends({ reports });
+    fake.sends({ heartbeat: { sentTime: new Date(1_000) } });
     await eventually(() => fake.got.some(({ heartbeat }) => heartbeat?.sentTime?.getTime() === 1_000), 10_000); // all was taken in
     assert.deepEqual(
       fake.got.flatMap(({ assignments }) => assignments),

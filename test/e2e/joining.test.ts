@@ -137,7 +137,7 @@ describe('An agent that joins by a token', { timeout: 300_000 }, () => {
   });
 
   it('says its token to nobody but the registry of its platform', async () => {
-    const heard: string[] = [];
+    const received: string[] = [];
     const foreign = await makeAuthority(folder('foreign'));
     const mine = readFileSync(join(cluster.dataDir, 'tls/ca.pem'), 'utf8');
     const token = await tokenFor({});
@@ -153,7 +153,7 @@ describe('An agent that joins by a token', { timeout: 300_000 }, () => {
     ];
     for (const [n, { certificate, key, chain }] of servers.entries()) {
       const server = createServer({ cert: `${certificate}\n${chain}`, key }, (request, response) => {
-        request.on('data', (part: Buffer) => void heard.push(part.toString()));
+        request.on('data', (part: Buffer) => void received.push(part.toString()));
         request.on('end', () => response.end('{}'));
       });
       let handshakes = 0;
@@ -168,7 +168,7 @@ describe('An agent that joins by a token', { timeout: 300_000 }, () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     }
-    assert.deepEqual(heard, []);
+    assert.deepEqual(received, []);
     assert.match(await refused('other-ca', { ...envOf(token), EVENFALL_AGENT_JOIN_CA: foreign.sha256 }), /no certificate of the authority/);
     // The token is as good as before.
     const file = folder('token');

@@ -15,8 +15,8 @@ describe('a result above 4 MiB', () => {
   let raised: Peer;
   before(async () => {
     stack = await startStack();
-    const spec = { name: 'large', runtime: 'python3', handler: 'index.handler', timeout: '30s' };
-    await stack.rest.deploy(spec, { 'index.py': CODE });
+    const fn = { name: 'large', runtime: 'python3', handler: 'index.handler', timeout: '30s' };
+    await stack.rest.deploy(fn, { 'index.py': CODE });
     usual = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 4 * MIB }); // what gRPC takes unless it is told otherwise
     raised = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 8 * MIB });
   });

@@ -126,14 +126,14 @@ describe('callers that leave', { timeout: 180_000 }, () => {
       const iterator = answers[Symbol.asyncIterator]();
       while (!(await iterator.next()).done) await setImmediate();
     };
-    const live = await running();
+    const runningId = await running();
     const all: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
       create: (signal) => events.createEvent({ ...named, submission }, { signal }),
       batch: (signal) => events.batchCreateEvents({ ...named, submissions: [submission, submission] }, { signal }),
       get: (signal) => events.getEvent({ id: ended }, { signal }),
       watch: (signal) => drain(events.watchEvent({ id: ended, afterVersion: 0 }, { signal })),
-      watchLive: (signal) => drain(events.watchEvent({ id: live, afterVersion: 0 }, { signal })),
-      tailLive: (signal) => drain(logs.tailLogLines({ eventId: live, filter: undefined, resumeToken: '' }, { signal })),
+      watchLive: (signal) => drain(events.watchEvent({ id: runningId, afterVersion: 0 }, { signal })),
+      tailLive: (signal) => drain(logs.tailLogLines({ eventId: runningId, filter: undefined, resumeToken: '' }, { signal })),
       invoke: (signal) => calls.invokeFunction(invocation, { signal }),
       cancel: (signal) => calls.invokeFunction({ ...invocation, cancelOnDisconnect: true }, { signal }),
       pieces: (signal) => drain(calls.streamInvokeFunction({ invocation }, { signal })),

@@ -116,8 +116,8 @@ describe('listing events', () => {
     const one = await rest.call<{ counts: { count: number }[] }>('GET', `${F}/echo/events:count`);
     assert.deepEqual(one.body, { counts: [{ function: 'echo', state: 'SUCCEEDED', count: all }] });
     assert.ok(JSON.stringify(counts.body).includes(JSON.stringify(one.body.counts[0])));
-    const told = await runCli(stack, ['events', 'count', 'echo']);
-    assert.match(told.stdout, new RegExp(`FUNCTION +STATE +EVENTS\\necho +SUCCEEDED +${all}\\n`));
+    const seen = await runCli(stack, ['events', 'count', 'echo']);
+    assert.match(seen.stdout, new RegExp(`FUNCTION +STATE +EVENTS\\necho +SUCCEEDED +${all}\\n`));
     assert.match(
       (await runCli(stack, ['events', 'list', 'echo', '--limit', '1', '--total'])).stdout,
       new RegExp(`\\n${all} in all\\nmore: `),

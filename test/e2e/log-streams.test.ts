@@ -24,8 +24,8 @@ describe('a followed log', () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();
-    const spec = { name: 'writer', runtime: 'python3', handler: 'index.main', timeout: '60s' };
-    await stack.rest.deploy({ ...spec, event_invoke: { max_retries: 1, retry_interval: '1s' } }, { 'index.py': WRITER });
+    const fn = { name: 'writer', runtime: 'python3', handler: 'index.main', timeout: '60s' };
+    await stack.rest.deploy({ ...fn, event_invoke: { max_retries: 1, retry_interval: '1s' } }, { 'index.py': WRITER });
   });
   after(() => stack.dispose());
 

@@ -105,9 +105,9 @@ for (const network of ['auto', 'none'])
 describe('functions of an ordinary user', () => {
   const nobody = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
   const [uid, gid] = [Number(nobody?.[1]), Number(nobody?.[2])];
-  const asNobody = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
+  const asUserNobody = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
   const worksFor = (...words: string[]): boolean =>
-    spawnSync('setpriv', [...asNobody.slice(1), ...words], { cwd: '/', stdio: 'ignore' }).status === 0;
+    spawnSync('setpriv', [...asUserNobody.slice(1), ...words], { cwd: '/', stdio: 'ignore' }).status === 0;
   const skip =
     !isRoot || !nobody
       ? 'only root can become an ordinary user'
@@ -121,7 +121,7 @@ describe('functions of an ordinary user', () => {
     const dir = tempDir('no-network');
     context.after(() => dir.remove());
     chownSync(dir.path, uid, gid);
-    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asNobody, cwd: dir.path, env: { HOME: dir.path } });
+    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asUserNobody, cwd: dir.path, env: { HOME: dir.path } });
     try {
       await stack.rest.deploy({ name: 'insists', runtime: 'web', timeout: '60s', ...ONCE }, { scf_bootstrap: INSISTS });
       await stack.rest.deploy({ name: 'asks', runtime: 'custom', timeout: '30s', ...ONCE }, { bootstrap: CUSTOM });

@@ -32,12 +32,12 @@ describe('a client generated of the OpenAPI document', { skip: tools === undefin
         EVENFALL_ACCESS_KEY: stack.accessKey,
       };
       const child = spawn(tools?.python ?? '', args, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'], timeout: WITHIN_MS, env });
-      const said = { out: '', all: '' };
-      child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString('utf8')));
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said.all += chunk.toString('utf8')));
+      const output = { out: '', all: '' };
+      child.stdout.on('data', (chunk: Buffer) => (output.out += chunk.toString('utf8')));
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output.all += chunk.toString('utf8')));
       const [code] = (await once(child, 'close')) as [number | null];
-      assert.equal(code, 0, said.all.slice(-5_000));
-      return said.out;
+      assert.equal(code, 0, output.all.slice(-5_000));
+      return output.out;
     };
     try {
       const document = join(folder.path, 'openapi.json');

@@ -89,10 +89,10 @@ describe(
           EVENFALL_OPENAPI_IDS: JSON.stringify(ids),
         };
         const child = spawn(tools?.python ?? '', args, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'], timeout: WITHIN_MS, env });
-        let said = '';
-        for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+        let output = '';
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
         const [code] = (await once(child, 'close')) as [number | null];
-        assert.equal(code, 0, said.slice(-20_000));
+        assert.equal(code, 0, output.slice(-20_000));
         const { paths } = (await stack.rest.call<Document>('GET', '/openapi.json')).body;
         const operations = Object.values(paths).flatMap((path) => Object.values(path).map(({ operationId }) => operationId));
         assert.ok(operations.length > 30);

@@ -8,7 +8,7 @@ import { MAIN, startStack } from '../support/stack.ts';
 
 const isRoot = process.getuid?.() === 0;
 const nobody = idsOf('nobody');
-const asNobody = ['setpriv', `--reuid=${nobody?.uid}`, `--regid=${nobody?.gid}`, '--clear-groups', '--'];
+const asUserNobody = ['setpriv', `--reuid=${nobody?.uid}`, `--regid=${nobody?.gid}`, '--clear-groups', '--'];
 const why = reasonToSkip();
 
 describe('a stack of another user', () => {
@@ -16,7 +16,7 @@ describe('a stack of another user', () => {
     const dir = tempDir('nobody');
     context.after(() => dir.remove());
     chownSync(dir.path, nobody?.uid ?? 0, nobody?.gid ?? 0);
-    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asNobody, cwd: dir.path, env: { HOME: dir.path } });
+    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asUserNobody, cwd: dir.path, env: { HOME: dir.path } });
     try {
       const owner = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${stack.postgresPid()}/status`, 'utf8'))?.[1];
       assert.equal(Number(owner), nobody?.uid);
@@ -66,7 +66,7 @@ def handler(event, context):
 describe('the access key in the data folder', () => {
   for (const [who, prefix, skip] of [
     ['root', [], isRoot ? false : 'only root can try'],
-    ['an ordinary user', asNobody, why],
+    ['an ordinary user', asUserNobody, why],
   ] as const)
     it(`of ${who} is read by no function, wherever the folder is`, { skip }, async (context) => {
       // Not under /tmp, /home or /root, which functions do not see in any case.
@@ -106,6 +106,9 @@ function idsOf(name: string): { readonly uid: number; readonly gid: number } | u
 function reasonToSkip(): string | false {
   if (!isRoot) return 'the other tests run as an ordinary user already';
   if (!nobody) return 'there is no user "nobody" here';
-  const reads = spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), process.execPath, '--check', MAIN], { cwd: '/', stdio: 'ignore' });
+  const reads = spawnSync(asUserNobody[0] ?? '', [...asUserNobody.slice(1), process.execPath, '--check', MAIN], {
+    cwd: '/',
+    stdio: 'ignore',
+  });
   return reads.status === 0 ? false : 'the checkout cannot be read by "nobody"';
 }

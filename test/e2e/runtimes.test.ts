@@ -152,8 +152,8 @@ describe('functions built with the clouds’ own clients', () => {
 
     it('by fc-runtime-go-sdk runs the hooks of the FC document’s sample, word for word', { skip }, async () => {
       const hook = { handler: 'main', timeout: '10s' };
-      const spec = { name: 'fc-go', runtime: 'custom', timeout: '10s', initializer: hook, pre_stop: hook, ...ONCE };
-      await stack.rest.deploy(spec, { bootstrap: program('fc-hooks') });
+      const fn = { name: 'fc-go', runtime: 'custom', timeout: '10s', initializer: hook, pre_stop: hook, ...ONCE };
+      await stack.rest.deploy(fn, { bootstrap: program('fc-hooks') });
       const first = await run('fc-go', {});
       assert.deepEqual([first.state, first.result], ['SUCCEEDED', 'hello world!'], JSON.stringify(first.error));
       const lines = await stack.rest.logs(first.id);
@@ -172,9 +172,9 @@ describe('functions built with the clouds’ own clients', () => {
       // An instance that nobody needs is stopped in order: its PreStop hook runs, and is found under the id of the instance.
       const expected = [`FC PreStop Start RequestId: ${instanceId}`, `FC PreStop End RequestId: ${instanceId}`];
       await eventually(async () => {
-        const said = await stack.rest.logs(instanceId);
-        assert.deepEqual(ofClient(said), expected);
-        return textsOf(said).some((line) => line.endsWith('this is preStop handler'));
+        const output = await stack.rest.logs(instanceId);
+        assert.deepEqual(ofClient(output), expected);
+        return textsOf(output).some((line) => line.endsWith('this is preStop handler'));
       }, WITHIN_MS);
     });
   });

@@ -282,11 +282,11 @@ describe("Tencent Cloud's SDK of SCF", () => {
   it('keeps functions as SCF describes them', async () => {
     const FunctionName = 'kept';
     const Code = { ZipFile: echo };
-    const spec = { FunctionName, Code, Runtime: 'Nodejs12.16', Handler: 'index.handler' };
-    await client.CreateFunction(spec);
+    const fn = { FunctionName, Code, Runtime: 'Nodejs12.16', Handler: 'index.handler' };
+    await client.CreateFunction(fn);
     const defaults = await client.GetFunction({ FunctionName });
     assert.deepEqual([defaults.MemorySize, defaults.Timeout, defaults.AsyncRunEnable, defaults.Runtime], [128, 3, 'FALSE', 'Nodejs12.16']);
-    assert.equal(await refusedWith('ResourceInUse.FunctionName', client.CreateFunction(spec)), 'This FunctionName already exists.');
+    assert.equal(await refusedWith('ResourceInUse.FunctionName', client.CreateFunction(fn)), 'This FunctionName already exists.');
     const settings = {
       FunctionName,
       MemorySize: 256,
@@ -347,7 +347,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
   });
 
   it('refuses functions with the codes that are documented', async () => {
-    const spec = { FunctionName: 'never', Code: { ZipFile: echo }, Runtime: 'Nodejs18.15', Handler: 'index.handler' };
+    const fn = { FunctionName: 'never', Code: { ZipFile: echo }, Runtime: 'Nodejs18.15', Handler: 'index.handler' };
     const cases: readonly (readonly [string, object])[] = [
       ['InvalidParameterValue.FunctionName', { FunctionName: 'ends-' }],
       ['InvalidParameterValue.Namespace', { Namespace: '9' }],
@@ -379,7 +379,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
       ['UnknownParameter', { Color: 'red' }],
     ];
     for (const [code, change] of cases) {
-      const refused = refusedWith(code, client.CreateFunction({ ...spec, ...change }));
+      const refused = refusedWith(code, client.CreateFunction({ ...fn, ...change }));
       await refused.catch((error: unknown) => assert.fail(`${JSON.stringify(change)}: ${String(error)}`));
     }
     assert.equal((await client.ListFunctions({ SearchKey: 'never' })).TotalCount, 0);

@@ -127,14 +127,14 @@ describe('A cluster whose services have certificates', { timeout: 300_000 }, () 
   });
 
   it('sends nothing to a service that is another', async () => {
-    const heard: unknown[] = [];
-    const fake = { getHealth: (request: unknown) => (heard.push(request), Promise.reject(new Error('no'))) };
+    const received: unknown[] = [];
+    const fake = { getHealth: (request: unknown) => (received.push(request), Promise.reject(new Error('no'))) };
     const server = await startGrpcServer({ host: '127.0.0.1', port: 0, services: [bind(QueueServiceService, fake as never)], tls: await tlsOf('agent/agent-9') }); // prettier-ignore
     ends.push(() => server.stop(0));
     const peer = openPeer(`127.0.0.1:${server.port}`, { secure: { tls: await tlsOf('gateway'), identity: 'queue' }, timeoutMs: 2_000 });
     ends.push(() => peer.close());
     assert.notEqual(await whyNot(peer.client(QueueServiceService).getHealth({})), '');
-    assert.deepEqual(heard, []);
+    assert.deepEqual(received, []);
   });
 
   it('goes on with its own certificate when a file has that of another', async () => {

@@ -24,9 +24,9 @@ describe('An agent with a certificate that asks for code, and writes lines, of w
   let theirs: { digest: string; event: string; call: string };
   before(async () => {
     cluster = await startTestCluster({ tls: true, agents: 1 });
-    const spec = { runtime: 'python3', handler: 'index.main' };
-    await cluster.rest.deploy({ name: 'theirs', ...spec }, { 'index.py': CODE });
-    await cluster.rest.deploy({ name: 'mine', ...spec }, { 'index.py': `${CODE}# mine\n` });
+    const fn = { runtime: 'python3', handler: 'index.main' };
+    await cluster.rest.deploy({ name: 'theirs', ...fn }, { 'index.py': CODE });
+    await cluster.rest.deploy({ name: 'mine', ...fn }, { 'index.py': `${CODE}# mine\n` });
     const { id: event } = await cluster.rest.send('theirs', 1);
     await cluster.rest.ended(event);
     const called = await cluster.rest.call<{ event_id: string }>('POST', '/v1/namespaces/default/functions/theirs:invoke', 1);
@@ -96,13 +96,13 @@ describe('An agent with a certificate that asks for code, and writes lines, of w
       assert.equal(await fetchCode(theirs.digest, { instanceId, grant: shown }), 'NOT_GRANTED');
       assert.equal(await fetchCode(theirs.digest, { instanceId: theirs.event, grant: shown }), 'NOT_GRANTED');
     }
-    fake.says({ instanceChanges: [{ instanceId, change: { $case: 'ready', value: { startMs: 1 } } }] });
+    fake.sends({ instanceChanges: [{ instanceId, change: { $case: 'ready', value: { startMs: 1 } } }] });
     const assigned = () =>
       fake.got.flatMap(({ assignments }) => assignments).find(({ assignment }) => assignment?.eventId === id)?.assignment;
     await eventually(() => assigned() !== undefined);
     const { partition, grant: own = Buffer.alloc(0) } = assigned() ?? {};
     const started = { instanceId, agentId: 'agent-9', memoryMb: 128, startTime: new Date() };
-    fake.says({ reports: [{ eventId: id, attempt: 1, partition, grant: own, report: { $case: 'started', value: started } }] });
+    fake.sends({ reports: [{ eventId: id, attempt: 1, partition, grant: own, report: { $case: 'started', value: started } }] });
     await cluster.rest.reaches(id, 'RUNNING');
     assert.equal(await write(id, 1, [{ eventId: id, attempt: 1, partition, codeSha256: undefined, grant: own }]), 0);
     await eventually(async () => (await textsOf(id)).includes('forged'));

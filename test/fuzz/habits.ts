@@ -1,7 +1,7 @@
 type Habit = (n: number) => string;
 
 /** What a Python function says. `n` is drawn, so that no two are the same. */
-export const SAYINGS: readonly [Habit, ...Habit[]] = [
+export const TEXTS: readonly [Habit, ...Habit[]] = [
   (n) => `for fd in range(3, 9):\n    try: os.write(fd, random.randbytes(${n}))\n    except OSError: pass`,
   (n) =>
     `for fd in range(3, 9):\n    try: os.write(fd, struct.pack("<IB", ${1 + (n % 300)}, ${n % 256}) + random.randbytes(${n % 300}))\n    except OSError: pass`,

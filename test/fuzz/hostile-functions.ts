@@ -116,21 +116,21 @@ while True:
     threading.Thread(target=serve, args=(connection,), daemon=True).start()
 `;
 
-type Hostile = { readonly name: string; readonly spec: Omit<FunctionSpec, 'name'>; readonly files: Readonly<Record<string, string>> };
+type Hostile = { readonly name: string; readonly fn: Omit<FunctionSpec, 'name'>; readonly files: Readonly<Record<string, string>> };
 
 const COMMON = { timeout: '3s', memory_mb: 128, tmp_mb: 64, event_invoke: { max_retries: 0 } };
 const HOOKS = { initializer: { handler: 'index.hook', timeout: '2s' }, pre_stop: { handler: 'index.hook', timeout: '2s' } };
 
 /** The hostile functions; what one does is in its events. */
 export const HOSTILE: readonly [Hostile, ...Hostile[]] = [
-  { name: 'hostile-python', spec: { ...COMMON, runtime: 'python3', handler: 'index.handler' }, files: { 'index.py': PYTHON } },
-  { name: 'hostile-hooks', spec: { ...COMMON, ...HOOKS, runtime: 'python3', handler: 'index.handler' }, files: { 'index.py': PYTHON } },
-  { name: 'hostile-node', spec: { ...COMMON, runtime: 'nodejs', handler: 'index.handler' }, files: { 'index.js': NODE } },
-  { name: 'hostile-custom', spec: { ...COMMON, runtime: 'custom' }, files: { bootstrap: CUSTOM } },
-  { name: 'hostile-web', spec: { ...COMMON, runtime: 'web' }, files: { scf_bootstrap: WEB } },
-  { name: 'hostile-go', spec: { ...COMMON, runtime: 'go1', handler: 'main' }, files: { main: GO } },
+  { name: 'hostile-python', fn: { ...COMMON, runtime: 'python3', handler: 'index.handler' }, files: { 'index.py': PYTHON } },
+  { name: 'hostile-hooks', fn: { ...COMMON, ...HOOKS, runtime: 'python3', handler: 'index.handler' }, files: { 'index.py': PYTHON } },
+  { name: 'hostile-node', fn: { ...COMMON, runtime: 'nodejs', handler: 'index.handler' }, files: { 'index.js': NODE } },
+  { name: 'hostile-custom', fn: { ...COMMON, runtime: 'custom' }, files: { bootstrap: CUSTOM } },
+  { name: 'hostile-web', fn: { ...COMMON, runtime: 'web' }, files: { scf_bootstrap: WEB } },
+  { name: 'hostile-go', fn: { ...COMMON, runtime: 'go1', handler: 'main' }, files: { main: GO } },
 ];
 
-export function deployHostile(rest: RestClient, { name, spec, files }: Hostile): Promise<void> {
-  return rest.deploy({ ...spec, name }, files);
+export function deployHostile(rest: RestClient, { name, fn, files }: Hostile): Promise<void> {
+  return rest.deploy({ ...fn, name }, files);
 }

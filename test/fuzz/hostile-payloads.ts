@@ -1,5 +1,5 @@
 import { pick, type Random } from '../support/random.ts';
-import { HABITS, SAYINGS } from './habits.ts';
+import { HABITS, TEXTS } from './habits.ts';
 
 /** Bytes in Base64, and how often they stand there: events are small, what is made of them is not. */
 type Repeated = readonly [base64: string, times: number];
@@ -33,7 +33,7 @@ export function payloadFor(name: string, random: Random): object {
     case 'hostile-go':
       return { any: whole(10) };
     default: {
-      const parts = Array.from({ length: 1 + whole(3) }, () => pick(random, random() < 0.5 ? SAYINGS : HABITS)(whole(10_000)));
+      const parts = Array.from({ length: 1 + whole(3) }, () => pick(random, random() < 0.5 ? TEXTS : HABITS)(whole(10_000)));
       return { python: parts.join('\n') };
     }
   }

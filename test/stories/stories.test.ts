@@ -25,13 +25,13 @@ for (const file of globSync('*.story.txt', { cwd: DIR })) {
   test(`story: ${file}`, () => {
     const text = readFileSync(`${DIR}${file}`, 'utf8');
     assert.match(text, /^# \S.*[.]\n\n/, 'its first line says why the story exists');
-    const told = tell(text);
-    if (process.env['UPDATE_STORIES']) writeFileSync(`${DIR}${file}`, told);
-    else assert.equal(told, text);
+    const seen = runStory(text);
+    if (process.env['UPDATE_STORIES']) writeFileSync(`${DIR}${file}`, seen);
+    else assert.equal(seen, text);
   });
 }
 
-function tell(text: string): string {
+function runStory(text: string): string {
   let life = newLife();
   let dispatched = false;
   return text
@@ -47,9 +47,9 @@ function tell(text: string): string {
         return `${command}\n----\n${describe(life, ['accepted'])}`;
       }
       if (verb === 'dispatch') dispatched = true;
-      const said = perform(life, verb, words, dispatched);
+      const output = perform(life, verb, words, dispatched);
       if (verb === 'end' || verb === 'revoke') dispatched = false;
-      return `${command}\n----\n${describe(life, said)}`;
+      return `${command}\n----\n${describe(life, output)}`;
     })
     .join('\n\n')
     .concat('\n');
@@ -109,7 +109,7 @@ function policyOf(words: readonly string[]): Parameters<typeof newLife>[0] {
   };
 }
 
-function describe(life: Life, said: readonly string[]): string {
+function describe(life: Life, output: readonly string[]): string {
   const event = life.folded?.event;
   if (!event) return 'nothing';
   const at = (time: Date | undefined): string => (time ? `+${(time.getTime() - START_MS) / 1000}s` : '');
@@ -128,5 +128,5 @@ function describe(life: Life, said: readonly string[]): string {
       return `delivery=${target}:${name}${attemptCount > 0 ? `:${attemptCount}` : ''}`;
     }),
   ];
-  return `${said.length ? said.join(', ') : '-'}\n${parts.filter(Boolean).join(' ')}`;
+  return `${output.length ? output.join(', ') : '-'}\n${parts.filter(Boolean).join(' ')}`;
 }

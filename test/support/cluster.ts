@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { copyPostgresTemplate, eventually, tempDir } from '@evenfall/testkit';
 import { type Cluster, type ClusterOptions, type Exit, startCluster } from '../../tools/cluster/cluster.ts';
-import { environmentSays, functionPidsCarrying, isAlive, pidsSaying } from './processes.ts';
+import { environmentContains, functionPidsCarrying, isAlive, pidsWithEnvironment } from './processes.ts';
 import { createRestClient, type RestClient } from './rest-client.ts';
 import { headersOf, ownUserIds } from './stack.ts';
 
@@ -48,7 +48,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   const agents = cluster.processes.filter(({ name }) => name.startsWith('agent-'));
   // Agents of several clusters have the same names: what they run lies in the cluster's own folder.
   const functionPids = (): number[] =>
-    agents.flatMap(({ name }) => functionPidsCarrying(`EVENFALL_AGENT_ID=${name}`)).filter((pid) => environmentSays(pid, dir.path));
+    agents.flatMap(({ name }) => functionPidsCarrying(`EVENFALL_AGENT_ID=${name}`)).filter((pid) => environmentContains(pid, dir.path));
   return {
     ...cluster,
     dataDir: dir.path,
@@ -64,7 +64,11 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     functionPids,
     async dispose() {
       const exits = await cluster.stop();
-      const own = (): number[] => [...cluster.processes.map(({ pid }) => pid).filter(isAlive), ...pidsSaying(dir.path), ...functionPids()];
+      const own = (): number[] => [
+        ...cluster.processes.map(({ pid }) => pid).filter(isAlive),
+        ...pidsWithEnvironment(dir.path),
+        ...functionPids(),
+      ];
       try {
         await eventually(() => own().length === 0, 10_000);
       } finally {

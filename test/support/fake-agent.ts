@@ -13,7 +13,7 @@ export type FakeAgent = {
   readonly got: AttachResponse[];
   /** Why its stream ended; empty while it stands. */
   ended(): string;
-  says(batch: Parameters<typeof AttachRequest.fromPartial>[0]): void;
+  sends(batch: Parameters<typeof AttachRequest.fromPartial>[0]): void;
   close(): void;
 };
 
@@ -24,8 +24,8 @@ export async function attachFake(cluster: TestCluster, agentId: string, hello: P
   const leaving = new AbortController();
   const got: AttachResponse[] = [];
   let why = '';
-  const says: FakeAgent['says'] = (batch) => requests.push(AttachRequest.fromPartial(batch));
-  says({ hello: { agentId, sessionId: 'fake', capacityMb: 0, parallelStarts: 1, recalls: true, ...hello } });
+  const sends: FakeAgent['sends'] = (batch) => requests.push(AttachRequest.fromPartial(batch));
+  sends({ hello: { agentId, sessionId: 'fake', capacityMb: 0, parallelStarts: 1, recalls: true, ...hello } });
   void (async () => {
     try {
       for await (const batch of peer.client(SchedulerServiceService).attach(requests, { signal: leaving.signal })) got.push(batch);
@@ -37,7 +37,7 @@ export async function attachFake(cluster: TestCluster, agentId: string, hello: P
   return {
     got,
     ended: () => why,
-    says,
+    sends,
     close() {
       leaving.abort();
       requests.end();

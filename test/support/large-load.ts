@@ -15,7 +15,7 @@ const BURST_EVERY_MS = 15_000;
 
 /** Deploys the function that says much. */
 export function deployLarge(rest: RestClient): Promise<void> {
-  const spec = {
+  const fn = {
     name: 'large',
     runtime: 'nodejs',
     handler: 'index.handler',
@@ -23,7 +23,7 @@ export function deployLarge(rest: RestClient): Promise<void> {
     memory_mb: 256,
     event_invoke: { max_retries: 0 },
   };
-  return rest.deploy(spec, { 'index.js': LARGE });
+  return rest.deploy(fn, { 'index.js': LARGE });
 }
 
 /** Large errors (1 to 9 MB) and large results (250 KB) at a steady rate, and bursts of large results. */

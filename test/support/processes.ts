@@ -11,12 +11,12 @@ export function functionPidsCarrying(entry: string): number[] {
 }
 
 /** Whether a process has this text anywhere in its environment. */
-export function environmentSays(pid: number, text: string): boolean {
+export function environmentContains(pid: number, text: string): boolean {
   return read(`/proc/${pid}/environ`).includes(text);
 }
 
 /** Living processes whose command line holds this text. */
-export function pidsSaying(text: string): number[] {
+export function pidsWithEnvironment(text: string): number[] {
   return allPids().filter((pid) => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(text) && isAlive(pid));
 }
 

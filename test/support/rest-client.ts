@@ -27,7 +27,7 @@ export type RestClient = {
   /** Calls; a body that is neither text nor bytes is sent as JSON. */
   call<T = unknown>(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Answer<T>>;
   /** Creates a function of the default namespace from files. */
-  deploy(spec: FunctionSpec, files: Readonly<Record<string, string | Buffer>>): Promise<void>;
+  deploy(fn: FunctionSpec, files: Readonly<Record<string, string | Buffer>>): Promise<void>;
   /** Creates one of examples/functions, with settings changed, perhaps. */
   deployExample(
     example: string,
@@ -114,18 +114,18 @@ export function createRestClient(url: string, headers: Readonly<Record<string, s
   const get = (id: string): Promise<EventAnswer> => good<EventAnswer>(200, 'GET', `/v1/events/${id}`);
   const client: RestClient = {
     call,
-    async deploy(spec, files) {
+    async deploy(fn, files) {
       const code = await zipOf(files);
-      await good(201, 'POST', FUNCTIONS, { memory_mb: 128, ...spec, code_zip: code.toString('base64') });
+      await good(201, 'POST', FUNCTIONS, { memory_mb: 128, ...fn, code_zip: code.toString('base64') });
     },
     async deployExample(example, changes = {}, moreFiles = {}) {
       const dir = fileURLToPath(new URL(`${example}/`, EXAMPLES));
       const names = readdirSync(dir);
       const text = (name: string): string => readFileSync(`${dir}${name}`, 'utf8');
-      const spec = { ...(JSON.parse(text('function.json')) as FunctionSpec), ...changes };
+      const fn = { ...(JSON.parse(text('function.json')) as FunctionSpec), ...changes };
       const code = names.filter((name) => name !== 'function.json');
-      await client.deploy(spec, { ...Object.fromEntries(code.map((name) => [name, text(name)])), ...moreFiles });
-      return spec.name;
+      await client.deploy(fn, { ...Object.fromEntries(code.map((name) => [name, text(name)])), ...moreFiles });
+      return fn.name;
     },
     send: (fn, payload, options) => good<EventAnswer>(202, 'POST', `${FUNCTIONS}/${fn}/events`, JSON.stringify(payload), options),
     async sendBatch(fn, events) {

@@ -158,11 +158,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     postgresPid,
     collectGarbage: () => void child.kill('SIGUSR2'),
     async longestHoldMs() {
-      const said = (): string[] => [...errors.matchAll(/^held (\S+)$/gm)].map(([, ms = '']) => ms);
-      const before = said().length;
+      const output = (): string[] => [...errors.matchAll(/^held (\S+)$/gm)].map(([, ms = '']) => ms);
+      const before = output().length;
       child.kill('SIGUSR2');
-      await eventually(() => said().length > before, 60_000);
-      return Number(said().at(-1));
+      await eventually(() => output().length > before, 60_000);
+      return Number(output().at(-1));
     },
     functionPids,
     functionPid: (pid) => hostPid(`EVENFALL_AGENT_ID=${agentId()}\0`, pid),

@@ -29,7 +29,7 @@ export type Run = { readonly beginMs: number; readonly endMs: number | undefined
 /** Hears what functions tell; on loopback, where functions get that share the network of their host: see `WITNESSED`. */
 export type Witness = {
   /** The settings of a function that is watched this way. */
-  spec(more?: object): { name: string; runtime: string; handler: string; timeout: string; environment: { WITNESS_PORT: string } };
+  fn(more?: object): { name: string; runtime: string; handler: string; timeout: string; environment: { WITNESS_PORT: string } };
   /** Runs of every event, in the order they began. One that was killed has no end. */
   runs(): Map<string, Run[]>;
   close(): void;
@@ -38,7 +38,7 @@ export type Witness = {
 export async function openWitness(): Promise<Witness> {
   const runs = new Map<string, { id: string; beginMs: number; endMs: number | undefined }>();
   const sockets = new Set<Socket>();
-  const take = (line: string): void => {
+  const receiveLine = (line: string): void => {
     const [word, id = '', time, key = ''] = line.split(' ');
     if (word === 'begin') runs.set(key, { id, beginMs: Number(time), endMs: undefined });
     const known = runs.get(key);
@@ -50,7 +50,7 @@ export async function openWitness(): Promise<Witness> {
     socket.on('data', (chunk: Buffer) => {
       const lines = (rest + chunk.toString('latin1')).split('\n');
       rest = lines.pop() ?? '';
-      lines.forEach(take);
+      lines.forEach(receiveLine);
     });
     socket.on('error', () => undefined); // a function that was killed
     socket.on('close', () => sockets.delete(socket));
@@ -58,7 +58,7 @@ export async function openWitness(): Promise<Witness> {
   await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1' }, resolve));
   const { port } = server.address() as AddressInfo; // it listens on a port
   return {
-    spec: (more = {}) => ({
+    fn: (more = {}) => ({
       name: 'witness',
       runtime: 'nodejs',
       handler: 'index.handler',

@@ -51,7 +51,7 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
   const ours = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[0].startsWith('EVENFALL_') && !/_ADDRESS(ES)?$/.test(entry[0]) && entry[1] !== undefined,
   );
-  const doors = ours.filter(([name]) => /^EVENFALL_(HOST|HTTP_PORT|GRPC_PORT|METRICS_PORT|ACCESS_KEYS|OPEN)$/.test(name));
+  const addresses = ours.filter(([name]) => /^EVENFALL_(HOST|HTTP_PORT|GRPC_PORT|METRICS_PORT|ACCESS_KEYS|OPEN)$/.test(name));
   const noKafka = values.log === undefined ? whyNoKafka() : undefined;
   if (noKafka !== undefined) process.stderr.write(`The events are in Postgres, and there is one queue: ${noKafka}.\n`);
   const log = values.log ?? (noKafka === undefined ? 'kafka' : 'embedded');
@@ -69,7 +69,7 @@ function optionsOf(env: NodeJS.ProcessEnv): ClusterOptions {
     ...(agents === undefined ? {} : { agents }),
     env: Object.fromEntries(ours.filter(([name]) => !NOT_FOR_ALL.includes(name))),
     envOf: {
-      gateway: { EVENFALL_HTTP_PORT: '8080', EVENFALL_GRPC_PORT: '9090', EVENFALL_METRICS_PORT: '9464', ...Object.fromEntries(doors) },
+      gateway: { EVENFALL_HTTP_PORT: '8080', EVENFALL_GRPC_PORT: '9090', EVENFALL_METRICS_PORT: '9464', ...Object.fromEntries(addresses) },
     },
     restart: values.restart,
     onLine: (name, line) => void process.stderr.write(`${name.padEnd(11)} ${line}\n`),

@@ -51,7 +51,7 @@ type Run = {
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
   readonly ready: Promise<void>;
-  isTold: boolean;
+  isReported: boolean;
 };
 
 const KEPT_STDERR = 64 * 1024;
@@ -93,9 +93,9 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
       });
     });
     ready.catch(() => undefined); // whoever waits hears of it
-    const started: Run = { child, exited, ready, isTold: false };
+    const started: Run = { child, exited, ready, isReported: false };
     void exited.then((exit) => {
-      if (!started.isTold) spec.onDeath(self, exit);
+      if (!started.isReported) spec.onDeath(self, exit);
     });
     return started;
   };
@@ -132,7 +132,7 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
     exited: () => running().exited,
     async kill9() {
       if (!isAlive()) return;
-      running().isTold = true;
+      running().isReported = true;
       signal('SIGKILL');
       await running().exited;
     },
@@ -140,7 +140,7 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
     resume: () => signal('SIGCONT'),
     async stop() {
       if (!isAlive()) return run ? run.exited : 0;
-      running().isTold = true;
+      running().isReported = true;
       signal('SIGCONT'); // one that stands still cannot stop
       signal('SIGTERM');
       const late = setTimeout(() => signal('SIGKILL'), spec.stopWithinMs);

@@ -117,20 +117,21 @@ function ingressFaults(
     ? callersOfServer(service as Caller & (typeof SERVICES)[number])
     : []; // it is one of them
   for (const { name: portName, containerPort: port } of ports) {
-    const isDoor = service === 'gateway' && portName !== 'metrics';
+    const isEntryPoint = service === 'gateway' && portName !== 'metrics';
     const at: PortOf = { port, ...(portName === undefined ? {} : { name: portName }) };
     for (const caller of pods) {
       const kind = caller.service === 'instance-agent' ? 'agent' : caller.service;
-      const wanted = portName === 'grpc' && !isDoor && callers.some((one) => one === kind);
+      const wanted = portName === 'grpc' && !isEntryPoint && callers.some((one) => one === kind);
       const isLetOut = allows(policies, caller.labels, 'Egress', { kind: 'pod', labels }, at);
       const isLetIn = allows(policies, labels, 'Ingress', { kind: 'pod', labels: caller.labels }, at);
       if (isLetOut !== wanted) faults.push(`${name}: ${caller.service} is ${wanted ? 'not let' : 'let'} out to its port ${port}`);
-      if (!isDoor && isLetIn !== wanted) faults.push(`${name}: ${caller.service} is ${wanted ? 'not let' : 'let'} in at its port ${port}`);
+      if (!isEntryPoint && isLetIn !== wanted)
+        faults.push(`${name}: ${caller.service} is ${wanted ? 'not let' : 'let'} in at its port ${port}`);
     }
     for (const stranger of STRANGERS)
-      if (allows(policies, labels, 'Ingress', stranger, at) !== (isDoor && !isBehindTls))
+      if (allows(policies, labels, 'Ingress', stranger, at) !== (isEntryPoint && !isBehindTls))
         faults.push(
-          `${name}: ${isDoor && !isBehindTls ? 'callers cannot reach' : 'strangers reach'} its port ${port} (${JSON.stringify(stranger)})`,
+          `${name}: ${isEntryPoint && !isBehindTls ? 'callers cannot reach' : 'strangers reach'} its port ${port} (${JSON.stringify(stranger)})`,
         );
   }
   return faults;

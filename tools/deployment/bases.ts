@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { kafkaJars } from '@evenfall/testkit/kafka';
 import { ROOT } from '../run.ts';
-import { run, say } from './programs.ts';
+import { run, print } from './programs.ts';
 
 const SUITE = 'trixie';
 const NPM = 'npm@11.19.1';
@@ -24,7 +24,7 @@ const NAMES = {
 export async function provideBases(env: NodeJS.ProcessEnv): Promise<void> {
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'evenfall', `deploy-bases-${digest()}`);
   if (!existsSync(cache)) {
-    say(`base images and plugins into ${cache} (some minutes, once)`);
+    print(`base images and plugins into ${cache} (some minutes, once)`);
     const making = `${cache}.${process.pid}`;
     mkdirSync(making, { recursive: true });
     try {
@@ -37,7 +37,7 @@ export async function provideBases(env: NodeJS.ProcessEnv): Promise<void> {
   }
   usePlugins(cache, env);
   run(['docker', 'load', '--input', join(cache, 'images.tar')], { env });
-  say('base images from the cache');
+  print('base images from the cache');
 }
 
 function digest(): string {
@@ -76,7 +76,7 @@ async function make(dir: string, env: NodeJS.ProcessEnv): Promise<void> {
     await fill(context);
     run(['docker', 'build', '--tag', nameOf(base), context], { env });
     rmSync(context, { recursive: true });
-    say(`made ${nameOf(base)}`);
+    print(`made ${nameOf(base)}`);
   }
   const images = (['debian', 'node', 'postgres', 'kafka'] as const).map(nameOf);
   run(['docker', 'save', '--output', join(dir, 'images.tar'), ...images], { env });

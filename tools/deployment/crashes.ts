@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Platform, until } from './platform.ts';
-import { run, say } from './programs.ts';
+import { run, print } from './programs.ts';
 
 const EVENTS_PER_SECOND = 5;
 const SERVICES = [
@@ -40,7 +40,7 @@ export async function crashEach(platform: Platform, killByPid: boolean): Promise
         const now = platform.container(service);
         return now.pid !== before.pid && now.pid > 0 && now.health === 'healthy';
       });
-      say(`${service} killed, and healthy ${((performance.now() - at) / 1_000).toFixed(0)} s later`);
+      print(`${service} killed, and healthy ${((performance.now() - at) / 1_000).toFixed(0)} s later`);
       await until('the door is ready', 60, async () => (await platform.rest('GET', '/readyz')).status === 200);
     }
   } finally {
@@ -105,7 +105,7 @@ class Load {
       if (open.size > 0) throw new Error(`${open.size} of ${this.#accepted.size} are open, among them ${[...open][0] ?? ''}`);
       return true;
     });
-    say(
+    print(
       `${this.#accepted.size} events accepted meanwhile, all succeeded; ${again} in more than one attempt, ${this.#refused} answers had to be asked for again`,
     );
   }

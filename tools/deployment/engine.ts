@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { installPrograms, run, say } from './programs.ts';
+import { installPrograms, run, print } from './programs.ts';
 
 /** Program → package of Debian. */
 const PROGRAMS = {
@@ -71,7 +71,7 @@ export async function startEngine(dir: string): Promise<Engine> {
     await stop();
     throw new Error(`The engine does not start:\n${readFileSync(log, 'utf8').slice(-4_000)}`, { cause: error });
   }
-  say(`engine ${run(['docker', 'version', '--format', '{{.Server.Version}}'], { env }).trim()} in ${dir}`);
+  print(`engine ${run(['docker', 'version', '--format', '{{.Server.Version}}'], { env }).trim()} in ${dir}`);
   return { env, inside: (command) => ['nsenter', `--net=${network}`, ...command], stop };
 }
 

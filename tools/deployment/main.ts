@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { ROOT } from '../run.ts';
 import { provideBases } from './bases.ts';
 import { startEngine } from './engine.ts';
-import { isDebian, say } from './programs.ts';
+import { isDebian, print } from './programs.ts';
 
 const STORY = join(ROOT, 'tools/deployment/story.ts');
 
@@ -35,5 +35,5 @@ try {
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
-say(status === 0 ? 'everything is removed' : 'failed; everything is removed');
+print(status === 0 ? 'everything is removed' : 'failed; everything is removed');
 process.exit(status);

@@ -47,7 +47,7 @@ export function installPrograms(programs: Readonly<Record<string, string>>): voi
   const missing = Object.entries(programs).filter(([program]) => !isThere(program));
   if (missing.length === 0) return;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  say(`installing ${missing.map(([, name]) => name).join(', ')}`);
+  print(`installing ${missing.map(([, name]) => name).join(', ')}`);
   run(['apt-get', 'update'], { env });
   run(['apt-get', 'install', '--yes', '--no-install-recommends', ...new Set(missing.map(([, name]) => name))], { env });
 }
@@ -55,6 +55,6 @@ export function installPrograms(programs: Readonly<Record<string, string>>): voi
 const began = performance.now();
 
 /** One line of progress, with the seconds since the start. */
-export function say(text: string): void {
+export function print(text: string): void {
   process.stdout.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${text}\n`);
 }

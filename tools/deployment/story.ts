@@ -5,7 +5,7 @@ import type { EventAnswer } from '../cli/src/answers.ts';
 import { ROOT } from '../run.ts';
 import { crashEach } from './crashes.ts';
 import { anonymousVolumes, Platform, until } from './platform.ts';
-import { run, say } from './programs.ts';
+import { run, print } from './programs.ts';
 
 /** Whose logs are shown when something fails. */
 const OURS = ['setup', 'registry', 'event-store', 'scheduler', 'queue-1', 'queue-2', 'agent-1', 'agent-2', 'gateway'];
@@ -34,7 +34,7 @@ async function quickStart(platform: Platform): Promise<string> {
   );
   const { status, json } = await platform.rest('POST', '/v1/namespaces/default/functions/echo:invoke', { n: 1 });
   assert.equal(status, 200, JSON.stringify(json));
-  say('quick start: deployed, invoked, terminated gracefully, receipt read');
+  print('quick start: deployed, invoked, terminated gracefully, receipt read');
   return id;
 }
 
@@ -73,8 +73,8 @@ async function tryToReach(platform: Platform): Promise<void> {
     found.environment.filter((name) => /EVENFALL_(TLS|METRICS|INTERNAL)|PASSWORD/.test(name)),
     [],
   );
-  say(`a function reached none of ${closed.length} doors of Kafka, Postgres, queues and gateway, and was answered by no service`);
-  say(`  such as: ${[...new Set(found.reached.slice(0, closed.length))].join('; ')}; ${[...new Set(found.called)].join('; ')}`);
+  print(`a function reached none of ${closed.length} doors of Kafka, Postgres, queues and gateway, and was answered by no service`);
+  print(`  such as: ${[...new Set(found.reached.slice(0, closed.length))].join('; ')}; ${[...new Set(found.called)].join('; ')}`);
 }
 
 /** Secrets are in files, and no service is the superuser of the database. */
@@ -91,13 +91,13 @@ function lookAtRights(platform: Platform): void {
   const keyOf = (container: string): string => platform.compose('exec', '-T', container, 'sha256sum', '/run/identity/key.pem');
   const all = ['registry', 'event-store', 'scheduler', 'queue-1', 'gateway', 'agent-1', 'agent-2'].map(keyOf);
   assert.equal(new Set(all).size, all.length, 'each has a key of its own');
-  say('no secret in an environment; services are evenfall_app in Postgres, which is no superuser');
+  print('no secret in an environment; services are evenfall_app in Postgres, which is no superuser');
 }
 
 function printSizes(): void {
   for (const image of Object.keys(IMAGES)) {
     const bytes = Number(run(['docker', 'image', 'inspect', '--format', '{{.Size}}', image]));
-    say(`${image}: ${(bytes / 1_000_000).toFixed(0)} MB`);
+    print(`${image}: ${(bytes / 1_000_000).toFixed(0)} MB`);
   }
 }
 
@@ -108,13 +108,13 @@ async function downAndUp(platform: Platform, eventId: string, before: ReadonlySe
   assert.deepEqual(left, [], 'down leaves no volumes without a name');
   const began = performance.now();
   platform.compose('up', '--wait');
-  say(`down, and up again in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
+  print(`down, and up again in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
   assert.match(platform.compose('logs', '--no-log-prefix', 'setup'), /issued for nobody; 8 kept/);
   platform.readAccessKey();
   assert.equal((await platform.evenfall<EventAnswer>('events', 'get', eventId)).state, 'TERMINATED');
   const { status } = await platform.rest('POST', '/v1/namespaces/default/functions/echo:invoke', { again: true });
   assert.equal(status, 200);
-  say('functions, events, keys and certificates are those from before');
+  print('functions, events, keys and certificates are those from before');
 }
 
 async function story(killByPid: boolean): Promise<void> {
@@ -134,10 +134,10 @@ async function story(killByPid: boolean): Promise<void> {
   try {
     for (const [image, target] of Object.entries(IMAGES))
       run(['docker', 'build', '--file', join(ROOT, 'deploy/docker/Dockerfile'), '--target', target, '--tag', image, ROOT]);
-    say('both images built');
+    print('both images built');
     printSizes();
     platform.compose('up', '--build', '--wait');
-    say(`${platform.containers().filter(({ health }) => health === 'healthy').length} containers healthy`); // prettier-ignore
+    print(`${platform.containers().filter(({ health }) => health === 'healthy').length} containers healthy`); // prettier-ignore
     const eventId = await quickStart(platform);
     lookAtRights(platform);
     await tryToReach(platform);

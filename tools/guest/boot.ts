@@ -30,8 +30,8 @@ export async function runGuest(dir: string, base: BaseImage, checkout: string): 
   }, LIMIT_MS);
   let status: number | undefined;
   for await (const line of createInterface({ input: guest.stdout })) {
-    const said = /^guest: exit (\d+)/.exec(line);
-    if (said) status = Number(said[1]);
+    const output = /^guest: exit (\d+)/.exec(line);
+    if (output) status = Number(output[1]);
     else process.stdout.write(`${line}\n`);
   }
   clearTimeout(limit);

@@ -1,11 +1,3 @@
-export {
-  readSetting,
-  readSettings,
-  type SettingSpec,
-  type SettingsOf,
-  type SettingSpecs,
-  type SettingsCheck,
-  SettingsError,
-} from './settings.ts';
+export { readSetting, readSettings, type Setting, type SettingsOf, type Settings, type SettingsCheck, SettingsError } from './settings.ts';
 export { text, integer, duration, choice, flag, list } from './kinds.ts';
 export { isLoopback } from './loopback.ts';

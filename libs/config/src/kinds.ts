@@ -1,22 +1,24 @@
 import { briefDuration, parseDuration } from '@evenfall/time';
-import type { SettingSpec } from './settings.ts';
+import type { Setting } from './settings.ts';
 
 /** What every kind is told: name, meaning, and default (absent: the setting is optional). */
 type Common = { readonly name: string; readonly doc: string; readonly secret?: boolean };
 type Given<F extends string | undefined> = Common & { readonly fallback: F };
 type Value<T, F> = F extends string ? T : T | undefined;
 
-function spec<T, F extends string | undefined>(given: Given<F>, form: string, parse: SettingSpec<T>['parse']): SettingSpec<Value<T, F>> {
+function setting<T, F extends string | undefined>(given: Given<F>, form: string, parse: Setting<T>['parse']): Setting<Value<T, F>> {
   return { ...given, form, parse: parse }; // T is Value<T, F> wherever there is a text to parse
 }
 
 export function text<F extends string | undefined>(given: Given<F> & { readonly pattern?: RegExp; readonly form?: string }) {
   const form = given.form ?? 'text';
-  return spec<string, F>(given, form, (value) => (given.pattern && !given.pattern.test(value) ? { fault: 'not of that form' } : { value }));
+  return setting<string, F>(given, form, (value) =>
+    given.pattern && !given.pattern.test(value) ? { fault: 'not of that form' } : { value },
+  );
 }
 
 export function integer<F extends string | undefined>(given: Given<F> & { readonly min: number; readonly max: number }) {
-  return spec<number, F>(given, `a whole number from ${given.min} to ${given.max}`, (value) => {
+  return setting<number, F>(given, `a whole number from ${given.min} to ${given.max}`, (value) => {
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
     return number >= given.min && number <= given.max ? { value: number } : { fault: 'out of range or not a number' };
   });
@@ -25,7 +27,7 @@ export function integer<F extends string | undefined>(given: Given<F> & { readon
 /** Read to milliseconds. */
 export function duration<F extends string | undefined>(given: Given<F> & { readonly minMs: number; readonly maxMs: number }) {
   const bounds = [briefDuration(given.minMs), briefDuration(given.maxMs)] as const;
-  return spec<number, F>(given, `a duration from ${bounds.join(' to ')}`, (value) => {
+  return setting<number, F>(given, `a duration from ${bounds.join(' to ')}`, (value) => {
     const ms = parseDuration(value);
     if (ms === undefined) return { fault: 'not a duration' };
     return ms >= given.minMs && ms <= given.maxMs ? { value: ms } : { fault: `not between ${bounds.join(' and ')}` };
@@ -33,21 +35,21 @@ export function duration<F extends string | undefined>(given: Given<F> & { reado
 }
 
 export function choice<const C extends string, F extends C | undefined>(given: Given<F> & { readonly choices: readonly C[] }) {
-  return spec<C, F>(given, `one of ${given.choices.join(', ')}`, (value) => {
+  return setting<C, F>(given, `one of ${given.choices.join(', ')}`, (value) => {
     const found = given.choices.find((one) => one === value);
     return found === undefined ? { fault: 'none of these' } : { value: found };
   });
 }
 
 export function flag<F extends string | undefined>(given: Given<F>) {
-  return spec<boolean, F>(given, '"true" or "false"', (value) =>
+  return setting<boolean, F>(given, '"true" or "false"', (value) =>
     value === 'true' || value === 'false' ? { value: value === 'true' } : { fault: 'neither' },
   );
 }
 
 /** Comma-separated; blanks around the parts are taken off, empty parts are a fault. */
 export function list<F extends string | undefined>(given: Given<F> & { readonly pattern: RegExp; readonly form: string }) {
-  return spec<readonly string[], F>(given, given.form, (value) => {
+  return setting<readonly string[], F>(given, given.form, (value) => {
     const parts = value.split(',').map((part) => part.trim());
     return parts.every((part) => given.pattern.test(part)) ? { value: parts } : { fault: 'not of that form' };
   });

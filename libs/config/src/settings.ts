@@ -1,7 +1,7 @@
 import { OperatorError } from '@evenfall/errors';
 
 /** One setting: how it is written, what it means, and how it is read. */
-export type SettingSpec<T> = {
+export type Setting<T> = {
   /** Name of the environment variable. */
   readonly name: string;
   /** One sentence for `docs/reference/settings.md`. */
@@ -16,9 +16,9 @@ export type SettingSpec<T> = {
   parse(text: string): { readonly value: T } | { readonly fault: string };
 };
 
-export type SettingSpecs = Readonly<Record<string, SettingSpec<unknown>>>;
+export type Settings = Readonly<Record<string, Setting<unknown>>>;
 
-export type SettingsOf<S extends SettingSpecs> = { readonly [K in keyof S]: S[K] extends SettingSpec<infer T> ? T : never };
+export type SettingsOf<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 
 /** Every fault of the environment at once. */
 export class SettingsError extends OperatorError {
@@ -32,7 +32,7 @@ export class SettingsError extends OperatorError {
 }
 
 /** What several settings must be together. */
-export type SettingsCheck<S extends SettingSpecs> = {
+export type SettingsCheck<S extends Settings> = {
   /** Those it looks at; it is left out if one of them has a fault of its own. */
   readonly of: readonly (keyof S & string)[];
   /** A fault in words, or undefined. */
@@ -43,29 +43,29 @@ export type SettingsCheck<S extends SettingSpecs> = {
 const PLACEHOLDER = /(?<![a-z])change[-_ ]?me(?![a-z])/i;
 
 /** Reads one setting. A secret that is a placeholder of an example is a fault: everybody knows it. */
-export function readSetting<T>(spec: SettingSpec<T>, text: string): ReturnType<SettingSpec<T>['parse']> {
-  if (spec.secret === true && PLACEHOLDER.test(text)) return { fault: 'the placeholder of an example, which is no secret' };
-  return spec.parse(text);
+export function readSetting<T>(setting: Setting<T>, text: string): ReturnType<Setting<T>['parse']> {
+  if (setting.secret === true && PLACEHOLDER.test(text)) return { fault: 'the placeholder of an example, which is no secret' };
+  return setting.parse(text);
 }
 
 /** Reads all settings, or throws a `SettingsError` that lists every fault of each and of all together. */
-export function readSettings<S extends SettingSpecs>(
-  specs: S,
+export function readSettings<S extends Settings>(
+  settings: S,
   env: Readonly<Record<string, string | undefined>>,
   checks: readonly SettingsCheck<S>[] = [],
 ): SettingsOf<S> {
   const faulty = new Set<string>();
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const [key, spec] of Object.entries(specs)) {
-    const given = env[spec.name];
-    const text = given === undefined || given === '' ? spec.fallback : given;
+  for (const [key, setting] of Object.entries(settings)) {
+    const given = env[setting.name];
+    const text = given === undefined || given === '' ? setting.fallback : given;
     if (text === undefined) continue;
-    const result = readSetting(spec, text);
+    const result = readSetting(setting, text);
     if ('value' in result) values[key] = result.value;
     else {
       faulty.add(key);
-      faults.push(`${spec.name}=${spec.secret ? '(hidden)' : JSON.stringify(text)}: ${result.fault}; write ${spec.form}`);
+      faults.push(`${setting.name}=${setting.secret ? '(hidden)' : JSON.stringify(text)}: ${result.fault}; write ${setting.form}`);
     }
   }
   for (const check of checks) {

@@ -136,24 +136,24 @@ export function eventLogContract(driver: string, make: () => Promise<LogUnderTes
 
     test('a reader that asks for it starts over, from where it says then', async () => {
       const end = await log.append(2, records('over', 6));
-      const told: string[] = [];
+      const calls: string[] = [];
       const seen: string[] = [];
       const subscription = log.subscribe({
         name: 'starts-over',
         async owned(partitions) {
-          told.push('owned');
+          calls.push('owned');
           return new Map(partitions.map((p) => [p, p === 2 ? end - 6 : Number.MAX_SAFE_INTEGER]));
         },
         async apply(batches) {
           for (const batch of batches) seen.push(...batch.records.map((r) => r.eventId));
         },
-        lost: () => void told.push('lost'),
+        lost: () => void calls.push('lost'),
       });
       await eventually(() => seen.length === 6, 20_000);
       subscription.again();
       await eventually(() => seen.length === 12, 20_000);
       assert.deepEqual(seen.slice(6), seen.slice(0, 6));
-      assert.deepEqual(told.slice(0, 3), ['owned', 'lost', 'owned']);
+      assert.deepEqual(calls.slice(0, 3), ['owned', 'lost', 'owned']);
       await subscription.stop();
     });
 

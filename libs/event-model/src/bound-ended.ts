@@ -14,14 +14,14 @@ const LAST_OUTCOME = Math.max(...Object.values(Outcome).filter((value) => typeof
  * has to be changed. A caller that waits gets its result whole: then only the result of `synchronous` attempts is left as it is.
  */
 export function boundReport(report: AttemptReport, synchronous: boolean): AttemptReport {
-  const said = report.report;
-  switch (said?.$case) {
+  const change = report.report;
+  switch (change?.$case) {
     case 'started':
-      return replaced(report, said, boundStarted(said.value));
+      return replaced(report, change, boundStarted(change.value));
     case 'ended':
-      return replaced(report, said, boundEnded(said.value, synchronous));
+      return replaced(report, change, boundEnded(change.value, synchronous));
     case 'signalSent':
-      return replaced(report, said, boundSignal(said.value));
+      return replaced(report, change, boundSignal(change.value));
     default:
       return report;
   }
@@ -190,9 +190,9 @@ function messageOf(error: Buffer): string {
   return cutText(text, SHORT_ERROR_BYTES / 4);
 }
 
-function replaced<V>(report: AttemptReport, said: { readonly $case: string; readonly value: V }, value: V): AttemptReport {
-  if (value === said.value) return report;
-  return { ...report, report: { ...said, value } as AttemptReport['report'] }; // the case and its value belong together
+function replaced<V>(report: AttemptReport, change: { readonly $case: string; readonly value: V }, value: V): AttemptReport {
+  if (value === change.value) return report;
+  return { ...report, report: { ...change, value } as AttemptReport['report'] }; // the case and its value belong together
 }
 
 function isName(text: string): boolean {

@@ -8,7 +8,7 @@ export { errorClassOf, type ErrorClass } from './error-class.ts';
 export { systemBackoffMs } from './backoff.ts';
 export { mergeLog, platformLinesAfter, platformLinesBefore, type PlatformLine, signalLine, signalsOf } from './log-lines.ts';
 export { linesAfterRun, linesBeforeRun, lineOfSignal, type RunEnd, type RunStart } from './run-lines.ts';
-export { onOneLine, platformText, quotedText, type Said } from './platform-text.ts';
+export { onOneLine, platformText, quotedText, type FunctionText } from './platform-text.ts';
 export { LIMITS, MESSAGE_BYTES } from './limits.ts';
 export { cutBytes, cutMiddle, cutText } from './cut-text.ts';
 export { boundError, boundResult } from './bound-report.ts';

@@ -101,8 +101,8 @@ test('an attempt that began has its start, whether or not the report of the star
       for (const { command, advanceMs } of steps) {
         life.nowMs += advanceMs;
         const given = command.command;
-        const [said, instanceId] = withStart(given, life.records.length);
-        if (life.run(command.attempt, said).length === 0) continue;
+        const [output, instanceId] = withStart(given, life.records.length);
+        if (life.run(command.attempt, output).length === 0) continue;
         const isNew = (life.folded?.event?.attempts.length ?? 0) > expected.size;
         if (isNew) expected.set(command.attempt, instanceId);
       }
@@ -160,9 +160,9 @@ test('a stop that nobody asked for was asked for by the agent, before its first 
     const ended = endedAs('returned_after_signal', life.nowMs);
     const stop = StopReceipt.create({ ...ended.stop, cause: Cause.TIMEOUT, requestTime: withRequest ? new Date(askedMs) : undefined });
     life.run(1, { kind: 'ATTEMPT_ENDED', attempt: 1, ended: { ...ended, stop }, random: 0.5 });
-    const told = life.folded?.event?.attempts[0]?.stop;
-    assert.equal(told?.requestTime?.getTime(), withRequest ? askedMs : askedMs + 1);
-    assert.equal(told?.steps.length, 1);
+    const seen = life.folded?.event?.attempts[0]?.stop;
+    assert.equal(seen?.requestTime?.getTime(), withRequest ? askedMs : askedMs + 1);
+    assert.equal(seen?.steps.length, 1);
   }
 });
 

@@ -1,14 +1,14 @@
 import type { Attempt, Event } from '@evenfall/contracts/v1/event';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
 import type { TerminationStep } from '@evenfall/contracts/v1/termination';
-import type { Said } from './platform-text.ts';
+import type { FunctionText } from './platform-text.ts';
 import { lineOfSignal, linesAfterRun, linesBeforeRun } from './run-lines.ts';
 
 /**
  * The platform's lines of an event's log are a rendering of its record, made when they are read: nothing is stored for them, and they can
  * never disagree with the status.
  */
-export type PlatformLine = Said & { readonly timeMs: number };
+export type PlatformLine = FunctionText & { readonly timeMs: number };
 
 /** What the log says before the function's own lines. Empty until the attempt has started. */
 export function platformLinesBefore(eventId: string, attempt: Attempt): PlatformLine[] {
@@ -58,6 +58,6 @@ export function mergeLog(event: Event, own: readonly LogLine[]): LogLine[] {
   return lines;
 }
 
-function timed(time: Date | undefined, lines: readonly Said[]): PlatformLine[] {
+function timed(time: Date | undefined, lines: readonly FunctionText[]): PlatformLine[] {
   return time ? lines.map((line) => ({ timeMs: time.getTime(), ...line })) : [];
 }

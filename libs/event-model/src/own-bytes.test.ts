@@ -38,8 +38,8 @@ describe('The bytes of records that are kept', () => {
         const all = some.flatMap(buffersOf);
         const held = new Set(all.map(({ buffer }) => buffer));
         const heldBytes = [...held].reduce((sum, { byteLength }) => sum + byteLength, 0);
-        const saidBytes = all.reduce((sum, { length }) => sum + length, 0);
-        assert.ok(heldBytes <= 2 * saidBytes, `${heldBytes} bytes held for ${saidBytes}`);
+        const textBytes = all.reduce((sum, { length }) => sum + length, 0);
+        assert.ok(heldBytes <= 2 * textBytes, `${heldBytes} bytes held for ${textBytes}`);
       }),
     );
   });

@@ -1,7 +1,7 @@
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 
 /** A text with the stream it belongs to. */
-export type Said = { readonly stream: Stream; readonly text: string };
+export type FunctionText = { readonly stream: Stream; readonly text: string };
 
 /** Further lines of one error that are shown. A stack of 32 KB could be as many empty lines. */
 const MAX_FURTHER_LINES = 500;
@@ -13,7 +13,7 @@ const LINE_END_KEPT = new RegExp(`(${LINE_END.source})`);
  * Splits what the platform says with words of a function at its end. The platform's own line ends with the first of them; what follows belongs to
  * the stream ERROR, so that no line of the platform's stream begins with words of a function.
  */
-export function platformText(head: string, words = ''): Said[] {
+export function platformText(head: string, words = ''): FunctionText[] {
   const [first = '', ...further] = (head + words.trimEnd()).split(LINE_END);
   const left = further.length - MAX_FURTHER_LINES;
   const lines = [
@@ -42,7 +42,7 @@ const MAY_BE_PLATFORM = /platform|request|report|fc/i;
  * A line for those who get a log as one text, without its streams: a function's line that begins as the platform's do has a `>` before it, and one
  * that begins with such a `>` has one more. So a line that begins as the platform's do is the platform's, and nothing is lost.
  */
-export function quotedText({ stream, text }: Said): string {
+export function quotedText({ stream, text }: FunctionText): string {
   if (!MAY_BE_PLATFORM.test(text.replace(NOT_SEEN, ''))) return text;
   const isOwn = stream === Stream.PLATFORM;
   return text

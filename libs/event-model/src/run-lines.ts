@@ -8,7 +8,7 @@ import {
 } from '@evenfall/contracts/v1/termination';
 import { cutBytes, cutText } from './cut-text.ts';
 import { LIMITS } from './limits.ts';
-import { onOneLine, platformText, type Said } from './platform-text.ts';
+import { onOneLine, platformText, type FunctionText } from './platform-text.ts';
 
 /**
  * The platform's lines of one run, after the log format of Tencent SCF. The only place that words them: the event-store renders the log of an event with
@@ -41,37 +41,37 @@ const MEGABYTE = 1024 * 1024;
 const ANSWER_BYTES = LIMITS.logLineBytes - 256;
 
 /** The lines before the function's own. */
-export function linesBeforeRun({ requestId, coldStart, isAhead, memoryMb, memoryBytes }: RunStart): Said[] {
+export function linesBeforeRun({ requestId, coldStart, isAhead, memoryMb, memoryBytes }: RunStart): FunctionText[] {
   const start = own(`START RequestId: ${requestId}`);
   if (!coldStart) return [start];
   const { pullCodeMs, initRuntimeMs, initFunctionMs } = coldStart;
-  const pull = pullCodeMs > 0 ? `PullCode: ${whole(pullCodeMs)} ` : ''; // SCF leaves it out where the code was there
-  const parts = `${pull}InitRuntime: ${whole(initRuntimeMs)} InitFunction: ${whole(initFunctionMs)}`;
-  const total = whole(pullCodeMs + initRuntimeMs + initFunctionMs);
+  const pull = pullCodeMs > 0 ? `PullCode: ${wholeMs(pullCodeMs)} ` : ''; // SCF leaves it out where the code was there
+  const parts = `${pull}InitRuntime: ${wholeMs(initRuntimeMs)} InitFunction: ${wholeMs(initFunctionMs)}`;
+  const total = wholeMs(pullCodeMs + initRuntimeMs + initFunctionMs);
   const report = `${isAhead ? 'Provisioned' : 'Init'} Report RequestId: ${requestId} Coldstart: ${total} (${parts})`;
   return [start, own(`${report} Memory: ${memoryMb}MB MemUsage: ${inMb(memoryBytes)}`)];
 }
 
 /** The lines after them. A result or an error is cut to what a line holds; an error has its further lines in a stream of its own. */
-export function linesAfterRun({ requestId, memoryMb, memoryBytes, durationMs, result, error }: RunEnd): Said[] {
+export function linesAfterRun({ requestId, memoryMb, memoryBytes, durationMs, result, error }: RunEnd): FunctionText[] {
   const answer = answerText(error.length > 0 ? error : result);
   return [
     ...(error.length > 0 ? platformText(`ERROR RequestId:${requestId} Result:`, errorText(error)) : []),
     own(`Response RequestId:${requestId} RetMsg:${answer}`),
     own(`END RequestId:${requestId}`),
-    own(`Report RequestId:${requestId} Duration:${whole(durationMs)} Memory:${memoryMb}MB MemUsage:${inMb(memoryBytes)}`),
+    own(`Report RequestId:${requestId} Duration:${wholeMs(durationMs)} Memory:${memoryMb}MB MemUsage:${inMb(memoryBytes)}`),
   ].map(({ stream, text }) => ({ stream, text: cutText(text, LIMITS.logLineBytes) }));
 }
 
 /** The line of a signal that was sent; undefined for SIGKILL, which no function receives. */
-export function lineOfSignal({ signal, disposition, reception, delivery }: TerminationStep): Said | undefined {
+export function lineOfSignal({ signal, disposition, reception, delivery }: TerminationStep): FunctionText | undefined {
   if (signal === 9) return undefined;
   const isBlocked = disposition === Disposition.BLOCKED && reception !== Reception.TAKEN;
   const isReceived = delivery === Delivery.DELIVERED && !isBlocked && disposition !== Disposition.IGNORED;
   return own(isReceived ? '[PLATFORM] Signal received successfully' : '[PLATFORM] Signal reception failed');
 }
 
-function own(text: string): Said {
+function own(text: string): FunctionText {
   return { stream: Stream.PLATFORM, text };
 }
 
@@ -82,7 +82,7 @@ function answerText(answer: Buffer): string {
 }
 
 /** Milliseconds as SCF shows them: rounded up, as it bills them. */
-function whole(ms: number): string {
+function wholeMs(ms: number): string {
   return `${Math.ceil(ms)}ms`;
 }
 

@@ -8,7 +8,7 @@ import { createGrantChecker, createGrants, grantedAttempt, grantedInstance, gran
 const NOW = 1_790_000_000_000;
 const old = randomBytes(32);
 const clock = fakeClock();
-const spec = { namespace: 'n', name: 'f', version: '1', revision: 1, memoryMb: 128 };
+const fn = { namespace: 'n', name: 'f', version: '1', revision: 1, memoryMb: 128 };
 /** Everything that can be given, with one thing changed each. */
 const GIVEN = [
   grantedAttempt({ eventId: 'e', attempt: 1, partition: 0 }),
@@ -16,8 +16,8 @@ const GIVEN = [
   grantedAttempt({ eventId: 'e', attempt: 1, partition: 1 }),
   grantedAttempt({ eventId: 'e', attempt: 1 }),
   grantedAttempt({ eventId: 'd', attempt: 1, partition: 0 }),
-  grantedInstance('e', spec),
-  grantedInstance('e', { ...spec, revision: 2 }),
+  grantedInstance('e', fn),
+  grantedInstance('e', { ...fn, revision: 2 }),
   grantedPackage('e', 'a'.repeat(64)),
   grantedPackage('e', 'b'.repeat(64)),
   grantedPackage('d', 'a'.repeat(64)),

@@ -45,7 +45,7 @@ export function capacityUri(capacityMb: number): string {
 /** The least that a certificate says so; undefined if it says nothing. */
 export function capacityOf(subjectAltName: string | undefined): number | undefined {
   const names = (subjectAltName ?? '').split(', ');
-  const said = names.flatMap((name) => (name.startsWith(`URI:${CAPACITY_URI}`) ? [Number(name.slice(4 + CAPACITY_URI.length))] : []));
+  const capacities = names.flatMap((name) => (name.startsWith(`URI:${CAPACITY_URI}`) ? [Number(name.slice(4 + CAPACITY_URI.length))] : []));
   // What cannot be read bounds all the same.
-  return said.length === 0 ? undefined : Math.min(...said.map((one) => (Number.isInteger(one) && one >= 0 ? one : 0)));
+  return capacities.length === 0 ? undefined : Math.min(...capacities.map((one) => (Number.isInteger(one) && one >= 0 ? one : 0)));
 }

@@ -13,15 +13,15 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.
 /** What happens to every connection that stands. */
 type Fault = 'reset' | 'end' | 'reset after a failure' | 'nothing';
 /** What new connections find. */
-type Door = 'open' | 'resets' | 'ends' | 'is starting up';
+type ProxyState = 'open' | 'resets' | 'ends' | 'is starting up';
 
 /** The server says that it is starting up, as a real one does after a crash, and hangs up. */
 const STARTING_UP = messageOf('E', 'SFATAL\0VFATAL\0C57P03\0Mthe database system is not yet accepting connections\0\0');
 
 /** A door before a real Postgres, which can lose connections, refuse them, and stand still. */
-function createFaultyDoor(socketPath: string) {
+function createFaultyProxy(socketPath: string) {
   const pairs = new Set<{ client: Socket; upstream: Socket }>();
-  let state: Door = 'open';
+  let state: ProxyState = 'open';
   let isStill = false;
   const server: Server = createServer((client) => {
     client.on('error', () => undefined);
@@ -53,10 +53,10 @@ function createFaultyDoor(socketPath: string) {
         else if (fault !== 'nothing') client.resetAndDestroy();
       }
     },
-    setDoor(next: Door): void {
+    setState(next: ProxyState): void {
       state = next;
     },
-    standStill(still: boolean): void {
+    pause(still: boolean): void {
       isStill = still;
       for (const { client, upstream } of pairs) {
         for (const side of [client, upstream])
@@ -80,7 +80,7 @@ const SETTLES_WITHIN_MS = 10_000;
 describe('A pool whose connections are lost', { timeout: 240_000 }, () => {
   let dir: string;
   let server: EmbeddedPostgres;
-  let door: ReturnType<typeof createFaultyDoor>;
+  let proxy: ReturnType<typeof createFaultyProxy>;
   let url: string;
   let asked = 0;
   before(async () => {
@@ -88,11 +88,11 @@ describe('A pool whose connections are lost', { timeout: 240_000 }, () => {
     server = await startEmbeddedPostgres({ dir, unsafeFast: true });
     assert.ok(server.target.kind === 'socket');
     const { socketDir, port, user, password, database } = server.target;
-    door = createFaultyDoor(`${socketDir}/.s.PGSQL.${port}`);
-    url = `postgres://${user}:${password}@127.0.0.1:${await door.listen()}/${database}`;
+    proxy = createFaultyProxy(`${socketDir}/.s.PGSQL.${port}`);
+    url = `postgres://${user}:${password}@127.0.0.1:${await proxy.listen()}/${database}`;
   });
   after(async () => {
-    door.close();
+    proxy.close();
     await server.stop();
     rmSync(dir, { recursive: true, force: true });
   });
@@ -130,37 +130,37 @@ describe('A pool whose connections are lost', { timeout: 240_000 }, () => {
       const sql = createPool({ kind: 'url', url }, { name: 'test', max });
       const step = fc.record({
         fault: fc.constantFrom<Fault>('reset', 'end', 'reset after a failure', 'nothing'),
-        door: fc.constantFrom<Door>('open', 'open', 'open', 'resets', 'ends', 'is starting up'),
+        proxy: fc.constantFrom<ProxyState>('open', 'open', 'open', 'resets', 'ends', 'is starting up'),
         sizes: fc.array(fc.constantFrom(0, 0, 600, 1_100, 200_000), { minLength: 1, maxLength: 5 }),
         turns: fc.integer({ min: 0, max: 4 }),
         isInCheckPhase: fc.boolean(),
       });
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 2 }), async (steps) => {
-          for (const { fault, door: found, sizes, turns, isInCheckPhase } of steps) {
+          for (const { fault, proxy: found, sizes, turns, isInCheckPhase } of steps) {
             const asking = sizes.map((bytes) => askAgainAndAgain(sql, 2, bytes));
             for (let turn = 0; turn < turns; turn++) await new Promise(isInCheckPhase ? setImmediate : process.nextTick);
-            door.setDoor(found);
-            door.lose(fault);
+            proxy.setState(found);
+            proxy.lose(fault);
             asking.push(askAgainAndAgain(sql, 2, 0));
             await Promise.all(asking);
-            door.setDoor('open');
+            proxy.setState('open');
           }
           await answersAgain(sql);
         }),
         { numRuns: 12, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: false },
       );
       await sql.end({ timeout: 1 });
-      while (door.connections() > 0) await new Promise(setImmediate); // or the test runs out of time
+      while (proxy.connections() > 0) await new Promise(setImmediate); // or the test runs out of time
     });
   }
 
   it('gives a server up that stands still, and answers when it goes on', async () => {
     const sql = createPool({ kind: 'url', url }, { name: 'test', max: 1 });
     assert.ok(await ask(sql));
-    door.standStill(true);
+    proxy.pause(true);
     await assert.rejects(answered(sql, 200, sql`SELECT 1`), { code: 'CONNECTION_DESTROYED' });
-    door.standStill(false);
+    proxy.pause(false);
     await answersAgain(sql);
     await sql.end({ timeout: 1 });
   });
@@ -179,14 +179,14 @@ describe('A pool whose connections are lost', { timeout: 240_000 }, () => {
 
   it('goes on listening', async () => {
     const sql = createPool({ kind: 'url', url }, { name: 'test', max: 1 });
-    const heard: string[] = [];
+    const received: string[] = [];
     let listens = 0;
-    await sql.listen('test_channel', (text) => void heard.push(text), () => { listens++; }); // prettier-ignore
-    door.lose('reset');
+    await sql.listen('test_channel', (text) => void received.push(text), () => { listens++; }); // prettier-ignore
+    proxy.lose('reset');
     while (listens < 2) await new Promise(setImmediate);
     await answersAgain(sql);
     await sql`SELECT pg_notify('test_channel', 'after')`;
-    while (!heard.includes('after')) await new Promise(setImmediate);
+    while (!received.includes('after')) await new Promise(setImmediate);
     await sql.end({ timeout: 1 });
   });
 });

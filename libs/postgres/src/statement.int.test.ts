@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { createPool } from './pool.ts';
 import type { Sql } from './sql.ts';
 import { ask, part, raw } from './statement.ts';
-import { taken } from './taken.ts';
+import { rowsOf } from './rows-of.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.ts';
 
 describe('statements', () => {
@@ -52,7 +52,7 @@ describe('statements', () => {
   it('that fail say why, and those that were taken carry nothing any more', async () => {
     await assert.rejects(ask(sql, part`SELECT ${1}::int / 0`), /division by zero/);
     const query = sql<{ bytes: Buffer }[]>`SELECT ${Buffer.alloc(10_000)}::bytea AS bytes`;
-    const [row] = await taken(query);
+    const [row] = await rowsOf(query);
     assert.equal(row?.bytes.length, 10_000);
     const kept = query as unknown as { args: unknown; parameters: unknown }; // by the names postgres.js gives them
     assert.deepEqual([kept.args, kept.parameters], [undefined, undefined]);

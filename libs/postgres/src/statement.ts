@@ -1,6 +1,6 @@
 import type { Row, Sql as AnySql } from 'postgres';
-import type { Sql } from './sql.ts';
-import { taken } from './taken.ts';
+import type { Sql } from './pool.ts';
+import { rowsOf } from './rows-of.ts';
 
 /** A part of a statement, or all of it. */
 export type Part = { readonly strings: readonly string[]; readonly values: readonly unknown[] };
@@ -23,7 +23,7 @@ export function ask<T extends Row>(sql: Sql, statement: Part): Promise<T[]> {
   const parameters: unknown[] = [];
   const text = textOf(statement, parameters);
   // Each is what postgres.js would have taken in a template.
-  return taken<T>(sql.unsafe<T[]>(text, parameters as Parameters<AnySql['unsafe']>[1] & never[], { prepare: true }));
+  return rowsOf<T>(sql.unsafe<T[]>(text, parameters as Parameters<AnySql['unsafe']>[1] & never[], { prepare: true }));
 }
 
 /** So that an object somebody sent is never taken for one. */

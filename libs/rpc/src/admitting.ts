@@ -94,14 +94,14 @@ type Call = Parameters<grpc.ServerInterceptor>[1];
 
 /** Looks at the head; answers a call that does not pass, at once or after a while. Never rejects with a refusal. */
 function turnedAway(admission: Admission, path: string, call: Call, metadata: grpc.Metadata): boolean | Promise<boolean> {
-  const say = (refusal: Refusal): void => {
+  const report = (refusal: Refusal): void => {
     admission.onRefusal?.(refusal);
     call.sendStatus(statusOf(refusal));
     endStream(call);
   };
   const strange = admission.guard?.({ method: 'POST', target: path, rawHeaders: headersOf(call.getHost(), metadata) });
   if (strange) {
-    say(strange);
+    report(strange);
     return true;
   }
   if (!admission.authorize || path.startsWith(HEALTH)) return false;
@@ -127,8 +127,8 @@ function turnedAway(admission: Admission, path: string, call: Call, metadata: gr
     const delayMs = admission.delayMs?.(headOf(undefined), refusal) ?? 0;
     // Who asks again before the answer does not wait for it.
     if (connection?.isHeld && refusal.status === 'UNAUTHENTICATED') connection.socket.destroy();
-    else if (delayMs === 0) say(refusal);
-    else hold(connection, delayMs, () => say(refusal));
+    else if (delayMs === 0) report(refusal);
+    else hold(connection, delayMs, () => report(refusal));
     return true;
   };
   try {
@@ -142,11 +142,11 @@ function turnedAway(admission: Admission, path: string, call: Call, metadata: gr
   }
 }
 
-function hold(connection: Connection | undefined, delayMs: number, say: () => void): void {
+function hold(connection: Connection | undefined, delayMs: number, report: () => void): void {
   if (connection) connection.isHeld = true;
   setTimeout(() => {
     if (connection) connection.isHeld = false;
-    say();
+    report();
   }, delayMs).unref();
 }
 

@@ -36,7 +36,7 @@ export async function listenTo(
   onConnection: (socket: Socket) => void,
 ): Promise<Connections> {
   const connections = new Map<string, Connection>();
-  const take = (socket: Socket): void => {
+  const accept = (socket: Socket): void => {
     socket.on('error', () => undefined); // it closes; whoever reads it is told
     if (!rules.admit(socket)) return;
     socket.setNoDelay(true);
@@ -51,7 +51,7 @@ export async function listenTo(
   let bound = port;
   const close = (): void => servers.forEach((server) => server.close());
   for (const address of addresses) {
-    const server = createServer(take);
+    const server = createServer(accept);
     servers.push(server);
     server.listen({ host: address, port: bound });
     try {

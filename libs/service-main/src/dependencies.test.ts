@@ -4,7 +4,7 @@ import { createLog } from '@evenfall/telemetry';
 import { readinessOf, watchDependencies } from './dependencies.ts';
 
 /** A dependency that answers what it is told to, and says when it has been asked often enough. */
-function told() {
+function seen() {
   let isThere = false;
   let asked = 0;
   let onAsked: (() => void) | undefined;
@@ -26,7 +26,7 @@ describe('Dependencies', () => {
   it('make a process ready once each has answered, and say each change once', async () => {
     const lines: string[] = [];
     const watched = watchDependencies(createLog('test', { format: 'text', write: (line) => void lines.push(line) }), 0);
-    const one = told();
+    const one = seen();
     watched.add({ name: 'one', answers: one.answers });
     await one.askedTwiceMore();
     assert.deepEqual(readinessOf(true, watched), { isReady: false, waitsFor: ['one'] });
@@ -38,8 +38,8 @@ describe('Dependencies', () => {
     await one.askedTwiceMore();
     assert.deepEqual(readinessOf(true, watched), { isReady: true, waitsFor: ['one'] });
     await watched.stop();
-    const said = lines.map((line) => line.replace(/^\S+ (\w+) test (.*)\n$/, '$1 $2'));
-    assert.deepEqual(said, [
+    const output = lines.map((line) => line.replace(/^\S+ (\w+) test (.*)\n$/, '$1 $2'));
+    assert.deepEqual(output, [
       'warn waiting for a dependency name=one',
       'info the dependency answers name=one',
       'warn a dependency does not answer any more name=one',

@@ -38,18 +38,18 @@ export function watchDependencies(log: Log, unsaidMs = UNSAID_MS): Dependencies 
     const state = { hasAnswered: false, isAway: true };
     states.set(name, state);
     const begunMs = performance.now();
-    let isTold = false;
+    let isReported = false;
     while (!signal.aborted) {
       const isThere = await Promise.race([answers(), lateAnswer(signal)]).catch(() => false); // away, whatever it says
       if (signal.aborted) return;
       const isWorthALine = state.hasAnswered || performance.now() - begunMs >= unsaidMs;
-      if (!isThere && !isTold && isWorthALine) {
+      if (!isThere && !isReported && isWorthALine) {
         log.warn(state.hasAnswered ? 'a dependency does not answer any more' : 'waiting for a dependency', { name });
-        isTold = true;
+        isReported = true;
       }
-      if (isThere && isTold) {
+      if (isThere && isReported) {
         log.info('the dependency answers', { name });
-        isTold = false;
+        isReported = false;
       }
       state.isAway = !isThere;
       if (isThere && !state.hasAnswered) {

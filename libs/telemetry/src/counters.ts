@@ -4,10 +4,10 @@ import { metrics, type ObservableResult } from '@opentelemetry/api';
 export type Counters<N extends string> = Record<N, number>;
 
 type Kind = 'counter' | 'gauge';
-type Spec = { readonly doc: string; readonly kind: Kind };
+type Metric = { readonly doc: string; readonly kind: Kind };
 
 /** A number that is looked up when somebody scrapes, or one for each value of a label. A failure leaves it out of the scrape. */
-export type Observed = Spec &
+export type Observed = Metric &
   (
     | { readonly read: () => number | Promise<number> }
     | { readonly label: string; readonly readEach: () => Iterable<readonly [value: string, number]> }
@@ -17,29 +17,29 @@ export type Observed = Spec &
  * Makes a service's numbers and shows them as metrics `evenfall_<service>_<name>`. Names end in `_total` for counters and in a unit
  * for gauges.
  */
-export function countable<const N extends string>(service: string, specs: Readonly<Record<N, Spec>>): Counters<N> {
+export function countable<const N extends string>(service: string, metrics: Readonly<Record<N, Metric>>): Counters<N> {
   const values: Record<string, number> = {};
-  for (const [name, spec] of Object.entries<Spec>(specs)) {
+  for (const [name, metric] of Object.entries<Metric>(metrics)) {
     values[name] = 0;
-    show(service, name, spec, (result) => result.observe(values[name] ?? 0));
+    show(service, name, metric, (result) => result.observe(values[name] ?? 0));
   }
   return values as Counters<N>;
 }
 
 /** Shows numbers that nobody keeps: they are counted where they are, when somebody scrapes. Named as those of `countable`. */
-export function observable(service: string, specs: Readonly<Record<string, Observed>>): void {
-  for (const [name, spec] of Object.entries(specs)) {
-    show(service, name, spec, async (result) => {
-      if ('readEach' in spec) for (const [value, number] of spec.readEach()) result.observe(number, { [spec.label]: value });
-      else result.observe(await spec.read());
+export function observable(service: string, metrics: Readonly<Record<string, Observed>>): void {
+  for (const [name, metric] of Object.entries(metrics)) {
+    show(service, name, metric, async (result) => {
+      if ('readEach' in metric) for (const [value, number] of metric.readEach()) result.observe(number, { [metric.label]: value });
+      else result.observe(await metric.read());
     });
   }
 }
 
-function show(service: string, name: string, spec: Spec, observe: (result: ObservableResult) => void | Promise<void>): void {
+function show(service: string, name: string, metric: Metric, observe: (result: ObservableResult) => void | Promise<void>): void {
   const meter = metrics.getMeter('evenfall');
   const full = `evenfall_${service}_${name}`;
-  const options = { description: spec.doc };
-  const instrument = spec.kind === 'counter' ? meter.createObservableCounter(full, options) : meter.createObservableGauge(full, options);
+  const options = { description: metric.doc };
+  const instrument = metric.kind === 'counter' ? meter.createObservableCounter(full, options) : meter.createObservableGauge(full, options);
   instrument.addCallback(observe);
 }

@@ -9,17 +9,17 @@ const MOST_PLACES = 1_000;
 
 /** What happens at one place is said at once, and then after `silenceMs` at the earliest, by a monotonic clock. */
 export function createRepeats(silenceMs: number, monotonic: () => number = () => performance.now()): Repeats {
-  const places = new Map<string, { readonly saidMs: number; unsaid: number }>();
+  const places = new Map<string, { readonly loggedMs: number; unsaid: number }>();
   return {
     note(place) {
       const nowMs = monotonic();
       const known = places.get(place);
-      if (known && nowMs - known.saidMs < silenceMs) {
+      if (known && nowMs - known.loggedMs < silenceMs) {
         known.unsaid++;
         return undefined;
       }
       places.delete(place); // the newest stand last
-      places.set(place, { saidMs: nowMs, unsaid: 0 });
+      places.set(place, { loggedMs: nowMs, unsaid: 0 });
       for (const oldest of places.keys()) {
         if (places.size <= MOST_PLACES) break;
         places.delete(oldest);

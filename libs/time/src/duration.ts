@@ -10,8 +10,8 @@ const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, 
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,12})(?:\.(\d{1,6}))?(ms|s|m|h)$/.exec(text);
   if (!match) return undefined;
-  const [, whole, fraction, unit] = match;
-  return Number(`${whole}.${fraction ?? '0'}`) * (UNITS_MS[unit ?? ''] ?? Number.NaN);
+  const [, integer, fraction, unit] = match;
+  return Number(`${integer}.${fraction ?? '0'}`) * (UNITS_MS[unit ?? ''] ?? Number.NaN);
 }
 
 /** Writes milliseconds the way the API shows them: seconds with "s", as "60s" or "0.5s". */

@@ -87,7 +87,7 @@ function anyRecords({ name, runs, open }: LogOf): void {
             );
             if (!isFinal(expected?.state ?? State.QUEUED)) continue;
             const states: (State | undefined)[] = [];
-            for await (const said of store.api.watchEvent({ id, afterVersion: 0 }, context)) states.push(said.event?.state);
+            for await (const output of store.api.watchEvent({ id, afterVersion: 0 }, context)) states.push(output.event?.state);
             assert.equal(states[states.length - 1], expected?.state);
           }
           const listed: string[] = [];

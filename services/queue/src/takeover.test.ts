@@ -147,7 +147,7 @@ describe('a partition that moves', () => {
     let newest: WatchOwnershipResponse | undefined;
     const reading = (async () => {
       const context = { signal: controller.signal, header: () => undefined };
-      for await (const said of rig.queue.api.watchOwnership({}, context)) newest = said;
+      for await (const output of rig.queue.api.watchOwnership({}, context)) newest = output;
     })();
     await eventually(() => newest?.partitions.length === rig.log.partitionCount);
     assert.equal(newest?.partitionCount, rig.log.partitionCount);

@@ -63,9 +63,9 @@ describe('access keys in the registry', () => {
     const end = new AbortController();
     const state = { known, isComplete: false, end: () => end.abort(), over: Promise.resolve() };
     state.over = (async () => {
-      for await (const said of client.watchAccessKeys({}, { signal: end.signal })) {
-        for (const kept of said.keys) known.set(kept.accessKey?.id ?? '', kept);
-        if (said.isComplete) state.isComplete = true;
+      for await (const output of client.watchAccessKeys({}, { signal: end.signal })) {
+        for (const kept of output.keys) known.set(kept.accessKey?.id ?? '', kept);
+        if (output.isComplete) state.isComplete = true;
       }
     })();
     return state;
@@ -217,7 +217,7 @@ describe('access keys in the registry', () => {
       const begun = record({ outcome: 'BEGUN', subject: '' });
       const failed = { ...begun, outcome: 'DEADLINE_EXCEEDED', subject: 'killer' };
       const done = { ...failed, outcome: 'OK' };
-      const said = [begun, failed, done];
+      const output = [begun, failed, done];
       const orders: (readonly number[])[] = [
         [0],
         [1],
@@ -236,10 +236,10 @@ describe('access keys in the registry', () => {
       for (const isOneBatch of [true, false]) {
         for (const order of orders) {
           await db.sql`DELETE FROM registry.audit_record`;
-          const records = order.flatMap((index) => said[index] ?? []);
+          const records = order.flatMap((index) => output[index] ?? []);
           for (const batch of isOneBatch ? [records] : records.map((one) => [one])) await registry.recordAudit({ records: batch });
           const { auditRecords } = await list();
-          assert.deepEqual(auditRecords, [said[Math.max(...order)]], `${order.join()} ${isOneBatch}`);
+          assert.deepEqual(auditRecords, [output[Math.max(...order)]], `${order.join()} ${isOneBatch}`);
         }
       }
       assert.equal((await list({ subject: 'killer' })).auditRecords.length, 1, 'it is found by what it says in the end');

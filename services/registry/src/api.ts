@@ -17,7 +17,7 @@ import { createAgentToken, listAgentTokens, renewCertificate, revokeAgentToken }
 import { listAudit, recordAudit } from './flows/audit.ts';
 import { createFunction } from './flows/create-function.ts';
 import { deleteFunction } from './flows/delete-function.ts';
-import { findFunction, findWhole } from './flows/find-function.ts';
+import { findFunction, findWithSecrets } from './flows/find-function.ts';
 import { getCodePackage } from './flows/get-code-package.ts';
 import { getGrantKeys } from './flows/grant-keys.ts';
 import { listFunctions, listFunctionVersions } from './flows/list-functions.ts';
@@ -77,7 +77,7 @@ export function registryService(
   registry: Registry & KeyRegistry & JoinRegistry & QuotaRegistry & { readonly packageGrants: GrantChecker },
 ): Implementation<typeof RegistryServiceService> {
   return {
-    resolveFunction: async (request) => ({ function: withSealedWebhooks(await findWhole(registry, request), registry.sealing) }),
+    resolveFunction: async (request) => ({ function: withSealedWebhooks(await findWithSecrets(registry, request), registry.sealing) }),
     openWebhookSecret: async (request) => openWebhookSecret(registry.sealing, request),
     getCodePackage(request, { header }) {
       checkAgent(header(CALLER_HEADER), request.agentId, 'registry');

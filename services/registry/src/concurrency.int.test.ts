@@ -74,8 +74,8 @@ describe('what is reserved and provisioned', () => {
     const names = Array.from({ length: 12 }, (_, i) => `many${i}`);
     for (const name of names) await make(name);
     const answers = await Promise.allSettled(names.map((name) => reserve(name, 1_280)));
-    const taken = answers.filter(({ status }) => status === 'fulfilled').length;
-    assert.equal(taken, 7, 'seven times 1,280 of 9,000 MB');
+    const accepted = answers.filter(({ status }) => status === 'fulfilled').length;
+    assert.equal(accepted, 7, 'seven times 1,280 of 9,000 MB');
     for (const name of names) await running.functions.deleteReservedConcurrency({ namespace: 'default', name }, context);
   });
 

@@ -1,4 +1,4 @@
-import type { ByteBudget } from '@evenfall/door-limits';
+import type { ByteBudget } from '@evenfall/api-limits';
 import type { AccessKey } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditRecord, ListAuditRecordsRequest } from '@evenfall/contracts/v1/audit_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
@@ -10,7 +10,7 @@ import type { Clock } from '@evenfall/time';
 import type { PackageFiles } from './domain/code-package.ts';
 import type { Concurrency, Named, Provision, Reservation } from './domain/concurrency.ts';
 import type { DestinationRules, PackageLimits } from '@evenfall/function-model';
-import type { KeptFunction, OpenedFunction } from './domain/function-secrets.ts';
+import type { StoredFunction, OpenedFunction } from './domain/function-secrets.ts';
 import type { GrantKeyRow } from './domain/grant-key.ts';
 import type { Sealing } from './domain/sealing.ts';
 
@@ -50,7 +50,7 @@ export type SecretRow = {
   readonly name: string;
   readonly version: number;
   readonly revision: number;
-  readonly kept: KeptFunction;
+  readonly kept: StoredFunction;
 };
 
 /** What is kept of functions, as it is kept. */
@@ -58,7 +58,7 @@ export type FunctionSecretStore = {
   /** In order, behind a row. */
   list(after: Pick<SecretRow, 'namespace' | 'name' | 'version'> | undefined, limit: number): Promise<SecretRow[]>;
   /** Replaces what is kept, if it is as it was; whether it was. What the function is does not change. */
-  replace(row: SecretRow, by: KeptFunction): Promise<boolean>;
+  replace(row: SecretRow, by: StoredFunction): Promise<boolean>;
 };
 
 /** What is reserved and provisioned, with the number of the change that made it so. */

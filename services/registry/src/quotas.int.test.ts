@@ -196,10 +196,10 @@ describe('quotas in the registry', () => {
     const end = new AbortController();
     let isComplete = false;
     const over = (async () => {
-      for await (const said of registry.watchQuotas({}, { signal: end.signal })) {
-        for (const one of said.namespaceQuotas) known.set(one.namespace, one.updateTime);
-        for (const one of said.keyQuotas) known.set(`key ${one.keyId}`, one.updateTime);
-        isComplete ||= said.isComplete;
+      for await (const output of registry.watchQuotas({}, { signal: end.signal })) {
+        for (const one of output.namespaceQuotas) known.set(one.namespace, one.updateTime);
+        for (const one of output.keyQuotas) known.set(`key ${one.keyId}`, one.updateTime);
+        isComplete ||= output.isComplete;
       }
     })();
     await eventually(() => isComplete);
@@ -217,9 +217,9 @@ describe('quotas in the registry', () => {
     await put({ namespace: 'small', instances: 2 });
     assert.deepEqual((await registry.getConcurrency({})).instanceQuotas, [{ namespace: 'small', instances: 2 }]);
     await put({ namespace: '*', instances: 4 });
-    const told = (await registry.getConcurrency({})).instanceQuotas.toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
+    const seen = (await registry.getConcurrency({})).instanceQuotas.toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
     // One of its own without that limit keeps the default from it.
-    assert.deepEqual(told, [
+    assert.deepEqual(seen, [
       { namespace: '*', instances: 4 },
       { namespace: 'small', instances: 2 },
       { namespace: 'team', instances: undefined },

@@ -259,7 +259,7 @@ describe('the registry', () => {
   });
 
   /** Waits until a watch tells of this one. It may tell of others first: of a change by the database too, and of one before the watch stood. */
-  const told = async (watch: AsyncIterator<unknown>, name: unknown): Promise<void> => {
+  const waitForChange = async (watch: AsyncIterator<unknown>, name: unknown): Promise<void> => {
     for (let step = await watch.next(); !isDeepStrictEqual(step.value, name); step = await watch.next()) assert.ok(!step.done, 'it ended');
   };
 
@@ -270,30 +270,30 @@ describe('the registry', () => {
 
   it('tells watchers of changes, those of another registry too', { timeout: 30_000 }, async () => {
     const controller = new AbortController();
-    const seen = registry.watchFunctions({}, { signal: controller.signal })[Symbol.asyncIterator]();
-    assert.deepEqual((await seen.next()).value, { namespace: '', name: '' });
+    const watch = registry.watchFunctions({}, { signal: controller.signal })[Symbol.asyncIterator]();
+    assert.deepEqual((await watch.next()).value, { namespace: '', name: '' });
     await inProcessClient(FunctionServiceService, other.functions).createFunction(CreateFunctionRequest.create({ function: VALID }));
-    await told(seen, NAME);
+    await waitForChange(watch, NAME);
     await create({ name: 'twin' });
-    await told(seen, { ...NAME, name: 'twin' });
-    await seen.return?.();
+    await waitForChange(watch, { ...NAME, name: 'twin' });
+    await watch.return?.();
   });
 
   it('ends its watches when it may have missed something, and hears again after', async () => {
-    const seen = registry.watchFunctions({})[Symbol.asyncIterator]();
-    await seen.next();
+    const watch = registry.watchFunctions({})[Symbol.asyncIterator]();
+    await watch.next();
     await create({ name: 'earlier' }); // told twice: at once, and by the database whenever that comes to it
     const [listener] = await db.sql<{ count: bigint }[]>`
       SELECT count(pg_terminate_backend(pid)) AS count FROM pg_stat_activity WHERE query ILIKE 'listen %' AND pid <> pg_backend_pid()`;
     assert.ok(listener && listener.count > 0n);
-    await ended(seen);
+    await ended(watch);
     const again = registry.watchFunctions({})[Symbol.asyncIterator]();
     await again.next();
     await eventually(async () => {
       await inProcessClient(FunctionServiceService, other.functions).createFunction(CreateFunctionRequest.create({ function: VALID }));
       return true;
     });
-    await told(again, NAME);
+    await waitForChange(again, NAME);
     await again.return?.();
   });
 

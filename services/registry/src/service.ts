@@ -2,7 +2,7 @@ import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/reg
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
-import { createByteBudget } from '@evenfall/door-limits';
+import { createByteBudget } from '@evenfall/api-limits';
 import { createGrantChecker } from '@evenfall/grants';
 import { migrate, type Sql } from '@evenfall/postgres';
 import type { Implementation } from '@evenfall/rpc';

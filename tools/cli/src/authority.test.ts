@@ -5,22 +5,22 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openPeerTls } from '@evenfall/rpc';
 import { tempDir } from '@evenfall/testkit';
-import { run, stubDoor } from './testing/stub-door.ts';
+import { run, stubApi } from './testing/stub-api.ts';
 
 describe('evenfall ca', () => {
   it('makes an authority and certificates that services take', async () => {
     const folder = tempDir('ca');
-    const door = await stubDoor(() => ({ json: {} }));
+    const api = await stubApi(() => ({ json: {} }));
     try {
       const [dir, out] = [join(folder.path, 'ca'), join(folder.path, 'out')];
-      const missing = await run(door.url, ['ca', 'issue', 'queue', '--dir', dir]);
+      const missing = await run(api.url, ['ca', 'issue', 'queue', '--dir', dir]);
       assert.equal(missing.code, 1);
       assert.match(missing.err, /evenfall ca init/);
-      assert.equal((await run(door.url, ['ca', 'init', '--dir', dir])).code, 0);
+      assert.equal((await run(api.url, ['ca', 'init', '--dir', dir])).code, 0);
       assert.equal(statSync(join(dir, 'ca-key.pem')).mode & 0o777, 0o600);
-      assert.match((await run(door.url, ['ca', 'init', '--dir', dir])).err, /already/);
+      assert.match((await run(api.url, ['ca', 'init', '--dir', dir])).err, /already/);
       for (const identity of ['queue', 'agent/host-1']) {
-        const { code, out: text } = await run(door.url, [
+        const { code, out: text } = await run(api.url, [
           'ca',
           'issue',
           identity,
@@ -56,10 +56,10 @@ describe('evenfall ca', () => {
         ['ca', 'issue', 'queue', '--dir', dir, '--days', '0'],
         ['ca', 'issue', 'agent/../queue', '--dir', dir],
       ])
-        assert.notEqual((await run(door.url, wrong)).code, 0, wrong.join(' '));
-      assert.deepEqual(door.asked, [], 'no platform is asked');
+        assert.notEqual((await run(api.url, wrong)).code, 0, wrong.join(' '));
+      assert.deepEqual(api.asked, [], 'no platform is asked');
     } finally {
-      door.close();
+      api.close();
       folder.remove();
     }
   });

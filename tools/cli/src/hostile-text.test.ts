@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
-import { type Answer, type Asked, run, stubDoor, type StubDoor } from './testing/stub-door.ts';
+import { type Answer, type Asked, run, stubApi, type StubApi } from './testing/stub-api.ts';
 
 const hostile = fc
   .array(
@@ -130,15 +130,15 @@ const COMMANDS = [
 ].map((words) => words.split(' '));
 
 describe('What functions and callers said, on a terminal', () => {
-  let door: StubDoor;
+  let api: StubApi;
   let text = '';
   before(async () => {
-    door = await stubDoor((asked) => answersWith(text)(asked));
+    api = await stubApi((asked) => answersWith(text)(asked));
   });
-  after(() => door.close());
-  const shown = async (said: string, args: readonly string[], isTerminal: boolean): Promise<string> => {
-    text = said;
-    const { out, err } = await run(door.url, args, { isTerminal });
+  after(() => api.close());
+  const shown = async (output: string, args: readonly string[], isTerminal: boolean): Promise<string> => {
+    text = output;
+    const { out, err } = await run(api.url, args, { isTerminal });
     return out + err;
   };
 
@@ -146,10 +146,10 @@ describe('What functions and callers said, on a terminal', () => {
     const lines = new Map<string, number>();
     for (const args of COMMANDS) lines.set(args.join(' '), (await shown('x', args, false)).split('\n').length);
     await fc.assert(
-      fc.asyncProperty(hostile, async (said) => {
+      fc.asyncProperty(hostile, async (output) => {
         for (const args of COMMANDS) {
           for (const isTerminal of [true, false]) {
-            const all = await shown(said, args, isTerminal);
+            const all = await shown(output, args, isTerminal);
             const plain = isTerminal ? stripVTControlCharacters(all) : all;
             const where = `${args.join(' ')}: ${JSON.stringify(all.slice(0, 600))}`;
             assert.doesNotMatch(plain.replaceAll('\n', ''), /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u200b\u202a-\u202e\u2066-\u2069]/u, where);
@@ -178,13 +178,13 @@ describe('What functions and callers said, on a terminal', () => {
   });
 
   it('is the JSON it was for machines, on a terminal too', async () => {
-    const said = 'a\x1b[2J\r\n\x9b2J\u202e\u2028\ud800\x7f';
+    const output = 'a\x1b[2J\r\n\x9b2J\u202e\u2028\ud800\x7f';
     for (const isTerminal of [true, false]) {
-      const event = JSON.parse(await shown(said, ['events', 'get', 'e', '--json'], isTerminal)) as { error: string; result: object };
-      assert.deepEqual([event.error, event.result], [said, { [said]: said }]);
-      const line = JSON.parse((await shown(said, ['logs', 'e', '-f', '--json'], isTerminal)).split('\n')[0] ?? '') as { text: string };
-      assert.equal(line.text, said);
+      const event = JSON.parse(await shown(output, ['events', 'get', 'e', '--json'], isTerminal)) as { error: string; result: object };
+      assert.deepEqual([event.error, event.result], [output, { [output]: output }]);
+      const line = JSON.parse((await shown(output, ['logs', 'e', '-f', '--json'], isTerminal)).split('\n')[0] ?? '') as { text: string };
+      assert.equal(line.text, output);
     }
-    assert.doesNotMatch(await shown(said, ['events', 'get', 'e', '--json'], true), /[\x7f-\x9f\u202e\u2028]/);
+    assert.doesNotMatch(await shown(output, ['events', 'get', 'e', '--json'], true), /[\x7f-\x9f\u202e\u2028]/);
   });
 });

@@ -7,7 +7,7 @@ import { compact, visibleLines } from '@evenfall/json-text';
 import { hostileJson } from '@evenfall/json-text/testing';
 import { tempDir } from '@evenfall/testkit';
 import fc from 'fast-check';
-import { type Answer, type Asked, run, stubDoor, type StubDoor } from './testing/stub-door.ts';
+import { type Answer, type Asked, run, stubApi, type StubApi } from './testing/stub-api.ts';
 
 const EVENT = {
   id: 'e1',
@@ -40,30 +40,30 @@ const REFUSAL = {
 const change = (event: object, id: number): string => `id: ${id}\nevent: change\ndata: ${JSON.stringify(event)}\n\n`;
 
 describe('the evenfall command', () => {
-  let door: StubDoor;
+  let api: StubApi;
   let answer: (asked: Asked) => Answer = () => ({ json: {} });
   before(async () => {
-    door = await stubDoor((asked) => answer(asked));
+    api = await stubApi((asked) => answer(asked));
   });
-  after(() => door.close());
-  beforeEach(() => void door.asked.splice(0));
+  after(() => api.close());
+  beforeEach(() => void api.asked.splice(0));
 
   it('calls a function with the payload it is given', async () => {
     answer = () => ({ json: { event_id: 'x', status_code: 200, result: { b: 1 }, log_tail: '', duration_ms: 1, memory_bytes: 1 } });
     for (const args of [['--payload', '{"a":1}'], []]) {
-      const ran = await run(door.url, ['invoke', 'f', ...args, '--json'], args.length === 0 ? { stdin: '{"a":1}' } : {});
+      const ran = await run(api.url, ['invoke', 'f', ...args, '--json'], args.length === 0 ? { stdin: '{"a":1}' } : {});
       assert.equal(ran.code, 0, ran.err);
       assert.deepEqual((JSON.parse(ran.out) as { result: unknown }).result, { b: 1 });
     }
     assert.deepEqual(
-      door.asked.map(({ url, body }) => [url, body]),
+      api.asked.map(({ url, body }) => [url, body]),
       [0, 1].map(() => ['/v1/namespaces/default/functions/f:invoke', '{"a":1}']),
     );
   });
 
   it('fails where the function failed', async () => {
     answer = () => ({ json: { event_id: 'x', status_code: 430, error: { message: 'no' }, log_tail: '', duration_ms: 1, memory_bytes: 1 } });
-    const ran = await run(door.url, ['invoke', 'f', '--payload', '1']);
+    const ran = await run(api.url, ['invoke', 'f', '--payload', '1']);
     assert.equal(ran.code, 1);
     assert.match(ran.out, /"message": "no"/);
     assert.match(ran.err, /failed with 430/);
@@ -73,10 +73,10 @@ describe('the evenfall command', () => {
     answer = ({ method }) =>
       method === 'POST' ? { status: 202, json: EVENT } : { stream: `: hi\n\n${change(EVENT, 1)}${change(ENDED, 2)}` };
     const args = ['invoke', 'f', '-n', 'other', '--async', '--wait', '--delay', '3s', '--idempotency-key', 'k', '--qualifier', '2'];
-    const ran = await run(door.url, [...args, '--json'], { env: { EVENFALL_ACCESS_KEY: 'id:secret' } });
+    const ran = await run(api.url, [...args, '--json'], { env: { EVENFALL_ACCESS_KEY: 'id:secret' } });
     assert.equal(ran.code, 0, ran.err);
     assert.equal((JSON.parse(ran.out) as { state: string }).state, 'SUCCEEDED');
-    const [accept, watch] = door.asked;
+    const [accept, watch] = api.asked;
     assert.equal(accept?.url, '/v1/namespaces/other/functions/f/events');
     assert.equal(accept.headers['evenfall-delay'], '3s');
     assert.equal(accept.headers['idempotency-key'], 'k');
@@ -90,10 +90,10 @@ describe('the evenfall command', () => {
       if (!url.endsWith(':watch')) return { json: EVENT };
       return headers['last-event-id'] === undefined ? { stream: change(EVENT, 4), broken: true } : { stream: change(ENDED, 5) };
     };
-    const ran = await run(door.url, ['events', 'watch', 'e1']);
+    const ran = await run(api.url, ['events', 'watch', 'e1']);
     assert.equal(ran.code, 0, ran.err);
     assert.deepEqual(ran.out.match(/RUNNING|SUCCEEDED/g), ['RUNNING', 'SUCCEEDED']);
-    assert.equal(door.asked.at(-1)?.headers['last-event-id'], '4');
+    assert.equal(api.asked.at(-1)?.headers['last-event-id'], '4');
   });
 
   it('takes a log up again where it broke, and ends with it', async () => {
@@ -103,10 +103,10 @@ describe('the evenfall command', () => {
       headers['last-event-id'] === undefined
         ? { stream: line(1), broken: true }
         : { stream: `${line(2)}id: end\r\nevent: end\r\ndata: {}\r\n\r\n` };
-    const ran = await run(door.url, ['logs', 'e1', '-f']);
+    const ran = await run(api.url, ['logs', 'e1', '-f']);
     assert.equal(ran.code, 0, ran.err);
     assert.deepEqual(ran.out.match(/line \d/g), ['line 1', 'line 2']);
-    assert.equal(door.asked.at(-1)?.headers['last-event-id'], '1');
+    assert.equal(api.asked.at(-1)?.headers['last-event-id'], '1');
   });
 
   it('shows JSON of users as the server sent it', async () => {
@@ -132,12 +132,12 @@ describe('the evenfall command', () => {
           ['events', 'list', 'f'],
           ['dead-letters', 'get', 'e1'],
         ]) {
-          const machine = await run(door.url, [...args, '--json']);
+          const machine = await run(api.url, [...args, '--json']);
           assert.ok(machine.out.includes(`"${name}":${shown}`), `${args.join(' ')}: ${machine.out.slice(0, 400)}`);
           assert.equal(machine.out.trimEnd().split('\n').length, 1);
           if (args[1] === 'watch' || args[1] === 'list') continue; // for people they show no result
           if (json === 'null') continue;
-          const people = await run(door.url, args);
+          const people = await run(api.url, args);
           assert.ok(compact(people.out).includes(visibleLines(shown)), `${args.join(' ')}: ${people.out.slice(0, 400)}`);
         }
       }
@@ -155,9 +155,9 @@ describe('the evenfall command', () => {
       writeFileSync(file, bytes);
       answer = () => ({ json: EVENT });
       for (const more of [{ args: ['--file', file] }, { args: [], stdin: bytes }, { args: ['--file', '-'], stdin: bytes }]) {
-        const ran = await run(door.url, ['invoke', 'f', '--async', ...more.args], 'stdin' in more ? { stdin: more.stdin } : {});
+        const ran = await run(api.url, ['invoke', 'f', '--async', ...more.args], 'stdin' in more ? { stdin: more.stdin } : {});
         assert.equal(ran.code, 0, ran.err);
-        assert.ok(door.asked.at(-1)?.bytes.equals(bytes));
+        assert.ok(api.asked.at(-1)?.bytes.equals(bytes));
       }
     } finally {
       folder.remove();
@@ -179,9 +179,9 @@ describe('the evenfall command', () => {
       answer = () => ({
         json: { name: 'f', namespace: 'default', version: '$LATEST', runtime: 'nodejs', code_sha256: '', code_size_bytes: 1 },
       });
-      const ran = await run(door.url, ['deploy', folder.path]);
+      const ran = await run(api.url, ['deploy', folder.path]);
       assert.equal(ran.code, 0, ran.err);
-      const patch = JSON.parse(door.asked.find(({ method }) => method === 'PATCH')?.body ?? '{}') as Record<string, unknown>;
+      const patch = JSON.parse(api.asked.find(({ method }) => method === 'PATCH')?.body ?? '{}') as Record<string, unknown>;
       const gentle = { exit_grace: null, exit_after_answer: null };
       const policy = { grace_period: null, max_grace_period: null, escalation: null, signal_scope: null, ...gentle };
       assert.deepEqual(patch['termination'], { kill_signal: 'SIGINT', ...policy });
@@ -196,9 +196,9 @@ describe('the evenfall command', () => {
 
   it('terminates as it is told', async () => {
     answer = () => ({ json: EVENT });
-    const ran = await run(door.url, ['events', 'terminate', 'e1', '--graceful', '--signal', 'int', '--grace', '5s', '--reason', 'enough']);
+    const ran = await run(api.url, ['events', 'terminate', 'e1', '--graceful', '--signal', 'int', '--grace', '5s', '--reason', 'enough']);
     assert.equal(ran.code, 0, ran.err);
-    assert.deepEqual(JSON.parse(door.asked[0]?.body ?? ''), {
+    assert.deepEqual(JSON.parse(api.asked[0]?.body ?? ''), {
       graceful: true,
       kill_signal: 'SIGINT',
       grace_period: '5s',
@@ -209,9 +209,9 @@ describe('the evenfall command', () => {
   it('terminates in steps, and all of a group', async () => {
     answer = () => ({ json: EVENT });
     const steps = ['--escalation', 'SIGINT:2s', '--escalation', 'quit:500ms'];
-    const ran = await run(door.url, ['events', 'terminate', 'e1', '--graceful', ...steps, '--scope', 'group']);
+    const ran = await run(api.url, ['events', 'terminate', 'e1', '--graceful', ...steps, '--scope', 'group']);
     assert.equal(ran.code, 0, ran.err);
-    assert.deepEqual(JSON.parse(door.asked[0]?.body ?? ''), {
+    assert.deepEqual(JSON.parse(api.asked[0]?.body ?? ''), {
       graceful: true,
       escalation: [
         { signal: 'SIGINT', wait: '2s' },
@@ -222,17 +222,17 @@ describe('the evenfall command', () => {
   });
 
   it('shows who was told of an end, and what came of it', async () => {
-    const told = { kind: 'FUNCTION', target: 'default/audit:$LATEST', state: 'DELIVERED', attempt_count: 1, last_error: null, time: null };
+    const seen = { kind: 'FUNCTION', target: 'default/audit:$LATEST', state: 'DELIVERED', attempt_count: 1, last_error: null, time: null };
     const owed = {
-      ...told,
+      ...seen,
       kind: 'WEBHOOK',
       target: 'https://example.com',
       state: 'PENDING',
       attempt_count: 4,
       last_error: 'It answered 503',
     };
-    answer = () => ({ json: { ...ENDED, origin_event_id: 'e0', deliveries: [{ ...told, event_id: 'e2' }, owed] } });
-    const ran = await run(door.url, ['events', 'get', 'e1']);
+    answer = () => ({ json: { ...ENDED, origin_event_id: 'e0', deliveries: [{ ...seen, event_id: 'e2' }, owed] } });
+    const ran = await run(api.url, ['events', 'get', 'e1']);
     assert.match(ran.out, /tells of +e0/);
     assert.match(ran.out, /function default\/audit:\$LATEST +DELIVERED +1 .* e2/);
     assert.match(ran.out, /webhook https:\/\/example\.com +PENDING +4 .* It answered 503/);
@@ -240,10 +240,10 @@ describe('the evenfall command', () => {
 
   it('lists events as a table, and as JSON', async () => {
     answer = () => ({ json: { events: [ENDED], next_page_token: 'more' } });
-    const ran = await run(door.url, ['events', 'list', 'f', '--state', 'running', 'queued', '--limit', '5']);
+    const ran = await run(api.url, ['events', 'list', 'f', '--state', 'running', 'queued', '--limit', '5']);
     assert.match(ran.out, /^EVENT +STATE.*\ne1 +SUCCEEDED +200 /);
-    assert.equal(door.asked[0]?.url, '/v1/namespaces/default/functions/f/events?state=RUNNING&state=QUEUED&page_size=5');
-    const json = await run(door.url, ['events', 'list', 'f', '--json']);
+    assert.equal(api.asked[0]?.url, '/v1/namespaces/default/functions/f/events?state=RUNNING&state=QUEUED&page_size=5');
+    const json = await run(api.url, ['events', 'list', 'f', '--json']);
     assert.deepEqual(JSON.parse(json.out), { events: [ENDED], next_page_token: 'more' });
   });
 
@@ -274,7 +274,7 @@ describe('the evenfall command', () => {
       ['invoke', 'f', '--payload', '1', '--async', '--wait'],
       ['deploy', EXAMPLE],
     ]) {
-      const ran = await run(door.url, [...args, '--json']);
+      const ran = await run(api.url, [...args, '--json']);
       assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.err}`);
       assert.doesNotThrow(() => JSON.parse(ran.out) as unknown, `${args.join(' ')} printed ${ran.out}`);
     }
@@ -282,13 +282,13 @@ describe('the evenfall command', () => {
 
   it('ends with 1 and the reason where it is refused', async () => {
     answer = () => ({ status: 404, json: REFUSAL });
-    const ran = await run(door.url, ['events', 'get', 'e1']);
+    const ran = await run(api.url, ['events', 'get', 'e1']);
     assert.deepEqual(ran, { code: 1, out: '', err: 'evenfall: There is no event.\n' });
-    assert.deepEqual(JSON.parse((await run(door.url, ['events', 'get', 'e1', '--json'])).err), REFUSAL);
+    assert.deepEqual(JSON.parse((await run(api.url, ['events', 'get', 'e1', '--json'])).err), REFUSAL);
   });
 
   it('says so when nothing listens', async () => {
-    const closed = await stubDoor(() => ({}));
+    const closed = await stubApi(() => ({}));
     closed.close();
     const ran = await run(closed.url, ['agents']);
     assert.equal(ran.code, 1);
@@ -310,10 +310,10 @@ describe('the evenfall command', () => {
     ['deploy', '/does/not/exist'],
   ]) {
     it(`ends with 2 for "${args.join(' ')}"`, async () => {
-      const ran = await run(door.url, args);
+      const ran = await run(api.url, args);
       assert.equal(ran.code, 2, ran.err);
       assert.notEqual(ran.err, '');
-      assert.equal(door.asked.length, 0);
+      assert.equal(api.asked.length, 0);
     });
   }
 });

@@ -8,7 +8,7 @@ export type Terminal = {
   readonly json: boolean;
   readonly color: ReturnType<typeof pico.createColors>;
   /** Writes a line for people; nothing when machines read. */
-  say(line: string): void;
+  print(line: string): void;
   /**
    * Writes a value for machines, or what `forPeople` makes of it: of a copy whose texts have no character that a terminal obeys or does not show.
    * Texts of functions reach a terminal by this way alone.
@@ -31,7 +31,7 @@ export function createTerminal({ json, color, isTerminal, stdout, stderr }: Term
   return {
     json,
     color: pico.createColors(color),
-    say: (line) => {
+    print: (line) => {
       if (!json) stdout(`${clean(line)}\n`);
     },
     show: (value, forPeople) => {

@@ -2,7 +2,7 @@ import { type EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record
 import { Refusal, refuse } from '@evenfall/errors';
 import { inParts, ownBytes, recordBytes } from '@evenfall/event-model';
 import type { Sql } from '@evenfall/postgres';
-import { answered, isDataRefused, taken } from '@evenfall/postgres';
+import { answered, isDataRefused, rowsOf } from '@evenfall/postgres';
 import { appendCounters } from '../counters.ts';
 import { encodeRecord, RECORD_BYTES, RecordsRefused } from '../refused.ts';
 import type { Tail } from './tail.ts';
@@ -184,7 +184,7 @@ async function flush(sql: Sql, tail: Tail, waiting: readonly Waiting[], isShared
       SELECT (SELECT max(segment) FROM event_log.segment), partition, first_offset, count, substring(${blob}::bytea FROM start FOR length), append_time FROM moved
     )
     SELECT partition, first_offset, append_time ${isShared ? sql`, pg_notify('evenfall_log', partition || ' ' || first_offset + count)` : sql``} FROM moved`;
-  const stored = taken(encoded.length === 1 ? storeOne(sql, waiting[0]?.partition ?? 0, counts[0] ?? 0, blob, isShared) : storeMany());
+  const stored = rowsOf(encoded.length === 1 ? storeOne(sql, waiting[0]?.partition ?? 0, counts[0] ?? 0, blob, isShared) : storeMany());
   const rows = await answered(sql, FLUSH_WITHIN_MS, stored);
   if (rows.length !== byPartition.size) throw new Error('The event log lacks a partition');
   for (const row of rows) {

@@ -29,7 +29,7 @@ export async function checkSegments(sql: Sql, maxBytes: number): Promise<void> {
   const newest = segments[segments.length - 1];
   if (newest && Number(newest.bytes) >= maxBytes) await begin(sql, newest.segment + 1);
   for (const { segment } of segments.slice(0, -1)) {
-    if (!(await nobodyNeeds(sql, segment))) return; // later ones are needed all the more
+    if (!(await isUnread(sql, segment))) return; // later ones are needed all the more
     // One message is one transaction. A reader that holds the parent makes it give up rather than stop the writers.
     await sql.unsafe(
       `SET LOCAL lock_timeout = '500ms'; DROP TABLE event_log.batch_${segment}; DELETE FROM event_log.segment WHERE segment = ${segment}`,
@@ -45,7 +45,7 @@ async function begin(sql: Sql, segment: number): Promise<void> {
 }
 
 /** A segment may go once every reader there is has applied the last of it. Without any reader nothing goes. */
-async function nobodyNeeds(sql: Sql, segment: number): Promise<boolean> {
+async function isUnread(sql: Sql, segment: number): Promise<boolean> {
   const [row] = await sql<{ free: boolean }[]>`
     SELECT count(*) > 0 AND bool_and(coalesce(r.applied_offset, 0) >= coalesce(b.end_offset, 0)) AS free
     FROM (SELECT DISTINCT reader FROM event_log.reader) names

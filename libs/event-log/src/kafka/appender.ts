@@ -93,9 +93,9 @@ export function createAppender(options: AppenderOptions) {
     clearInterval(expiring);
     flushing = undefined;
   };
-  const flush = async (connected: Producer, taken: readonly Waiting[]): Promise<void> => {
+  const flush = async (connected: Producer, dequeued: readonly Waiting[]): Promise<void> => {
     const byPartition = new Map<number, Message[]>();
-    const positions = taken.map(({ partition, messages }) => {
+    const positions = dequeued.map(({ partition, messages }) => {
       let part = byPartition.get(partition);
       if (!part) byPartition.set(partition, (part = []));
       for (const message of messages) part.push(message);
@@ -103,8 +103,8 @@ export function createAppender(options: AppenderOptions) {
     });
     const offsets = await connected.send(byPartition);
     counters.flushes_total++;
-    counters.appends_total += taken.length;
-    taken.forEach((one, i) => {
+    counters.appends_total += dequeued.length;
+    dequeued.forEach((one, i) => {
       counters.records_total += one.messages.length;
       one.resolve((offsets.get(one.partition) ?? 0) + (positions[i] ?? 0));
     });

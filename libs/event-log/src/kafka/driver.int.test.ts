@@ -82,9 +82,9 @@ describe('Opening the log in Kafka', { skip: kafka === undefined }, () => {
 
   test('reads what was written compressed', async () => {
     const log = await testLog(brokers, newTopic(), { compression: 'gzip' });
-    const told = readAll(log, 'gzip');
+    const seen = readAll(log, 'gzip');
     await log.append(1, records('small', 500));
-    await eventually(() => told.ids.length === 500, 20_000);
+    await eventually(() => seen.ids.length === 500, 20_000);
   });
 
   test('what the brokers refuse for good is said so, and appends beside it are written', async () => {

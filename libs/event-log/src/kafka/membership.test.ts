@@ -9,11 +9,11 @@ const SESSION_MS = 10_000;
 /** A member, and the coordinator it speaks to. */
 async function member() {
   const clock = fakeClock();
-  const told: string[] = [];
+  const seen: string[] = [];
   let answer: () => Promise<unknown> = () => Promise.resolve({});
   const coordinator = { joinGroup: () => answer(), syncGroup: () => answer(), heartbeat: () => answer(), other: () => 'as it was' };
   const cluster = { findGroupCoordinator: () => Promise.resolve(coordinator) };
-  const membership = createMembership(clock, SESSION_MS, { onHeartbeat: () => undefined, onExpelled: () => told.push('expelled') });
+  const membership = createMembership(clock, SESSION_MS, { onHeartbeat: () => undefined, onExpelled: () => seen.push('expelled') });
   membership.watch(cluster as unknown as Cluster); // of which it uses no more
   const watched = await cluster.findGroupCoordinator();
   const join = async (memberId: string, generationId: number): Promise<boolean> => {
@@ -26,7 +26,7 @@ async function member() {
     answer = outcome;
     return watched.heartbeat();
   };
-  return { clock, told, membership, join, beat, other: () => watched.other() };
+  return { clock, told: seen, membership, join, beat, other: () => watched.other() };
 }
 
 const refusal = (type: string): Error => Object.assign(new Error(type), { type });
@@ -78,10 +78,10 @@ describe('Membership', () => {
   });
 
   it('ends at once when the group goes on without it', async () => {
-    const { told, membership, join, beat } = await member();
+    const { told: seen, membership, join, beat } = await member();
     await join('m', 1);
     await assert.rejects(beat(() => Promise.reject(refusal('UNKNOWN_MEMBER_ID'))));
-    assert.deepEqual(told, ['expelled']);
+    assert.deepEqual(seen, ['expelled']);
     assert.equal(membership.isCurrent(), false);
     assert.equal(await join('m', 2), false);
   });

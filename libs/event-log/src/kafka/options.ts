@@ -17,7 +17,7 @@ export type KafkaConnection = {
 };
 
 /** What the topic is to be. */
-export type TopicSpec = {
+export type TopicSettings = {
   readonly topic: string;
   readonly partitionCount: number;
   /** Absent: 3, or as many as there are brokers. */
@@ -29,7 +29,7 @@ export type TopicSpec = {
 
 export type KafkaLogOptions = {
   readonly connection: KafkaConnection;
-  readonly topic: TopicSpec;
+  readonly topic: TopicSettings;
   readonly compression?: 'none' | 'gzip';
   /** How long opening waits for a broker that answers. Default 30 s. */
   readonly openWithinMs?: number;

@@ -55,15 +55,15 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
     if (partitions.length > 0) subscriber.lost([...partitions].sort((a, b) => a - b));
   };
   const own = async (partitions: readonly number[]): Promise<void> => {
-    const taken = partitions.map((partition): [number, Held] => [
+    const dequeued = partitions.map((partition): [number, Held] => [
       partition,
       { next: undefined, waiting: [], waitingRecords: 0, waitingBytes: 0, isFull: false },
     ]);
-    for (const [partition, one] of taken) held.set(partition, one);
+    for (const [partition, one] of dequeued) held.set(partition, one);
     try {
       const cursors = await subscriber.owned(partitions);
       const ends = await bounds();
-      const still = taken.filter(([partition, one]) => held.get(partition) === one);
+      const still = dequeued.filter(([partition, one]) => held.get(partition) === one);
       for (const [partition, one] of still) {
         const cursor = cursors.get(partition);
         if (cursor === undefined || cursor === Number.MAX_SAFE_INTEGER) continue; // nothing of it is wanted
@@ -73,7 +73,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
       }
     } finally {
       // Told while it was still taking them over, it may have gone on to do so.
-      const gone = taken.filter(([partition]) => !held.has(partition)).map(([partition]) => partition);
+      const gone = dequeued.filter(([partition]) => !held.has(partition)).map(([partition]) => partition);
       if (gone.length > 0) subscriber.lost(gone);
     }
   };

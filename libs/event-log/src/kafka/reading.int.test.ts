@@ -10,7 +10,7 @@ import { silentLog } from '@evenfall/telemetry';
 import kafkajs from 'kafkajs';
 import { records } from '../event-log.contract.ts';
 import type { EventLog } from '../port.ts';
-import { closeLogs, newTopic, readAll, SESSION_MS, testLog, type Told } from './testing/open.ts';
+import { closeLogs, newTopic, readAll, SESSION_MS, testLog, type Seen } from './testing/open.ts';
 
 const kafka = await testKafka();
 const brokers = kafka?.brokers ?? '';
@@ -24,21 +24,21 @@ after(async () => {
 const skip = { skip: kafka === undefined };
 const ALL = [0, 1, 2, 3];
 
-type Said = { readonly told: readonly string[]; readonly mine: readonly number[]; readonly standing: boolean };
+type Printed = { readonly seen: readonly string[]; readonly mine: readonly number[]; readonly isOwner: boolean };
 
 /** A reader of the group "shared" in another process. */
 function startMember(topic: string) {
   const file = fileURLToPath(new URL('./testing/member.ts', import.meta.url));
   const child = spawn(process.execPath, [file, brokers, topic], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
-  const said: Said[] = [];
-  createInterface(child.stdout).on('line', (line) => said.push(JSON.parse(line) as Said)); // member.ts writes these
-  return { child, said, mine: () => said[said.length - 1]?.mine ?? [], told: () => said.flatMap(({ told }) => told) };
+  const output: Printed[] = [];
+  createInterface(child.stdout).on('line', (line) => output.push(JSON.parse(line) as Printed)); // member.ts writes these
+  return { child, said: output, mine: () => output[output.length - 1]?.mine ?? [], seen: () => output.flatMap(({ seen }) => seen) };
 }
 
 const sorted = (numbers: Iterable<number>): number[] => [...numbers].sort();
 const areShared = (...members: readonly Iterable<number>[]): boolean => sorted(members.flatMap((one) => [...one])).join() === ALL.join();
-const ownsAll = (told: Told): boolean => told.mine.size === ALL.length && told.subscription.isOwner();
+const ownsAll = (seen: Seen): boolean => seen.mine.size === ALL.length && seen.subscription.isOwner();
 
 async function write(log: EventLog, label: string): Promise<void> {
   for (const partition of ALL) await log.append(partition, records(`${label}-${partition}`, 5));
@@ -98,12 +98,12 @@ describe('Reading from Kafka', () => {
     const zombie = startMember(topic);
     await eventually(() => zombie.mine().length === 2 && areShared(stays.mine, zombie.mine()), 20_000);
     const had = [...zombie.mine()];
-    const begun = zombie.told().length;
+    const begun = zombie.seen().length;
     zombie.child.kill('SIGSTOP');
     await eventually(() => stays.mine.size === 4, SESSION_MS * 5);
     zombie.child.kill('SIGCONT');
-    await eventually(() => zombie.told().length > begun + 1 && areShared(stays.mine, zombie.mine()), 20_000);
-    const [lost, owned] = zombie.told().slice(begun);
+    await eventually(() => zombie.seen().length > begun + 1 && areShared(stays.mine, zombie.mine()), 20_000);
+    const [lost, owned] = zombie.seen().slice(begun);
     assert.deepEqual(sorted((lost ?? '').replace('lost ', '').split(' ').map(Number)), sorted(had));
     assert.match(owned ?? '', /^owned/);
     await log.close();
@@ -111,12 +111,12 @@ describe('Reading from Kafka', () => {
 
   test('says of every record when the broker took it, whatever the record itself says', skip, async () => {
     const log = await testLog(brokers, newTopic());
-    const told = readAll(log, 'times');
+    const seen = readAll(log, 'times');
     const begunMs = Date.now();
     await log.append(0, records('made-long-ago', 3));
-    await eventually(() => told.ids.length === 3, 20_000);
+    await eventually(() => seen.ids.length === 3, 20_000);
     const endedMs = Date.now();
-    for (const timeMs of told.appendTimesMs) assert.ok(timeMs !== undefined && timeMs >= begunMs && timeMs <= endedMs, String(timeMs));
+    for (const timeMs of seen.appendTimesMs) assert.ok(timeMs !== undefined && timeMs >= begunMs && timeMs <= endedMs, String(timeMs));
     await log.close();
   });
 
@@ -133,10 +133,10 @@ describe('Reading from Kafka', () => {
     await admin.disconnect();
     const warnings: string[] = [];
     const log = await testLog(brokers, topic, { log: { ...silentLog, warn: (text) => void warnings.push(text) } });
-    const told = readAll(log, 'writers');
+    const seen = readAll(log, 'writers');
     await log.append(0, records('by-writer', 2));
-    await eventually(() => told.ids.length === 2, 20_000);
-    assert.deepEqual(told.appendTimesMs, [undefined, undefined]);
+    await eventually(() => seen.ids.length === 2, 20_000);
+    assert.deepEqual(seen.appendTimesMs, [undefined, undefined]);
     assert.ok(
       warnings.some((text) => text.includes('message.timestamp.type=CreateTime')),
       warnings.join(),
@@ -147,15 +147,15 @@ describe('Reading from Kafka', () => {
   test('keeps its partitions while it applies for longer than a session', skip, async () => {
     const log = await testLog(brokers, newTopic());
     let hold: Promise<unknown> = Promise.resolve();
-    const told = readAll(log, 'slow', async () => {
+    const seen = readAll(log, 'slow', async () => {
       await hold;
     });
-    await eventually(() => ownsAll(told), 20_000);
+    await eventually(() => ownsAll(seen), 20_000);
     hold = sleep(SESSION_MS * 1.5); // the time is the subject
     await write(log, 'slow');
-    await eventually(() => told.ids.length === 20, SESSION_MS * 4);
-    assert.deepEqual(told.calls, ['owned 0 1 2 3']);
-    assert.equal(new Set(told.ids).size, 20);
+    await eventually(() => seen.ids.length === 20, SESSION_MS * 4);
+    assert.deepEqual(seen.calls, ['owned 0 1 2 3']);
+    assert.equal(new Set(seen.ids).size, 20);
     await log.close();
   });
 
@@ -163,15 +163,15 @@ describe('Reading from Kafka', () => {
     const failures: string[] = [];
     const log = await testLog(brokers, newTopic(), { onFailure: (error) => failures.push(String(error)) });
     let failing = 3;
-    const told = readAll(log, 'failing', async () => {
+    const seen = readAll(log, 'failing', async () => {
       if (failing-- > 0) throw new Error('not now');
     });
     await write(log, 'failing');
-    await eventually(() => told.ids.length === 20, 20_000);
+    await eventually(() => seen.ids.length === 20, 20_000);
     assert.deepEqual(failures.filter((failure) => /not now/.test(failure)).length, 3);
-    assert.equal(told.calls.filter((call) => call === 'lost 0 1 2 3').length, 3);
-    assert.equal(told.calls[told.calls.length - 1], 'owned 0 1 2 3');
-    assert.equal(new Set(told.ids).size, 20);
+    assert.equal(seen.calls.filter((call) => call === 'lost 0 1 2 3').length, 3);
+    assert.equal(seen.calls[seen.calls.length - 1], 'owned 0 1 2 3');
+    assert.equal(new Set(seen.ids).size, 20);
     await log.close();
   });
 

@@ -1,7 +1,7 @@
 import kafkajs, { type Admin } from 'kafkajs';
 import { OperatorError } from '@evenfall/errors';
 import type { Log } from '@evenfall/telemetry';
-import type { TopicSpec } from './options.ts';
+import type { TopicSettings } from './options.ts';
 
 /** Largest batch the brokers take: what one partition gets in one flush, and a little. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -9,16 +9,16 @@ const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 const READABLE = ['producer', 'uncompressed', 'gzip'];
 
 /** Makes the topic if it is missing. One that is there must fit: an `OperatorError` says what does not, a warning what is unwise. */
-export async function ensureTopic(admin: Admin, spec: TopicSpec, log: Log): Promise<void> {
-  const { topic } = spec;
-  if (!(await admin.listTopics()).includes(topic) && (await makeTopic(admin, spec))) {
-    log.info('made the topic of the event log', { topic, partitions: spec.partitionCount });
+export async function ensureTopic(admin: Admin, settings: TopicSettings, log: Log): Promise<void> {
+  const { topic } = settings;
+  if (!(await admin.listTopics()).includes(topic) && (await makeTopic(admin, settings))) {
+    log.info('made the topic of the event log', { topic, partitions: settings.partitionCount });
   }
   const [found] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics;
   const partitions = found?.partitions ?? [];
-  if (partitions.length !== spec.partitionCount) {
+  if (partitions.length !== settings.partitionCount) {
     throw new OperatorError(
-      `Topic ${topic} has ${partitions.length} partitions, not ${spec.partitionCount}: set EVENFALL_KAFKA_PARTITIONS to ${partitions.length}, or EVENFALL_KAFKA_TOPIC to another topic.`,
+      `Topic ${topic} has ${partitions.length} partitions, not ${settings.partitionCount}: set EVENFALL_KAFKA_PARTITIONS to ${partitions.length}, or EVENFALL_KAFKA_TOPIC to another topic.`,
     );
   }
   const copies = Math.min(...partitions.map((partition) => partition.replicas.length));
@@ -27,24 +27,24 @@ export async function ensureTopic(admin: Admin, spec: TopicSpec, log: Log): Prom
     resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
   });
   const config = new Map(resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]));
-  for (const fault of faultsOf(config, spec)) throw new OperatorError(`Topic ${topic} ${fault}.`);
-  for (const doubt of doubtsOf(config, copies, spec)) log.warn(`topic ${topic} ${doubt}`);
+  for (const fault of faultsOf(config, settings)) throw new OperatorError(`Topic ${topic} ${fault}.`);
+  for (const doubt of doubtsOf(config, copies, settings)) log.warn(`topic ${topic} ${doubt}`);
 }
 
 /** Whether it was this process that made it. */
-async function makeTopic(admin: Admin, spec: TopicSpec): Promise<boolean> {
+async function makeTopic(admin: Admin, settings: TopicSettings): Promise<boolean> {
   const brokers = (await admin.describeCluster()).brokers.length;
-  const replicationFactor = spec.replicationFactor ?? Math.min(3, brokers);
+  const replicationFactor = settings.replicationFactor ?? Math.min(3, brokers);
   if (replicationFactor > brokers) {
     throw new OperatorError(
       `EVENFALL_KAFKA_REPLICATION_FACTOR asks for ${replicationFactor} copies, and Kafka has ${brokers} broker${brokers === 1 ? '' : 's'}.`,
     );
   }
-  const settings = {
+  const config = {
     'cleanup.policy': 'delete',
-    'retention.ms': spec.retentionMs,
+    'retention.ms': settings.retentionMs,
     'retention.bytes': -1,
-    'min.insync.replicas': spec.minInsyncReplicas ?? Math.max(1, replicationFactor - 1),
+    'min.insync.replicas': settings.minInsyncReplicas ?? Math.max(1, replicationFactor - 1),
     'compression.type': 'producer',
     'max.message.bytes': MAX_MESSAGE_BYTES,
     // Retention by the brokers' clocks: a writer whose clock is wrong deletes nothing.
@@ -54,10 +54,10 @@ async function makeTopic(admin: Admin, spec: TopicSpec): Promise<boolean> {
     waitForLeaders: true,
     topics: [
       {
-        topic: spec.topic,
-        numPartitions: spec.partitionCount,
+        topic: settings.topic,
+        numPartitions: settings.partitionCount,
         replicationFactor,
-        configEntries: Object.entries(settings).map(([name, value]) => ({ name, value: String(value) })),
+        configEntries: Object.entries(config).map(([name, value]) => ({ name, value: String(value) })),
       },
     ],
   });
@@ -66,7 +66,7 @@ async function makeTopic(admin: Admin, spec: TopicSpec): Promise<boolean> {
 type Config = ReadonlyMap<string, string>;
 
 /** With these the log would lose records, or could not be read or written. */
-function* faultsOf(config: Config, { retentionMs }: TopicSpec): Iterable<string> {
+function* faultsOf(config: Config, { retentionMs }: TopicSettings): Iterable<string> {
   const cleanup = config.get('cleanup.policy') ?? 'delete';
   if (cleanup.includes('compact')) yield `has cleanup.policy=${cleanup}, which would remove records of events: set it to delete`;
   const compression = config.get('compression.type') ?? 'producer';
@@ -79,16 +79,16 @@ function* faultsOf(config: Config, { retentionMs }: TopicSpec): Iterable<string>
   if (bytes < MAX_MESSAGE_BYTES) yield `has max.message.bytes=${bytes}: set it to at least ${MAX_MESSAGE_BYTES}`;
 }
 
-function* doubtsOf(config: Config, copies: number, spec: TopicSpec): Iterable<string> {
+function* doubtsOf(config: Config, copies: number, settings: TopicSettings): Iterable<string> {
   const bytes = Number(config.get('retention.bytes') ?? -1);
   if (bytes >= 0) yield `has retention.bytes=${bytes}: records may go before their time`;
-  if (spec.replicationFactor !== undefined && copies < spec.replicationFactor)
-    yield `keeps ${copies} copies, not ${spec.replicationFactor}`;
+  if (settings.replicationFactor !== undefined && copies < settings.replicationFactor)
+    yield `keeps ${copies} copies, not ${settings.replicationFactor}`;
   const times = config.get('message.timestamp.type') ?? 'CreateTime';
   if (times !== 'LogAppendTime')
     yield `has message.timestamp.type=${times}: who takes partitions over measures waiting times by the clocks of the queues; set it to LogAppendTime`;
   const insync = Number(config.get('min.insync.replicas') ?? 1);
-  const asked = spec.minInsyncReplicas ?? Math.max(1, copies - 1);
+  const asked = settings.minInsyncReplicas ?? Math.max(1, copies - 1);
   if (insync < asked) yield `has min.insync.replicas=${insync}: set it to ${asked}, or a record may be acknowledged by fewer brokers`;
   if (insync >= copies && copies > 1) yield `has as many min.insync.replicas as copies: with any broker away nothing can be written`;
 }

@@ -29,10 +29,10 @@ async function assertRefused(asked: Promise<unknown>): Promise<void> {
 }
 
 async function idsOf(log: EventLog, count: number): Promise<readonly string[]> {
-  const told = readAll(log, 'ids');
-  await eventually(() => told.ids.length >= count, 20_000);
-  await told.subscription.stop();
-  return told.ids;
+  const seen = readAll(log, 'ids');
+  await eventually(() => seen.ids.length >= count, 20_000);
+  await seen.subscription.stop();
+  return seen.ids;
 }
 
 /** Longer than any write takes: what is refused then is refused for another reason. */
@@ -110,37 +110,37 @@ describe('Writing to Kafka', () => {
   test('waits no longer than its deadline for a broker that hangs, and goes on when it does', skip, async () => {
     assert.ok(server);
     const log = await testLog(brokers, newTopic());
-    const told = readAll(log, 'patient');
+    const seen = readAll(log, 'patient');
     await log.append(0, records('before', 1));
-    await eventually(() => told.ids.includes('before-0'), 20_000);
-    assert.equal(told.subscription.isOwner(), true);
+    await eventually(() => seen.ids.includes('before-0'), 20_000);
+    assert.equal(seen.subscription.isOwner(), true);
     server.pause();
     try {
       await eventually(async () => !(await answers(server.port)), patient(10_000)); // its threads stop one after another
       await Promise.all([assertRefused(log.append(0, records('lost', 1))), assertRefused(log.endOffsets())]);
       await assertRefused(log.append(1, records('lost', 1)));
-      await eventually(() => !told.subscription.isOwner(), 10_000);
+      await eventually(() => !seen.subscription.isOwner(), 10_000);
     } finally {
       server.resume();
     }
     await eventually(() => log.append(0, records('after', 1)).catch(() => undefined), 20_000);
-    await eventually(() => told.ids.includes('after-0') && told.subscription.isOwner(), 30_000);
+    await eventually(() => seen.ids.includes('after-0') && seen.subscription.isOwner(), 30_000);
     await log.close();
   });
 
   test('goes on when the broker was killed and has started again, and keeps what it acknowledged', skip, async () => {
     assert.ok(server);
     const log = await testLog(brokers, newTopic());
-    const told = readAll(log, 'survivor');
+    const seen = readAll(log, 'survivor');
     await log.append(0, records('before', 10));
-    await eventually(() => told.ids.length === 10, 20_000);
+    await eventually(() => seen.ids.length === 10, 20_000);
     await server.kill9();
     await assertRefused(log.append(0, records('away', 1)));
     await server.restart();
     await eventually(() => log.append(0, records('after', 1)).catch(() => undefined), 20_000);
-    await eventually(() => told.ids.includes('after-0'), 30_000);
+    await eventually(() => seen.ids.includes('after-0'), 30_000);
     assert.deepEqual(
-      told.ids.slice(0, 10),
+      seen.ids.slice(0, 10),
       records('before', 10).map((record) => record.eventId),
     );
     await log.close();

@@ -58,7 +58,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     });
     const failed = await Promise.race([server.ready, exited]);
     if (failed instanceof Error)
-      throw new OperatorError(`The embedded Postgres cannot start.\n${lastWords(server.tail(), failed)}`, { cause: failed });
+      throw new OperatorError(`The embedded Postgres cannot start.\n${lastOutput(server.tail(), failed)}`, { cause: failed });
     return {
       target: { kind: 'socket', socketDir: sockets, port: PORT, user: 'evenfall', password, database: 'postgres' },
       died: exited.then((error) => (stopping ? new Promise<Error>(() => undefined) : error)),
@@ -90,11 +90,11 @@ function makeFolder(dir: string): void {
 }
 
 /** What the server said last, or why it could not even be run. */
-function lastWords(said: string, failed: Error): string {
-  const lines = said.split('\n').filter((line) => /\b(FATAL|PANIC|HINT|DETAIL):/.test(line));
+function lastOutput(output: string, failed: Error): string {
+  const lines = output.split('\n').filter((line) => /\b(FATAL|PANIC|HINT|DETAIL):/.test(line));
   return lines.length > 0
     ? lines.map((line) => `  ${line.replace(/^.*?\b(?=(FATAL|PANIC|HINT|DETAIL):)/, '')}`).join('\n')
-    : `  ${said.trim() || failed.message}`;
+    : `  ${output.trim() || failed.message}`;
 }
 
 function settingsOf(socketDir: string, unsafeFast: boolean, more: EmbeddedPostgresOptions['settings'] = {}): string[] {

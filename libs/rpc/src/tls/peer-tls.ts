@@ -41,7 +41,7 @@ export async function openPeerTls(files: TlsFiles, { onFault, lookMs = LOOK_MS }
   let loaded = await load(files);
   const certificates = createCertificates(loaded);
   let lastFault = '';
-  const say = (why: string): void => {
+  const report = (why: string): void => {
     if (why !== '' && why !== lastFault) onFault(why);
     lastFault = why;
   };
@@ -54,9 +54,9 @@ export async function openPeerTls(files: TlsFiles, { onFault, lookMs = LOOK_MS }
       loaded = next;
       if (!isSame) certificates.publish(next);
       const isLate = next.expiresMs - Date.now() < WARN_MS;
-      say(isLate ? `${files.certificateFile} runs out at ${new Date(next.expiresMs).toISOString()}` : '');
+      report(isLate ? `${files.certificateFile} runs out at ${new Date(next.expiresMs).toISOString()}` : '');
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      report(error instanceof Error ? error.message : String(error));
     }
   };
   const timer = setInterval(() => void look(), lookMs);

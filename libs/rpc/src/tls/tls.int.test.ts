@@ -19,7 +19,7 @@ describe('TLS between services', () => {
   let serverTls: PeerTls;
   let allowed = 0;
   let watches = 0;
-  let heard: (string | undefined)[] = [];
+  let received: (string | undefined)[] = [];
   const ends: (() => void)[] = [];
   before(async () => {
     dir = mkdtempSync(join(tmpdir(), 'evenfall-tls-'));
@@ -28,7 +28,7 @@ describe('TLS between services', () => {
     serverTls = await openPeerTls(await write('server', 'queue'), { onFault: () => undefined, lookMs: 20 });
     const queue = {
       async getHealth(_request: unknown, { header }: { header(name: string): string | undefined }) {
-        heard.push(header(CALLER_HEADER));
+        received.push(header(CALLER_HEADER));
         return GetHealthResponse.create();
       },
       async *watchOwnership(_request: unknown, { signal }: { signal: AbortSignal }) {
@@ -49,7 +49,7 @@ describe('TLS between services', () => {
   });
   afterEach(() => {
     for (const end of ends.splice(0)) end();
-    heard = [];
+    received = [];
   });
   after(async () => {
     await server.stop(100);
@@ -103,7 +103,7 @@ describe('TLS between services', () => {
   it('tells the server who calls, whatever the caller says', async () => {
     assert.equal(await ask(await tlsOf('gateway'), 'queue', { [CALLER_HEADER]: 'scheduler' }), 'answered');
     assert.equal(await ask(await tlsOf('agent/agent-1')), 'answered');
-    assert.deepEqual(heard, ['gateway', 'agent/agent-1']);
+    assert.deepEqual(received, ['gateway', 'agent/agent-1']);
   });
 
   it('lets nobody in without a certificate of the authority', async () => {
@@ -113,13 +113,13 @@ describe('TLS between services', () => {
     const mixed = await tlsOf('gateway', { by: foreign, trusts: [authority, foreign] });
     assert.notEqual(await ask(mixed), 'answered', 'of another authority, that trusts this one');
     assert.equal(allowed, before, 'nothing of them was looked at');
-    assert.deepEqual(heard, []);
+    assert.deepEqual(received, []);
   });
 
   it('speaks with no server but the one that is meant', async () => {
     const tls = await tlsOf('gateway');
     for (const expected of ['registry', 'scheduler', 'agent/queue']) assert.notEqual(await ask(tls, expected), 'answered', expected);
-    assert.deepEqual(heard, [], 'nothing was said to it');
+    assert.deepEqual(received, [], 'nothing was said to it');
     assert.equal(await ask(tls, 'queue'), 'answered');
   });
 

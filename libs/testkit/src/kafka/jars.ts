@@ -71,14 +71,14 @@ async function fetchInto(dir: string): Promise<void> {
   const making = mkdtempSync(`${dir}.`);
   const args = ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${making}`];
   const mvn = spawn('mvn', args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: FETCH_MS });
-  let said = '';
-  const listen = (chunk: Buffer): void => void (said = (said + chunk.toString('utf8')).slice(-4_096));
+  let output = '';
+  const listen = (chunk: Buffer): void => void (output = (output + chunk.toString('utf8')).slice(-4_096));
   mvn.stdout.on('data', listen);
   mvn.stderr.on('data', listen);
   const code = await new Promise<number | null>((resolve, reject) => mvn.once('error', reject).once('close', resolve));
   if (code !== 0) {
     rmSync(making, { recursive: true, force: true });
-    throw new Error(`mvn could not fetch Kafka (${code ?? 'killed'}):\n${said.trim()}`);
+    throw new Error(`mvn could not fetch Kafka (${code ?? 'killed'}):\n${output.trim()}`);
   }
   renameSync(making, dir);
 }

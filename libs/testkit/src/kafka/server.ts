@@ -15,10 +15,10 @@ export type KafkaOptions = {
   /** Port that clients are told to come to, where something stands in between. Default: the broker's own. */
   readonly advertisedPort?: number;
   /** A second door, which speaks TLS and asks for a name and a password. */
-  readonly secure?: SecureDoor;
+  readonly secure?: SecureListener;
 };
 
-export type SecureDoor = {
+export type SecureListener = {
   readonly port: number;
   /** PKCS 12 file with the broker's key and certificate, and its password. */
   readonly keystore: { readonly file: string; readonly password: string };
@@ -211,7 +211,7 @@ async function writeSettings(file: string, options: KafkaOptions): Promise<numbe
 }
 
 function secureLines(
-  { port, keystore, user, hasAccessLists = false }: SecureDoor,
+  { port, keystore, user, hasAccessLists = false }: SecureListener,
   plainPort: number,
   controllerPort: number,
 ): Record<string, string> {
@@ -237,7 +237,7 @@ function portOf(settings: string): number {
   return Number(/^listeners=PLAINTEXT:\/\/127\.0\.0\.1:(\d+)/m.exec(readFileSync(settings, 'utf8'))?.[1]);
 }
 
-async function format(java: readonly string[], settings: string, user: SecureDoor['user'] | undefined): Promise<void> {
+async function format(java: readonly string[], settings: string, user: SecureListener['user'] | undefined): Promise<void> {
   const id = randomBytes(16).toString('base64url').replace(/^-/, 'A'); // no option
   const scram = user ? ['--add-scram', `SCRAM-SHA-256=[name=${user.name},password=${user.password}]`] : [];
   const tool = await run([...java, 'kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', id, '-c', settings, ...scram]);

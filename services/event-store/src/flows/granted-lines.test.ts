@@ -70,8 +70,8 @@ describe('lines by grants', () => {
   });
 
   it('need the grant of an attempt or package, not that of an instance', async () => {
-    const spec = { namespace: 'n', name: 'f', version: '1', revision: 1, memoryMb: 128 };
-    const grant = sign(grantedInstance(MY_INSTANCE, spec));
+    const fn = { namespace: 'n', name: 'f', version: '1', revision: 1, memoryMb: 128 };
+    const grant = sign(grantedInstance(MY_INSTANCE, fn));
     assert.deepEqual(await stored([lineOf(MY_INSTANCE, 1)], [{ ...ofInstance, grant }]), []);
     assert.deepEqual(await stored([lineOf(MY_INSTANCE, 2)], [{ ...ofInstance, attempt: 2 }]), []);
     assert.deepEqual(await stored([lineOf(MY_INSTANCE, 1)], [{ ...ofInstance, codeSha256: undefined }]), []);

@@ -15,7 +15,7 @@ it('folds nothing past accepts that were held and could not be written, until th
   const written: number[] = [];
   const subscription = {
     applied: () => undefined,
-    standing: () => true,
+    isOwner: () => true,
     again: () => {
       again++;
     },
@@ -70,7 +70,7 @@ it('folds nothing past accepts that were held and could not be written, until th
 function foldTellingAhead(isAwaited: boolean) {
   let subscriber: Subscriber | undefined;
   const order: string[] = [];
-  const subscription = { applied: () => undefined, standing: () => true, again: () => undefined, stop: async () => undefined };
+  const subscription = { applied: () => undefined, isOwner: () => true, again: () => undefined, stop: async () => undefined };
   const log = { subscribe: (given: Subscriber) => ((subscriber = given), subscription) } as unknown as EventLog; // a fold asks no more of it
   const writes: ((isWritten: boolean) => void)[] = [];
   const events = {

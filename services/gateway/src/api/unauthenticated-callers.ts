@@ -1,4 +1,4 @@
-import { type ConnectionLimits, createConnectionLimits, createGuessLimits } from '@evenfall/door-limits';
+import { type ConnectionLimits, createConnectionLimits, createGuessLimits } from '@evenfall/api-limits';
 import { createRepeats, type Log } from '@evenfall/telemetry';
 
 /** Limits on callers that have shown no valid key. One for all APIs, because limits are by address and an address may use all of them. */

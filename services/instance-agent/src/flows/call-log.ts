@@ -1,5 +1,5 @@
 import type { AttemptResult } from '@evenfall/contracts/attempt/v1/attempt';
-import { lineOfSignal, linesAfterRun, linesBeforeRun, quotedText, type Said } from '@evenfall/event-model';
+import { lineOfSignal, linesAfterRun, linesBeforeRun, quotedText, type FunctionText } from '@evenfall/event-model';
 import { tailOfLog } from '../domain/render-log.ts';
 import type { Agent } from './agent.ts';
 import { startOf } from './attempt.ts';

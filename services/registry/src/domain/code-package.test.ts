@@ -41,6 +41,6 @@ const REFUSED: readonly (readonly [string, RegExp, string, ...string[]])[] = [
 describe('a package and the handler it is for', () => {
   for (const [runtime, handler, ...paths] of TAKEN)
     it(`takes ${runtime} "${handler}" with ${paths.join(', ')}`, () => check(runtime, handler, ...paths));
-  for (const [runtime, said, handler, ...paths] of REFUSED)
-    it(`refuses ${runtime} "${handler}" with ${paths.join(', ')}`, () => assert.throws(() => check(runtime, handler, ...paths), said));
+  for (const [runtime, output, handler, ...paths] of REFUSED)
+    it(`refuses ${runtime} "${handler}" with ${paths.join(', ')}`, () => assert.throws(() => check(runtime, handler, ...paths), output));
 });

@@ -77,11 +77,11 @@ export function handlerFilesRefusal(settings: FunctionSettings, { files, program
   for (const handler of handlers) {
     if (handler === undefined) continue;
     const { names, isProgram } = filesOfHandler(runtime, handler);
-    const taken = names.find((name) => files.has(name)); // the first is what is run
-    if (taken === undefined)
+    const present = names.find((name) => files.has(name)); // the first is what is run
+    if (present === undefined)
       return badPackage(`${handler === '' ? `runtime ${runtime}` : `the handler "${handler}"`} needs ${names.join(' or ')} in it`);
-    if (isProgram && !programs.has(taken))
-      return badPackage(`"${shown(taken)}" is not executable: "chmod +x" it, and zip it with a tool that keeps file modes`);
+    if (isProgram && !programs.has(present))
+      return badPackage(`"${shown(present)}" is not executable: "chmod +x" it, and zip it with a tool that keeps file modes`);
   }
   return undefined;
 }

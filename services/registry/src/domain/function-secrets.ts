@@ -5,7 +5,7 @@ import type { Sealing } from './sealing.ts';
 export const NOT_READABLE = '(sealed with a key that is not there)';
 
 /** A function as it is kept: without its secrets, which are beside it. */
-export type KeptFunction = { readonly fn: FunctionMessage; readonly sealed: Buffer | undefined };
+export type StoredFunction = { readonly fn: FunctionMessage; readonly sealed: Buffer | undefined };
 /** A function with its secrets; locked if they cannot be opened. */
 export type OpenedFunction = { readonly fn: FunctionMessage; readonly isLocked: boolean };
 
@@ -16,7 +16,7 @@ type Secrets = {
 };
 
 /** Takes the secrets out of a function and seals them, bound to its name. Without anything to seal with it stays as it is. */
-export function sealSecrets(fn: FunctionMessage, sealing: Sealing | undefined): KeptFunction {
+export function sealSecrets(fn: FunctionMessage, sealing: Sealing | undefined): StoredFunction {
   if (!sealing || !hasSecrets(fn)) return { fn, sealed: undefined };
   const { environment, eventInvoke } = fn;
   const secrets: Secrets = { environment, onSuccess: secretOf(eventInvoke?.onSuccess), onFailure: secretOf(eventInvoke?.onFailure) };
@@ -27,7 +27,7 @@ export function sealSecrets(fn: FunctionMessage, sealing: Sealing | undefined): 
 }
 
 /** Puts the secrets of a function back. */
-export function openSecrets({ fn, sealed }: KeptFunction, sealing: Sealing | undefined): OpenedFunction {
+export function openSecrets({ fn, sealed }: StoredFunction, sealing: Sealing | undefined): OpenedFunction {
   if (!sealed) return { fn, isLocked: false };
   const opened = sealing?.open(sealed, ownerOf(fn));
   if (opened === undefined)

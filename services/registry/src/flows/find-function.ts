@@ -13,7 +13,7 @@ export async function findFunction(registry: Registry, named: FunctionName): Pro
 }
 
 /** The same, to run it or to change it: with all its secrets. Refusals: also SECRETS_NOT_READABLE. */
-export async function findWhole(registry: Registry, named: FunctionName): Promise<FunctionMessage> {
+export async function findWithSecrets(registry: Registry, named: FunctionName): Promise<FunctionMessage> {
   const { fn, isLocked } = await findOpened(registry, named);
   if (isLocked) throw notReadable(fn);
   return fn;

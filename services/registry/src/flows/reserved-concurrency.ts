@@ -25,7 +25,7 @@ export async function putReservedConcurrency(
     if (refusal) throw refusal;
     return registry.concurrency.reserve(state.change, wanted);
   });
-  return tell(registry, wanted);
+  return reservedAnswer(registry, wanted);
 }
 
 /** Says what is reserved for a function. */
@@ -34,7 +34,7 @@ export async function getReservedConcurrency(
   named: GetReservedConcurrencyRequest,
 ): Promise<GetReservedConcurrencyResponse> {
   await findFunction(registry, { ...named, qualifier: '' });
-  return tell(registry, named);
+  return reservedAnswer(registry, named);
 }
 
 /** Lets a function share with all others. What it has provisioned fits: what was reserved held it. */
@@ -47,7 +47,7 @@ export async function deleteReservedConcurrency(
   return {};
 }
 
-async function tell(registry: Registry, { namespace, name }: Named): Promise<GetReservedConcurrencyResponse> {
+async function reservedAnswer(registry: Registry, { namespace, name }: Named): Promise<GetReservedConcurrencyResponse> {
   const state = await registry.concurrency.read();
   const found = state.reservations.find((one) => one.namespace === namespace && one.name === name);
   const totalMb = registry.concurrencyMb;

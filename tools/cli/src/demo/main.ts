@@ -19,15 +19,15 @@ const { color } = terminal;
 
 /** Plays the story on a platform, shows it, and says whether it went as it should. */
 async function main(): Promise<boolean> {
-  terminal.say(color.dim('looking for a running platform, else starting one …'));
+  terminal.print(color.dim('looking for a running platform, else starting one …'));
   const stack = await findOrStartStack(process.env);
   let story: Story;
   try {
-    terminal.say(`${stack.isOwn ? 'started' : 'using'} ${stack.url}\n`);
+    terminal.print(`${stack.isOwn ? 'started' : 'using'} ${stack.url}\n`);
     const api = createApiClient(stack.url, stack.accessKey);
     story = await within(
       LIMIT_MS,
-      playStory(api, (line) => terminal.say(`  ${color.cyan('•')} ${visible(line)}`)),
+      playStory(api, (line) => terminal.print(`  ${color.cyan('•')} ${visible(line)}`)),
     );
   } finally {
     await stack.stop();

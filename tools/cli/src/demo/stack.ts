@@ -24,8 +24,8 @@ const STOP_MS = 30_000;
 
 /** The platform that runs: where it is said to be, or at the usual address; else one started for this. */
 export async function findOrStartStack(env: NodeJS.ProcessEnv): Promise<Stack> {
-  const told = env['EVENFALL_URL'];
-  if (told) return runningStack(told, env);
+  const seen = env['EVENFALL_URL'];
+  if (seen) return runningStack(seen, env);
   if (await answers(DEFAULT_URL)) return runningStack(DEFAULT_URL, env);
   return startStack(env);
 }
@@ -76,10 +76,10 @@ async function startStack(env: NodeJS.ProcessEnv): Promise<Stack> {
 
 /** Waits for the ready line; what the platform said until then explains a failure. */
 async function readyUrl(child: ChildProcess): Promise<string> {
-  const said: string[] = [];
+  const output: string[] = [];
   child.stderr?.on('data', (data: Buffer) => {
-    said.push(data.toString());
-    if (said.length > 50) said.shift();
+    output.push(data.toString());
+    if (output.length > 50) output.shift();
   });
   const ready = new Promise<string>((resolve) => {
     if (!child.stdout) return;
@@ -95,7 +95,7 @@ async function readyUrl(child: ChildProcess): Promise<string> {
   });
   const url = await Promise.race([ready, gone, late]);
   clearTimeout(timer);
-  if (url === undefined) throw new Error(`The platform did not start:\n${said.join('').trim()}`);
+  if (url === undefined) throw new Error(`The platform did not start:\n${output.join('').trim()}`);
   return url;
 }
 

@@ -18,20 +18,20 @@ export type Moment = { readonly time: string; readonly what: string };
 export type Story = { readonly event: EventAnswer; readonly timeline: readonly Moment[]; readonly log: readonly LogLineAnswer[] };
 
 /** Deploys the sample, lets it run, and ends it the way it asks for; tells each step as it happens. */
-export async function playStory(api: ApiClient, tell: (line: string) => void): Promise<Story> {
+export async function playStory(api: ApiClient, print: (line: string) => void): Promise<Story> {
   const { fn, created } = await deployFolder({ api, namespace: NAMESPACE }, SAMPLE, { publish: false, withNodeModules: false });
-  tell(`${created ? 'deployed' : 'updated'} ${fn.namespace}/${fn.name}`);
+  print(`${created ? 'deployed' : 'updated'} ${fn.namespace}/${fn.name}`);
   const accepted = await api.call<EventAnswer>('POST', `${functionPath(NAMESPACE, fn.name)}/events`, { json: { hello: 'evening' } });
-  tell(`handed it event ${accepted.id}`);
+  print(`handed it event ${accepted.id}`);
   await untilRunning(api, accepted.id);
-  tell('it runs');
+  print('it runs');
   const line = await firstOwnLine(api, accepted.id);
-  tell(`it wrote ${JSON.stringify(line)}`);
+  print(`it wrote ${JSON.stringify(line)}`);
   await api.call('POST', `${eventPath(accepted.id)}:terminate`, { json: { graceful: true, reason: 'the demo is over' } });
-  tell('asked it to stop');
+  print('asked it to stop');
   let event = accepted;
   for await (const change of changesOf(api, accepted.id)) event = change;
-  tell(`it ended ${event.state} with ${event.status_code}`);
+  print(`it ended ${event.state} with ${event.status_code}`);
   const log: LogLineAnswer[] = [];
   for await (const one of linesOf(api, event.id)) log.push(one);
   return { event, timeline: timelineOf(event), log };

@@ -4,9 +4,9 @@ import { readAll, testLog } from './open.ts';
 const [, , brokers = '', topic = ''] = process.argv;
 const log = await testLog(brokers, topic);
 const { calls, mine, subscription } = readAll(log, 'shared');
-let said = 0;
+let output = 0;
 setInterval(() => {
-  const told = calls.slice(said);
-  said = calls.length;
-  if (told.length > 0) process.stdout.write(`${JSON.stringify({ told, mine: [...mine], standing: subscription.isOwner() })}\n`);
+  const seen = calls.slice(output);
+  output = calls.length;
+  if (seen.length > 0) process.stdout.write(`${JSON.stringify({ told: seen, mine: [...mine], isOwner: subscription.isOwner() })}\n`);
 }, 10);

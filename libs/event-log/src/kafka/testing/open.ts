@@ -38,7 +38,7 @@ export async function testLog(brokers: string, topic: string, more: Partial<Kafk
 }
 
 /** A reader that keeps what it was told. */
-export type Told = {
+export type Seen = {
   readonly subscription: Subscription;
   /** What it owns now. */
   readonly mine: Set<number>;
@@ -50,14 +50,14 @@ export type Told = {
 };
 
 /** Reads everything from the beginning, or from where it was. `applying` may take its time, or fail. */
-export function readAll(log: EventLog, name: string, applying: () => Promise<void> = () => Promise.resolve()): Told {
-  const told = { mine: new Set<number>(), calls: [] as string[], ids: [] as string[], appendTimesMs: [] as (number | undefined)[] };
+export function readAll(log: EventLog, name: string, applying: () => Promise<void> = () => Promise.resolve()): Seen {
+  const seen = { mine: new Set<number>(), calls: [] as string[], ids: [] as string[], appendTimesMs: [] as (number | undefined)[] };
   const cursors = new Map<number, number>();
   const subscription = log.subscribe({
     name,
     async owned(partitions) {
-      told.calls.push(`owned ${partitions.join(' ')}`);
-      for (const partition of partitions) told.mine.add(partition);
+      seen.calls.push(`owned ${partitions.join(' ')}`);
+      for (const partition of partitions) seen.mine.add(partition);
       return new Map(partitions.map((partition) => [partition, cursors.get(partition) ?? 0]));
     },
     async apply(batches) {
@@ -66,15 +66,15 @@ export function readAll(log: EventLog, name: string, applying: () => Promise<voi
         const { partition, firstOffset, records } = batch;
         cursors.set(partition, firstOffset + records.length);
         for (const [i, record] of records.entries()) {
-          told.ids.push(record.eventId);
-          told.appendTimesMs.push(logTimeMsOf(batch, i));
+          seen.ids.push(record.eventId);
+          seen.appendTimesMs.push(logTimeMsOf(batch, i));
         }
       }
     },
     lost(partitions) {
-      told.calls.push(`lost ${partitions.join(' ')}`);
-      for (const partition of partitions) told.mine.delete(partition);
+      seen.calls.push(`lost ${partitions.join(' ')}`);
+      for (const partition of partitions) seen.mine.delete(partition);
     },
   });
-  return { ...told, subscription };
+  return { ...seen, subscription };
 }

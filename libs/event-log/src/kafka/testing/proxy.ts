@@ -62,13 +62,13 @@ export async function startProxy(): Promise<Proxy> {
 }
 
 /** Cuts a stream into messages that begin with their size. */
-function frames(socket: Socket, take: (frame: Buffer) => void): void {
+function frames(socket: Socket, handle: (frame: Buffer) => void): void {
   let rest = Buffer.alloc(0);
   socket.on('data', (chunk) => {
     rest = Buffer.concat([rest, chunk]); // no encoding was set
     while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
       const size = 4 + rest.readInt32BE(0);
-      take(rest.subarray(0, size));
+      handle(rest.subarray(0, size));
       rest = rest.subarray(size);
     }
   });

@@ -3,7 +3,7 @@ import { Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { inParts, foldedBytes } from '@evenfall/event-model';
 import { timeOfUuidV7 } from '@evenfall/time';
-import { answered, isDataRefused, type Sql, taken } from '@evenfall/postgres';
+import { answered, isDataRefused, type Sql, rowsOf } from '@evenfall/postgres';
 import { FoldRefused } from '../../domain/fold-refused.ts';
 import { ENDED_VERSION, type VersionedEvent, versionedOf } from '../../domain/watchers.ts';
 import type { EventTable, LaneName, Position } from '../../ports.ts';
@@ -110,7 +110,7 @@ async function orRefused<T>(asked: PromiseLike<T>): Promise<T> {
 type VersionedRow = { readonly is_open: boolean; readonly data: Buffer };
 
 async function rowOf(sql: Sql, id: string, endedAfterMs: number): Promise<VersionedRow | undefined> {
-  const [row] = await taken(
+  const [row] = await rowsOf(
     sql<VersionedRow[]>`
     SELECT true AS is_open, data FROM events.open_event WHERE id = ${id}
     UNION ALL SELECT false, data FROM events.ended_event WHERE id = ${id} AND end_time > ${new Date(endedAfterMs).toISOString()}

@@ -11,7 +11,7 @@ export function createAuditStore(sql: Sql): AuditStore {
     record: (records) =>
       guarded(async () => {
         if (records.length === 0) return;
-        const rows = saysMost(records).map((one) => ({
+        const rows = isMostCertain(records).map((one) => ({
           id: one.id,
           key_id: one.keyId,
           action: one.action,
@@ -62,7 +62,7 @@ function certaintyOf({ outcome }: AuditRecord): number {
 }
 
 /** One record of each id, the one that says most; in the order of ids, so that two gateways wait for each other and never in a ring. */
-function saysMost(records: readonly AuditRecord[]): AuditRecord[] {
+function isMostCertain(records: readonly AuditRecord[]): AuditRecord[] {
   const most = new Map<string, AuditRecord>();
   for (const one of records) {
     const other = most.get(one.id);

@@ -12,14 +12,14 @@ export async function startChangeFeed(sql: Sql, log: Log): Promise<ChangeFeed & 
     const slash = payload.indexOf('/');
     return { namespace: payload.slice(0, slash), name: payload.slice(slash + 1) };
   };
-  const { watch, tell, stop } = await startNotices(sql, log, { channel: CHANGE_CHANNEL, standing: { namespace: '', name: '' }, read });
-  return { watch, announce: (namespace, name) => tell({ namespace, name }), stop };
+  const { watch, notify, stop } = await startNotices(sql, log, { channel: CHANGE_CHANNEL, connected: { namespace: '', name: '' }, read });
+  return { watch, announce: (namespace, name) => notify({ namespace, name }), stop };
 }
 
 /** Tells of access keys that change. */
 export async function startKeyFeed(sql: Sql, log: Log): Promise<KeyFeed & { stop(): Promise<void> }> {
-  const { watch, tell, stop } = await startNotices(sql, log, { channel: KEY_CHANNEL, standing: '', read: (id) => id });
-  return { watch, announce: tell, stop };
+  const { watch, notify, stop } = await startNotices(sql, log, { channel: KEY_CHANNEL, connected: '', read: (id) => id });
+  return { watch, announce: notify, stop };
 }
 
 /** Tells of quotas that change. */
@@ -28,6 +28,6 @@ export async function startQuotaFeed(sql: Sql, log: Log): Promise<QuotaFeed & { 
     const [of, name = ''] = payload.split('/');
     return { of: of === 'key' ? 'key' : 'namespace', name };
   };
-  const { watch, tell, stop } = await startNotices<QuotaNotice>(sql, log, { channel: QUOTA_CHANNEL, standing: undefined, read });
-  return { watch, announce: tell, stop };
+  const { watch, notify, stop } = await startNotices<QuotaNotice>(sql, log, { channel: QUOTA_CHANNEL, connected: undefined, read });
+  return { watch, announce: notify, stop };
 }

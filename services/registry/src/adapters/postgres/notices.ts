@@ -7,7 +7,7 @@ export type Notices<T> = {
   /** First `standing`, then what is told from then on; ends when some may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<T>;
   /** Tells this process's own watchers at once; others hear through the database. */
-  tell(notice: T): void;
+  notify(notice: T): void;
   stop(): Promise<void>;
 };
 
@@ -15,12 +15,12 @@ export type Notices<T> = {
 export async function startNotices<T>(
   sql: Sql,
   log: Log,
-  { channel, standing, read }: { readonly channel: string; readonly standing: T; readonly read: (payload: string) => T },
+  { channel, connected, read }: { readonly channel: string; readonly connected: T; readonly read: (payload: string) => T },
 ): Promise<Notices<T>> {
   const watchers = new Set<Pushable<T>>();
   let listening = false;
 
-  const tell = (notice: T): void => {
+  const notify = (notice: T): void => {
     for (const watcher of watchers) watcher.push(notice);
   };
   // Called again when the connection was lost and is back: what was told in between is lost, and those who watch have to begin anew.
@@ -32,7 +32,7 @@ export async function startNotices<T>(
     }
     listening = true;
   };
-  const { unlisten } = await sql.listen(channel, (payload) => tell(read(payload)), onListen);
+  const { unlisten } = await sql.listen(channel, (payload) => notify(read(payload)), onListen);
 
   return {
     async *watch(signal) {
@@ -41,14 +41,14 @@ export async function startNotices<T>(
       signal.addEventListener('abort', leave, { once: true });
       watchers.add(notices);
       try {
-        yield standing;
+        yield connected;
         yield* notices;
       } finally {
         watchers.delete(notices);
         signal.removeEventListener('abort', leave);
       }
     },
-    tell,
+    notify,
     async stop() {
       for (const watcher of watchers) watcher.end();
       await unlisten().catch(() => undefined); // the server may be gone already

@@ -9,7 +9,7 @@ type Carried = { args: unknown; parameters: unknown; string: unknown; signature:
  * collections would copy them twice, which made for pauses of 5 ms and more. For statements that are sent often or carry much. The query cannot
  * be awaited again.
  */
-export async function taken<T extends Row>(query: PendingQuery<T[]>): Promise<T[]> {
+export async function rowsOf<T extends Row>(query: PendingQuery<T[]>): Promise<T[]> {
   const result = await query;
   const rows = result.slice();
   result.length = 0;

@@ -1,7 +1,7 @@
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { pick, type Random } from '../../support/random.ts';
-import { type Attack, authorization, bytes, whole, WORDS } from './target.ts';
+import { type Attack, authorization, bytes, wholeNumber, WORDS } from './target.ts';
 
 const WITHIN_MS = 3_000;
 const READ_BYTES = 256 * 1024;
@@ -18,7 +18,7 @@ export const callMethods: Attack = (target, random, from) =>
       createConnection: () => connectSocket({ host, port: Number(port), localAddress: from }),
     });
     const outcomes: string[] = [];
-    const calls = 1 + whole(random, random() < 0.1 ? 200 : 5);
+    const calls = 1 + wholeNumber(random, random() < 0.1 ? 200 : 5);
     let open = calls;
     const end = (): void => {
       clearTimeout(late);
@@ -29,7 +29,7 @@ export const callMethods: Attack = (target, random, from) =>
     session.on('error', () => undefined); // told by its streams
     session.once('close', end);
     for (let i = 0; i < calls; i++) {
-      const path = random() < 0.95 ? (target.methods[whole(random, target.methods.length)] ?? '') : '/no.Such/Method';
+      const path = random() < 0.95 ? (target.methods[wholeNumber(random, target.methods.length)] ?? '') : '/no.Such/Method';
       const stream = session.request({
         ':method': 'POST',
         ':path': path,
@@ -43,12 +43,12 @@ export const callMethods: Attack = (target, random, from) =>
       let code = 'none';
       let read = 0;
       let message = '';
-      const take = (headers: Readonly<Record<string, string | string[] | number | undefined>>): void => {
+      const readHeaders = (headers: Readonly<Record<string, string | string[] | number | undefined>>): void => {
         if (headers['grpc-status'] !== undefined) code = String(headers['grpc-status']);
         message = String(headers['grpc-message'] ?? message);
       };
-      stream.on('response', take);
-      stream.on('trailers', take);
+      stream.on('response', readHeaders);
+      stream.on('trailers', readHeaders);
       stream.on('data', (chunk: Buffer) => {
         read += chunk.length;
         if (read > READ_BYTES) stream.close();
@@ -82,12 +82,12 @@ export const streamCode: Attack = (target, random, from) =>
       ...{ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' },
       ...authorization(random, target),
     });
-    const take = (headers: Readonly<Record<string, string | string[] | number | undefined>>): void => {
+    const readHeaders = (headers: Readonly<Record<string, string | string[] | number | undefined>>): void => {
       const code = headers['grpc-status'];
       if (code !== undefined) end(FAULTS.has(String(code)) ? `${String(code)} FAULT ${String(headers['grpc-message'])}` : String(code));
     };
-    stream.on('response', take);
-    stream.on('trailers', take);
+    stream.on('response', readHeaders);
+    stream.on('trailers', readHeaders);
     stream.on('error', () => end('reset'));
     stream.resume();
     const zip = Buffer.from(target.code, 'base64');
@@ -116,19 +116,19 @@ function framedAs(message: Buffer): Buffer {
 function framed(random: Random): Buffer {
   const message = anyMessage(random, 3);
   const head = Buffer.alloc(5);
-  head.writeUInt8(random() < 0.95 ? 0 : whole(random, 256));
-  head.writeUInt32BE(random() < 0.95 ? message.length : whole(random, 2 ** 32), 1);
+  head.writeUInt8(random() < 0.95 ? 0 : wholeNumber(random, 256));
+  head.writeUInt32BE(random() < 0.95 ? message.length : wholeNumber(random, 2 ** 32), 1);
   return Buffer.concat([head, message]);
 }
 
 /** Fields 1 to 16 of any type, nested; sometimes bytes that are no message. */
 function anyMessage(random: Random, depth: number): Buffer {
-  if (random() < 0.1) return bytes(random, whole(random, 100));
-  return Buffer.concat(Array.from({ length: whole(random, 6) }, () => anyField(random, depth)));
+  if (random() < 0.1) return bytes(random, wholeNumber(random, 100));
+  return Buffer.concat(Array.from({ length: wholeNumber(random, 6) }, () => anyField(random, depth)));
 }
 
 function anyField(random: Random, depth: number): Buffer {
-  const field = 1 + whole(random, 16);
+  const field = 1 + wholeNumber(random, 16);
   const type = pick(random, [0, 1, 2, 2, 2, 5]);
   const tag = varint((field << 3) | type);
   if (type === 0) return Buffer.concat([tag, varint(pick(random, [0, 1, 2, 100, 2 ** 31, 2 ** 40]))]);

@@ -1,6 +1,6 @@
 import { pick, type Random } from '../../support/random.ts';
 import { type Issuer, type SigningKey, signToken } from '../../../services/gateway/src/testing/issuer.ts';
-import { whole, WORDS } from './target.ts';
+import { wholeNumber, WORDS } from './target.ts';
 import { anyValue } from './values.ts';
 
 /** Claims that tokens are checked by, with values of every kind. */
@@ -29,11 +29,11 @@ export async function anyTokens(
 /** Now and then with another head, without its signature, or cut. */
 function broken(random: Random, token: string): string {
   const [head = '', payload = '', signature = ''] = token.split('.');
-  const drawn = whole(random, 20);
+  const drawn = wholeNumber(random, 20);
   if (drawn === 0) return `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`;
   if (drawn === 1) return `${Buffer.from('{"alg":"HS256","kid":"first"}').toString('base64url')}.${payload}.${signature}`;
   if (drawn === 2) return `${Buffer.from('{"alg":"RS256","crit":["b64"],"b64":false}').toString('base64url')}.${payload}.${signature}`;
-  if (drawn === 3) return `${head}.${payload}.${signature.slice(0, whole(random, signature.length))}`;
+  if (drawn === 3) return `${head}.${payload}.${signature.slice(0, wholeNumber(random, signature.length))}`;
   if (drawn === 4) return `${head}.${Buffer.from('['.repeat(3_000)).toString('base64url')}.${signature}`;
   return token;
 }

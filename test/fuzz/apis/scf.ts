@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { tc3Headers } from '../../../services/gateway/src/testing/tc3.ts';
 import { pick, type Random } from '../../support/random.ts';
-import { type Attack, bytes, type Target, whole, WORDS } from './target.ts';
+import { type Attack, bytes, type Target, wholeNumber, WORDS } from './target.ts';
 import { anyValue } from './values.ts';
 
 const WITHIN_MS = 3_000;
@@ -42,7 +42,7 @@ const VERSIONS = ['2018-04-16', '2018-04-16', '2018-04-16', '1999-01-01', ''] as
 /** An action with parameters as drawn, signed rightly, wrongly, or not. */
 export const callAction: Attack = (target, random, from) => {
   const body = Buffer.from(JSON.stringify({ ...parameters(random), Namespace: 'fuzz' }));
-  if (random() < 0.2) body[whole(random, body.length)] = whole(random, 256);
+  if (random() < 0.2) body[wholeNumber(random, body.length)] = wholeNumber(random, 256);
   const [id = '', secret = ''] = target.accessKey.split(':', 2);
   const signed = tc3Headers({
     id: random() < 0.8 ? id : pick(random, WORDS).replaceAll(/[^\x21-\x7e]/g, '?'),
@@ -60,7 +60,7 @@ export const callAction: Attack = (target, random, from) => {
   };
   if (random() < 0.15) {
     const authorization = Buffer.from(headers['authorization'] ?? '', 'latin1');
-    authorization[whole(random, authorization.length)] = 33 + whole(random, 90);
+    authorization[wholeNumber(random, authorization.length)] = 33 + wholeNumber(random, 90);
     headers['authorization'] = authorization.toString('latin1');
   }
   return post(target, from, headers, body);
@@ -73,23 +73,23 @@ export const sendForm: Attack = (target, random, from) => {
     Version: pick(random, VERSIONS),
     SecretId: target.accessKey.split(':', 1)[0] ?? '',
     Timestamp: String(pick(random, [Math.floor(Date.now() / 1_000), 0, -1])),
-    Nonce: String(whole(random, 1e6)),
+    Nonce: String(wholeNumber(random, 1e6)),
     Signature: bytes(random, 20).toString('base64'),
     'Environment.Variables.0.Key': pick(random, WORDS),
-    [`Code.${'A.'.repeat(whole(random, 300))}B`]: 'x',
-    [`Tags.${whole(random, 1e9)}.Key`]: 'x',
+    [`Code.${'A.'.repeat(wholeNumber(random, 300))}B`]: 'x',
+    [`Tags.${wholeNumber(random, 1e9)}.Key`]: 'x',
     ...Object.fromEntries(Object.entries(parameters(random)).map(([name, value]) => [name, String(value)])),
   };
   const names = Object.keys(fields).filter(() => random() < 0.9);
   const text = names.map((name) => `${encodeURIComponent(name)}=${encodeURIComponent((fields[name] ?? '').toWellFormed())}`).join('&');
-  const body = Buffer.from(random() < 0.05 ? `${text}&Pad=${'y'.repeat(whole(random, 3_000_000))}` : text);
+  const body = Buffer.from(random() < 0.05 ? `${text}&Pad=${'y'.repeat(wholeNumber(random, 3_000_000))}` : text);
   const headers: Record<string, string> = { 'content-type': 'application/x-www-form-urlencoded' };
   if (random() < 0.2) headers['origin'] = 'https://elsewhere.example';
   return post(target, from, headers, body);
 };
 
 function parameters(random: Random): Record<string, unknown> {
-  return Object.fromEntries(Array.from({ length: whole(random, 5) }, () => [pick(random, NAMES), anyValue(random, 2)]));
+  return Object.fromEntries(Array.from({ length: wholeNumber(random, 5) }, () => [pick(random, NAMES), anyValue(random, 2)]));
 }
 
 function post(target: Target, from: string, headers: Record<string, string>, body: Buffer): Promise<string> {

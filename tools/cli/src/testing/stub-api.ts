@@ -20,9 +20,9 @@ export type Answer = {
 };
 
 /** A REST door that answers as it is told. */
-export type StubDoor = { readonly url: string; readonly asked: Asked[]; close(): void };
+export type StubApi = { readonly url: string; readonly asked: Asked[]; close(): void };
 
-export async function stubDoor(answer: (asked: Asked) => Answer): Promise<StubDoor> {
+export async function stubApi(answer: (asked: Asked) => Answer): Promise<StubApi> {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
     void buffer(request).then((bytes) => {

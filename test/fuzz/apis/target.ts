@@ -44,18 +44,18 @@ export const WORDS: readonly [string, ...string[]] = [
   'null',
 ];
 
-export const whole = (random: Random, below: number): number => Math.floor(random() * below);
+export const wholeNumber = (random: Random, below: number): number => Math.floor(random() * below);
 
 export function bytes(random: Random, length: number): Buffer {
-  return Buffer.from(Array.from({ length }, () => whole(random, 256)));
+  return Buffer.from(Array.from({ length }, () => wholeNumber(random, 256)));
 }
 
 /** Authorization as it may be: right, wrong, broken, or none. */
 export function authorization(random: Random, { accessKey, tokens }: Target): Record<string, string> {
-  const drawn = whole(random, 12);
-  if (drawn >= 10) return { authorization: `${drawn === 10 ? 'Bearer' : 'bEARER  '} ${tokens[whole(random, tokens.length)] ?? ''}` };
+  const drawn = wholeNumber(random, 12);
+  if (drawn >= 10) return { authorization: `${drawn === 10 ? 'Bearer' : 'bEARER  '} ${tokens[wholeNumber(random, tokens.length)] ?? ''}` };
   if (drawn < 6) return { authorization: `Bearer ${accessKey}` };
   if (drawn < 8) return {};
-  if (drawn === 8) return { authorization: `Bearer ${'x'.repeat(whole(random, 2_000))}` };
+  if (drawn === 8) return { authorization: `Bearer ${'x'.repeat(wholeNumber(random, 2_000))}` };
   return { authorization: `Basic ${bytes(random, 30).toString('base64')}` };
 }

@@ -54,9 +54,9 @@ describe('the doors of a running platform', () => {
   });
 
   it('refuse packages that no host could run', async () => {
-    const deploy = async (spec: object, files: Record<string, string>) => {
+    const deploy = async (fn: object, files: Record<string, string>) => {
       const code = (await zipOf(files)).toString('base64');
-      return stack.rest.call<ErrorAnswer>('POST', FUNCTIONS, { timeout: '5s', ...spec, code_zip: code });
+      return stack.rest.call<ErrorAnswer>('POST', FUNCTIONS, { timeout: '5s', ...fn, code_zip: code });
     };
     const long = await deploy({ name: 'long', runtime: 'python3', handler: 'index.h' }, { 'index.py': '', [`${'x'.repeat(300)}.txt`]: '' });
     assert.deepEqual([long.status, long.body.error.details[0]?.reason], [400, 'INVALID_CODE_PACKAGE']);

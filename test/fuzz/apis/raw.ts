@@ -1,21 +1,21 @@
 import { connect } from 'node:net';
 import { pick, type Random } from '../../support/random.ts';
-import { type Attack, bytes, type Target, whole } from './target.ts';
+import { type Attack, bytes, type Target, wholeNumber } from './target.ts';
 
 const WITHIN_MS = 2_000;
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 /** Bytes that are no request, or nearly one, to any of the doors. */
-export const sayBytes: Attack = (target, random, from) => {
+export const sendBytes: Attack = (target, random, from) => {
   const door = pick(random, ['http', 'http', 'grpc', 'grpc', 'metrics'] as const);
-  const said = door === 'grpc' ? http2Bytes(random) : http1Bytes(random, target);
+  const output = door === 'grpc' ? http2Bytes(random) : http1Bytes(random, target);
   return new Promise((resolve) => {
     const [host = '', port = ''] = (door === 'grpc' ? target.grpc : new URL(door === 'http' ? target.http : target.metrics).host).split(
       ':',
     );
     const socket = connect({ host, port: Number(port), localAddress: from });
     let answer = '';
-    const late = setTimeout(() => socket.destroy(), whole(random, WITHIN_MS));
+    const late = setTimeout(() => socket.destroy(), wholeNumber(random, WITHIN_MS));
     socket.on('data', (chunk: Buffer) => {
       if (answer.length < 500) answer += chunk.toString('latin1');
     });
@@ -24,14 +24,14 @@ export const sayBytes: Attack = (target, random, from) => {
       clearTimeout(late);
       const status = /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1];
       resolve(
-        `raw ${door} ${status === '500' ? `FAULT ${JSON.stringify(said.toString('latin1').slice(0, 200))} ${answer}` : (status ?? 'closed')}`,
+        `raw ${door} ${status === '500' ? `FAULT ${JSON.stringify(output.toString('latin1').slice(0, 200))} ${answer}` : (status ?? 'closed')}`,
       );
     });
     if (random() < 0.3) {
-      const half = whole(random, said.length);
-      socket.write(said.subarray(0, half));
-      setTimeout(() => socket.end(said.subarray(half)), whole(random, 300)).unref();
-    } else socket.write(said);
+      const half = wholeNumber(random, output.length);
+      socket.write(output.subarray(0, half));
+      setTimeout(() => socket.end(output.subarray(half)), wholeNumber(random, 300)).unref();
+    } else socket.write(output);
   });
 };
 
@@ -70,7 +70,7 @@ function http1Bytes(random: Random, { http, accessKey }: Target): Buffer {
   const head = [
     ...(random() < 0.8 ? [`Host: ${new URL(http).host}`] : []),
     ...(random() < 0.5 ? [`Authorization: Bearer ${accessKey}`] : []),
-    ...Array.from({ length: whole(random, 4) }, () => pick(random, heads)),
+    ...Array.from({ length: wholeNumber(random, 4) }, () => pick(random, heads)),
   ].join(pick(random, ['\r\n', '\r\n', '\n', '\r']));
   const body = pick(random, [
     '',
@@ -81,22 +81,22 @@ function http1Bytes(random: Random, { http, accessKey }: Target): Buffer {
     '5;ext=1\r\nhello\r\n0\r\nX: y\r\n\r\n',
   ]);
   const one = Buffer.from(`${method} ${path} ${version}\r\n${head}\r\n\r\n${body}`, 'latin1');
-  const drawn = whole(random, 6);
-  if (drawn === 0) return bytes(random, 1 + whole(random, 3_000));
-  if (drawn === 1) return Buffer.concat(Array.from({ length: 1 + whole(random, 50) }, () => one)); // one behind the other
-  if (drawn === 2) one[whole(random, one.length)] = whole(random, 256);
+  const drawn = wholeNumber(random, 6);
+  if (drawn === 0) return bytes(random, 1 + wholeNumber(random, 3_000));
+  if (drawn === 1) return Buffer.concat(Array.from({ length: 1 + wholeNumber(random, 50) }, () => one)); // one behind the other
+  if (drawn === 2) one[wholeNumber(random, one.length)] = wholeNumber(random, 256);
   return one;
 }
 
 /** The preface, then frames: known types with lengths, flags, streams and contents as drawn. */
 function http2Bytes(random: Random): Buffer {
-  if (random() < 0.1) return bytes(random, 1 + whole(random, 2_000));
+  if (random() < 0.1) return bytes(random, 1 + wholeNumber(random, 2_000));
   const settings = frame(4, 0, 0, Buffer.alloc(0));
-  const frames = Array.from({ length: whole(random, 40) }, () => {
+  const frames = Array.from({ length: wholeNumber(random, 40) }, () => {
     const length = pick(random, [0, 4, 5, 6, 8, 100, 16_384, 20_000]);
     return frame(
-      whole(random, 12),
-      whole(random, 256),
+      wholeNumber(random, 12),
+      wholeNumber(random, 256),
       pick(random, [0, 1, 1, 3, 5, 2, 2 ** 31 - 1]),
       bytes(random, Math.min(length, 2_000)),
       length,

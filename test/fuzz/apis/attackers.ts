@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pick, randomOf } from '../../support/random.ts';
 import { callMethods, streamCode } from './grpc.ts';
-import { sayBytes } from './raw.ts';
+import { sendBytes } from './raw.ts';
 import { callOperation, deployFunction, leaveStream, sendLines, setQuota } from './rest.ts';
 import { callAction, sendForm } from './scf.ts';
 import type { Attack, Target } from './target.ts';
@@ -23,8 +23,8 @@ const ATTACKS: readonly [Attack, ...Attack[]] = [
   sendLines,
   setQuota,
   streamCode,
-  sayBytes,
-  sayBytes,
+  sendBytes,
+  sendBytes,
   callAction,
   sendForm,
   callMethods,

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { pick, type Random } from '../../support/random.ts';
-import { type Attack, authorization, bytes, type Target, whole, WORDS } from './target.ts';
+import { type Attack, authorization, bytes, type Target, wholeNumber, WORDS } from './target.ts';
 import { anyBody, anyNumber, anyValue } from './values.ts';
 
 /** Who guesses keys waits; it is not waited for to the end. */
@@ -22,12 +22,12 @@ const TYPES: readonly [string, ...string[]] = [
 
 /** An operation of the document with something else in every place that is free. */
 export const callOperation: Attack = async (target, random, from) => {
-  const { method, path } = target.operations[whole(random, target.operations.length)] ?? { method: 'GET', path: '/' };
+  const { method, path } = target.operations[wholeNumber(random, target.operations.length)] ?? { method: 'GET', path: '/' };
   // Half of them are about the function that there is, but it is rarely deleted.
   const isAboutIt = random() < (method === 'DELETE' ? 0.05 : 0.5);
   const filled = path.replaceAll(/\{[^}]+\}/g, () => (isAboutIt ? 'fuzz' : encode(random, pick(random, WORDS))));
   const query = Array.from(
-    { length: whole(random, 3) },
+    { length: wholeNumber(random, 3) },
     () => `${pick(random, ['page_size', 'page_token', 'filter', 'state', 'wait', 'follow', 'x'])}=${encode(random, pick(random, WORDS))}`,
   ).join('&');
   const headers: Record<string, string> = { ...authorization(random, target), 'content-type': pick(random, TYPES) };
@@ -88,13 +88,13 @@ export const leaveStream: Attack = async (target, random, from) => {
 
 /** Many lines of events, some of them none, sent in pieces; perhaps never to their end. */
 export const sendLines: Attack = async (target, random, from) => {
-  const lines = Array.from({ length: whole(random, 200) }, () =>
+  const lines = Array.from({ length: wholeNumber(random, 200) }, () =>
     pick(random, [
       '{"payload":1}',
       '{"payload":',
       '',
       'null',
-      `{"payload":"${'y'.repeat(whole(random, 3_000))}"}`,
+      `{"payload":"${'y'.repeat(wholeNumber(random, 3_000))}"}`,
       '\u0000',
       '{"delay":"9999h"}',
     ]),
@@ -119,7 +119,7 @@ function send(target: Target, from: string, random: Random, { method, path, head
   const { hostname, port } = new URL(target.http);
   const hasRight = headers['authorization'] === `Bearer ${target.accessKey}` && headers['accept'] === undefined;
   const isCut = random() < 0.1;
-  const untilMs = isCut ? whole(random, 50) : hasRight ? ANSWERED_WITHIN_MS : WITHIN_MS;
+  const untilMs = isCut ? wholeNumber(random, 50) : hasRight ? ANSWERED_WITHIN_MS : WITHIN_MS;
   return new Promise((resolve) => {
     const outgoing = request({
       host: hostname,
@@ -159,7 +159,7 @@ function send(target: Target, from: string, random: Random, { method, path, head
       answer.once('end', done);
       answer.once('error', done);
       answer.once('aborted', done);
-      if (answer.headers['content-type']?.startsWith('text/event-stream') === true) setTimeout(done, whole(random, 500)).unref();
+      if (answer.headers['content-type']?.startsWith('text/event-stream') === true) setTimeout(done, wholeNumber(random, 500)).unref();
     });
     outgoing.end(body);
   });

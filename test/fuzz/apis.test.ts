@@ -20,9 +20,9 @@ import { AUDIENCE, type Issuer, newKey, type SigningKey, startIssuer } from '../
 import { randomOf } from '../support/random.ts';
 import { residentMb } from '../support/processes.ts';
 import { startStack, type Stack } from '../support/stack.ts';
-import type { Orders, Report } from './doors/attackers.ts';
-import type { Target } from './doors/target.ts';
-import { anyTokens, oddKeySets } from './doors/tokens.ts';
+import type { Orders, Report } from './apis/attackers.ts';
+import type { Target } from './apis/target.ts';
+import { anyTokens, oddKeySets } from './apis/tokens.ts';
 import { zipOf } from '../support/zip.ts';
 import { percentile, startCaller } from './steady-caller.ts';
 
@@ -74,7 +74,7 @@ describe('Doors that are attacked', { timeout: (SECONDS + 300) * 1_000 }, () => 
     const sets = [...oddKeySets(keys[0]), [keys[0].jwk, keys[1].jwk]];
     const turning = setInterval(() => (issuer.shown = sets[issuer.asked % sets.length] as Issuer['shown']), 500); // some of them are none
 
-    const worker = new Worker(new URL('./doors/attackers.ts', import.meta.url), { workerData: orders });
+    const worker = new Worker(new URL('./apis/attackers.ts', import.meta.url), { workerData: orders });
     let last: Report | undefined;
     worker.on('message', (report: Report) => {
       last = report;
