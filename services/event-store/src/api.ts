@@ -95,7 +95,7 @@ async function foldedUpTo(barrier: ReadBarrier, positions: readonly LogPosition[
 
 /** Longer than any read takes of a database that is there, shorter than those who ask wait. */
 const WITHIN_MS = 12_000;
-/** Partitions that are in use by somebody are waited for. */
+/** Waits for partitions that are in use. */
 const PURGE_WITHIN_MS = 55_000;
 
 async function orUnavailable<T>(answer: Promise<T>, withinMs = WITHIN_MS): Promise<T> {
@@ -106,7 +106,7 @@ async function orUnavailable<T>(answer: Promise<T>, withinMs = WITHIN_MS): Promi
   try {
     return await Promise.race([answer, late]);
   } catch (error) {
-    answer.catch(() => undefined); // it may still fail, and nobody waits any more
+    answer.catch(() => undefined); // it may still fail, with no caller left
     throw postgresRefusal(error, 'VIEW_UNAVAILABLE');
   } finally {
     clearTimeout(timer);

@@ -107,7 +107,7 @@ describe('terminations that were folded', () => {
     assert.deepEqual([...kept.keys()].sort(), [asked(1).id, asked(2).id]);
   });
 
-  it('count only if the log believes them, and if their fold is written', async () => {
+  it('count only if they are not fenced, and if their fold is written', async () => {
     const view = await openView();
     const other = await openView();
     const [accepted, started] = terminated(1);

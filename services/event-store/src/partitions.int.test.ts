@@ -84,7 +84,7 @@ describe('partitions', () => {
     clock.advance(60_000);
     await unsure.round();
     clock.advance(HOUR);
-    assert.ok((await unsure.round()).length > 0, 'a clock that goes on for an hour is believed');
+    assert.ok((await unsure.round()).length > 0, 'a clock that goes on for an hour is trusted');
   });
 
   it('wait for an hour after an absence of days, since the clock may be wrong', async () => {
@@ -101,7 +101,7 @@ describe('partitions', () => {
     await keeper.round();
     const [first = '', second = ''] = await names();
     await db.sql.unsafe(`ALTER TABLE events.ended_event DETACH PARTITION events.${first} CONCURRENTLY`); // detached, and not dropped
-    // One that is being detached while somebody reads stays half detached when it is broken off.
+    // A partition that is being detached while a query reads it stays half detached when the statement is cancelled.
     const reader = await db.sql.reserve();
     await reader.unsafe('BEGIN; SELECT count(*) FROM events.ended_event');
     const detaching = await db.sql.reserve();
@@ -118,7 +118,7 @@ describe('partitions', () => {
     assert.equal(left?.n, 0);
   });
 
-  it('are made for whatever end a record tells of', async () => {
+  it('are made for every end in a record', async () => {
     const view = await openView();
     const at = NOW - 40 * HOUR;
     await view.fold(0, historyOf(idOf(1, at), { atMs: at }));

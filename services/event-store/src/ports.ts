@@ -9,18 +9,18 @@ import type { PageKey } from './domain/page-token.ts';
 import type { Partition } from './domain/retention.ts';
 import type { VersionedEvent } from './domain/watchers.ts';
 
-/** How far a partition was folded, whom the log believed there, and when it took that owner's first record, where it says that. */
+/** The position up to which a partition was folded, its owner there, and when the log stored the first record of that owner, where the log provides it. */
 export type Position = FoldedPosition & { readonly partition: number };
 
 /** Where events are kept. */
 export type EventTable = {
   /** How far each partition was folded; a partition never seen counts as 0 and is made. */
   positions(partitions: readonly number[]): Promise<readonly Position[]>;
-  /** Writes one fold and moves the offsets, or changes nothing and answers false if somebody else has moved one. */
+  /** Writes one fold and moves the offsets, or changes nothing and returns false if another replica has moved one. */
   writeFold(changes: FoldChanges): Promise<boolean>;
   /** Open events by id, without payloads. */
   loadOpen(ids: readonly string[]): Promise<readonly FoldedEvent[]>;
-  /** Ended events by id whose destination is still to be told, without payloads. */
+  /** Ended events by id that have a pending delivery, without payloads. */
   loadPendingDeliveries(ids: readonly string[]): Promise<ReadonlyMap<string, FoldedEvent>>;
   /** Which of these ids have ended within the retention. */
   endedIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
@@ -40,7 +40,7 @@ export type EventTable = {
   listByOffset(query: ListEventsRequest, page: NumberedPage): Promise<{ readonly events: readonly Event[]; readonly totalCount: number }>;
   countOpen(): Promise<number>;
   /**
-   * Every open event of the partitions, every ended one whose destination is still to be told, and their offsets, as of one moment; open
+   * Every open event of the partitions, every ended one with a pending delivery, and their offsets, as of one moment; open
    * events in the order they were accepted.
    */
   snapshot(partitions: readonly number[]): AsyncIterable<{
@@ -56,7 +56,7 @@ export type EventTable = {
   ): Promise<{ readonly events: readonly OpenEvent[]; readonly hasMore: boolean }>;
   /** One queued event of a lane. */
   getQueued(lane: LaneName, id: string): Promise<OpenEvent | undefined>;
-  /** Ended events of a partition whose destination is still to be told, payloads included: fewer than the limit when they are large. */
+  /** Ended events of a partition with a pending delivery, payloads included: fewer than the limit when they are large. */
   listPendingDeliveries(
     query: PendingDeliveryQuery,
   ): Promise<{ readonly pendingDeliveries: readonly FoldedEvent[]; readonly hasMore: boolean }>;
@@ -67,7 +67,7 @@ export type FoundEvent = { readonly id: string; readonly data: Buffer; readonly 
 
 export type TotalSize = { readonly size: number; readonly isEstimate: boolean };
 
-/** What is owed to one destination, but for some events. */
+/** Pending deliveries of one destination, except those of some events. */
 export type PendingDeliveryQuery = Pick<ListPendingDeliveriesRequest, 'partition' | 'destination' | 'limit' | 'exceptEventIds'>;
 
 /** Where a numbered page begins and how long it is; of one event alone, perhaps. */
@@ -109,7 +109,7 @@ export type PutAsidePlace = { readonly putMicros: bigint; readonly partition: nu
 
 /** Where records are kept that could not be folded. */
 export type PutAsideTable = {
-  /** Twice is once; the second time says what became of it. */
+  /** Idempotent; the second call records the outcome. */
   add(row: PutAsideRow): Promise<void>;
   remove(partition: number, offset: number): Promise<void>;
   /** Newest first; those behind a place. */
@@ -146,7 +146,7 @@ export type Partitions = {
   drop(partition: Partition): Promise<void>;
   /** Forgets the counts of spans that began before, and the links of redrives made before. */
   forgetBefore(beforeMs: number): Promise<void>;
-  /** When the last round was made by a clock that was believed. */
+  /** When the last round with a trusted clock was made. */
   lastRoundMs(): Promise<number | undefined>;
   noteRound(nowMs: number): Promise<void>;
 };

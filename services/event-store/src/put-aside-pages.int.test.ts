@@ -6,7 +6,7 @@ import { listPutAside } from './flows/list-put-aside.ts';
 import { eachOnAnEmptySchema } from './testing/view.ts';
 
 const COUNT = 330;
-/** What a gRPC client takes unless it is told otherwise. */
+/** The default message limit of gRPC clients. */
 const FOUR_MIB = 4 * 1024 * 1024;
 
 describe('pages of put-aside records', () => {

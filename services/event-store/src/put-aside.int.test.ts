@@ -9,7 +9,7 @@ import { createDeadLetterTable } from './adapters/postgres/dead-letter-table.ts'
 import { historyOf, idOf } from './testing/history.ts';
 import { eachOnAnEmptySchema, RETENTION } from './testing/view.ts';
 
-/** What a gRPC client takes unless it is told otherwise. */
+/** The default message limit of gRPC clients. */
 const FOUR_MIB = 4 * 1024 * 1024;
 
 /** The records of an event whose attempt ended with so many bytes, as a log of before may hold them. */

@@ -44,7 +44,7 @@ function mixed(): EventRecord[] {
 }
 
 describe('the fold', () => {
-  it('changes nothing when somebody else has folded, and starts over from what they wrote', async () => {
+  it('changes nothing when another replica has folded, and starts over from what that one wrote', async () => {
     const [first, second] = [await openView(), await openView()];
     const records = mixed();
     await first.fold(0, records.slice(0, 40));
@@ -102,7 +102,7 @@ describe('the fold', () => {
     assert.equal(await again.events.getEvent(idOf(77, NOW - 100 * HOUR)), undefined, 'what is past the retention is not made anew');
   });
 
-  it('believes the first of a key, in one bite and in several, and after the end', async () => {
+  it('keeps the first event of a key, in one batch and in several, and after the end', async () => {
     const view = await openView();
     const id = '00000000-0000-8000-8000-000000000001';
     const first = historyOf(id, { atMs: NOW - 5_000, keyed: true, payload: '"first"' });
@@ -174,7 +174,7 @@ describe('the fold', () => {
   });
 });
 
-describe('what is owed', () => {
+describe('pending deliveries', () => {
   const policy = {
     onSuccess: { target: { $case: 'topic', value: { name: 'done' } } },
     onFailure: { target: { $case: 'topic', value: { name: 'broken' } } },

@@ -62,7 +62,7 @@ describe('what agents report', () => {
     await rig.stop();
   });
 
-  it('is tried again where the log may take it later', async () => {
+  it('is tried again where the log may store it later', async () => {
     const rig = startRig();
     const [one] = await assigned(rig, 1);
     assert.ok(one);

@@ -49,7 +49,7 @@ describe('what an event has waited before a tenure', () => {
     );
   });
 
-  it('is measured by the wall clock, and bounded, where the log does not say: before an upgrade, or of either time', () => {
+  it('is measured by the wall clock, and bounded, where the log has no times: before an upgrade, or of either time', () => {
     fc.assert(
       fc.property(given, fc.constantFrom('NO_OWNER', 'NO_RECORD', 'NO_BEGUN'), ({ logMs, wallMs, begunMs, waitMs, passedMs }, which) => {
         const clock = { now: () => wallMs, monotonic: () => begunMs };
@@ -91,7 +91,7 @@ function world(more: { readonly webhooks?: WebhookSender } = {}) {
     async leave(): Promise<void> {
       await rigs.pop()?.stop();
     },
-    /** Time passes, for everybody. */
+    /** Time passes, for all owners. */
     pass(ms: number): void {
       logMs += ms;
       here().clock.advance(ms);
@@ -110,7 +110,7 @@ const isSent = (rig: Rig, id: string, attempt = 1): boolean =>
 const seen = async (rig: Rig) => sent(rig, await rig.accept({ fn: 'other' }));
 const START = Date.UTC(2026, 0, 1);
 
-/** One owner has an event for a while, none for another while, then the next one whose wall clock says something else. */
+/** One owner has an event for a while, none for another while, then the next one, whose wall clock differs. */
 async function moves(at: World, { firstMs, awayMs, step }: { firstMs: number; awayMs: number; step: number }): Promise<Rig> {
   await seen(at.rig());
   at.stepWall(-step);
@@ -123,7 +123,7 @@ async function moves(at: World, { firstMs, awayMs, step }: { firstMs: number; aw
 }
 
 for (const step of STEPS)
-  describe(`a wall clock that says something else by ${step} ms to the next owner`, () => {
+  describe(`a wall clock that differs by ${step} ms for the next owner`, () => {
     const parts = { firstMs: 20_000, awayMs: 10_000, step };
 
     it('does not change when a delay is over', async () => {

@@ -62,7 +62,7 @@ describe('dispatching', () => {
     assert.equal(rig.event(id)?.attempts[0]?.instanceId, 'i');
   });
 
-  it('refuses what the log does not take, and nothing of it runs', async () => {
+  it('refuses events that the log does not store, and does not run them', async () => {
     const rig = start();
     const first = await rig.accept();
     await assignmentOf(rig, first);

@@ -91,7 +91,7 @@ describe('a partition that moves', () => {
     first.report(startedReport(assignment), returned(assignment));
     const late = reasonOf(first.terminate(id));
     await eventually(() => log.records(partitionOf(log)).length > before);
-    assert.equal(second.event(id)?.state, State.QUEUED, 'the log does not believe it');
+    assert.equal(second.event(id)?.state, State.QUEUED, 'its records are fenced');
     goOn();
     assert.ok(['EVENT_NOT_HELD', 'EVENT_ENDED'].includes(await late), await late);
     assert.equal(acked(first, id), false, 'its outcome must be retained for the new owner');

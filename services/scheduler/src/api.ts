@@ -28,10 +28,10 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
       const sink = createReportSink((batch) => responses.push(batch));
       openStream(ports, sink, () => {
         closeStream(ports, sink);
-        responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'the replica did not say in time that it has heard of the agents' }));
+        responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'the replica did not acknowledge the agents in time' }));
       });
       void readAll<DispatchRequest>(requests, signal, (batch) => {
-        if (ports.cluster.streams.has(sink)) applyDispatch(ports, batch, sink); // else it was closed, and may not have heard yet
+        if (ports.cluster.streams.has(sink)) applyDispatch(ports, batch, sink); // else it was closed, and the replica does not know that yet
       }).finally(() => {
         closeStream(ports, sink);
         responses.end();
@@ -54,7 +54,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
           if (!ports.grants.isReady())
             throw refuse('SERVICE_UNAVAILABLE', { detail: 'the registry has not said yet by which keys attempts are given away' });
           checkAgent(header(CALLER_HEADER), batch.hello.agentId, 'scheduler');
-          const close = (): void => responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no sign of life for a whole lease' }));
+          const close = (): void => responses.fail(refuse('SERVICE_UNAVAILABLE', { detail: 'no heartbeat for a complete lease' }));
           const limits = limitsOf(ports.agentLimits, header(CALLER_CAPACITY_HEADER));
           agent = attachAgent(ports, batch, batch.hello, send, close, limits);
           ports.log.info('an agent attached', { agent_id: agent.id, capacity_mb: agent.capacityMb });
@@ -88,7 +88,7 @@ export function createApi(ports: SchedulerPorts): Implementation<SchedulerServic
   };
 }
 
-/** Hands on everything that comes until the stream ends or the call is cancelled. */
+/** Handles every request until the stream ends or the call is cancelled. */
 async function readAll<T>(requests: AsyncIterable<T>, signal: AbortSignal, handle: (request: T) => void): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   const leave = (): void => void iterator.return?.();

@@ -38,9 +38,9 @@ const many = (count: number, more: object = {}) => Array.from({ length: count },
 
 describe('who may start an instance of 128 MB', () => {
   const cases: readonly (readonly [string, Settings, Record<string, number>, string | undefined])[] = [
-    ['anybody while there is room', {}, {}, undefined],
-    ['nobody beyond the total', { totalMb: 256 }, { fg: 2 }, 'TOTAL'],
-    ['nobody that is off', { reserved: { ff: 0 } }, {}, 'OFF'],
+    ['any function while there is room', {}, {}, undefined],
+    ['no function beyond the total', { totalMb: 256 }, { fg: 2 }, 'TOTAL'],
+    ['no function that is off', { reserved: { ff: 0 } }, {}, 'OFF'],
     ['one with a share within it', { reserved: { ff: 256 } }, { ff: 1 }, undefined],
     ['not beyond its share', { reserved: { ff: 256 } }, { ff: 2 }, 'RESERVED'],
     ['one with a share, however much others have', { totalMb: 512, reserved: { ff: 128 } }, { fg: 4 }, undefined],
@@ -48,7 +48,7 @@ describe('who may start an instance of 128 MB', () => {
     ['beside what others have reserved', { totalMb: 512, reserved: { fg: 256 } }, { fh: 1, fg: 2 }, undefined],
     ['not on hosts that hold no more than what others have reserved', { reserved: { fg: 512 } }, { fh: 4 }, 'HELD'],
     ['on them, once that is used', { reserved: { fg: 512 } }, { fg: 4, fh: 3 }, undefined],
-    ['in the tenth that nobody may reserve', { hostMb: 2_048, totalMb: 1_280, reserved: { fg: 1_280 } }, { fg: 7 }, undefined],
+    ['in the tenth that cannot be reserved', { hostMb: 2_048, totalMb: 1_280, reserved: { fg: 1_280 } }, { fg: 7 }, undefined],
   ];
   for (const [name, settings, there, block] of cases)
     it(name, () => {
@@ -69,7 +69,7 @@ describe('who may start an instance of 128 MB', () => {
       assert.equal(blockOf(rig.ports.cluster.account, rig.ports.cluster.agents.values(), pool, 128), block);
     });
 
-  it('nobody before the registry has said who may have what', async () => {
+  it('no function before the registry has reported reservations', async () => {
     const rig = startRig();
     rig.ports.cluster.account.totalMb = undefined;
     const agent = rig.attach();
@@ -203,7 +203,7 @@ describe('provisioned instances', () => {
     assert.ok(poolOf(rig.ports.cluster, 'default', 'ff', '1').startsAfterMs > rig.clock.monotonic());
   });
 
-  it('have what idles of others make room, and are taken by nobody', async () => {
+  it('replace idle instances of others, and are not replaced', async () => {
     const rig = startRig();
     rig.registry.set('fg', fnOf({ name: 'fg', memoryMb: 512 }));
     const agent = rig.attach({ capacityMb: 512 });

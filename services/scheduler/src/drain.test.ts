@@ -26,7 +26,7 @@ describe('draining a host', () => {
     assert.deepEqual([assignedTo(a), assignedTo(b)], [['one@i-1'], ['two@i-2']], 'not to the idle instance of the host that drains');
   });
 
-  it('lets events wait if there is nowhere else, until somebody comes', async () => {
+  it('lets events wait if there is no other host, until one attaches', async () => {
     const rig = startRig();
     const a = rig.attach();
     drainAgent(rig.ports, { agentId: 'a', deadline: undefined });
@@ -37,7 +37,7 @@ describe('draining a host', () => {
     assert.deepEqual(assignedTo(b), ['waits@i-1']);
   });
 
-  it('is told by the agent too, only ever comes nearer, outlives a reconnect, and ends with a new start', () => {
+  it('is reported by the agent too, can only be brought forward, outlives a reconnect, and ends with a new start', () => {
     const rig = startRig();
     const a = rig.attach();
     const stateOf = (): unknown[] =>
@@ -53,13 +53,13 @@ describe('draining a host', () => {
     a.leaves();
     const again = rig.attach();
     assert.deepEqual(stateOf(), [[State.DRAINING, nowMs + 10_000]]);
-    assert.ok(again.got[0]?.drain, 'it is told again: it may not have heard');
+    assert.ok(again.got[0]?.drain, 'it is sent again: the agent may not have received it');
     again.leaves();
     rig.attach({ sessionId: 's2' });
     assert.deepEqual(stateOf(), [[State.ATTACHED, undefined]]);
   });
 
-  it('is refused for a host nobody knows, or that is away', () => {
+  it('is refused for a host that is not known, or is away', () => {
     const rig = startRig();
     rig.attach().leaves();
     for (const agentId of ['a', 'b'])
@@ -70,7 +70,7 @@ describe('draining a host', () => {
   });
 });
 
-describe('a host that says nothing while its stream stands', () => {
+describe('a host that is silent while its stream is open', () => {
   const wait = (rig: Rig, ms: number, others: () => void = () => undefined): void => {
     for (let passedMs = 0; passedMs < ms; passedMs += 1_000) {
       rig.clock.advance(1_000);

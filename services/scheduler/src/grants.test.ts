@@ -14,7 +14,7 @@ const KEYS = [randomBytes(32), randomBytes(32)] as const;
 const NOTHING = Buffer.alloc(0);
 const partition = 0;
 
-/** What an agent may say of an attempt. */
+/** Reports that an agent may send about an attempt. */
 const REPORTS: readonly ((key: AttemptKey, agentId: string) => AttemptReport)[] = [
   (key, agentId) => ({ ...key, report: { $case: 'started', value: started('i-9', agentId) } }),
   (key) => ({ ...key, report: { $case: 'ended', value: endedAs('returned', 0) } }),
@@ -75,7 +75,7 @@ const PROOFS: Readonly<Record<string, (signer: ReturnType<typeof createGrants>) 
 describe('an agent that speaks of attempts that it was not given', () => {
   for (const [place, make] of Object.entries(PLACES))
     for (const [what, proofOf] of Object.entries(PROOFS))
-      it(`is not believed about one that ${place}, with ${what}`, async () => {
+      it(`is refused for one that ${place}, with ${what}`, async () => {
         const rig = startRig({ grants: grantsOf(KEYS[0]) });
         const holder = await make(rig);
         const before = holder && removeReports(rig);
@@ -96,7 +96,7 @@ describe('an agent that speaks of attempts that it was not given', () => {
         assert.deepEqual(removeReports(rig), [['e', 'honest', 'ended']]);
       });
 
-  it('is not believed in the name of another, though the attempt is its own', async () => {
+  it('is refused in the name of another, though the attempt is its own', async () => {
     const rig = startRig();
     const agent = rig.attach({ agentId: 'a' });
     await rig.dispatch({ assignments: [assignmentOf('e')] });
@@ -142,7 +142,7 @@ describe('an agent that is asked for an instance', () => {
 });
 
 describe('an agent that brings instances along', () => {
-  it('is believed about those that it was asked for, as they were asked for', async () => {
+  it('is accepted for instances that were requested, as they were requested', async () => {
     const first = startRig();
     const agent = first.attach();
     await first.dispatch({ assignments: [assignmentOf('e')] });
@@ -182,7 +182,7 @@ describe('an agent that a scheduler gave an attempt, at the next one', () => {
     return { grant: grantOf(agent, 'e'), key: { eventId: 'e', attempt: 1, partition } };
   };
 
-  it('is believed, also when the keys have been rotated', async () => {
+  it('is accepted, also when the keys have been rotated', async () => {
     const { grant, key } = await give();
     for (const keys of [[KEYS[0]], [KEYS[1], KEYS[0]]]) {
       const rig = startRig({ grants: grantsOf(...keys) });

@@ -77,7 +77,7 @@ describe('the hello of an agent', () => {
 });
 
 describe('what an agent says later', () => {
-  it('is bounded, and stops nobody', async () => {
+  it('is bounded, and stops no other agent', async () => {
     const rig = startRig();
     const agent = rig.attach();
     const other = rig.attach({ agentId: 'b', sessionId: 's2' });

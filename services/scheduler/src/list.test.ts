@@ -4,7 +4,7 @@ import { ListAgentsResponse, ListInstancesResponse } from '@evenfall/contracts/v
 import { listAgents, listInstances } from './flows/list.ts';
 import { fnOf, type Rig, startRig } from './testing/rig.ts';
 
-/** What a gRPC client takes unless it is told otherwise. */
+/** The default message limit of gRPC clients. */
 const FOUR_MIB = 4 * 1024 * 1024;
 const AGENTS = 400;
 const INSTANCES = 20;

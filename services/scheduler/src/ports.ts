@@ -16,7 +16,7 @@ export type SchedulerPorts = {
   readonly counters: Counters<
     'instance_starts_total' | 'instance_start_failures_total' | 'attempts_throttled_total' | 'agent_claims_refused_total'
   >;
-  /** Proofs of what was given to whom. */
+  /** Grants: proofs of what was assigned to which agent. */
   readonly grants: Grants;
   /** Which agents it was said of lately that they spoke of what they were not given. */
   readonly claimRepeats: Repeats;
@@ -24,9 +24,9 @@ export type SchedulerPorts = {
   readonly grantKeys: () => Promise<readonly Buffer[]>;
   readonly agentLimits: AgentLimits;
   readonly leaseMs: number;
-  /** Monotonic time this scheduler started: for a lease from then on it may hear of what it does not know. */
+  /** Monotonic start time of this scheduler: its recovery window is one lease from then on. */
   readonly startedMs: number;
-  /** Whether agents outlive it. In the shape of one process they do not: nobody has anything of an earlier scheduler. */
+  /** Whether agents outlive it. In one process they do not: no agent holds attempts of a previous scheduler. */
   readonly isShared: boolean;
   /** Monotonic time of the last look at everything. */
   lastMaintenanceMs: number;
@@ -35,6 +35,6 @@ export type SchedulerPorts = {
   readonly resolve: (namespace: string, fn: string, version: string) => Promise<Fn>;
   /** Asks the registry what is reserved and provisioned. */
   readonly concurrency: () => Promise<GetConcurrencyResponse>;
-  /** Yields once when it stands, without a name, and then at every change of a function; ends when some may have been missed. */
+  /** Yields once when it is established, without a name, and then at every change of a function; ends when some may have been missed. */
   readonly watchFunctions: (signal: AbortSignal) => AsyncIterable<{ readonly namespace: string; readonly name: string }>;
 };

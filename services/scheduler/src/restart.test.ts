@@ -35,7 +35,7 @@ type Replica = {
   readonly reports: AttemptReport[];
   closed: boolean;
   sends(batch: Partial<DispatchRequest>): Promise<void>;
-  /** Says back what it was told last. */
+  /** Acknowledges the last agent set. */
   echoes(): Promise<void>;
 };
 
@@ -71,7 +71,7 @@ describe('a scheduler that takes the place of another', () => {
     assert.deepEqual(assignedTo(first), ['new'], 'what is new need not wait');
     const second = rig.attach({ agentId: 'b' });
     await replica.echoes();
-    assert.deepEqual([...assignedTo(first), ...assignedTo(second)].sort(), ['a', 'new'], 'nobody had it');
+    assert.deepEqual([...assignedTo(first), ...assignedTo(second)].sort(), ['a', 'new'], 'no agent had it');
   });
 
   it('does not give away what an agent runs, however late it comes back', async () => {
@@ -109,7 +109,7 @@ describe('a scheduler that takes the place of another', () => {
     );
   });
 
-  it('passes the start on that comes with the outcome, however the queue hears of it', async () => {
+  it('passes on the start that comes with the result, in every way the queue gets it', async () => {
     const start = startedOn('a').report;
     assert.ok(start?.$case === 'started');
     const kept: AttemptReport = {
@@ -133,7 +133,7 @@ describe('a scheduler that takes the place of another', () => {
     }
   });
 
-  it('keeps what agents have told until the owner of its partition has it, or wants it no more', async () => {
+  it('keeps results of agents until the owner of the partition has acknowledged them, or does not want them', async () => {
     const rig = startRig();
     const kept = ['a', 'old'].map((eventId) => ({ ...ended('returned'), eventId, partition: 7 }));
     const agent = rig.attach({ agentId: 'a', held: kept.map(({ eventId }) => ({ eventId, attempt: 1, partition: 7 })) }, { reports: kept });
@@ -141,7 +141,7 @@ describe('a scheduler that takes the place of another', () => {
     agent.sends({ cpuBusy: 0 }); // a sign of life
     rig.clock.advance(LEASE_MS - 1);
     rig.maintain();
-    assert.deepEqual(agent.all('acks'), [], 'whoever owns it may be on its way');
+    assert.deepEqual(agent.all('acks'), [], 'its owner may still claim it');
     const replica = await replicaOf(rig, undefined, 8);
     const agentSets = (): unknown => replica.reports.map(({ eventId, partition, report }) => [eventId, partition, report?.$case]);
     await replica.sends({ claims: [{ partition: 7, epoch: 2n }] });
@@ -158,7 +158,7 @@ describe('a scheduler that takes the place of another', () => {
     assert.equal(rig.ports.cluster.attempts.size, 0);
   });
 
-  it('waits a lease where an agent does not come back, or nobody knows who there was', async () => {
+  it('waits a lease where an agent does not attach again, or the earlier agents are not known', async () => {
     for (const before of [['a', 'gone'], undefined]) {
       const rig = startRig();
       const replica = await replicaOf(rig, before);
@@ -198,7 +198,7 @@ describe('a scheduler that takes the place of another', () => {
     assert.deepEqual(replica.reports, [], 'the end of one is not the end of the other');
   });
 
-  it('ends what was to be stopped once it is certain that nobody has it, and asks who has it', async () => {
+  it('revokes an attempt with a stop once it is certain that no agent has it, and sends the stop to an agent that has it', async () => {
     for (const hasIt of [false, true]) {
       const rig = startRig();
       const replica = await replicaOf(rig, ['a']);
@@ -215,7 +215,7 @@ describe('a scheduler that takes the place of another', () => {
 });
 
 describe('who knows of which agents', () => {
-  it('gives an agent nothing before every replica has heard of it', async () => {
+  it('assigns nothing to an agent before every replica has acknowledged it', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, []);
     const other = await replicaOf(rig, [], 1);
@@ -240,12 +240,12 @@ describe('who knows of which agents', () => {
     rig.maintain();
     const back = rig.attach({ agentId: 'a', sessionId: 's2' });
     await replica.sends({ agents: before, assignments: [assignmentOf('new')] });
-    assert.deepEqual(assignedTo(back), [], 'what it says is of before');
+    assert.deepEqual(assignedTo(back), [], 'it acknowledges an older set');
     await replica.echoes();
     assert.deepEqual(assignedTo(back), ['new']);
   });
 
-  it('goes on using those it has while a replica that came later has not heard of them', async () => {
+  it('goes on using acknowledged agents while a replica that connected later has not acknowledged them', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, []);
     const agent = rig.attach({ agentId: 'a' });
@@ -256,7 +256,7 @@ describe('who knows of which agents', () => {
     assert.deepEqual([assignedTo(agent), assignedTo(other)], [['new'], []]);
   });
 
-  it('tells of those it waits for, and says when it does not know of all', async () => {
+  it('includes agents it waits for in the set, and marks a set that is not complete', async () => {
     const rig = startRig();
     const replica = await replicaOf(rig, ['gone']);
     const unknowing = await replicaOf(rig, undefined, 1);

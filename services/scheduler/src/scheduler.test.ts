@@ -5,7 +5,7 @@ import { Termination_Cause as Cause, Termination_Mode as Mode } from '@evenfall/
 import { endedReport, assignedTo, startedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, IDLE_MS, LEASE_MS, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
-/** What the queue was told, in short. */
+/** Reports to the queue, in short. */
 const agentSets = (rig: Rig): string[] =>
   rig.reports.map(({ eventId, attempt, report }) => {
     const outcome = report?.$case === 'ended' ? ` ${Object.entries(Outcome).find(([, value]) => value === report.value.outcome)?.[0]}` : '';
@@ -135,7 +135,7 @@ describe('placing attempts', () => {
     assert.equal(agent.all('startInstances').at(-1)?.function?.revision, 2);
   });
 
-  it('tells the queue when the function is gone, with a code that is never retried', async () => {
+  it('reports to the queue when the function is gone, with a code that is never retried', async () => {
     const rig = startRig();
     rig.attach();
     rig.registry.clear();
@@ -278,7 +278,7 @@ describe('agents that come and go', () => {
     assert.equal(back.agent.usedMb, 0, 'its instances are gone with the session');
   });
 
-  it('says a stop again that the agent may not have heard', async () => {
+  it('sends a stop again that the agent may not have received', async () => {
     const rig = startRig();
     const agent = await running(rig);
     agent.leaves();
@@ -299,7 +299,7 @@ describe('agents that come and go', () => {
     assert.deepEqual(agent.all('acks'), [{ eventId: 'old', attempt: 1 }]);
   });
 
-  it('keeps an outcome it hears of before the queue has asked, for a lease', async () => {
+  it('keeps a result for a lease that arrives before the queue has asked for it', async () => {
     const rig = startRig();
     const agent = rig.attach({}, { reports: [endedReport('a'), endedReport('old')] });
     assert.deepEqual(agent.all('acks'), [], 'a queue may still ask');

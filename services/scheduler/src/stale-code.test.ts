@@ -155,7 +155,7 @@ describe('a function that changes', () => {
     assert.equal(started(agent).at(-1), 2);
   });
 
-  it('is asked anew of everything when a watch stands again', async () => {
+  it('is resolved again for all functions when a watch is established again', async () => {
     const rig = startRig();
     const agent = await warm(rig);
     rig.registry.set('ff', fnOf({ revision: 2 }));

@@ -20,7 +20,7 @@ const ended: AttemptReport = { eventId: 'runs', attempt: 1, report: { $case: 'en
 const forceStop = { eventId: 'runs', attempt: 1, cause: Cause.USER, mode: Mode.FORCE, policy: undefined };
 
 describe('partitions that move between queue replicas', () => {
-  it('forgets what waits, hands over what runs, and hears the former owner no more', async () => {
+  it('drops what waits, hands over what runs, and ignores the former owner', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });
@@ -41,7 +41,7 @@ describe('partitions that move between queue replicas', () => {
       stops: [{ ...forceStop }],
       claims: [{ partition: 0, epoch: 1n }],
     });
-    assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs'], 'it speaks for nobody any more');
+    assert.deepEqual([...rig.ports.cluster.attempts.keys()], ['runs'], 'it owns no partition any more');
     assert.deepEqual(agent.all('stops'), []);
     agent.sends({ reports: [ended] });
     assert.deepEqual([rig.reports.length, received.at(-1)?.report?.$case], [0, 'ended']);
@@ -49,7 +49,7 @@ describe('partitions that move between queue replicas', () => {
     assert.ok(rig.ports.cluster.attempts.has('waits'));
   });
 
-  it('that are taken over by the replica that had them: it forgot what it was told meanwhile', async () => {
+  it('that are taken over by the same replica again: it does not know the reports in between', async () => {
     const rig = startRig();
     const agent = rig.attach({ capacityMb: 128 });
     await rig.dispatch({ assignments: [assignmentOf('runs'), assignmentOf('waits')] });

@@ -41,7 +41,7 @@ export function createApplied(): Applied {
           },
         };
         const timer = setTimeout(() => waiter.resolve(false), withinMs);
-        timer.unref(); // whoever waits does not keep a process alive
+        timer.unref(); // a waiting call does not keep the process alive
         waiters.add(waiter);
       });
     },

@@ -24,11 +24,11 @@ export type OpenEventRow = {
   readonly acceptOffset: number;
   /** Whether it has a row: one that came and went within a fold never has. */
   readonly persisted: boolean;
-  /** Whether it has ended before, and its row is one of those whose destination is still to be told. */
+  /** Whether it has ended before this fold and has a pending delivery: its row is in `delivery`. */
   readonly hasPendingDelivery?: boolean;
 };
 
-/** How far a partition was folded, whom the log believed there, and when it took that owner's first record, where it says that. */
+/** The position up to which a partition was folded, its owner there, and when the log stored the first record of that owner, where the log provides it. */
 export type FoldedPosition = { readonly endOffset: number; readonly owner: PartitionOwner; readonly ownerLogMs?: number | undefined };
 
 /** What one fold does to the tables, all or nothing. */
@@ -51,21 +51,21 @@ export type FoldChanges = {
   readonly purged: readonly string[];
   /** Which event was made of whose dead letter, and when. */
   readonly redriven: readonly { readonly from: string; readonly to: string; readonly timeMs: number }[];
-  /** Ended events whose destination is still to be told: new ones, without a payload where the open row has it, and changed ones. */
+  /** Ended events with a pending delivery: new ones, without a payload where the open row has it, and changed ones. */
   readonly pendingDeliveries: readonly { readonly folded: FoldedEvent; readonly partition: number }[];
-  /** Ids of ended events whose destination was told, or given up. */
+  /** Ids of ended events whose delivery is final. */
   readonly settled: readonly string[];
   /** Events that had ended before, and show now what became of their delivery. */
   readonly amended: readonly Event[];
   /** What the audit log is to keep of terminations. */
   readonly audits: readonly AuditRecord[];
-  /** Every event that changed, by id, as it stands after the fold. */
+  /** Every event that changed, by id, in its state after the fold. */
   readonly touched: ReadonlyMap<string, FoldedEvent>;
 };
 
 /**
- * Ids whose open row must be known before these batches can be folded. `keyed` ones may also have ended already; of `owed` ones, which have,
- * it is the row of what they owe.
+ * Ids whose open row must be known before these batches can be folded. `keyed` ones may also have ended already;
+ * `pendingDeliveries` have ended, and their row in `delivery` is needed.
  */
 export function idsToLoad(
   batches: readonly LogBatch[],

@@ -1,5 +1,5 @@
 /**
- * Where a reader of a log stands: after so many lines of one attempt. Each of its four kinds only grows: the platform's lines before the
+ * The position of a reader of a log: after a number of lines of one attempt. Each of its four kinds only grows: the platform's lines before the
  * function's own, the function's own by their sequence, signals, and the platform's lines after.
  */
 export type LogPlace = {

@@ -11,7 +11,7 @@ export type PageKey = {
   readonly ended?: { readonly timeMs: number; readonly id: string } | undefined;
 };
 
-/** What a page is of: a query whose size and token do not matter, or whatever else tells lists apart. */
+/** The list that a page is of: a query without its size and token, or another key that distinguishes lists. */
 export type Filter = ListEventsRequest | string;
 
 /** The year 10,000: later times have another form, which nothing here writes. */

@@ -4,7 +4,7 @@ import { createProgress } from './progress.ts';
 
 const at = (offset: number): Map<number, number> => new Map([[0, offset], [1, 5]]); // prettier-ignore
 
-it('a view that stands still while the log goes on is a fault, that says why, until it moves', () => {
+it('a view that stalls while the log goes on is a fault with a reason, until it moves', () => {
   const progress = createProgress(8_000);
   progress.look(0, at(10), at(4));
   progress.look(6_000, at(20), at(4));

@@ -14,7 +14,7 @@ export type Progress = {
 
 type Stall = { readonly applied: number; readonly sinceMs: number; readonly behind: number };
 
-/** Tells when a partition of the view stands still although the log goes on, for longer than `patienceMs`. */
+/** Reports when a partition of the view is stalled although the log goes on, for longer than `patienceMs`. */
 export function createProgress(patienceMs: number): Progress {
   const stalled = new Map<number, Stall>();
   let trouble = '';

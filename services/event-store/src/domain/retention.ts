@@ -26,19 +26,19 @@ export function dueMs({ table, spanMs }: Partition, retention: Retention): numbe
   return spanMs + SPAN_MS + (table === 'dead_letter' ? retention.deadLettersMs : retention.eventsMs);
 }
 
-/** A look at both clocks, and until when, by the monotonic one, the wall clock is not believed. */
+/** A reading of both clocks, and the monotonic time until which the wall clock is not trusted. */
 export type ClockTrust = { readonly wallMs: number; readonly monotonicMs: number; readonly heldUntilMs: number };
 
 /** A wall clock that gained more than this on the monotonic one was set. */
 const STEP_MS = 60_000;
-/** After a longer absence nobody can tell whether time has passed or the clock was set. */
+/** After a longer absence it is unknown whether time has passed or the clock was set. */
 const ABSENCE_MS = 24 * 3_600_000;
 /** How long a clock must go on without a step before anything is dropped by it. A wrong one is noticed, and set right, within that time. */
 const HOLD_MS = 3_600_000;
 
 /**
  * Looks at the clocks once more. What is dropped is gone for good, so a clock that was set ahead, or a start after a long absence, holds
- * everything back for an hour; reads hide what is past the retention all the same. `lastRoundMs` is when a trusted round was made last, by anybody.
+ * everything back for an hour; reads hide what is past the retention all the same. `lastRoundMs` is the time of the last trusted round of any replica.
  */
 export function lookAtClock(
   before: ClockTrust | undefined,

@@ -15,13 +15,13 @@ export function versionedOf({ event, foldCount }: FoldedEvent): VersionedEvent |
 
 /** An event that is in the log, and in the tables within milliseconds. */
 export type Pending = {
-  /** As it will stand there; nothing where that may not be told before. */
+  /** Its state once it is written; undefined where it may not be shown before. */
   readonly upcoming: VersionedEvent | undefined;
-  /** When it is in the tables, or could not be written; it is seen to that this is soon. Never rejects. */
+  /** When it is in the tables, or could not be written; the write begins at once. Never rejects. */
   written(): Promise<void>;
 };
 
-/** Who wants to be told about which event. */
+/** Watchers, by event. */
 export type Watchers = {
   /** Calls back when the event, or its log, has changed, until the returned function is called. A change of the event comes along. */
   watch(eventId: string, notify: (changed?: VersionedEvent) => void): () => void;

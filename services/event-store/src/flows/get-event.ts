@@ -12,7 +12,7 @@ export type GetPorts = {
   readonly pending: (id: string) => Pending | undefined;
 };
 
-/** Gets one event; a miss is believed only once the view has caught up with the log. */
+/** Gets one event. A miss counts only once the view has caught up with the log. */
 export async function getEvent(ports: GetPorts, request: GetEventRequest): Promise<GetEventResponse> {
   const event = await findEvent(ports, request);
   if (!event) throw refuse('EVENT_NOT_FOUND', { event_id: request.eventId });

@@ -7,7 +7,7 @@ import type { Partitions } from '../ports.ts';
 
 /** Partitions are made so far ahead: a service that does not get to it for a day does no harm. */
 const AHEAD_MS = 48 * 3_600_000;
-const HELD_BACK = 'the clock was set ahead, or nobody has looked for more than a day: nothing is dropped for an hour';
+const HELD_BACK = 'the clock was set ahead, or no purge has run for more than a day: nothing is dropped for an hour';
 
 /** What keeps the partitions: rounds, and the purge an operator asks for. */
 export type Keeper = {

@@ -6,7 +6,7 @@ import type { Applied } from '../domain/applied.ts';
 /** How long a read waits for the view before it is refused. */
 const WITHIN_MS = 10_000;
 const AGAIN_MS = 100;
-/** How often the database is asked how far the view is, while somebody waits: other replicas fold too, and say nothing. */
+/** How often the position of the view is read from the database while a call waits: other replicas fold too, and do not notify this one. */
 const LOOK_MS = 20;
 
 /** Makes reads see what was written before them. */
@@ -18,7 +18,7 @@ export type ReadBarrier = {
   steady(): Promise<void>;
   /** Waits until everything the log holds now is in the view. Throws VIEW_UNAVAILABLE or LOG_UNAVAILABLE. */
   caughtUp(): Promise<void>;
-  /** The same for somebody who does not mind a few milliseconds more. */
+  /** The same for a caller that can wait a few milliseconds more. */
   caughtUpSoon(): Promise<void>;
   /** Waits until these positions are in the view. */
   reached(endOffsets: ReadonlyMap<number, number>): Promise<void>;
@@ -33,7 +33,7 @@ export function createReadBarrier(
   applied: Applied,
   look: () => Promise<ReadonlyMap<number, number>>,
   signal: AbortSignal,
-  { hurry, withinMs = WITHIN_MS }: { /** Told that somebody waits. */ readonly hurry: () => void; readonly withinMs?: number },
+  { hurry, withinMs = WITHIN_MS }: { /** Called when a call waits. */ readonly hurry: () => void; readonly withinMs?: number },
 ): { readonly barrier: ReadBarrier; isAwaited(): boolean; startOver(): void } {
   const unavailable = () => refuse('VIEW_UNAVAILABLE', { detail: 'it is behind the event log' });
   let behind: Promise<unknown> | undefined;
@@ -45,8 +45,8 @@ export function createReadBarrier(
     looking = true;
     while (waiting > 0 && (await delay(LOOK_MS, signal))) {
       const time = times;
-      const found = waiting > 0 ? await look().catch(() => undefined) : undefined; // a database that is away: they wait, or hear so in time
-      if (found && time === times) applied.moved(found); // asked before a start over it may tell of what was undone
+      const found = waiting > 0 ? await look().catch(() => undefined) : undefined; // the database is away: calls wait, or fail at their deadline
+      if (found && time === times) applied.moved(found); // an answer to a question from before a start over may be outdated
     }
     looking = false;
   };

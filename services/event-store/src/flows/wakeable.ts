@@ -1,4 +1,4 @@
-/** Waits for a call, a time, or a signal; a call that comes while nobody waits is remembered. */
+/** Waits for a call, a time, or a signal. A call that comes when nothing waits is kept for the next wait. */
 export type Wakeable = { rouse(): void; next(withinMs: number): Promise<void>; close(): void };
 
 export function wakeable(signal: AbortSignal): Wakeable {

@@ -9,7 +9,7 @@ import { wakeable } from './wakeable.ts';
 
 /** How often an event is looked at should a change have been folded by another replica. */
 const LOOK_MS = 1_000;
-/** How long the first state of an event that has just begun is kept back: most have ended by then, and their watchers are told once. */
+/** How long the first state of an event that has just begun is kept back: most have ended by then, and their watchers are notified once. */
 const SOON_MS = 5;
 
 type WatchPorts = {
@@ -19,7 +19,7 @@ type WatchPorts = {
   readonly pending: (id: string) => Pending | undefined;
 };
 
-/** Sends the event as it stands and after every change; ends with its final state. Changes that come faster than they are sent are sent as one. */
+/** Sends the current state of the event, and then every change; ends with its final state. Changes that come faster than they are sent are merged. */
 export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest, signal: AbortSignal): AsyncGenerator<WatchEventResponse> {
   const { id } = request;
   if (!isUuid(id)) throw refuse('EVENT_NOT_FOUND', { event_id: id.slice(0, 64) });
@@ -36,7 +36,7 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
     let isCaughtUp = false;
     let hasWaited = false;
     for (; !signal.aborted;) {
-      // One that is about to be written is there, and told of within milliseconds at the latest: nothing needs to be asked. If it has not ended
+      // An event that is about to be written is in memory, and notified within milliseconds: the database need not be read. If it has not ended
       // yet it may well have by then.
       const pending = newest ? undefined : ports.pending(id);
       if (pending && (!pending.upcoming || (!isFinal(pending.upcoming.event.state) && !hasWaited))) {
@@ -47,7 +47,7 @@ export async function* watchEvent(ports: WatchPorts, request: WatchEventRequest,
       const found: VersionedEvent | undefined = newest ?? pending?.upcoming ?? (await readStored(ports, id));
       newest = undefined;
       if (!found && !hasWaited) {
-        hasWaited = true; // it may have been accepted just now: it is told of before it is written
+        hasWaited = true; // it may have been accepted just now: watchers are notified before it is written
         await wake.next(SOON_MS);
         continue;
       }

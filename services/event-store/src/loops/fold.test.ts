@@ -66,7 +66,7 @@ it('folds nothing past accepts that were held and could not be written, until th
   await folding.stop();
 });
 
-/** A fold that tells ahead, of a log and tables that do what the test says. */
+/** A fold that notifies ahead, with a log and tables that the test controls. */
 function foldTellingAhead(isAwaited: boolean) {
   let subscriber: Subscriber | undefined;
   const order: string[] = [];
@@ -92,7 +92,7 @@ function foldTellingAhead(isAwaited: boolean) {
     onAudited: () => undefined,
     onStartOver: () => undefined,
     notifiesAhead: true,
-    onFolding: (touched) => void order.push(...[...touched.values()].map(({ event }) => `told ${event?.state}`)),
+    onFolding: (touched) => void order.push(...[...touched.values()].map(({ event }) => `notified ${event?.state}`)),
     onNotFolded: () => void order.push('not written'),
     onFolded: () => void order.push('written'),
     isAwaited: () => isAwaited,
@@ -112,7 +112,7 @@ function foldTellingAhead(isAwaited: boolean) {
   };
 }
 
-it('tells of what it will write before it is written, and lets those who read wait for that', async () => {
+it('notifies watchers before it writes, and makes readers wait for the write', async () => {
   const { folding, order, own, apply, end } = foldTellingAhead(true);
   const id = idOf(1, Date.now());
   const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };
@@ -133,12 +133,12 @@ it('tells of what it will write before it is written, and lets those who read wa
     await read;
     assert.equal(folding.pending(id), undefined);
   }
-  const notified = [`told ${State.SUCCEEDED}`, 'writing 0 open, 1 ended'];
+  const notified = [`notified ${State.SUCCEEDED}`, 'writing 0 open, 1 ended'];
   assert.deepEqual(order, [...notified, 'not written', 'read', ...notified, 'written', 'read']);
   await folding.stop();
 });
 
-it('holds a few ends too where they are told ahead, and writes them in one statement', async () => {
+it('holds a few ends too where watchers are notified ahead, and writes them in one statement', async () => {
   const { folding, order, own, apply, end } = foldTellingAhead(false);
   const atMs = Date.now();
   await own();
@@ -152,7 +152,7 @@ it('holds a few ends too where they are told ahead, and writes them in one state
   await folding.stop();
 });
 
-it('writes what it holds at once for somebody who reads it, and says so where it never is', async () => {
+it('writes what it holds at once for a reader, and reports it when that fails', async () => {
   const { folding, order, own, apply, end, lose } = foldTellingAhead(false);
   const id = idOf(1, Date.now());
   const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };

@@ -22,40 +22,40 @@ export type FoldPorts = {
   readonly events: EventTable;
   readonly partitions: Partitions;
   readonly aside: PutAsideTable;
-  /** Told of a record that could not be folded, and was put aside. */
+  /** Called for a record that could not be folded, and was put aside. */
   readonly onPutAside: (note: PutAsideNote) => void;
-  /** Told why nothing could be folded; undefined once something was. */
+  /** Called with the reason when nothing could be folded; with undefined once something was. */
   readonly onTrouble: (error: unknown) => void;
-  /** Told that the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
+  /** Called when the fold starts over from these offsets: until it has caught up again, the tables may be older than what was read before. */
   readonly onStartOver: (offsets: ReadonlyMap<number, number>) => void;
-  /** Whether those who watch may know what is not in the tables yet: where nobody else reads them. */
+  /** Whether watchers are notified before the tables are written: only where no other process reads them. */
   readonly notifiesAhead: boolean;
-  /** Told, if so, what will be in the tables within milliseconds. */
+  /** Called, if so, with the events that are about to be written. */
   readonly onFolding: (touched: ReadonlyMap<string, FoldedEvent>) => void;
-  /** Told that what was to be written was not: it will be read again, and written then. */
+  /** Called when the write failed: the records are read again, and written then. */
   readonly onNotFolded: () => void;
-  /** Told that a fold that is in the database has audit records for the registry. */
+  /** Called when a fold with audit records for the registry is in the database. */
   readonly onAudited: () => void;
-  /** Told after every fold that is in the database. */
+  /** Called after every fold that is in the database. */
   readonly onFolded: (touched: ReadonlyMap<string, FoldedEvent>, endOffsets: ReadonlyMap<number, number>) => void;
-  /** Told which partitions are folded here from now on, by nobody else. */
+  /** Called with the partitions that this replica alone folds from now on. */
   readonly onOwned: (partitions: readonly number[]) => void;
-  /** What ended longer ago is not written any more: a log may be kept longer than its view. Milliseconds since the epoch. */
+  /** Events that ended before this are not written: a log may be retained longer than its view. Milliseconds since the epoch. */
   readonly retainedSinceMs: () => RetainedSince;
-  /** Whether somebody waits for the view to catch up: then nothing is held. */
+  /** Whether a call waits for the view to catch up: then nothing is held. */
   readonly isAwaited: () => boolean;
 };
 
 export type Folding = Subscription & {
-  /** Has it write at once what it holds. */
+  /** Writes at once what it holds. */
   hurry(): void;
   /** The event as it will be written; nothing if there is nothing to write of it. */
   pending(id: string): Pending | undefined;
 };
 
 /**
- * A few records are held for so long: an event that ends meanwhile comes and goes in one row, and several share one statement. It costs those
- * nothing who wait, since then nothing is held. Where others read the tables they see no more than is in them.
+ * A few records are held for so long: an event that ends meanwhile comes and goes in one row, and several share one statement. It costs callers
+ * that wait nothing, since nothing is held then. Readers of the tables in other processes see only what is written.
  */
 const HOLD_MS = 20;
 const HOLD_SHARED_MS = 5;
@@ -67,10 +67,10 @@ const NOTHING = Buffer.alloc(0);
 const NONE_ENDED: ReadonlySet<string> = new Set();
 const NONE_DELIVERING: ReadonlyMap<string, FoldedEvent> = new Map();
 
-/** What must be known beside open events to fold some batches: who has ended already, and who owes what. */
+/** What must be known in addition to open events to fold some batches: events that have ended already, and ended events with a pending delivery. */
 type Loaded = { readonly ended: ReadonlySet<string>; readonly delivering: ReadonlyMap<string, FoldedEvent> };
 
-/** Somebody else folded: what is in memory may be old. The subscription starts over from the database. */
+/** Another replica has folded: the state in memory may be outdated. The subscription starts over from the database. */
 class FoldedElsewhere extends Error {}
 
 /** Folds the log into the tables. A second event-store doing the same changes nothing and costs a failed compare. */
@@ -92,7 +92,7 @@ export function startFold(ports: FoldPorts): Folding {
       count += records.length;
       for (const record of records) bytes += recordBytes(record);
       if (bytes > FOLD_BYTES / 2) return false;
-      // Who is told of an end only when it is written would wait for it.
+      // Where watchers are notified only after the write, they would wait for it.
       if (count > HOLD_RECORDS || (!ports.notifiesAhead && !records.every(isAccept))) return false;
     }
     return true;
@@ -123,7 +123,7 @@ export function startFold(ports: FoldPorts): Folding {
     return { ended: keyed.length > 0 ? await events.endedIds(keyed) : NONE_ENDED, delivering };
   };
 
-  /** Makes out what these batches, after those that are held, change; whoever watches is told. */
+  /** Computes what the held batches and these change, and notifies watchers. */
   const prepare = async (batches: readonly LogBatch[]): Promise<void> => {
     if (hasFailed) throw new Error('The records before these could not be folded');
     for (const { partition, firstOffset } of batches)
@@ -178,7 +178,7 @@ export function startFold(ports: FoldPorts): Folding {
     subscription.applied(endOffsets);
     ports.onFolded(written.touched, endOffsets);
   };
-  /** Writes what is held without having been told of more; what fails is read again. */
+  /** Writes what is held without waiting for more. After a failure the records are read again. */
   const writeNow = (): Promise<void> =>
     inTurn(write).catch((error: unknown) => {
       noteFailure(error);

@@ -9,17 +9,17 @@ const AT_ONCE = 500;
 export type LookPorts = {
   readonly events: Pick<EventTable, 'getManyVersioned'>;
   readonly watchers: Watchers;
-  /** Whether another replica folds, too: what is folded here is told at once. */
+  /** Whether another replica folds too. Watchers are notified at once of what is folded here. */
   readonly isNeeded: () => boolean;
 };
 
-/** Tells watchers of what other replicas have folded, for ever: one question for all of them, ten times a second, and none while nobody watches. */
+/** Notifies watchers of what other replicas have folded: one query for all of them, ten times a second, and none without watchers. */
 export async function lookForChanges({ events, watchers, isNeeded }: LookPorts, signal: AbortSignal): Promise<void> {
   while (await delay(LOOK_MS, signal)) {
     if (!isNeeded()) continue;
     const ids = watchers.ids();
     for (let at = 0; at < ids.length; at += AT_ONCE) {
-      const found = await events.getManyVersioned(ids.slice(at, at + AT_ONCE)).catch(() => []); // the database is away: they look for themselves, and hear so
+      const found = await events.getManyVersioned(ids.slice(at, at + AT_ONCE)).catch(() => []); // the database is away: watchers read it themselves, and fail there
       for (const changed of found) watchers.notify(changed.event.id, changed);
     }
   }

@@ -12,7 +12,7 @@ import type { DestinationPorts, QueuePorts } from '../ports.ts';
 import { acceptEvents } from './accept-events.ts';
 import type { Partitions } from './partitions.ts';
 
-/** The trigger of events made for function destinations: a lane of their own, beside that of the doors. */
+/** The trigger of events made for function destinations: a lane of their own, beside that of the API. */
 const TRIGGER = 'destination';
 /** Permanent refusals: not retried. */
 const PERMANENT: ReadonlySet<Reason> = new Set(['INVALID_NAME', 'FUNCTION_NOT_FOUND', 'QUALIFIER_NOT_FOUND', 'DESTINATION_TOO_DEEP']);

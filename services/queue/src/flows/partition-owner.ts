@@ -56,7 +56,7 @@ export type PartitionOwner = {
   readonly deliveries: PendingDeliveries;
   /** The writer of the tenure. */
   readonly writer: Writer | undefined;
-  /** Appends the record that begins a tenure; answers the offset after it. Rejects, and the partition is not owned, if the log does not take it. */
+  /** Appends the record that begins a tenure; answers the offset after it. Rejects, and the partition is not owned, if the log does not store it. */
   announce(): Promise<number>;
   /** Sets when the log took that record, by its own clock, once it is known. */
   setLogTime(begunLogMs: number | undefined): void;

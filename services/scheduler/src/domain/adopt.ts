@@ -4,13 +4,13 @@ import { type Cluster, removeWaiting } from './cluster.ts';
 import { outgoingOf } from './messages.ts';
 import type { Agent, ScheduledAttempt, ReportSink } from './types.ts';
 
-/** Takes the reports of an attempt whose partition nobody owns just now: they are told to who claims it. */
+/** Sink of attempts whose partition has no owner at the moment: the replica that claims it gets their reports then. */
 export const NO_SINK: ReportSink = { report: () => undefined, claims: undefined };
 
 /**
- * Takes in an attempt that an agent speaks of and no queue replica has. A scheduler that has just started hears of agents and of queue
- * replicas in any order: what it forgot, or acknowledged, before the queue asked for it would be run again. Whether it is still wanted, the
- * owner of its partition knows, whenever there is one; a caller that waited went with the scheduler it had asked.
+ * Adds an attempt that an agent reports and no queue replica has assigned. Agents and queue replicas connect to a new scheduler in any order:
+ * an attempt that it dropped, or acknowledged, before the queue asked for it would run again. The owner of its partition decides whether it is
+ * still wanted; a caller that waited is gone with the previous scheduler.
  */
 export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, nowMs: number, issuedMs: number): ScheduledAttempt {
   const { eventId, attempt: number, partition } = key;
@@ -33,19 +33,19 @@ export function adoptAttempt(cluster: Cluster, agent: Agent, key: AttemptKey, no
   return attempt;
 }
 
-/** The id of the agent that has an attempt; empty if it is, so far as is known, with none. */
+/** The id of the agent that has an attempt; empty if no agent is known to have it. */
 export function holderOf({ instance, assignment }: ScheduledAttempt): string {
   return instance?.agent.id ?? assignment.runningOnAgentId;
 }
 
-/** Takes in where an attempt is that was about to be given to an agent: it has one already. */
+/** Notes the agent of an attempt that waits to be assigned: that agent has it already. */
 export function foundAt(cluster: Cluster, attempt: ScheduledAttempt, agent: Agent): void {
   if (removeWaiting(cluster, attempt)) attempt.assignment = { ...attempt.assignment, runningOnAgentId: agent.id };
 }
 
-/** Has an agent stop an attempt whose event went on without it. */
+/** Stops an attempt on an agent when its event went on without it. */
 export function stopStale({ assignment }: ScheduledAttempt, agent: Agent, number: number): void {
-  if (number > assignment.attempt) return; // whoever asked for the older one does not know yet
+  if (number > assignment.attempt) return; // the queue asked for an older one, and does not know this one yet
   const { eventId, partition } = assignment;
   outgoingOf(agent).stops.push(forcedStop({ eventId, attempt: number, partition }));
 }
@@ -54,7 +54,7 @@ export function forcedStop({ eventId, attempt, partition }: AttemptKey): StopAtt
   return { eventId, attempt, cause: Cause.USER, mode: Mode.FORCE, policy: undefined, partition };
 }
 
-/** Whether only an agent has spoken of an attempt so far: what it is an attempt of, is not known. */
+/** Whether only an agent has reported an attempt so far: its function is not known. */
 export function isAdopted({ assignment }: ScheduledAttempt): boolean {
   return assignment.function === '';
 }

@@ -9,9 +9,9 @@ export type Cluster = {
   readonly pools: Map<string, Pool>;
   /** By event id: at most one attempt of an event is alive. */
   readonly attempts: Map<string, ScheduledAttempt>;
-  /** The newest claim to each partition of the event log that was heard of. */
+  /** The newest known claim to each partition of the event log. */
   readonly epochs: Map<number, bigint>;
-  /** Who made that claim, as long as its stream stands. */
+  /** The stream with that claim, while it is open. */
   readonly owners: Map<number, ReportSink>;
   /** Streams of queue replicas. */
   readonly streams: Map<ReportSink, Stream>;
@@ -19,7 +19,7 @@ export type Cluster = {
   readonly reportedAgents: Set<string>;
   /** Attempts an agent may have that has not come back yet, in order. */
   readonly held: Set<ScheduledAttempt>;
-  /** Whether it was told that the agents of an earlier scheduler have had their time. */
+  /** Whether queue replicas were informed that the recovery window is over. */
   isRecoveryComplete: boolean;
   readonly account: Account;
 };
@@ -161,7 +161,7 @@ export function forgetAttempt(cluster: Cluster, attempt: ScheduledAttempt): void
   if (cluster.attempts.get(attempt.assignment.eventId) === attempt) cluster.attempts.delete(attempt.assignment.eventId);
 }
 
-/** Counts the instances of all agents, with a 0 for states nobody is in. */
+/** Counts the instances of all agents, with a 0 for states without any. */
 export function instancesByState(cluster: Cluster): ReadonlyMap<string, number> {
   const counts = new Map<string, number>([
     ['STARTING', 0],

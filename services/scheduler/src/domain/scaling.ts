@@ -5,7 +5,7 @@ import type { Agent, Pool } from './types.ts';
 
 /** What waits may take so long to be gone; about what a cold start costs. */
 const TARGET_MS = 100;
-/** A function nobody has seen end has stalled when nothing has moved for so long. */
+/** A function without a finished attempt has stalled when it has made no progress for so long. */
 const STALLED_MS = 500;
 
 /** A host above this is full: another instance would only take from those there are. */
@@ -34,7 +34,7 @@ export function lastingInstances({ instances }: Pool): number {
 /**
  * How many instances to start now: as many as it takes to have what waits gone within the target, going by how long attempts have taken
  * so far, or by how long nothing has moved. So 10,000 events of 0.1 ms share a few instances, and ten of a minute get one each. A function
- * nobody has seen end gets one for every attempt. While attempts end, a host that is full gets no more: attempts that are slow because the
+ * without a finished attempt gets one for every attempt. While attempts end, a host that is full gets no more: attempts that are slow because the
  * processors are would call for ever more instances, and each would make them slower (141 of them for an echo function, on two cores).
  */
 export function startsWanted(pool: Pool, usable: number, nowMs: number): StartsWanted {
@@ -49,7 +49,7 @@ export function startsWanted(pool: Pool, usable: number, nowMs: number): StartsW
   return { count: Math.max(0, Math.min(waiting, Math.floor(needed))), pressing: !flowing };
 }
 
-/** Whether an agent may be given something: one that is away, drains, or that not every queue replica has heard of takes nothing. */
+/** Whether an agent can get work: not while it is away, drains, or some queue replica has not acknowledged it. */
 export function acceptsWork({ send, drain, isAcknowledged }: Agent): boolean {
   return send !== undefined && !drain && isAcknowledged;
 }

@@ -1,4 +1,4 @@
-/** At most so many instance starts in any minute; a bucket that fills evenly. */
+/** Limits the instance starts of any minute, by a bucket that fills evenly. */
 export type StartRate = { reserve(nowMs: number): boolean };
 
 export function createStartRate(perMinute: number): StartRate {

@@ -6,26 +6,26 @@ import type { Ability } from '@evenfall/contracts/v1/operator_service';
 /** Where the reports of an attempt go: a queue replica's stream, or a caller that waits. */
 export type ReportSink = {
   report(report: AttemptReport): void;
-  /** Partitions it speaks for, and since when; undefined for a caller, who speaks for nobody else. */
+  /** Partitions it owns, by the epoch of its claim; undefined for a caller. */
   readonly claims: Map<number, bigint> | undefined;
-  /** Says, behind everything that was reported, that a claim was taken in. */
+  /** Acknowledges a claim, after everything that was reported. */
   claimed?(partition: number, epoch: bigint): void;
-  /** Says which agents there are. */
+  /** Sends the agent set. */
   agents?(agents: AgentSet): void;
 };
 
-/** What a queue replica knows of the agents, by its stream; see `flows/agent-sets.ts`. */
+/** The stream of a queue replica, and what it knows of the agents; see `flows/agent-sets.ts`. */
 export type Stream = {
   /** Ends it; the replica dials again. */
   readonly close: () => void;
-  /** Whether its first batch has come. */
+  /** Whether its first batch, with the agents it knew of, has arrived. */
   hasReportedAgents: boolean;
-  /** Those it knew of before and that have not come yet; undefined if it did not know of all. */
+  /** Agents it knew of before that have not attached yet; undefined if it did not know all of them. */
   awaited: Set<string> | undefined;
-  /** Number of the last word it was told, and of the last it said back. */
+  /** Version of the last agent set that was sent to it, and of the last one that it acknowledged. */
   sentVersion: number;
   acknowledgedVersion: number;
-  /** Since when it owes such a word, monotonic. */
+  /** Since when an acknowledgement is missing, monotonic. */
   unacknowledgedSinceMs: number | undefined;
 };
 
@@ -36,36 +36,36 @@ export type Agent = {
   capacityMb: number;
   usedMb: number;
   parallelStarts: number;
-  /** Instances it is given at most. */
+  /** The most instances it gets. */
   maxInstances: number;
-  /** How much it has said lately of what it was not given, and since when; monotonic. */
+  /** Number of its recent claims that were refused, and since when; monotonic. */
   refused: { count: number; sinceMs: number };
-  /** Share of its processors that is busy, as it last said. */
+  /** Share of its processors that is busy, as last reported. */
   cpuBusy: number;
-  /** Megabytes that temporary files of its instances hold beside `usedMb`, as it last said. */
+  /** Megabytes that temporary files of its instances use in addition to `usedMb`, as last reported. */
   temporaryMb: number;
   starting: number;
-  /** What its host can do, as it said. */
+  /** What its host can do, as reported. */
   abilities: readonly Ability[];
   attachTimeMs: number;
-  /** The next batch for it; undefined when there is nothing to say. */
+  /** The next batch for it; undefined when there is nothing to send. */
   outgoing: AttachResponse | undefined;
   /** Sends a batch; undefined while it is detached. */
   send: ((batch: AttachResponse) => void) | undefined;
-  /** Monotonic time of its last sign of life. */
+  /** Monotonic time of its last message. */
   lastSeenMs: number;
   readonly instances: Map<string, Instance>;
-  /** Whether it leaves an attempt alone that is asked back and has started. */
+  /** Whether a revoke has no effect on an attempt that has started there. */
   recalls: boolean;
-  /** Whether all queue replicas know of it: it is given nothing before. */
+  /** Whether all queue replicas have acknowledged it: it gets no work before. */
   isAcknowledged: boolean;
-  /** Set once it drains: nothing new goes to it. Wall clock; undefined until it has said when. */
+  /** Set once it drains: nothing new goes to it. Wall clock; undefined until it has reported the time. */
   drain: { deadlineTimeMs: number | undefined } | undefined;
   /** Ends its stream; undefined while it is detached. */
   close: (() => void) | undefined;
 };
 
-/** SETTLING: it runs nothing, and what its function left behind goes on: its runtime is not free yet. */
+/** SETTLING: it runs no attempt, and work that its function left behind goes on: its runtime is not free yet. */
 export type InstanceState = 'STARTING' | 'IDLE' | 'BUSY' | 'SETTLING' | 'STOPPING';
 
 /** One process group of one function version. */
@@ -87,28 +87,28 @@ export type Instance = {
   idleSinceMs: number;
 };
 
-/** One attempt from its first mention until its outcome is acknowledged. */
+/** The scheduler's state of an attempt, from its first message until its result is acknowledged. */
 export type ScheduledAttempt = {
   assignment: Assignment;
   sink: ReportSink;
   instance: Instance | undefined;
   started: AttemptStarted | undefined;
   ended: AttemptResult | undefined;
-  /** The agent that said so; undefined where the scheduler declared it. */
+  /** The agent that reported the end; undefined where the scheduler declared it. */
   endedBy: string | undefined;
-  /** Asked to stop while it had not started, or while its agent was away. */
+  /** A stop request that came before it started, or while its agent was away. */
   stop: StopAttempt | undefined;
-  /** Whether its agent was asked to give it back if it has not started, because its instance is of an older revision: it is placed again then. */
+  /** Whether its agent was asked to revoke it if it has not started, because its instance is of an older revision. It is placed again then. */
   isRecalled: boolean;
-  /** Whether its queue replica has asked for it back. */
+  /** Whether its queue replica has requested to revoke it. */
   isRevokeRequested: boolean;
   /** Monotonic time it was handed to its instance. */
   sentMs: number;
-  /** When the grant was made by which an agent has it that this scheduler did not give it to; undefined where this one did, or the log says who has it. */
+  /** When the grant of its agent was issued, for an attempt that this scheduler did not assign; undefined where it did, or where the log names the agent. */
   adoptedMs: number | undefined;
 };
 
-/** What all functions of one namespace have together. */
+/** Totals of all functions of one namespace. */
 export type Space = {
   readonly namespace: string;
   readonly shares: Set<Share>;
@@ -117,7 +117,7 @@ export type Space = {
   leavingCount: number;
 };
 
-/** What all versions of one function have together. */
+/** Totals of all versions of one function. */
 export type Share = {
   /** "namespace/name". */
   readonly key: string;
@@ -137,17 +137,17 @@ export type Pool = {
   readonly share: Share;
   /** Instances to have ready at least, events or none. */
   provisioned: number;
-  /** Why some of them are missing and none is started now, for people; empty if nothing is in the way. */
+  /** Why some of them are missing and cannot be started now, as text; empty if nothing prevents it. */
   blockedReason: string;
-  /** What the last start that failed said. */
+  /** The reason of the last failed start. */
   lastFailure: string;
-  /** What new instances run; undefined until the registry has said. */
+  /** The function that new instances run; undefined until the registry has answered. */
   fn: Fn | undefined;
-  /** Whether that may have changed: nothing starts before the registry has said it again. */
+  /** Whether that may have changed: nothing starts before the registry has answered again. */
   stale: boolean;
-  /** Set while the registry is asked; settles when nothing is stale any more, or it could not say. Never rejects. */
+  /** Set while a call to the registry runs; settles when the pool is no longer stale, or the call failed. Never rejects. */
   resolving: Promise<void> | undefined;
-  /** Oldest revision whose instances may take an attempt: all below it are replaced. Infinite while there is no such version. */
+  /** Oldest revision whose instances may run an attempt: older ones are replaced. Infinite while there is no such version. */
   oldest: number;
   /** Whether some of its instances may be of an older revision. */
   isMixed: boolean;
@@ -157,28 +157,28 @@ export type Pool = {
   readonly instances: Set<Instance>;
   starting: number;
   settling: number;
-  /** In order; those taken out are left undefined at the front until compacted. */
+  /** Attempts that wait for an instance, in order. */
   readonly waiting: AttemptQueue;
-  /** Smoothed milliseconds an attempt takes an instance; undefined before the first has ended. */
+  /** Smoothed milliseconds that an attempt occupies an instance; undefined before the first has ended. */
   averageMs: number | undefined;
-  /** Instances in a row that came to nothing, and the monotonic time before which no other is started. */
+  /** Instances in a row that crashed, and the monotonic time before which no other is started. */
   crashes: number;
   startsAfterMs: number;
   /** Monotonic time of the last progress: an end, or the arrival of the first that waits. */
   lastProgressMs: number;
 };
 
-/** A first-in-first-out queue from which any attempt can be taken out. */
+/** A first-in-first-out queue from which any attempt can be removed. */
 export type AttemptQueue = {
   readonly size: number;
   push(attempt: ScheduledAttempt): void;
-  /** Puts one back that was taken too early. */
+  /** Puts one back at the front. */
   unshift(attempt: ScheduledAttempt): void;
-  /** All of them, in any order; they may be taken out meanwhile. */
+  /** All of them, in any order; they may be removed meanwhile. */
   all(): ScheduledAttempt[];
   shift(): ScheduledAttempt | undefined;
   remove(attempt: ScheduledAttempt): boolean;
-  /** Takes out those of a queue replica behind the first `kept`, the newest first. */
+  /** Removes those of queue replicas behind the first `kept`, newest first. */
   removeBehind(kept: number): ScheduledAttempt[];
 };
 

@@ -4,22 +4,22 @@ import { revokedReport } from '../domain/messages.ts';
 import type { Agent, ScheduledAttempt, Pool, ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-// What a scheduler forgets when it dies, its agents go on holding. The next one may give an attempt that the one before it may have given away
-// only once every agent there was has said what it holds, or has had a lease to say it. Who there was, the queue replicas know: they are told, and
-// no agent is given anything before all of them have said that they heard of it.
+// Recovery of a scheduler. A scheduler that dies loses its state, and its agents still hold attempts. The next scheduler may assign an attempt that the
+// previous one may have dispatched only once every agent of the previous one has reported what it holds, or its lease has run out. The queue replicas know
+// these agents: the scheduler sends them the set of agents, and assigns no work to an agent before all replicas have acknowledged a set that includes it.
 
-/** Whether this scheduler may still hear of what it does not know. */
+/** Whether the recovery window of this scheduler is open: agents may still report attempts that it does not know. */
 export function isRecovering({ clock, startedMs, leaseMs }: SchedulerPorts): boolean {
   return clock.monotonic() - startedMs < leaseMs;
 }
 
-/** Whether it is certain that no agent holds an attempt that this scheduler has just been asked for. */
+/** Whether it is certain that no agent holds an attempt that was just assigned to this scheduler. */
 export function isSafeToAssign(ports: SchedulerPorts, { assignment, sink }: Pick<ScheduledAttempt, 'assignment' | 'sink'>): boolean {
   if (!assignment.mayBeDispatched || isRecoveryComplete(ports)) return true;
   return ports.cluster.streams.get(sink)?.awaited?.size === 0;
 }
 
-/** Takes a queue replica's stream in. */
+/** Registers the stream of a queue replica. */
 export function openStream({ cluster }: SchedulerPorts, sink: ReportSink, close: () => void): void {
   cluster.streams.set(sink, {
     close,
@@ -31,7 +31,7 @@ export function openStream({ cluster }: SchedulerPorts, sink: ReportSink, close:
   });
 }
 
-/** Lets a stream go, and what waits for an agent with it: the next stream asks for it again, and may know of other agents by then. */
+/** Removes a stream, and its attempts that wait for an instance: the next stream assigns them again, and may know of other agents by then. */
 export function closeStream(ports: SchedulerPorts, sink: ReportSink): void {
   const { cluster } = ports;
   if (!cluster.streams.delete(sink)) return;
@@ -41,7 +41,7 @@ export function closeStream(ports: SchedulerPorts, sink: ReportSink): void {
   updateAcknowledged(ports);
 }
 
-/** Takes what a replica says of the agents: at first whom it knew of before, later that it has heard what it was told. */
+/** Applies the agent set of a replica: first the agents it knew of before, later an acknowledgement of the set that was sent to it. */
 export function applyAgentSet(ports: SchedulerPorts, sink: ReportSink, { agents }: DispatchRequest): void {
   const { cluster } = ports;
   const stream = cluster.streams.get(sink);
@@ -50,7 +50,7 @@ export function applyAgentSet(ports: SchedulerPorts, sink: ReportSink, { agents 
     stream.hasReportedAgents = true;
     const agentIds = isRecoveryComplete(ports) ? [] : (agents?.agentIds ?? []).filter((id) => !cluster.reportedAgents.has(id));
     if (agents?.isComplete) stream.awaited = new Set(agentIds);
-    if (agentIds.length > 0) ports.log.info('waits for agents of the scheduler before', { agent_ids: agentIds.join(' ') });
+    if (agentIds.length > 0) ports.log.info('waits for agents of the previous scheduler', { agent_ids: agentIds.join(' ') });
     sendAgentSets(ports);
   } else if (agents?.version === stream.sentVersion) {
     stream.acknowledgedVersion = stream.sentVersion;
@@ -59,7 +59,7 @@ export function applyAgentSet(ports: SchedulerPorts, sink: ReportSink, { agents 
   }
 }
 
-/** Takes in that an agent has said what it holds. */
+/** Notes that an agent has attached and has reported what it holds. */
 export function noteAttached(ports: SchedulerPorts, agent: Agent): void {
   const { cluster } = ports;
   if (cluster.reportedAgents.has(agent.id) && cluster.agents.get(agent.id)?.isAcknowledged) return;
@@ -69,7 +69,7 @@ export function noteAttached(ports: SchedulerPorts, agent: Agent): void {
   updateAcknowledged(ports);
 }
 
-/** Tells every replica which agents there are. */
+/** Sends every replica the set of agents. */
 export function sendAgentSets(ports: SchedulerPorts): void {
   const { cluster } = ports;
   const agentIds = new Set(cluster.agents.keys());
@@ -86,7 +86,7 @@ export function sendAgentSets(ports: SchedulerPorts): void {
   }
 }
 
-/** Lets go what was held back and need not be any longer. Answers the pools that have something new to place. */
+/** Releases held attempts that are safe to assign now. Returns the pools that have something new to place. */
 export function releaseHeld(ports: SchedulerPorts): Set<Pool> {
   const { cluster } = ports;
   const pools = new Set<Pool>();
@@ -107,7 +107,7 @@ export function releaseHeld(ports: SchedulerPorts): Set<Pool> {
   return pools;
 }
 
-/** One look: a scheduler grows up, and a replica that does not answer must not keep agents from being used. */
+/** One round: ends the recovery, and closes streams of replicas that do not acknowledge, so that they cannot keep agents from being used. */
 export function maintainStreams(ports: SchedulerPorts): void {
   const { cluster, clock, leaseMs } = ports;
   if (!cluster.isRecoveryComplete && isRecoveryComplete(ports)) {
@@ -118,12 +118,12 @@ export function maintainStreams(ports: SchedulerPorts): void {
     if (unacknowledgedSinceMs !== undefined && clock.monotonic() - unacknowledgedSinceMs > leaseMs / 3) close();
 }
 
-/** Whether nobody can come back with something of an earlier scheduler: those who had it have lost their lease, or ended with it. */
+/** Whether no agent can hold an attempt of a previous scheduler any more: their leases have run out, or they ended with it. */
 function isRecoveryComplete(ports: SchedulerPorts): boolean {
   return !ports.isShared || !isRecovering(ports);
 }
 
-/** Works out which agents all replicas know of. A replica that comes later knows nothing until it is told, and says so: it makes none unknown. */
+/** Updates which agents all replicas have acknowledged. A replica that connects later does not make an agent unacknowledged. */
 function updateAcknowledged({ cluster }: SchedulerPorts): void {
   for (const { sentVersion, acknowledgedVersion } of cluster.streams.values()) if (sentVersion !== acknowledgedVersion) return;
   for (const agent of cluster.agents.values()) agent.isAcknowledged = true;

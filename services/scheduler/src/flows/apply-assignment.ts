@@ -9,7 +9,7 @@ import type { SchedulerPorts } from '../ports.ts';
 import { assignAttempt } from './assign-attempt.ts';
 import { isSafeToAssign } from './agent-sets.ts';
 
-/** Takes an attempt in, or tells again what is known of it. Answers the pool that has something new to place. */
+/** Adds an attempt, or reports again what is known of it. Returns the pool that has something new to place. */
 export function applyAssignment(ports: SchedulerPorts, assignment: Assignment, sink: ReportSink): Pool | undefined {
   const { cluster } = ports;
   const known = cluster.attempts.get(assignment.eventId);
@@ -18,7 +18,7 @@ export function applyAssignment(ports: SchedulerPorts, assignment: Assignment, s
       moveToLoggedAgent(ports, known, assignment, sink);
       return undefined;
     }
-    // An adopted one was taken in without: only where it runs was known.
+    // An adopted attempt has no assignment yet: only its agent was known.
     if (isAdopted(known)) known.assignment = { ...assignment, runningOnAgentId: known.assignment.runningOnAgentId };
     known.sink = sink;
     if (known.started) sink.report(startedReport(assignment, known.started));
@@ -38,7 +38,7 @@ export function applyAssignment(ports: SchedulerPorts, assignment: Assignment, s
   const pool = poolOf(cluster, assignment.namespace, assignment.function, assignment.version);
   if (pool.waiting.size === 0) pool.lastProgressMs = ports.clock.monotonic();
   pool.waiting.push(attempt);
-  // It may name a revision that the watch has not told of yet.
+  // It may name a revision that the watch has not reported yet.
   if (pool.fn && pool.fn.revision < assignment.revision) pool.stale = true;
   return pool;
 }
@@ -59,12 +59,12 @@ function newAttempt(assignment: Assignment, sink: ReportSink): ScheduledAttempt 
   };
 }
 
-/** Whether the log says that an attempt runs with another agent than the one that has said so. */
+/** Whether, by the log, an attempt runs on another agent than the one that has reported it. */
 function isElsewhere(known: ScheduledAttempt, { runningOnAgentId }: Assignment): boolean {
   return known.adoptedMs !== undefined && runningOnAgentId !== '' && runningOnAgentId !== holderOf(known);
 }
 
-/** Believes the log, and has the agent that had the attempt before stop it. */
+/** Follows the log, and stops the attempt on the other agent. */
 function moveToLoggedAgent(ports: SchedulerPorts, known: ScheduledAttempt, assignment: Assignment, sink: ReportSink): void {
   const { cluster } = ports;
   const wrong = cluster.agents.get(holderOf(known));
@@ -76,14 +76,14 @@ function moveToLoggedAgent(ports: SchedulerPorts, known: ScheduledAttempt, assig
   askAgent(ports, attempt);
 }
 
-/** Asks the agent an attempt was last known on. One that is away has a lease to come back in. */
+/** Asks the agent of an attempt for its result. An agent that is away has a lease to attach again. */
 export function askAgent(ports: SchedulerPorts, attempt: ScheduledAttempt): void {
   const agent = ports.cluster.agents.get(attempt.assignment.runningOnAgentId);
   if (agent?.send) assignAttempt(ports, agent, attempt, '');
   else attempt.sentMs = ports.clock.monotonic();
 }
 
-/** Stops an attempt: one that waits is revoked, one with an agent is the agent's to stop, one nobody knows is lost. */
+/** Stops an attempt: one that waits is revoked, the agent stops one that it has, an unknown one is reported as lost. */
 export function applyStop(ports: SchedulerPorts, stop: StopAttempt, sink: ReportSink): void {
   const attempt = ports.cluster.attempts.get(stop.eventId);
   if (!attempt || attempt.assignment.attempt !== stop.attempt) {
@@ -95,7 +95,7 @@ export function applyStop(ports: SchedulerPorts, stop: StopAttempt, sink: Report
   if (attempt.ended) return sink.report(endedReport(attempt.assignment, attempt.ended, attempt.endedBy));
   const { assignment } = attempt;
   if (ports.cluster.held.has(attempt)) {
-    attempt.stop = stop; // an agent may have it: it is asked, or the attempt revoked once none has
+    attempt.stop = stop; // an agent may have it: the stop is sent to that agent, or the attempt is revoked once it is certain that none has it
     return;
   }
   if (removeWaiting(ports.cluster, attempt)) {
@@ -103,7 +103,7 @@ export function applyStop(ports: SchedulerPorts, stop: StopAttempt, sink: Report
     return sink.report(revokedReport(stop));
   }
   const isOnlyAskedBack = stop.mode === Mode.UNSPECIFIED;
-  // It has gone to an agent, which gives it back if it has not started.
+  // It is with an agent, which revokes it if it has not started.
   if (isOnlyAskedBack && (attempt.started || attempt.stop || attempt.isRevokeRequested || !attempt.instance?.agent.recalls)) return;
   if (isOnlyAskedBack) attempt.isRevokeRequested = true;
   else attempt.stop = stop;

@@ -3,16 +3,16 @@ import { endedReport, startedReport } from '../domain/messages.ts';
 import type { ReportSink } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-/** Whether a stream speaks for a partition: its claim is the newest there is. */
+/** Whether a stream owns a partition: its claim is the newest one. */
 export function isOwner(cluster: Cluster, sink: ReportSink, partition: number): boolean {
   const claim = sink.claims?.get(partition);
   return claim !== undefined && claim === cluster.epochs.get(partition);
 }
 
 /**
- * Takes a queue replica's claim to a partition in. What its predecessor dispatched and what has not gone to an instance is forgotten: the new
- * owner dispatches it again where it still wants it. What has gone is the new owner's from now on: it is told all that is known. So is a replica
- * that follows itself: between two ownerships it takes no reports, and in the second it knows no more than the log.
+ * Applies a queue replica's claim to a partition. Attempts of the previous owner that no instance has are dropped: the new owner dispatches
+ * them again if it still wants them. All other attempts move to the new owner, and everything known of them is reported to it. The same holds for a
+ * replica that owns the partition again: it got no reports in between, and knows only what is in the log.
  */
 export function applyClaim(ports: SchedulerPorts, partition: number, epoch: bigint, sink: ReportSink): void {
   const { cluster } = ports;
@@ -23,8 +23,8 @@ export function applyClaim(ports: SchedulerPorts, partition: number, epoch: bigi
   cluster.owners.set(partition, sink);
   for (const attempt of [...cluster.attempts.values()]) {
     const { assignment } = attempt;
-    if (assignment.synchronous || assignment.partition !== partition) continue; // a caller's is in no partition
-    if (attempt.sink === sink && epoch === newest) continue; // it has been told
+    if (assignment.synchronous || assignment.partition !== partition) continue; // synchronous calls have no partition
+    if (attempt.sink === sink && epoch === newest) continue; // all is reported already
     if (removeWaiting(cluster, attempt)) {
       forgetAttempt(cluster, attempt);
       continue;

@@ -12,8 +12,8 @@ import { stopInstance } from './stop-instance.ts';
 export const GONE = 'The function no longer exists';
 
 /**
- * Takes a newer revision over: what is idle of an older one is stopped, what runs is replaced when it is free, and what was handed over and has not
- * started is asked back. A new revision may have mended what made the older one crash.
+ * Applies a newer revision: idle instances of an older one are stopped, busy ones are replaced when they are free, and attempts that have not
+ * started are revoked. The new revision may not crash as the older one did, so its crashes are reset.
  */
 export function applyFunction(ports: SchedulerPorts, pool: Pool, fn: Fn): void {
   if (pool.fn && pool.fn.revision >= fn.revision) return;
@@ -25,7 +25,7 @@ export function applyFunction(ports: SchedulerPorts, pool: Pool, fn: Fn): void {
     if (isOfAnother(pool, attempt) && pool.waiting.remove(attempt)) endUnstarted(ports, attempt, 435, GONE);
 }
 
-/** The version is gone: what waits of it ends, and so does what is idle. One that is made anew has a newer revision. */
+/** Applies the deletion of a version: its waiting attempts end, and its idle instances stop. A version that is created again has a newer revision. */
 export function applyDeletion(ports: SchedulerPorts, pool: Pool): void {
   pool.fn = undefined;
   pool.oldest = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ function replaceOutdated(ports: SchedulerPorts, pool: Pool): void {
   }
 }
 
-/** Stops an outdated instance if it is idle; asks an attempt back that was handed to it and has not started. */
+/** Stops an outdated instance if it is idle; requests to revoke its attempt if that has not started. */
 export function replaceInstance(ports: SchedulerPorts, instance: Instance): void {
   if (instance.state === 'IDLE') stopInstance(ports, instance, Cause.UPDATE);
   const { attempt, agent } = instance;
@@ -53,7 +53,7 @@ export function replaceInstance(ports: SchedulerPorts, instance: Instance): void
   outgoingOf(agent).stops.push({ ...whose, cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED, policy: undefined });
 }
 
-/** Ends all that waits. */
+/** Ends all waiting attempts. */
 export function failWaiting(ports: SchedulerPorts, pool: Pool, statusCode: number, message: string): void {
   for (let attempt = pool.waiting.shift(); attempt; attempt = pool.waiting.shift()) endUnstarted(ports, attempt, statusCode, message);
 }

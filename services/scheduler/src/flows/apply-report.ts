@@ -12,21 +12,21 @@ import type { SchedulerPorts } from '../ports.ts';
 import { endClaim, judgeClaim } from './judge-claim.ts';
 import { stopInstance } from './stop-instance.ts';
 
-/** What is worth being told to somebody who has not asked yet. */
+/** Kinds of reports that matter for an attempt that is not known yet. */
 const ADOPTABLE: ReadonlySet<string | undefined> = new Set(['started', 'ended']);
 /** How much the newest attempt counts in the average. */
 const NEWEST = 0.05;
 
-/** Takes an agent's report in and passes it on. Answers the pool that may have room now. */
+/** Applies an agent's report and passes it on. Returns the pool that may have room now. */
 export function applyReport(ports: SchedulerPorts, agent: Agent, sent: AttemptReport): Pool | undefined {
   const nowMs = ports.clock.monotonic();
   const { cluster } = ports;
   const kind = sent.report?.$case;
-  // Of an attempt that is not known only its start and its end matter.
+  // For an attempt that is not known only its start and its end matter.
   if (!ADOPTABLE.has(kind) && !cluster.attempts.has(sent.eventId)) return undefined;
   const claim = judgeClaim(ports, agent, sent);
   if (claim.kind !== 'HOLDER') {
-    // Nobody waits for it any more: its event has ended, or went on without it.
+    // It is no longer wanted: its event has ended, or went on without it.
     if (ADOPTABLE.has(kind)) endClaim(ports, agent, claim.kind, sent, kind === 'ended');
     return undefined;
   }
@@ -76,13 +76,13 @@ export function applyReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRe
       attempt.endedBy = agent.id;
       const { instance } = attempt;
       if (instance) {
-        // The function's own time: what the way to it costs does not get less with more instances.
+        // The function's own time: the overhead of the platform does not shrink with more instances.
         const tookMs = change.value.durationMs;
         const { pool } = instance;
         pool.averageMs = pool.averageMs === undefined ? tookMs : pool.averageMs + (tookMs - pool.averageMs) * NEWEST;
         pool.lastProgressMs = nowMs;
         const { outcome, signal, stop } = change.value;
-        const isBroken = outcome === Outcome.THREW && signal !== ''; // its runtime could not be talked to, and was killed
+        const isBroken = outcome === Outcome.THREW && signal !== ''; // the conversation with its runtime failed, and it was killed
         if (outcome === Outcome.RETURNED || (outcome === Outcome.THREW && !isBroken)) {
           instance.proven = true;
           if (pool.crashes > 0) noteProven(pool);
@@ -99,7 +99,7 @@ export function applyReport(ports: SchedulerPorts, agent: Agent, sent: AttemptRe
   }
 }
 
-/** A report as it goes on: in the name of the agent that made it, whatever it says of itself. */
+/** A report as it is passed on: with the id of the agent that sent it, not with one that it claims. */
 function signed(agent: Agent, report: AttemptReport): AttemptReport {
   return { ...report, grant: undefined, agentId: agent.id, report: bySender(agent, report.report) };
 }
@@ -117,7 +117,7 @@ function bySender({ id: agentId }: Agent, change: AttemptReport['report']): Atte
   }
 }
 
-/** Says that an attempt that was given out by somebody else runs on an instance. */
+/** Links an attempt that a previous scheduler assigned to its instance. */
 function link(attempt: ScheduledAttempt, instance: Instance | undefined, nowMs: number): void {
   if (!instance || instance.attempt) return;
   attempt.instance = instance;
@@ -125,15 +125,15 @@ function link(attempt: ScheduledAttempt, instance: Instance | undefined, nowMs: 
   setInstanceState(instance, 'BUSY', nowMs);
 }
 
-/** Lets an instance go from an attempt: to the next one, or to its end. */
+/** Releases an instance from an attempt: it is free for the next one, or stops. */
 function release(ports: SchedulerPorts, instance: Instance, attempt: ScheduledAttempt, reusable: boolean, isBusy = false): void {
   if (instance.attempt !== attempt) return;
   instance.attempt = undefined;
-  if (instance.state === 'STARTING') return; // it will say when it is ready
+  if (instance.state === 'STARTING') return; // it reports when it is ready
   if (instance.state !== 'BUSY') return;
   const nowMs = ports.clock.monotonic();
   if (!reusable) return setInstanceState(instance, 'STOPPING', nowMs);
-  if (isBusy) return setInstanceState(instance, 'SETTLING', nowMs); // it will say when it is free
+  if (isBusy) return setInstanceState(instance, 'SETTLING', nowMs); // it reports when it is free
   makeIdle(ports, instance, nowMs);
 }
 
@@ -143,7 +143,7 @@ function makeIdle(ports: SchedulerPorts, instance: Instance, nowMs: number): voi
   if (isOutdated(instance)) stopInstance(ports, instance, Cause.UPDATE);
 }
 
-/** Takes an instance's change in. Answers the pool that may have room now. */
+/** Applies a change of an instance. Returns the pool that may have room now. */
 export function applyInstanceChange(ports: SchedulerPorts, agent: Agent, change: InstanceChange): Pool | undefined {
   const instance = agent.instances.get(change.instanceId);
   if (!instance) return undefined;
@@ -159,10 +159,10 @@ export function applyInstanceChange(ports: SchedulerPorts, agent: Agent, change:
       ports.counters.instance_start_failures_total++;
       instance.pool.lastFailure = gone?.reason ?? '';
     }
-    // One that was stopped, or was asked to be, has not crashed; one that ended while nobody wanted anything of it has.
+    // One that was stopped, or was requested to stop, has not crashed; one that ended while it was idle has.
     const endedIdle = instance.state === 'IDLE' && !agent.drain;
     if (gone?.codeMissing) {
-      // Its revision was replaced while it started, and the watch may not have said so yet.
+      // Its revision was replaced while it started, and the watch may not have reported it yet.
       instance.pool.missingCode = Math.max(instance.pool.missingCode, instance.revision);
       instance.pool.stale = true;
     } else if (!isOutdated(instance) && (startFailed || instance.crashed || endedIdle))

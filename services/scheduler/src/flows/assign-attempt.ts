@@ -4,7 +4,7 @@ import { outgoingOf } from '../domain/messages.ts';
 import type { Agent, Instance, ScheduledAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-/** Gives an attempt to an agent, with the grant by which it may speak of it; without an instance it is asked what became of one it had. Hot. */
+/** Assigns an attempt to an agent, with the grant for its reports. Without an instance it asks for the result of an attempt that the agent had. Hot. */
 export function assignAttempt(
   ports: SchedulerPorts,
   agent: Agent,
@@ -22,14 +22,14 @@ export function assignAttempt(
   });
 }
 
-/** Asks the agent of a new instance to start it. */
+/** Requests the start of a new instance from its agent. */
 export function requestInstance(ports: SchedulerPorts, { id, agent }: Instance, fn: Fn, ahead: boolean): void {
   const nowMs = ports.clock.now();
   const grant = ports.grants.sign(grantedInstance(id, fn), agent.id, nowMs);
   const packageGrant = ports.grants.sign(grantedPackage(id, fn.codeSha256), agent.id, nowMs);
   outgoingOf(agent).startInstances.push({
     instanceId: id,
-    function: { ...fn, eventInvoke: undefined }, // of the queue alone: there may be secrets of webhooks in it
+    function: { ...fn, eventInvoke: undefined }, // only for the queue: it may contain secrets of webhooks
     ahead,
     grant: grant.bytes,
     packageGrant: packageGrant.bytes,

@@ -35,7 +35,7 @@ export function applyBatch(ports: SchedulerPorts, agent: Agent, sent: AttachRequ
   };
   for (const report of batch.reports) note(applyReport(ports, agent, report));
   for (const change of batch.instanceChanges) note(applyInstanceChange(ports, agent, change));
-  // Room on a host is room for everybody who waits.
+  // Room on a host may serve any waiting attempt.
   if (hasMoreRoom || batch.instanceChanges.length > 0)
     for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
   for (const pool of pools) if (pool.waiting.size > 0) placeAttempts(ports, pool);
@@ -99,7 +99,7 @@ export function attachAgent(
   agent.close = close;
   outgoingOf(agent).welcome = { lease: durationOfMs(ports.leaseMs), heartbeatInterval: durationOfMs(ports.leaseMs / 3) };
 
-  if (agent.drain && !first.drain) outgoingOf(agent).drain = { deadline: undefined }; // it may not have heard
+  if (agent.drain && !first.drain) outgoingOf(agent).drain = { deadline: undefined }; // the agent may not have received it
 
   const held = applyHeldAttempts(ports, agent, hello);
   const attempts = reconcileInstances(ports, agent, hello);
@@ -128,7 +128,7 @@ export function attachAgent(
 }
 
 /**
- * Takes in which attempts an agent has, or has the outcome of: they are given to nobody else. What went on without it meanwhile it has to stop.
+ * Applies the attempts that an agent has, or has the result of: they are not assigned to another one. It has to stop those whose event went on without it.
  * Answers those that are its own.
  */
 function applyHeldAttempts(ports: SchedulerPorts, agent: Agent, hello: Hello): ReadonlySet<ScheduledAttempt> {
@@ -141,7 +141,7 @@ function applyHeldAttempts(ports: SchedulerPorts, agent: Agent, hello: Hello): R
   return held;
 }
 
-/** Makes the scheduler's picture of an agent what the agent says it is. Answers the attempts that were thought to be on it. */
+/** Makes the scheduler's state of an agent equal to what the agent reports. Returns the attempts that were on it before, by the scheduler's state. */
 function reconcileInstances(ports: SchedulerPorts, agent: Agent, hello: Hello): ScheduledAttempt[] {
   const nowMs = ports.clock.monotonic();
   const before = [...ports.cluster.attempts.values()].filter((attempt) => attempt.instance?.agent === agent);
@@ -170,7 +170,7 @@ export function loseAttempt(ports: SchedulerPorts, attempt: ScheduledAttempt): v
   attempt.sink.report(endedReport(attempt.assignment, attempt.ended));
 }
 
-/** Lets an agent go. What it holds is lost when its lease is over, not before. */
+/** Detaches an agent. Its attempts are lost when its lease has run out, not before. */
 export function detachAgent(agent: Agent): void {
   agent.send = undefined;
   agent.close = undefined;

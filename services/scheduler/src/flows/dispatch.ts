@@ -10,7 +10,7 @@ import { placeAttempts } from './place-attempts.ts';
 import { applyAssignment, applyStop } from './apply-assignment.ts';
 import { isOwner, applyClaim } from './apply-claim.ts';
 
-/** Takes a queue replica's batch in. */
+/** Applies a batch of a queue replica. */
 export function applyDispatch(ports: SchedulerPorts, batch: DispatchRequest, sink: ReportSink): void {
   for (const { eventId, attempt } of batch.acks) {
     const scheduled = ports.cluster.attempts.get(eventId);
@@ -23,18 +23,18 @@ export function applyDispatch(ports: SchedulerPorts, batch: DispatchRequest, sin
   const pools = new Set<Pool>();
   for (const { partition, epoch } of batch.claims) applyClaim(ports, partition, epoch, sink);
   for (const assignment of batch.assignments) {
-    if (!isOwner(ports.cluster, sink, assignment.partition)) continue; // it has a successor, and does not know it yet
+    if (!isOwner(ports.cluster, sink, assignment.partition)) continue; // the partition has a new owner, and this one does not know it yet
     const pool = applyAssignment(ports, assignment, sink);
     if (pool) pools.add(pool);
   }
   for (const stop of batch.stops) if (isOwner(ports.cluster, sink, stop.partition ?? 0)) applyStop(ports, stop, sink);
-  // An agent all replicas know of now is room for everybody who waits.
+  // An agent that all replicas have acknowledged now may serve any waiting attempt.
   if (batch.agents) for (const pool of ports.cluster.pools.values()) if (pool.waiting.size > 0) pools.add(pool);
   for (const pool of pools) placeAttempts(ports, pool);
   flushAgents(ports);
 }
 
-/** Collects reports and hands them on once a turn, or as soon as they fill a message. */
+/** Collects reports and sends them once per turn of the event loop, or as soon as they fill a message. */
 export function createReportSink(send: (batch: DispatchResponse) => void): ReportSink {
   let batch: DispatchResponse | undefined;
   let bytes = 0;

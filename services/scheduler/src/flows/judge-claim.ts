@@ -8,7 +8,7 @@ import type { Agent, ScheduledAttempt } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { isRecovering } from './agent-sets.ts';
 
-/** What an agent says of an attempt is believed, is of the past, or is not its to say. */
+/** The claim of an agent about an attempt: valid, outdated, or not allowed. */
 export type Claim = { readonly kind: 'HOLDER'; readonly attempt: ScheduledAttempt } | { readonly kind: 'STALE' | 'REFUSED' };
 
 /** 3 ms of work a second. */
@@ -20,7 +20,7 @@ const REFUSED: Claim = { kind: 'REFUSED' };
 
 /**
  * Whether an agent may speak of an attempt. What this scheduler gave away it remembers, and what has started the log knows; of all else the agent
- * shows the grant that its assignment came with. An attempt that nobody here knows is adopted by it. Hot.
+ * shows the grant that its assignment came with. An attempt that this scheduler does not know is adopted by it. Hot.
  */
 export function judgeClaim(ports: SchedulerPorts, agent: Agent, key: AttemptKey): Claim {
   const { cluster, clock, grants } = ports;
@@ -49,7 +49,7 @@ export function judgeClaim(ports: SchedulerPorts, agent: Agent, key: AttemptKey)
 /** Answers a claim that is of the past, so that the agent does not go on with it. `isEnded` says that it keeps the outcome. */
 export function endClaim(ports: SchedulerPorts, agent: Agent, claim: Claim['kind'], key: AttemptKey, isEnded: boolean): void {
   const known = ports.cluster.attempts.get(key.eventId);
-  // Refused, of an event nobody has spoken of: the queue may still say that it runs there, as it knows from the log, and gives it a grant then.
+  // Refused, for an event that is not known: the queue may still assign it to this agent, by the log, and the agent gets a grant then.
   if (claim === 'REFUSED' && !known && isRecovering(ports)) return;
   if (isEnded) outgoingOf(agent).acks.push({ eventId: key.eventId, attempt: key.attempt });
   else if (known) stopStale(known, agent, key.attempt);

@@ -7,7 +7,7 @@ import type { SchedulerPorts } from '../ports.ts';
 import { requestInstance } from './assign-attempt.ts';
 import { makeRoom, makeWay } from './make-room.ts';
 
-/** Agents that a new scheduler has not heard of yet may hold what would be started: they dial again within a second. */
+/** Agents that have not attached to a new scheduler yet may hold the instances that would be started: they attach again within a second. */
 const SETTLE_MS = 2_000;
 
 const SENTENCES: Readonly<Record<Block, string>> = {

@@ -10,8 +10,8 @@ const LAST_WARM_MS = 1_000;
 
 /**
  * Has the instance that has been idle longest make way on a host that is full, if that can make room enough. The room is there once it is
- * gone. A function that is too large for what is idle takes nothing from anybody: it would not be helped. What is reserved or provisioned is
- * taken by nobody.
+ * gone. For a function that is too large for the idle memory nothing is stopped: it would not help. Reserved and provisioned instances are
+ * not stopped.
  */
 export function makeRoom(ports: SchedulerPorts, pool: Pool, memoryMb: number, nowMs: number): void {
   let oldest: Instance | undefined;

@@ -2,12 +2,12 @@ import type { Pool } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 import { resolvePool } from './place-attempts.ts';
 
-/** A function has changed, or is gone: from now on nothing of it starts on what was known before. Settles once it is known anew. */
+/** Handles a function that has changed or is deleted: no attempt of it starts on the earlier settings. Settles once it is resolved again. */
 export async function noteChange(ports: SchedulerPorts, namespace: string, name: string): Promise<void> {
   await renew(ports, ports.cluster.account.shares.get(`${namespace}/${name}`)?.pools ?? []);
 }
 
-/** Any function may have changed: the watch was not there to tell. */
+/** Handles the case that any function may have changed, because the watch was interrupted. */
 export async function noteAnyChange(ports: SchedulerPorts): Promise<void> {
   await renew(ports, ports.cluster.pools.values());
 }

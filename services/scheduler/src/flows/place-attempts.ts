@@ -20,7 +20,7 @@ export function placeAttempts(ports: SchedulerPorts, pool: Pool): void {
     void resolvePool(ports, pool);
     return;
   }
-  if (ports.cluster.account.totalMb === undefined) return; // nobody has said yet who may have how much
+  if (ports.cluster.account.totalMb === undefined) return; // the registry has not reported reservations and quotas yet
   const nowMs = ports.clock.monotonic();
   shedSurplus(ports, pool);
   while (pool.waiting.size > 0) {

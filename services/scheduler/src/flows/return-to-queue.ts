@@ -4,17 +4,17 @@ import { forgetAttempt } from '../domain/cluster.ts';
 import type { Pool, Share } from '../domain/types.ts';
 import type { SchedulerPorts } from '../ports.ts';
 
-/** How long nothing of a function has moved before what waits for it is given back. */
+/** How long a function makes no progress before its waiting attempts are returned. */
 const STALLED_MS = 1_000;
-/** Attempts that are kept all the same: what becomes free has something to do at once. */
+/** Attempts that are not returned: an instance that becomes free has work at once. */
 const KEPT = 16;
 /** When the queue may send some again. */
 const RETRY_AFTER_MS = 2_000;
 
 /**
- * Gives most of what waits back to the queue if its function has used up what is reserved for it, or is off, or its namespace has all the instances it may
- * have, and nothing moves: the queue has
- * a bounded number of attempts on their way, and those of functions that may not run would keep all others from being sent.
+ * Returns most of the waiting attempts to the queue if their function has used up its reserved concurrency, or is off, or its namespace is at its quota of
+ * instances, and it makes no progress. The queue has a bounded number of dispatched attempts: those of functions that may not run would keep all
+ * others from being dispatched.
  */
 export function returnToQueue(ports: SchedulerPorts, pool: Pool): void {
   const { account, agents } = ports.cluster;

@@ -5,7 +5,7 @@ import type { SchedulerPorts } from '../ports.ts';
 
 /**
  * Keeps what the scheduler knows of functions as the registry has it: what their versions are, and what is reserved and provisioned. Asks when a
- * watch stands, and again after every change. While none stands it goes on with what it knew.
+ * watch is established, and again after every change. Without a watch it goes on with what it knew.
  */
 export function runFollowFunctions(ports: SchedulerPorts, signal: AbortSignal): Promise<void> {
   const onFailure = (error: unknown): void => ports.log.warn('the watch of functions broke', { error: String(error) });

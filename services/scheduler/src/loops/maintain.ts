@@ -19,10 +19,10 @@ import type { SchedulerPorts } from '../ports.ts';
 
 const ROUND_MS = 25;
 
-/** Looks after what no message will bring up: what waits too long, what idles too long, who has gone. */
+/** Periodic work that no message triggers: attempts that wait too long, instances that idle too long, agents that are gone. */
 export function runMaintenance(ports: SchedulerPorts, idleMs: number, signal: AbortSignal): Promise<void> {
-  const onFailure = (error: unknown): void => ports.log.error('could not tend the cluster', error);
-  return superviseLoop({ name: 'tend', signal, onFailure }, async () => {
+  const onFailure = (error: unknown): void => ports.log.error('maintenance of the cluster failed', error);
+  return superviseLoop({ name: 'maintenance', signal, onFailure }, async () => {
     maintain(ports, idleMs);
     await delay(ROUND_MS, signal);
   });
@@ -44,13 +44,13 @@ export function maintain(ports: SchedulerPorts, idleMs: number): void {
     if (pool.isMixed) pool.isMixed = [...pool.instances].some(isOutdated);
     if (isForgotten(pool) && nowMs - pool.lastProgressMs > idleMs) dropPool(cluster, pool);
   }
-  // A scheduler that stood still for long has heard nobody: that is not their fault, and they have a lease from now on.
+  // A scheduler that was stalled for long has received nothing meanwhile: its agents get a full lease from now on.
   const wasStalled = nowMs - ports.lastMaintenanceMs > leaseMs / 3;
   ports.lastMaintenanceMs = nowMs;
   for (const agent of cluster.agents.values()) {
     if (wasStalled && agent.send) agent.lastSeenMs = nowMs;
     if (agent.send && nowMs - agent.lastSeenMs >= leaseMs) {
-      // Its stream stands and it says nothing, as a stopped process does. It may have another lease by a new hello only.
+      // Its stream is open and it is silent, as a stopped process is. It gets another lease only by a new hello.
       agent.close?.();
       detachAgent(agent);
     }
@@ -64,7 +64,7 @@ export function maintain(ports: SchedulerPorts, idleMs: number): void {
   }
   maintainStreams(ports);
   for (const pool of releaseHeld(ports)) placeAttempts(ports, pool);
-  // Attempts whose agent never came back: a scheduler that has just started waits a lease for it.
+  // Attempts whose agent never attached again: a scheduler in recovery waits a lease for it.
   if (nowMs - startedMs >= leaseMs) {
     for (const attempt of cluster.attempts.values()) {
       const { eventId, attempt: number, runningOnAgentId, synchronous } = attempt.assignment;

@@ -35,16 +35,16 @@ export type PlayedAgent = {
   leaves(): void;
 };
 
-/** A scheduler between a queue and agents that are played by the test, at a time that stands still. */
+/** A scheduler between a queue and agents that the test plays, with a clock that stands still. */
 export type Rig = {
   readonly ports: SchedulerPorts;
   readonly clock: FakeClock;
-  /** What the queue was told. */
+  /** Reports to the queue. */
   readonly reports: AttemptReport[];
   readonly sink: ReportSink;
-  /** What the registry says of a version; undefined for what does not exist. */
+  /** Versions in the registry; undefined for one that does not exist. */
   readonly registry: Map<string, FunctionMessage>;
-  /** What the agent speaks of without a grant was given to it by an earlier scheduler: it gets one for it. */
+  /** Attempts and instances in the hello without a grant get one, as from a previous scheduler. */
   attach(hello?: Partial<Hello>, first?: Partial<AttachRequest>): PlayedAgent;
   dispatch(batch: Partial<DispatchRequest>): Promise<void>;
   maintain(): void;
@@ -62,7 +62,7 @@ export function assignmentOf(eventId: string, more: Partial<Assignment> = {}): A
 /** A key that every scheduler of the tests has. */
 const GRANT_KEY = Buffer.alloc(32, 7);
 
-/** Proofs of what was given to whom, by the keys of the tests or others. */
+/** Grants by the keys of the tests or by others. */
 export function grantsOf(...keys: Buffer[]): Grants {
   const grants = createGrants();
   grants.use(keys.length > 0 ? keys : [GRANT_KEY]);
@@ -93,7 +93,7 @@ export function startRig(options: RigOptions = {}): Rig {
     counters: { instance_starts_total: 0, instance_start_failures_total: 0, attempts_throttled_total: 0, agent_claims_refused_total: 0 },
     grants: options.grants ?? grantsOf(),
     claimRepeats: createRepeats(60_000),
-    grantKeys: () => Promise.reject(new Error('told by the test')),
+    grantKeys: () => Promise.reject(new Error('set by the test')),
     startRate: createStartRate(options.startsPerMinute ?? 10_000),
     agentLimits: options.agentLimits ?? HELLO_LIMITS,
     leaseMs: LEASE_MS,
@@ -101,7 +101,7 @@ export function startRig(options: RigOptions = {}): Rig {
     startedMs: clock.monotonic(),
     lastMaintenanceMs: clock.monotonic(),
     newId: () => `i-${++ids}`,
-    concurrency: () => Promise.reject(new Error('told by the test')),
+    concurrency: () => Promise.reject(new Error('set by the test')),
     watchFunctions: async function* () {},
     async resolve(namespace, fn) {
       const found = registry.get(fn);

@@ -42,7 +42,7 @@ export function endRangeOf(query: ListEventsRequest, { nowMs, sinceMs, latestMs 
   return { fromMs, toMs: Math.min(toMs, query.endTimeBefore?.getTime() ?? toMs) };
 }
 
-/** Conditions of both tables. The state is one, and stands in the text: a plan is then made for it, with the index that has it. */
+/** Conditions of both tables. There is one state, as a literal in the text: the planner then uses the index with the state. */
 export function filterOf(query: ListEventsRequest, state: State) {
   return part`
     namespace = ${query.namespace} AND function = ${query.function} AND state = ${raw(String(state))}
@@ -65,7 +65,7 @@ function startedIn(after: Date | undefined, before: Date | undefined) {
 }
 
 /**
- * The condition of `ended_event` that lets whole partitions be left out. Edges of spans stand in the text: the plan leaves partitions out, and knows
+ * The condition of `ended_event` that lets whole partitions be left out. Edges of spans are literals in the text: the planner leaves partitions out, and knows
  * that nearly all rows of the others match. Times between are parameters, one by one: as a pair of bounds that are not known the planner takes
  * them for a narrow range, and sorts thousands of rows instead of following an index in its order.
  */

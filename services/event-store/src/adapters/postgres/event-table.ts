@@ -55,7 +55,7 @@ export function createEventTable(sql: Sql, foldSql: Sql, retentionMs: number): E
     },
     async getVersioned(id) {
       // An event mostly ends after its id was made, and then older partitions need not be looked at. The id has the time of the gateway's clock, the end
-      // that of the queue's, and either may have been set between: a miss is believed of the whole retention only.
+      // that of the queue's, and either clock may have been set in between: a miss counts only after the complete retention was searched.
       const made = timeOfUuidV7(id);
       const keptMs = sinceMs();
       const likelyMs = made === undefined ? keptMs : Math.max(made - 60_000, keptMs);

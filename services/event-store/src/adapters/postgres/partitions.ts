@@ -11,7 +11,7 @@ type Attached = { readonly name: string; readonly is_attached: boolean; readonly
 export function createPartitions(sql: Sql): Partitions {
   const made = new Set<string>();
 
-  // Made by itself and then attached: CREATE … PARTITION OF would lock out everybody who reads or writes the parent, and wait for whoever does.
+  // Created on its own and then attached: CREATE … PARTITION OF would lock out all readers and writers of the parent, and wait for those that run.
   const make = async (table: PartitionedTable, spanMs: number): Promise<void> => {
     const name = partitionName(table, spanMs);
     if (made.has(name)) return;

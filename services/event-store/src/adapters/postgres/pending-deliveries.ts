@@ -11,7 +11,7 @@ export function pendingDeliveryOf({ data, payload }: PendingDeliveryRow): Folded
   return { ...FoldedEvent.decode(data), payload };
 }
 
-/** Ended events by id whose destination is still to be told, without payloads. */
+/** Ended events by id that have a pending delivery, without payloads. */
 export async function loadPendingDeliveries(sql: Sql, ids: readonly string[]): Promise<ReadonlyMap<string, FoldedEvent>> {
   const rows = await sql<{ id: string; data: Buffer }[]>`SELECT id, data FROM events.delivery WHERE id = ANY(${[...ids]}::uuid[])`;
   return new Map(rows.map(({ id, data }) => [id, FoldedEvent.decode(data)]));

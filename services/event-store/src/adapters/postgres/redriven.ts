@@ -32,7 +32,7 @@ export async function withRedrivenTo<T extends Event>(sql: Sql, events: readonly
   return events.map((event) => (links.has(event.id) ? { ...event, redrivenTo: links.get(event.id) } : event));
 }
 
-/** Bytes of an encoded event of a state, with the link behind them: a field of a message may stand anywhere in it. */
+/** Bytes of an encoded event of a state, with the link behind them: fields of a message may be in any order. */
 export function linkedData(state: State) {
   if (!HAVE_LETTERS.includes(state)) return part`data`;
   // Field 22, text of 36 bytes: the id of the event that was made of its dead letter.

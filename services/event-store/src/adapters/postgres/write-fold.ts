@@ -57,7 +57,7 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     buried.add(event.id, words.indexOf(event), event.endTime?.getTime() ?? 0, data, payloadAt - data, payloadAt, blob.end - payloadAt);
   }
   if (blob.end > MOST_BYTES) throw new RangeError(`The rows of a fold have ${blob.end} bytes; at most ${MOST_BYTES} are sent`);
-  // Each part costs its share of every statement it stands in, also with nothing to do: it stands there only when there is something.
+  // Each part costs its share of every statement it is in, also with nothing to do: it is included only when there is something to do.
   const openedPart =
     open.length === 0
       ? part``
