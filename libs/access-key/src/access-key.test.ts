@@ -70,7 +70,7 @@ describe('The key of a data folder', () => {
       }
     }));
 
-  it('is not used if somebody else owns it', { skip: process.geteuid?.() === 0 ? false : 'only root can give a file away' }, () =>
+  it('is not used if another user owns it', { skip: process.geteuid?.() === 0 ? false : 'only root can give a file away' }, () =>
     inFolder(async (dir) => {
       const { chownSync } = await import('node:fs');
       keep(dir, KEY);

@@ -6,19 +6,19 @@ import { OperatorError } from '@evenfall/errors';
 
 /** A key and the file it is kept in. */
 export type KeptKey = {
-  /** As it stands in the file: an access key as `id:secret`. */
+  /** The text in the file: an access key as `id:secret`. */
   readonly key: string;
   readonly path: string;
   /** Whether it was made just now. */
   readonly isNew: boolean;
 };
 
-/** Id of the key that a platform makes for itself; it stands on receipts. */
+/** Id of the key that a platform creates for itself; receipts name it. */
 const OWN_ID = 'local';
 const SECRET_BYTES = 32;
-/** Bits of a mode that let anybody but the owner do something. */
+/** Bits of a mode that give users other than the owner access. */
 const OTHERS = 0o077;
-/** A file of one line that nobody else may read. */
+/** A file of one line that only its owner may read. */
 type SecretFile = {
   readonly name: string;
   /** What it holds, for its refusals. */
@@ -61,7 +61,7 @@ async function readSecret(dataDir: string, secret: SecretFile): Promise<string |
     new OperatorError(`The ${secret.what} in ${path} cannot be used: ${why}.`, { cause });
   let file: FileHandle;
   try {
-    // A link could lead to a file of somebody else, and opening a pipe would wait.
+    // A link could lead to a file of another user, and opening a pipe would wait.
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;

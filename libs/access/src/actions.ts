@@ -20,7 +20,7 @@ function row(admin: Cell, operator: Cell, deployer: Cell, invoker: Cell, viewer:
 
 const AUDITED = { isAudited: true } as const;
 
-/** Every action, and which roles have it. Every operation of every door is one of them: see `operations.ts`. */
+/** Every action, and which roles have it. Every operation of every API is one of them: see `operations.ts`. */
 export const ACTIONS = {
   //                           admin  operator deployer invoker viewer
   'functions.read': row('yes', 'yes', 'yes', 'yes', 'yes'),

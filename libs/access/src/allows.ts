@@ -4,7 +4,7 @@ import { type Role, roleText } from './roles.ts';
 
 /** Who calls, and what for. */
 export type Access = {
-  /** Id of the key, or "anonymous" where the doors are open. */
+  /** Id of the key, or "anonymous" where the APIs are open. */
   readonly id: string;
   readonly role: Role;
   /** Namespaces the key is good for. */
@@ -13,7 +13,7 @@ export type Access = {
   readonly showsPayloads: boolean;
 };
 
-/** Id of a caller without a key, where the doors are open; no key has it. */
+/** Id of a caller without a key, where the APIs are open; no key has it. */
 export const ANONYMOUS = 'anonymous';
 
 /** The rights of a key that was given to the program itself. */
@@ -30,7 +30,7 @@ export function covers({ namespaces }: Pick<Access, 'namespaces'>, namespace: st
   return namespaces === 'all' || namespaces.has(namespace);
 }
 
-/** Whether the key is good for all of them: "*" stands for every namespace. */
+/** Whether the key has access to all of them: "*" means every namespace. */
 export function coversAll(key: Pick<Access, 'namespaces'>, namespaces: readonly string[]): boolean {
   return key.namespaces === 'all' || (namespaces.length > 0 && namespaces.every((one) => one !== '*' && covers(key, one)));
 }

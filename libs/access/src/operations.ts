@@ -1,6 +1,6 @@
 import type { Action } from './actions.ts';
 
-/** One operation of the REST door. */
+/** One operation of the REST API. */
 export type OperationRule = {
   readonly action: Action;
   /** Parameter of the path that names what it is about, for the audit log. */
@@ -140,7 +140,7 @@ export const RPCS: Readonly<Record<string, RpcRule>> = {
   'AuditService/ListAuditRecords': rpc('audit.read'),
 };
 
-/** One action of the SCF-compatible door. */
+/** One action of the SCF-compatible API. */
 export type ScfRule = {
   readonly action: Action;
   /** Where the namespace is: in its parameter, in the event that is named, or it is the default one. */

@@ -15,7 +15,7 @@ export type ConnectionLimits = {
 
 export type ConnectionBounds = { readonly total: number; readonly perAddress: number };
 
-/** Counts connections in all and by address. `onRefused` is told of each that was one too many. */
+/** Counts connections in all and by address. `onRefused` is called for each that is refused. */
 export function createConnectionLimits(bounds: ConnectionBounds, onRefused: (address: string) => void = () => undefined): ConnectionLimits {
   const byAddress = new Map<string, number>(); // no more entries than connections
   let open = 0;

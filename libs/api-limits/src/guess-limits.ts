@@ -8,7 +8,7 @@ export type GuessLimits = {
   readonly size: number;
 };
 
-/** Wrong keys of one address whose answers do not wait: somebody who types, or a client with an old key that tries again. */
+/** Wrong keys of one address whose answers are not delayed: typing errors, or retries of a client with an old key. */
 const FREE = 10;
 /** One is forgotten after so long. */
 const FORGET_ONE_MS = 5_000;
@@ -29,7 +29,7 @@ export function createGuessLimits(monotonic: () => number = () => performance.no
       const known = scores.get(address);
       const left = known ? Math.max(0, known.score - (nowMs - known.atMs) / FORGET_ONE_MS) : 0;
       const score = Math.min(left + 1, FREE + 8); // some time after the last one it is forgotten again
-      scores.delete(address); // the newest stand last
+      scores.delete(address); // the newest are last
       scores.set(address, { score, atMs: nowMs });
       if (scores.size > MOST_ADDRESSES) for (const oldest of scores.keys()) if (scores.delete(oldest)) break;
       return backoffMs(DELAY, Math.ceil(score - FREE));

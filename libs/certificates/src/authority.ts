@@ -40,7 +40,7 @@ const OTHERS = 0o077;
 /** Most serial numbers that a certificate may have: 20 bytes, positive. */
 const SERIAL_BYTES = 16;
 
-/** Makes an authority in a folder that has none. Throws an `OperatorError` if there is one: what trusts it would trust nobody any more. */
+/** Makes an authority in a folder that has none. Throws an `OperatorError` if there is one: certificates of the old authority would not be trusted any more. */
 export async function makeAuthority(dir: string): Promise<Authority> {
   const { certificateFile, keyFile } = filesOf(dir);
   if (existsSync(certificateFile) || existsSync(keyFile))

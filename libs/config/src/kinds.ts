@@ -1,7 +1,7 @@
 import { briefDuration, parseDuration } from '@evenfall/time';
 import type { Setting } from './settings.ts';
 
-/** What every kind is told: name, meaning, and default (absent: the setting is optional). */
+/** Parameters of every kind: name, meaning, and default (absent: the setting is optional). */
 type Common = { readonly name: string; readonly doc: string; readonly secret?: boolean };
 type Given<F extends string | undefined> = Common & { readonly fallback: F };
 type Value<T, F> = F extends string ? T : T | undefined;

@@ -42,7 +42,7 @@ export type SettingsCheck<S extends Settings> = {
 /** What examples have in the place of a secret. */
 const PLACEHOLDER = /(?<![a-z])change[-_ ]?me(?![a-z])/i;
 
-/** Reads one setting. A secret that is a placeholder of an example is a fault: everybody knows it. */
+/** Reads one setting. A secret that is a placeholder of an example is a fault: it is public. */
 export function readSetting<T>(setting: Setting<T>, text: string): ReturnType<Setting<T>['parse']> {
   if (setting.secret === true && PLACEHOLDER.test(text)) return { fault: 'the placeholder of an example, which is no secret' };
   return setting.parse(text);

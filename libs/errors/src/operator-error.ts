@@ -1,6 +1,6 @@
 /**
- * Says that a program cannot go on until somebody who runs it has done something: freed a port, named another folder. Its message is one
- * sentence for that person, and all that is shown of it: a stack would tell them nothing.
+ * A failure that the operator has to resolve before the program can go on: free a port, name another folder. Its message is one sentence for
+ * the operator, and is shown without a stack.
  */
 export class OperatorError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {

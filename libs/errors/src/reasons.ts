@@ -1,6 +1,6 @@
 import type { GrpcCodeName } from './codes.ts';
 
-/** What one reason means at every door. */
+/** The meaning of one reason in every API. */
 export type ReasonRow = {
   /** gRPC code, and with it the HTTP status. */
   readonly code: GrpcCodeName;
@@ -94,7 +94,7 @@ export const REASONS = {
   DEADLINE_EXCEEDED: row('DEADLINE_EXCEEDED', 'The call took longer than it was given.', { retry: true }),
   CANCELLED: row('CANCELLED', 'The caller went away.'),
   // Callers
-  UNAUTHENTICATED: row('UNAUTHENTICATED', 'This door asks for an access key: {detail}.'),
+  UNAUTHENTICATED: row('UNAUTHENTICATED', 'An access key is required: {detail}.'),
   CALLER_NOT_ALLOWED: row('PERMISSION_DENIED', 'The certificate of "{caller}" does not allow it to call {method}.'),
   NOT_GRANTED: row('PERMISSION_DENIED', 'Agent "{agent_id}" shows no grant of {what}.'),
   ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
@@ -150,7 +150,7 @@ export const REASONS = {
   TOO_MANY_AGENT_TOKENS: row('RESOURCE_EXHAUSTED', 'There are {limit} agent tokens, and no more are made.', { retry: false }),
   HOST_NOT_ALLOWED: row(
     'PERMISSION_DENIED',
-    'This door does not answer for the host "{host}": it does for addresses, localhost, and the names in EVENFALL_ALLOWED_HOSTS.',
+    'Requests for the host "{host}" are refused: allowed are addresses, localhost, and the names in EVENFALL_ALLOWED_HOSTS.',
     { httpStatus: 421 },
   ),
   FOREIGN_ORIGIN: row(

@@ -168,7 +168,7 @@ export function eventLogContract(driver: string, make: () => Promise<LogUnderTes
   });
 }
 
-/** Records with ids that can be told apart, and everything in them that must survive. */
+/** Records with distinct ids, and every field set that must survive. */
 export function records(label: string, count: number): EventRecord[] {
   return Array.from({ length: count }, (_, i) => ({
     eventId: `${label}-${i}`,

@@ -16,7 +16,7 @@ export function endOf(eventId: string, resultBytes: number, time = new Date(1_70
   return { eventId, attempt: 1, time, writerId: 'w', change: { $case: 'attemptEnded', value } };
 }
 
-/** What a log takes, and what it does not: every driver passes it against its real server, and writes what stands beside a refused record. */
+/** What a log stores, and what it refuses: every driver passes it against its real server, and writes the records beside a refused one. */
 export function logLimitsContract(driver: string, make: () => Promise<LogUnderTest>): void {
   describe(`limits of the event log: ${driver}`, () => {
     let underTest: LogUnderTest;

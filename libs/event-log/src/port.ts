@@ -20,7 +20,7 @@ export type LogBatch = {
   readonly unreadable?: readonly Unreadable[];
 };
 
-/** Somebody who applies the log. Its calls never overlap. */
+/** A reader that applies the log. Its calls never overlap. */
 export type Subscriber = {
   /** Name of the reader; those of one name share the partitions. Lower-case letters and dashes. */
   readonly name: string;
@@ -28,7 +28,7 @@ export type Subscriber = {
   owned(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Takes batches in order. The next come after it has resolved; if it rejects, the same batches come again after `owned`. */
   apply(batches: readonly LogBatch[]): Promise<void>;
-  /** Told that partitions are somebody else's from now on; perhaps twice, and perhaps while another call is under way. */
+  /** Called when partitions are lost to another reader; perhaps twice, and perhaps while another call is under way. */
   lost(partitions: readonly number[]): void;
 };
 
@@ -36,7 +36,7 @@ export type Subscription = {
   /** Says what has been applied for good and need not be kept for this reader. Cheap; written down now and then. */
   applied(endOffsets: ReadonlyMap<number, number>): void;
   /**
-   * Whether this reader can be sure that its partitions are still its own. False once nobody has confirmed it for a session, and while the
+   * Whether this reader can be sure that its partitions are still its own. False once the ownership was not confirmed for a session, and while the
    * partitions are being shared out anew; a log that is not shared always says true. Cheap: to be asked before anything that only an owner may do.
    */
   isOwner(): boolean;
@@ -46,7 +46,7 @@ export type Subscription = {
 };
 
 /**
- * The event log: durable, totally ordered within a partition. Two drivers stand behind it, Kafka and the embedded one, and one conformance
+ * The event log: durable, totally ordered within a partition. It has two drivers, Kafka and the embedded one, and one conformance
  * suite runs against both.
  */
 export type EventLog = {

@@ -59,7 +59,7 @@ export function assignmentBytes({
   return MESSAGE + payload.length + textBytes(namespace, fn, version);
 }
 
-/** Of an event as everybody may see it. */
+/** Bytes of an event as it is shown. */
 export function eventBytes(event: Event): number {
   let bytes =
     2 * RECORD + event.result.length + event.error.length + textBytes(event.namespace, event.function, event.qualifier, event.version);

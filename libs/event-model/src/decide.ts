@@ -28,7 +28,7 @@ export type Command =
   /** `dispatched`: whether the next attempt is on its way, so that it may have started already. */
   | { readonly kind: 'TERMINATE'; readonly request: TerminationRequested; readonly dispatched: boolean }
   | { readonly kind: 'EXPIRE' }
-  /** An attempt to tell the destination of the end is over. */
+  /** An attempt to deliver the result to the destination is over. */
   | { readonly kind: 'DELIVERY_ATTEMPTED'; readonly attempted: DeliveryAttempted };
 
 type Change = NonNullable<EventRecord['change']>;
@@ -36,7 +36,7 @@ type Change = NonNullable<EventRecord['change']>;
 /**
  * Decides what a command does to an event: the changes to record, none if it is said twice or too late, or a refusal. What an agent reports is
  * recorded within the limits, whatever it sent.
- * Pure: time and chance come in. The caller appends the changes, and only then tells anybody.
+ * Pure: time and chance come in. The caller appends the changes before it notifies anyone.
  */
 export function decide(
   folded: FoldedEvent,
@@ -71,7 +71,7 @@ export function decide(
         ? [{ $case: 'endedUnstarted', value: { state: State.EXPIRED } }]
         : [];
     case 'DELIVERY_ATTEMPTED':
-      return []; // nobody is told before the end
+      return []; // nothing is delivered before the end
   }
 }
 

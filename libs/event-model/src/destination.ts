@@ -4,23 +4,23 @@ import { Delivery_Kind as Kind, type Delivery, Delivery_State as DeliveryState, 
 import type { Destination } from '@evenfall/contracts/v1/function';
 import { uuidOfName } from '@evenfall/time';
 
-/** How many destinations may lead from an event of a door to another event, one after the other. */
+/** The most deliveries that may lead from a submitted event to another event, one after the other. */
 export const MAX_DEPTH = 3;
 
 type Target = NonNullable<Destination['target']>;
 
-/** Who is told of an end; nobody of a termination. */
+/** Destination of the result of an ended event; none for a termination. */
 export function destinationOf(policy: EventPolicy | undefined, state: State): Target | undefined {
   if (state === State.SUCCEEDED) return policy?.onSuccess?.target;
   return state === State.FAILED || state === State.EXPIRED ? policy?.onFailure?.target : undefined;
 }
 
-/** The destination an ended event still has to tell; undefined if there is none, or it was told, or it was given up. */
+/** The destination of the pending delivery of an ended event; undefined if there is none, or the delivery is final. */
 export function pendingDestination({ event, policy }: FoldedEvent): Target | undefined {
   return event?.deliveries[0]?.state === DeliveryState.PENDING ? destinationOf(policy, event.state) : undefined;
 }
 
-/** A short name of a destination: the same for everything that is told to one place. Shows nothing of a URL, which may hold secrets. */
+/** A short name of a destination: the same for all deliveries to one place. Shows nothing of a URL, which may hold secrets. */
 export function destinationKey(target: Target): string {
   switch (target.$case) {
     case 'function':
@@ -32,7 +32,7 @@ export function destinationKey(target: Target): string {
   }
 }
 
-/** What an event shows from its end on while its destination has not been told. */
+/** The pending delivery of an event, as it is shown from its end on. */
 export function pendingDelivery(target: Target, time: Date | undefined): Delivery {
   return { ...shownTarget(target), state: DeliveryState.PENDING, attemptCount: 0, lastError: '', time, eventId: '' };
 }

@@ -6,7 +6,7 @@ const USER = new Set([407, 430, 433, 434, 437, 439, 443]);
 const THROTTLED = new Set([429, 432]);
 const CALLER = new Set([400, 406, 435, 442]);
 
-/** Sorts a status code into its class; what nobody named is the platform's fault. */
+/** Sorts a status code into its class; an unknown code is a fault of the platform. */
 export function errorClassOf(statusCode: number): ErrorClass {
   if (statusCode === 200) return 'NONE';
   if (USER.has(statusCode)) return 'USER';

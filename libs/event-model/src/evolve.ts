@@ -40,7 +40,7 @@ export function isFinal(state: State): boolean {
 /**
  * Folds one record into an event. `logTimeMs` is when the log took the record, by its own clock, where that is known: the next owner of a partition measures
  * by it. Pure and total: a record that does not fit (a second Accepted, a stale attempt, anything but a delivery
- * after a final state, anything about an event nobody accepted) leaves what it was given, the same object.
+ * after a final state, anything about an event that was not accepted) returns the given state, the same object.
  */
 export function evolve(current: FoldedEvent | undefined, record: EventRecord, logTimeMs?: number): FoldedEvent | undefined {
   const change = record.change;
@@ -64,7 +64,7 @@ export function evolve(current: FoldedEvent | undefined, record: EventRecord, lo
     case 'deadLetterPurged':
       return current; // the event has ended long ago
     case 'deliveryAttempted':
-      return current; // nobody is told before the end
+      return current; // nothing is delivered before the end
     case 'ownerChanged':
       return current; // about no event
   }
@@ -216,7 +216,7 @@ function attemptEnded(
   );
 }
 
-/** The attempt's own receipt once it is over: of a stop that nobody asked for. What somebody asked for meanwhile is all on the event's. */
+/** The attempt's own receipt once it is over: of a stop that no caller requested. What callers requested meanwhile is on the receipt of the event. */
 function attemptReceiptOf({ stop: before }: Attempt, ended: AttemptResult, time: Date | undefined): Termination | undefined {
   const { stop } = ended;
   if (!stop) return before && { ...before, outcome: outcomeWithoutStop(ended.outcome), endTime: ended.endTime };
@@ -241,7 +241,7 @@ function outcomeWithoutStop(outcome: Outcome): StopOutcome {
 
 function terminationRequested(current: FoldedEvent, event: Event, record: EventRecord, value: TerminationRequested): FoldedEvent {
   const first = event.termination;
-  // Who asked first stands on the receipt; force always wins.
+  // The receipt names the first requester; force always applies.
   const mode = first?.mode === Mode.FORCE ? Mode.FORCE : value.mode;
   const termination = first ? { ...first, mode } : newReceipt({ ...value, requestTime: record.time });
   const state = event.state === State.RUNNING ? State.TERMINATING : event.state;
@@ -284,7 +284,7 @@ function endedUnstarted(
   );
 }
 
-/** What is owed once an event stands in this state: its payload is kept for as long. */
+/** The pending delivery of an event in this final state. Its payload is kept while the delivery is pending. */
 function deliveriesOf({ policy }: FoldedEvent, state: State, time: Date | undefined): Delivery[] {
   const target = destinationOf(policy, state);
   return target ? [pendingDelivery(target, time)] : NO_DELIVERIES;

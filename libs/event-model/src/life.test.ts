@@ -120,7 +120,7 @@ test('an attempt that began has its start, whether or not the report of the star
     }),
   );
 });
-/** Every start and every end names an instance of its own, so that it can be told whose was taken. */
+/** Every start and every end names an instance of its own, so that a test can see which one was applied. */
 function withStart(command: Command, serial: number): [Command, string] {
   const own = { ...started, instanceId: `i-${serial}` };
   if (command.kind === 'ATTEMPT_STARTED') return [{ ...command, started: own }, own.instanceId];
@@ -142,14 +142,14 @@ test('the first accepted record wins', () => {
   assert.equal(evolve(first, acceptedRecord({ maxRetries: 8 })), first);
 });
 
-test('nothing is known of an event nobody accepted', () => {
+test('there is no state of an event that was not accepted', () => {
   assert.equal(
     evolve(undefined, { eventId: ID, attempt: 1, time: new Date(), writerId: '', change: { $case: 'attemptStarted', value: started } }),
     undefined,
   );
 });
 
-test('a stop that nobody asked for was asked for by the agent, before its first signal, however late that is recorded', () => {
+test('a stop that no caller requested counts as requested by the agent, before its first signal, however late that is recorded', () => {
   for (const withRequest of [true, false]) {
     const life = newLife();
     life.run(1, { kind: 'ATTEMPT_STARTED', attempt: 1, started });

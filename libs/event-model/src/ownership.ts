@@ -1,12 +1,12 @@
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 
 /**
- * Whom the log believes in a partition: the writer of the newest OwnerChanged. Whoever reads the log keeps it beside its place in it; all
- * readers come to the same answer, since it follows from the order of the records alone.
+ * The owner of a partition in the log: the writer of the newest OwnerChanged. Readers keep it with their position; all of them get the same owner,
+ * since it follows from the order of the records alone.
  */
 export type PartitionOwner = string;
 
-/** Nobody has taken the partition over yet: everybody is believed. */
+/** The partition has had no owner yet: records of all writers apply. */
 export const NO_OWNER: PartitionOwner = '';
 
 /** The owner from this record on. */
@@ -14,7 +14,7 @@ export function ownerAfter(owner: PartitionOwner, record: EventRecord): Partitio
   return record.change?.$case === 'ownerChanged' ? record.writerId : owner;
 }
 
-/** Whether a record counts. A former owner that has not heard of its successor yet may go on writing; it changes nothing. */
+/** Whether a record applies. Records of a former owner, which may go on writing until it learns of the new one, are fenced. */
 export function isByOwner(owner: PartitionOwner, record: EventRecord): boolean {
   const kind = record.change?.$case;
   return record.writerId === owner || kind === 'accepted' || kind === 'deadLetterPurged' || owner === NO_OWNER;

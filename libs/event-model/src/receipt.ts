@@ -6,14 +6,14 @@ import {
   type Termination,
 } from '@evenfall/contracts/v1/termination';
 
-/** Whether a stop is one that nobody asked for: its receipt is the attempt's, not the event's. */
+/** Whether no caller requested a stop: its receipt is then on the attempt, not on the event. */
 export function isUnasked(cause: Cause): boolean {
   return cause !== Cause.UNSPECIFIED && cause !== Cause.USER && cause !== Cause.UNRECOGNIZED;
 }
 
 type Opening = Pick<Termination, 'cause' | 'mode' | 'requestTime'> & { readonly requester?: string; readonly reason?: string };
 
-/** A receipt on which nothing but the request stands. */
+/** A receipt with nothing but the request. */
 export function newReceipt({ cause, mode, requester = '', reason = '', requestTime }: Opening): Termination {
   return {
     cause,
@@ -36,7 +36,7 @@ export function newReceipt({ cause, mode, requester = '', reason = '', requestTi
   };
 }
 
-/** The receipt of a stop that nobody asked for. */
+/** The receipt of a stop that no caller requested. */
 export function openReceipt(
   { cause, mode, requestTime }: Pick<StopReceipt, 'cause' | 'mode' | 'requestTime'>,
   time: Date | undefined,

@@ -88,7 +88,7 @@ export function hookHandlerRefusal(runtime: Runtime, field: string, handler: str
   return handlerRefusal(runtime, `${field}.handler`, handler);
 }
 
-/** Why a function of the runtime cannot have that port: INVALID_FIELD; 0 stands for none given. */
+/** Why a function of the runtime cannot have that port: INVALID_FIELD; 0 means none. */
 export function portRefusal(runtime: Runtime, port: number): Refusal | undefined {
   if (runtime === 'web') return port < 0 || port > MOST_PORT ? invalidField('port', `a port from 1 to ${MOST_PORT}`) : undefined;
   return port === 0 ? undefined : invalidField('port', `nothing: only functions of runtime web have one, not ${runtime}`);

@@ -26,7 +26,7 @@ function refusedOf(fields: object): string {
 }
 const ms = durationOfMs;
 
-/** Every duration of a function: where it stands, and settings that have only it. */
+/** Every duration of a function: its field, and settings with only that duration. */
 const WHERE: readonly (readonly [string, { readonly leastMs: number; readonly mostMs: number }, (ms: number) => object])[] = [
   ['timeout', DURATIONS.timeout, (at) => ({ timeout: ms(at) })],
   ['init_timeout', DURATIONS.initTimeout, (at) => ({ initTimeout: ms(at) })],

@@ -31,7 +31,7 @@ const signer = (keys: readonly Buffer[]) => {
 };
 
 describe('A checker of grants', () => {
-  it('believes what was given to the agent that shows it, and nothing else', async () => {
+  it('accepts grants that were issued to the agent that shows them, and nothing else', async () => {
     const checker = createGrantChecker({ keys: async () => [old], clock });
     const signing = signer([old]);
     const pick = (max: number) => fc.integer({ min: 0, max: max - 1 });

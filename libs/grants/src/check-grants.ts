@@ -9,7 +9,7 @@ export type Claimed = { readonly granted: Granted; readonly grant: Buffer };
 export type GrantChecker = {
   /**
    * Whether an agent was given each of these. Fetches the keys anew where a grant names one that is not known, and throws what that throws: without
-   * an answer nobody knows whether it is good.
+   * the validity of a grant cannot be checked.
    */
   check(agentId: string, claims: readonly Claimed[]): Promise<readonly boolean[]>;
 };

@@ -19,7 +19,7 @@ describe('Grants', () => {
     for (const key of ['é', 'k'.repeat(65), '\x80']) assert.throws(() => hmacSha256(key));
   });
 
-  test('are good for what was given, to whom, under any key there is, and for nothing else', () => {
+  test('are valid for the thing and the agent they were issued for, under every key, and for nothing else', () => {
     const [old, key, other] = [randomBytes(32), randomBytes(32), randomBytes(32)];
     const [grants, later, foreign] = [createGrants(), createGrants(), createGrants()];
     grants.use([old]);

@@ -23,9 +23,9 @@ export function grantedPackage(instanceId: string, codeSha256: string): Granted 
   return ['package', instanceId, codeSha256].join('\0') as Granted; // made here alone
 }
 
-/** Proofs of what was given to whom: an agent shows them to a scheduler that did not give it the attempt, or does not remember. */
+/** Grants: proofs of what was assigned to which agent. An agent shows them to a scheduler that does not know of the assignment. */
 export type Grants = {
-  /** Whether there are keys: without, nothing can be given, and nothing be believed. */
+  /** Whether there are keys: without them no grant can be issued or checked. */
   isReady(): boolean;
   /** Takes the keys in, 32 bytes each: the first signs, all are good. */
   use(keys: readonly Buffer[]): void;

@@ -8,7 +8,7 @@ const UNSEEN =
 const UNSEEN_IN_LINES =
   /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]--[\n\t\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u{110bd}\u{110cd}]]/gv;
 
-/** Text of strangers as it may stand on one line of a terminal: what would not be seen is written as JSON writes it, `\u001b`. */
+/** Untrusted text for one line of a terminal: invisible characters are escaped as in JSON, `\u001b`. */
 export function visible(text: string): string {
   return text.replace(UNSEEN, escaped);
 }

@@ -1,4 +1,4 @@
-/** What an answer holds at most: a gRPC client takes messages of 4 MiB unless it is told otherwise. */
+/** What an answer holds at most: gRPC clients accept messages of 4 MiB by default. */
 export const PAGE_BYTES: number = 3.5 * 1024 * 1024;
 
 /** How many items from the first on fit in a page; one at least, if there is one. */

@@ -21,14 +21,14 @@ export function isIdentity(text: string): boolean {
   return (SERVICES as readonly string[]).includes(text) || AGENT.test(text);
 }
 
-/** As it stands in a certificate. */
+/** As in a certificate. */
 export function identityUri(identity: string): string {
   return `${URI}${identity}`;
 }
 
 /**
  * The identities in the subject alternative names of a certificate, as Node writes those: `URI:spiffe://evenfall/queue, DNS:queue`. Names with
- * characters that could be taken for the end of one stand in quotation marks there, and are none.
+ * characters that look like the end of a name are quoted there, and do not end it.
  */
 export function identitiesOf(subjectAltName: string | undefined): string[] {
   const names = (subjectAltName ?? '').split(', ');

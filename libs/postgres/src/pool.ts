@@ -57,12 +57,12 @@ function openWith(target: PostgresTarget, options: PoolOptions, hooks: Hooks): S
       enable_seqscan: 'off',
       // And a plan made for the values of one call costs more than it gains: half of what a small statement takes.
       plan_cache_mode: 'force_generic_plan',
-      // No read takes as long; one that does has lost whoever asked, and keeps a connection from the others.
+      // No read takes as long; one that does has no caller any more, and occupies a connection.
       ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: String(options.statementTimeoutMs) }),
       ...(options.asyncCommit ? { synchronous_commit: 'off' } : {}),
     },
     // postgres.js leaves Nagle's algorithm on: up to 40 ms on a pipelined statement. The socket is handed over while it still connects: what
-    // is written to it waits, and if it fails postgres.js hears so. Of a factory that fails it would never try again.
+    // is written to it waits, and if it fails postgres.js gets an error. After a factory that fails it would never try again.
     socket: ({ host, port, path }: { host: string[]; port: number[]; path: string | false }) =>
       hooks.openSocket(() => {
         const socket = path ? connect(path) : connect(port[0] ?? 5432, host[0] ?? 'localhost');

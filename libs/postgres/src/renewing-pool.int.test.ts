@@ -10,7 +10,7 @@ import { createPool } from './pool.ts';
 import type { Sql } from './sql.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.ts';
 
-/** What happens to every connection that stands. */
+/** What happens to every open connection. */
 type Fault = 'reset' | 'end' | 'reset after a failure' | 'nothing';
 /** What new connections find. */
 type ProxyState = 'open' | 'resets' | 'ends' | 'is starting up';
@@ -18,7 +18,7 @@ type ProxyState = 'open' | 'resets' | 'ends' | 'is starting up';
 /** The server says that it is starting up, as a real one does after a crash, and hangs up. */
 const STARTING_UP = messageOf('E', 'SFATAL\0VFATAL\0C57P03\0Mthe database system is not yet accepting connections\0\0');
 
-/** A door before a real Postgres, which can lose connections, refuse them, and stand still. */
+/** A proxy before a real Postgres, which can lose connections, refuse them, and pause. */
 function createFaultyProxy(socketPath: string) {
   const pairs = new Set<{ client: Socket; upstream: Socket }>();
   let state: ProxyState = 'open';
@@ -155,7 +155,7 @@ describe('A pool whose connections are lost', { timeout: 240_000 }, () => {
     });
   }
 
-  it('gives a server up that stands still, and answers when it goes on', async () => {
+  it('gives up a server that is paused, and answers when it goes on', async () => {
     const sql = createPool({ kind: 'url', url }, { name: 'test', max: 1 });
     assert.ok(await ask(sql));
     proxy.pause(true);

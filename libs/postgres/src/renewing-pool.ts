@@ -9,7 +9,7 @@ export type Hooks = {
   onClose(): void;
 };
 
-/** How long a statement in flight on a connection that still stands may take once another connection of its pool has closed, in seconds. */
+/** How long a statement in flight on an open connection may take once another connection of its pool has closed, in seconds. */
 const FINISH_SECONDS = 2;
 const RENEWAL = { firstMs: 50, mostMs: 500 };
 /** A generation that lived for so long had connected: the next one tries at once. */

@@ -24,7 +24,7 @@ describe('statements', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  it('are put together of parts, text and parameters, each parameter where it stands', async () => {
+  it('are put together of parts, text and parameters, each parameter in its place', async () => {
     const both = (a: Parameters<typeof part>[1], b: Parameters<typeof part>[1]) => part`${a}::int + ${b}::int`;
     const rows = await ask(
       sql,
@@ -33,7 +33,7 @@ describe('statements', () => {
     assert.deepEqual(rows, [{ three: 3, list: [4, 5], bytes: Buffer.from('six'), seven: 7, eight: true }]);
   });
 
-  it('take what somebody sent as a parameter, whatever it looks like', async () => {
+  it('pass values of callers as parameters, whatever they look like', async () => {
     const text = "'; DROP TABLE x; --";
     assert.deepEqual(await ask(sql, part`SELECT ${text}::text AS text`), [{ text }]);
     const looksLikeOne = { strings: ['1; DROP TABLE x'], values: [] };

@@ -13,7 +13,7 @@ export function part(strings: TemplateStringsArray, ...values: unknown[]): Part 
   return new Fragment(strings, values);
 }
 
-/** Text as it is. For names and numbers this code makes itself; never for what somebody has sent. */
+/** Text as it is. For names and numbers of this code; never for values of callers. */
 export function raw(text: string): Part {
   return new Fragment([text], []);
 }
@@ -26,7 +26,7 @@ export function ask<T extends Row>(sql: Sql, statement: Part): Promise<T[]> {
   return rowsOf<T>(sql.unsafe<T[]>(text, parameters as Parameters<AnySql['unsafe']>[1] & never[], { prepare: true }));
 }
 
-/** So that an object somebody sent is never taken for one. */
+/** A symbol, so that no object of a caller can be mistaken for a part. */
 class Fragment implements Part {
   readonly strings: readonly string[];
   readonly values: readonly unknown[];

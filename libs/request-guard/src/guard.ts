@@ -8,7 +8,7 @@ export type RequestHead = {
   readonly target: string;
   /** Names and values in turn, as they are on the wire. Over HTTP/2 `host` is the `:authority`. */
   readonly rawHeaders: readonly string[];
-  /** Whether the answer is a page without data, the same for everybody: links of other sites may lead to it. */
+  /** Whether the answer is a page without data, the same for all callers: links of other sites may lead to it. */
   readonly isPage?: boolean;
   /** Whether the route itself lets in only what a form cannot send, or what is signed. */
   readonly provesItself?: boolean;
@@ -37,7 +37,7 @@ type Seen = {
 };
 
 /**
- * Makes the one check that comes before every route of every door. It turns away what a page of another site can make a browser send: requests
+ * Creates the check before every route of every API. It refuses what a page of another site can make a browser send: requests
  * for a host that is not ours (DNS rebinding), requests with a foreign origin whatever their method, and writing requests that look like a form.
  */
 export function createGuard(allowedHosts: readonly string[]): Guard {
@@ -115,7 +115,7 @@ function isOwnOrigin(origin: string, host: Authority, { isForwardedTls }: Seen):
   return named !== undefined && isSameAuthority(named, host, scheme);
 }
 
-/** Whether somebody followed a link to a page: not a frame, an image, a form or a script. */
+/** Whether a user followed a link to a page: not a frame, an image, a form or a script. */
 function isLink({ method, isPage }: RequestHead, { origins, fetchMode, fetchDest }: Seen): boolean {
   const isReading = method === 'GET' || method === 'HEAD';
   return isPage === true && isReading && origins.length === 0 && fetchMode === 'navigate' && fetchDest === 'document';

@@ -17,7 +17,7 @@ const FAILING = { authorization: 'Bearer failing' };
 const MIB = 1024 * 1024;
 
 for (const asksElsewhere of [false, true])
-  describe(asksElsewhere ? 'a gRPC door that asks elsewhere who calls' : 'a gRPC door', () => {
+  describe(asksElsewhere ? 'a gRPC API with an external check of callers' : 'a gRPC API', () => {
     let server: GrpcServer;
     let handled = 0;
     let delayMs = 0;
@@ -116,7 +116,7 @@ for (const asksElsewhere of [false, true])
       assert.equal(handled, 0);
     });
 
-    it('answers what nobody foresaw, and goes on', async () => {
+    it('answers unexpected failures, and goes on', async () => {
       assert.equal(await statusOf(ask(open(), GET, FAILING)), '13');
       assert.equal(unexpected.length, 1);
       assert.equal(handled, 0);

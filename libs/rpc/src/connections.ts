@@ -37,7 +37,7 @@ export async function listenTo(
 ): Promise<Connections> {
   const connections = new Map<string, Connection>();
   const accept = (socket: Socket): void => {
-    socket.on('error', () => undefined); // it closes; whoever reads it is told
+    socket.on('error', () => undefined); // it closes, and its reader gets the error
     if (!rules.admit(socket)) return;
     socket.setNoDelay(true);
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;

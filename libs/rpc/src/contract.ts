@@ -14,7 +14,7 @@ export type ServiceDefinition = Readonly<Record<string, MethodDefinition>>;
 type RequestOf<M> = M extends { requestDeserialize: (bytes: Buffer) => infer R } ? R : never;
 type ResponseOf<M> = M extends { responseDeserialize: (bytes: Buffer) => infer R } ? R : never;
 
-/** What a handler is told about the call beside its request. */
+/** What a handler gets about the call in addition to its request. */
 export type CallContext = {
   /** Aborted when the caller went away or its deadline passed. */
   readonly signal: AbortSignal;
@@ -45,10 +45,10 @@ type OptionalSecond<F> = F extends (first: infer A, second: infer B) => infer R 
 /** What a service writes: one function per method; a missing one does not compile. */
 export type Implementation<S> = { readonly [K in keyof S]: Call<S[K], CallContext> };
 
-/** What a caller holds. Whether a process boundary lies between is nobody's business. Expected failures reject with a `Refusal`. */
+/** A client of a service. Callers cannot tell a local service from a remote one. Expected failures reject with a `Refusal`. */
 export type ClientOf<S> = { readonly [K in keyof S]: OptionalSecond<Call<S[K], CallOptions>> };
 
-/** A service and what stands behind it. */
+/** A service and its implementation. */
 export type BoundService = { readonly service: ServiceDefinition; readonly implementation: Readonly<Record<string, unknown>> };
 
 /** Puts a service and its implementation together, checked against each other. */

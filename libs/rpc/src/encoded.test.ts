@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { encodedMessage, serializing } from './encoded.ts';
 
-it('is its bytes to a server and its fields to everybody else, decoded once and only if somebody looks', async () => {
+it('is its bytes for a server and its fields for all others, decoded once and only when a field is read', async () => {
   let decoded = 0;
   const bytes = Buffer.from('{"name":"a","list":[1,2]}');
   type Message = { readonly name: string; readonly list: readonly number[]; readonly other?: number };

@@ -1,7 +1,7 @@
 const BYTES = Symbol('bytes');
 
 /**
- * A message that is there as bytes: a server sends these as they are, and whoever looks at a field in the same process gets it decoded. For answers
+ * A message that is there as bytes: a server sends these as they are, and a reader of a field in the same process gets it decoded. For answers
  * that are put together from stored bytes, and mostly passed on. `decode` is called once, with the first look.
  */
 export function encodedMessage<T extends object>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T): T {

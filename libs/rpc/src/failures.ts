@@ -1,6 +1,6 @@
 import { GRPC_CODES, isRefusal, REASONS, Refusal, type Reason } from '@evenfall/errors';
 
-/** Told of what nobody expected, with the method it happened in. */
+/** Called with an unexpected failure and the method it happened in. */
 export type OnUnexpected = (error: unknown, method: string) => void;
 
 const printUnexpected: OnUnexpected = (error, method) => {

@@ -64,7 +64,7 @@ export function openPeer(address: string, options: PeerOptions = {}): Peer {
     'grpc.max_send_message_length': max,
     'grpc.enable_channelz': 0,
     ...(options.spread ? { 'grpc.service_config': SPREAD } : {}),
-    // A peer that stands still, or whose machine is gone, says nothing: it is given up after 15 s.
+    // A peer that is paused, or whose machine is gone, is silent: it is given up after 15 s.
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     'grpc.keepalive_permit_without_calls': 1,
@@ -166,7 +166,7 @@ function unary(options: CallOptions, start: (done: grpc.requestCallback<unknown>
   });
 }
 
-/** Answers wait here; above this many the transport is told to hold. */
+/** Answers wait here; above this many the transport is paused. */
 const HIGH_WATER = 64;
 
 function responsesOf(call: grpc.ClientReadableStream<unknown>, options: CallOptions): AsyncIterable<unknown> {
@@ -234,7 +234,7 @@ async function pumpRequests(
     if (!over) call.end();
   } catch (error) {
     onFailure?.(error);
-    call.cancel(); // whoever feeds the stream has failed and knows it; the other side sees a cancelled call
+    call.cancel(); // the source of the stream has failed and knows it; the other side sees a cancelled call
   }
 }
 

@@ -32,14 +32,14 @@ export type GrpcServerOptions = {
   readonly delayMs?: (head: CallHead, refusal: Refusal) => number;
   /** Asks every caller for a certificate. Without, connections are plain. */
   readonly tls?: PeerTls;
-  /** Of a door for strangers: what its connections, calls and messages are bounded by. Without, as between services. */
+  /** Bounds of connections, calls and messages, for an API that is open to unknown callers. Without them, as between services. */
   readonly limits?: ApiLimits;
   readonly onUnexpected?: OnUnexpected;
   /** Told of every refusal a caller gets. */
   readonly onRefusal?: (refusal: Refusal) => void;
 };
 
-/** Bounds of a door. */
+/** Bounds of an API. */
 export type ApiLimits = {
   readonly connections: ConnectionRules;
   /** Calls that are open on one connection at the same time; further ones wait at the caller. */
@@ -77,7 +77,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.max_send_message_length': max,
     'grpc.so_reuseport': 0,
     'grpc.enable_channelz': 0,
-    // A caller that stands still, or whose machine is gone, is let go of.
+    // A caller that is paused, or whose machine is gone, is disconnected.
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
     ...(limits ? { 'grpc.max_concurrent_streams': limits.maxStreams, 'grpc.max_connection_idle_ms': limits.idleMs } : {}),

@@ -8,7 +8,7 @@ type AnyHandler = (request: unknown, context: CallContext) => unknown;
 
 /**
  * Calls an implementation straight through, with the manners of a call over the wire: refusals arrive as refusals, accidents as INTERNAL,
- * deadlines and cancelling work, a stream that is left tells its handler. Messages are handed over as they are: nobody may change one.
+ * deadlines and cancelling work, a stream that is left notifies its handler. Messages are passed as they are: they must not be changed.
  */
 export function inProcessClient<S extends ServiceDefinition>(
   service: S,

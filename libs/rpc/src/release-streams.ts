@@ -16,6 +16,6 @@ export function releaseStreams(): void {
 }
 
 function release(stream: Http2Stream): void {
-  // The last event of a stream. Others may still be told of it in this turn.
+  // The last event of a stream. Other listeners may still be called in this turn.
   stream.once('close', () => setImmediate(() => stream.removeAllListeners()));
 }

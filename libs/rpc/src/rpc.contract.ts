@@ -8,7 +8,7 @@ import { isRefusal, refuse } from '@evenfall/errors';
 import { eventually } from '@evenfall/testkit';
 import { type ClientOf, type Implementation, pushable } from './index.ts';
 
-/** What stands between caller and service in one way of calling. */
+/** What is between caller and service in one way of calling. */
 export type Wiring = {
   readonly events: ClientOf<EventServiceService>;
   readonly scheduler: ClientOf<SchedulerServiceService>;
@@ -26,7 +26,7 @@ const events: Implementation<EventServiceService> = {
   async createEvent(request, context) {
     seen.header = context.header('authorization');
     if (request.function === 'missing') throw refuse('FUNCTION_NOT_FOUND', { namespace: request.namespace, function: 'missing' });
-    if (request.function === 'accident') throw new TypeError('nobody expected this');
+    if (request.function === 'accident') throw new TypeError('an unexpected failure');
     if (request.function === 'slow') {
       seen.arrived++;
       await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -115,7 +115,7 @@ export function rpcContract(
       assert.match(error.message, /no function "missing" in namespace "default"/);
     });
 
-    test('an accident is INTERNAL for the caller and told to the operator', async () => {
+    test('an unexpected failure is INTERNAL for the caller and reported to the operator', async () => {
       const before = seen.unexpected;
       await assert.rejects(wiring.events.createEvent(call('accident')), { reason: 'INTERNAL' });
       assert.equal(seen.unexpected, before + 1);
@@ -144,7 +144,7 @@ export function rpcContract(
       assert.deepEqual(versions, [1, 2, 3]);
     });
 
-    test('a stream that is left tells its handler', async () => {
+    test('a stream that is left notifies its handler', async () => {
       const before = seen.left;
       for await (const change of wiring.events.watchEvent({ id: 'endless', afterVersion: 0 })) if (change.version === 5) break;
       await eventually(() => seen.left === before + 1);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { createLog } from '@evenfall/telemetry';
 import { readinessOf, watchDependencies } from './dependencies.ts';
 
-/** A dependency that answers what it is told to, and says when it has been asked often enough. */
+/** A dependency with answers of the test, which signals when it has been asked often enough. */
 function seen() {
   let isThere = false;
   let asked = 0;
@@ -46,7 +46,7 @@ describe('Dependencies', () => {
     ]);
   });
 
-  it('do not keep anybody waiting who stops', async () => {
+  it('do not delay a stop', async () => {
     const watched = watchDependencies(createLog('test', { level: 'error' }));
     watched.add({ name: 'silent', answers: () => new Promise<boolean>(() => undefined) });
     const stopping = new AbortController();

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log, Readiness } from '@evenfall/telemetry';
 
-/** Somebody a process cannot work without. */
+/** A service that a process cannot work without. */
 export type Dependency = { readonly name: string; answers(): Promise<boolean> };
 
 /** Those a process depends on, asked again and again. */

@@ -14,7 +14,7 @@ describe('The internal key', () => {
     assert.doesNotThrow(() => internalGuard(KEY)?.(callWith(internalHeaders(KEY)['authorization'])));
   });
 
-  it('turns everybody else away', () => {
+  it('refuses all other callers', () => {
     for (const sent of [undefined, '', KEY, 'Bearer ', `Bearer ${KEY}x`, `Bearer ${KEY.slice(1)}`, 'Bearer alice:correct-horse']) {
       assert.throws(
         () => internalGuard(KEY)?.(callWith(sent)),

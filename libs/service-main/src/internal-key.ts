@@ -7,7 +7,7 @@ export function internalHeaders(key: string | undefined): Readonly<Record<string
   return key === undefined ? {} : { authorization: `Bearer ${key}` };
 }
 
-/** Turns away whoever does not send the key; compared by digest and in constant time. undefined where there is no key. */
+/** Refuses callers that do not send the key; compared by digest and in constant time. undefined where there is no key. */
 export function internalGuard(key: string | undefined): ((head: Pick<CallHead, 'header'>) => void) | undefined {
   if (key === undefined) return undefined;
   const expected = digestOf(`Bearer ${key}`);

@@ -36,7 +36,7 @@ describe('Rights between services', () => {
     for (const path of PATHS) assert.ok(callersOf(path).length > 0, path);
   });
 
-  it('are those of the table, whoever calls', () => {
+  it('are those of the table, for every caller', () => {
     for (const path of PATHS)
       for (const caller of ['gateway', 'registry', 'queue', 'scheduler', 'event-store', 'agent/a'] as const) {
         const kind = caller === 'agent/a' ? 'agent' : caller;
@@ -55,7 +55,7 @@ describe('Rights between services', () => {
     });
   });
 
-  it('are nobody’s who has no certificate, or a made-up one, and for no method that is not there', () => {
+  it('are none without a certificate, or with a made-up one, and for a method that does not exist', () => {
     for (const path of PATHS) {
       assert.equal(reasonOf(undefined, path), 'UNAUTHENTICATED');
       for (const caller of ['', 'agent', 'agents/a', 'constructor']) assert.equal(reasonOf(caller, path), 'CALLER_NOT_ALLOWED', caller);

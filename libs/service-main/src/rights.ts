@@ -76,7 +76,7 @@ const EVENT_STORE: Rights<EventStoreServiceService> = {
   getHealth: GATEWAY,
 };
 
-/** Functions are managed at the public door alone. */
+/** Functions are managed by the public API alone. */
 const FUNCTIONS: Rights<Pick<FunctionServiceService, keyof FunctionServiceService>> = {
   createFunction: GATEWAY,
   getFunction: GATEWAY,
@@ -95,7 +95,7 @@ const FUNCTIONS: Rights<Pick<FunctionServiceService, keyof FunctionServiceServic
   deleteProvisionedConcurrency: GATEWAY,
 };
 
-/** Keys are managed at the public door alone: it judges who may. */
+/** Keys are managed by the public API alone, which checks the rights. */
 const ACCESS_KEYS: Rights<Pick<AccessKeyServiceService, keyof AccessKeyServiceService>> = {
   createAccessKey: GATEWAY,
   getAccessKey: GATEWAY,
@@ -126,7 +126,7 @@ const BY_SERVICE: Readonly<Record<string, Readonly<Record<string, readonly Calle
   'evenfall.v1.QuotaService': QUOTAS,
 };
 
-/** Who may call the method at "/package.Service/Method"; nobody, if it is in no table. */
+/** Callers that may call the method at "/package.Service/Method"; none if it is in no table. */
 export function callersOf(path: string): readonly Caller[] {
   const [, service = '', method = ''] = path.split('/');
   const rights = Object.hasOwn(BY_SERVICE, service) ? BY_SERVICE[service] : undefined;
@@ -147,7 +147,7 @@ export function callersOfServer(server: Service): readonly Caller[] {
 export function checkCaller({ caller, path }: Pick<CallHead, 'caller' | 'path'>): void {
   if (caller === undefined) throw refuse('UNAUTHENTICATED', { detail: 'this port is for services that have a certificate' });
   const kind = caller.startsWith('agent/') ? 'agent' : caller;
-  // "agent" alone is nobody.
+  // "agent" without an id is not an identity.
   if (caller === 'agent' || !callersOf(path).some((allowed) => allowed === kind))
     throw refuse('CALLER_NOT_ALLOWED', { caller, method: path });
 }

@@ -7,7 +7,7 @@ export { KAFKA_CHECKS, kafkaSettings } from '@evenfall/event-log/kafka/settings'
 /** The services that run as processes of their own. */
 export type ServiceName = 'gateway' | 'registry' | 'queue' | 'scheduler' | 'event-store' | 'instance-agent';
 
-/** Ports by default: all of them can run on one machine. The gateway's gRPC port is its public door. */
+/** Default ports: all of them can run on one machine. The gateway's gRPC port is the public gRPC API. */
 const PORTS: Readonly<Record<ServiceName, { readonly grpc: number; readonly metrics: number }>> = {
   gateway: { grpc: 9090, metrics: 9464 },
   registry: { grpc: 9191, metrics: 9465 },
@@ -42,10 +42,10 @@ export const dataDirSetting = text({
 
 export const allowedHostsSetting = list({
   name: 'EVENFALL_ALLOWED_HOSTS',
-  doc: 'Host names of the HTTP and gRPC APIs and the metrics port, besides addresses and `localhost`: requests for any other host are refused.',
+  doc: 'Host names by which the REST and gRPC APIs and the metrics port are called, in addition to addresses and `localhost`: requests for any other host are refused.',
   fallback: undefined,
   pattern: HOST_NAME,
-  form: 'host names without ports, comma separated, such as "gateway,*.example.org"; a star is one label',
+  form: 'host names without ports, comma separated, such as "gateway,*.example.org"; a star matches one label',
 });
 
 export const metricsTokenSetting = text({
@@ -90,12 +90,12 @@ export const processSettings = <const N extends ServiceName>(service: N) => ({
   tlsKeyFile: tlsFile('EVENFALL_TLS_KEY', 'File of its private key (PEM).'),
   stopOnStdinEnd: flag({
     name: 'EVENFALL_STOP_ON_STDIN_END',
-    doc: 'Stop in order when stdin ends: for a parent process that must not leave it running.',
+    doc: 'Stop in order when stdin ends: for a parent process that must not leave it behind.',
     fallback: 'false',
   }),
 });
 
-/** What a process reads whose host is not a public door's. */
+/** Settings of a process with private APIs only. */
 export const hostSetting = {
   host: text({
     name: 'EVENFALL_HOST',
@@ -133,11 +133,11 @@ export const postgresSettings = { postgresUrl };
 /** What a process reads that reads or writes the event log. */
 export const eventLogSettings = { postgresUrl, ...kafkaSettings };
 
-/** What a process reads that tells webhooks, or lets them be set. */
+/** Settings of a process that calls webhooks, or lets them be set. */
 export const webhookSettings = {
   webhookAllowPrivate: flag({
     name: 'EVENFALL_WEBHOOK_ALLOW_PRIVATE',
-    doc: 'Whether webhooks may go to private and loopback addresses, to the latter over plain HTTP too. For tests: callers who may set a webhook can then reach everything that this machine can reach.',
+    doc: 'Whether webhooks may go to private and loopback addresses, to the latter over plain HTTP too. For trials only: a caller that may set a webhook can then reach what this machine can.',
     fallback: 'false',
   }),
 };
@@ -210,7 +210,7 @@ export const EVENT_LOG_CHECKS: readonly SettingsCheck<typeof eventLogSettings>[]
   ...KAFKA_CHECKS,
 ];
 
-/** Refuses two doors at one port. */
+/** Refuses one port for two APIs. */
 export const portsCheck = <const K extends string>(...of: readonly K[]) => ({
   of,
   fault(ports: Readonly<Record<K, unknown>>): string | undefined {

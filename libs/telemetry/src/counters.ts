@@ -1,12 +1,12 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api';
 
-/** Plain numbers that a service adds to. An increment costs an addition; they are read only when somebody scrapes. */
+/** Plain numbers that a service adds to. An increment costs an addition; they are read only at a scrape. */
 export type Counters<N extends string> = Record<N, number>;
 
 type Kind = 'counter' | 'gauge';
 type Metric = { readonly doc: string; readonly kind: Kind };
 
-/** A number that is looked up when somebody scrapes, or one for each value of a label. A failure leaves it out of the scrape. */
+/** A number that is computed at a scrape, or one for each value of a label. A failure leaves it out of the scrape. */
 export type Observed = Metric &
   (
     | { readonly read: () => number | Promise<number> }
@@ -26,7 +26,7 @@ export function countable<const N extends string>(service: string, metrics: Read
   return values as Counters<N>;
 }
 
-/** Shows numbers that nobody keeps: they are counted where they are, when somebody scrapes. Named as those of `countable`. */
+/** Shows numbers that are computed at each scrape. Named as those of `countable`. */
 export function observable(service: string, metrics: Readonly<Record<string, Observed>>): void {
   for (const [name, metric] of Object.entries(metrics)) {
     show(service, name, metric, async (result) => {

@@ -36,7 +36,7 @@ export type MetricsAddress = {
   readonly metricsPort: number;
   /** Names it is called by, beside addresses and `localhost`. */
   readonly allowedHosts?: readonly string[] | undefined;
-  /** Asked of everybody for `/metrics`; without one only this machine gets them. */
+  /** Required of all callers for `/metrics`; without one only this machine gets them. */
   readonly metricsToken?: string | undefined;
 };
 

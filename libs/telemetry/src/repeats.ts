@@ -18,7 +18,7 @@ export function createRepeats(silenceMs: number, monotonic: () => number = () =>
         known.unsaid++;
         return undefined;
       }
-      places.delete(place); // the newest stand last
+      places.delete(place); // the newest are last
       places.set(place, { loggedMs: nowMs, unsaid: 0 });
       for (const oldest of places.keys()) {
         if (places.size <= MOST_PLACES) break;

@@ -28,12 +28,12 @@ async function fetchInto(dir: string, name: string, version: string): Promise<vo
     writeFileSync(join(making, 'package.json'), '{"private":true}');
     const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', making, `${name}@${version}`];
     await run('npm', args, { cwd: making, timeout: FETCH_MS });
-    // What the package's own script does; npm may be told not to run those.
+    // What the package's own script does; npm may be configured not to run those.
     const own = join(making, 'node_modules', name);
     await run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: own, timeout: FETCH_MS });
     renameSync(making, dir);
   } catch (error) {
     rmSync(making, { recursive: true, force: true });
-    if (!existsSync(dir)) throw new Error(`npm could not fetch ${name}@${version}`, { cause: error }); // else somebody else was first
+    if (!existsSync(dir)) throw new Error(`npm could not fetch ${name}@${version}`, { cause: error }); // else another process was first
   }
 }

@@ -149,7 +149,7 @@ function made(kind: string, sources: readonly string[], make: (into: string) => 
     renameSync(making, dir);
   } catch (error) {
     rmSync(making, { recursive: true, force: true });
-    if (!existsSync(dir)) throw error; // somebody else was faster
+    if (!existsSync(dir)) throw error; // another process was faster
   }
   return dir;
 }

@@ -8,7 +8,7 @@ export type DueQueue<T> = {
   nextDueMs(): number | undefined;
 };
 
-/** A binary heap: O(log n) to push and take. Entries that no longer matter are left in and skipped by whoever takes them. */
+/** A binary heap: O(log n) to push and take. Entries that no longer matter are left in and skipped when they are dequeued. */
 export function dueQueue<T>(): DueQueue<T> {
   const heap: { dueMs: number; order: number; item: T }[] = [];
   let order = 0;

@@ -29,7 +29,7 @@ type Waiting = {
 
 /**
  * Group commit: one flush is in flight; what is appended meanwhile is the next one. A flush is one statement and one row per partition,
- * whatever the number of appends in it. Other processes are told if there may be any.
+ * whatever the number of appends in it. Other processes are notified if there may be any.
  */
 export function createAppender(sql: Sql, tail: Tail, isShared: boolean) {
   const counters = appendCounters();
@@ -136,7 +136,7 @@ type StoredRow = { readonly partition: number; readonly first_offset: bigint; re
 
 /**
  * The same for one partition, which is what a quiet platform writes: half the time of the statement for many. The time is taken with the partition's lock
- * held: within a partition it rises with the offsets, as long as nobody sets the server's clock.
+ * held: within a partition it rises with the offsets, as long as the server's clock is not set.
  */
 function storeOne(sql: Sql, partition: number, count: number, data: Buffer, isShared: boolean) {
   return sql<StoredRow[]>`

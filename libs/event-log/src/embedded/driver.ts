@@ -14,7 +14,7 @@ export type EmbeddedLogOptions = {
   readonly appendSql?: Sql;
   /** Fixed when the log is made; opening it with another number fails. Default 12. */
   readonly partitionCount?: number;
-  /** Whether other processes read or write it, and are told of what is written. Default true. */
+  /** Whether other processes read or write it, and are notified of writes. Default true. */
   readonly isShared?: boolean;
   /** A new segment is begun once the newest holds so much. Default 64 MiB. */
   readonly segmentBytes?: number;

@@ -72,7 +72,7 @@ test('segments go whole, once every reader is past them', async () => {
   await log.append(0, records('old', 10));
   const before = (await segments()).length; // two where the tests before took long, and the log looked itself
   await checkSegments(database.sql, 1);
-  assert.equal((await segments()).length, before + 1, 'a full segment is followed by a new one, and kept while nobody has read it');
+  assert.equal((await segments()).length, before + 1, 'a full segment is followed by a new one, and kept until it has been read');
 
   const subscription = log.subscribe({ name: 'slow', owned: async () => new Map(), apply: async () => undefined, lost: () => undefined });
   subscription.applied(new Map([[0, 5]]));

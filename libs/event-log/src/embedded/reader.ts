@@ -20,7 +20,7 @@ type OnFailure = (error: unknown, doing: string) => void;
 
 /**
  * Follows the log: from the tail where it can, from the table where it must. One process owns all partitions of the embedded log. Where no other
- * writes it, nobody needs to be asked where it ends.
+ * writes it, its end need not be queried.
  */
 export async function createReader(
   sql: Sql,
@@ -37,7 +37,7 @@ export async function createReader(
       throw postgresRefusal(error, 'LOG_UNAVAILABLE');
     }
   };
-  // One question answers everybody who asked before it was sent.
+  // One query answers all calls that came before it was sent.
   let asking: Promise<ReadonlyMap<number, number>> | undefined;
   const endOffsets: EventLog['endOffsets'] = () => {
     if (!isShared) return Promise.resolve(tail.knownEnds());

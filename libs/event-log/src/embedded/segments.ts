@@ -22,7 +22,7 @@ export function startSegments(sql: Sql, options: SegmentOptions) {
   };
 }
 
-/** One round: begins a segment if the newest is full, drops the oldest that nobody needs. */
+/** One round: begins a segment if the newest is full, drops the oldest ones that every reader has passed. */
 export async function checkSegments(sql: Sql, maxBytes: number): Promise<void> {
   const segments = await sql<{ segment: number; bytes: bigint }[]>`
     SELECT segment, coalesce(pg_total_relation_size(to_regclass('event_log.batch_' || segment)), 0) AS bytes FROM event_log.segment ORDER BY segment`;

@@ -1,17 +1,17 @@
 import type { LogBatch } from '../port.ts';
 
 /**
- * The newest batches this process wrote, as objects: whoever follows closely never reads them back. Also what is known of the log's ends,
+ * The newest batches this process wrote, as objects: a reader that follows closely does not read them from the database. Also what is known of the log's ends,
  * and who wants to be woken when one moves.
  */
 export type Tail = {
-  /** The highest end offset heard of. */
+  /** The highest known end offset. */
   knownEnd(partition: number): number;
   /** The same of every partition. */
   knownEnds(): ReadonlyMap<number, number>;
   /** Takes note of a written batch of so many bytes. */
   wrote(batch: LogBatch, bytes: number): void;
-  /** Takes note that somebody wrote up to here. */
+  /** Notes that a process wrote up to this offset. */
   noteEnd(partition: number, endOffset: number): void;
   /** Batches from exactly this offset on; empty if they are not here (any more). */
   from(partition: number, offset: number, maxRecords: number): readonly LogBatch[];
@@ -39,7 +39,7 @@ export function createTail(partitionCount: number): Tail {
       const part = of(batch.partition);
       const end = batch.firstOffset + batch.records.length;
       const last = part.batches[part.batches.length - 1]?.batch;
-      // Somebody else wrote in between: what is kept would have a gap.
+      // Another process wrote in between: the cached batches would have a gap.
       if (last && last.firstOffset + last.records.length !== batch.firstOffset) {
         part.batches = [];
         part.records = 0;

@@ -9,7 +9,7 @@ import type { Producer } from './producer.ts';
 
 type Send = { readonly counts: ReadonlyMap<number, number>; answer(): void; fail(): void };
 
-/** An appender, and the producers it connects. A send is answered when it is told to. */
+/** An appender, and the producers it connects. The test decides when a send is answered. */
 function appending(deadlineMs = 5_000) {
   const sends: Send[] = [];
   const failures: string[] = [];
@@ -87,7 +87,7 @@ describe('Appending to Kafka', () => {
     assert.equal(sends.length, 1, 'what was refused while it waited is not written');
   });
 
-  it('is closed, and refuses what waits, also while nobody is there', async () => {
+  it('is closed, and refuses what waits, also while no broker is there', async () => {
     const given = appending(100);
     given.producers.isAway = true;
     const first = given.appender.append(0, records('a', 1));

@@ -13,11 +13,11 @@ describe('Sharing out partitions', () => {
     assert.deepEqual(share({ a: of(2, 0, 1), b: of(2, 2, 3), c: of(-1) }, 4), { a: [0, 1], b: [2], c: [3] });
   });
 
-  it('gives what somebody left to those who stay', () => {
+  it('assigns the partitions of a member that left to those that stay', () => {
     assert.deepEqual(share({ a: of(3, 0, 3), b: of(3, 1) }, 6), { a: [0, 3, 2], b: [1, 4, 5] });
   });
 
-  it('believes the later of two claims', () => {
+  it('follows the later of two claims', () => {
     assert.deepEqual(share({ zombie: of(3, 0, 1, 2, 3), heir: of(7, 0, 1) }, 4), { heir: [0, 1], zombie: [2, 3] });
   });
 

@@ -13,7 +13,7 @@ export type Ends = {
   close(): Promise<void>;
 };
 
-/** One question is under way at a time, and answers everybody who asked before it was sent. */
+/** One query is under way at a time, and answers all calls that came before it was sent. */
 export function createEnds(newClient: () => Client, topic: string, deadlineMs: number): Ends {
   let connected: { readonly client: Client; readonly admin: Promise<Admin> } | undefined;
   let asking: Promise<unknown> = Promise.resolve();

@@ -137,7 +137,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
     async stop() {
       clearInterval(noting);
       stopping.abort();
-      await reader.stop(); // nobody else reads before this one has let go
+      await reader.stop(); // no other member reads before this one has released its partitions
       stop();
       await supervised;
     },
@@ -152,7 +152,7 @@ function isByBroker(message: DecodedMessage): boolean {
   return message.batchContext?.timestampType === 1;
 }
 
-/** A consumer that has crashed forgets its group, and refuses these; what follows is told by CRASH. */
+/** A consumer that has crashed forgets its group, and refuses these; the CRASH event reports what follows. */
 function fetchingOf(consumer: Consumer, topic: string): Fetching {
   const unlessCrashed = (act: () => void): void => {
     try {

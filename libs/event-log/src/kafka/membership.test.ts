@@ -61,7 +61,7 @@ describe('Membership', () => {
     const { membership, join, beat } = await member();
     await join('m', 1);
     await assert.rejects(beat(() => Promise.reject(refusal('REBALANCE_IN_PROGRESS'))));
-    assert.equal(membership.isCurrent(), true, 'nobody gets them before this one has joined too');
+    assert.equal(membership.isCurrent(), true, 'no other member gets them before this one has joined too');
     const joining = join('m', 2);
     assert.equal(membership.isCurrent(), false);
     assert.equal(await joining, true);
@@ -73,7 +73,7 @@ describe('Membership', () => {
     assert.equal(await join('m', 4), false);
     assert.equal(await join('m', 5), true);
     assert.equal(await join('m', 5), true);
-    assert.equal(await join('m', 7), false, 'somebody else may have had them in generation 6');
+    assert.equal(await join('m', 7), false, 'another member may have had them in generation 6');
     assert.equal(await join('n', 8), false);
   });
 

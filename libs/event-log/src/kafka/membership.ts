@@ -12,7 +12,7 @@ type WithCoordinator = { findGroupCoordinator(request: object): Promise<Coordina
 export type MembershipEvents = {
   /** The coordinator has answered: membership may be current again. */
   readonly onHeartbeat: () => void;
-  /** The group goes on without this member: its partitions are somebody else's, or will be at once. */
+  /** The member has left the group: its partitions belong to another member, or will at once. */
   readonly onExpelled: () => void;
 };
 
@@ -35,7 +35,7 @@ const EXPELLED = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'];
 /**
  * Follows one member of a group. Membership is current for one session after the last word to the coordinator that was answered, counted
  * from when it was *sent*: a process that was stopped and goes on finds old answers in its sockets. It is not current while the group is
- * being joined anew, for from the moment that everybody has joined the partitions may be given to others.
+ * being joined anew, since the partitions may be assigned to others from the moment that all members have joined.
  */
 export function createMembership(clock: Clock, sessionTimeoutMs: number, events: MembershipEvents): Membership {
   let lastSeenMs = -Infinity;

@@ -23,7 +23,7 @@ export type ProducerOptions = {
 /**
  * Connects an idempotent producer. What makes it safe is that there is one `send` at a time: kafkajs numbers the messages of a partition,
  * and takes the numbers back when a request fails. With a second request under way the next one would get numbers that the broker has seen,
- * be taken for a repetition, and be dropped with a smile. For the same reason it is of no use after a `send` has failed: whoever holds it
+ * be treated as a repetition and dropped without an error. For the same reason it cannot be used after a `send` has failed: its owner
  * kills it, and a new one begins with a new producer id.
  */
 export async function connectProducer({ client, topic, compression, deadlineMs }: ProducerOptions): Promise<Producer> {

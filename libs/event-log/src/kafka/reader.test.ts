@@ -4,7 +4,7 @@ import { eventually } from '@evenfall/testkit';
 import { records } from '../event-log.contract.ts';
 import { createReader } from './reader.ts';
 
-/** A reader whose subscriber answers when it is told to. */
+/** A reader whose subscriber answers when the test decides. */
 function reading() {
   const calls: string[] = [];
   const failures: string[] = [];

@@ -26,7 +26,7 @@ export type ReaderOptions = {
   readonly onFailure: (error: unknown, doing: string) => void;
 };
 
-/** A partition that the subscriber was told is its own. Another object for every time it was told so. */
+/** A partition that the subscriber owns. A new object for every ownership. */
 type Held = {
   /** Offset to be fetched next; undefined until the subscriber has said where it begins. */
   next: number | undefined;
@@ -109,7 +109,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
         fetching?.resume([partition]);
       }
     }
-    // The next round begins with another partition: a busy one keeps nobody waiting.
+    // The next round begins with another partition: a busy one does not keep others waiting.
     for (const [partition, one] of from) if (held.delete(partition)) held.set(partition, one);
     return batches;
   };
@@ -155,7 +155,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
       fetching = from;
       assigned = new Set(partitions);
       lose([...held.keys()].filter((partition) => !follows || !assigned.has(partition)));
-      // The consumer has forgotten where it was. Nothing is fetched before it has been told again.
+      // The consumer has forgotten where it was. Nothing is fetched before it has been set again.
       from.pause(partitions);
       for (const [partition, one] of held) {
         if (one.next === undefined) continue;

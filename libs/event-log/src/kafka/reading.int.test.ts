@@ -70,7 +70,7 @@ describe('Reading from Kafka', () => {
     assert.deepEqual(
       first.ids.filter((id, i) => first.ids.indexOf(id) !== i),
       [],
-      'nobody told it twice',
+      'no record was delivered twice',
     );
     await one.close();
   });
@@ -86,7 +86,7 @@ describe('Reading from Kafka', () => {
     const killed = performance.now();
     other.child.kill('SIGKILL');
     await eventually(() => stays.mine.size === 4, SESSION_MS * 5);
-    assert.ok(performance.now() - killed > SESSION_MS / 2, 'nobody takes over before the session has ended');
+    assert.ok(performance.now() - killed > SESSION_MS / 2, 'no member takes over before the session has ended');
     assert.deepEqual(stays.calls.slice(begun), [`owned ${ALL.filter((partition) => !kept.includes(partition)).join(' ')}`]);
     await log.close();
   });
@@ -159,7 +159,7 @@ describe('Reading from Kafka', () => {
     await log.close();
   });
 
-  test('tells a reader that failed that it has lost everything, and begins where it says', skip, async () => {
+  test('reports all partitions as lost to a reader that failed, and begins where that one says', skip, async () => {
     const failures: string[] = [];
     const log = await testLog(brokers, newTopic(), { onFailure: (error) => failures.push(String(error)) });
     let failing = 3;
@@ -175,7 +175,7 @@ describe('Reading from Kafka', () => {
     await log.close();
   });
 
-  test('that came further than the log goes is told so, and reads what comes', skip, async () => {
+  test('whose offset is beyond the end of the log gets an error, and reads new records', skip, async () => {
     const failures: string[] = [];
     const log = await testLog(brokers, newTopic(), { onFailure: (error) => failures.push(String(error)) });
     await log.append(0, records('old', 3));

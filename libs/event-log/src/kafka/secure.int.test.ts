@@ -28,7 +28,7 @@ function open(brokers: string, env: Readonly<Record<string, string>>, openWithin
   return openKafkaLog({ ...options, log: silentLog, onFailure: () => undefined, openWithinMs });
 }
 
-/** A broker with a door that speaks TLS and asks for a password, and what a client of it trusts. */
+/** A broker with a TLS listener that asks for a password, and the certificates that its clients trust. */
 async function secureKafka(dir: string, hasAccessLists: boolean): Promise<{ server: KafkaServer; brokers: string; ca: string }> {
   const [file, ca] = [join(dir, 'broker.p12'), join(dir, 'ca.pem')];
   const store = ['-keystore', file, '-storepass', PASSWORD, '-alias', 'broker'];
@@ -85,7 +85,7 @@ describe('A Kafka that asks who comes, over TLS', { skip: why !== undefined }, (
     ['no TLS', as('plain')],
   ];
   for (const [what, env] of refused) {
-    test(`is not opened with ${what}, and the operator is told`, async () => {
+    test(`is not opened with ${what}, and the operator gets an error`, async () => {
       await assert.rejects(
         open(brokers, env, 2_000),
         (error) => error instanceof OperatorError && /EVENFALL_KAFKA_BROKERS/.test(error.message),
@@ -159,7 +159,7 @@ describe('A Kafka that lets its user do only what is listed', { skip: why !== un
   });
 
   for (const missing of ['CREATE', 'DESCRIBE_CONFIGS'] as const)
-    test(`is not opened without ${missing} of a new topic, and the operator is told`, async () => {
+    test(`is not opened without ${missing} of a new topic, and the operator gets an error`, async () => {
       const topic = `evenfall.without-${missing.toLowerCase()}`;
       await allow(
         topic,

@@ -4,7 +4,7 @@ import { refuse } from '@evenfall/errors';
 import { encodeRecord, RecordsRefused } from '../refused.ts';
 import type { EventLog, Subscriber } from '../port.ts';
 
-/** An event log that forgets when the test ends, and fails when it is told to. */
+/** An event log in memory, which fails when the test wants it. */
 export type MemoryLog = EventLog & {
   /** Everything of one partition. */
   records(partition: number): readonly EventRecord[];

@@ -32,7 +32,7 @@ describe('a server that starts where one was killed', () => {
     }
   });
 
-  it('takes no notice of a dead one that nobody has buried', async () => {
+  it('ignores a dead one that is not reaped', async () => {
     // The shell starts a child and becomes a program that never waits for it, before the child ends.
     const keeper = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {

@@ -8,8 +8,8 @@ const QUIT_AFTER_MS = 10_000;
 const GIVE_UP_AFTER_MS = 20_000;
 
 /**
- * Stops a server that outlived the process it belonged to, and takes its pid file away. The folder's lock is the caller's, so nobody else
- * can want it. Postgres goes by the number alone: one that is dead but not buried (a container whose first process buries nobody), or that
+ * Stops a server that outlived the process it belonged to, and takes its pid file away. The folder's lock is the caller's, so no other
+ * process uses it. Postgres checks the number alone: one that is dead but not reaped (a container whose first process reaps none), or that
  * was given to another program since, would keep it from starting for ever.
  */
 export async function stopLeftover(cluster: string): Promise<void> {

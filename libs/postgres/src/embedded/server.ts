@@ -24,7 +24,7 @@ export type EmbeddedPostgresOptions = {
 /** A server that belongs to this process. */
 export type EmbeddedPostgres = {
   readonly target: PostgresTarget;
-  /** Resolves if the server ends before it was told to. */
+  /** Resolves if the server ends without being stopped. */
   readonly died: Promise<Error>;
   stop(): Promise<void>;
 };
@@ -104,7 +104,7 @@ function settingsOf(socketDir: string, unsafeFast: boolean, more: EmbeddedPostgr
     port: String(PORT),
     max_connections: '60',
     shared_buffers: '256MB',
-    // One machine, nobody replicates from it: less is written ahead.
+    // One machine without replicas: less is written ahead.
     wal_level: 'minimal',
     max_wal_senders: '0',
     max_wal_size: '2GB',

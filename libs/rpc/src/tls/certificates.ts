@@ -1,9 +1,9 @@
 import type { experimental } from '@grpc/grpc-js';
 
-/** PEM of whom to trust, and of who one is. */
+/** PEM of the trusted authorities, and of the own certificate and key. */
 export type Certificates = { readonly ca: Buffer; readonly certificate: Buffer; readonly key: Buffer };
 
-/** A server adds itself as a listener before it can take what it is told. */
+/** A server adds itself as a listener before it can use certificates. */
 const soon = process.nextTick;
 
 type Provider = experimental.CertificateProvider;

@@ -5,7 +5,7 @@ import { identitiesOf } from '@evenfall/peer-identity';
 import * as grpc from '@grpc/grpc-js';
 import { type Certificates, createCertificates } from './certificates.ts';
 
-/** Files of PEM: whom to trust, and who one is. */
+/** PEM files: the trusted authorities, and the own certificate and key. */
 export type TlsFiles = { readonly caFile: string; readonly certificateFile: string; readonly keyFile: string };
 
 /** The certificate of this process, by which others of the platform know it. */
@@ -35,7 +35,7 @@ const WARN_MS = 7 * 86_400_000;
 
 /**
  * Reads the files, and looks at them again every few seconds: new ones are used for the connections from then on. New files that do not fit together, or
- * name somebody else, change nothing. Throws an `OperatorError` if the first ones are no good.
+ * name another identity, change nothing. Throws an `OperatorError` if the first ones are no good.
  */
 export async function openPeerTls(files: TlsFiles, { onFault, lookMs = LOOK_MS }: PeerTlsOptions): Promise<PeerTls> {
   let loaded = await load(files);
@@ -71,7 +71,7 @@ export async function openPeerTls(files: TlsFiles, { onFault, lookMs = LOOK_MS }
         checkServerIdentity(_host, { subjectaltname }) {
           const found = identitiesOf(subjectaltname);
           if (found.length === 1 && found[0] === expected) return undefined;
-          return new Error(`the server is ${found.join(' and ') || 'nobody of this platform'}, not ${expected}`);
+          return new Error(`the server is ${found.join(' and ') || 'no service of this platform'}, not ${expected}`);
         },
       }),
     expiresMs: () => loaded.expiresMs,

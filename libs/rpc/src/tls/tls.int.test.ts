@@ -100,13 +100,13 @@ describe('TLS between services', () => {
     }
   };
 
-  it('tells the server who calls, whatever the caller says', async () => {
+  it('gives the server the identity of the caller, whatever the caller claims', async () => {
     assert.equal(await ask(await tlsOf('gateway'), 'queue', { [CALLER_HEADER]: 'scheduler' }), 'answered');
     assert.equal(await ask(await tlsOf('agent/agent-1')), 'answered');
     assert.deepEqual(received, ['gateway', 'agent/agent-1']);
   });
 
-  it('lets nobody in without a certificate of the authority', async () => {
+  it('refuses callers without a certificate of the authority', async () => {
     const before = allowed;
     assert.notEqual(await ask(undefined), 'answered');
     assert.notEqual(await ask(await tlsOf('gateway', { by: foreign, trusts: [foreign] })), 'answered', 'of another authority');
@@ -123,7 +123,7 @@ describe('TLS between services', () => {
     assert.equal(await ask(tls, 'queue'), 'answered');
   });
 
-  it('ends with a certificate, also on connections that stand', async () => {
+  it('ends with a certificate, also on open connections', async () => {
     const nowMs = Date.now();
     const tls = await tlsOf('gateway', { nowMs: nowMs - DAY_MS + 2_000 }); // two seconds are left
     const peer = openPeer(`127.0.0.1:${server.port}`, { secure: { tls, identity: 'queue' }, timeoutMs: 2_000 });

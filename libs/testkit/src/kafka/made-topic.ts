@@ -7,7 +7,7 @@ type Admin = {
   fetchTopicMetadata(options: { topics: string[] }): Promise<{ topics: { partitions: unknown[] }[] }>;
 };
 
-/** Makes a topic and waits until the broker knows it: right after it was made, the client's own waiting may be told that there is none. */
+/** Makes a topic and waits until the broker knows it: right after it was made, the client's own wait may fail with an unknown topic. */
 export async function madeTopic(admin: Admin, topic: NewTopic): Promise<void> {
   await admin.createTopics({ waitForLeaders: false, topics: [topic] });
   await eventually(async () => {

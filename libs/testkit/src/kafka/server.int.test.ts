@@ -44,7 +44,7 @@ test('a paused broker does not answer', { skip: server === undefined }, async ()
   await eventually(() => answers(portOf(server.brokers)), 10_000);
 });
 
-test('a broker is gone when whoever started it was killed', { skip: server === undefined }, async () => {
+test('a broker ends when the process that started it was killed', { skip: server === undefined }, async () => {
   const starter = `import { startKafka } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
     const { pid } = await startKafka({ dir: ${JSON.stringify(dir.path)} }); console.log(String(pid)); setInterval(() => {}, 1e6);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', starter], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -12,9 +12,9 @@ export type KafkaOptions = {
   readonly dir: string;
   /** Port for clients, on 127.0.0.1. Default: a free one. */
   readonly port?: number;
-  /** Port that clients are told to come to, where something stands in between. Default: the broker's own. */
+  /** Port that the broker advertises to clients, where a proxy is in between. Default: the broker's own. */
   readonly advertisedPort?: number;
-  /** A second door, which speaks TLS and asks for a name and a password. */
+  /** A second listener, with TLS and a name and a password. */
   readonly secure?: SecureListener;
 };
 
@@ -36,7 +36,7 @@ export type KafkaServer = {
   readonly port: number;
   /** Process id of the broker; another one after a restart. */
   readonly pid: number;
-  /** Resolves if the broker ends without having been told to. */
+  /** Resolves if the broker ends without being stopped. */
   readonly died: Promise<Error>;
   /** Ends it in order. Twice is once. */
   stop(): Promise<void>;
@@ -75,35 +75,35 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
     try {
       return await serve(java, settings, port, options.advertisedPort ?? port);
     } catch (error) {
-      // Somebody took one of the ports between the look and the start.
+      // Another process took one of the ports between the check and the start.
       if (made || options.port !== undefined || tries === 3) throw error;
     }
   }
 }
 
 async function serve(java: readonly string[], settings: string, port: number, advertisedPort: number): Promise<KafkaServer> {
-  let told = false;
+  let isStopping = false;
   let unexpected: (error: Error) => void;
   const died = new Promise<Error>((resolve) => (unexpected = resolve));
   const start = async (): Promise<Broker> => {
-    told = false;
+    isStopping = false;
     const broker = await run([...java, 'kafka.Kafka', settings]);
     void broker.exited.then((error) => {
-      if (!told) unexpected(error);
+      if (!isStopping) unexpected(error);
     });
     const until = performance.now() + START_MS;
     while (!(await answers(port))) {
       const ended = await Promise.race([broker.exited, sleep(50)]);
       if (ended) throw ended;
       if (performance.now() < until) continue;
-      told = true;
+      isStopping = true;
       broker.signal('SIGKILL');
       throw new Error(`Kafka does not answer after ${START_MS} ms:\n${broker.said()}`);
     }
     return broker;
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    told = true;
+    isStopping = true;
     broker.signal(signal);
     broker.signal('SIGCONT');
     const late = setTimeout(() => broker.signal('SIGKILL'), 20_000);
@@ -145,7 +145,7 @@ const KEEPER = `exec 4<&0; "$@" 4<&- 3>&- </dev/null & broker=$!; echo $broker >
 wait $broker; code=$?; kill $keeper; exit $code`;
 
 async function run(command: readonly string[]): Promise<Broker> {
-  // Its own session: a Ctrl-C in the terminal is for whoever started it.
+  // Its own session: a Ctrl-C in the terminal is for the process that started it.
   const child = spawn('sh', ['-c', KEEPER, 'sh', ...command], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], detached: true });
   let text = '';
   let started = false;
@@ -173,7 +173,7 @@ async function run(command: readonly string[]): Promise<Broker> {
       try {
         if (!ended) process.kill(pid, signal);
       } catch {
-        // it has gone, and nobody has heard of it yet
+        // it has ended, and its exit event has not come yet
       }
     },
   };

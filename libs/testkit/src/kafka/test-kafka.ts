@@ -38,7 +38,7 @@ export async function testKafka({ isOwn = false, ...options }: TestKafkaOptions 
     brokers: server.brokers,
     server,
     async stop() {
-      await server.kill9(); // faster than in order, and nobody wants the data
+      await server.kill9(); // faster than an orderly stop, and the data is not needed
       dir.remove();
     },
   };

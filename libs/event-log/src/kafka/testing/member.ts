@@ -1,4 +1,4 @@
-// A reader in a process of its own, to be killed or stopped. Arguments: brokers, topic. Says on stdout what it is told, a JSON document a line.
+// A reader in a process of its own, to be killed or stopped. Arguments: brokers, topic. Prints what it receives on stdout, one JSON document per line.
 import { readAll, testLog } from './open.ts';
 
 const [, , brokers = '', topic = ''] = process.argv;

@@ -37,7 +37,7 @@ export async function testLog(brokers: string, topic: string, more: Partial<Kafk
   return log;
 }
 
-/** A reader that keeps what it was told. */
+/** A reader that records what it receives. */
 export type Seen = {
   readonly subscription: Subscription;
   /** What it owns now. */

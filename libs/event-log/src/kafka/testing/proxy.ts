@@ -25,7 +25,7 @@ export async function startProxy(): Promise<Proxy> {
     for (const socket of [client, broker]) {
       sockets.add(socket);
       socket.setNoDelay(true);
-      socket.on('error', () => undefined); // the other side is told by its close
+      socket.on('error', () => undefined); // its close ends the other side
     }
     client.on('close', () => broker.destroy());
     broker.on('close', () => client.destroy());
