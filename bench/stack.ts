@@ -15,12 +15,12 @@ import { zipOf } from './zip.ts';
 
 export type CpuSeconds = { readonly platform: number; readonly postgres: number; readonly functions: number };
 
-/** A stack of its own process, as a user would start it, with clients at its gRPC door. */
+/** A stack of its own process, as a user would start it, with clients of its gRPC API. */
 export type Stack = {
   readonly events: ClientOf<EventServiceService>;
   readonly functions: ClientOf<FunctionServiceService>;
   readonly operators: ClientOf<OperatorServiceService>;
-  /** Of its gRPC door. */
+  /** Address of its gRPC API. */
   readonly address: string;
   /** What a caller sends. */
   readonly headers: Readonly<Record<string, string>>;

@@ -70,7 +70,7 @@ describe('The settings of a service as a process of its own', () => {
     });
   }
 
-  it('have no gateway start without a key, unless its doors are meant to be open, and those never to a network', () => {
+  it('have no gateway start without a key, unless its APIs are meant to be open, and those never to a network', () => {
     assert.match(faultsOf(readGateway, {}).join(), /^EVENFALL_ACCESS_KEYS is not set: .*write keys as "id:secret"/);
     assert.deepEqual(faultsOf(readGateway, ACCESS_KEYS), []);
     assert.deepEqual(faultsOf(readGateway, { EVENFALL_OPEN: 'yes' }), []);

@@ -25,7 +25,7 @@ function everything(schema: Schema): unknown {
 describe('the settings of a function, wherever they are listed', () => {
   const settings = orThrow(completeSettings(FunctionMessage.fromPartial({ runtime: 'python3', handler: 'index.main' })));
 
-  it('can all be patched over REST: the registry knows every path that the door makes of them', () => {
+  it('can all be patched over REST: the registry knows every path that the REST API makes of them', () => {
     const { mask } = readPatch(everything(PatchValues));
     assert.ok(mask.includes('termination.exit_grace') && mask.includes('event_invoke.on_failure.webhook.secret'), mask.join(' '));
     for (const path of mask) assert.ok(!isRefusal(applyMask(settings, settings, [path])), path);

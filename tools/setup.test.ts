@@ -43,7 +43,7 @@ describe('The setup of a deployment', () => {
     assert.notEqual(read('postgres', 'password'), read('postgres', 'app-password'));
     const keys = ALL.slice(0, 4).map((identity) => read(identity, 'key.pem'));
     assert.equal(new Set(keys).size, keys.length);
-    assert.ok(!Object.values(everything()).includes(read('authority', 'ca-key.pem')), 'nobody sees the key of the authority');
+    assert.ok(!Object.values(everything()).includes(read('authority', 'ca-key.pem')), 'no service gets the key of the authority');
   });
 
   it('keeps what is there', async () => {

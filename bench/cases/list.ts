@@ -119,7 +119,7 @@ function questions({ events }: Stack, lists: Lists, ids: readonly string[]): rea
   ];
 }
 
-/** How many partitions of ended events a question looks into, as Postgres counts the scans of its indexes: asked once more, without the doors. */
+/** How many partitions of ended events a question looks into, as Postgres counts the scans of its indexes: with a further query, without the API. */
 async function partitionsTouched(probe: Sql, what: string, ids: readonly string[]): Promise<string> {
   const table = createEventTable(probe, probe, 72 * 3_600_000);
   const query = (more: Partial<ListEventsRequest>) =>

@@ -237,7 +237,7 @@ async function resolve(name) {
   return found;
 }
 
-/** Started before anybody knew for whom: takes over the folder and the variables of an instance, before any code of it. */
+/** Prewarmed, before its function is known: takes over the folder and the variables of an instance, before any code of it. */
 function become(body) {
   const { folder, variables } = JSON.parse(body.toString());
   for (const name of Object.keys(process.env)) delete process.env[name];

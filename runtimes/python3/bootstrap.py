@@ -361,7 +361,7 @@ def enter_folder():
 
 
 def become(body):
-    """Started before anybody knew for whom: takes over the folder and the variables of an instance, before any code of it."""
+    """Prewarmed, before its function is known: takes over the folder and the variables of an instance, before any code of it."""
     terms = json.loads(body)
     os.environ.clear()
     os.environ.update(terms["variables"])

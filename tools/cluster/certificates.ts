@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeAuthority, openAuthority } from '@evenfall/certificates';
 
-/** Longer than anybody lets a cluster of one machine run; every start makes new ones. */
+/** Longer than a cluster of one machine runs; every start creates new ones. */
 const DAYS = 90;
 
 /** Settings of the certificate of each process of a cluster, by identity. The authority is made at the first start. */

@@ -45,16 +45,16 @@ export type ClusterOptions = {
 
 /** A running cluster: each service a process of its own, as on machines of their own. */
 export type Cluster = {
-  /** Address of the REST door. */
+  /** Address of the REST API. */
   readonly http: string;
-  /** Address of the gRPC door. */
+  /** Address of the gRPC API. */
   readonly grpc: string;
   /** In the order they were started: postgres, kafka, registry, event-store, scheduler, agent-1 …, queue-1 …, gateway. */
   readonly processes: readonly ClusterProcess[];
   /** Throws if there is none of that name. */
   process(name: string): ClusterProcess;
   readonly internalKey: string;
-  /** The key its doors ask for, as `id:secret`: the first of several; empty if they are open. */
+  /** The access key, as `id:secret`: the first of several; empty if the APIs are open. */
   readonly accessKey: string;
   /** The file it is kept in, if none is set. */
   readonly accessKeyFile: string | undefined;

@@ -24,7 +24,7 @@ export type ClusterProcess = {
   exited(): Promise<Exit>;
   /** Kills it, and what it keeps, at once. */
   kill9(): Promise<void>;
-  /** Makes it stand still: its connections stay, it says nothing. */
+  /** Pauses it: its connections stay, and it is silent. */
   pause(): void;
   resume(): void;
   /** Stops it in order; answers how it ended. */
@@ -43,7 +43,7 @@ export type ProcessSpec = {
   /** How long stopping may take before it is killed. */
   readonly stopWithinMs: number;
   onLine(name: string, line: string): void;
-  /** Told when it ends without having been told to. */
+  /** Called when it ends without being stopped. */
   onDeath(process: ClusterProcess, exit: Exit): void;
 };
 
@@ -56,7 +56,7 @@ type Run = {
 
 const KEPT_STDERR = 64 * 1024;
 
-/** Makes a process; it is not started yet. Its stdin is held open: it stops by itself when whoever started it is gone. */
+/** Makes a process; it is not started yet. Its stdin is held open: it stops by itself when the process that started it is gone. */
 export function clusterProcess(spec: ProcessSpec): ClusterProcess {
   let run: Run | undefined;
   let stderr = '';
@@ -64,7 +64,7 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
   const isAlive = (): boolean => run !== undefined && run.child.exitCode === null && run.child.signalCode === null;
 
   const start = (): Run => {
-    // A session of its own: a Ctrl-C in the terminal is for whoever started it.
+    // A session of its own: a Ctrl-C in the terminal is for the process that started it.
     const child = spawn(process.execPath, spec.args, { stdio: ['pipe', 'pipe', 'pipe'], env: spec.env, detached: true });
     child.stdin.on('error', () => undefined); // nothing is ever written
     addresses = {};
@@ -92,7 +92,7 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
         reject(new Error(`${spec.name} ended with ${exit} before it was ready:\n${stderr}`));
       });
     });
-    ready.catch(() => undefined); // whoever waits hears of it
+    ready.catch(() => undefined); // callers that wait get the error
     const started: Run = { child, exited, ready, isReported: false };
     void exited.then((exit) => {
       if (!started.isReported) spec.onDeath(self, exit);
@@ -141,7 +141,7 @@ export function clusterProcess(spec: ProcessSpec): ClusterProcess {
     async stop() {
       if (!isAlive()) return run ? run.exited : 0;
       running().isReported = true;
-      signal('SIGCONT'); // one that stands still cannot stop
+      signal('SIGCONT'); // a paused process cannot stop
       signal('SIGTERM');
       const late = setTimeout(() => signal('SIGKILL'), spec.stopWithinMs);
       const exit = await running().exited;

@@ -8,9 +8,9 @@ type Compose = {
   readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>;
 };
 
-/** What keeps something for whom: containers that are none of ours. */
+/** Containers of other software, and the services that use them. */
 const STORES: Readonly<Record<string, readonly string[]>> = { postgres: ['registry', 'event-store'], kafka: ['event-store', 'queue'] };
-/** Who calls something outside: the queue webhooks; the gateway's doors are published, for which it takes a network that is not internal. */
+/** Who calls something outside: the queue webhooks; the gateway's APIs are published, for which it takes a network that is not internal. */
 const OUTSIDE: ReadonlySet<string> = new Set(['queue', 'gateway']);
 
 /**

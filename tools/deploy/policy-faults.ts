@@ -50,7 +50,7 @@ const STRANGERS: readonly Endpoint[] = [
 
 /**
  * What is wrong with the network policies of manifests: each pod is closed in both directions but for the calls of the table of rights, what it keeps
- * something in, names, and the internet without private ranges where it calls that. Doors are open to everybody, but where TLS ends in front of them.
+ * something in, names, and the internet without private ranges where it calls that. APIs are open to all, except where TLS ends in front of them.
  */
 export function policyFaults(files: Readonly<Record<string, string>>): string[] {
   const documents = Object.values(files).flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Workload | Policy)); // checked against the schemas before

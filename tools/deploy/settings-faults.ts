@@ -140,7 +140,7 @@ export function settingsFaults({ where, service, env, examples }: Deployed): str
     if (value === undefined || value === '') return []; // an empty one is none
     if (spec.secret === true && examples?.has(name) === true && 'value' in readSetting(spec, value))
       return [`${where}: ${name} of the example would be taken for a secret; write a placeholder`];
-    // Placeholders are of the form of what they stand for.
+    // Placeholders have the form of the values they replace.
     const result = examples?.has(name) === true ? spec.parse(value) : readSetting(spec, value);
     return 'fault' in result ? [`${where}: ${name} is ${result.fault}; write ${spec.form}`] : [];
   });

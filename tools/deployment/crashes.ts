@@ -41,7 +41,7 @@ export async function crashEach(platform: Platform, killByPid: boolean): Promise
         return now.pid !== before.pid && now.pid > 0 && now.health === 'healthy';
       });
       print(`${service} killed, and healthy ${((performance.now() - at) / 1_000).toFixed(0)} s later`);
-      await until('the door is ready', 60, async () => (await platform.rest('GET', '/readyz')).status === 200);
+      await until('the REST API is ready', 60, async () => (await platform.rest('GET', '/readyz')).status === 200);
     }
   } finally {
     load.stop();

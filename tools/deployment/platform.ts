@@ -44,7 +44,7 @@ export class Platform {
     return JSON.parse(await runBeside(command, { env, cwd: ROOT })) as T; // the caller knows the command
   }
 
-  /** A call of the REST door: its status and JSON. A door that does not answer is status 0. */
+  /** A call of the REST API: its status and JSON. Status 0 if nothing answers. */
   async rest(
     method: string,
     path: string,

@@ -73,7 +73,7 @@ async function tryToReach(platform: Platform): Promise<void> {
     found.environment.filter((name) => /EVENFALL_(TLS|METRICS|INTERNAL)|PASSWORD/.test(name)),
     [],
   );
-  print(`a function reached none of ${closed.length} doors of Kafka, Postgres, queues and gateway, and was answered by no service`);
+  print(`a function reached none of ${closed.length} ports of Kafka, Postgres, queues and gateway, and was answered by no service`);
   print(`  such as: ${[...new Set(found.reached.slice(0, closed.length))].join('; ')}; ${[...new Set(found.called)].join('; ')}`);
 }
 
@@ -109,7 +109,7 @@ async function downAndUp(platform: Platform, eventId: string, before: ReadonlySe
   const began = performance.now();
   platform.compose('up', '--wait');
   print(`down, and up again in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
-  assert.match(platform.compose('logs', '--no-log-prefix', 'setup'), /issued for nobody; 8 kept/);
+  assert.match(platform.compose('logs', '--no-log-prefix', 'setup'), /issued for none; 8 kept/);
   platform.readAccessKey();
   assert.equal((await platform.evenfall<EventAnswer>('events', 'get', eventId)).state, 'TERMINATED');
   const { status } = await platform.rest('POST', '/v1/namespaces/default/functions/echo:invoke', { again: true });

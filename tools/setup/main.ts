@@ -16,7 +16,7 @@ try {
   const own = (file: string, uid: number): void => chownSync(file, uid, uid);
   const issued = await setUp(folder, identities, { nowMs: Date.now(), own });
   const kept = identities.length - issued.length;
-  process.stdout.write(`evenfall setup: certificates issued for ${issued.join(', ') || 'nobody'}; ${kept} kept as they were\n`);
+  process.stdout.write(`evenfall setup: certificates issued for ${issued.join(', ') || 'none'}; ${kept} kept as they were\n`);
 } catch (error) {
   if (!(error instanceof OperatorError)) throw error;
   process.stderr.write(`${error.message}\n`);

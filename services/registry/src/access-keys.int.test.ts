@@ -81,7 +81,7 @@ describe('access keys in the registry', () => {
     await assert.rejects(create({ id: 'ci' }), refusedAs('ACCESS_KEY_EXISTS'));
   });
 
-  it('keeps a secret that signs sealed, and gives it to the doors alone', async () => {
+  it('keeps a secret that signs sealed, and sends it to gateways alone', async () => {
     const { secret } = await create({ id: 'sdk', scf: true });
     const [row] = await db.sql<{ sealed: Buffer }[]>`SELECT sealed FROM registry.access_key`;
     assert.ok(row && !row.sealed.includes(secret));
@@ -106,7 +106,7 @@ describe('access keys in the registry', () => {
     assert.equal(row && createSealing([SEALING[1]])?.open(row.sealed, 'sdk'), secret);
   });
 
-  it('tells of keys that are there, and of every change, whichever registry makes it', async () => {
+  it('sends all keys, and every change, of any registry', async () => {
     await create({ id: 'first' });
     const watch = follow(registry);
     await within(() => assert.ok(watch.isComplete && watch.known.has('first')));

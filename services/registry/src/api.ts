@@ -51,7 +51,7 @@ const page = async (answer: Promise<PageAnswer>): Promise<PageAnswer> => {
   return { functions: functions.map(withoutSecrets), nextPageToken };
 };
 
-/** What everybody may ask, through the gateway. No answer has secrets in it. */
+/** The public operations, called by the gateway. No answer has secrets in it. */
 export function functionService(registry: Registry): Implementation<typeof FunctionServiceService> {
   return {
     createFunction: (request) => one(createFunction(registry, request)),

@@ -31,7 +31,7 @@ describe('what is reserved and provisioned', () => {
     await db.drop();
   });
 
-  it('is kept, told as a whole, and changed', async () => {
+  it('is stored, returned as a whole, and changed', async () => {
     assert.deepEqual((await reserve('fa', 1_280)).reservedConcurrency, { memoryMb: 1_280, totalMb: 10_000, availableMb: 9_000 });
     const put = (await provision('fa', 10)).provisionedConcurrency;
     assert.deepEqual([put?.version, put?.instances], ['1', 10]);
@@ -70,7 +70,7 @@ describe('what is reserved and provisioned', () => {
   ];
   for (const [name, ask, reason] of refused) it(`refuses ${name}`, () => assert.rejects(ask(), { reason }));
 
-  it('never adds up to more than there is, whoever asks at the same time', async () => {
+  it('never adds up to more than there is, with calls at the same time', async () => {
     const names = Array.from({ length: 12 }, (_, i) => `many${i}`);
     for (const name of names) await make(name);
     const answers = await Promise.allSettled(names.map((name) => reserve(name, 1_280)));

@@ -23,7 +23,7 @@ export type InspectedPackage = CodePackage & PackageFiles;
 export type FunctionStore = {
   /** Functions of all namespaces, without their versions. */
   count(): Promise<number>;
-  /** One version, locked if its secrets cannot be opened; `latest` tells a missing version from a missing function. */
+  /** One version, locked if its secrets cannot be opened; `latest` distinguishes a missing version from a missing function. */
   find(
     namespace: string,
     name: string,
@@ -80,7 +80,7 @@ export type ConcurrencyStore = {
 export type ChangeFeed = {
   /** Changes from now on; ends when some may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<{ readonly namespace: string; readonly name: string }>;
-  /** Tells this process's own watchers at once; others hear through the database. */
+  /** Notifies watchers of this process at once; those of others are notified through the database. */
   announce(namespace: string, name: string): void;
 };
 
@@ -170,7 +170,7 @@ export type AuditStore = {
 
 /** Tells those who watch of keys that change, by id. */
 export type KeyFeed = {
-  /** First an empty id, once the watch stands; ends when some changes may have been missed. */
+  /** First an empty id, once the watch is established; ends when some changes may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<string>;
   announce(id: string): void;
 };
@@ -192,12 +192,12 @@ export type QuotaStore = {
   deleteKey(keyId: string): Promise<void>;
 };
 
-/** What a quota is of: undefined once the watch stands. */
+/** The namespace or key of a quota: undefined once the watch is established. */
 export type QuotaNotice = { readonly of: 'namespace' | 'key'; readonly name: string } | undefined;
 
 /** Tells those who watch of quotas that change. */
 export type QuotaFeed = {
-  /** First undefined, once the watch stands; ends when some changes may have been missed. */
+  /** First undefined, once the watch is established; ends when some changes may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<QuotaNotice>;
   announce(notice: QuotaNotice): void;
 };

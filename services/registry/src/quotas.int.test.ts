@@ -181,7 +181,7 @@ describe('quotas in the registry', () => {
     await assert.rejects(at(quotas, 0).getKeyQuota({ keyId: '' }), refusedAs('INVALID_FIELD'));
   });
 
-  it('are listed page by page, and told to those who watch, whichever registry changes them', async () => {
+  it('are listed page by page, and sent to watchers, whichever registry changes them', async () => {
     for (const namespace of ['team-b', 'team-a', '*']) await put({ namespace, functions: 1 });
     await at(quotas, 0).putKeyQuota({ keyQuota: { ...KeyQuota.create(), keyId: 'ci' } });
     const seen: string[] = [];
@@ -211,7 +211,7 @@ describe('quotas in the registry', () => {
     await assert.rejects(over, refusedAs('CANCELLED'));
   });
 
-  it('of instances are told with the concurrency, and only where there are some', async () => {
+  it('of instances are returned with the concurrency, and only where there are some', async () => {
     await put({ functions: 1 });
     assert.deepEqual((await registry.getConcurrency({})).instanceQuotas, []);
     await put({ namespace: 'small', instances: 2 });

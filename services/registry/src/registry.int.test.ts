@@ -131,7 +131,7 @@ describe('the registry', () => {
     await functions.deleteFunction(named);
   });
 
-  it('keeps policies for stops that nobody asks for, and lets an update take them away', async () => {
+  it('keeps policies for stops that no caller requests, and lets an update remove them', async () => {
     const { function: fn } = await create({
       terminationByCause: { timeout: { gracePeriod: { seconds: 1n } }, drain: { gracePeriod: { seconds: 3_600n } } },
     });
@@ -258,17 +258,17 @@ describe('the registry', () => {
     });
   });
 
-  /** Waits until a watch tells of this one. It may tell of others first: of a change by the database too, and of one before the watch stood. */
+  /** Waits until a watch reports this change. It may report others first: a change again by the database, and one before the watch was established. */
   const waitForChange = async (watch: AsyncIterator<unknown>, name: unknown): Promise<void> => {
     for (let step = await watch.next(); !isDeepStrictEqual(step.value, name); step = await watch.next()) assert.ok(!step.done, 'it ended');
   };
 
-  /** Waits until a watch ends; what was told before that, or is still on its way from an earlier change, comes first. */
+  /** Waits until a watch ends; notices before that, and late ones of an earlier change, come first. */
   const ended = async (watch: AsyncIterator<unknown>): Promise<void> => {
     while (!(await watch.next()).done);
   };
 
-  it('tells watchers of changes, those of another registry too', { timeout: 30_000 }, async () => {
+  it('notifies watchers of changes, those of another registry too', { timeout: 30_000 }, async () => {
     const controller = new AbortController();
     const watch = registry.watchFunctions({}, { signal: controller.signal })[Symbol.asyncIterator]();
     assert.deepEqual((await watch.next()).value, { namespace: '', name: '' });
@@ -279,10 +279,10 @@ describe('the registry', () => {
     await watch.return?.();
   });
 
-  it('ends its watches when it may have missed something, and hears again after', async () => {
+  it('ends its watches when it may have missed something, and watches again after', async () => {
     const watch = registry.watchFunctions({})[Symbol.asyncIterator]();
     await watch.next();
-    await create({ name: 'earlier' }); // told twice: at once, and by the database whenever that comes to it
+    await create({ name: 'earlier' }); // notified twice: at once, and later by the database
     const [listener] = await db.sql<{ count: bigint }[]>`
       SELECT count(pg_terminate_backend(pid)) AS count FROM pg_stat_activity WHERE query ILIKE 'listen %' AND pid <> pg_backend_pid()`;
     assert.ok(listener && listener.count > 0n);
@@ -354,7 +354,7 @@ describe('the registry', () => {
     ['minus one retry', 'INVALID_FIELD', { eventInvoke: { maxRetries: -1 } }],
     ['a short interval', 'INVALID_FIELD', { eventInvoke: { retryInterval: { nanos: 1 } } }],
     ['a topic without Kafka', 'INVALID_FIELD', { eventInvoke: { onSuccess: { target: { $case: 'topic', value: { name: 'orders' } } } } }],
-    ['nobody to tell', 'INVALID_FIELD', { eventInvoke: { onFailure: {} } }],
+    ['a destination without a target', 'INVALID_FIELD', { eventInvoke: { onFailure: {} } }],
     ['an age of seven hours', 'INVALID_FIELD', { eventInvoke: { maxEventAge: { seconds: 25_200n } } }],
     ['SIGKILL', 'INVALID_FIELD', { termination: { killSignal: 9 } }],
     ['a grace longer than the longest', 'INVALID_FIELD', { termination: { gracePeriod: { seconds: 601n } } }],

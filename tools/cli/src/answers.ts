@@ -1,4 +1,4 @@
-/** What the REST door answers with, as far as the command shows it (openapi.json has all of it). */
+/** Answers of the REST API, as far as the command shows them (openapi.json has all of them). */
 export type FunctionAnswer = {
   readonly namespace: string;
   readonly name: string;

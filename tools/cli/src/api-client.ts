@@ -12,7 +12,7 @@ export type CallOptions = {
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
 };
 
-/** Talks to the REST door. What it refuses is thrown as a `Failure`. */
+/** A client of the REST API. Refusals are thrown as a `Failure`. */
 export type ApiClient = {
   readonly url: string;
   /** The answer's JSON; the caller says what it is. Payloads, results and errors of functions stay text: see `parseAnswer`. */
@@ -52,7 +52,7 @@ export function createApiClient(url: string, accessKey: string | undefined): Api
   const call = async <T>(method: string, path: string, options: CallOptions = {}): Promise<T> => {
     const response = await send(method, path, options);
     const text = await response.text();
-    return (text === '' ? undefined : parseAnswer(text)) as T; // the shape is the door's documented one
+    return (text === '' ? undefined : parseAnswer(text)) as T; // the documented shape of the API
   };
   return {
     url: base,
@@ -78,7 +78,7 @@ export function createApiClient(url: string, accessKey: string | undefined): Api
 /** Members that hold JSON of a user: it is shown as the server sent it, not as JavaScript would write it. */
 const OF_USERS: ReadonlySet<string> = new Set(['payload', 'result', 'error']);
 
-/** Parses what the door sent; values of `payload`, `result` and `error` are `RawJson`, or null. */
+/** Parses an answer; values of `payload`, `result` and `error` are `RawJson`, or null. */
 export function parseAnswer(text: string): unknown {
   try {
     return parseKeeping(text, OF_USERS);
@@ -88,7 +88,7 @@ export function parseAnswer(text: string): unknown {
   }
 }
 
-/** Whether nothing is there: the door may be closed, or be somewhere else. */
+/** Whether nothing answers: the platform may be stopped, or have another address. */
 function unreachable(base: string, error: unknown): unknown {
   if (error instanceof Error && error.name === 'AbortError') return error;
   const cause = error instanceof Error ? error.cause : undefined;

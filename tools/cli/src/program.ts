@@ -53,8 +53,8 @@ export function createProgram(world: Surroundings): Command {
     .description('Runs functions asynchronously and ends them well.')
     .exitOverride()
     .configureOutput({ writeOut: world.stdout, writeErr: world.stderr })
-    .showHelpAfterError('(--help tells what there is)')
-    .option('--url <address>', 'where the REST door is (EVENFALL_URL)', env['EVENFALL_URL'] || 'http://127.0.0.1:8080')
+    .showHelpAfterError('(--help lists the commands and options)')
+    .option('--url <address>', 'address of the REST API (EVENFALL_URL)', env['EVENFALL_URL'] || 'http://127.0.0.1:8080')
     .option('--access-key <id:secret>', 'access key (EVENFALL_ACCESS_KEY); for this machine, by default the one in the data folder')
     .option('-n, --namespace <name>', 'namespace of the function', 'default')
     .option('--json', 'print JSON for machines');
@@ -110,7 +110,7 @@ export function createProgram(world: Surroundings): Command {
   concurrency.command('get <function>').action(run((context, name: string) => showConcurrency(context, name)));
   concurrency
     .command('reserve <function> <megabytes>')
-    .description('so much and no more, and nobody else gets any of it; 0 turns the function off')
+    .description('reserve this much memory: the function gets no more, and no other function gets any of it; 0 turns the function off')
     .action(run((context, name: string, megabytes: string) => reserveConcurrency(context, name, megabytes)));
   concurrency.command('release <function>').action(run((context, name: string) => releaseConcurrency(context, name)));
   concurrency

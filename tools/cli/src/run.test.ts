@@ -194,7 +194,7 @@ describe('the evenfall command', () => {
     }
   });
 
-  it('terminates as it is told', async () => {
+  it('terminates with the given options', async () => {
     answer = () => ({ json: EVENT });
     const ran = await run(api.url, ['events', 'terminate', 'e1', '--graceful', '--signal', 'int', '--grace', '5s', '--reason', 'enough']);
     assert.equal(ran.code, 0, ran.err);
@@ -221,7 +221,7 @@ describe('the evenfall command', () => {
     });
   });
 
-  it('shows who was told of an end, and what came of it', async () => {
+  it('shows the deliveries of a result', async () => {
     const seen = { kind: 'FUNCTION', target: 'default/audit:$LATEST', state: 'DELIVERED', attempt_count: 1, last_error: null, time: null };
     const owed = {
       ...seen,
@@ -233,7 +233,7 @@ describe('the evenfall command', () => {
     };
     answer = () => ({ json: { ...ENDED, origin_event_id: 'e0', deliveries: [{ ...seen, event_id: 'e2' }, owed] } });
     const ran = await run(api.url, ['events', 'get', 'e1']);
-    assert.match(ran.out, /tells of +e0/);
+    assert.match(ran.out, /delivers +e0/);
     assert.match(ran.out, /function default\/audit:\$LATEST +DELIVERED +1 .* e2/);
     assert.match(ran.out, /webhook https:\/\/example\.com +PENDING +4 .* It answered 503/);
   });

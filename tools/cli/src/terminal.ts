@@ -36,7 +36,7 @@ export function createTerminal({ json, color, isTerminal, stdout, stderr }: Term
     },
     show: (value, forPeople) => {
       if (!json) stdout(`${clean(forPeople(seenOf(value)))}\n`);
-      // JSON escapes some of them itself. Where nobody looks every byte stays as the server sent it.
+      // JSON escapes some of them itself. For a program every byte stays as the server sent it.
       else stdout(`${isTerminal ? visibleLines(stringify(value)) : stringify(value)}\n`);
     },
     error: (line) => stderr(`${clean(line)}\n`),

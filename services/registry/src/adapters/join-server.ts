@@ -53,7 +53,7 @@ export async function startJoinServer(options: JoinServerOptions): Promise<JoinS
       }),
   );
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('tlsClientError', () => undefined); // strangers' handshakes are nothing to tell
+  server.on('tlsClientError', () => undefined); // failed handshakes of unknown clients are not logged
   const look = async (): Promise<void> => {
     try {
       const next = await contextOf(options);

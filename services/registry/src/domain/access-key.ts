@@ -12,7 +12,7 @@ import { msOfDuration } from '@evenfall/time';
 
 /** Keys kept at most, revoked ones among them: every gateway holds all that are good. */
 export const MOST_KEYS = 10_000;
-/** As an id of a key stands in settings and receipts. */
+/** An id of a key in settings and receipts. */
 export const KEY_ID = /^[\w.-]{1,64}$/;
 const MOST_NAMESPACES = 100;
 const SECRET_BYTES = 32;
@@ -26,7 +26,7 @@ export function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
 }
 
-/** SHA-256. A slow hash would only slow down the doors: a secret of 256 random bits cannot be tried out. */
+/** SHA-256. A slow hash would only slow down the APIs: a secret of 256 random bits cannot be tried out. */
 export function digestOf(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }
@@ -35,7 +35,7 @@ export function digestOf(secret: string): Buffer {
 export function newAccessKey(request: CreateAccessKeyRequest, nowMs: number): AccessKey | Refusal {
   const { description, role, namespaces, showPayloads, scf } = request;
   if (request.id !== '' && !KEY_ID.test(request.id)) return invalidField('id', '1 to 64 letters, digits, ".", "_" and "-"');
-  if (request.id === ANONYMOUS) return invalidField('id', `not "${ANONYMOUS}", which stands for callers without a key`);
+  if (request.id === ANONYMOUS) return invalidField('id', `not "${ANONYMOUS}", the id of callers without a key`);
   if (description.length > 256 || description.includes('\0') || !description.isWellFormed())
     return invalidField('description', 'at most 256 characters of Unicode, without NUL');
   if (!Number.isInteger(role) || role <= AccessKey_Role.UNSPECIFIED || role > AccessKey_Role.VIEWER)

@@ -46,7 +46,7 @@ export function agentIdRefusal(agentId: string): Refusal | undefined {
   return agentId === '' || AGENT_ID.test(agentId) ? undefined : invalidField('agent_id', AGENT_ID_RULE);
 }
 
-/** An id for an agent whose token names none: nobody else has it. */
+/** An id for an agent whose token names none; it is unique. */
 export function madeAgentId(): string {
   return `agent-${randomBytes(10).toString('hex')}`;
 }

@@ -10,7 +10,7 @@ const fn = (name: string, namespace = '', qualifier = ''): Destination => ({
 const webhook = (url: string, secret = SECRET): Destination => ({ target: { $case: 'webhook', value: { url, secret, secretSet: false } } });
 
 describe('A destination', () => {
-  it('keeps its secret while the URL stays, and shows it to nobody', () => {
+  it('keeps its secret while the URL stays, and never shows it', () => {
     const current = EventInvokeConfig.fromPartial({ onSuccess: webhook('https://a.example/'), onFailure: fn('audit') });
     const wanted = (url: string, secret = '') => keepSecrets(current, EventInvokeConfig.fromPartial({ onSuccess: webhook(url, secret) }));
     const as = (...given: Parameters<typeof webhook>) => EventInvokeConfig.fromPartial({ onSuccess: webhook(...given) }).onSuccess;

@@ -18,7 +18,7 @@ function keepSecret(current: Destination | undefined, wanted: Destination | unde
   return { target: { $case: 'webhook', value: { ...after.value, secret: before.value.secret } } };
 }
 
-/** A function as anybody may see it: whether there are secrets, not which. */
+/** A function as it is shown: whether there are secrets, not which. */
 export function withoutSecrets(fn: FunctionMessage): FunctionMessage {
   const { eventInvoke } = fn;
   if (!eventInvoke?.onSuccess && !eventInvoke?.onFailure) return fn;

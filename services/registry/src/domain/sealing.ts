@@ -42,7 +42,7 @@ export function createSealing(keys: readonly string[]): Sealing | undefined {
       try {
         return Buffer.concat([decipher.update(sealed.subarray(HEAD_BYTES)), decipher.final()]).toString('utf8');
       } catch {
-        return undefined; // it was changed, or is somebody else's
+        return undefined; // it was changed, or belongs to another owner
       }
     },
     isNewest: (sealed) => newest.name.equals(nameOf(sealed)),

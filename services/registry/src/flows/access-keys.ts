@@ -85,7 +85,7 @@ export async function* watchAccessKeys(registry: KeyRegistry, signal: AbortSigna
       if (row) yield { keys: [kept(registry, row)], isComplete: false };
       continue;
     }
-    // The watch stands: what changes from now on comes after what is read now.
+    // The watch is established: later changes come after what is read now.
     for (let after = '', more = true; more;) {
       const rows = await registry.keys.list(after, WATCH_PIECE);
       after = rows.at(-1)?.key.id ?? '';
@@ -154,7 +154,7 @@ async function findRow(registry: KeyRegistry, id: string): Promise<AccessKeyRow>
   return row;
 }
 
-/** Changes a key, again if somebody else was faster; undefined leaves it as it is. */
+/** Changes a key, again if another change was faster; undefined leaves it as it is. */
 async function changeKey(
   registry: KeyRegistry,
   id: string,

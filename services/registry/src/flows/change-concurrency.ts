@@ -4,7 +4,7 @@ import type { ConcurrencyState, Registry } from '../ports.ts';
 
 const MAX_TRIES = 20;
 
-/** Reads what is reserved and provisioned, lets it be changed, and tries again if somebody else was faster. */
+/** Reads what is reserved and provisioned, lets it be changed, and tries again if another change was faster. */
 export async function changeConcurrency(
   registry: Registry,
   { namespace, name }: Named,

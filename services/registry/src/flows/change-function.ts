@@ -5,7 +5,7 @@ import { findOpened, notReadable } from './find-function.ts';
 
 const MAX_TRIES = 10;
 
-/** Reads `$LATEST`, lets it be changed, and tries again if somebody else was faster. */
+/** Reads `$LATEST`, lets it be changed, and tries again if another change was faster. */
 export async function changeFunction(
   registry: Registry,
   named: { readonly namespace: string; readonly name: string },

@@ -9,8 +9,8 @@ const DIGEST = /^[0-9a-f]{64}$/;
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /**
- * Sends a code package in order to an agent that was asked to start an instance of it; others are not told whether there is one. One that is swept
- * while it is being read ends the call: whoever asked had no version that names it.
+ * Sends a code package in order to an agent that was asked to start an instance of it; others do not learn whether there is one. One that is swept
+ * while it is being read ends the call: no version names it any more.
  */
 export async function* getCodePackage(
   { store, packageGrants }: Registry & { readonly packageGrants: GrantChecker },

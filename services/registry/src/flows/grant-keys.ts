@@ -21,7 +21,7 @@ export async function getGrantKeys({ grantKeys, sealing, clock, log }: KeyRegist
     } else closed++;
   }
   if (closed > 0)
-    log.warn('keys of grants were sealed with a key that is not in EVENFALL_SEALING_KEY: what they signed is not believed', {
+    log.warn('keys of grants were sealed with a key that is not in EVENFALL_SEALING_KEY: grants that they signed are refused', {
       keys: closed,
     });
   if (newestMs > nowMs - SIGNS_MS) return { keys };

@@ -90,7 +90,7 @@ export async function deleteKeyQuota(registry: QuotaRegistry, keyId: string): Pr
 export async function* watchQuotas(registry: QuotaRegistry, signal: AbortSignal): AsyncGenerator<WatchQuotasResponse> {
   for await (const notice of registry.quotaFeed.watch(signal)) {
     if (notice) yield await quotaOf(registry, notice);
-    else yield* allQuotas(registry); // the watch stands: what changes from now on comes after what is read now
+    else yield* allQuotas(registry); // the watch is established: later changes come after what is read now
   }
 }
 
@@ -109,7 +109,7 @@ async function* allQuotas({ quotas }: QuotaRegistry): AsyncGenerator<WatchQuotas
   }
 }
 
-/** One quota as it stands now; without an update time if there is none any more. */
+/** One current quota; without an update time if there is none any more. */
 async function quotaOf({ quotas }: QuotaRegistry, { of, name }: NonNullable<QuotaNotice>): Promise<WatchQuotasResponse> {
   if (of === 'key') {
     const quota = (await quotas.findKey(name)) ?? { ...KeyQuota.create(), keyId: name };

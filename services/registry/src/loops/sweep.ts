@@ -3,7 +3,7 @@ import { delay } from '@evenfall/time';
 import type { JoinRegistry, KeyRegistry } from '../ports.ts';
 
 const ROUND_MS = 10 * 60_000;
-/** Rows of one statement: it holds nobody up for long. */
+/** Rows of one statement: it does not block others for long. */
 const BATCH = 5_000;
 
 /** Deletes audit records past their retention, and keys that stopped being good before that. Several registries may do it at once. */

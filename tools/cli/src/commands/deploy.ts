@@ -106,5 +106,5 @@ async function readDescription(dir: string): Promise<Description> {
   if (typeof description !== 'object' || description === null || !('name' in description) || typeof description.name !== 'string') {
     throw new Failure(`${file} gives the function no name.`, 2);
   }
-  return description as Description; // the door checks the rest
+  return description as Description; // the API checks the rest
 }

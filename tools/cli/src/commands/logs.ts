@@ -41,7 +41,7 @@ export async function* followLog(
     for await (const { id: lineId, event, data } of untilBroken(stream)) {
       if (event === 'error') throw failureOf(data);
       if (event === 'end') return;
-      yield JSON.parse(data) as LogLineAnswer; // the door's documented shape
+      yield JSON.parse(data) as LogLineAnswer; // the documented shape of the API
       lastId = lineId ?? lastId;
       quietEnds = 0;
     }

@@ -12,7 +12,7 @@ export async function* changesOf(api: ApiClient, id: string): AsyncGenerator<Eve
     const stream = api.stream(`${eventPath(id)}:watch`, { headers: { 'last-event-id': lastId } });
     for await (const { id: version, event: kind, data } of untilBroken(stream)) {
       if (kind === 'error') throw failureOf(data);
-      const event = parseAnswer(data) as EventAnswer; // the door's documented shape
+      const event = parseAnswer(data) as EventAnswer; // the documented shape of the API
       yield event;
       if (hasEnded(event)) return;
       lastId = version ?? lastId;
@@ -45,6 +45,6 @@ export async function* untilBroken(stream: AsyncIterable<ServerSentEvent>): Asyn
 }
 
 export function failureOf(data: string): Failure {
-  const { error } = JSON.parse(data) as { error: ApiError }; // the door's documented shape
+  const { error } = JSON.parse(data) as { error: ApiError }; // the documented shape of the API
   return new Failure(visible(error.message), 1, error);
 }

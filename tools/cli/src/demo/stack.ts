@@ -12,7 +12,7 @@ import { accessKeyFor, OWN_DATA_DIR } from '../access-key.ts';
 export type Stack = {
   readonly url: string;
   readonly isOwn: boolean;
-  /** Undefined if none could be found: its doors may ask for none. */
+  /** Undefined if none could be found: the APIs may be open. */
   readonly accessKey: string | undefined;
   stop(): Promise<void>;
 };

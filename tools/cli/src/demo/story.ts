@@ -17,7 +17,7 @@ export type Moment = { readonly time: string; readonly what: string };
 /** All that happened. */
 export type Story = { readonly event: EventAnswer; readonly timeline: readonly Moment[]; readonly log: readonly LogLineAnswer[] };
 
-/** Deploys the sample, lets it run, and ends it the way it asks for; tells each step as it happens. */
+/** Deploys the sample, lets it run, and terminates it gracefully; prints each step as it happens. */
 export async function playStory(api: ApiClient, print: (line: string) => void): Promise<Story> {
   const { fn, created } = await deployFolder({ api, namespace: NAMESPACE }, SAMPLE, { publish: false, withNodeModules: false });
   print(`${created ? 'deployed' : 'updated'} ${fn.namespace}/${fn.name}`);

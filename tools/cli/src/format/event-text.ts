@@ -15,7 +15,7 @@ export function eventText(event: EventAnswer, color: Color): string {
   ];
   if (event.redriven_to !== undefined) lines.push(`  redriven  to ${event.redriven_to}`);
   if (event.redriven_from !== undefined) lines.push(`  made of   the dead letter of ${event.redriven_from}`);
-  if (event.origin_event_id !== undefined) lines.push(`  tells of  ${event.origin_event_id}`);
+  if (event.origin_event_id !== undefined) lines.push(`  delivers  ${event.origin_event_id}`);
   if (event.next_attempt_time !== null) lines.push(`  not until ${timeText(event.next_attempt_time)}`);
   if (event.result !== null) lines.push(`  result    ${rawText(event.result)}`);
   if (event.error !== null) lines.push(`  error     ${color.red(rawText(event.error))}`);

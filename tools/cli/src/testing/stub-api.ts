@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { runCommand } from '../run.ts';
 
-/** One request the door got. */
+/** One request to the stub. */
 export type Asked = {
   readonly method: string;
   readonly url: string;
@@ -19,7 +19,7 @@ export type Answer = {
   readonly broken?: boolean;
 };
 
-/** A REST door that answers as it is told. */
+/** A stub of the REST API with answers of the test. */
 export type StubApi = { readonly url: string; readonly asked: Asked[]; close(): void };
 
 export async function stubApi(answer: (asked: Asked) => Answer): Promise<StubApi> {

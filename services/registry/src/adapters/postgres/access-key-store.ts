@@ -4,7 +4,7 @@ import { goneTime } from '../../domain/access-key.ts';
 import type { AccessKeyRow, AccessKeyStore } from '../../ports.ts';
 import { guarded } from './function-store.ts';
 
-/** The channel changes of keys are told on: the id. */
+/** The channel for changes of keys: the id. */
 export const KEY_CHANNEL = 'evenfall_registry_key';
 
 type Row = {

@@ -7,7 +7,7 @@ import type { CodePackage, FunctionStore } from '../../ports.ts';
 import type { Sealing } from '../../domain/sealing.ts';
 import { withinQuota } from './within-quota.ts';
 
-/** The channel changes are told on: "namespace/name". */
+/** The channel for changes of functions: "namespace/name". */
 export const CHANGE_CHANNEL = 'evenfall_registry_change';
 
 const NOTHING = Buffer.alloc(0);
@@ -125,7 +125,7 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
   };
 }
 
-/** Compare and set: the row changes only while it is of the revision it was read at. A package nobody names any more goes with it. */
+/** Compare and set: the row changes only while it is of the revision it was read at. A package that no version names any more is deleted with it. */
 async function replace(
   sql: Sql,
   fn: FunctionMessage,
@@ -175,7 +175,7 @@ function nameOf(fn: FunctionMessage): string {
   return `${fn.namespace}/${fn.name}`;
 }
 
-/** Somebody else swept the package, or took the version's number, between this statement's look and its write. */
+/** Another statement deleted the package, or used the version number, between the read and the write of this one. */
 const RACES = new Set(['23503', '23505', '40001', '40P01']);
 const MAX_TRIES = 5;
 

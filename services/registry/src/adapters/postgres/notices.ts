@@ -2,11 +2,11 @@ import type { Sql } from '@evenfall/postgres';
 import { type Pushable, pushable } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
 
-/** What is told on one channel, to all who watch. */
+/** Notices of one channel, for all watchers. */
 export type Notices<T> = {
-  /** First `standing`, then what is told from then on; ends when some may have been missed. */
+  /** First `standing`, then every notice; ends when some may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<T>;
-  /** Tells this process's own watchers at once; others hear through the database. */
+  /** Notifies watchers of this process at once; those of others are notified through the database. */
   notify(notice: T): void;
   stop(): Promise<void>;
 };
@@ -23,7 +23,7 @@ export async function startNotices<T>(
   const notify = (notice: T): void => {
     for (const watcher of watchers) watcher.push(notice);
   };
-  // Called again when the connection was lost and is back: what was told in between is lost, and those who watch have to begin anew.
+  // Called again when the connection was lost and is back: notices in between are lost, and watchers have to start again.
   const onListen = (): void => {
     if (listening) {
       log.warn('the change feed was interrupted; watchers begin anew', { channel, watchers: watchers.size });

@@ -5,7 +5,7 @@ import type { QuotaStore } from '../../ports.ts';
 import { CHANGE_CHANNEL, guarded } from './function-store.ts';
 import { quotaLock, transaction, usageOf } from './within-quota.ts';
 
-/** The channel changes of quotas are told on: "namespace/name" or "key/id". */
+/** The channel for changes of quotas: "namespace/name" or "key/id". */
 export const QUOTA_CHANNEL = 'evenfall_registry_quota';
 
 type Row = { readonly data: Buffer };
@@ -47,14 +47,14 @@ export function createQuotaStore(sql: Sql): QuotaStore {
             WHERE EXISTS (SELECT FROM registry.namespace_quota WHERE namespace = ${namespace})
               OR (SELECT count(*) FROM registry.namespace_quota) < ${most}::int
             ON CONFLICT (namespace) DO UPDATE SET data = excluded.data, instances = excluded.instances
-            RETURNING ${told(on, namespace)}`;
+            RETURNING ${noticeOf(on, namespace)}`;
           return rows.length > 0;
         }),
       ),
 
     deleteNamespace: (namespace) =>
       guarded(async () => {
-        await sql`DELETE FROM registry.namespace_quota WHERE namespace = ${namespace} RETURNING ${told(sql, namespace)}`;
+        await sql`DELETE FROM registry.namespace_quota WHERE namespace = ${namespace} RETURNING ${noticeOf(sql, namespace)}`;
       }),
 
     findKey: (keyId) =>
@@ -89,6 +89,6 @@ export function createQuotaStore(sql: Sql): QuotaStore {
 }
 
 /** Tells gateways, and schedulers too: they ask for the quotas of instances after every change of a function, of which this one has no name. */
-function told(on: Sql, namespace: string): ReturnType<Sql> {
+function noticeOf(on: Sql, namespace: string): ReturnType<Sql> {
   return on`pg_notify(${QUOTA_CHANNEL}, ${`namespace/${namespace}`}), pg_notify(${CHANGE_CHANNEL}, ${`${namespace}/`})`;
 }
