@@ -10,9 +10,9 @@ export type MainOptions<C> = {
    */
   readonly start: (config: C, signal: AbortSignal) => Promise<Running>;
   /** How long stopping may take before the program leaves anyway, with code 1. */
-  readonly stopWithinMs: () => number;
-  /** Resolves when the program is to stop without a signal. */
-  readonly stopRequested?: Promise<void>;
+  readonly stopWithinMs: (config: C) => number;
+  /** Resolves when somebody else than a signal wants the program to stop. */
+  readonly stopRequested?: (config: C) => Promise<void>;
 };
 
 /**

@@ -3,7 +3,7 @@ import { OperatorError } from '@evenfall/errors';
 import postgres from 'postgres';
 import { createRenewingPool, type Hooks } from './renewing-pool.ts';
 import type { Sql } from './sql.ts';
-import { takeTls, type Tls } from './tls.ts';
+import { removeTls, type Tls } from './tls.ts';
 
 /** Where a server is. */
 export type PostgresTarget =

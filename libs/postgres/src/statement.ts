@@ -1,5 +1,5 @@
 import type { Row, Sql as AnySql } from 'postgres';
-import type { Sql } from './pool.ts';
+import type { Sql } from './sql.ts';
 import { rowsOf } from './rows-of.ts';
 
 /** A part of a statement, or all of it. */
@@ -13,7 +13,7 @@ export function part(strings: TemplateStringsArray, ...values: unknown[]): Part 
   return new Fragment(strings, values);
 }
 
-/** Text as it is. For names and numbers of this code; never for values of callers. */
+/** Text as it is. For names and numbers this code makes itself; never for what somebody has sent. */
 export function raw(text: string): Part {
   return new Fragment([text], []);
 }
@@ -26,7 +26,7 @@ export function ask<T extends Row>(sql: Sql, statement: Part): Promise<T[]> {
   return rowsOf<T>(sql.unsafe<T[]>(text, parameters as Parameters<AnySql['unsafe']>[1] & never[], { prepare: true }));
 }
 
-/** A symbol, so that no object of a caller can be mistaken for a part. */
+/** So that an object somebody sent is never taken for one. */
 class Fragment implements Part {
   readonly strings: readonly string[];
   readonly values: readonly unknown[];

@@ -31,7 +31,7 @@ export function endCallLog(agent: Agent, attempt: Attempt, { instance, stop }: R
   return tailOfLog([...head.map(quotedText), ...(log.tail ?? []), ...end.map(quotedText)]);
 }
 
-function headOf(attempt: Attempt, instance: Instance | undefined): readonly Said[] {
+function headOf(attempt: Attempt, instance: Instance | undefined): readonly FunctionText[] {
   const start = startOf(attempt);
   return linesBeforeRun({
     requestId: attempt.eventId,

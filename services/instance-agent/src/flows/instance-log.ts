@@ -1,4 +1,4 @@
-import { linesAfterRun, linesBeforeRun, type Said } from '@evenfall/event-model';
+import { linesAfterRun, linesBeforeRun, type FunctionText } from '@evenfall/event-model';
 import type { Agent } from './agent.ts';
 import { addPlatformLine, flushIdleLines, removeIdleLines, STREAMS } from './collect-output.ts';
 import { abandonHook } from './run-hooks.ts';
@@ -22,7 +22,7 @@ export function endInstanceLog(agent: Agent, instance: Instance): void {
   if (diedIdle) addPlatformLine(agent, instance, `[PLATFORM] The instance ${howItEnded(diedIdle)} while no event ran on it`);
   const [memoryMb, memoryBytes] = [fn.memoryMb, instance.memory.peakBytes];
   const durationMs = agent.clock.monotonic() - (preStopMs ?? instance.start.requestMs);
-  const platform = ({ text }: Said): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
+  const platform = ({ text }: FunctionText): IdleLine => ({ stream: 'platform', text, timeMs: agent.clock.now() });
   const head = linesBeforeRun({ requestId: id, coldStart: undefined, isAhead: false, memoryMb, memoryBytes });
   const [result, error] = [Buffer.from('null'), Buffer.alloc(0)];
   const end = linesAfterRun({ requestId: id, memoryMb, memoryBytes, durationMs, result, error });

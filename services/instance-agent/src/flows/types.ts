@@ -18,7 +18,7 @@ import type {
   TerminationPolicy,
   TerminationStep,
 } from '@evenfall/contracts/v1/termination';
-import type { Said } from '@evenfall/event-model';
+import type { FunctionText } from '@evenfall/event-model';
 import type { Answer, AttemptOutcome } from '../domain/attempt-outcome.ts';
 import type { LifeState } from '../domain/instance-life.ts';
 import type { LineSplitter } from '../domain/line-splitter.ts';
@@ -233,7 +233,7 @@ export type AttemptLog = {
   bytes: number;
   isCut: boolean;
   /** Synchronous calls only: the platform's first lines, once they are stored. Written by `call-log`. */
-  head: readonly Said[] | undefined;
+  head: readonly FunctionText[] | undefined;
   /** Synchronous calls only: the function's last lines. Written by `collect-output`. */
   readonly tail: string[] | undefined;
   tailBytes: number;

@@ -42,7 +42,7 @@ export function watchDeadlines(clock: Clock, onDue: (instance: Instance, nowMs: 
   const run = (): void => {
     timerDueMs = Number.POSITIVE_INFINITY;
     const nowMs = clock.monotonic();
-    for (const { instance } of queue.takeDue(nowMs)) {
+    for (const { instance } of queue.dequeueDue(nowMs)) {
       if (!instance || instance.deadline.queuedMs > nowMs) continue; // ended, or queued for later again
       instance.deadline.queuedMs = Number.POSITIVE_INFINITY;
       if (instance.deadline.dueMs > nowMs) {

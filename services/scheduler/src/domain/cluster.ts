@@ -1,7 +1,7 @@
 import type { FunctionMessage as Fn } from '@evenfall/contracts/v1/function';
 import { countInstance, countLeaving, createAccount, dropShareIfEmpty, missingOf, shareOf } from './account.ts';
 import { createAttemptQueue } from './attempt-queue.ts';
-import type { Agent, Instance, ScheduledAttempt, Pool, ReportSink, Stream } from './types.ts';
+import type { Account, Agent, Instance, ScheduledAttempt, Pool, ReportSink, Stream } from './types.ts';
 
 /** All the scheduler knows. Soft: rebuilt from what agents and queue replicas say. */
 export type Cluster = {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { ByteBudget } from '@evenfall/door-limits';
+import type { ByteBudget } from '@evenfall/api-limits';
 import { ownBuffer } from '../http/body-parsers.ts';
 import { scfError } from './codes.ts';
 

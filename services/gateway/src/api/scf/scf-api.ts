@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '@evenfall/access';
-import { createByteBudget } from '@evenfall/door-limits';
+import { createByteBudget } from '@evenfall/api-limits';
 import { isRefusal, type Refusal } from '@evenfall/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditTrail, Gateway } from '../../ports.ts';
