@@ -118,11 +118,11 @@ export const REASONS = {
   ),
   TOO_MANY_QUEUED_EVENTS: row(
     'RESOURCE_EXHAUSTED',
-    'Namespace "{namespace}" has {queued} events that wait to start; its quota is {limit}, which leaves room for {available} now.',
+    'The {scope} "{name}" has {queued} events that wait to start; its quota is {limit}, which leaves room for {available} now.',
   ),
   QUOTA_EXCEEDED: row(
     'RESOURCE_EXHAUSTED',
-    'Namespace "{namespace}" has {used} {quota} and would have {wanted}; its quota is {limit}. Delete some, or ask for a larger quota.',
+    'The {scope} "{name}" has {used} {quota} and would have {wanted}; its quota is {limit}. Delete some, or ask for a larger quota.',
     { retry: false },
   ),
   INSTANCE_QUOTA_EXHAUSTED: row(

@@ -77,7 +77,7 @@ export async function startGateway(
   };
   const authenticate = authenticator(keys, settings.isOpen, systemClock.now, tokens);
   const quotas = createQuotaCache(ports);
-  const waiting = createWaitingCounts(ports, systemClock, () => quotas.limitsQueued);
+  const waiting = createWaitingCounts(ports, systemClock, () => quotas);
   const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
   const audit = createAuditTrail(ports);
   const signerOf = (id: string) => {

@@ -53,6 +53,7 @@ export function newEventOf(submission: EventSubmission, context: SubmissionConte
       originEventId: '',
       depth: 0,
       functionUid: fn.uid,
+      accessKeyId: '', // set where the events are admitted
       requestSha256: key === '' ? undefined : requestDigest(context.qualifier, delayMs, payload),
     },
   };

@@ -36,6 +36,7 @@ export function fakeQuotas(world: () => World): GatewayPorts['quotas'] {
     getKeyQuota: async ({ keyId }) => ({
       keyQuota: world().keyQuotas.get(keyId) ?? { ...KeyQuota.create(), keyId },
       isDefault: false,
+      usage: { functions: 1, versions: 2, codeBytes: 3n },
     }),
     listKeyQuotas: async () => ({ keyQuotas: [...world().keyQuotas.values()], nextPageToken: '' }),
     deleteKeyQuota: async ({ keyId }) => {

@@ -60,6 +60,7 @@ export type World = {
   readonly namespaceQuotas: Map<string, NamespaceQuota>;
   readonly keyQuotas: Map<string, KeyQuota>;
   /** Events of each namespace that wait, as the queue counts them. */
+  /** By namespace; of access keys as "key ID". */
   readonly waiting: Map<string, number>;
   /** Whether what is accepted waits too, and nothing of it starts. */
   keepsWaiting: boolean;
@@ -286,12 +287,17 @@ export function fakeWorld(): World {
             if (!world.deadLetters.delete(eventId)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: eventId });
             return { positions: [] };
           },
-          countWaiting: async () => ({
-            namespaces: [...world.waiting].map(([namespace, count]) => ({
-              namespace,
+          countWaiting: async ({ byKey }) => {
+            const counts = [...world.waiting].map(([name, count]) => ({
+              name,
               count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
-            })),
-          }),
+            }));
+            const isOfKey = (name: string): boolean => name.startsWith('key ');
+            return {
+              namespaces: counts.filter(({ name }) => !isOfKey(name)).map(({ name, count }) => ({ namespace: name, count })),
+              keys: counts.filter(({ name }) => byKey && isOfKey(name)).map(({ name, count }) => ({ keyId: name.slice(4), count })),
+            };
+          },
           watchOwnership: notHere,
         }),
       ],

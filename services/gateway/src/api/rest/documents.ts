@@ -55,8 +55,13 @@ const NamespaceQuotaFields = {
 const KeyQuotaFields = {
   key_id: Type.String({ description: 'The key, or `*` for the default.' }),
   ...RateFields,
+  queued_events: count('Events sent with it that wait to start.'),
+  functions: count('Functions created with it.'),
+  versions: count('Versions published with it.'),
+  code_bytes: count('Bytes of code packages uploaded with it, each once.'),
   update_time: orNull(Moment),
 };
+const Usage = orNull(Type.Object({ functions: Type.Integer(), versions: Type.Integer(), code_bytes: Type.Integer() }));
 const IsDefault = Type.Boolean({ description: 'Whether it is the default, for want of one of its own.' });
 
 /** What responses look like, for the document: they are written by hand and not checked against it at run time. */
@@ -345,11 +350,11 @@ export const DOCUMENTS: readonly TSchema[] = [
     Type.Object({
       ...NamespaceQuotaFields,
       is_default: IsDefault,
-      usage: orNull(Type.Object({ functions: Type.Integer(), versions: Type.Integer(), code_bytes: Type.Integer() })),
+      usage: Usage,
     }),
   ),
   named('KeyQuota', Type.Object(KeyQuotaFields, { description: 'Null is not limited.' })),
-  named('KeyQuotaInUse', Type.Object({ ...KeyQuotaFields, is_default: IsDefault })),
+  named('KeyQuotaInUse', Type.Object({ ...KeyQuotaFields, is_default: IsDefault, usage: Usage })),
   named(
     'AuditRecord',
     Type.Object({

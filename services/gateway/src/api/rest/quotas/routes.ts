@@ -1,5 +1,6 @@
 import {
   type KeyQuota,
+  type KeyUsage,
   type ListKeyQuotasRequest,
   type NamespaceQuota,
   type NamespaceUsage,
@@ -37,7 +38,17 @@ const NamespaceBody = Type.Object(
   },
   BODY,
 );
-const KeyBody = Type.Object(RATE, BODY);
+/** Without instances: one runs events of every key, so it counts for its namespace alone. */
+const KeyBody = Type.Object(
+  {
+    ...RATE,
+    queued_events: count('Events sent with it that wait to start.'),
+    functions: count('Functions created with it.'),
+    versions: count('Versions published with it.'),
+    code_bytes: count('Bytes of code packages uploaded with it, each once.', Number.MAX_SAFE_INTEGER),
+  },
+  BODY,
+);
 const Paging = Type.Object(PageQuery, STRICT);
 const NamespacePath = Type.Object({ namespace: NAME_OR_ALL });
 const KeyPath = Type.Object({
@@ -68,19 +79,9 @@ export function quotaRoutes(app: FastifyInstance): void {
       },
     },
     async (request) => {
-      const { body } = request;
-      const { namespaceQuota } = await flows(request).putNamespaceQuota({
-        namespaceQuota: {
-          namespace: request.params.namespace,
-          rate: rateFrom(body),
-          queuedEvents: body.queued_events === undefined ? undefined : BigInt(body.queued_events),
-          functions: body.functions,
-          versions: body.versions,
-          codeBytes: body.code_bytes === undefined ? undefined : BigInt(body.code_bytes),
-          instances: body.instances,
-          updateTime: undefined,
-        },
-      });
+      const { namespace } = request.params;
+      const asked = { namespace, ...limitsFrom(request.body), instances: request.body.instances, updateTime: undefined };
+      const { namespaceQuota } = await flows(request).putNamespaceQuota({ namespaceQuota: asked });
       return namespaceQuota && namespaceQuotaJson(namespaceQuota);
     },
   );
@@ -153,7 +154,7 @@ function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) =
       },
     },
     async (request) => {
-      const asked = { keyId: request.params.key_id, rate: rateFrom(request.body), updateTime: undefined };
+      const asked = { keyId: request.params.key_id, ...limitsFrom(request.body), instances: undefined, updateTime: undefined };
       const { keyQuota } = await flows(request).putKeyQuota({ keyQuota: asked });
       return keyQuota && keyQuotaJson(keyQuota);
     },
@@ -165,14 +166,14 @@ function keyQuotaRoutes(app: FastifyInstance, flows: (request: FastifyRequest) =
       schema: {
         tags: TAGS,
         operationId: 'getKeyQuota',
-        summary: 'Gets the quota that holds for an access key',
+        summary: 'Gets the quota that holds for an access key, and what the key uses',
         params: KeyPath,
         response: { 200: ref('KeyQuotaInUse') },
       },
     },
     async (request) => {
-      const { keyQuota, isDefault } = await flows(request).getKeyQuota({ keyId: request.params.key_id });
-      return keyQuota && { ...keyQuotaJson(keyQuota), is_default: isDefault };
+      const { keyQuota, isDefault, usage } = await flows(request).getKeyQuota({ keyId: request.params.key_id });
+      return keyQuota && { ...keyQuotaJson(keyQuota), is_default: isDefault, usage: usage ? usageJson(usage) : null };
     },
   );
 
@@ -215,6 +216,17 @@ function pageFrom({ page_size: pageSize = 0, page_token: pageToken = '' }: Stati
   return { pageSize, pageToken };
 }
 
+/** What quotas of both kinds limit. */
+function limitsFrom(body: Static<typeof KeyBody>): Omit<KeyQuota, 'keyId' | 'instances' | 'updateTime'> {
+  return {
+    rate: rateFrom(body),
+    queuedEvents: body.queued_events === undefined ? undefined : BigInt(body.queued_events),
+    functions: body.functions,
+    versions: body.versions,
+    codeBytes: body.code_bytes === undefined ? undefined : BigInt(body.code_bytes),
+  };
+}
+
 function rateFrom({ events_per_second: eventsPerSecond, burst }: Static<typeof KeyBody>): RateLimit | undefined {
   if (eventsPerSecond === undefined && burst !== undefined)
     throw refuse('INVALID_FIELD', { field: 'burst', rule: 'together with events_per_second' });
@@ -225,23 +237,25 @@ function rateJson(rate: RateLimit | undefined): object {
   return { events_per_second: rate?.eventsPerSecond ?? null, burst: rate?.burst ?? null };
 }
 
-function namespaceQuotaJson(quota: NamespaceQuota): object {
+function limitsJson(quota: NamespaceQuota | KeyQuota): object {
   return {
-    namespace: quota.namespace,
     ...rateJson(quota.rate),
     queued_events: quota.queuedEvents === undefined ? null : Number(quota.queuedEvents),
     functions: quota.functions ?? null,
     versions: quota.versions ?? null,
     code_bytes: quota.codeBytes === undefined ? null : Number(quota.codeBytes),
-    instances: quota.instances ?? null,
-    update_time: quota.updateTime ?? null,
   };
 }
 
-function usageJson({ functions, versions, codeBytes }: NamespaceUsage): object {
+function namespaceQuotaJson(quota: NamespaceQuota): object {
+  const { namespace, instances, updateTime } = quota;
+  return { namespace, ...limitsJson(quota), instances: instances ?? null, update_time: updateTime ?? null };
+}
+
+function usageJson({ functions, versions, codeBytes }: NamespaceUsage | KeyUsage): object {
   return { functions, versions, code_bytes: Number(codeBytes) };
 }
 
-function keyQuotaJson({ keyId, rate, updateTime }: KeyQuota): object {
-  return { key_id: keyId, ...rateJson(rate), update_time: updateTime ?? null };
+function keyQuotaJson(quota: KeyQuota): object {
+  return { key_id: quota.keyId, ...limitsJson(quota), update_time: quota.updateTime ?? null };
 }
