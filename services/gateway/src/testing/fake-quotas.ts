@@ -1,3 +1,4 @@
+import type { CountWaitingResponse } from '@evenfall/contracts/queue/v1/queue_service';
 import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { inProcessClient } from '@evenfall/rpc';
 import type { GatewayPorts } from '../service.ts';
@@ -45,4 +46,17 @@ export function fakeQuotas(world: () => World): GatewayPorts['quotas'] {
       return {};
     },
   });
+}
+
+/** What a queue replica answers about what waits; with `keepsWaiting` all that was accepted does. */
+export function waitingIn(world: World, byKey: boolean): CountWaitingResponse {
+  const counts = [...world.waiting].map(([name, count]) => ({
+    name,
+    count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
+  }));
+  const isOfKey = (name: string): boolean => name.startsWith('key ');
+  return {
+    namespaces: counts.filter(({ name }) => !isOfKey(name)).map(({ name, count }) => ({ namespace: name, count })),
+    keys: counts.filter(({ name }) => byKey && isOfKey(name)).map(({ name, count }) => ({ keyId: name.slice(4), count })),
+  };
 }

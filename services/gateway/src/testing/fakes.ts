@@ -27,7 +27,7 @@ import { inProcessClient, pushable, type Pushable } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import type { GatewayPorts } from '../service.ts';
 import { keepRecords } from './audit.ts';
-import { fakeQuotas } from './fake-quotas.ts';
+import { fakeQuotas, waitingIn } from './fake-quotas.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
 const AGENT_TOKEN = {
@@ -287,17 +287,7 @@ export function fakeWorld(): World {
             if (!world.deadLetters.delete(eventId)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: eventId });
             return { positions: [] };
           },
-          countWaiting: async ({ byKey }) => {
-            const counts = [...world.waiting].map(([name, count]) => ({
-              name,
-              count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
-            }));
-            const isOfKey = (name: string): boolean => name.startsWith('key ');
-            return {
-              namespaces: counts.filter(({ name }) => !isOfKey(name)).map(({ name, count }) => ({ namespace: name, count })),
-              keys: counts.filter(({ name }) => byKey && isOfKey(name)).map(({ name, count }) => ({ keyId: name.slice(4), count })),
-            };
-          },
+          countWaiting: async ({ byKey }) => waitingIn(world, byKey),
           watchOwnership: notHere,
         }),
       ],
