@@ -100,7 +100,7 @@ export const REASONS = {
   ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
   TOKEN_WITHOUT_ROLE: row(
     'PERMISSION_DENIED',
-    'The token of "{subject}" is good, and has no role here: no value of its claim "{claim}" is given one by EVENFALL_OIDC_ROLES.',
+    'The token of "{subject}" is good, and has no role here: no value of its claim "{claim}" is given one by the settings of its issuer.',
   ),
   ACCESS_KEY_NOT_FOUND: row('NOT_FOUND', 'There is no access key "{key_id}".'),
   ACCESS_KEY_EXISTS: row('ALREADY_EXISTS', 'There is an access key "{key_id}" already, or there was one not long ago.'),

@@ -51,7 +51,7 @@ export type KeyRing = {
   readonly standing: boolean;
 };
 
-/** Tokens of an OIDC issuer. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
+/** Tokens of OIDC issuers. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
 export type Tokens = {
   /** Says who calls; at once for a token that was seen before. */
   check(token: string): Access | Promise<Access>;
@@ -59,8 +59,8 @@ export type Tokens = {
   known(token: string): Access;
   /** As of a key; undefined for what is no token's. */
   endOf(access: Access): AbortSignal | undefined;
-  /** Why tokens cannot be checked now, for people. */
-  note(): string | undefined;
+  /** Why tokens cannot be checked now, a sentence for each issuer, for people. */
+  notes(): readonly string[];
 };
 
 /** The quotas that hold, the defaults among them. */

@@ -10,7 +10,7 @@ import { createFunctionCache } from './adapters/function-cache.ts';
 import { createKeyCache } from './adapters/key-cache.ts';
 import { createQuotaCache } from './adapters/quota-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
-import { createTokens } from './adapters/oidc/tokens.ts';
+import { createIssuers } from './adapters/oidc/issuers.ts';
 import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
 import { ruleOfPath } from './api/grpc/rights.ts';
@@ -64,7 +64,7 @@ export async function startGateway(
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
   const keyCache = createKeyCache(ports, settings.accessKeys, systemClock, settings.accessKeysMaxAgeMs);
-  const tokens = settings.oidc && createTokens(settings.oidc, { clock: systemClock, log: ports.log });
+  const tokens = settings.oidc.length === 0 ? undefined : createIssuers(settings.oidc, { clock: systemClock, log: ports.log });
   const keys = withTokens(keyCache, tokens);
   const gateway: Gateway = {
     ...ports,
@@ -111,7 +111,8 @@ export async function startGateway(
     notes: () => [
       ...(settings.isOpen ? [OPEN_NOTE] : []),
       ...health.notes(),
-      ...[keyCache.note(), tokens?.note()].filter((note) => note !== undefined),
+      ...[keyCache.note()].filter((note) => note !== undefined),
+      ...(tokens?.notes() ?? []),
     ],
     count: counts.rest,
     closeGraceMs: STOP_GRACE_MS,
