@@ -1,11 +1,10 @@
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
-import { platformText, quotedText } from '@evenfall/event-model';
+import { LIMITS, platformText, quotedText } from '@evenfall/event-model';
 import { type Agent, type Attempt, type IdleLine, type Instance, logGrantOf } from './agent.ts';
 import { beginCallLog } from './call-log.ts';
 
 /** A flood is cut here, per attempt (semantics §6). */
-export const MAX_ATTEMPT_LINES = 10_000;
-export const MAX_ATTEMPT_BYTES = 1024 * 1024;
+const { attemptLogLines: MAX_ATTEMPT_LINES, attemptLogBytes: MAX_ATTEMPT_BYTES } = LIMITS;
 /** Lines kept for the next attempt of an instance that runs none. */
 const MAX_IDLE_LINES = 1000;
 const TAIL_BYTES = 4096;
