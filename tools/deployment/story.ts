@@ -92,7 +92,7 @@ function lookAtRights(platform: Platform): void {
   const keyOf = (container: string): string => platform.compose('exec', '-T', container, 'sha256sum', '/run/identity/key.pem');
   const all = ['registry', 'event-store', 'scheduler', 'queue-1', 'gateway', 'agent-1', 'agent-2'].map(keyOf);
   assert.equal(new Set(all).size, all.length, 'each has a key of its own');
-  say('no secret in an environment; services are evenfall_app in Postgres, which is no superuser');
+  say('no secret in an environment; registry and event-store are a role each in Postgres, of which none is a superuser');
 }
 
 function printSizes(): void {
