@@ -9,10 +9,7 @@ type Compose = {
 };
 
 /** What keeps something for whom: containers that are none of ours. */
-const STORES: Readonly<Record<string, readonly string[]>> = {
-  postgres: ['registry', 'event-store'],
-  kafka: ['event-store', 'queue', 'kafka-rights'],
-};
+const STORES: Readonly<Record<string, readonly string[]>> = { postgres: ['registry', 'event-store'], kafka: ['event-store', 'queue'] };
 /** Who calls something outside: the queue webhooks; the gateway's doors are published, for which it takes a network that is not internal. */
 const OUTSIDE: ReadonlySet<string> = new Set(['queue', 'gateway']);
 
