@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { AUDIENCE, type Issuer, newKey, type SigningKey, signToken, startIssuer } from '../../services/gateway/src/testing/issuer.ts';
+import { eventually } from '@evenfall/testkit';
 import { runCli } from '../support/cli.ts';
 import { createRestClient } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
@@ -14,21 +15,28 @@ describe('a platform with an issuer', { timeout: 120_000 }, () => {
   let stack: Stack;
   let issuer: Issuer;
   let key: SigningKey;
+  /** Another issuer, which is away at first. */
+  let pipelines: Issuer;
   before(async () => {
     key = await newKey('first', 'ES256');
     issuer = await startIssuer(key);
+    pipelines = await startIssuer(key);
+    pipelines.isDown = true;
+    const listed = { name: 'ci', issuer: pipelines.url, audience: 'pipelines', claim: 'repository', roles: ['org/shop=deployer@default'] };
     stack = await startStack({
       env: {
         EVENFALL_OIDC_ISSUER: issuer.url,
         EVENFALL_OIDC_AUDIENCE: AUDIENCE,
         EVENFALL_OIDC_CLAIM: 'realm_access.roles',
         EVENFALL_OIDC_ROLES: 'platform=admin@*,devs=deployer@default,apps=invoker@default',
+        EVENFALL_OIDC_ISSUERS: JSON.stringify([listed]),
       },
     });
   });
   after(async () => {
     await stack.dispose();
     await issuer.stop();
+    await pipelines.stop();
   });
   const tokenOf = (role: string, more = {}) => signToken(issuer, key, { sub: `one of ${role}`, realm_access: { roles: [role] }, ...more });
   const cliAs = async (role: string, ...args: string[]) => runCli({ http: stack.http, accessKey: await tokenOf(role) }, args);
@@ -43,12 +51,35 @@ describe('a platform with an issuer', { timeout: 120_000 }, () => {
     assert.match(refused.stderr, /claim "aud" of the token/);
   });
 
+  it('lets a token with several roles do what each of them allows', async () => {
+    const both = await tokenOf('devs', { realm_access: { roles: ['apps', 'devs'] } });
+    const cli = (...args: string[]) => runCli({ http: stack.http, accessKey: both }, args);
+    assert.equal((await cli('deploy', example('sleeps'))).code, 0);
+    assert.match((await cli('invoke', 'echo', '--payload', '{"n":2}')).stdout, /"n":\s*2/);
+    assert.match((await cli('keys', 'list')).stderr, /with the role deployer, invoker, has no right to keys\.read/);
+  });
+
+  it('takes tokens of several issuers, of which one that is away keeps no other from being used', async () => {
+    const rest = createRestClient(stack.http, { authorization: `Bearer ${await tokenOf('platform')}` });
+    const token = await signToken(pipelines, key, { aud: 'pipelines', sub: 'build 7', repository: 'org/shop' });
+    const publish = () => runCli({ http: stack.http, accessKey: token }, ['functions', 'publish', 'echo']);
+    assert.match((await publish()).stderr, /keys of the token issuer cannot be fetched/);
+    const ready = await rest.call('GET', '/readyz');
+    assert.equal(ready.status, 200);
+    assert.match(JSON.stringify(ready.body), new RegExp(`tokens are refused: the keys of ${pipelines.url} cannot be fetched`));
+    assert.equal((await rest.call('GET', '/v1/agents')).status, 200);
+    pipelines.isDown = false;
+    await eventually(async () => (await publish()).code === 0, 40_000);
+    const { body } = await rest.call<Records>('GET', '/v1/audit-records?key_id=oidc.ci:build%207');
+    assert.deepEqual([...new Set(body.audit_records.map(({ outcome }) => outcome))], ['OK']);
+  });
+
   it('has them in the audit log', async () => {
     const rest = createRestClient(stack.http, { authorization: `Bearer ${await tokenOf('platform')}` });
     const { body } = await rest.call<Records>('GET', '/v1/audit-records?action=functions.write');
     assert.deepEqual(
       body.audit_records.map(({ key_id: id, outcome }) => `${id} ${outcome}`),
-      ['oidc:one of devs OK'],
+      ['oidc.ci:build 7 OK', 'oidc:one of devs OK', 'oidc:one of devs OK'],
     );
   });
 

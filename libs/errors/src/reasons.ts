@@ -100,7 +100,7 @@ export const REASONS = {
   ROLE_FORBIDS: row('PERMISSION_DENIED', 'This access key, with the role {role}, has no right to {action} {where}.'),
   TOKEN_WITHOUT_ROLE: row(
     'PERMISSION_DENIED',
-    'The token of "{subject}" is good, and has no role here: no value of its claim "{claim}" is given one by EVENFALL_OIDC_ROLES.',
+    'The token of "{subject}" is good, and has no role here: no value of its claim "{claim}" is given one by the settings of its issuer.',
   ),
   ACCESS_KEY_NOT_FOUND: row('NOT_FOUND', 'There is no access key "{key_id}".'),
   ACCESS_KEY_EXISTS: row('ALREADY_EXISTS', 'There is an access key "{key_id}" already, or there was one not long ago.'),
@@ -118,11 +118,11 @@ export const REASONS = {
   ),
   TOO_MANY_QUEUED_EVENTS: row(
     'RESOURCE_EXHAUSTED',
-    'Namespace "{namespace}" has {queued} events that wait to start; its quota is {limit}, which leaves room for {available} now.',
+    'The {scope} "{name}" has {queued} events that wait to start; its quota is {limit}, which leaves room for {available} now.',
   ),
   QUOTA_EXCEEDED: row(
     'RESOURCE_EXHAUSTED',
-    'Namespace "{namespace}" has {used} {quota} and would have {wanted}; its quota is {limit}. Delete some, or ask for a larger quota.',
+    'The {scope} "{name}" has {used} {quota} and would have {wanted}; its quota is {limit}. Delete some, or ask for a larger quota.',
     { retry: false },
   ),
   INSTANCE_QUOTA_EXHAUSTED: row(

@@ -93,8 +93,20 @@ export function endedBytes(ended: AttemptResult | undefined): number {
 }
 
 function acceptedBytes(accepted: AcceptedEvent): number {
-  const { payload, namespace, function: fn, qualifier, version, trigger, traceparent, redrivenFrom, originEventId, policy } = accepted;
-  const texts = textBytes(namespace, fn, qualifier, version, trigger, traceparent, redrivenFrom, originEventId);
+  const {
+    payload,
+    namespace,
+    function: fn,
+    qualifier,
+    version,
+    trigger,
+    traceparent,
+    redrivenFrom,
+    originEventId,
+    accessKeyId,
+    policy,
+  } = accepted;
+  const texts = textBytes(namespace, fn, qualifier, version, trigger, traceparent, redrivenFrom, originEventId, accessKeyId);
   return payload.length + texts + destinationBytes(policy?.onSuccess) + destinationBytes(policy?.onFailure);
 }
 

@@ -121,6 +121,7 @@ function accepted(record: EventRecord, value: AcceptedEvent, logTimeMs: number |
     foldCount: 1,
     depth: value.depth,
     functionUid: value.functionUid,
+    accessKeyId: value.accessKeyId,
     acceptLogTime: logTime,
     waitLogTime: logTime,
     waitMs: waitMsOf(record, value.notBefore),

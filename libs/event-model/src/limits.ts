@@ -16,6 +16,9 @@ export const LIMITS = {
   resultBytes: 256 * KIB,
   /** One line of a log. */
   logLineBytes: 8 * KIB,
+  /** Lines that a function may write in one attempt, and their bytes. */
+  attemptLogLines: 10_000,
+  attemptLogBytes: 1 * MIB,
   /** The end of a log that a synchronous call gets with its answer. */
   logTailBytes: 4 * KIB,
   /** A name: of an instance, an agent, a signal. */

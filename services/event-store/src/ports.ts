@@ -1,3 +1,4 @@
+import type { LinesOf, Used } from './domain/line-budgets.ts';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import type { LogLine } from '@evenfall/contracts/v1/log_service';
@@ -129,7 +130,10 @@ export type SequencedLine = { readonly sequence: number; readonly line: LogLine 
 
 /** Where log lines are kept. */
 export type LogTable = {
-  append(lines: readonly StoredLogLine[]): Promise<void>;
+  /** Stores lines that are not there yet; answers what was stored, by attempt. */
+  append(lines: readonly StoredLogLine[]): Promise<readonly (LinesOf & Used)[]>;
+  /** What is stored of some attempts; those of which nothing is are left out. */
+  used(attempts: readonly LinesOf[]): Promise<readonly (LinesOf & Used)[]>;
   /** Lines of an event in order, those after the given place. */
   list(eventId: string, after: { readonly attempt: number; readonly sequence: number }, limit: number): Promise<readonly SequencedLine[]>;
 };

@@ -17,6 +17,7 @@ import { createPutAsideTable } from './adapters/postgres/put-aside-table.ts';
 import { createApi } from './api.ts';
 import { createApplied, recordsBehind } from './domain/applied.ts';
 import { createProgress } from './domain/progress.ts';
+import { createLineBudgets } from './domain/line-budgets.ts';
 import { createWatchers, versionedOf } from './domain/watchers.ts';
 import { createKeeper } from './flows/purge.ts';
 import { createReadBarrier } from './flows/read-barrier.ts';
@@ -66,7 +67,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     records_folded_total: { doc: 'Records of the event log folded into the view.', kind: 'counter' },
     records_put_aside_total: { doc: 'Records of the event log this replica could not fold, and put aside.', kind: 'counter' },
     log_lines_refused_total: {
-      doc: 'Log lines that agents sent for attempts and instances that were not assigned to them. None was stored.',
+      doc: 'Log lines that agents sent for attempts and instances that were not assigned to them, or beyond what is stored of an attempt. None was stored.',
       kind: 'counter',
     },
     fold_batches_total: { doc: 'Folds written, each of one or more batches of the log.', kind: 'counter' },
@@ -178,6 +179,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
         clock: systemClock,
       }),
       log,
+      budgets: createLineBudgets(),
       refusedRepeats: createRepeats(REFUSED_SILENCE_MS),
       counters,
       barrier,

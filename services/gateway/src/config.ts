@@ -12,6 +12,7 @@ import {
 } from '@evenfall/config';
 import { allowedHostsSetting, peerSettings, portsCheck, processSettings, TLS_CHECK } from '@evenfall/service-main/settings';
 import type { AccessKey } from './api/access.ts';
+import { ISSUER, issuersOf } from './domain/issuer-list.ts';
 import { ROLE_RULE, roleRuleOf } from './domain/token-rights.ts';
 import { isTrustworthy, type TokenSettings } from './domain/token-settings.ts';
 
@@ -64,7 +65,7 @@ export const GATEWAY_SETTINGS = {
     name: 'EVENFALL_OIDC_ISSUER',
     doc: 'Issuer of tokens that the REST and gRPC doors take beside access keys, exactly as the tokens name it. Its keys are found by OpenID Connect discovery. Unset, no tokens are taken.',
     fallback: undefined,
-    pattern: /^https?:\/\/[^\s?#]+$/,
+    pattern: ISSUER,
     form: 'an https address; http on this machine alone',
   }),
   oidcAudience: text({
@@ -83,10 +84,16 @@ export const GATEWAY_SETTINGS = {
   }),
   oidcRoles: list({
     name: 'EVENFALL_OIDC_ROLES',
-    doc: 'What values of that claim give: a role and its namespaces, as in `team-a-devs=deployer@team-a+team-a-test,auditors=viewer+payloads@*`. The first that the token has counts; a token with none of them may do nothing. Needed with an issuer.',
+    doc: 'What values of that claim give: a role and its namespaces, as in `team-a-devs=deployer@team-a+team-a-test,auditors=viewer+payloads@*`. A token with several of them may do what each gives; one with none may do nothing. Needed with an issuer.',
     fallback: undefined,
     pattern: ROLE_RULE,
     form: 'rules as "value=role@namespace+namespace", comma separated, with "*" for all namespaces',
+  }),
+  oidcIssuers: text({
+    name: 'EVENFALL_OIDC_ISSUERS',
+    doc: 'Further issuers, or all of them, as a JSON list: `[{"name": "ci", "issuer": "https://token.actions.example.com", "audience": "evenfall", "claim": "repository", "roles": ["org/shop=deployer@shop"]}]`, at most 16. `claim` is `groups` by default; `name` stands in the ids of its subjects (`oidc.ci:…`).',
+    fallback: undefined,
+    form: 'a JSON list of issuers',
   }),
   oidcKeysMaxAgeMs: duration({
     name: 'EVENFALL_OIDC_KEYS_MAX_AGE',
@@ -151,8 +158,8 @@ export type GatewaySettings = {
   readonly accessKeysMaxAgeMs: number;
   /** Whether nobody is asked for a key. */
   readonly isOpen: boolean;
-  /** What tokens have to be; undefined where none are taken. */
-  readonly oidc: TokenSettings | undefined;
+  /** What tokens of each issuer have to be; empty where none are taken. */
+  readonly oidc: readonly TokenSettings[];
   /** Connections at the same time, in all and of one address. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
@@ -176,7 +183,7 @@ export function gatewaySettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): Ga
   };
 }
 
-function tokenSettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): TokenSettings | undefined {
+function tokenSettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): readonly TokenSettings[] {
   const {
     oidcIssuer: issuer,
     oidcAudience: audience,
@@ -186,8 +193,12 @@ function tokenSettings(values: SettingsOf<typeof GATEWAY_SETTINGS>): TokenSettin
     oidcMaxLifetimeMs: maxLifetimeMs,
   } = values;
   // One without the others is refused before.
-  if (issuer === undefined || audience === undefined || roles === undefined) return undefined;
-  return { issuer, audience, rights: { claim, rules: roles.map(roleRuleOf) }, keysMaxAgeMs, maxLifetimeMs };
+  const single =
+    issuer === undefined || audience === undefined || roles === undefined
+      ? []
+      : [{ name: undefined, issuer, audience, rights: { claim, rules: roles.map(roleRuleOf) } }];
+  const listed = values.oidcIssuers === undefined ? [] : issuersOf(values.oidcIssuers).issuers;
+  return [...single, ...listed].map((one) => ({ ...one, keysMaxAgeMs, maxLifetimeMs }));
 }
 
 /** Reads a key of the form "id:secret". */
@@ -203,6 +214,7 @@ export const GATEWAY_CHECKS: readonly SettingsCheck<typeof GATEWAY_SETTINGS>[] =
     fault: ({ host, accessKeys, open }) => (open === 'yes' ? opennessFault(host, accessKeys ?? []) : undefined),
   },
   { of: ['oidcIssuer', 'oidcAudience', 'oidcRoles', 'open'], fault: oidcFault },
+  { of: ['oidcIssuer', 'oidcIssuers', 'open'], fault: issuersFault },
   { of: ['scfTimeZone'], fault: ({ scfTimeZone }) => zoneFault(scfTimeZone) },
 ];
 
@@ -241,6 +253,20 @@ function oidcFault({ oidcIssuer: issuer, oidcAudience: audience, oidcRoles: role
   return isTrustworthy(issuer)
     ? undefined
     : `EVENFALL_OIDC_ISSUER="${issuer}": its keys would be fetched without TLS; write an https address`;
+}
+
+function issuersFault({
+  oidcIssuers: json,
+  oidcIssuer: single,
+  open,
+}: Pick<SettingsOf<typeof GATEWAY_SETTINGS>, 'oidcIssuer' | 'oidcIssuers' | 'open'>): string | undefined {
+  if (json === undefined) return undefined;
+  if (open === 'yes')
+    return 'EVENFALL_OPEN="yes" and EVENFALL_OIDC_ISSUERS are both set: the doors ask who calls or they do not; take one of them away';
+  const { issuers, faults } = issuersOf(json);
+  const isTwice = issuers.some(({ issuer }) => issuer === single);
+  const all = [...faults, ...(isTwice ? [`"${single}" is the one of EVENFALL_OIDC_ISSUER, too`] : [])];
+  return all.length === 0 ? undefined : `EVENFALL_OIDC_ISSUERS: ${all.join('; ')}`;
 }
 
 function zoneFault(name: string): string | undefined {

@@ -51,7 +51,7 @@ export type KeyRing = {
   readonly standing: boolean;
 };
 
-/** Tokens of an OIDC issuer. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
+/** Tokens of OIDC issuers. Refusals: UNAUTHENTICATED, TOKEN_WITHOUT_ROLE, SERVICE_UNAVAILABLE while the issuer's keys cannot be fetched. */
 export type Tokens = {
   /** Says who calls; at once for a token that was seen before. */
   check(token: string): Access | Promise<Access>;
@@ -59,8 +59,8 @@ export type Tokens = {
   known(token: string): Access;
   /** As of a key; undefined for what is no token's. */
   endOf(access: Access): AbortSignal | undefined;
-  /** Why tokens cannot be checked now, for people. */
-  note(): string | undefined;
+  /** Why tokens cannot be checked now, a sentence for each issuer, for people. */
+  notes(): readonly string[];
 };
 
 /** The quotas that hold, the defaults among them. */
@@ -71,19 +71,23 @@ export type QuotaBook = {
   known(): boolean | Promise<boolean>;
   /** Whether they are current. */
   readonly standing: boolean;
-  /** Whether any of them is about events that wait. */
+  /** Whether any of them is about events that wait, and whether one of them is of a key. */
   readonly limitsQueued: boolean;
+  readonly limitsQueuedByKey: boolean;
 };
 
-/** How many events of each namespace wait to start. */
+/** What events count for. */
+export type Counted = { readonly scope: 'key' | 'namespace'; readonly name: string };
+
+/** How many events of each namespace and of each access key wait to start; of keys only while `QuotaBook.limitsQueuedByKey`. */
 export type WaitingCounts = {
-  count(namespace: string): number;
+  count(of: Counted): number;
   /** Whether it was counted a moment ago. */
   readonly isRecent: boolean;
   /** Counts anew, unless that was done just now. Never rejects. */
   refresh(): Promise<void>;
-  /** Notes events that are sent now; answers what is to be called once the queue has answered. */
-  add(namespace: string, events: number): () => void;
+  /** Notes events that are sent now, for all that they count for; answers what is to be called once the queue has answered. */
+  add(of: readonly Counted[], events: number): () => void;
 };
 
 /** Judges events before they are sent, all of one call in one step. Refusals: RATE_LIMITED, BURST_EXCEEDED, TOO_MANY_QUEUED_EVENTS, SERVICE_UNAVAILABLE. */

@@ -11,7 +11,7 @@ import { createFunctionCache } from './adapters/function-cache.ts';
 import { createKeyCache } from './adapters/key-cache.ts';
 import { createQuotaCache } from './adapters/quota-cache.ts';
 import { createQueueRouter } from './adapters/queue-router.ts';
-import { createTokens } from './adapters/oidc/tokens.ts';
+import { createIssuers } from './adapters/oidc/issuers.ts';
 import { authenticator, signerNamed } from './api/access.ts';
 import { messageBounds } from './api/grpc/message-bounds.ts';
 import { ruleOfPath } from './api/grpc/rights.ts';
@@ -65,7 +65,7 @@ export async function startGateway(
   const queue = createQueueRouter(ports);
   const bodies = largeBodies();
   const keyCache = createKeyCache(ports, settings.accessKeys, systemClock, settings.accessKeysMaxAgeMs);
-  const tokens = settings.oidc && createTokens(settings.oidc, { clock: systemClock, log: ports.log });
+  const tokens = settings.oidc.length === 0 ? undefined : createIssuers(settings.oidc, { clock: systemClock, log: ports.log });
   const keys = withTokens(keyCache, tokens);
   const gateway: Gateway = {
     ...ports,
@@ -78,7 +78,7 @@ export async function startGateway(
   };
   const authenticate = authenticator(keys, settings.isOpen, systemClock.now, tokens);
   const quotas = createQuotaCache(ports);
-  const waiting = createWaitingCounts(ports, systemClock, () => quotas.limitsQueued);
+  const waiting = createWaitingCounts(ports, systemClock, () => quotas);
   const scoped = scopedGateways(gateway, createAdmission(quotas, waiting, systemClock));
   const audit = createAuditTrail(ports);
   const signerOf = (id: string) => {
@@ -106,7 +106,8 @@ export async function startGateway(
     notes: () => [
       ...(settings.isOpen ? [OPEN_NOTE] : []),
       ...health.notes(),
-      ...[keyCache.note(), tokens?.note()].filter((note) => note !== undefined),
+      ...[keyCache.note()].filter((note) => note !== undefined),
+      ...(tokens?.notes() ?? []),
     ],
   };
   const shared = { scoped, audit, unauthenticated, count: counts.rest };

@@ -24,7 +24,7 @@ export function createApi(parts: ApiParts): Implementation<QueueServiceService> 
     acceptEvents: (request) => acceptEvents(queue, partitions, request),
     terminateEvent: (request, { signal }) => terminateEvent(parts, request, signal),
     purgeDeadLetter: (request) => purgeDeadLetter(queue, request),
-    countWaiting: () => Promise.resolve(countWaiting(allLanes(partitions))),
+    countWaiting: (request) => Promise.resolve(countWaiting(allLanes(partitions), request)),
     getHealth: () => Promise.resolve({ faults: [...health.faults()] }),
     watchOwnership: (_request, { signal }) => feed.watch(signal),
   };

@@ -12,7 +12,7 @@ import { type ResultName, endedAs } from '../../../libs/event-model/src/testing/
 import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
 import type { WebhookAnswer, WebhookRequest } from './domain/webhook.ts';
 import type { WebhookSender } from './ports.ts';
-import { type AcceptOptions, type Rig, type RigOptions, startRig } from './testing/rig.ts';
+import { type AcceptOptions, type Rig, type RigOptions, startRig, waitingByKey } from './testing/rig.ts';
 
 const rigs: Rig[] = [];
 afterEach(async () => {
@@ -157,11 +157,12 @@ describe('a destination', () => {
   it('that is a function gets an event of its own, once, however often it is delivered', async () => {
     const log = memoryLog();
     const rig = start({ log });
-    const id = await run(rig, { onSuccess: fnNamed('audit') });
+    const id = await run(rig, { onSuccess: fnNamed('audit') }, 'returned', { accessKeyId: 'app' });
     const { eventId } = await becomes(rig, id, DeliveryState.DELIVERED);
     assert.equal(eventId, uuidOfName('default', 'audit', 'destination', id));
     const made = rig.event(eventId);
     assert.deepEqual([made?.function, made?.trigger, made?.originEventId], ['audit', 'destination', id]);
+    assert.deepEqual(await waitingByKey(rig), { app: 1 }, 'it counts for the key of the event that it is made of');
     const assignment = await eventually(() => rig.sent.assignments.find((sent) => sent.eventId === eventId));
     assert.equal((JSON.parse(assignment.payload.toString()) as { event: { id: string } }).event.id, id);
   });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { Event_State as State } from '@evenfall/contracts/v1/event';
 import { eventually } from '@evenfall/testkit';
 import { durationOfMs, fakeClock } from '@evenfall/time';
 import { endedAs } from '../../../libs/event-model/src/testing/life.ts';
 import { memoryLog } from '../../../libs/event-log/src/testing/memory-log.ts';
-import { type Rig, startedReport, startRig } from './testing/rig.ts';
+import { type Rig, startedReport, startRig, waitingByKey } from './testing/rig.ts';
 
 const LARGE = 1024 * 1024;
 /** More than a lane keeps in memory (16 MiB of payloads). */
@@ -68,6 +69,29 @@ describe('a lane that has more than fits into memory', () => {
     const behind = await rig.accept(); // the lane is in order: once it is sent, everything before it would have been
     await eventually(() => assignedOf(rig).includes(behind));
     assert.equal(assignedOf(rig).includes(parked), false);
+  });
+
+  it('is counted by access key, parked events and all, by the next owner too', async () => {
+    const { rig, goOn } = await fullLane(20, LARGE);
+    const counts = (of: Rig, expected: object) => eventually(async () => isDeepStrictEqual(await waitingByKey(of), expected));
+    for (let n = 0; n < 6; n++) await rig.accept({ payloadBytes: LARGE, accessKeyId: n % 3 === 0 ? 'app' : 'ci' });
+    await rig.accept({ delayMs: 60_000, accessKeyId: 'app' });
+    await counts(rig, { app: 3, ci: 4 });
+    const next = startRig({ log: rig.log });
+    rigs.push(next);
+    await counts(next, { app: 3, ci: 4 });
+    await counts(rig, {}); // it owns nothing any more
+    goOn();
+    let done = 0;
+    await eventually(async () => {
+      for (const assignment of next.sent.assignments.slice(done)) {
+        const { eventId, attempt, partition } = assignment;
+        const report = { $case: 'ended' as const, value: endedAs('returned', Date.now()) };
+        next.report(startedReport(assignment), { eventId, attempt, partition, report });
+        done++;
+      }
+      return isDeepStrictEqual(await waitingByKey(next), { app: 1 }); // the delayed one is left
+    });
   });
 
   it('is taken over by the next owner, parked events and all', async () => {

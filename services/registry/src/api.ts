@@ -1,10 +1,11 @@
 import type { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
 import type { AccessKeyServiceService } from '@evenfall/contracts/v1/access_key_service';
 import type { FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { ACCESS_KEY_HEADER, keyIdOf } from '@evenfall/access';
 import { refuse } from '@evenfall/errors';
 import { checkAgent, type GrantChecker } from '@evenfall/grants';
 import { agentIdOf } from '@evenfall/peer-identity';
-import { CALLER_HEADER, type Implementation } from '@evenfall/rpc';
+import { CALLER_HEADER, type CallContext, type Implementation } from '@evenfall/rpc';
 import type { QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { withoutSecrets } from './domain/destinations.ts';
@@ -51,17 +52,18 @@ const page = async (answer: Promise<PageAnswer>): Promise<PageAnswer> => {
   return { functions: functions.map(withoutSecrets), nextPageToken };
 };
 
-/** The public operations, called by the gateway. No answer has secrets in it. */
+/** The public operations, called by the gateway, which sends the id of the caller's access key along. No answer has secrets in it. */
 export function functionService(registry: Registry): Implementation<typeof FunctionServiceService> {
+  const keyOf = ({ header }: CallContext): string => keyIdOf(header(ACCESS_KEY_HEADER));
   return {
-    createFunction: (request) => one(createFunction(registry, request)),
+    createFunction: (request, context) => one(createFunction(registry, request, keyOf(context))),
     getFunction: (request) => one(findFunction(registry, request).then((fn) => ({ function: fn }))),
     listFunctions: (request) => page(listFunctions(registry, request)),
     updateFunction: (request) => one(updateFunction(registry, request)),
-    updateFunctionCode: (request) => one(updateFunctionCode(registry, request)),
-    streamUpdateFunctionCode: (requests) => one(streamUpdateFunctionCode(registry, requests)),
+    updateFunctionCode: (request, context) => one(updateFunctionCode(registry, request, keyOf(context))),
+    streamUpdateFunctionCode: (requests, context) => one(streamUpdateFunctionCode(registry, requests, keyOf(context))),
     deleteFunction: (request) => deleteFunction(registry, request),
-    publishFunctionVersion: (request) => one(publishFunctionVersion(registry, request)),
+    publishFunctionVersion: (request, context) => one(publishFunctionVersion(registry, request, keyOf(context))),
     listFunctionVersions: (request) => page(listFunctionVersions(registry, request)),
     putReservedConcurrency: (request) => putReservedConcurrency(registry, request),
     getReservedConcurrency: (request) => getReservedConcurrency(registry, request),

@@ -4,7 +4,7 @@ import type { AuditRecord, ListAuditRecordsRequest } from '@evenfall/contracts/v
 import type { FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { AgentToken } from '@evenfall/contracts/v1/operator_service';
 import type { Authority } from '@evenfall/certificates';
-import type { KeyQuota, NamespaceQuota, NamespaceUsage } from '@evenfall/contracts/v1/quota_service';
+import type { KeyQuota, KeyUsage, NamespaceQuota, NamespaceUsage } from '@evenfall/contracts/v1/quota_service';
 import type { Log } from '@evenfall/telemetry';
 import type { Clock } from '@evenfall/time';
 import type { PackageFiles } from './domain/code-package.ts';
@@ -19,7 +19,10 @@ export type CodePackage = { readonly sha256: string; readonly data: Buffer };
 /** What is in one, beside. */
 export type InspectedPackage = CodePackage & PackageFiles;
 
-/** Where functions are kept. Every change happens as a whole or not at all. What adds something refuses with QUOTA_EXCEEDED. */
+/**
+ * Where functions are kept. Every change happens as a whole or not at all. What adds something counts for the access key of `keyId`, where that is not empty,
+ * and refuses with QUOTA_EXCEEDED.
+ */
 export type FunctionStore = {
   /** Functions of all namespaces, without their versions. */
   count(): Promise<number>;
@@ -33,11 +36,11 @@ export type FunctionStore = {
   /** Published versions with a number below `before`, newest first. */
   listVersions(namespace: string, name: string, before: number, limit: number): Promise<FunctionMessage[]>;
   /** Adds `$LATEST`; undefined if there is one. */
-  insert(fn: FunctionMessage, code: CodePackage | undefined): Promise<FunctionMessage | undefined>;
-  /** Replaces `$LATEST` if it is still of that revision; undefined if not. */
-  replace(fn: FunctionMessage, code: CodePackage | undefined): Promise<FunctionMessage | undefined>;
+  insert(fn: FunctionMessage, code: CodePackage | undefined, keyId: string): Promise<FunctionMessage | undefined>;
+  /** Replaces `$LATEST` if it is still of that revision; undefined if not. The key is looked at with code only. */
+  replace(fn: FunctionMessage, code: CodePackage | undefined, keyId: string): Promise<FunctionMessage | undefined>;
   /** Adds `$LATEST` as the next version if it is still of that revision; undefined if not. */
-  publish(fn: FunctionMessage): Promise<FunctionMessage | undefined>;
+  publish(fn: FunctionMessage, keyId: string): Promise<FunctionMessage | undefined>;
   /** Deletes all versions; whether there were any. */
   delete(namespace: string, name: string): Promise<boolean>;
   /** A piece of a package, from 0; undefined if there is no such package. */
@@ -178,6 +181,7 @@ export type KeyFeed = {
 /** Where quotas are kept. A put answers false if there are as many as there may be. */
 export type QuotaStore = {
   usage(namespace: string): Promise<NamespaceUsage>;
+  usageOfKey(keyId: string): Promise<KeyUsage>;
   findNamespace(namespace: string): Promise<NamespaceQuota | undefined>;
   /** By name. */
   listNamespaces(after: string, limit: number): Promise<NamespaceQuota[]>;

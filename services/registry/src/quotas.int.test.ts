@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { RegistryServiceService } from '@evenfall/contracts/registry/v1/registry_service';
+import { FunctionMessage } from '@evenfall/contracts/v1/function';
 import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contracts/v1/function_service';
+import { keyHeader } from '@evenfall/access';
 import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { isRefusal } from '@evenfall/errors';
 import { type ClientOf, inProcessClient } from '@evenfall/rpc';
@@ -55,9 +57,10 @@ describe('quotas in the registry', () => {
 
   const put = (quota: Partial<NamespaceQuota>) =>
     at(quotas, 0).putNamespaceQuota({ namespaceQuota: { ...NamespaceQuota.create(), namespace: 'team', ...quota } });
-  const create = (name: string, { code = pythonPackage(), namespace = 'team', by = 0 } = {}) =>
+  const create = (name: string, { code = pythonPackage(), namespace = 'team', by = 0, key = '' } = {}) =>
     at(functions, by).createFunction(
       CreateFunctionRequest.create({ function: { namespace, name, runtime: 'python3', handler: 'index.main_handler' }, codeZip: code }),
+      key === '' ? {} : { headers: keyHeader(key) },
     );
   const usage = async (namespace = 'team') => (await at(quotas, 0).getNamespaceQuota({ namespace })).usage;
   /** How many of some were let in; the others were all refused because of the quota. */
@@ -73,7 +76,10 @@ describe('quotas in the registry', () => {
     assert.equal((await usage())?.functions, 7);
     await assert.rejects(create('one-more'), (error) => {
       assert.ok(isRefusal(error));
-      assert.deepEqual(error.metadata, { quota: 'functions', limit: '7', used: '7', wanted: '8', namespace: 'team' });
+      assert.deepEqual(error.metadata, {
+        ...{ quota: 'functions', limit: '7', used: '7', wanted: '8' },
+        ...{ scope: 'namespace', name: 'team', namespace: 'team' },
+      });
       return error.status === 'RESOURCE_EXHAUSTED' && !error.retry;
     });
     await create('elsewhere', { namespace: 'others' });
@@ -224,6 +230,122 @@ describe('quotas in the registry', () => {
       { namespace: 'small', instances: 2 },
       { namespace: 'team', instances: undefined },
     ]);
+  });
+});
+
+describe('quotas of keys in the registry', () => {
+  let db: TestDatabase;
+  let running: RunningRegistry;
+  let functions: ClientOf<typeof FunctionServiceService>;
+  let quotas: ClientOf<typeof QuotaServiceService>;
+  const named = (name: string, namespace = 'team') => ({ namespace, name });
+  const as = (key: string) => ({ headers: keyHeader(key) });
+
+  before(async () => {
+    db = await testDatabase();
+    running = await startRegistry({ sql: db.sql, log: silentLog, clock: fakeClock() }, {});
+    functions = inProcessClient(FunctionServiceService, running.functions);
+    quotas = inProcessClient(QuotaServiceService, running.quotas);
+  });
+  after(async () => {
+    await running.stop();
+    await db.drop();
+  });
+  beforeEach(async () => {
+    await db.sql`DELETE FROM registry.function_version`;
+    await db.sql`DELETE FROM registry.code_package`;
+    await db.sql`DELETE FROM registry.namespace_quota`;
+    await db.sql`DELETE FROM registry.key_quota`;
+  });
+  const create = (name: string, key: string, { namespace = 'team', code = pythonPackage() } = {}) =>
+    functions.createFunction(
+      CreateFunctionRequest.create({ function: { namespace, name, runtime: 'python3', handler: 'index.main_handler' }, codeZip: code }),
+      key === '' ? {} : as(key),
+    );
+  const put = (keyId: string, quota: Partial<KeyQuota>) => quotas.putKeyQuota({ keyQuota: { ...KeyQuota.create(), keyId, ...quota } });
+  const usage = async (keyId: string) => (await quotas.getKeyQuota({ keyId })).usage;
+  const update = (name: string, key: string, codeZip: Buffer) => functions.updateFunctionCode({ ...named(name), codeZip }, as(key));
+
+  it('count functions exactly over all namespaces, however many are made at once, and those of no other key', async () => {
+    await put('ci', { functions: 5 });
+    const all = await Promise.allSettled(
+      Array.from({ length: 30 }, (_, n) => create(`f${n}`, 'ci', { namespace: n % 2 === 0 ? 'team' : 'others' })),
+    );
+    assert.equal(all.filter(({ status }) => status === 'fulfilled').length, 5);
+    await assert.rejects(create('more', 'ci'), (error) => {
+      assert.ok(isRefusal(error));
+      assert.deepEqual(
+        { ...error.metadata },
+        { quota: 'functions', limit: '5', used: '5', wanted: '6', scope: 'key', name: 'ci', namespace: 'team' },
+      );
+      return error.reason === 'QUOTA_EXCEEDED' && /^The key "ci" has 5 functions/.test(error.message);
+    });
+    await create('of-another', 'app');
+    await create('of-none', '');
+    assert.deepEqual([(await usage('ci'))?.functions, (await usage('app'))?.functions], [5, 1]);
+  });
+
+  it('count what is still there, whoever deletes or changes it', async () => {
+    await put('ci', { functions: 1, versions: 1 });
+    await create('ff', 'ci');
+    await functions.publishFunctionVersion({ ...named('ff'), description: '' }, as('ci'));
+    await update('ff', 'app', codeOf(10));
+    await assert.rejects(functions.publishFunctionVersion({ ...named('ff'), description: '' }, as('ci')), refusedAs('QUOTA_EXCEEDED'));
+    await functions.publishFunctionVersion({ ...named('ff'), description: '' }, as('app'));
+    assert.deepEqual([(await usage('ci'))?.versions, (await usage('app'))?.versions], [1, 1]);
+    await functions.deleteFunction(named('ff'), as('app'));
+    assert.deepEqual(await usage('ci'), { functions: 0, versions: 0, codeBytes: 0n });
+    await create('gg', 'ci');
+  });
+
+  it('count bytes for the key that uploaded them, each package once, for as long as something names it', async () => {
+    const [first, second] = [codeOf(20_000), codeOf(20_000)];
+    await put('ci', { codeBytes: BigInt(first.length) });
+    await create('ff', 'ci', { code: first });
+    await create('same', 'ci', { code: first }); // it takes nothing
+    await assert.rejects(update('ff', 'ci', second), refusedAs('QUOTA_EXCEEDED'), '"same" keeps the first');
+    await functions.publishFunctionVersion({ ...named('ff'), description: '' }, as('app'));
+    await update('ff', 'app', second);
+    await update('same', 'app', second);
+    assert.deepEqual([(await usage('ci'))?.codeBytes, (await usage('app'))?.codeBytes], [BigInt(first.length), BigInt(second.length)]);
+    await functions.updateFunction(
+      { function: { ...FunctionMessage.create(), ...named('ff'), description: 'new' }, updateMask: ['description'] },
+      as('ci'),
+    );
+    assert.equal((await usage('app'))?.codeBytes, BigInt(second.length), 'a change of settings moves no code to another key');
+    await functions.deleteFunction(named('ff'), as('app'));
+    assert.equal((await usage('ci'))?.codeBytes, 0n);
+    await update('same', 'ci', codeOf(19_000));
+  });
+
+  it('hold beside those of the namespace, whichever is smaller, and never wait for each other', async () => {
+    await quotas.putNamespaceQuota({ namespaceQuota: { ...NamespaceQuota.create(), namespace: 'team', functions: 8 } });
+    await put('ci', { functions: 6 });
+    await put('app', { functions: 6 });
+    const all = await Promise.allSettled(Array.from({ length: 40 }, (_, n) => create(`f${n}`, n % 2 === 0 ? 'ci' : 'app')));
+    for (const one of all) if (one.status === 'rejected') assert.ok(refusedAs('QUOTA_EXCEEDED')(one.reason), String(one.reason));
+    const [ci = 0, app = 0] = [(await usage('ci'))?.functions, (await usage('app'))?.functions];
+    assert.equal(ci + app, 8);
+    assert.ok(ci <= 6 && app <= 6);
+  });
+
+  it('have a default, which holds for subjects of tokens each by itself', async () => {
+    await put('*', { functions: 1 });
+    for (const subject of ['oidc:alice', 'oidc:bob', 'oidc:Zoë / team', 'ci']) {
+      await create(`f${subject.length}`, subject);
+      await assert.rejects(create('more', subject), refusedAs('QUOTA_EXCEEDED'), subject);
+    }
+    await put('ci', {});
+    await create('more', 'ci');
+  });
+
+  it('refuse a limit of instances, with the reason', async () => {
+    await assert.rejects(put('ci', { instances: 1 }), (error) => {
+      assert.ok(isRefusal(error));
+      return error.reason === 'INVALID_FIELD' && /instances.*of the namespace/.test(error.message);
+    });
+    for (const fault of [{ functions: -1 }, { versions: -1 }, { queuedEvents: -1n }, { codeBytes: -1n }])
+      await assert.rejects(put('ci', fault), refusedAs('INVALID_FIELD'));
   });
 });
 

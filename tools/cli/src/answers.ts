@@ -219,19 +219,18 @@ export type NewKeyAnswer = { readonly access_key: KeyAnswer; readonly secret: st
 
 export type RateAnswer = { readonly events_per_second: number | null; readonly burst: number | null };
 
-export type NamespaceQuotaAnswer = RateAnswer & {
-  readonly namespace: string;
+export type LimitsAnswer = RateAnswer & {
   readonly queued_events: number | null;
   readonly functions: number | null;
   readonly versions: number | null;
   readonly code_bytes: number | null;
-  readonly instances: number | null;
   readonly update_time: string | null;
   readonly is_default?: boolean;
   readonly usage?: { readonly functions: number; readonly versions: number; readonly code_bytes: number } | null;
 };
 
-export type KeyQuotaAnswer = RateAnswer & { readonly key_id: string; readonly update_time: string | null; readonly is_default?: boolean };
+export type NamespaceQuotaAnswer = LimitsAnswer & { readonly namespace: string; readonly instances: number | null };
+export type KeyQuotaAnswer = LimitsAnswer & { readonly key_id: string };
 
 export type AuditRecordAnswer = {
   readonly time: string;

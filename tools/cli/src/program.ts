@@ -283,11 +283,11 @@ function addQuotas(program: Command, run: Run): void {
     .description('set all limits of a namespace or a key anew, e.g. set namespace team-a --functions 50; what is left out is not limited')
     .option('--rate <number>', 'events and calls a second, at each gateway; 0 for none')
     .option('--burst <number>', 'events that may come at once; by default those of one second')
-    .option('--queued <number>', 'namespace: events that wait to start')
-    .option('--functions <number>', 'namespace: functions')
-    .option('--versions <number>', 'namespace: published versions of all functions')
-    .option('--code-bytes <number>', 'namespace: bytes of code packages')
-    .option('--instances <number>', 'namespace: instances at the same time')
+    .option('--queued <number>', 'events that wait to start')
+    .option('--functions <number>', 'functions; of a key those that it created')
+    .option('--versions <number>', 'published versions of all functions; of a key those that it published')
+    .option('--code-bytes <number>', 'bytes of code packages; of a key those that it uploaded')
+    .option('--instances <number>', 'namespaces only: instances at the same time')
     .action(run((context, scope: string, name: string, options: QuotaOptions) => setQuota(context, scope, name, options)));
   quotas
     .command('get <scope> <name>')

@@ -158,6 +158,47 @@ describe('A Kafka that lets its user do only what is listed', { skip: why !== un
     await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: 'of-others' }, 2_000), OperatorError);
   });
 
+  test('is read by a service that may not write, in its own group alone, once somebody else has made the topic', async () => {
+    const topic = 'evenfall.read-only';
+    const maker = await openKafkaLog({
+      connection: { brokers: [kafka.server.brokers] },
+      topic: { topic, partitionCount: 2, retentionMs: 7 * 24 * 3_600_000 },
+      log: silentLog,
+      onFailure: () => undefined,
+    });
+    const end = await maker.append(1, records('listed', 3));
+    const common = { principal: 'User:evenfall', host: '*', permissionType: kafkajs.AclPermissionTypes.ALLOW };
+    const { TOPIC, GROUP } = kafkajs.AclResourceTypes;
+    const { LITERAL } = kafkajs.ResourcePatternTypes;
+    const of = (resourceType: typeof TOPIC | typeof GROUP, resourceName: string, operation: AclOperationTypes) => ({
+      ...common,
+      ...{ resourceType, resourceName, operation, resourcePatternType: LITERAL },
+    });
+    const listed = [DESCRIBE, DESCRIBE_CONFIGS, READ].map((operation) => of(TOPIC, topic, operation));
+    await admin.createAcls({ acl: [...listed, of(GROUP, `${topic}.event-store`, READ)] });
+    const log = await open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: topic });
+    await assert.rejects(log.append(1, records('forged', 1)), 'it may not write');
+    const seen: string[] = [];
+    const owned: string[] = [];
+    const read = (name: string) =>
+      log.subscribe({
+        name,
+        owned: async (partitions) => {
+          owned.push(name);
+          return new Map(partitions.map((p) => [p, p === 1 ? end - 3 : Number.MAX_SAFE_INTEGER]));
+        },
+        apply: async (batches) => void seen.push(...batches.flatMap((batch) => batch.records.map(({ eventId }) => eventId))),
+        lost: () => undefined,
+      });
+    const [queue, eventStore] = [read('queue'), read('event-store')];
+    await eventually(() => seen.length === 3, 30_000);
+    assert.deepEqual([...new Set(owned)], ['event-store'], 'the group of another service is closed to it');
+    await Promise.all([queue.stop(), eventStore.stop()]);
+    assert.equal((await maker.endOffsets()).get(1), end, 'nothing was written');
+    await log.close();
+    await maker.close();
+  });
+
   for (const missing of ['CREATE', 'DESCRIBE_CONFIGS'] as const)
     test(`is not opened without ${missing} of a new topic, and the operator gets an error`, async () => {
       const topic = `evenfall.without-${missing.toLowerCase()}`;

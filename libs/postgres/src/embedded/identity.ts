@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { OperatorError } from '@evenfall/errors';
 
 /** How to run a server that refuses to be root. */
 export type Identity = {
@@ -14,18 +16,34 @@ export type Identity = {
 const ACCOUNTS = ['postgres', 'daemon', 'nobody'];
 
 /**
- * Finds an identity Postgres accepts. An ordinary user is one already. Root first tries a user namespace that shows root as another id:
+ * Finds an identity Postgres accepts. An ordinary user is one already, if its id has a name: initdb and the server look it up, and an id that a container or
+ * an NFS server made up has none. Such a user gets a user namespace that shows it as an account with a name. Throws an OperatorError where that is not
+ * possible either. Root first tries a user namespace that shows root as another id:
  * the server then sees an ordinary user while the kernel still lets it into root's folders, so a clone under a 0700 home works, and
  * nothing changes owner. Where namespaces are shut off it switches to an ordinary account, which must be able to reach the folders.
  */
 export function findIdentity(): Identity {
   const dieWithParent = works('setpriv', ['--pdeathsig', 'INT', 'true']) ? ['setpriv', '--pdeathsig', 'INT'] : [];
-  if (process.getuid?.() !== 0) return { prefix: dieWithParent };
+  const uid = process.getuid?.();
+  if (uid !== 0 && hasName()) return { prefix: dieWithParent };
   const account = findAccount();
+  const unshare = account && ['unshare', '--user', `--map-user=${account.uid}`, `--map-group=${account.gid}`, '--'];
+  if (unshare && works('unshare', [...unshare.slice(1), 'true'])) return { prefix: [...unshare, ...dieWithParent] };
+  if (uid !== 0) throw new OperatorError(NAMELESS.replace('{uid}', String(uid)));
   if (!account) return { prefix: dieWithParent };
-  const unshare = ['unshare', '--user', `--map-user=${account.uid}`, `--map-group=${account.gid}`, '--'];
-  if (works('unshare', [...unshare.slice(1), 'true'])) return { prefix: [...unshare, ...dieWithParent] };
   return { prefix: dieWithParent, uid: account.uid, gid: account.gid };
+}
+
+const NAMELESS =
+  'The embedded Postgres cannot start: the user id {uid} has no name on this machine (no row in /etc/passwd), which Postgres asks for, and user namespaces, which would show it under one, are off. Add a row for the id, run as a user that has one, or set EVENFALL_POSTGRES_URL.';
+
+function hasName(): boolean {
+  try {
+    userInfo();
+    return true;
+  } catch {
+    return false; // the system knows no account with this id
+  }
 }
 
 function works(command: string, args: readonly string[]): boolean {

@@ -17,7 +17,8 @@ function world() {
   const stored: LogLine[] = [];
   const watchers = createWatchers();
   const logs: LogTable = {
-    append: async () => undefined,
+    append: async () => [],
+    used: async () => [],
     list: async (_: string, after: { sequence: number }, limit: number) =>
       stored.map((line, i) => ({ sequence: i + 1, line })).slice(after.sequence, after.sequence + limit),
   };

@@ -4,12 +4,11 @@ import { refuse } from '@evenfall/errors';
 import { cutText } from '@evenfall/event-model';
 import { type Granted, grantedAttempt, grantedPackage, type GrantChecker } from '@evenfall/grants';
 import { isUuid } from '@evenfall/time';
+import { MOST_LINES_OF_ATTEMPT } from '../domain/line-budgets.ts';
 
 /** Agents send half of it. */
 const MOST_LINES = 1_000;
 const MOST_GRANTS = 1_000;
-/** Twice what an attempt may write. */
-const MOST_SEQUENCE = 20_000;
 /** Agents cut at 8 KB. */
 const TEXT_BYTES = 16 * 1024;
 const INSTANCE_ID_LENGTH = 128;
@@ -38,7 +37,8 @@ export async function grantedLines(
   return lines.flatMap((one) => {
     const { line, eventId, sequence } = one;
     if (!line || !mayStore.has(keyOf(eventId, line.attempt))) return [];
-    if (sequence < 1 || sequence > MOST_SEQUENCE || !STREAMS.has(line.stream) || line.instanceId.length > INSTANCE_ID_LENGTH) return [];
+    if (sequence < 1 || sequence > MOST_LINES_OF_ATTEMPT || !STREAMS.has(line.stream) || line.instanceId.length > INSTANCE_ID_LENGTH)
+      return [];
     return line.text.length <= TEXT_BYTES ? [one] : [{ ...one, line: { ...line, text: cutText(line.text, TEXT_BYTES) } }];
   });
 }

@@ -117,12 +117,8 @@ function heldKey({ accessKey: key, secretSha256, scfSecret, previousSha256, prev
   const role = key && ROLE_OF[key.role];
   if (!key || !role || key.revokeTime || secretSha256.length === 0) return undefined;
   const previousUntil = key.previousSecretExpireTime?.getTime();
-  const access: Access = {
-    id: key.id,
-    role,
-    namespaces: key.namespaces.includes('*') ? 'all' : new Set(key.namespaces),
-    showsPayloads: key.showPayloads,
-  };
+  const namespaces = key.namespaces.includes('*') ? 'all' : new Set(key.namespaces);
+  const access: Access = { id: key.id, grants: [{ role, namespaces, showsPayloads: key.showPayloads }] };
   const secret = (sha256: Buffer, scf: string, untilMs: number): HeldSecret => ({
     sha256: Buffer.from(sha256),
     scf: scf || undefined,

@@ -52,7 +52,7 @@ function replica() {
         },
         getHealth: async () => ({ faults: [] }),
         purgeDeadLetter: async () => position,
-        countWaiting: async () => ({ namespaces: [] }),
+        countWaiting: async () => ({ namespaces: [], keys: [] }),
         watchOwnership: () => ownership,
       }, // the router calls nothing else
       () => undefined,

@@ -22,7 +22,10 @@ export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>):
     },
     known: () => isKnown || Promise.race([told.promise, sleep(FIRST_MS, undefined, { ref: false })]).then(() => isKnown),
     get limitsQueued() {
-      return [...namespaces.values()].some(({ queuedEvents }) => queuedEvents !== undefined);
+      return limits(namespaces) || limits(keys);
+    },
+    get limitsQueuedByKey() {
+      return limits(keys);
     },
     ofNamespace: (namespace) => namespaces.get(namespace) ?? namespaces.get(DEFAULT_NAME),
     ofKey: (keyId) => keys.get(keyId) ?? keys.get(DEFAULT_NAME),
@@ -51,4 +54,9 @@ export function createQuotaCache(ports: Pick<GatewayPorts, 'registry' | 'log'>):
         if (!signal.aborted) throw new Error('the registry ended the watch');
       }),
   };
+}
+
+function limits(quotas: ReadonlyMap<string, NamespaceQuota | KeyQuota>): boolean {
+  for (const { queuedEvents } of quotas.values()) if (queuedEvents !== undefined) return true;
+  return false;
 }

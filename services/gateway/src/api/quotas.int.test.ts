@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, describe, it } from 'node:test';
+import { ACCESS_KEY_HEADER, keyHeader, keyIdOf } from '@evenfall/access';
 import { AccessKey_Role } from '@evenfall/contracts/v1/access_key_service';
 import { CreateEventRequest, EventServiceService } from '@evenfall/contracts/v1/event_service';
-import { CreateFunctionRequest } from '@evenfall/contracts/v1/function_service';
+import { CreateFunctionRequest, FunctionServiceService } from '@evenfall/contracts/v1/function_service';
 import { InvocationServiceService, InvokeFunctionRequest } from '@evenfall/contracts/v1/invocation_service';
 import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import { isRefusal, type Reason, refuse } from '@evenfall/errors';
-import { grpcClient } from '@evenfall/rpc';
+import { type CallOptions, grpcClient } from '@evenfall/rpc';
 import { eventually } from '@evenfall/testkit';
 import { call, callScf, KEY, openDoors, WITH_KEY } from '../testing/harness.ts';
 import { bearerOf, keptKey } from '../testing/keys.ts';
@@ -145,6 +146,81 @@ describe('quotas at the doors', () => {
     await eventually(async () => (await batch(80)).status === 202); // it is counted anew before it is refused
   });
 
+  it('bound what waits of a key at every door, and of no other key', async () => {
+    await set(undefined, { queuedEvents: 20n });
+    doors.world.waiting.set(`key ${KEY.id}`, 15);
+    doors.world.waiting.set('default', 1_000);
+    assert.equal((await batch(5)).status, 202);
+    doors.world.waiting.set(`key ${KEY.id}`, 20);
+    assert.equal(doors.world.accepted.at(-1)?.accepted?.accessKeyId, KEY.id, 'the queue counts by it');
+    const refused = await batch(2);
+    assert.equal(refused.status, 429);
+    const detail = detailOf(refused.json);
+    assert.deepEqual(
+      [detail?.reason, detail?.metadata['scope'], detail?.metadata['name'], detail?.metadata['limit']],
+      ['TOO_MANY_QUEUED_EVENTS', 'key', KEY.id, '20'],
+    );
+    assert.equal(refused.headers.get('retry-after'), '1');
+    await grpc(({ events }) =>
+      assert.rejects(events.createEvent(CreateEventRequest.create(named)), (error) => {
+        assert.ok(isRefusal(error));
+        return error.reason === 'TOO_MANY_QUEUED_EVENTS' && error.metadata['scope'] === 'key';
+      }),
+    );
+    const scf = await callScf(doors.url, 'Invoke', { FunctionName: 'killer', InvocationType: 'Event' });
+    assert.equal(scfCodeOf(scf.json), 'LimitExceeded.Quota');
+    assert.equal((await call(`${doors.url}${FUNCTION}:invoke`, 'POST', {})).status, 200, 'a call does not wait in the queue');
+    for (const watch of doors.world.keyWatches)
+      watch.push({ keys: [keptKey({ id: 'three', role: AccessKey_Role.INVOKER })], isComplete: false });
+    await eventually(async () => (await post({}, bearerOf('three'))).status === 202);
+    assert.equal(doors.world.accepted.at(-1)?.accepted?.accessKeyId, 'three');
+  });
+
+  it('tell the registry with which key functions, versions and code are made, at every door', async () => {
+    const seen: (readonly [string, string])[] = [];
+    const { functions } = doors.world.ports;
+    const before = { ...functions };
+    const spy = (name: 'createFunction' | 'updateFunctionCode' | 'publishFunctionVersion') =>
+      Object.assign(functions, {
+        [name]: async (_: unknown, options?: CallOptions) => {
+          seen.push([name, keyIdOf(options?.headers?.[ACCESS_KEY_HEADER])]);
+          throw refuse('QUOTA_EXCEEDED', {
+            quota: 'versions',
+            limit: 1,
+            used: 1,
+            wanted: 2,
+            scope: 'key',
+            name: KEY.id,
+            namespace: 'default',
+          });
+        },
+      });
+    for (const name of ['createFunction', 'updateFunctionCode', 'publishFunctionVersion'] as const) spy(name);
+    try {
+      const rest = await call(`${doors.url}${FUNCTION}/versions`, 'POST', {});
+      assert.deepEqual([rest.status, detailOf(rest.json)?.reason, rest.headers.get('retry-after')], [429, 'QUOTA_EXCEEDED', null]);
+      await call(`${doors.url}/v1/namespaces/default/functions`, 'POST', { name: 'more', runtime: 'python3', handler: 'index.h' });
+      const scf = await callScf(doors.url, 'PublishVersion', { FunctionName: 'killer' });
+      assert.equal(scfCodeOf(scf.json), 'LimitExceeded.FunctionVersions');
+      const { client, close } = grpcClient(FunctionServiceService, `127.0.0.1:${doors.gateway.grpcPort}`, { headers: WITH_KEY });
+      // What a caller says in its metadata is not what the registry receives.
+      const headers = keyHeader('somebody-else');
+      await assert.rejects(
+        client.publishFunctionVersion({ namespace: 'default', name: 'killer', description: '' }, { headers }),
+        (error) => {
+          assert.ok(isRefusal(error));
+          return error.reason === 'QUOTA_EXCEEDED' && error.status === 'RESOURCE_EXHAUSTED' && error.metadata['scope'] === 'key';
+        },
+      );
+      await assert.rejects(client.updateFunctionCode({ namespace: 'default', name: 'killer', codeZip: Buffer.from('x') }, { headers }));
+      close();
+    } finally {
+      Object.assign(functions, before);
+    }
+    assert.deepEqual(new Set(seen.map(([name]) => name)).size, 3);
+    assert.deepEqual([...new Set(seen.map(([, keyId]) => keyId))], [KEY.id]);
+  });
+
   it('do not let callers at the same time through together', async () => {
     await set({ queuedEvents: 10n });
     doors.world.waiting.set('default', 0);
@@ -196,7 +272,15 @@ describe('quotas at the doors', () => {
     for (const [quota, code] of codes) {
       Object.assign(functions, {
         createFunction: async () => {
-          throw refuse('QUOTA_EXCEEDED', { quota, limit: 1, used: 1, wanted: 2, namespace: 'default' });
+          throw refuse('QUOTA_EXCEEDED', {
+            quota,
+            limit: 1,
+            used: 1,
+            wanted: 2,
+            scope: 'namespace',
+            name: 'default',
+            namespace: 'default',
+          });
         },
       });
       const answer = await callScf(doors.url, 'CreateFunction', {
@@ -231,12 +315,19 @@ describe('quotas at the doors', () => {
     assert.deepEqual((await call(url, 'GET')).json, { ...whole, is_default: false, usage });
     assert.equal((await call(`${doors.url}/v1/access-keys/ci/quota`, 'PUT', { events_per_second: 1, burst: 7 })).status, 200);
     assert.equal((await call(`${doors.url}/v1/access-keys/*/quota`, 'PUT', {})).status, 200);
+    const ofKey = { queued_events: 9, functions: 3, versions: 4, code_bytes: 10_000_000_000 };
+    const app = { key_id: 'app', events_per_second: null, burst: null, ...ofKey, update_time: new Date(0).toISOString() };
+    assert.deepEqual((await call(`${doors.url}/v1/access-keys/app/quota`, 'PUT', ofKey)).json, app);
+    assert.deepEqual((await call(`${doors.url}/v1/access-keys/app/quota`, 'GET')).json, { ...app, is_default: false, usage });
+    const instances = await call(`${doors.url}/v1/access-keys/app/quota`, 'PUT', { instances: 1 });
+    assert.deepEqual([instances.status, detailOf(instances.json)?.metadata['field']], [400, 'instances'], instances.text);
     const listed = (await call(`${doors.url}/v1/key-quotas`, 'GET')).json as { key_quotas: { key_id: string; burst: number | null }[] };
     assert.deepEqual(
       listed.key_quotas.map(({ key_id: id, burst }) => [id, burst]),
       [
         ['ci', 7],
         ['*', null],
+        ['app', null],
       ],
     );
     for (const wrong of [

@@ -20,7 +20,9 @@ const EVENTS = '/v1/namespaces/default/functions/killer/events';
 
 describe('doors that take tokens', () => {
   const rights = { claim: 'groups', rules: ROLES.map(roleRuleOf) };
-  const doors = openDoors({ oidc: { issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000, maxLifetimeMs: 86_400_000 } });
+  const doors = openDoors({
+    oidc: [{ name: undefined, issuer: issuer.url, audience: AUDIENCE, rights, keysMaxAgeMs: 3_600_000, maxLifetimeMs: 86_400_000 }],
+  });
   const bearer = async (claims = {}, header = {}) => ({ authorization: `Bearer ${await signToken(issuer, key, claims, header)}` });
   const of = (group: string, more = {}) => bearer({ groups: [group], sub: group, ...more });
   const grpcAs = (headers: { readonly authorization: string }) => {
@@ -176,5 +178,39 @@ describe('settings of tokens', () => {
     assert.match(faultOf({ ...oidc, EVENFALL_OIDC_ROLES: 'a=root@*' }), /EVENFALL_OIDC_ROLES/);
     assert.match(faultOf({ ...oidc, EVENFALL_OIDC_ROLES: '' }), /OIDC_ROLES/);
     assert.match(faultOf({ ...oidc, EVENFALL_OPEN: 'yes', EVENFALL_ACCESS_KEYS: '' }), /EVENFALL_OIDC_ISSUER are both set/);
+  });
+
+  it('may be a list of issuers, beside the single one or without it', () => {
+    const ci = { name: 'ci', issuer: 'https://ci.example', audience: 'evenfall', roles: ['org/shop=deployer@shop'] };
+    const list = (...entries: readonly object[]) => ({ EVENFALL_OIDC_ISSUERS: JSON.stringify(entries) });
+    assert.doesNotMatch(faultOf(list(ci)), /OIDC/);
+    assert.doesNotMatch(faultOf({ ...oidc, ...list(ci) }), /OIDC/);
+    assert.match(
+      faultOf(list({ ...ci, roles: ['x'] }, { ...ci, issuer: 'http://x.example' })),
+      /EVENFALL_OIDC_ISSUERS: issuer 1: "roles".*; issuer 2: .*TLS/,
+    );
+    assert.match(
+      faultOf({ ...oidc, ...list({ ...ci, issuer: 'https://id.example' }) }),
+      /"https:\/\/id\.example" is the one of EVENFALL_OIDC_ISSUER/,
+    );
+    assert.match(faultOf({ EVENFALL_OIDC_ISSUERS: 'ci' }), /it is not JSON/);
+    assert.match(faultOf({ ...list(ci), EVENFALL_OPEN: 'yes', EVENFALL_ACCESS_KEYS: '' }), /EVENFALL_OIDC_ISSUERS are both set/);
+    const settings = {
+      ...env,
+      ...oidc,
+      ...list(ci),
+      EVENFALL_QUEUE_ADDRESSES: 'q:1',
+      EVENFALL_SCHEDULER_ADDRESS: 's:1',
+      EVENFALL_EVENT_STORE_ADDRESS: 'e:1',
+      EVENFALL_INTERNAL_KEY: 'k'.repeat(32),
+    };
+    const { gateway } = readConfig(settings);
+    assert.deepEqual(
+      gateway.oidc.map(({ name, issuer: address, rights: { claim }, keysMaxAgeMs }) => [name, address, claim, keysMaxAgeMs]),
+      [
+        [undefined, 'https://id.example', 'groups', 3_600_000],
+        ['ci', 'https://ci.example', 'groups', 3_600_000],
+      ],
+    );
   });
 });

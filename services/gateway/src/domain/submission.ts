@@ -56,6 +56,7 @@ export function eventToAccept(submission: EventSubmission, context: SubmissionCo
       originEventId: '',
       depth: 0,
       functionUid: fn.uid,
+      accessKeyId: '', // set where the events are admitted
       requestSha256: key === '' ? undefined : requestDigest(context.qualifier, delayMs, payload),
     },
   };

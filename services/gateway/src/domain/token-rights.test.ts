@@ -9,19 +9,20 @@ const rules = ['admins=admin@*', 'devs=deployer@team-a+team-b', 'eyes=viewer@*',
 const rightsOf = (claims: Record<string, unknown>, claim = 'groups') => accessOfClaims({ sub: 'alice', ...claims }, { claim, rules });
 const roleOf = (claims: Record<string, unknown>, claim?: string): string => {
   const access = rightsOf(claims, claim);
-  return isRefusal(access) ? access.reason : access.role;
+  return isRefusal(access) ? access.reason : access.grants.map(({ role }) => role).join(' ');
 };
 
 describe('Rights of a token', () => {
-  it('are those of the first rule that one of its values matches', () => {
-    assert.deepEqual(rightsOf({ groups: ['devs', 'others'] }), {
-      id: 'oidc:alice',
-      role: 'deployer',
-      namespaces: new Set(['team-a', 'team-b']),
-      showsPayloads: false,
-    });
-    assert.deepEqual(rightsOf({ groups: 'auditors' }), { id: 'oidc:alice', role: 'viewer', namespaces: 'all', showsPayloads: true });
-    assert.equal(roleOf({ groups: ['eyes', 'devs'] }), 'deployer', 'by the order of the rules');
+  it('are those of all rules that one of its values matches', () => {
+    const deployer = { role: 'deployer', namespaces: new Set(['team-a', 'team-b']), showsPayloads: false };
+    const auditor = { role: 'viewer', namespaces: 'all', showsPayloads: true };
+    assert.deepEqual(rightsOf({ groups: ['devs', 'others'] }), { id: 'oidc:alice', grants: [deployer] });
+    assert.deepEqual(rightsOf({ groups: 'auditors' }), { id: 'oidc:alice', grants: [auditor] });
+    assert.deepEqual(rightsOf({ groups: ['auditors', 'x', 'devs', 'devs'] }), { id: 'oidc:alice', grants: [deployer, auditor] });
+    const twice = ['a=viewer@ab', 'a=operator@cd'].map(roleRuleOf);
+    const access = accessOfClaims({ sub: 'alice', groups: 'a' }, { claim: 'groups', rules: twice });
+    assert.ok(!isRefusal(access));
+    assert.equal(access.grants.length, 2, 'one value may have several rules');
   });
 
   it('are none without a value that a rule is about, whatever stands in the claim', () => {
@@ -70,6 +71,12 @@ describe('Rights of a token', () => {
       return access.id;
     });
     assert.equal(new Set(ids).size, 4);
+    // Subjects of different issuers are different callers, whatever they are called.
+    const named = (sub: string, name?: string) => {
+      const access = accessOfClaims({ sub, groups: ['admins'] }, { claim: 'groups', rules }, name);
+      return isRefusal(access) ? access.reason : access.id;
+    };
+    assert.deepEqual([named('bob', 'ci'), named('ci:bob'), named('bob')], ['oidc.ci:bob', 'oidc:ci:bob', 'oidc:bob']);
   });
 
   it('are written as value=role@namespaces, and nothing else', () => {

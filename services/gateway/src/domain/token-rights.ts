@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { type Access, isRole } from '@evenfall/access';
+import { type Access, type Grant, isRole } from '@evenfall/access';
 import { refuse, type Refusal } from '@evenfall/errors';
 
 /** What one value of a claim gives. */
-export type RoleRule = Omit<Access, 'id'> & { readonly value: string };
+export type RoleRule = Grant & { readonly value: string };
 
 /** Where rights stand in a token, and what each value gives. */
 export type TokenRights = {
   /** Name of the claim: as it is, or as a path with dots. */
   readonly claim: string;
-  /** The first that matches counts. */
+  /** All that match count: together they give what each of them gives. */
   readonly rules: readonly RoleRule[];
 };
 
@@ -17,8 +17,8 @@ export type TokenRights = {
 export const ROLE_RULE =
   /^[^\s,=]{1,256}=(?:admin|operator|deployer|invoker|viewer|viewer\+payloads)@(?:\*|[A-Za-z][\w-]{0,58}[A-Za-z0-9](?:\+[A-Za-z][\w-]{0,58}[A-Za-z0-9])*)$/;
 
-/** Ids of subjects begin so: no access key has one with a colon. */
-const ID_PREFIX = 'oidc:';
+/** Ids of subjects begin with this, the name of the issuer where it has one, and a colon: no access key has one with a colon, and no name of an issuer. */
+const ID_PREFIX = 'oidc';
 /** Characters of a subject that stand in an id as they are; of a longer one the beginning does, and a digest of all of it. */
 const MOST_OF_SUBJECT = 120;
 const BEGINNING = 80;
@@ -40,22 +40,26 @@ export function roleRuleOf(text: string): RoleRule {
 }
 
 /** What the bearer of a token may do, by its claims; or why nothing: a token that no rule is about has no right. */
-export function accessOfClaims(claims: Readonly<Record<string, unknown>>, { claim, rules }: TokenRights): Access | Refusal {
+export function accessOfClaims(
+  claims: Readonly<Record<string, unknown>>,
+  { claim, rules }: TokenRights,
+  issuerName?: string,
+): Access | Refusal {
   const { sub } = claims;
   if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT || !sub.isWellFormed() || /[\u0000-\u001f\u007f]/.test(sub))
     return refuse('UNAUTHENTICATED', { detail: 'the token names no subject' });
-  const id = idOf(sub);
+  const id = idOf(sub, issuerName);
   const values = valuesOf(claims, claim);
-  const rule = rules.find(({ value }) => values.has(value));
-  if (!rule) return refuse('TOKEN_WITHOUT_ROLE', { subject: id, claim });
-  const { role, namespaces, showsPayloads } = rule;
-  return { id, role, namespaces, showsPayloads };
+  const grants: Grant[] = [];
+  for (const { value, role, namespaces, showsPayloads } of rules) if (values.has(value)) grants.push({ role, namespaces, showsPayloads });
+  return grants.length === 0 ? refuse('TOKEN_WITHOUT_ROLE', { subject: id, claim }) : { id, grants };
 }
 
-function idOf(subject: string): string {
-  if (subject.length <= MOST_OF_SUBJECT) return ID_PREFIX + subject;
+function idOf(subject: string, issuerName: string | undefined): string {
+  const prefix = `${ID_PREFIX}${issuerName === undefined ? '' : `.${issuerName}`}:`;
+  if (subject.length <= MOST_OF_SUBJECT) return prefix + subject;
   const digest = createHash('sha256').update(subject).digest('hex').slice(0, 32);
-  return `${ID_PREFIX}${subject.slice(0, BEGINNING).toWellFormed()}~${digest}`;
+  return `${prefix}${subject.slice(0, BEGINNING).toWellFormed()}~${digest}`;
 }
 
 function valuesOf(claims: Readonly<Record<string, unknown>>, claim: string): ReadonlySet<string> {

@@ -1,7 +1,9 @@
 import type { TokenRights } from './token-rights.ts';
 
-/** What tokens have to be. */
+/** What tokens of an issuer have to be. */
 export type TokenSettings = {
+  /** Stands in the ids of its subjects; undefined for the issuer of `EVENFALL_OIDC_ISSUER`. */
+  readonly name: string | undefined;
   /** The issuer, exactly as tokens name it. */
   readonly issuer: string;
   readonly audience: string;

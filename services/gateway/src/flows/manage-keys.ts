@@ -1,4 +1,4 @@
-import { type Access, coversAll } from '@evenfall/access';
+import { type Access, type Action, allowsInEach, namespacesWith, rolesText } from '@evenfall/access';
 import type { AccessKeyServiceService, ListAccessKeysRequest } from '@evenfall/contracts/v1/access_key_service';
 import type { AuditServiceService, ListAuditRecordsRequest, ListAuditRecordsResponse } from '@evenfall/contracts/v1/audit_service';
 import { orThrow, refuse } from '@evenfall/errors';
@@ -20,45 +20,46 @@ export type KeyFlows = { readonly [K in keyof Keys]: (request: Parameters<Keys[K
 export function keyFlows({ accessKeys, keys }: Gateway, access: Access): KeyFlows {
   const change = { timeoutMs: TIMEOUTS_MS.change };
   const read = { timeoutMs: TIMEOUTS_MS.read };
-  const checkMayManage = async (id: string): Promise<void> => {
+  const checkMay = async (action: Action, id: string): Promise<void> => {
     const { accessKey } = await accessKeys.getAccessKey({ id }, read);
-    if (!accessKey || !coversAll(access, accessKey.namespaces)) throw refuse('ACCESS_KEY_NOT_FOUND', { key_id: id.slice(0, 80) });
+    if (!accessKey || !allowsInEach(access, action, accessKey.namespaces))
+      throw refuse('ACCESS_KEY_NOT_FOUND', { key_id: id.slice(0, 80) });
   };
   return {
     createAccessKey: async (request) => {
-      const beyond = request.namespaces.find((namespace) => !coversAll(access, [namespace]));
+      const beyond = request.namespaces.find((namespace) => !allowsInEach(access, 'keys.manage', [namespace]));
       if (beyond !== undefined)
         throw refuse('ROLE_FORBIDS', {
           action: 'keys.manage',
           namespace: beyond.slice(0, 80),
-          role: access.role,
+          role: rolesText(access),
           where: beyond === '*' ? 'for all namespaces' : `in namespace "${beyond.slice(0, 80)}"`,
         });
       if (keys.isOwn(request.id)) throw refuse('ACCESS_KEY_EXISTS', { key_id: request.id });
       return accessKeys.createAccessKey(request, change);
     },
     getAccessKey: async (request) => {
-      await checkMayManage(request.id);
+      await checkMay('keys.read', request.id);
       return accessKeys.getAccessKey(request, read);
     },
     listAccessKeys: async (request) => {
-      if (access.namespaces === 'all') return accessKeys.listAccessKeys(request, read);
+      if (namespacesWith(access, 'keys.read') === 'all') return accessKeys.listAccessKeys(request, read);
       const all = async (page: ListAccessKeysRequest) => {
         const { accessKeys: items, nextPageToken } = await accessKeys.listAccessKeys(page, read);
         return { items, nextPageToken };
       };
       const { items, nextPageToken } = await visiblePage(request, all, {
-        sees: ({ namespaces }) => coversAll(access, namespaces),
+        sees: ({ namespaces }) => allowsInEach(access, 'keys.read', namespaces),
         tokenOf: ({ id }) => [id, LISTS.accessKeys],
       });
       return { accessKeys: [...items], nextPageToken };
     },
     rotateAccessKey: async (request) => {
-      await checkMayManage(request.id);
+      await checkMay('keys.manage', request.id);
       return accessKeys.rotateAccessKey(request, change);
     },
     revokeAccessKey: async (request) => {
-      await checkMayManage(request.id);
+      await checkMay('keys.manage', request.id);
       return accessKeys.revokeAccessKey(request, change);
     },
   };
@@ -70,7 +71,8 @@ export function auditFlows({ registry }: Gateway, access: Access): Pick<ClientOf
     async listAuditRecords(query: ListAuditRecordsRequest): Promise<ListAuditRecordsResponse> {
       orThrow(timeRefusal('start_time', query.startTime));
       orThrow(timeRefusal('end_time', query.endTime));
-      const namespaces = access.namespaces === 'all' ? ['*'] : [...access.namespaces].sort();
+      const allowed = namespacesWith(access, 'audit.read');
+      const namespaces = allowed === 'all' ? ['*'] : [...allowed].sort();
       return registry.listAudit({ query, namespaces }, { timeoutMs: TIMEOUTS_MS.read });
     },
   };

@@ -1,4 +1,4 @@
-import { type Access, covers } from '@evenfall/access';
+import { type Access, allows, namespacesWith } from '@evenfall/access';
 import type { ListNamespaceQuotasRequest, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { ClientOf } from '@evenfall/rpc';
 import { LISTS } from '@evenfall/paging';
@@ -18,13 +18,13 @@ export function quotaFlows({ quotas }: Gateway, access: Access): QuotaFlows {
     putNamespaceQuota: (request) => quotas.putNamespaceQuota(request, change),
     getNamespaceQuota: (request) => quotas.getNamespaceQuota(request, read),
     listNamespaceQuotas: async (request) => {
-      if (access.namespaces === 'all') return quotas.listNamespaceQuotas(request, read);
+      if (namespacesWith(access, 'quotas.read') === 'all') return quotas.listNamespaceQuotas(request, read);
       const all = async (page: ListNamespaceQuotasRequest) => {
         const { namespaceQuotas: items, nextPageToken } = await quotas.listNamespaceQuotas(page, read);
         return { items, nextPageToken };
       };
       const { items, nextPageToken } = await visiblePage(request, all, {
-        sees: ({ namespace }) => covers(access, namespace),
+        sees: ({ namespace }) => allows(access, 'quotas.read', namespace),
         tokenOf: ({ namespace }) => [namespace, LISTS.namespaceQuotas],
       });
       return { namespaceQuotas: [...items], nextPageToken };

@@ -1,4 +1,4 @@
-import { type Access, checkAccess, covers, hasRight } from '@evenfall/access';
+import { type Access, type Action, allows, checkAccess, namespacesWith } from '@evenfall/access';
 import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import type { Event } from '@evenfall/contracts/v1/event';
 import type { DeadLetter } from '@evenfall/contracts/v1/event_service';
@@ -16,9 +16,9 @@ const NOTHING = Buffer.alloc(0);
 export const HIDDEN = '(hidden)';
 
 /**
- * Narrows the gateway to what a key may see, so that no flow has to think of it. Of an event whose namespace the key is not good for is said what is said
- * of one that is not there; payloads, results, errors and values of variables are left out for those who have no right to them. What the key sends is
- * admitted first.
+ * Narrows the gateway to what a caller may see and do, so that no flow has to think of it. What a request names by its id alone is judged here, by the
+ * namespace that it turns out to be of. An event of a namespace that the caller has no right to read in is answered as one that is not there; payloads,
+ * results, errors and values of variables are left out where it has no right to them. What it sends is admitted first.
  */
 export function scopedGateways(gateway: Gateway, admit: Admit): (access: Access) => Gateway {
   const made = new WeakMap<Access, Gateway>();
@@ -30,24 +30,33 @@ export function scopedGateways(gateway: Gateway, admit: Admit): (access: Access)
 }
 
 function scopedTo(gateway: Gateway, access: Access): Gateway {
-  const seesPayloads = hasRight(access, 'events.read_payloads');
-  const seesSecrets = hasRight(access, 'functions.read_secrets');
-  const isOfAll = access.namespaces === 'all';
-  if (isOfAll && seesPayloads && seesSecrets) return gateway;
-  const sees = (namespace: string): boolean => covers(access, namespace);
-  const shown = <E extends Event | undefined>(event: E): E => (event && !seesPayloads ? withoutPayload(event) : event) as E; // the same shape
+  if (SCOPED.every((action) => isOfAll(access, action))) return gateway;
+  const seesPayloads = (namespace: string): boolean => allows(access, 'events.read_payloads', namespace);
+  const shown = <E extends Event | undefined>(event: E): E =>
+    (event && !seesPayloads(event.namespace) ? withoutPayload(event) : event) as E; // the same shape
   return {
     ...gateway,
-    functions: scopedFunctions(seesSecrets ? gateway.functions : withoutSecrets(gateway.functions), access),
-    eventStore: scopedEvents(gateway, access, sees, shown, seesPayloads),
-    queue: isOfAll ? gateway.queue : scopedQueue(gateway, sees),
-    ...(isOfAll ? {} : scopedWorkers(gateway, sees)),
+    functions: scopedFunctions(withoutSecrets(gateway.functions, access), access),
+    eventStore: scopedEvents(gateway, access, shown, seesPayloads),
+    queue: scopedQueue(gateway, access),
+    ...scopedWorkers(gateway, access),
   };
+}
+
+/** Rights that are judged here. Who has all of them in all namespaces sees and does everything. */
+const SCOPED = [
+  ...(['functions.read', 'functions.read_secrets', 'functions.write', 'instances.read', 'logs.read'] as const),
+  ...(['events.read', 'events.read_payloads', 'events.terminate'] as const),
+  ...(['dead_letters.read', 'dead_letters.redrive', 'dead_letters.purge'] as const),
+] satisfies readonly Action[];
+
+function isOfAll(access: Access, action: Action): boolean {
+  return namespacesWith(access, action) === 'all';
 }
 
 /** A destination makes events of another function: only of one in a namespace that the key is good for. */
 function scopedFunctions(functions: Gateway['functions'], access: Access): Gateway['functions'] {
-  if (access.namespaces === 'all') return functions;
+  if (isOfAll(access, 'functions.write')) return functions;
   const check = (fn: FunctionMessage | undefined): void => {
     for (const destination of [fn?.eventInvoke?.onSuccess, fn?.eventInvoke?.onFailure])
       if (destination?.target?.$case === 'function' && destination.target.value.namespace !== '')
@@ -66,14 +75,16 @@ function scopedFunctions(functions: Gateway['functions'], access: Access): Gatew
   };
 }
 
-function withoutSecrets(functions: Gateway['functions']): Gateway['functions'] {
+function withoutSecrets(functions: Gateway['functions'], access: Access): Gateway['functions'] {
+  if (isOfAll(access, 'functions.read_secrets')) return functions;
+  const shown = (fn: FunctionMessage): FunctionMessage => (allows(access, 'functions.read_secrets', fn.namespace) ? fn : withoutValues(fn));
   const one = <T extends { function?: FunctionMessage | undefined }>(answer: T): T => ({
     ...answer,
-    function: answer.function && withoutValues(answer.function),
+    function: answer.function && shown(answer.function),
   });
   const many = <T extends { functions: FunctionMessage[] }>(answer: T): T => ({
     ...answer,
-    functions: answer.functions.map(withoutValues),
+    functions: answer.functions.map(shown),
   });
   return {
     ...functions,
@@ -86,13 +97,15 @@ function withoutSecrets(functions: Gateway['functions']): Gateway['functions'] {
 type Shown = <E extends Event | undefined>(event: E) => E;
 type Sees = (namespace: string) => boolean;
 
-function scopedEvents(gateway: Gateway, access: Access, sees: Sees, shown: Shown, seesPayloads: boolean): Gateway['eventStore'] {
+function scopedEvents(gateway: Gateway, access: Access, shown: Shown, seesPayloads: Sees): Gateway['eventStore'] {
   const { eventStore } = gateway;
-  const letter = (one: DeadLetter): DeadLetter => (seesPayloads ? one : { event: shown(one.event), payload: NOTHING });
+  const sees = (namespace: string): boolean => allows(access, 'events.read', namespace);
+  const letter = (one: DeadLetter): DeadLetter =>
+    seesPayloads(one.event?.namespace ?? '') ? one : { event: shown(one.event), payload: NOTHING };
   /** Of a synchronous call nothing but the log is kept: whose it was is not known, so that only a key of all namespaces reads it. */
   const checkLog = async (eventId: string): Promise<void> => {
     checkAccess(access, 'logs.read');
-    if (access.namespaces !== 'all') await checkEvent(gateway, sees, eventId);
+    if (!isOfAll(access, 'logs.read')) await checkEvent(gateway, access, 'logs.read', eventId);
   };
   return {
     ...eventStore,
@@ -121,7 +134,8 @@ function scopedEvents(gateway: Gateway, access: Access, sees: Sees, shown: Shown
     },
     getDeadLetter: async (...given) => {
       const { deadLetter } = await eventStore.getDeadLetter(...given);
-      if (deadLetter?.event && !sees(deadLetter.event.namespace)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: given[0].id });
+      if (deadLetter?.event && !allows(access, 'dead_letters.read', deadLetter.event.namespace))
+        throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: given[0].id });
       return { deadLetter: deadLetter && letter(deadLetter) };
     },
     listLogLines: async (...given) => {
@@ -135,27 +149,40 @@ function scopedEvents(gateway: Gateway, access: Access, sees: Sees, shown: Shown
   };
 }
 
-function scopedQueue(gateway: Gateway, sees: Sees): Gateway['queue'] {
+function scopedQueue(gateway: Gateway, access: Access): Gateway['queue'] {
+  const { queue } = gateway;
   return {
-    ...gateway.queue,
+    ...queue,
+    // A dead letter is named by its id, as an event is. Other events name their namespace in the request, which was judged before.
+    acceptEvents: async (...given) => {
+      for (const { accepted } of given[0].events)
+        if (accepted && accepted.redrivenFrom !== '') checkAccess(access, 'dead_letters.redrive', accepted.namespace);
+      return queue.acceptEvents(...given);
+    },
+    purgeDeadLetter: async (...given) => {
+      checkAccess(access, 'dead_letters.purge', given[0].namespace);
+      return queue.purgeDeadLetter(...given);
+    },
     terminateEvent: async (...given) => {
-      await checkEvent(gateway, sees, given[0].eventId);
-      return gateway.queue.terminateEvent(...given);
+      if (!isOfAll(access, 'events.terminate')) await checkEvent(gateway, access, 'events.terminate', given[0].eventId);
+      return queue.terminateEvent(...given);
     },
   };
 }
 
-function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gateway, 'scheduler' | 'registry'> {
+function scopedWorkers({ scheduler, registry }: Gateway, access: Access): Pick<Gateway, 'scheduler' | 'registry'> {
+  const sees = (namespace: string): boolean => allows(access, 'functions.read', namespace);
   return {
     scheduler: {
       ...scheduler,
       listInstances: async (request, options) => {
+        if (isOfAll(access, 'instances.read')) return scheduler.listInstances(request, options);
         const all = async (page: Pick<ListInstancesRequest, 'pageSize' | 'pageToken'>) => {
           const { instances: items, nextPageToken } = await scheduler.listInstances({ ...request, ...page }, options);
           return { items, nextPageToken };
         };
         const { items, nextPageToken } = await visiblePage(request, all, {
-          sees: ({ namespace }) => sees(namespace),
+          sees: ({ namespace }) => allows(access, 'instances.read', namespace),
           tokenOf: ({ startTime, id }) => [`${startTime?.getTime() ?? 0}/${id}`, LISTS.instances, request.agentId],
         });
         return { instances: [...items], nextPageToken };
@@ -165,6 +192,7 @@ function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gatew
       ...registry,
       getConcurrency: async (...given): Promise<GetConcurrencyResponse> => {
         const answer = await registry.getConcurrency(...given);
+        if (isOfAll(access, 'functions.read')) return answer;
         return {
           ...answer,
           instanceQuotas: answer.instanceQuotas.filter(({ namespace }) => sees(namespace)),
@@ -176,10 +204,11 @@ function scopedWorkers({ scheduler, registry }: Gateway, sees: Sees): Pick<Gatew
   };
 }
 
-/** Refuses an event that is not there, and one that is of another namespace, alike. */
-async function checkEvent({ eventStore }: Gateway, sees: Sees, id: string): Promise<void> {
+/** Refuses an event that is not there, and one of a namespace that the caller has no right to read in, alike; then what it may not do with one that it may read. */
+async function checkEvent({ eventStore }: Gateway, access: Access, action: Action, id: string): Promise<void> {
   const { event } = await eventStore.getEvent({ eventId: id, after: [] }, { timeoutMs: TIMEOUTS_MS.read });
-  if (!event || !sees(event.namespace)) throw notFound(id);
+  if (!event || !allows(access, 'events.read', event.namespace)) throw notFound(id);
+  checkAccess(access, action, event.namespace);
 }
 
 function notFound(id: string) {

@@ -1,3 +1,4 @@
+import type { CountWaitingResponse } from '@evenfall/contracts/queue/v1/queue_service';
 import { KeyQuota, NamespaceQuota, QuotaServiceService } from '@evenfall/contracts/v1/quota_service';
 import type { WatchQuotasResponse } from '@evenfall/contracts/registry/v1/registry_service';
 import { inProcessClient, type Pushable } from '@evenfall/rpc';
@@ -43,6 +44,7 @@ export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
     getKeyQuota: async ({ keyId }) => ({
       keyQuota: world().keyQuotas.get(keyId) ?? { ...KeyQuota.create(), keyId },
       isDefault: false,
+      usage: { functions: 1, versions: 2, codeBytes: 3n },
     }),
     listKeyQuotas: async () => ({ keyQuotas: [...world().keyQuotas.values()], nextPageToken: '' }),
     deleteKeyQuota: async ({ keyId }) => {
@@ -51,4 +53,24 @@ export function fakeQuotas(world: () => QuotaWorld): GatewayPorts['quotas'] {
       return {};
     },
   });
+}
+
+/** What waits in a world: by namespace, and for access keys under "key ID". */
+type WaitingWorld = {
+  readonly waiting: ReadonlyMap<string, number>;
+  readonly keepsWaiting: boolean;
+  readonly accepted: readonly unknown[];
+};
+
+/** What a queue replica answers about what waits; with `keepsWaiting` all that was accepted does. */
+export function waitingIn(world: WaitingWorld, byKey: boolean): CountWaitingResponse {
+  const counts = [...world.waiting].map(([name, count]) => ({
+    name,
+    count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
+  }));
+  const isOfKey = (name: string): boolean => name.startsWith('key ');
+  return {
+    namespaces: counts.filter(({ name }) => !isOfKey(name)).map(({ name, count }) => ({ namespace: name, count })),
+    keys: counts.filter(({ name }) => byKey && isOfKey(name)).map(({ name, count }) => ({ keyId: name.slice(4), count })),
+  };
 }

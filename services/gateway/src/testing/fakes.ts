@@ -28,7 +28,7 @@ import { silentLog } from '@evenfall/telemetry';
 import type { GatewayPorts } from '../service.ts';
 import { keepRecords } from './audit.ts';
 import { completeEvent, completeFunction, completeLetter, RUNNABLE } from './complete.ts';
-import { fakeQuotas } from './fake-quotas.ts';
+import { fakeQuotas, waitingIn } from './fake-quotas.ts';
 
 /** Everything behind the doors, in memory, and what was asked of it. */
 const AGENT_TOKEN = {
@@ -61,6 +61,7 @@ export type World = {
   readonly namespaceQuotas: Map<string, NamespaceQuota>;
   readonly keyQuotas: Map<string, KeyQuota>;
   /** Events of each namespace that wait, as the queue counts them. */
+  /** By namespace; of access keys as "key ID". */
   readonly waiting: Map<string, number>;
   /** Whether what is accepted waits too, and nothing of it starts. */
   keepsWaiting: boolean;
@@ -277,12 +278,7 @@ export function fakeWorld(): World {
             if (!world.deadLetters.delete(eventId)) throw refuse('DEAD_LETTER_NOT_FOUND', { event_id: eventId });
             return { positions: [] };
           },
-          countWaiting: async () => ({
-            namespaces: [...world.waiting].map(([namespace, count]) => ({
-              namespace,
-              count: BigInt(count + (world.keepsWaiting ? world.accepted.length : 0)),
-            })),
-          }),
+          countWaiting: async ({ byKey }) => waitingIn(world, byKey),
           watchOwnership: notHere,
         }),
       ],

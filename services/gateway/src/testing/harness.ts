@@ -17,7 +17,7 @@ export const SETTINGS: GatewaySettings = {
   accessKeys: [KEY],
   accessKeysMaxAgeMs: 60_000,
   isOpen: false,
-  oidc: undefined,
+  oidc: [],
   maxConnections: 8_192,
   maxConnectionsPerAddress: 2_048,
   maxPayloadBytes: 128 * 1024,

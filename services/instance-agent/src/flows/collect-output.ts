@@ -1,6 +1,6 @@
 // The only file that writes `Instance.output`.
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
-import { platformText, quotedText } from '@evenfall/event-model';
+import { LIMITS, platformText, quotedText } from '@evenfall/event-model';
 import type { Agent } from './agent.ts';
 import { hasNotBegun } from './attempt.ts';
 import { storeLine } from './attempt-lines.ts';
@@ -8,8 +8,7 @@ import { beginCallLog } from './call-log.ts';
 import type { Attempt, IdleLine, Instance } from './types.ts';
 
 /** The log of one attempt is cut beyond this (semantics §6). */
-export const MAX_ATTEMPT_LINES = 10_000;
-export const MAX_ATTEMPT_BYTES = 1024 * 1024;
+export const { attemptLogLines: MAX_ATTEMPT_LINES, attemptLogBytes: MAX_ATTEMPT_BYTES } = LIMITS;
 /** Lines kept for the next attempt of an instance that runs none. */
 const MAX_IDLE_LINES = 1000;
 const TAIL_BYTES = 4096;

@@ -146,10 +146,10 @@ describe('lanes', () => {
     lanes.release(queued);
     lanes.dropIfEmpty(lane);
     assert.equal([...lanes.all()].length, 1, 'one runs, and may come back');
-    lanes.countAccepting(lane, 1);
+    lanes.countAccepting(lane, 1, '');
     lanes.leave(queued);
     assert.equal([...lanes.all()].length, 1, 'one is being accepted');
-    lanes.countAccepting(lane, -1);
+    lanes.countAccepting(lane, -1, '');
     assert.equal([...lanes.all()].length, 0);
   });
 
@@ -173,7 +173,8 @@ describe('lanes', () => {
     const large = 1024 * 1024;
     for (let i = 0; lanes.hasRoom(lane); i++) lanes.markReady(entryOf(lane, `a${i}`, large));
     assert.equal(lane.readyCount, 16, '16 MiB of payloads');
-    for (let offset = 100; offset < 105; offset++) lanes.park(lane, offset, Infinity);
+    for (let offset = 100; offset < 105; offset++)
+      lanes.park(lane, { acceptOffset: offset, expiresMs: Infinity, accessKeyId: '', acceptedMs: undefined });
     assert.deepEqual([lane.parked.afterOffset, lane.parked.lastOffset, lane.waiting, lanes.parkedCount], [99, 104, 5, 5]);
     assert.equal(lanes.runsLow(lane), false);
     const taken = window.dequeue(0);
@@ -185,7 +186,7 @@ describe('lanes', () => {
     for (const queued of taken) lanes.release(queued);
     lanes.dropIfEmpty(lane);
     assert.equal(lanes.get(nameOf('a')), lane, 'it is not forgotten while some are parked');
-    lanes.unpark(lane, 5);
+    lanes.unparkAll(lane);
     assert.deepEqual([lanes.runsLow(lane), lanes.hasRoom(lane), [...lanes.withParked()]], [false, true, []]);
   });
 

@@ -1,6 +1,7 @@
 import { laneKey } from '@evenfall/event-log/lane';
 import { createFairWindow } from './fair-window.ts';
-import { createParking } from './parking.ts';
+import { addToKey } from './key-counts.ts';
+import { createParking, type ParkedEvent } from './parking.ts';
 import { createReadyQueue } from './ready-queue.ts';
 import type { QueuedEvent, Lane, LaneName } from './types.ts';
 
@@ -83,8 +84,8 @@ export type Lanes = {
   /** Counts an entry as waiting in its lane, or no longer. Twice is once. */
   countWaiting(queued: QueuedEvent): void;
   uncountWaiting(queued: QueuedEvent): void;
-  /** Counts events as being accepted (or, with a negative count, no longer). */
-  countAccepting(lane: Lane, count: number): void;
+  /** Counts events of one access key as being accepted (or, with a negative count, no longer). */
+  countAccepting(lane: Lane, count: number, accessKeyId: string): void;
   /** Puts an entry at the end of its lane's ready queue, or at its head if it was there before. */
   markReady(queued: QueuedEvent, atHead?: boolean): void;
   /** Removes an entry from the ready queue without dispatching it. */
@@ -95,10 +96,12 @@ export type Lanes = {
   pause(lane: Lane, untilMs: number): void;
   /** Ends the pauses of all lanes. */
   resumeAll(): void;
-  /** Counts an event as parked, the newest of its lane; with a time, monotonic, if it was accepted just now. */
-  park(lane: Lane, acceptOffset: number, expiresMs: number, acceptedMs?: number): void;
-  /** Counts parked events out: they were fetched, or have ended. */
-  unpark(lane: Lane, count: number): void;
+  /** Counts an event as parked, the newest of its lane. */
+  park(lane: Lane, event: ParkedEvent): void;
+  /** Counts one parked event out: it was fetched. */
+  unpark(lane: Lane, accessKeyId: string): void;
+  /** Counts all of a lane out: they have ended, or the partition has another owner. */
+  unparkAll(lane: Lane): void;
   /** When a parked event was accepted, monotonic, or a second before that; undefined if it was before this tenure. */
   acceptedAt(lane: Lane, acceptOffset: number): number | undefined;
   /** Lanes with parked events. */
@@ -128,6 +131,7 @@ export function createLanes(window: LaneWindow, partition: number): Lanes {
     if (!queued.counted) return;
     queued.counted = false;
     queued.lane.waiting--;
+    addToKey(queued.lane.byKey, queued.folded.accessKeyId, -1);
   };
   const dropIfEmpty = (lane: Lane): void => {
     if (lane.members > 0 || lane.accepting > 0 || lane.parked.count > 0) return;
@@ -156,10 +160,12 @@ export function createLanes(window: LaneWindow, partition: number): Lanes {
       if (queued.counted) return;
       queued.counted = true;
       queued.lane.waiting++;
+      addToKey(queued.lane.byKey, queued.folded.accessKeyId, 1);
     },
     uncountWaiting,
-    countAccepting(lane, count) {
+    countAccepting(lane, count, accessKeyId) {
       lane.accepting += count;
+      addToKey(lane.byKey, accessKeyId, count);
       dropIfEmpty(lane);
     },
     markReady(queued, atHead = false) {
@@ -179,6 +185,7 @@ export function createLanes(window: LaneWindow, partition: number): Lanes {
     },
     park: parking.park,
     unpark: parking.unpark,
+    unparkAll: parking.unparkAll,
     acceptedAt: parking.acceptedAt,
     withParked: () => parking.lanes,
     get parkedCount() {
@@ -199,6 +206,7 @@ function emptyLane(key: string, { namespace, function: fn, trigger }: LaneName, 
     sent: new Set(),
     waiting: 0,
     accepting: 0,
+    byKey: new Map(),
     members: 0,
     parked: {
       count: 0,
@@ -207,6 +215,7 @@ function emptyLane(key: string, { namespace, function: fn, trigger }: LaneName, 
       isFetching: false,
       fetchedEarly: new Set(),
       expiresMs: Number.POSITIVE_INFINITY,
+      byKey: new Map(),
       marks: [],
     },
     readyCount: 0,

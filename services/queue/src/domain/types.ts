@@ -20,6 +20,8 @@ export type Lane = Turn & {
   waiting: number;
   /** Being appended to the log now. */
   accepting: number;
+  /** What `waiting` and `accepting` count, by the access key it was sent with; without what was sent with none. */
+  readonly byKey: Map<string, number>;
   /** Open events that belong to it, running ones included: while there are any the lane is not dropped. */
   members: number;
   readonly parked: Parked;
@@ -45,6 +47,8 @@ export type Parked = {
   isFetching: boolean;
   /** Ids fetched out of turn, until their turn has passed: a view that is read late may still show them as waiting. Written by `fetch-parked`. */
   readonly fetchedEarly: Set<string>;
+  /** How many of them were sent with which access key. Written by `parking`. */
+  readonly byKey: Map<string, number>;
   /** When some of them were accepted, monotonic, in order, a second or more apart; the others lie between. Written by `parking`. */
   readonly marks: { readonly offset: number; readonly acceptedMs: number }[];
 };

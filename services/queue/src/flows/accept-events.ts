@@ -23,6 +23,7 @@ export async function acceptEvents(queue: QueuePorts, partitions: Partitions, re
   const { lanes } = partitions.get(partition).events;
   const lane = lanes.get(first);
   const count = request.events.length;
+  const { accessKeyId } = first;
   if (lane.waiting + lane.accepting + count > queue.laneLimit)
     throw refuse('LANE_FULL', { function: first.function, limit: queue.laneLimit });
 
@@ -32,11 +33,12 @@ export async function acceptEvents(queue: QueuePorts, partitions: Partitions, re
     if (!accepted || laneKey(accepted.namespace, accepted.function, accepted.trigger) !== key) {
       throw refuse('INVALID_FIELD', { field: 'events', rule: 'all must be of one lane' });
     }
+    if (accepted.accessKeyId !== accessKeyId) throw refuse('INVALID_FIELD', { field: 'events', rule: 'all must be of one access key' });
     const delayMs = msOfDuration(delay) ?? 0;
     const value = delayMs > 0 ? { ...accepted, notBefore: new Date(nowMs + delayMs) } : accepted;
     records.push(recordOf(eventId, 0, { $case: 'accepted', value }, nowMs, queue.replicaId));
   }
-  lanes.countAccepting(lane, count);
+  lanes.countAccepting(lane, count, accessKeyId);
   try {
     // All at once: they keep their order, and share a flush where there is room for them.
     const parts = inParts(records, recordBytes, PART_BYTES);
@@ -46,6 +48,6 @@ export async function acceptEvents(queue: QueuePorts, partitions: Partitions, re
     if (error instanceof RecordsRefused) throw refuse('INVALID_FIELD', { field: 'events', rule: error.message });
     throw error;
   } finally {
-    lanes.countAccepting(lane, -count);
+    lanes.countAccepting(lane, -count, accessKeyId);
   }
 }

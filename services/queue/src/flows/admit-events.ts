@@ -91,6 +91,7 @@ function park(
   if (!event || event.state !== State.QUEUED || event.nextAttemptTime || event.attempts.length > 0) return false;
   const lane = events.lanes.get(event);
   if (events.lanes.hasRoom(lane)) return false;
-  events.lanes.park(lane, offset, waiting.acceptedMs + (policy?.maxEventAgeMs ?? 0), acceptedMs);
+  const expiresMs = waiting.acceptedMs + (policy?.maxEventAgeMs ?? 0);
+  events.lanes.park(lane, { acceptOffset: offset, expiresMs, accessKeyId: folded.accessKeyId, acceptedMs });
   return true;
 }

@@ -70,6 +70,7 @@ async function deliverToFunction(
       originEventId: delivery.id,
       depth,
       functionUid: fn.uid,
+      accessKeyId: delivery.folded.accessKeyId,
     },
   };
   await acceptEvents(queue, partitions, { events: [made] });

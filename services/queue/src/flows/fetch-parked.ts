@@ -31,7 +31,7 @@ export async function fetchParked({ queue, counters }: ParkingParts, owner: Part
     if (isAll && parked.count > 0) {
       // Keyed events that had ended before they were accepted again: the view never had them as queued.
       counters.taken_over -= parked.count;
-      events.lanes.unpark(lane, parked.count);
+      events.lanes.unparkAll(lane);
     }
   } finally {
     parked.isFetching = false;
@@ -103,7 +103,7 @@ function unpark(queue: QueuePorts, owner: PartitionOwner, lane: Lane, folded: Fo
   const { events } = owner;
   const queued = events.admit(folded, waitingOf(queue, owner, lane, folded, acceptOffset), true);
   if (!queued) return undefined;
-  events.lanes.unpark(lane, 1);
+  events.lanes.unpark(lane, folded.accessKeyId);
   events.settle(queued);
   return queued;
 }

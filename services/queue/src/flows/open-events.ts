@@ -77,7 +77,7 @@ export function createOpenEvents(clock: Clock, lanes: Lanes, partition: number):
         for (const waiter of queued.waiters ?? []) waiter.abandon();
       }
       for (const lane of [...lanes.withParked()]) {
-        lanes.unpark(lane, lane.parked.count);
+        lanes.unparkAll(lane);
         lanes.dropIfEmpty(lane);
       }
       return count;

@@ -68,6 +68,7 @@ export type AcceptOptions = {
   /** A payload of so many bytes; `{}` without. */
   readonly payloadBytes?: number;
   readonly depth?: number;
+  readonly accessKeyId?: string;
 };
 export type RigOptions = {
   readonly log?: MemoryLog;
@@ -89,7 +90,6 @@ export function startRig(options: RigOptions = {}): Rig {
   const log = options.log ?? memoryLog();
   const sent: DispatchRequest = { assignments: [], stops: [], acks: [], claims: [], agents: undefined };
   let stream: Pushable<DispatchResponse> | undefined;
-  const context = { signal: never, header: () => undefined };
   const agentSets: DispatchRequest['agents'][][] = [];
   let reads = 0;
   let frozen: Recorded | undefined;
@@ -190,8 +190,8 @@ export function startRig(options: RigOptions = {}): Rig {
     sendAgents: (agents) => stream?.push({ reports: [], claims: [], agents }),
     confirm: () => stream?.push({ reports: [], claims: sent.claims, agents: undefined }),
     breakStream: () => stream?.fail(new Error('the stream broke')),
-    async accept({ id = newUuidV7(), fn = 'f', delayMs, keyed = false, policy = {}, payloadBytes = 0, depth = 0 } = {}) {
-      const accepted = acceptedOf({ fn, keyed, policy, payloadBytes, depth });
+    async accept({ id = newUuidV7(), delayMs, ...more } = {}) {
+      const accepted = acceptedOf(more);
       const delay = delayMs === undefined ? undefined : durationOfMs(delayMs);
       await queue.api.acceptEvents({ events: [{ eventId: id, delay, accepted }] }, context);
       return id;
@@ -211,7 +211,14 @@ export function startRig(options: RigOptions = {}): Rig {
   };
 }
 
-export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0, depth = 0 }: AcceptOptions): AcceptedEvent {
+export function acceptedOf({
+  fn = 'f',
+  keyed = false,
+  policy,
+  payloadBytes = 0,
+  depth = 0,
+  accessKeyId = '',
+}: AcceptOptions): AcceptedEvent {
   return AcceptedEvent.create({
     namespace: 'default',
     function: fn,
@@ -222,7 +229,16 @@ export function acceptedOf({ fn = 'f', keyed = false, policy, payloadBytes = 0, 
     keyed,
     policy: { ...EventPolicy.fromPartial({ retryIntervalMs: 60_000, maxEventAgeMs: 21_600_000, maxGracePeriodMs: 600_000 }), ...policy },
     depth,
+    accessKeyId,
   });
+}
+
+const context = { signal: never, header: () => undefined };
+
+/** How many events wait, by the access key they were sent with. */
+export async function waitingByKey({ queue }: Rig): Promise<Record<string, number>> {
+  const { keys } = await queue.api.countWaiting({ byKey: true }, context);
+  return Object.fromEntries(keys.map(({ keyId, count }) => [keyId, Number(count)]));
 }
 
 /** Where the events of a function are. */

@@ -1,4 +1,4 @@
-import type { KeyQuota, NamespaceQuota, NamespaceUsage, RateLimit } from '@evenfall/contracts/v1/quota_service';
+import type { KeyQuota, KeyUsage, NamespaceQuota, NamespaceUsage, RateLimit } from '@evenfall/contracts/v1/quota_service';
 import { invalidField, refuse, type Refusal } from '@evenfall/errors';
 import { namespaceRefusal } from '@evenfall/function-model';
 import { KEY_ID } from './access-key.ts';
@@ -26,18 +26,34 @@ export function quotaKeyRefusal(keyId: string): Refusal | undefined {
 /** The quota that is asked for; or INVALID_NAME, INVALID_FIELD. */
 export function newNamespaceQuota(asked: NamespaceQuota, nowMs: number): NamespaceQuota | Refusal {
   const { namespace, rate, queuedEvents, functions, versions, codeBytes, instances } = asked;
-  const refusal = quotaNamespaceRefusal(namespace) ?? rateRefusal(rate);
+  return (
+    quotaNamespaceRefusal(namespace) ??
+    limitsRefusal(asked) ?? { namespace, rate, queuedEvents, functions, versions, codeBytes, instances, updateTime: new Date(nowMs) }
+  );
+}
+
+/** The quota of a key that is asked for; or INVALID_FIELD. */
+export function newKeyQuota(asked: KeyQuota, nowMs: number): KeyQuota | Refusal {
+  const { keyId, rate, queuedEvents, functions, versions, codeBytes, instances } = asked;
+  if (instances !== undefined)
+    return invalidField(
+      'instances',
+      'unset: an instance runs events of every key, so its quota is of the namespace; limit "queued_events" or the rate of a key',
+    );
+  const quota = { keyId, rate, queuedEvents, functions, versions, codeBytes, instances: undefined, updateTime: new Date(nowMs) };
+  return quotaKeyRefusal(keyId) ?? limitsRefusal(asked) ?? quota;
+}
+
+type Limits = Omit<KeyQuota, 'keyId' | 'updateTime'>;
+
+function limitsRefusal({ rate, queuedEvents, functions, versions, codeBytes, instances }: Limits): Refusal | undefined {
+  const refusal = rateRefusal(rate);
   if (refusal) return refusal;
   for (const [field, value] of Object.entries({ queued_events: queuedEvents, functions, versions, instances }))
     if (value !== undefined && (value < 0 || value > MAX_COUNT)) return invalidField(field, `0 to ${MAX_COUNT}`);
   if (codeBytes !== undefined && (codeBytes < 0n || codeBytes > BigInt(Number.MAX_SAFE_INTEGER)))
     return invalidField('code_bytes', `0 to ${Number.MAX_SAFE_INTEGER}`);
-  return { namespace, rate, queuedEvents, functions, versions, codeBytes, instances, updateTime: new Date(nowMs) };
-}
-
-/** The quota of a key that is asked for; or INVALID_FIELD. */
-export function newKeyQuota({ keyId, rate }: KeyQuota, nowMs: number): KeyQuota | Refusal {
-  return quotaKeyRefusal(keyId) ?? rateRefusal(rate) ?? { keyId, rate, updateTime: new Date(nowMs) };
+  return undefined;
 }
 
 function rateRefusal(rate: RateLimit | undefined): Refusal | undefined {
@@ -48,8 +64,12 @@ function rateRefusal(rate: RateLimit | undefined): Refusal | undefined {
   return undefined;
 }
 
+/** What the registry counts, of a quota of either kind. */
+type Counts = Pick<NamespaceQuota & KeyQuota, 'functions' | 'versions' | 'codeBytes'>;
+type Usage = NamespaceUsage & KeyUsage;
+
 /** Whether it limits what the registry counts. */
-export function limitsCounts({ functions, versions, codeBytes }: NamespaceQuota): boolean {
+export function limitsCounts({ functions, versions, codeBytes }: Counts): boolean {
   return functions !== undefined || versions !== undefined || codeBytes !== undefined;
 }
 
@@ -57,7 +77,7 @@ export function limitsCounts({ functions, versions, codeBytes }: NamespaceQuota)
  * Why a change is not made that leads from one use to another; undefined if it is. What is above its limit already, because that was lowered, may stay
  * as it is, and be made less.
  */
-export function quotaFault(quota: NamespaceQuota, before: NamespaceUsage, after: NamespaceUsage): Refusal | undefined {
+export function quotaFault(quota: Counts, before: Usage, after: Usage): Refusal | undefined {
   const counts = [
     ['functions', quota.functions, before.functions, after.functions],
     ['versions', quota.versions, before.versions, after.versions],

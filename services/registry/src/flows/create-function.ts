@@ -7,7 +7,7 @@ import type { Registry } from '../ports.ts';
 import { codeCheck } from './check-code.ts';
 
 /** Creates a function, with its code if there is some: both or neither. */
-export async function createFunction(registry: Registry, request: CreateFunctionRequest): Promise<CreateFunctionResponse> {
+export async function createFunction(registry: Registry, request: CreateFunctionRequest, keyId: string): Promise<CreateFunctionResponse> {
   const wanted = request.function ?? FunctionMessage.create();
   const { namespace, name } = wanted;
   orThrow(functionNameRefusal(namespace, name));
@@ -29,6 +29,7 @@ export async function createFunction(registry: Registry, request: CreateFunction
       uid: randomUUID(),
     },
     code,
+    keyId,
   );
   if (!made) throw refuse('FUNCTION_EXISTS', { namespace, function: name });
   registry.feed.announce(namespace, name);

@@ -8,12 +8,14 @@ import { changeFunction } from './change-function.ts';
 export async function publishFunctionVersion(
   registry: Registry,
   request: PublishFunctionVersionRequest,
+  keyId: string,
 ): Promise<PublishFunctionVersionResponse> {
   orThrow(descriptionRefusal(request.description));
   const published = await changeFunction(registry, request, async (latest) => {
     if (latest.codeSha256 === '') throw refuse('FUNCTION_HAS_NO_CODE', { function: latest.name });
     const now = new Date(registry.clock.now());
-    return registry.store.publish({ ...latest, description: request.description || latest.description, createTime: now, updateTime: now });
+    const description = request.description || latest.description;
+    return registry.store.publish({ ...latest, description, createTime: now, updateTime: now }, keyId);
   });
   return { function: published };
 }

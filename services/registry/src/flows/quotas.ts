@@ -62,13 +62,14 @@ export async function putKeyQuota(registry: QuotaRegistry, asked: KeyQuota | und
   return quota;
 }
 
-/** Says which quota holds for a key. */
+/** Says which quota holds for a key, and what it uses. */
 export async function getKeyQuota(registry: QuotaRegistry, keyId: string): Promise<GetKeyQuotaResponse> {
   orThrow(quotaKeyRefusal(keyId));
+  const usage = keyId === DEFAULT_NAME ? undefined : await registry.quotas.usageOfKey(keyId);
   const own = await registry.quotas.findKey(keyId);
-  if (own) return { keyQuota: own, isDefault: false };
+  if (own) return { keyQuota: own, isDefault: false, usage };
   const fallback = keyId === DEFAULT_NAME ? undefined : await registry.quotas.findKey(DEFAULT_NAME);
-  return { keyQuota: { ...(fallback ?? KeyQuota.create()), keyId }, isDefault: fallback !== undefined };
+  return { keyQuota: { ...(fallback ?? KeyQuota.create()), keyId }, isDefault: fallback !== undefined, usage };
 }
 
 export async function listKeyQuotas(registry: QuotaRegistry, request: ListKeyQuotasRequest): Promise<ListKeyQuotasResponse> {

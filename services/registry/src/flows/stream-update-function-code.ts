@@ -14,6 +14,7 @@ const MAX_PIECES = 4_096;
 export async function streamUpdateFunctionCode(
   registry: Registry,
   requests: AsyncIterable<StreamUpdateFunctionCodeRequest>,
+  keyId: string,
 ): Promise<StreamUpdateFunctionCodeResponse> {
   const { maxZipBytes } = registry.limits;
   const held = growing(maxZipBytes);
@@ -38,7 +39,7 @@ export async function streamUpdateFunctionCode(
     }
     if (!named) throw refuse('INVALID_FIELD', { field: 'chunk', rule: 'there must be at least one piece' });
     if (!isComplete) throw refuse('CANCELLED');
-    return await updateFunctionCode(registry, { ...named, codeZip: held.all() });
+    return await updateFunctionCode(registry, { ...named, codeZip: held.all() }, keyId);
   } finally {
     registry.packageBytes.release(bytes);
   }

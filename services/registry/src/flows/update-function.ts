@@ -19,7 +19,7 @@ export async function updateFunction(registry: Registry, request: UpdateFunction
     // Those that stay are not judged again: what they need may have been there when they were set.
     orThrow(destinationsRefusal(changedDestinations(next.eventInvoke, mask), current.namespace, registry.destinations));
     if (isSame(current, next)) return current;
-    return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined);
+    return registry.store.replace({ ...next, updateTime: new Date(registry.clock.now()) }, undefined, '');
   };
   const updated = await changeFunction(registry, wanted, change, (current) => replacesSecrets(current, mask));
   return { function: updated };

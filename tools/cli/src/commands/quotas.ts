@@ -1,4 +1,4 @@
-import type { KeyQuotaAnswer, NamespaceQuotaAnswer, RateAnswer } from '../answers.ts';
+import type { KeyQuotaAnswer, LimitsAnswer, NamespaceQuotaAnswer, RateAnswer } from '../answers.ts';
 import type { Context } from '../context.ts';
 import { Failure } from '../failure.ts';
 import { table, timeText } from '../terminal.ts';
@@ -13,7 +13,7 @@ export type QuotaOptions = {
   readonly instances?: string;
 };
 
-/** Options, and the fields they set; those of a key are the first two. */
+/** Options, and the fields they set; the last one is of namespaces alone. */
 const FIELDS = [
   ['rate', 'events_per_second'],
   ['burst', 'burst'],
@@ -56,8 +56,8 @@ export async function listQuotas(context: Context, options: { readonly keys?: bo
     const found = { key_quotas: await context.api.all<KeyQuotaAnswer>('/v1/key-quotas', 'key_quotas') };
     context.terminal.show(found, ({ key_quotas: quotas }) => {
       if (quotas.length === 0) return 'No access key has a quota.';
-      const rows = quotas.map((one) => [one.key_id, rateText(one), timeText(one.update_time)]);
-      return table(['KEY', 'EVENTS', 'SET'], rows, color);
+      const rows = quotas.map((one) => [one.key_id, rateText(one), ...limitTexts(one), timeText(one.update_time)]);
+      return table(['KEY', 'EVENTS', ...LIMIT_HEADS, 'SET'], rows, color);
     });
     return;
   }
@@ -67,10 +67,11 @@ export async function listQuotas(context: Context, options: { readonly keys?: bo
     const rows = quotas.map((one) => [
       one.namespace,
       rateText(one),
-      ...[one.queued_events, one.functions, one.versions, one.code_bytes, one.instances].map(limitText),
+      ...limitTexts(one),
+      limitText(one.instances),
       timeText(one.update_time),
     ]);
-    return table(['NAMESPACE', 'EVENTS', 'QUEUED', 'FUNCTIONS', 'VERSIONS', 'CODE BYTES', 'INSTANCES', 'SET'], rows, color);
+    return table(['NAMESPACE', 'EVENTS', ...LIMIT_HEADS, 'INSTANCES', 'SET'], rows, color);
   });
 }
 
@@ -81,22 +82,31 @@ function pathOf(scope: string, name: string): string {
   throw new Failure(`A quota is of a "namespace" or a "key", not of a "${scope}".`, 2);
 }
 
+const LIMIT_HEADS = ['QUEUED', 'FUNCTIONS', 'VERSIONS', 'CODE BYTES'];
+
+function limitTexts(quota: LimitsAnswer): string[] {
+  return [quota.queued_events, quota.functions, quota.versions, quota.code_bytes].map(limitText);
+}
+
 function namespaceText(quota: NamespaceQuotaAnswer): string {
+  return `namespace ${quota.namespace}${limitsText(quota)}\n  instances   ${limitText(quota.instances)}`;
+}
+
+function keyText(quota: KeyQuotaAnswer): string {
+  return `key ${quota.key_id}${limitsText(quota)}`;
+}
+
+function limitsText(quota: LimitsAnswer): string {
   const { usage } = quota;
   const used = (count: number | undefined): string => (count === undefined ? '' : `, ${count} used`);
   return [
-    `namespace ${quota.namespace}${quota.is_default ? ' (the default)' : ''}`,
+    quota.is_default ? ' (the default)' : '',
     `  events      ${rateText(quota)}`,
     `  queued      ${limitText(quota.queued_events)}`,
     `  functions   ${limitText(quota.functions)}${used(usage?.functions)}`,
     `  versions    ${limitText(quota.versions)}${used(usage?.versions)}`,
     `  code bytes  ${limitText(quota.code_bytes)}${used(usage?.code_bytes)}`,
-    `  instances   ${limitText(quota.instances)}`,
   ].join('\n');
-}
-
-function keyText(quota: KeyQuotaAnswer): string {
-  return `key ${quota.key_id}${quota.is_default ? ' (the default)' : ''}\n  events  ${rateText(quota)}`;
 }
 
 function rateText({ events_per_second: rate, burst }: RateAnswer): string {

@@ -35,7 +35,7 @@ describe('tokens of an issuer', () => {
     issuer.asked = 0;
     clock = fakeClock(Date.now());
     tokens = createTokens(
-      { issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS, maxLifetimeMs: 24 * HOUR_MS },
+      { name: undefined, issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS, maxLifetimeMs: 24 * HOUR_MS },
       { clock, log: silentLog },
     );
   });
@@ -61,7 +61,7 @@ describe('tokens of an issuer', () => {
   it('say who calls and what for, and are remembered', async () => {
     const token = await signToken(issuer, first);
     const access = await check(token);
-    assert.deepEqual(access, { id: 'oidc:alice', role: 'deployer', namespaces: new Set(['team-a']), showsPayloads: false });
+    assert.deepEqual(access, { id: 'oidc:alice', grants: [{ role: 'deployer', namespaces: new Set(['team-a']), showsPayloads: false }] });
     assert.equal(tokens.check(token), access, 'at once');
     assert.equal(tokens.known(token), access);
     const both = await Promise.all(
@@ -76,7 +76,7 @@ describe('tokens of an issuer', () => {
       const key = await newKey(`key-${alg}`, alg);
       issuer.shown = [first.jwk, key.jwk];
       clock.advance(11_000);
-      assert.equal((await check(await signToken(issuer, key))).role, 'deployer', alg);
+      assert.equal((await check(await signToken(issuer, key))).grants[0]?.role, 'deployer', alg);
     }
   });
 
@@ -91,7 +91,7 @@ describe('tokens of an issuer', () => {
       ] as const) {
         issuer.shown = (isFirst ? [gone, stays] : [stays, gone]).map(({ jwk }) => jwk);
         tokens = createTokens(
-          { issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS, maxLifetimeMs: 24 * HOUR_MS },
+          { name: undefined, issuer: issuer.url, audience: AUDIENCE, rights: RIGHTS, keysMaxAgeMs: HOUR_MS, maxLifetimeMs: 24 * HOUR_MS },
           { clock, log: silentLog },
         );
         const token = await signToken(issuer, gone);

@@ -20,6 +20,9 @@ const TOLERANCE_S = 10;
 const MOST_KNOWN = 10_000;
 const EXPIRY_LOOK_MS = 1_000;
 
+/** Tokens of one issuer, and why they cannot be checked now, for people. */
+export type TokensOfIssuer = Omit<Tokens, 'notes'> & { note(): string | undefined; run(signal: AbortSignal): Promise<void> };
+
 type Known = {
   readonly access: Access;
   readonly untilMs: number;
@@ -30,11 +33,11 @@ type Known = {
   end: AbortController | undefined;
 };
 
-/** Checks tokens of an issuer, and remembers those that are good until they expire, or until their key is gone. */
+/** Checks tokens of one issuer, and remembers those that are good until they expire, or until their key is gone. */
 export function createTokens(
   settings: TokenSettings,
   { clock, log, fetch = fetchKeys }: { readonly clock: Clock; readonly log: Log; readonly fetch?: FetchKeys },
-): Tokens & { run(signal: AbortSignal): Promise<void> } {
+): TokensOfIssuer {
   const known = new Map<string, Known>();
   const checking = new Map<string, Promise<Access>>();
   const byAccess = new WeakMap<Access, Known>();
@@ -67,7 +70,7 @@ export function createTokens(
     const leftMs = expiryOf(verified.payload) * 1_000 - clock.now();
     if (leftMs > settings.maxLifetimeMs + TOLERANCE_S * 1_000)
       throw refuse('UNAUTHENTICATED', { detail: 'the token is good for longer than EVENFALL_OIDC_MAX_LIFETIME allows' });
-    const access = accessOfClaims(verified.payload, settings.rights);
+    const access = accessOfClaims(verified.payload, settings.rights, settings.name);
     if (isRefusal(access)) throw access;
     const named: unknown = verified.protectedHeader.kid; // as it came
     const kid = typeof named === 'string' ? named : undefined; // else it names none

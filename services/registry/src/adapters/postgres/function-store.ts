@@ -56,18 +56,20 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
         return rows.map(messageOf);
       }),
 
-    insert: (fn, code) =>
+    insert: (fn, code, keyId) =>
       guarded(async () => {
         const { sha256, data: zip } = code ?? none;
         const { data, sealed } = bytesOf(fn, sealing);
+        const madeBy = keyId === '' ? null : keyId;
+        const codeBy = code ? madeBy : null;
         const rows = await withinQuota(
           sql,
-          fn.namespace,
+          { namespace: fn.namespace, keyId },
           zip,
           async (on, bytes) => on<Row[]>`
           WITH made AS (
-            INSERT INTO registry.function_version (namespace, name, version, revision, data, sealed, code_sha256)
-            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${data}, ${sealed}::bytea, ${sha256})
+            INSERT INTO registry.function_version (namespace, name, version, revision, data, sealed, code_sha256, made_by_key, code_by_key)
+            VALUES (${fn.namespace}, ${fn.name}, ${LATEST_NUMBER}, nextval('registry.revision'), ${data}, ${sealed}::bytea, ${sha256}, ${madeBy}, ${codeBy})
             ON CONFLICT DO NOTHING RETURNING data, version, revision, sealed
           ), package AS (
             INSERT INTO registry.code_package (sha256, size, data)
@@ -79,23 +81,25 @@ export function createFunctionStore(sql: Sql, sealing: Sealing | undefined): Fun
         return rows[0] && messageOf(rows[0]);
       }),
 
-    replace: (fn, code) => guarded(() => replace(sql, fn, code, sealing)),
+    replace: (fn, code, keyId) => guarded(() => replace(sql, fn, code, { sealing, keyId })),
 
-    publish: (fn) =>
+    publish: (fn, keyId) =>
       guarded(async () => {
         const { data, sealed } = bytesOf(fn, sealing);
         const rows = await withinQuota(
           sql,
-          fn.namespace,
+          { namespace: fn.namespace, keyId },
           NOTHING,
           async (on) => on<Row[]>`
           WITH latest AS (
-            SELECT code_sha256, (SELECT max(version) + 1 FROM registry.function_version WHERE namespace = ${fn.namespace} AND name = ${fn.name}) AS next
+            SELECT code_sha256, code_by_key, (SELECT max(version) + 1 FROM registry.function_version WHERE namespace = ${fn.namespace} AND name = ${fn.name}) AS next
             FROM registry.function_version
             WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
           ), made AS (
-            INSERT INTO registry.function_version (namespace, name, version, revision, data, sealed, code_sha256)
-            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${data}, ${sealed}::bytea, code_sha256 FROM latest
+            INSERT INTO registry.function_version (namespace, name, version, revision, data, sealed, code_sha256, made_by_key, code_by_key)
+            SELECT ${fn.namespace}, ${fn.name}, next, nextval('registry.revision'), ${data}, ${sealed}::bytea, code_sha256,
+              ${keyId === '' ? null : keyId}::text, code_by_key
+            FROM latest
             ON CONFLICT DO NOTHING RETURNING data, version, revision, sealed
           )
           SELECT data, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`,
@@ -130,7 +134,7 @@ async function replace(
   sql: Sql,
   fn: FunctionMessage,
   code: CodePackage | undefined,
-  sealing: Sealing | undefined,
+  { sealing, keyId }: { readonly sealing: Sealing | undefined; readonly keyId: string },
 ): Promise<FunctionMessage | undefined> {
   const { data, sealed } = bytesOf(fn, sealing);
   const sha256 = code?.sha256 ?? (fn.codeSha256 === '' ? null : fn.codeSha256);
@@ -140,7 +144,9 @@ async function replace(
       SELECT code_sha256 FROM registry.function_version
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
     ), made AS (
-      UPDATE registry.function_version SET data = ${data}, sealed = ${sealed}::bytea, code_sha256 = ${sha256}, revision = nextval('registry.revision')
+      UPDATE registry.function_version SET data = ${data}, sealed = ${sealed}::bytea, code_sha256 = ${sha256},
+        code_by_key = CASE WHEN ${code !== undefined} THEN ${keyId === '' ? null : keyId}::text ELSE code_by_key END,
+        revision = nextval('registry.revision')
       WHERE namespace = ${fn.namespace} AND name = ${fn.name} AND version = ${LATEST_NUMBER} AND revision = ${fn.revision}
       RETURNING data, version, revision, sealed
     ), package AS (
@@ -155,7 +161,7 @@ async function replace(
     )
     SELECT data, version, revision, sealed, pg_notify(${CHANGE_CHANNEL}, ${nameOf(fn)}) FROM made`;
   const rows = code
-    ? await withinQuota(sql, fn.namespace, zip, async (on, bytes) => statement(on, bytes))
+    ? await withinQuota(sql, { namespace: fn.namespace, keyId }, zip, async (on, bytes) => statement(on, bytes))
     : await statement(sql, sql`${zip}::bytea`);
   return rows[0] && functionOf(rows[0], sealing).fn;
 }

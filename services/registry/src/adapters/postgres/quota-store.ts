@@ -3,7 +3,7 @@ import type { Sql } from '@evenfall/postgres';
 import { DEFAULT_NAME } from '../../domain/quota.ts';
 import type { QuotaStore } from '../../ports.ts';
 import { CHANGE_CHANNEL, guarded } from './function-store.ts';
-import { quotaLock, transaction, usageOf } from './within-quota.ts';
+import { keyQuotaLock, quotaLock, transaction, usageOf, usageOfKey } from './within-quota.ts';
 
 /** The channel for changes of quotas: "namespace/name" or "key/id". */
 export const QUOTA_CHANNEL = 'evenfall_registry_quota';
@@ -14,6 +14,8 @@ type Row = { readonly data: Buffer };
 export function createQuotaStore(sql: Sql): QuotaStore {
   return {
     usage: (namespace) => guarded(() => usageOf(sql, namespace)),
+
+    usageOfKey: (keyId) => guarded(() => usageOfKey(sql, keyId)),
 
     findNamespace: (namespace) =>
       guarded(async () => {
@@ -70,16 +72,19 @@ export function createQuotaStore(sql: Sql): QuotaStore {
       }),
 
     putKey: (quota, most) =>
-      guarded(async () => {
-        const { keyId } = quota;
-        const rows = await sql`
-          INSERT INTO registry.key_quota (key_id, data) SELECT ${keyId}, ${Buffer.from(KeyQuota.encode(quota).finish())}
-          WHERE EXISTS (SELECT FROM registry.key_quota WHERE key_id = ${keyId})
-            OR (SELECT count(*) FROM registry.key_quota) < ${most}::int
-          ON CONFLICT (key_id) DO UPDATE SET data = excluded.data
-          RETURNING pg_notify(${QUOTA_CHANNEL}, ${`key/${keyId}`})`;
-        return rows.length > 0;
-      }),
+      guarded(() =>
+        transaction(sql, async (on) => {
+          const { keyId } = quota;
+          await on`SELECT pg_advisory_xact_lock(${keyQuotaLock(on, keyId)})`;
+          const rows = await on`
+            INSERT INTO registry.key_quota (key_id, data) SELECT ${keyId}, ${Buffer.from(KeyQuota.encode(quota).finish())}
+            WHERE EXISTS (SELECT FROM registry.key_quota WHERE key_id = ${keyId})
+              OR (SELECT count(*) FROM registry.key_quota) < ${most}::int
+            ON CONFLICT (key_id) DO UPDATE SET data = excluded.data
+            RETURNING pg_notify(${QUOTA_CHANNEL}, ${`key/${keyId}`})`;
+          return rows.length > 0;
+        }),
+      ),
 
     deleteKey: (keyId) =>
       guarded(async () => {

@@ -74,7 +74,7 @@ export interface NamespaceUsage {
   codeBytes: bigint;
 }
 
-/** The quota of an access key. */
+/** The quota of an access key. Functions, versions and code of a key are those that were made with it, whoever changes them later. */
 export interface KeyQuota {
   /** Id of the key, or "*" for the default. */
   keyId: string;
@@ -83,7 +83,40 @@ export interface KeyQuota {
     | RateLimit
     | undefined;
   /** When it was set. */
-  updateTime: Date | undefined;
+  updateTime:
+    | Date
+    | undefined;
+  /**
+   * Events sent with it that wait to start: accepted ones, delayed ones, those between two attempts, and those that destinations made of them. Exact within
+   * a second.
+   */
+  queuedEvents?:
+    | bigint
+    | undefined;
+  /** Functions created with it. Exact. */
+  functions?:
+    | number
+    | undefined;
+  /** Versions published with it. Exact. */
+  versions?:
+    | number
+    | undefined;
+  /** Bytes of the code packages that were uploaded with it and that functions and versions still name, each package once. Exact. */
+  codeBytes?:
+    | bigint
+    | undefined;
+  /** Refused with INVALID_FIELD: an instance runs events of every key one after the other, so it belongs to a namespace and to no key. */
+  instances?: number | undefined;
+}
+
+/** What an access key uses. */
+export interface KeyUsage {
+  /** Functions created with it. */
+  functions: number;
+  /** Versions published with it. */
+  versions: number;
+  /** Bytes of code packages uploaded with it. */
+  codeBytes: bigint;
 }
 
 /** Asks for a quota to be set. */
@@ -168,6 +201,8 @@ export interface GetKeyQuotaResponse {
     | undefined;
   /** Whether it is the default. */
   isDefault: boolean;
+  /** What the key uses; unset for "*". */
+  usage: KeyUsage | undefined;
 }
 
 /** Asks for quotas. */
@@ -504,7 +539,16 @@ export const NamespaceUsage: MessageFns<NamespaceUsage> = {
 };
 
 function createBaseKeyQuota(): KeyQuota {
-  return { keyId: "", rate: undefined, updateTime: undefined };
+  return {
+    keyId: "",
+    rate: undefined,
+    updateTime: undefined,
+    queuedEvents: undefined,
+    functions: undefined,
+    versions: undefined,
+    codeBytes: undefined,
+    instances: undefined,
+  };
 }
 
 export const KeyQuota: MessageFns<KeyQuota> = {
@@ -517,6 +561,27 @@ export const KeyQuota: MessageFns<KeyQuota> = {
     }
     if (message.updateTime !== undefined) {
       Timestamp.encode(toTimestamp(message.updateTime), writer.uint32(26).fork()).join();
+    }
+    if (message.queuedEvents !== undefined) {
+      if (BigInt.asIntN(64, message.queuedEvents) !== message.queuedEvents) {
+        throw new globalThis.Error("value provided for field message.queuedEvents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.queuedEvents);
+    }
+    if (message.functions !== undefined) {
+      writer.uint32(40).int32(message.functions);
+    }
+    if (message.versions !== undefined) {
+      writer.uint32(48).int32(message.versions);
+    }
+    if (message.codeBytes !== undefined) {
+      if (BigInt.asIntN(64, message.codeBytes) !== message.codeBytes) {
+        throw new globalThis.Error("value provided for field message.codeBytes of type int64 too large");
+      }
+      writer.uint32(56).int64(message.codeBytes);
+    }
+    if (message.instances !== undefined) {
+      writer.uint32(64).int32(message.instances);
     }
     return writer;
   },
@@ -558,6 +623,46 @@ export const KeyQuota: MessageFns<KeyQuota> = {
             message.updateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.queuedEvents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.functions = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.versions = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.codeBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.instances = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -578,6 +683,97 @@ export const KeyQuota: MessageFns<KeyQuota> = {
     message.keyId = object.keyId ?? "";
     message.rate = (object.rate !== undefined && object.rate !== null) ? RateLimit.fromPartial(object.rate) : undefined;
     message.updateTime = object.updateTime ?? undefined;
+    message.queuedEvents = (object.queuedEvents !== undefined && object.queuedEvents !== null)
+      ? BigInt(object.queuedEvents)
+      : undefined;
+    message.functions = object.functions ?? undefined;
+    message.versions = object.versions ?? undefined;
+    message.codeBytes = (object.codeBytes !== undefined && object.codeBytes !== null)
+      ? BigInt(object.codeBytes)
+      : undefined;
+    message.instances = object.instances ?? undefined;
+    return message;
+  },
+};
+
+function createBaseKeyUsage(): KeyUsage {
+  return { functions: 0, versions: 0, codeBytes: 0n };
+}
+
+export const KeyUsage: MessageFns<KeyUsage> = {
+  encode(message: KeyUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.functions !== 0) {
+      writer.uint32(8).int32(message.functions);
+    }
+    if (message.versions !== 0) {
+      writer.uint32(16).int32(message.versions);
+    }
+    if (message.codeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.codeBytes) !== message.codeBytes) {
+        throw new globalThis.Error("value provided for field message.codeBytes of type int64 too large");
+      }
+      writer.uint32(24).int64(message.codeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeyUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeyUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.functions = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.versions = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.codeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KeyUsage>): KeyUsage {
+    return KeyUsage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KeyUsage>): KeyUsage {
+    const message = createBaseKeyUsage();
+    message.functions = object.functions ?? 0;
+    message.versions = object.versions ?? 0;
+    message.codeBytes = (object.codeBytes !== undefined && object.codeBytes !== null) ? BigInt(object.codeBytes) : 0n;
     return message;
   },
 };
@@ -1236,7 +1432,7 @@ export const GetKeyQuotaRequest: MessageFns<GetKeyQuotaRequest> = {
 };
 
 function createBaseGetKeyQuotaResponse(): GetKeyQuotaResponse {
-  return { keyQuota: undefined, isDefault: false };
+  return { keyQuota: undefined, isDefault: false, usage: undefined };
 }
 
 export const GetKeyQuotaResponse: MessageFns<GetKeyQuotaResponse> = {
@@ -1246,6 +1442,9 @@ export const GetKeyQuotaResponse: MessageFns<GetKeyQuotaResponse> = {
     }
     if (message.isDefault !== false) {
       writer.uint32(16).bool(message.isDefault);
+    }
+    if (message.usage !== undefined) {
+      KeyUsage.encode(message.usage, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1279,6 +1478,14 @@ export const GetKeyQuotaResponse: MessageFns<GetKeyQuotaResponse> = {
             message.isDefault = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.usage = KeyUsage.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1300,6 +1507,9 @@ export const GetKeyQuotaResponse: MessageFns<GetKeyQuotaResponse> = {
       ? KeyQuota.fromPartial(object.keyQuota)
       : undefined;
     message.isDefault = object.isDefault ?? false;
+    message.usage = (object.usage !== undefined && object.usage !== null)
+      ? KeyUsage.fromPartial(object.usage)
+      : undefined;
     return message;
   },
 };
@@ -1603,7 +1813,7 @@ export const QuotaServiceService = {
     responseSerialize: (value: PutKeyQuotaResponse): Buffer => Buffer.from(PutKeyQuotaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PutKeyQuotaResponse => PutKeyQuotaResponse.decode(value),
   },
-  /** Gets the quota that applies to an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Gets the quota that applies to an access key, and what the key uses of it. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   getKeyQuota: {
     path: "/evenfall.v1.QuotaService/GetKeyQuota" as const,
     requestStream: false as const,
@@ -1652,7 +1862,7 @@ export interface QuotaServiceServer extends UntypedServiceImplementation {
   deleteNamespaceQuota: handleUnaryCall<DeleteNamespaceQuotaRequest, DeleteNamespaceQuotaResponse>;
   /** Sets the quota of an access key. The key may be one from the settings. Errors: INVALID_ARGUMENT (INVALID_FIELD), RESOURCE_EXHAUSTED (TOO_MANY_QUOTAS). */
   putKeyQuota: handleUnaryCall<PutKeyQuotaRequest, PutKeyQuotaResponse>;
-  /** Gets the quota that applies to an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Gets the quota that applies to an access key, and what the key uses of it. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   getKeyQuota: handleUnaryCall<GetKeyQuotaRequest, GetKeyQuotaResponse>;
   /** Lists the quotas of access keys by id. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_FIELD). */
   listKeyQuotas: handleUnaryCall<ListKeyQuotasRequest, ListKeyQuotasResponse>;
@@ -1744,7 +1954,7 @@ export interface QuotaServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutKeyQuotaResponse) => void,
   ): ClientUnaryCall;
-  /** Gets the quota that applies to an access key. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
+  /** Gets the quota that applies to an access key, and what the key uses of it. Errors: INVALID_ARGUMENT (INVALID_FIELD). */
   getKeyQuota(
     request: GetKeyQuotaRequest,
     callback: (error: ServiceError | null, response: GetKeyQuotaResponse) => void,

@@ -6,7 +6,7 @@ import { Paging } from '../json/fields.ts';
 import { pageOf, ref } from '../json/schema.ts';
 import { pageFrom } from '../json/values.ts';
 import type { RestPlugin } from '../rest-plugin.ts';
-import { keyQuotaJson, namespaceQuotaJson, rateFrom, usageJson } from './mapping.ts';
+import { keyQuotaJson, limitsFrom, namespaceQuotaJson, usageJson } from './mapping.ts';
 import {
   KeyQuota,
   KeyQuotaBody,
@@ -46,19 +46,9 @@ const namespaceRoutes: RestPlugin = async (app) => {
       },
     },
     async (request) => {
-      const { body } = request;
-      const { namespaceQuota } = await flows(request).putNamespaceQuota({
-        namespaceQuota: {
-          namespace: request.params.namespace,
-          rate: rateFrom(body),
-          queuedEvents: body.queued_events === undefined ? undefined : BigInt(body.queued_events),
-          functions: body.functions,
-          versions: body.versions,
-          codeBytes: body.code_bytes === undefined ? undefined : BigInt(body.code_bytes),
-          instances: body.instances,
-          updateTime: undefined,
-        },
-      });
+      const { namespace } = request.params;
+      const asked = { namespace, ...limitsFrom(request.body), instances: request.body.instances, updateTime: undefined };
+      const { namespaceQuota } = await flows(request).putNamespaceQuota({ namespaceQuota: asked });
       return namespaceQuota && namespaceQuotaJson(namespaceQuota);
     },
   );
@@ -131,7 +121,7 @@ const keyRoutes: RestPlugin = async (app) => {
       },
     },
     async (request) => {
-      const asked = { keyId: request.params.key_id, rate: rateFrom(request.body), updateTime: undefined };
+      const asked = { keyId: request.params.key_id, ...limitsFrom(request.body), instances: undefined, updateTime: undefined };
       const { keyQuota } = await flows(request).putKeyQuota({ keyQuota: asked });
       return keyQuota && keyQuotaJson(keyQuota);
     },
@@ -143,14 +133,14 @@ const keyRoutes: RestPlugin = async (app) => {
       schema: {
         tags: TAGS,
         operationId: 'getKeyQuota',
-        summary: 'Gets the quota that applies to an access key',
+        summary: 'Gets the quota that applies to an access key, and what the key uses',
         params: QuotaKeyPath,
         response: { 200: ref(KeyQuotaInUse) },
       },
     },
     async (request) => {
-      const { keyQuota, isDefault } = await flows(request).getKeyQuota({ keyId: request.params.key_id });
-      return keyQuota && { ...keyQuotaJson(keyQuota), is_default: isDefault };
+      const { keyQuota, isDefault, usage } = await flows(request).getKeyQuota({ keyId: request.params.key_id });
+      return keyQuota && { ...keyQuotaJson(keyQuota), is_default: isDefault, usage: usage ? usageJson(usage) : null };
     },
   );
 

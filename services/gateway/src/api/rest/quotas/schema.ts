@@ -24,8 +24,19 @@ export const NamespaceQuotaBody = Type.Object(
   },
   LIMITS,
 );
-export const KeyQuotaBody = Type.Object(rateLimits, LIMITS);
-export type RateBody = Static<typeof KeyQuotaBody>;
+/** Without instances: an instance runs events of every key, so it counts for its namespace alone. */
+export const KeyQuotaBody = Type.Object(
+  {
+    ...rateLimits,
+    queued_events: limit('Events sent with it that wait to start.'),
+    functions: limit('Functions created with it.'),
+    versions: limit('Versions published with it.'),
+    code_bytes: limit('Bytes of code packages uploaded with it, each once.', Number.MAX_SAFE_INTEGER),
+  },
+  LIMITS,
+);
+/** The limits that both kinds of quota have. */
+export type LimitsBody = Static<typeof KeyQuotaBody>;
 
 export const QuotaNamespacePath = Type.Object({ namespace: NameOrAll });
 export const QuotaKeyPath = Type.Object({
@@ -54,8 +65,13 @@ const namespaceQuotaFields = {
 const keyQuotaFields = {
   key_id: Type.String({ description: 'The key, or `*` for the default.' }),
   ...rateFields,
+  queued_events: count('Events sent with it that wait to start.'),
+  functions: count('Functions created with it.'),
+  versions: count('Versions published with it.'),
+  code_bytes: count('Bytes of code packages uploaded with it, each once.'),
   update_time: orNull(Moment),
 };
+const Usage = orNull(Type.Object({ functions: Type.Integer(), versions: Type.Integer(), code_bytes: Type.Integer() }));
 const IsDefault = Type.Boolean({ description: 'Whether it is the default, because there is no quota of its own.' });
 const NOT_LIMITED = { description: 'Null is not limited.' };
 
@@ -66,11 +82,11 @@ export const NamespaceQuotaInUse = named(
   Type.Object({
     ...namespaceQuotaFields,
     is_default: IsDefault,
-    usage: orNull(Type.Object({ functions: Type.Integer(), versions: Type.Integer(), code_bytes: Type.Integer() })),
+    usage: Usage,
   }),
 );
 export type UsageBody = NonNullable<Static<typeof NamespaceQuotaInUse>['usage']>;
 
 export const KeyQuota = named('KeyQuota', Type.Object(keyQuotaFields, NOT_LIMITED));
 export type KeyQuotaAnswer = Static<typeof KeyQuota>;
-export const KeyQuotaInUse = named('KeyQuotaInUse', Type.Object({ ...keyQuotaFields, is_default: IsDefault }));
+export const KeyQuotaInUse = named('KeyQuotaInUse', Type.Object({ ...keyQuotaFields, is_default: IsDefault, usage: Usage }));

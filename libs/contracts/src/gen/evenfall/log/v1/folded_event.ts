@@ -56,6 +56,8 @@ export interface FoldedEvent {
     | undefined;
   /** How long it waits from wait_log_time for its next attempt, in milliseconds; 0 where it waits for none. */
   waitMs: number;
+  /** As in AcceptedEvent.access_key_id. */
+  accessKeyId: string;
 }
 
 function createBaseFoldedEvent(): FoldedEvent {
@@ -74,6 +76,7 @@ function createBaseFoldedEvent(): FoldedEvent {
     acceptLogTime: undefined,
     waitLogTime: undefined,
     waitMs: 0,
+    accessKeyId: "",
   };
 }
 
@@ -120,6 +123,9 @@ export const FoldedEvent: MessageFns<FoldedEvent> = {
     }
     if (message.waitMs !== 0) {
       writer.uint32(112).int32(message.waitMs);
+    }
+    if (message.accessKeyId !== "") {
+      writer.uint32(122).string(message.accessKeyId);
     }
     return writer;
   },
@@ -249,6 +255,14 @@ export const FoldedEvent: MessageFns<FoldedEvent> = {
             message.waitMs = reader.int32();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.accessKeyId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -284,6 +298,7 @@ export const FoldedEvent: MessageFns<FoldedEvent> = {
     message.acceptLogTime = object.acceptLogTime ?? undefined;
     message.waitLogTime = object.waitLogTime ?? undefined;
     message.waitMs = object.waitMs ?? 0;
+    message.accessKeyId = object.accessKeyId ?? "";
     return message;
   },
 };

@@ -102,7 +102,14 @@ export interface AcceptedEvent {
     | string
     | undefined;
   /** Lower-case hex SHA-256 over qualifier, delay and payload of the submission, for an event with an idempotency key; unset otherwise. */
-  requestSha256?: string | undefined;
+  requestSha256?:
+    | string
+    | undefined;
+  /**
+   * Id of the access key, or of the subject of the token, that it was sent with; of an event made for a destination that of its origin. Empty where that is
+   * not known.
+   */
+  accessKeyId: string;
 }
 
 /** The settings of the function that apply to its events, as they were when the event was accepted. */
@@ -468,6 +475,7 @@ function createBaseAcceptedEvent(): AcceptedEvent {
     depth: 0,
     functionUid: undefined,
     requestSha256: undefined,
+    accessKeyId: "",
   };
 }
 
@@ -523,6 +531,9 @@ export const AcceptedEvent: MessageFns<AcceptedEvent> = {
     }
     if (message.requestSha256 !== undefined) {
       writer.uint32(138).string(message.requestSha256);
+    }
+    if (message.accessKeyId !== "") {
+      writer.uint32(146).string(message.accessKeyId);
     }
     return writer;
   },
@@ -676,6 +687,14 @@ export const AcceptedEvent: MessageFns<AcceptedEvent> = {
             message.requestSha256 = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.accessKeyId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -712,6 +731,7 @@ export const AcceptedEvent: MessageFns<AcceptedEvent> = {
     message.depth = object.depth ?? 0;
     message.functionUid = object.functionUid ?? undefined;
     message.requestSha256 = object.requestSha256 ?? undefined;
+    message.accessKeyId = object.accessKeyId ?? "";
     return message;
   },
 };

@@ -31,12 +31,24 @@ export const protobufFileName = "evenfall/queue/v1/queue_service.proto";
 
 /** Asks how many events wait. */
 export interface CountWaitingRequest {
+  /** Whether to count by access key too. */
+  byKey: boolean;
 }
 
 /** Answers with the counts. */
 export interface CountWaitingResponse {
   /** Namespaces with waiting events. */
   namespaces: NamespaceWaiting[];
+  /** Access keys of whose events some wait; empty if that was not asked for. */
+  keys: KeyWaiting[];
+}
+
+/** What waits of one access key. */
+export interface KeyWaiting {
+  /** Id of the key. */
+  keyId: string;
+  /** Events. */
+  count: bigint;
 }
 
 /** Waiting events of one namespace. */
@@ -176,11 +188,14 @@ export interface PurgeDeadLetterResponse {
 }
 
 function createBaseCountWaitingRequest(): CountWaitingRequest {
-  return {};
+  return { byKey: false };
 }
 
 export const CountWaitingRequest: MessageFns<CountWaitingRequest> = {
-  encode(_: CountWaitingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: CountWaitingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.byKey !== false) {
+      writer.uint32(8).bool(message.byKey);
+    }
     return writer;
   },
 
@@ -197,6 +212,14 @@ export const CountWaitingRequest: MessageFns<CountWaitingRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.byKey = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -212,20 +235,24 @@ export const CountWaitingRequest: MessageFns<CountWaitingRequest> = {
   create(base?: DeepPartial<CountWaitingRequest>): CountWaitingRequest {
     return CountWaitingRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<CountWaitingRequest>): CountWaitingRequest {
+  fromPartial(object: DeepPartial<CountWaitingRequest>): CountWaitingRequest {
     const message = createBaseCountWaitingRequest();
+    message.byKey = object.byKey ?? false;
     return message;
   },
 };
 
 function createBaseCountWaitingResponse(): CountWaitingResponse {
-  return { namespaces: [] };
+  return { namespaces: [], keys: [] };
 }
 
 export const CountWaitingResponse: MessageFns<CountWaitingResponse> = {
   encode(message: CountWaitingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.namespaces) {
       NamespaceWaiting.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.keys) {
+      KeyWaiting.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -251,6 +278,14 @@ export const CountWaitingResponse: MessageFns<CountWaitingResponse> = {
             message.namespaces.push(NamespaceWaiting.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keys.push(KeyWaiting.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -269,6 +304,77 @@ export const CountWaitingResponse: MessageFns<CountWaitingResponse> = {
   fromPartial(object: DeepPartial<CountWaitingResponse>): CountWaitingResponse {
     const message = createBaseCountWaitingResponse();
     message.namespaces = object.namespaces?.map((e) => NamespaceWaiting.fromPartial(e)) || [];
+    message.keys = object.keys?.map((e) => KeyWaiting.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseKeyWaiting(): KeyWaiting {
+  return { keyId: "", count: 0n };
+}
+
+export const KeyWaiting: MessageFns<KeyWaiting> = {
+  encode(message: KeyWaiting, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyId !== "") {
+      writer.uint32(10).string(message.keyId);
+    }
+    if (message.count !== 0n) {
+      if (BigInt.asIntN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type int64 too large");
+      }
+      writer.uint32(16).int64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeyWaiting {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeyWaiting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KeyWaiting>): KeyWaiting {
+    return KeyWaiting.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KeyWaiting>): KeyWaiting {
+    const message = createBaseKeyWaiting();
+    message.keyId = object.keyId ?? "";
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
     return message;
   },
 };
@@ -1293,7 +1399,7 @@ export const QueueServiceService = {
       Buffer.from(WatchOwnershipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchOwnershipResponse => WatchOwnershipResponse.decode(value),
   },
-  /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
+  /** Counts the events of each namespace that wait to start, and those of each access key if asked to, of this replica's partitions. Answers from memory. */
   countWaiting: {
     path: "/evenfall.queue.v1.QueueService/CountWaiting" as const,
     requestStream: false as const,
@@ -1331,7 +1437,7 @@ export interface QueueServiceServer extends UntypedServiceImplementation {
   purgeDeadLetter: handleUnaryCall<PurgeDeadLetterRequest, PurgeDeadLetterResponse>;
   /** Sends the partitions this replica owns, and all of them again after every change. Clients find the owner of a lane by it. */
   watchOwnership: handleServerStreamingCall<WatchOwnershipRequest, WatchOwnershipResponse>;
-  /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
+  /** Counts the events of each namespace that wait to start, and those of each access key if asked to, of this replica's partitions. Answers from memory. */
   countWaiting: handleUnaryCall<CountWaitingRequest, CountWaitingResponse>;
   /** Returns what keeps events of this replica's partitions from running. Answers from memory. */
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
@@ -1402,7 +1508,7 @@ export interface QueueServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchOwnershipResponse>;
-  /** Counts the events of each namespace that wait to start, of this replica's partitions. Answers from memory. */
+  /** Counts the events of each namespace that wait to start, and those of each access key if asked to, of this replica's partitions. Answers from memory. */
   countWaiting(
     request: CountWaitingRequest,
     callback: (error: ServiceError | null, response: CountWaitingResponse) => void,
