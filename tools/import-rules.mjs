@@ -36,19 +36,11 @@ const owned = (name, packagePath, owners) => ({
   to: { path: packagePath },
 });
 
-/** Where files still import types of each other. */
-const TYPE_CIRCLES = '^services/instance-agent/src/adapters/process/';
 const PORTS = 'ports\\.ts$';
 
 export default {
   forbidden: [
-    { name: 'no-circles', severity: 'error', from: { pathNot: TYPE_CIRCLES }, to: { circular: true } },
-    {
-      name: 'no-circles-of-values',
-      severity: 'error',
-      from: { path: TYPE_CIRCLES },
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
-    },
+    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'services-meet-in-proto',

@@ -39,6 +39,15 @@ describe('a stored batch', () => {
     );
   });
 
+  it('keeps the bytes of a record that decodes and says nothing', () => {
+    const batch = decodeBatch(0, 40, 2, Buffer.concat([encoded('good', 1), Buffer.from([0x0a, 8, 0, 0, 0, 0, 0, 0, 0, 0])]));
+    assert.equal(batch.records[0]?.eventId, 'good-0');
+    assert.deepEqual(
+      batch.unreadable?.map(({ offset, bytes }) => [offset, bytes.length]),
+      [[41, 8]],
+    );
+  });
+
   it('has the bytes of a broken frame with the first record that is lost, and says so with the others', () => {
     const whole = encoded('frame', 5);
     const third = RecordBatch.encode({ records: records('frame', 2) }).finish().length;

@@ -13,7 +13,10 @@ export function decodeRecords(partition: number, firstOffset: number, values: re
   const unreadable: Unreadable[] = [];
   const records = values.map((bytes, i) => {
     try {
-      return EventRecord.decode(bytes);
+      const record = EventRecord.decode(bytes);
+      if (!isEmpty(record)) return record;
+      unreadable.push({ offset: firstOffset + i, bytes, error: 'it names neither an event nor a change' });
+      return UNREADABLE_RECORD;
     } catch (error) {
       unreadable.push({ offset: firstOffset + i, bytes, error: String(error) });
       return UNREADABLE_RECORD;
@@ -23,6 +26,11 @@ export function decodeRecords(partition: number, firstOffset: number, values: re
   return unreadable.length === 0 ? { partition, firstOffset, records } : { partition, firstOffset, records, unreadable };
 }
 
+/** Every writer names an event, a change or both: bytes that say neither, such as zeros, are damaged, although they decode. */
+function isEmpty({ eventId, change }: EventRecord): boolean {
+  return eventId === '' && change === undefined;
+}
+
 /**
  * Decodes a stored batch of so many records, all at once if it can be, else one by one. Where its frame is broken, the first record behind that place has
  * all the bytes that are left, and the others have none: where each of them began is lost.
@@ -30,7 +38,7 @@ export function decodeRecords(partition: number, firstOffset: number, values: re
 export function decodeBatch(partition: number, firstOffset: number, count: number, data: Uint8Array): LogBatch {
   try {
     const { records } = RecordBatch.decode(data);
-    if (records.length === count) {
+    if (records.length === count && !records.some(isEmpty)) {
       ownBytes(records);
       return { partition, firstOffset, records };
     }

@@ -91,7 +91,7 @@ export const GATEWAY_SETTINGS = {
   }),
   oidcIssuers: text({
     name: 'EVENFALL_OIDC_ISSUERS',
-    doc: 'Further issuers, or all of them, as a JSON list: `[{"name": "ci", "issuer": "https://token.actions.example.com", "audience": "evenfall", "claim": "repository", "roles": ["org/shop=deployer@shop"]}]`, at most 16. `claim` is `groups` by default; `name` stands in the ids of its subjects (`oidc.ci:…`).',
+    doc: 'Further issuers, or all of them, as a JSON list: `[{"name": "ci", "issuer": "https://token.actions.example.com", "audience": "evenfall", "claim": "repository", "roles": ["org/shop=deployer@shop"]}]`, at most 16. `claim` is `groups` by default; `name` is part of the ids of its subjects (`oidc.ci:…`).',
     fallback: undefined,
     form: 'a JSON list of issuers',
   }),
