@@ -12,7 +12,7 @@ import { isRefusal } from '@evenfall/errors';
 import { inParts, MESSAGE_BYTES, reportBytes } from '@evenfall/event-model';
 import { type ClientOf, pushable, type Pushable } from '@evenfall/rpc';
 import type { Log } from '@evenfall/telemetry';
-import { type Clock, delay, durationOfMs, msOfDuration } from '@evenfall/time';
+import { type Clock, createBackoff, delay, durationOfMs, msOfDuration } from '@evenfall/time';
 import type { Outbox } from '../flows/agent.ts';
 import type { LeaseThread } from './lease-thread.ts';
 
@@ -43,8 +43,7 @@ export type Attachment = Outbox & {
   reportLoad(cpuBusy: number, temporaryMb: number): void;
 };
 
-const MIN_PAUSE_MS = 100;
-const MAX_PAUSE_MS = 1_000;
+const RECONNECT = { firstMs: 100, mostMs: 1_000 };
 /** Between two hellos that are refused for their content. */
 const REFUSED_PAUSE_MS = 60_000;
 
@@ -81,7 +80,7 @@ export function attachment(
   let reportedTemporaryMb = 0;
   let isAttached = false;
   let welcomed = 0;
-  let pauseMs = MIN_PAUSE_MS;
+  const backoff = createBackoff(RECONNECT);
   let endStream = (): void => undefined;
 
   const push = (hello: Hello | undefined, heartbeat: Heartbeat | undefined): void => {
@@ -194,7 +193,7 @@ export function attachment(
           renew(helloMs);
           isAttached = true;
           welcomed += 1;
-          pauseMs = MIN_PAUSE_MS;
+          backoff.reset();
           clearTimeout(unwelcome);
           clearInterval(beatTimer);
           beatTimer = setInterval(beat, heartbeatMs);
@@ -241,8 +240,7 @@ export function attachment(
         if (welcomed > welcomes || !isLogged) log.warn('The stream to the scheduler broke; trying again', { error: why });
         isLogged = true;
         // Jitter: a scheduler that comes back is not met by all agents at once.
-        if (!(await delay(pauseMs * (0.5 + random()), signal))) return;
-        pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
+        if (!(await delay(backoff.next() * (0.5 + random()), signal))) return;
       }
     },
     isAttached: () => isAttached,

@@ -2,10 +2,11 @@ import type { EventStoreServiceService, LogGrant, StoredLogLine } from '@evenfal
 import { LogLine_Stream as Stream } from '@evenfall/contracts/v1/log_service';
 import type { ClientOf } from '@evenfall/rpc';
 import type { Counters, Log } from '@evenfall/telemetry';
-import { type Clock, yieldToLoop } from '@evenfall/time';
+import { type Clock, createBackoff, yieldToLoop } from '@evenfall/time';
 import type { LogShipper } from '../flows/agent.ts';
 import type { LogBatch, LogSpool } from '../ports.ts';
 
+const RETRY = { firstMs: 100, mostMs: 5_000 };
 const MAX_BATCH_LINES = 500;
 const MAX_AGE_MS = 50;
 const CALL_TIMEOUT_MS = 10_000;
@@ -18,7 +19,8 @@ const DROP_LINES = 1_000;
 const LINE_OVERHEAD_BYTES = 200;
 
 export type RunningShipper = LogShipper & {
-  /** Sends what is left, for at most a second; what is left then waits on disk for the next start. */ stop(): Promise<void>;
+  /** Sends the remaining lines, for at most a second; what remains then is on disk for the next start. */
+  stop(): Promise<void>;
 };
 
 export type ShipperPorts = {
@@ -46,6 +48,7 @@ export function shipLogs({ eventStore, agentId, spool, clock, log, counters }: S
   let waiters: Waiter[] = [];
   let inFlight = false;
   let pauseMs = 0;
+  const backoff = createBackoff(RETRY);
   let timer: NodeJS.Timeout | undefined;
   let waiterTimer: NodeJS.Timeout | undefined;
   const stopped = new AbortController();
@@ -90,10 +93,11 @@ export function shipLogs({ eventStore, agentId, spool, clock, log, counters }: S
         for (const line of taken) heldBytes -= sizeOf(line);
       }
       pauseMs = 0;
+      backoff.reset();
     } catch (error) {
       if (!stopped.signal.aborted && pauseMs === 0) log.warn('Log lines could not be stored; trying again', { error: String(error) });
       lines = taken.concat(lines);
-      pauseMs = Math.min(Math.max(100, pauseMs * 2), 5_000);
+      pauseMs = backoff.next();
     }
     // Away, or too slow for what is written.
     if (pauseMs > 0 || heldBytes > 2 * SPILL_BYTES) await spill(SPILL_BYTES);

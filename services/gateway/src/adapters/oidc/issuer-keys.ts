@@ -1,5 +1,5 @@
 import type { Log } from '@evenfall/telemetry';
-import { aborted, type Clock, delay } from '@evenfall/time';
+import { aborted, type Clock, createBackoff, delay } from '@evenfall/time';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import type { FetchKeys } from './fetch-keys.ts';
 
@@ -35,8 +35,7 @@ export type IssuerOptions = {
 };
 
 const EVERY_MS = 5 * 60_000;
-const LEAST_RETRY_MS = 1_000;
-const MOST_RETRY_MS = 30_000;
+const RETRY = { firstMs: 1_000, mostMs: 30_000 };
 /** Tokens with unknown keys, which anybody can send, have the issuer asked so often at most. */
 const LEAST_AGE_MS = 10_000;
 
@@ -78,12 +77,12 @@ export function createIssuerKeys({ issuer, maxAgeMs, fetchKeys, onChange, clock,
       return `${what}: the keys of ${issuer} cannot be fetched (${failure})`;
     },
     async run(signal) {
-      let retryMs = LEAST_RETRY_MS;
+      const backoff = createBackoff(RETRY);
       const stopped = aborted(signal);
       while (!signal.aborted) {
         await Promise.race([ask(), stopped]); // the doors close without waiting for an issuer that does not answer
-        await delay(failure === undefined ? EVERY_MS : retryMs, signal);
-        retryMs = failure === undefined ? LEAST_RETRY_MS : Math.min(retryMs * 2, MOST_RETRY_MS);
+        if (failure === undefined) backoff.reset();
+        await delay(failure === undefined ? EVERY_MS : backoff.next(), signal);
       }
     },
   };
