@@ -1,3 +1,4 @@
+import { AcceptedEvent } from '@evenfall/contracts/log/v1/record';
 import type { EventToAccept } from '@evenfall/contracts/queue/v1/queue_service';
 import type { FunctionDestination, TopicDestination, WebhookDestination } from '@evenfall/contracts/v1/function';
 import { isRefusal, type Reason, refuse } from '@evenfall/errors';
@@ -53,7 +54,7 @@ async function deliverToFunction(
   const made: EventToAccept = {
     eventId: uuidOfName(namespace, name, 'destination', delivery.id),
     delay: undefined,
-    accepted: {
+    accepted: AcceptedEvent.create({
       namespace,
       function: name,
       qualifier,
@@ -62,16 +63,13 @@ async function deliverToFunction(
       trigger: TRIGGER,
       payload: deliveryDocument(delivery.folded),
       policy: eventPolicyOf(fn),
-      notBefore: undefined,
       keyed: true,
       traceparent: delivery.folded.traceparent,
-      repeated: false,
-      redrivenFrom: '',
       originEventId: delivery.id,
       depth,
       functionUid: fn.uid,
       accessKeyId: delivery.folded.accessKeyId,
-    },
+    }),
   };
   await acceptEvents(queue, partitions, { events: [made] });
   return { kind: 'DELIVERED', eventId: made.eventId };

@@ -16,11 +16,11 @@ export type Command = {
 
 /** What the host offers, looked up once at the start of the agent. */
 export type Interpreters = {
-  /** The command of a function whose package is unpacked in `codeDir`; or why there is none. */
   /** Folders that functions must be able to read, whatever else is kept from them. */
   readonly needs: readonly string[];
   /** The python3 that is used; undefined if there is none. */
   readonly python: string | undefined;
+  /** The command of a function whose package is unpacked in `codeDir`, or why there is none. */
   commandOf(fn: Pick<FunctionMessage, 'runtime' | 'handler' | 'memoryMb'>, codeDir: string): Command | StartFault;
 };
 
