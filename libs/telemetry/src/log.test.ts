@@ -15,6 +15,8 @@ describe('A line of the log', () => {
     assert.match(lines[0] ?? '', /^error queue it failed partition=1 error="Error: why.* caused by that"\n$/);
     log.warn('said\n2026 error queue forged', { text: '\x1b[2J\n\x9b\u202e' });
     assert.equal(lines.pop(), 'warn queue said\\n2026 error queue forged text="\\u001b[2J\\n\\u009b\\u202e"\n');
+    log.error('it failed', undefined, { offset: 2n ** 63n - 1n });
+    assert.equal(lines.pop(), 'error queue it failed offset=9223372036854775807\n');
     assert.deepEqual(lines.slice(1), ['error queue it failed offset=2 error=null\n', 'error queue it failed offset=3\n']);
   });
 });

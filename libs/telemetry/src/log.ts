@@ -1,10 +1,12 @@
 import { isatty } from 'node:tty';
 import { pino } from 'pino';
 import { visible } from '@evenfall/json-text';
-import { lineOf } from './log-line.ts';
+import { HEAD, lineOf } from './log-line.ts';
 
 /** What a line says beside its message; keys are the words of the field, in snake_case. */
-export type LogFields = Readonly<Record<string, string | number | boolean | bigint | undefined>>;
+export type LogFields = Readonly<Record<string, string | number | boolean | bigint | undefined>> & {
+  readonly [K in (typeof HEAD)[number]]?: never;
+};
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** `auto` is `text` on a terminal and `json` elsewhere. */
 export type LogFormat = 'auto' | 'json' | 'text';

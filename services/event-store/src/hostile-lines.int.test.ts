@@ -68,9 +68,11 @@ describe('an agent that stores lines without end', () => {
       { refusedCount: 0 },
       'what it does to one attempt is no matter to another',
     );
-    // An event-store that starts anew looks at what is there.
-    const again = started();
-    assert.deepEqual(await send(again, mine, [lineOf(mine, 7, 'more', new Date(now + 1))]), { refusedCount: 1 });
+    // An event-store that starts anew reads what is there, whatever number the first line has.
+    for (const sequence of [7, 1]) {
+      const lines = [lineOf(mine, sequence, 'more', new Date(now + 1)), lineOf(mine, 8, 'more', new Date(now + 2))];
+      assert.deepEqual(await send(started(), mine, lines), { refusedCount: 2 });
+    }
     assert.equal((await stored(mine)).lines, MOST_LINES_OF_ATTEMPT);
   });
 

@@ -53,16 +53,14 @@ export async function appendLogLines(ports: LinePorts, request: AppendLogLinesRe
 }
 
 /**
- * The lines that there is room for. Of an attempt that is not known and does not begin here, some may be stored already: this event-store started after it, or
- * has forgotten it. One that begins costs no question.
+ * The lines that there is room for. Of an attempt that is not known here, some may be stored already, whatever number its first line has: another replica
+ * stored them, or this one before it started. One query for a batch asks for all of them.
  */
 async function reserved({ budgets, logs }: LinePorts, lines: readonly StoredLogLine[]): Promise<StoredLogLine[]> {
-  const begun = new Set(lines.filter(({ sequence }) => sequence === 1).map((one) => JSON.stringify(linesOf(one))));
   const unknown = new Map<string, LinesOf>();
   for (const one of lines) {
     const of = linesOf(one);
-    const name = JSON.stringify(of);
-    if (!begun.has(name) && budgets.isUnknown(of)) unknown.set(name, of);
+    if (budgets.isUnknown(of)) unknown.set(JSON.stringify(of), of);
   }
   if (unknown.size > 0) for (const one of await logs.used([...unknown.values()])) budgets.set(one, one);
   return lines.filter((one) => budgets.reserve(linesOf(one), textOf(one)));

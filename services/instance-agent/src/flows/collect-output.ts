@@ -9,8 +9,9 @@ import type { Attempt, IdleLine, Instance } from './types.ts';
 
 /** The log of one attempt is cut beyond this (semantics §6). */
 export const { attemptLogLines: MAX_ATTEMPT_LINES, attemptLogBytes: MAX_ATTEMPT_BYTES } = LIMITS;
-/** Lines kept for the next attempt of an instance that runs none. */
+/** Lines, and their bytes, kept for the next attempt of an instance that runs none, or for the log of the instance: an event-store keeps twice as many bytes. */
 const MAX_IDLE_LINES = 1000;
+const MAX_IDLE_BYTES = MAX_ATTEMPT_BYTES;
 const TAIL_BYTES = 4096;
 
 /** The line that V8 writes before it aborts. */
@@ -50,13 +51,15 @@ export function adoptIdleLines(agent: Agent, instance: Instance, attempt: Attemp
 
 /** Removes the lines that belong to no attempt, and answers them. */
 export function removeIdleLines({ output }: Instance): IdleLine[] {
+  output.idleBytes = 0;
+  output.isIdleCut = false;
   return output.idleLines.splice(0);
 }
 
 /** Ends the lines that have no line end yet, as lines of no attempt. */
 export function flushIdleLines({ output }: Instance): void {
   for (const stream of OWN_STREAMS)
-    output.splitters[stream].flush((text, _, timeMs) => void output.idleLines.push({ stream, text, timeMs }));
+    output.splitters[stream].flush((text, bytes, timeMs) => keepIdleLine(output, { stream, text, timeMs }, bytes));
 }
 
 /** Adds a line of the platform's own, which ends with text of the function, to the lines of the next attempt. */
@@ -87,7 +90,15 @@ function addLine(agent: Agent, instance: Instance, attempt: Attempt | undefined,
   const { output } = instance;
   if (line.stream === 'stderr' && HEAP_IS_FULL.test(line.text)) output.isHeapFull = true;
   if (attempt) store(agent, instance, attempt, line, bytes);
-  else if (output.idleLines.length < MAX_IDLE_LINES) output.idleLines.push(line);
+  else keepIdleLine(output, line, bytes);
+}
+
+function keepIdleLine(output: Instance['output'], line: IdleLine, bytes: number): void {
+  if (output.isIdleCut) return;
+  output.idleBytes += bytes;
+  output.isIdleCut = output.idleLines.length >= MAX_IDLE_LINES || output.idleBytes > MAX_IDLE_BYTES;
+  const text = `[PLATFORM] Log cut: an instance without an event may write ${MAX_IDLE_LINES} lines or ${MAX_IDLE_BYTES} bytes`;
+  output.idleLines.push(output.isIdleCut ? { stream: 'platform', text, timeMs: line.timeMs } : line);
 }
 
 function store(agent: Agent, instance: Instance, attempt: Attempt, line: IdleLine, bytes: number): void {

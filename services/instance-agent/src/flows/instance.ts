@@ -34,6 +34,8 @@ export function newInstance(request: StartInstance, fn: FunctionMessage, nowMs: 
     output: {
       splitters: { stdout: lineSplitter(), stderr: lineSplitter() },
       idleLines: [],
+      idleBytes: 0,
+      isIdleCut: false,
       lastTurn: -1,
       isHeapFull: false,
     },

@@ -99,6 +99,9 @@ export type InstanceOutput = {
   readonly splitters: { readonly stdout: LineSplitter; readonly stderr: LineSplitter };
   /** Lines written while no attempt ran: they belong to the next one. */
   idleLines: IdleLine[];
+  /** Bytes of these lines, and whether further ones are dropped. */
+  idleBytes: number;
+  isIdleCut: boolean;
   /** Turn of the event loop in which it wrote last. */
   lastTurn: number;
   /** Whether its runtime has reported that its heap is full. */

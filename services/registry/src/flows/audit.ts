@@ -11,6 +11,9 @@ import { cutPage, pageSizeOf, pageToken, readPageToken } from '@evenfall/paging'
 import { isUuid, timeOfUuidV7 } from '@evenfall/time';
 import type { KeyRegistry } from '../ports.ts';
 
+/** The longest value to filter by: the id of a token's subject is its issuer's name (31 characters) and 120 of the subject. */
+const MOST_TEXT = 256;
+
 const MOST_RECORDED = 1_000;
 const UUID = /^[0-9a-f-]{36}$/;
 
@@ -31,8 +34,8 @@ export async function listAudit(registry: KeyRegistry, request: ListAuditRequest
     ['namespace', query.namespace],
     ['subject', query.subject],
   ] as const)
-    if (text.length > 128 || text.includes('\0') || !text.isWellFormed())
-      throw invalidField(field, 'at most 128 characters of Unicode, without NUL');
+    if (text.length > MOST_TEXT || text.includes('\0') || !text.isWellFormed())
+      throw invalidField(field, `at most ${MOST_TEXT} characters of Unicode, without NUL`);
   const size = pageSizeOf(query.pageSize, PAGE_SIZES.auditRecords);
   const filter = filterOf(query, request.namespaces);
   const before = readPageToken(query.pageToken, UUID, ...filter);

@@ -6,10 +6,10 @@ import { enumOf, named, orNull, STRICT } from '../json/schema.ts';
 export const AuditQuery = Type.Object(
   {
     ...PageQuery,
-    key_id: Type.Optional(textWithoutNul('Only of this key.', 128)),
-    action: Type.Optional(textWithoutNul('Only of this right, such as functions.write.', 128)),
-    namespace: Type.Optional(textWithoutNul('Only in this namespace.', 128)),
-    subject: Type.Optional(textWithoutNul('Only about this function, event, agent or key.', 128)),
+    key_id: Type.Optional(textWithoutNul('Only of this key.', 256)),
+    action: Type.Optional(textWithoutNul('Only of this right, such as functions.write.', 256)),
+    namespace: Type.Optional(textWithoutNul('Only in this namespace.', 256)),
+    subject: Type.Optional(textWithoutNul('Only about this function, event, agent or key.', 256)),
     start_time: Type.Optional(Time),
     end_time: Type.Optional(Time),
   },

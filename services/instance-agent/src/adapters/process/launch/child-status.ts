@@ -3,8 +3,16 @@ import { constants } from 'node:os';
 /** How a child ended, from its status as `waitpid` returns it. */
 export function endOfStatus(status: number): { code: number | null; signal: string | null } {
   const signal = status & 0x7f;
-  if (signal === 0) return { code: (status >> 8) & 0xff, signal: null };
-  return { code: null, signal: SIGNAL_NAMES.get(signal) ?? `SIGRTMIN+${signal - 34}` };
+  return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal: signalName(signal) };
 }
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** The name of a signal. One of several is the first that Node lists: SIGABRT, not SIGIOT. */
+export function signalName(signal: number): string {
+  return NAMES.get(signal) ?? `SIG${signal}`;
+}
+
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);

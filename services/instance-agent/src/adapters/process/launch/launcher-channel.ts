@@ -1,12 +1,5 @@
-import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
-
-/** The first name of each: later ones are aliases, such as SIGIOT of SIGABRT. */
-const SIGNALS = new Map(
-  Object.entries(constants.signals)
-    .reverse()
-    .map(([name, number]) => [number, name]),
-);
+import { signalName } from './child-status.ts';
 
 /** Longer than any line of a launcher. */
 const MAX_LINE = 4096;
@@ -48,7 +41,7 @@ export function openControl(socket: Duplex, events: LauncherEvents): Control {
     if (what === 'init') initPid = number;
     else if (what === 'started') events.onStarted(number);
     else if (what === 'exited') events.onExited(number, null);
-    else if (what === 'killed') events.onExited(null, SIGNALS.get(number) ?? `SIG${number}`);
+    else if (what === 'killed') events.onExited(null, signalName(number));
     else if (what === 'fault') events.onFault(value);
     else if (what === 'gone') settle(number);
     else if (what === 'left') settle(undefined);

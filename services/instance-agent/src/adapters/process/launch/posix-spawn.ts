@@ -102,7 +102,13 @@ function start(
   const pid = [0];
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   children.listen(); // before it can end
-  const errno = calls.spawn(pid, program, actions, attributes, [program, ...args, null], [...variables, null]);
+  let errno: number;
+  try {
+    errno = calls.spawn(pid, program, actions, attributes, [program, ...args, null], [...variables, null]);
+  } catch (error) {
+    children.ignoreOne();
+    throw error;
+  }
   if (errno !== 0) {
     const fault = `posix_spawn ${program}: ${getSystemErrorMessage(-errno)}`;
     children.ignoreOne();
@@ -123,7 +129,12 @@ function sourceOf(calls: Calls, each: ChildDescriptor, nothing: number, opened: 
   if (calls.socketPair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) !== 0) throw new Error('descriptors are used up');
   const [ours = -1, theirs = -1] = fds;
   opened.push(theirs);
-  sockets.push(new Socket({ fd: ours, readable: true, writable: true }));
+  try {
+    sockets.push(new Socket({ fd: ours, readable: true, writable: true }));
+  } catch (error) {
+    closeSync(ours);
+    throw error;
+  }
   return beyond(calls, theirs, opened);
 }
 

@@ -11,6 +11,8 @@ export type Reaper = {
   ignoreOne(): void;
 };
 
+const LONG_MS = 2 ** 30;
+
 /**
  * Reaps its children when SIGCHLD comes. One signal may mean several ends, and ends of children of Node come by it as well, so it looks at all
  * of its own: 1 µs each. `status` is what `waitpid` says without waiting: undefined while the child lives, -1 if it is no child.
@@ -18,7 +20,8 @@ export type Reaper = {
 export function reaper(status: (pid: number) => number | undefined): Reaper {
   const children = new Map<number, (end: ChildEnd) => void>();
   let starting = 0;
-  let isListening = false;
+  /** Exists while children do: a listener of a signal keeps no process running, and the end of a child must be seen. */
+  let keptRunning: NodeJS.Timeout | undefined;
   const look = (): void => {
     for (const [pid, ended] of children) {
       const found = status(pid);
@@ -30,9 +33,10 @@ export function reaper(status: (pid: number) => number | undefined): Reaper {
   };
   /** Without children no listener is needed: each signal costs one. */
   const rest = (): void => {
-    if (children.size + starting > 0 || !isListening) return;
+    if (children.size + starting > 0 || !keptRunning) return;
     process.off('SIGCHLD', look);
-    isListening = false;
+    clearInterval(keptRunning);
+    keptRunning = undefined;
   };
   return {
     add(pid) {
@@ -41,9 +45,9 @@ export function reaper(status: (pid: number) => number | undefined): Reaper {
     },
     listen() {
       starting += 1;
-      if (isListening) return;
+      if (keptRunning) return;
       process.on('SIGCHLD', look);
-      isListening = true;
+      keptRunning = setInterval(() => undefined, LONG_MS);
     },
     ignoreOne() {
       starting -= 1;

@@ -34,13 +34,15 @@ for (const [name, spawnChild] of Object.entries<SpawnChild>({ fork: spawnByFork,
     });
 
     it('reports how it ended, and is no zombie afterwards', async () => {
-      const ends = ['exit 0', 'exit 3', 'exit 255', 'kill -9 $$', 'kill -15 $$', 'kill -s RTMIN $$'].map(async (script) => {
-        const child = spawnChild({ ...shell(script), descriptors: ['none', 'none', 'none'] });
-        const { code, signal } = await endOf(child);
-        assert.ok(!readdirSync('/proc').includes(String(child.pid)));
-        return code ?? signal;
-      });
-      assert.deepEqual((await Promise.all(ends)).slice(0, 5), [0, 3, 255, 'SIGKILL', 'SIGTERM']);
+      const ends = ['exit 0', 'exit 3', 'exit 255', 'kill -9 $$', 'kill -15 $$', 'kill -ABRT $$', 'kill -s RTMIN $$'].map(
+        async (script) => {
+          const child = spawnChild({ ...shell(script), descriptors: ['none', 'none', 'none'] });
+          const { code, signal } = await endOf(child);
+          assert.ok(!readdirSync('/proc').includes(String(child.pid)));
+          return code ?? signal;
+        },
+      );
+      assert.deepEqual((await Promise.all(ends)).slice(0, 6), [0, 3, 255, 'SIGKILL', 'SIGTERM', 'SIGABRT']);
     });
 
     it('that cannot be started reports why, and leaves nothing', async () => {
