@@ -3,17 +3,17 @@
 /** Globs of the files that are checked, from the root of the repository. */
 export const COVERED: readonly string[] = [
   '*.md',
-  '{docs,bench,deploy,examples,runtimes,tools}/**/*.md',
-  'deploy/**/*.{yaml,sql,mjs,example}',
-  'deploy/**/Dockerfile',
-  'examples/**/*.{py,js,mjs,json}',
+  '{docs,tools}/**/*.md',
+  '{proto,libs,deploy,examples,runtimes,bench}/**/*',
+  'services/{queue,event-store,scheduler,registry,all-in-one}/**/*',
   'tools/words/*.ts',
   'tools/{check-words,docs,docs.test}.ts',
 ];
 
 /** Parts of paths that are never checked: what is generated, downloaded or not of the project, and the lists of retired words themselves. */
 const EXEMPT: readonly RegExp[] = [
-  /(^|\/)(node_modules|\.nx|\.evenfall|\.git)(\/|$)/,
+  /(^|\/)(node_modules|\.nx|\.evenfall|\.git|__pycache__|coverage)(\/|$)/,
+  /(^|\/)\.env$|\.(log|pyc)$/, // as .gitignore has them: cspell skips what git ignores
   /(^|\/)src\/gen(\/|$)/,
   /(^|\/)(package-lock\.json|Cargo\.lock|go\.sum|LICENSE)$/,
   /^proto\/grpc\//,

@@ -118,12 +118,12 @@ describe('The key of a data folder', () => {
 describe('A caller', () => {
   it('takes the key that is set, then that of the data folder that is set, then that of the repository', () =>
     inFolder(async (dir) => {
-      const [seen, own] = [join(dir, 'told'), join(dir, 'own')];
-      keep(seen, 'told:secret-secret');
+      const [seen, own] = [join(dir, 'seen'), join(dir, 'own')];
+      keep(seen, 'seen:secret-secret');
       keep(own, 'own:secret-secret');
       const find = (env: Record<string, string>, url = 'http://127.0.0.1:8080') => findAccessKey({ env, url, ownDataDir: own });
       assert.equal(await find({ EVENFALL_ACCESS_KEY: KEY, EVENFALL_DATA_DIR: seen }), KEY);
-      assert.equal(await find({ EVENFALL_ACCESS_KEY: '', EVENFALL_DATA_DIR: seen }), 'told:secret-secret');
+      assert.equal(await find({ EVENFALL_ACCESS_KEY: '', EVENFALL_DATA_DIR: seen }), 'seen:secret-secret');
       assert.equal(await find({ EVENFALL_DATA_DIR: join(dir, 'nowhere') }), 'own:secret-secret');
       assert.equal(await find({}), 'own:secret-secret');
       assert.equal(existsSync(join(dir, 'nowhere')), false);

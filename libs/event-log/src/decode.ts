@@ -2,7 +2,7 @@ import { EventRecord, RecordBatch } from '@evenfall/contracts/log/v1/record';
 import { ownBytes } from '@evenfall/event-model';
 import type { LogBatch, Unreadable } from './port.ts';
 
-/** Stands where a record lies that cannot be decoded: about no event, and changes nothing. */
+/** Replaces a record that cannot be decoded: about no event, and changes nothing. */
 export const UNREADABLE_RECORD: EventRecord = { eventId: '', attempt: 0, time: undefined, writerId: '', change: undefined };
 
 /** Field 1 of a RecordBatch, with a length. */

@@ -24,16 +24,16 @@ export type LogBatch = {
 export type Subscriber = {
   /** Name of the reader; those of one name share the partitions. Lower-case letters and dashes. */
   readonly name: string;
-  /** Told that partitions are its own now; answers the offset to read each from. */
+  /** Called when partitions are its own; returns the offset to read each from. */
   owned(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Takes batches in order. The next come after it has resolved; if it rejects, the same batches come again after `owned`. */
   apply(batches: readonly LogBatch[]): Promise<void>;
-  /** Called when partitions are lost to another reader; perhaps twice, and perhaps while another call is under way. */
+  /** Called when partitions are lost to another reader; possibly twice, and possibly while another call is under way. */
   lost(partitions: readonly number[]): void;
 };
 
 export type Subscription = {
-  /** Says what has been applied for good and need not be kept for this reader. Cheap; written down now and then. */
+  /** Commits offsets: what lies before them need not be retained for this reader. Cheap; persisted now and then. */
   applied(endOffsets: ReadonlyMap<number, number>): void;
   /**
    * Whether this reader can be sure that its partitions are still its own. False once the ownership was not confirmed for a session, and while the

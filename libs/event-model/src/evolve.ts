@@ -253,7 +253,7 @@ function signalSent(current: FoldedEvent, event: Event, record: EventRecord, val
   if (isUnasked(value.cause)) {
     const running = event.attempts[event.attempts.length - 1] as Attempt; // isRunningAttempt: there is one
     const stop = withSignal(
-      // It was asked for by the agent just before it sent the signal; this record is younger.
+      // The agent requested it just before it sent the signal; this record is newer.
       running.stop ?? openReceipt({ cause: value.cause, mode: Mode.GRACEFUL, requestTime: value.step?.sentTime }, record.time),
       value,
     );

@@ -30,11 +30,11 @@ const command: fc.Arbitrary<{ attempt: number; command: Command }> = fc.oneof(
     })),
 );
 
-const TOLD = {
+const DESTINATIONS = {
   onSuccess: { target: { $case: 'topic', value: { name: 'good' } } },
   onFailure: { target: { $case: 'topic', value: { name: 'bad' } } },
 } as const;
-const policies = fc.constantFrom({}, TOLD);
+const policies = fc.constantFrom({}, DESTINATIONS);
 const step = fc.record({ command, advanceMs: fc.constantFrom(0, 1, 60_000, 21_600_000) });
 
 test('whatever is said in whatever order: a final state stays, attempts only rise, one runs at a time', () => {
@@ -73,7 +73,7 @@ test('whatever is said in whatever order: a final state stays, attempts only ris
 test('folding the log again gives the same event, however often each record is said', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), fc.array(fc.nat({ max: 3 }), { minLength: 60, maxLength: 60 }), (steps, repeats) => {
-      const life = newLife(TOLD);
+      const life = newLife(DESTINATIONS);
       for (const one of steps) {
         life.nowMs += one.advanceMs;
         life.run(one.command.attempt, one.command.command);
@@ -181,10 +181,10 @@ test('times of the log say since when an event waits, whatever the times of its 
   assert.deepEqual([folded?.acceptLogTime?.getTime(), folded?.waitLogTime?.getTime(), folded?.waitMs], [LOG, LOG + 9_000, 60_000]);
   const final = evolve(folded, at({ ...begun, change: { $case: 'endedUnstarted', value: { state: 6 } } }, START_MS), LOG + 10_000);
   assert.deepEqual([final?.waitLogTime?.getTime(), final?.waitMs], [LOG + 10_000, 0]);
-  // A log that does not say it leaves no time of an earlier record standing.
+  // Records without a log time remove the log time of an earlier record.
   assert.deepEqual([evolve(evolve(folded, begun), ended)?.waitLogTime?.getTime()], [LOG + 9_000], 'a stale record changes nothing');
-  const untold = evolve(evolve(evolve(undefined, delayed, LOG), begun), ended);
-  assert.deepEqual([untold?.acceptLogTime?.getTime(), untold?.waitLogTime], [LOG, undefined]);
+  const withoutLogTime = evolve(evolve(evolve(undefined, delayed, LOG), begun), ended);
+  assert.deepEqual([withoutLogTime?.acceptLogTime?.getTime(), withoutLogTime?.waitLogTime], [LOG, undefined]);
 });
 
 test('a wait is within what its field holds, whatever two times a record has', () => {

@@ -9,10 +9,10 @@ const LATE_MS = 3_000;
 
 /**
  * Whether the event of an Accepted record may be one that was accepted before, and may have ended since: a key named it, it was sent a second
- * time, or it comes so late that another replica may have been asked meanwhile (a replica that stood still with the request in its socket). The id has the
- * time of the gateway's clock and the record that of the queue's: an id that is younger than its record is of clocks that differ, or of one that was set, and
+ * time, or it comes so late that another replica may have been asked meanwhile (a replica that was paused with the request in its socket). The id has the
+ * time of the gateway's clock and the record that of the queue's: an id that is newer than its record comes from clocks that differ, or of one that was set, and
  * then the times say nothing. The record may also have been late on its way to the log, whose own time of it is `appendTimeMs`: a replica that
- * stood still between making a record and writing it. All others have an id that was made a moment ago for them alone: they need no query.
+ * was paused between making a record and writing it. All others have an id that was made a moment ago for them alone: they need no query.
  */
 export function mayBeRepeated({ eventId, time, change }: EventRecord, appendTimeMs?: number): boolean {
   if (change?.$case !== 'accepted') return false;

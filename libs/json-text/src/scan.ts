@@ -32,7 +32,7 @@ export function skipValue(text: Uint8Array, at: number): number {
       at = skipSpace(text, at + 1);
       if (text[at] === closer) at++;
       else {
-        if (depth === closers.length) closers = grown(closers);
+        if (depth === closers.length) closers = doubled(closers);
         closers[depth++] = closer;
         if (closer === CLOSE_OBJECT) at = skipKey(text, at);
         continue;
@@ -148,7 +148,7 @@ function isHex(byte: number | undefined): boolean {
   return isDigit(byte) || (byte !== undefined && (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
 }
 
-function grown(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+function doubled(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const larger = new Uint8Array(bytes.length * 2);
   larger.set(bytes);
   return larger;

@@ -11,7 +11,7 @@ export type MainOptions<C> = {
   readonly start: (config: C, signal: AbortSignal) => Promise<Running>;
   /** How long stopping may take before the program leaves anyway, with code 1. */
   readonly stopWithinMs: (config: C) => number;
-  /** Resolves when somebody else than a signal wants the program to stop. */
+  /** Resolves when the program is to stop for another reason than a signal. */
   readonly stopRequested?: (config: C) => Promise<void>;
 };
 

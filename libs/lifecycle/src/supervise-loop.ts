@@ -4,7 +4,7 @@ import { createBackoff } from '@evenfall/time';
 export type LoopOptions = {
   readonly name: string;
   readonly signal: AbortSignal;
-  /** Told of every failure of a round. */
+  /** Called for every failed round. */
   readonly onFailure: (error: unknown, name: string) => void;
   /** Pause after a failure; doubles up to `maxPauseMs`. Default 200. */
   readonly minPauseMs?: number;

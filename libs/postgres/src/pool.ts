@@ -27,7 +27,7 @@ export type PoolOptions = {
   readonly statementTimeoutMs?: number;
   /** Answers a commit before it is on disk: a crash of the server may undo the newest. For what can be made again. */
   readonly asyncCommit?: boolean;
-  /** Told whenever a connection has gone: what was committed on it without waiting for the disk may be gone too. */
+  /** Called whenever a connection is lost: what was committed on it without waiting for the disk may be lost too. */
   readonly onClose?: () => void;
 };
 
@@ -53,7 +53,7 @@ function openWith(target: PostgresTarget, options: PoolOptions, hooks: Hooks): S
     connection: {
       application_name: `evenfall ${options.name}`,
       // Statements are prepared, and their plans kept, while tables are still small: one that reads a small table whole would go on doing so
-      // when it has grown. Everything that is asked for by row has an index.
+      // when the table is large. Everything that is asked for by row has an index.
       enable_seqscan: 'off',
       // And a plan made for the values of one call costs more than it gains: half of what a small statement takes.
       plan_cache_mode: 'force_generic_plan',

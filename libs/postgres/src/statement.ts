@@ -13,7 +13,7 @@ export function part(strings: TemplateStringsArray, ...values: unknown[]): Part 
   return new Fragment(strings, values);
 }
 
-/** Text as it is. For names and numbers this code makes itself; never for what somebody has sent. */
+/** Text as it is. For names and numbers this code makes itself; never for input of a caller. */
 export function raw(text: string): Part {
   return new Fragment([text], []);
 }
@@ -26,7 +26,7 @@ export function ask<T extends Row>(sql: Sql, statement: Part): Promise<T[]> {
   return rowsOf<T>(sql.unsafe<T[]>(text, parameters as Parameters<AnySql['unsafe']>[1] & never[], { prepare: true }));
 }
 
-/** So that an object somebody sent is never taken for one. */
+/** A class, so that an object in the input of a caller is never mistaken for one. */
 class Fragment implements Part {
   readonly strings: readonly string[];
   readonly values: readonly unknown[];

@@ -13,7 +13,7 @@ const raw = (headers: Headers): string[] =>
 const head = (method: string, headers: Headers, more: Partial<RequestHead> = {}): RequestHead => {
   return { method, target: '/v1/agents', rawHeaders: raw({ Host: OURS, ...headers }), ...more };
 };
-const verdict = (request: RequestHead): string => guard(request)?.reason ?? 'passes';
+const judge = (request: RequestHead): string => guard(request)?.reason ?? 'passes';
 
 describe('Host', () => {
   const passing = [
@@ -21,7 +21,7 @@ describe('Host', () => {
     ...['localhost', 'localhost:65535', 'LOCALHOST:8080', 'localhost.', 'localhost.:8080'],
     ...['gateway', 'gateway:9464', 'GateWay', 'gateway.', 'evenfall.example.org', 'a.apps.example.org', 'A-1.APPS.example.org.:8080'],
   ];
-  for (const host of passing) it(`${host} passes`, () => assert.equal(verdict(head('GET', { Host: host })), 'passes'));
+  for (const host of passing) it(`${host} passes`, () => assert.equal(judge(head('GET', { Host: host })), 'passes'));
 
   const refused = [
     ...[
@@ -59,21 +59,21 @@ describe('Host', () => {
     ],
   ];
   for (const host of refused)
-    it(`${JSON.stringify(host)} is refused`, () => assert.equal(verdict(head('GET', { Host: host })), 'HOST_NOT_ALLOWED'));
+    it(`${JSON.stringify(host)} is refused`, () => assert.equal(judge(head('GET', { Host: host })), 'HOST_NOT_ALLOWED'));
 
   it('is there, and once', () => {
-    assert.equal(verdict({ method: 'GET', target: '/', rawHeaders: [] }), 'HOST_NOT_ALLOWED');
+    assert.equal(judge({ method: 'GET', target: '/', rawHeaders: [] }), 'HOST_NOT_ALLOWED');
     for (const hosts of [
       [OURS, OURS],
       [OURS, 'evil.example'],
       ['evil.example', OURS],
     ])
-      assert.equal(verdict(head('GET', { Host: hosts })), 'INVALID_FIELD');
-    assert.equal(verdict({ method: 'GET', target: '/', rawHeaders: ['Host', OURS, 'hOST', OURS] }), 'INVALID_FIELD');
+      assert.equal(judge(head('GET', { Host: hosts })), 'INVALID_FIELD');
+    assert.equal(judge({ method: 'GET', target: '/', rawHeaders: ['Host', OURS, 'hOST', OURS] }), 'INVALID_FIELD');
   });
 
   it('is that of the target, where that is a URL', () => {
-    const to = (target: string, host = OURS): string => verdict(head('GET', { Host: host }, { target }));
+    const to = (target: string, host = OURS): string => judge(head('GET', { Host: host }, { target }));
     for (const target of ['/', '/v1?x=http://evil.example/', '*', `http://${OURS}/v1`, `HTTP://${OURS}`, '//evil.example/'])
       assert.equal(to(target), 'passes', target);
     assert.equal(to('http://localhost/', 'LOCALHOST:80'), 'passes');
@@ -110,7 +110,7 @@ describe('Origin and Sec-Fetch-Site', () => {
   ];
   for (const [origin, headers] of own)
     it(`${origin} is that of ${JSON.stringify(headers)}`, () => {
-      for (const method of ['GET', 'POST', 'DELETE']) assert.equal(verdict(head(method, { ...headers, Origin: origin })), 'passes');
+      for (const method of ['GET', 'POST', 'DELETE']) assert.equal(judge(head(method, { ...headers, Origin: origin })), 'passes');
     });
 
   const foreign: readonly (readonly [string | readonly string[], Headers])[] = [
@@ -141,7 +141,7 @@ describe('Origin and Sec-Fetch-Site', () => {
     it(`${JSON.stringify(origin)} is foreign to ${JSON.stringify(headers)}, whatever the method and the key`, () => {
       for (const method of METHODS)
         for (const isPage of [false, true])
-          assert.equal(verdict(head(method, { ...JSON_TYPE, ...headers, Origin: origin }, { isPage })), 'FOREIGN_ORIGIN', method);
+          assert.equal(judge(head(method, { ...JSON_TYPE, ...headers, Origin: origin }, { isPage })), 'FOREIGN_ORIGIN', method);
     });
 
   for (const [site, expected] of [
@@ -155,12 +155,12 @@ describe('Origin and Sec-Fetch-Site', () => {
     ['anything-new', 'FOREIGN_ORIGIN'],
   ] as const)
     it(`a site of "${site}" ${expected}, whatever the method`, () => {
-      for (const method of METHODS) assert.equal(verdict(head(method, { ...JSON_TYPE, 'Sec-Fetch-Site': site })), expected, method);
+      for (const method of METHODS) assert.equal(judge(head(method, { ...JSON_TYPE, 'Sec-Fetch-Site': site })), expected, method);
     });
 
   it('a link of another site leads to pages, and to nothing else', () => {
     const link = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' };
-    const follow = (method: string, change: Headers, isPage = true): string => verdict(head(method, { ...link, ...change }, { isPage }));
+    const follow = (method: string, change: Headers, isPage = true): string => judge(head(method, { ...link, ...change }, { isPage }));
     assert.equal(follow('GET', {}), 'passes');
     assert.equal(follow('HEAD', { 'Sec-Fetch-Site': 'same-site' }), 'passes');
     assert.equal(follow('GET', {}, false), 'FOREIGN_ORIGIN', 'data');
@@ -187,7 +187,7 @@ describe('a POST', () => {
   ];
   for (const mark of marks)
     it(`passes with ${JSON.stringify(mark)}`, () => {
-      assert.equal(verdict(head('POST', mark)), 'passes');
+      assert.equal(judge(head('POST', mark)), 'passes');
     });
 
   const unmarked: readonly Headers[] = [
@@ -214,13 +214,13 @@ describe('a POST', () => {
   ];
   for (const headers of unmarked)
     it(`is refused with ${JSON.stringify(headers)}`, () => {
-      assert.equal(verdict(head('POST', headers)), 'FORM_REQUEST');
-      assert.equal(verdict(head('POST', headers, { provesItself: true })), 'passes', 'where the route asks for more itself');
-      for (const method of ['GET', 'HEAD', 'OPTIONS']) assert.equal(verdict(head(method, headers)), 'passes', method);
+      assert.equal(judge(head('POST', headers)), 'FORM_REQUEST');
+      assert.equal(judge(head('POST', headers, { provesItself: true })), 'passes', 'where the route asks for more itself');
+      for (const method of ['GET', 'HEAD', 'OPTIONS']) assert.equal(judge(head(method, headers)), 'passes', method);
     });
 
   it('is the only method of forms that writes: what has another one cannot come of them', () => {
-    for (const method of ['PUT', 'PATCH', 'DELETE', 'QUERY', 'PROPFIND']) assert.equal(verdict(head(method, {})), 'passes', method);
+    for (const method of ['PUT', 'PATCH', 'DELETE', 'QUERY', 'PROPFIND']) assert.equal(judge(head(method, {})), 'passes', method);
   });
 });
 
@@ -293,8 +293,8 @@ describe('whatever a page of another origin can make a browser send', () => {
           const rawHeaders = (order ? pairs.reverse() : pairs).flat();
           const refusal = guard({ method, target, rawHeaders, isPage });
           const isLink = isPage && !hasOrigin && mode === 'navigate' && dest === 'document';
-          const isUntold = isOld && !hasOrigin; // a read whose answer the page cannot see
-          if (method === 'POST' || !(isLink || isUntold)) assert.ok(refusal, JSON.stringify(rawHeaders));
+          const isUnrecognizable = isOld && !hasOrigin; // a read whose answer the page cannot see
+          if (method === 'POST' || !(isLink || isUnrecognizable)) assert.ok(refusal, JSON.stringify(rawHeaders));
         },
       ),
       { numRuns: 3_000 },
@@ -312,8 +312,8 @@ describe('whatever a page of another origin can make a browser send', () => {
           'Content-Type': 'application/json',
           'Evenfall-Client': 'x',
         });
-        assert.equal(verdict(request), 'HOST_NOT_ALLOWED');
-        assert.equal(verdict({ ...request, isPage: true, provesItself: true }), 'HOST_NOT_ALLOWED');
+        assert.equal(judge(request), 'HOST_NOT_ALLOWED');
+        assert.equal(judge({ ...request, isPage: true, provesItself: true }), 'HOST_NOT_ALLOWED');
       }),
     );
   });
@@ -327,7 +327,7 @@ describe('whatever a page of another origin can make a browser send', () => {
     );
     const hosts = fc.string({ unit: fc.constantFrom('[', ']', ':', '.', '-', '0', 'f', '1', '%', 'a', 'Z') });
     fc.assert(
-      fc.property(hosts, hosts, (host, origin) => void verdict(head('GET', { Host: host, Origin: `http://${origin}` }))),
+      fc.property(hosts, hosts, (host, origin) => void judge(head('GET', { Host: host, Origin: `http://${origin}` }))),
       { numRuns: 2_000 },
     );
   });

@@ -1,4 +1,4 @@
-// What a caller gets before it has shown who it is, and what one who has is bounded by.
+// The limits of a caller before it has authenticated, and after.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';

@@ -45,7 +45,7 @@ type OptionalSecond<F> = F extends (first: infer A, second: infer B) => infer R 
 /** What a service writes: one function per method; a missing one does not compile. */
 export type Implementation<S> = { readonly [K in keyof S]: Call<S[K], CallContext> };
 
-/** A client of a service. Callers cannot tell a local service from a remote one. Expected failures reject with a `Refusal`. */
+/** A client of a service. A local service behaves like a remote one. Expected failures reject with a `Refusal`. */
 export type ClientOf<S> = { readonly [K in keyof S]: OptionalSecond<Call<S[K], CallOptions>> };
 
 /** A service and its implementation. */

@@ -85,7 +85,7 @@ export function openPeer(address: string, options: PeerOptions = {}): Peer {
   };
 }
 
-/** A client and the way to let go of its channel. */
+/** A client, and how to close its channel. */
 export type GrpcClient<S> = { readonly client: ClientOf<S>; close(): void };
 
 /** Calls one service of a process over gRPC. */
@@ -119,7 +119,7 @@ function methodOf(channel: grpc.Client, method: MethodDefinition, defaults: Defa
   const de: De = method.responseDeserialize;
   const { path } = method;
   const isUnary = !method.requestStream && !method.responseStream;
-  const told = (options: CallOptions): [grpc.Metadata, grpc.CallOptions] => {
+  const callOptions = (options: CallOptions): [grpc.Metadata, grpc.CallOptions] => {
     const metadata = new grpc.Metadata({ waitForReady: !isUnary && defaults.streamsWait === true });
     for (const [name, value] of Object.entries({ ...defaults.headers, ...options.headers })) metadata.set(name, value);
     const timeoutMs = options.timeoutMs ?? (isUnary ? defaults.timeoutMs : undefined);
@@ -127,26 +127,26 @@ function methodOf(channel: grpc.Client, method: MethodDefinition, defaults: Defa
   };
   if (isUnary) {
     return (request: unknown, options: CallOptions = {}) =>
-      unary(options, (done) => channel.makeUnaryRequest(path, ser, de, request, ...told(options), done));
+      unary(options, (done) => channel.makeUnaryRequest(path, ser, de, request, ...callOptions(options), done));
   }
   if (!method.responseStream) {
     return (requests: AsyncIterable<unknown>, options: CallOptions = {}) => {
       let failed: { readonly error: unknown } | undefined;
       return unary(options, (done) => {
-        const call = channel.makeClientStreamRequest(path, ser, de, ...told(options), done);
+        const call = channel.makeClientStreamRequest(path, ser, de, ...callOptions(options), done);
         void pumpRequests(requests, call, (error) => (failed = { error }));
         return call;
       }).catch((error: unknown) => {
-        throw failed ? failed.error : error; // that it was cancelled for it says less
+        throw failed ? failed.error : error; // the cancellation that followed says less
       });
     };
   }
   if (!method.requestStream) {
     return (request: unknown, options: CallOptions = {}) =>
-      responsesOf(channel.makeServerStreamRequest(path, ser, de, request, ...told(options)), options);
+      responsesOf(channel.makeServerStreamRequest(path, ser, de, request, ...callOptions(options)), options);
   }
   return (requests: AsyncIterable<unknown>, options: CallOptions = {}) => {
-    const call = channel.makeBidiStreamRequest(path, ser, de, ...told(options));
+    const call = channel.makeBidiStreamRequest(path, ser, de, ...callOptions(options));
     const responses = responsesOf(call, options);
     void pumpRequests(requests, call);
     return responses;
@@ -240,6 +240,6 @@ async function pumpRequests(
 
 function refusalOf(error: grpc.ServiceError): Refusal {
   const details = error.metadata?.get(DETAILS_TRAILER)[0];
-  const told = details instanceof Buffer ? decodeStatus(details) : undefined;
-  return told ?? refusalOfCode(error.code, error.details);
+  const refusal = details instanceof Buffer ? decodeStatus(details) : undefined;
+  return refusal ?? refusalOfCode(error.code, error.details);
 }

@@ -35,7 +35,7 @@ export type GrpcServerOptions = {
   /** Bounds of connections, calls and messages, for an API that is open to unknown callers. Without them, as between services. */
   readonly limits?: ApiLimits;
   readonly onUnexpected?: OnUnexpected;
-  /** Told of every refusal a caller gets. */
+  /** Called for every refusal that a caller gets. */
   readonly onRefusal?: (refusal: Refusal) => void;
 };
 

@@ -6,7 +6,7 @@ import { it } from 'node:test';
 import { eventually } from '@evenfall/testkit';
 import { releaseStreams } from './release-streams.ts';
 
-it('lets go of what listened to a stream when the stream is over, and not before its last byte was read', async () => {
+it('removes the listeners of a stream when the stream is over, and not before its last byte was read', async () => {
   releaseStreams();
   releaseStreams(); // once is enough
   const streams: Http2Stream[] = [];

@@ -4,7 +4,7 @@ import type { Http2Stream } from 'node:http2';
 let isOn = false;
 
 /**
- * Lets go of whatever listened to an HTTP/2 stream once the stream is over. Node's handle of a stream survives every minor garbage collection, and
+ * Removes the listeners of an HTTP/2 stream once the stream is over. Node's handle of a stream survives every minor garbage collection, and
  * with it the stream, its listeners, and through these all that a call has carried: requests, answers, rows. They would be copied twice
  * and then wait for a major collection; the pauses of that were most of the slowest hundredth of calls. For all HTTP/2 of the process; once is enough.
  */

@@ -85,7 +85,7 @@ const scheduler: Implementation<SchedulerServiceService> = {
   renewLease: unimplemented,
 };
 
-/** One suite for every way of calling: a service cannot tell which it has. */
+/** One suite for every way of calling: all behave alike. */
 export function rpcContract(
   way: string,
   wire: (

@@ -28,7 +28,7 @@ export type CalledService = { readonly services: readonly ServiceDefinition[] } 
 export type ReadyWords = Readonly<Record<string, string>>;
 
 /**
- * What a service is started with. A service cannot tell whether the others are in its process or behind the network. Whatever it opens here is closed in
+ * What a service is started with. It does not show a service whether the others are in its process or behind the network. Whatever it opens here is closed in
  * reverse, what it serves first.
  */
 export type ServiceContext<C> = {

@@ -9,15 +9,16 @@ import { bind, type Implementation } from '@evenfall/rpc';
 import { silentLog } from '@evenfall/telemetry';
 import { configured, createOneProcess, type OneProcess, type Startable } from './index.ts';
 
-/** An object that stands for something that is only handed on. */
+/** A stand-in for an object that is only handed on. */
 const handle = <T>(name: string): T => ({ name }) as T;
 const eventLog = handle<EventLog>('event log');
 const sharedSql = handle<Sql>('shared');
 
-type Told = string[];
+/** What the services have done, in order. */
+type Steps = string[];
 
 /** A scheduler whose only answer names what asked it. */
-function schedulerThat(told: Told): Startable<{ readonly answer: string }> {
+function schedulerThat(steps: Steps): Startable<{ readonly answer: string }> {
   return {
     name: 'scheduler',
     dependencies: {},
@@ -25,27 +26,27 @@ function schedulerThat(told: Told): Startable<{ readonly answer: string }> {
       assert.equal(isShared, false);
       await part(
         'scheduler',
-        () => told.push('scheduler starts'),
-        () => void told.push('scheduler stops'),
+        () => steps.push('scheduler starts'),
+        () => void steps.push('scheduler stops'),
       );
       reportsFaults(() => [config.answer]);
-      drainsFirst(async () => void told.push('scheduler drains'));
-      onForce(() => void told.push('scheduler is forced'));
+      drainsFirst(async () => void steps.push('scheduler drains'));
+      onForce(() => void steps.push('scheduler is forced'));
       const api = { noteFunctionChange: async () => ({}) } as unknown as Implementation<typeof SchedulerServiceService>; // one method is enough
       return serve([bind(SchedulerServiceService, api)]);
     },
   };
 }
 
-function queueThatCalls(told: Told, dependencies: Startable<object>['dependencies']): Startable<object> {
+function queueThatCalls(steps: Steps, dependencies: Startable<object>['dependencies']): Startable<object> {
   return {
     name: 'queue',
     dependencies,
     async start({ part, pool, eventLog: open, client }) {
       await part(
         'queue',
-        () => told.push('queue starts'),
-        () => void told.push('queue stops'),
+        () => steps.push('queue starts'),
+        () => void steps.push('queue stops'),
       );
       const scheduler = await client(SchedulerServiceService);
       assert.deepEqual(await scheduler.noteFunctionChange({ namespace: 'default', name: 'fn' }), {});
@@ -57,9 +58,9 @@ function queueThatCalls(told: Told, dependencies: Startable<object>['dependencie
   };
 }
 
-async function run(told: Told, build: (process: OneProcess) => Promise<void>) {
+async function run(steps: Steps, build: (process: OneProcess) => Promise<void>) {
   return startParts(async (part) => {
-    const end = async (): Promise<void> => void told.push('own pool ends');
+    const end = async (): Promise<void> => void steps.push('own pool ends');
     const openPool = async (): Promise<Sql> => ({ end }) as unknown as Sql; // what a pool is asked for here
     const process = createOneProcess({ part, log: () => silentLog, sql: sharedSql, openPool, eventLog });
     await build(process);
@@ -70,31 +71,31 @@ async function run(told: Told, build: (process: OneProcess) => Promise<void>) {
 describe('Services of one process', () => {
   const named = { scheduler: { services: [SchedulerServiceService] } };
 
-  it('call each other straight through, and stop in reverse, what they opened among it', async () => {
-    const told: Told = [];
-    const words: object[] = [];
-    const { built, stop } = await run(told, async (process) => {
-      const list = [configured(schedulerThat(told), { answer: 'busy' }), configured(queueThatCalls(told, named), {})];
-      for (const service of list) words.push(await service.start(process));
+  it('call each other without gRPC, and stop in reverse, with what they opened', async () => {
+    const steps: Steps = [];
+    const readyWords: object[] = [];
+    const { built, stop } = await run(steps, async (process) => {
+      const list = [configured(schedulerThat(steps), { answer: 'busy' }), configured(queueThatCalls(steps, named), {})];
+      for (const service of list) readyWords.push(await service.start(process));
     });
-    assert.deepEqual(words, [{}, { queue: 'there' }]);
+    assert.deepEqual(readyWords, [{}, { queue: 'there' }]);
     assert.deepEqual(built.faults(), ['busy']);
     await built.drain();
     built.force();
     await stop();
-    assert.deepEqual(told, [
+    assert.deepEqual(steps, [
       ...['scheduler starts', 'queue starts', 'scheduler drains', 'scheduler is forced'],
       ...['own pool ends', 'queue stops', 'scheduler stops'],
     ]);
   });
 
   it('do not start before what they call, and what did start is stopped', async () => {
-    const told: Told = [];
-    const starting = run(told, async (process) => {
-      await configured(queueThatCalls(told, named), {}).start(process);
+    const steps: Steps = [];
+    const starting = run(steps, async (process) => {
+      await configured(queueThatCalls(steps, named), {}).start(process);
     });
     await assert.rejects(starting, /queue calls \/evenfall\.scheduler\.v1\.SchedulerService of scheduler, which is not started before it/);
-    assert.deepEqual(told, ['queue starts', 'queue stops']);
+    assert.deepEqual(steps, ['queue starts', 'queue stops']);
   });
 
   it('call nothing that their descriptor does not name', async () => {

@@ -3,7 +3,7 @@ import { OperatorError } from '@evenfall/errors';
 import { createPool, isConnectionFailure, type PoolOptions, type PostgresTarget, type Sql } from '@evenfall/postgres';
 
 /** For a process that may be started before its Postgres is. */
-export type Patience = { readonly signal: AbortSignal; /** Told once. */ onAway(why: string): void };
+export type Patience = { readonly signal: AbortSignal; /** Called once. */ onAway(why: string): void };
 
 const PAUSE_MS = 500;
 

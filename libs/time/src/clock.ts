@@ -17,7 +17,7 @@ export type FakeClock = Clock & {
   step(ms: number): void;
 };
 
-/** A clock that stands still until the test moves it. */
+/** A clock that only the test moves. */
 export function fakeClock(startMs = Date.UTC(2026, 0, 1)): FakeClock {
   let elapsed = 0;
   let stepped = 0;

@@ -20,11 +20,11 @@ import {
 } from '@evenfall/service-main';
 import { createLog, installMetrics, type Log, startMetricsServer } from '@evenfall/telemetry';
 import { type AllInOneConfig, readConfig } from './config.ts';
-import { doorsLine } from './doors-line.ts';
+import { keyLine } from './key-line.ts';
 
 export type AllInOne = Running & {
   readonly addresses: { readonly http: string; readonly grpc: string; readonly metrics: string };
-  /** The key the doors ask for; undefined if keys are set, or if they ask for none. */
+  /** The key of the data folder; undefined if keys are set, or if the APIs ask for none. */
   readonly keptKey: KeptKey | undefined;
 };
 
@@ -42,7 +42,7 @@ export function runAllInOne(env: Environment): Promise<void> {
     async start(config) {
       const running = await startAllInOne(config);
       const { http, grpc, metrics } = running.addresses;
-      process.stdout.write(`${doorsLine(config.gateway, running, process.stdout.isTTY)}\n`);
+      process.stdout.write(`${keyLine(config.gateway, running, process.stdout.isTTY)}\n`);
       process.stdout.write(`evenfall ready http=${http} grpc=${grpc} metrics=${metrics}\n`);
       return running;
     },
@@ -109,7 +109,7 @@ export async function startAllInOne(config: AllInOneConfig): Promise<AllInOne> {
     return { addresses, keptKey: keys.keptKey, services };
   });
   const { addresses, keptKey, services } = built;
-  // The host drains first, while the doors stand: a caller that waits gets its answer.
+  // The host drains first, while the APIs are open: a caller that waits gets its answer.
   return { addresses, keptKey, stop: () => services.drain().finally(stop), force: services.force };
 }
 

@@ -1,2 +1,2 @@
--- Whom the log believed in each partition where the fold stands: writer of the newest OwnerChanged; empty before the first.
+-- The owner of each partition at its applied offset: writer of the newest OwnerChanged; empty before the first.
 ALTER TABLE applied ADD COLUMN owner text NOT NULL DEFAULT '';

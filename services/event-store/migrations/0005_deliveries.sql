@@ -1,5 +1,5 @@
--- Ended events whose destination is still to be told, with their payloads. `data` is a StoredEvent without its payload; `destination` is the event
--- model's key of it. A row goes when the destination has taken it, or was given up.
+-- Ended events with a pending delivery to their destination, with their payloads. `data` is a StoredEvent without its payload; `destination` is the event
+-- model's key of it. A row is deleted after the delivery, or when it is given up.
 CREATE TABLE delivery (
   id uuid PRIMARY KEY,
   partition int NOT NULL,

@@ -39,8 +39,8 @@ export type EventStorePorts = {
   readonly registry: Pick<ClientOf<RegistryServiceService>, 'recordAudit' | 'getGrantKeys'>;
   readonly log: Log;
   /**
-   * Whether others read the tables too; true unless it is said. Where nobody does, a change is told to those who watch before it is written,
-   * since reads here wait for that; others could read less than somebody has been told.
+   * Whether other processes read the tables too; default true. Where none does, watchers are notified of a change before it is written, since reads
+   * in this process wait for the write. Another process could read an older state than a watcher was notified of.
    */
   readonly isShared?: boolean;
 };
@@ -113,9 +113,9 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
   });
   const watchers = createWatchers();
   const stopping = new AbortController();
-  const hurry = (): void => folding.hurry(); // nobody waits before the fold has been started, below
+  const hurry = (): void => folding.hurry(); // not called before the fold is started, below
   const { barrier, isAwaited, startOver } = createReadBarrier(eventLog, applied, events.applied, stopping.signal, { hurry });
-  startOver(); // closed before anybody can ask: the fold takes a moment to find out how far the view is
+  startOver(); // closed before the first read: the fold takes a moment to find out how far the view is
   const notifyWatchers = (touched: ReadonlyMap<string, FoldedEvent>): void => {
     for (const [id, folded] of touched) if (watchers.has(id)) watchers.notify(id, versionedOf(folded));
   };
@@ -149,7 +149,7 @@ export async function startEventStore(ports: EventStorePorts, settings: EventSto
     onNotFolded: startOver,
     onFolded(touched, endOffsets) {
       applied.moved(endOffsets);
-      notifyWatchers(touched); // also of what they know: somebody may have come in between
+      notifyWatchers(touched); // also of what they know: a watcher may have come in between
     },
   });
   const foldAgain = (): void => {

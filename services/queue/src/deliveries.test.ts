@@ -177,7 +177,7 @@ describe('a destination', () => {
 
   it('that is a function is given up if there is none, and waited for if it has no code yet', async () => {
     const rig = start({ functions: { empty: FunctionMessage.create({ name: 'empty' }) } });
-    const none = await run(rig, { onFailure: fnNamed('nobody') }, 'threw');
+    const none = await run(rig, { onFailure: fnNamed('unknown') }, 'threw');
     const empty = await run(rig, { onFailure: fnNamed('empty') }, 'threw');
     assert.match((await becomes(rig, none, DeliveryState.FAILED)).lastError, /^FUNCTION_NOT_FOUND: /);
     const pending = await eventually(() => (deliveryOf(rig, empty)?.attemptCount ?? 0) > 0 && deliveryOf(rig, empty));

@@ -70,7 +70,7 @@ describe('the age of an event', () => {
     assert.ok(rig.sent.stops.every(({ eventId }) => eventId === short));
   });
 
-  it('ends one that is tried again, behind younger ones', async () => {
+  it('ends one that is tried again, behind newer ones', async () => {
     const { rig, clock } = start();
     const id = await rig.accept({ policy: { maxEventAgeMs: 2 * MINUTE, maxRetries: 1, retryIntervalMs: MINUTE } });
     const assignment = await sent(rig, id);

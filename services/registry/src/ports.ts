@@ -79,7 +79,7 @@ export type ConcurrencyStore = {
   provision(since: bigint, version: Named & { readonly version: number; readonly instances: number }): Promise<boolean>;
 };
 
-/** Tells those who watch of changes, whichever registry made them. */
+/** Notifies watchers of changed functions, whichever registry changed them. */
 export type ChangeFeed = {
   /** Changes from now on; ends when some may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<{ readonly namespace: string; readonly name: string }>;
@@ -171,7 +171,7 @@ export type AuditStore = {
   sweep(before: Date, limit: number): Promise<number>;
 };
 
-/** Tells those who watch of keys that change, by id. */
+/** Notifies watchers of changed access keys, by id. */
 export type KeyFeed = {
   /** First an empty id, once the watch is established; ends when some changes may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<string>;
@@ -199,7 +199,7 @@ export type QuotaStore = {
 /** The namespace or key of a quota: undefined once the watch is established. */
 export type QuotaNotice = { readonly of: 'namespace' | 'key'; readonly name: string } | undefined;
 
-/** Tells those who watch of quotas that change. */
+/** Notifies watchers of changed quotas. */
 export type QuotaFeed = {
   /** First undefined, once the watch is established; ends when some changes may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<QuotaNotice>;

@@ -161,7 +161,7 @@ describe('the registry', () => {
     assert.deepEqual((await registry.resolveFunction({ ...NAME, qualifier: '$DEFAULT' })).function, fn);
     await assert.rejects(registry.resolveFunction({ ...NAME, qualifier: '1' }), { reason: 'QUALIFIER_NOT_FOUND' });
     await assert.rejects(registry.resolveFunction({ ...NAME, qualifier: 'prod' }), { reason: 'QUALIFIER_NOT_FOUND' });
-    await assert.rejects(registry.resolveFunction({ ...NAME, name: 'nobody', qualifier: '' }), { reason: 'FUNCTION_NOT_FOUND' });
+    await assert.rejects(registry.resolveFunction({ ...NAME, name: 'unknown', qualifier: '' }), { reason: 'FUNCTION_NOT_FOUND' });
     await assert.rejects(create(), { reason: 'FUNCTION_EXISTS' });
   });
 
@@ -199,7 +199,7 @@ describe('the registry', () => {
     for (const updateMask of [[], ['name'], ['timeout', 'nonsense']]) {
       await assert.rejects(functions.updateFunction({ function: wanted, updateMask }), { reason: 'INVALID_FIELD' });
     }
-    await assert.rejects(functions.updateFunction({ function: { ...wanted, name: 'nobody' }, updateMask: ['timeout'] }), {
+    await assert.rejects(functions.updateFunction({ function: { ...wanted, name: 'unknown' }, updateMask: ['timeout'] }), {
       reason: 'FUNCTION_NOT_FOUND',
     });
   });

@@ -47,7 +47,7 @@ export type RegistrySettings = {
   readonly packageLimits?: PackageLimits;
   /** Whether webhooks may go to private addresses; default false. */
   readonly webhookAllowPrivate?: boolean;
-  /** Without brokers there are no topics to tell. */
+  /** Without brokers a topic cannot be a destination. */
   readonly kafkaBrokers?: readonly string[] | undefined;
   readonly kafkaTopic?: string;
   /** Megabytes the instances of all functions may have together; default 128,000. */

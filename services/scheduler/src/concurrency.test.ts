@@ -17,7 +17,7 @@ type Settings = {
   readonly provisioned?: number;
 };
 
-/** Tells the scheduler what the registry would, and lets a new scheduler's first moments pass. */
+/** Gives the scheduler the settings of the registry, after the recovery window of a new scheduler. */
 function setConcurrency(rig: Rig, { totalMb = 128_000, reserved = {}, provisioned = 0 }: Settings): void {
   rig.clock.advance(2_000);
   useConcurrency(rig.ports, {

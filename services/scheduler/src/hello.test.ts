@@ -88,7 +88,7 @@ describe('what an agent says later', () => {
       heartbeat: { sentTime: new Date(NaN) },
       drain: { deadline: { seconds: -5n, nanos: 0 } },
       reports: [bad, { ...bad, eventId: EVENT, attempt: 0 }, { ...bad, eventId: EVENT, attempt: -1 }],
-      instanceChanges: [{ instanceId: 'nobody', change: { $case: 'gone', value: { startFailed: true, reason: 'r'.repeat(1_000_000) } } }],
+      instanceChanges: [{ instanceId: 'unknown', change: { $case: 'gone', value: { startFailed: true, reason: 'r'.repeat(1_000_000) } } }],
     });
     assert.equal(agent.agent.cpuBusy, 1);
     for (const temporaryMb of [-1, 7]) agent.sends({ temporaryMb });

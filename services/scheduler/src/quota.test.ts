@@ -8,7 +8,7 @@ import { useConcurrency } from './flows/use-concurrency.ts';
 import { endedReport } from './testing/reports.ts';
 import { assignmentOf, fnOf, type PlayedAgent, type Rig, startRig } from './testing/rig.ts';
 
-/** Tells the scheduler of quotas, as the registry would. */
+/** Gives the scheduler quotas, as the registry does. */
 function setConcurrency(rig: Rig, quotas: Readonly<Record<string, number | undefined>>, provisioned = 0): void {
   rig.clock.advance(2_000);
   useConcurrency(rig.ports, {

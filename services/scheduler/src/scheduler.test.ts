@@ -188,23 +188,23 @@ describe('placing attempts', () => {
 });
 
 describe('stopping attempts', () => {
-  it('revokes what waits, hands on what runs, and says of what it does not know that it is lost', async () => {
+  it('revokes waiting attempts, forwards stops of running ones, and reports unknown ones as lost', async () => {
     const rig = startRig();
     await rig.dispatch({ assignments: [assignmentOf('waits')] });
     await rig.dispatch({ stops: [forceStop('waits')] });
     assert.deepEqual(agentSets(rig), ['waits/1 revoked']);
     const agent = rig.attach();
     await rig.dispatch({ assignments: [assignmentOf('runs')] });
-    await rig.dispatch({ stops: [forceStop('runs'), forceStop('nobody')] });
+    await rig.dispatch({ stops: [forceStop('runs'), forceStop('unknown')] });
     assert.deepEqual(
       agent.all('stops').map(({ eventId }) => eventId),
       ['runs'],
     );
-    assert.equal(agentSets(rig).at(-1), 'nobody/1 ended LOST');
+    assert.equal(agentSets(rig).at(-1), 'unknown/1 ended LOST');
     const back = { ...forceStop('runs'), cause: Cause.UNSPECIFIED, mode: Mode.UNSPECIFIED };
-    await rig.dispatch({ stops: [back, { ...back, eventId: 'nobody' }] });
+    await rig.dispatch({ stops: [back, { ...back, eventId: 'unknown' }] });
     assert.equal(agent.all('stops').length, 1, 'what has gone to an agent is not asked back');
-    assert.equal(agentSets(rig).at(-1), 'nobody/1 revoked');
+    assert.equal(agentSets(rig).at(-1), 'unknown/1 revoked');
   });
 
   it('answers an assignment it knows with all it knows, and gives it out once', async () => {

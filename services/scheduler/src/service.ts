@@ -47,7 +47,7 @@ const NO_KEYS = 'no agent is let in before the registry has said by which keys a
 /** How often it is said of one agent that it spoke of what it was not given. */
 const CLAIMS_SILENCE_MS = 60_000;
 
-/** Starts the scheduler. It knows nothing until agents and queue replicas tell it. */
+/** Starts the scheduler. It knows nothing until agents and queue replicas report their state. */
 export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings): Scheduler {
   const ports: SchedulerPorts = {
     cluster: createCluster(),

@@ -20,7 +20,7 @@ export type EmbeddedLogOptions = {
   readonly segmentBytes?: number;
   /** How often segments are looked at. Default 10 s. */
   readonly segmentCheckMs?: number;
-  /** Told of failures that are tried again. */
+  /** Called for failures that are tried again. */
   readonly onFailure: (error: unknown, doing: string) => void;
 };
 

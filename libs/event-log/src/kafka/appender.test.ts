@@ -16,7 +16,7 @@ function appending(deadlineMs = 5_000) {
   const producers = { connected: 0, killed: 0, closed: 0, isAway: false };
   const ends = new Map<number, number>();
   const connect = async (): Promise<Producer> => {
-    if (producers.isAway) throw new Error('nobody there');
+    if (producers.isAway) throw new Error('no broker there');
     producers.connected++;
     return {
       send: (messages) =>

@@ -26,7 +26,7 @@ async function member() {
     answer = outcome;
     return watched.heartbeat();
   };
-  return { clock, told: seen, membership, join, beat, other: () => watched.other() };
+  return { clock, seen, membership, join, beat, other: () => watched.other() };
 }
 
 const refusal = (type: string): Error => Object.assign(new Error(type), { type });
@@ -78,7 +78,7 @@ describe('Membership', () => {
   });
 
   it('ends at once when the group goes on without it', async () => {
-    const { told: seen, membership, join, beat } = await member();
+    const { seen, membership, join, beat } = await member();
     await join('m', 1);
     await assert.rejects(beat(() => Promise.reject(refusal('UNKNOWN_MEMBER_ID'))));
     assert.deepEqual(seen, ['expelled']);

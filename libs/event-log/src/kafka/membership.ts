@@ -16,24 +16,24 @@ export type MembershipEvents = {
   readonly onExpelled: () => void;
 };
 
-/** What a member of a group knows of its standing. kafkajs keeps to itself what is needed for that. */
+/** Whether a member of a group is still one, as far as it knows. kafkajs does not offer what is needed for that. */
 export type Membership = {
-  /** Listens to what a consumer says to its coordinator. `cluster` is what kafkajs hands to partition assigners. */
+  /** Observes the calls of a consumer to its coordinator. `cluster` is what kafkajs hands to partition assigners. */
   watch(cluster: Cluster): void;
-  /** Says that the assignment of the last join is in force. Answers whether it follows the one before without a gap. */
+  /** Puts the assignment of the last join in force. Returns whether it follows the one before without a gap. */
   settle(): boolean;
   /** Generation of the group in which the last assignment was made; -1 before any. */
   generation(): number;
   /** Whether this member can be sure that its partitions are still its own. */
   isCurrent(): boolean;
-  /** Says that this member is none any more. */
+  /** Ends the membership. */
   end(): void;
 };
 
 const EXPELLED = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'];
 
 /**
- * Follows one member of a group. Membership is current for one session after the last word to the coordinator that was answered, counted
+ * Follows one member of a group. Membership is current for one session after the last call to the coordinator that was answered, counted
  * from when it was *sent*: a process that was stopped and goes on finds old answers in its sockets. It is not current while the group is
  * being joined anew, since the partitions may be assigned to others from the moment that all members have joined.
  */

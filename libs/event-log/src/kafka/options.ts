@@ -43,9 +43,9 @@ export type KafkaLogOptions = {
   readonly rebalanceTimeoutMs?: number;
   /** How long a fetch waits for something to come. Default 250 ms. */
   readonly maxWaitMs?: number;
-  /** What kafkajs says goes to its `debug`. */
+  /** Log lines of kafkajs go to its `debug`. */
   readonly log: Log;
-  /** Told of failures that are tried again. */
+  /** Called for failures that are tried again. */
   readonly onFailure: (error: unknown, doing: string) => void;
 };
 

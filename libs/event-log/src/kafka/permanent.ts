@@ -1,4 +1,4 @@
-/** Answers of a broker about a message, the same tomorrow (Kafka's protocol, error codes 10, 18, 32 and 87). */
+/** Permanent failures of a message, as a broker answers them (Kafka's protocol, error codes 10, 18, 32 and 87). */
 const PERMANENT_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_TIMESTAMP', 'INVALID_RECORD']);
 
 /** What a broker answered, which lies under what kafkajs says of its tries. */

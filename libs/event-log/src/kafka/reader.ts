@@ -72,7 +72,7 @@ export function createReader({ subscriber, bounds, isCurrent, onFailure }: Reade
         fetching?.resume([partition]);
       }
     } finally {
-      // Told while it was still taking them over, it may have gone on to do so.
+      // Partitions lost during `owned`: the subscriber may have gone on to take them over.
       const gone = dequeued.filter(([partition]) => !held.has(partition)).map(([partition]) => partition);
       if (gone.length > 0) subscriber.lost(gone);
     }

@@ -33,7 +33,7 @@ function startMember(topic: string) {
   children.push(child);
   const output: Printed[] = [];
   createInterface(child.stdout).on('line', (line) => output.push(JSON.parse(line) as Printed)); // member.ts writes these
-  return { child, said: output, mine: () => output[output.length - 1]?.mine ?? [], seen: () => output.flatMap(({ seen }) => seen) };
+  return { child, output, mine: () => output[output.length - 1]?.mine ?? [], seen: () => output.flatMap(({ seen }) => seen) };
 }
 
 const sorted = (numbers: Iterable<number>): number[] => [...numbers].sort();

@@ -61,7 +61,7 @@ describe('A Kafka that asks who comes, over TLS', { skip: why !== undefined }, (
   });
 
   for (const mechanism of ['plain', 'scram-sha-256']) {
-    test(`is written and read by one who logs in by ${mechanism}`, async () => {
+    test(`is written and read by a client that logs in by ${mechanism}`, async () => {
       const log = await open(brokers, { ...tls, ...as(mechanism) });
       const end = await log.append(1, records(mechanism, 3));
       const seen: string[] = [];

@@ -13,7 +13,7 @@ export type Identity = {
 };
 
 /** Accounts tried in turn: the server looks its own name up, so the id must have one. */
-const ACCOUNTS = ['postgres', 'daemon', 'nobody'];
+const ACCOUNTS = ['postgres', 'daemon', 'nobody']; // cspell:ignore nobody -- the name of an account of the system
 
 /**
  * Finds an identity Postgres accepts. An ordinary user is one already, if its id has a name: initdb and the server look it up, and an id that a container or

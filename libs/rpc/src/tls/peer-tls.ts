@@ -23,7 +23,7 @@ export type PeerTls = {
 };
 
 export type PeerTlsOptions = {
-  /** Told once of new files that cannot be used, and of a certificate that is about to run out. */
+  /** Called once for new files that cannot be used, and once for a certificate that is about to run out. */
   readonly onFault: (why: string) => void;
   /** How often the files are looked at. Default 5 s. */
   readonly lookMs?: number;

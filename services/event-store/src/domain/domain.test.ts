@@ -60,7 +60,7 @@ describe('the fold', () => {
     assert.equal(fold([batch([accepted, ...byOthers, takeover])], nothing, no, ownedBy('old'), nothing).ended.length, 1, 'in time');
   });
 
-  it('goes on where the log begins, when the log has let go of what lies between', () => {
+  it('continues where the log begins, when the log has dropped the records between', () => {
     const records = historyOf(ID, { atMs: AT });
     const changes = fold([batch(records, 500)], nothing, no, () => ({ endOffset: 0, owner: 'w', ownerLogMs: 7 }), nothing);
     assert.deepEqual(changes.moves[0], { partition: 0, from: 0, to: 500 + records.length, owner: 'w', ownerLogMs: 7 });

@@ -16,7 +16,7 @@ export type FoldSteps = {
 export type CarefulPorts = { readonly steps: FoldSteps; readonly aside: PutAsideTable; readonly onPutAside: (why: PutAsideNote) => void };
 export type PutAsideNote = { readonly partition: number; readonly offset: number; readonly eventId: string; readonly reason: string };
 
-/** Stands where a record lies that is put aside: about no event. */
+/** Replaces a record that is put aside: about no event. */
 const NOTHING: EventRecord = { eventId: '', attempt: 0, time: undefined, writerId: '', change: undefined };
 
 /** Whether another try with the same records is of no use. What JavaScript itself refuses (a text that is too long, a time that is none) counts. */

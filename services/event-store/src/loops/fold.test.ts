@@ -67,7 +67,7 @@ it('folds nothing past accepts that were held and could not be written, until th
 });
 
 /** A fold that notifies ahead, with a log and tables that the test controls. */
-function foldTellingAhead(isAwaited: boolean) {
+function foldThatNotifiesAhead(isAwaited: boolean) {
   let subscriber: Subscriber | undefined;
   const order: string[] = [];
   const subscription = { applied: () => undefined, isOwner: () => true, again: () => undefined, stop: async () => undefined };
@@ -113,7 +113,7 @@ function foldTellingAhead(isAwaited: boolean) {
 }
 
 it('notifies watchers before it writes, and makes readers wait for the write', async () => {
-  const { folding, order, own, apply, end } = foldTellingAhead(true);
+  const { folding, order, own, apply, end } = foldThatNotifiesAhead(true);
   const id = idOf(1, Date.now());
   const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };
   for (const isWritten of [false, true]) {
@@ -139,7 +139,7 @@ it('notifies watchers before it writes, and makes readers wait for the write', a
 });
 
 it('holds a few ends too where watchers are notified ahead, and writes them in one statement', async () => {
-  const { folding, order, own, apply, end } = foldTellingAhead(false);
+  const { folding, order, own, apply, end } = foldThatNotifiesAhead(false);
   const atMs = Date.now();
   await own();
   for (const n of [1, 2]) {
@@ -153,7 +153,7 @@ it('holds a few ends too where watchers are notified ahead, and writes them in o
 });
 
 it('writes what it holds at once for a reader, and reports it when that fails', async () => {
-  const { folding, order, own, apply, end, lose } = foldTellingAhead(false);
+  const { folding, order, own, apply, end, lose } = foldThatNotifiesAhead(false);
   const id = idOf(1, Date.now());
   const batch = { partition: 0, firstOffset: 0, records: historyOf(id, { atMs: Date.now() }) };
   await own();

@@ -33,7 +33,7 @@ export function observeQueue({ queue, partitions, laneWindow, counters }: Observ
     const lanes = [...allLanes(partitions)].filter((lane) => lane.waiting > 0).sort((a, b) => b.waiting - a.waiting);
     return new Map(lanes.slice(0, DEEPEST).map((lane) => [lane.key, lane.waiting]));
   };
-  /** The oldest of a lane is at its head; what is parked is younger. */
+  /** The oldest of a lane is at its head; parked events are newer. */
   const oldestSeconds = (): number => {
     let oldestMs = Infinity;
     for (const lane of allLanes(partitions)) {

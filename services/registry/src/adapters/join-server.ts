@@ -26,7 +26,7 @@ const SILENCE_MS = 60_000;
 const LOOK_MS = 5_000;
 
 /**
- * The one door for agents that have no certificate yet: HTTPS, since the gRPC port asks callers for one. It shows its own certificate and that of the
+ * The one API for agents that have no certificate yet: HTTPS, since the gRPC port asks callers for one. It shows its own certificate and that of the
  * authority, and takes `POST /v1/join` alone.
  */
 export async function startJoinServer(options: JoinServerOptions): Promise<JoinServer> {

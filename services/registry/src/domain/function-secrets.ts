@@ -1,7 +1,7 @@
 import type { Destination, FunctionMessage } from '@evenfall/contracts/v1/function';
 import type { Sealing } from './sealing.ts';
 
-/** Stands for a value that cannot be opened, wherever it is shown. */
+/** Shown instead of a value that cannot be opened. */
 export const NOT_READABLE = '(sealed with a key that is not there)';
 
 /** A function as it is kept: without its secrets, which are beside it. */

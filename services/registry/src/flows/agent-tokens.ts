@@ -61,7 +61,7 @@ export async function joinAgent(registry: JoinRegistry, request: JoinRequest): P
   const secretSha256 = tokenDigest(request.token);
   if (!secretSha256) throw refuse('JOIN_REFUSED');
   const keySha256 = orThrow(requestDigest(signingRequest));
-  await certify(joining, signingRequest, 'nobody', 0); // a request that is no good uses no token up
+  await certify(joining, signingRequest, 'unused', 0); // checks the request first: an invalid one does not use the token up
   const now = new Date(registry.clock.now());
   const token = await registry.agentTokens.use({ secretSha256, keySha256, agentId, madeAgentId: madeAgentId(), now });
   if (!token) throw refuse('JOIN_REFUSED');

@@ -2,7 +2,7 @@ import type { GetConcurrencyResponse } from '@evenfall/contracts/registry/v1/reg
 import { withSealedWebhooks } from '../domain/function-secrets.ts';
 import type { Registry } from '../ports.ts';
 
-/** Tells all that is reserved and provisioned, as of one moment, and the quotas of instances. */
+/** Returns all reserved and provisioned concurrency as of one moment, and the quotas of instances. */
 export async function getConcurrency(registry: Registry): Promise<GetConcurrencyResponse> {
   const { reservations, provisions } = await registry.concurrency.read();
   const instanceQuotas = await registry.quotas.listInstances();

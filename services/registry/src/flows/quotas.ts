@@ -110,7 +110,7 @@ async function* allQuotas({ quotas }: QuotaRegistry): AsyncGenerator<WatchQuotas
   }
 }
 
-/** One current quota; without an update time if there is none any more. */
+/** One current quota; without an update time if it was deleted. */
 async function quotaOf({ quotas }: QuotaRegistry, { of, name }: NonNullable<QuotaNotice>): Promise<WatchQuotasResponse> {
   if (of === 'key') {
     const quota = (await quotas.findKey(name)) ?? { ...KeyQuota.create(), keyId: name };
@@ -120,7 +120,7 @@ async function quotaOf({ quotas }: QuotaRegistry, { of, name }: NonNullable<Quot
   return { namespaceQuotas: [quota], keyQuotas: [], isComplete: false };
 }
 
-/** Tells those who watch quotas, and those who watch functions: schedulers ask for the quotas of instances after every change. */
+/** Notifies the watchers of quotas and of functions: schedulers ask for the quotas of instances after every change of a function. */
 function announceNamespace({ quotaFeed, feed }: QuotaRegistry, namespace: string): void {
   quotaFeed.announce({ of: 'namespace', name: namespace });
   feed.announce(namespace, '');

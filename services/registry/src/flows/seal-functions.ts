@@ -9,8 +9,8 @@ const BATCH = 200;
 export type SealedCounts = { readonly sealed: number; readonly locked: number; readonly clear: number };
 
 /**
- * Seals what is in the clear, and anew what was not sealed with the newest key, row by row: what was done is done, whenever it ends. A row that somebody
- * changes meanwhile is sealed by that. Without anything to seal with it counts what is in the clear.
+ * Seals secrets that are in the clear, and seals anew those that were not sealed with the newest key, row by row: an interrupted run keeps its progress.
+ * A row that is changed meanwhile is sealed by that change. Without a sealing key it only counts the rows in the clear.
  */
 export async function sealFunctions(store: FunctionSecretStore, sealing: Sealing | undefined): Promise<SealedCounts> {
   const counts = { sealed: 0, locked: 0, clear: 0 };

@@ -8,8 +8,8 @@ import type { Registry } from '../ports.ts';
 import { changeFunction } from './change-function.ts';
 
 /**
- * Changes settings of `$LATEST`. A new handler is not looked for in the code it has: whoever renames a file has to change one of the two
- * first, and the upload is the one that is checked.
+ * Changes settings of `$LATEST`. A new handler is not looked for in the present code: a caller that renames a file has to change the settings or the
+ * code first, and only the upload of code is checked.
  */
 export async function updateFunction(registry: Registry, request: UpdateFunctionRequest): Promise<UpdateFunctionResponse> {
   const wanted = request.function ?? FunctionMessage.create();

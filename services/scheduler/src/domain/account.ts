@@ -17,7 +17,7 @@ export function createAccount(): Account {
   };
 }
 
-/** The share of a function, made when it is first spoken of. */
+/** The share of a function, made at the first use. */
 export function shareOf(account: Account, key: string): Share {
   let share = account.shares.get(key);
   if (!share) {

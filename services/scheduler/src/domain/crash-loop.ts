@@ -1,8 +1,8 @@
 import { backoffMs } from '@evenfall/time';
 import type { Instance, Pool } from './types.ts';
 
-/** An instance that is gone sooner than this, and nothing came of it, has crashed. */
-const YOUNG_MS = 5_000;
+/** An instance that ends sooner than this and has answered nothing has crashed. */
+const CRASH_WITHIN_MS = 5_000;
 /** So many may crash in a row before anything waits: a few bad events are no crash loop. */
 const FREE_CRASHES = 3;
 const PAUSE = { firstMs: 200, mostMs: 30_000 };
@@ -14,7 +14,7 @@ const PAUSE = { firstMs: 200, mostMs: 30_000 };
 export function noteGone(instance: Instance, startFailed: boolean, nowMs: number): void {
   const { pool } = instance;
   if (instance.proven) return noteProven(pool);
-  if (!startFailed && nowMs - instance.startMs > YOUNG_MS) return;
+  if (!startFailed && nowMs - instance.startMs > CRASH_WITHIN_MS) return;
   pool.crashes += 1;
   const over = pool.crashes - FREE_CRASHES;
   if (over >= 0) pool.startsAfterMs = nowMs + backoffMs(PAUSE, over + 1);

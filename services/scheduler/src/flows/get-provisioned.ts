@@ -2,7 +2,7 @@ import type { GetProvisionedRequest, GetProvisionedResponse } from '@evenfall/co
 import { type ProvisionedConcurrency, ProvisionedConcurrency_State as State } from '@evenfall/contracts/v1/function_service';
 import type { SchedulerPorts } from '../ports.ts';
 
-/** Tells how many provisioned instances of versions there are. */
+/** Counts the provisioned instances of versions. */
 export function getProvisioned(ports: SchedulerPorts, { namespace, name, versions }: GetProvisionedRequest): GetProvisionedResponse {
   return { versions: versions.map((version) => statusOf(ports, `${namespace}/${name}/${version}`, version)) };
 }

@@ -35,7 +35,7 @@ export type PlayedAgent = {
   leaves(): void;
 };
 
-/** A scheduler between a queue and agents that the test plays, with a clock that stands still. */
+/** A scheduler between a queue and agents that the test plays, with a clock that only the test moves. */
 export type Rig = {
   readonly ports: SchedulerPorts;
   readonly clock: FakeClock;

@@ -8,5 +8,5 @@ let output = 0;
 setInterval(() => {
   const seen = calls.slice(output);
   output = calls.length;
-  if (seen.length > 0) process.stdout.write(`${JSON.stringify({ told: seen, mine: [...mine], isOwner: subscription.isOwner() })}\n`);
+  if (seen.length > 0) process.stdout.write(`${JSON.stringify({ seen, mine: [...mine], isOwner: subscription.isOwner() })}\n`);
 }, 10);

@@ -3,12 +3,12 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 /** Key of Produce in the Kafka protocol. */
 const PRODUCE = 0;
 
-/** Stands between clients and a broker that advertises it, and can lose answers. */
+/** A proxy between clients and a broker that advertises it. It can lose answers. */
 export type Proxy = {
   readonly port: number;
   /** The broker's own port. */
   forwardTo(port: number): void;
-  /** Keeps the answer to the next Produce request to itself. Resolves once it has. */
+  /** Drops the answer to the next Produce request. Resolves once it has. */
   swallowProduceAnswer(): Promise<void>;
   close(): void;
 };

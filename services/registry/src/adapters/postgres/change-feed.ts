@@ -6,7 +6,7 @@ import { CHANGE_CHANNEL } from './function-store.ts';
 import { startNotices } from './notices.ts';
 import { QUOTA_CHANNEL } from './quota-store.ts';
 
-/** Tells of functions that change. */
+/** Notifies of changed functions. */
 export async function startChangeFeed(sql: Sql, log: Log): Promise<ChangeFeed & { stop(): Promise<void> }> {
   const read = (payload: string): { namespace: string; name: string } => {
     const slash = payload.indexOf('/');
@@ -16,13 +16,13 @@ export async function startChangeFeed(sql: Sql, log: Log): Promise<ChangeFeed & 
   return { watch, announce: (namespace, name) => notify({ namespace, name }), stop };
 }
 
-/** Tells of access keys that change. */
+/** Notifies of changed access keys. */
 export async function startKeyFeed(sql: Sql, log: Log): Promise<KeyFeed & { stop(): Promise<void> }> {
   const { watch, notify, stop } = await startNotices(sql, log, { channel: KEY_CHANNEL, connected: '', read: (id) => id });
   return { watch, announce: notify, stop };
 }
 
-/** Tells of quotas that change. */
+/** Notifies of changed quotas. */
 export async function startQuotaFeed(sql: Sql, log: Log): Promise<QuotaFeed & { stop(): Promise<void> }> {
   const read = (payload: string): QuotaNotice => {
     const [of, name = ''] = payload.split('/');

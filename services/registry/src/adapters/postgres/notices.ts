@@ -4,14 +4,14 @@ import type { Log } from '@evenfall/telemetry';
 
 /** Notices of one channel, for all watchers. */
 export type Notices<T> = {
-  /** First `standing`, then every notice; ends when some may have been missed. */
+  /** First `connected`, then every notice; ends when some may have been missed. */
   watch(signal: AbortSignal): AsyncIterable<T>;
   /** Notifies watchers of this process at once; those of others are notified through the database. */
   notify(notice: T): void;
   stop(): Promise<void>;
 };
 
-/** Hears of changes through LISTEN/NOTIFY, which carries those of other registries too. */
+/** Receives changes through LISTEN/NOTIFY, which carries those of other registries too. */
 export async function startNotices<T>(
   sql: Sql,
   log: Log,

@@ -93,7 +93,7 @@ export function createQuotaStore(sql: Sql): QuotaStore {
   };
 }
 
-/** Tells gateways, and schedulers too: they ask for the quotas of instances after every change of a function, of which this one has no name. */
+/** Notifies gateways and schedulers: schedulers ask for the quotas of instances after every change of a function, and this one has an empty name. */
 function noticeOf(on: Sql, namespace: string): ReturnType<Sql> {
   return on`pg_notify(${QUOTA_CHANNEL}, ${`namespace/${namespace}`}), pg_notify(${CHANGE_CHANNEL}, ${`${namespace}/`})`;
 }
