@@ -22,8 +22,8 @@ _pending = bytearray()
 _unpack_u32 = struct.Struct("<I").unpack_from
 
 
-def take_frame():
-    """Takes the first whole frame of what was read, as (kind, body); None if there is none. One step: a signal handler may take one too."""
+def dequeue_frame():
+    """Removes the first whole frame from the bytes read and returns it as (kind, body), or None. Not interruptible: a signal handler calls this too."""
     have = len(_pending)
     if have >= 4:
         end = 4 + _unpack_u32(_pending)[0]
@@ -61,10 +61,10 @@ def read_more():
     _pending += chunk
 
 
-def read_frame():
+def dequeue_frame():
     """(kind, body)"""
     while True:
-        frame = take_frame()
+        frame = dequeue_frame()
         if frame is not None:
             return frame
         read_more()
@@ -112,12 +112,12 @@ def extend(seconds):
         # Never blocked for long: another call, on top of this one, may have read the answer.
         if select.select([CHANNEL], [], [], 0.02)[0] and asked not in _answers:
             read_more()
-        frame = take_frame()
+        frame = dequeue_frame()
         while frame is not None:
             if frame[0] == EXTENDED:
                 number, granted_ms = struct.unpack_from("<II", frame[1])
                 _answers[number] = SimpleNamespace(granted=granted_ms / 1000, reason=frame[1][8:].decode())
-            frame = take_frame()
+            frame = dequeue_frame()
     return _answers.pop(asked)
 
 
@@ -381,7 +381,7 @@ def main():
     write_frame(HELLO, b"")
     handler, context = None, {}
     while True:
-        kind, body = read_frame()
+        kind, body = dequeue_frame()
         if kind == INVOKE:
             invoke(handler, context, body)
         elif kind == LOAD:

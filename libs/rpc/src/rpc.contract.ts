@@ -16,7 +16,7 @@ export type Wiring = {
 };
 
 /** What the wired services have seen. */
-const seen = { taken: 0, arrived: 0, cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
+const seen = { batches: 0, arrived: 0, cancelled: 0, left: 0, unexpected: 0, header: '' as string | undefined };
 
 const unimplemented = (): never => {
   throw refuse('UNIMPLEMENTED', { detail: 'not in this test' });
@@ -43,7 +43,7 @@ const events: Implementation<EventServiceService> = {
   async streamCreateEvents(requests) {
     const eventIds: string[] = [];
     for await (const { batch } of requests) {
-      seen.taken++;
+      seen.batches++;
       eventIds.push(...(batch?.submissions.map((one) => one.payload.toString()) ?? []));
     }
     return { eventIds, refused: [] };
@@ -163,9 +163,9 @@ export function rpcContract(
 
     test('a request stream that fails fails the call, with what it failed with', async () => {
       async function* requests() {
-        const { taken } = seen;
+        const { batches } = seen;
         yield { batch: undefined };
-        await eventually(() => seen.taken > taken);
+        await eventually(() => seen.batches > batches);
         throw refuse('UNAUTHENTICATED', { detail: 'not any more' });
       }
       const fails = wiring.events.streamCreateEvents(requests());

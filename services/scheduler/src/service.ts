@@ -8,6 +8,7 @@ import { createApi } from './api.ts';
 import {
   attachedAgents,
   attemptsWaiting,
+  type Cluster,
   createCluster,
   instancesByState,
   memoryOf,
@@ -77,9 +78,9 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     lastMaintenanceMs: systemClock.monotonic(),
     newId: newUuidV7,
     async resolve(namespace, name, qualifier) {
-      const { function: spec } = await deps.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: 10_000 });
-      if (!spec) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
-      return spec;
+      const { function: fn } = await deps.registry.resolveFunction({ namespace, name, qualifier }, { timeoutMs: 10_000 });
+      if (!fn) throw refuse('FUNCTION_NOT_FOUND', { namespace, function: name });
+      return fn;
     },
     grants: createGrants(),
     claimRepeats: createRepeats(CLAIMS_SILENCE_MS),
@@ -87,7 +88,25 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     concurrency: () => deps.registry.getConcurrency({}, { timeoutMs: 10_000 }),
     watchFunctions: (signal) => deps.registry.watchFunctions({}, { signal }),
   };
-  const { cluster } = ports;
+  observeCluster(ports.cluster);
+  const stopping = new AbortController();
+  const loops = Promise.all([
+    runMaintenance(ports, settings.idleMs, stopping.signal),
+    runFollowFunctions(ports, stopping.signal),
+    runFollowGrantKeys(ports, stopping.signal),
+  ]);
+  return {
+    api: createApi(ports),
+    faults: () => (ports.grants.isReady() ? [] : [NO_KEYS]),
+    async stop() {
+      stopping.abort();
+      await loops;
+    },
+  };
+}
+
+/** Shows the state of the cluster as metrics, read at every scrape. */
+function observeCluster(cluster: Cluster): void {
   observable('scheduler', {
     agents: { doc: 'Agents that are attached.', kind: 'gauge', read: () => attachedAgents(cluster) },
     instances: { doc: 'Instances on all agents, by state.', kind: 'gauge', label: 'state', readEach: () => instancesByState(cluster) },
@@ -124,18 +143,4 @@ export function startScheduler(deps: SchedulerDeps, settings: SchedulerSettings)
     },
     used_mb: { doc: 'Memory that instances use, in megabytes.', kind: 'gauge', read: () => memoryOf(cluster, 'usedMb') },
   });
-  const stopping = new AbortController();
-  const loops = Promise.all([
-    runMaintenance(ports, settings.idleMs, stopping.signal),
-    runFollowFunctions(ports, stopping.signal),
-    runFollowGrantKeys(ports, stopping.signal),
-  ]);
-  return {
-    api: createApi(ports),
-    faults: () => (ports.grants.isReady() ? [] : [NO_KEYS]),
-    async stop() {
-      stopping.abort();
-      await loops;
-    },
-  };
 }

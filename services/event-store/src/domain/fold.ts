@@ -13,7 +13,6 @@ import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { type Event, Event_State as State } from '@evenfall/contracts/v1/event';
 import type { AuditRecord } from '@evenfall/contracts/v1/audit_service';
 import type { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
-
 import { auditedOf } from './audited.ts';
 
 /** What the view knows of an open event. */
@@ -43,11 +42,11 @@ export type FoldChanges = {
   /** New or changed open events. */
   readonly open: readonly OpenEventRow[];
   readonly ended: readonly Event[];
-  /** Ended events that have an open row to be taken away. */
+  /** Ended events whose open row is to be deleted. */
   readonly closed: readonly string[];
   /** Events that failed for good or waited too long; without a payload where the open row has it. */
   readonly dead: readonly { readonly event: Event; readonly payload: Buffer }[];
-  /** Ids of dead letters that are none any more. */
+  /** Ids of dead letters that were purged or redriven. */
   readonly purged: readonly string[];
   /** Which event was made of whose dead letter, and when. */
   readonly redriven: readonly { readonly from: string; readonly to: string; readonly timeMs: number }[];
@@ -114,12 +113,12 @@ export function fold(
     let move = moves.get(partition);
     if (!move) {
       const place = placeOf(partition);
-      // Behind what is folded the log may begin late: it keeps its records for so long and no longer.
+      // The log may begin after the folded offset: it drops records after its retention.
       const from = place?.endOffset ?? firstOffset;
       moves.set(partition, (move = { partition, from, to: from, owner: place?.owner ?? NO_OWNER, ownerLogMs: place?.ownerLogMs }));
     }
     move.to = firstOffset + records.length;
-    // Most logs take a batch at one moment: found out once.
+    // Most logs store a batch at one moment: computed once.
     const logTimeMs = typeof batch.appendTimesMs === 'object' ? undefined : logTimeMsOf(batch, 0);
     let offset = firstOffset - 1;
     for (const record of records) {
@@ -151,6 +150,13 @@ export function fold(
       else if (!isDelivery(record)) dead.set(record.eventId, { event, payload: before?.folded.payload ?? NOTHING });
     }
   }
+  return { moves: [...moves.values()], dead: [...dead.values()], purged, redriven, audits, ...rowsOf(changed) };
+}
+
+/** Sorts the changed events by the tables that they go to. */
+function rowsOf(
+  changed: ReadonlyMap<string, OpenEventRow>,
+): Pick<FoldChanges, 'open' | 'ended' | 'closed' | 'pendingDeliveries' | 'settled' | 'amended' | 'touched'> {
   const open: OpenEventRow[] = [];
   const ended: Event[] = [];
   const closed: string[] = [];
@@ -171,20 +177,7 @@ export function fold(
     else if (row.hasPendingDelivery) settled.push(id);
     if (row.persisted) closed.push(id);
   }
-  return {
-    moves: [...moves.values()],
-    open,
-    ended,
-    closed,
-    dead: [...dead.values()],
-    purged,
-    redriven,
-    pendingDeliveries,
-    settled,
-    amended,
-    audits,
-    touched,
-  };
+  return { open, ended, closed, pendingDeliveries, settled, amended, touched };
 }
 
 /** Since when ended events and dead letters are kept, in milliseconds since the epoch. */

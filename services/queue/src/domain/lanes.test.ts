@@ -51,11 +51,11 @@ describe('lanes', () => {
     const { lanes, window } = start();
     const flood = fill(lanes, 'flood', 10_000);
     const trickle = fill(lanes, 'trickle', 10);
-    const taken = window.dequeue(0);
-    assert.equal(countOf(taken, trickle), 10);
-    const lastOfTrickle = taken.findLastIndex((queued) => queued.lane === trickle);
+    const dequeued = window.dequeue(0);
+    assert.equal(countOf(dequeued, trickle), 10);
+    const lastOfTrickle = dequeued.findLastIndex((queued) => queued.lane === trickle);
     assert.ok(lastOfTrickle < 100, `the trickle was through after ${lastOfTrickle}`);
-    assert.equal(countOf(taken, flood), 256, 'and the flood has its window, no more');
+    assert.equal(countOf(dequeued, flood), 256, 'and the flood has its window, no more');
   });
 
   it('keeps a lane to its window, and gives one for each that leaves', () => {
@@ -91,7 +91,7 @@ describe('lanes', () => {
     assert.deepEqual(idsOf(window.dequeue(1_000)), ['a0', 'a1']);
   });
 
-  it('skips what is not ready any more, and takes back to the front what was taken too early', () => {
+  it('skips events that are not ready any more, and puts back to the front those that were dequeued too early', () => {
     const { lanes, window } = start();
     const lane = fill(lanes, 'a', 4);
     const first = lane.ready.peek() as QueuedEvent;
@@ -157,8 +157,8 @@ describe('lanes', () => {
     const { lanes, window } = start();
     const lane = fill(lanes, '', 100_000);
     let next = 0;
-    for (let taken = window.dequeue(0); taken.length > 0; taken = window.dequeue(0)) {
-      for (const queued of taken) {
+    for (let dequeued = window.dequeue(0); dequeued.length > 0; dequeued = window.dequeue(0)) {
+      for (const queued of dequeued) {
         assert.equal(queued.id, String(next++));
         lanes.release(queued);
       }
@@ -177,13 +177,13 @@ describe('lanes', () => {
       lanes.park(lane, { acceptOffset: offset, expiresMs: Infinity, accessKeyId: '', acceptedMs: undefined });
     assert.deepEqual([lane.parked.afterOffset, lane.parked.lastOffset, lane.waiting, lanes.parkedCount], [99, 104, 5, 5]);
     assert.equal(lanes.runsLow(lane), false);
-    const taken = window.dequeue(0);
+    const dequeued = window.dequeue(0);
     assert.deepEqual(
       [lane.readyBytes, lanes.runsLow(lane), lanes.hasRoom(lane)],
       [0, true, false],
       'what comes goes behind the parked ones',
     );
-    for (const queued of taken) lanes.release(queued);
+    for (const queued of dequeued) lanes.release(queued);
     lanes.dropIfEmpty(lane);
     assert.equal(lanes.get(nameOf('a')), lane, 'it is not forgotten while some are parked');
     lanes.unparkAll(lane);

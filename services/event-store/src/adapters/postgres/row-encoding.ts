@@ -1,6 +1,6 @@
 import type { Event } from '@evenfall/contracts/v1/event';
 
-/** An array literal of ids or numbers, which hold nothing that would have to be escaped. Typed as what the cast beside it makes of it. */
+/** An array literal of ids or numbers, which hold nothing that would have to be escaped. Its type is that of the cast beside it. */
 export function literalOf(values: readonly (string | number)[]): string[] {
   return `{${values.join(',')}}` as unknown as string[]; // postgres.js hands a text on as it is
 }
@@ -16,7 +16,10 @@ export function createColumns(count: number): { add(...values: (string | number)
   };
 }
 
-/** The distinct words of the rows; indexes begin at 1, as WITH ORDINALITY counts. */
+/** The distinct words of the rows. */
+export type Words = ReturnType<typeof createWords>;
+
+/** Indexes begin at 1, as WITH ORDINALITY counts. */
 export function createWords() {
   const indexes = new Map<string, number>();
   let last: Event | undefined;

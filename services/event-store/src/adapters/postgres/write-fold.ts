@@ -1,15 +1,11 @@
-import { Event } from '@evenfall/contracts/v1/event';
-import { FoldedEvent } from '@evenfall/contracts/log/v1/folded_event';
 import { ask, part, type Sql } from '@evenfall/postgres';
 import type { FoldChanges } from '../../domain/fold.ts';
 import { auditPart } from './audit-outbox.ts';
 import { deliveryParts } from './fold-deliveries.ts';
-import { sortTimeOf, startTimeOf } from '../../domain/sort-time.ts';
-import { SPAN_MS } from '../../domain/spans.ts';
+import { closedPart, deadPart, endedPart, openedPart, purgedPart } from './fold-parts.ts';
 import { redrivenPart } from './redriven.ts';
-import { createBlob, createColumns, createWords, literalOf } from './row-encoding.ts';
+import { createBlob, createWords } from './row-encoding.ts';
 
-const NOTHING = Buffer.alloc(0);
 /** Sent in hexadecimal, as a text of twice the length: JavaScript has none of more than 512 MiB. A fold of more is halved. */
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -21,104 +17,13 @@ const MOST_BYTES = 64 * 1024 * 1024;
  * postgres.js would escape every element of every array: that was a third of the time spent here.
  */
 export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean> {
-  const { moves, open, ended, closed, dead, purged } = changes;
+  const { moves } = changes;
   const blob = createBlob();
   const words = createWords();
-  const opened = createColumns(11);
-  for (const { folded, partition, acceptOffset } of open) {
-    const event = folded.event as Event; // an open entry has one
-    const data = blob.add(FoldedEvent.encode({ ...folded, payload: NOTHING }).finish());
-    const payload = blob.add(folded.payload);
-    const { id, state } = event;
-    opened.add(
-      id,
-      partition,
-      words.indexOf(event),
-      state,
-      sortTimeOf(event),
-      data,
-      payload - data,
-      payload,
-      blob.end - payload,
-      acceptOffset,
-      startTimeOf(event),
-    );
-  }
-  const done = createColumns(8);
-  for (const event of ended) {
-    const data = blob.add(Event.encode(event).finish());
-    const times = [sortTimeOf(event), event.endTime?.getTime() ?? 0, startTimeOf(event)] as const;
-    done.add(event.id, words.indexOf(event), event.state, times[0], times[1], data, blob.end - data, times[2]);
-  }
-  const buried = createColumns(7);
-  for (const { event, payload } of dead) {
-    const data = blob.add(Event.encode(event).finish());
-    const payloadAt = blob.add(payload);
-    buried.add(event.id, words.indexOf(event), event.endTime?.getTime() ?? 0, data, payloadAt - data, payloadAt, blob.end - payloadAt);
-  }
+  const opened = openedPart(changes.open, blob, words);
+  const ended = endedPart(changes.ended, blob, words);
+  const dead = deadPart(changes, blob, words);
   if (blob.end > MOST_BYTES) throw new RangeError(`The rows of a fold have ${blob.end} bytes; at most ${MOST_BYTES} are sent`);
-  // Each part costs its share of every statement it is in, also with nothing to do: it is included only when there is something to do.
-  const openedPart =
-    open.length === 0
-      ? part``
-      : part`, opened AS (
-      INSERT INTO events.open_event (id, partition, namespace, function, version, trigger, state, sort_time, data, payload, accept_offset, start_time)
-      SELECT o.id, o.partition, w.namespace, w.function, w.version, w.trigger, o.state, to_timestamp(o.sort_ms / 1000.0),
-        substring((SELECT bytes FROM blob) FROM o.data_at FOR o.data_length), substring((SELECT bytes FROM blob) FROM o.payload_at FOR o.payload_length),
-        o.accept_offset, to_timestamp(o.start_ms / 1000.0)
-      FROM unnest(${opened.column(0)}::uuid[], ${opened.column(1)}::int[], ${opened.column(2)}::int[], ${opened.column(3)}::smallint[], ${opened.column(4)}::float8[],
-        ${opened.column(5)}::int[], ${opened.column(6)}::int[], ${opened.column(7)}::int[], ${opened.column(8)}::int[],
-        ${opened.column(9)}::bigint[], ${opened.column(10)}::float8[]
-      ) AS o (id, partition, word, state, sort_ms, data_at, data_length, payload_at, payload_length, accept_offset, start_ms) JOIN words w ON w.index = o.word
-      WHERE (SELECT ok FROM checked)
-      ON CONFLICT (id) DO UPDATE SET state = excluded.state, sort_time = excluded.sort_time, start_time = excluded.start_time, data = excluded.data
-    )`;
-  const closedPart =
-    closed.length === 0
-      ? part``
-      : part`, closed AS (
-      DELETE FROM events.open_event WHERE id = ANY(${literalOf(closed)}::uuid[]) AND (SELECT ok FROM checked)
-      RETURNING id, payload
-    )`;
-  const deadPart =
-    dead.length === 0
-      ? part``
-      : part`, dead AS (
-      INSERT INTO events.dead_letter (id, namespace, function, end_time, data, payload)
-      SELECT d.id, w.namespace, w.function, to_timestamp(d.end_ms / 1000.0), substring((SELECT bytes FROM blob) FROM d.data_at FOR d.data_length),
-        ${closed.length === 0 ? part`` : part`coalesce((SELECT c.payload FROM closed c WHERE c.id = d.id),`}
-        substring((SELECT bytes FROM blob) FROM d.payload_at FOR d.payload_length)${closed.length === 0 ? part`` : part`)`}
-      FROM unnest(${buried.column(0)}::uuid[], ${buried.column(1)}::int[], ${buried.column(2)}::float8[], ${buried.column(3)}::int[], ${buried.column(4)}::int[],
-        ${buried.column(5)}::int[], ${buried.column(6)}::int[]
-      ) AS d (id, word, end_ms, data_at, data_length, payload_at, payload_length) JOIN words w ON w.index = d.word
-      WHERE (SELECT ok FROM checked)
-      ON CONFLICT (id, end_time) DO NOTHING
-    )`;
-  const purgedPart =
-    purged.length === 0
-      ? part``
-      : part`, purged AS (
-      DELETE FROM events.dead_letter WHERE id = ANY(${literalOf(purged)}::uuid[]) AND (SELECT ok FROM checked)
-    )`;
-  const endedPart =
-    ended.length === 0
-      ? part``
-      : part`, ended AS (
-      INSERT INTO events.ended_event (id, namespace, function, version, trigger, state, sort_time, end_time, data, start_time)
-      SELECT e.id, w.namespace, w.function, w.version, w.trigger, e.state, to_timestamp(e.sort_ms / 1000.0), to_timestamp(e.end_ms / 1000.0),
-        substring((SELECT bytes FROM blob) FROM e.data_at FOR e.data_length), to_timestamp(e.start_ms / 1000.0)
-      FROM unnest(${done.column(0)}::uuid[], ${done.column(1)}::int[], ${done.column(2)}::smallint[], ${done.column(3)}::float8[], ${done.column(4)}::float8[],
-        ${done.column(5)}::int[], ${done.column(6)}::int[], ${done.column(7)}::float8[]
-      ) AS e (id, word, state, sort_ms, end_ms, data_at, data_length, start_ms) JOIN words w ON w.index = e.word
-      WHERE (SELECT ok FROM checked)
-      ON CONFLICT (id, end_time) DO NOTHING
-      RETURNING namespace, function, state, end_time
-    ), counted AS ( -- in one order, so that two replicas wait for each other and never in a ring
-      INSERT INTO events.ended_count AS c (namespace, function, state, from_time, events)
-      SELECT namespace, function, state, date_bin(${`${SPAN_MS} ms`}::text::interval, end_time, 'epoch'), count(*) FROM ended
-      GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-      ON CONFLICT (namespace, function, state, from_time) DO UPDATE SET events = c.events + excluded.events
-    )`;
   const [pendingPart, settledPart, amendedPart] = deliveryParts(changes, blob);
   const auditedPart = auditPart(changes.audits, blob);
   const [row] = await ask<{ ok: boolean }>(
@@ -141,7 +46,8 @@ export async function writeFold(sql: Sql, changes: FoldChanges): Promise<boolean
     ), moved AS (
       UPDATE events.applied a SET end_offset = m.to_offset, owner = m.owner, owner_time = to_timestamp(m.owner_ms / 1000.0), timed_owner = m.owner
       FROM move m WHERE a.partition = m.partition AND (SELECT ok FROM checked)
-    ) ${openedPart} ${closedPart} ${endedPart} ${deadPart} ${purgedPart} ${redrivenPart(changes.redriven)} ${pendingPart} ${settledPart} ${amendedPart} ${auditedPart}
+    ) ${opened} ${closedPart(changes.closed)} ${ended} ${dead} ${purgedPart(changes.purged)}
+    ${redrivenPart(changes.redriven)} ${pendingPart} ${settledPart} ${amendedPart} ${auditedPart}
     SELECT ok FROM checked`,
   );
   return row?.ok ?? false;
