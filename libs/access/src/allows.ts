@@ -40,7 +40,7 @@ export function namespacesWith({ grants }: Pick<Access, 'grants'>, action: Actio
   return found;
 }
 
-/** Whether a caller has a right in each of some namespaces; "*" stands for every namespace. False of none. */
+/** Whether a caller has a right in each of some namespaces; "*" means every namespace. False for an empty list. */
 export function allowsInEach(caller: Pick<Access, 'grants'>, action: Action, namespaces: readonly string[]): boolean {
   const allowed = namespacesWith(caller, action);
   return allowed === 'all' || (namespaces.length > 0 && namespaces.every((one) => one !== '*' && allowed.has(one)));

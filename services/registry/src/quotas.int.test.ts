@@ -285,7 +285,7 @@ describe('quotas of keys in the registry', () => {
     assert.deepEqual([(await usage('ci'))?.functions, (await usage('app'))?.functions], [5, 1]);
   });
 
-  it('count what is still there, whoever deletes or changes it', async () => {
+  it('count what is still there, whichever key deletes or changes it', async () => {
     await put('ci', { functions: 1, versions: 1 });
     await create('ff', 'ci');
     await functions.publishFunctionVersion({ ...named('ff'), description: '' }, as('ci'));

@@ -158,7 +158,7 @@ describe('A Kafka that lets its user do only what is listed', { skip: why !== un
     await assert.rejects(open(kafka.brokers, { ...env(), EVENFALL_KAFKA_TOPIC: 'of-others' }, 2_000), OperatorError);
   });
 
-  test('is read by a service that may not write, in its own group alone, once somebody else has made the topic', async () => {
+  test('is read by a service that may not write, in its own group alone, once an operator has made the topic', async () => {
     const topic = 'evenfall.read-only';
     const maker = await openKafkaLog({
       connection: { brokers: [kafka.server.brokers] },

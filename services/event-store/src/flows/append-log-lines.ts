@@ -46,7 +46,7 @@ export async function appendLogLines(ports: LinePorts, request: AppendLogLinesRe
     await ports.partitions.ensure(within.map((line) => line.line?.time?.getTime() ?? 0));
     stored = await ports.logs.append(within);
   } finally {
-    releaseUnstored(ports.budgets, within, stored);
+    releaseNotStored(ports.budgets, within, stored);
   }
   for (const id of new Set(within.map((line) => line.eventId))) ports.watchers.notify(id);
   return { refusedCount };
@@ -67,7 +67,7 @@ async function reserved({ budgets, logs }: LinePorts, lines: readonly StoredLogL
 }
 
 /** What was there already, and what could not be stored, takes no room. */
-function releaseUnstored(budgets: LineBudgets, reservedLines: readonly StoredLogLine[], stored: readonly (LinesOf & Used)[]): void {
+function releaseNotStored(budgets: LineBudgets, reservedLines: readonly StoredLogLine[], stored: readonly (LinesOf & Used)[]): void {
   const left = new Map<string, { readonly of: LinesOf; lines: number; text: number }>();
   const add = (of: LinesOf, lines: number, text: number): void => {
     const name = `${of.eventId.toLowerCase()}/${of.attempt}`;

@@ -74,7 +74,7 @@ export interface NamespaceUsage {
   codeBytes: bigint;
 }
 
-/** The quota of an access key. Functions, versions and code of a key are those that were made with it, whoever changes them later. */
+/** The quota of an access key. Functions, versions and code of a key are those that were made with it, also if another key changes them later. */
 export interface KeyQuota {
   /** Id of the key, or "*" for the default. */
   keyId: string;
