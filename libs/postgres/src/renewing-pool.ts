@@ -37,8 +37,7 @@ const renewals = new WeakMap<Sql, () => void>();
 export function createRenewingPool(max: number, open: (hooks: Hooks) => Sql, onClose: (() => void) | undefined): Sql {
   const ends = new Set<Promise<void>>();
   let isEnded = false;
-  let failures = 0;
-  let notBeforeMs = 0;
+  const pacing = createPacing();
   let listening: Sql | undefined;
 
   const openGeneration = (): Generation => {
@@ -49,7 +48,7 @@ export function createRenewingPool(max: number, open: (hooks: Hooks) => Sql, onC
       if (generation === current) renew();
     };
     const openSocket: Hooks['openSocket'] = async (connectNow) => {
-      const waitMs = notBeforeMs - performance.now();
+      const waitMs = pacing.waitMs();
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       // Each object connects once. postgres.js connects again by itself, without a pause, where a server accepts and hangs up.
       if (opened++ === max) renewThis();
@@ -83,7 +82,6 @@ export function createRenewingPool(max: number, open: (hooks: Hooks) => Sql, onC
     };
     return generation;
   };
-  let openedMs = performance.now();
   let current = openGeneration();
 
   const retire = (generation: Generation, timeoutSeconds: number): void => {
@@ -93,10 +91,7 @@ export function createRenewingPool(max: number, open: (hooks: Hooks) => Sql, onC
   };
   const renew = (timeoutSeconds = max === 1 ? 0 : FINISH_SECONDS): void => {
     if (isEnded) return;
-    const nowMs = performance.now();
-    failures = nowMs - openedMs < LIVED_MS ? failures + 1 : 0;
-    notBeforeMs = failures === 0 ? 0 : nowMs + backoffMs(RENEWAL, failures);
-    openedMs = Math.max(nowMs, notBeforeMs);
+    pacing.noteRenewal();
     const old = current;
     current = openGeneration();
     retire(old, timeoutSeconds);
@@ -116,6 +111,22 @@ export function createRenewingPool(max: number, open: (hooks: Hooks) => Sql, onC
   });
   renewals.set(pool, () => renew(0));
   return pool;
+}
+
+/** When a generation may connect: at once, or after a pause that grows while generations end soon after they were opened. */
+function createPacing() {
+  let openedMs = performance.now();
+  let failures = 0;
+  let notBeforeMs = 0;
+  return {
+    waitMs: (): number => notBeforeMs - performance.now(),
+    noteRenewal(): void {
+      const nowMs = performance.now();
+      failures = nowMs - openedMs < LIVED_MS ? failures + 1 : 0;
+      notBeforeMs = failures === 0 ? 0 : nowMs + backoffMs(RENEWAL, failures);
+      openedMs = Math.max(nowMs, notBeforeMs);
+    },
+  };
 }
 
 /** Gives up every statement that is in flight on a pool, and opens its connections anew. For a server that has stopped answering. */

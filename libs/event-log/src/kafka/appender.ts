@@ -9,27 +9,11 @@ import { within } from './deadline.ts';
 import { isPermanent } from './permanent.ts';
 import type { Producer } from './producer.ts';
 import { RETRY } from '../retry.ts';
+import { createWaitingQueue, type Waiting } from './waiting-queue.ts';
 
-/** What one flush takes at most, in all and of one partition; a write is never split, and one record may be larger. */
-const FLUSH_RECORDS = 4_000;
-const FLUSH_BYTES = 16 * 1024 * 1024;
-const PARTITION_BYTES = WRITE_BYTES;
-/** What may wait for a flush; beyond it appends are refused rather than kept in memory. */
-const WAITING_RECORDS = 200_000;
-const WAITING_BYTES = 64 * 1024 * 1024;
 /** What Kafka adds to a record, about. */
 const RECORD_OVERHEAD_BYTES = 100;
 const EXPIRY_CHECK_MS = 50;
-
-type Waiting = {
-  readonly partition: number;
-  readonly messages: readonly Message[];
-  readonly bytes: number;
-  /** Monotonic. */
-  readonly deadline: number;
-  readonly resolve: (endOffset: number) => void;
-  readonly reject: (error: unknown) => void;
-};
 
 export type AppenderOptions = {
   /** Connects a new producer, with a new producer id. */
@@ -49,37 +33,26 @@ export function createAppender(options: AppenderOptions) {
   const counters = appendCounters();
   const closing = new AbortController();
   let isClosed = false;
-  let waiting: Waiting[] = [];
+  const queue = createWaitingQueue();
   let inFlight: readonly Waiting[] = [];
   let alone: Waiting[] = [];
-  let waitingRecords = 0;
-  let waitingBytes = 0;
   let flushing: Promise<void> | undefined;
   let producer: Promise<Producer | undefined> = connect();
 
   /** Undefined once closed. */
-  async function connect(): Promise<Producer | undefined> {
-    const backoff = createBackoff(RETRY);
-    while (!closing.signal.aborted) {
-      try {
-        return await options.connect();
-      } catch (error) {
-        if (!closing.signal.aborted) onFailure(error, 'connecting a producer');
-        await delay(backoff.next(), closing.signal);
-      }
-    }
-    return undefined;
+  function connect(): Promise<Producer | undefined> {
+    return connectUntil(closing.signal, options);
   }
   const flushAll = async (): Promise<void> => {
     await Promise.resolve(); // appends of the same turn go together
     const expiring = setInterval(expire, EXPIRY_CHECK_MS);
-    while (waiting.length + alone.length > 0) {
+    while (queue.size() + alone.length > 0) {
       const connected = await producer;
       if (!connected) break;
       // One of several was refused for good: each goes by itself, so that its neighbours are written.
-      inFlight = alone.length > 0 ? alone.splice(0, 1) : dequeue(); // may be empty: what waited for the connection may have been refused meanwhile
+      inFlight = alone.length > 0 ? alone.splice(0, 1) : queue.dequeue(); // may be empty: what waited for the connection may have been refused meanwhile
       try {
-        if (inFlight.length > 0) await flush(connected, inFlight);
+        if (inFlight.length > 0) await flush(connected, inFlight, counters);
       } catch (cause) {
         connected.kill();
         producer = connect();
@@ -93,53 +66,11 @@ export function createAppender(options: AppenderOptions) {
     clearInterval(expiring);
     flushing = undefined;
   };
-  const flush = async (connected: Producer, dequeued: readonly Waiting[]): Promise<void> => {
-    const byPartition = new Map<number, Message[]>();
-    const positions = dequeued.map(({ partition, messages }) => {
-      let part = byPartition.get(partition);
-      if (!part) byPartition.set(partition, (part = []));
-      for (const message of messages) part.push(message);
-      return part.length;
-    });
-    const offsets = await connected.send(byPartition);
-    counters.flushes_total++;
-    counters.appends_total += dequeued.length;
-    dequeued.forEach((one, i) => {
-      counters.records_total += one.messages.length;
-      one.resolve((offsets.get(one.partition) ?? 0) + (positions[i] ?? 0));
-    });
-  };
-  const dequeue = (): Waiting[] => {
-    const partitionBytes = new Map<number, number>();
-    let count = 0;
-    let records = 0;
-    let bytes = 0;
-    for (const one of waiting) {
-      const ofPartition = (partitionBytes.get(one.partition) ?? 0) + one.bytes;
-      const isFull = records + one.messages.length > FLUSH_RECORDS || bytes + one.bytes > FLUSH_BYTES || ofPartition > PARTITION_BYTES;
-      if (isFull && count > 0) break;
-      partitionBytes.set(one.partition, ofPartition);
-      records += one.messages.length;
-      bytes += one.bytes;
-      count++;
-    }
-    return remove(count);
-  };
-  const remove = (count: number): Waiting[] => {
-    const removed = waiting.slice(0, count);
-    waiting = waiting.slice(count);
-    for (const one of removed) {
-      waitingRecords -= one.messages.length;
-      waitingBytes -= one.bytes;
-    }
-    return removed;
-  };
-  /** Deadlines are in the order of arrival. Of what is in flight it is not known whether it will be in the log. */
+  /** What is in flight may be in the log all the same. */
   const expire = (): void => {
     const now = clock.monotonic();
-    const late = waiting.findIndex((one) => one.deadline > now);
-    const expired = remove(late === -1 ? waiting.length : late);
-    for (const one of [...inFlight.filter(({ deadline }) => deadline <= now), ...expired]) one.reject(new Refusal('LOG_UNAVAILABLE'));
+    for (const one of [...inFlight.filter(({ deadline }) => deadline <= now), ...queue.removeExpired(now)])
+      one.reject(new Refusal('LOG_UNAVAILABLE'));
     alone = alone.filter((one) => {
       if (one.deadline <= now) one.reject(new Refusal('LOG_UNAVAILABLE'));
       return one.deadline > now;
@@ -148,13 +79,9 @@ export function createAppender(options: AppenderOptions) {
   const enqueue = (partition: number, messages: readonly Sized[]): Promise<number> => {
     let bytes = 0;
     for (const message of messages) bytes += sizeOf(message);
-    if (isClosed || waitingRecords + messages.length > WAITING_RECORDS || waitingBytes + bytes > WAITING_BYTES) {
-      return Promise.reject(new Refusal('LOG_UNAVAILABLE'));
-    }
+    if (isClosed || !queue.hasRoom(messages.length, bytes)) return Promise.reject(new Refusal('LOG_UNAVAILABLE'));
     return new Promise((resolve, reject) => {
-      waiting.push({ partition, messages, bytes, deadline: clock.monotonic() + deadlineMs, resolve, reject });
-      waitingRecords += messages.length;
-      waitingBytes += bytes;
+      queue.enqueue({ partition, messages, bytes, deadline: clock.monotonic() + deadlineMs, resolve, reject });
       flushing ??= flushAll();
     });
   };
@@ -172,11 +99,43 @@ export function createAppender(options: AppenderOptions) {
       isClosed = true;
       if (flushing) await within(deadlineMs, 'Writing what was appended', flushing).catch(() => undefined); // refused next
       closing.abort();
-      for (const one of [...alone.splice(0), ...remove(waiting.length)]) one.reject(new Refusal('LOG_UNAVAILABLE'));
+      for (const one of [...alone.splice(0), ...queue.removeAll()]) one.reject(new Refusal('LOG_UNAVAILABLE'));
       await (await producer)?.close();
       await flushing;
     },
   };
+}
+
+/** Tries again, after a pause that grows, until it succeeds or the signal aborts. */
+async function connectUntil(signal: AbortSignal, { connect, onFailure }: AppenderOptions): Promise<Producer | undefined> {
+  const backoff = createBackoff(RETRY);
+  while (!signal.aborted) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!signal.aborted) onFailure(error, 'connecting a producer');
+      await delay(backoff.next(), signal);
+    }
+  }
+  return undefined;
+}
+
+/** Sends appends as one, and resolves each with the end offset of its own records. */
+async function flush(connected: Producer, dequeued: readonly Waiting[], counters: ReturnType<typeof appendCounters>): Promise<void> {
+  const byPartition = new Map<number, Message[]>();
+  const positions = dequeued.map(({ partition, messages }) => {
+    let part = byPartition.get(partition);
+    if (!part) byPartition.set(partition, (part = []));
+    for (const message of messages) part.push(message);
+    return part.length;
+  });
+  const offsets = await connected.send(byPartition);
+  counters.flushes_total++;
+  counters.appends_total += dequeued.length;
+  dequeued.forEach((one, i) => {
+    counters.records_total += one.messages.length;
+    one.resolve((offsets.get(one.partition) ?? 0) + (positions[i] ?? 0));
+  });
 }
 
 type Sized = { readonly key: string; readonly value: Buffer };

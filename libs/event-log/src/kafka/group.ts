@@ -1,4 +1,4 @@
-import type { Batch, Consumer, KafkaMessage } from 'kafkajs';
+import type { Batch, Consumer, ConsumerConfig, KafkaMessage } from 'kafkajs';
 import { type Clock, createBackoff, delay } from '@evenfall/time';
 import { decodeRecords } from '../decode.ts';
 import type { Subscriber, Subscription } from '../port.ts';
@@ -46,21 +46,13 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
   const consume = async (): Promise<void> => {
     const client = options.newClient();
     const running = client.kafka.consumer({
-      groupId: `${topic}.${subscriber.name}`,
+      ...consumerConfig(options, subscriber.name),
       partitionAssigners: [
         (given) => {
           membership.watch(given.cluster);
           return assigner(given);
         },
       ],
-      sessionTimeout: options.sessionTimeoutMs,
-      heartbeatInterval: options.heartbeatIntervalMs,
-      rebalanceTimeout: options.rebalanceTimeoutMs,
-      maxWaitTimeInMs: options.maxWaitMs,
-      readUncommitted: true, // there are no transactions
-      allowAutoTopicCreation: false,
-      // Whatever it cannot get over in a few tries begins anew, with new connections. It would not come back from everything by itself.
-      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
     });
     const fetching = fetchingOf(running, topic);
     const failed = new Promise<never>((_, reject) => running.on(running.events.CRASH, ({ payload }) => reject(payload.error)));
@@ -75,7 +67,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       await running.subscribe({ topic, fromBeginning: true });
       await running.run({
         autoCommit: false,
-        eachBatch: async ({ batch }) => dequeue(batch), // never waits: heartbeats go on whatever `apply` does
+        eachBatch: async ({ batch }) => receiveBatch(reader, batch), // never waits: heartbeats go on whatever `apply` does
       });
       return failed;
     };
@@ -91,18 +83,6 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       reader.revoke();
       client.kill();
     }
-  };
-  const dequeue = ({ partition, messages }: Batch): void => {
-    const [first, last] = [Number(messages[0]?.offset), Number(messages[messages.length - 1]?.offset)];
-    let bytes = 0;
-    for (const { value } of messages) bytes += value?.length ?? 0;
-    reader.receive(partition, first, bytes, () => {
-      if (last - first + 1 !== messages.length) throw new Error(`The log has gaps from ${first} to ${last} of partition ${partition}`);
-      const values = messages.map(({ value }) => value ?? EMPTY);
-      const byBroker = messages.every(isByBroker);
-      const appendTimesMs = messages.map(({ timestamp }) => Number(timestamp));
-      return { ...decodeRecords(partition, first, values), appendTimesMs, ...(byBroker ? {} : { byWriterClock: true as const }) };
-    });
   };
   const note = async (): Promise<void> => {
     if (noted.size === 0) return;
@@ -121,10 +101,7 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       await delay(backoff.next(), stopping.signal);
     }
   };
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<undefined>();
   const noting = setInterval(() => void note().catch(() => undefined), NOTE_MS);
   const supervised = supervise();
 
@@ -138,10 +115,38 @@ export function follow(options: GroupOptions, subscriber: Subscriber): Subscript
       clearInterval(noting);
       stopping.abort();
       await reader.stop(); // no other member reads before this one has released its partitions
-      stop();
+      stop(undefined);
       await supervised;
     },
   };
+}
+
+function consumerConfig(options: GroupOptions, name: string): Omit<ConsumerConfig, 'partitionAssigners'> {
+  return {
+    groupId: `${options.topic}.${name}`,
+    sessionTimeout: options.sessionTimeoutMs,
+    heartbeatInterval: options.heartbeatIntervalMs,
+    rebalanceTimeout: options.rebalanceTimeoutMs,
+    maxWaitTimeInMs: options.maxWaitMs,
+    readUncommitted: true, // there are no transactions
+    allowAutoTopicCreation: false,
+    // After a few tries the consumer is replaced, with new connections: kafkajs does not recover from every failure by itself.
+    retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
+  };
+}
+
+/** Hands a batch to the reader, which decodes it if it is wanted. */
+function receiveBatch(reader: ReturnType<typeof createReader>, { partition, messages }: Batch): void {
+  const [first, last] = [Number(messages[0]?.offset), Number(messages[messages.length - 1]?.offset)];
+  let bytes = 0;
+  for (const { value } of messages) bytes += value?.length ?? 0;
+  reader.receive(partition, first, bytes, () => {
+    if (last - first + 1 !== messages.length) throw new Error(`The log has gaps from ${first} to ${last} of partition ${partition}`);
+    const values = messages.map(({ value }) => value ?? EMPTY);
+    const byBroker = messages.every(isByBroker);
+    const appendTimesMs = messages.map(({ timestamp }) => Number(timestamp));
+    return { ...decodeRecords(partition, first, values), appendTimesMs, ...(byBroker ? {} : { byWriterClock: true as const }) };
+  });
 }
 
 /** kafkajs hands its decoded batch on with every message, and has no type for that; 1 is LogAppendTime. */

@@ -2,7 +2,7 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { EventRecord } from '@evenfall/contracts/log/v1/record';
 import { refuse } from '@evenfall/errors';
 import { encodeRecord, RecordsRefused } from '../refused.ts';
-import type { EventLog, Subscriber } from '../port.ts';
+import type { EventLog, LogBatch, Subscriber } from '../port.ts';
 
 /** An event log in memory, which fails when the test wants it. */
 export type MemoryLog = EventLog & {
@@ -70,27 +70,16 @@ export function memoryLog(partitionCount = 4, clock?: () => number): MemoryLog {
       let wake: (() => void) | undefined;
       const called = (): void => wake?.();
       rouse.add(called);
-      const reading = (async () => {
-        const all = partitions.map((_, partition) => partition);
-        let owned: ReadonlyMap<number, number> | undefined;
-        while (!owned && !stopped) {
-          owned = await subscriber.owned(all).catch(() => undefined);
-          if (!owned) await delay(5);
-        }
-        const offsets = new Map(owned);
-        while (!stopped) {
-          const woken = new Promise<void>((resolve) => (wake = resolve));
-          const batches = partitions.flatMap((records, partition) => {
-            const firstOffset = offsets.get(partition) ?? 0;
-            if (records.length <= firstOffset || pause.paused) return [];
-            const appendTimesMs = times[partition]?.slice(firstOffset).map((timeMs) => timeMs ?? 0) ?? [];
-            return [{ partition, firstOffset, records: records.slice(firstOffset), ...(clock ? { appendTimesMs } : {}) }];
-          });
-          for (const { partition, firstOffset, records } of batches) offsets.set(partition, firstOffset + records.length);
-          if (batches.length > 0) await subscriber.apply(batches);
-          else await woken;
-        }
-      })();
+      const unreadBatches = (offsets: ReadonlyMap<number, number>): LogBatch[] =>
+        partitions.flatMap((records, partition) => {
+          const firstOffset = offsets.get(partition) ?? 0;
+          if (records.length <= firstOffset || pause.paused) return [];
+          const appendTimesMs = times[partition]?.slice(firstOffset).map((timeMs) => timeMs ?? 0) ?? [];
+          return [{ partition, firstOffset, records: records.slice(firstOffset), ...(clock ? { appendTimesMs } : {}) }];
+        });
+      const woken = (): Promise<void> => new Promise((resolve) => (wake = resolve));
+      const all = partitions.map((_, partition) => partition);
+      const reading = readUntilStopped(subscriber, all, { isStopped: () => stopped, unreadBatches, woken });
       return {
         applied: () => undefined,
         isOwner: () => true,
@@ -106,4 +95,31 @@ export function memoryLog(partitionCount = 4, clock?: () => number): MemoryLog {
     },
     close: async () => undefined,
   };
+}
+
+type Reading = {
+  readonly isStopped: () => boolean;
+  readonly unreadBatches: (offsets: ReadonlyMap<number, number>) => LogBatch[];
+  /** Resolves when there may be something to read. */
+  readonly woken: () => Promise<void>;
+};
+
+async function readUntilStopped(
+  subscriber: Subscriber,
+  all: readonly number[],
+  { isStopped, unreadBatches, woken }: Reading,
+): Promise<void> {
+  let owned: ReadonlyMap<number, number> | undefined;
+  while (!owned && !isStopped()) {
+    owned = await subscriber.owned(all).catch(() => undefined);
+    if (!owned) await delay(5);
+  }
+  const offsets = new Map(owned);
+  while (!isStopped()) {
+    const next = woken();
+    const batches = unreadBatches(offsets);
+    for (const { partition, firstOffset, records } of batches) offsets.set(partition, firstOffset + records.length);
+    if (batches.length > 0) await subscriber.apply(batches);
+    else await next;
+  }
 }
