@@ -1,3 +1,4 @@
--- Run by the image of Postgres when it makes a new database: the role that the services are, with the password that was made for it.
-\set password `cat /run/identity/app-password`
-\i /etc/evenfall/role.sql
+-- The image of Postgres runs this when it creates a database: the roles of the services, with generated passwords.
+\set registry_password `cat /run/identity/registry-password`
+\set event_store_password `cat /run/identity/event-store-password`
+\i /etc/evenfall/roles.sql

@@ -9,7 +9,10 @@ type Compose = {
 };
 
 /** Containers of other software, and the services that use them. */
-const STORES: Readonly<Record<string, readonly string[]>> = { postgres: ['registry', 'event-store'], kafka: ['event-store', 'queue'] };
+const STORES: Readonly<Record<string, readonly string[]>> = {
+  postgres: ['registry', 'event-store'],
+  kafka: ['event-store', 'queue', 'kafka-rights'],
+};
 /** Who calls something outside: the queue webhooks; the gateway's APIs are published, for which it takes a network that is not internal. */
 const OUTSIDE: ReadonlySet<string> = new Set(['queue', 'gateway']);
 

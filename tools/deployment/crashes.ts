@@ -36,7 +36,7 @@ export async function crashEach(platform: Platform, killByPid: boolean): Promise
         run(['docker', 'kill', '--signal', 'KILL', before.id]);
         run(['docker', 'start', before.id]);
       }
-      await until(`${service} is healthy after it was killed`, 180, () => {
+      await until(`${service} is healthy after it was killed`, 300, () => {
         const now = platform.container(service);
         return now.pid !== before.pid && now.pid > 0 && now.health === 'healthy';
       });

@@ -8,7 +8,7 @@ import { anonymousVolumes, Platform, until } from './platform.ts';
 import { run, print } from './programs.ts';
 
 /** Whose logs are shown when something fails. */
-const OURS = ['setup', 'registry', 'event-store', 'scheduler', 'queue-1', 'queue-2', 'agent-1', 'agent-2', 'gateway'];
+const OURS = ['setup', 'kafka', 'kafka-rights', 'registry', 'event-store', 'scheduler', 'queue-1', 'queue-2', 'agent-1', 'agent-2', 'gateway'];
 const IMAGES = { 'evenfall/service:0.1.0': 'service', 'evenfall/agent:0.1.0': 'agent' } as const;
 
 /** Deploys, invokes, terminates gracefully and reads the receipt, as the quick start does. */
@@ -42,7 +42,7 @@ async function quickStart(platform: Platform): Promise<string> {
 async function tryToReach(platform: Platform): Promise<void> {
   await platform.evenfall('deploy', join(ROOT, 'tools/deployment/functions/reach'));
   const ports: Readonly<Record<string, readonly number[]>> = {
-    kafka: [9092, 9093],
+    kafka: [9092, 9093, 9094],
     postgres: [5432],
     'queue-1': [9192, 9464],
     'queue-2': [9192, 9464],
@@ -85,13 +85,14 @@ function lookAtRights(platform: Platform): void {
         !/^[A-Z_]*(PASSWORD|TOKEN|KEYS?|POSTGRES_URL)=/.test(variable) || /_TLS_KEY=\/run\//.test(variable),
         `${service}: ${variable.split('=')[0] ?? ''} is in its environment`,
       );
-  const query = 'SELECT DISTINCT usename, usesuper FROM pg_stat_activity JOIN pg_user USING (usename) WHERE client_addr IS NOT NULL';
+  const query =
+    'SELECT DISTINCT usename, usesuper FROM pg_stat_activity JOIN pg_user USING (usename) WHERE client_addr IS NOT NULL ORDER BY 1';
   const users = platform.compose('exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-d', 'evenfall', '-Atc', query).trim();
-  assert.equal(users, 'evenfall_app|f');
+  assert.equal(users, 'evenfall_event_store|f\nevenfall_registry|f');
   const keyOf = (container: string): string => platform.compose('exec', '-T', container, 'sha256sum', '/run/identity/key.pem');
   const all = ['registry', 'event-store', 'scheduler', 'queue-1', 'gateway', 'agent-1', 'agent-2'].map(keyOf);
   assert.equal(new Set(all).size, all.length, 'each has a key of its own');
-  print('no secret in an environment; services are evenfall_app in Postgres, which is no superuser');
+  print('no secret in an environment; registry and event-store have a role each in Postgres, and neither is a superuser');
 }
 
 function printSizes(): void {

@@ -3,11 +3,11 @@
 import { chownSync } from 'node:fs';
 import { OperatorError } from '@evenfall/errors';
 import { isIdentity } from '@evenfall/peer-identity';
-import { POSTGRES } from './secrets.ts';
+import { OTHERS } from './secrets.ts';
 import { setUp } from './set-up.ts';
 
 const [folder, ...identities] = process.argv.slice(2);
-const wrong = identities.filter((identity) => identity !== POSTGRES && !isIdentity(identity));
+const wrong = identities.filter((identity) => !OTHERS.includes(identity) && !isIdentity(identity));
 if (folder === undefined || identities.length === 0 || wrong.length > 0) {
   process.stderr.write(`evenfall setup: FOLDER IDENTITY…${wrong.length > 0 ? `; none is ${wrong.join(', ')}` : ''}\n`);
   process.exit(2);

@@ -4,35 +4,61 @@ import { randomBytes } from 'node:crypto';
 export type Secrets = {
   /** Of Postgres' superuser, which no service is. */
   readonly postgresPassword: string;
-  /** Of the role that registry and event-store are. */
-  readonly appPassword: string;
+  /** Of the roles in Postgres, each of which owns one schema. */
+  readonly registryPassword: string;
+  readonly eventStorePassword: string;
+  /** Of the users in Kafka: the one that makes the topic and the access lists, and the two that use them. */
+  readonly kafkaAdminPassword: string;
+  readonly kafkaQueuePassword: string;
+  readonly kafkaEventStorePassword: string;
   readonly metricsToken: string;
   /** "id:secret", for the callers of the gateway. */
   readonly accessKey: string;
   readonly sealingKey: string;
 };
 
-/** What a container is given: a service or agent by its identity, or the database. */
+/** What a container is given that is no service or agent: the stores, and what gives the users of Kafka their rights. */
 export const POSTGRES = 'postgres';
+export const KAFKA = 'kafka';
+export const KAFKA_ADMIN = 'kafka-admin';
+export const OTHERS: readonly string[] = [POSTGRES, KAFKA, KAFKA_ADMIN];
 
 const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
 
 export function makeSecrets(): Secrets {
   return {
     postgresPassword: hex(24),
-    appPassword: hex(24),
+    registryPassword: hex(24),
+    eventStorePassword: hex(24),
+    kafkaAdminPassword: hex(24),
+    kafkaQueuePassword: hex(24),
+    kafkaEventStorePassword: hex(24),
     metricsToken: hex(24),
     accessKey: `ops:${hex(24)}`,
     sealingKey: hex(32),
   };
 }
 
-/** The variables of one service or agent that are secret: no more than it reads. */
+/** Who may log in to Kafka, and with what. */
+export function kafkaUsers(secrets: Secrets): Readonly<Record<string, string>> {
+  return { admin: secrets.kafkaAdminPassword, queue: secrets.kafkaQueuePassword, 'event-store': secrets.kafkaEventStorePassword };
+}
+
+/** The variables of one container that are secret: no more than it reads. */
 export function secretSettings(identity: string, secrets: Secrets): Readonly<Record<string, string>> {
-  const postgres = { EVENFALL_POSTGRES_URL: `postgres://evenfall_app:${secrets.appPassword}@postgres:5432/evenfall` };
+  const postgres = (role: string, password: string) => ({
+    EVENFALL_POSTGRES_URL: `postgres://${role}:${password}@postgres:5432/evenfall?sslmode=verify-full&sslrootcert=/run/identity/ca.pem`,
+  });
+  const kafka = (user: string) => ({
+    EVENFALL_KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    EVENFALL_KAFKA_SASL_USERNAME: user,
+    EVENFALL_KAFKA_SASL_PASSWORD: kafkaUsers(secrets)[user] ?? '',
+  });
+  if (identity === KAFKA_ADMIN) return kafka('admin');
   const own: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-    registry: { ...postgres, EVENFALL_SEALING_KEY: secrets.sealingKey },
-    'event-store': postgres,
+    registry: { ...postgres('evenfall_registry', secrets.registryPassword), EVENFALL_SEALING_KEY: secrets.sealingKey },
+    'event-store': { ...postgres('evenfall_event_store', secrets.eventStorePassword), ...kafka('event-store') },
+    queue: kafka('queue'),
     gateway: { EVENFALL_ACCESS_KEYS: secrets.accessKey },
   };
   return { EVENFALL_METRICS_TOKEN: secrets.metricsToken, ...own[identity] };

@@ -3,15 +3,15 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { type Authority, makeAuthority, openAuthority } from '@evenfall/certificates';
 import { identitiesOf } from '@evenfall/peer-identity';
-import { makeSecrets, POSTGRES, type Secrets, secretSettings } from './secrets.ts';
+import { KAFKA, KAFKA_ADMIN, kafkaUsers, makeSecrets, POSTGRES, type Secrets, secretSettings } from './secrets.ts';
 
 /** How long certificates are valid. They are renewed by the first start in their second half. */
 const DAYS = 365;
 
-/** Who reads the files: the user of the image of services, root of that of agents, and the user of Postgres' image. */
+/** Who reads the files: the user of the image of services, root of that of agents, and the users of the stores' images. */
 const SERVICE_UID = 10_001;
 const AGENT_UID = 0;
-const POSTGRES_UID = 999;
+const STORE_UIDS: Readonly<Record<string, number>> = { [POSTGRES]: 999, [KAFKA]: 1_000 };
 
 export type SetUpOptions = {
   readonly nowMs: number;
@@ -31,25 +31,46 @@ export async function setUp(root: string, identities: readonly string[], options
   for (const identity of identities) {
     const folder = join(root, identity);
     mkdirSync(folder, { recursive: true });
-    const uid = identity === POSTGRES ? POSTGRES_UID : identity.startsWith('agent/') ? AGENT_UID : SERVICE_UID;
+    const uid = STORE_UIDS[identity] ?? (identity.startsWith('agent/') ? AGENT_UID : SERVICE_UID);
     const put = (name: string, text: string): void => replace(join(folder, name), text, (file) => options.own(file, uid));
-    if (identity === POSTGRES) {
-      put('password', secrets.postgresPassword);
-      put('app-password', secrets.appPassword);
+    put('ca.pem', authority.certificate);
+    if (identity === KAFKA_ADMIN) {
+      put('settings.env', lines(secretSettings(identity, secrets)));
       continue;
     }
-    if (!isGood(folder, identity, authority, options.nowMs)) {
-      const { certificate, key } = await authority.issue(identity, { days: DAYS, nowMs: options.nowMs });
+    // A store has no identity among services: clients know it by its name.
+    const isStore = identity in STORE_UIDS;
+    const isOfIt = (certificate: X509Certificate): boolean =>
+      isStore ? certificate.checkHost(identity) === identity : identitiesOf(certificate.subjectAltName).join() === identity;
+    if (!isGood(folder, isOfIt, authority, options.nowMs)) {
+      const terms = { days: DAYS, nowMs: options.nowMs };
+      const { certificate, key } = await (isStore ? authority.issueServer(identity, terms) : authority.issue(identity, terms));
       // The key first: while the two do not fit together, a running service goes on with those it has.
       put('key.pem', key);
       put('cert.pem', certificate);
       issued.push(identity);
     }
-    put('ca.pem', authority.certificate);
+    if (isStore) {
+      putStoreFiles(identity, folder, secrets, put);
+      continue;
+    }
     put('settings.env', lines(secretSettings(identity, secrets)));
     if (identity === 'gateway') put('access-key', secrets.accessKey);
   }
   return issued;
+}
+
+/** Passwords of the users of a store. Kafka reads its key and certificate from one file. */
+function putStoreFiles(identity: string, folder: string, secrets: Secrets, put: (name: string, text: string) => void): void {
+  if (identity === POSTGRES) {
+    put('password', secrets.postgresPassword);
+    put('registry-password', secrets.registryPassword);
+    put('event-store-password', secrets.eventStorePassword);
+    return;
+  }
+  put('keystore.pem', `${readFileSync(join(folder, 'key.pem'), 'utf8')}${readFileSync(join(folder, 'cert.pem'), 'utf8')}`);
+  for (const [user, password] of Object.entries(kafkaUsers(secrets)))
+    put(`user-${user}.properties`, `SCRAM-SHA-512=iterations=8192,password=${password}\n`);
 }
 
 /** The authority of a folder. One without a certificate was never used: the run that made it was stopped. */
@@ -61,12 +82,14 @@ function authorityOf(dir: string): Promise<Authority> {
 
 function secretsOf(dir: string): Secrets {
   const file = join(dir, 'secrets.json');
-  if (!existsSync(file)) replace(file, `${JSON.stringify(makeSecrets(), undefined, 2)}\n`, () => undefined);
-  return JSON.parse(readFileSync(file, 'utf8')) as Secrets; // written here, and nowhere else
+  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<Secrets>) : {}; // written here, and nowhere else
+  const secrets = { ...makeSecrets(), ...kept }; // an earlier release knew fewer
+  replace(file, `${JSON.stringify(secrets, undefined, 2)}\n`, () => undefined);
+  return secrets;
 }
 
-/** Whether a folder has a certificate of this authority for this identity, with its key, that is in the first half of its life. */
-function isGood(folder: string, identity: string, authority: Authority, nowMs: number): boolean {
+/** Whether a folder has a certificate of this authority for whom it should be, with its key, that is in the first half of its life. */
+function isGood(folder: string, isOfIt: (certificate: X509Certificate) => boolean, authority: Authority, nowMs: number): boolean {
   const [certificateFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   if (!existsSync(certificateFile) || !existsSync(keyFile)) return false;
   try {
@@ -74,7 +97,7 @@ function isGood(folder: string, identity: string, authority: Authority, nowMs: n
     const half = (certificate.validFromDate.getTime() + certificate.validToDate.getTime()) / 2;
     return (
       certificate.verify(new X509Certificate(authority.certificate).publicKey) &&
-      identitiesOf(certificate.subjectAltName).join() === identity &&
+      isOfIt(certificate) &&
       certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile))) &&
       certificate.validFromDate.getTime() <= nowMs &&
       nowMs < half

@@ -29,10 +29,13 @@ export type Authority = {
    * Throws an `OperatorError` for an identity that is none.
    */
   issue(identity: string, options: { readonly days: number; readonly names?: readonly string[]; readonly nowMs?: number }): Promise<Issued>;
+  /** Issues a certificate for a server that is no service of ours, such as a database: it has a host name and no identity, and is no client's. */
+  issueServer(host: string, options: { readonly days: number; readonly nowMs?: number }): Promise<Issued>;
 };
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const CA_DAYS = 3_650;
+const HOST = /^[a-z0-9][a-z0-9.-]{0,252}$/;
 const DAY_MS = 86_400_000;
 /** Clocks of hosts differ: a certificate says that it is good from so long before it was made. */
 export const EARLIER_MS = 300_000;
@@ -77,13 +80,22 @@ export async function openAuthority(dir: string): Promise<Authority> {
   const certificate = new x509.X509Certificate(pem);
   const signingKey = await importKey(readFileSync(keyFile, 'utf8'));
   const caKey = (await certificate.publicKey.export(ALGORITHM, ['verify'])) as webcrypto.CryptoKey; // x509's own type is the browser's;
-  const certify = async (identity: string, publicKey: webcrypto.CryptoKey, until: Until): Promise<string> => {
+  const certify = (identity: string, publicKey: webcrypto.CryptoKey, until: Until): Promise<string> => {
     if (!isIdentity(identity))
       throw new OperatorError(`"${identity}" is no identity: write the name of a service, or agent/ and the name of an agent.`);
-    const { validMs, nowMs = Date.now(), names = [] } = until;
+    const { names = [] } = until;
+    const all = [{ type: 'url', value: identityUri(identity) } as const, ...names];
+    return signed(identity, publicKey, { ...until, names: all }, [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]);
+  };
+  const signed = async (
+    subject: string,
+    publicKey: webcrypto.CryptoKey,
+    { validMs, nowMs = Date.now(), names = [] }: Until,
+    usages: x509.ExtendedKeyUsage[],
+  ): Promise<string> => {
     const issued = await x509.X509CertificateGenerator.create({
       serialNumber: serial(),
-      subject: `CN=${identity.replaceAll('/', ' ')}`,
+      subject: `CN=${subject.replaceAll('/', ' ')}`,
       issuer: certificate.subject,
       notBefore: new Date(nowMs - EARLIER_MS),
       notAfter: new Date(nowMs + validMs),
@@ -93,8 +105,8 @@ export async function openAuthority(dir: string): Promise<Authority> {
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-        new x509.SubjectAlternativeNameExtension([{ type: 'url', value: identityUri(identity) }, ...names]),
+        new x509.ExtendedKeyUsageExtension(usages),
+        new x509.SubjectAlternativeNameExtension([...names]),
         await x509.AuthorityKeyIdentifierExtension.create(caKey),
         await x509.SubjectKeyIdentifierExtension.create(publicKey),
       ],
@@ -113,6 +125,13 @@ export async function openAuthority(dir: string): Promise<Authority> {
       const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const more = names.map((name) => ({ type: /^[\d.]+$|:/.test(name) ? 'ip' : 'dns', value: name }) as const);
       const issued = await certify(identity, keys.publicKey, { validMs: days * DAY_MS, names: more, nowMs });
+      return { certificate: issued, key: await pemOfKey(keys.privateKey) };
+    },
+    async issueServer(host, { days, nowMs }) {
+      if (!HOST.test(host)) throw new OperatorError(`"${host}" is no name of a host.`);
+      const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const names = [{ type: 'dns', value: host } as const];
+      const issued = await signed(host, keys.publicKey, { validMs: days * DAY_MS, names, nowMs }, [x509.ExtendedKeyUsage.serverAuth]);
       return { certificate: issued, key: await pemOfKey(keys.privateKey) };
     },
   };
