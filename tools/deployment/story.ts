@@ -8,7 +8,19 @@ import { anonymousVolumes, Platform, until } from './platform.ts';
 import { run, print } from './programs.ts';
 
 /** Whose logs are shown when something fails. */
-const OURS = ['setup', 'kafka', 'kafka-rights', 'registry', 'event-store', 'scheduler', 'queue-1', 'queue-2', 'agent-1', 'agent-2', 'gateway'];
+const OURS = [
+  'setup',
+  'kafka',
+  'kafka-rights',
+  'registry',
+  'event-store',
+  'scheduler',
+  'queue-1',
+  'queue-2',
+  'agent-1',
+  'agent-2',
+  'gateway',
+];
 const IMAGES = { 'evenfall/service:0.1.0': 'service', 'evenfall/agent:0.1.0': 'agent' } as const;
 
 /** Deploys, invokes, terminates gracefully and reads the receipt, as the quick start does. */
