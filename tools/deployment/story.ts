@@ -122,7 +122,7 @@ async function downAndUp(platform: Platform, eventId: string, before: ReadonlySe
   const began = performance.now();
   platform.compose('up', '--wait');
   print(`down, and up again in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
-  assert.match(platform.compose('logs', '--no-log-prefix', 'setup'), /issued for none; 8 kept/);
+  assert.match(platform.compose('logs', '--no-log-prefix', 'setup'), /issued for none; 9 kept/);
   platform.readAccessKey();
   assert.equal((await platform.evenfall<EventAnswer>('events', 'get', eventId)).state, 'TERMINATED');
   const { status } = await platform.rest('POST', '/v1/namespaces/default/functions/echo:invoke', { again: true });

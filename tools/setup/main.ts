@@ -3,7 +3,7 @@
 import { chownSync } from 'node:fs';
 import { OperatorError } from '@evenfall/errors';
 import { isIdentity } from '@evenfall/peer-identity';
-import { OTHERS } from './secrets.ts';
+import { KAFKA_ADMIN, OTHERS } from './secrets.ts';
 import { setUp } from './set-up.ts';
 
 const [folder, ...identities] = process.argv.slice(2);
@@ -15,7 +15,8 @@ if (folder === undefined || identities.length === 0 || wrong.length > 0) {
 try {
   const own = (file: string, uid: number): void => chownSync(file, uid, uid);
   const issued = await setUp(folder, identities, { nowMs: Date.now(), own });
-  const kept = identities.length - issued.length;
+  const certified = identities.filter((identity) => identity !== KAFKA_ADMIN); // it has a password and no certificate
+  const kept = certified.length - issued.length;
   process.stdout.write(`evenfall setup: certificates issued for ${issued.join(', ') || 'none'}; ${kept} kept as they were\n`);
 } catch (error) {
   if (!(error instanceof OperatorError)) throw error;
