@@ -1,11 +1,11 @@
-// node tools/setup/kafka-rights.ts: as the superuser of a Kafka, makes the topic of the event log and the access lists of those who use it (deploy/compose).
-// What is there stays: again it changes nothing.
+// node tools/setup/kafka-rights.ts: creates, as the administrator of Kafka, the topic of the event log and the access lists of its users (deploy/compose).
+// It changes nothing that exists: it can run at every start.
 import { readSettings } from '@evenfall/config';
 import { KAFKA_CHECKS, kafkaOptions, kafkaSettings, openKafkaLog } from '@evenfall/event-log/kafka';
 import { silentLog } from '@evenfall/telemetry';
 import kafkajs, { type AclEntry } from 'kafkajs';
 
-/** Functions may name topics that begin so as their destinations. */
+/** Functions may name topics with this prefix as destinations. */
 const DESTINATIONS = 'functions.';
 
 const settings = readSettings(kafkaSettings, process.env, KAFKA_CHECKS);

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 
 /** The secrets of a deployment: made once, and kept beside its authority. */
 export type Secrets = {
-  /** Of Postgres' superuser, which no service is. */
+  /** Of the superuser of Postgres, which no service uses. */
   readonly postgresPassword: string;
   /** Of the roles in Postgres, each of which owns one schema. */
   readonly registryPassword: string;
   readonly eventStorePassword: string;
-  /** Of the users in Kafka: the one that makes the topic and the access lists, and the two that use them. */
+  /** Of the users in Kafka: the administrator, who creates the topic and the access lists, and one for each service. */
   readonly kafkaAdminPassword: string;
   readonly kafkaQueuePassword: string;
   readonly kafkaEventStorePassword: string;
@@ -17,7 +17,7 @@ export type Secrets = {
   readonly sealingKey: string;
 };
 
-/** What a container is given that is no service or agent: the stores, and what gives the users of Kafka their rights. */
+/** Containers with secrets that are neither services nor agents: Postgres, Kafka, and the one that creates the access lists of Kafka. */
 export const POSTGRES = 'postgres';
 export const KAFKA = 'kafka';
 export const KAFKA_ADMIN = 'kafka-admin';
@@ -39,7 +39,7 @@ export function makeSecrets(): Secrets {
   };
 }
 
-/** Who may log in to Kafka, and with what. */
+/** User → password, of Kafka. */
 export function kafkaUsers(secrets: Secrets): Readonly<Record<string, string>> {
   return { admin: secrets.kafkaAdminPassword, queue: secrets.kafkaQueuePassword, 'event-store': secrets.kafkaEventStorePassword };
 }

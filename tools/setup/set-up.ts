@@ -8,7 +8,7 @@ import { KAFKA, KAFKA_ADMIN, kafkaUsers, makeSecrets, POSTGRES, type Secrets, se
 /** How long certificates are valid. They are renewed by the first start in their second half. */
 const DAYS = 365;
 
-/** Who reads the files: the user of the image of services, root of that of agents, and the users of the stores' images. */
+/** The user that owns the files: that of the image of services, root of the image of agents, and the users of the images of Postgres and Kafka. */
 const SERVICE_UID = 10_001;
 const AGENT_UID = 0;
 const STORE_UIDS: Readonly<Record<string, number>> = { [POSTGRES]: 999, [KAFKA]: 1_000 };
@@ -38,7 +38,7 @@ export async function setUp(root: string, identities: readonly string[], options
       put('settings.env', lines(secretSettings(identity, secrets)));
       continue;
     }
-    // A store has no identity among services: clients know it by its name.
+    // Clients verify the host name of Postgres and Kafka; these have no identity of a service.
     const isStore = identity in STORE_UIDS;
     const isOfIt = (certificate: X509Certificate): boolean =>
       isStore ? certificate.checkHost(identity) === identity : identitiesOf(certificate.subjectAltName).join() === identity;
@@ -60,7 +60,7 @@ export async function setUp(root: string, identities: readonly string[], options
   return issued;
 }
 
-/** Passwords of the users of a store. Kafka reads its key and certificate from one file. */
+/** The passwords of the users of Postgres or Kafka. Kafka reads its key and certificate from one file. */
 function putStoreFiles(identity: string, folder: string, secrets: Secrets, put: (name: string, text: string) => void): void {
   if (identity === POSTGRES) {
     put('password', secrets.postgresPassword);
@@ -83,12 +83,12 @@ function authorityOf(dir: string): Promise<Authority> {
 function secretsOf(dir: string): Secrets {
   const file = join(dir, 'secrets.json');
   const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<Secrets>) : {}; // written here, and nowhere else
-  const secrets = { ...makeSecrets(), ...kept }; // an earlier release knew fewer
+  const secrets = { ...makeSecrets(), ...kept }; // an earlier release had fewer
   replace(file, `${JSON.stringify(secrets, undefined, 2)}\n`, () => undefined);
   return secrets;
 }
 
-/** Whether a folder has a certificate of this authority for whom it should be, with its key, that is in the first half of its life. */
+/** Whether a folder has a certificate of this authority for its identity or host, with its key, in the first half of its life. */
 function isGood(folder: string, isOfIt: (certificate: X509Certificate) => boolean, authority: Authority, nowMs: number): boolean {
   const [certificateFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   if (!existsSync(certificateFile) || !existsSync(keyFile)) return false;

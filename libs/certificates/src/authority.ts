@@ -29,7 +29,7 @@ export type Authority = {
    * Throws an `OperatorError` for an identity that is none.
    */
   issue(identity: string, options: { readonly days: number; readonly names?: readonly string[]; readonly nowMs?: number }): Promise<Issued>;
-  /** Issues a certificate for a server that is no service of ours, such as a database: it has a host name and no identity, and is no client's. */
+  /** Issues a certificate for a server of other software, such as a database: it has a host name, no identity of a service, and is not valid for clients. */
   issueServer(host: string, options: { readonly days: number; readonly nowMs?: number }): Promise<Issued>;
 };
 
@@ -128,7 +128,7 @@ export async function openAuthority(dir: string): Promise<Authority> {
       return { certificate: issued, key: await pemOfKey(keys.privateKey) };
     },
     async issueServer(host, { days, nowMs }) {
-      if (!HOST.test(host)) throw new OperatorError(`"${host}" is no name of a host.`);
+      if (!HOST.test(host)) throw new OperatorError(`"${host}" is not a host name.`);
       const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const names = [{ type: 'dns', value: host } as const];
       const issued = await signed(host, keys.publicKey, { validMs: days * DAY_MS, names, nowMs }, [x509.ExtendedKeyUsage.serverAuth]);
