@@ -7,7 +7,7 @@ rm -f "$ready"
 kafka=$!
 trap 'kill -TERM "$kafka" 2>/dev/null || true' TERM INT
 
-# Kafka keeps the passwords in its metadata. Its tool takes a JVM per user, beside the broker that starts: after a crash that is the longer part.
+# Kafka keeps the passwords in its metadata. Its tool starts a JVM for each user: 13 s for three on a busy machine, which a restart after a crash saves.
 set_passwords() {
   local file name digest kept=$KAFKA_LOG_DIRS/.evenfall-passwords
   digest=$(sha256sum /run/identity/user-*.properties)
