@@ -64,7 +64,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
       accepted.push(...(await cluster.rest.sendBatch('witness', events)));
     }
   };
-  /** Everything that was ever accepted has ended, and nothing is told of it that cannot have been. */
+  /** Every accepted event has ended, and its history is possible. */
   const settled = async (withinMs: number): Promise<void> => {
     await nothingOpen(cluster.rest, 'witness', withinMs);
     const events = checkHistory(await cluster.rest.list('witness', 'order_by=end_time'), accepted);
@@ -153,7 +153,7 @@ describe('A cluster that loses a part of itself', { timeout: 600_000, skip: why 
     assert.deepEqual(cluster.deaths(), [], 'nothing has ended by itself');
   });
 
-  it('answers for functions that nobody has, as ever', async () => {
-    assert.equal((await cluster.rest.call('POST', `${FUNCTIONS}/nobody/events`, {})).status, 404);
+  it('answers for functions that do not exist, as before', async () => {
+    assert.equal((await cluster.rest.call('POST', `${FUNCTIONS}/unknown/events`, {})).status, 404);
   });
 });

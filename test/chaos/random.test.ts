@@ -1,4 +1,4 @@
-// Whatever may go away, goes away, one after another, for as long as it is told: EVENFALL_CHAOS_SECONDS, 40 by default. The order is random;
+// Processes of a cluster are paused and killed, one after another, for EVENFALL_CHAOS_SECONDS, 40 by default. The order is random;
 // EVENFALL_CHAOS_SEED makes it again; EVENFALL_CHAOS_LOG=embedded takes the log in Postgres. Meanwhile functions say much, and are deployed anew.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -92,7 +92,7 @@ describe('A cluster in which anything may go away', { timeout: (SECONDS + 400) *
       checkHistory(allLarge, large.accepted, ['SUCCEEDED', 'FAILED']);
       const accepted = new Set(load.accepted);
       const all = await cluster.rest.list('witness', 'order_by=end_time');
-      // A call that broke may have been taken all the same: it is there, and nobody got its id.
+      // A call that broke may have been taken all the same: it is there, and its caller has no id.
       const events = checkHistory(all, [...accepted], ['SUCCEEDED', 'TERMINATED']);
       attempts = [...all, ...allLarge].reduce((sum, event) => sum + event.attempts.length, 0);
       checkRuns(witness, events);

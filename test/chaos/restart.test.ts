@@ -69,7 +69,7 @@ describe('a stack that is started again', () => {
     await settled(second, ids);
   });
 
-  it('says after kill -9 what a watcher was told before: the end was told, and perhaps not in the view yet', async () => {
+  it('reports after kill -9 what a watcher was notified of before: the end, which may not be in the view yet', async () => {
     const dataDir = folder();
     const first = await start(dataDir);
     await first.rest.deploy({ name: 'naps', runtime: 'nodejs', handler: 'index.handler', timeout: '10s' }, { 'index.js': NAP });

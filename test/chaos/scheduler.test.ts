@@ -44,7 +44,7 @@ describe('A scheduler that is killed', { timeout: 180_000 }, () => {
     await sleep(LEASE_MS); // only then it is sure that it knows of all agents
     await underWay();
     await scheduler.kill9();
-    late.pause(); // it has run what it was given, and told nobody
+    late.pause(); // it has run its attempts, and reported nothing
     const startedMs = performance.now();
     scheduler.start();
     await scheduler.ready();

@@ -45,7 +45,7 @@ describe('a platform with access keys', () => {
     for (const path of ['/healthz', '/readyz']) assert.equal((await stranger.call('GET', path)).status, 200, path);
   });
 
-  it('lets in who has one, and nobody who has half of one', async () => {
+  it('accepts a caller with a key, and none with half of one', async () => {
     const call = (authorization: string) => stranger.call('GET', F, undefined, { headers: { authorization } });
     assert.equal((await call(`Bearer ${KEY}`)).status, 200);
     for (const wrong of [
@@ -119,13 +119,13 @@ describe('a platform without keys of its own', () => {
     }
   });
 
-  it('is open only where it is told to be, and says so', async () => {
+  it('is open only where the settings say so, and reports it', async () => {
     const stack = await startStack({ env: { EVENFALL_OPEN: 'yes' } });
     try {
-      const nobody = createRestClient(stack.http);
-      assert.equal((await nobody.call('GET', F)).status, 200);
+      const withoutKey = createRestClient(stack.http);
+      assert.equal((await withoutKey.call('GET', F)).status, 200);
       assert.match(stack.stderr(), /warn gateway the doors are open/);
-      assert.match(JSON.stringify((await nobody.call('GET', '/readyz')).body), /the doors are open/);
+      assert.match(JSON.stringify((await withoutKey.call('GET', '/readyz')).body), /the doors are open/);
       const { stdout } = await runCli({ http: stack.http, accessKey: '' }, ['doctor']);
       assert.match(stdout, /the doors are open/);
     } finally {

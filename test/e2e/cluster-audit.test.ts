@@ -50,7 +50,7 @@ describe('The audit log of a cluster', { timeout: 240_000 }, () => {
 
   it('says that the outcome of a change is unknown whose gateway was killed in the middle of it', async () => {
     const [scheduler, gateway] = [cluster.process('scheduler'), cluster.process('gateway')];
-    scheduler.pause(); // the change stands still on its way
+    scheduler.pause(); // the change waits on its way
     try {
       const lost = rest()
         .call('POST', '/v1/agents/agent-1:drain', {})

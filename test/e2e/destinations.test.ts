@@ -14,8 +14,8 @@ const SECRET = 'a secret of enough characters';
 const FUNCTION = { runtime: 'nodejs', handler: 'index.handler', timeout: '5s' };
 const ALLOW = { EVENFALL_WEBHOOK_ALLOW_PRIVATE: 'true' };
 
-type Told = { readonly event: Record<string, unknown>; readonly payload: unknown };
-type Call = { readonly headers: IncomingHttpHeaders; readonly body: string; readonly seen: Told };
+type DeliveryDocument = { readonly event: Record<string, unknown>; readonly payload: unknown };
+type Call = { readonly headers: IncomingHttpHeaders; readonly body: string; readonly seen: DeliveryDocument };
 
 /** An HTTP server on a port of its own, which answers what the test says. */
 async function receiver(port = 0) {
@@ -25,7 +25,7 @@ async function receiver(port = 0) {
     let body = '';
     request.setEncoding('utf8').on('data', (part: string) => (body += part));
     request.on('end', () => {
-      calls.push({ headers: request.headers, body, seen: JSON.parse(body) as Told });
+      calls.push({ headers: request.headers, body, seen: JSON.parse(body) as DeliveryDocument });
       response.writeHead(answers.shift() ?? 204).end();
     });
   });
@@ -76,7 +76,7 @@ describe('destinations', () => {
     assert.match(chain[3]?.deliveries?.[0]?.last_error ?? '', /^DESTINATION_TOO_DEEP: /);
     assert.deepEqual(chain.map(({ trigger }) => trigger), ['api', 'destination', 'destination', 'destination']); // prettier-ignore
     assert.deepEqual(chain.slice(1).map(({ origin_event_id: origin }) => origin), chain.slice(0, 3).map(({ id }) => id)); // prettier-ignore
-    const second = chain[1]?.result as Told; // it returned what it was told
+    const second = chain[1]?.result as DeliveryDocument; // it returned the document that it received
     assert.deepEqual(
       [second.event['id'], second.event['state'], second.event['result'], second.payload],
       [first.id, 'SUCCEEDED', given, given],
@@ -84,7 +84,7 @@ describe('destinations', () => {
     assert.equal((await stack.rest.list('circle')).length, 4);
   });
 
-  it('are told of results and errors at their limits, and are sent what is valid JSON', async () => {
+  it('receive results and errors at their limits, as valid JSON', async () => {
     // Quotes and backslashes double where a text is quoted, and a character of four bytes is cut nowhere in the middle.
     const code = `exports.handler = async ({ bytes, piece, fail }) => {
       const text = piece.repeat(Math.ceil(bytes / Buffer.byteLength(JSON.stringify(piece).slice(1, -1)))).slice(0, bytes - 2);
@@ -92,10 +92,10 @@ describe('destinations', () => {
       return text;
     };`;
     await stack.rest.deploy(
-      { ...FUNCTION, name: 'told' },
+      { ...FUNCTION, name: 'notified' },
       { 'index.js': 'exports.handler = async (event) => ({ n: JSON.stringify(event).length });' },
     );
-    const both = { max_retries: 0, on_success: { function: 'told' }, on_failure: webhook(hook.url) };
+    const both = { max_retries: 0, on_success: { function: 'notified' }, on_failure: webhook(hook.url) };
     await stack.rest.deploy({ ...FUNCTION, name: 'large', event_invoke: both }, { 'index.js': code });
     const limit = 256 * 1024;
     for (const bytes of [limit - 1, limit, limit + 1, 6 * 1024 * 1024 - 2])
@@ -150,7 +150,7 @@ describe('destinations', () => {
     assert.equal(letter.body.event.deliveries?.[0]?.state, 'DELIVERED', 'the dead letter shows it too');
   });
 
-  it('are told nothing of what succeeds or is terminated, if they are told of failures', async () => {
+  it('receive nothing of what succeeds or is terminated, if they receive failures', async () => {
     const good = await stack.rest.send('hooked', {});
     const gone = await stack.rest.send('hooked', {}, { headers: { 'evenfall-delay': '1h' } });
     await stack.rest.terminate(gone.id);
@@ -158,7 +158,7 @@ describe('destinations', () => {
     assert.deepEqual([...hook.of(good.id), ...hook.of(gone.id)], []);
   });
 
-  it('are settings whose secrets nobody sees again, and which are kept while the URL stays', async () => {
+  it('are settings whose secrets are never shown again, and which are kept while the URL stays', async () => {
     const shown = { max_retries: 0, on_failure: { webhook: { url: hook.url, secret_set: true } } };
     const config = await stack.rest.call<Record<string, unknown>>('GET', `${path('hooked')}/event-invoke-config`);
     assert.deepEqual(config.body['on_failure'], shown.on_failure);
@@ -179,7 +179,7 @@ describe('destinations', () => {
     assert.equal(refused.body.error.details[0]?.metadata['field'], 'event_invoke.on_failure.webhook.secret');
   });
 
-  it('that could never be told are refused', async () => {
+  it('that can never be delivered to are refused', async () => {
     const cases: readonly (readonly [object, string])[] = [
       [{ topic: 'orders' }, 'event_invoke.on_success.topic'],
       [{ function: 'audit:nowhere' }, 'event_invoke.on_success.function'],
@@ -203,7 +203,7 @@ describe('destinations', () => {
 });
 
 describe('a destination that is away when everything is killed', () => {
-  it('is told after the next start', async () => {
+  it('is delivered after the next start', async () => {
     const dir = tempDir('destinations');
     const away = await receiver();
     await away.close();
@@ -257,12 +257,12 @@ describe('a topic', async () => {
       'topical',
       Array.from({ length: 20 }, (_, n) => ({ payload: { n, fail: n % 2 === 0 } })),
     );
-    const found = new Map<string, Told>();
+    const found = new Map<string, DeliveryDocument>();
     const consumer = client.consumer({ groupId: topic });
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
-      eachMessage: async ({ message }) => void found.set(String(message.key), JSON.parse(String(message.value)) as Told),
+      eachMessage: async ({ message }) => void found.set(String(message.key), JSON.parse(String(message.value)) as DeliveryDocument),
     });
     try {
       await eventually(() => ids.every((id) => found.has(id)), 30_000);

@@ -65,10 +65,10 @@ describe('Draining a host', { timeout: 180_000 }, () => {
     assert.ok(['PID_NAMESPACE', 'USER', 'MARKERS'].includes(first?.stop?.containment ?? ''));
     assert.notEqual(last?.agent_id, id, 'elsewhere');
     assert.equal(last?.stop, undefined);
-    assert.equal(event.termination, null, 'nobody asked for it');
+    assert.equal(event.termination, null, 'no caller requested it');
     const lines = (await rest.logs(deaf.id)).map(({ text }) => text);
     assert.equal(lines.filter((text) => text === '[PLATFORM] Signal received successfully').length, 1, lines.join('\n'));
-    const refused = await rest.call('POST', '/v1/agents/nobody:drain', {});
+    const refused = await rest.call('POST', '/v1/agents/unknown:drain', {});
     assert.equal(refused.status, 404);
     await cluster.process(id).restart();
     await eventually(async () => (await agents()).every(({ state }) => state === 'ATTACHED'), 30_000);

@@ -13,7 +13,7 @@ import type { EventAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const WITHIN_MS = 90_000;
-/** How long it works before it does what it does: long enough to be stopped before, short where nobody will. */
+/** How long it works before its behaviour: long enough to be stopped before, short where it is not stopped. */
 const WORKS_MS = { alone: 200, force: 60_000, graceful: 60_000 } as const;
 const GRACE = '1s';
 
@@ -100,7 +100,7 @@ function expectedOf(runtime: Runtime, behaviour: Behaviour, treatment: Treatment
   // Node cannot ignore a signal, only listen to it and do nothing.
   if (runtime === 'nodejs' && behaviour === 'ignores') return outlasted('CAUGHT');
   if (runtime !== 'go1') return expected;
-  // Go catches every signal for itself, so nobody can tell what becomes of it; what it ignores it tells the kernel.
+  // Go catches every signal for itself, so its disposition is unknown; what it ignores the kernel knows.
   return { ...expected, steps: (expected.steps ?? []).map((step) => step.replace(/DEFAULT|CAUGHT/, 'UNKNOWN')) };
 }
 
@@ -233,7 +233,7 @@ describe('Every ending', { timeout: 600_000 }, () => {
 });
 
 async function openStack(packages: ReturnType<typeof packagesOf>, env: Record<string, string> = {}): Promise<Stack> {
-  // In the end there is to be nobody.
+  // In the end no process is left.
   const stack = await startStack({ env: { EVENFALL_INSTANCE_IDLE: '3s', EVENFALL_AGENT_READY: '0', ...env } });
   for (const runtime of RUNTIMES) {
     const files = packages[runtime];

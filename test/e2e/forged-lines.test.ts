@@ -39,7 +39,7 @@ describe('a function that says what the platform says', () => {
     return [id, called.body.event_id];
   };
 
-  it('is told apart by every reader', async () => {
+  it('is distinguished by every reader', async () => {
     const scf = scfClient(stack);
     for (const id of await ids()) {
       const lines = await stack.rest.logs(id);

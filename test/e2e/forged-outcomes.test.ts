@@ -48,7 +48,7 @@ describe('An agent with a certificate that forges outcomes', { timeout: 300_000 
     );
   };
 
-  it('is not believed, neither by the scheduler that gave them to others or to nobody, nor by the next one', async () => {
+  it('is ignored by the scheduler that assigned them to others or to no agent, and by the next one', async () => {
     const { rest } = cluster;
     const waits = await rest.send('echo', { n: 1 }, { headers: { 'evenfall-delay': '1h' } });
     const runs = await rest.send('graceful-killer', {});

@@ -136,7 +136,7 @@ describe('An agent that joins by a token', { timeout: 300_000 }, () => {
     assert.match(await refused('no-ca', { EVENFALL_AGENT_JOIN_TOKEN: late.secret }), /EVENFALL_AGENT_JOIN_CA/);
   });
 
-  it('says its token to nobody but the registry of its platform', async () => {
+  it('sends its token only to the registry of its platform', async () => {
     const received: string[] = [];
     const foreign = await makeAuthority(folder('foreign'));
     const mine = readFileSync(join(cluster.dataDir, 'tls/ca.pem'), 'utf8');

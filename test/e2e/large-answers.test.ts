@@ -17,7 +17,7 @@ describe('a result above 4 MiB', () => {
     stack = await startStack();
     const fn = { name: 'large', runtime: 'python3', handler: 'index.handler', timeout: '30s' };
     await stack.rest.deploy(fn, { 'index.py': CODE });
-    usual = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 4 * MIB }); // what gRPC takes unless it is told otherwise
+    usual = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 4 * MIB }); // the default of gRPC
     raised = openPeer(stack.grpc, { headers: stack.headers, maxMessageBytes: 8 * MIB });
   });
   after(async () => {

@@ -75,7 +75,7 @@ describe('listing events', () => {
       assert.deepEqual(await rest.list('throws', `${field}_before=${time}`), [], field);
       assert.deepEqual(await rest.list('throws', `${field}_after=${later}`), [], field);
     }
-    assert.deepEqual(await rest.list('nobody'), [], 'what was deleted may still have events, so nobody is empty');
+    assert.deepEqual(await rest.list('unknown'), [], 'what was deleted may still have events, so the list of an unknown one is empty');
   });
 
   it('puts what has not ended before or after all that has, by end', async () => {
@@ -141,7 +141,7 @@ describe('listing events', () => {
     assert.deepEqual(await texts('contains=line%203'), ['line 3']);
     assert.equal((await texts('stream=STDOUT&stream=STDERR&attempt=1')).length, 6);
     assert.deepEqual(await texts('attempt=2'), []);
-    assert.deepEqual(await texts('instance_id=nobody'), []);
+    assert.deepEqual(await texts('instance_id=unknown'), []);
     assert.ok((await texts('stream=PLATFORM')).some((text) => text.startsWith('START RequestId')));
     const first = await rest.call<{ lines: unknown[]; next_page_token: string }>('GET', `/v1/events/${id}/logs?stream=STDOUT&page_size=2`);
     const other = await rest.call('GET', `/v1/events/${id}/logs?stream=STDERR&page_size=2&page_token=${first.body.next_page_token}`);

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { LogLineAnswer } from '../support/rest-client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-/** Fails once, with lines of its own, and then writes until it is told to stop. */
+/** Fails once, with lines of its own, and then writes until it is asked to stop. */
 const WRITER = `import signal, time
 stop = []
 def main(event, context):

@@ -12,7 +12,7 @@ const ONCE = { event_invoke: { max_retries: 0 } };
 const isRoot = process.getuid?.() === 0;
 const mayMakeNetworks = isRoot && spawnSync('unshare', ['--net', '--', 'true']).status === 0;
 
-/** Takes 9000 on its loopback, whatever it is told; tidies up when it is asked to end. */
+/** Listens on 9000 of its loopback and ignores PORT; cleans up when it is asked to end. */
 const INSISTS = `#!/usr/bin/env python3
 import os, signal, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -103,16 +103,16 @@ for (const network of ['auto', 'none'])
   );
 
 describe('functions of an ordinary user', () => {
-  const nobody = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
-  const [uid, gid] = [Number(nobody?.[1]), Number(nobody?.[2])];
-  const asUserNobody = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
+  const unprivileged = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8')); // cspell:ignore nobody
+  const [uid, gid] = [Number(unprivileged?.[1]), Number(unprivileged?.[2])];
+  const asUnprivileged = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
   const worksFor = (...words: string[]): boolean =>
-    spawnSync('setpriv', [...asUserNobody.slice(1), ...words], { cwd: '/', stdio: 'ignore' }).status === 0;
+    spawnSync('setpriv', [...asUnprivileged.slice(1), ...words], { cwd: '/', stdio: 'ignore' }).status === 0;
   const skip =
-    !isRoot || !nobody
+    !isRoot || !unprivileged
       ? 'only root can become an ordinary user'
       : !worksFor(process.execPath, '--check', MAIN)
-        ? 'the checkout cannot be read by "nobody"'
+        ? 'the unprivileged user cannot read the checkout'
         : worksFor('unshare', '--user', '--net', 'true')
           ? false
           : 'this kernel refuses user namespaces';
@@ -121,7 +121,7 @@ describe('functions of an ordinary user', () => {
     const dir = tempDir('no-network');
     context.after(() => dir.remove());
     chownSync(dir.path, uid, gid);
-    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asUserNobody, cwd: dir.path, env: { HOME: dir.path } });
+    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asUnprivileged, cwd: dir.path, env: { HOME: dir.path } });
     try {
       await stack.rest.deploy({ name: 'insists', runtime: 'web', timeout: '60s', ...ONCE }, { scf_bootstrap: INSISTS });
       await stack.rest.deploy({ name: 'asks', runtime: 'custom', timeout: '30s', ...ONCE }, { bootstrap: CUSTOM });

@@ -7,19 +7,19 @@ import { tempDir } from '@evenfall/testkit';
 import { MAIN, startStack } from '../support/stack.ts';
 
 const isRoot = process.getuid?.() === 0;
-const nobody = idsOf('nobody');
-const asUserNobody = ['setpriv', `--reuid=${nobody?.uid}`, `--regid=${nobody?.gid}`, '--clear-groups', '--'];
+const unprivileged = idsOf('nobody'); // cspell:ignore nobody
+const asUnprivileged = ['setpriv', `--reuid=${unprivileged?.uid}`, `--regid=${unprivileged?.gid}`, '--clear-groups', '--'];
 const why = reasonToSkip();
 
 describe('a stack of another user', () => {
   it('runs for an ordinary user, and leaves nothing', { skip: why }, async (context) => {
-    const dir = tempDir('nobody');
+    const dir = tempDir('unprivileged');
     context.after(() => dir.remove());
-    chownSync(dir.path, nobody?.uid ?? 0, nobody?.gid ?? 0);
-    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asUserNobody, cwd: dir.path, env: { HOME: dir.path } });
+    chownSync(dir.path, unprivileged?.uid ?? 0, unprivileged?.gid ?? 0);
+    const stack = await startStack({ dataDir: join(dir.path, 'data'), prefix: asUnprivileged, cwd: dir.path, env: { HOME: dir.path } });
     try {
       const owner = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${stack.postgresPid()}/status`, 'utf8'))?.[1];
-      assert.equal(Number(owner), nobody?.uid);
+      assert.equal(Number(owner), unprivileged?.uid);
       for (const example of ['echo', 'echo-python', 'spawns-grandchild']) await stack.rest.deployExample(example);
       for (const fn of ['echo', 'echo-python']) {
         const { id } = await stack.rest.send(fn, { a: 1 });
@@ -66,18 +66,18 @@ def handler(event, context):
 describe('the access key in the data folder', () => {
   for (const [who, prefix, skip] of [
     ['root', [], isRoot ? false : 'only root can try'],
-    ['an ordinary user', asUserNobody, why],
+    ['an ordinary user', asUnprivileged, why],
   ] as const)
     it(`of ${who} is read by no function, wherever the folder is`, { skip }, async (context) => {
       // Not under /tmp, /home or /root, which functions do not see in any case.
       const dir = mkdtempSync('/srv/evenfall-key-');
       context.after(() => rmSync(dir, { recursive: true, force: true }));
-      if (who !== 'root') chownSync(dir, nobody?.uid ?? 0, nobody?.gid ?? 0);
+      if (who !== 'root') chownSync(dir, unprivileged?.uid ?? 0, unprivileged?.gid ?? 0);
       chmodSync(dir, 0o755);
       const dataDir = join(dir, 'data');
       mkdirSync(dataDir);
       chmodSync(dataDir, 0o755); // as an operator may have made it
-      if (who !== 'root') chownSync(dataDir, nobody?.uid ?? 0, nobody?.gid ?? 0);
+      if (who !== 'root') chownSync(dataDir, unprivileged?.uid ?? 0, unprivileged?.gid ?? 0);
       const stack = await startStack({ dataDir, prefix: [...prefix], cwd: dir, env: { HOME: dir } });
       try {
         const secrets = [join(dataDir, 'access-key'), join(dataDir, 'postgres', 'password'), join(dataDir, 'agent', 'agent-id')];
@@ -105,10 +105,10 @@ function idsOf(name: string): { readonly uid: number; readonly gid: number } | u
 /** Why an ordinary user cannot be tried here; false if one can. */
 function reasonToSkip(): string | false {
   if (!isRoot) return 'the other tests run as an ordinary user already';
-  if (!nobody) return 'there is no user "nobody" here';
-  const reads = spawnSync(asUserNobody[0] ?? '', [...asUserNobody.slice(1), process.execPath, '--check', MAIN], {
+  if (!unprivileged) return 'there is no unprivileged user here';
+  const reads = spawnSync(asUnprivileged[0] ?? '', [...asUnprivileged.slice(1), process.execPath, '--check', MAIN], {
     cwd: '/',
     stdio: 'ignore',
   });
-  return reads.status === 0 ? false : 'the checkout cannot be read by "nobody"';
+  return reads.status === 0 ? false : 'the unprivileged user cannot read the checkout';
 }

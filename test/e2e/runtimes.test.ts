@@ -82,14 +82,14 @@ describe('functions built with the clouds’ own clients', () => {
         assert.deepEqual([event.status_code, errorOf(event).errorType], [407, 'Function.ResponseSizeTooLarge']);
       });
 
-      it('tidies up when it is told to stop', async () => {
+      it('cleans up when it is asked to stop', async () => {
         await assertTidied(await terminate('lambda-go', { do: 'sleep' }, 'sleeping'));
       });
 
-      it('may register an extension to be told', async () => {
+      it('may register an extension to be notified', async () => {
         const event = await terminate('lambda-go-extension', { do: 'sleep' }, 'sleeping');
         assert.equal(event.state, 'TERMINATED');
-        assert.ok(await wrote(event.id, 'told by the extension'));
+        assert.ok(await wrote(event.id, 'notified by the extension'));
       });
 
       it('that exits before it is ready says so', async () => {
@@ -130,7 +130,7 @@ describe('functions built with the clouds’ own clients', () => {
         assert.equal(large.status_code, 407);
       });
 
-      it('does what the sample of the SCF document does, word for word: exits when it is told to stop', async () => {
+      it('does what the sample of the SCF document does, word for word: exits when it is asked to stop', async () => {
         const sample = goPrograms(pathOf(`${EXAMPLES}/graceful-killer-go`));
         assert.match(readFileSync(pathOf(`${EXAMPLES}/graceful-killer-go/main.go`), 'utf8'), /signal\.Notify\(sigs, syscall\.SIGTERM\)/);
         await stack.rest.deployExample('graceful-killer-go', {}, { main: sample?.['graceful-killer-go'] ?? assert.fail('not built') });
@@ -169,7 +169,7 @@ describe('functions built with the clouds’ own clients', () => {
       const second = await run('fc-go', {});
       const instanceId = first.attempts[0]?.instance_id ?? '';
       assert.equal(second.attempts[0]?.instance_id, instanceId);
-      // An instance that nobody needs is stopped in order: its PreStop hook runs, and is found under the id of the instance.
+      // An idle instance is stopped in order: its PreStop hook runs, and is found under the id of the instance.
       const expected = [`FC PreStop Start RequestId: ${instanceId}`, `FC PreStop End RequestId: ${instanceId}`];
       await eventually(async () => {
         const output = await stack.rest.logs(instanceId);

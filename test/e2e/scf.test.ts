@@ -8,7 +8,7 @@ import { zipOf } from '../support/zip.ts';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const SECONDS = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
 const MILLISECONDS = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/;
-const NOBODY = '01990000-0000-7000-8000-00000000dead';
+const UNKNOWN_ID = '01990000-0000-7000-8000-00000000dead';
 /** A time as the door writes it: in Shanghai, eight hours ahead all year. */
 const inShanghai = (ms: number): string => new Date(ms + 8 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ');
 const momentOf = (text: string): number => Date.parse(`${text.replace(' ', 'T')}+08:00`);
@@ -120,7 +120,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
     assert.equal((await client.ListAsyncEvents({ FunctionName })).TotalCount, 1, 'its events are kept');
   });
 
-  it('stops by force unless told otherwise; what runs asynchronously is never waited for', async () => {
+  it('stops by force by default; what runs asynchronously is never waited for', async () => {
     const FunctionName = 'forced';
     await client.CreateFunction({ FunctionName, Code: { ZipFile: killer }, Runtime: 'Python3.6', AsyncRunEnable: 'TRUE' });
     const { Result } = await client.Invoke({ FunctionName });
@@ -130,13 +130,13 @@ describe("Tencent Cloud's SDK of SCF", () => {
     assert.deepEqual(await statusOf(id), { Status: 'ABORTED', StatusCode: 499, InvokeRequestId: id });
     const text = 'The specified `AsyncEvent` was not found. Please create it and try again.';
     for (const wrong of [
-      { FunctionName, InvokeRequestId: NOBODY },
+      { FunctionName, InvokeRequestId: UNKNOWN_ID },
       { FunctionName, InvokeRequestId: 'x' },
       { FunctionName: 'echo', InvokeRequestId: id },
     ])
       assert.equal(await refusedWith('ResourceNotFound.AsyncEvent', client.TerminateAsyncEvent(wrong)), text);
-    await refusedWith('ResourceNotFound.AsyncEvent', client.GetAsyncEventStatus({ InvokeRequestId: NOBODY }));
-    await refusedWith('ResourceNotFound.Function', client.TerminateAsyncEvent({ FunctionName: 'nobody', InvokeRequestId: NOBODY }));
+    await refusedWith('ResourceNotFound.AsyncEvent', client.GetAsyncEventStatus({ InvokeRequestId: UNKNOWN_ID }));
+    await refusedWith('ResourceNotFound.Function', client.TerminateAsyncEvent({ FunctionName: 'unknown', InvokeRequestId: UNKNOWN_ID }));
     await client.DeleteFunction({ FunctionName });
   });
 
@@ -163,13 +163,13 @@ describe("Tencent Cloud's SDK of SCF", () => {
     assert.deepEqual([log?.RetCode, log?.InvokeFinished], [430, 1]);
     const [status] = (await client.GetRequestStatus({ FunctionName: 'throws', FunctionRequestId: id })).Data ?? [];
     assert.deepEqual([status?.RetCode, status?.FunctionName], [-1, 'throws']);
-    assert.deepEqual((await client.GetRequestStatus({ FunctionName: 'throws', FunctionRequestId: NOBODY })).TotalCount, 0);
+    assert.deepEqual((await client.GetRequestStatus({ FunctionName: 'throws', FunctionRequestId: UNKNOWN_ID })).TotalCount, 0);
   });
 
   it('refuses calls with the codes that are documented', async () => {
     const FunctionName = 'echo';
     const large = JSON.stringify('x'.repeat(128 * 1024));
-    await refusedWith('ResourceNotFound.Function', client.Invoke({ FunctionName: 'nobody' }));
+    await refusedWith('ResourceNotFound.Function', client.Invoke({ FunctionName: 'unknown' }));
     await refusedWith('ResourceNotFound.Qualifier', client.Invoke({ FunctionName, Qualifier: '99' }));
     await refusedWith('InvalidParameter.FunctionName', client.Invoke({ FunctionName: 'not a name' }));
     await refusedWith('InvalidParameterValue.Param', client.Invoke({ FunctionName, ClientContext: '{' }));
@@ -247,7 +247,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
     assert.equal(await count({ InvokeType: ['OTHERS', 'COS'] }), 25);
     assert.equal(await count({ InvokeType: ['TRIGGER_TIMER'] }), 0);
     assert.equal(await count({ InvokeRequestId: ids[3] }), 1);
-    assert.equal(await count({ InvokeRequestId: NOBODY }), 0);
+    assert.equal(await count({ InvokeRequestId: UNKNOWN_ID }), 0);
     const [Start, End] = [inShanghai(began), inShanghai(Date.now() + 1_000)];
     assert.equal(await count({ StartTimeInterval: { Start, End } }), 25);
     assert.equal(await count({ StartTimeInterval: { Start: inShanghai(began - 60_000), End: Start } }), 0, 'the end is not in it');
@@ -262,7 +262,7 @@ describe("Tencent Cloud's SDK of SCF", () => {
     await refusedWith('InvalidParameterValue.Order', client.ListAsyncEvents({ ...of, Order: 'desc' }));
     await refusedWith('InvalidParameterValue.FunctionName', client.ListAsyncEvents({ FunctionName: 'x' }));
     await refusedWith('InvalidParameterValue.Namespace', client.ListAsyncEvents({ FunctionName, Namespace: '-' }));
-    await refusedWith('ResourceNotFound.Function', client.ListAsyncEvents({ FunctionName: 'nobody' }));
+    await refusedWith('ResourceNotFound.Function', client.ListAsyncEvents({ FunctionName: 'unknown' }));
     await refusedWith('ResourceNotFound.Version', client.ListAsyncEvents({ ...of, Qualifier: '2' }));
 
     const logs = await client.GetFunctionLogs({

@@ -79,7 +79,7 @@ describe('A cluster whose services have certificates', { timeout: 300_000 }, () 
     assert.deepEqual(cluster.deaths(), []);
   });
 
-  it('answers nobody without a certificate, though he knows the key', async () => {
+  it('answers no client without a certificate, also one with the key', async () => {
     for (const [name, ask] of [
       ['registry', (peer: Peer) => peer.client(RegistryServiceService).getConcurrency({ namespace: 'default', name: 'echo' })],
       ['queue-1', (peer: Peer) => peer.client(QueueServiceService).getHealth({})],

@@ -46,7 +46,7 @@ describe('a platform with an issuer', { timeout: 120_000 }, () => {
     assert.equal(deployed.code, 0, deployed.stderr);
     assert.match((await cliAs('devs', 'invoke', 'echo')).stderr, /no right to functions\.invoke/);
     assert.match((await cliAs('apps', 'invoke', 'echo', '--payload', '{"n":1}')).stdout, /"n":\s*1/);
-    assert.match((await cliAs('nobody', 'functions', 'list')).stderr, /no value of its claim "realm_access\.roles"/);
+    assert.match((await cliAs('stranger', 'functions', 'list')).stderr, /no value of its claim "realm_access\.roles"/);
     const refused = await runCli({ http: stack.http, accessKey: await tokenOf('apps', { aud: 'others' }) }, ['invoke', 'echo']);
     assert.match(refused.stderr, /claim "aud" of the token/);
   });

@@ -1,6 +1,6 @@
-// The doors, for as long as EVENFALL_FUZZ_SECONDS says, 20 by default: what no client would send, with a key, with a wrong one and without, over HTTP/1,
+// The APIs, for EVENFALL_FUZZ_SECONDS, 20 by default: what no client would send, with a key, with a wrong one and without, over HTTP/1,
 // HTTP/2, gRPC, the forms and signatures of SCF, streams of events, and as bytes. EVENFALL_FUZZ_SEED makes the order again. Meanwhile a function is called
-// at a steady pace from another address. Nobody gets an answer that says the platform is at fault, every service lives, and memory is bounded. A run of
+// at a steady pace from another address. No caller gets an answer that blames the platform, every service keeps running, and memory is bounded. A run of
 // five minutes and more also looks at the time of the calls: at most twice their quiet time.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

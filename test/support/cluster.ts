@@ -15,7 +15,7 @@ export type TestCluster = Cluster & {
   readonly rest: RestClient;
   /** The logs of all processes, as lines `name line`. */
   lines(): readonly string[];
-  /** Processes that ended without having been told to, as `name exit`. */
+  /** Processes that ended without a request, as `name exit`. */
   deaths(): readonly string[];
   /** Value of a metric of one process, all labels together; 0 if it has not been counted yet. */
   metric(process: string, name: string): Promise<number>;

@@ -11,7 +11,7 @@ import type { TestCluster } from './cluster.ts';
 /** An agent with a certificate of the cluster's authority, and the words of the test. */
 export type FakeAgent = {
   readonly got: AttachResponse[];
-  /** Why its stream ended; empty while it stands. */
+  /** Why its stream ended; empty while it is open. */
   ended(): string;
   sends(batch: Parameters<typeof AttachRequest.fromPartial>[0]): void;
   close(): void;

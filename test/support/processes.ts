@@ -39,6 +39,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // it has gone, or is somebody else's
+    return ''; // it has ended, or belongs to another user
   }
 }

@@ -56,16 +56,16 @@ export type StackOptions = {
   /** Words before the command, e.g. to become another user. */
   readonly prefix?: readonly string[];
   readonly cwd?: string;
-  /** Lets `collectGarbage` have the process let go of what it can. */
+  /** Lets `collectGarbage` make the process release what it can. */
   readonly collectable?: boolean;
   /** Lets `longestHoldMs` be asked. */
   readonly watched?: boolean;
 };
 
 export const MAIN = fileURLToPath(new URL('../../services/all-in-one/src/main.ts', import.meta.url));
-/** Collects garbage when told to by a signal that nothing else uses. */
+/** Collects garbage on a signal that nothing else uses. */
 const COLLECTABLE = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>globalThis.gc())'];
-/** Says how long the event loop was held at the most, when told to by a signal that nothing else uses. */
+/** Reports the longest block of the event loop on a signal that nothing else uses. */
 const WATCHED = [
   '--import',
   'data:text/javascript,let most=0,last=process.threadCpuUsage();setInterval(()=>{const now=process.threadCpuUsage(last);most=Math.max(most,now.user+now.system);last=process.threadCpuUsage()},5).unref();process.on("SIGUSR2",()=>{process.stderr.write(`held ${most/1e3}\\n`);most=0})',

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 /**
- * A function that tells the test when each of its runs began and when it ended, and for which event: what really ran, whatever the platform says of
+ * A function that reports to the test when each of its runs began and when it ended, and for which event: what really ran, whatever the platform says of
  * it. Lines are `begin|end <event id> <milliseconds> <run>`; the kernel has each of them before the function goes on.
  */
 export const WITNESS = `
@@ -26,7 +26,7 @@ export const WITNESSED = { EVENFALL_AGENT_NETWORK: 'host' } as const;
 
 export type Run = { readonly beginMs: number; readonly endMs: number | undefined };
 
-/** Hears what functions tell; on loopback, where functions get that share the network of their host: see `WITNESSED`. */
+/** Receives what functions report; on loopback, where functions get that share the network of their host: see `WITNESSED`. */
 export type Witness = {
   /** The settings of a function that is watched this way. */
   fn(more?: object): { name: string; runtime: string; handler: string; timeout: string; environment: { WITNESS_PORT: string } };

@@ -109,7 +109,7 @@ async function stop(cluster: Cluster): Promise<void> {
 
 async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(HELP);
-  // Until it stands there is nothing to stop in order: the processes see the end of their stdin, and stop by themselves.
+  // Before it has started there is nothing to stop in order: the processes see the end of their stdin, and stop by themselves.
   let onSignal = (): unknown => process.exit(130);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => onSignal());
   const cluster = await startCluster(optionsOf(process.env));

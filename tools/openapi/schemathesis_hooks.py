@@ -49,7 +49,7 @@ UNSAYABLE = {
     "createAccessKey": [
         ("INVALID_FIELD", r"time_to_live", BOUNDS),
         ("INVALID_FIELD", r"show_payloads", "it is for one role"),
-        ("INVALID_FIELD", r"namespaces", "\"*\" stands alone"),
+        ("INVALID_FIELD", r"namespaces", "\"*\" is used alone"),
     ],
     "createAgentToken": [("JOINING_OFF", r"", "whether the registry has an authority"), ("INVALID_FIELD", r"time_to_live", BOUNDS)],
     "createEvent": [NO_CODE, ("INVALID_FIELD", r"(submission\.)?delay", "a delay is shorter than the function's maximum event age")],

@@ -22,8 +22,8 @@ static _Noreturn void stay(void) {
 }
 
 /**
- * `--hold FILE FIRST COUNT`: keeps a lock on so many bytes of a file, which need not be there, says that it has it, and ends with its input. The kernel
- * drops the lock of whoever ends, and gives no two that overlap.
+ * `--hold FILE FIRST COUNT`: holds a lock on so many bytes of a file, which may be missing, reports that it holds it, and ends with its input. The kernel
+ * releases the lock when this process ends, and grants no two locks that overlap.
  */
 _Noreturn void hold(const char *path, const char *first, const char *count) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

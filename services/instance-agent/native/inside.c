@@ -55,7 +55,7 @@ int hand_descriptors(const int *fds, int count) {
 }
 
 /** Puts what was handed on in the places of the channel and of the messages. */
-void take_descriptors(void) {
+void receive_descriptors(void) {
   struct parcel parcel;
   int fds[MAX_HANDED], count = 0;
   wrap(&parcel);
@@ -120,23 +120,23 @@ static void continue_stopped(int pid, char state, int group, void *to) {
 
 /**
  * Obeys `signal NUMBER leader` and `signal NUMBER group`. The number of a leader that is buried names its group as long as that has members. A stopped
- * process takes a signal but acts on it only once it runs again; SIGCONT goes to nobody who is not stopped, for it can be caught.
+ * process receives a signal but acts on it only once it runs again; SIGCONT goes only to stopped processes, because it can be caught.
  */
 void send_signal(const struct family *family, const char *words) {
   char *scope;
   pid_t leader = family->leader;
   const long number = strtol(words, &scope, 10);
   const int is_of_group = strcmp(scope, " group") == 0;
-  if (number < 1 || number > MAX_SIGNAL || (!is_of_group && strcmp(scope, " leader") != 0)) return tell("unsent");
-  if (family->is_leader_over && (!is_of_group || family->is_group_over)) return tell("unsent");
+  if (number < 1 || number > MAX_SIGNAL || (!is_of_group && strcmp(scope, " leader") != 0)) return send_line("unsent");
+  if (family->is_leader_over && (!is_of_group || family->is_group_over)) return send_line("unsent");
   int group;
   char name[16];
   snprintf(name, sizeof name, "%d", leader);
   const char state = family->is_leader_over ? 0 : state_of(name, &group);
   if (state == 'T' || state == 't') kill(-leader, SIGCONT);
   else if (is_of_group) each_living(continue_stopped, &leader);
-  if (kill(is_of_group ? -leader : leader, (int)number) == 0) tell("sent");
-  else tell(errno == EPERM ? "denied" : "unsent");
+  if (kill(is_of_group ? -leader : leader, (int)number) == 0) send_line("sent");
+  else send_line(errno == EPERM ? "denied" : "unsent");
 }
 
 static void count_one(int pid, char state, int group, void *to) {
@@ -144,20 +144,20 @@ static void count_one(int pid, char state, int group, void *to) {
   ++*(int *)to;
 }
 
-/** Says how many processes live beside the leader. */
-void tell_others(const struct family *family) {
+/** Reports how many processes run beside the leader. */
+void send_others(const struct family *family) {
   int count = 0;
   each_living(count_one, &count);
-  tell("others %d", family->is_leader_over || count == 0 ? count : count - 1);
+  send_line("others %d", family->is_leader_over || count == 0 ? count : count - 1);
 }
 
-/** Says after the leader's end whether something of its group is left, and once more when nothing is. */
+/** Reports after the leader's end whether processes of its group are left, and once more when none are. */
 void look_at_group(struct family *family) {
   if (!family->is_leader_over || family->is_group_over) return;
   family->is_group_over = kill(-family->leader, 0) != 0 && errno == ESRCH;
-  if (family->is_group_over) tell("ungrouped");
-  else if (!family->is_group_told) tell("grouped");
-  family->is_group_told = 1;
+  if (family->is_group_over) send_line("ungrouped");
+  else if (!family->is_group_reported) send_line("grouped");
+  family->is_group_reported = 1;
 }
 
 void become_guard(void) {

@@ -1,4 +1,4 @@
-// evenfall-launch: starts one function behind walls, and ends it with everything it left. README.md describes its command line and its messages.
+// evenfall-launch: starts one function in isolation, and ends it with everything it left. README.md describes its command line and its messages.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 int is_quiet;
 
-void tell(const char *format, ...) {
+void send_line(const char *format, ...) {
   char line[512];
   va_list values;
   if (is_quiet) return;
@@ -34,7 +34,7 @@ void tell(const char *format, ...) {
 void fail(const char *what, const char *on) {
   const char *reason = strerror(errno);
   if (is_quiet) dprintf(STDERR_FILENO, "evenfall-launch: %s %s: %s\n", what, on, reason);
-  else tell("fault %s %s: %s", what, on, reason);
+  else send_line("fault %s %s: %s", what, on, reason);
   exit(125);
 }
 
@@ -219,12 +219,12 @@ static pid_t fork_init(const struct plan *plan) {
   close(ready[1]);
   if (read(ready[0], &byte, 1) != 1) exit(125); // it has said why
   close(ready[0]);
-  tell("init %d", (int)pid);
+  send_line("init %d", (int)pid);
   return pid;
 }
 
-/** What the function writes to ends when the function does: nobody else keeps it open. */
-static void let_go_of_outputs(const struct plan *plan) {
+/** What the function writes to ends when the function does: no other process keeps it open. */
+static void close_outputs(const struct plan *plan) {
   const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing < 0) fail("open", "/dev/null");
   for (int fd = 0; fd <= CHANNEL_FD; fd++)
@@ -262,7 +262,7 @@ static _Noreturn void start_sandbox(const char *network, const char *owner, cons
   fail("exec", program[0]);
 }
 
-/** Everybody of the host may read the command lines of all: after this one there is nothing in it but the name of the program. */
+/** All users of the host may read all command lines: after this, the command line contains only the name of the program. */
 static char **hidden_copy(int count, char **words) {
   char **copy = calloc((size_t)count + 1, sizeof *copy);
   for (int at = 0; copy && at < count; at++) {
@@ -288,7 +288,7 @@ int main(int count, char **words) {
   if (count > 5 && strcmp(words[1], "--before-sandbox") == 0) start_sandbox(words[2], words[3], words[4], words + 5);
   read_command_line(&plan, count, hidden_copy(count, words));
   is_quiet = plan.is_once;
-  if (plan.is_handed) take_descriptors();
+  if (plan.is_handed) receive_descriptors();
   // With the agent goes the launcher, with the launcher goes init, with init goes everything.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || (plan.parent && getppid() != plan.parent)) exit(125);
   sigset_t mask;
@@ -306,7 +306,7 @@ int main(int count, char **words) {
   if (family.leader < 0) fail("fork", "leader");
   if (family.leader == 0) become_function(&plan, &host, report[1]);
   close(report[1]);
-  let_go_of_outputs(&plan);
+  close_outputs(&plan);
   if (plan.is_handed) become_guard();
   watch(&plan, &host, &family, report[0]);
 }

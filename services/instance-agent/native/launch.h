@@ -44,7 +44,7 @@ struct plan {
   int mounts_proc;
   /** Leaves nothing of it covered: a sandbox that makes namespaces below this one may only mount what it can see all of. */
   int bares_proc;
-  /** This process is the init of a PID namespace that somebody else made. */
+  /** This process is the init of a PID namespace that another program made. */
   int is_init;
   /** Its descriptors come by a message at its standard input, and it sends signals for the agent, which cannot see into its sandbox. */
   int is_handed;
@@ -77,16 +77,16 @@ struct family {
   pid_t leader;
   int is_leader_over;
   int is_leader_reaped;
-  /** Whether the agent knows whether something of its group outlives it, and that nothing is left of that. */
-  int is_group_told;
+  /** Whether the agent knows if processes of its group outlive it, and that none of them is left. */
+  int is_group_reported;
   int is_group_over;
   int status;
 };
 
-/** Says what failed and why, to the agent or on stderr, and exits. */
+/** Reports what failed and why, to the agent or on stderr, and exits. */
 _Noreturn void fail(const char *what, const char *on);
-/** Sends one line to the agent; lost where nobody listens. */
-void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** Sends one line to the agent; without a listener the line is lost. */
+void send_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** mounts.c */
 void run_mount_steps(char **steps, int count);
@@ -100,9 +100,9 @@ void drop_capabilities(void);
 
 /** inside.c: what passes between a launcher and the init that it starts within a sandbox, and what that init does there for the agent. */
 int hand_descriptors(const int *fds, int count);
-void take_descriptors(void);
+void receive_descriptors(void);
 void send_signal(const struct family *family, const char *words);
-void tell_others(const struct family *family);
+void send_others(const struct family *family);
 void look_at_group(struct family *family);
 /** Becomes a user that the function is not, with the right to signal and no other. */
 void become_guard(void);

@@ -19,7 +19,7 @@
 
 /** Folders within folders; what lies deeper is left, for it takes a descriptor each. */
 #define MAX_DEPTH 200
-/** Looks at all objects of one kind; nobody is left who makes more. */
+/** Passes over all objects of one kind; no process is left that makes more. */
 #define ROUNDS 3
 
 static void empty(int folder_fd, uid_t uid, int depth);

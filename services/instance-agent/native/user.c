@@ -1,4 +1,4 @@
-// The end of a user: ids are used again, so nobody of the last holder may be left.
+// The end of a user: ids are used again, so no process of the last holder may be left.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-// The launcher's life after the start: tells how the function ends, shows it packages, and makes an end of everything.
+// The launcher after the start: reports how the function ends, mounts packages for it, and ends everything that is left.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #define SOON_MS 50
 #define LATE_MS 2000
 
-/** Reads no status twice: the leader stays a zombie until the end, so that its number and its group's name nobody else. */
+/** Reads no status twice: the leader stays a zombie until the end, so that its number and its group's number belong to no other process. */
 static void look_at_leader(const struct plan *plan, struct family *family) {
   siginfo_t info = {0};
   if (family->is_leader_over) return;
@@ -31,14 +31,14 @@ static void look_at_leader(const struct plan *plan, struct family *family) {
   family->is_leader_over = 1;
   family->is_leader_reaped = plan->is_init;
   family->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-  tell(info.si_code == CLD_EXITED ? "exited %d" : "killed %d", info.si_status);
+  send_line(info.si_code == CLD_EXITED ? "exited %d" : "killed %d", info.si_status);
 }
 
 static void wait_for(pid_t pid) {
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
-/** Whether the leader has ended within so many milliseconds, and is buried. Who traces it is told of its end first, and can keep it from everybody else. */
+/** Whether the leader ends within so many milliseconds and is reaped. A tracer gets its end first, and can withhold it from all others. */
 static int is_leader_buried(const struct plan *plan, struct family *family, int within_ms) {
   sigset_t mask;
   sigemptyset(&mask);
@@ -56,7 +56,7 @@ static int is_leader_buried(const struct plan *plan, struct family *family, int 
   return family->is_leader_over;
 }
 
-/** Ends the namespace, the cgroups and the user, in this order, and says what is left of them. */
+/** Ends the namespace, the cgroups and the user, in this order, and reports what is left of them. */
 static _Noreturn void end_all(const struct plan *plan, const struct host *host, struct family *family) {
   // The end of its init is the end of a namespace: the kernel kills all that is in it, and init is gone when they are.
   if (family->init) kill(family->init, SIGKILL);
@@ -76,19 +76,19 @@ static _Noreturn void end_all(const struct plan *plan, const struct host *host, 
     if (!is_leader_buried(plan, family, LATE_MS)) strays = -1;
   }
   if (strays >= 0 && plan->uid >= 0 && !(plan->namespaces & CLONE_NEWNS) && !plan->is_init && geteuid() == 0) remove_leftovers((uid_t)plan->uid);
-  if (strays < 0) tell("left");
-  else tell("gone %d", strays);
+  if (strays < 0) send_line("left");
+  else send_line("gone %d", strays);
   exit(plan->is_once ? family->status : 0);
 }
 
 static void obey(const struct plan *plan, const struct host *host, struct family *family, const char *line) {
   if (strcmp(line, "end") == 0) end_all(plan, host, family);
   if (plan->is_handed && strncmp(line, "signal ", 7) == 0) send_signal(family, line + 7);
-  if (plan->is_handed && strcmp(line, "others") == 0) tell_others(family);
-  if (strncmp(line, "show ", 5) == 0 && plan->code_root) tell(mount_package(plan->code_root, line + 5) == 0 ? "shown" : "hidden");
+  if (plan->is_handed && strcmp(line, "others") == 0) send_others(family);
+  if (strncmp(line, "show ", 5) == 0 && plan->code_root) send_line(mount_package(plan->code_root, line + 5) == 0 ? "shown" : "hidden");
 }
 
-/** Its end is the agent's: then nobody wants the function any more. */
+/** The end of the control stream is the end of the agent: then the function is ended too. */
 static void read_control(const struct plan *plan, const struct host *host, struct family *family) {
   static char line[256];
   static size_t length;
@@ -116,10 +116,10 @@ static int read_reports(const struct plan *plan, const struct family *family, in
     if (got < 0 && errno == EAGAIN) return 1;
     if (got != sizeof report) return 0;
     report.step[sizeof report.step - 1] = 0;
-    if (report.kind == REPORT_READY) tell("started %d", (int)family->leader);
+    if (report.kind == REPORT_READY) send_line("started %d", (int)family->leader);
     else if (plan->is_once) dprintf(STDERR_FILENO, "evenfall-launch: %s: %s\n", report.step, strerror(report.error));
-    else if (report.kind == REPORT_EXEC) tell("fault %s: %s", plan->program[0], strerror(report.error));
-    else tell("fault %s: %s", report.step, strerror(report.error));
+    else if (report.kind == REPORT_EXEC) send_line("fault %s: %s", plan->program[0], strerror(report.error));
+    else send_line("fault %s: %s", report.step, strerror(report.error));
   }
 }
 
@@ -153,7 +153,7 @@ void watch(const struct plan *plan, const struct host *host, struct family *fami
     look_at_leader(plan, family);
     if (counts && watches_too_many(plan->max_watches)) {
       has_exceeded = 1;
-      tell("exceeded watches");
+      send_line("exceeded watches");
       kill(family->init, SIGKILL);
     }
     if (plan->is_init) bury_orphans(family);

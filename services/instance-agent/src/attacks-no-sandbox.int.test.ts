@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { patient } from '@evenfall/testkit';
 import { type Host, isAlive, startHost } from './testing/host.ts';
 
-/** Of `nobody` on every Linux. */
-const NOBODY = 65_534;
+/** The unprivileged user that every Linux has. */
+const UNPRIVILEGED_ID = 65_534;
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 /** A process of another session signals the launcher, again and again, as fast as it can, and is none of the function's by its environment. */
 const attack = (signal: string): string => `import os, signal, time
@@ -30,10 +30,10 @@ def handler(event, context):
 
 if (process.getuid?.() === 0)
   it('A function without a sandbox: the tests below, by an ordinary user', (context) => {
-    const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
+    const dir = mkdtempSync(join(tmpdir(), 'evenfall-unprivileged-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
-    chownSync(dir, NOBODY, NOBODY);
-    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+    chownSync(dir, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+    const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups', '--'];
     const { status, stdout, stderr } = spawnSync(
       'setpriv',
       [...ids, process.execPath, '--test-force-exit', fileURLToPath(import.meta.url)],

@@ -10,17 +10,17 @@ import { Attempt_Outcome as Outcome } from '@evenfall/contracts/v1/event';
 import { Containment } from '@evenfall/contracts/v1/termination';
 import { type Host, isAlive, startHost } from './testing/host.ts';
 
-/** Of `nobody` on every Linux. */
-const NOBODY = 65_534;
+/** The unprivileged user that every Linux has. */
+const UNPRIVILEGED_ID = 65_534;
 const isRoot = process.getuid?.() === 0;
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 
 if (isRoot) {
   it('A function of an ordinary user: the tests below, by such a user', (context) => {
-    const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
+    const dir = mkdtempSync(join(tmpdir(), 'evenfall-unprivileged-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
-    chownSync(dir, NOBODY, NOBODY);
-    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+    chownSync(dir, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+    const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups', '--'];
     const args = [...ids, process.execPath, '--test-force-exit', fileURLToPath(import.meta.url)];
     const { status, stdout, stderr } = spawnSync('setpriv', args, {
       encoding: 'utf8',

@@ -75,10 +75,10 @@ describe('A function in a gVisor sandbox', { skip }, () => {
 
   it('is sent exactly the requested signal, and its receipt contains what is known of it', async () => {
     const listens = `exports.handler = () => new Promise((done) => { process.on('SIGUSR2', () => done('USR2')); console.log('up'); });`;
-    const heard = host.run(await host.start(NODE, { 'index.js': listens }));
-    await host.line(heard, 'up');
-    host.stop(heard, 'GRACEFUL', { killSignal: 12, gracePeriod: durationOfMs(20_000) });
-    const returned = await host.ended(heard);
+    const listening = host.run(await host.start(NODE, { 'index.js': listens }));
+    await host.line(listening, 'up');
+    host.stop(listening, 'GRACEFUL', { killSignal: 12, gracePeriod: durationOfMs(20_000) });
+    const returned = await host.ended(listening);
     assert.equal(returned.result.toString(), '"USR2"');
     assert.deepEqual(
       returned.stop?.steps.map(({ signal, disposition, delivery }) => [signal, disposition, delivery]),

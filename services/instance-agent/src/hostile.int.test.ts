@@ -16,7 +16,7 @@ const NODE = { runtime: 'nodejs', handler: 'index.handler' };
 const LEAVES = `import os, subprocess, sys, time
 def handler(e, c):
     pids = []
-    # A session of its own; a double fork; one that stands still; and all of it below one that is gone.
+    # A session of its own; a double fork; one that is stopped; and all of it below one that is gone.
     pids.append(subprocess.Popen(["sleep", "3600"], start_new_session=True).pid)
     r, w = os.pipe()
     if os.fork() == 0:
@@ -94,8 +94,8 @@ def handler(event, context):
     assert.match(errorOf(asks).errorMessage, /cannot be talked to: it requests more time without reading the answers/);
     const greets = await ends({ ...PYTHON, timeout: durationOfMs(20_000) }, flood(17, ''));
     assert.deepEqual([greets.statusCode, greets.result.toString()], [200, '"flooded"']);
-    const grownMb = (process.memoryUsage().rss - before) / 1024 / 1024;
-    assert.ok(grownMb < 200, `${grownMb} MB`);
+    const growthMb = (process.memoryUsage().rss - before) / 1024 / 1024;
+    assert.ok(growthMb < 200, `${growthMb} MB`);
     await goesOn();
   });
 

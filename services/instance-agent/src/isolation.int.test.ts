@@ -275,7 +275,7 @@ for (const sandbox of SANDBOXES) {
     it('receives its signal, and dies of it if it does not listen', async () => {
       const isOutOfSight = sandbox === 'gvisor';
       const listens = python(
-        'signal.signal(signal.SIGTERM, lambda *_: sys.stdout.write("heard\\n"))\nprint("up", flush=True)\nsignal.pause()\nreturn "END"',
+        'signal.signal(signal.SIGTERM, lambda *_: sys.stdout.write("received\\n"))\nprint("up", flush=True)\nsignal.pause()\nreturn "END"',
       );
       const stopped = async (files: Record<string, string>) => {
         const id = host.run(await host.start(PYTHON, files));
@@ -283,10 +283,10 @@ for (const sandbox of SANDBOXES) {
         host.stop(id, 'GRACEFUL', { killSignal: KillSignal.SIGTERM, gracePeriod: durationOfMs(30_000) });
         return host.ended(id);
       };
-      const heard = await stopped(listens);
-      assert.deepEqual([heard.outcome, heard.result.toString()], [Outcome.RETURNED, '"END"']);
+      const listening = await stopped(listens);
+      assert.deepEqual([listening.outcome, listening.result.toString()], [Outcome.RETURNED, '"END"']);
       assert.deepEqual(
-        heard.stop?.steps.map(({ disposition, delivery }) => [disposition, delivery]),
+        listening.stop?.steps.map(({ disposition, delivery }) => [disposition, delivery]),
         [[isOutOfSight ? Disposition.UNKNOWN : Disposition.CAUGHT, Delivery.DELIVERED]],
       );
       const deaf = await stopped(python('print("up", flush=True)\ntime.sleep(60)'));

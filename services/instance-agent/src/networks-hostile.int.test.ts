@@ -122,7 +122,7 @@ except BlockingIOError: said = 'full'`;
     let sending: NodeJS.Timeout | undefined;
     udp.on('message', (_, { port, address }) => {
       // As long as it sends, the host treats it as an answer.
-      sending ??= setInterval(() => udp.send('knock', port, address), 50);
+      sending ??= setInterval(() => udp.send('probe', port, address), 50);
     });
     const code = (begins: boolean): string => `
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -137,13 +137,13 @@ except TimeoutError: said = [address, 'nothing']`;
     try {
       const first = await open();
       const [address, got] = (await ask(first, code(true))) as [string, string];
-      assert.equal(got, 'knock');
+      assert.equal(got, 'probe');
       await leave(first);
       for (let turn = 0; turn <= 2 * LINKS && !of.includes(address); turn++) {
         const next = await open();
-        const [own, heard] = (await ask(next, code(false))) as [string, string];
+        const [own, received] = (await ask(next, code(false))) as [string, string];
         of.push(own);
-        assert.equal(heard, 'nothing', `at ${own}, after ${address}`);
+        assert.equal(received, 'nothing', `at ${own}, after ${address}`);
         await leave(next);
       }
       assert.ok(of.includes(address), 'one had the same address');
@@ -264,7 +264,7 @@ except OSError as error: said = type(error).__name__`;
     holder.stderr.pipe(process.stderr);
     const [said] = (await once(holder.stdout, 'data')) as [Buffer];
     const pid = Number(said.toString());
-    const heard = once(udp, 'message') as Promise<[Buffer, { address: string; port: number }]>;
+    const arrived = once(udp, 'message') as Promise<[Buffer, { address: string; port: number }]>;
     const inside = openSync(`/proc/${pid}/ns/net`, 'r');
     const send = [
       'import socket',
@@ -279,12 +279,12 @@ except OSError as error: said = type(error).__name__`;
     });
     const [before] = (await once(sender.stdout ?? assert.fail(), 'data')) as [Buffer];
     closeSync(inside);
-    const [, { address, port }] = await heard;
+    const [, { address, port }] = await arrived;
     holder.kill('SIGKILL');
     await once(holder, 'exit');
     process.kill(pid, 'SIGKILL');
     await eventually(() => readdirSync('/sys/class/net').every((name) => !name.startsWith('evf0ad8')), WITHIN_MS);
-    const sending = setInterval(() => udp.send('knock', port, address), 50);
+    const sending = setInterval(() => udp.send('probe', port, address), 50);
     let next = await startHost({ network: 'private', subnet, uids: UIDS });
     // What held the share of the killed one may end a moment later than it.
     await eventually(async () => {

@@ -11,8 +11,8 @@ import { eventually } from '@evenfall/testkit';
 import { type Host, startHost } from './testing/host.ts';
 import { listenOn, probesOf } from './testing/network-probe.ts';
 
-/** Of `nobody` on every Linux. */
-const NOBODY = 65_534;
+/** The unprivileged user that every Linux has. */
+const UNPRIVILEGED_ID = 65_534;
 const WITHIN_MS = 30_000;
 const isRoot = process.getuid?.() === 0;
 const hostAddress = Object.values(networkInterfaces())
@@ -21,10 +21,10 @@ const hostAddress = Object.values(networkInterfaces())
 
 if (isRoot) {
   it('Networks of an ordinary user: the tests below, by such a user', (context) => {
-    const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
+    const dir = mkdtempSync(join(tmpdir(), 'evenfall-unprivileged-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
-    chownSync(dir, NOBODY, NOBODY);
-    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+    chownSync(dir, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+    const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups', '--'];
     const args = [...ids, process.execPath, '--test-force-exit', fileURLToPath(import.meta.url)];
     const { status, stdout, stderr } = spawnSync('setpriv', args, {
       encoding: 'utf8',

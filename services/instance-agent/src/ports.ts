@@ -11,7 +11,7 @@ import type { StartFault } from './domain/instance-life.ts';
 /** Where one instance listens and is talked to: the host's network, or one of its own. */
 export type InstanceNetwork = {
   /**
-   * Whether what the agent serves in it needs a secret of the instance: others are in it too, and the kernel cannot tell them from the instance.
+   * Whether what the agent serves in it needs a secret of the instance: others use it too, and the kernel cannot distinguish them from the instance.
    */
   readonly needsSecret: boolean;
   /** Where its processes start; undefined for the network of this process. */

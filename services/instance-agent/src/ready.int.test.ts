@@ -26,7 +26,7 @@ const same = (dump: Record<string, unknown>): unknown =>
       .replaceAll(/90\d{4}|0x[0-9a-f]{9,}/g, '0'),
   );
 
-// V8's limit is in execArgv. What Node answers has its young generation in it, which goes by the memory that it saw when it began: the cgroup's or
+// V8's limit is in execArgv. The limit that Node reports includes the generation of new objects, whose size depends on the memory that it saw at its start: the cgroup's or
 // the host's, since an interpreter starts while its process is put into its cgroup.
 const DUMPS = {
   python3: {
@@ -172,7 +172,7 @@ describe('A process that was started ahead', () => {
       const code = [
         'import os, signal, subprocess, sys, time',
         'def handler(e, c):',
-        '    signal.signal(signal.SIGTERM, lambda *_: (print("heard", flush=True), sys.exit(3)))',
+        '    signal.signal(signal.SIGTERM, lambda *_: (print("received", flush=True), sys.exit(3)))',
         '    stray = subprocess.Popen(["sleep", "600"], start_new_session=True)',
         '    print("up", stray.pid, flush=True)',
         '    time.sleep(60) if e.get("s") else stray.kill()',
@@ -187,7 +187,7 @@ describe('A process that was started ahead', () => {
       host.stop(id, 'GRACEFUL');
       const ended = await host.ended(id);
       assert.deepEqual([ended.exitCode, ended.stop?.steps.length], [3, 1]);
-      await host.line(id, 'heard');
+      await host.line(id, 'received');
       assert.deepEqual(
         readyPids(host).filter((pid) => waiting.includes(pid)),
         [],

@@ -12,8 +12,8 @@ import { userShares } from './domain/user-share.ts';
 import { readUserLimits } from './adapters/process/isolation/user-limits.ts';
 import { errorOf, type Host, startHost } from './testing/host.ts';
 
-/** Of `nobody` on every Linux. */
-const NOBODY = 65_534;
+/** The unprivileged user that every Linux has. */
+const UNPRIVILEGED_ID = 65_534;
 const PYTHON = { runtime: 'python3', handler: 'index.handler', timeout: durationOfMs(60_000) };
 const CAPACITY_MB = 4096;
 const SHARES = userShares(readUserLimits(), CAPACITY_MB / 64);
@@ -75,10 +75,10 @@ def handler(e, c):
 
 if (process.getuid?.() === 0) {
   it('What the kernel counts for an ordinary user: the tests below, by such a user', (context) => {
-    const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
+    const dir = mkdtempSync(join(tmpdir(), 'evenfall-unprivileged-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
-    chownSync(dir, NOBODY, NOBODY);
-    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+    chownSync(dir, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+    const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups', '--'];
     const args = [...ids, process.execPath, '--test-force-exit', fileURLToPath(import.meta.url)];
     const env = { PATH: '/usr/bin:/bin', HOME: dir, TMPDIR: dir };
     const { status, stdout, stderr } = spawnSync('setpriv', args, { encoding: 'utf8', cwd: dir, env, timeout: 240_000 });

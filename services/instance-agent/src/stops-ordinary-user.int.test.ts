@@ -13,8 +13,8 @@ import { debianProgram } from '@evenfall/testkit';
 import { durationOfMs, msOfDuration } from '@evenfall/time';
 import { type Host, startHost } from './testing/host.ts';
 
-/** Of `nobody` on every Linux. */
-const NOBODY = 65_534;
+/** The unprivileged user that every Linux has. */
+const UNPRIVILEGED_ID = 65_534;
 const PYTHON = { runtime: 'python3', handler: 'index.handler' };
 const NODE = { runtime: 'nodejs', handler: 'index.handler' };
 const grace = (ms: number) => ({ gracePeriod: durationOfMs(ms) });
@@ -43,11 +43,11 @@ const HOOK_IN_NODE = "exports.handler = async () => 1;\nexports.pre_stop = async
 
 if (process.getuid?.() === 0) {
   it('Stops of an ordinary user: the tests below, by such a user', (context) => {
-    const dir = mkdtempSync(join(tmpdir(), 'evenfall-nobody-'));
+    const dir = mkdtempSync(join(tmpdir(), 'evenfall-unprivileged-'));
     context.after(() => rmSync(dir, { recursive: true, force: true }));
-    chownSync(dir, NOBODY, NOBODY);
+    chownSync(dir, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
     debianProgram('runsc'); // fails where there is none
-    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+    const ids = [`--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, '--clear-groups', '--'];
     const { status, stdout, stderr } = spawnSync(
       'setpriv',
       [...ids, process.execPath, '--test-force-exit', fileURLToPath(import.meta.url)],

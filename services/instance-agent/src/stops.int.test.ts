@@ -112,13 +112,13 @@ describe('Stopping an attempt', () => {
       NODE,
       {
         'index.js':
-          'exports.handler = () => new Promise((done) => { process.on("SIGUSR1", () => done("heard")); console.log("working"); });',
+          'exports.handler = () => new Promise((done) => { process.on("SIGUSR1", () => done("received")); console.log("working"); });',
       },
       'working',
     );
     host.stop(id, 'GRACEFUL', { ...grace(5_000), killSignal: KillSignal.SIGUSR1 });
     const ended = await host.ended(id);
-    assert.equal(ended.result.toString(), '"heard"');
+    assert.equal(ended.result.toString(), '"received"');
     assert.deepEqual(stepsOf(ended), [[KillSignal.SIGUSR1, Disposition.CAUGHT, Delivery.DELIVERED]]);
   });
 

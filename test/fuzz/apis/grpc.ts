@@ -26,7 +26,7 @@ export const callMethods: Attack = (target, random, from) =>
       resolve([...outcomes, ...Array.from({ length: open }, () => 'no answer')].map((outcome) => `grpc ${outcome}`));
     };
     const late = setTimeout(end, WITHIN_MS);
-    session.on('error', () => undefined); // told by its streams
+    session.on('error', () => undefined); // its streams report it
     session.once('close', end);
     for (let i = 0; i < calls; i++) {
       const path = random() < 0.95 ? (target.methods[wholeNumber(random, target.methods.length)] ?? '') : '/no.Such/Method';

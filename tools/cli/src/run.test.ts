@@ -223,7 +223,7 @@ describe('the evenfall command', () => {
 
   it('shows the deliveries of a result', async () => {
     const seen = { kind: 'FUNCTION', target: 'default/audit:$LATEST', state: 'DELIVERED', attempt_count: 1, last_error: null, time: null };
-    const owed = {
+    const pending = {
       ...seen,
       kind: 'WEBHOOK',
       target: 'https://example.com',
@@ -231,7 +231,7 @@ describe('the evenfall command', () => {
       attempt_count: 4,
       last_error: 'It answered 503',
     };
-    answer = () => ({ json: { ...ENDED, origin_event_id: 'e0', deliveries: [{ ...seen, event_id: 'e2' }, owed] } });
+    answer = () => ({ json: { ...ENDED, origin_event_id: 'e0', deliveries: [{ ...seen, event_id: 'e2' }, pending] } });
     const ran = await run(api.url, ['events', 'get', 'e1']);
     assert.match(ran.out, /delivers +e0/);
     assert.match(ran.out, /function default\/audit:\$LATEST +DELIVERED +1 .* e2/);

@@ -45,7 +45,7 @@ describe('What a program answers', () => {
       { errorMessage: 'm', errorType: 'Function.Y', stackTrace: 'f (p.go:3)' },
     ],
     ['SCF', 'plain words', '', { errorMessage: 'plain words' }],
-    ['nobody', '', '', { errorMessage: 'user code exception caught' }],
+    ['no one', '', '', { errorMessage: 'user code exception caught' }],
     ['a list', '[1]', '', { errorMessage: '[1]' }],
     ['a hostile one', '{"errorMessage":1,"errorType":{},"stackTrace":[null,[],{"path":{}}]}', '', undefined],
   ] as const) {

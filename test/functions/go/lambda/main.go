@@ -50,7 +50,7 @@ func main() {
 		os.Exit(5)
 	}
 	if os.Getenv("EXTENSION") != "" {
-		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() { fmt.Println("told by the extension") }))
+		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() { fmt.Println("notified by the extension") }))
 	}
 	lambda.Start(handle)
 }

@@ -22,13 +22,13 @@ export async function playStory(api: ApiClient, print: (line: string) => void): 
   const { fn, created } = await deployFolder({ api, namespace: NAMESPACE }, SAMPLE, { publish: false, withNodeModules: false });
   print(`${created ? 'deployed' : 'updated'} ${fn.namespace}/${fn.name}`);
   const accepted = await api.call<EventAnswer>('POST', `${functionPath(NAMESPACE, fn.name)}/events`, { json: { hello: 'evening' } });
-  print(`handed it event ${accepted.id}`);
+  print(`submitted event ${accepted.id}`);
   await untilRunning(api, accepted.id);
   print('it runs');
   const line = await firstOwnLine(api, accepted.id);
   print(`it wrote ${JSON.stringify(line)}`);
   await api.call('POST', `${eventPath(accepted.id)}:terminate`, { json: { graceful: true, reason: 'the demo is over' } });
-  print('asked it to stop');
+  print('requested its termination');
   let event = accepted;
   for await (const change of changesOf(api, accepted.id)) event = change;
   print(`it ended ${event.state} with ${event.status_code}`);

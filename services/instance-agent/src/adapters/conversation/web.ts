@@ -9,7 +9,7 @@ const DEFAULT_PORT = 9000;
 /** A process that dies closes its connections first: its exit explains more, and the agent waits this long for it. */
 const EXIT_WITHIN_MS = 500;
 /** Of an answer that is no result, shown in its error. */
-const MAX_TOLD_BYTES = 16 * 1024;
+const MAX_SHOWN_BYTES = 16 * 1024;
 const HOOK_PATHS = { INITIALIZER: ['POST', '/initialize'], PRE_STOP: ['GET', '/pre-stop'] } as const;
 
 type Answer = { readonly status: number; readonly fcStatus: number; readonly body: Buffer; readonly bytes: number };
@@ -161,7 +161,7 @@ function isGood({ status, fcStatus }: Answer): boolean {
 }
 
 function sentenceOf({ status, fcStatus, body }: Answer): string {
-  const text = body.toString('utf8', 0, MAX_TOLD_BYTES);
+  const text = body.toString('utf8', 0, MAX_SHOWN_BYTES);
   return `The function's server answered ${status >= 200 && status <= 299 ? `x-fc-status ${fcStatus}` : status}${text === '' ? '' : `: ${text}`}`;
 }
 

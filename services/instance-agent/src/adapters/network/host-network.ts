@@ -4,14 +4,14 @@ import { type HostPorts, hostPorts } from './host-ports.ts';
 import type { ConnectionOwners } from './connection-owners.ts';
 
 const LOOPBACK = '127.0.0.1';
-/** The user of a connection that its server has not accepted yet, as older kernels report it: none. */
-const NOBODY_YET = 0;
+/** The user that older kernels report for a connection that its server has not accepted yet: root. */
+const NOT_ACCEPTED = 0;
 
 /** The host's network, which all instances share: each port is claimed for one instance at a time. */
 export function hostNetwork(owners: ConnectionOwners, needsSecret = false, ports: HostPorts = hostPorts()): InstanceNetwork {
   const isServedBy = (port: number, uid: number, socket: Socket): boolean => {
-    const taker = owners.ofPeer(socket);
-    return owners.ofListener(port) === uid && (taker === uid || taker === NOBODY_YET);
+    const acceptor = owners.ofPeer(socket);
+    return owners.ofListener(port) === uid && (acceptor === uid || acceptor === NOT_ACCEPTED);
   };
   return {
     needsSecret,

@@ -1,7 +1,7 @@
 import { GobFault, type GobRead } from './read.ts';
 import { BASIC, gobDefinition, gobStruct, type GobValue, type StructType } from './write.ts';
 
-// The messages of net/rpc and of scf-go-lib (`cloudfunction/messages`), as far as they are spoken here. Ids below 64 are Go's own.
+// The messages of net/rpc and of scf-go-lib (`cloudfunction/messages`), as far as they are used here. Ids below 64 are Go's own.
 const REQUEST: StructType = {
   id: 65,
   name: 'Request',

@@ -19,8 +19,8 @@ const LIMIT = { COUNT: 1, FLAGS: 2 } as const;
 const ABOVE = 1;
 const LIST_ELEMENT = 1;
 const EXPRESSION = { NAME: 1, DATA: 2 } as const;
-const DATA = { VALUE: 1, VERDICT: 2 } as const;
-const VERDICT_CODE = 1;
+const DATA = { VALUE: 1, DECISION: 2 } as const;
+const DECISION_CODE = 1;
 const META = { TO: 1, KEY: 2 } as const;
 const COMPARE = { FROM: 1, HOW: 2, DATA: 3 } as const;
 const PAYLOAD = { TO: 1, BASE: 2, OFFSET: 3, LENGTH: 4 } as const;
@@ -28,7 +28,7 @@ const BITWISE = { FROM: 1, TO: 2, LENGTH: 3, MASK: 4, XOR: 5 } as const;
 const CONNECTION = { TO: 1, KEY: 2, FROM: 4 } as const;
 const IMMEDIATE = { TO: 1, DATA: 2 } as const;
 const [EQUAL, UNEQUAL, AT_MOST, AT_LEAST] = [0, 1, 3, 5] as const;
-const [VERDICT_REGISTER, REGISTER] = [0, 1] as const;
+const [DECISION_REGISTER, REGISTER] = [0, 1] as const;
 const [NETWORK_HEADER, TRANSPORT_HEADER] = [1, 2] as const;
 const RATE = { COUNT: 1, SECONDS: 2, BURST: 3, FLAGS: 5 } as const;
 const PROTOCOL_KEY = 16;
@@ -227,9 +227,9 @@ function stateOf(states: readonly (keyof typeof STATES)[], how: number): Express
 
 const STATES = { ESTABLISHED: 2, RELATED: 4, NEW: 8 } as const;
 
-export const accept: Expression[] = [verdict(ACCEPT)];
+export const accept: Expression[] = [decision(ACCEPT)];
 /** Counted, so that an operator sees what is tried. */
-export const drop: Expression[] = [expression('counter'), verdict(DROP)];
+export const drop: Expression[] = [expression('counter'), decision(DROP)];
 export const masquerade: Expression[] = [expression('masq')];
 
 function compare(how: number, value: Buffer): Expression {
@@ -252,11 +252,11 @@ function masked(mask: Buffer): Expression {
   );
 }
 
-function verdict(code: number): Expression {
+function decision(code: number): Expression {
   return expression(
     'immediate',
-    attribute(IMMEDIATE.TO, uint32be(VERDICT_REGISTER)),
-    nested(IMMEDIATE.DATA, nested(DATA.VERDICT, attribute(VERDICT_CODE, uint32be(code)))),
+    attribute(IMMEDIATE.TO, uint32be(DECISION_REGISTER)),
+    nested(IMMEDIATE.DATA, nested(DATA.DECISION, attribute(DECISION_CODE, uint32be(code)))),
   );
 }
 

@@ -51,7 +51,7 @@ const LEAST_HEAP_MB = 24;
 
 /**
  * Sizes of V8's generations for a function of so much memory. Memory is watched from outside, where garbage counts like everything else: V8 has to
- * collect before that limit is reached. What it cannot collect ends in its abort, which is 434 too. The young generation uses three times its
+ * collect before that limit is reached. What it cannot collect ends in its abort, which is 434 too. The generation of new objects uses three times its
  * semi-space: V8's own 16 MB would be 48 MB of 128.
  */
 function heapFlags(memoryMb: number): string[] {
